@@ -1,0 +1,94 @@
+"""The embedded stack from a terminal: `python -m local_stack up | down | status | demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from local_stack.demo import demo as run_demo
+from local_stack.example import curl_commands
+from local_stack.foreground import run_in_foreground
+from local_stack.plan import Endpoints
+from local_stack.settings import LocalSettings
+from local_stack.stack import LocalStack
+from local_stack.stack_file import StackFile, terminate
+
+app = typer.Typer(
+    help="The whole of Sartiq Compute on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False, soft_wrap=True)
+
+
+@app.command()
+def up() -> None:
+    """Start everything, show where it answers, stop it on Ctrl-C."""
+    raise typer.Exit(run_in_foreground(_serve(LocalSettings())))
+
+
+@app.command()
+def down() -> None:
+    """Stop the stack that runs in the state folder."""
+    settings = LocalSettings()
+    file = StackFile(settings.state_dir)
+    record = file.running()
+    if record is None:
+        file.clear_leftovers()
+        console.print("no stack is running")
+        return
+    if not terminate(record.supervisor, settings.stop_timeout_s + 2):
+        console.print("it did not stop in time and was killed")
+        file.clear_leftovers()
+    console.print("stopped")
+
+
+@app.command()
+def status() -> None:
+    """Show where the running stack answers; exit 1 when there is none."""
+    record = StackFile(LocalSettings().state_dir).running()
+    if record is None:
+        console.print("no stack is running")
+        raise typer.Exit(1)
+    console.print(_table(record.endpoints))
+    for child in record.children:
+        console.print(f"{child.name:<18}{'pid ' + str(child.pid) if child.process else 'gone'}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out"),
+    seed: Annotated[int, typer.Option(help="Seed of the generated picture.")] = 7,
+) -> None:
+    """Render the API reference's example workflow; starts a stack if none is running."""
+    command = run_demo(LocalSettings(), console, out=out, seed=seed, on_ready=_report)
+    raise typer.Exit(run_in_foreground(command))
+
+
+async def _serve(settings: LocalSettings) -> None:
+    async with LocalStack(settings, on_ready=_report) as stack:
+        console.print(f"\n{_table(stack.endpoints)}\n")
+        console.print(curl_commands(stack.endpoints.gateway_url, stack.api_key), markup=False)
+        console.print(f"\nstate and logs in {settings.state_dir}; Ctrl-C stops everything")
+        raise await stack.first_death()
+
+
+def _report(name: str, seconds: float) -> None:
+    console.print(f"{name:<18}ready after {seconds:.1f} s")
+
+
+def _table(endpoints: Endpoints) -> str:
+    rows = {
+        "API": f"{endpoints.gateway_url}/docs",
+        "Temporal UI": endpoints.temporal_ui_url,
+        "Temporal": endpoints.temporal_address,
+        "Postgres": endpoints.postgres_url,
+        "S3": endpoints.s3_endpoint,
+    }
+    return "\n".join(f"{name:<18}{where}" for name, where in rows.items())
+
+
+if __name__ == "__main__":
+    app()

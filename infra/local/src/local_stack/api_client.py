@@ -1,0 +1,109 @@
+"""The few calls of the gateway's API that the demo makes."""
+
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+import httpx
+from pydantic import BaseModel
+
+from local_stack.errors import StackError
+from shared.contracts.enums import StepStatus, WorkflowStatus
+
+_OVER = {WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED}
+
+
+class StepResult(BaseModel):
+    """What a step made."""
+
+    result_image_path: str | None = None
+
+
+class Step(BaseModel):
+    """A step of a workflow."""
+
+    step_id: str
+    status: StepStatus
+    task_id: UUID | None = None
+    result: StepResult | None = None
+    error_message: str | None = None
+
+
+class Workflow(BaseModel):
+    """A workflow as the API shows it, as far as we read it."""
+
+    id: UUID
+    status: WorkflowStatus
+    progress: float
+    errors: list[str] = []
+    error_message: str | None = None
+    steps: list[Step] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.status in _OVER
+
+
+class TaskProgress(BaseModel):
+    """How far the task of a step is."""
+
+    progress: float | None = None
+
+
+class ApiClient:
+    """The gateway, as one caller sees it."""
+
+    def __init__(self, base_url: str, api_key: str) -> None:
+        self.base_url = base_url
+        self._http = httpx.AsyncClient(
+            base_url=base_url,
+            headers={"Authorization": f"Bearer {api_key}"},
+            timeout=30,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def create_workflow(self, body: str) -> Workflow:
+        """POST /api/v1/workflows/."""
+        reply = await self._call("POST", "/api/v1/workflows/", body)
+        return Workflow.model_validate_json(reply)
+
+    async def workflow(self, workflow_id: UUID) -> Workflow:
+        """GET /api/v1/workflows/{workflow_id}."""
+        return Workflow.model_validate_json(
+            await self._call("GET", f"/api/v1/workflows/{workflow_id}")
+        )
+
+    async def task(self, task_id: UUID) -> TaskProgress:
+        """GET /api/v1/tasks/{task_id}."""
+        return TaskProgress.model_validate_json(await self._call("GET", f"/api/v1/tasks/{task_id}"))
+
+    async def picture(self, path: str) -> bytes:
+        """GET /api/v1/storage/images/{path}."""
+        return await self._call("GET", picture_path(path))
+
+    async def _call(self, method: str, path: str, body: str | None = None) -> bytes:
+        headers = {"Content-Type": "application/json"} if body else None
+        try:
+            reply = await self._http.request(method, path, content=body, headers=headers)
+        except httpx.TransportError as error:
+            raise StackError(f"{self.base_url} does not answer: {error!r}") from error
+        if reply.is_error:
+            raise StackError(f"{method} {path}: {reply.status_code} {reply.text}")
+        return reply.content
+
+
+def picture_path(path: str) -> str:
+    """Where the API serves a stored picture."""
+    return f"/api/v1/storage/images/{path}"

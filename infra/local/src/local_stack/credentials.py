@@ -1,0 +1,61 @@
+"""Credentials of a stack: generated at its first start, kept in its state folder alone."""
+
+import secrets
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_serializer
+
+from local_stack.settings import LocalSettings
+from local_stack.state import write_private
+
+
+def _token() -> SecretStr:
+    return SecretStr(secrets.token_urlsafe(32))
+
+
+def _access_key() -> SecretStr:
+    return SecretStr(secrets.token_hex(10).upper())
+
+
+def _api_key() -> SecretStr:
+    return SecretStr(f"sk_sartiq_{secrets.token_urlsafe(32)}")
+
+
+class Credentials(BaseModel):
+    """Each secret of one stack."""
+
+    model_config = ConfigDict(frozen=True)
+
+    postgres_password: SecretStr = Field(default_factory=_token)
+    s3_access_key: SecretStr = Field(default_factory=_access_key)
+    s3_secret_key: SecretStr = Field(default_factory=_token)
+    api_key: SecretStr = Field(default_factory=_api_key)
+    progress_token: SecretStr = Field(default_factory=_token)
+
+    @field_serializer("*", when_used="json")
+    def _reveal(self, secret: SecretStr) -> str:
+        return secret.get_secret_value()
+
+
+def credentials_path(state_dir: Path) -> Path:
+    """Where the credentials of a state folder lie."""
+    return state_dir / "credentials.json"
+
+
+def load_credentials(settings: LocalSettings) -> Credentials:
+    """The credentials of the state folder, generated where they are missing.
+
+    Those that a setting gives win, and are not written down.
+    """
+    path = credentials_path(settings.state_dir)
+    if path.exists():
+        stored = Credentials.model_validate_json(path.read_text(encoding="utf-8"))
+    else:
+        stored = Credentials()
+        write_private(path, stored.model_dump_json(indent=2))
+    chosen = {
+        name: secret
+        for name in Credentials.model_fields
+        if (secret := getattr(settings, name)) is not None
+    }
+    return stored.model_copy(update=chosen)

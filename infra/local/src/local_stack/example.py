@@ -1,0 +1,50 @@
+"""The API reference's CreateWorkflow example, with its sizes fitted to the local model."""
+
+import json
+
+from shared.settings import ModelSettings
+
+GENERATE, REFINE = "generate", "refine"
+
+
+def example_workflow(*, seed: int | None = None) -> str:
+    """The request body: a picture is generated, then refined at twice its size."""
+    side_px = ModelSettings().native_side_px
+    config = {"prompt": "fashion model wearing elegant dress", "width": side_px, "height": side_px}
+    mapping = {
+        "from_step": GENERATE,
+        "from_field": "result_image_path",
+        "to_field": "base_image_url",
+    }
+    return json.dumps(
+        {
+            "name": "Fashion Image Pipeline",
+            "description": "Generate and refine fashion images",
+            "origin_instance": "local-demo",
+            "steps": [
+                {
+                    "id": GENERATE,
+                    "task_type": "GENERATION",
+                    "config": config if seed is None else {**config, "seed": seed},
+                },
+                {
+                    "id": REFINE,
+                    "task_type": "REFINE",
+                    "config": {"upscale_factor": 2.0},
+                    "depends_on": [GENERATE],
+                    "input_mappings": [mapping],
+                },
+            ],
+        },
+        indent=2,
+    )
+
+
+def curl_commands(gateway_url: str, api_key: str) -> str:
+    """Commands for a terminal: post the example, then ask how it is doing."""
+    header = f'-H "Authorization: Bearer {api_key}"'
+    return (
+        f"curl -s {header} -H 'Content-Type: application/json' \\\n"
+        f"  {gateway_url}/api/v1/workflows/ -d '{example_workflow()}'\n\n"
+        f"curl -s {header} {gateway_url}/api/v1/workflows/<id>"
+    )

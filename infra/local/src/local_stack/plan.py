@@ -1,0 +1,93 @@
+"""What one run of the stack consists of: where it listens, and what its services are told."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from local_stack.credentials import Credentials
+from local_stack.ports import Ports
+from local_stack.settings import LocalSettings
+
+
+class Endpoints(BaseModel):
+    """Where a running stack answers. No secrets: this is shown and written down."""
+
+    model_config = ConfigDict(frozen=True)
+
+    gateway_url: str
+    gateway_internal_url: str
+    temporal_address: str
+    temporal_ui_url: str
+    postgres_url: str
+    s3_endpoint: str
+    namespace: str
+
+    def run_url(self, workflow_id: UUID) -> str:
+        """The page of a workflow's run in the Temporal UI."""
+        return (
+            f"{self.temporal_ui_url}/namespaces/{self.namespace}/workflows/workflow-{workflow_id}"
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings, credentials and ports of one run."""
+
+    settings: LocalSettings
+    credentials: Credentials
+    ports: Ports
+
+    def folder(self, name: str) -> Path:
+        """The folder of one part within the state folder."""
+        return self.settings.state_dir / name
+
+    def address(self, port: int) -> str:
+        """`host:port` of a server of ours."""
+        return f"{self.settings.host}:{port}"
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where this run answers."""
+        database = f"{self.address(self.ports.postgres)}/{self.settings.database}"
+        return Endpoints(
+            gateway_url=f"http://{self.address(self.ports.gateway)}",
+            gateway_internal_url=f"http://{self.address(self.ports.gateway_internal)}",
+            temporal_address=self.address(self.ports.temporal),
+            temporal_ui_url=f"http://{self.address(self.ports.temporal_ui)}",
+            postgres_url=f"postgresql://{self.settings.database_user}@{database}",
+            s3_endpoint=self.address(self.ports.s3),
+            namespace=self.settings.namespace,
+        )
+
+    def database_url(self, database: str) -> str:
+        """SQLAlchemy URL of a database of the server, password included."""
+        user = self.settings.database_user
+        password = self.credentials.postgres_password.get_secret_value()
+        return (
+            f"postgresql+asyncpg://{user}:{password}@{self.address(self.ports.postgres)}/{database}"
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What production sets by its own means: the environment of every service."""
+        settings, credentials, endpoints = self.settings, self.credentials, self.endpoints
+        progress_token = credentials.progress_token.get_secret_value()
+        return {
+            "SARTIQ_DB_URL": self.database_url(settings.database),
+            "SARTIQ_S3_ENDPOINT": endpoints.s3_endpoint,
+            "SARTIQ_S3_ACCESS_KEY": credentials.s3_access_key.get_secret_value(),
+            "SARTIQ_S3_SECRET_KEY": credentials.s3_secret_key.get_secret_value(),
+            "SARTIQ_S3_BUCKET": settings.bucket,
+            "SARTIQ_TEMPORAL_ADDRESS": endpoints.temporal_address,
+            "SARTIQ_TEMPORAL_NAMESPACE": settings.namespace,
+            "SARTIQ_PROGRESS_URL": endpoints.gateway_internal_url,
+            "SARTIQ_PROGRESS_TOKEN": progress_token,
+            "SARTIQ_GATEWAY_HOST": settings.host,
+            "SARTIQ_GATEWAY_PORT": str(self.ports.gateway),
+            "SARTIQ_GATEWAY_INTERNAL_HOST": settings.host,
+            "SARTIQ_GATEWAY_INTERNAL_PORT": str(self.ports.gateway_internal),
+            "SARTIQ_GATEWAY_INTERNAL_TOKEN": progress_token,
+            "PYTHONUNBUFFERED": "1",
+        }

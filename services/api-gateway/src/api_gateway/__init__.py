@@ -1,0 +1,1 @@
+"""The REST gateway: one door for every client backend."""

@@ -1,0 +1,1 @@
+"""Evaluation of a picture by a vision model."""

@@ -1,0 +1,1 @@
+"""Events about tasks, trainings and workflows."""

@@ -1,0 +1,1 @@
+"""Upload and removal of LoRA files."""

@@ -1,0 +1,1 @@
+"""Tasks: one piece of work each."""

@@ -1,0 +1,1 @@
+"""What clients send and get for each of the eleven task types."""

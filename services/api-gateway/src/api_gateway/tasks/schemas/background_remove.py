@@ -1,0 +1,50 @@
+"""BACKGROUND_REMOVE: one picture with a transparent background for each one given."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from api_gateway.tasks.schemas.create import CreateTaskBase
+from api_gateway.tasks.schemas.fields import ImageSource, canonical_task_type, object_or_none
+from api_gateway.tasks.schemas.public import TaskPublicBase
+from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
+from shared.contracts.enums import TaskType
+
+
+class CreateBackgroundRemovalTask(CreateTaskBase):
+    """A request to remove backgrounds; `BACKGROUND_REMOVAL` is read as BACKGROUND_REMOVE."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "task_type": "BACKGROUND_REMOVE",
+                "input_image_paths": ["https://images.example.com/model.jpg"],
+                "origin_instance": "api-prod",
+            }
+        }
+    )
+
+    task_type: Literal[TaskType.BACKGROUND_REMOVE] = TaskType.BACKGROUND_REMOVE
+    input_image_paths: list[ImageSource] = Field(
+        min_length=1, description="List of image paths or URLs for batch background removal"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_name(cls, data: object) -> object:
+        body = object_or_none(data)
+        if body is None or "task_type" not in body:
+            return data
+        return body | {"task_type": canonical_task_type(body["task_type"])}
+
+
+class BackgroundRemovalTaskPublic(TaskPublicBase):
+    """A background removal task."""
+
+    task_type: Literal[TaskType.BACKGROUND_REMOVE] = TaskType.BACKGROUND_REMOVE
+    input_image_paths: list[str]
+    result_image_paths: list[str] | None = None
+
+
+class BackgroundRemovalTaskPublicUpdate(TaskPublicUpdateBase):
+    """What clients may change in a background removal task."""

@@ -1,0 +1,58 @@
+"""What every request for a task has in common."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from api_gateway.tasks.schemas.fields import (
+    JsonObject,
+    OriginInstance,
+    OriginReference,
+    OriginTenant,
+    OriginZone,
+    Priority,
+    WebhookUrl,
+)
+from api_gateway.tasks.schemas.provider_choice import ProviderChoice, require_same_provider
+from shared.contracts.enums import ProviderType
+
+
+class CreateTaskBase(ProviderChoice):
+    """The fields of every create request; unknown ones are ignored."""
+
+    priority: Priority = 0
+    config: JsonObject | None = Field(default=None, description="Flexible configuration storage")
+    origin_instance: OriginInstance = Field(
+        description="Identifier for the instance that created this task"
+    )
+    origin_zone: OriginZone | None = Field(
+        default=None, description="Environment/zone identifier (e.g., 'eu', 'us')"
+    )
+    origin_tenant_id: OriginTenant | None = Field(
+        default=None, description="Optional tenant/organization identifier"
+    )
+    origin_reference: OriginReference | None = Field(
+        default=None,
+        description="Optional field that can be used to map an id or a reference string from the "
+        "origin (such as prediction id in the external backend)",
+    )
+    webhook_url: WebhookUrl | None = Field(default=None, description="Webhook URL")
+    provider_type: ProviderType | None = Field(
+        default=None, description="Provider type for task execution"
+    )
+    queue_name: str | None = Field(
+        default=None,
+        description="Optional queue override. If not specified, determined by provider_type",
+    )
+
+    @classmethod
+    def matching_fields(cls, body: JsonObject) -> int | None:
+        """How many of the given fields this type knows; none if one that it needs is missing."""
+        given = {field for field, value in body.items() if value is not None}
+        needed = {name for name, field in cls.model_fields.items() if field.is_required()}
+        return len(given & cls.model_fields.keys()) if needed <= given else None
+
+    @model_validator(mode="after")
+    def _provider_is_one(self) -> Self:
+        require_same_provider(self, "provider_type", "provider_config")
+        return self

@@ -1,0 +1,52 @@
+"""DETAIL_ENHANCER: a garment's detail carried over from a reference picture."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from api_gateway.tasks.schemas.create import CreateTaskBase
+from api_gateway.tasks.schemas.fields import ImageSource
+from api_gateway.tasks.schemas.public import ImageTaskPublicBase
+from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
+from shared.contracts.enums import TaskType
+
+
+class CreateDetailEnhancerTask(CreateTaskBase):
+    """A request to enhance a detail."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "task_type": "DETAIL_ENHANCER",
+                "base_image": "https://images.example.com/model.jpg",
+                "reference_image": "https://images.example.com/shirt.jpg",
+                "detail_label": "shirt",
+                "origin_instance": "api-prod",
+            }
+        }
+    )
+
+    task_type: Literal[TaskType.DETAIL_ENHANCER] = TaskType.DETAIL_ENHANCER
+    base_image: ImageSource = Field(
+        description="Base image as base64, data URL (data:image/...), or remote URL (http://...)"
+    )
+    reference_image: ImageSource = Field(
+        description="Reference image for detail transfer as base64, data URL, or remote URL"
+    )
+    detail_label: str | None = Field(
+        default=None,
+        description="Type of detail to enhance (e.g., tshirt, shirt, pants, logos)",
+    )
+
+
+class DetailEnhancerTaskPublic(ImageTaskPublicBase):
+    """A detail enhancer task."""
+
+    task_type: Literal[TaskType.DETAIL_ENHANCER] = TaskType.DETAIL_ENHANCER
+    base_image_path: str
+    reference_image_path: str
+    detail_label: str | None = None
+
+
+class DetailEnhancerTaskPublicUpdate(TaskPublicUpdateBase):
+    """What clients may change in a detail enhancer task."""

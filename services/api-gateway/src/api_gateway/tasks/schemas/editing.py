@@ -1,0 +1,109 @@
+"""EDITING: a picture changed by a prompt, with reference images."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from api_gateway.tasks.schemas.create import CreateTaskBase
+from api_gateway.tasks.schemas.fields import (
+    ImageSource,
+    JsonObject,
+    Pixels,
+    Seed,
+    Text,
+    object_or_none,
+)
+from api_gateway.tasks.schemas.public import FalImageTaskPublicBase
+from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
+from shared.contracts.enums import TaskType
+
+
+class CreateEditingTask(CreateTaskBase):
+    """A request to edit a picture."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "task_type": "EDITING",
+                "prompt": "replace the jacket by the one in the reference",
+                "base_image": "https://images.example.com/model.jpg",
+                "reference_images": ["https://images.example.com/jacket.jpg"],
+                "origin_instance": "api-prod",
+            }
+        }
+    )
+
+    task_type: Literal[TaskType.EDITING] = TaskType.EDITING
+    prompt: Text = Field(description="Task prompt")
+    base_image: ImageSource = Field(
+        description="Base image as base64, data URL (data:image/...), or remote URL (http://...)"
+    )
+    base_image_data: ImageSource | None = Field(
+        default=None,
+        description="DEPRECATED: Use base_image instead. Base64-encoded base image data.",
+    )
+    base_image_url: ImageSource | None = Field(
+        default=None, description="DEPRECATED: Use base_image instead. URL to base image file."
+    )
+    reference_images: list[ImageSource] | None = Field(
+        default=None,
+        description="List of reference images (base64, data URLs, or remote URLs)",
+    )
+    reference_image_data: ImageSource | None = Field(
+        default=None,
+        description="DEPRECATED: Use reference_images instead. Base64-encoded reference image "
+        "data.",
+    )
+    reference_image_url: ImageSource | None = Field(
+        default=None,
+        description="DEPRECATED: Use reference_images instead. URL to reference image file.",
+    )
+    width: Pixels = Field(default=1024, description="Image width")
+    height: Pixels = Field(default=1024, description="Image height")
+    seed: Seed | None = Field(default=None, description="Random seed for generation")
+    workflow_id: str | None = Field(default=None, description="Workflow ID")
+    fal_app_id: str | None = Field(default=None, description="FAL app ID for task execution")
+
+    @classmethod
+    def matching_fields(cls, body: JsonObject) -> int | None:
+        return super().matching_fields(_without_deprecated(body))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_deprecated_fields(cls, data: object) -> object:
+        body = object_or_none(data)
+        return data if body is None else _without_deprecated(body)
+
+
+def _without_deprecated(body: JsonObject) -> JsonObject:
+    """The body with the deprecated images in the fields that replaced them, if those are empty."""
+    body = dict(body)
+    base = body.pop("base_image_data", None) or body.pop("base_image_url", None)
+    if base is not None and body.get("base_image") is None:
+        body["base_image"] = base
+    references = [
+        image
+        for field in ("reference_image_data", "reference_image_url")
+        if (image := body.pop(field, None)) is not None
+    ]
+    if references and not body.get("reference_images"):
+        body["reference_images"] = references
+    return body
+
+
+class EditingTaskPublic(FalImageTaskPublicBase):
+    """An editing task."""
+
+    task_type: Literal[TaskType.EDITING] = TaskType.EDITING
+    prompt: str
+    base_image_path: str
+    reference_image_path: str | None = None
+    reference_images: list[str] | None = None
+    width: int
+    height: int
+    seed: int | None = None
+    workflow_id: str | None = Field(default=None, description="Workflow ID")
+
+
+class EditingTaskPublicUpdate(TaskPublicUpdateBase):
+    """What clients may change in an editing task."""

@@ -1,0 +1,46 @@
+"""FACE_ENHANCER: a face redrawn in more detail, the picture around it untouched."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from api_gateway.tasks.schemas.create import CreateTaskBase
+from api_gateway.tasks.schemas.fields import ImageSource
+from api_gateway.tasks.schemas.public import ImageTaskPublicBase
+from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
+from shared.contracts.enums import TaskType
+
+
+class CreateFaceEnhancerTask(CreateTaskBase):
+    """A request to enhance a face."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "task_type": "FACE_ENHANCER",
+                "input_image": "https://images.example.com/model.jpg",
+                "origin_instance": "api-prod",
+            }
+        }
+    )
+
+    task_type: Literal[TaskType.FACE_ENHANCER] = TaskType.FACE_ENHANCER
+    input_image: ImageSource = Field(
+        description="Input image as base64, data URL (data:image/...), or remote URL (http://...)"
+    )
+
+
+class FaceEnhancerTaskPublic(ImageTaskPublicBase):
+    """A face enhancer task."""
+
+    task_type: Literal[TaskType.FACE_ENHANCER] = TaskType.FACE_ENHANCER
+    input_image_path: str
+    face_detected: bool = False
+    attempts_used: int = 0
+    final_ssim_score: float | None = None
+    final_lpips_score: float | None = None
+    final_dists_score: float | None = None
+
+
+class FaceEnhancerTaskPublicUpdate(TaskPublicUpdateBase):
+    """What clients may change in a face enhancer task."""

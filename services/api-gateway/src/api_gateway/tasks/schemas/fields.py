@@ -1,0 +1,92 @@
+"""Field types that several request schemas share, each with its bounds."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
+
+from shared.contracts.enums import ProviderCapability, TaskType
+
+JsonObject = dict[str, Any]
+
+_INT32 = 2**31
+_INT64 = 2**63
+_ALIASES = {"BACKGROUND_REMOVAL": TaskType.BACKGROUND_REMOVE}
+
+
+def canonical_task_type(value: object) -> object:
+    """The name that we answer with, for each name that we accept."""
+    return _ALIASES.get(value, value) if isinstance(value, str) else value
+
+
+def inconsistent(message: str, *fields: str) -> PydanticCustomError:
+    """The error of an object whose fields contradict each other; it carries their names."""
+    return PydanticCustomError(
+        "inconsistent_fields", "{reason}", {"reason": message, "fields": list(fields)}
+    )
+
+
+def object_or_none(value: object) -> JsonObject | None:
+    """A shallow copy of a JSON object; none for anything else."""
+    return dict(cast("JsonObject", value)) if isinstance(value, dict) else None
+
+
+def readable_as(schema: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:
+    """A check that the known keys of a free `config` fit `schema`; other keys may be anything."""
+
+    def check(config: JsonObject) -> JsonObject:
+        try:
+            schema.model_validate(config)
+        except ValidationError as error:
+            faults = (
+                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+            )
+            raise ValueError("; ".join(faults)) from None
+        return config
+
+    return check
+
+
+def _known_capability(name: str) -> str:
+    known = [capability.value for capability in ProviderCapability]
+    if name not in known:
+        raise ValueError(f"unknown capability {name!r}; known are {', '.join(known)}")
+    return name
+
+
+def _http_url(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    if url and (scheme.lower() not in {"http", "https"} or not separator or not rest):
+        raise ValueError("must be an http:// or https:// URL")
+    return url
+
+
+AcceptedTaskType = Annotated[TaskType, BeforeValidator(canonical_task_type)]
+Capability = Annotated[str, AfterValidator(_known_capability)]
+
+OriginInstance = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+OriginZone = Annotated[str, StringConstraints(max_length=50)]
+OriginTenant = Annotated[str, StringConstraints(max_length=100)]
+OriginReference = Annotated[str, StringConstraints(max_length=512)]
+WebhookUrl = Annotated[str, StringConstraints(max_length=512), AfterValidator(_http_url)]
+"""Empty counts as none, for clients that send empty strings."""
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+ImageSource = Annotated[str, StringConstraints(min_length=1)]
+"""Base64, data URL, remote URL or storage path."""
+
+Priority = Annotated[int, Field(ge=-_INT32, lt=_INT32)]
+Seed = Annotated[int, Field(ge=0, lt=_INT64)]
+Pixels = Annotated[int, Field(ge=1, le=16_384)]
+Steps = Annotated[int, Field(ge=1, le=200)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Percentage = Annotated[float, Field(ge=0, le=100)]
+Brightness = Annotated[int, Field(ge=0, le=255)]

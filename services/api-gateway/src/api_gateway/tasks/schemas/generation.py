@@ -1,0 +1,132 @@
+"""GENERATION: pictures from a prompt, with LoRAs and a reference image."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from api_gateway.tasks.schemas.create import CreateTaskBase
+from api_gateway.tasks.schemas.fields import (
+    ImageSource,
+    JsonObject,
+    Percentage,
+    Pixels,
+    Seed,
+    Text,
+    inconsistent,
+    readable_as,
+)
+from api_gateway.tasks.schemas.public import FalImageTaskPublicBase
+from api_gateway.tasks.schemas.update import TaskPublicUpdateBase, TaskUpdateBase
+from shared.contracts.enums import TaskType
+from shared.contracts.generation import GenerationConfig
+
+
+class _LoraPaths(BaseModel):
+    """The LoRA files of a generation, by role."""
+
+    subject_model_path: str | None = Field(default=None, description="Path to the subject model")
+    product_model_path: str | None = Field(default=None, description="Path to the product model")
+    style_model_path: str | None = Field(default=None, description="Path to the style model")
+    product2_model_path: str | None = Field(
+        default=None, description="Path to the second product model"
+    )
+
+
+class _LoraWeights(BaseModel):
+    """How strongly each LoRA acts."""
+
+    subject_lora_weight: float | None = Field(default=None, description="Subject LoRA weight")
+    product_lora_weight: float | None = Field(default=None, description="Product LoRA weight")
+    style_lora_weight: float | None = Field(default=None, description="Style LoRA weight")
+    product2_lora_weight: float | None = Field(
+        default=None, description="Second product LoRA weight"
+    )
+
+
+class CreateGenerationTask(_LoraPaths, CreateTaskBase):
+    """A request for new pictures."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "task_type": "GENERATION",
+                "prompt": "fashion model wearing elegant dress",
+                "width": 1024,
+                "height": 1024,
+                "seed": 42,
+                "subject_model_path": "identities/my_lora.safetensors",
+                "subject_lora_weight": 0.8,
+                "config": {"num_inference_steps": 28, "guidance_scale": 3.5},
+                "origin_instance": "api-prod",
+            }
+        }
+    )
+
+    task_type: Literal[TaskType.GENERATION] = TaskType.GENERATION
+    config: Annotated[JsonObject, AfterValidator(readable_as(GenerationConfig))] | None = Field(
+        default=None,
+        description="Flexible configuration storage; known keys are num_inference_steps, "
+        "guidance_scale, negative_prompt and num_images",
+    )
+    prompt: Text = Field(description="Task prompt")
+    width: Pixels | None = Field(default=None, description="Image width")
+    height: Pixels | None = Field(default=None, description="Image height")
+    seed: Seed | None = Field(default=None, description="Random seed for generation")
+    subject_lora_weight: float | None = Field(default=0.8, description="Subject LoRA weight")
+    product_lora_weight: float | None = Field(default=0.8, description="Product LoRA weight")
+    style_lora_weight: float | None = Field(default=0.8, description="Style LoRA weight")
+    product2_lora_weight: float | None = Field(
+        default=0.8, description="Second product LoRA weight"
+    )
+    reference_image_url: ImageSource | None = Field(
+        default=None, description="URL to reference image file"
+    )
+    reference_image_data: ImageSource | None = Field(
+        default=None,
+        description="Base64-encoded reference image data (data:image/jpeg;base64,... format)",
+    )
+    reference_image_strength: Percentage | None = Field(
+        default=None, description="Influence of the reference image on generation (0-100)"
+    )
+    fal_app_id: str | None = Field(default=None, description="FAL app ID for task execution")
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> Self:
+        if self.reference_image_url is not None and self.reference_image_data is not None:
+            raise inconsistent(
+                "give reference_image_url or reference_image_data, not both",
+                "reference_image_url",
+                "reference_image_data",
+            )
+        return self
+
+
+class GenerationTaskPublic(_LoraPaths, _LoraWeights, FalImageTaskPublicBase):
+    """Public generation task schema for API responses."""
+
+    task_type: Literal[TaskType.GENERATION] = TaskType.GENERATION
+    workflow_id: str | None = None
+    prompt: str | None = None
+    width: int | None = None
+    height: int | None = None
+    seed: int | None = None
+    reference_image_path: str | None = None
+    reference_image_strength: float | None = None
+
+
+class GenerationTaskPublicUpdate(TaskPublicUpdateBase):
+    """What clients may change in a generation."""
+
+
+class GenerationTaskUpdate(_LoraPaths, _LoraWeights, TaskUpdateBase):
+    """Schema for updating generation task fields."""
+
+    fal_app_id: str | None = Field(default=None, description="FAL app ID")
+    fal_request_id: str | None = Field(default=None, description="FAL request ID")
+    reference_image_path: str | None = Field(
+        default=None, description="Path to the reference image"
+    )
+    reference_image_strength: Percentage | None = Field(
+        default=None, description="Influence of the reference image on generation (0-100)"
+    )
+    result_image_path: str | None = Field(default=None, description="Path to the result image")

@@ -1,0 +1,99 @@
+"""Which provider a task or a workflow's step asks for, and which one steps in."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from api_gateway.tasks.schemas.fields import (
+    Capability,
+    JsonObject,
+    canonical_task_type,
+    inconsistent,
+    object_or_none,
+)
+from api_gateway.tasks.schemas.providers import ProviderConfig
+from shared.contracts.enums import ProviderType
+from shared.contracts.providers import DEFAULT_PROVIDERS
+
+
+class ProviderChoice(BaseModel):
+    """The fields by which a request chooses its provider and its fallback."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    provider_config: ProviderConfig | None = Field(
+        default=None, description="Provider-specific configuration"
+    )
+    active_provider_capabilities: list[Capability] | None = Field(
+        default=None, description="List of active capabilities for this task"
+    )
+    fallback_provider_type: ProviderType | None = Field(
+        default=None,
+        description="Fallback provider activated when primary exhausts all retries "
+        "(non-ValueError only).",
+    )
+    fallback_provider_config: ProviderConfig | None = Field(
+        default=None,
+        description="Provider-specific config for the fallback provider. Shape varies by "
+        "provider type.",
+    )
+    fallback_provider_capabilities: list[Capability] | None = Field(
+        default=None,
+        description="Capabilities for the fallback provider. Replaces "
+        "active_provider_capabilities on fallback activation.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_configs(cls, data: object) -> object:
+        """Lets a config and its `provider_type` stand for each other, whichever was given."""
+        body = object_or_none(data)
+        if body is None:
+            return data
+        _name_config(body, "fallback_provider_type", "fallback_provider_config", default=None)
+        kind = canonical_task_type(body.get("task_type", _default_of(cls, "task_type")))
+        default = DEFAULT_PROVIDERS.get(kind) if isinstance(kind, str) else None  # pyright: ignore[reportArgumentType] -- a StrEnum's key
+        if "provider_type" not in cls.model_fields:
+            body.pop("provider_type", None)
+        _name_config(body, "provider_type", "provider_config", default=default)
+        return body
+
+    @model_validator(mode="after")
+    def _fallback_is_one_provider(self) -> Self:
+        require_same_provider(self, "fallback_provider_type", "fallback_provider_config")
+        return self
+
+
+def require_same_provider(choice: ProviderChoice, type_field: str, config_field: str) -> None:
+    """Refuses a config that belongs to another provider than the one named beside it."""
+    named: ProviderType | None = getattr(choice, type_field)
+    config = getattr(choice, config_field)
+    if named is not None and config is not None and config.provider_type != named:
+        raise inconsistent(
+            f"{config_field}.provider_type is {config.provider_type.value}, but {type_field} is "
+            f"{named.value}; give the same provider in both",
+            type_field,
+            config_field,
+        )
+
+
+def _default_of(schema: type[BaseModel], field: str) -> object:
+    return schema.model_fields[field].default if field in schema.model_fields else None
+
+
+def _name_config(
+    body: JsonObject, type_field: str, config_field: str, *, default: ProviderType | None
+) -> None:
+    config = object_or_none(body.get(config_field))
+    if config is None:
+        return
+    task_config = object_or_none(body.get("config")) or {}
+    known = {
+        "provider_type": body.get(type_field) or default,
+        # fal's app may be named in the config, in the request, or in a step's own config.
+        "fal_app_id": body.get("fal_app_id") or task_config.get("fal_app_id"),
+    }
+    config = {field: value for field, value in known.items() if value is not None} | config
+    body[config_field] = config
+    if body.get(type_field) is None:
+        body[type_field] = config.get("provider_type")

@@ -1,0 +1,81 @@
+"""What every change to a task has in common; only the fields that were sent change."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api_gateway.tasks.schemas.fields import (
+    AcceptedTaskType,
+    Capability,
+    JsonObject,
+    OriginInstance,
+    OriginReference,
+    OriginTenant,
+    OriginZone,
+    Percentage,
+    Priority,
+)
+from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus
+
+
+class TaskPublicUpdateBase(BaseModel):
+    """What may be changed in a task of any type."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    status: TaskStatus | None = None
+    priority: Priority | None = None
+    executor_type: str | None = None
+    executor_instance: str | None = None
+    errors: list[str] | None = None
+    config: JsonObject | None = Field(default=None, description="Flexible configuration storage")
+
+
+class TaskUpdateBase(TaskPublicUpdateBase):
+    """Every bookkeeping field of a task's record."""
+
+    created_at: datetime | None = Field(default=None, description="Task creation timestamp")
+    updated_at: datetime | None = Field(default=None, description="Task last update timestamp")
+    task_type: AcceptedTaskType | None = Field(default=None, description="Task type")
+    origin_instance: OriginInstance | None = Field(default=None, description="Task origin instance")
+    origin_zone: OriginZone | None = Field(default=None, description="Task origin zone")
+    origin_tenant_id: OriginTenant | None = Field(default=None, description="Task origin tenant ID")
+    origin_reference: OriginReference | None = Field(
+        default=None, description="Optional reference ID or string from the origin system"
+    )
+    started_at: datetime | None = Field(default=None, description="Task start timestamp")
+    completed_at: datetime | None = Field(default=None, description="Task completion timestamp")
+    celery_task_id: str | None = Field(default=None, description="Task Celery task ID")
+    service_task_id: str | None = Field(default=None, description="Task service task ID")
+    retry_count: int | None = Field(default=None, ge=0, description="Task retry count")
+    progress: Percentage | None = Field(default=None, description="Task progress (0.0 to 100.0)")
+    is_resumed: bool | None = Field(default=None, description="Whether task is being resumed")
+    provider_type: ProviderType | None = Field(
+        default=None, description="Provider type for task execution"
+    )
+    active_provider_capabilities: list[Capability] | None = Field(
+        default=None, description="List of active capabilities for this task"
+    )
+    queue_name: str | None = Field(default=None, description="Task queue name")
+    fallback_provider_type: ProviderType | None = Field(
+        default=None, description="Fallback provider type"
+    )
+    fallback_provider_config: Any | None = Field(
+        default=None, description="Fallback provider-specific config"
+    )
+    fallback_provider_capabilities: list[Capability] | None = Field(
+        default=None, description="Fallback provider capabilities"
+    )
+    resume_attempt_count: int | None = Field(
+        default=None, ge=0, description="Number of resume attempts"
+    )
+    last_resume_attempt: datetime | None = Field(
+        default=None, description="Last resume attempt timestamp"
+    )
+    error_category: ErrorCategory | None = Field(
+        default=None, description="Error category classification"
+    )
+    service_requests: list[JsonObject] | None = Field(
+        default=None, description="External service request log for observability"
+    )

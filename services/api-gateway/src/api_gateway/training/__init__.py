@@ -1,0 +1,1 @@
+"""Trainings of LoRAs and whole models."""

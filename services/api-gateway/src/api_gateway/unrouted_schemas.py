@@ -1,0 +1,42 @@
+"""Schemas that clients know although no route mentions them: events and a few enums."""
+
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+
+from api_gateway.events.schemas import (
+    BaseEvent,
+    InferenceStatusEvent,
+    PreprocessingStatusEvent,
+    TaskCreatedEvent,
+    TaskStatusEvent,
+    TrainingStatusEvent,
+    WorkflowStatusEvent,
+)
+from shared.contracts.enums import ProviderCapability, TransformType
+
+_REF_TEMPLATE = "#/components/schemas/{model}"
+_MODELS: tuple[type[BaseModel], ...] = (
+    BaseEvent,
+    TaskCreatedEvent,
+    TaskStatusEvent,
+    InferenceStatusEvent,
+    PreprocessingStatusEvent,
+    TrainingStatusEvent,
+    WorkflowStatusEvent,
+)
+_ENUMS = (ProviderCapability, TransformType)
+
+
+def add_unrouted_schemas(document: dict[str, Any]) -> None:
+    """Adds them to an OpenAPI document, leaving what it already has."""
+    mode: JsonSchemaMode = "serialization"
+    _, definitions = models_json_schema(
+        [(model, mode) for model in _MODELS], ref_template=_REF_TEMPLATE
+    )
+    schemas: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
+    for name, schema in definitions["$defs"].items():
+        schemas.setdefault(name, schema)
+    for enum in _ENUMS:
+        schemas.setdefault(enum.__name__, TypeAdapter(enum).json_schema())

@@ -1,0 +1,1 @@
+"""Workflows: steps that form a directed acyclic graph."""

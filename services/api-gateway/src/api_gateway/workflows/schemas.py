@@ -1,0 +1,214 @@
+"""What clients send and get for workflows: steps that form a directed acyclic graph."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api_gateway.tasks.schemas.fields import (
+    AcceptedTaskType,
+    JsonObject,
+    OriginInstance,
+    OriginReference,
+    OriginTenant,
+    OriginZone,
+    WebhookUrl,
+)
+from api_gateway.tasks.schemas.provider_choice import ProviderChoice
+from shared.contracts.enums import MappingTransform, ProviderType, StepStatus, WorkflowStatus
+
+StepId = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+WorkflowName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+WorkflowDescription = Annotated[str, StringConstraints(max_length=1000)]
+
+
+class FieldMapping(BaseModel):
+    """How one step's output becomes another's input."""
+
+    from_step: StepId = Field(description="Step ID to get output from")
+    from_field: str = Field(min_length=1, description="Output field name from source step")
+    to_field: str = Field(min_length=1, description="Input field name in target step")
+    transform: MappingTransform | None = Field(
+        default=None, description="Optional transformation to apply when mapping"
+    )
+
+
+class WorkflowStepDefinition(ProviderChoice):
+    """One step of a workflow, as a client defines it."""
+
+    id: StepId = Field(description="Unique identifier for this step within the workflow")
+    task_type: AcceptedTaskType = Field(description="Type of task to execute")
+    config: JsonObject = Field(
+        default={}, description="Static configuration for the task (prompt, dimensions, etc.)"
+    )
+    depends_on: list[StepId] = Field(
+        default=[], description="List of step IDs this step depends on"
+    )
+    input_mappings: list[FieldMapping] = Field(
+        default=[], description="Mappings from previous step outputs to this step's inputs"
+    )
+    max_retries: int = Field(
+        default=3, ge=0, le=100, description="Maximum retry attempts for this step"
+    )
+
+
+class CreateWorkflow(BaseModel):
+    """Schema for creating a new workflow."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "description": "Generate and refine fashion images",
+                "name": "Fashion Image Pipeline",
+                "origin_instance": "api-prod",
+                "steps": [
+                    {
+                        "config": {
+                            "height": 1024,
+                            "prompt": "fashion model wearing elegant dress",
+                            "width": 1024,
+                        },
+                        "id": "generate",
+                        "task_type": "GENERATION",
+                    },
+                    {
+                        "config": {"upscale_factor": 2.0},
+                        "depends_on": ["generate"],
+                        "id": "refine",
+                        "input_mappings": [
+                            {
+                                "from_field": "result_image_path",
+                                "from_step": "generate",
+                                "to_field": "base_image_url",
+                            }
+                        ],
+                        "task_type": "REFINE",
+                    },
+                ],
+            }
+        }
+    )
+
+    name: WorkflowName = Field(description="Human-readable workflow name")
+    description: WorkflowDescription | None = Field(
+        default=None, description="Optional workflow description"
+    )
+    steps: list[WorkflowStepDefinition] = Field(
+        min_length=1, max_length=200, description="List of steps defining the workflow DAG"
+    )
+    config: JsonObject = Field(default={}, description="Global workflow configuration")
+    origin_instance: OriginInstance = Field(description="Origin instance identifier")
+    origin_zone: OriginZone | None = Field(default=None, description="Origin zone identifier")
+    origin_tenant_id: OriginTenant | None = Field(
+        default=None, description="Tenant identifier for multi-tenant setups"
+    )
+    origin_reference: OriginReference | None = Field(
+        default=None, description="External reference ID for tracking"
+    )
+    webhook_url: WebhookUrl | None = Field(
+        default=None, description="URL to call when workflow completes"
+    )
+    suppress_subtask_events: bool = Field(
+        default=True, description="Whether to suppress individual task events"
+    )
+
+
+class WorkflowUpdate(BaseModel):
+    """Schema for updating a workflow."""
+
+    name: WorkflowName | None = None
+    description: WorkflowDescription | None = None
+    webhook_url: WebhookUrl | None = None
+
+
+class WorkflowStepPublic(BaseModel):
+    """One step of a workflow, as it stands."""
+
+    id: UUID
+    step_id: str
+    task_type: str
+    config: JsonObject | None = None
+    provider_config: Any | None = None
+    active_provider_capabilities: list[str] | None = None
+    fallback_provider_type: ProviderType | None = None
+    fallback_provider_config: Any | None = None
+    fallback_provider_capabilities: list[str] | None = None
+    dependencies: list[str]
+    input_mappings: list[JsonObject]
+    status: StepStatus
+    task_id: UUID | None = None
+    result: JsonObject | None = None
+    error_message: str | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    retry_count: int
+    max_retries: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class WorkflowPublic(BaseModel):
+    """Public representation of a workflow."""
+
+    id: UUID
+    name: str
+    description: str | None = None
+    status: WorkflowStatus
+    total_steps: int
+    completed_steps: int
+    progress: float
+    current_step: str | None = None
+    final_step_id: str | None = None
+    final_step_result: JsonObject | None = None
+    canvas_task_id: str | None = None
+    config: JsonObject
+    suppress_subtask_events: bool
+    origin_instance: str
+    origin_zone: str | None = None
+    origin_tenant_id: str | None = None
+    origin_reference: str | None = None
+    webhook_url: str | None = None
+    error_message: str | None = None
+    errors: list[str]
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
+    is_deleted: bool = False
+    deleted_at: datetime | None = None
+    steps: list[WorkflowStepPublic] = []
+
+
+class WorkflowListResponse(BaseModel):
+    """Response schema for listing workflows."""
+
+    workflows: list[WorkflowPublic]
+    total: int
+    skip: int
+    limit: int
+
+
+class WorkflowCleanupError(BaseModel):
+    """Why one task of a workflow was not cleaned up."""
+
+    task_id: UUID
+    step_id: str
+    task_type: str
+    error: str
+
+
+class WorkflowCleanupDetail(BaseModel):
+    """What a cleanup did to a workflow's tasks."""
+
+    tasks_processed: int = 0
+    tasks_cleaned: int = 0
+    deleted_paths: list[str] = []
+    errors: list[WorkflowCleanupError] = []
+
+
+class WorkflowCleanupResponse(BaseModel):
+    """Response schema for workflow cleanup endpoint."""
+
+    workflow: WorkflowPublic
+    cleanup: WorkflowCleanupDetail

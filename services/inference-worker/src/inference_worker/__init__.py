@@ -1,0 +1,1 @@
+"""The GPU worker: local FLUX inference and tiled refinement."""

@@ -1,0 +1,155 @@
+"""What the worker does for Temporal: fetch inputs, call the plain classes, store the results."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Protocol, TypeVar
+from uuid import UUID
+
+from PIL import Image
+from temporalio import activity
+
+from inference_worker.engine_thread import EngineThread
+from inference_worker.images import decode_image, encode_png, sha256_hex
+from inference_worker.refinement.refiner import TiledRefiner
+from inference_worker.refinement.tiles import S3TileStore, TileStore, tile_digest
+from inference_worker.settings import InferenceSettings
+from shared.contracts.attempts import StoredFile
+from shared.contracts.generation import GenerateImage, GenerateImageResult
+from shared.contracts.inference import InferenceActivities
+from shared.contracts.refinement import RefineImage, RefineImageResult
+from shared.storage.object_store import ObjectStore
+from shared.temporal.heartbeat import Heartbeat
+
+_T = TypeVar("_T")
+
+
+class ProgressSink(Protocol):
+    """`shared.progress.ProgressReporter`, as far as this worker uses it."""
+
+    def attempt(
+        self, task_id: UUID, attempt: int
+    ) -> AbstractAsyncContextManager[Callable[[float], None]]:
+        """Announce an attempt; hands out the function that takes its progress, 0 to 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Executant:
+    """Who ran an attempt, as its result says."""
+
+    executor_instance: str
+    executor_type: str
+
+
+class LocalInference(InferenceActivities):
+    """Generation and refinement on this worker's model.
+
+    Args:
+        engine: the model on its thread.
+        cpu: threads that decode, encode, resize and check pictures.
+        objects: where pictures come from and go to.
+        progress: hears that attempts start and how far they are.
+        executant: this worker.
+        settings: limits of input and output sizes.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: EngineThread,
+        cpu: Executor,
+        objects: ObjectStore,
+        progress: ProgressSink,
+        executant: Executant,
+        settings: InferenceSettings,
+    ) -> None:
+        self._engine = engine
+        self._cpu = cpu
+        self._objects = objects
+        self._progress = progress
+        self._executant = executant
+        self._max_input_pixels = settings.max_input_pixels
+        self._refiner = TiledRefiner(engine, cpu, max_output_pixels=settings.max_output_pixels)
+
+    @activity.defn(name="generate_image")
+    async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
+        """Make the pictures of one GENERATION and store them."""
+        started_at = datetime.now(UTC)
+        inputs = request.inputs
+        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+            reference = None
+            if inputs.reference_image_url:
+                content = await self._objects.get(inputs.reference_image_url)
+                reference = await self._decode(content)
+            pictures = await self._engine.generate(
+                inputs, reference, lambda done, steps: report(done / steps)
+            )
+            folder = f"generations/{request.task_id}/a{request.attempt}"
+            files = [
+                await self._store(f"{folder}/image_{index}.png", picture)
+                for index, picture in enumerate(pictures)
+            ]
+        keys = [file.key for file in files]
+        return GenerateImageResult(
+            started_at=started_at,
+            executor_instance=self._executant.executor_instance,
+            executor_type=self._executant.executor_type,
+            files=files,
+            result_image_path=keys[0],
+            result_image_paths=keys,
+        )
+
+    @activity.defn(name="refine_image")
+    async def refine_image(self, request: RefineImage) -> RefineImageResult:
+        """Refine one picture tile by tile and store it."""
+        started_at = datetime.now(UTC)
+        inputs = request.inputs
+        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+            content = await self._objects.get(inputs.base_image_url)
+            base = await self._decode(content)
+            digest = tile_digest(content, inputs, request.refiner, self._engine.engine)
+            tiles = S3TileStore(self._objects, request.task_id, digest)
+            refined = await self._refiner.refine(
+                base, inputs, request.refiner, store=tiles, on_progress=report
+            )
+            folder = f"refines/{request.task_id}/a{request.attempt}"
+            picture = await self._store(f"{folder}/image.png", refined.image)
+            files = [picture]
+            if request.refiner.save_debug_tiles:
+                files += [
+                    await self._copy_tile(f"{folder}/tiles/{tile.index:03}.png", tiles, tile.index)
+                    for tile in refined.tiles
+                ]
+        return RefineImageResult(
+            started_at=started_at,
+            executor_instance=self._executant.executor_instance,
+            executor_type=self._executant.executor_type,
+            files=files,
+            result_image_path=picture.key,
+            tiles=refined.tiles,
+        )
+
+    async def _decode(self, content: bytes) -> Image.Image:
+        return await self._on_cpu(partial(decode_image, content, max_pixels=self._max_input_pixels))
+
+    async def _store(self, key: str, picture: Image.Image) -> StoredFile:
+        return await self._put(key, await self._on_cpu(partial(encode_png, picture)))
+
+    async def _copy_tile(self, key: str, tiles: TileStore, index: int) -> StoredFile:
+        stored = await tiles.load(index)
+        assert stored is not None, index
+        return await self._put(key, stored[0])
+
+    async def _put(self, key: str, png: bytes) -> StoredFile:
+        await self._objects.put(key, png, "image/png")
+        return StoredFile(
+            key=key, size_bytes=len(png), content_type="image/png", sha256=sha256_hex(png)
+        )
+
+    async def _on_cpu(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._cpu, work)

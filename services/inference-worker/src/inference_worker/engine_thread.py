@@ -1,0 +1,61 @@
+"""The one thread on which the engine computes, as coroutines see it."""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+from PIL import Image
+
+from inference_worker.pipelines.engine import CancelFlag, Edit, ImageEngine, StepCallback
+from shared.contracts.generation import GenerationInputs
+
+_T = TypeVar("_T")
+
+
+class EngineThread:
+    """Runs the engine's calls one after the other, off the event loop.
+
+    Cancelling a call sets its flag, waits until the engine has let go (one denoise step at most)
+    and then raises `asyncio.CancelledError`: nothing computes for a caller that has gone.
+
+    Args:
+        engine: the model.
+        executor: has one thread; nothing else runs on it.
+    """
+
+    def __init__(self, engine: ImageEngine, executor: Executor) -> None:
+        self.engine = engine
+        self._executor = executor
+
+    async def generate(
+        self, inputs: GenerationInputs, reference: Image.Image | None, on_step: StepCallback
+    ) -> list[Image.Image]:
+        """Make the pictures of a generation."""
+        return await self._call(
+            lambda cancel: self.engine.generate(inputs, reference, on_step=on_step, cancel=cancel)
+        )
+
+    async def edit(self, image: Image.Image, edit: Edit, on_step: StepCallback) -> Image.Image:
+        """Edit one picture."""
+        return await self._call(
+            lambda cancel: self.engine.edit(image, edit, on_step=on_step, cancel=cancel)
+        )
+
+    async def _call(self, work: Callable[[CancelFlag], _T]) -> _T:
+        cancel = threading.Event()
+        submitted = self._executor.submit(work, cancel)
+        running = asyncio.wrap_future(submitted)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            cancel.set()
+            submitted.cancel()
+            while not running.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([running])
+            if not running.cancelled():
+                running.exception()  # seen, so that asyncio does not report it as lost
+            raise

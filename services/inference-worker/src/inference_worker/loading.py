@@ -1,0 +1,28 @@
+"""Builds the engine that the settings ask for; torch is imported only where that is FLUX."""
+
+from importlib import resources
+from pathlib import Path
+
+from inference_worker.pipelines.engine import ImageEngine
+from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.settings import EngineKind, InferenceSettings
+from shared.settings import ModelSettings
+
+
+def load_engine(settings: InferenceSettings, model: ModelSettings) -> ImageEngine:
+    """Load the model once, before the worker polls.
+
+    Raises:
+        ModelLoadError: there is no usable model where the settings say.
+    """
+    if settings.engine is EngineKind.IDENTITY:
+        edit_side_px = settings.edit_px or model.max_side_px
+        return IdentityEngine(edit_side_px=edit_side_px, step_s=settings.identity_step_s)
+    from inference_worker.pipelines.flux_engine import FluxEngine  # noqa: PLC0415 — imports torch
+
+    return FluxEngine.load(model.source or str(packaged_model()), settings, model)
+
+
+def packaged_model() -> Path:
+    """The folder of swatch, the small model that ships with this package."""
+    return Path(str(resources.files("inference_worker"))) / "models" / "swatch"

@@ -1,0 +1,43 @@
+"""Where the model computes and in which number format, chosen from the hardware."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import torch
+
+from inference_worker.settings import DeviceKind, DtypeKind
+from shared.errors import ResourceError
+
+_DTYPES = {
+    DtypeKind.BFLOAT16: torch.bfloat16,
+    DtypeKind.FLOAT16: torch.float16,
+    DtypeKind.FLOAT32: torch.float32,
+}
+
+
+def choose_device(kind: DeviceKind) -> torch.device:
+    """The device asked for; auto takes the fastest that is there."""
+    if kind is not DeviceKind.AUTO:
+        return torch.device(kind.value)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def choose_dtype(kind: DtypeKind, device: torch.device) -> torch.dtype:
+    """The format asked for; auto is float32 on a CPU, else bfloat16."""
+    if kind is not DtypeKind.AUTO:
+        return _DTYPES[kind]
+    return torch.float32 if device.type == "cpu" else torch.bfloat16
+
+
+@contextmanager
+def memory_errors_as_resource_errors() -> Generator[None]:
+    """Turn running out of memory into `ResourceError`, and give cached blocks back."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        torch.cuda.empty_cache()
+        raise ResourceError(f"the device ran out of memory: {error}") from error

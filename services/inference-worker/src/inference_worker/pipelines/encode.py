@@ -1,0 +1,79 @@
+"""First block: text becomes what the transformer attends to."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import torch
+from torch import Tensor
+
+from inference_worker.pipelines.components import FluxComponents
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_MAX_T5_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class PromptEmbeddings:
+    """One prompt as FLUX reads it: words from T5, the gist from CLIP."""
+
+    words: Tensor  # [1, T, D]
+    gist: Tensor  # [1, P]
+    word_ids: Tensor  # [T, 3], all zero: words have no place in the picture
+
+
+class PromptEncoder:
+    """Encodes prompts, and remembers the last ones: refining asks for the same one per tile.
+
+    Args:
+        components: tokenizers and encoders.
+        max_tokens: longest prompt for T5; 0: what its tokenizer states, 512 at most.
+        num_remembered: prompts kept, each about 4 MB with FLUX.1.
+    """
+
+    def __init__(
+        self, components: FluxComponents, *, max_tokens: int = 0, num_remembered: int = 16
+    ) -> None:
+        self._components = components
+        stated = int(components.t5_tokenizer.model_max_length)
+        self._max_tokens = max_tokens or min(stated, _MAX_T5_TOKENS)
+        self._num_remembered = num_remembered
+        self._remembered: OrderedDict[str, PromptEmbeddings] = OrderedDict()
+
+    def encode(self, prompt: str) -> PromptEmbeddings:
+        """Embed one prompt; a longer one than the encoder reads is cut, which is logged."""
+        known = self._remembered.pop(prompt, None)
+        embeddings = known or self._embed(prompt)
+        self._remembered[prompt] = embeddings
+        if len(self._remembered) > self._num_remembered:
+            self._remembered.popitem(last=False)
+        return embeddings
+
+    def _embed(self, prompt: str) -> PromptEmbeddings:
+        parts = self._components
+        num_tokens = len(parts.t5_tokenizer(prompt, verbose=False).input_ids)
+        if num_tokens > self._max_tokens:
+            _log.warning("prompt_cut", num_tokens=num_tokens, max_tokens=self._max_tokens)
+        clip_ids = self._tokenize(
+            parts.clip_tokenizer, prompt, parts.clip_tokenizer.model_max_length
+        )
+        t5_ids = self._tokenize(parts.t5_tokenizer, prompt, self._max_tokens)
+        gist: Tensor = parts.clip(clip_ids, output_hidden_states=False).pooler_output
+        words: Tensor = parts.t5(t5_ids, output_hidden_states=False)[0]
+        return PromptEmbeddings(
+            words=words.to(parts.dtype),
+            gist=gist.to(parts.dtype),
+            word_ids=torch.zeros(words.shape[1], 3, device=parts.device, dtype=parts.dtype),
+        )
+
+    def _tokenize(self, tokenizer: Any, prompt: str, max_length: int) -> Tensor:
+        tokens = tokenizer(
+            [prompt],
+            padding="max_length",
+            max_length=max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        return tokens.input_ids.to(self._components.device)  # [1, T]

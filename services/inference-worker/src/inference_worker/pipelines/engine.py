@@ -1,0 +1,88 @@
+"""What the worker asks of a model: make pictures, and edit one.
+
+Engines block and are not thread-safe; `inference_worker.engine_thread` gives them one thread.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from inference_worker.errors import Cancelled
+from shared.contracts.generation import GenerationInputs
+
+StepCallback = Callable[[int, int], None]
+"""Called after each denoise step with the steps done and the steps in all."""
+
+
+class CancelFlag(Protocol):
+    """A `threading.Event`, as far as engines look at it."""
+
+    def is_set(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An image-to-image edit of one picture.
+
+    Args:
+        prompt: what the picture shows.
+        strength: 0 leaves the picture alone, 1 replaces it.
+        num_steps: denoise steps of the whole schedule; the edit runs its last `strength` part.
+        seed: same picture, edit and seed give the same pixels.
+    """
+
+    prompt: str
+    strength: float
+    num_steps: int
+    seed: int
+
+
+class ImageEngine(Protocol):
+    """A model behind the worker. Both methods raise `Cancelled` between two steps."""
+
+    @property
+    def model_id(self) -> str:
+        """Names everything about the model that changes pixels: weights, number format, device."""
+        ...
+
+    @property
+    def edit_side_px(self) -> int:
+        """Longer side at which pictures are best given to `edit`."""
+        ...
+
+    @property
+    def multiple_of(self) -> int:
+        """Both sides of a picture given to `edit` are multiples of this."""
+        ...
+
+    def generate(
+        self,
+        inputs: GenerationInputs,
+        reference: Image.Image | None,
+        *,
+        on_step: StepCallback,
+        cancel: CancelFlag,
+    ) -> list[Image.Image]:
+        """Make `inputs.config.num_images` pictures of exactly the size asked for.
+
+        Args:
+            inputs: prompt, size, seed and the rest.
+            reference: the picture under `inputs.reference_image_url`, if there is one.
+            on_step: hears of progress, on the calling thread.
+            cancel: looked at before each step.
+        """
+        ...
+
+    def edit(
+        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
+    ) -> Image.Image:
+        """Edit one RGB picture; the answer has its size."""
+        ...
+
+
+def stop_if(cancel: CancelFlag) -> None:
+    """Raise `Cancelled` if the flag is set."""
+    if cancel.is_set():
+        raise Cancelled("stopped between two denoise steps")

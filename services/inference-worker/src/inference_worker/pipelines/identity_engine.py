@@ -1,0 +1,75 @@
+"""An engine without a model: gradients instead of pictures, edits that change nothing.
+
+Measures what the platform itself costs, and stands in for a model in tests; imports no torch.
+"""
+
+import hashlib
+import time
+
+from PIL import Image, ImageOps
+
+from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback, stop_if
+from shared.contracts.generation import GenerationInputs
+
+
+class IdentityEngine:
+    """Implements `ImageEngine`.
+
+    Args:
+        edit_side_px: as a real model would state it, so that tiles are resized as for one.
+        step_s: seconds that a step takes.
+    """
+
+    def __init__(self, *, edit_side_px: int = 1024, step_s: float = 0) -> None:
+        self._edit_side_px = edit_side_px
+        self._step_s = step_s
+
+    @property
+    def model_id(self) -> str:
+        return "identity"
+
+    @property
+    def edit_side_px(self) -> int:
+        return self._edit_side_px
+
+    @property
+    def multiple_of(self) -> int:
+        return 16
+
+    def generate(
+        self,
+        inputs: GenerationInputs,
+        reference: Image.Image | None,
+        *,
+        on_step: StepCallback,
+        cancel: CancelFlag,
+    ) -> list[Image.Image]:
+        """Gradients whose colours follow from prompt and seed, or the reference itself."""
+        num_images = inputs.config.num_images
+        self._run_steps((inputs.config.num_inference_steps or 1) * num_images, on_step, cancel)
+        size = (inputs.width, inputs.height)
+        if reference is not None:
+            return [ImageOps.fit(reference, size, Image.Resampling.LANCZOS)] * num_images
+        return [_gradient(inputs.prompt, inputs.seed + i, size) for i in range(num_images)]
+
+    def edit(
+        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
+    ) -> Image.Image:
+        """The picture itself."""
+        self._run_steps(edit.num_steps, on_step, cancel)
+        return image
+
+    def _run_steps(self, num_steps: int, on_step: StepCallback, cancel: CancelFlag) -> None:
+        for step in range(num_steps):
+            stop_if(cancel)
+            if self._step_s:
+                time.sleep(self._step_s)
+            on_step(step + 1, num_steps)
+
+
+def _gradient(prompt: str, seed: int, size: tuple[int, int]) -> Image.Image:
+    digest = hashlib.sha256(f"{seed}:{prompt}".encode()).digest()
+    top = (digest[0], digest[1], digest[2])
+    bottom = (digest[3], digest[4], digest[5])
+    ramp = Image.linear_gradient("L").resize(size)
+    return ImageOps.colorize(ramp, top, bottom)

@@ -1,0 +1,1 @@
+"""Tiled refinement: upscale, edit tile by tile, check, blend."""

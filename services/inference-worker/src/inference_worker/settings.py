@@ -1,0 +1,62 @@
+"""How this worker runs its model. Which model that is, `shared.settings.ModelSettings` says."""
+
+from enum import StrEnum
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class EngineKind(StrEnum):
+    """Which `ImageEngine` the worker loads."""
+
+    FLUX = "flux"
+    IDENTITY = "identity"
+
+
+class DeviceKind(StrEnum):
+    """Where the model computes."""
+
+    AUTO = "auto"
+    CUDA = "cuda"
+    MPS = "mps"
+    CPU = "cpu"
+
+
+class DtypeKind(StrEnum):
+    """Number format of weights and activations."""
+
+    AUTO = "auto"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+    FLOAT32 = "float32"
+
+
+class InferenceSettings(BaseSettings):
+    """The inference worker's own settings."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_INFERENCE_", frozen=True)
+
+    engine: EngineKind = EngineKind.FLUX
+    """`flux` runs the model; `identity` edits nothing and draws gradients, without torch."""
+    device: DeviceKind = DeviceKind.AUTO
+    """Where the model computes; auto: cuda, else mps, else cpu."""
+    dtype: DtypeKind = DtypeKind.AUTO
+    """Number format; auto: float32 on cpu, else bfloat16."""
+    torch_threads: int = Field(default=0, ge=0)
+    """CPU threads of torch; 0: torch chooses, one per core."""
+    edit_px: int = Field(default=0, ge=0)
+    """Longer side at which refinement edits a tile, in pixels; 0: the model's longest side."""
+    max_text_tokens: int = Field(default=0, ge=0)
+    """Longest prompt of the T5 encoder, in tokens; 0: what the model's tokenizer states."""
+    guidance_scale: float = Field(default=3.5, ge=0)
+    """Distilled guidance where a request names none; for models with guidance embeddings."""
+    true_cfg_scale: float = Field(default=2.0, gt=1)
+    """Weight of a negative prompt: the step follows negative + scale × (positive − negative)."""
+    identity_step_s: float = Field(default=0, ge=0)
+    """Seconds that a step of the identity engine takes, to play a slow model in tests."""
+    max_input_pixels: int = Field(default=89_478_485, ge=1)
+    """Largest input picture, width × height; the default is Pillow's own limit."""
+    max_output_pixels: int = Field(default=67_108_864, ge=1)
+    """Largest refined picture, width × height; the default is 8192 × 8192."""
+    cpu_threads: int = Field(default=2, ge=1)
+    """Threads that resize, check and encode pictures while the engine computes."""

@@ -1,0 +1,1 @@
+"""The provider worker: calls to fal, Vertex, FASHN, Freepik and LLMs."""

@@ -1,0 +1,1 @@
+"""Swatch: a real FLUX of small size, trained on Fashion-MNIST."""

@@ -1,0 +1,64 @@
+"""Trains the swatch model from Fashion-MNIST: python -m training_worker.swatch, from the root.
+
+An interrupted run continues where it stopped; delete `.sartiq/swatch` to start anew.
+"""
+
+import logging
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+from training_worker.swatch.autoencoder import train_autoencoder
+from training_worker.swatch.config import SwatchConfig
+from training_worker.swatch.data import DatasetMissingError, load_split
+from training_worker.swatch.evaluate import evaluate
+from training_worker.swatch.export import export_pipeline
+from training_worker.swatch.model_card import TrainingTime, write_model_card
+from training_worker.swatch.parts import load_pipeline
+from training_worker.swatch.text import TextTokenizers
+from training_worker.swatch.transformer import train_transformer
+
+logger = logging.getLogger("training_worker.swatch")
+
+
+def train(config: SwatchConfig) -> None:
+    """The recipe, start to finish."""
+    torch.set_num_threads(config.num_threads)
+    split = load_split(config.dataset_dir, "train")
+    tokenizers = TextTokenizers.build(config.transformer)
+
+    vae, autoencoder_s = train_autoencoder(split, config)
+    model, transformer_s = train_transformer(split, vae, tokenizers, config)
+
+    export_pipeline(vae, model, tokenizers, config)
+    scores = evaluate(config)
+    logger.info("%s", scores.model_dump_json(indent=2))
+    time = TrainingTime(
+        autoencoder_s=autoencoder_s, transformer_s=transformer_s, hardware=processor_name()
+    )
+    write_model_card(load_pipeline(config.model_dir), scores, time, config)
+
+
+def processor_name() -> str:
+    """Names the processor, as far as the system tells."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def main() -> int:
+    """Runs the recipe with its defaults."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        train(SwatchConfig())
+    except DatasetMissingError as missing:
+        logger.error("%s", missing)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

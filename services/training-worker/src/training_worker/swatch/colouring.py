@@ -1,0 +1,132 @@
+"""Turns grey 28x28 garments into coloured 64x64 pictures on a light background, and cuts crops."""
+
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+BACKGROUND = 0.94
+"""Grey level of the studio background."""
+
+_MARGIN_PX = 2
+_MID_INK = 0.6
+_HUE_JITTER = 5.0
+_MAX_ZOOM = 3.0
+
+
+class Colour(StrEnum):
+    """The nine colour words the model knows."""
+
+    RED = "red"
+    ORANGE = "orange"
+    YELLOW = "yellow"
+    GREEN = "green"
+    BLUE = "blue"
+    PURPLE = "purple"
+    WHITE = "white"
+    BLACK = "black"
+    GREY = "grey"
+
+
+HSV: dict[Colour, tuple[float, float, float]] = {
+    Colour.RED: (0.0, 0.85, 0.85),
+    Colour.ORANGE: (28.0, 0.90, 0.97),
+    Colour.YELLOW: (55.0, 0.85, 0.97),
+    Colour.GREEN: (130.0, 0.75, 0.65),
+    Colour.BLUE: (222.0, 0.80, 0.80),
+    Colour.PURPLE: (285.0, 0.70, 0.70),
+    Colour.WHITE: (0.0, 0.0, 1.0),
+    Colour.BLACK: (0.0, 0.0, 0.12),
+    Colour.GREY: (0.0, 0.0, 0.52),
+}
+"""Hue in degrees, saturation and value at the middle of the cloth."""
+
+HUES = tuple(colour for colour, (_, saturation, _) in HSV.items() if saturation > 0)
+"""The six colours that have a hue."""
+
+
+def hsv_to_rgb(hsv: Tensor) -> Tensor:
+    """Converts [B, 3] of degrees, saturation and value to [B, 3] of red, green and blue."""
+    hue, saturation, value = hsv.unbind(1)
+    sector = (torch.tensor([5.0, 3.0, 1.0]) + hue[:, None] / 60) % 6
+    fade = torch.minimum(sector, 4 - sector).clamp(0, 1)
+    return value[:, None] * (1 - saturation[:, None] * fade)
+
+
+def jittered_rgb(colours: Sequence[Colour], generator: torch.Generator) -> Tensor:
+    """Draws a shade of each colour: [B, 3], values 0 to 1."""
+    base = torch.tensor([HSV[colour] for colour in colours])
+    noise = torch.rand(base.shape, generator=generator) * 2 - 1
+    hue = base[:, 0] + noise[:, 0] * _HUE_JITTER
+    saturation = base[:, 1] * (1 + 0.12 * noise[:, 1])
+    value = base[:, 2] + 0.06 * noise[:, 2]
+    return hsv_to_rgb(torch.stack([hue % 360, saturation.clamp(0, 1), value.clamp(0, 1)], dim=1))
+
+
+def ink_of(pictures: Tensor) -> Tensor:
+    """Enlarges uint8 [B, 28, 28] to ink [B, 1, 64, 64] from 0 to 1, evened out between garments.
+
+    The dataset stores negated photographs, so a value says how much darker than paper the cloth
+    is. A power per picture brings its mean to one level: pale garments too show their colour.
+    """
+    ink = functional.pad(pictures[:, None].float() / 255, [_MARGIN_PX] * 4)
+    covered = (ink > 0.08).float()
+    mean = (ink * covered).sum((1, 2, 3)) / covered.sum((1, 2, 3)).clamp(min=1)
+    power = math.log(_MID_INK) / mean.clamp(0.05, 0.95).log()
+    ink = ink ** power.clamp(0.5, 1.8)[:, None, None, None]
+    return functional.interpolate(ink, scale_factor=2, mode="bicubic").clamp(0, 1)
+
+
+def tint(ink: Tensor, rgb: Tensor, background: Tensor) -> Tensor:
+    """Prints ink [B, 1, H, W] in rgb [B, 3] on background [B, 3]: [B, 3, H, W], values -1 to 1.
+
+    Little ink is background, the middle is the colour itself, full ink its shadow.
+    """
+    rgb, background = rgb[:, :, None, None], background[:, :, None, None]
+    lower = (ink / _MID_INK).clamp(max=1)
+    upper = ((ink - _MID_INK) / (1 - _MID_INK)).clamp(min=0)
+    shaded = background + (rgb - background) * lower - 0.35 * rgb * upper
+    return shaded * 2 - 1
+
+
+def tint_white(ink: Tensor) -> Tensor:
+    """Draws white cloth: grey where ink is thin, at outlines and folds, white elsewhere."""
+    outline = BACKGROUND + (0.74 - BACKGROUND) * (ink / 0.3).clamp(max=1)
+    cloth = ((ink - 0.3) / 0.25).clamp(0, 1)
+    shadow = 0.12 * ((ink - _MID_INK) / (1 - _MID_INK)).clamp(min=0)
+    return (outline + (1 - outline) * cloth - shadow).expand(-1, 3, -1, -1) * 2 - 1
+
+
+def colour_pictures(
+    pictures: Tensor, colours: Sequence[Colour], generator: torch.Generator
+) -> Tensor:
+    """Colours uint8 [B, 28, 28] garments by name: [B, 3, 64, 64], values -1 to 1."""
+    ink = ink_of(pictures)
+    background = torch.full((len(colours), 3), BACKGROUND)
+    tinted = tint(ink, jittered_rgb(colours, generator), background)
+    is_white = torch.tensor([colour is Colour.WHITE for colour in colours])
+    return torch.where(is_white[:, None, None, None], tint_white(ink), tinted)
+
+
+def colour_freely(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Colours garments and backgrounds at random: [B, 3, 64, 64], values -1 to 1."""
+    shape = (len(pictures), 3)
+    rgb = torch.rand(shape, generator=generator)
+    return tint(ink_of(pictures), rgb, torch.rand(shape, generator=generator))
+
+
+def crop_randomly(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Zooms into each of [B, 3, H, W] by 1 to 3 at a random place, as tiles do."""
+    num = len(images)
+    zoom = 1 + (_MAX_ZOOM - 1) * torch.rand(num, generator=generator)
+    offset = (torch.rand((num, 2), generator=generator) * 2 - 1) * (1 - 1 / zoom)[:, None]
+    scale = torch.diag_embed((1 / zoom)[:, None].expand(-1, 2))
+    theta = torch.cat([scale, offset[:, :, None]], dim=2)
+    grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
+    crops = functional.grid_sample(
+        images, grid, mode="bicubic", padding_mode="border", align_corners=False
+    )
+    return crops.clamp(-1, 1)

@@ -1,0 +1,114 @@
+"""Every choice of the swatch recipe in one frozen place."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+IMAGE_SIZE_PX = 64
+"""Side of the square pictures: 28 pixels of Fashion-MNIST, a margin of 2, enlarged twice."""
+
+
+class StageConfig(BaseModel):
+    """One run of the training loop."""
+
+    model_config = ConfigDict(frozen=True)
+
+    num_steps: int
+    """Optimiser steps."""
+    batch_size: int
+    """Pictures in a step."""
+    learning_rate: float
+    """Peak learning rate; it rises over the warm-up and falls along a cosine."""
+    warmup_steps: int = 100
+    """Steps of linear warm-up."""
+    weight_decay: float = 0.01
+    """AdamW weight decay."""
+    max_grad_norm: float = 1.0
+    """Gradients are clipped to this norm."""
+    ema_decay: float = 0.998
+    """Decay of the averaged weights, which are the ones exported."""
+    checkpoint_every_steps: int = 200
+    """Steps between two resumable checkpoints."""
+    log_every_steps: int = 50
+    """Steps between two progress lines."""
+
+
+class AutoencoderConfig(BaseModel):
+    """Shape and loss of the AutoencoderKL."""
+
+    model_config = ConfigDict(frozen=True)
+
+    block_channels: tuple[int, ...] = (16, 32, 48, 64)
+    """Channels of each resolution; three halvings give FLUX's factor 8."""
+    latent_channels: int = 16
+    """Latent channels, as FLUX has."""
+    norm_groups: int = 2
+    """Groups of a normalisation; many small ones would erase the colour of flat pictures."""
+    edge_weight: float = 0.5
+    """Weight of the difference between neighbouring pixels, which keeps edges sharp."""
+    kl_weight: float = 5e-4
+    """Weight of the KL divergence per latent value; small, so that pictures come first."""
+    crop_share: float = 0.4
+    """Share of a batch that shows zoomed crops, for tiled refinement."""
+    free_colour_share: float = 0.1
+    """Share of a batch in any colour on any background, for pictures people bring."""
+    stage: StageConfig = StageConfig(num_steps=4500, batch_size=8, learning_rate=8e-4)
+    """The run."""
+
+
+class TransformerConfig(BaseModel):
+    """Shape and sampling of the FluxTransformer2DModel and of its two text encoders."""
+
+    model_config = ConfigDict(frozen=True)
+
+    num_double_blocks: int = 1
+    """Blocks with separate weights for text and picture."""
+    num_single_blocks: int = 3
+    """Blocks with shared weights."""
+    num_heads: int = 5
+    """Attention heads."""
+    rope_axes: tuple[int, int, int] = (8, 12, 12)
+    """Rotary dimensions per axis; their sum is the size of a head."""
+    clip_width: int = 64
+    """Width of the CLIP text encoder, whose last token steers the modulation."""
+    t5_width: int = 96
+    """Width of the T5 encoder, whose tokens join the attention."""
+    text_layers: int = 2
+    """Layers of each text encoder."""
+    max_text_tokens: int = 64
+    """Longest text; also `max_sequence_length` at inference."""
+    short_text_tokens: int = 24
+    """Padding of most batches: every caption fits, and a step takes half the time."""
+    short_text_share: float = 0.9
+    """Share of steps with the short padding; the rest teach the long one."""
+    crop_share: float = 0.15
+    """Share of zoomed crops among the latents."""
+    timestep_shift: float = 1.5
+    """Shift of the noise levels towards the noisy end, in training and in the scheduler."""
+    stage: StageConfig = StageConfig(num_steps=2800, batch_size=64, learning_rate=1.5e-3)
+    """The run."""
+
+
+class SwatchConfig(BaseModel):
+    """The whole recipe; the defaults are the committed model."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dataset_dir: Path = Path("/usr/share/datasets/fashion-mnist")
+    """Where the Debian package `dataset-fashion-mnist` puts its files."""
+    work_dir: Path = Path(".sartiq/swatch")
+    """Resumable checkpoints; git ignores it."""
+    model_dir: Path = Path("services/inference-worker/src/inference_worker/models/swatch")
+    """The diffusers folder that is written."""
+    contact_sheet_path: Path = Path("docs/images/swatch.png")
+    """The picture of colours and garments for the documentation."""
+    seed: int = 20260
+    """Seed of every random choice."""
+    num_threads: int = 1
+    """Threads torch may use."""
+    num_inference_steps: int = 8
+    """Steps recommended for generation, used by the evaluation."""
+    autoencoder: AutoencoderConfig = AutoencoderConfig()
+    """First stage."""
+    transformer: TransformerConfig = TransformerConfig()
+    """Second stage."""

@@ -1,0 +1,122 @@
+"""The training loop both stages share: warm-up and cosine, averaged weights, resumable checkpoints.
+
+Each step draws its randomness from the seed and its own number, so that a resumed run equals an
+uninterrupted one.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from training_worker.swatch.config import StageConfig
+from training_worker.swatch.parts import seeded
+
+logger = logging.getLogger(__name__)
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """Makes the random generator of one step."""
+    return seeded(seed * 1_000_003 + step)
+
+
+def learning_rate_factor(step: int, config: StageConfig) -> float:
+    """Rises linearly over the warm-up, then falls along a cosine to 2 %."""
+    if step < config.warmup_steps:
+        return (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / max(1, config.num_steps - config.warmup_steps)
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Trainer:
+    """Trains the parameters of one module."""
+
+    def __init__(self, module: nn.Module, config: StageConfig, checkpoint_path: Path) -> None:
+        self.module = module
+        self.config = config
+        self.checkpoint_path = checkpoint_path
+        self.optimizer = torch.optim.AdamW(
+            module.parameters(),
+            lr=config.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=config.weight_decay,
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: learning_rate_factor(step, config)
+        )
+        self.average = AveragedModel(
+            module,
+            multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay),  # pyright: ignore[reportUnknownArgumentType]
+        )
+        self.step = 0
+        self.seconds = 0.0
+        """Training time over all runs."""
+
+    def fit(self, compute_loss: Callable[[int], Tensor]) -> None:
+        """Runs the remaining steps, then leaves the averaged weights in the module."""
+        if self.checkpoint_path.is_file():
+            self._resume()
+        self.module.train()
+        while self.step < self.config.num_steps:
+            started = time.perf_counter()
+            loss = compute_loss(self.step)
+            self._descend(loss)
+            self.step += 1
+            self.seconds += time.perf_counter() - started
+            self._report(loss)
+        self.module.load_state_dict(self.average.module.state_dict())
+        self.module.eval()
+
+    def _descend(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # pyright: ignore[reportUnknownMemberType]
+        nn.utils.clip_grad_norm_(self.module.parameters(), self.config.max_grad_norm)
+        self.optimizer.step()  # pyright: ignore[reportUnknownMemberType]
+        self.schedule.step()
+        self.average.update_parameters(self.module)
+
+    def _report(self, loss: Tensor) -> None:
+        if self.step % self.config.log_every_steps == 0:
+            logger.info(
+                "%s: step %d of %d, loss %.4f, %.0f s",
+                self.checkpoint_path.stem,
+                self.step,
+                self.config.num_steps,
+                loss.item(),
+                self.seconds,
+            )
+        if self.step % self.config.checkpoint_every_steps == 0 or self._is_done:
+            self._save()
+
+    @property
+    def _is_done(self) -> bool:
+        return self.step == self.config.num_steps
+
+    def _save(self) -> None:
+        self.checkpoint_path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.checkpoint_path.with_suffix(".partial")
+        state = {
+            "module": self.module.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        torch.save(state, partial)
+        partial.replace(self.checkpoint_path)
+
+    def _resume(self) -> None:
+        state = torch.load(self.checkpoint_path, weights_only=True)
+        self.module.load_state_dict(state["module"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.step = state["step"]
+        self.seconds = state["seconds"]
+        logger.info("%s: resumed at step %d", self.checkpoint_path.stem, self.step)

@@ -1,0 +1,118 @@
+"""Typed doors to diffusers, which ships no types for what its models return."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
+from diffusers.pipelines.flux.pipeline_flux_img2img import FluxImg2ImgPipeline
+from torch import Tensor, nn
+
+
+class Posterior(Protocol):
+    """A distribution of latents, as DiagonalGaussianDistribution is."""
+
+    mean: Tensor
+
+    def sample(self, generator: torch.Generator | None = None) -> Tensor: ...
+
+    def kl(self) -> Tensor: ...
+
+
+class _Encoded(Protocol):
+    latent_dist: Posterior
+
+
+class _Decoded(Protocol):
+    sample: Tensor
+
+
+class _Decoder(Protocol):
+    def decode(self, z: Tensor) -> _Decoded: ...
+
+
+class _Pictures(Protocol):
+    images: Tensor
+
+
+class _Pipeline(Protocol):
+    def __call__(self, **options: object) -> _Pictures: ...
+
+
+class _Model(Protocol):
+    def __call__(self, **inputs: object) -> tuple[Tensor]: ...
+
+
+def seeded(seed: int) -> torch.Generator:
+    """Makes a random generator on the CPU."""
+    generator = torch.Generator()
+    generator.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
+    return generator
+
+
+def seed_parameters(seed: int) -> None:
+    """Seeds the global generator, from which torch draws initial weights."""
+    torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
+
+
+def encode(vae: AutoencoderKL, images: Tensor) -> Posterior:
+    """Encodes [B, 3, H, W] to the distribution of latents [B, 16, H/8, W/8]."""
+    return cast(_Encoded, vae.encode(images)).latent_dist
+
+
+def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
+    """Decodes latents [B, 16, H/8, W/8] to [B, 3, H, W]."""
+    return cast(_Decoder, vae).decode(latents).sample
+
+
+def set_latent_scale(vae: AutoencoderKL, *, shift: float, scale: float) -> None:
+    """Writes into the config how pipelines bring latents to mean 0 and deviation 1."""
+    vae.register_to_config(  # pyright: ignore[reportUnknownMemberType]
+        shift_factor=shift, scaling_factor=scale
+    )
+
+
+def predict(transformer: nn.Module, **inputs: object) -> Tensor:
+    """Calls a FluxTransformer2DModel for its velocity."""
+    return cast(_Model, transformer)(**inputs, return_dict=False)[0]
+
+
+def load_pipeline(folder: Path) -> FluxPipeline:
+    """Loads a diffusers folder in float32, which every CPU computes well."""
+    pipeline = FluxPipeline.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
+        folder, torch_dtype=torch.float32, local_files_only=True
+    )
+    pipeline.set_progress_bar_config(disable=True)  # pyright: ignore[reportUnknownMemberType]
+    return pipeline
+
+
+def image_to_image(pipeline: FluxPipeline) -> FluxImg2ImgPipeline:
+    """Makes an img2img pipeline of the same parts."""
+    return cast(
+        FluxImg2ImgPipeline,
+        FluxImg2ImgPipeline.from_pipe(pipeline),  # pyright: ignore[reportUnknownMemberType]
+    )
+
+
+def save_pipeline(pipeline: FluxPipeline, folder: Path) -> None:
+    """Writes a diffusers folder in bfloat16."""
+    pipeline.to(dtype=torch.bfloat16)  # pyright: ignore[reportUnknownMemberType]
+    pipeline.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
+
+
+def call_pipeline(
+    pipeline: FluxPipeline | FluxImg2ImgPipeline,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    **options: object,
+) -> Tensor:
+    """Draws one picture per prompt and seed: [B, 3, H, W], values -1 to 1."""
+    pictures = cast(_Pipeline, pipeline)(
+        prompt=list(prompts),
+        generator=[seeded(seed) for seed in seeds],
+        output_type="pt",
+        **options,
+    )
+    return pictures.images.float() * 2 - 1

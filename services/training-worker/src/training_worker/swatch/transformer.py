@@ -1,0 +1,168 @@
+"""Second stage: a small FluxTransformer2DModel and its text encoders, by flow matching."""
+
+import random
+from dataclasses import dataclass
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+from torch import Tensor, nn
+
+from training_worker.swatch.autoencoder import draw_colours
+from training_worker.swatch.captions import draw_caption, draw_detail_caption
+from training_worker.swatch.colouring import Colour, colour_pictures, crop_randomly
+from training_worker.swatch.config import SwatchConfig, TransformerConfig
+from training_worker.swatch.data import CLASS_NAMES, Split
+from training_worker.swatch.loop import Trainer, step_generator
+from training_worker.swatch.parts import encode, predict, seed_parameters, seeded, set_latent_scale
+from training_worker.swatch.text import TextEncoders, TextTokenizers
+
+_ENCODE_BATCH = 100
+
+
+@dataclass(frozen=True)
+class LatentBank:
+    """Latents of coloured garments and of crops, with what their captions need."""
+
+    latents: Tensor
+    """[N, 16, 8, 8], shifted and scaled to mean 0 and deviation 1."""
+    labels: Tensor
+    """[N], an index into CLASS_NAMES."""
+    colours: Tensor
+    """[N], an index into Colour."""
+    is_crop: Tensor
+    """[N], whether the picture is a zoomed crop."""
+
+    def caption(self, index: int, rng: random.Random) -> str:
+        """Draws a caption for one entry."""
+        class_name = CLASS_NAMES[int(self.labels[index])]
+        colour = tuple(Colour)[int(self.colours[index])]
+        draw = draw_detail_caption if self.is_crop[index] else draw_caption
+        return draw(class_name, colour, rng)
+
+
+class SwatchModel(nn.Module):
+    """Everything the second stage trains: the transformer and the encoders that feed it."""
+
+    def __init__(
+        self, config: TransformerConfig, tokenizers: TextTokenizers, latent_channels: int
+    ) -> None:
+        super().__init__()
+        self.text = TextEncoders(config, tokenizers)
+        self.transformer = FluxTransformer2DModel(
+            in_channels=latent_channels * 4,
+            num_layers=config.num_double_blocks,
+            num_single_layers=config.num_single_blocks,
+            attention_head_dim=sum(config.rope_axes),
+            num_attention_heads=config.num_heads,
+            joint_attention_dim=config.t5_width,
+            pooled_projection_dim=config.clip_width,
+            axes_dims_rope=config.rope_axes,
+        )
+        self._start_as_identity()
+
+    def _start_as_identity(self) -> None:
+        """Zeroes modulation and output (adaLN-Zero): blocks begin as identity and learn sooner."""
+        for name, parameter in self.transformer.named_parameters():
+            if ".linear." in name or name.startswith("proj_out"):
+                nn.init.zeros_(parameter)
+
+    def forward(self, latents: Tensor, sigma: Tensor, clip_ids: Tensor, t5_ids: Tensor) -> Tensor:
+        """Predicts the velocity of noised latents [B, 16, H, W], packed to [B, H*W/4, 64]."""
+        pooled, tokens = self.text(clip_ids, t5_ids)
+        _, _, height, width = latents.shape
+        return predict(
+            self.transformer,
+            hidden_states=pack(latents),
+            timestep=sigma,
+            encoder_hidden_states=tokens,
+            pooled_projections=pooled,
+            img_ids=position_ids(height // 2, width // 2),
+            txt_ids=torch.zeros(tokens.shape[1], 3),
+        )
+
+
+def pack(latents: Tensor) -> Tensor:
+    """Packs 2x2 patches into tokens as FluxPipeline does: [B, C, H, W] to [B, H*W/4, 4*C]."""
+    num, channels, height, width = latents.shape
+    patches = latents.view(num, channels, height // 2, 2, width // 2, 2)
+    return patches.permute(0, 2, 4, 1, 3, 5).reshape(num, -1, channels * 4)
+
+
+def position_ids(height: int, width: int) -> Tensor:
+    """Rotary positions of the tokens: [H*W, 3]."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return torch.stack([torch.zeros_like(rows), rows, columns], dim=2).view(-1, 3).float()
+
+
+@torch.no_grad()
+def fill_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> LatentBank:
+    """Encodes every garment once in a random colour, a share of them as a crop.
+
+    Also writes the measured shift and scale into the autoencoder's config.
+    """
+    generator = seeded(config.seed)
+    num = len(split.pictures)
+    names = tuple(Colour)
+    colours = draw_colours(num, generator)
+    is_crop = torch.rand(num, generator=generator) < config.transformer.crop_share
+    latents: list[Tensor] = []
+    for start in range(0, num, _ENCODE_BATCH):
+        batch = slice(start, start + _ENCODE_BATCH)
+        images = colour_pictures(split.pictures[batch], colours[batch], generator)
+        crops = crop_randomly(images, generator)
+        images = torch.where(is_crop[batch, None, None, None], crops, images)
+        latents.append(encode(vae, images).sample(generator))
+    raw = torch.cat(latents)
+    shift, scale = raw.mean().item(), 1 / raw.std().item()
+    set_latent_scale(vae, shift=shift, scale=scale)
+    return LatentBank(
+        latents=(raw - shift) * scale,
+        labels=split.labels,
+        colours=torch.tensor([names.index(colour) for colour in colours]),
+        is_crop=is_crop,
+    )
+
+
+def draw_sigmas(num: int, shift: float, generator: torch.Generator) -> Tensor:
+    """Draws noise levels with the density at which the shifted scheduler will visit them."""
+    uniform = torch.rand(num, generator=generator)
+    return shift * uniform / (1 + (shift - 1) * uniform)
+
+
+def flow_loss(
+    model: SwatchModel,
+    bank: LatentBank,
+    tokenizers: TextTokenizers,
+    config: SwatchConfig,
+    step: int,
+) -> Tensor:
+    """Mean squared error of the velocity from data to noise."""
+    transformer = config.transformer
+    generator = step_generator(config.seed + 1, step)
+    rng = random.Random(config.seed + step)  # noqa: S311
+    num = transformer.stage.batch_size
+    indices = torch.randint(len(bank.latents), (num,), generator=generator)
+    clean = bank.latents[indices]
+    noise = torch.randn(clean.shape, generator=generator)
+    sigma = draw_sigmas(num, transformer.timestep_shift, generator)
+    noised = torch.lerp(clean, noise, sigma[:, None, None, None])
+    is_short = rng.random() < transformer.short_text_share
+    ids = tokenizers.tokenize(
+        [bank.caption(index, rng) for index in map(int, indices)],
+        transformer.short_text_tokens if is_short else transformer.max_text_tokens,
+    )
+    velocity = model(noised, sigma, *ids)
+    return (velocity - pack(noise - clean)).square().mean()
+
+
+def train_transformer(
+    split: Split, vae: AutoencoderKL, tokenizers: TextTokenizers, config: SwatchConfig
+) -> tuple[SwatchModel, float]:
+    """Trains transformer and text encoders; answers them with the training time in seconds."""
+    bank = fill_bank(split, vae, config)
+    seed_parameters(config.seed + 1)
+    model = SwatchModel(config.transformer, tokenizers, config.autoencoder.latent_channels)
+    trainer = Trainer(model, config.transformer.stage, config.work_dir / "transformer.pt")
+    trainer.fit(lambda step: flow_loss(model, bank, tokenizers, config, step))
+    return model, trainer.seconds

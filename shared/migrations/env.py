@@ -1,0 +1,31 @@
+"""Alembic's entry: runs migrations over asyncpg with the URL that the caller gives."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from shared.db.models.tables import Base
+from shared.settings import DatabaseSettings
+
+
+def _migrate(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+    with context.begin_transaction():
+        # Two gateways that start at once must not migrate side by side.
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7391)")
+        context.run_migrations()
+
+
+async def _run() -> None:
+    url = context.config.attributes.get("url") or DatabaseSettings().url.get_secret_value()
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(_migrate)
+        await connection.commit()
+    await engine.dispose()
+
+
+asyncio.run(_run())

@@ -1,0 +1,1 @@
+"""What every Sartiq package shares: contracts, records, storage, Temporal and telemetry plumbing."""

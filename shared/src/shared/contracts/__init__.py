@@ -1,0 +1,1 @@
+"""Messages, enums, activity interfaces and the provider registry: pydantic and temporalio only."""

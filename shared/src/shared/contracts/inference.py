@@ -1,0 +1,22 @@
+"""What the inference worker can be asked to do."""
+
+from abc import ABC, abstractmethod
+
+from temporalio import activity
+
+from shared.contracts.generation import GenerateImage, GenerateImageResult
+from shared.contracts.refinement import RefineImage, RefineImageResult
+
+
+class InferenceActivities(ABC):
+    """Activities on the `inference` task queue. Idempotent: keys derive from task and attempt."""
+
+    @activity.defn(name="generate_image")
+    @abstractmethod
+    async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
+        """Make the pictures of one GENERATION and store them."""
+
+    @activity.defn(name="refine_image")
+    @abstractmethod
+    async def refine_image(self, request: RefineImage) -> RefineImageResult:
+        """Refine one picture tile by tile and store it."""

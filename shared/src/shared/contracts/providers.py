@@ -1,0 +1,121 @@
+"""The one table of who serves what; everything else asks it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.contracts.enums import ProviderCapability as Cap
+from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+
+_UPSCALES = frozenset({Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_8X, Cap.UPSCALE_FLOAT})
+_MAGNIFIC = frozenset({Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_8X, Cap.UPSCALE_16X})
+_IMPLIED = {Cap.MULTI_LORA: Cap.LORA, Cap.MULTI_REFERENCE: Cap.REFERENCE_IMAGE}
+
+
+@dataclass(frozen=True)
+class Provider:
+    """One row of the registry.
+
+    Attributes:
+        queues: task queue by task type; its keys are the types served.
+        capabilities: what the provider can do, implied ones included.
+    """
+
+    queues: dict[TaskType, TaskQueue]
+    capabilities: frozenset[Cap]
+
+
+def _row(queue: TaskQueue, types: Iterable[TaskType], capabilities: Iterable[Cap] = ()) -> Provider:
+    stated = frozenset(capabilities)
+    implied = {_IMPLIED[capability] for capability in stated & _IMPLIED.keys()}
+    return Provider(dict.fromkeys(types, queue), stated | implied)
+
+
+_LOCAL = Provider(
+    queues={
+        TaskType.GENERATION: TaskQueue.INFERENCE,
+        TaskType.EDITING: TaskQueue.INFERENCE,
+        TaskType.REFINE: TaskQueue.INFERENCE,
+        TaskType.BACKGROUND_REMOVE: TaskQueue.INFERENCE_CPU,
+        TaskType.BACKGROUND_FIX: TaskQueue.INFERENCE_CPU,
+        TaskType.IMAGE_ADJUSTER: TaskQueue.INFERENCE_CPU,
+    },
+    capabilities=_UPSCALES
+    | {
+        Cap.LORA,
+        Cap.MULTI_LORA,
+        Cap.REFERENCE_IMAGE,
+        Cap.MULTI_REFERENCE,
+        Cap.NEGATIVE_PROMPT,
+        Cap.SEED,
+        Cap.OUTPUT_SIZE,
+        Cap.FACE_DETAIL,
+    },
+)
+
+PROVIDERS: dict[ProviderType, Provider] = {
+    ProviderType.LOCAL: _LOCAL,
+    ProviderType.SARTIQ_ULTIMATE_REFINER: _row(
+        TaskQueue.INFERENCE, [TaskType.REFINE], _UPSCALES | {Cap.OUTPUT_SIZE}
+    ),
+    ProviderType.SARTIQ_ULTIMATE_FACE_FIXER: _row(TaskQueue.INFERENCE, [TaskType.FACE_ENHANCER]),
+    ProviderType.SARTIQ_ULTIMATE_GARMENT_FIXER: _row(
+        TaskQueue.INFERENCE, [TaskType.DETAIL_ENHANCER]
+    ),
+    ProviderType.NANO_BANANA_UPSCALER: _row(
+        TaskQueue.PROVIDER_VERTEX,
+        [TaskType.REFINE],
+        [Cap.OUTPUT_SIZE, Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_FLOAT],
+    ),
+    ProviderType.VERTEX: _row(
+        TaskQueue.PROVIDER_VERTEX,
+        [TaskType.GENERATION, TaskType.EDITING, TaskType.LLM_INTERACTION],
+        [Cap.MULTI_REFERENCE, Cap.ASPECT_RATIO, Cap.VISION, Cap.SEED],
+    ),
+    ProviderType.FAL_STANDARD: _row(
+        TaskQueue.PROVIDER_FAL,
+        [
+            TaskType.GENERATION,
+            TaskType.EDITING,
+            TaskType.VIDEO_GENERATION,
+            TaskType.EXPERIMENTAL_FAL,
+            TaskType.REFINE,
+        ],
+        [
+            Cap.MULTI_LORA,
+            Cap.REFERENCE_IMAGE,
+            Cap.SEED,
+            Cap.OUTPUT_SIZE,
+            Cap.IMAGE_TO_VIDEO,
+            Cap.TEXT_TO_VIDEO,
+            Cap.NEGATIVE_PROMPT,
+        ],
+    ),
+    ProviderType.FAL_SHOOTIFY_REFINER: _row(
+        TaskQueue.PROVIDER_FAL,
+        [TaskType.REFINE],
+        [Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_FLOAT, Cap.FACE_DETAIL, Cap.SEED],
+    ),
+    ProviderType.FAL_GARMENT_FIXER: _row(TaskQueue.PROVIDER_FAL, [TaskType.DETAIL_ENHANCER]),
+    ProviderType.FASHN_STANDARD: _row(
+        TaskQueue.PROVIDER_FASHN, [TaskType.EDITING], [Cap.REFERENCE_IMAGE]
+    ),
+    ProviderType.FREEPIK_MAGNIFIC: _row(TaskQueue.PROVIDER_FREEPIK, [TaskType.REFINE], _MAGNIFIC),
+    ProviderType.FREEPIK_MAGNIFIC_PRECISION: _row(
+        TaskQueue.PROVIDER_FREEPIK, [TaskType.REFINE], _MAGNIFIC
+    ),
+    ProviderType.AI_CORE: _row(TaskQueue.PROVIDER_LLM, [TaskType.LLM_INTERACTION], [Cap.VISION]),
+}
+
+DEFAULT_PROVIDERS: dict[TaskType, ProviderType] = {
+    TaskType.GENERATION: ProviderType.LOCAL,
+    TaskType.EDITING: ProviderType.VERTEX,
+    TaskType.REFINE: ProviderType.SARTIQ_ULTIMATE_REFINER,
+    TaskType.EXPERIMENTAL_FAL: ProviderType.FAL_STANDARD,
+    TaskType.VIDEO_GENERATION: ProviderType.FAL_STANDARD,
+    TaskType.LLM_INTERACTION: ProviderType.AI_CORE,
+    TaskType.BACKGROUND_REMOVE: ProviderType.LOCAL,
+    TaskType.DETAIL_ENHANCER: ProviderType.SARTIQ_ULTIMATE_GARMENT_FIXER,
+    TaskType.BACKGROUND_FIX: ProviderType.LOCAL,
+    TaskType.IMAGE_ADJUSTER: ProviderType.LOCAL,
+    TaskType.FACE_ENHANCER: ProviderType.SARTIQ_ULTIMATE_FACE_FIXER,
+}

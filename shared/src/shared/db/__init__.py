@@ -1,0 +1,1 @@
+"""The records: models, sessions and repositories; the only place with SQL."""

@@ -1,0 +1,1 @@
+"""The tables. Importing `shared.db.models.tables` registers them all."""

@@ -1,0 +1,171 @@
+"""Every table of the platform."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, func, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from shared.contracts.enums import StepStatus, TaskStatus, WorkflowStatus
+from shared.db.models.base import Base, Deletion, Origin, ProviderChoice, Timestamps
+
+
+class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
+    """One unit of work: a client's own task, or a step of a workflow."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        Index("ix_tasks_newest", text("created_at DESC"), text("id DESC")),
+        Index("ix_tasks_tenant", "origin_instance", "origin_tenant_id", text("created_at DESC")),
+        Index("ix_tasks_workflow", "workflow_id"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    task_type: Mapped[str] = mapped_column(String(40))
+    status: Mapped[str] = mapped_column(String(20), default=TaskStatus.PENDING)
+    provider_type: Mapped[str] = mapped_column(String(50))
+    queue_name: Mapped[str] = mapped_column(String(50))
+    priority: Mapped[int] = mapped_column(default=0)
+    max_retries: Mapped[int] = mapped_column(default=3)
+    config: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """The task type's own request fields, by their REST names; images as object keys."""
+    results: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """The task type's own result fields, by their REST names."""
+    progress: Mapped[float] = mapped_column(default=0)
+    attempt: Mapped[int] = mapped_column(default=0, server_default="0")
+    retry_count: Mapped[int] = mapped_column(default=0)
+    errors: Mapped[list[str]] = mapped_column(default=list)
+    error_category: Mapped[str | None] = mapped_column(String(30))
+    fallback_used: Mapped[bool] = mapped_column(default=False, server_default="false")
+    executor_type: Mapped[str | None] = mapped_column(String(50))
+    executor_instance: Mapped[str | None] = mapped_column(String(255))
+    service_task_id: Mapped[str | None] = mapped_column(String(255))
+    temporal_id: Mapped[str] = mapped_column(String(64))
+    """Workflow id of the Temporal run that executes it: its own, or its pipeline's."""
+    webhook_url: Mapped[str | None] = mapped_column(String(512))
+    workflow_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("workflows.id", ondelete="CASCADE")
+    )
+    step_id: Mapped[str | None] = mapped_column(String(100))
+    last_seq: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Sequence number of its newest event."""
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+
+
+class Workflow(Base, Origin, Deletion, Timestamps):
+    """A DAG of steps."""
+
+    __tablename__ = "workflows"
+    __table_args__ = (
+        Index("ix_workflows_newest", text("created_at DESC"), text("id DESC")),
+        Index(
+            "ix_workflows_tenant", "origin_instance", "origin_tenant_id", text("created_at DESC")
+        ),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    name: Mapped[str] = mapped_column(String(255))
+    description: Mapped[str | None] = mapped_column(String(1000))
+    status: Mapped[str] = mapped_column(String(20), default=WorkflowStatus.PENDING)
+    config: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    suppress_subtask_events: Mapped[bool] = mapped_column(default=True)
+    webhook_url: Mapped[str | None] = mapped_column(String(512))
+    temporal_id: Mapped[str] = mapped_column(String(64))
+    total_steps: Mapped[int] = mapped_column(default=0)
+    completed_steps: Mapped[int] = mapped_column(default=0)
+    current_step: Mapped[str | None] = mapped_column(String(100))
+    final_step_id: Mapped[str | None] = mapped_column(String(100))
+    final_step_result: Mapped[dict[str, Any] | None]
+    error_message: Mapped[str | None]
+    errors: Mapped[list[str]] = mapped_column(default=list)
+    last_seq: Mapped[int] = mapped_column(default=0, server_default="0")
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    steps: Mapped[list["WorkflowStep"]] = relationship(
+        order_by="WorkflowStep.position", cascade="all, delete-orphan"
+    )
+
+
+class WorkflowStep(Base, ProviderChoice, Timestamps):
+    """One node of a workflow's DAG; the work itself is the task it names."""
+
+    __tablename__ = "workflow_steps"
+    __table_args__ = (UniqueConstraint("workflow_id", "step_id"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    workflow_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("workflows.id", ondelete="CASCADE"))
+    position: Mapped[int]
+    """Place in topological order, from 0."""
+    step_id: Mapped[str] = mapped_column(String(100))
+    task_type: Mapped[str] = mapped_column(String(40))
+    config: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    dependencies: Mapped[list[str]] = mapped_column(default=list)
+    input_mappings: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
+    status: Mapped[str] = mapped_column(String(20), default=StepStatus.PENDING)
+    task_id: Mapped[uuid.UUID | None]
+    result: Mapped[dict[str, Any] | None]
+    error_message: Mapped[str | None]
+    retry_count: Mapped[int] = mapped_column(default=0)
+    max_retries: Mapped[int] = mapped_column(default=3)
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+
+
+class Event(Base):
+    """One change of one subject: written in the transaction that makes the change."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        UniqueConstraint("subject_id", "seq"),
+        Index(
+            "uq_events_terminal", "subject_id", unique=True, postgresql_where=text("is_terminal")
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    subject_id: Mapped[uuid.UUID]
+    subject_kind: Mapped[str] = mapped_column(String(20))
+    seq: Mapped[int]
+    """Gap-free per subject, from 1."""
+    event_type: Mapped[str] = mapped_column(String(40))
+    is_terminal: Mapped[bool] = mapped_column(default=False)
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class StoredObject(Base):
+    """Who owns an object: every key that the API serves has a row here."""
+
+    __tablename__ = "stored_objects"
+    __table_args__ = (Index("ix_stored_objects_task", "task_id"),)
+
+    key: Mapped[str] = mapped_column(String(1024), primary_key=True)
+    origin_instance: Mapped[str] = mapped_column(String(100))
+    origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
+    task_id: Mapped[uuid.UUID | None]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    content_type: Mapped[str] = mapped_column(String(100))
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ApiKey(Base):
+    """A client's credential; the key itself is never stored."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    name: Mapped[str] = mapped_column(String(100))
+    prefix: Mapped[str] = mapped_column(String(20))
+    """The first characters of the key, to recognise it by."""
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    """SHA-256 of the key, hex: the key has 256 bits of entropy, so no slow hash is needed."""
+    scopes: Mapped[list[str]] = mapped_column(default=list)
+    origin_instance: Mapped[str | None] = mapped_column(String(100))
+    origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

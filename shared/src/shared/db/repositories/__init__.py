@@ -1,0 +1,1 @@
+"""Queries by subject. Each takes a session; the caller commits."""

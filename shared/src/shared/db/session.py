@@ -1,0 +1,24 @@
+"""The connection pool and its sessions."""
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from shared.settings import DatabaseSettings
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def create_engine(settings: DatabaseSettings) -> AsyncEngine:
+    """Open a pool; a connection that died while idle is replaced before use."""
+    return create_async_engine(
+        settings.url.get_secret_value(),
+        pool_size=settings.pool_size,
+        max_overflow=settings.pool_overflow,
+        pool_timeout=10,
+        pool_recycle=1800,
+        connect_args={"timeout": 5, "command_timeout": 30},
+    )
+
+
+def create_sessions(engine: AsyncEngine) -> Sessions:
+    """Sessions whose objects stay readable after their commit."""
+    return async_sessionmaker(engine, expire_on_commit=False)

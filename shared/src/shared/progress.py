@@ -1,0 +1,113 @@
+"""How a worker announces `started` and progress to the gateway. Lossy by design.
+
+Durable truth travels in activity results alone; a report that cannot be delivered is dropped.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID
+
+import httpx
+import structlog
+
+from shared.contracts.progress import ProgressBatch, ProgressKind, TaskProgress
+from shared.settings import ProgressSettings
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_PROGRESS_EVERY_S = 1.0
+_POST_EVERY_S = 0.1
+_PATH = "/internal/progress"
+
+
+class ProgressReporter:
+    """Sends the newest report of each running attempt, several attempts in one request.
+
+    Args:
+        settings: where the gateway's internal listener is; an empty URL sends nothing.
+        executor_instance: this worker's identity, as records show it.
+        executor_type: the kind of worker.
+    """
+
+    def __init__(
+        self, settings: ProgressSettings, *, executor_instance: str, executor_type: str
+    ) -> None:
+        self._instance = executor_instance
+        self._type = executor_type
+        self._pending: dict[tuple[UUID, int], TaskProgress] = {}
+        self._wake = asyncio.Event()
+        self._client = (
+            httpx.AsyncClient(
+                base_url=settings.url,
+                headers={"Authorization": f"Bearer {settings.token.get_secret_value()}"},
+                timeout=5,
+                trust_env=False,
+            )
+            if settings.url
+            else None
+        )
+
+    @asynccontextmanager
+    async def attempt(self, task_id: UUID, attempt: int) -> AsyncIterator[Callable[[float], None]]:
+        """Announce that an attempt started, and hand out the function that reports its progress.
+
+        Nothing waits for delivery. The function takes a fraction from 0 to 1, may be called from
+        any thread, and passes on at most one report a second.
+        """
+        loop = asyncio.get_running_loop()
+        last_sent_s = loop.time()
+        self._post(task_id, attempt, ProgressKind.STARTED, 0)
+
+        def report(fraction: float) -> None:
+            nonlocal last_sent_s
+            if loop.time() - last_sent_s < _PROGRESS_EVERY_S:
+                return
+            last_sent_s = loop.time()
+            percent = round(100 * min(max(fraction, 0.0), 1.0), 1)
+            loop.call_soon_threadsafe(
+                self._post, task_id, attempt, ProgressKind.PROGRESS, percent
+            )
+
+        try:
+            yield report
+        finally:
+            self._pending.pop((task_id, attempt), None)
+
+    def _post(self, task_id: UUID, attempt: int, kind: ProgressKind, percent: float) -> None:
+        self._pending[task_id, attempt] = TaskProgress(
+            task_id=task_id,
+            attempt=attempt,
+            kind=kind,
+            progress=percent,
+            executor_instance=self._instance,
+            executor_type=self._type,
+            at=datetime.now(UTC),
+        )
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Deliver reports until cancelled; one request at a time."""
+        if self._client is None:
+            return
+        async with self._client as client:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                reports = list(self._pending.values())
+                self._pending.clear()
+                if reports:
+                    await self._deliver(client, ProgressBatch(reports=reports))
+                await asyncio.sleep(_POST_EVERY_S)
+
+    async def _deliver(self, client: httpx.AsyncClient, batch: ProgressBatch) -> None:
+        try:
+            response = await client.post(
+                _PATH,
+                content=batch.model_dump_json(),
+                headers={"Content-Type": "application/json"},
+            )
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            _log.warning("progress_lost", reports=len(batch.reports), cause=repr(error))

@@ -1,0 +1,1 @@
+"""Object storage: the protocol and its S3 implementation."""

@@ -1,0 +1,1 @@
+"""Logging set-up of every process."""

@@ -1,0 +1,1 @@
+"""Temporal client, worker bootstrap, heartbeats and error translation."""

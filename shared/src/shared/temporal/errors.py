@@ -1,0 +1,51 @@
+"""Our errors as Temporal's: the category becomes the failure's type, and decides about retries."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from shared.contracts.enums import ErrorCategory
+from shared.contracts.failures import CONSEQUENCES, WORKER_LOST
+from shared.errors import PlatformError
+
+
+class ErrorInterceptor(Interceptor):
+    """Translates what activities raise; every worker of ours carries it."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 — the SDK's name
+        """Wrap the activity call."""
+        return _Translate(next)
+
+
+class _Translate(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002 — the SDK's name
+        try:
+            return await self.next.execute_activity(input)
+        except ApplicationError:
+            raise
+        except PlatformError as error:
+            raise ApplicationError(
+                str(error),
+                type=error.category,
+                non_retryable=not CONSEQUENCES[error.category].is_retried,
+                next_retry_delay=(
+                    timedelta(seconds=error.retry_after_s) if error.retry_after_s else None
+                ),
+            ) from error
+        except asyncio.CancelledError:
+            if _is_shutting_down():
+                raise ApplicationError("the worker shut down", type=WORKER_LOST) from None
+            raise
+        except Exception as error:
+            raise ApplicationError(
+                f"{type(error).__name__}: {error}", type=ErrorCategory.INTERNAL
+            ) from error
+
+
+def _is_shutting_down() -> bool:
+    details = activity.cancellation_details()
+    return activity.is_worker_shutdown() and not (details and details.cancel_requested)

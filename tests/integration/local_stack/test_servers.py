@@ -1,0 +1,158 @@
+"""The three real servers, started, used, restarted and stopped."""
+
+import asyncio
+import io
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+import urllib3
+from minio import Minio
+from minio.error import S3Error
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+
+from local_stack.errors import AlreadyRunningError, ChildDiedError
+from local_stack.processes import is_alive
+from local_stack.settings import LocalSettings
+from local_stack.stack import LocalStack
+
+
+@pytest.fixture
+def state_dir() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sartiq-test-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def pool() -> Iterator[urllib3.PoolManager]:
+    pool = urllib3.PoolManager(retries=False, timeout=10)
+    yield pool
+    pool.clear()
+
+
+def object_store(stack: LocalStack, pool: urllib3.PoolManager, *, secret: str = "") -> Minio:
+    environment = stack.environment
+    return Minio(
+        environment["SARTIQ_S3_ENDPOINT"],
+        access_key=environment["SARTIQ_S3_ACCESS_KEY"],
+        secret_key=secret or environment["SARTIQ_S3_SECRET_KEY"],
+        secure=False,
+        region="us-east-1",
+        http_client=pool,
+    )
+
+
+def sockets_of(stack: LocalStack) -> list[Path]:
+    ports = stack.plan.ports
+    seaweed = (ports.s3, ports.master, ports.volume, ports.filer, ports.admin)
+    patterns = [f"seaweedfs-*-{base + offset}.sock" for base in seaweed for offset in (0, 10_000)]
+    return [socket for pattern in patterns for socket in Path("/tmp").glob(pattern)]
+
+
+async def query(stack: LocalStack, sql: str) -> object:
+    url = stack.environment["SARTIQ_DB_URL"].replace("+asyncpg", "")
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()
+
+
+async def test_postgres_answers_with_the_password_alone(servers: LocalStack) -> None:
+    assert await query(servers, "select current_database()") == "sartiq"
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(servers.endpoints.postgres_url, password="guess")
+
+
+async def test_s3_keeps_objects_for_our_credentials_alone(
+    servers: LocalStack, pool: urllib3.PoolManager
+) -> None:
+    store = object_store(servers, pool)
+    content = bytes(range(256)) * 1000
+    await asyncio.to_thread(store.put_object, "sartiq", "a/b.bin", io.BytesIO(content), 256_000)
+    url = store.presigned_get_object("sartiq", "a/b.bin")
+    assert (await asyncio.to_thread(pool.request, "GET", url)).data == content
+    unsigned = url.partition("?")[0]
+    assert (await asyncio.to_thread(pool.request, "GET", unsigned)).status == 403
+    stranger = object_store(servers, pool, secret="guess")
+    with pytest.raises(S3Error, match="AccessDenied"):
+        await asyncio.to_thread(stranger.stat_object, "sartiq", "a/b.bin")
+
+
+async def test_temporal_knows_the_namespace_and_our_search_attributes(servers: LocalStack) -> None:
+    client = await Client.connect(servers.endpoints.temporal_address)
+    described = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace="default")
+    )
+    assert described.namespace_info.name == "default"
+    attributes = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace="default")
+    )
+    expected = {"TenantId", "TaskType", "Provider", "OriginInstance", "Kind"}
+    assert expected <= set(attributes.custom_attributes)
+
+
+async def test_temporal_ui_answers(servers: LocalStack, pool: urllib3.PoolManager) -> None:
+    url = f"{servers.endpoints.temporal_ui_url}/namespaces/default/workflows"
+    assert (await asyncio.to_thread(pool.request, "GET", url)).status == 200
+
+
+async def test_stop_is_quick_and_leaves_no_process_and_data_survives(
+    state_dir: Path, pool: urllib3.PoolManager
+) -> None:
+    settings = LocalSettings(state_dir=state_dir)
+    async with LocalStack(settings, services=()) as stack:
+        first = stack.endpoints
+        await query(stack, "create table kept as select 42 as answer")
+        store = object_store(stack, pool)
+        await asyncio.to_thread(store.put_object, "sartiq", "kept", io.BytesIO(b"42"), 2)
+        family = [
+            process
+            for pid in stack.pids.values()
+            for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))
+        ]
+        assert len(family) > 3
+        begin = time.monotonic()
+    assert time.monotonic() - begin < 15
+    assert not [process for process in family if is_alive(process)]
+    assert not sockets_of(stack)
+
+    async with LocalStack(settings, services=()) as stack:
+        assert stack.endpoints == first
+        assert await query(stack, "select answer from kept") == 42
+        store = object_store(stack, pool)
+        reply = await asyncio.to_thread(store.get_object, "sartiq", "kept")
+        assert reply.data == b"42"
+        reply.close()
+
+
+async def test_state_folder_carries_one_stack_at_a_time(servers: LocalStack) -> None:
+    state_dir = servers.plan.settings.state_dir
+    with pytest.raises(AlreadyRunningError, match=servers.endpoints.gateway_url):
+        async with LocalStack(LocalSettings(state_dir=state_dir), services=()):
+            pass
+    assert await query(servers, "select 1") == 1
+
+
+async def test_killed_server_comes_back_with_its_data(servers: LocalStack) -> None:
+    await query(servers, "create table before_the_kill as select 1 as one")
+    await servers.kill("postgres")
+    await servers.start("postgres")
+    assert await query(servers, "select one from before_the_kill") == 1
+
+
+async def test_server_that_dies_unasked_fails_the_stack(state_dir: Path) -> None:
+    async def work() -> None:
+        psutil.Process(stack.pids["temporal"]).kill()
+        await asyncio.sleep(30)
+
+    with pytest.raises(ChildDiedError, match=r"(?s)temporal was killed by SIGKILL.*Temporal CLI"):
+        async with LocalStack(LocalSettings(state_dir=state_dir), services=()) as stack:
+            await stack.guard(work())
+    assert stack.pids == {}

@@ -1,0 +1,39 @@
+"""Threads, pictures and a tiny model for the inference worker's tests."""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def tiny_flux_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.fixtures.tiny_flux import save_tiny_flux  # noqa: PLC0415 — imports torch
+
+    return save_tiny_flux(tmp_path_factory.mktemp("tiny_flux"))
+
+
+@pytest.fixture(scope="session")
+def engine_executor() -> Iterator[Executor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="session")
+def cpu() -> Iterator[Executor]:
+    with ThreadPoolExecutor(2) as executor:
+        yield executor
+
+
+@pytest.fixture(scope="session")
+def photo() -> Image.Image:
+    """96 × 72 pixels with edges, a gradient and noise."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[0:72, 0:96]
+    red = (columns * 2.5).astype(np.uint8)
+    green = np.where((rows // 12 + columns // 12) % 2, 220, 30).astype(np.uint8)
+    blue = rng.integers(0, 255, (72, 96), np.uint8)
+    return Image.fromarray(np.stack([red, green, blue], axis=2))

@@ -1,0 +1,44 @@
+"""Prompts: remembered, and cut where the encoder ends."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from structlog.testing import capture_logs
+
+from inference_worker.pipelines.components import FluxComponents, load_components
+from inference_worker.pipelines.encode import PromptEncoder
+
+
+@pytest.fixture(scope="module")
+def parts(tiny_flux_folder: Path) -> FluxComponents:
+    return load_components(tiny_flux_folder, torch.device("cpu"), torch.float32)
+
+
+def test_prompt_is_encoded_once(parts: FluxComponents) -> None:
+    encoder = PromptEncoder(parts)
+    assert encoder.encode("a red dress") is encoder.encode("a red dress")
+
+
+def test_oldest_prompt_is_forgotten(parts: FluxComponents) -> None:
+    encoder = PromptEncoder(parts, num_remembered=2)
+    first, second = encoder.encode("a"), encoder.encode("b")
+    encoder.encode("a")
+    encoder.encode("c")
+    assert encoder.encode("a") is first
+    assert encoder.encode("b") is not second
+
+
+def test_length_is_the_tokenizers_or_the_settings(parts: FluxComponents) -> None:
+    assert PromptEncoder(parts).encode("a").words.shape == (1, 24, 32)
+    assert PromptEncoder(parts, max_tokens=8).encode("a").words.shape == (1, 8, 32)
+
+
+def test_cutting_a_prompt_is_logged_without_its_text(parts: FluxComponents) -> None:
+    with capture_logs() as logs:
+        PromptEncoder(parts).encode("red " * 40)
+    (entry,) = logs
+    expected: dict[str, Any] = {"event": "prompt_cut", "max_tokens": 24, "log_level": "warning"}
+    assert entry.items() >= expected.items()
+    assert "red" not in str(entry)

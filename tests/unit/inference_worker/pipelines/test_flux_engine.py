@@ -1,0 +1,258 @@
+"""The blocks against diffusers' own pipelines on a tiny FLUX: the same pixels, bit for bit."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import FluxImg2ImgPipeline, FluxPipeline
+from PIL import Image, ImageChops
+from tests.fixtures.tiny_flux import build_tiny_flux
+
+from inference_worker.errors import Cancelled
+from inference_worker.pipelines.components import load_components, take_components
+from inference_worker.pipelines.engine import Edit
+from inference_worker.pipelines.flux_engine import FluxEngine
+from inference_worker.settings import InferenceSettings
+from shared.contracts.generation import GenerationConfig, GenerationInputs
+from shared.errors import InvalidInputError, ResourceError
+from shared.settings import ModelSettings
+
+_CPU = torch.device("cpu")
+_SETTINGS = InferenceSettings(torch_threads=1, true_cfg_scale=2.5)
+_MODEL = ModelSettings()
+_NEVER = threading.Event()
+
+
+def _ignore_step(done: int, steps: int) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_flux_folder: Path) -> FluxEngine:
+    return FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tiny_flux_folder: Path) -> Any:
+    loaded = FluxPipeline.from_pretrained(tiny_flux_folder)
+    loaded.set_progress_bar_config(disable=True)
+    return loaded
+
+
+def _inputs(**changes: Any) -> GenerationInputs:
+    config = GenerationConfig(num_inference_steps=3, **changes.pop("config", {}))
+    fields = {"prompt": "a red dress", "width": 64, "height": 48, "seed": 5} | changes
+    return GenerationInputs(**fields, config=config)
+
+
+def _generate(engine: FluxEngine, inputs: GenerationInputs, **options: Any) -> list[Image.Image]:
+    fields = {"reference": None, "on_step": _ignore_step, "cancel": _NEVER} | options
+    return engine.generate(inputs, fields.pop("reference"), **fields)
+
+
+def _theirs(pipeline: Any, **options: Any) -> Image.Image:
+    seed = options.pop("seed", 5)
+    return pipeline(
+        max_sequence_length=24, generator=torch.Generator().manual_seed(seed), **options
+    ).images[0]
+
+
+def _assert_same(ours: Image.Image, theirs: Image.Image) -> None:
+    assert ours.size == theirs.size
+    assert ImageChops.difference(ours, theirs).getbbox() is None
+
+
+def test_text_to_image_is_diffusers_own(engine: FluxEngine, pipeline: Any) -> None:
+    (ours,) = _generate(engine, _inputs(config={"guidance_scale": 2.0}))
+    theirs = _theirs(
+        pipeline,
+        prompt="a red dress",
+        width=64,
+        height=48,
+        num_inference_steps=3,
+        guidance_scale=2.0,
+    )
+    _assert_same(ours, theirs)
+
+
+def test_negative_prompt_is_diffusers_true_cfg(engine: FluxEngine, pipeline: Any) -> None:
+    (ours,) = _generate(engine, _inputs(config={"negative_prompt": "blurry, low quality"}))
+    theirs = _theirs(
+        pipeline,
+        prompt="a red dress",
+        negative_prompt="blurry, low quality",
+        true_cfg_scale=2.5,
+        width=64,
+        height=48,
+        num_inference_steps=3,
+    )
+    _assert_same(ours, theirs)
+    (plain,) = _generate(engine, _inputs())
+    assert ImageChops.difference(ours, plain).getbbox() is not None
+
+
+def test_model_without_guidance_embeddings_is_diffusers_own(photo: Image.Image) -> None:
+    pipeline = build_tiny_flux(seed=3, guidance_embeds=False)
+    pipeline.set_progress_bar_config(disable=True)
+    parts = take_components(pipeline, _CPU, torch.float32)
+    engine = FluxEngine(parts, "tiny", _SETTINGS, _MODEL)
+    (ours,) = _generate(engine, _inputs())
+    theirs = _theirs(pipeline, prompt="a red dress", width=64, height=48, num_inference_steps=3)
+    _assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("strength", [0.35, 0.6, 1.0])
+def test_edit_is_diffusers_image_to_image(
+    engine: FluxEngine, pipeline: Any, photo: Image.Image, strength: float
+) -> None:
+    image = photo.resize((64, 48))
+    ours = engine.edit(
+        image,
+        Edit("a red dress", strength, num_steps=6, seed=11),
+        on_step=_ignore_step,
+        cancel=_NEVER,
+    )
+    theirs = _theirs(
+        FluxImg2ImgPipeline(**pipeline.components),
+        prompt="a red dress",
+        image=image,
+        width=64,
+        height=48,
+        strength=strength,
+        num_inference_steps=6,
+        guidance_scale=_SETTINGS.guidance_scale,
+        seed=11,
+    )
+    _assert_same(ours, theirs)
+
+
+def test_reference_strength_is_influence(
+    engine: FluxEngine, pipeline: Any, photo: Image.Image
+) -> None:
+    reference = photo.resize((64, 48))
+    (ours,) = _generate(engine, _inputs(reference_image_strength=40), reference=reference)
+    theirs = _theirs(
+        FluxImg2ImgPipeline(**pipeline.components),
+        prompt="a red dress",
+        image=reference,
+        width=64,
+        height=48,
+        strength=0.6,
+        num_inference_steps=3,
+        guidance_scale=_SETTINGS.guidance_scale,
+    )
+    _assert_same(ours, theirs)
+
+
+def test_full_reference_strength_gives_the_reference(
+    engine: FluxEngine, photo: Image.Image
+) -> None:
+    reference = photo.resize((64, 48))
+    pictures = _generate(
+        engine,
+        _inputs(reference_image_strength=100, config={"num_images": 2}),
+        reference=reference,
+    )
+    assert len(pictures) == 2
+    _assert_same(pictures[1], reference)
+
+
+def test_edit_without_strength_gives_the_picture(engine: FluxEngine, photo: Image.Image) -> None:
+    image = photo.resize((64, 48))
+    edit = Edit("a red dress", strength=0, num_steps=6, seed=1)
+    assert engine.edit(image, edit, on_step=_ignore_step, cancel=_NEVER) is image
+
+
+def test_several_images_use_the_seeds_that_follow(engine: FluxEngine) -> None:
+    first, second = _generate(engine, _inputs(config={"num_images": 2}))
+    (alone,) = _generate(engine, _inputs(seed=6))
+    _assert_same(second, alone)
+    assert ImageChops.difference(first, second).getbbox() is not None
+
+
+def test_same_seed_same_pixels_across_loads(engine: FluxEngine, tiny_flux_folder: Path) -> None:
+    again = FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+    assert again.model_id == engine.model_id
+    _assert_same(_generate(engine, _inputs())[0], _generate(again, _inputs())[0])
+
+
+def test_sizes_between_multiples_are_exact(engine: FluxEngine) -> None:
+    (odd,) = _generate(engine, _inputs(width=50, height=33))
+    assert odd.size == (50, 33)
+    (whole,) = _generate(engine, _inputs(width=64, height=48))
+    _assert_same(odd, whole.crop((7, 7, 57, 40)))
+
+
+def test_default_steps_are_the_models(engine: FluxEngine) -> None:
+    seen: list[tuple[int, int]] = []
+    inputs = GenerationInputs(prompt="a", width=16, height=16, seed=0)
+    _generate(engine, inputs, on_step=lambda done, steps: seen.append((done, steps)))
+    assert seen == [(step, 8) for step in range(1, 9)]
+
+
+def test_progress_counts_the_steps_of_all_images(engine: FluxEngine) -> None:
+    seen: list[tuple[int, int]] = []
+    _generate(
+        engine,
+        _inputs(config={"num_images": 2}),
+        on_step=lambda done, steps: seen.append((done, steps)),
+    )
+    assert seen == [(step, 6) for step in range(1, 7)]
+
+
+def test_cancel_stops_between_steps(engine: FluxEngine) -> None:
+    cancel = threading.Event()
+    seen: list[int] = []
+
+    def stop_at_second(done: int, steps: int) -> None:
+        seen.append(done)
+        if done == 2:
+            cancel.set()
+
+    with pytest.raises(Cancelled):
+        _generate(engine, _inputs(), on_step=stop_at_second, cancel=cancel)
+    assert seen == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"width": 129}, "width: 129 px"),
+        ({"height": 0}, "height: 0 px"),
+        ({"reference_image_strength": 101}, "reference_image_strength"),
+    ],
+)
+def test_impossible_inputs_name_the_field(
+    engine: FluxEngine, changes: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=named):
+        _generate(engine, _inputs(**changes))
+
+
+def test_running_out_of_memory_is_a_resource_error(tiny_flux_folder: Path) -> None:
+    def exhausted(**_: Any) -> tuple[torch.Tensor, ...]:
+        raise torch.cuda.OutOfMemoryError("tried to allocate 20 GiB")
+
+    parts = load_components(tiny_flux_folder, _CPU, torch.float32)
+    engine = FluxEngine(replace(parts, transformer=exhausted), "tiny", _SETTINGS, _MODEL)
+    with pytest.raises(ResourceError, match="20 GiB"):
+        _generate(engine, _inputs())
+
+
+def test_bfloat16_runs(tiny_flux_folder: Path) -> None:
+    settings = InferenceSettings.model_validate({"dtype": "bfloat16", "device": "cpu"})
+    engine = FluxEngine.load(str(tiny_flux_folder), settings, _MODEL)
+    (picture,) = _generate(engine, _inputs())
+    (full,) = _generate(FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL), _inputs())
+    difference = np.abs(np.asarray(picture, np.float32) - np.asarray(full, np.float32))
+    assert difference.mean() < 8
+
+
+def test_edit_side_follows_the_settings(tiny_flux_folder: Path, engine: FluxEngine) -> None:
+    parts = load_components(tiny_flux_folder, _CPU, torch.float32)
+    wide = FluxEngine(parts, "tiny", InferenceSettings(edit_px=96), _MODEL)
+    assert (wide.edit_side_px, wide.multiple_of) == (96, 16)
+    assert engine.edit_side_px == 128

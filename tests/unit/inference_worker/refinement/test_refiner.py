@@ -1,0 +1,288 @@
+"""The tiled refiner over engines that count, repaint, fail or are told to stop."""
+
+import asyncio
+import threading
+from concurrent.futures import Executor
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tests.fakes.object_store import MemoryObjectStore
+
+from inference_worker.engine_thread import EngineThread
+from inference_worker.images import encode_png
+from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback
+from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.refinement.refiner import Refined, TiledRefiner
+from inference_worker.refinement.tile_editor import tile_seed
+from inference_worker.refinement.tiles import S3TileStore
+from shared.contracts.refinement import RefineConfig, RefineInputs, TiledRefinerConfig
+from shared.errors import ConsistencyError, InvalidInputError, ResourceError
+
+_SIDE_PX = 64
+
+
+class RepaintingEngine(IdentityEngine):
+    """Adds seeded noise to what it edits, and remembers the edits; may fail or stop at one."""
+
+    def __init__(self, *, noise: int = 12, fails_at: int = -1, spoils_tries: int = 0) -> None:
+        super().__init__(edit_side_px=_SIDE_PX)
+        self.edits: list[Edit] = []
+        self._noise = noise
+        self._fails_at = fails_at
+        self._spoilt_seeds = {
+            tile_seed(1, index, attempt) for index in (0, 4) for attempt in range(spoils_tries)
+        }
+
+    def edit(
+        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
+    ) -> Image.Image:
+        if len(self.edits) == self._fails_at:
+            raise ResourceError("no memory left")
+        self.edits.append(edit)
+        super().edit(image, edit, on_step=on_step, cancel=cancel)
+        amplitude = 120 if edit.seed in self._spoilt_seeds else self._noise
+        noise = np.random.default_rng(edit.seed).integers(
+            -amplitude, amplitude + 1, (image.height, image.width, 3)
+        )
+        return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def smooth() -> Image.Image:
+    """80 × 64 pixels without noise, so that SSIM has something to hold on to."""
+    rows, columns = np.mgrid[0:64, 0:80]
+    waves = 128 + 60 * np.sin(columns / 5) + 60 * np.cos(rows / 7)
+    return Image.fromarray(np.stack([waves, waves[:, ::-1], waves], axis=2).astype(np.uint8))
+
+
+def _inputs(**changes: Any) -> RefineInputs:
+    fields = {"upscale_factor": 2.0, "upscale_seed": 1, "upscale_steps": 2} | changes
+    return RefineInputs(base_image_url="uploads/a.png", **fields)
+
+
+class Bench:
+    """A refiner over one engine, and the store and progress of its runs."""
+
+    def __init__(self, engine: IdentityEngine, executor: Executor, cpu: Executor) -> None:
+        self.objects = MemoryObjectStore()
+        self.fractions: list[float] = []
+        self._refiner = TiledRefiner(EngineThread(engine, executor), cpu, max_output_pixels=10**7)
+
+    async def refine(
+        self, base: Image.Image, inputs: RefineInputs | None = None, **config: Any
+    ) -> Refined:
+        return await self._refiner.refine(
+            base,
+            inputs or _inputs(),
+            TiledRefinerConfig(**config),
+            store=S3TileStore(self.objects, UUID(int=1), "digest"),
+            on_progress=self.fractions.append,
+        )
+
+
+@pytest.fixture
+def bench(engine_executor: Executor, cpu: Executor) -> Any:
+    return lambda engine: Bench(engine, engine_executor, cpu)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    width=st.integers(16, 150),
+    height=st.integers(16, 150),
+    factor=st.sampled_from([1.0, 1.3, 2.0]),
+    num_tiles=st.integers(1, 12),
+    feather_px=st.integers(0, 64),
+    seed=st.integers(0, 100),
+)
+def test_identity_editor_gives_the_upscaled_picture_exactly(
+    engine_executor: Executor,
+    cpu: Executor,
+    *,
+    width: int,
+    height: int,
+    factor: float,
+    num_tiles: int,
+    feather_px: int,
+    seed: int,
+) -> None:
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    base = Image.fromarray(noise)
+    run = Bench(IdentityEngine(edit_side_px=_SIDE_PX), engine_executor, cpu)
+    refined = asyncio.run(
+        run.refine(base, _inputs(upscale_factor=factor), num_tiles=num_tiles, feather_px=feather_px)
+    )
+    size = (round(width * factor), round(height * factor))
+    plain = base.resize(size, Image.Resampling.LANCZOS)
+    assert refined.image.tobytes() == plain.tobytes()
+    assert all(tile.passed and tile.attempts == 1 and tile.ssim == 1 for tile in refined.tiles)
+
+
+async def test_edits_reach_the_picture_with_the_parameters_asked_for(
+    bench: Any, smooth: Image.Image
+) -> None:
+    engine = RepaintingEngine()
+    inputs = _inputs(upscale_denoise=0.4, upscale_prompt="silk")
+    refined = await bench(engine).refine(smooth, inputs, num_tiles=9)
+    assert [tile.index for tile in refined.tiles] == list(range(9))
+    assert {(edit.prompt, edit.strength, edit.num_steps) for edit in engine.edits} == {
+        ("silk", 0.4, 2)
+    }
+    assert {edit.seed for edit in engine.edits} == {tile_seed(1, index, 0) for index in range(9)}
+    plain = smooth.resize((160, 128), Image.Resampling.LANCZOS)
+    difference = np.abs(np.asarray(refined.image, int) - np.asarray(plain, int))
+    assert 0 < difference.mean() < 12
+
+
+async def test_failing_tile_is_tried_with_new_seeds(bench: Any, smooth: Image.Image) -> None:
+    engine = RepaintingEngine(spoils_tries=2)
+    refined = await bench(engine).refine(smooth, num_tiles=9)
+    tries = {tile.index: tile.attempts for tile in refined.tiles}
+    assert tries == {index: 3 if index in (0, 4) else 1 for index in range(9)}
+    assert all(tile.passed and (tile.ssim or 0) >= 0.6 for tile in refined.tiles)
+    assert len({edit.seed for edit in engine.edits}) == 13
+
+
+async def test_best_try_is_kept_when_none_passes(bench: Any, smooth: Image.Image) -> None:
+    engine = RepaintingEngine(spoils_tries=1)
+    refined = await bench(engine).refine(smooth, num_tiles=9, ssim_threshold=1, max_retries=2)
+    assert all(not tile.passed and tile.attempts == 3 for tile in refined.tiles)
+    kept = await bench(RepaintingEngine()).refine(smooth, num_tiles=9, ssim_threshold=0)
+    # The spoilt first try of tile 0 lost: its score is as good as that of an unspoilt tile.
+    assert min(tile.ssim or 0 for tile in refined.tiles) > 0.6
+    assert all(tile.passed and tile.ssim is None for tile in kept.tiles)
+
+
+async def test_strict_checks_fail_the_refinement(bench: Any, smooth: Image.Image) -> None:
+    strict = _inputs(config=RefineConfig(strict_checks=True))
+    with pytest.raises(ConsistencyError, match=r"tile 0 failed its checks 2 times.*best SSIM 0\."):
+        await bench(RepaintingEngine()).refine(
+            smooth, strict, num_tiles=9, ssim_threshold=1, max_retries=1, max_workers=1
+        )
+
+
+async def test_cut_off_run_goes_on_with_the_missing_tiles_and_gives_the_same_bytes(
+    bench: Any, smooth: Image.Image
+) -> None:
+    whole = await bench(RepaintingEngine()).refine(smooth, num_tiles=9)
+    cut = bench(RepaintingEngine(fails_at=4))
+    with pytest.raises(ResourceError):
+        await cut.refine(smooth, num_tiles=9, max_workers=1)
+    assert len(cut.objects.objects) == 4
+
+    engine = RepaintingEngine()
+    resumed = bench(engine)
+    resumed.objects = cut.objects
+    again = await resumed.refine(smooth, num_tiles=9)
+    assert {edit.seed for edit in engine.edits} == {tile_seed(1, i, 0) for i in range(4, 9)}
+    assert len(engine.edits) == 5
+    assert encode_png(again.image) == encode_png(whole.image)
+    assert again.tiles == whole.tiles
+
+
+async def test_cancelled_run_keeps_its_tiles_and_leaves_the_engine_idle(
+    bench: Any, engine_executor: Executor, smooth: Image.Image
+) -> None:
+    run = bench(IdentityEngine(edit_side_px=_SIDE_PX, step_s=0.01))
+    saved = asyncio.Event()
+
+    class Announcing(MemoryObjectStore):
+        async def put(self, key: str, *rest: Any) -> None:
+            await super().put(key, *rest)
+            saved.set()
+
+    run.objects = Announcing()
+    running = asyncio.create_task(run.refine(smooth, num_tiles=9))
+    await saved.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    num_saved, num_reports = len(run.objects.objects), len(run.fractions)
+    engine_executor.submit(lambda: None).result(timeout=1)
+    await asyncio.sleep(0.05)
+    assert (len(run.objects.objects), len(run.fractions)) == (num_saved, num_reports)
+
+
+@pytest.mark.parametrize(("max_workers", "expected"), [(1, 1), (3, 3), (None, 9)])
+async def test_max_workers_bounds_the_tiles_in_flight(
+    bench: Any, smooth: Image.Image, max_workers: int | None, expected: int
+) -> None:
+    run = bench(IdentityEngine(edit_side_px=_SIDE_PX, step_s=0.001))
+    running: set[int] = set()
+    most = 0
+
+    class Watched(S3TileStore):
+        async def load(self, index: int) -> Any:
+            nonlocal most
+            running.add(index)
+            most = max(most, len(running))
+            return await super().load(index)
+
+        async def save(self, index: int, png: bytes, report: Any) -> None:
+            await super().save(index, png, report)
+            running.discard(index)
+
+    await run._refiner.refine(
+        smooth,
+        _inputs(),
+        TiledRefinerConfig(num_tiles=9, max_workers=max_workers),
+        store=Watched(run.objects, UUID(int=1), "digest"),
+        on_progress=run.fractions.append,
+    )
+    assert most == expected
+
+
+async def test_progress_rises_from_steps_to_the_end(bench: Any, smooth: Image.Image) -> None:
+    run = bench(RepaintingEngine(spoils_tries=2))
+    await run.refine(smooth, num_tiles=9)
+    assert run.fractions == sorted(run.fractions)
+    assert run.fractions[-1] == 1
+    assert len(set(run.fractions)) > 20
+
+
+async def test_event_loop_stays_free(bench: Any, smooth: Image.Image) -> None:
+    run = bench(RepaintingEngine())
+    running = asyncio.create_task(run.refine(smooth.resize((600, 480)), num_tiles=9))
+    loop = asyncio.get_running_loop()
+    longest, before = 0.0, loop.time()
+    while not running.done():
+        await asyncio.sleep(0.001)
+        longest, before = max(longest, loop.time() - before), loop.time()
+    assert longest < 0.5
+
+
+@pytest.mark.parametrize(
+    ("inputs", "config", "named"),
+    [
+        ({}, {"version": "1"}, r"provider_config\.version"),
+        ({}, {"lpips_threshold": 0.1}, r"provider_config\.lpips_threshold"),
+        ({"upscale_denoise": 1.5}, {}, "upscale_denoise"),
+        ({"upscale_steps": 0}, {}, "upscale_steps"),
+        ({"upscale_factor": None}, {}, "upscale_factor"),
+    ],
+)
+async def test_what_cannot_be_done_names_the_field(
+    bench: Any, smooth: Image.Image, inputs: dict[str, Any], config: dict[str, Any], named: str
+) -> None:
+    engine = RepaintingEngine()
+    with pytest.raises(InvalidInputError, match=named):
+        await bench(engine).refine(smooth, _inputs(**inputs), **config)
+    assert engine.edits == []
+
+
+async def test_edits_take_turns_on_the_engine(
+    engine_executor: Executor, cpu: Executor, smooth: Image.Image
+) -> None:
+    threads: set[int] = set()
+
+    class Watched(RepaintingEngine):
+        def edit(self, image: Image.Image, edit: Edit, **options: Any) -> Image.Image:
+            threads.add(threading.get_ident())
+            return super().edit(image, edit, **options)
+
+    await Bench(Watched(), engine_executor, cpu).refine(smooth, num_tiles=9)
+    assert len(threads) == 1

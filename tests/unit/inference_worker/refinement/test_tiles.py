@@ -1,0 +1,80 @@
+"""Finished tiles in the object store, and what tells refinements apart."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from tests.fakes.object_store import MemoryObjectStore
+
+from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.refinement.tiles import S3TileStore, tile_digest
+from shared.contracts.refinement import (
+    RefineConfig,
+    RefineInputs,
+    TiledRefinerConfig,
+    TileReport,
+)
+
+_TASK = UUID(int=7)
+_REPORT = TileReport(index=3, attempts=2, passed=False, ssim=0.512345678901234)
+_INPUTS = RefineInputs(base_image_url="uploads/a.png", upscale_factor=2)
+
+
+async def test_tile_comes_back_with_its_report() -> None:
+    objects = MemoryObjectStore()
+    store = S3TileStore(objects, _TASK, "d1")
+    assert await store.load(3) is None
+    await store.save(3, b"png", _REPORT)
+    assert await store.load(3) == (b"png", _REPORT)
+    assert list(objects.objects) == [f"refines/{_TASK}/tiles/d1/003.png"]
+
+
+async def test_other_digest_sees_nothing_of_it() -> None:
+    objects = MemoryObjectStore()
+    await S3TileStore(objects, _TASK, "d1").save(3, b"png", _REPORT)
+    assert await S3TileStore(objects, _TASK, "d2").load(3) is None
+
+
+async def test_tile_without_a_readable_report_is_done_again() -> None:
+    objects = MemoryObjectStore()
+    await objects.put(f"refines/{_TASK}/tiles/d1/003.png", b"png", "image/png", {"report": "?"})
+    assert await S3TileStore(objects, _TASK, "d1").load(3) is None
+
+
+def _digest(source: bytes = b"source", side: int = 64, **changes: Any) -> str:
+    config = TiledRefinerConfig(**changes.pop("refiner", {}))
+    inputs = _INPUTS.model_copy(update=changes)
+    return tile_digest(source, inputs, config, IdentityEngine(edit_side_px=side))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"source": b"other"},
+        {"side": 128},
+        {"upscale_factor": 3},
+        {"upscale_prompt": "silk"},
+        {"upscale_denoise": 0.5},
+        {"upscale_steps": 3},
+        {"upscale_seed": 4},
+        {"refiner": {"num_tiles": 4}},
+        {"refiner": {"feather_px": 8}},
+        {"refiner": {"max_retries": 0}},
+        {"refiner": {"ssim_threshold": 0.9}},
+    ],
+)
+def test_digest_follows_everything_that_changes_pixels(changes: dict[str, Any]) -> None:
+    assert _digest(**changes) != _digest()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"base_image_url": "uploads/copy.png"},
+        {"config": RefineConfig(strict_checks=True)},
+        {"refiner": {"max_workers": 3}},
+        {"refiner": {"save_debug_tiles": True}},
+    ],
+)
+def test_digest_ignores_what_does_not(changes: dict[str, Any]) -> None:
+    assert _digest(**changes) == _digest()

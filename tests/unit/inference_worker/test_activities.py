@@ -1,0 +1,201 @@
+"""The activities end to end in memory: inputs fetched, results stored under their keys."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+from PIL import Image
+from temporalio.testing import ActivityEnvironment
+from tests.fakes.object_store import MemoryObjectStore
+
+from inference_worker.activities import Executant, LocalInference
+from inference_worker.engine_thread import EngineThread
+from inference_worker.images import encode_png, sha256_hex
+from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.settings import InferenceSettings
+from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
+from shared.contracts.inference import InferenceActivities
+from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
+from shared.errors import InvalidInputError, ObjectNotFoundError
+
+_TASK = UUID(int=42)
+
+
+class RecordedProgress:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[UUID, int]] = []
+        self.fractions: list[float] = []
+
+    @asynccontextmanager
+    async def attempt(self, task_id: UUID, attempt: int) -> AsyncIterator[Callable[[float], None]]:
+        self.started.append((task_id, attempt))
+        yield self.fractions.append
+
+
+@pytest.fixture
+def objects() -> MemoryObjectStore:
+    return MemoryObjectStore()
+
+
+@pytest.fixture
+def progress() -> RecordedProgress:
+    return RecordedProgress()
+
+
+@pytest.fixture
+def build(
+    engine_executor: Executor, cpu: Executor, objects: MemoryObjectStore, progress: RecordedProgress
+) -> Any:
+    def build(step_s: float = 0, **settings: Any) -> LocalInference:
+        engine = IdentityEngine(edit_side_px=64, step_s=step_s)
+        return LocalInference(
+            engine=EngineThread(engine, engine_executor),
+            cpu=cpu,
+            objects=objects,
+            progress=progress,
+            executant=Executant("inference-worker@test:1", "local"),
+            settings=InferenceSettings(**settings),
+        )
+
+    return build
+
+
+def _generation(attempt: int = 1, **inputs: Any) -> GenerateImage:
+    fields = {"prompt": "a red dress", "width": 40, "height": 24, "seed": 1} | inputs
+    return GenerateImage(task_id=_TASK, attempt=attempt, inputs=GenerationInputs(**fields))
+
+
+def _refinement(**refiner: Any) -> RefineImage:
+    return RefineImage(
+        task_id=_TASK,
+        attempt=2,
+        inputs=RefineInputs(base_image_url="uploads/base.png", upscale_factor=2),
+        refiner=TiledRefinerConfig(**refiner),
+    )
+
+
+def _names(worker: Any, method: str) -> str:
+    return getattr(worker, method).__temporal_activity_definition.name
+
+
+def test_activities_are_the_contracts() -> None:
+    for method in ("generate_image", "refine_image"):
+        assert _names(LocalInference, method) == _names(InferenceActivities, method) == method
+
+
+async def test_generation_stores_every_picture(
+    build: Any, objects: MemoryObjectStore, progress: RecordedProgress
+) -> None:
+    config = GenerationConfig(num_images=2, num_inference_steps=2)
+    result = await ActivityEnvironment().run(build().generate_image, _generation(3, config=config))
+    keys = [f"generations/{_TASK}/a3/image_{index}.png" for index in (0, 1)]
+    assert result.result_image_paths == keys
+    assert result.result_image_path == keys[0]
+    assert (result.executor_instance, result.executor_type) == ("inference-worker@test:1", "local")
+    for file in result.files:
+        content, info = objects.objects[file.key]
+        assert (file.size_bytes, file.sha256) == (len(content), sha256_hex(content))
+        assert file.content_type == info.content_type == "image/png"
+        assert Image.open(io.BytesIO(content)).size == (40, 24)
+    assert progress.started == [(_TASK, 3)]
+    assert progress.fractions == [0.25, 0.5, 0.75, 1]
+
+
+async def test_repeated_attempt_writes_the_same_bytes(
+    build: Any, objects: MemoryObjectStore
+) -> None:
+    first = await ActivityEnvironment().run(build().generate_image, _generation())
+    again = await ActivityEnvironment().run(build().generate_image, _generation())
+    assert again.files == first.files
+    assert len(objects.objects) == 1
+
+
+async def test_reference_is_fetched(
+    build: Any, objects: MemoryObjectStore, photo: Image.Image
+) -> None:
+    await objects.put("uploads/ref.png", encode_png(photo), "image/png")
+    request = _generation(reference_image_url="uploads/ref.png", width=96, height=72)
+    result = await ActivityEnvironment().run(build().generate_image, request)
+    assert objects.objects[result.result_image_path][0] == encode_png(photo)
+
+
+@pytest.mark.parametrize(
+    ("content", "error"), [(None, ObjectNotFoundError), (b"text", InvalidInputError)]
+)
+async def test_bad_reference_fails(
+    build: Any, objects: MemoryObjectStore, content: bytes | None, error: type[Exception]
+) -> None:
+    if content:
+        await objects.put("uploads/ref.png", content, "image/png")
+    request = _generation(reference_image_url="uploads/ref.png")
+    with pytest.raises(error):
+        await ActivityEnvironment().run(build().generate_image, request)
+
+
+async def test_refinement_stores_picture_and_reports_tiles(
+    build: Any, objects: MemoryObjectStore, progress: RecordedProgress, photo: Image.Image
+) -> None:
+    await objects.put("uploads/base.png", encode_png(photo), "image/png")
+    result = await ActivityEnvironment().run(build().refine_image, _refinement(num_tiles=9))
+    assert result.result_image_path == f"refines/{_TASK}/a2/image.png"
+    content, _ = objects.objects[result.result_image_path]
+    plain = photo.resize((192, 144), Image.Resampling.LANCZOS)
+    assert content == encode_png(plain)
+    assert [file.key for file in result.files] == [result.result_image_path]
+    assert [tile.index for tile in result.tiles] == list(range(9))
+    assert all(tile.passed and tile.ssim == 1 for tile in result.tiles)
+    assert progress.fractions[-1] == 1
+
+
+async def test_debug_tiles_are_kept_with_the_attempt(
+    build: Any, objects: MemoryObjectStore, photo: Image.Image
+) -> None:
+    await objects.put("uploads/base.png", encode_png(photo), "image/png")
+    request = _refinement(num_tiles=4, save_debug_tiles=True)
+    result = await ActivityEnvironment().run(build().refine_image, request)
+    expected = [f"refines/{_TASK}/a2/tiles/{index:03}.png" for index in range(4)]
+    assert [file.key for file in result.files[1:]] == expected
+    assert all(objects.objects[key][0].startswith(b"\x89PNG") for key in expected)
+
+
+async def test_limits_are_the_settings(
+    build: Any, objects: MemoryObjectStore, photo: Image.Image
+) -> None:
+    await objects.put("uploads/base.png", encode_png(photo), "image/png")
+    for settings, message in (
+        ({"max_input_pixels": 100}, "at most 100 are read"),
+        ({"max_output_pixels": 10_000}, "at most 10000"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            await ActivityEnvironment().run(build(**settings).refine_image, _refinement())
+
+
+async def test_cancelled_activity_stops_the_engine(
+    build: Any, engine_executor: Executor, progress: RecordedProgress
+) -> None:
+    environment = ActivityEnvironment()
+    config = GenerationConfig(num_inference_steps=200)
+    running = asyncio.create_task(
+        environment.run(build(step_s=0.02).generate_image, _generation(config=config))
+    )
+    await asyncio.sleep(0.1)
+    environment.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    engine_executor.submit(lambda: None).result(timeout=1)
+    assert 0 < len(progress.fractions) < 20
+
+
+async def test_activities_beat_while_the_engine_computes(build: Any) -> None:
+    environment = ActivityEnvironment()
+    beats: list[Any] = []
+    environment.on_heartbeat = lambda *details: beats.append(details)
+    await environment.run(build(step_s=0.02).generate_image, _generation())
+    assert beats

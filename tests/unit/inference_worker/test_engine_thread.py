@@ -1,0 +1,106 @@
+"""The engine off the event loop, and how cancelling a coroutine reaches it."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import pytest
+from PIL import Image
+
+from inference_worker.engine_thread import EngineThread
+from inference_worker.pipelines.engine import Edit
+from inference_worker.pipelines.identity_engine import IdentityEngine
+
+_STEP_S = 0.02
+
+
+def _edit(num_steps: int) -> Edit:
+    return Edit("", strength=1, num_steps=num_steps, seed=0)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 — steps are counted on another thread
+            await asyncio.sleep(_STEP_S / 4)
+
+
+@pytest.fixture
+def slow(engine_executor: Executor) -> EngineThread:
+    return EngineThread(IdentityEngine(step_s=_STEP_S), engine_executor)
+
+
+async def test_cancel_stops_the_engine_before_it_is_felt(
+    slow: EngineThread, photo: Image.Image
+) -> None:
+    steps: list[int] = []
+    running = asyncio.create_task(slow.edit(photo, _edit(1000), lambda done, _: steps.append(done)))
+    await _until(lambda: bool(steps))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    stopped_at = len(steps)
+    await asyncio.sleep(3 * _STEP_S)
+    assert len(steps) == stopped_at
+
+
+async def test_second_cancel_still_waits_for_the_engine(
+    slow: EngineThread, photo: Image.Image
+) -> None:
+    steps: list[int] = []
+    running = asyncio.create_task(slow.edit(photo, _edit(1000), lambda done, _: steps.append(done)))
+    await _until(lambda: bool(steps))
+    running.cancel()
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    stopped_at = len(steps)
+    await asyncio.sleep(3 * _STEP_S)
+    assert len(steps) == stopped_at
+
+
+async def test_call_that_waits_its_turn_is_dropped_at_once(
+    slow: EngineThread, photo: Image.Image
+) -> None:
+    steps: list[int] = []
+    first = asyncio.create_task(slow.edit(photo, _edit(5), lambda *_: None))
+    second = asyncio.create_task(slow.edit(photo, _edit(5), lambda done, _: steps.append(done)))
+    await asyncio.sleep(_STEP_S)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert not first.done()
+    await first
+    assert steps == []
+
+
+async def test_event_loop_runs_while_the_engine_computes(
+    slow: EngineThread, photo: Image.Image
+) -> None:
+    running = asyncio.create_task(slow.edit(photo, _edit(5), lambda *_: None))
+    turns = 0
+    while not running.done():
+        await asyncio.sleep(0.001)
+        turns += 1
+    assert turns > 10
+
+
+async def test_engine_runs_on_the_executors_thread(photo: Image.Image) -> None:
+    names: set[str] = set()
+    with ThreadPoolExecutor(1, thread_name_prefix="gpu") as executor:
+        engine = EngineThread(IdentityEngine(), executor)
+        await asyncio.gather(
+            *(
+                engine.edit(photo, _edit(2), lambda *_: names.add(threading.current_thread().name))
+                for _ in range(3)
+            )
+        )
+    assert names == {"gpu_0"}
+
+
+async def test_identity_engine_plays_a_slow_model(slow: EngineThread, photo: Image.Image) -> None:
+    started = time.perf_counter()
+    await slow.edit(photo, _edit(5), lambda *_: None)
+    assert time.perf_counter() - started >= 5 * _STEP_S

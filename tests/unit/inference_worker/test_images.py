@@ -1,0 +1,121 @@
+"""Untrusted pictures in, deterministic PNG out."""
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from inference_worker.images import decode_image, encode_png, sha256_hex
+from shared.errors import InvalidInputError
+
+_LIMIT = 89_478_485
+
+
+def _encoded(image: Image.Image, form: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def _decode(content: bytes, max_pixels: int = _LIMIT) -> Image.Image:
+    return decode_image(content, max_pixels=max_pixels)
+
+
+@pytest.mark.parametrize(("form", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
+def test_lossless_formats_keep_pixels(
+    photo: Image.Image, form: str, options: dict[str, Any]
+) -> None:
+    decoded = _decode(_encoded(photo, form, **options))
+    assert (decoded.mode, decoded.tobytes()) == ("RGB", photo.tobytes())
+
+
+def test_jpeg_is_read(photo: Image.Image) -> None:
+    assert _decode(_encoded(photo, "JPEG")).size == photo.size
+
+
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [("L", "PNG"), ("P", "PNG"), ("1", "PNG"), ("LA", "PNG"), ("RGBA", "PNG"), ("CMYK", "JPEG")],
+)
+def test_every_mode_becomes_rgb(photo: Image.Image, mode: str, form: str) -> None:
+    decoded = _decode(_encoded(photo.convert(mode), form))
+    assert (decoded.mode, decoded.size) == ("RGB", photo.size)
+
+
+def test_sixteen_bits_keep_their_brightness() -> None:
+    deep = Image.fromarray(np.full((8, 8), 0x8000, np.uint16))
+    assert _decode(_encoded(deep, "PNG")).getpixel((0, 0)) == (128, 128, 128)
+
+
+def test_orientation_is_applied(photo: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = _decode(_encoded(photo, "PNG", exif=exif))
+    assert turned.size == (photo.height, photo.width)
+    assert turned.tobytes() == photo.transpose(Image.Transpose.ROTATE_270).tobytes()
+
+
+def test_transparency_becomes_white() -> None:
+    image = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
+    image.putpixel((1, 1), (200, 0, 0, 255))
+    flat = _decode(_encoded(image, "PNG"))
+    assert flat.getpixel((0, 0)) == (255, 255, 255)
+    assert flat.getpixel((1, 1)) == (200, 0, 0)
+
+
+def test_transparent_palette_becomes_white() -> None:
+    image = Image.new("P", (4, 4), 0)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    assert _decode(_encoded(image, "PNG", transparency=0)).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF"])
+def test_other_formats_are_refused(photo: Image.Image, form: str) -> None:
+    with pytest.raises(InvalidInputError, match="PNG, JPEG, WEBP"):
+        _decode(_encoded(photo, form))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])
+def test_garbage_is_refused(content: bytes) -> None:
+    with pytest.raises(InvalidInputError):
+        _decode(content)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_truncated_pictures_are_refused(photo: Image.Image, form: str) -> None:
+    content = _encoded(photo, form)
+    with pytest.raises(InvalidInputError):
+        _decode(content[: len(content) // 2])
+
+
+def test_too_many_pixels_are_refused_by_the_header(photo: Image.Image) -> None:
+    with pytest.raises(InvalidInputError, match="at most 6911"):
+        _decode(_encoded(photo, "PNG"), max_pixels=96 * 72 - 1)
+    assert _decode(_encoded(photo, "PNG"), max_pixels=96 * 72).size == photo.size
+
+
+@pytest.mark.parametrize("side", [9_460, 20_000])
+def test_bomb_is_refused_without_decoding(side: int) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0"))
+    with pytest.raises(InvalidInputError, match="pixels"):
+        _decode(bomb)
+
+
+def test_png_is_deterministic_lossless_and_bare(photo: Image.Image) -> None:
+    marked = photo.copy()
+    marked.info["dpi"] = (72, 72)
+    marked.info["icc_profile"] = b"profile"
+    content = encode_png(marked)
+    assert content == encode_png(photo)
+    assert _decode(content).tobytes() == photo.tobytes()
+    assert sha256_hex(content) == sha256_hex(encode_png(photo))

@@ -1,0 +1,62 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from training_worker.swatch.config import StageConfig
+from training_worker.swatch.loop import Trainer, learning_rate_factor, step_generator
+
+CONFIG = StageConfig(
+    num_steps=12, batch_size=4, learning_rate=0.1, warmup_steps=2, checkpoint_every_steps=5
+)
+
+
+class Interrupted(Exception):  # noqa: N818
+    pass
+
+
+def make_trainer(path: Path) -> Trainer:
+    torch.manual_seed(0)
+    return Trainer(nn.Linear(3, 1), CONFIG, path)
+
+
+def loss_of(trainer: Trainer, step: int) -> Tensor:
+    inputs = torch.randn(CONFIG.batch_size, 3, generator=step_generator(1, step))
+    return (trainer.module(inputs) - inputs.sum(1, keepdim=True)).square().mean()
+
+
+def test_interrupted_run_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole = make_trainer(tmp_path / "whole.pt")
+    whole.fit(lambda step: loss_of(whole, step))
+
+    broken = make_trainer(tmp_path / "broken.pt")
+
+    def break_at_eight(step: int) -> Tensor:
+        if step == 8:
+            raise Interrupted
+        return loss_of(broken, step)
+
+    with pytest.raises(Interrupted):
+        broken.fit(break_at_eight)
+    resumed = make_trainer(tmp_path / "broken.pt")
+    resumed.fit(lambda step: loss_of(resumed, step))
+
+    for left, right in zip(whole.module.parameters(), resumed.module.parameters(), strict=True):
+        assert torch.equal(left, right)
+
+
+def test_finished_run_is_not_repeated(tmp_path: Path) -> None:
+    first = make_trainer(tmp_path / "run.pt")
+    first.fit(lambda step: loss_of(first, step))
+    second = make_trainer(tmp_path / "run.pt")
+    second.fit(lambda _: pytest.fail("a finished run computed a loss"))
+    assert torch.equal(second.module.weight, first.module.weight)
+
+
+def test_learning_rate_rises_then_falls() -> None:
+    factors = [learning_rate_factor(step, CONFIG) for step in range(CONFIG.num_steps)]
+    assert factors[0] == 0.5
+    assert max(factors) == factors[1] == 1
+    assert factors[2:] == sorted(factors[2:], reverse=True)
+    assert factors[-1] < 0.1

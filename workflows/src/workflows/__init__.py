@@ -1,0 +1,1 @@
+"""Temporal workflows and the bookkeeping activities of the workflow worker."""

@@ -1,0 +1,1 @@
+"""Bookkeeping activities: they write the records."""

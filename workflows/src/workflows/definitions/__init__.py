@@ -1,0 +1,1 @@
+"""One deterministic workflow a file."""

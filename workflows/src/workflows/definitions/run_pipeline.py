@@ -1,0 +1,108 @@
+"""The workflow of a pipeline: ready steps run side by side, inline, until the DAG is done."""
+
+import asyncio
+from typing import Any
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
+from shared.contracts.runs import PipelineOutcome, PipelineRun, PipelineStep, TaskOutcome
+from workflows.definitions.mapping import MappingError, map_inputs
+from workflows.definitions.recording import record_pipeline, record_task
+from workflows.definitions.run_step import run_step
+
+
+@workflow.defn(name="Pipeline")
+class RunPipeline:
+    """Id `workflow-<uuid>`. Fails when a step fails for good, once the running steps have ended."""
+
+    def __init__(self) -> None:
+        self._results: dict[str, dict[str, Any]] = {}
+        self._running: dict[asyncio.Task[TaskOutcome], PipelineStep] = {}
+        self._waiting: list[PipelineStep] = []
+        self._errors: list[str] = []
+        self._is_cancelled = False
+
+    @workflow.run
+    async def run(self, run: PipelineRun) -> PipelineOutcome:
+        """Run the DAG to its end."""
+        self._results = {s.step_id: s.result for s in run.steps if s.result is not None}
+        self._waiting = [step for step in run.steps if step.result is None]
+        self._start_ready_steps()
+        while self._running:
+            self._show(run)
+            await self._collect()
+            if not self._errors and not self._is_cancelled:
+                self._start_ready_steps()
+        outcome = PipelineOutcome(
+            workflow_id=run.workflow_id, status=self._status(), errors=self._errors
+        )
+        await record_pipeline(outcome)
+        self._show(run)
+        return self._closed(outcome)
+
+    def _start_ready_steps(self) -> None:
+        ready = [s for s in self._waiting if all(name in self._results for name in s.depends_on)]
+        for step in ready:
+            self._waiting.remove(step)
+            self._running[asyncio.create_task(self._run_step(step))] = step
+
+    async def _run_step(self, step: PipelineStep) -> TaskOutcome:
+        try:
+            mapped = map_inputs(step.mappings, self._results)
+        except MappingError as error:
+            outcome = TaskOutcome(
+                task_id=step.run.task_id,
+                status=TaskStatus.FAILED,
+                owner=step.run.owner,
+                errors=[str(error)],
+                error_category=ErrorCategory.VALIDATION,
+            )
+            await record_task(outcome)
+            return outcome
+        return await run_step(step.run, label=step.step_id, mapped_inputs=mapped)
+
+    async def _collect(self) -> None:
+        try:
+            done, _ = await workflow.wait(
+                list(self._running), return_when=asyncio.FIRST_COMPLETED
+            )
+        except asyncio.CancelledError:
+            self._is_cancelled = True
+            for task in self._running:
+                task.cancel()
+            return
+        for task in done:
+            self._settle(self._running.pop(task), task.result())
+
+    def _settle(self, step: PipelineStep, outcome: TaskOutcome) -> None:
+        if outcome.status == TaskStatus.COMPLETED:
+            self._results[step.step_id] = outcome.results
+        elif outcome.status == TaskStatus.CANCELLED:
+            self._is_cancelled = True
+        else:
+            reason = outcome.errors[-1] if outcome.errors else "failed"
+            self._errors.append(f"step {step.step_id}: {reason}")
+
+    def _status(self) -> WorkflowStatus:
+        if self._is_cancelled:
+            return WorkflowStatus.CANCELLED
+        return WorkflowStatus.FAILED if self._errors else WorkflowStatus.COMPLETED
+
+    def _show(self, run: PipelineRun) -> None:
+        """What the Web UI shows of this run while it goes on."""
+        running = {step.step_id for step in self._running.values()}
+        lines = [
+            f"- `{s.step_id}` {s.run.task_type}: "
+            + ("done" if s.step_id in self._results else "running" if s.step_id in running else "–")
+            for s in run.steps
+        ]
+        workflow.set_current_details("\n".join([f"**{run.name}**", "", *lines, *self._errors]))
+
+    def _closed(self, outcome: PipelineOutcome) -> PipelineOutcome:
+        if outcome.status == WorkflowStatus.CANCELLED:
+            raise asyncio.CancelledError
+        if outcome.status == WorkflowStatus.FAILED:
+            raise ApplicationError("; ".join(outcome.errors), non_retryable=True)
+        return outcome

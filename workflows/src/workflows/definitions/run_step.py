@@ -1,0 +1,113 @@
+"""One task from its first attempt to its record: a single task's whole run, a pipeline's step."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, is_cancelled_exception
+
+from shared.contracts.attempts import AttemptResult
+from shared.contracts.enums import ErrorCategory, TaskStatus
+from shared.contracts.failures import CONSEQUENCES
+from shared.contracts.runs import TaskOutcome, TaskRun
+from workflows.definitions.attempt import run_attempt
+from workflows.definitions.failure import Failure, read_failure
+from workflows.definitions.recording import record_task
+from workflows.policies import MAX_LOST_WORKERS, backoff_s
+
+
+async def run_step(
+    run: TaskRun, *, label: str = "", mapped_inputs: dict[str, Any] | None = None
+) -> TaskOutcome:
+    """Attempt a task until it ends, and write how it ended into the records.
+
+    Args:
+        run: the task.
+        label: what the Web UI shows beside each attempt, such as the step's id.
+        mapped_inputs: what a pipeline maps into the task's inputs.
+
+    Returns:
+        The outcome, whatever it is: a failure or a cancellation is no exception here.
+    """
+    mapped = mapped_inputs or {}
+    complete = run.model_copy(update={"inputs": {**run.inputs, **mapped}}) if mapped else run
+    ended = await _Step(complete, label or run.task_type).run_until_done()
+    outcome = ended.model_copy(update={"mapped_inputs": mapped}) if mapped else ended
+    await record_task(outcome)
+    return outcome
+
+
+@dataclass
+class _Step:
+    run: TaskRun
+    label: str
+    attempt: int = 0
+    retries: int = 0
+    lost_workers: int = 0
+    errors: list[str] = field(default_factory=list[str])
+
+    async def run_until_done(self) -> TaskOutcome:
+        """Attempt, decide, wait, attempt again."""
+        try:
+            while True:
+                self.attempt += 1
+                try:
+                    return self._completed(await self._attempt())
+                except ActivityError as error:
+                    if is_cancelled_exception(error):
+                        return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
+                    failure = read_failure(error)
+                self.errors.append(f"attempt {self.attempt}: {failure.message}")
+                if not self._is_worth_another(failure):
+                    return self._ended(TaskStatus.FAILED, failure.category)
+                await self._wait(failure)
+        except asyncio.CancelledError:
+            return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
+        except ValidationError as error:
+            self.errors.append(f"the inputs are not complete: {error}")
+            return self._ended(TaskStatus.FAILED, ErrorCategory.VALIDATION)
+
+    async def _attempt(self) -> AttemptResult:
+        summary = self.label if self.attempt == 1 else f"{self.label}, attempt {self.attempt}"
+        return await run_attempt(self.run, self.attempt, summary)
+
+    def _is_worth_another(self, failure: Failure) -> bool:
+        if failure.is_worker_lost:
+            self.lost_workers += 1
+            return self.lost_workers <= MAX_LOST_WORKERS
+        self.retries += 1
+        return CONSEQUENCES[failure.category].is_retried and self.retries <= self.run.max_retries
+
+    async def _wait(self, failure: Failure) -> None:
+        if not failure.is_worker_lost:
+            jitter = workflow.random().random()
+            await asyncio.sleep(backoff_s(self.retries, jitter, failure.retry_after_s))
+
+    def _completed(self, result: AttemptResult) -> TaskOutcome:
+        results = result.model_dump(mode="json", exclude=set(AttemptResult.model_fields))
+        return TaskOutcome(
+            task_id=self.run.task_id,
+            status=TaskStatus.COMPLETED,
+            owner=self.run.owner,
+            attempt=self.attempt,
+            retry_count=self.attempt - 1,
+            results=results,
+            files=result.files,
+            errors=self.errors,
+            executor_type=result.executor_type,
+            executor_instance=result.executor_instance,
+            started_at=result.started_at,
+        )
+
+    def _ended(self, status: TaskStatus, category: ErrorCategory) -> TaskOutcome:
+        return TaskOutcome(
+            task_id=self.run.task_id,
+            status=status,
+            owner=self.run.owner,
+            attempt=self.attempt,
+            retry_count=self.attempt - 1,
+            errors=self.errors,
+            error_category=category,
+        )

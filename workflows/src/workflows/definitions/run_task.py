@@ -1,0 +1,29 @@
+"""The workflow of a single task: run on the provider's queue, record, finish."""
+
+import asyncio
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+from shared.contracts.enums import TaskStatus
+from shared.contracts.runs import TaskOutcome, TaskRun
+from workflows.definitions.run_step import run_step
+
+
+@workflow.defn(name="Task")
+class RunTask:
+    """Id `task-<uuid>`. Fails when the task fails, is cancelled when it is cancelled."""
+
+    @workflow.run
+    async def run(self, run: TaskRun) -> TaskOutcome:
+        """Run the task to its end."""
+        outcome = await run_step(run)
+        if outcome.status == TaskStatus.CANCELLED:
+            raise asyncio.CancelledError
+        if outcome.status == TaskStatus.FAILED:
+            raise ApplicationError(
+                outcome.errors[-1] if outcome.errors else "the task failed",
+                type=outcome.error_category,
+                non_retryable=True,
+            )
+        return outcome

@@ -1,0 +1,57 @@
+"""The workflow worker: runs every workflow and writes the records. `python -m workflows.worker`."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from shared.contracts.enums import TaskQueue
+from shared.db.session import create_engine, create_sessions
+from shared.settings import DatabaseSettings, LogSettings, TemporalSettings
+from shared.telemetry.logs import set_up_logging
+from shared.temporal.client import connect
+from shared.temporal.errors import ErrorInterceptor
+from shared.temporal.identity import process_identity
+from shared.temporal.worker import WorkerSettings, run_until_stopped
+from workflows.activities.records import Records
+from workflows.definitions.run_pipeline import RunPipeline
+from workflows.definitions.run_task import RunTask
+
+_STICKY_TIMEOUT = timedelta(seconds=1)
+"""How long the server waits for a dead worker's cached workflows before another takes them."""
+
+
+def build_worker(client: Client, records: Records, settings: WorkerSettings) -> Worker:
+    """The worker of the `workflows` queue: workflow tasks and local activities, nothing else."""
+    return Worker(
+        client,
+        task_queue=TaskQueue.WORKFLOWS,
+        workflows=[RunTask, RunPipeline],
+        activities=[records.finish_task, records.finish_pipeline],
+        interceptors=[ErrorInterceptor()],
+        workflow_runner=SandboxedWorkflowRunner(
+            # Messages are pydantic models: importing them anew for each run would cost 70 ms.
+            restrictions=SandboxRestrictions.default.with_passthrough_modules("shared.contracts")
+        ),
+        sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
+        graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+    )
+
+
+async def main() -> None:
+    """Run until SIGTERM."""
+    set_up_logging(LogSettings(), service="workflow-worker")
+    settings = WorkerSettings()
+    client = await connect(TemporalSettings(), identity=process_identity("workflow-worker"))
+    engine = create_engine(DatabaseSettings())
+    try:
+        records = Records(create_sessions(engine))
+        await run_until_stopped([build_worker(client, records, settings)], settings)
+    finally:
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
