@@ -1,1 +1,1 @@
-"""What every Sartiq package shares: contracts, records, storage, Temporal and telemetry plumbing."""
+"""What every Sartiq package shares: contracts, records, storage, Temporal, telemetry."""

@@ -4,7 +4,7 @@ Durable truth travels in activity results alone; a report that cannot be deliver
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import UUID
@@ -50,7 +50,7 @@ class ProgressReporter:
         )
 
     @asynccontextmanager
-    async def attempt(self, task_id: UUID, attempt: int) -> AsyncIterator[Callable[[float], None]]:
+    async def attempt(self, task_id: UUID, attempt: int) -> AsyncGenerator[Callable[[float], None]]:
         """Announce that an attempt started, and hand out the function that reports its progress.
 
         Nothing waits for delivery. The function takes a fraction from 0 to 1, may be called from
@@ -66,9 +66,7 @@ class ProgressReporter:
                 return
             last_sent_s = loop.time()
             percent = round(100 * min(max(fraction, 0.0), 1.0), 1)
-            loop.call_soon_threadsafe(
-                self._post, task_id, attempt, ProgressKind.PROGRESS, percent
-            )
+            loop.call_soon_threadsafe(self._post, task_id, attempt, ProgressKind.PROGRESS, percent)
 
         try:
             yield report

@@ -112,7 +112,9 @@ class LocalInference(InferenceActivities):
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
             content = await self._objects.get(inputs.base_image_url)
             base = await self._decode(content)
-            digest = tile_digest(content, inputs, request.refiner, self._engine.engine)
+            digest = await self._on_cpu(
+                partial(tile_digest, content, inputs, request.refiner, self._engine.engine)
+            )
             tiles = S3TileStore(self._objects, request.task_id, digest)
             refined = await self._refiner.refine(
                 base, inputs, request.refiner, store=tiles, on_progress=report
@@ -146,10 +148,9 @@ class LocalInference(InferenceActivities):
         return await self._put(key, stored[0])
 
     async def _put(self, key: str, png: bytes) -> StoredFile:
+        digest = await self._on_cpu(partial(sha256_hex, png))
         await self._objects.put(key, png, "image/png")
-        return StoredFile(
-            key=key, size_bytes=len(png), content_type="image/png", sha256=sha256_hex(png)
-        )
+        return StoredFile(key=key, size_bytes=len(png), content_type="image/png", sha256=digest)
 
     async def _on_cpu(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work)

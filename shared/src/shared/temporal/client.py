@@ -6,9 +6,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from shared.settings import TemporalSettings
 
 
-async def connect(
-    settings: TemporalSettings, *, identity: str, is_lazy: bool = False
-) -> Client:
+async def connect(settings: TemporalSettings, *, identity: str, is_lazy: bool = False) -> Client:
     """Connect to the frontend.
 
     Args:

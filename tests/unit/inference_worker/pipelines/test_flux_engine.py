@@ -251,6 +251,13 @@ def test_bfloat16_runs(tiny_flux_folder: Path) -> None:
     assert difference.mean() < 8
 
 
+def test_model_id_names_what_changes_an_edit(engine: FluxEngine, tiny_flux_folder: Path) -> None:
+    for changes in ({"guidance_scale": 1.0}, {"dtype": "bfloat16"}, {"max_text_tokens": 8}):
+        settings = InferenceSettings.model_validate(changes)
+        other = FluxEngine.load(str(tiny_flux_folder), settings, _MODEL)
+        assert other.model_id != engine.model_id
+
+
 def test_edit_side_follows_the_settings(tiny_flux_folder: Path, engine: FluxEngine) -> None:
     parts = load_components(tiny_flux_folder, _CPU, torch.float32)
     wide = FluxEngine(parts, "tiny", InferenceSettings(edit_px=96), _MODEL)

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from training_worker.swatch.colouring import (
-    BACKGROUND,
+    GROUND,
+    GROUND_FOR_WHITE,
     HSV,
     HUES,
     Colour,
@@ -49,7 +50,13 @@ def test_pictures_are_64_px_on_a_light_ground(colour: Colour, seed: int) -> None
     assert image.shape == (1, 3, 64, 64)
     assert image.min() >= -1.001
     assert image.max() <= 1.001
-    assert torch.allclose(image[:, :, :4, :4], torch.tensor(BACKGROUND * 2 - 1), atol=1e-5)
+    ground = GROUND_FOR_WHITE if colour is Colour.WHITE else GROUND
+    assert torch.allclose(image[:, :, :4, :4], torch.tensor(ground * 2 - 1), atol=1e-5)
+
+
+def test_white_cloth_is_lighter_than_its_ground_everywhere() -> None:
+    image = colour_pictures(garment(), [Colour.WHITE], generator())
+    assert (image[:, :, 16:40, 22:36] > GROUND_FOR_WHITE * 2 - 1 + 0.1).all()
 
 
 def test_same_seed_colours_alike() -> None:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import WORKER_LOST
@@ -21,13 +22,15 @@ class Failure:
 def read_failure(error: ActivityError) -> Failure:
     """Turn what Temporal reports of an attempt into a category that decides about retries."""
     cause = error.cause
-    if isinstance(cause, TimeoutError):
+    if isinstance(cause, TemporalTimeoutError):
         if cause.type == TimeoutType.HEARTBEAT:
-            return Failure("the worker stopped answering", ErrorCategory.INTERNAL, True)
+            return Failure(
+                "the worker stopped answering", ErrorCategory.INTERNAL, is_worker_lost=True
+            )
         return Failure("the attempt took longer than it may", ErrorCategory.TIMEOUT)
     if isinstance(cause, ApplicationError):
         if cause.type == WORKER_LOST:
-            return Failure(cause.message, ErrorCategory.INTERNAL, True)
+            return Failure(cause.message, ErrorCategory.INTERNAL, is_worker_lost=True)
         delay = cause.next_retry_delay
         return Failure(
             cause.message,

@@ -40,6 +40,10 @@ def _value(mapping: StepMapping, results: Mapping[str, Mapping[str, Any]]) -> An
         raise MappingError(f"{name} cannot be transformed by {mapping.transform}") from error
 
 
+def _to_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType] -- JSON
+
+
 def _to_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else json.dumps(value)
 
@@ -47,7 +51,7 @@ def _to_json(value: Any) -> Any:
 _TRANSFORMS: dict[MappingTransform, Callable[[Any], Any]] = {
     MappingTransform.FIRST: lambda value: value[0],
     MappingTransform.LAST: lambda value: value[-1],
-    MappingTransform.TO_LIST: lambda value: value if isinstance(value, list) else [value],
+    MappingTransform.TO_LIST: _to_list,
     MappingTransform.TO_STRING: str,
     MappingTransform.TO_INT: int,
     MappingTransform.TO_FLOAT: float,

@@ -65,9 +65,7 @@ class RunPipeline:
 
     async def _collect(self) -> None:
         try:
-            done, _ = await workflow.wait(
-                list(self._running), return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await workflow.wait(list(self._running), return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             self._is_cancelled = True
             for task in self._running:

@@ -44,7 +44,7 @@ class ImageEngine(Protocol):
 
     @property
     def model_id(self) -> str:
-        """Names everything about the model that changes pixels: weights, number format, device."""
+        """Names everything on this side that changes an edit: weights, number format, settings."""
         ...
 
     @property

@@ -71,7 +71,8 @@ class FluxEngine:
         dtype = choose_dtype(settings.dtype, device)
         folder = resolve_folder(source)
         components = load_components(folder, device, dtype)
-        model_id = f"{fingerprint(folder)}:{device.type}:{dtype}"
+        traits = (device.type, dtype, settings.guidance_scale, settings.max_text_tokens)
+        model_id = ":".join([fingerprint(folder), *map(str, traits)])
         return cls(components, model_id, settings, model)
 
     @property

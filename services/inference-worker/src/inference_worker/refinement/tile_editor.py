@@ -20,6 +20,12 @@ from shared.contracts.refinement import RefineInputs, TiledRefinerConfig, TileRe
 
 _T = TypeVar("_T")
 
+_PIPELINE_DEPTH = 3
+"""Tiles between resizing and judging at a time: one ahead of the engine, one in it, one behind.
+
+More would fill memory, and keep other tasks of this worker waiting for the engine.
+"""
+
 
 @dataclass(frozen=True)
 class EditedTile:
@@ -57,18 +63,20 @@ class TileEditor:
         self._inputs = inputs
         self._max_tries = config.max_retries + 1
         self._metrics = metrics_for(config)
+        self._pipeline = asyncio.Semaphore(_PIPELINE_DEPTH)
 
     async def edit(self, index: int, source: Pixels, on_step: StepCallback) -> EditedTile:
         """Edit a tile; the best try is the answer if none passes."""
-        shown = await self._on_cpu(partial(self._show, source))
         best: _Try | None = None
         num_tries = 0
-        while best is None or (best.margin < 0 and num_tries < self._max_tries):
-            edited = await self._engine.edit(shown, self._edit_of(index, num_tries), on_step)
-            judged = await self._on_cpu(partial(self._judge, source, shown, edited))
-            num_tries += 1
-            if best is None or judged.margin > best.margin:
-                best = judged
+        async with self._pipeline:
+            shown = await self._on_cpu(partial(self._show, source))
+            while best is None or (best.margin < 0 and num_tries < self._max_tries):
+                edited = await self._engine.edit(shown, self._edit_of(index, num_tries), on_step)
+                judged = await self._on_cpu(partial(self._judge, source, shown, edited))
+                num_tries += 1
+                if best is None or judged.margin > best.margin:
+                    best = judged
         report = TileReport(index=index, attempts=num_tries, passed=best.margin >= 0, **best.scores)
         return EditedTile(best.pixels, report)
 

@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-BACKGROUND = 0.94
-"""Grey level of the studio background."""
+GROUND = 0.94
+"""Grey level of the studio's background."""
+
+GROUND_FOR_WHITE = 0.76
+"""White cloth is photographed on a greyer one, else it would not show."""
 
 _MARGIN_PX = 2
 _MID_INK = 0.6
@@ -80,35 +83,26 @@ def ink_of(pictures: Tensor) -> Tensor:
     return functional.interpolate(ink, scale_factor=2, mode="bicubic").clamp(0, 1)
 
 
-def tint(ink: Tensor, rgb: Tensor, background: Tensor) -> Tensor:
-    """Prints ink [B, 1, H, W] in rgb [B, 3] on background [B, 3]: [B, 3, H, W], values -1 to 1.
+def tint(ink: Tensor, rgb: Tensor, ground: Tensor) -> Tensor:
+    """Prints ink [B, 1, H, W] in rgb [B, 3] on ground [B, 3]: [B, 3, H, W], values -1 to 1.
 
-    Little ink is background, the middle is the colour itself, full ink its shadow.
+    Little ink is ground, the middle is the colour itself, full ink its shadow.
     """
-    rgb, background = rgb[:, :, None, None], background[:, :, None, None]
+    rgb, ground = rgb[:, :, None, None], ground[:, :, None, None]
     lower = (ink / _MID_INK).clamp(max=1)
     upper = ((ink - _MID_INK) / (1 - _MID_INK)).clamp(min=0)
-    shaded = background + (rgb - background) * lower - 0.35 * rgb * upper
-    return shaded * 2 - 1
-
-
-def tint_white(ink: Tensor) -> Tensor:
-    """Draws white cloth: grey where ink is thin, at outlines and folds, white elsewhere."""
-    outline = BACKGROUND + (0.74 - BACKGROUND) * (ink / 0.3).clamp(max=1)
-    cloth = ((ink - 0.3) / 0.25).clamp(0, 1)
-    shadow = 0.12 * ((ink - _MID_INK) / (1 - _MID_INK)).clamp(min=0)
-    return (outline + (1 - outline) * cloth - shadow).expand(-1, 3, -1, -1) * 2 - 1
+    # The shadow of white stays lighter than its ground.
+    depth = torch.where(rgb.amin(dim=1, keepdim=True) > 0.9, 0.14, 0.35)
+    return (ground + (rgb - ground) * lower - depth * rgb * upper) * 2 - 1
 
 
 def colour_pictures(
     pictures: Tensor, colours: Sequence[Colour], generator: torch.Generator
 ) -> Tensor:
     """Colours uint8 [B, 28, 28] garments by name: [B, 3, 64, 64], values -1 to 1."""
-    ink = ink_of(pictures)
-    background = torch.full((len(colours), 3), BACKGROUND)
-    tinted = tint(ink, jittered_rgb(colours, generator), background)
     is_white = torch.tensor([colour is Colour.WHITE for colour in colours])
-    return torch.where(is_white[:, None, None, None], tint_white(ink), tinted)
+    ground = torch.where(is_white, GROUND_FOR_WHITE, GROUND)[:, None].expand(-1, 3)
+    return tint(ink_of(pictures), jittered_rgb(colours, generator), ground)
 
 
 def colour_freely(pictures: Tensor, generator: torch.Generator) -> Tensor:

@@ -35,10 +35,9 @@ logger = logging.getLogger(__name__)
 REFINE_STRENGTH = 0.35
 REFINE_STEPS = 20
 _ENLARGED_PX = 192
+_TILE_SIZES_PX = (64, 96, 128, 192)
 _BATCH = 50
 _DEMO_PROMPT = "fashion model wearing elegant dress"
-_SHADES = tuple(colour for colour in Colour if colour is not Colour.WHITE)
-"""White cloth is left out of the class score: on a light ground its pixels say too little."""
 
 
 class Scores(BaseModel):
@@ -115,7 +114,7 @@ def score_classes(studio: Studio, judge: NearestGarments) -> dict[str, float]:
     """Share of right classes for each of the ten, twenty pictures each."""
     shares: dict[str, float] = {}
     for label, name in enumerate(CLASS_NAMES):
-        shades = itertools.islice(itertools.cycle(_SHADES), 20)
+        shades = itertools.islice(itertools.cycle(Colour), 20)
         images = studio.generate(
             [simple_prompt(shade, name) for shade in shades], seed=1000 * label
         )
@@ -125,7 +124,7 @@ def score_classes(studio: Studio, judge: NearestGarments) -> dict[str, float]:
 
 def score_ceiling(test: Split, judge: NearestGarments) -> float:
     """The class score of 200 real pictures."""
-    colours = list(itertools.islice(itertools.cycle(_SHADES), 200))
+    colours = list(itertools.islice(itertools.cycle(Colour), 200))
     images = colour_pictures(test.pictures[:200], colours, seeded(0))
     return (judge.classify(images) == test.labels[:200]).float().mean().item()
 
@@ -155,23 +154,24 @@ def score_autoencoder(studio: Studio, test: Split) -> tuple[float, float]:
 
 
 def score_refinement(studio: Studio) -> tuple[float, float]:
-    """Similarity of 64 px tiles of enlarged pictures before and after a light edit."""
+    """Similarity of tiles of enlarged pictures before and after a light edit."""
     prompts = [simple_prompt(colour, name) for colour in HUES for name in CLASS_NAMES]
     images = studio.generate(prompts, seed=70_000)
     enlarged = functional.interpolate(images, size=_ENLARGED_PX, mode="bicubic").clamp(-1, 1)
     generator = seeded(0)
-    corners = torch.randint(_ENLARGED_PX // 3, (len(prompts), 2), generator=generator)
-    size = _ENLARGED_PX - _ENLARGED_PX // 3
+    sizes = itertools.cycle(_TILE_SIZES_PX)
     tiles = torch.stack(
-        [
-            image[:, y : y + size, x : x + size]
-            for image, (y, x) in zip(enlarged, corners, strict=True)
-        ]
+        [cut_tile(image, size, generator) for image, size in zip(enlarged, sizes, strict=False)]
     )
-    tiles = functional.interpolate(tiles, size=IMAGE_SIZE_PX, mode="area")
-    refined = studio.refine(tiles, prompts)
-    values = _similarities(tiles, refined)
+    values = _similarities(tiles, studio.refine(tiles, prompts))
     return fmean(values), fmean(value >= 0.6 for value in values)
+
+
+def cut_tile(image: Tensor, size_px: int, generator: torch.Generator) -> Tensor:
+    """Cuts a square at a random place of [3, H, W] and shrinks it to the model's size."""
+    top, left = map(int, torch.randint(image.shape[1] - size_px + 1, (2,), generator=generator))
+    tile = image[None, :, top : top + size_px, left : left + size_px]
+    return functional.interpolate(tile, size=IMAGE_SIZE_PX, mode="area")[0]
 
 
 def _similarities(left: Tensor, right: Tensor) -> list[float]:

@@ -82,7 +82,7 @@ def predict(transformer: nn.Module, **inputs: object) -> Tensor:
 def load_pipeline(folder: Path) -> FluxPipeline:
     """Loads a diffusers folder in float32, which every CPU computes well."""
     pipeline = FluxPipeline.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
-        folder, torch_dtype=torch.float32, local_files_only=True
+        folder, dtype=torch.float32, local_files_only=True
     )
     pipeline.set_progress_bar_config(disable=True)  # pyright: ignore[reportUnknownMemberType]
     return pipeline

@@ -1,5 +1,6 @@
 """Second stage: a small FluxTransformer2DModel and its text encoders, by flow matching."""
 
+import logging
 import random
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from training_worker.swatch.data import CLASS_NAMES, Split
 from training_worker.swatch.loop import Trainer, step_generator
 from training_worker.swatch.parts import encode, predict, seed_parameters, seeded, set_latent_scale
 from training_worker.swatch.text import TextEncoders, TextTokenizers
+
+logger = logging.getLogger(__name__)
 
 _ENCODE_BATCH = 100
 
@@ -101,6 +104,7 @@ def fill_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> LatentB
 
     Also writes the measured shift and scale into the autoencoder's config.
     """
+    logger.info("transformer: encoding %d pictures", len(split.pictures))
     generator = seeded(config.seed)
     num = len(split.pictures)
     names = tuple(Colour)
@@ -112,7 +116,9 @@ def fill_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> LatentB
         images = colour_pictures(split.pictures[batch], colours[batch], generator)
         crops = crop_randomly(images, generator)
         images = torch.where(is_crop[batch, None, None, None], crops, images)
-        latents.append(encode(vae, images).sample(generator))
+        with torch.autocast("cpu", torch.bfloat16):
+            posterior = encode(vae, images)
+        latents.append(posterior.sample(generator).float())
     raw = torch.cat(latents)
     shift, scale = raw.mean().item(), 1 / raw.std().item()
     set_latent_scale(vae, shift=shift, scale=scale)

@@ -1,0 +1,46 @@
+"""The two applications of the gateway: the public API, and the listener for workers."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from api_gateway.errors import add_error_handlers
+from api_gateway.health.routes import router as health
+from api_gateway.progress.routes import router as progress
+from api_gateway.resources import Resources
+from api_gateway.storage.routes import router as storage
+from api_gateway.tasks.routes import router as tasks
+from api_gateway.unrouted_schemas import add_unrouted_schemas
+from api_gateway.workflows.routes import router as workflows
+
+
+class PublicApi(FastAPI):
+    """FastAPI, whose document also has the schemas that no route mentions."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once."""
+        if not self.openapi_schema:
+            document = get_openapi(title=self.title, version=self.version, routes=self.routes)
+            add_unrouted_schemas(document)
+            self.openapi_schema = document
+        return self.openapi_schema
+
+
+def create_app(resources: Resources) -> FastAPI:
+    """The public API."""
+    app = PublicApi(title="Sartiq Compute", version="0.1.0")
+    app.state.resources = resources
+    for router in (tasks, workflows, storage, health):
+        app.include_router(router)
+    add_error_handlers(app)
+    return app
+
+
+def create_internal_app(resources: Resources) -> FastAPI:
+    """The listener for workers; it has no documents and no public routes."""
+    app = FastAPI(openapi_url=None)
+    app.state.resources = resources
+    app.include_router(progress)
+    add_error_handlers(app)
+    return app

@@ -1,0 +1,146 @@
+"""Errors as clients see them: 422 in the reference's shape, all others one problem shape."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
+from starlette.exceptions import HTTPException
+from temporalio.service import RPCError
+
+from shared.errors import StorageError
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_RETRY_AFTER_S = 5
+
+
+class Problem(Exception):  # noqa: N818 — it is answered, not reported
+    """An answer that is not 2xx.
+
+    Args:
+        status: HTTP status.
+        code: stable name of the problem, for programs.
+        detail: what is wrong and what would be right, for people.
+        headers: to be sent along.
+    """
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.headers = status, code, detail, headers
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong in a request, and where: `("body", "steps", 1, "config", "width")`."""
+
+    loc: tuple[str | int, ...]
+    message: str
+    kind: str = "value_error"
+
+
+class InvalidRequestError(Exception):
+    """A request whose parts are well formed but do not fit together: 422."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(fault.message for fault in faults))
+        self.faults = faults
+
+
+def not_found(what: str) -> Problem:
+    """There is none, or none that the caller may see."""
+    return Problem(404, "not_found", f"{what} not found")
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Render every error of this application."""
+    handlers: dict[type[Exception], Any] = {
+        RequestValidationError: _on_validation,
+        InvalidRequestError: _on_invalid,
+        Problem: _on_problem,
+        HTTPException: _on_http,
+        DataError: _on_unstorable,
+        StorageError: _on_outage,
+        SQLAlchemyError: _on_outage,
+        OSError: _on_outage,
+        RPCError: _on_outage,
+        Exception: _on_bug,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def _render(
+    status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    body = {
+        "type": f"urn:sartiq:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    return JSONResponse(
+        body, status, headers=dict(headers or {}), media_type="application/problem+json"
+    )
+
+
+def _unprocessable(faults: list[dict[str, Any]]) -> JSONResponse:
+    return JSONResponse({"detail": faults}, 422)
+
+
+async def _on_validation(_request: Request, error: RequestValidationError) -> JSONResponse:
+    faults = [
+        {"loc": fault["loc"], "msg": fault["msg"], "type": fault["type"]}
+        for fault in error.errors()
+    ]
+    return _unprocessable(jsonable_encoder(faults))
+
+
+async def _on_invalid(_request: Request, error: InvalidRequestError) -> JSONResponse:
+    return _unprocessable(
+        [{"loc": list(f.loc), "msg": f.message, "type": f.kind} for f in error.faults]
+    )
+
+
+async def _on_problem(_request: Request, error: Problem) -> JSONResponse:
+    return _render(error.status, error.code, error.detail, error.headers)
+
+
+async def _on_http(_request: Request, error: HTTPException) -> JSONResponse:
+    code = HTTPStatus(error.status_code).name.lower()
+    return _render(error.status_code, code, str(error.detail), error.headers)
+
+
+async def _on_unstorable(_request: Request, error: DataError) -> JSONResponse:
+    cause = str(error.orig).splitlines()[0]
+    return _unprocessable(
+        [{"loc": ["body"], "msg": f"a value cannot be stored: {cause}", "type": "value_error"}]
+    )
+
+
+async def _on_outage(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, DBAPIError) and "UntranslatableCharacter" in repr(error.orig):
+        return _unprocessable(
+            [{"loc": ["body"], "msg": "a text has a NUL character", "type": "value_error"}]
+        )
+    _log.error("dependency_down", path=request.url.path, exc_info=error)
+    return _render(
+        503,
+        "dependency_down",
+        "a part of the platform does not answer; try again",
+        {"Retry-After": str(_RETRY_AFTER_S)},
+    )
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    _log.error("unexpected_error", path=request.url.path, exc_info=error)
+    return _render(500, "internal_error", "an unexpected error; it has been logged")

@@ -1,0 +1,1 @@
+"""What workers announce, on the internal listener."""

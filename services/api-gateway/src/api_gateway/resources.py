@@ -1,0 +1,50 @@
+"""What every request works with: built once by main, closed at the end."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from temporalio.client import Client
+
+from api_gateway.auth.key_cache import KeyCache
+from api_gateway.settings import GatewaySettings
+from shared.db.session import Sessions, create_engine, create_sessions
+from shared.settings import DatabaseSettings, ModelSettings, StorageSettings, TemporalSettings
+from shared.storage.object_store import ObjectStore
+from shared.storage.s3 import S3ObjectStore
+from shared.temporal.client import connect
+from shared.temporal.identity import process_identity
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The gateway's connections and settings."""
+
+    settings: GatewaySettings
+    model: ModelSettings
+    sessions: Sessions
+    objects: ObjectStore
+    temporal: Client
+    key_cache: KeyCache
+
+
+@asynccontextmanager
+async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]:
+    """Open every connection; Temporal's opens itself at the first call."""
+    engine = create_engine(DatabaseSettings())
+    objects = S3ObjectStore(StorageSettings())
+    temporal = await connect(
+        TemporalSettings(), identity=process_identity("api-gateway"), is_lazy=True
+    )
+    try:
+        yield Resources(
+            settings=settings,
+            model=ModelSettings(),
+            sessions=create_sessions(engine),
+            objects=objects,
+            temporal=temporal,
+            key_cache=KeyCache(settings.key_cache_s),
+        )
+    finally:
+        objects.close()
+        await engine.dispose()

@@ -1,0 +1,127 @@
+"""Starts the Temporal workflow of a record. The id derives from the record: twice is once."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.common import (
+    Priority,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+
+from api_gateway.fairness import fairness_key
+from api_gateway.text import shorten
+from shared.contracts.enums import TaskQueue
+from shared.contracts.runs import Owner, PipelineRun, PipelineStep, StepMapping, TaskRun
+from shared.db.models.tables import Task, Workflow
+from shared.temporal import search
+from workflows.definitions.run_pipeline import RunPipeline
+from workflows.definitions.run_task import RunTask
+from workflows.policies import PIPELINE_EXECUTION_TIMEOUT, TASK_EXECUTION_TIMEOUT
+
+_START_TIMEOUT = timedelta(seconds=10)
+
+
+def task_run(task: Task) -> TaskRun:
+    """What Temporal carries of a task."""
+    return TaskRun.model_validate(
+        {
+            "task_id": task.id,
+            "task_type": task.task_type,
+            "provider_type": task.provider_type,
+            "task_queue": task.queue_name,
+            "provider_config": task.provider_config or {},
+            "inputs": {**task.inputs, "config": task.config},
+            "max_retries": task.max_retries,
+            "owner": Owner(
+                origin_instance=task.origin_instance, origin_tenant_id=task.origin_tenant_id
+            ),
+        }
+    )
+
+
+def pipeline_run(workflow: Workflow, tasks: dict[str, Task]) -> PipelineRun:
+    """What Temporal carries of a workflow; `tasks` by step id."""
+    return PipelineRun(
+        workflow_id=workflow.id,
+        name=workflow.name,
+        steps=[
+            PipelineStep(
+                step_id=step.step_id,
+                depends_on=step.dependencies,
+                mappings=[StepMapping.model_validate(m) for m in step.input_mappings],
+                run=task_run(tasks[step.step_id]),
+            )
+            for step in workflow.steps
+        ],
+    )
+
+
+async def start_task(client: Client, task: Task) -> None:
+    """Start the run of a single task."""
+    prompt = task.inputs.get("prompt") or task.inputs.get("upscale_prompt")
+    details = [
+        f"**{task.task_type}** on `{task.provider_type}`, queue `{task.queue_name}`",
+        f"- task `{task.id}` of `{task.origin_instance}`",
+        *([f"- prompt: {shorten(str(prompt), 500)}"] if prompt else []),
+    ]
+    await client.start_workflow(
+        RunTask.run,
+        task_run(task),
+        id=task.temporal_id,
+        execution_timeout=TASK_EXECUTION_TIMEOUT,
+        static_summary=f"{task.task_type} · {task.provider_type}",
+        static_details="\n".join(details),
+        search_attributes=_attributes(
+            task,
+            {
+                search.KIND: "task",
+                search.TASK_TYPE: task.task_type,
+                search.PROVIDER: task.provider_type,
+            },
+        ),
+        **_options(task, task.priority),
+    )
+
+
+async def start_pipeline(client: Client, workflow: Workflow, tasks: dict[str, Task]) -> None:
+    """Start the run of a workflow."""
+    steps = " → ".join(step.step_id for step in workflow.steps)
+    await client.start_workflow(
+        RunPipeline.run,
+        pipeline_run(workflow, tasks),
+        id=workflow.temporal_id,
+        execution_timeout=PIPELINE_EXECUTION_TIMEOUT,
+        static_summary=shorten(f"{workflow.name}: {steps}", 200),
+        static_details="\n".join(
+            [
+                f"**{workflow.name}** of `{workflow.origin_instance}`",
+                workflow.description or "",
+                *(f"- `{s.step_id}`: {s.task_type}, task `{s.task_id}`" for s in workflow.steps),
+            ]
+        ),
+        search_attributes=_attributes(workflow, {search.KIND: "workflow"}),
+        **_options(workflow, 0),
+    )
+
+
+def _options(subject: Task | Workflow, priority: int) -> dict[str, Any]:
+    return {
+        "task_queue": TaskQueue.WORKFLOWS,
+        "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
+        "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        "rpc_timeout": _START_TIMEOUT,
+        "priority": Priority(
+            priority_key=min(max(3 - priority, 1), 5),
+            fairness_key=fairness_key(subject.origin_instance, subject.origin_tenant_id),
+        ),
+    }
+
+
+def _attributes(subject: Task | Workflow, own: dict[Any, str]) -> TypedSearchAttributes:
+    tenant = {search.TENANT_ID: subject.origin_tenant_id} if subject.origin_tenant_id else {}
+    values = own | {search.ORIGIN_INSTANCE: subject.origin_instance} | tenant
+    return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in values.items()])

@@ -1,0 +1,29 @@
+"""The gateway's own settings. What it shares with other processes is in `shared.settings`."""
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class GatewaySettings(BaseSettings):
+    """Listeners and habits of the gateway."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_GATEWAY_", frozen=True)
+
+    host: str = "127.0.0.1"
+    """Address of the public listener."""
+    port: int = Field(default=8000, ge=1, le=65535)
+    """Port of the public listener."""
+    internal_host: str = "127.0.0.1"
+    """Address of the listener for workers; never to be exposed."""
+    internal_port: int = Field(default=8001, ge=1, le=65535)
+    """Port of the listener for workers."""
+    internal_token: SecretStr = SecretStr("")
+    """Credential that workers show there; empty: nobody gets in."""
+    answers_create_with_200: bool = False
+    """Answer creates with 200 instead of 201, for clients that insist."""
+    key_cache_s: float = Field(default=5, ge=0)
+    """How long a valid API key is remembered: a revoked one works no longer than this."""
+    max_input_bytes: int = Field(default=50 * 1024 * 1024, ge=1)
+    """Largest picture in a request, decoded."""
+    drain_timeout_s: int = Field(default=5, ge=1)
+    """How long requests may go on after SIGTERM."""

@@ -1,0 +1,59 @@
+"""Whether the provider that a request names, or the default one, can do what it asks for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api_gateway.errors import Fault
+from api_gateway.tasks.schemas.create import CreateTaskBase
+from shared.contracts.capabilities import needed_capabilities
+from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+from shared.contracts.providers import DEFAULT_PROVIDERS, PROVIDERS
+
+SERVED_PROVIDERS = frozenset({ProviderType.LOCAL, ProviderType.SARTIQ_ULTIMATE_REFINER})
+"""Providers that have a worker."""
+
+
+def choose_provider(
+    task_type: TaskType, body: CreateTaskBase, fields: Mapping[str, Any]
+) -> tuple[ProviderType, TaskQueue, list[Fault]]:
+    """The provider and the task queue of a request, and what is wrong with them.
+
+    Args:
+        task_type: the task's type.
+        body: the request.
+        fields: the type's own fields as given, mapped ones and `config` included.
+    """
+    named = body.provider_type or (body.provider_config and body.provider_config.provider_type)
+    provider = named or DEFAULT_PROVIDERS[task_type]
+    row = PROVIDERS[provider]
+    if task_type not in row.queues:
+        able = ", ".join(name for name, other in PROVIDERS.items() if task_type in other.queues)
+        message = f"{provider} does not serve {task_type}; these do: {able}"
+        return provider, TaskQueue.INFERENCE, [Fault(("provider_type",), message)]
+    faults: list[Fault] = []
+    if provider not in SERVED_PROVIDERS:
+        faults.append(Fault(("provider_type",), f"{provider} is not served yet"))
+    for need in needed_capabilities(task_type, fields):
+        if not need.any_of & row.capabilities:
+            wanted = " or ".join(sorted(need.any_of))
+            faults.append(Fault((need.field,), f"{provider} lacks the capability {wanted}"))
+    faults += [
+        Fault(("active_provider_capabilities",), f"{provider} lacks the capability {name}")
+        for name in body.active_provider_capabilities or []
+        if name not in row.capabilities
+    ]
+    queue, queue_faults = _queue(task_type, row.queues[task_type], body.queue_name)
+    return provider, queue, faults + queue_faults
+
+
+def _queue(
+    task_type: TaskType, default: TaskQueue, asked: str | None
+) -> tuple[TaskQueue, list[Fault]]:
+    if asked is None:
+        return default, []
+    able = {row.queues[task_type] for row in PROVIDERS.values() if task_type in row.queues}
+    if asked in able:
+        return TaskQueue(asked), []
+    names = ", ".join(sorted(able))
+    message = f"queue {asked!r} does not serve {task_type}; these do: {names}"
+    return default, [Fault(("queue_name",), message)]

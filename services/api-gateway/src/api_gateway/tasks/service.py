@@ -1,0 +1,60 @@
+"""Creating and reading tasks: the row is committed, then the run is started, then answered."""
+
+from uuid import UUID
+
+from api_gateway.auth.ownership import claim_origin
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Fault, InvalidRequestError, not_found
+from api_gateway.resources import Resources
+from api_gateway.runs import start_task
+from api_gateway.tasks.drafting import SERVED_TYPES, draft_task
+from api_gateway.tasks.image_inputs import Upload, resolve_images
+from api_gateway.tasks.schemas.create import CreateTaskBase
+from shared.contracts.enums import EventType, TaskType
+from shared.db.models.tables import Task
+from shared.db.repositories.events import add_task_event
+from shared.db.repositories.subjects import find_task
+
+
+async def create_task(res: Resources, caller: Principal, body: CreateTaskBase) -> Task:
+    """Write a task and start its run.
+
+    Raises:
+        InvalidRequestError: names every field that is wrong.
+    """
+    task_type = TaskType(body.task_type)  # pyright: ignore[reportAttributeAccessIssue,reportUnknownArgumentType,reportUnknownMemberType] -- every subclass has it
+    if task_type not in SERVED_TYPES:
+        served = ", ".join(sorted(SERVED_TYPES))
+        message = f"{task_type} is not served yet; these are: {served}"
+        raise InvalidRequestError([Fault(("body", "task_type"), message)])
+    task, faults = draft_task(body, claim_origin(caller, body), res.model)
+    uploads, image_faults = await resolve_images(task, res, caller)
+    if faults or image_faults:
+        raise InvalidRequestError(
+            [Fault(("body", *fault.loc), fault.message) for fault in faults + image_faults]
+        )
+    await store_uploads(res, uploads)
+    async with res.sessions.begin() as session:
+        session.add_all([task, *(upload.row for upload in uploads)])
+        add_task_event(session, task, EventType.TASK_CREATED)
+    await start_task(res.temporal, task)
+    return task
+
+
+async def store_uploads(res: Resources, uploads: list[Upload]) -> None:
+    """Write a request's pictures; their rows follow in the transaction of the task."""
+    for upload in uploads:
+        await res.objects.put(upload.row.key, upload.content, upload.row.content_type)
+
+
+async def get_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
+    """A task that the caller may see.
+
+    Raises:
+        Problem: 404.
+    """
+    async with res.sessions() as session:
+        task = await find_task(session, caller.scope, task_id)
+    if task is None:
+        raise not_found(f"task {task_id}")
+    return task

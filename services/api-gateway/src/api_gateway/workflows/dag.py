@@ -1,0 +1,120 @@
+"""Whether a workflow's steps form a DAG whose mappings fit. Pure."""
+
+from collections.abc import Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from api_gateway.errors import Fault
+from api_gateway.tasks.drafting import own_fields
+from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
+from api_gateway.workflows.schemas import FieldMapping, WorkflowStepDefinition
+from shared.contracts.enums import MappingTransform
+from shared.contracts.results import RESULT_FIELDS
+
+Steps = Sequence[WorkflowStepDefinition]
+
+
+def dependencies(step: WorkflowStepDefinition) -> list[str]:
+    """Every step that it waits for: stated ones and its mappings' sources, each once."""
+    return list(dict.fromkeys([*step.depends_on, *(m.from_step for m in step.input_mappings)]))
+
+
+def check_dag(steps: Steps) -> list[Fault]:
+    """What is wrong with the steps, each fault with its place below `steps`."""
+    faults = _duplicates(steps) + _unknown_dependencies(steps)
+    if faults:
+        return faults
+    return _cycle(steps) + _mappings(steps)
+
+
+def topological_order(steps: Steps) -> list[WorkflowStepDefinition]:
+    """Steps with every step behind what it waits for; the order of equals is the request's."""
+    by_id = {step.id: step for step in steps}
+    position = {step.id: index for index, step in enumerate(steps)}
+    sorter = TopologicalSorter({step.id: dependencies(step) for step in steps})
+    sorter.prepare()
+    ordered: list[WorkflowStepDefinition] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=position.__getitem__)
+        ordered += [by_id[name] for name in ready]
+        sorter.done(*ready)
+    return ordered
+
+
+def final_step_id(ordered: Steps) -> str:
+    """The last sink in topological order."""
+    waited_for = {name for step in ordered for name in dependencies(step)}
+    return [step.id for step in ordered if step.id not in waited_for][-1]
+
+
+def _duplicates(steps: Steps) -> list[Fault]:
+    seen: set[str] = set()
+    faults: list[Fault] = []
+    for index, step in enumerate(steps):
+        if step.id in seen:
+            faults.append(Fault((index, "id"), f"step id {step.id!r} is used twice"))
+        seen.add(step.id)
+    return faults
+
+
+def _unknown_dependencies(steps: Steps) -> list[Fault]:
+    known = {step.id for step in steps}
+    listed = ", ".join(sorted(known))
+    faults: list[Fault] = []
+    for index, step in enumerate(steps):
+        places = [((index, "depends_on", i), name) for i, name in enumerate(step.depends_on)]
+        places += [
+            ((index, "input_mappings", i, "from_step"), m.from_step)
+            for i, m in enumerate(step.input_mappings)
+        ]
+        faults += [
+            Fault(place, f"there is no step {name!r}; the steps are {listed}")
+            for place, name in places
+            if name not in known
+        ]
+    return faults
+
+
+def _cycle(steps: Steps) -> list[Fault]:
+    try:
+        TopologicalSorter({step.id: dependencies(step) for step in steps}).prepare()
+    except CycleError as error:
+        names: list[str] = error.args[1]
+        first = next(i for i, step in enumerate(steps) if step.id in names)
+        # graphlib lists a cycle from dependency to dependent.
+        return [Fault((first, "depends_on"), f"the steps form a cycle: {' → '.join(names)}")]
+    return []
+
+
+def _mappings(steps: Steps) -> list[Fault]:
+    by_id = {step.id: step for step in steps}
+    faults: list[Fault] = []
+    for index, step in enumerate(steps):
+        taken = own_fields(CREATE_SCHEMAS[step.task_type])
+        targets: set[str] = set()
+        for i, mapping in enumerate(step.input_mappings):
+            place = (index, "input_mappings", i)
+            faults += _source_faults(place, mapping, by_id[mapping.from_step])
+            if mapping.to_field not in taken or mapping.to_field in targets:
+                why = "is mapped twice" if mapping.to_field in targets else "is not an input"
+                fields = ", ".join(sorted(taken))
+                message = f"{mapping.to_field!r} {why} of {step.task_type}; inputs are {fields}"
+                faults.append(Fault((*place, "to_field"), message))
+            targets.add(mapping.to_field)
+    return faults
+
+
+def _source_faults(
+    place: tuple[str | int, ...], mapping: FieldMapping, source: WorkflowStepDefinition
+) -> list[Fault]:
+    faults: list[Fault] = []
+    produced = RESULT_FIELDS[source.task_type]
+    if produced is not None and mapping.from_field not in produced:
+        fields = ", ".join(sorted(produced))
+        message = (
+            f"{source.task_type} never produces {mapping.from_field!r}; its results are {fields}"
+        )
+        faults.append(Fault((*place, "from_field"), message))
+    if mapping.transform == MappingTransform.TO_URL:
+        message = "to_url is not served yet; map the path itself"
+        faults.append(Fault((*place, "transform"), message))
+    return faults

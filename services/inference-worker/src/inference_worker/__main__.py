@@ -1,0 +1,79 @@
+"""The inference worker: loads the model, then polls. `python -m inference_worker`."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from inference_worker.activities import Executant, LocalInference
+from inference_worker.engine_thread import EngineThread
+from inference_worker.loading import load_engine
+from inference_worker.settings import EngineKind, InferenceSettings
+from shared.contracts.enums import TaskQueue
+from shared.progress import ProgressReporter
+from shared.settings import (
+    LogSettings,
+    ModelSettings,
+    ProgressSettings,
+    StorageSettings,
+    TemporalSettings,
+)
+from shared.storage.s3 import S3ObjectStore
+from shared.telemetry.logs import set_up_logging
+from shared.temporal.client import connect
+from shared.temporal.errors import ErrorInterceptor
+from shared.temporal.identity import process_identity
+from shared.temporal.worker import MAX_HEARTBEAT_THROTTLE, WorkerSettings, run_until_stopped
+
+_SERVICE = "inference-worker"
+
+
+def build_worker(
+    client: Client, activities: LocalInference, settings: WorkerSettings, *, slots: int
+) -> Worker:
+    """The worker of the `inference` queue: activities alone, `slots` at a time."""
+    return Worker(
+        client,
+        task_queue=TaskQueue.INFERENCE,
+        activities=[activities.generate_image, activities.refine_image],
+        interceptors=[ErrorInterceptor()],
+        max_concurrent_activities=settings.max_concurrent_activities or slots,
+        max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+    )
+
+
+async def main() -> None:
+    """Run until SIGTERM."""
+    set_up_logging(LogSettings(), service=_SERVICE)
+    settings, worker_settings = InferenceSettings(), WorkerSettings()
+    identity = process_identity(_SERVICE)
+    engine = load_engine(settings, ModelSettings())
+    objects = S3ObjectStore(StorageSettings())
+    reporter = ProgressReporter(
+        ProgressSettings(), executor_instance=identity, executor_type=_SERVICE
+    )
+    client = await connect(TemporalSettings(), identity=identity)
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="engine") as engine_thread,
+        ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu") as cpu,
+    ):
+        activities = LocalInference(
+            engine=EngineThread(engine, engine_thread),
+            cpu=cpu,
+            objects=objects,
+            progress=reporter,
+            executant=Executant(executor_instance=identity, executor_type=_SERVICE),
+            settings=settings,
+        )
+        # Two on one engine: the second fetches and stores its pictures while the first computes.
+        slots = 2 if settings.engine is EngineKind.FLUX else 8
+        worker = build_worker(client, activities, worker_settings, slots=slots)
+        await run_until_stopped([worker], worker_settings, reporter.run())
+    objects.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,75 @@
+"""The one table from request fields to the capabilities that a provider needs for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.contracts.enums import ProviderCapability as Cap
+from shared.contracts.enums import TaskType
+
+LORA_FIELDS = (
+    "subject_model_path",
+    "product_model_path",
+    "style_model_path",
+    "product2_model_path",
+)
+_FIXED_UPSCALES = {
+    2.0: Cap.UPSCALE_2X,
+    4.0: Cap.UPSCALE_4X,
+    8.0: Cap.UPSCALE_8X,
+    16.0: Cap.UPSCALE_16X,
+}
+
+
+@dataclass(frozen=True)
+class Need:
+    """One field's demand: any of the capabilities satisfies it."""
+
+    field: str
+    any_of: frozenset[Cap]
+
+
+def needed_capabilities(task_type: TaskType, fields: Mapping[str, Any]) -> list[Need]:
+    """What a request needs of its provider.
+
+    Args:
+        task_type: the task's type.
+        fields: the type's own request fields, `config` among them.
+    """
+    if task_type == TaskType.GENERATION:
+        return _generation(fields)
+    if task_type == TaskType.REFINE:
+        return _refine(fields)
+    return []
+
+
+def _generation(fields: Mapping[str, Any]) -> list[Need]:
+    loras = [name for name in LORA_FIELDS if fields.get(name)]
+    needs = [Need(loras[0], frozenset({Cap.LORA}))] if loras else []
+    if len(loras) > 1:
+        needs.append(Need(loras[1], frozenset({Cap.MULTI_LORA})))
+    for name in ("reference_image_url", "reference_image_data"):
+        if fields.get(name):
+            needs.append(Need(name, frozenset({Cap.REFERENCE_IMAGE})))
+    if fields.get("seed") is not None:
+        needs.append(Need("seed", frozenset({Cap.SEED})))
+    config: Mapping[str, Any] = fields.get("config") or {}
+    if config.get("negative_prompt"):
+        needs.append(Need("config", frozenset({Cap.NEGATIVE_PROMPT})))
+    return needs
+
+
+def _refine(fields: Mapping[str, Any]) -> list[Need]:
+    needs: list[Need] = []
+    if fields.get("face_detail_enabled"):
+        needs.append(Need("face_detail_enabled", frozenset({Cap.FACE_DETAIL})))
+    if not fields.get("upscale_enabled", True):
+        return needs
+    factor = fields.get("upscale_factor")
+    if isinstance(factor, int | float):
+        fixed = _FIXED_UPSCALES.get(float(factor))
+        any_of = {Cap.UPSCALE_FLOAT, fixed} if fixed else {Cap.UPSCALE_FLOAT}
+        needs.append(Need("upscale_factor", frozenset(any_of)))
+    elif fields.get("target_width"):
+        needs.append(Need("target_width", frozenset({Cap.OUTPUT_SIZE})))
+    return needs

@@ -1,0 +1,128 @@
+"""How runs end, written into the records: guarded, so that a terminal state never changes."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.attempts import StoredFile
+from shared.contracts.enums import EventType, StepStatus, TaskStatus, WorkflowStatus
+from shared.contracts.runs import Owner, PipelineOutcome, TaskOutcome
+from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
+from shared.db.repositories.events import add_task_event, add_workflow_event
+
+_OPEN_TASK = frozenset({TaskStatus.PENDING, TaskStatus.EXECUTING})
+_OPEN_WORKFLOW = frozenset({WorkflowStatus.PENDING, WorkflowStatus.RUNNING, WorkflowStatus.PAUSED})
+_STEP_STATUS = {
+    TaskStatus.COMPLETED: StepStatus.COMPLETED,
+    TaskStatus.FAILED: StepStatus.FAILED,
+    TaskStatus.CANCELLED: StepStatus.CANCELLED,
+}
+
+
+async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> bool:
+    """End a task: its row, its files' owners, its event, and its step where it is one.
+
+    Returns:
+        Whether anything was written; not where the task has ended before.
+    """
+    task = await session.get(Task, outcome.task_id, with_for_update=True)
+    if task is None or task.status not in _OPEN_TASK:
+        return False
+    now = datetime.now(UTC)
+    task.status = outcome.status
+    task.attempt = outcome.attempt
+    task.retry_count = outcome.retry_count
+    if outcome.mapped_inputs:
+        task.inputs = {**task.inputs, **outcome.mapped_inputs}
+    task.results = outcome.results
+    task.errors = outcome.errors
+    task.error_category = outcome.error_category
+    task.executor_type = outcome.executor_type or task.executor_type
+    task.executor_instance = outcome.executor_instance or task.executor_instance
+    # `started` is announced on a lossy way; where it was lost, the attempt itself knows.
+    task.started_at = task.started_at or outcome.started_at
+    task.completed_at = now
+    if outcome.status == TaskStatus.COMPLETED:
+        task.progress = 100
+    add_task_event(session, task, EventType.TASK_STATUS_UPDATE)
+    await _own(session, outcome.owner, task, outcome.files)
+    if task.workflow_id is not None:
+        await _end_step(session, task)
+    return True
+
+
+async def write_pipeline_outcome(session: AsyncSession, outcome: PipelineOutcome) -> bool:
+    """End a workflow: its row and its event.
+
+    Returns:
+        Whether anything was written; not where the workflow has ended before.
+    """
+    workflow = await session.get(Workflow, outcome.workflow_id, with_for_update=True)
+    if workflow is None or workflow.status not in _OPEN_WORKFLOW:
+        return False
+    workflow.status = outcome.status
+    workflow.errors = outcome.errors
+    workflow.error_message = outcome.errors[-1] if outcome.errors else None
+    workflow.current_step = None
+    workflow.completed_at = datetime.now(UTC)
+    if outcome.status == WorkflowStatus.COMPLETED:
+        final = await session.scalar(
+            select(WorkflowStep).where(
+                WorkflowStep.workflow_id == workflow.id,
+                WorkflowStep.step_id == workflow.final_step_id,
+            )
+        )
+        workflow.final_step_result = final.result if final else None
+    add_workflow_event(session, workflow)
+    return True
+
+
+async def _own(
+    session: AsyncSession, owner: Owner, task: Task, files: Sequence[StoredFile]
+) -> None:
+    if not files:
+        return
+    rows = [
+        {
+            **file.model_dump(),
+            "task_id": task.id,
+            "origin_instance": owner.origin_instance,
+            "origin_tenant_id": owner.origin_tenant_id,
+        }
+        for file in files
+    ]
+    await session.execute(insert(StoredObject).values(rows).on_conflict_do_nothing())
+
+
+async def _end_step(session: AsyncSession, task: Task) -> None:
+    # The workflow's row is locked before its steps, so that steps ending together queue up here.
+    workflow = await session.get(Workflow, task.workflow_id, with_for_update=True)
+    steps = await session.scalars(
+        select(WorkflowStep)
+        .where(WorkflowStep.workflow_id == task.workflow_id)
+        .order_by(WorkflowStep.position)
+    )
+    if workflow is None:
+        return
+    all_steps = list(steps)
+    for step in all_steps:
+        if step.task_id == task.id:
+            step.status = _STEP_STATUS[TaskStatus(task.status)]
+            step.result = task.results or None
+            step.error_message = task.errors[-1] if task.errors and not task.results else None
+            step.retry_count = task.retry_count
+            step.started_at = task.started_at
+            step.completed_at = task.completed_at
+    show_progress(workflow, all_steps)
+    add_workflow_event(session, workflow)
+
+
+def show_progress(workflow: Workflow, steps: Sequence[WorkflowStep]) -> None:
+    """Bring a workflow's counters and current step in line with its steps."""
+    workflow.completed_steps = sum(step.status == StepStatus.COMPLETED for step in steps)
+    workflow.current_step = next(
+        (step.step_id for step in steps if step.status == StepStatus.RUNNING), None
+    )

@@ -1,0 +1,27 @@
+"""Whose rows a caller may see."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Select
+
+from shared.db.models.base import Origin
+from shared.db.models.tables import StoredObject
+
+_RowsT = TypeVar("_RowsT", bound=Select[Any])
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What an API key is bound to; none: not bound."""
+
+    origin_instance: str | None = None
+    origin_tenant_id: str | None = None
+
+    def limit(self, rows: _RowsT, table: type[Origin] | type[StoredObject]) -> _RowsT:
+        """Only the rows within this scope."""
+        if self.origin_instance is not None:
+            rows = rows.where(table.origin_instance == self.origin_instance)
+        if self.origin_tenant_id is not None:
+            rows = rows.where(table.origin_tenant_id == self.origin_tenant_id)
+        return rows
