@@ -23,7 +23,7 @@ class LocalSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SARTIQ_LOCAL_", frozen=True)
 
     state_dir: Path = Field(default_factory=default_state_dir)
-    """Holds all state: data, credentials, logs. Delete it to start from nothing."""
+    """Holds all state: data, credentials, logs. Other tools may keep folders of theirs in it."""
     host: str = "127.0.0.1"
     """Address that every server binds."""
 

@@ -1,0 +1,96 @@
+# One target per habit. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := shared workflows services/api-gateway services/inference-worker \
+            services/training-worker services/provider-worker infra/local
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(INSTALLED): constraints.txt tests/requirements.txt $(PACKAGES:%=%/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV); the first time takes some minutes"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  -r tests/requirements.txt $(PACKAGES:%=-e %)
+	@touch $@
+
+.PHONY: install
+install: $(INSTALLED) ## Make the environment in .venv
+
+# --- see it run ---------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(INSTALLED) ## Start the stack, make and refine a picture, save it to ./out, stop
+	$(BIN)/python -m local_stack demo
+
+.PHONY: up
+up: $(INSTALLED) ## Keep the stack in the foreground, and print a request to paste
+	$(BIN)/python -m local_stack up
+
+.PHONY: down
+down: $(INSTALLED) ## Stop a stack that runs in the background
+	$(BIN)/python -m local_stack down
+
+# --- check it -----------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint types imports ## Everything that CI runs: lint, types, import arrows, all tests
+	$(BIN)/pytest -q
+
+.PHONY: test-unit
+test-unit: $(INSTALLED) ## Unit and contract tests alone
+	$(BIN)/pytest -q tests/unit tests/contract
+
+.PHONY: test-integration
+test-integration: $(INSTALLED) ## Tests with a real Postgres, S3 and Temporal
+	$(BIN)/pytest -q tests/integration tests/workflows
+
+.PHONY: test-e2e
+test-e2e: $(INSTALLED) ## Tests of the whole platform as separate processes
+	$(BIN)/pytest -q tests/e2e
+
+.PHONY: lint
+lint: $(INSTALLED) ## Style and likely bugs
+	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --quiet --check .
+
+.PHONY: format
+format: $(INSTALLED) ## Format the code, and mend what can be mended mechanically
+	$(BIN)/ruff check --quiet --fix .
+	$(BIN)/ruff format --quiet .
+
+.PHONY: types
+types: $(INSTALLED) ## Strict typing of every package
+	$(BIN)/basedpyright --warnings
+
+.PHONY: imports
+imports: $(INSTALLED) ## Who may import whom
+	$(BIN)/lint-imports
+
+# --- measure it ---------------------------------------------------------------------------------
+
+.PHONY: bench-overhead
+bench-overhead: $(INSTALLED) ## What our path costs over a bare Temporal workflow
+	$(BIN)/python tests/bench/overhead.py
+
+# --- make what is committed ---------------------------------------------------------------------
+
+.PHONY: swatch
+swatch: $(INSTALLED) ## Train the small model anew (needs the Debian package dataset-fashion-mnist)
+	$(BIN)/python -m training_worker.swatch
+
+.PHONY: constraints
+constraints: $(INSTALLED) ## Pin what is installed now
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//'; } \
+	  > constraints.new && mv constraints.new constraints.txt
+
+.PHONY: clean
+clean: ## Remove the environment, caches and the state of the embedded stack
+	rm -rf $(VENV) .sartiq out .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,49 @@
+"""The baseline: a workflow with one no-op activity on another queue. `python bare.py ADDRESS`."""
+
+import asyncio
+import contextlib
+import sys
+from datetime import timedelta
+
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+WORKFLOW_QUEUE = "bench-workflows"
+ACTIVITY_QUEUE = "bench-activities"
+
+
+@activity.defn
+async def no_op() -> None:
+    """Nothing."""
+
+
+@workflow.defn
+class Bare:
+    """What one durable activity costs at the least."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Run the one activity."""
+        await workflow.execute_activity(
+            no_op,
+            task_queue=ACTIVITY_QUEUE,
+            start_to_close_timeout=timedelta(seconds=60),
+        )
+
+
+async def main(address: str) -> None:
+    """Serve both queues until killed."""
+    client = await Client.connect(address)
+    async with (
+        Worker(client, task_queue=WORKFLOW_QUEUE, workflows=[Bare]),
+        Worker(client, task_queue=ACTIVITY_QUEUE, activities=[no_op]),
+    ):
+        sys.stdout.write("polling\n")
+        sys.stdout.flush()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
