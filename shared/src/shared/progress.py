@@ -19,6 +19,8 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _PROGRESS_EVERY_S = 1.0
 _POST_EVERY_S = 0.1
+_STARTED_AFTER_S = 0.05
+"""An attempt that is over sooner is not announced: its outcome says when it started."""
 _PATH = "/internal/progress"
 
 
@@ -93,11 +95,12 @@ class ProgressReporter:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
+                await asyncio.sleep(_STARTED_AFTER_S)
                 reports = list(self._pending.values())
                 self._pending.clear()
                 if reports:
                     await self._deliver(client, ProgressBatch(reports=reports))
-                await asyncio.sleep(_POST_EVERY_S)
+                await asyncio.sleep(_POST_EVERY_S - _STARTED_AFTER_S)
 
     async def _deliver(self, client: httpx.AsyncClient, batch: ProgressBatch) -> None:
         try:

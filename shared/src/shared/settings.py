@@ -65,7 +65,7 @@ class ModelSettings(BaseSettings):
     native_px: int = Field(default=0, ge=0)
     """Side that the model was trained at, in pixels; 0: 64 for swatch, else 1024."""
     max_px: int = Field(default=0, ge=0)
-    """Longest side that it may generate, in pixels; 0: twice the native side."""
+    """Longest side that it may generate, in pixels; 0: 64 for swatch, else twice native."""
     default_steps: int = Field(default=0, ge=0)
     """Denoise steps where a request names none; 0: 8 for swatch, else 28."""
 
@@ -77,7 +77,7 @@ class ModelSettings(BaseSettings):
     @property
     def max_side_px(self) -> int:
         """The longest side it may generate, in pixels."""
-        return self.max_px or 2 * self.native_side_px
+        return self.max_px or self.native_side_px * (2 if self.source else 1)
 
     @property
     def num_default_steps(self) -> int:

@@ -22,9 +22,9 @@ def test_settings_choose_the_engine(tiny_flux_folder: Path) -> None:
     flux = load_engine(InferenceSettings(), model)
     assert isinstance(flux, FluxEngine)
     assert flux.edit_side_px == 128
-    identity = load_engine(InferenceSettings(engine=EngineKind.IDENTITY), ModelSettings())
+    identity = load_engine(InferenceSettings(engine=EngineKind.IDENTITY), ModelSettings(max_px=96))
     assert isinstance(identity, IdentityEngine)
-    assert identity.edit_side_px == 128
+    assert identity.edit_side_px == 96
 
 
 def test_engine_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

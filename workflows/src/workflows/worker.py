@@ -1,13 +1,14 @@
 """The workflow worker: runs every workflow and writes the records. `python -m workflows.worker`."""
 
-import asyncio
 from datetime import timedelta
 
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from shared.contracts.enums import TaskQueue
+from shared.contracts.records import RecordActivities
 from shared.db.session import create_engine, create_sessions
 from shared.settings import DatabaseSettings, LogSettings, TemporalSettings
 from shared.telemetry.logs import set_up_logging
@@ -23,7 +24,7 @@ _STICKY_TIMEOUT = timedelta(seconds=1)
 """How long the server waits for a dead worker's cached workflows before another takes them."""
 
 
-def build_worker(client: Client, records: Records, settings: WorkerSettings) -> Worker:
+def build_worker(client: Client, records: RecordActivities, settings: WorkerSettings) -> Worker:
     """The worker of the `workflows` queue: workflow tasks and local activities, nothing else."""
     return Worker(
         client,
@@ -33,7 +34,10 @@ def build_worker(client: Client, records: Records, settings: WorkerSettings) -> 
         interceptors=[ErrorInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(
             # Messages are pydantic models: importing them anew for each run would cost 70 ms.
-            restrictions=SandboxRestrictions.default.with_passthrough_modules("shared.contracts")
+            # Policies are constants, and reading a failure is pure. Definitions stay inside.
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(
+                "shared.contracts", "workflows.policies", "workflows.definitions.failure"
+            )
         ),
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
@@ -45,7 +49,7 @@ async def main() -> None:
     set_up_logging(LogSettings(), service="workflow-worker")
     settings = WorkerSettings()
     client = await connect(TemporalSettings(), identity=process_identity("workflow-worker"))
-    engine = create_engine(DatabaseSettings())
+    engine = create_engine(DatabaseSettings(), is_pinging=False)
     try:
         records = Records(create_sessions(engine))
         await run_until_stopped([build_worker(client, records, settings)], settings)
@@ -54,4 +58,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

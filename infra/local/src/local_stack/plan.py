@@ -90,4 +90,8 @@ class Plan:
             "SARTIQ_GATEWAY_INTERNAL_PORT": str(self.ports.gateway_internal),
             "SARTIQ_GATEWAY_INTERNAL_TOKEN": progress_token,
             "PYTHONUNBUFFERED": "1",
+            # The workflow sandbox imports definitions anew for each run: without their bytecode
+            # it would compile them each time.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(self.folder("pycache")),
         }

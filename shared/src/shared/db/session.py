@@ -12,14 +12,20 @@ from shared.settings import DatabaseSettings
 Sessions = async_sessionmaker[AsyncSession]
 
 
-def create_engine(settings: DatabaseSettings) -> AsyncEngine:
-    """Open a pool; a connection that died while idle is replaced before use."""
+def create_engine(settings: DatabaseSettings, *, is_pinging: bool = True) -> AsyncEngine:
+    """Open a pool.
+
+    Args:
+        settings: where the database is.
+        is_pinging: ask a connection for a sign of life before use, one round trip; not needed
+            where the caller repeats what failed.
+    """
     return create_async_engine(
         settings.url.get_secret_value(),
         pool_size=settings.pool_size,
         max_overflow=settings.pool_overflow,
         pool_timeout=10,
-        pool_pre_ping=True,
+        pool_pre_ping=is_pinging,
         pool_recycle=1800,
         connect_args={"timeout": 5, "command_timeout": 30},
     )

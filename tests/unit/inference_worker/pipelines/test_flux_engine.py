@@ -23,7 +23,7 @@ from shared.settings import ModelSettings
 
 _CPU = torch.device("cpu")
 _SETTINGS = InferenceSettings(torch_threads=1, true_cfg_scale=2.5)
-_MODEL = ModelSettings()
+_MODEL = ModelSettings(max_px=128, default_steps=8)
 _NEVER = threading.Event()
 
 

@@ -1,7 +1,6 @@
 """One task from its first attempt to its record: a single task's whole run, a pipeline's step."""
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -39,14 +38,15 @@ async def run_step(
     return outcome
 
 
-@dataclass
 class _Step:
-    run: TaskRun
-    label: str
-    attempt: int = 0
-    retries: int = 0
-    lost_workers: int = 0
-    errors: list[str] = field(default_factory=list[str])
+    # No dataclass: the sandbox defines this class anew for each run, and making one takes 1 ms.
+    def __init__(self, run: TaskRun, label: str) -> None:
+        self.run = run
+        self.label = label
+        self.attempt = 0
+        self.retries = 0
+        self.lost_workers = 0
+        self.errors: list[str] = []
 
     async def run_until_done(self) -> TaskOutcome:
         """Attempt, decide, wait, attempt again."""
@@ -60,6 +60,8 @@ class _Step:
                         return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
                     failure = read_failure(error)
                 self.errors.append(f"attempt {self.attempt}: {failure.message}")
+                if _is_cancelling():
+                    return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
                 if not self._is_worth_another(failure):
                     return self._ended(TaskStatus.FAILED, failure.category)
                 await self._wait(failure)
@@ -111,3 +113,9 @@ class _Step:
             errors=self.errors,
             error_category=category,
         )
+
+
+def _is_cancelling() -> bool:
+    """Whether a cancellation was asked for, though the attempt ended in another way than by it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

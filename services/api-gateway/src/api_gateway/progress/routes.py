@@ -13,7 +13,7 @@ from shared.db.repositories.progress import write_progress
 router = APIRouter()
 
 
-def _worker(res: Res, authorization: Annotated[str, Header()] = "") -> None:
+async def _worker(res: Res, authorization: Annotated[str, Header()] = "") -> None:
     expected = res.settings.internal_token.get_secret_value()
     given = authorization.removeprefix("Bearer ")
     if not expected or not hmac.compare_digest(given.encode(), expected.encode()):

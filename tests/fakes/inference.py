@@ -1,0 +1,64 @@
+"""Inference activities that do what a test tells them to."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from temporalio import activity
+
+from shared.contracts.attempts import StoredFile
+from shared.contracts.generation import GenerateImage, GenerateImageResult
+from shared.contracts.inference import InferenceActivities
+from shared.contracts.refinement import RefineImage, RefineImageResult
+
+Attempt = GenerateImage | RefineImage
+Act = Callable[[Attempt], Awaitable[None]]
+
+STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+async def do_nothing(attempt: Attempt) -> None:
+    """The attempt of a worker that is done at once."""
+
+
+def result_path(attempt: Attempt) -> str:
+    return f"fake/{attempt.task_id}/a{attempt.attempt}.png"
+
+
+class FakeInference(InferenceActivities):
+    """Remembers every attempt; `act` runs in it, and decides by what it raises how it ends."""
+
+    def __init__(self, act: Act = do_nothing) -> None:
+        self.act = act
+        self.attempts: list[Attempt] = []
+
+    @activity.defn(name="generate_image")
+    async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
+        path = await self._run(request)
+        return GenerateImageResult(
+            started_at=STARTED_AT,
+            executor_instance="fake-1",
+            executor_type="fake",
+            files=[_file(path)],
+            result_image_path=path,
+            result_image_paths=[path],
+        )
+
+    @activity.defn(name="refine_image")
+    async def refine_image(self, request: RefineImage) -> RefineImageResult:
+        path = await self._run(request)
+        return RefineImageResult(
+            started_at=STARTED_AT,
+            executor_instance="fake-1",
+            executor_type="fake",
+            files=[_file(path)],
+            result_image_path=path,
+        )
+
+    async def _run(self, attempt: Attempt) -> str:
+        self.attempts.append(attempt)
+        await self.act(attempt)
+        return result_path(attempt)
+
+
+def _file(path: str) -> StoredFile:
+    return StoredFile(key=path, size_bytes=1, content_type="image/png", sha256="0" * 64)
