@@ -9,11 +9,11 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
-from tests.fixtures.workflow_runs import Runs
 
 from local_stack.stack import LocalStack
 from shared.settings import TemporalSettings
 from shared.temporal.client import connect
+from tests.fixtures.workflow_runs import Runs
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
 

@@ -6,13 +6,13 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import CancelledError
-from tests.fakes.inference import Attempt
-from tests.fixtures.workflow_runs import Runs, generation, until_event
 
 from shared.contracts.enums import ErrorCategory, TaskStatus
 from shared.contracts.runs import TaskOutcome
 from shared.errors import PlatformError, StorageError
 from shared.temporal.heartbeat import Heartbeat
+from tests.fakes.inference import Attempt
+from tests.fixtures.workflow_runs import Runs, generation, until_event
 from workflows.definitions.run_task import RunTask
 
 LONG_S = 25.0

@@ -6,13 +6,13 @@ import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
-from tests.fakes.inference import STARTED_AT, Attempt, result_path
-from tests.fixtures.workflow_runs import OWNER, Runs, generation, kinds, refinement, until_event
 
 from shared.contracts.enums import ErrorCategory, TaskStatus
 from shared.contracts.runs import TaskOutcome
 from shared.errors import PlatformError, StorageError
 from shared.temporal.heartbeat import Heartbeat
+from tests.fakes.inference import STARTED_AT, Attempt, result_path
+from tests.fixtures.workflow_runs import OWNER, Runs, generation, kinds, refinement, until_event
 
 LONG_S = 25.0
 

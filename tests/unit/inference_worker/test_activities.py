@@ -11,7 +11,6 @@ from uuid import UUID
 import pytest
 from PIL import Image
 from temporalio.testing import ActivityEnvironment
-from tests.fakes.object_store import MemoryObjectStore
 
 from inference_worker.activities import Executant, LocalInference
 from inference_worker.engine_thread import EngineThread
@@ -22,6 +21,7 @@ from shared.contracts.generation import GenerateImage, GenerationConfig, Generat
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
 from shared.errors import InvalidInputError, ObjectNotFoundError
+from tests.fakes.object_store import MemoryObjectStore
 
 _TASK = UUID(int=42)
 

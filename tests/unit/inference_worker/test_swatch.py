@@ -7,7 +7,6 @@ from uuid import UUID
 import numpy as np
 import pytest
 from PIL import Image
-from tests.fakes.object_store import MemoryObjectStore
 
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png
@@ -19,6 +18,7 @@ from inference_worker.settings import InferenceSettings
 from shared.contracts.generation import GenerationInputs
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
 from shared.settings import ModelSettings
+from tests.fakes.object_store import MemoryObjectStore
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,10 @@ GENERATE, REFINE = "generate", "refine"
 
 def example_workflow(*, seed: int | None = None) -> str:
     """The request body: a picture is generated, then refined at twice its size."""
+
+    def seeded(name: str) -> dict[str, int]:
+        return {} if seed is None else {name: seed}
+
     side_px = ModelSettings().native_side_px
     config = {"prompt": "fashion model wearing elegant dress", "width": side_px, "height": side_px}
     mapping = {
@@ -25,12 +29,12 @@ def example_workflow(*, seed: int | None = None) -> str:
                 {
                     "id": GENERATE,
                     "task_type": "GENERATION",
-                    "config": config if seed is None else {**config, "seed": seed},
+                    "config": config | seeded("seed"),
                 },
                 {
                     "id": REFINE,
                     "task_type": "REFINE",
-                    "config": {"upscale_factor": 2.0},
+                    "config": {"upscale_factor": 2.0} | seeded("upscale_seed"),
                     "depends_on": [GENERATE],
                     "input_mappings": [mapping],
                 },

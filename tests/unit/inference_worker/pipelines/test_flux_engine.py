@@ -10,7 +10,6 @@ import pytest
 import torch
 from diffusers import FluxImg2ImgPipeline, FluxPipeline
 from PIL import Image, ImageChops
-from tests.fixtures.tiny_flux import build_tiny_flux
 
 from inference_worker.errors import Cancelled
 from inference_worker.pipelines.components import load_components, take_components
@@ -20,6 +19,7 @@ from inference_worker.settings import InferenceSettings
 from shared.contracts.generation import GenerationConfig, GenerationInputs
 from shared.errors import InvalidInputError, ResourceError
 from shared.settings import ModelSettings
+from tests.fixtures.tiny_flux import build_tiny_flux
 
 _CPU = torch.device("cpu")
 _SETTINGS = InferenceSettings(torch_threads=1, true_cfg_scale=2.5)

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.fakes.object_store import MemoryObjectStore
 
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png
@@ -22,6 +21,7 @@ from inference_worker.refinement.tile_editor import tile_seed
 from inference_worker.refinement.tiles import S3TileStore
 from shared.contracts.refinement import RefineConfig, RefineInputs, TiledRefinerConfig
 from shared.errors import ConsistencyError, InvalidInputError, ResourceError
+from tests.fakes.object_store import MemoryObjectStore
 
 _SIDE_PX = 64
 

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.fakes.object_store import MemoryObjectStore
 
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
@@ -14,6 +13,7 @@ from shared.contracts.refinement import (
     TiledRefinerConfig,
     TileReport,
 )
+from tests.fakes.object_store import MemoryObjectStore
 
 _TASK = UUID(int=7)
 _REPORT = TileReport(index=3, attempts=2, passed=False, ssim=0.512345678901234)

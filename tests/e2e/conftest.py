@@ -1,0 +1,43 @@
+"""One platform for all end-to-end tests: a start takes ten seconds."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from local_stack.settings import LocalSettings
+from local_stack.stack import LocalStack
+from shared.settings import StorageSettings
+from shared.storage.s3 import S3ObjectStore
+from tests.fixtures.platform import Platform
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+async def platform() -> AsyncIterator[Platform]:
+    with tempfile.TemporaryDirectory(prefix="sartiq-e2e-") as folder:
+        async with LocalStack(LocalSettings(state_dir=Path(folder))) as stack:
+            environment = stack.environment
+            objects = S3ObjectStore(
+                StorageSettings(
+                    endpoint=environment["SARTIQ_S3_ENDPOINT"],
+                    access_key=environment["SARTIQ_S3_ACCESS_KEY"],
+                    secret_key=environment["SARTIQ_S3_SECRET_KEY"],
+                    bucket=environment["SARTIQ_S3_BUCKET"],
+                )
+            )
+            async with httpx.AsyncClient(
+                base_url=stack.endpoints.gateway_url,
+                headers={"Authorization": f"Bearer {stack.api_key}"},
+                timeout=60,
+                trust_env=False,
+            ) as api:
+                yield Platform(stack, api, objects)
+            objects.close()
