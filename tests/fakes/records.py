@@ -6,7 +6,7 @@ from uuid import UUID
 from temporalio import activity
 
 from shared.contracts.records import RecordActivities
-from shared.contracts.runs import PipelineOutcome, TaskOutcome
+from shared.contracts.runs import PipelineOutcome, PipelineStanding, TaskOutcome, TaskStanding
 
 
 class FakeRecords(RecordActivities):
@@ -26,14 +26,16 @@ class FakeRecords(RecordActivities):
         self.pipelines: dict[UUID, PipelineOutcome] = {}
 
     @activity.defn(name="finish_task")
-    async def finish_task(self, outcome: TaskOutcome) -> None:
+    async def finish_task(self, outcome: TaskOutcome) -> TaskStanding:
         await self._answer()
-        self.tasks.setdefault(outcome.task_id, outcome)
+        stands = self.tasks.setdefault(outcome.task_id, outcome)
+        return TaskStanding(status=stands.status, results=stands.results)
 
     @activity.defn(name="finish_pipeline")
-    async def finish_pipeline(self, outcome: PipelineOutcome) -> None:
+    async def finish_pipeline(self, outcome: PipelineOutcome) -> PipelineStanding:
         await self._answer()
-        self.pipelines.setdefault(outcome.workflow_id, outcome)
+        stands = self.pipelines.setdefault(outcome.workflow_id, outcome)
+        return PipelineStanding(status=stands.status)
 
     async def _answer(self) -> None:
         self.calls += 1

@@ -22,7 +22,7 @@ def _edit(num_steps: int) -> Edit:
 
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 — steps are counted on another thread
+        while not condition():
             await asyncio.sleep(_STEP_S / 4)
 
 

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from temporalio import activity
 
-from shared.contracts.runs import PipelineOutcome, TaskOutcome
+from shared.contracts.runs import PipelineOutcome, PipelineStanding, TaskOutcome, TaskStanding
 
 
 class RecordActivities(ABC):
@@ -12,10 +12,10 @@ class RecordActivities(ABC):
 
     @activity.defn(name="finish_task")
     @abstractmethod
-    async def finish_task(self, outcome: TaskOutcome) -> None:
-        """Write a task's outcome, its files' owner rows and its event in one transaction."""
+    async def finish_task(self, outcome: TaskOutcome) -> TaskStanding:
+        """Write a task's outcome, its files' owner rows and its event; answers what stands."""
 
     @activity.defn(name="finish_pipeline")
     @abstractmethod
-    async def finish_pipeline(self, outcome: PipelineOutcome) -> None:
-        """Write a workflow's outcome and its event in one transaction."""
+    async def finish_pipeline(self, outcome: PipelineOutcome) -> PipelineStanding:
+        """Write a workflow's outcome and its event; answers what stands."""

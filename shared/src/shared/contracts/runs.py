@@ -60,6 +60,13 @@ class TaskOutcome(Message):
     started_at: datetime | None = None
 
 
+class TaskStanding(Message):
+    """How a task stands in the records: an earlier end outlives a later one."""
+
+    status: TaskStatus
+    results: dict[str, Any] = {}
+
+
 class StepMapping(Message):
     """One value on its way from an earlier step's result to a later step's input."""
 
@@ -87,6 +94,12 @@ class PipelineRun(Message):
     workflow_id: UUID
     name: str
     steps: list[PipelineStep] = Field(min_length=1, max_length=200)
+
+
+class PipelineStanding(Message):
+    """How a workflow stands in the records: an earlier end outlives a later one."""
+
+    status: WorkflowStatus
 
 
 class PipelineOutcome(Message):

@@ -5,11 +5,33 @@ import torch
 from torch import Tensor, nn
 
 from training_worker.swatch.config import StageConfig
-from training_worker.swatch.loop import Trainer, learning_rate_factor, step_generator
+from training_worker.swatch.loop import (
+    Trainer,
+    build_optimizers,
+    learning_rate_factor,
+    step_generator,
+)
 
 CONFIG = StageConfig(
-    num_steps=12, batch_size=4, learning_rate=0.1, warmup_steps=2, checkpoint_every_steps=5
+    num_steps=12,
+    batch_size=4,
+    learning_rate=0.1,
+    matrix_learning_rate=0.1,
+    warmup_steps=2,
+    checkpoint_every_steps=5,
 )
+
+
+class Blocks(nn.Module):
+    """A matrix inside a transformer block, and one outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transformer_blocks = nn.ModuleList([nn.Linear(3, 3)])
+        self.proj_out = nn.Linear(3, 1)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.proj_out(self.transformer_blocks[0](inputs))
 
 
 class Interrupted(Exception):  # noqa: N818
@@ -18,7 +40,7 @@ class Interrupted(Exception):  # noqa: N818
 
 def make_trainer(path: Path) -> Trainer:
     torch.manual_seed(0)
-    return Trainer(nn.Linear(3, 1), CONFIG, path)
+    return Trainer(Blocks(), CONFIG, path)
 
 
 def loss_of(trainer: Trainer, step: int) -> Tensor:
@@ -51,7 +73,22 @@ def test_finished_run_is_not_repeated(tmp_path: Path) -> None:
     first.fit(lambda step: loss_of(first, step))
     second = make_trainer(tmp_path / "run.pt")
     second.fit(lambda _: pytest.fail("a finished run computed a loss"))
-    assert torch.equal(second.module.weight, first.module.weight)
+    assert torch.equal(second.module.proj_out.weight, first.module.proj_out.weight)
+
+
+def test_muon_takes_the_matrices_of_blocks_only() -> None:
+    module = Blocks()
+    adamw, muon = build_optimizers(module, CONFIG)
+    (matrix,) = muon.param_groups[0]["params"]
+    assert matrix is module.transformer_blocks[0].weight
+    assert len(adamw.param_groups[0]["params"]) == 3
+
+
+def test_without_its_learning_rate_muon_stays_away() -> None:
+    config = CONFIG.model_copy(update={"matrix_learning_rate": None})
+    (adamw,) = build_optimizers(Blocks(), config)
+    assert isinstance(adamw, torch.optim.AdamW)
+    assert len(adamw.param_groups[0]["params"]) == 4
 
 
 def test_learning_rate_rises_then_falls() -> None:

@@ -3,7 +3,7 @@
 from temporalio import activity
 
 from shared.contracts.records import RecordActivities
-from shared.contracts.runs import PipelineOutcome, TaskOutcome
+from shared.contracts.runs import PipelineOutcome, PipelineStanding, TaskOutcome, TaskStanding
 from shared.db.repositories.outcomes import write_pipeline_outcome, write_task_outcome
 from shared.db.session import Sessions
 
@@ -15,13 +15,13 @@ class Records(RecordActivities):
         self._sessions = sessions
 
     @activity.defn(name="finish_task")
-    async def finish_task(self, outcome: TaskOutcome) -> None:
-        """Write a task's outcome, its files' owner rows and its event in one transaction."""
+    async def finish_task(self, outcome: TaskOutcome) -> TaskStanding:
+        """Write a task's outcome, its files' owner rows and its event; answers what stands."""
         async with self._sessions.begin() as session:
-            await write_task_outcome(session, outcome)
+            return await write_task_outcome(session, outcome)
 
     @activity.defn(name="finish_pipeline")
-    async def finish_pipeline(self, outcome: PipelineOutcome) -> None:
-        """Write a workflow's outcome and its event in one transaction."""
+    async def finish_pipeline(self, outcome: PipelineOutcome) -> PipelineStanding:
+        """Write a workflow's outcome and its event; answers what stands."""
         async with self._sessions.begin() as session:
-            await write_pipeline_outcome(session, outcome)
+            return await write_pipeline_outcome(session, outcome)

@@ -1,6 +1,7 @@
 """Writing outcomes into the records from a workflow: never lost, not even to a cancellation."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,17 +12,30 @@ from shared.contracts.runs import PipelineOutcome, TaskOutcome
 from workflows.policies import RECORD_LOCAL_RETRY_THRESHOLD, RECORD_RETRY, RECORD_TIMEOUT
 
 
-async def record_task(outcome: TaskOutcome) -> None:
-    """Write how a task ended."""
-    await _record(RecordActivities.finish_task, outcome)
+async def record_task(outcome: TaskOutcome) -> TaskOutcome:
+    """Write how a task ended.
+
+    Returns:
+        How it stands in the records, where an end that was written before outlives this one: a
+        cancellation by the gateway, or a result whose workflow task was lost.
+    """
+    standing = await _record(RecordActivities.finish_task, outcome)
+    if standing.status == outcome.status:
+        return outcome
+    return outcome.model_copy(update={"status": standing.status, "results": standing.results})
 
 
-async def record_pipeline(outcome: PipelineOutcome) -> None:
-    """Write how a pipeline ended."""
-    await _record(RecordActivities.finish_pipeline, outcome)
+async def record_pipeline(outcome: PipelineOutcome) -> PipelineOutcome:
+    """Write how a pipeline ended.
+
+    Returns:
+        How it stands in the records.
+    """
+    standing = await _record(RecordActivities.finish_pipeline, outcome)
+    return outcome.model_copy(update={"status": standing.status})
 
 
-async def _record(method: Callable[..., Any], outcome: TaskOutcome | PipelineOutcome) -> None:
+async def _record(method: Callable[..., Any], outcome: TaskOutcome | PipelineOutcome) -> Any:
     write = asyncio.ensure_future(
         workflow.execute_local_activity_method(
             method,
@@ -32,12 +46,8 @@ async def _record(method: Callable[..., Any], outcome: TaskOutcome | PipelineOut
             summary=outcome.status,
         )
     )
-    was_cancelled = False
+    # What has ended has ended: a cancellation that comes now changes nothing, and is dropped.
     while not write.done():
-        try:
+        with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(write)
-        except asyncio.CancelledError:
-            was_cancelled = True
-    await write
-    if was_cancelled:
-        raise asyncio.CancelledError
+    return await write

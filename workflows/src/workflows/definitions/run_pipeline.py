@@ -38,7 +38,7 @@ class RunPipeline:
         outcome = PipelineOutcome(
             workflow_id=run.workflow_id, status=self._status(), errors=self._errors
         )
-        await record_pipeline(outcome)
+        outcome = await record_pipeline(outcome)
         self._show(run)
         return self._closed(outcome)
 
@@ -59,8 +59,7 @@ class RunPipeline:
                 errors=[str(error)],
                 error_category=ErrorCategory.VALIDATION,
             )
-            await record_task(outcome)
-            return outcome
+            return await record_task(outcome)
         return await run_step(step.run, label=step.step_id, mapped_inputs=mapped)
 
     async def _collect(self) -> None:

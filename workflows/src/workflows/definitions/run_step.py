@@ -28,14 +28,13 @@ async def run_step(
         mapped_inputs: what a pipeline maps into the task's inputs.
 
     Returns:
-        The outcome, whatever it is: a failure or a cancellation is no exception here.
+        The outcome as it stands in the records: a failure or a cancellation is no exception here.
     """
     mapped = mapped_inputs or {}
     complete = run.model_copy(update={"inputs": {**run.inputs, **mapped}}) if mapped else run
     ended = await _Step(complete, label or run.task_type).run_until_done()
     outcome = ended.model_copy(update={"mapped_inputs": mapped}) if mapped else ended
-    await record_task(outcome)
-    return outcome
+    return await record_task(outcome)
 
 
 class _Step:

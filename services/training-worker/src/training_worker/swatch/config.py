@@ -19,10 +19,12 @@ class StageConfig(BaseModel):
     """Pictures in a step."""
     learning_rate: float
     """Peak learning rate; it rises over the warm-up and falls along a cosine."""
+    matrix_learning_rate: float | None = None
+    """Peak learning rate of Muon for the matrices of transformer blocks; None: AdamW has them."""
     warmup_steps: int = 100
     """Steps of linear warm-up."""
     weight_decay: float = 0.01
-    """AdamW weight decay."""
+    """Weight decay of either optimiser."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
     ema_decay: float = 0.998
@@ -85,7 +87,9 @@ class TransformerConfig(BaseModel):
     """Share of zoomed crops among the latents."""
     timestep_shift: float = 1.5
     """Shift of the noise levels towards the noisy end, in training and in the scheduler."""
-    stage: StageConfig = StageConfig(num_steps=2800, batch_size=64, learning_rate=1.5e-3)
+    stage: StageConfig = StageConfig(
+        num_steps=2600, batch_size=64, learning_rate=1.5e-3, matrix_learning_rate=4e-3
+    )
     """The run."""
 
 

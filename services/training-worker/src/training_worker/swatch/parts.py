@@ -90,10 +90,12 @@ def load_pipeline(folder: Path) -> FluxPipeline:
 
 def image_to_image(pipeline: FluxPipeline) -> FluxImg2ImgPipeline:
     """Makes an img2img pipeline of the same parts."""
-    return cast(
+    edit = cast(
         FluxImg2ImgPipeline,
         FluxImg2ImgPipeline.from_pipe(pipeline),  # pyright: ignore[reportUnknownMemberType]
     )
+    edit.set_progress_bar_config(disable=True)  # pyright: ignore[reportUnknownMemberType]
+    return edit
 
 
 def save_pipeline(pipeline: FluxPipeline, folder: Path) -> None:

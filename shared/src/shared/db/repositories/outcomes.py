@@ -9,7 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import EventType, StepStatus, TaskStatus, WorkflowStatus
-from shared.contracts.runs import Owner, PipelineOutcome, TaskOutcome
+from shared.contracts.runs import (
+    Owner,
+    PipelineOutcome,
+    PipelineStanding,
+    TaskOutcome,
+    TaskStanding,
+)
 from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
 from shared.db.repositories.events import add_task_event, add_workflow_event
 
@@ -22,15 +28,17 @@ _STEP_STATUS = {
 }
 
 
-async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> bool:
+async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> TaskStanding:
     """End a task: its row, its files' owners, its event, and its step where it is one.
 
     Returns:
-        Whether anything was written; not where the task has ended before.
+        How the task stands: where it has ended before, that end stands, and nothing is written.
     """
     task = await session.get(Task, outcome.task_id, with_for_update=True)
-    if task is None or task.status not in _OPEN_TASK:
-        return False
+    if task is None:
+        return TaskStanding(status=outcome.status, results=outcome.results)
+    if task.status not in _OPEN_TASK:
+        return TaskStanding(status=TaskStatus(task.status), results=task.results)
     now = datetime.now(UTC)
     task.status = outcome.status
     task.attempt = outcome.attempt
@@ -51,18 +59,22 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> boo
     await _own(session, outcome.owner, task, outcome.files)
     if task.workflow_id is not None:
         await _end_step(session, task)
-    return True
+    return TaskStanding(status=outcome.status, results=outcome.results)
 
 
-async def write_pipeline_outcome(session: AsyncSession, outcome: PipelineOutcome) -> bool:
+async def write_pipeline_outcome(
+    session: AsyncSession, outcome: PipelineOutcome
+) -> PipelineStanding:
     """End a workflow: its row and its event.
 
     Returns:
-        Whether anything was written; not where the workflow has ended before.
+        How the workflow stands: where it has ended before, that end stands.
     """
     workflow = await session.get(Workflow, outcome.workflow_id, with_for_update=True)
-    if workflow is None or workflow.status not in _OPEN_WORKFLOW:
-        return False
+    if workflow is None:
+        return PipelineStanding(status=outcome.status)
+    if workflow.status not in _OPEN_WORKFLOW:
+        return PipelineStanding(status=WorkflowStatus(workflow.status))
     workflow.status = outcome.status
     workflow.errors = outcome.errors
     workflow.error_message = outcome.errors[-1] if outcome.errors else None
@@ -77,7 +89,7 @@ async def write_pipeline_outcome(session: AsyncSession, outcome: PipelineOutcome
         )
         workflow.final_step_result = final.result if final else None
     add_workflow_event(session, workflow)
-    return True
+    return PipelineStanding(status=outcome.status)
 
 
 async def _own(
