@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
@@ -60,6 +60,16 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not_found", f"{what} not found")
 
 
+def unavailable(part: str) -> Problem:
+    """A part of the platform does not answer; the client may try again."""
+    return Problem(
+        503,
+        "dependency_down",
+        f"{part} does not answer; try again",
+        headers={"Retry-After": str(_RETRY_AFTER_S)},
+    )
+
+
 def add_error_handlers(app: FastAPI) -> None:
     """Render every error of this application."""
     handlers: dict[type[Exception], Any] = {
@@ -67,7 +77,7 @@ def add_error_handlers(app: FastAPI) -> None:
         InvalidRequestError: _on_invalid,
         Problem: _on_problem,
         HTTPException: _on_http,
-        DataError: _on_unstorable,
+        DBAPIError: _on_database,
         StorageError: _on_outage,
         SQLAlchemyError: _on_outage,
         OSError: _on_outage,
@@ -120,18 +130,16 @@ async def _on_http(_request: Request, error: HTTPException) -> JSONResponse:
     return _render(error.status_code, code, str(error.detail), error.headers)
 
 
-async def _on_unstorable(_request: Request, error: DataError) -> JSONResponse:
-    cause = str(error.orig).splitlines()[0]
-    return _unprocessable(
-        [{"loc": ["body"], "msg": f"a value cannot be stored: {cause}", "type": "value_error"}]
-    )
+async def _on_database(request: Request, error: DBAPIError) -> JSONResponse:
+    """A value that Postgres refuses (class 22) is the caller's; all else is an outage."""
+    state = str(getattr(error.orig, "sqlstate", "") or "")
+    if not state.startswith("22"):
+        return await _on_outage(request, error)
+    message = f"a value cannot be stored: {str(error.orig).splitlines()[0]}"
+    return _unprocessable([{"loc": ["body"], "msg": message, "type": "value_error"}])
 
 
 async def _on_outage(request: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, DBAPIError) and "UntranslatableCharacter" in repr(error.orig):
-        return _unprocessable(
-            [{"loc": ["body"], "msg": "a text has a NUL character", "type": "value_error"}]
-        )
     _log.error("dependency_down", path=request.url.path, exc_info=error)
     return _render(
         503,

@@ -1,5 +1,7 @@
 """Starts the Temporal workflow of a record. The id derives from the record: twice is once."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +13,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
+from temporalio.service import RPCError
 
 from api_gateway.fairness import fairness_key
 from api_gateway.text import shorten
@@ -60,52 +63,77 @@ def pipeline_run(workflow: Workflow, tasks: dict[str, Task]) -> PipelineRun:
     )
 
 
+class NotStartedError(Exception):
+    """Temporal did not take a run; whether it was started all the same is unknown."""
+
+
 async def start_task(client: Client, task: Task) -> None:
-    """Start the run of a single task."""
+    """Start the run of a single task.
+
+    Raises:
+        NotStartedError: Temporal did not answer.
+    """
     prompt = task.inputs.get("prompt") or task.inputs.get("upscale_prompt")
     details = [
         f"**{task.task_type}** on `{task.provider_type}`, queue `{task.queue_name}`",
         f"- task `{task.id}` of `{task.origin_instance}`",
         *([f"- prompt: {shorten(str(prompt), 500)}"] if prompt else []),
     ]
-    await client.start_workflow(
-        RunTask.run,
-        task_run(task),
-        id=task.temporal_id,
-        execution_timeout=TASK_EXECUTION_TIMEOUT,
-        static_summary=f"{task.task_type} · {task.provider_type}",
-        static_details="\n".join(details),
-        search_attributes=_attributes(
-            task,
-            {
-                search.KIND: "task",
-                search.TASK_TYPE: task.task_type,
-                search.PROVIDER: task.provider_type,
-            },
-        ),
-        **_options(task, task.priority),
-    )
+    with _told_apart():
+        await client.start_workflow(
+            RunTask.run,
+            task_run(task),
+            id=task.temporal_id,
+            execution_timeout=TASK_EXECUTION_TIMEOUT,
+            static_summary=f"{task.task_type} · {task.provider_type}",
+            static_details="\n".join(details),
+            search_attributes=_attributes(
+                task,
+                {
+                    search.KIND: "task",
+                    search.TASK_TYPE: task.task_type,
+                    search.PROVIDER: task.provider_type,
+                },
+            ),
+            **_options(task, task.priority),
+        )
 
 
 async def start_pipeline(client: Client, workflow: Workflow, tasks: dict[str, Task]) -> None:
-    """Start the run of a workflow."""
+    """Start the run of a workflow.
+
+    Raises:
+        NotStartedError: Temporal did not answer.
+    """
     steps = " → ".join(step.step_id for step in workflow.steps)
-    await client.start_workflow(
-        RunPipeline.run,
-        pipeline_run(workflow, tasks),
-        id=workflow.temporal_id,
-        execution_timeout=PIPELINE_EXECUTION_TIMEOUT,
-        static_summary=shorten(f"{workflow.name}: {steps}", 200),
-        static_details="\n".join(
-            [
-                f"**{workflow.name}** of `{workflow.origin_instance}`",
-                workflow.description or "",
-                *(f"- `{s.step_id}`: {s.task_type}, task `{s.task_id}`" for s in workflow.steps),
-            ]
-        ),
-        search_attributes=_attributes(workflow, {search.KIND: "workflow"}),
-        **_options(workflow, 0),
-    )
+    with _told_apart():
+        await client.start_workflow(
+            RunPipeline.run,
+            pipeline_run(workflow, tasks),
+            id=workflow.temporal_id,
+            execution_timeout=PIPELINE_EXECUTION_TIMEOUT,
+            static_summary=shorten(f"{workflow.name}: {steps}", 200),
+            static_details="\n".join(
+                [
+                    f"**{workflow.name}** of `{workflow.origin_instance}`",
+                    workflow.description or "",
+                    *(
+                        f"- `{s.step_id}`: {s.task_type}, task `{s.task_id}`"
+                        for s in workflow.steps
+                    ),
+                ]
+            ),
+            search_attributes=_attributes(workflow, {search.KIND: "workflow"}),
+            **_options(workflow, 0),
+        )
+
+
+@contextmanager
+def _told_apart() -> Generator[None]:
+    try:
+        yield
+    except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's first connection
+        raise NotStartedError(str(error)) from error
 
 
 def _options(subject: Task | Workflow, priority: int) -> dict[str, Any]:

@@ -24,6 +24,8 @@ def create_engine(settings: DatabaseSettings, *, is_pinging: bool = True) -> Asy
         settings.url.get_secret_value(),
         pool_size=settings.pool_size,
         max_overflow=settings.pool_overflow,
+        # Parameters hold prompts, which belong in no log.
+        hide_parameters=True,
         pool_timeout=10,
         pool_pre_ping=is_pinging,
         pool_recycle=1800,

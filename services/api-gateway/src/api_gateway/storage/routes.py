@@ -23,7 +23,7 @@ async def get_image(
 ) -> Response:
     """The bytes of a stored picture. Its ETag is the SHA-256 of its bytes."""
     async with res.sessions() as session:
-        found = await find_object(session, caller.scope, path)
+        found = None if "\0" in path else await find_object(session, caller.scope, path)
     if found is None:
         raise not_found(f"image {path!r}")
     etag = f'"{found.sha256}"'

@@ -4,15 +4,17 @@ from uuid import UUID
 
 from api_gateway.auth.ownership import claim_origin
 from api_gateway.auth.principal import Principal
-from api_gateway.errors import Fault, InvalidRequestError, not_found
+from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
 from api_gateway.resources import Resources
-from api_gateway.runs import start_task
+from api_gateway.runs import NotStartedError, start_task
 from api_gateway.tasks.drafting import SERVED_TYPES, draft_task
 from api_gateway.tasks.image_inputs import Upload, resolve_images
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from shared.contracts.enums import EventType, TaskType
+from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, TaskType
+from shared.contracts.runs import Owner, TaskOutcome
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
+from shared.db.repositories.outcomes import write_task_outcome
 from shared.db.repositories.subjects import find_task
 
 
@@ -37,8 +39,25 @@ async def create_task(res: Resources, caller: Principal, body: CreateTaskBase) -
     async with res.sessions.begin() as session:
         session.add_all([task, *(upload.row for upload in uploads)])
         add_task_event(session, task, EventType.TASK_CREATED)
-    await start_task(res.temporal, task)
+    try:
+        await start_task(res.temporal, task)
+    except NotStartedError as error:
+        await _give_up(res, task)
+        raise unavailable("Temporal") from error
     return task
+
+
+async def _give_up(res: Resources, task: Task) -> None:
+    """The client is told that it failed, so the record says so; a run that exists will see it."""
+    outcome = TaskOutcome(
+        task_id=task.id,
+        status=TaskStatus.FAILED,
+        owner=Owner(origin_instance=task.origin_instance, origin_tenant_id=task.origin_tenant_id),
+        errors=["Temporal did not answer when the task was to be started"],
+        error_category=ErrorCategory.INTERNAL,
+    )
+    async with res.sessions.begin() as session:
+        await write_task_outcome(session, outcome)
 
 
 async def store_uploads(res: Resources, uploads: list[Upload]) -> None:

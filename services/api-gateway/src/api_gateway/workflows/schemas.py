@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
@@ -14,6 +14,7 @@ from api_gateway.tasks.schemas.fields import (
     OriginTenant,
     OriginZone,
     WebhookUrl,
+    refuse_nul,
 )
 from api_gateway.tasks.schemas.provider_choice import ProviderChoice
 from shared.contracts.enums import MappingTransform, ProviderType, StepStatus, WorkflowStatus
@@ -89,6 +90,8 @@ class CreateWorkflow(BaseModel):
             }
         }
     )
+
+    _no_nul = model_validator(mode="before")(refuse_nul)
 
     name: WorkflowName = Field(description="Human-readable workflow name")
     description: WorkflowDescription | None = Field(

@@ -7,9 +7,9 @@ from uuid import UUID
 
 from api_gateway.auth.ownership import claim_origin
 from api_gateway.auth.principal import Principal
-from api_gateway.errors import Fault, InvalidRequestError, not_found
+from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
 from api_gateway.resources import Resources
-from api_gateway.runs import start_pipeline
+from api_gateway.runs import NotStartedError, start_pipeline
 from api_gateway.tasks.drafting import SERVED_TYPES, Origin, draft_task
 from api_gateway.tasks.image_inputs import Upload, resolve_images
 from api_gateway.tasks.service import store_uploads
@@ -17,8 +17,10 @@ from api_gateway.workflows.dag import check_dag, dependencies, final_step_id, to
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from api_gateway.workflows.step_validation import validate_step
 from shared.contracts.enums import EventType, StepStatus, WorkflowStatus
+from shared.contracts.runs import PipelineOutcome
 from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.repositories.events import add_task_event, add_workflow_event
+from shared.db.repositories.outcomes import write_pipeline_outcome
 from shared.db.repositories.subjects import WorkflowFilters, find_workflow, list_workflows
 
 
@@ -62,8 +64,23 @@ async def create_workflow(
             add_task_event(session, task, EventType.TASK_CREATED)
         add_workflow_event(session, draft.workflow)
     if start:
-        await start_pipeline(res.temporal, draft.workflow, draft.tasks)
+        await _start(res, draft)
     return draft.workflow
+
+
+async def _start(res: Resources, draft: _Draft) -> None:
+    try:
+        await start_pipeline(res.temporal, draft.workflow, draft.tasks)
+    except NotStartedError as error:
+        # The client is told that it failed, so the record says so; a run that exists will see it.
+        outcome = PipelineOutcome(
+            workflow_id=draft.workflow.id,
+            status=WorkflowStatus.FAILED,
+            errors=["Temporal did not answer when the workflow was to be started"],
+        )
+        async with res.sessions.begin() as session:
+            await write_pipeline_outcome(session, outcome)
+        raise unavailable("Temporal") from error
 
 
 async def get_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:

@@ -22,9 +22,9 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 — SQLAlchemy's own protocol
         datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
-        list[str]: JSONB,
-        list[dict[str, Any]]: JSONB,
+        dict[str, Any]: JSONB(none_as_null=True),
+        list[str]: JSONB(none_as_null=True),
+        list[dict[str, Any]]: JSONB(none_as_null=True),
         str: Text,
     }
 

@@ -39,6 +39,22 @@ def object_or_none(value: object) -> JsonObject | None:
     return dict(cast("JsonObject", value)) if isinstance(value, dict) else None
 
 
+def refuse_nul(value: object) -> object:
+    """Refuses NUL characters anywhere in a body: no database text can hold them."""
+    if _has_nul(value):
+        raise PydanticCustomError("nul_character", "a text has a NUL character; leave it out")
+    return value
+
+
+def _has_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        pairs = cast("dict[object, object]", value).items()
+        return any(_has_nul(key) or _has_nul(item) for key, item in pairs)
+    return isinstance(value, list) and any(map(_has_nul, cast("list[object]", value)))
+
+
 def readable_as(schema: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:
     """A check that the known keys of a free `config` fit `schema`; other keys may be anything."""
 

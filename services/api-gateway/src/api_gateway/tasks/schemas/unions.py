@@ -35,7 +35,12 @@ from api_gateway.tasks.schemas.face_enhancer import (
     FaceEnhancerTaskPublic,
     FaceEnhancerTaskPublicUpdate,
 )
-from api_gateway.tasks.schemas.fields import JsonObject, canonical_task_type, object_or_none
+from api_gateway.tasks.schemas.fields import (
+    JsonObject,
+    canonical_task_type,
+    object_or_none,
+    refuse_nul,
+)
 from api_gateway.tasks.schemas.generation import (
     CreateGenerationTask,
     GenerationTaskPublic,
@@ -111,7 +116,7 @@ PUBLIC_UPDATE_SCHEMAS: dict[TaskType, type[TaskPublicUpdateBase]] = {
 
 def _name_task_type(data: object) -> object:
     """Names the type in the body, so that the union need only look at `task_type`."""
-    body = object_or_none(data)
+    body = object_or_none(refuse_nul(data))
     if body is None:
         return data
     if "task_type" in body:
