@@ -1,0 +1,174 @@
+"""The records on a real Postgres: guarded ends, gap-free events, a schema equal to the models."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import select
+
+from shared.contracts.attempts import StoredFile
+from shared.contracts.enums import StepStatus, TaskStatus, WorkflowStatus
+from shared.contracts.progress import ProgressKind, TaskProgress
+from shared.contracts.runs import Owner, PipelineOutcome, TaskOutcome
+from shared.db.models.tables import Base, Event, StoredObject, Task, Workflow, WorkflowStep
+from shared.db.repositories.outcomes import write_pipeline_outcome, write_task_outcome
+from shared.db.repositories.progress import write_progress
+from shared.db.session import Sessions
+
+OWNER = Owner(origin_instance="shop", origin_tenant_id="acme")
+
+
+async def test_migrated_schema_equals_the_models(sessions: Sessions) -> None:
+    async with sessions() as session:
+        connection = await session.connection()
+        differences = await connection.run_sync(
+            lambda raw: compare_metadata(
+                MigrationContext.configure(raw, opts={"compare_type": True}), Base.metadata
+            )
+        )
+    assert differences == []
+
+
+def new_task(**fields: Any) -> Task:
+    task_id = uuid.uuid4()
+    return Task(
+        id=task_id,
+        task_type="GENERATION",
+        provider_type="local",
+        queue_name="inference",
+        temporal_id=f"task-{task_id}",
+        origin_instance="shop",
+        origin_tenant_id="acme",
+        **fields,
+    )
+
+
+def outcome(task: Task, status: TaskStatus = TaskStatus.COMPLETED, **fields: Any) -> TaskOutcome:
+    return TaskOutcome(task_id=task.id, status=status, owner=OWNER, attempt=1, **fields)
+
+
+async def add(sessions: Sessions, *rows: Any) -> None:
+    async with sessions.begin() as session:
+        session.add_all(rows)
+
+
+async def events_of(sessions: Sessions, subject_id: uuid.UUID) -> list[tuple[int, str, bool]]:
+    async with sessions() as session:
+        rows = await session.scalars(
+            select(Event).where(Event.subject_id == subject_id).order_by(Event.seq)
+        )
+        return [(row.seq, row.payload["status"], row.is_terminal) for row in rows]
+
+
+async def test_end_is_written_once_with_its_event_and_owner_rows(sessions: Sessions) -> None:
+    task = new_task()
+    await add(sessions, task)
+    file = StoredFile(key=f"x/{task.id}.png", size_bytes=3, content_type="image/png", sha256="0")
+    ended = outcome(task, results={"result_image_path": file.key}, files=[file])
+
+    for _ in range(2):
+        async with sessions.begin() as session:
+            standing = await write_task_outcome(session, ended)
+        assert standing.status == TaskStatus.COMPLETED
+
+    assert await events_of(sessions, task.id) == [(1, "COMPLETED", True)]
+    async with sessions() as session:
+        owned = await session.get_one(StoredObject, file.key)
+        row = await session.get_one(Task, task.id)
+    assert (owned.origin_instance, owned.origin_tenant_id) == ("shop", "acme")
+    assert (row.progress, row.results) == (100, ended.results)
+
+
+async def test_first_end_stands_against_a_later_one(sessions: Sessions) -> None:
+    task = new_task()
+    await add(sessions, task)
+    async with sessions.begin() as session:
+        await write_task_outcome(session, outcome(task, TaskStatus.CANCELLED))
+    async with sessions.begin() as session:
+        late = await write_task_outcome(session, outcome(task, results={"result_image_path": "a"}))
+
+    assert (late.status, late.results) == (TaskStatus.CANCELLED, {})
+    assert await events_of(sessions, task.id) == [(1, "CANCELLED", True)]
+
+
+async def test_outcome_of_a_deleted_task_is_dropped(sessions: Sessions) -> None:
+    gone = outcome(new_task())
+    async with sessions.begin() as session:
+        assert (await write_task_outcome(session, gone)).status == TaskStatus.COMPLETED
+    assert await events_of(sessions, gone.task_id) == []
+
+
+def report(task: Task, attempt: int, percent: float) -> TaskProgress:
+    return TaskProgress(
+        task_id=task.id,
+        attempt=attempt,
+        kind=ProgressKind.PROGRESS if percent else ProgressKind.STARTED,
+        progress=percent,
+        executor_instance="w",
+        executor_type="inference-worker",
+        at=datetime.now(UTC),
+    )
+
+
+async def test_steps_of_a_workflow_follow_their_tasks(sessions: Sessions) -> None:
+    workflow_id = uuid.uuid4()
+    tasks = [new_task(workflow_id=workflow_id, step_id=name) for name in ("a", "b")]
+    steps = [
+        WorkflowStep(position=i, step_id=task.step_id, task_type=task.task_type, task_id=task.id)
+        for i, task in enumerate(tasks)
+    ]
+    workflow = Workflow(
+        id=workflow_id,
+        name="two",
+        origin_instance="shop",
+        temporal_id=f"workflow-{workflow_id}",
+        status=WorkflowStatus.RUNNING,
+        total_steps=2,
+        final_step_id="b",
+        steps=steps,
+    )
+    await add(sessions, workflow)
+    await add(sessions, *tasks)
+
+    async def standing() -> tuple[Any, ...]:
+        async with sessions() as session:
+            row = await session.get_one(Workflow, workflow_id)
+            found = await session.scalars(
+                select(WorkflowStep.status)
+                .where(WorkflowStep.workflow_id == workflow_id)
+                .order_by(WorkflowStep.position)
+            )
+            return (row.status, row.current_step, row.completed_steps, *found)
+
+    async with sessions.begin() as session:
+        await write_progress(session, report(tasks[0], 1, 0))
+    assert await standing() == ("RUNNING", "a", 0, StepStatus.RUNNING, StepStatus.PENDING)
+
+    for task in tasks:
+        async with sessions.begin() as session:
+            await write_task_outcome(session, outcome(task, results={"result_image_path": "p"}))
+    assert await standing() == ("RUNNING", None, 2, StepStatus.COMPLETED, StepStatus.COMPLETED)
+
+    async with sessions.begin() as session:
+        await write_pipeline_outcome(
+            session, PipelineOutcome(workflow_id=workflow_id, status=WorkflowStatus.COMPLETED)
+        )
+    async with sessions() as session:
+        row = await session.get_one(Workflow, workflow_id)
+    assert (row.status, row.final_step_result) == ("COMPLETED", {"result_image_path": "p"})
+    sequence = [seq for seq, _, _ in await events_of(sessions, workflow_id)]
+    assert sequence == list(range(1, len(sequence) + 1))
+
+
+async def test_late_report_of_an_earlier_attempt_changes_nothing(sessions: Sessions) -> None:
+    task = new_task()
+    await add(sessions, task)
+    told = [(2, 0.0, True), (1, 50.0, False), (2, 40.0, True), (2, 30.0, False), (3, 0.0, True)]
+    for attempt, percent, is_taken in told:
+        async with sessions.begin() as session:
+            assert await write_progress(session, report(task, attempt, percent)) is is_taken
+    async with sessions() as session:
+        row = await session.get_one(Task, task.id)
+    assert (row.attempt, row.retry_count, row.progress) == (3, 2, 0)

@@ -1,0 +1,117 @@
+"""What a worker announces, against a real listener on loopback."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic import SecretStr
+
+from shared.progress import ProgressReporter
+from shared.settings import ProgressSettings
+
+TASK = uuid.UUID(int=7)
+
+
+class Listener:
+    """Answers 204 to everything, and keeps what was posted."""
+
+    def __init__(self) -> None:
+        self.reports: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.authorizations: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            headers = dict(
+                line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:] if line
+            )
+            self.authorizations.append(headers["authorization"])
+            body = json.loads(await reader.readexactly(int(headers["content-length"])))
+            for report in body["reports"]:
+                self.reports.put_nowait(report)
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
+@asynccontextmanager
+async def reporting(url: str) -> AsyncIterator[ProgressReporter]:
+    reporter = ProgressReporter(
+        ProgressSettings(url=url, token=SecretStr("secret")),
+        executor_instance="worker-1",
+        executor_type="inference-worker",
+    )
+    running = asyncio.create_task(reporter.run())
+    yield reporter
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+@asynccontextmanager
+async def listening() -> AsyncIterator[tuple[Listener, str]]:
+    listener = Listener()
+    connections: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(asyncio.current_task())  # type: ignore[arg-type]
+        try:
+            await listener.serve(reader, writer)
+        except (asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    yield listener, f"http://{host}:{port}"
+    server.close()
+    for connection in connections:
+        connection.cancel()
+    await asyncio.gather(*connections, return_exceptions=True)
+
+
+async def test_started_is_announced_with_the_workers_credential() -> None:
+    async with (
+        listening() as (listener, url),
+        reporting(url) as reporter,
+        reporter.attempt(TASK, 2),
+    ):
+        report = await asyncio.wait_for(listener.reports.get(), 5)
+    assert (report["task_id"], report["attempt"], report["kind"]) == (str(TASK), 2, "started")
+    assert report["executor_instance"] == "worker-1"
+    assert listener.authorizations == ["bearer secret"]
+
+
+async def test_progress_is_passed_on_at_most_once_a_second() -> None:
+    async with (
+        listening() as (listener, url),
+        reporting(url) as reporter,
+        reporter.attempt(TASK, 1) as report,
+    ):
+        await asyncio.wait_for(listener.reports.get(), 5)
+        report(0.1)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + 5
+        while listener.reports.empty() and loop.time() < deadline:
+            await loop.run_in_executor(None, report, 0.5)
+            await asyncio.sleep(0.05)
+        told = listener.reports.get_nowait()
+    assert (told["kind"], told["progress"]) == ("progress", 50)
+
+
+async def test_attempt_that_is_over_at_once_is_not_announced() -> None:
+    async with listening() as (listener, url), reporting(url) as reporter:
+        async with reporter.attempt(TASK, 1):
+            pass
+        async with reporter.attempt(TASK, 9):
+            report = await asyncio.wait_for(listener.reports.get(), 5)
+    assert report["attempt"] == 9
+
+
+async def test_listener_that_is_away_disturbs_nobody() -> None:
+    async with reporting("http://127.0.0.1:9") as reporter, reporter.attempt(TASK, 1) as report:
+        report(0.5)
+        await asyncio.sleep(0.2)
+    async with reporting("") as silent, silent.attempt(TASK, 1) as report:
+        report(1)

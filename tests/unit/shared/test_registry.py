@@ -1,0 +1,63 @@
+"""The tables that everything else asks are complete."""
+
+from typing import Any
+
+import pytest
+
+from api_gateway.fairness import fairness_key
+from shared.contracts.capabilities import needed_capabilities
+from shared.contracts.enums import ErrorCategory, ProviderCapability, ProviderType, TaskType
+from shared.contracts.failures import CONSEQUENCES
+from shared.contracts.providers import DEFAULT_PROVIDERS, PROVIDERS
+from shared.contracts.results import RESULT_FIELDS
+from workflows.policies import START_TO_CLOSE
+
+
+def test_every_choice_has_its_row() -> None:
+    assert set(CONSEQUENCES) == set(ErrorCategory)
+    assert set(PROVIDERS) == set(ProviderType)
+    assert set(DEFAULT_PROVIDERS) == set(RESULT_FIELDS) == set(START_TO_CLOSE) == set(TaskType)
+    for task_type, provider in DEFAULT_PROVIDERS.items():
+        assert task_type in PROVIDERS[provider].queues
+
+
+def test_multi_capabilities_imply_single_ones() -> None:
+    for provider in PROVIDERS.values():
+        for multi, single in (
+            (ProviderCapability.MULTI_LORA, ProviderCapability.LORA),
+            (ProviderCapability.MULTI_REFERENCE, ProviderCapability.REFERENCE_IMAGE),
+        ):
+            assert multi not in provider.capabilities or single in provider.capabilities
+
+
+@pytest.mark.parametrize(
+    ("task_type", "fields", "needs"),
+    [
+        ("GENERATION", {}, []),
+        ("GENERATION", {"subject_model_path": "a"}, [{"LORA"}]),
+        (
+            "GENERATION",
+            {"subject_model_path": "a", "style_model_path": "b"},
+            [{"LORA"}, {"MULTI_LORA"}],
+        ),
+        ("GENERATION", {"config": {"negative_prompt": "a"}}, [{"NEGATIVE_PROMPT"}]),
+        ("GENERATION", {"reference_image_url": "a", "seed": 0}, [{"REFERENCE_IMAGE"}, {"SEED"}]),
+        ("REFINE", {"upscale_factor": 2}, [{"UPSCALE_2X", "UPSCALE_FLOAT"}]),
+        ("REFINE", {"upscale_factor": 2.5}, [{"UPSCALE_FLOAT"}]),
+        ("REFINE", {"target_width": 9, "target_height": 9}, [{"OUTPUT_SIZE"}]),
+        ("REFINE", {"upscale_enabled": False, "upscale_factor": 16}, []),
+        ("REFINE", {"upscale_enabled": False, "face_detail_enabled": True}, [{"FACE_DETAIL"}]),
+    ],
+)
+def test_fields_need_capabilities(
+    task_type: str, fields: dict[str, Any], needs: list[set[str]]
+) -> None:
+    found = needed_capabilities(TaskType(task_type), fields)
+    assert [set(need.any_of) for need in found] == needs
+
+
+def test_fairness_key_is_the_tenant_and_never_too_long() -> None:
+    assert fairness_key("shop", "acme") == "acme"
+    assert fairness_key("shop", None) == "shop"
+    assert len(fairness_key("é" * 60, None).encode()) == 64
+    assert fairness_key("é" * 60, None) != fairness_key("é" * 61, None)
