@@ -1,10 +1,20 @@
 """Whom new rows belong to: what the request says, within what the caller's key is bound to."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem
-from api_gateway.tasks.drafting import Origin
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whom a new row will belong to."""
+
+    origin_instance: str
+    origin_zone: str | None
+    origin_tenant_id: str | None
+    origin_reference: str | None
 
 
 class HasOrigin(Protocol):

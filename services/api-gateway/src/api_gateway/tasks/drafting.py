@@ -3,9 +3,9 @@
 import secrets
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
 from api_gateway.tasks.provider_checks import choose_provider
 from api_gateway.tasks.schemas.create import CreateTaskBase
@@ -20,16 +20,6 @@ SERVED_TYPES = frozenset({TaskType.GENERATION, TaskType.REFINE})
 
 _COMMON_FIELDS = frozenset(CreateTaskBase.model_fields) | {"task_type"}
 _SEED_BOUND = 2**31
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Whom the task will belong to."""
-
-    origin_instance: str
-    origin_zone: str | None
-    origin_tenant_id: str | None
-    origin_reference: str | None
 
 
 def own_fields(schema: type[CreateTaskBase]) -> frozenset[str]:

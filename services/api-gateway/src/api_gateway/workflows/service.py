@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
-from api_gateway.auth.ownership import claim_origin
+from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
 from api_gateway.resources import Resources
 from api_gateway.runs import NotStartedError, start_pipeline
-from api_gateway.tasks.drafting import SERVED_TYPES, Origin, draft_task
+from api_gateway.tasks.drafting import SERVED_TYPES, draft_task
 from api_gateway.tasks.image_inputs import Upload, resolve_images
 from api_gateway.tasks.service import store_uploads
 from api_gateway.workflows.dag import check_dag, dependencies, final_step_id, topological_order

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import ValidationError, create_model
 
+from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
-from api_gateway.tasks.drafting import Origin
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition

@@ -1,0 +1,73 @@
+"""Records the histories that must replay: `python tests/workflows/replay/record.py`.
+
+Run it only when a change of the workflows is meant to break replay, which no tagged release may.
+"""
+
+import asyncio
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
+from temporalio.exceptions import ApplicationError
+
+from local_stack.settings import LocalSettings
+from local_stack.stack import LocalStack
+from shared.settings import TemporalSettings
+from shared.temporal.client import connect
+from tests.fakes.inference import Attempt
+from tests.fixtures.workflow_runs import (
+    Runs,
+    generation,
+    picture_from,
+    pipeline,
+    refinement,
+    step,
+)
+
+HISTORIES = Path(__file__).parent / "histories"
+
+
+async def fail_once(attempt: Attempt) -> None:
+    """The first attempt of each task fails in a way that is retried."""
+    if attempt.attempt == 1:
+        raise ApplicationError("the store was away", type="STORAGE")
+
+
+async def record(runs: Runs) -> None:
+    """One history of each shape."""
+    shapes = {
+        "task": await runs.start_task(generation()),
+        "pipeline": await runs.start_pipeline(
+            pipeline(
+                step("generate"),
+                step("refine", "generate", run=refinement(), mappings=[picture_from("generate")]),
+            )
+        ),
+    }
+    for handle in shapes.values():
+        await handle.result()
+    runs.inference.act = fail_once
+    shapes["task-retried"] = await runs.start_task(generation())
+    await shapes["task-retried"].result()
+    for name, handle in shapes.items():
+        history = await handle.fetch_history()
+        # Stack traces tell the paths of the machine that recorded; replay does not need them.
+        text = re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history.to_json())
+        (HISTORIES / f"{name}.json").write_text(text + "\n")
+
+
+async def main() -> None:
+    """Start the servers, run, write."""
+    with tempfile.TemporaryDirectory(prefix="sartiq-record-") as folder:
+        async with LocalStack(LocalSettings(state_dir=Path(folder)), services=()) as stack:
+            settings = TemporalSettings(address=stack.endpoints.temporal_address)
+            runs = Runs(await connect(settings, identity="recorder"))
+            async with runs.working():
+                await record(runs)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
