@@ -129,6 +129,27 @@ async def test_refused_request_names_the_place_and_leaves_nothing(
     assert len(await gateway.resources.objects.list("")) == len(objects)
 
 
+async def test_texts_that_no_run_could_carry_are_413(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
+    before = await gateway.row_counts()
+    long = GENERATION | {"prompt": "x" * 1_100_000}
+    step = {"id": "a", "task_type": "GENERATION", "config": {"prompt": "x" * 1_100_000}}
+    workflow = {"name": "a", "origin_instance": "shop", "steps": [step]}
+
+    for path, body in (("tasks", long), ("workflows", workflow)):
+        answer = await api.post(f"/api/v1/{path}/", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert await gateway.row_counts() == before
+
+
+async def test_request_beyond_the_limit_is_413(gateway: Gateway) -> None:
+    settings = gateway.resources.settings.model_copy(update={"max_body_bytes": 1000})
+    async with gateway.client(settings=settings) as client:
+        answer = await client.post("/api/v1/tasks/", json=GENERATION | {"prompt": "x" * 2000})
+    assert answer.status_code == 413
+
+
 async def test_every_fault_of_a_request_is_told_at_once(api: httpx.AsyncClient) -> None:
     answer = await api.post(
         "/api/v1/tasks/", json=GENERATION | {"width": 65, "height": 66, "queue_name": "x"}

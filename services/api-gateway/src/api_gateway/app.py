@@ -14,6 +14,8 @@ from api_gateway.tasks.routes import router as tasks
 from api_gateway.unrouted_schemas import add_unrouted_schemas
 from api_gateway.workflows.routes import router as workflows
 
+_INTERNAL_BODY_BYTES = 1024 * 1024
+
 
 class PublicApi(FastAPI):
     """FastAPI, whose document also has the schemas that no route mentions."""
@@ -29,7 +31,11 @@ class PublicApi(FastAPI):
 
 def create_app(resources: Resources) -> FastAPI:
     """The public API."""
-    app = PublicApi(title="Sartiq Compute", version="0.1.0")
+    app = PublicApi(
+        title="Sartiq Compute",
+        version="0.1.0",
+        max_body_size=resources.settings.max_body_bytes,
+    )
     app.state.resources = resources
     for router in (tasks, workflows, storage, health):
         app.include_router(router)
@@ -39,7 +45,7 @@ def create_app(resources: Resources) -> FastAPI:
 
 def create_internal_app(resources: Resources) -> FastAPI:
     """The listener for workers; it has no documents and no public routes."""
-    app = FastAPI(openapi_url=None)
+    app = FastAPI(openapi_url=None, max_body_size=_INTERNAL_BODY_BYTES)
     app.state.resources = resources
     app.include_router(progress)
     add_error_handlers(app)

@@ -15,6 +15,7 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError
 
+from api_gateway.errors import Problem
 from api_gateway.fairness import fairness_key
 from api_gateway.text import shorten
 from shared.contracts.enums import TaskQueue
@@ -61,6 +62,22 @@ def pipeline_run(workflow: Workflow, tasks: dict[str, Task]) -> PipelineRun:
             for step in workflow.steps
         ],
     )
+
+
+MAX_RUN_BYTES = 1024 * 1024
+"""What Temporal may be asked to carry of a run; its own limit is twice that."""
+
+
+def check_run_size(run: TaskRun | PipelineRun) -> None:
+    """Refuse a run that Temporal would refuse.
+
+    Raises:
+        Problem: 413.
+    """
+    size = len(run.model_dump_json())
+    if size > MAX_RUN_BYTES:
+        message = f"the request's texts are {size} bytes; at most {MAX_RUN_BYTES} can be run"
+        raise Problem(413, "too_large", message)
 
 
 class NotStartedError(Exception):

@@ -6,7 +6,7 @@ from api_gateway.auth.ownership import claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
 from api_gateway.resources import Resources
-from api_gateway.runs import NotStartedError, start_task
+from api_gateway.runs import NotStartedError, check_run_size, start_task, task_run
 from api_gateway.tasks.drafting import SERVED_TYPES, draft_task
 from api_gateway.tasks.image_inputs import Upload, resolve_images
 from api_gateway.tasks.schemas.create import CreateTaskBase
@@ -35,6 +35,7 @@ async def create_task(res: Resources, caller: Principal, body: CreateTaskBase) -
         raise InvalidRequestError(
             [Fault(("body", *fault.loc), fault.message) for fault in faults + image_faults]
         )
+    check_run_size(task_run(task))
     await store_uploads(res, uploads)
     async with res.sessions.begin() as session:
         session.add_all([task, *(upload.row for upload in uploads)])

@@ -9,7 +9,7 @@ from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
 from api_gateway.resources import Resources
-from api_gateway.runs import NotStartedError, start_pipeline
+from api_gateway.runs import NotStartedError, check_run_size, pipeline_run, start_pipeline
 from api_gateway.tasks.drafting import SERVED_TYPES, draft_task
 from api_gateway.tasks.image_inputs import Upload, resolve_images
 from api_gateway.tasks.service import store_uploads
@@ -55,6 +55,7 @@ async def create_workflow(
         _step_row(position, step, draft.tasks[step.id])
         for position, step in enumerate(topological_order(body.steps))
     ]
+    check_run_size(pipeline_run(draft.workflow, draft.tasks))
     await store_uploads(res, draft.uploads)
     async with res.sessions.begin() as session:
         session.add(draft.workflow)
