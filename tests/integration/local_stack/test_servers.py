@@ -145,6 +145,7 @@ async def test_killed_server_comes_back_with_its_data(servers: LocalStack) -> No
     await servers.kill("postgres")
     await servers.start("postgres")
     assert await query(servers, "select one from before_the_kill") == 1
+    await query(servers, "drop table before_the_kill")
 
 
 async def test_server_that_dies_unasked_fails_the_stack(state_dir: Path) -> None:
