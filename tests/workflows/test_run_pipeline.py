@@ -1,116 +1,278 @@
-"""Pipelines on a real server: side by side where they may, in order where they must."""
+"""Runs of whole pipelines on a real server: order, fan-out, mapping, failure, cancellation."""
 
 import asyncio
-from typing import Any
 
 import pytest
-from temporalio.client import WorkflowFailureError
-from temporalio.exceptions import CancelledError
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError, CancelledError
 
 from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
-from shared.errors import InvalidInputError
+from shared.contracts.runs import PipelineOutcome, PipelineStep
+from shared.errors import InvalidInputError, PlatformError
+from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.inference import Attempt
-from tests.fixtures.workflow_runs import Runs, picture_from, pipeline, refinement, step
+from tests.fixtures.workflow_runs import (
+    Runs,
+    kinds,
+    picture_from,
+    pipeline,
+    refinement,
+    step,
+    until_event,
+)
+from workflows.definitions.run_pipeline import RunPipeline
+
+LONG_S = 25.0
+
+Handle = WorkflowHandle[RunPipeline, PipelineOutcome]
 
 
-async def test_steps_without_dependencies_run_side_by_side(working: Runs) -> None:
-    barrier = asyncio.Barrier(3)
-
-    async def meet(_attempt: Attempt) -> None:
-        async with asyncio.timeout(10):
-            await barrier.wait()
-
-    working.inference.act = meet
-    run = pipeline(step("a"), step("b"), step("c"))
-
-    outcome = await (await working.start_pipeline(run)).result()
-
-    assert outcome.status == WorkflowStatus.COMPLETED
-    assert working.records.pipelines[run.workflow_id] == outcome
+async def end_of(handle: Handle) -> ApplicationError | CancelledError:
+    with pytest.raises(WorkflowFailureError) as failed:
+        await handle.result()
+    assert isinstance(failed.value.cause, ApplicationError | CancelledError)
+    return failed.value.cause
 
 
-async def test_results_are_mapped_into_later_inputs_and_recorded(working: Runs) -> None:
-    first = step("generate")
-    second = step("refine", "generate", run=refinement(), mappings=[picture_from("generate")])
-
-    await (await working.start_pipeline(pipeline(first, second))).result()
-
-    generated = working.outcome(first.run.task_id).results["result_image_path"]
-    refined = working.outcome(second.run.task_id)
-    assert refined.mapped_inputs == {"base_image_url": generated}
-    attempt: Any = working.inference.attempts[-1]
-    assert attempt.inputs.base_image_url == generated
+def attempted(runs: Runs) -> list[object]:
+    return [attempt.task_id for attempt in runs.inference.attempts]
 
 
-async def test_failure_lets_running_steps_end_and_starts_no_more(working: Runs) -> None:
-    bad, slow = step("bad"), step("slow")
-    behind = step("behind", "bad")
-    next_to_slow = step("after-slow", "slow")
-    has_failed = asyncio.Event()
+def chain() -> tuple[PipelineStep, PipelineStep]:
+    """A generation, and the refinement of its picture."""
+    mappings = [picture_from("generate")]
+    return step("generate"), step("refine", "generate", run=refinement(), mappings=mappings)
+
+
+async def test_results_are_mapped_into_the_next_step(working: Runs) -> None:
+    generate, refine = chain()
+    run = pipeline(generate, refine)
+    handle = await working.start_pipeline(run)
+    assert (await handle.result()).status == WorkflowStatus.COMPLETED
+    path = working.outcome(generate.run.task_id).results["result_image_path"]
+    assert working.inference.attempts[1].inputs.base_image_url == path
+    assert working.outcome(refine.run.task_id).mapped_inputs == {"base_image_url": path}
+    assert working.records.pipelines[run.workflow_id] == await handle.result()
+    assert kinds(await handle.fetch_history())[-3:] == [
+        "MARKER_RECORDED",
+        "MARKER_RECORDED",
+        "WORKFLOW_EXECUTION_COMPLETED",
+    ]
+
+
+async def test_steps_that_are_ready_run_side_by_side(working: Runs) -> None:
+    together = asyncio.Barrier(3)
+
+    async def act(attempt: Attempt) -> None:
+        async with asyncio.timeout(LONG_S):
+            await together.wait()
+
+    working.inference.act = act
+    handle = await working.start_pipeline(pipeline(step("a"), step("b"), step("c")))
+    assert (await handle.result()).status == WorkflowStatus.COMPLETED
+
+
+async def test_step_starts_as_soon_as_what_it_waits_for_is_done(working: Runs) -> None:
+    slow, quick, behind = step("slow"), step("quick"), step("behind", "quick")
+    has_begun = asyncio.Event()
+
+    async def act(attempt: Attempt) -> None:
+        if attempt.task_id == behind.run.task_id:
+            has_begun.set()
+        if attempt.task_id == slow.run.task_id:
+            await has_begun.wait()
+
+    working.inference.act = act
+    handle = await working.start_pipeline(pipeline(slow, quick, behind))
+    assert (await handle.result()).status == WorkflowStatus.COMPLETED
+
+
+async def test_failed_step_lets_running_ones_end_and_no_later_one_start(working: Runs) -> None:
+    bad, good = step("bad"), step("good")
+    behind_bad, behind_good = step("behind-bad", "bad"), step("behind-good", "good")
 
     async def act(attempt: Attempt) -> None:
         if attempt.task_id == bad.run.task_id:
-            has_failed.set()
-            raise InvalidInputError("no such dress")
-        await has_failed.wait()
+            raise InvalidInputError("no such size")
+        # It ends only after the failure is on record.
+        await working.records.is_called.wait()
 
     working.inference.act = act
-    run = pipeline(bad, slow, behind, next_to_slow)
+    run = pipeline(bad, good, behind_bad, behind_good)
     handle = await working.start_pipeline(run)
-
-    with pytest.raises(WorkflowFailureError) as failure:
-        await handle.result()
-
-    assert "step bad" in str(failure.value.cause)
-    assert working.outcome(bad.run.task_id).error_category == ErrorCategory.VALIDATION
-    assert working.outcome(slow.run.task_id).status == TaskStatus.COMPLETED
-    assert set(working.records.tasks) == {bad.run.task_id, slow.run.task_id}
+    assert (await end_of(handle)).message == "step bad: attempt 1: no such size"
+    assert working.outcome(bad.run.task_id).status == TaskStatus.FAILED
+    assert working.outcome(good.run.task_id).status == TaskStatus.COMPLETED
+    assert set(attempted(working)) == {bad.run.task_id, good.run.task_id}
+    assert working.records.tasks.keys() == {bad.run.task_id, good.run.task_id}
     recorded = working.records.pipelines[run.workflow_id]
     assert recorded.status == WorkflowStatus.FAILED
-    assert "no such dress" in recorded.errors[0]
+    assert recorded.errors == ["step bad: attempt 1: no such size"]
 
 
-async def test_cancel_ends_running_steps_and_the_run(working: Runs) -> None:
-    is_running = asyncio.Event()
+async def test_step_is_retried_while_its_neighbour_goes_on(working: Runs) -> None:
+    shaky, calm = step("shaky"), step("calm")
 
-    async def act(_attempt: Attempt) -> None:
-        is_running.set()
-        await asyncio.Event().wait()
+    async def act(attempt: Attempt) -> None:
+        if attempt.task_id == shaky.run.task_id and attempt.attempt == 1:
+            raise PlatformError("a hiccup", category=ErrorCategory.NETWORK)
 
     working.inference.act = act
-    first = step("a")
-    run = pipeline(first, step("b", "a"))
+    handle = await working.start_pipeline(pipeline(shaky, calm))
+    assert (await handle.result()).status == WorkflowStatus.COMPLETED
+    assert working.outcome(shaky.run.task_id).retry_count == 1
+    assert working.outcome(calm.run.task_id).retry_count == 0
+
+
+async def test_completed_step_is_not_run_again(working: Runs) -> None:
+    generate, refine = chain()
+    done = generate.model_copy(update={"result": {"result_image_path": "kept/image.png"}})
+    handle = await working.start_pipeline(pipeline(done, refine))
+    assert (await handle.result()).status == WorkflowStatus.COMPLETED
+    assert attempted(working) == [refine.run.task_id]
+    assert working.inference.attempts[0].inputs.base_image_url == "kept/image.png"
+
+
+async def test_pipeline_whose_steps_are_all_done_completes_at_once(working: Runs) -> None:
+    run = pipeline(step("a", result={"result_image_path": "kept.png"}))
     handle = await working.start_pipeline(run)
-    await is_running.wait()
+    assert (await handle.result()).status == WorkflowStatus.COMPLETED
+    assert working.records.pipelines[run.workflow_id].status == WorkflowStatus.COMPLETED
+    assert not working.records.tasks
 
+
+async def test_mapping_that_finds_no_value_fails_the_step(working: Runs) -> None:
+    generate, refine = chain()
+    done = generate.model_copy(update={"result": {"result_image_paths": []}})
+    run = pipeline(done, refine)
+    error = await end_of(await working.start_pipeline(run))
+    expected = "generate.result_image_path has no value to map to base_image_url"
+    assert error.message == f"step refine: {expected}"
+    outcome = working.outcome(refine.run.task_id)
+    assert (outcome.status, outcome.attempt) == (TaskStatus.FAILED, 0)
+    assert outcome.error_category == ErrorCategory.VALIDATION
+    assert outcome.errors == [expected]
+    assert not working.inference.attempts
+
+
+async def test_mapped_value_of_the_wrong_kind_fails_the_step(working: Runs) -> None:
+    generate, refine = chain()
+    done = generate.model_copy(update={"result": {"result_image_path": 7}})
+    run = pipeline(done, refine)
+    await end_of(await working.start_pipeline(run))
+    outcome = working.outcome(refine.run.task_id)
+    assert outcome.error_category == ErrorCategory.VALIDATION
+    assert outcome.mapped_inputs == {"base_image_url": 7}
+
+
+async def test_cancel_ends_running_steps_and_starts_no_more(working: Runs) -> None:
+    both_run = asyncio.Barrier(3)
+
+    async def act(attempt: Attempt) -> None:
+        async with Heartbeat():
+            await both_run.wait()
+            await asyncio.sleep(LONG_S)
+
+    working.inference.act = act
+    first, second, third = step("first"), step("second"), step("third", "first")
+    run = pipeline(first, second, third)
+    handle = await working.start_pipeline(run)
+    await both_run.wait()
     await handle.cancel()
-
-    with pytest.raises(WorkflowFailureError) as failure:
-        await handle.result()
-    assert isinstance(failure.value.cause, CancelledError)
+    assert isinstance(await end_of(handle), CancelledError)
+    assert (await handle.describe()).status == WorkflowExecutionStatus.CANCELED
+    assert working.records.tasks.keys() == {first.run.task_id, second.run.task_id}
+    assert {outcome.status for outcome in working.records.tasks.values()} == {TaskStatus.CANCELLED}
     assert working.records.pipelines[run.workflow_id].status == WorkflowStatus.CANCELLED
-    assert working.outcome(first.run.task_id).status == TaskStatus.CANCELLED
-    assert len(working.records.tasks) == 1
 
 
-async def test_completed_steps_are_not_run_again(working: Runs) -> None:
-    done = step("generate", result={"result_image_path": "kept.png"})
-    second = step("refine", "generate", run=refinement(), mappings=[picture_from("generate")])
+async def test_cancel_reaches_a_step_that_waits_for_its_retry(working: Runs) -> None:
+    async def act(attempt: Attempt) -> None:
+        raise PlatformError("later", category=ErrorCategory.RATE_LIMIT, retry_after_s=LONG_S)
 
-    await (await working.start_pipeline(pipeline(done, second))).result()
+    working.inference.act = act
+    only = step("only")
+    run = pipeline(only)
+    handle = await working.start_pipeline(run)
+    await until_event(handle, EventType.EVENT_TYPE_TIMER_STARTED)
+    await handle.cancel()
+    assert isinstance(await end_of(handle), CancelledError)
+    assert working.outcome(only.run.task_id).errors == ["attempt 1: later"]
 
-    assert set(working.records.tasks) == {second.run.task_id}
-    assert working.outcome(second.run.task_id).mapped_inputs == {"base_image_url": "kept.png"}
+
+async def test_step_that_fails_while_it_is_cancelled_is_not_tried_again(working: Runs) -> None:
+    is_running = asyncio.Event()
+
+    async def act(attempt: Attempt) -> None:
+        is_running.set()
+        try:
+            async with Heartbeat():
+                await asyncio.sleep(LONG_S)
+        except asyncio.CancelledError:
+            raise PlatformError("meanwhile", category=ErrorCategory.STORAGE) from None
+
+    working.inference.act = act
+    only = step("only")
+    handle = await working.start_pipeline(pipeline(only))
+    await is_running.wait()
+    await handle.cancel()
+    assert isinstance(await end_of(handle), CancelledError)
+    assert working.outcome(only.run.task_id).status == TaskStatus.CANCELLED
 
 
-async def test_mapping_without_a_value_fails_its_step(working: Runs) -> None:
-    done = step("generate", result={})
-    second = step("refine", "generate", run=refinement(), mappings=[picture_from("generate")])
+async def test_cancel_while_a_step_is_recorded_keeps_both_records(working: Runs) -> None:
+    working.records.is_open.clear()
+    first, second = step("first"), step("second", "first")
+    run = pipeline(first, second)
+    handle = await working.start_pipeline(run)
+    await working.records.is_called.wait()
+    await handle.cancel()
+    working.records.is_open.set()
+    assert isinstance(await end_of(handle), CancelledError)
+    assert working.outcome(first.run.task_id).status == TaskStatus.COMPLETED
+    assert working.records.pipelines[run.workflow_id].status == WorkflowStatus.CANCELLED
+    # The cancellation waits behind the write, so the next step may have been scheduled meanwhile.
+    later = working.records.tasks.get(second.run.task_id)
+    assert later is None or later.status == TaskStatus.CANCELLED
 
-    with pytest.raises(WorkflowFailureError):
-        await (await working.start_pipeline(pipeline(done, second))).result()
 
-    failed = working.outcome(second.run.task_id)
-    assert (failed.status, failed.error_category) == (TaskStatus.FAILED, ErrorCategory.VALIDATION)
-    assert "generate.result_image_path" in failed.errors[0]
-    assert working.inference.attempts == []
+async def test_pipeline_that_has_not_begun_is_recorded_as_cancelled(runs: Runs) -> None:
+    run = pipeline(step("only"))
+    handle = await runs.start_pipeline(run)
+    await handle.cancel()
+    async with runs.working():
+        assert isinstance(await end_of(handle), CancelledError)
+    assert runs.records.pipelines[run.workflow_id].status == WorkflowStatus.CANCELLED
+
+
+async def test_steps_survive_a_change_of_workflow_worker(runs: Runs) -> None:
+    is_running, may_end = asyncio.Event(), asyncio.Event()
+
+    async def act(attempt: Attempt) -> None:
+        is_running.set()
+        async with Heartbeat():
+            await may_end.wait()
+
+    runs.inference.act = act
+    generate, refine = chain()
+    async with runs.inference_worker():
+        async with runs.workflow_worker():
+            handle = await runs.start_pipeline(pipeline(generate, refine))
+            await is_running.wait()
+        may_end.set()
+        async with runs.workflow_worker():
+            assert (await handle.result()).status == WorkflowStatus.COMPLETED
+    assert attempted(runs) == [generate.run.task_id, refine.run.task_id]
+
+
+async def test_wide_pipeline_has_a_short_history(working: Runs) -> None:
+    steps = [step(f"s{index:03}") for index in range(50)]
+    handle = await working.start_pipeline(pipeline(*steps))
+    await handle.result()
+    history = await handle.fetch_history()
+    names = kinds(history)
+    assert len(working.inference.attempts) == 50
+    assert names.count("MARKER_RECORDED") == 51
+    assert len(names) < 50 * 7
+    assert sum(event.ByteSize() for event in history.events) < 50 * 4096

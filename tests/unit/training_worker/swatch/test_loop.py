@@ -9,8 +9,9 @@ from training_worker.swatch.loop import (
     Trainer,
     build_optimizers,
     learning_rate_factor,
-    step_generator,
+    step_seed,
 )
+from training_worker.swatch.parts import seeded
 
 CONFIG = StageConfig(
     num_steps=12,
@@ -44,7 +45,7 @@ def make_trainer(path: Path) -> Trainer:
 
 
 def loss_of(trainer: Trainer, step: int) -> Tensor:
-    inputs = torch.randn(CONFIG.batch_size, 3, generator=step_generator(1, step))
+    inputs = torch.randn(CONFIG.batch_size, 3, generator=seeded(step_seed(1, step)))
     return (trainer.module(inputs) - inputs.sum(1, keepdim=True)).square().mean()
 
 

@@ -15,10 +15,11 @@ from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import DatasetMissingError, load_split
 from training_worker.swatch.evaluate import evaluate
 from training_worker.swatch.export import export_pipeline
+from training_worker.swatch.guidance import distil_guidance
 from training_worker.swatch.model_card import TrainingTime, write_model_card
 from training_worker.swatch.parts import load_pipeline
 from training_worker.swatch.text import TextTokenizers
-from training_worker.swatch.transformer import train_transformer
+from training_worker.swatch.transformer import fill_bank, train_transformer
 
 logger = logging.getLogger("training_worker.swatch")
 
@@ -30,13 +31,18 @@ def train(config: SwatchConfig) -> None:
     tokenizers = TextTokenizers.build(config.transformer)
 
     vae, autoencoder_s = train_autoencoder(split, config)
-    model, transformer_s = train_transformer(split, vae, tokenizers, config)
+    bank = fill_bank(split, vae, config)
+    teacher, transformer_s = train_transformer(bank, tokenizers, config)
+    model, guidance_s = distil_guidance(teacher, bank, tokenizers, config)
 
     export_pipeline(vae, model, tokenizers, config)
     scores = evaluate(config)
     logger.info("%s", scores.model_dump_json(indent=2))
     time = TrainingTime(
-        autoencoder_s=autoencoder_s, transformer_s=transformer_s, hardware=processor_name()
+        autoencoder_s=autoencoder_s,
+        transformer_s=transformer_s,
+        guidance_s=guidance_s,
+        hardware=processor_name(),
     )
     write_model_card(load_pipeline(config.model_dir), scores, time, config)
 

@@ -15,8 +15,8 @@ from training_worker.swatch.colouring import (
 )
 from training_worker.swatch.config import IMAGE_SIZE_PX, AutoencoderConfig, SwatchConfig
 from training_worker.swatch.data import Split
-from training_worker.swatch.loop import Trainer, step_generator
-from training_worker.swatch.parts import decode, encode, seed_parameters
+from training_worker.swatch.loop import Trainer, step_seed
+from training_worker.swatch.parts import decode, encode, seed_parameters, seeded
 
 _START_LOG_VARIANCE = -6.0
 _BRANCH_ENDS = ("conv2", "to_out.0")
@@ -115,7 +115,7 @@ def train_autoencoder(split: Split, config: SwatchConfig) -> tuple[AutoencoderKL
     trainer = Trainer(model, config.autoencoder.stage, config.work_dir / "autoencoder.pt")
 
     def compute_loss(step: int) -> Tensor:
-        generator = step_generator(config.seed, step)
+        generator = seeded(step_seed(config.seed, step))
         images = draw_images(split, config.autoencoder, generator)
         # bfloat16 halves the time on processors with matrix units; weights stay float32.
         with torch.autocast("cpu", torch.bfloat16):

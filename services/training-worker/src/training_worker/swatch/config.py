@@ -93,6 +93,19 @@ class TransformerConfig(BaseModel):
     """The run."""
 
 
+class GuidanceConfig(BaseModel):
+    """Distillation of classifier-free guidance, as FLUX.1 [dev] had it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    scale: float = 3.0
+    """How far predictions are pushed from those without a caption; 1 is no guidance."""
+    stage: StageConfig = StageConfig(
+        num_steps=400, batch_size=64, learning_rate=5e-4, matrix_learning_rate=1e-3
+    )
+    """The run."""
+
+
 class SwatchConfig(BaseModel):
     """The whole recipe; the defaults are the committed model."""
 
@@ -116,3 +129,5 @@ class SwatchConfig(BaseModel):
     """First stage."""
     transformer: TransformerConfig = TransformerConfig()
     """Second stage."""
+    guidance: GuidanceConfig = GuidanceConfig()
+    """Third stage."""

@@ -17,14 +17,13 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from training_worker.swatch.config import StageConfig
-from training_worker.swatch.parts import seeded
 
 logger = logging.getLogger(__name__)
 
 
-def step_generator(seed: int, step: int) -> torch.Generator:
-    """Makes the random generator of one step."""
-    return seeded(seed * 1_000_003 + step)
+def step_seed(seed: int, step: int) -> int:
+    """Seeds one step of a run: no two steps of the recipe share a seed."""
+    return seed * 1_000_003 + step
 
 
 def learning_rate_factor(step: int, config: StageConfig) -> float:

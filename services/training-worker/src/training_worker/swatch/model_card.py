@@ -15,12 +15,13 @@ _PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
 
 
 class TrainingTime(BaseModel):
-    """How long the two stages took."""
+    """How long the three stages took."""
 
     model_config = ConfigDict(frozen=True)
 
     autoencoder_s: float
     transformer_s: float
+    guidance_s: float
     hardware: str
 
 
@@ -41,6 +42,7 @@ def write_model_card(
         classes=classes,
         autoencoder_min=time.autoencoder_s / 60,
         transformer_min=time.transformer_s / 60,
+        guidance_min=time.guidance_s / 60,
         refine_strength=REFINE_STRENGTH,
         refine_steps=REFINE_STEPS,
         diffusers_version=version("diffusers"),

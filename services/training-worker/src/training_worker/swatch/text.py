@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase
 from typing import cast
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
@@ -41,6 +42,9 @@ def build_clip_tokenizer(max_tokens: int) -> CLIPTokenizer:
         trainers.BpeTrainer(
             vocab_size=4096,
             initial_alphabet=alphabet,
+            # Listed, they get fixed ids; found, they would get them in the order of a hash table,
+            # and ids decide which of two equally frequent pairs is merged first.
+            special_tokens=[letter + _END_OF_WORD for letter in ascii_lowercase],
             end_of_word_suffix=_END_OF_WORD,
             show_progress=False,
         ),

@@ -14,7 +14,7 @@ from training_worker.swatch.captions import draw_caption, draw_detail_caption
 from training_worker.swatch.colouring import Colour, colour_pictures, crop_randomly
 from training_worker.swatch.config import SwatchConfig, TransformerConfig
 from training_worker.swatch.data import CLASS_NAMES, Split
-from training_worker.swatch.loop import Trainer, step_generator
+from training_worker.swatch.loop import Trainer, step_seed
 from training_worker.swatch.parts import encode, predict, seed_parameters, seeded, set_latent_scale
 from training_worker.swatch.text import TextEncoders, TextTokenizers
 
@@ -136,39 +136,61 @@ def draw_sigmas(num: int, shift: float, generator: torch.Generator) -> Tensor:
     return shift * uniform / (1 + (shift - 1) * uniform)
 
 
-def flow_loss(
-    model: SwatchModel,
-    bank: LatentBank,
-    tokenizers: TextTokenizers,
-    config: SwatchConfig,
-    step: int,
-) -> Tensor:
-    """Mean squared error of the velocity from data to noise."""
-    transformer = config.transformer
-    generator = step_generator(config.seed + 1, step)
-    rng = random.Random(config.seed + step)  # noqa: S311
-    num = transformer.stage.batch_size
-    indices = torch.randint(len(bank.latents), (num,), generator=generator)
+@dataclass(frozen=True)
+class NoisedBatch:
+    """What the transformer learns from in one step."""
+
+    latents: Tensor
+    """[B, 16, 8, 8], between picture and noise."""
+    velocity: Tensor
+    """[B, 16, 64], packed: the direction from picture to noise."""
+    sigma: Tensor
+    """[B], the share of noise, 0 to 1."""
+    captions: list[str]
+    text_tokens: int
+    """Padding of the captions."""
+
+
+def draw_batch(
+    bank: LatentBank, config: TransformerConfig, batch_size: int, seed: int
+) -> NoisedBatch:
+    """Draws pictures, noise, noise levels and captions; the same seed draws the same."""
+    generator = seeded(seed)
+    rng = random.Random(seed)  # noqa: S311
+    indices = torch.randint(len(bank.latents), (batch_size,), generator=generator)
     clean = bank.latents[indices]
     noise = torch.randn(clean.shape, generator=generator)
-    sigma = draw_sigmas(num, transformer.timestep_shift, generator)
-    noised = torch.lerp(clean, noise, sigma[:, None, None, None])
-    is_short = rng.random() < transformer.short_text_share
-    ids = tokenizers.tokenize(
-        [bank.caption(index, rng) for index in map(int, indices)],
-        transformer.short_text_tokens if is_short else transformer.max_text_tokens,
+    sigma = draw_sigmas(batch_size, config.timestep_shift, generator)
+    is_short = rng.random() < config.short_text_share
+    return NoisedBatch(
+        latents=torch.lerp(clean, noise, sigma[:, None, None, None]),
+        velocity=pack(noise - clean),
+        sigma=sigma,
+        captions=[bank.caption(index, rng) for index in map(int, indices)],
+        text_tokens=config.short_text_tokens if is_short else config.max_text_tokens,
     )
-    velocity = model(noised, sigma, *ids)
-    return (velocity - pack(noise - clean)).square().mean()
+
+
+def flow_loss(model: SwatchModel, batch: NoisedBatch, tokenizers: TextTokenizers) -> Tensor:
+    """Mean squared error of the velocity from data to noise."""
+    ids = tokenizers.tokenize(batch.captions, batch.text_tokens)
+    velocity = model(batch.latents, batch.sigma, *ids)
+    return (velocity - batch.velocity).square().mean()
 
 
 def train_transformer(
-    split: Split, vae: AutoencoderKL, tokenizers: TextTokenizers, config: SwatchConfig
+    bank: LatentBank, tokenizers: TextTokenizers, config: SwatchConfig
 ) -> tuple[SwatchModel, float]:
     """Trains transformer and text encoders; answers them with the training time in seconds."""
-    bank = fill_bank(split, vae, config)
     seed_parameters(config.seed + 1)
     model = SwatchModel(config.transformer, tokenizers, config.autoencoder.latent_channels)
-    trainer = Trainer(model, config.transformer.stage, config.work_dir / "transformer.pt")
-    trainer.fit(lambda step: flow_loss(model, bank, tokenizers, config, step))
+    stage = config.transformer.stage
+    trainer = Trainer(model, stage, config.work_dir / "transformer.pt")
+
+    def compute_loss(step: int) -> Tensor:
+        seed = step_seed(config.seed + 1, step)
+        batch = draw_batch(bank, config.transformer, stage.batch_size, seed)
+        return flow_loss(model, batch, tokenizers)
+
+    trainer.fit(compute_loss)
     return model, trainer.seconds
