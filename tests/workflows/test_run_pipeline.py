@@ -224,6 +224,13 @@ async def test_step_that_fails_while_it_is_cancelled_is_not_tried_again(working:
 async def test_cancel_while_a_step_is_recorded_keeps_both_records(working: Runs) -> None:
     working.records.is_open.clear()
     first, second = step("first"), step("second", "first")
+
+    async def act(attempt: Attempt) -> None:
+        if attempt.task_id == second.run.task_id:
+            async with Heartbeat():
+                await asyncio.sleep(LONG_S)
+
+    working.inference.act = act
     run = pipeline(first, second)
     handle = await working.start_pipeline(run)
     await working.records.is_called.wait()
