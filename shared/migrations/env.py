@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from shared.db.models.tables import Base
+from shared.db.models.registry import METADATA
 from shared.settings import DatabaseSettings
 
 
 def _migrate(connection: Connection) -> None:
-    context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)
+    context.configure(connection=connection, target_metadata=METADATA, compare_type=True)
     with context.begin_transaction():
         # Two gateways that start at once must not migrate side by side.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7391)")

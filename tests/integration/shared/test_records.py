@@ -12,7 +12,8 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import StepStatus, TaskStatus, WorkflowStatus
 from shared.contracts.progress import ProgressKind, TaskProgress
 from shared.contracts.runs import Owner, PipelineOutcome, TaskOutcome
-from shared.db.models.tables import Base, Event, StoredObject, Task, Workflow, WorkflowStep
+from shared.db.models.registry import METADATA
+from shared.db.models.tables import Event, StoredObject, Task, Workflow, WorkflowStep
 from shared.db.repositories.outcomes import write_pipeline_outcome, write_task_outcome
 from shared.db.repositories.progress import write_progress
 from shared.db.session import Sessions
@@ -25,7 +26,7 @@ async def test_migrated_schema_equals_the_models(sessions: Sessions) -> None:
         connection = await session.connection()
         differences = await connection.run_sync(
             lambda raw: compare_metadata(
-                MigrationContext.configure(raw, opts={"compare_type": True}), Base.metadata
+                MigrationContext.configure(raw, opts={"compare_type": True}), METADATA
             )
         )
     assert differences == []

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from api_gateway.fairness import fairness_key
 from shared.contracts.capabilities import needed_capabilities
 from shared.contracts.enums import ErrorCategory, ProviderCapability, ProviderType, TaskType
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.providers import DEFAULT_PROVIDERS, PROVIDERS
 from shared.contracts.results import RESULT_FIELDS
+from shared.temporal.fairness import fairness_key
 from workflows.policies import START_TO_CLOSE
 
 

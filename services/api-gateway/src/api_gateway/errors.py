@@ -55,6 +55,14 @@ class InvalidRequestError(Exception):
         self.faults = faults
 
 
+class Repeated(Exception):  # noqa: N818 — it is answered, not reported
+    """A create request that was answered before; its first answer is given again."""
+
+    def __init__(self, answer: dict[str, Any]) -> None:
+        super().__init__("answered before")
+        self.answer = answer
+
+
 def not_found(what: str) -> Problem:
     """There is none, or none that the caller may see."""
     return Problem(404, "not_found", f"{what} not found")
@@ -76,6 +84,7 @@ def add_error_handlers(app: FastAPI) -> None:
         RequestValidationError: _on_validation,
         InvalidRequestError: _on_invalid,
         Problem: _on_problem,
+        Repeated: _on_repeated,
         HTTPException: _on_http,
         DBAPIError: _on_database,
         StorageError: _on_outage,
@@ -123,6 +132,11 @@ async def _on_invalid(_request: Request, error: InvalidRequestError) -> JSONResp
 
 async def _on_problem(_request: Request, error: Problem) -> JSONResponse:
     return _render(error.status, error.code, error.detail, error.headers)
+
+
+async def _on_repeated(request: Request, error: Repeated) -> JSONResponse:
+    status = 200 if request.app.state.resources.settings.answers_create_with_200 else 201
+    return JSONResponse(error.answer, status, headers={"Idempotency-Replayed": "true"})
 
 
 async def _on_http(_request: Request, error: HTTPException) -> JSONResponse:

@@ -27,7 +27,8 @@ async def authenticate(
         key = await find_valid_key(session, credentials.credentials)
     if key is None:
         raise _unauthorized("the API key is unknown, expired or revoked")
-    principal = Principal(Scope(key.origin_instance, key.origin_tenant_id), frozenset(key.scopes))
+    scope = Scope(key.origin_instance, key.origin_tenant_id)
+    principal = Principal(f"key:{key.id}", scope, frozenset(key.scopes))
     res.key_cache.put(key_hash, principal)
     return principal
 

@@ -6,7 +6,7 @@ from api_gateway.auth.ownership import claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
 from api_gateway.resources import Resources
-from api_gateway.runs import NotStartedError, check_run_size, start_task, task_run
+from api_gateway.run_size import check_run_size
 from api_gateway.tasks.drafting import SERVED_TYPES, draft_task
 from api_gateway.tasks.image_inputs import Upload, resolve_images
 from api_gateway.tasks.schemas.create import CreateTaskBase
@@ -16,6 +16,7 @@ from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.outcomes import write_task_outcome
 from shared.db.repositories.subjects import find_task
+from workflows.starts import NotStartedError, start_task, task_run
 
 
 async def create_task(res: Resources, caller: Principal, body: CreateTaskBase) -> Task:

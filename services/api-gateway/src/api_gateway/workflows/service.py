@@ -9,7 +9,7 @@ from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
 from api_gateway.resources import Resources
-from api_gateway.runs import NotStartedError, check_run_size, pipeline_run, start_pipeline
+from api_gateway.run_size import check_run_size
 from api_gateway.tasks.drafting import SERVED_TYPES, draft_task
 from api_gateway.tasks.image_inputs import Upload, resolve_images
 from api_gateway.tasks.service import store_uploads
@@ -22,6 +22,7 @@ from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.repositories.events import add_task_event, add_workflow_event
 from shared.db.repositories.outcomes import write_pipeline_outcome
 from shared.db.repositories.subjects import WorkflowFilters, find_workflow, list_workflows
+from workflows.starts import NotStartedError, pipeline_run, start_pipeline
 
 
 @dataclass

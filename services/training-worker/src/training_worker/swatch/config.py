@@ -98,10 +98,14 @@ class GuidanceConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    scale: float = 3.0
+    scale: float = 4.0
     """How far predictions are pushed from those without a caption; 1 is no guidance."""
     stage: StageConfig = StageConfig(
-        num_steps=400, batch_size=64, learning_rate=5e-4, matrix_learning_rate=1e-3
+        num_steps=400,
+        batch_size=64,
+        learning_rate=5e-4,
+        matrix_learning_rate=1e-3,
+        ema_decay=0.99,
     )
     """The run."""
 

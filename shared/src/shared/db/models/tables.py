@@ -1,4 +1,4 @@
-"""Every table of the platform."""
+"""The tables of tasks, workflows, events, objects and keys; the others lie beside this module."""
 
 import uuid
 from datetime import datetime
@@ -19,6 +19,10 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
         Index("ix_tasks_newest", text("created_at DESC"), text("id DESC")),
         Index("ix_tasks_tenant", "origin_instance", "origin_tenant_id", text("created_at DESC")),
         Index("ix_tasks_workflow", "workflow_id"),
+        Index("ix_tasks_status", "status", text("created_at DESC")),
+        Index("ix_tasks_type", "task_type", text("created_at DESC")),
+        Index("ix_tasks_provider", "provider_type", text("created_at DESC")),
+        Index("ix_tasks_zone", "origin_zone", text("created_at DESC")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
@@ -42,6 +46,13 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
     executor_type: Mapped[str | None] = mapped_column(String(50))
     executor_instance: Mapped[str | None] = mapped_column(String(255))
     service_task_id: Mapped[str | None] = mapped_column(String(255))
+    service_requests: Mapped[list[dict[str, Any]]] = mapped_column(
+        default=list, server_default="[]"
+    )
+    """Every call to an outside service; never keys or pictures."""
+    is_resumed: Mapped[bool] = mapped_column(default=False, server_default="false")
+    resume_attempt_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    last_resume_attempt: Mapped[datetime | None]
     temporal_id: Mapped[str] = mapped_column(String(64))
     """Workflow id of the Temporal run that executes it: its own, or its pipeline's."""
     webhook_url: Mapped[str | None] = mapped_column(String(512))
@@ -64,6 +75,8 @@ class Workflow(Base, Origin, Deletion, Timestamps):
         Index(
             "ix_workflows_tenant", "origin_instance", "origin_tenant_id", text("created_at DESC")
         ),
+        Index("ix_workflows_status", "status", text("created_at DESC")),
+        Index("ix_workflows_zone", "origin_zone", text("created_at DESC")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
@@ -168,4 +181,8 @@ class ApiKey(Base):
     origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+    last_used_at: Mapped[datetime | None]
+    """Written at most once a minute."""
+    requests_per_minute: Mapped[int | None]
+    """Rate limit of this key; none: the gateway's own setting."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

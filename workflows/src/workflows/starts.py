@@ -15,13 +15,11 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError
 
-from api_gateway.errors import Problem
-from api_gateway.fairness import fairness_key
-from api_gateway.text import shorten
 from shared.contracts.enums import TaskQueue
 from shared.contracts.runs import Owner, PipelineRun, PipelineStep, StepMapping, TaskRun
 from shared.db.models.tables import Task, Workflow
 from shared.temporal import search
+from shared.temporal.fairness import fairness_key
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
 from workflows.policies import PIPELINE_EXECUTION_TIMEOUT, TASK_EXECUTION_TIMEOUT
@@ -64,22 +62,6 @@ def pipeline_run(workflow: Workflow, tasks: dict[str, Task]) -> PipelineRun:
     )
 
 
-MAX_RUN_BYTES = 1024 * 1024
-"""What Temporal may be asked to carry of a run; its own limit is twice that."""
-
-
-def check_run_size(run: TaskRun | PipelineRun) -> None:
-    """Refuse a run that Temporal would refuse.
-
-    Raises:
-        Problem: 413.
-    """
-    size = len(run.model_dump_json())
-    if size > MAX_RUN_BYTES:
-        message = f"the request's texts are {size} bytes; at most {MAX_RUN_BYTES} can be run"
-        raise Problem(413, "too_large", message)
-
-
 class NotStartedError(Exception):
     """Temporal did not take a run; whether it was started all the same is unknown."""
 
@@ -94,7 +76,7 @@ async def start_task(client: Client, task: Task) -> None:
     details = [
         f"**{task.task_type}** on `{task.provider_type}`, queue `{task.queue_name}`",
         f"- task `{task.id}` of `{task.origin_instance}`",
-        *([f"- prompt: {shorten(str(prompt), 500)}"] if prompt else []),
+        *([f"- prompt: {_shorten(str(prompt), 500)}"] if prompt else []),
     ]
     with _told_apart():
         await client.start_workflow(
@@ -129,7 +111,7 @@ async def start_pipeline(client: Client, workflow: Workflow, tasks: dict[str, Ta
             pipeline_run(workflow, tasks),
             id=workflow.temporal_id,
             execution_timeout=PIPELINE_EXECUTION_TIMEOUT,
-            static_summary=shorten(f"{workflow.name}: {steps}", 200),
+            static_summary=_shorten(f"{workflow.name}: {steps}", 200),
             static_details="\n".join(
                 [
                     f"**{workflow.name}** of `{workflow.origin_instance}`",
@@ -170,3 +152,8 @@ def _attributes(subject: Task | Workflow, own: dict[Any, str]) -> TypedSearchAtt
     tenant = {search.TENANT_ID: subject.origin_tenant_id} if subject.origin_tenant_id else {}
     values = own | {search.ORIGIN_INSTANCE: subject.origin_instance} | tenant
     return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in values.items()])
+
+
+def _shorten(text: str, length: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[: length - 1] + "…"

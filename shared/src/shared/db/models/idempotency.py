@@ -1,0 +1,26 @@
+"""Idempotency keys: the first answer to a create request, kept for its repeats."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, String, func
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.db.models.base import Base
+
+
+class IdempotencyKey(Base):
+    """One create request of one caller; written in the transaction of what it creates."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
+
+    owner: Mapped[str] = mapped_column(String(255), primary_key=True)
+    """Tenant or API key: keys of one caller mean nothing to another."""
+    route: Mapped[str] = mapped_column(String(255), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    body_hash: Mapped[str] = mapped_column(String(64))
+    """SHA-256 of the canonical request."""
+    answer: Mapped[dict[str, Any] | None]
+    """The body of the first answer."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,0 +1,48 @@
+"""LoRA files by name. The bytes are objects by digest: `loras/sha256/<digest>`."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from shared.db.models.base import Base, Timestamps
+
+
+class Lora(Base, Timestamps):
+    """A name in the LoRA store, or in its bin; many names may share one object."""
+
+    __tablename__ = "loras"
+    __table_args__ = (
+        Index(
+            "uq_loras_folder_name",
+            "folder",
+            "filename",
+            unique=True,
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+        Index("ix_loras_newest", text("created_at DESC"), text("id DESC")),
+        Index("ix_loras_sha256", "sha256"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    folder: Mapped[str] = mapped_column(String(40))
+    """`identities`, `product` …: the first part of its partial path."""
+    filename: Mapped[str] = mapped_column(String(255))
+    original_filename: Mapped[str] = mapped_column(String(255))
+    """As it was uploaded, before versioning and conversion."""
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    rank: Mapped[int | None]
+    """The greatest rank among its matrices."""
+    base_model: Mapped[str | None] = mapped_column(String(100))
+    """A guess from its keys."""
+    target_modules: Mapped[list[str]] = mapped_column(default=list)
+    file_metadata: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """The safetensors header's own metadata."""
+    training_id: Mapped[uuid.UUID | None]
+    origin_instance: Mapped[str | None] = mapped_column(String(100))
+    origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
+    deleted_at: Mapped[datetime | None]
+    """When it went to the bin."""
