@@ -34,6 +34,20 @@ BACKOFF_INITIAL_S = 1.0
 BACKOFF_COEFFICIENT = 2.0
 BACKOFF_MAX_S = 60.0
 
+FETCH_TIMEOUT = timedelta(minutes=5)
+"""Fetching the remote pictures of one task, all of them."""
+
+FETCH_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=30),
+    maximum_attempts=5,
+)
+"""What is no picture, or must not be fetched, is not tried again: its failure says so itself."""
+
+RECONCILE_TIMEOUT = timedelta(minutes=10)
+"""One pass over all that has not ended."""
+
 RECORD_TIMEOUT = timedelta(seconds=10)
 """One write into the records."""
 

@@ -15,7 +15,7 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError
 
-from shared.contracts.enums import TaskQueue
+from shared.contracts.enums import StepStatus, TaskQueue
 from shared.contracts.runs import Owner, PipelineRun, PipelineStep, StepMapping, TaskRun
 from shared.db.models.tables import Task, Workflow
 from shared.temporal import search
@@ -56,6 +56,7 @@ def pipeline_run(workflow: Workflow, tasks: dict[str, Task]) -> PipelineRun:
                 depends_on=step.dependencies,
                 mappings=[StepMapping.model_validate(m) for m in step.input_mappings],
                 run=task_run(tasks[step.step_id]),
+                result=step.result if step.status == StepStatus.COMPLETED else None,
             )
             for step in workflow.steps
         ],
@@ -98,8 +99,16 @@ async def start_task(client: Client, task: Task) -> None:
         )
 
 
-async def start_pipeline(client: Client, workflow: Workflow, tasks: dict[str, Task]) -> None:
+async def start_pipeline(
+    client: Client, workflow: Workflow, tasks: dict[str, Task], *, is_resumed: bool = False
+) -> None:
     """Start the run of a workflow.
+
+    Args:
+        client: Temporal.
+        workflow: its row and its steps'.
+        tasks: by step id.
+        is_resumed: an earlier run of it has closed; completed steps are not run again.
 
     Raises:
         NotStartedError: Temporal did not answer.
@@ -123,7 +132,7 @@ async def start_pipeline(client: Client, workflow: Workflow, tasks: dict[str, Ta
                 ]
             ),
             search_attributes=_attributes(workflow, {search.KIND: "workflow"}),
-            **_options(workflow, 0),
+            **_options(workflow, 0, is_resumed=is_resumed),
         )
 
 
@@ -135,11 +144,14 @@ def _told_apart() -> Generator[None]:
         raise NotStartedError(str(error)) from error
 
 
-def _options(subject: Task | Workflow, priority: int) -> dict[str, Any]:
+def _options(
+    subject: Task | Workflow, priority: int, *, is_resumed: bool = False
+) -> dict[str, Any]:
+    reuse = WorkflowIDReusePolicy
     return {
         "task_queue": TaskQueue.WORKFLOWS,
         "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-        "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        "id_reuse_policy": reuse.ALLOW_DUPLICATE if is_resumed else reuse.REJECT_DUPLICATE,
         "rpc_timeout": _START_TIMEOUT,
         "priority": Priority(
             priority_key=min(max(3 - priority, 1), 5),

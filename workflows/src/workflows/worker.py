@@ -1,6 +1,8 @@
 """The workflow worker: runs every workflow and writes the records. `python -m workflows.worker`."""
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import uvloop
 from temporalio.client import Client
@@ -16,21 +18,37 @@ from shared.temporal.client import connect
 from shared.temporal.errors import ErrorInterceptor
 from shared.temporal.identity import process_identity
 from shared.temporal.worker import WorkerSettings, run_until_stopped
+from workflows.activities.reconcile import Reconciler
 from workflows.activities.records import Records
+from workflows.definitions.reconcile import Reconcile
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
+from workflows.schedule import ReconcileSettings, ensure_schedule
 
 _STICKY_TIMEOUT = timedelta(seconds=1)
 """How long the server waits for a dead worker's cached workflows before another takes them."""
 
 
-def build_worker(client: Client, records: RecordActivities, settings: WorkerSettings) -> Worker:
-    """The worker of the `workflows` queue: workflow tasks and local activities, nothing else."""
+def build_worker(
+    client: Client,
+    records: RecordActivities,
+    settings: WorkerSettings,
+    *,
+    others: Sequence[Callable[..., Any]] = (),
+) -> Worker:
+    """The worker of the `workflows` queue.
+
+    Args:
+        client: Temporal.
+        records: local activities that write outcomes.
+        settings: drain timeout.
+        others: activities that take longer: fetching inputs, reconciling.
+    """
     return Worker(
         client,
         task_queue=TaskQueue.WORKFLOWS,
-        workflows=[RunTask, RunPipeline],
-        activities=[records.finish_task, records.finish_pipeline],
+        workflows=[RunTask, RunPipeline, Reconcile],
+        activities=[records.finish_task, records.finish_pipeline, *others],
         interceptors=[ErrorInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(
             # Messages are pydantic models: importing them anew for each run would cost 70 ms.
@@ -51,8 +69,13 @@ async def main() -> None:
     client = await connect(TemporalSettings(), identity=process_identity("workflow-worker"))
     engine = create_engine(DatabaseSettings(), is_pinging=False)
     try:
-        records = Records(create_sessions(engine))
-        await run_until_stopped([build_worker(client, records, settings)], settings)
+        sessions = create_sessions(engine)
+        reconciler = Reconciler(client, sessions)
+        worker = build_worker(
+            client, Records(sessions), settings, others=[reconciler.reconcile_records]
+        )
+        await ensure_schedule(client, ReconcileSettings())
+        await run_until_stopped([worker], settings)
     finally:
         await engine.dispose()
 

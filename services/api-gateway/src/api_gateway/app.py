@@ -10,6 +10,7 @@ from api_gateway.health.routes import router as health
 from api_gateway.progress.routes import router as progress
 from api_gateway.resources import Resources
 from api_gateway.storage.routes import router as storage
+from api_gateway.tasks.generation_routes import router as generation_tasks
 from api_gateway.tasks.routes import router as tasks
 from api_gateway.unrouted_schemas import add_unrouted_schemas
 from api_gateway.workflows.routes import router as workflows
@@ -37,7 +38,7 @@ def create_app(resources: Resources) -> FastAPI:
         max_body_size=resources.settings.max_body_bytes,
     )
     app.state.resources = resources
-    for router in (tasks, workflows, storage, health):
+    for router in (generation_tasks, tasks, workflows, storage, health):
         app.include_router(router)
     add_error_handlers(app)
     return app

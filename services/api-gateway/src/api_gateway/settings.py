@@ -25,6 +25,10 @@ class GatewaySettings(BaseSettings):
     """How long a valid API key is remembered: a revoked one works no longer than this."""
     max_input_bytes: int = Field(default=50 * 1024 * 1024, ge=1)
     """Largest picture in a request, decoded."""
+    max_input_pixels: int = Field(default=89_478_485, ge=1)
+    """Largest picture in a request, width × height; the default is Pillow's own limit."""
+    cancel_wait_s: float = Field(default=2.5, ge=0)
+    """How long a cancellation waits for running work to stop before it answers how things stand."""
     max_body_bytes: int = Field(default=72 * 1024 * 1024, ge=1)
     """Largest request; a picture in base64 is a third longer than its bytes."""
     drain_timeout_s: int = Field(default=5, ge=1)

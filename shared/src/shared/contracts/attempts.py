@@ -1,8 +1,20 @@
-"""What every attempt's result carries, whoever ran it."""
+"""What every attempt gets and gives, whoever runs it."""
 
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
+from shared.contracts.enums import ProviderType
 from shared.contracts.message import Message
+
+
+class AttemptRequest(Message):
+    """One attempt at a task; the message of each task type adds its inputs."""
+
+    task_id: UUID
+    attempt: int
+    provider_type: ProviderType | None = None
+    provider_config: dict[str, Any] = {}
 
 
 class StoredFile(Message):

@@ -40,6 +40,12 @@ def needed_capabilities(task_type: TaskType, fields: Mapping[str, Any]) -> list[
         return _generation(fields)
     if task_type == TaskType.REFINE:
         return _refine(fields)
+    if task_type == TaskType.EDITING:
+        return _editing(fields)
+    if task_type == TaskType.VIDEO_GENERATION:
+        return _video(fields)
+    if task_type == TaskType.LLM_INTERACTION and fields.get("input_images"):
+        return [Need("input_images", frozenset({Cap.VISION}))]
     return []
 
 
@@ -57,6 +63,25 @@ def _generation(fields: Mapping[str, Any]) -> list[Need]:
     if config.get("negative_prompt"):
         needs.append(Need("config", frozenset({Cap.NEGATIVE_PROMPT})))
     return needs
+
+
+def _editing(fields: Mapping[str, Any]) -> list[Need]:
+    references = fields.get("reference_images")
+    needs: list[Need] = []
+    if references:
+        is_one = references == "mapped" or len(references) == 1
+        needed = Cap.REFERENCE_IMAGE if is_one else Cap.MULTI_REFERENCE
+        needs.append(Need("reference_images", frozenset({needed})))
+    if fields.get("seed") is not None:
+        needs.append(Need("seed", frozenset({Cap.SEED})))
+    return needs
+
+
+def _video(fields: Mapping[str, Any]) -> list[Need]:
+    for name in ("input_image_url", "input_image_data"):
+        if fields.get(name):
+            return [Need(name, frozenset({Cap.IMAGE_TO_VIDEO}))]
+    return [Need("prompt", frozenset({Cap.TEXT_TO_VIDEO}))]
 
 
 def _refine(fields: Mapping[str, Any]) -> list[Need]:

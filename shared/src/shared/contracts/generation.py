@@ -1,10 +1,8 @@
 """What a GENERATION attempt gets and gives. Field names are the REST API's."""
 
-from uuid import UUID
-
 from pydantic import Field
 
-from shared.contracts.attempts import AttemptResult
+from shared.contracts.attempts import AttemptRequest, AttemptResult
 from shared.contracts.message import Message
 
 
@@ -33,11 +31,9 @@ class GenerationInputs(Message):
     config: GenerationConfig = GenerationConfig()
 
 
-class GenerateImage(Message):
+class GenerateImage(AttemptRequest):
     """One attempt at a GENERATION."""
 
-    task_id: UUID
-    attempt: int
     inputs: GenerationInputs
 
 

@@ -1,11 +1,10 @@
 """What a REFINE attempt gets and gives. Field names are the REST API's."""
 
 from typing import Literal
-from uuid import UUID
 
 from pydantic import Field
 
-from shared.contracts.attempts import AttemptResult
+from shared.contracts.attempts import AttemptRequest, AttemptResult
 from shared.contracts.message import Message
 
 
@@ -54,11 +53,9 @@ class RefineInputs(Message):
     config: RefineConfig = RefineConfig()
 
 
-class RefineImage(Message):
+class RefineImage(AttemptRequest):
     """One attempt at a REFINE."""
 
-    task_id: UUID
-    attempt: int
     inputs: RefineInputs
     refiner: TiledRefinerConfig = TiledRefinerConfig()
 

@@ -39,6 +39,10 @@ class TaskRun(Message):
     max_retries: int = 3
     owner: Owner
 
+    def with_inputs(self, inputs: dict[str, Any]) -> "TaskRun":
+        """The same task with some inputs replaced."""
+        return self.model_copy(update={"inputs": {**self.inputs, **inputs}}) if inputs else self
+
 
 class TaskOutcome(Message):
     """How a task ended; `finish_task` writes it into the records."""

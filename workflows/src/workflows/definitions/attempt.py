@@ -6,35 +6,52 @@ from typing import Any
 from temporalio import workflow
 
 from shared.contracts.attempts import AttemptResult
-from shared.contracts.enums import TaskType
+from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.message import Message
+from shared.contracts.operations import Operation, OperationActivities
 from shared.contracts.refinement import RefineImage
 from shared.contracts.runs import TaskRun
 from workflows.policies import HEARTBEAT_TIMEOUT, ONE_ATTEMPT, START_TO_CLOSE
 
 
+def _base(run: TaskRun, attempt: int) -> dict[str, Any]:
+    return {
+        "task_id": run.task_id,
+        "attempt": attempt,
+        "provider_type": run.provider_type,
+        "provider_config": run.provider_config,
+        "inputs": run.inputs,
+    }
+
+
 def _generate_image(run: TaskRun, attempt: int) -> GenerateImage:
-    return GenerateImage.model_validate(
-        {"task_id": run.task_id, "attempt": attempt, "inputs": run.inputs}
-    )
+    return GenerateImage.model_validate(_base(run, attempt))
 
 
 def _refine_image(run: TaskRun, attempt: int) -> RefineImage:
-    return RefineImage.model_validate(
-        {
-            "task_id": run.task_id,
-            "attempt": attempt,
-            "inputs": run.inputs,
-            "refiner": run.provider_config,
-        }
-    )
+    is_tiled = run.provider_type == ProviderType.SARTIQ_ULTIMATE_REFINER
+    refiner = {"refiner": run.provider_config} if is_tiled else {}
+    return RefineImage.model_validate(_base(run, attempt) | refiner)
+
+
+def _operation(run: TaskRun, attempt: int) -> Operation:
+    return Operation.model_validate(_base(run, attempt))
 
 
 _ACTIVITIES: dict[TaskType, tuple[Callable[..., Any], Callable[[TaskRun, int], Message]]] = {
     TaskType.GENERATION: (InferenceActivities.generate_image, _generate_image),
     TaskType.REFINE: (InferenceActivities.refine_image, _refine_image),
+    TaskType.EDITING: (OperationActivities.edit_image, _operation),
+    TaskType.EXPERIMENTAL_FAL: (OperationActivities.run_fal_app, _operation),
+    TaskType.VIDEO_GENERATION: (OperationActivities.generate_video, _operation),
+    TaskType.LLM_INTERACTION: (OperationActivities.ask_language_model, _operation),
+    TaskType.BACKGROUND_REMOVE: (OperationActivities.remove_backgrounds, _operation),
+    TaskType.DETAIL_ENHANCER: (OperationActivities.enhance_details, _operation),
+    TaskType.BACKGROUND_FIX: (OperationActivities.fix_background, _operation),
+    TaskType.IMAGE_ADJUSTER: (OperationActivities.adjust_image, _operation),
+    TaskType.FACE_ENHANCER: (OperationActivities.enhance_faces, _operation),
 }
 """The activity of each task type, and how a run becomes its message."""
 

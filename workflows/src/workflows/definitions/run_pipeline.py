@@ -23,17 +23,19 @@ class RunPipeline:
         self._waiting: list[PipelineStep] = []
         self._errors: list[str] = []
         self._is_cancelled = False
+        self._is_paused = False
 
     @workflow.run
     async def run(self, run: PipelineRun) -> PipelineOutcome:
         """Run the DAG to its end."""
         self._results = {s.step_id: s.result for s in run.steps if s.result is not None}
         self._waiting = [step for step in run.steps if step.result is None]
-        self._start_ready_steps()
+        if not self._is_stopping:
+            self._start_ready_steps()
         while self._running:
             self._show(run)
             await self._collect()
-            if not self._errors and not self._is_cancelled:
+            if not self._is_stopping:
                 self._start_ready_steps()
         outcome = PipelineOutcome(
             workflow_id=run.workflow_id, status=self._status(), errors=self._errors
@@ -41,6 +43,25 @@ class RunPipeline:
         outcome = await record_pipeline(outcome)
         self._show(run)
         return self._closed(outcome)
+
+    @workflow.signal
+    def cancel_step(self, step_id: str) -> None:
+        """Cancel one step; without it the pipeline cannot complete, so none starts after it."""
+        if step_id in self._results:
+            return
+        self._is_cancelled = True
+        for task, step in self._running.items():
+            if step.step_id == step_id:
+                task.cancel()
+
+    @workflow.signal
+    def pause(self) -> None:
+        """Start no more steps; end, to be resumed, once the running ones have ended."""
+        self._is_paused = True
+
+    @property
+    def _is_stopping(self) -> bool:
+        return bool(self._errors) or self._is_cancelled or self._is_paused
 
     def _start_ready_steps(self) -> None:
         ready = [s for s in self._waiting if all(name in self._results for name in s.depends_on)]
@@ -85,7 +106,9 @@ class RunPipeline:
     def _status(self) -> WorkflowStatus:
         if self._is_cancelled:
             return WorkflowStatus.CANCELLED
-        return WorkflowStatus.FAILED if self._errors else WorkflowStatus.COMPLETED
+        if self._errors:
+            return WorkflowStatus.FAILED
+        return WorkflowStatus.PAUSED if self._waiting else WorkflowStatus.COMPLETED
 
     def _show(self, run: PipelineRun) -> None:
         """What the Web UI shows of this run while it goes on."""

@@ -7,12 +7,14 @@ from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
-from shared.contracts.attempts import AttemptResult
+from shared.contracts.attempts import AttemptResult, StoredFile
 from shared.contracts.enums import ErrorCategory, TaskStatus
 from shared.contracts.failures import CONSEQUENCES
+from shared.contracts.pictures import replace_pictures
 from shared.contracts.runs import TaskOutcome, TaskRun
 from workflows.definitions.attempt import run_attempt
 from workflows.definitions.failure import Failure, read_failure
+from workflows.definitions.fetching import fetch_remote_pictures
 from workflows.definitions.recording import record_task
 from workflows.policies import MAX_LOST_WORKERS, backoff_s
 
@@ -30,18 +32,20 @@ async def run_step(
     Returns:
         The outcome as it stands in the records: a failure or a cancellation is no exception here.
     """
-    mapped = mapped_inputs or {}
-    complete = run.model_copy(update={"inputs": {**run.inputs, **mapped}}) if mapped else run
-    ended = await _Step(complete, label or run.task_type).run_until_done()
-    outcome = ended.model_copy(update={"mapped_inputs": mapped}) if mapped else ended
-    return await record_task(outcome)
+    step = _Step(run, label or run.task_type, mapped_inputs or {})
+    return await record_task(await step.run_until_done())
 
 
 class _Step:
     # No dataclass: the sandbox defines this class anew for each run, and making one takes 1 ms.
-    def __init__(self, run: TaskRun, label: str) -> None:
-        self.run = run
+    def __init__(self, run: TaskRun, label: str, resolved: dict[str, Any]) -> None:
+        self.run = (
+            run.model_copy(update={"inputs": {**run.inputs, **resolved}}) if resolved else run
+        )
         self.label = label
+        self.resolved = resolved
+        """Inputs that the request did not have as they are now: mapped, or fetched."""
+        self.fetched: list[StoredFile] = []
         self.attempt = 0
         self.retries = 0
         self.lost_workers = 0
@@ -50,25 +54,45 @@ class _Step:
     async def run_until_done(self) -> TaskOutcome:
         """Attempt, decide, wait, attempt again."""
         try:
-            while True:
-                self.attempt += 1
-                try:
-                    return self._completed(await self._attempt())
-                except ActivityError as error:
-                    if is_cancelled_exception(error):
-                        return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
-                    failure = read_failure(error)
-                self.errors.append(f"attempt {self.attempt}: {failure.message}")
-                if _is_cancelling():
-                    return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
-                if not self._is_worth_another(failure):
-                    return self._ended(TaskStatus.FAILED, failure.category)
-                await self._wait(failure)
+            return await self._fetch() or await self._attempt_until_done()
         except asyncio.CancelledError:
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         except ValidationError as error:
             self.errors.append(f"the inputs are not complete: {error}")
             return self._ended(TaskStatus.FAILED, ErrorCategory.VALIDATION)
+
+    async def _fetch(self) -> TaskOutcome | None:
+        """Bring remote pictures into storage; an outcome where that fails."""
+        try:
+            fetched = await fetch_remote_pictures(self.run)
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
+            failure = read_failure(error)
+            self.errors.append(failure.message)
+            return self._ended(TaskStatus.FAILED, failure.category)
+        if fetched is not None:
+            self.fetched = fetched.files
+            replaced = replace_pictures(self.run.task_type, self.run.inputs, fetched.keys)
+            self.resolved = {**self.resolved, **replaced}
+            self.run = self.run.with_inputs(replaced)
+        return None
+
+    async def _attempt_until_done(self) -> TaskOutcome:
+        while True:
+            self.attempt += 1
+            try:
+                return self._completed(await self._attempt())
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
+                failure = read_failure(error)
+            self.errors.append(f"attempt {self.attempt}: {failure.message}")
+            if _is_cancelling():
+                return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
+            if not self._is_worth_another(failure):
+                return self._ended(TaskStatus.FAILED, failure.category)
+            await self._wait(failure)
 
     async def _attempt(self) -> AttemptResult:
         summary = self.label if self.attempt == 1 else f"{self.label}, attempt {self.attempt}"
@@ -94,8 +118,9 @@ class _Step:
             owner=self.run.owner,
             attempt=self.attempt,
             retry_count=self.attempt - 1,
+            mapped_inputs=self.resolved,
             results=results,
-            files=result.files,
+            files=[*self.fetched, *result.files],
             errors=self.errors,
             executor_type=result.executor_type,
             executor_instance=result.executor_instance,
@@ -108,7 +133,9 @@ class _Step:
             status=status,
             owner=self.run.owner,
             attempt=self.attempt,
-            retry_count=self.attempt - 1,
+            retry_count=max(self.attempt - 1, 0),
+            mapped_inputs=self.resolved,
+            files=self.fetched,
             errors=self.errors,
             error_category=category,
         )

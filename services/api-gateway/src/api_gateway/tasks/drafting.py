@@ -2,7 +2,7 @@
 
 import secrets
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from api_gateway.auth.ownership import Origin
@@ -11,15 +11,13 @@ from api_gateway.tasks.provider_checks import choose_provider
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.size_checks import check_size
 from shared.contracts.capabilities import LORA_FIELDS
-from shared.contracts.enums import TaskType
+from shared.contracts.enums import ProviderType, TaskStatus, TaskType
 from shared.db.models.tables import Task
 from shared.settings import ModelSettings
 
-SERVED_TYPES = frozenset({TaskType.GENERATION, TaskType.REFINE})
-"""Task types that have a worker."""
-
 _COMMON_FIELDS = frozenset(CreateTaskBase.model_fields) | {"task_type"}
 _SEED_BOUND = 2**31
+_DEFAULT_SIDE_PX = 1024
 
 
 def own_fields(schema: type[CreateTaskBase]) -> frozenset[str]:
@@ -46,13 +44,15 @@ def draft_task(
     mapped = frozenset(mapped)
     config = {key: value for key, value in (body.config or {}).items() if key not in mapped}
     sent = body.model_dump(mode="json", include=set(own_fields(type(body)) - mapped))
-    inputs = {name: value for name, value in sent.items() if value is not None}
+    # A size that was not asked for is decided below, by what the model can do.
+    unasked = {"width", "height"} - body.model_fields_set
+    inputs = {n: value for n, value in sent.items() if value is not None and n not in unasked}
     fields = {**inputs, **dict.fromkeys(mapped, "mapped"), "config": config}
     provider, queue, faults = choose_provider(task_type, body, fields)
-    if task_type == TaskType.GENERATION:
-        faults += _complete_generation(inputs, mapped, model)
-    if task_type == TaskType.REFINE:
-        faults += _complete_refine(inputs, mapped)
+    faults += _check_local_model(task_type, provider, fields)
+    complete = _COMPLETIONS.get(task_type)
+    if complete is not None:
+        faults += complete(inputs, mapped, model if provider == ProviderType.LOCAL else None)
     provider_config = body.provider_config.model_dump(mode="json") if body.provider_config else None
     fallback = body.fallback_provider_config
     task_id = uuid.uuid4()
@@ -71,7 +71,7 @@ def draft_task(
         fallback_provider_capabilities=body.fallback_provider_capabilities,
         temporal_id=f"task-{task_id}",
         webhook_url=body.webhook_url or None,
-        status="PENDING",
+        status=TaskStatus.PENDING,
         progress=0,
         attempt=0,
         retry_count=0,
@@ -84,29 +84,78 @@ def draft_task(
     return task, faults
 
 
+Completion = Callable[[dict[str, Any], frozenset[str], ModelSettings | None], list[Fault]]
+"""Fills in what the request leaves open.
+
+It takes the inputs, the names of mapped ones, and the local model where that one does the work;
+it answers what is wrong.
+"""
+
+
 def _complete_generation(
-    inputs: dict[str, Any], mapped: frozenset[str], model: ModelSettings
+    inputs: dict[str, Any], mapped: frozenset[str], model: ModelSettings | None
 ) -> list[Fault]:
-    faults = [
-        Fault((name,), "LoRAs are not served yet; leave this field out")
-        for name in LORA_FIELDS
-        if inputs.get(name)
-    ]
-    for side in ("width", "height"):
-        if side not in mapped:
-            inputs.setdefault(side, min(1024, model.native_side_px))
-            faults += check_size(side, inputs[side], model)
-    if "seed" not in mapped:
-        inputs.setdefault("seed", secrets.randbelow(_SEED_BOUND))
+    faults = _complete_size(inputs, mapped, model)
+    _choose_seeds(inputs, mapped, "seed")
     if "reference_image_strength" not in mapped:
         inputs.setdefault("reference_image_strength", 50)
     return faults
 
 
-def _complete_refine(inputs: dict[str, Any], mapped: frozenset[str]) -> list[Fault]:
-    for seed in ("upscale_seed", "face_detail_seed"):
-        if seed not in mapped:
-            inputs.setdefault(seed, secrets.randbelow(_SEED_BOUND))
-    if inputs.get("face_detail_enabled"):
-        return [Fault(("face_detail_enabled",), "face detail is not served yet; set it to false")]
+def _complete_editing(
+    inputs: dict[str, Any], mapped: frozenset[str], model: ModelSettings | None
+) -> list[Fault]:
+    _choose_seeds(inputs, mapped, "seed")
+    return _complete_size(inputs, mapped, model)
+
+
+def _complete_refine(
+    inputs: dict[str, Any], mapped: frozenset[str], _model: ModelSettings | None
+) -> list[Fault]:
+    _choose_seeds(inputs, mapped, "upscale_seed", "face_detail_seed")
+    return []
+
+
+_COMPLETIONS: dict[TaskType, Completion] = {
+    TaskType.GENERATION: _complete_generation,
+    TaskType.EDITING: _complete_editing,
+    TaskType.REFINE: _complete_refine,
+}
+
+
+def _choose_seeds(inputs: dict[str, Any], mapped: frozenset[str], *names: str) -> None:
+    """Chosen now, so that a retry makes the same picture."""
+    for name in names:
+        if name not in mapped:
+            inputs.setdefault(name, secrets.randbelow(_SEED_BOUND))
+
+
+def _complete_size(
+    inputs: dict[str, Any], mapped: frozenset[str], model: ModelSettings | None
+) -> list[Fault]:
+    faults: list[Fault] = []
+    for side in ("width", "height"):
+        if side in mapped:
+            continue
+        default = _DEFAULT_SIDE_PX if model is None else min(_DEFAULT_SIDE_PX, model.native_side_px)
+        inputs.setdefault(side, default)
+        faults += check_size(side, inputs[side], model) if model is not None else []
+    return faults
+
+
+def _check_local_model(
+    task_type: TaskType, provider: ProviderType, fields: Mapping[str, Any]
+) -> list[Fault]:
+    """What the local engine does not do yet, said at once and not after a wait in a queue."""
+    if provider not in {ProviderType.LOCAL, ProviderType.SARTIQ_ULTIMATE_REFINER}:
+        return []
+    if task_type == TaskType.GENERATION:
+        return [
+            Fault((name,), "local workers use no LoRAs yet; leave this field out")
+            for name in LORA_FIELDS
+            if fields.get(name)
+        ]
+    if task_type == TaskType.REFINE and fields.get("face_detail_enabled"):
+        message = "local workers have no face detail yet; set it to false"
+        return [Fault(("face_detail_enabled",), message)]
     return []

@@ -1,42 +1,17 @@
-"""Pictures that come in with a request: each becomes an object key before the task is written."""
+"""The pictures of a task: each becomes an object key, or stays a URL until the run fetches it."""
 
-import base64
-import binascii
-import hashlib
-import re
-from dataclasses import dataclass
+from typing import Any
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
+from api_gateway.images.admission import ImageRefusedError
+from api_gateway.images.sources import Destination, Upload, resolve_source
 from api_gateway.resources import Resources
 from shared.contracts.enums import TaskType
-from shared.db.models.tables import StoredObject, Task
-from shared.db.repositories.subjects import find_object
+from shared.contracts.pictures import OUTPUT_FOLDERS, PICTURE_FIELDS
+from shared.db.models.tables import Task
 
-_FIELDS: dict[str, dict[str, str]] = {
-    TaskType.GENERATION: {
-        "reference_image_url": "reference_image_url",
-        "reference_image_data": "reference_image_url",
-    },
-    TaskType.REFINE: {"base_image_url": "base_image_url"},
-}
-"""By task type: request fields that hold a picture, and the input that holds its key."""
-
-_FOLDERS = {TaskType.GENERATION: "generations", TaskType.REFINE: "refines"}
-_SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"RIFF", "webp"))
-_DATA_URL = re.compile(r"data:[\w.+/-]*(;[\w=.+-]+)*;base64,")
-
-
-@dataclass(frozen=True)
-class Upload:
-    """Bytes to be stored, and the row that says whose they are."""
-
-    row: StoredObject
-    content: bytes
-
-
-class PictureError(ValueError):
-    """A field holds no picture that can be used; the message says what would do."""
+_MAX_PICTURES = 100
 
 
 async def resolve_images(
@@ -47,56 +22,46 @@ async def resolve_images(
     Returns:
         What is to be stored before the task is written, and what is wrong with the request.
     """
-    uploads: list[Upload] = []
-    faults: list[Fault] = []
-    for name, target in _FIELDS.get(task.task_type, {}).items():
-        value = task.inputs.pop(name, None)
-        if value is None:
-            continue
+    resolver = _Resolver(task, res, caller)
+    for field in PICTURE_FIELDS[TaskType(task.task_type)]:
+        for name in (field.name, *field.aliases):
+            value = task.inputs.pop(name, None)
+            if value is not None:
+                task.inputs[field.name] = await resolver.resolve(name, value)
+    # One picture given twice is one object.
+    uploads = {upload.row.key: upload for upload in resolver.uploads}
+    return list(uploads.values()), resolver.faults
+
+
+class _Resolver:
+    def __init__(self, task: Task, res: Resources, caller: Principal) -> None:
+        self._destination = Destination(
+            folder=OUTPUT_FOLDERS[TaskType(task.task_type)],
+            subject_id=task.id,
+            origin_instance=task.origin_instance,
+            origin_tenant_id=task.origin_tenant_id,
+        )
+        self._res, self._caller = res, caller
+        self.uploads: list[Upload] = []
+        self.faults: list[Fault] = []
+
+    async def resolve(self, name: str, value: Any) -> Any:
+        if not isinstance(value, list):
+            return await self._resolve_one((name,), value)
+        values: list[Any] = value
+        if len(values) > _MAX_PICTURES:
+            message = f"has {len(values)} pictures; at most {_MAX_PICTURES} fit into one task"
+            self.faults.append(Fault((name,), message))
+            return values
+        return [await self._resolve_one((name, i), item) for i, item in enumerate(values)]
+
+    async def _resolve_one(self, place: tuple[str | int, ...], value: str) -> str:
         try:
-            found = await _resolve(value, task, res, caller)
-        except PictureError as error:
-            faults.append(Fault((name,), str(error)))
-            continue
-        if isinstance(found, Upload):
-            uploads.append(found)
-        task.inputs[target] = found.row.key if isinstance(found, Upload) else found
-    return uploads, faults
-
-
-async def _resolve(value: str, task: Task, res: Resources, caller: Principal) -> str | Upload:
-    if value.lower().startswith(("http://", "https://")):
-        raise PictureError("remote URLs are not served yet; give base64, a data URL or a path")
-    if len(value) <= 1024 and not value.startswith("data:"):
-        async with res.sessions() as session:
-            if await find_object(session, caller.scope, value):
-                return value
-    content = _decode(value, res.settings.max_input_bytes)
-    kind = next((kind for magic, kind in _SIGNATURES if content.startswith(magic)), None)
-    if kind is None:
-        raise PictureError("must be a PNG, JPEG or WebP picture")
-    digest = hashlib.sha256(content).hexdigest()
-    folder = _FOLDERS[TaskType(task.task_type)]
-    row = StoredObject(
-        key=f"{folder}/{task.id}/inputs/{digest[:16]}.{kind}",
-        origin_instance=task.origin_instance,
-        origin_tenant_id=task.origin_tenant_id,
-        task_id=task.id,
-        size_bytes=len(content),
-        content_type=f"image/{kind}",
-        sha256=digest,
-    )
-    return Upload(row, content)
-
-
-def _decode(value: str, max_bytes: int) -> bytes:
-    header = _DATA_URL.match(value)
-    encoded = value[header.end() :] if header else value
-    if len(encoded) * 3 // 4 > max_bytes:
-        raise PictureError(f"is larger than {max_bytes} bytes")
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise PictureError(
-            "is neither the path of a stored picture nor base64 nor a data URL"
-        ) from error
+            found = await resolve_source(value, self._destination, self._res, self._caller)
+        except ImageRefusedError as error:
+            self.faults.append(Fault(place, str(error)))
+            return value
+        if isinstance(found, str):
+            return found
+        self.uploads.append(found)
+        return found.row.key

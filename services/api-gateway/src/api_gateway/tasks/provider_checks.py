@@ -9,9 +9,6 @@ from shared.contracts.capabilities import needed_capabilities
 from shared.contracts.enums import ProviderType, TaskQueue, TaskType
 from shared.contracts.providers import DEFAULT_PROVIDERS, PROVIDERS
 
-SERVED_PROVIDERS = frozenset({ProviderType.LOCAL, ProviderType.SARTIQ_ULTIMATE_REFINER})
-"""Providers that have a worker."""
-
 
 def choose_provider(
     task_type: TaskType, body: CreateTaskBase, fields: Mapping[str, Any]
@@ -30,9 +27,7 @@ def choose_provider(
         able = ", ".join(name for name, other in PROVIDERS.items() if task_type in other.queues)
         message = f"{provider} does not serve {task_type}; these do: {able}"
         return provider, TaskQueue.INFERENCE, [Fault(("provider_type",), message)]
-    faults: list[Fault] = []
-    if provider not in SERVED_PROVIDERS:
-        faults.append(Fault(("provider_type",), f"{provider} is not served yet"))
+    faults = _fallback(task_type, body)
     for need in needed_capabilities(task_type, fields):
         if not need.any_of & row.capabilities:
             wanted = " or ".join(sorted(need.any_of))
@@ -44,6 +39,22 @@ def choose_provider(
     ]
     queue, queue_faults = _queue(task_type, row.queues[task_type], body.queue_name)
     return provider, queue, faults + queue_faults
+
+
+def _fallback(task_type: TaskType, body: CreateTaskBase) -> list[Fault]:
+    fallback = body.fallback_provider_type
+    if fallback is None:
+        return []
+    row = PROVIDERS[fallback]
+    if task_type not in row.queues:
+        able = ", ".join(name for name, other in PROVIDERS.items() if task_type in other.queues)
+        message = f"{fallback} does not serve {task_type}; these do: {able}"
+        return [Fault(("fallback_provider_type",), message)]
+    return [
+        Fault(("fallback_provider_capabilities",), f"{fallback} lacks the capability {name}")
+        for name in body.fallback_provider_capabilities or []
+        if name not in row.capabilities
+    ]
 
 
 def _queue(

@@ -1,15 +1,26 @@
 """Tasks: one unit of work each."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Created, Res
-from api_gateway.tasks import service
+from api_gateway.idempotency import Repeatable
+from api_gateway.tasks import cancellation, changes, removal, service
 from api_gateway.tasks.presentation import present_task
+from api_gateway.tasks.removal import TaskCleanup
+from api_gateway.tasks.schemas.fields import (
+    AcceptedTaskType,
+    OriginInstance,
+    OriginTenant,
+    OriginZone,
+)
 from api_gateway.tasks.schemas.public import TaskPublicBase
-from api_gateway.tasks.schemas.unions import TaskCreate, TaskPublic
+from api_gateway.tasks.schemas.unions import TaskCreate, TaskPublic, TaskPublicUpdate
+from shared.contracts.enums import TaskStatus
+from shared.db.repositories.tasks import TaskFilters
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"])
 
@@ -22,12 +33,77 @@ router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"])
     operation_id="create_task",
     dependencies=[Created],
 )
-async def create_task(task_data: TaskCreate, res: Res, caller: Caller) -> TaskPublicBase:
+async def create_task(
+    task_data: TaskCreate, res: Res, caller: Caller, request: Repeatable
+) -> TaskPublicBase:
     """Create and start a new task."""
-    return present_task(await service.create_task(res, caller, task_data))
+    return await service.create_task(res, caller, task_data, request)
+
+
+@router.get("/", response_model=list[TaskPublic], summary="List Tasks", operation_id="list_tasks")
+async def list_tasks(  # noqa: PLR0913 — query parameters
+    res: Res,
+    caller: Caller,
+    *,
+    task_type: AcceptedTaskType | None = None,
+    status: TaskStatus | None = None,
+    origin_instance: OriginInstance | None = None,
+    origin_zone: OriginZone | None = None,
+    origin_tenant_id: OriginTenant | None = None,
+    include_deleted: Annotated[
+        bool, Query(description="Include tasks that were cleaned up")
+    ] = False,
+    skip: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[TaskPublicBase]:
+    """List tasks with optional filtering and pagination, newest first."""
+    filters = TaskFilters(
+        status=status,
+        task_type=task_type,
+        origin_instance=origin_instance,
+        origin_tenant_id=origin_tenant_id,
+        origin_zone=origin_zone,
+        include_deleted=include_deleted,
+    )
+    return await service.page_of_tasks(res, caller, filters, skip=skip, limit=limit)
 
 
 @router.get("/{task_id}", response_model=TaskPublic, summary="Get Task", operation_id="get_task")
 async def get_task(task_id: UUID, res: Res, caller: Caller) -> TaskPublicBase:
     """Get a specific task by ID."""
     return present_task(await service.get_task(res, caller, task_id))
+
+
+@router.put(
+    "/{task_id}", response_model=TaskPublic, summary="Update Task", operation_id="update_task"
+)
+async def update_task(
+    task_id: UUID, task_data: TaskPublicUpdate, res: Res, caller: Caller
+) -> TaskPublicBase:
+    """Update a specific task: fields that its type's update does not have are ignored."""
+    return present_task(await changes.update_task(res, caller, task_id, task_data.as_type))
+
+
+@router.delete(
+    "/{task_id}", response_model=TaskPublic, summary="Delete Task", operation_id="delete_task"
+)
+async def delete_task(task_id: UUID, res: Res, caller: Caller) -> TaskPublicBase:
+    """Delete a task and permanently remove its files; a running one is cancelled first."""
+    return await removal.delete_task(res, caller, task_id)
+
+
+@router.post("/{task_id}/cleanup", summary="Cleanup Task", operation_id="cleanup_task")
+async def cleanup_task(task_id: UUID, res: Res, caller: Caller) -> TaskCleanup:
+    """Permanently remove a task's files and mark it as deleted; its record stays."""
+    return await removal.clean_up_task(res, caller, task_id)
+
+
+@router.post(
+    "/{task_id}/cancel",
+    response_model=TaskPublic,
+    summary="Cancel Task",
+    operation_id="cancel_task",
+)
+async def cancel_task(task_id: UUID, res: Res, caller: Caller) -> TaskPublicBase:
+    """Cancel a specific task. Cancelling again changes nothing."""
+    return present_task(await cancellation.cancel_task(res, caller, task_id))

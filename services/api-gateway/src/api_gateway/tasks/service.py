@@ -5,31 +5,33 @@ from uuid import UUID
 from api_gateway.auth.ownership import claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
+from api_gateway.idempotency import claim, keep
+from api_gateway.images.sources import store_uploads
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
-from api_gateway.tasks.drafting import SERVED_TYPES, draft_task
-from api_gateway.tasks.image_inputs import Upload, resolve_images
+from api_gateway.tasks.drafting import draft_task
+from api_gateway.tasks.image_inputs import resolve_images
+from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, TaskType
-from shared.contracts.runs import Owner, TaskOutcome
+from api_gateway.tasks.schemas.public import TaskPublicBase
+from shared.contracts.enums import ErrorCategory, EventType, TaskStatus
+from shared.contracts.runs import TaskOutcome
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
-from shared.db.repositories.outcomes import write_task_outcome
-from shared.db.repositories.subjects import find_task
+from shared.db.repositories.idempotency import CreateRequest, release_key
+from shared.db.repositories.outcomes import owner_of, write_task_outcome
+from shared.db.repositories.tasks import TaskFilters, find_task, list_tasks
 from workflows.starts import NotStartedError, start_task, task_run
 
 
-async def create_task(res: Resources, caller: Principal, body: CreateTaskBase) -> Task:
+async def create_task(
+    res: Resources, caller: Principal, body: CreateTaskBase, request: CreateRequest | None
+) -> TaskPublicBase:
     """Write a task and start its run.
 
     Raises:
         InvalidRequestError: names every field that is wrong.
     """
-    task_type = TaskType(body.task_type)  # pyright: ignore[reportAttributeAccessIssue,reportUnknownArgumentType,reportUnknownMemberType] -- every subclass has it
-    if task_type not in SERVED_TYPES:
-        served = ", ".join(sorted(SERVED_TYPES))
-        message = f"{task_type} is not served yet; these are: {served}"
-        raise InvalidRequestError([Fault(("body", "task_type"), message)])
     task, faults = draft_task(body, claim_origin(caller, body), res.model)
     uploads, image_faults = await resolve_images(task, res, caller)
     if faults or image_faults:
@@ -37,35 +39,35 @@ async def create_task(res: Resources, caller: Principal, body: CreateTaskBase) -
             [Fault(("body", *fault.loc), fault.message) for fault in faults + image_faults]
         )
     check_run_size(task_run(task))
-    await store_uploads(res, uploads)
     async with res.sessions.begin() as session:
+        await claim(session, request)
+        await store_uploads(res, uploads)
         session.add_all([task, *(upload.row for upload in uploads)])
         add_task_event(session, task, EventType.TASK_CREATED)
+        await session.flush()
+        answer = present_task(task)
+        await keep(session, request, answer)
     try:
         await start_task(res.temporal, task)
     except NotStartedError as error:
-        await _give_up(res, task)
+        await _give_up(res, task, request)
         raise unavailable("Temporal") from error
-    return task
+    return answer
 
 
-async def _give_up(res: Resources, task: Task) -> None:
+async def _give_up(res: Resources, task: Task, request: CreateRequest | None) -> None:
     """The client is told that it failed, so the record says so; a run that exists will see it."""
     outcome = TaskOutcome(
         task_id=task.id,
         status=TaskStatus.FAILED,
-        owner=Owner(origin_instance=task.origin_instance, origin_tenant_id=task.origin_tenant_id),
+        owner=owner_of(task),
         errors=["Temporal did not answer when the task was to be started"],
         error_category=ErrorCategory.INTERNAL,
     )
     async with res.sessions.begin() as session:
         await write_task_outcome(session, outcome)
-
-
-async def store_uploads(res: Resources, uploads: list[Upload]) -> None:
-    """Write a request's pictures; their rows follow in the transaction of the task."""
-    for upload in uploads:
-        await res.objects.put(upload.row.key, upload.content, upload.row.content_type)
+        if request is not None:
+            await release_key(session, request)
 
 
 async def get_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
@@ -79,3 +81,12 @@ async def get_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
     if task is None:
         raise not_found(f"task {task_id}")
     return task
+
+
+async def page_of_tasks(
+    res: Resources, caller: Principal, filters: TaskFilters, *, skip: int, limit: int
+) -> list[TaskPublicBase]:
+    """One page of the caller's tasks, newest first."""
+    async with res.sessions() as session:
+        page = await list_tasks(session, caller.scope, filters, skip=skip, limit=limit)
+    return [present_task(task) for task in page]

@@ -7,9 +7,16 @@ from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Created, Res
-from api_gateway.workflows import service
+from api_gateway.idempotency import Repeatable
+from api_gateway.workflows import lifecycle, removal, service
 from api_gateway.workflows.presentation import present_workflow
-from api_gateway.workflows.schemas import CreateWorkflow, WorkflowListResponse, WorkflowPublic
+from api_gateway.workflows.schemas import (
+    CreateWorkflow,
+    WorkflowCleanupResponse,
+    WorkflowListResponse,
+    WorkflowPublic,
+    WorkflowUpdate,
+)
 from shared.contracts.enums import WorkflowStatus
 from shared.db.repositories.subjects import WorkflowFilters
 
@@ -27,10 +34,11 @@ async def create_workflow(
     body: CreateWorkflow,
     res: Res,
     caller: Caller,
+    request: Repeatable,
     start: Annotated[bool, Query(description="Start workflow immediately after creation")] = True,  # noqa: FBT002 — a query parameter
 ) -> WorkflowPublic:
     """Create a new workflow and, by default, start it."""
-    return present_workflow(await service.create_workflow(res, caller, body, start=start))
+    return await service.create_workflow(res, caller, body, request, start=start)
 
 
 @router.get("/", summary="List Workflows", operation_id="list_workflows")
@@ -65,3 +73,48 @@ async def list_workflows(  # noqa: PLR0913 — query parameters
 async def get_workflow(workflow_id: UUID, res: Res, caller: Caller) -> WorkflowPublic:
     """Get a workflow with all its steps and their current status."""
     return present_workflow(await service.get_workflow(res, caller, workflow_id))
+
+
+@router.patch("/{workflow_id}", summary="Update Workflow", operation_id="update_workflow")
+async def update_workflow(
+    workflow_id: UUID, body: WorkflowUpdate, res: Res, caller: Caller
+) -> WorkflowPublic:
+    """Update a workflow's name, description or webhook."""
+    return present_workflow(await service.rename_workflow(res, caller, workflow_id, body))
+
+
+@router.delete("/{workflow_id}", summary="Cancel Workflow", operation_id="cancel_workflow")
+async def cancel_workflow(workflow_id: UUID, res: Res, caller: Caller) -> WorkflowPublic:
+    """Cancel a PENDING or RUNNING workflow and all its tasks. Cancelling again changes nothing."""
+    return present_workflow(await lifecycle.cancel_workflow(res, caller, workflow_id))
+
+
+@router.post("/{workflow_id}/start", summary="Start Workflow", operation_id="start_workflow")
+async def start_workflow(workflow_id: UUID, res: Res, caller: Caller) -> WorkflowPublic:
+    """Start a PENDING workflow."""
+    return present_workflow(await lifecycle.start_workflow(res, caller, workflow_id))
+
+
+@router.post("/{workflow_id}/pause", summary="Pause Workflow", operation_id="pause_workflow")
+async def pause_workflow(workflow_id: UUID, res: Res, caller: Caller) -> WorkflowPublic:
+    """Let a RUNNING workflow's running steps end and start no more; resume goes on from there."""
+    return present_workflow(await lifecycle.pause_workflow(res, caller, workflow_id))
+
+
+@router.post("/{workflow_id}/resume", summary="Resume Workflow", operation_id="resume_workflow")
+async def resume_workflow(workflow_id: UUID, res: Res, caller: Caller) -> WorkflowPublic:
+    """Resume a FAILED or PAUSED workflow: completed steps are kept, all others run."""
+    return present_workflow(await lifecycle.resume_workflow(res, caller, workflow_id))
+
+
+@router.post("/{workflow_id}/cleanup", summary="Cleanup Workflow", operation_id="cleanup_workflow")
+async def cleanup_workflow(
+    workflow_id: UUID,
+    res: Res,
+    caller: Caller,
+    cleanup_tasks: Annotated[  # noqa: FBT002 — a query parameter
+        bool, Query(description="Whether to clean up associated task files")
+    ] = True,
+) -> WorkflowCleanupResponse:
+    """Soft-delete a workflow and, by default, its tasks and their files."""
+    return await removal.clean_up_workflow(res, caller, workflow_id, cleans_tasks=cleanup_tasks)

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.attempts import StoredFile
-from shared.contracts.enums import EventType, StepStatus, TaskStatus, WorkflowStatus
+from shared.contracts.enums import ErrorCategory, EventType, StepStatus, TaskStatus, WorkflowStatus
 from shared.contracts.runs import (
     Owner,
     PipelineOutcome,
@@ -26,6 +26,11 @@ _STEP_STATUS = {
     TaskStatus.FAILED: StepStatus.FAILED,
     TaskStatus.CANCELLED: StepStatus.CANCELLED,
 }
+
+
+def owner_of(task: Task) -> Owner:
+    """Whom a task and its objects belong to."""
+    return Owner(origin_instance=task.origin_instance, origin_tenant_id=task.origin_tenant_id)
 
 
 async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> TaskStanding:
@@ -65,21 +70,26 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
 async def write_pipeline_outcome(
     session: AsyncSession, outcome: PipelineOutcome
 ) -> PipelineStanding:
-    """End a workflow: its row and its event.
+    """End a run of a workflow: its row and its event. A cancelled one takes its open tasks along.
 
     Returns:
         How the workflow stands: where it has ended before, that end stands.
     """
+    # Tasks are locked before their workflow, as everywhere.
+    open_tasks = await _open_tasks(session, outcome)
     workflow = await session.get(Workflow, outcome.workflow_id, with_for_update=True)
     if workflow is None:
         return PipelineStanding(status=outcome.status)
     if workflow.status not in _OPEN_WORKFLOW:
         return PipelineStanding(status=WorkflowStatus(workflow.status))
+    for task in open_tasks:
+        await write_task_outcome(session, _cancelled(task))
     workflow.status = outcome.status
     workflow.errors = outcome.errors
     workflow.error_message = outcome.errors[-1] if outcome.errors else None
     workflow.current_step = None
-    workflow.completed_at = datetime.now(UTC)
+    if outcome.status != WorkflowStatus.PAUSED:
+        workflow.completed_at = datetime.now(UTC)
     if outcome.status == WorkflowStatus.COMPLETED:
         final = await session.scalar(
             select(WorkflowStep).where(
@@ -90,6 +100,25 @@ async def write_pipeline_outcome(
         workflow.final_step_result = final.result if final else None
     add_workflow_event(session, workflow)
     return PipelineStanding(status=outcome.status)
+
+
+async def _open_tasks(session: AsyncSession, outcome: PipelineOutcome) -> list[Task]:
+    if outcome.status != WorkflowStatus.CANCELLED:
+        return []
+    rows = select(Task).where(Task.workflow_id == outcome.workflow_id, Task.status.in_(_OPEN_TASK))
+    return list(await session.scalars(rows.order_by(Task.id).with_for_update()))
+
+
+def _cancelled(task: Task) -> TaskOutcome:
+    return TaskOutcome(
+        task_id=task.id,
+        status=TaskStatus.CANCELLED,
+        owner=owner_of(task),
+        attempt=task.attempt,
+        retry_count=task.retry_count,
+        errors=task.errors,
+        error_category=ErrorCategory.CANCELLED,
+    )
 
 
 async def _own(

@@ -1,4 +1,4 @@
-"""Reading tasks, workflows and objects within a caller's scope."""
+"""Reading workflows and objects within a caller's scope."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,19 +8,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from shared.contracts.enums import WorkflowStatus
-from shared.db.models.tables import StoredObject, Task, Workflow
+from shared.db.models.tables import StoredObject, Workflow
 from shared.db.repositories.scope import Scope
 
 
-async def find_task(session: AsyncSession, scope: Scope, task_id: UUID) -> Task | None:
-    """One task, cleaned up or not."""
-    return await session.scalar(scope.limit(select(Task).where(Task.id == task_id), Task))
-
-
-async def find_workflow(session: AsyncSession, scope: Scope, workflow_id: UUID) -> Workflow | None:
-    """One workflow with its steps, cleaned up or not."""
+async def find_workflow(
+    session: AsyncSession, scope: Scope, workflow_id: UUID, *, lock: bool = False
+) -> Workflow | None:
+    """One workflow with its steps, cleaned up or not; `lock`: as for a task."""
     rows = select(Workflow).where(Workflow.id == workflow_id).options(selectinload(Workflow.steps))
-    return await session.scalar(scope.limit(rows, Workflow))
+    rows = scope.limit(rows, Workflow)
+    return await session.scalar(rows.with_for_update() if lock else rows)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,126 @@
+"""From a request to the rows of a workflow, of its steps and of their tasks."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from api_gateway.auth.ownership import Origin, claim_origin
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Fault, InvalidRequestError
+from api_gateway.images.sources import Upload
+from api_gateway.resources import Resources
+from api_gateway.tasks.drafting import draft_task
+from api_gateway.tasks.image_inputs import resolve_images
+from api_gateway.workflows.dag import check_dag, dependencies, final_step_id, topological_order
+from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
+from api_gateway.workflows.step_validation import validate_step
+from shared.contracts.enums import StepStatus, WorkflowStatus
+from shared.db.models.tables import Task, Workflow, WorkflowStep
+
+
+@dataclass
+class WorkflowDraft:
+    """A workflow on its way into the records."""
+
+    workflow: Workflow
+    tasks: dict[str, Task] = field(default_factory=dict[str, Task])
+    uploads: list[Upload] = field(default_factory=list[Upload])
+    faults: list[Fault] = field(default_factory=list[Fault])
+
+
+async def draft_workflow(
+    res: Resources, caller: Principal, body: CreateWorkflow, *, start: bool
+) -> WorkflowDraft:
+    """The rows for a request, in no session yet.
+
+    Raises:
+        InvalidRequestError: names every step and field that is wrong.
+    """
+    if faults := check_dag(body.steps):
+        raise InvalidRequestError(_placed(faults))
+    origin = claim_origin(caller, body)
+    draft = WorkflowDraft(_workflow_row(body, origin, is_running=start))
+    for index, step in enumerate(body.steps):
+        faults = await _draft_step(draft, step, body, origin, res, caller)
+        draft.faults += [Fault((index, *f.loc), f.message, f.kind) for f in faults]
+    if draft.faults:
+        raise InvalidRequestError(_placed(draft.faults))
+    draft.workflow.steps = [
+        _step_row(position, step, draft.tasks[step.id])
+        for position, step in enumerate(topological_order(body.steps))
+    ]
+    return draft
+
+
+def _placed(faults: list[Fault]) -> list[Fault]:
+    return [Fault(("body", "steps", *fault.loc), fault.message, fault.kind) for fault in faults]
+
+
+def _workflow_row(body: CreateWorkflow, origin: Origin, *, is_running: bool) -> Workflow:
+    workflow_id, now = uuid.uuid4(), datetime.now(UTC)
+    return Workflow(
+        id=workflow_id,
+        name=body.name,
+        description=body.description,
+        # RUNNING is what the client asked for; that it is written first lets a crash be mended.
+        status=WorkflowStatus.RUNNING if is_running else WorkflowStatus.PENDING,
+        started_at=now if is_running else None,
+        config=body.config,
+        suppress_subtask_events=body.suppress_subtask_events,
+        webhook_url=body.webhook_url or None,
+        temporal_id=f"workflow-{workflow_id}",
+        total_steps=len(body.steps),
+        completed_steps=0,
+        final_step_id=final_step_id(topological_order(body.steps)),
+        errors=[],
+        last_seq=0,
+        is_deleted=False,
+        created_at=now,
+        updated_at=now,
+        **vars(origin),
+    )
+
+
+async def _draft_step(
+    draft: WorkflowDraft,
+    step: WorkflowStepDefinition,
+    body: CreateWorkflow,
+    origin: Origin,
+    res: Resources,
+    caller: Principal,
+) -> list[Fault]:
+    request, faults = validate_step(step, body, origin)
+    if request is None:
+        return faults
+    mapped = {mapping.to_field for mapping in step.input_mappings}
+    task, task_faults = draft_task(request, origin, res.model, mapped=mapped)
+    uploads, image_faults = await resolve_images(task, res, caller)
+    task.workflow_id, task.step_id = draft.workflow.id, step.id
+    task.temporal_id, task.max_retries = draft.workflow.temporal_id, step.max_retries
+    draft.tasks[step.id] = task
+    draft.uploads += uploads
+    return [Fault(("config", *f.loc), f.message) for f in task_faults + image_faults]
+
+
+def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> WorkflowStep:
+    now = datetime.now(UTC)
+    return WorkflowStep(
+        id=uuid.uuid4(),
+        position=position,
+        step_id=step.id,
+        task_type=step.task_type,
+        config=step.config,
+        dependencies=dependencies(step),
+        input_mappings=[m.model_dump(mode="json") for m in step.input_mappings],
+        status=StepStatus.PENDING,
+        task_id=task.id,
+        retry_count=0,
+        max_retries=step.max_retries,
+        provider_config=task.provider_config,
+        active_provider_capabilities=task.active_provider_capabilities,
+        fallback_provider_type=task.fallback_provider_type,
+        fallback_provider_config=task.fallback_provider_config,
+        fallback_provider_capabilities=task.fallback_provider_capabilities,
+        created_at=now,
+        updated_at=now,
+    )

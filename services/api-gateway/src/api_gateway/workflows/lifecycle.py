@@ -1,0 +1,169 @@
+"""A workflow's states: start, pause, resume, cancel. First the row changes, then the run."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Problem, not_found, unavailable
+from api_gateway.resources import Resources
+from api_gateway.workflows.reset import reset_steps
+from shared.contracts.enums import WorkflowStatus
+from shared.contracts.runs import PipelineOutcome
+from shared.db.models.tables import Task, Workflow
+from shared.db.repositories.events import add_workflow_event
+from shared.db.repositories.idempotency import CreateRequest, release_key
+from shared.db.repositories.outcomes import show_progress, write_pipeline_outcome
+from shared.db.repositories.subjects import find_workflow
+from shared.db.repositories.tasks import tasks_of_steps
+from workflows.control import RunUnreachableError, cancel_run, pause_run, wait_until_closed
+from workflows.starts import NotStartedError, start_pipeline
+
+
+async def start_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
+    """Start a workflow that was created without being started.
+
+    Raises:
+        Problem: 404; 409, it is not PENDING; 503, Temporal does not answer.
+    """
+    async with res.sessions.begin() as session:
+        workflow = await _locked(session, caller, workflow_id)
+        _demand(workflow, "start", WorkflowStatus.PENDING)
+        _run(session, workflow)
+        tasks = await tasks_of_steps(session, workflow)
+        await session.flush()
+    await start_run(res, workflow, tasks, None)
+    return workflow
+
+
+async def start_run(
+    res: Resources,
+    workflow: Workflow,
+    tasks: dict[str, Task],
+    request: CreateRequest | None,
+    *,
+    is_resumed: bool = False,
+) -> None:
+    """Start the run of a workflow whose row says RUNNING.
+
+    Raises:
+        Problem: 503, Temporal does not answer; the record then says FAILED, as the client is told.
+    """
+    try:
+        await start_pipeline(res.temporal, workflow, tasks, is_resumed=is_resumed)
+    except NotStartedError as error:
+        outcome = PipelineOutcome(
+            workflow_id=workflow.id,
+            status=WorkflowStatus.FAILED,
+            errors=["Temporal did not answer when the workflow was to be started"],
+        )
+        async with res.sessions.begin() as session:
+            await write_pipeline_outcome(session, outcome)
+            if request is not None:
+                await release_key(session, request)
+        raise unavailable("Temporal") from error
+
+
+async def pause_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
+    """Start no more steps. The workflow is PAUSED once those that run have ended.
+
+    Raises:
+        Problem: 404; 409, it does not run; 503, Temporal does not answer.
+    """
+    async with res.sessions.begin() as session:
+        workflow = await _locked(session, caller, workflow_id)
+        if workflow.status == WorkflowStatus.PAUSED:
+            return workflow
+        _demand(workflow, "pause", WorkflowStatus.RUNNING)
+    try:
+        was_open = await pause_run(res.temporal, workflow.temporal_id)
+    except RunUnreachableError as error:
+        raise unavailable("Temporal") from error
+    if was_open:
+        await _wait(res, workflow)
+    return await _read(res, caller, workflow)
+
+
+async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
+    """Cancel a workflow and every task of it; again is the same as once.
+
+    Raises:
+        Problem: 404; 409, it is neither PENDING nor RUNNING; 503, Temporal does not answer.
+    """
+    async with res.sessions.begin() as session:
+        workflow = await _locked(session, caller, workflow_id)
+        if workflow.status == WorkflowStatus.CANCELLED:
+            return workflow
+        _demand(workflow, "cancel", WorkflowStatus.PENDING, WorkflowStatus.RUNNING)
+        is_running = workflow.status == WorkflowStatus.RUNNING
+    if not is_running or not await _cancel_run(res, workflow):
+        # No run will write this end.
+        outcome = PipelineOutcome(workflow_id=workflow.id, status=WorkflowStatus.CANCELLED)
+        async with res.sessions.begin() as session:
+            await write_pipeline_outcome(session, outcome)
+    return await _read(res, caller, workflow)
+
+
+async def resume_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
+    """Run a failed or paused workflow on. Completed steps stay, failed ones get new tasks.
+
+    Raises:
+        Problem: 404; 409, it is neither FAILED nor PAUSED; 503, Temporal does not answer.
+    """
+    async with res.sessions.begin() as session:
+        workflow = await _locked(session, caller, workflow_id)
+        _demand(workflow, "resume", WorkflowStatus.FAILED, WorkflowStatus.PAUSED)
+        if workflow.is_deleted:
+            raise _conflict(workflow, "its files are gone; create it anew")
+        tasks = await reset_steps(session, workflow)
+        _run(session, workflow)
+        await session.flush()
+    await start_run(res, workflow, tasks, None, is_resumed=True)
+    return workflow
+
+
+def _run(session: AsyncSession, workflow: Workflow) -> None:
+    workflow.status = WorkflowStatus.RUNNING
+    workflow.started_at = workflow.started_at or datetime.now(UTC)
+    workflow.completed_at = workflow.error_message = None
+    workflow.errors = []
+    show_progress(workflow, workflow.steps)
+    add_workflow_event(session, workflow)
+
+
+async def _locked(session: AsyncSession, caller: Principal, workflow_id: UUID) -> Workflow:
+    workflow = await find_workflow(session, caller.scope, workflow_id, lock=True)
+    if workflow is None:
+        raise not_found(f"workflow {workflow_id}")
+    return workflow
+
+
+async def _read(res: Resources, caller: Principal, workflow: Workflow) -> Workflow:
+    async with res.sessions() as session:
+        return await find_workflow(session, caller.scope, workflow.id) or workflow
+
+
+async def _cancel_run(res: Resources, workflow: Workflow) -> bool:
+    try:
+        was_open = await cancel_run(res.temporal, workflow.temporal_id)
+    except RunUnreachableError as error:
+        raise unavailable("Temporal") from error
+    if was_open:
+        await _wait(res, workflow)
+    return was_open
+
+
+async def _wait(res: Resources, workflow: Workflow) -> None:
+    await wait_until_closed(
+        res.temporal, workflow.temporal_id, timeout_s=res.settings.cancel_wait_s
+    )
+
+
+def _demand(workflow: Workflow, action: str, *states: WorkflowStatus) -> None:
+    if workflow.status not in states:
+        raise _conflict(workflow, f"to {action} it, it must be {' or '.join(states)}")
+
+
+def _conflict(workflow: Workflow, message: str) -> Problem:
+    return Problem(409, "conflict", f"workflow {workflow.id} is {workflow.status}; {message}")

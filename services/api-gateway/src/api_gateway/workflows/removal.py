@@ -1,0 +1,78 @@
+"""Cleaning up a workflow: its tasks' files go, the records stay, hidden from lists."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Problem, not_found
+from api_gateway.resources import Resources
+from api_gateway.tasks.cancellation import CLOSE_TIMEOUT_S
+from api_gateway.tasks.removal import clean_up_files
+from api_gateway.workflows.lifecycle import cancel_workflow
+from api_gateway.workflows.presentation import present_workflow
+from api_gateway.workflows.schemas import (
+    WorkflowCleanupDetail,
+    WorkflowCleanupError,
+    WorkflowCleanupResponse,
+)
+from shared.contracts.enums import WorkflowStatus
+from shared.db.models.tables import Task, Workflow
+from shared.db.repositories.subjects import find_workflow
+from shared.db.repositories.tasks import tasks_of_workflow
+from shared.errors import StorageError
+from workflows.control import wait_until_closed
+
+_OPEN = frozenset({WorkflowStatus.PENDING, WorkflowStatus.RUNNING})
+
+
+async def clean_up_workflow(
+    res: Resources, caller: Principal, workflow_id: UUID, *, cleans_tasks: bool
+) -> WorkflowCleanupResponse:
+    """Mark a workflow as deleted, and remove its tasks' files where that is asked for.
+
+    Raises:
+        Problem: 404; 409, it does not end.
+    """
+    async with res.sessions() as session:
+        workflow = await find_workflow(session, caller.scope, workflow_id)
+    if workflow is None:
+        raise not_found(f"workflow {workflow_id}")
+    await _end(res, caller, workflow)
+    async with res.sessions() as session:
+        tasks = await tasks_of_workflow(session, workflow_id) if cleans_tasks else []
+    detail = WorkflowCleanupDetail(tasks_processed=len(tasks))
+    for task in tasks:
+        await _clean_up_task(res, task, detail)
+    async with res.sessions.begin() as session:
+        workflow = await find_workflow(session, caller.scope, workflow_id, lock=True)
+        if workflow is None:
+            raise not_found(f"workflow {workflow_id}")
+        if not workflow.is_deleted:
+            workflow.is_deleted, workflow.deleted_at = True, datetime.now(UTC)
+        await session.flush()
+    return WorkflowCleanupResponse(workflow=present_workflow(workflow), cleanup=detail)
+
+
+async def _end(res: Resources, caller: Principal, workflow: Workflow) -> None:
+    if workflow.status in _OPEN:
+        await cancel_workflow(res, caller, workflow.id)
+    if not await wait_until_closed(res.temporal, workflow.temporal_id, timeout_s=CLOSE_TIMEOUT_S):
+        message = f"workflow {workflow.id} is still being cancelled; try again in a moment"
+        raise Problem(409, "conflict", message)
+
+
+async def _clean_up_task(res: Resources, task: Task, detail: WorkflowCleanupDetail) -> None:
+    try:
+        cleaned = await clean_up_files(res, task)
+    except StorageError as error:
+        detail.errors.append(
+            WorkflowCleanupError(
+                task_id=task.id,
+                step_id=task.step_id or "",
+                task_type=task.task_type,
+                error=str(error),
+            )
+        )
+        return
+    detail.tasks_cleaned += 1
+    detail.deleted_paths += cleaned.deleted_paths

@@ -1,0 +1,65 @@
+"""What a resume does with the steps: completed ones stay, those tried in vain get new tasks."""
+
+import uuid
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.enums import EventType, StepStatus, TaskStatus
+from shared.db.models.tables import Task, Workflow
+from shared.db.repositories.events import add_task_event
+from shared.db.repositories.tasks import tasks_of_steps
+
+_COPIED = (
+    "task_type",
+    "provider_type",
+    "queue_name",
+    "priority",
+    "max_retries",
+    "config",
+    "inputs",
+    "provider_config",
+    "active_provider_capabilities",
+    "fallback_provider_type",
+    "fallback_provider_config",
+    "fallback_provider_capabilities",
+    "temporal_id",
+    "webhook_url",
+    "workflow_id",
+    "step_id",
+    "origin_instance",
+    "origin_zone",
+    "origin_tenant_id",
+    "origin_reference",
+)
+
+
+async def reset_steps(session: AsyncSession, workflow: Workflow) -> dict[str, Task]:
+    """Give every step that has been tried in vain a new task; answers all tasks by step."""
+    tasks = await tasks_of_steps(session, workflow)
+    for step in workflow.steps:
+        task = tasks.get(step.step_id)
+        if task is None or step.status == StepStatus.COMPLETED:
+            continue
+        if task.status != TaskStatus.PENDING:
+            task = _copy(task)
+            session.add(task)
+            await session.flush()
+            add_task_event(session, task, EventType.TASK_CREATED)
+            tasks[step.step_id] = task
+        step.task_id, step.status, step.retry_count = task.id, StepStatus.PENDING, 0
+        step.result = step.error_message = step.started_at = step.completed_at = None
+    return tasks
+
+
+def _copy(task: Task) -> Task:
+    return Task(
+        id=uuid.uuid4(),
+        status=TaskStatus.PENDING,
+        progress=0,
+        attempt=0,
+        retry_count=0,
+        errors=[],
+        results={},
+        last_seq=0,
+        **{name: getattr(task, name) for name in _COPIED},
+    )

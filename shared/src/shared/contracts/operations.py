@@ -1,0 +1,116 @@
+"""The task types whose workers come later: what their attempts get and give.
+
+Field names are the REST API's. Inputs are as the gateway checked them; each type's own message
+takes their place when its worker is written.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from pydantic import ConfigDict
+from temporalio import activity
+
+from shared.contracts.attempts import AttemptRequest, AttemptResult
+
+
+class Operation(AttemptRequest):
+    """One attempt."""
+
+    inputs: dict[str, Any]
+    """The task type's request fields; pictures as object keys."""
+
+
+class PictureResult(AttemptResult):
+    """One picture, or several where they were asked for."""
+
+    result_image_path: str
+    result_image_paths: list[str] | None = None
+
+
+class PicturesResult(AttemptResult):
+    """A picture for each input, in order."""
+
+    result_image_paths: list[str]
+
+
+class FaceResult(PictureResult):
+    """The picture with its face mended, or as it came where it has none."""
+
+    face_detected: bool
+    attempts_used: int = 0
+    final_ssim_score: float | None = None
+    final_lpips_score: float | None = None
+    final_dists_score: float | None = None
+
+
+class VideoResult(AttemptResult):
+    """One video."""
+
+    result_video_path: str
+
+
+class TextResult(AttemptResult):
+    """A language model's answer."""
+
+    result_text: str
+    result_json: Any | None = None
+    """The answer as data, where an output schema was given."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+class FalAppResult(AttemptResult):
+    """An app's answer: its own keys beside ours."""
+
+    model_config = ConfigDict(extra="allow")
+
+    result_url: str | None = None
+
+
+class OperationActivities(ABC):
+    """Activities on the queue of whichever provider serves the task type."""
+
+    @activity.defn(name="edit_image")
+    @abstractmethod
+    async def edit_image(self, request: Operation) -> PictureResult:
+        """EDITING."""
+
+    @activity.defn(name="run_fal_app")
+    @abstractmethod
+    async def run_fal_app(self, request: Operation) -> FalAppResult:
+        """EXPERIMENTAL_FAL."""
+
+    @activity.defn(name="generate_video")
+    @abstractmethod
+    async def generate_video(self, request: Operation) -> VideoResult:
+        """VIDEO_GENERATION."""
+
+    @activity.defn(name="ask_language_model")
+    @abstractmethod
+    async def ask_language_model(self, request: Operation) -> TextResult:
+        """LLM_INTERACTION."""
+
+    @activity.defn(name="remove_backgrounds")
+    @abstractmethod
+    async def remove_backgrounds(self, request: Operation) -> PicturesResult:
+        """BACKGROUND_REMOVE."""
+
+    @activity.defn(name="enhance_details")
+    @abstractmethod
+    async def enhance_details(self, request: Operation) -> PictureResult:
+        """DETAIL_ENHANCER."""
+
+    @activity.defn(name="fix_background")
+    @abstractmethod
+    async def fix_background(self, request: Operation) -> PictureResult:
+        """BACKGROUND_FIX."""
+
+    @activity.defn(name="adjust_image")
+    @abstractmethod
+    async def adjust_image(self, request: Operation) -> PictureResult:
+        """IMAGE_ADJUSTER."""
+
+    @activity.defn(name="enhance_faces")
+    @abstractmethod
+    async def enhance_faces(self, request: Operation) -> FaceResult:
+        """FACE_ENHANCER."""

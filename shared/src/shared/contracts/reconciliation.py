@@ -1,0 +1,37 @@
+"""Bringing records and runs back together, after a crash between the two."""
+
+from abc import ABC, abstractmethod
+
+from pydantic import Field
+from temporalio import activity
+
+from shared.contracts.message import Message
+
+
+class ReconcileRequest(Message):
+    """One pass over all that has not ended."""
+
+    grace_s: float = Field(default=60, ge=0)
+    """What changed more recently is left alone: somebody is at work on it."""
+
+
+class Reconciled(Message):
+    """What a pass found apart, and mended."""
+
+    started: int = 0
+    """Rows without a run; their runs have been started."""
+    closed: int = 0
+    """Rows whose run had closed without a word; they have been ended as their run was."""
+    cancelled: int = 0
+    """Runs whose row had ended or was gone; they have been cancelled."""
+    keys_swept: int = 0
+    """Idempotency keys that nobody can repeat any more."""
+
+
+class ReconcileActivities(ABC):
+    """Activities of the workflow worker. Idempotent: every step is guarded by the row's lock."""
+
+    @activity.defn(name="reconcile_records")
+    @abstractmethod
+    async def reconcile_records(self, request: ReconcileRequest) -> Reconciled:
+        """Compare rows with runs, in both directions, and mend what has parted."""

@@ -1,0 +1,185 @@
+"""The reconciler: starts rows without runs, ends rows whose runs closed, cancels forgotten runs."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+from temporalio import activity
+from temporalio.client import Client
+
+from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
+from shared.contracts.reconciliation import ReconcileActivities, Reconciled, ReconcileRequest
+from shared.contracts.runs import TaskOutcome
+from shared.db.models.tables import Task, Workflow
+from shared.db.repositories.idempotency import sweep_keys
+from shared.db.repositories.outcomes import owner_of, write_pipeline_outcome, write_task_outcome
+from shared.db.repositories.tasks import tasks_of_steps
+from shared.db.session import Sessions
+from shared.temporal.heartbeat import Heartbeat
+from workflows.activities.run_states import RunState, describe, pipeline_outcome, task_outcome
+from workflows.control import cancel_run
+from workflows.starts import start_pipeline, start_task
+
+_PAGE = 500
+_SIDE_BY_SIDE = 10
+_OPEN_TASK = (TaskStatus.PENDING, TaskStatus.EXECUTING)
+_OPEN_RUNS = "ExecutionStatus = 'Running' AND WorkflowType IN ('Task', 'Pipeline')"
+
+_SubjectT = TypeVar("_SubjectT", Task, Workflow)
+
+
+class Reconciler(ReconcileActivities):
+    """Compares records with Temporal.
+
+    Args:
+        client: Temporal.
+        sessions: the records.
+    """
+
+    def __init__(self, client: Client, sessions: Sessions) -> None:
+        self._client = client
+        self._sessions = sessions
+
+    @activity.defn(name="reconcile_records")
+    async def reconcile_records(self, request: ReconcileRequest) -> Reconciled:
+        """Compare rows with runs, in both directions, and mend what has parted."""
+        async with Heartbeat():
+            before = datetime.now(UTC) - timedelta(seconds=request.grace_s)
+            counts: Counter[str] = Counter()
+            async for page in self._stale(Task, before, _OPEN_TASK):
+                await _side_by_side(page, self._mend_task, counts)
+            async for page in self._stale(Workflow, before, (WorkflowStatus.RUNNING,)):
+                await _side_by_side(page, self._mend_workflow, counts)
+            counts["cancelled"] = await self._cancel_forgotten_runs(before)
+            async with self._sessions.begin() as session:
+                counts["keys_swept"] = await sweep_keys(session)
+        return Reconciled.model_validate(dict(counts))
+
+    async def _stale(
+        self, table: type[_SubjectT], before: datetime, states: Sequence[str]
+    ) -> AsyncIterator[Sequence[UUID]]:
+        """Ids of rows that have not ended and that nobody has touched for a while, in pages."""
+        last: UUID | None = None
+        while True:
+            rows = select(table.id).where(table.status.in_(states), table.updated_at < before)
+            if table is Task:
+                rows = rows.where(Task.workflow_id.is_(None))
+            if last is not None:
+                rows = rows.where(table.id > last)
+            async with self._sessions() as session:
+                page = list(await session.scalars(rows.order_by(table.id).limit(_PAGE)))
+            if not page:
+                return
+            yield page
+            last = page[-1]
+
+    async def _mend_task(self, task_id: UUID) -> str | None:
+        async with self._sessions.begin() as session:
+            task = await session.get(Task, task_id, with_for_update={"skip_locked": True})
+            if task is None or task.status not in _OPEN_TASK:
+                return None
+            state = await describe(self._client, task.temporal_id)
+            if state is not None and state.is_open:
+                return None
+            if state is None and task.status == TaskStatus.PENDING:
+                await start_task(self._client, task)
+                return "started"
+            outcome = (
+                _gone(task) if state is None else await task_outcome(self._client, task, state)
+            )
+            await write_task_outcome(session, outcome)
+            return "closed"
+
+    async def _mend_workflow(self, workflow_id: UUID) -> str | None:
+        async with self._sessions.begin() as session:
+            workflow = await session.get(
+                Workflow,
+                workflow_id,
+                with_for_update={"skip_locked": True},
+                options=[selectinload(Workflow.steps)],
+            )
+            if workflow is None or workflow.status != WorkflowStatus.RUNNING:
+                return None
+            state = await describe(self._client, workflow.temporal_id)
+            if state is not None and state.is_open:
+                return None
+            if state is None or _was_resumed_since(workflow, state):
+                tasks = await tasks_of_steps(session, workflow)
+                await start_pipeline(self._client, workflow, tasks, is_resumed=state is not None)
+                return "started"
+            temporal_id = workflow.temporal_id
+        # Its lock is let go: tasks are locked before their workflow, as everywhere.
+        outcome = await pipeline_outcome(self._client, workflow_id, temporal_id, state)
+        async with self._sessions.begin() as session:
+            await _fail_executing_tasks(session, workflow_id)
+            await write_pipeline_outcome(session, outcome)
+        return "closed"
+
+    async def _cancel_forgotten_runs(self, before: datetime) -> int:
+        cancelled = 0
+        async for run in self._client.list_workflows(_OPEN_RUNS):
+            if run.start_time < before and await self._is_forgotten(run.id, before):
+                cancelled += await cancel_run(self._client, run.id)
+        return cancelled
+
+    async def _is_forgotten(self, temporal_id: str, before: datetime) -> bool:
+        kind, _, name = temporal_id.partition("-")
+        table = {"task": Task, "workflow": Workflow}.get(kind)
+        if table is None:
+            return False
+        rows = select(table.status, table.updated_at).where(table.id == UUID(name))
+        async with self._sessions() as session:
+            found = (await session.execute(rows)).one_or_none()
+        if found is None:
+            return True
+        status, updated_at = found
+        is_open = status in {*_OPEN_TASK, WorkflowStatus.RUNNING}
+        return not is_open and updated_at < before
+
+
+async def _side_by_side(
+    ids: Sequence[UUID],
+    mend: Callable[[UUID], Awaitable[str | None]],
+    counts: Counter[str],
+) -> None:
+    gate = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+    async def mend_one(subject_id: UUID) -> None:
+        async with gate:
+            done = await mend(subject_id)
+        if done is not None:
+            counts[done] += 1
+
+    await asyncio.gather(*(mend_one(subject_id) for subject_id in ids))
+
+
+def _was_resumed_since(workflow: Workflow, state: RunState) -> bool:
+    """Whether the row was set to RUNNING after its last run had closed."""
+    return state.closed_at is not None and workflow.updated_at > state.closed_at
+
+
+def _gone(task: Task) -> TaskOutcome:
+    return TaskOutcome(
+        task_id=task.id,
+        status=TaskStatus.FAILED,
+        owner=owner_of(task),
+        attempt=task.attempt,
+        retry_count=task.retry_count,
+        errors=[*task.errors, "its Temporal run is gone"],
+        error_category=ErrorCategory.INTERNAL,
+    )
+
+
+async def _fail_executing_tasks(session: AsyncSession, workflow_id: UUID) -> None:
+    """No run will write how these ended."""
+    rows: Any = select(Task).where(
+        Task.workflow_id == workflow_id, Task.status == TaskStatus.EXECUTING
+    )
+    for task in await session.scalars(rows.order_by(Task.id).with_for_update()):
+        await write_task_outcome(session, _gone(task))

@@ -1,0 +1,88 @@
+"""How a run stands in Temporal, and what a record says once its run has closed."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
+from shared.contracts.runs import PipelineOutcome, TaskOutcome
+from shared.db.models.tables import Task
+from shared.db.repositories.outcomes import owner_of
+from workflows.definitions.run_pipeline import RunPipeline
+from workflows.definitions.run_task import RunTask
+
+_MESSAGES = {
+    WorkflowExecutionStatus.TERMINATED: "its Temporal run was terminated",
+    WorkflowExecutionStatus.TIMED_OUT: "its Temporal run took longer than it may",
+}
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run as Temporal describes it."""
+
+    status: WorkflowExecutionStatus
+    closed_at: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still runs."""
+        return self.status == WorkflowExecutionStatus.RUNNING
+
+
+async def describe(client: Client, temporal_id: str) -> RunState | None:
+    """The newest run with this id; none where Temporal knows of none."""
+    try:
+        found = await client.get_workflow_handle(temporal_id).describe()
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    assert found.status is not None
+    return RunState(found.status, found.close_time)
+
+
+async def task_outcome(client: Client, task: Task, state: RunState) -> TaskOutcome:
+    """How a task ended whose run closed without writing so."""
+    if state.status == WorkflowExecutionStatus.COMPLETED:
+        return await client.get_workflow_handle_for(RunTask.run, task.temporal_id).result()
+    is_cancelled = state.status == WorkflowExecutionStatus.CANCELED
+    timed_out = state.status == WorkflowExecutionStatus.TIMED_OUT
+    failed_as = ErrorCategory.TIMEOUT if timed_out else ErrorCategory.INTERNAL
+    reason = await _reason(client, task.temporal_id, state)
+    return TaskOutcome(
+        task_id=task.id,
+        status=TaskStatus.CANCELLED if is_cancelled else TaskStatus.FAILED,
+        owner=owner_of(task),
+        attempt=task.attempt,
+        retry_count=task.retry_count,
+        errors=task.errors if is_cancelled else [*task.errors, reason],
+        error_category=ErrorCategory.CANCELLED if is_cancelled else failed_as,
+    )
+
+
+async def pipeline_outcome(
+    client: Client, workflow_id: UUID, temporal_id: str, state: RunState
+) -> PipelineOutcome:
+    """How a workflow ended whose run closed without writing so."""
+    if state.status == WorkflowExecutionStatus.COMPLETED:
+        return await client.get_workflow_handle_for(RunPipeline.run, temporal_id).result()
+    if state.status == WorkflowExecutionStatus.CANCELED:
+        return PipelineOutcome(workflow_id=workflow_id, status=WorkflowStatus.CANCELLED)
+    reason = await _reason(client, temporal_id, state)
+    return PipelineOutcome(workflow_id=workflow_id, status=WorkflowStatus.FAILED, errors=[reason])
+
+
+async def _reason(client: Client, temporal_id: str, state: RunState) -> str:
+    if message := _MESSAGES.get(state.status):
+        return message
+    try:
+        async with asyncio.timeout(10):
+            await client.get_workflow_handle(temporal_id).result()
+    except WorkflowFailureError as failure:
+        return str(failure.cause)
+    return "its Temporal run closed"

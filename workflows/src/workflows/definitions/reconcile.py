@@ -1,0 +1,25 @@
+"""The workflow of a reconciliation, started by a schedule once a minute."""
+
+from temporalio import workflow
+
+from shared.contracts.enums import TaskQueue
+from shared.contracts.reconciliation import ReconcileActivities, Reconciled, ReconcileRequest
+from workflows.policies import HEARTBEAT_TIMEOUT, ONE_ATTEMPT, RECONCILE_TIMEOUT
+
+
+@workflow.defn(name="Reconcile")
+class Reconcile:
+    """What it fails to mend, the next pass mends."""
+
+    @workflow.run
+    async def run(self, request: ReconcileRequest) -> Reconciled:
+        """Run one pass."""
+        return await workflow.execute_activity_method(
+            ReconcileActivities.reconcile_records,
+            request,
+            task_queue=TaskQueue.WORKFLOWS,
+            start_to_close_timeout=RECONCILE_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=ONE_ATTEMPT,
+            summary="rows and runs",
+        )

@@ -1,0 +1,66 @@
+"""The schedule that reconciles records and runs; the workflow worker sees that there is one."""
+
+from datetime import timedelta
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+
+from shared.contracts.enums import TaskQueue
+from shared.contracts.reconciliation import ReconcileRequest
+from workflows.definitions.reconcile import Reconcile
+from workflows.policies import RECONCILE_TIMEOUT
+
+SCHEDULE_ID = "reconcile-records"
+
+
+class ReconcileSettings(BaseSettings):
+    """How often records and runs are compared."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_RECONCILE_", frozen=True)
+
+    every_s: float = Field(default=60, ge=1)
+    """Seconds between two passes; one that takes longer is not overtaken."""
+    grace_s: float = Field(default=60, ge=0)
+    """What changed within so many seconds is left alone."""
+
+
+async def ensure_schedule(client: Client, settings: ReconcileSettings) -> None:
+    """Make the schedule, or bring an older one in line with the settings."""
+    schedule = _schedule(settings)
+    try:
+        await client.create_schedule(SCHEDULE_ID, schedule)
+    except ScheduleAlreadyRunningError:
+
+        def update(_: ScheduleUpdateInput) -> ScheduleUpdate:
+            return ScheduleUpdate(schedule=schedule)
+
+        await client.get_schedule_handle(SCHEDULE_ID).update(update)
+
+
+def _schedule(settings: ReconcileSettings) -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            Reconcile.run,
+            ReconcileRequest(grace_s=settings.grace_s),
+            id=SCHEDULE_ID,
+            task_queue=TaskQueue.WORKFLOWS,
+            execution_timeout=2 * RECONCILE_TIMEOUT,
+            static_summary="Brings records and runs back together",
+        ),
+        spec=ScheduleSpec(
+            intervals=[ScheduleIntervalSpec(every=timedelta(seconds=settings.every_s))]
+        ),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP),
+    )
