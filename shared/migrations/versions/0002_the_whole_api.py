@@ -18,7 +18,7 @@ def upgrade() -> None:
     sa.Column('route', sa.String(length=255), nullable=False),
     sa.Column('key', sa.String(length=255), nullable=False),
     sa.Column('body_hash', sa.String(length=64), nullable=False),
-    sa.Column('answer', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+    sa.Column('answer', sa.JSON(none_as_null=True), nullable=True),
     sa.Column('created_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
     sa.PrimaryKeyConstraint('owner', 'route', 'key', name=op.f('pk_idempotency_keys'))
     )

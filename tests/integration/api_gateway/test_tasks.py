@@ -86,7 +86,7 @@ REFUSED: list[tuple[dict[str, Any], list[Any]]] = [
     (GENERATION | {"prompt": ""}, ["body", "GENERATION", "prompt"]),
     (GENERATION | {"prompt": "a\x00b"}, ["body"]),
     (GENERATION | {"provider_type": "nobody"}, ["body", "GENERATION", "provider_type"]),
-    (GENERATION | {"provider_type": "fal_standard"}, ["body", "provider_type"]),
+    (GENERATION | {"fallback_provider_type": "ai_core"}, ["body", "fallback_provider_type"]),
     (GENERATION | {"provider_type": "freepik_magnific"}, ["body", "provider_type"]),
     (GENERATION | {"queue_name": "training"}, ["body", "queue_name"]),
     (
@@ -98,7 +98,7 @@ REFUSED: list[tuple[dict[str, Any], list[Any]]] = [
     (REFINE, ["body", "REFINE", "base_image_url"]),
     (REFINE | {"base_image_url": "no/such/picture.png"}, ["body", "base_image_url"]),
     (REFINE | {"base_image_url": "../etc/passwd"}, ["body", "base_image_url"]),
-    (REFINE | {"base_image_url": "https://example.com/a.png"}, ["body", "base_image_url"]),
+    (REFINE | {"base_image_url": "http://169.254.169.254/a.png"}, ["body", "base_image_url"]),
     (
         REFINE | {"base_image_url": base64.b64encode(b"no picture").decode()},
         ["body", "base_image_url"],
@@ -107,7 +107,16 @@ REFUSED: list[tuple[dict[str, Any], list[Any]]] = [
         REFINE | {"base_image_url": base64.b64encode(PNG).decode(), "face_detail_enabled": True},
         ["body", "face_detail_enabled"],
     ),
-    ({"task_type": "VIDEO_GENERATION", "prompt": "a", "origin_instance": "a"}, ["body"]),
+    ({"task_type": "VIDEO_GENERATION", "origin_instance": "a"}, ["body"]),
+    (
+        {
+            "task_type": "LLM_INTERACTION",
+            "prompt": "a",
+            "origin_instance": "a",
+            "input_images": [base64.b64encode(PNG).decode(), "no/such/picture.png"],
+        },
+        ["body", "input_images", 1],
+    ),
     ({"task_type": "NOTHING", "origin_instance": "a"}, ["body"]),
 ]
 

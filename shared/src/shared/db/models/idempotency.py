@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, String, func
+from sqlalchemy import JSON, Index, String, func
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.db.models.base import Base
@@ -21,6 +21,6 @@ class IdempotencyKey(Base):
     key: Mapped[str] = mapped_column(String(255), primary_key=True)
     body_hash: Mapped[str] = mapped_column(String(64))
     """SHA-256 of the canonical request."""
-    answer: Mapped[dict[str, Any] | None]
-    """The body of the first answer."""
+    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """The body of the first answer; not JSONB, which would change the order of its fields."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
