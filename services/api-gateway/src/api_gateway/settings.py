@@ -25,6 +25,8 @@ class GatewaySettings(BaseSettings):
     """How long a valid API key is remembered: a revoked one works no longer than this."""
     max_input_bytes: int = Field(default=50 * 1024 * 1024, ge=1)
     """Largest picture in a request, decoded."""
+    max_input_pixels: int = Field(default=89_478_485, ge=1)
+    """Most pixels of a picture in a request; Pillow's own bound, which is also the highest."""
     max_body_bytes: int = Field(default=72 * 1024 * 1024, ge=1)
     """Largest request; a picture in base64 is a third longer than its bytes."""
     drain_timeout_s: int = Field(default=5, ge=1)

@@ -1,13 +1,11 @@
 """Pictures that come in with a request: each becomes an object key before the task is written."""
 
-import base64
-import binascii
 import hashlib
-import re
 from dataclasses import dataclass
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
+from api_gateway.images.admission import ImageRefusedError, admit_image, decode_base64_image
 from api_gateway.resources import Resources
 from shared.contracts.enums import TaskType
 from shared.db.models.tables import StoredObject, Task
@@ -23,8 +21,6 @@ _FIELDS: dict[str, dict[str, str]] = {
 """By task type: request fields that hold a picture, and the input that holds its key."""
 
 _FOLDERS = {TaskType.GENERATION: "generations", TaskType.REFINE: "refines"}
-_SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"RIFF", "webp"))
-_DATA_URL = re.compile(r"data:[\w.+/-]*(;[\w=.+-]+)*;base64,")
 
 
 @dataclass(frozen=True)
@@ -71,32 +67,23 @@ async def _resolve(value: str, task: Task, res: Resources, caller: Principal) ->
         async with res.sessions() as session:
             if await find_object(session, caller.scope, value):
                 return value
-    content = _decode(value, res.settings.max_input_bytes)
-    kind = next((kind for magic, kind in _SIGNATURES if content.startswith(magic)), None)
-    if kind is None:
-        raise PictureError("must be a PNG, JPEG or WebP picture")
+    limits = res.settings
+    try:
+        content = decode_base64_image(value, limits.max_input_bytes)
+        admitted = admit_image(
+            content, max_bytes=limits.max_input_bytes, max_pixels=limits.max_input_pixels
+        )
+    except ImageRefusedError as error:
+        raise PictureError(str(error)) from error
     digest = hashlib.sha256(content).hexdigest()
     folder = _FOLDERS[TaskType(task.task_type)]
     row = StoredObject(
-        key=f"{folder}/{task.id}/inputs/{digest[:16]}.{kind}",
+        key=f"{folder}/{task.id}/inputs/{digest[:16]}.{admitted.extension}",
         origin_instance=task.origin_instance,
         origin_tenant_id=task.origin_tenant_id,
         task_id=task.id,
         size_bytes=len(content),
-        content_type=f"image/{kind}",
+        content_type=admitted.content_type,
         sha256=digest,
     )
     return Upload(row, content)
-
-
-def _decode(value: str, max_bytes: int) -> bytes:
-    header = _DATA_URL.match(value)
-    encoded = value[header.end() :] if header else value
-    if len(encoded) * 3 // 4 > max_bytes:
-        raise PictureError(f"is larger than {max_bytes} bytes")
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise PictureError(
-            "is neither the path of a stored picture nor base64 nor a data URL"
-        ) from error
