@@ -4,8 +4,10 @@ Every field is an environment variable: prefix plus field name in capitals. Prod
 embedded stack by setting these, and nothing else.
 """
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.egress.guard import Exemptions, Guard
 
 
 class DatabaseSettings(BaseSettings):
@@ -94,6 +96,27 @@ class ProgressSettings(BaseSettings):
     """Base URL of the internal listener; empty: nothing is announced."""
     token: SecretStr = SecretStr("")
     """Worker credential; the gateway compares it in constant time."""
+
+
+class EgressSettings(BaseSettings):
+    """Which hosts may be called that are not public, where a client names the URL."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_EGRESS_", frozen=True)
+
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names, addresses and networks, as a JSON list: `["127.0.0.1", "10.1.0.0/16"]`. For
+    development and tests; every client can reach what is named here."""
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _can_be_read(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        Exemptions.parse(entries)
+        return entries
+
+    @property
+    def guard(self) -> Guard:
+        """The guard that these settings describe."""
+        return Guard(Exemptions.parse(self.allowed_hosts))
 
 
 class LogSettings(BaseSettings):
