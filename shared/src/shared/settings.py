@@ -4,8 +4,10 @@ Every field is an environment variable: prefix plus field name in capitals. Prod
 embedded stack by setting these, and nothing else.
 """
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.egress.guard import Exemptions, Guard
 
 
 class DatabaseSettings(BaseSettings):
@@ -94,6 +96,40 @@ class ProgressSettings(BaseSettings):
     """Base URL of the internal listener; empty: nothing is announced."""
     token: SecretStr = SecretStr("")
     """Worker credential; the gateway compares it in constant time."""
+
+
+class EgressSettings(BaseSettings):
+    """Which hosts may be called that are not public, where a client names the URL."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_EGRESS_", frozen=True)
+
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names, addresses and networks, as a JSON list: `["127.0.0.1", "10.1.0.0/16"]`. For
+    development and tests; every client can reach what is named here."""
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _can_be_read(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        Exemptions.parse(entries)
+        return entries
+
+    @property
+    def guard(self) -> Guard:
+        """The guard that these settings describe."""
+        return Guard(Exemptions.parse(self.allowed_hosts))
+
+
+class PictureLimits(BaseSettings):
+    """What a picture that comes in may be at most, in a request or behind a URL."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_PICTURE_", frozen=True)
+
+    max_bytes: int = Field(default=50 * 1024 * 1024, ge=1)
+    """Its size, decoded."""
+    max_pixels: int = Field(default=89_478_485, ge=1, le=89_478_485)
+    """Its pixels; Pillow's own bound, which is also the highest."""
+    fetch_timeout_s: float = Field(default=60, gt=0)
+    """How long fetching it may take, redirects included."""
 
 
 class LogSettings(BaseSettings):

@@ -12,12 +12,21 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from shared.contracts.enums import TaskQueue
 from shared.contracts.records import RecordActivities
 from shared.db.session import create_engine, create_sessions
-from shared.settings import DatabaseSettings, LogSettings, TemporalSettings
+from shared.settings import (
+    DatabaseSettings,
+    EgressSettings,
+    LogSettings,
+    PictureLimits,
+    StorageSettings,
+    TemporalSettings,
+)
+from shared.storage.s3 import S3ObjectStore
 from shared.telemetry.logs import set_up_logging
 from shared.temporal.client import connect
 from shared.temporal.errors import ErrorInterceptor
 from shared.temporal.identity import process_identity
 from shared.temporal.worker import WorkerSettings, run_until_stopped
+from workflows.activities.fetch_inputs import InputFetcher
 from workflows.activities.reconcile import Reconciler
 from workflows.activities.records import Records
 from workflows.definitions.reconcile import Reconcile
@@ -68,15 +77,21 @@ async def main() -> None:
     settings = WorkerSettings()
     client = await connect(TemporalSettings(), identity=process_identity("workflow-worker"))
     engine = create_engine(DatabaseSettings(), is_pinging=False)
+    objects = S3ObjectStore(StorageSettings())
     try:
         sessions = create_sessions(engine)
         reconciler = Reconciler(client, sessions)
+        fetcher = InputFetcher(objects, EgressSettings().guard, PictureLimits())
         worker = build_worker(
-            client, Records(sessions), settings, others=[reconciler.reconcile_records]
+            client,
+            Records(sessions),
+            settings,
+            others=[reconciler.reconcile_records, fetcher.fetch_inputs],
         )
         await ensure_schedule(client, ReconcileSettings())
         await run_until_stopped([worker], settings)
     finally:
+        objects.close()
         await engine.dispose()
 
 

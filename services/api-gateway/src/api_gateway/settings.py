@@ -23,10 +23,6 @@ class GatewaySettings(BaseSettings):
     """Answer creates with 200 instead of 201, for clients that insist."""
     key_cache_s: float = Field(default=5, ge=0)
     """How long a valid API key is remembered: a revoked one works no longer than this."""
-    max_input_bytes: int = Field(default=50 * 1024 * 1024, ge=1)
-    """Largest picture in a request, decoded."""
-    max_input_pixels: int = Field(default=89_478_485, ge=1)
-    """Largest picture in a request, width × height; the default is Pillow's own limit."""
     cancel_wait_s: float = Field(default=2.5, ge=0)
     """How long a cancellation waits for running work to stop before it answers how things stand."""
     max_body_bytes: int = Field(default=72 * 1024 * 1024, ge=1)

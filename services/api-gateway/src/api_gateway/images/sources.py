@@ -4,14 +4,14 @@ import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from shared.egress.addresses import ForbiddenUrlError, check_url
-
 from api_gateway.auth.principal import Principal
-from api_gateway.images.admission import ImageRefusedError, admit_image, decode_base64_image
 from api_gateway.resources import Resources
 from shared.contracts.pictures import is_remote
 from shared.db.models.tables import StoredObject
 from shared.db.repositories.subjects import find_object
+from shared.egress.errors import ForbiddenUrlError
+from shared.egress.urls import check_url
+from shared.images.admission import ImageRefusedError, admit_image, decode_base64_image
 
 _LONGEST_PATH = 1024
 
@@ -50,7 +50,7 @@ async def resolve_source(
     """
     if is_remote(value):
         try:
-            check_url(value)
+            check_url(value, res.guard)
         except ForbiddenUrlError as error:
             raise ImageRefusedError(str(error)) from error
         return value
@@ -59,16 +59,14 @@ async def resolve_source(
         async with res.sessions() as session:
             if await find_object(session, caller.scope, value):
                 return value
-    return _upload(
-        decode_base64_image(value, max_bytes=res.settings.max_input_bytes), destination, res
-    )
+    return _upload(decode_base64_image(value, max_bytes=res.pictures.max_bytes), destination, res)
 
 
 def _upload(content: bytes, destination: Destination, res: Resources) -> Upload:
     admitted = admit_image(
         content,
-        max_bytes=res.settings.max_input_bytes,
-        max_pixels=res.settings.max_input_pixels,
+        max_bytes=res.pictures.max_bytes,
+        max_pixels=res.pictures.max_pixels,
     )
     digest = hashlib.sha256(content).hexdigest()
     folder = f"{destination.folder}/{destination.subject_id}/inputs"

@@ -1,15 +1,15 @@
 """The pictures of a task: each becomes an object key, or stays a URL until the run fetches it."""
 
-from typing import Any
+from typing import Any, cast
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
-from api_gateway.images.admission import ImageRefusedError
 from api_gateway.images.sources import Destination, Upload, resolve_source
 from api_gateway.resources import Resources
 from shared.contracts.enums import TaskType
 from shared.contracts.pictures import OUTPUT_FOLDERS, PICTURE_FIELDS
 from shared.db.models.tables import Task
+from shared.images.admission import ImageRefusedError
 
 _MAX_PICTURES = 100
 
@@ -48,7 +48,7 @@ class _Resolver:
     async def resolve(self, name: str, value: Any) -> Any:
         if not isinstance(value, list):
             return await self._resolve_one((name,), value)
-        values: list[Any] = value
+        values = cast("list[Any]", value)
         if len(values) > _MAX_PICTURES:
             message = f"has {len(values)} pictures; at most {_MAX_PICTURES} fit into one task"
             self.faults.append(Fault((name,), message))

@@ -1,0 +1,1 @@
+"""Requests to addresses that strangers name: none of them may reach what is ours."""

@@ -1,0 +1,18 @@
+"""What can go wrong with an outgoing request, by whether another try can help."""
+
+from shared.contracts.enums import ErrorCategory
+from shared.errors import InvalidInputError, PlatformError
+
+
+class ForbiddenUrlError(InvalidInputError, ValueError):
+    """A URL that is not called, whoever asks; the message says why. No retry helps."""
+
+
+class FetchError(PlatformError):
+    """The other side could not be reached, or its answer is of no use.
+
+    Its category says whether a retry can help: NETWORK, TIMEOUT and RATE_LIMIT may pass, VALIDATION
+    will not.
+    """
+
+    category = ErrorCategory.NETWORK

@@ -1,0 +1,135 @@
+"""Fetching what a URL of a stranger points at, within limits of size and time."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import httpcore
+import httpx
+
+from shared.contracts.enums import ErrorCategory
+from shared.egress.errors import FetchError, ForbiddenUrlError
+from shared.egress.guard import STRICT, Guard
+from shared.egress.sending import OutboundRequest, send
+from shared.egress.urls import port_of
+
+_MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
+_PASSING = {
+    408: ErrorCategory.TIMEOUT,
+    425: ErrorCategory.NETWORK,
+    429: ErrorCategory.RATE_LIMIT,
+}
+"""Client errors that may be gone at the next try."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a URL pointed at."""
+
+    content: bytes
+    content_type: str
+    """Media type in small letters, without parameters; empty where none was given."""
+    final_url: str
+    """After redirects."""
+
+
+async def fetch(
+    url: str,
+    *,
+    max_bytes: int,
+    timeout_s: float,
+    headers: Mapping[str, str] | None = None,
+    guard: Guard = STRICT,
+) -> Fetched:
+    """GET a URL, following up to five redirects, each guarded anew.
+
+    Args:
+        url: http or https.
+        max_bytes: largest body.
+        timeout_s: for everything together, look-ups and redirects included.
+        headers: sent along; credentials among them only to the origin of `url`.
+        guard: what may be called.
+
+    Raises:
+        ForbiddenUrlError: the URL or a redirect leads to where nothing is fetched.
+        FetchError: there was no answer, or none of use.
+    """
+    sent = {"Accept": "*/*", "Accept-Encoding": "identity", **(headers or {})}
+    request = OutboundRequest("GET", url, sent)
+    try:
+        async with asyncio.timeout(timeout_s):
+            for _ in range(_MAX_REDIRECTS + 1):
+                found = await _visit(request, max_bytes, guard)
+                if isinstance(found, Fetched):
+                    return found
+                request = found
+    except TimeoutError as error:
+        raise FetchError(
+            f"the URL was not fetched within {timeout_s:g} s", category=ErrorCategory.TIMEOUT
+        ) from error
+    raise _useless(f"the URL redirects more than {_MAX_REDIRECTS} times")
+
+
+async def _visit(
+    request: OutboundRequest, max_bytes: int, guard: Guard
+) -> Fetched | OutboundRequest:
+    """The answer, or where it sends us."""
+    async with send(request, guard) as response:
+        headers = httpx.Headers(response.headers)
+        if response.status in _REDIRECTS and "location" in headers:
+            return _redirected(request, headers["location"])
+        _check_status(response.status, headers)
+        if headers.get("content-encoding", "identity").lower() != "identity":
+            raise _useless("the answer is compressed although that was not asked for")
+        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        content = await _read(response, headers, max_bytes)
+        return Fetched(content, content_type, request.url)
+
+
+def _redirected(request: OutboundRequest, location: str) -> OutboundRequest:
+    here = httpx.URL(request.url)
+    try:
+        there = here.join(location)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ForbiddenUrlError("the URL redirects to a malformed one") from error
+    headers = request.headers
+    if there.scheme not in {"http", "https"} or _origin(there) != _origin(here):
+        headers = {
+            name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS
+        }
+    return replace(request, url=str(there), headers=headers)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int]:
+    return url.scheme, url.host, port_of(url)
+
+
+def _check_status(status: int, headers: httpx.Headers) -> None:
+    if 200 <= status < 300:
+        return
+    category = _PASSING.get(status, ErrorCategory.VALIDATION if status < 500 else None)
+    retry_after = headers.get("retry-after", "")
+    raise FetchError(
+        f"the URL answers {status}",
+        category=category,
+        retry_after_s=float(retry_after) if retry_after.isdecimal() else None,
+    )
+
+
+async def _read(response: httpcore.Response, headers: httpx.Headers, max_bytes: int) -> bytes:
+    too_large = _useless(f"the URL holds more than {max_bytes} bytes")
+    declared = headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise too_large
+    content = bytearray()
+    async for chunk in response.aiter_stream():
+        content += chunk
+        if len(content) > max_bytes:
+            raise too_large
+    return bytes(content)
+
+
+def _useless(message: str) -> FetchError:
+    return FetchError(message, category=ErrorCategory.VALIDATION)

@@ -1,0 +1,113 @@
+"""Which URLs may be called, as far as that can be told without asking anybody."""
+
+import re
+import socket
+from ipaddress import IPv4Address, IPv6Address
+
+import httpx
+
+from shared.egress.addresses import Address
+from shared.egress.errors import ForbiddenUrlError
+from shared.egress.guard import STRICT, Guard
+
+MAX_URL_LENGTH = 8192
+_WEB_PORTS = {"http": 80, "https": 443}
+_PORTS = frozenset({80, 443, *range(1024, 65536)})
+"""Below 1024 live mail, shells and directories, which speak to whoever sends them lines."""
+_AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
+_NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)", re.IGNORECASE)
+_LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
+
+
+def check_url(url: str, guard: Guard = STRICT) -> None:
+    """Let a URL pass whose scheme, port and host can be public.
+
+    A host name may still resolve to an address that is not; `fetch` finds out.
+
+    Raises:
+        ForbiddenUrlError: says why.
+    """
+    parse_url(url, guard)
+
+
+def parse_url(url: str, guard: Guard) -> httpx.URL:
+    """`check_url`, and the URL as it was understood: no second reader may differ about it."""
+    if len(url) > MAX_URL_LENGTH:
+        raise ForbiddenUrlError(f"the URL is longer than {MAX_URL_LENGTH} characters")
+    if _CONTROL.search(url):
+        raise ForbiddenUrlError("the URL contains control characters")
+    authority = _AUTHORITY.match(url)
+    if authority is None:
+        raise ForbiddenUrlError("is not an absolute URL: http://… or https://…")
+    _check_authority(authority[1])
+    try:
+        parsed = httpx.URL(url)
+        host = parsed.raw_host.decode("ascii")
+        port = parsed.port
+    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
+        raise ForbiddenUrlError("the URL is malformed") from error
+    if parsed.scheme not in _WEB_PORTS:
+        raise ForbiddenUrlError(f"the scheme {parsed.scheme!r} is not called; use https or http")
+    if port is not None and port not in _PORTS:
+        raise ForbiddenUrlError(f"the port {port} is not called; 80, 443 and 1024 to 65535 are")
+    _check_host(host, guard)
+    return parsed
+
+
+def port_of(url: httpx.URL) -> int:
+    """The port that a URL means."""
+    return url.port or _WEB_PORTS[url.scheme]
+
+
+def _check_authority(authority: str) -> None:
+    """Refuse spellings that readers of URLs disagree about."""
+    if "@" in authority:
+        raise ForbiddenUrlError("the URL contains user information; leave out what precedes the @")
+    if "%" in authority:
+        raise ForbiddenUrlError("the host is percent-encoded; write it plainly")
+    if "\\" in authority or any(character.isspace() for character in authority):
+        raise ForbiddenUrlError("the host contains a backslash or a space")
+
+
+def _check_host(host: str, guard: Guard) -> None:
+    if not host:
+        raise ForbiddenUrlError("the URL names no host")
+    address = _literal(host)
+    if address is not None:
+        guard.check_address(address, host)
+    elif host.endswith("."):
+        raise ForbiddenUrlError("the host ends with a dot; leave it out")
+    elif not _NAME.fullmatch(host):
+        raise ForbiddenUrlError("the host is no DNS name")
+    elif host.lower() in guard.exemptions.hosts:
+        return
+    elif host.lower() in _LOCAL_NAMES or host.lower().endswith(".localhost"):
+        raise ForbiddenUrlError(f"the host {host!r} is this machine")
+
+
+def _literal(host: str) -> Address | None:
+    """The address that a host spells out, in the one spelling that is allowed."""
+    if ":" in host:
+        try:
+            return IPv6Address(host)
+        except ValueError as error:
+            raise ForbiddenUrlError("the host is no IPv6 address") from error
+    try:
+        return IPv4Address(host)
+    except ValueError:
+        pass
+    name = host.rstrip(".")
+    if _NUMBER.fullmatch(name.rpartition(".")[2]) or _is_read_as_ipv4(name):
+        raise ForbiddenUrlError("the host is a number; write an IPv4 address as four decimals")
+    return None
+
+
+def _is_read_as_ipv4(host: str) -> bool:
+    """Whether the system's resolver takes this for an address: `0x7f.1`, `2130706433`."""
+    try:
+        socket.inet_aton(host)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,139 @@
+"""Which pictures are let in. Decided from the header and the structure; no pixel is decoded.
+
+PNG, JPEG and WebP are admitted, as the workers read them. A picture that lies about its type, is
+cut short or would unfold into more pixels than allowed is refused here, before it is stored.
+"""
+
+import base64
+import binascii
+import io
+import re
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from PIL import Image
+
+from shared.images.structure import is_complete, read_webp_size
+
+_CONTENT_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+_SIGNATURES = {
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+}
+_LONGEST_SIGNATURE = 12
+_DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(?:;[^;,]*)*),", re.IGNORECASE)
+_LONGEST_DATA_URL_HEADER = 256
+
+
+class ImageRefusedError(ValueError):
+    """A picture that is not let in; the message says what is wrong and what would do."""
+
+
+class UnsupportedImageError(ImageRefusedError):
+    """The bytes are no picture, or one in a format that is not read here."""
+
+
+class ImageTooLargeError(ImageRefusedError):
+    """More bytes than are taken."""
+
+
+@dataclass(frozen=True)
+class AdmittedImage:
+    """What a picture is, by its own header."""
+
+    content_type: str
+    extension: str
+    width: int
+    height: int
+
+
+def admit_image(content: bytes, *, max_bytes: int, max_pixels: int) -> AdmittedImage:
+    """Say what a picture is.
+
+    Raises:
+        ImageRefusedError: it is not let in.
+    """
+    return admit_image_file(io.BytesIO(content), max_bytes=max_bytes, max_pixels=max_pixels)
+
+
+def admit_image_file(file: BinaryIO, *, max_bytes: int, max_pixels: int) -> AdmittedImage:
+    """Say what a picture in a file is; the file may be left at any position.
+
+    Raises:
+        ImageRefusedError: it is not let in.
+    """
+    size_bytes = file.seek(0, io.SEEK_END)
+    if size_bytes > max_bytes:
+        raise too_large(max_bytes)
+    file.seek(0)
+    start = file.read(_LONGEST_SIGNATURE)
+    kind = next((kind for kind, magic in _SIGNATURES.items() if magic.match(start)), None)
+    if kind is None:
+        raise UnsupportedImageError("is not a PNG, JPEG or WebP picture; convert it to one")
+    if not is_complete(file, kind, size_bytes):
+        raise ImageRefusedError(f"is a {kind} picture that ends too early; send the whole file")
+    width, height = _read_size(file, kind, max_pixels)
+    return AdmittedImage(_CONTENT_TYPES[kind], kind.lower(), width, height)
+
+
+def too_large(max_bytes: int) -> ImageTooLargeError:
+    """The refusal of a picture with too many bytes."""
+    return ImageTooLargeError(f"is larger than {max_bytes} bytes; send a smaller picture")
+
+
+def decode_base64_image(value: str, max_bytes: int) -> bytes:
+    """The bytes behind base64 or a base64 data URL; their number is limited before decoding.
+
+    Raises:
+        ImageRefusedError: it is neither, is no picture by its own word, or is too large.
+    """
+    start = 0
+    if value[:5].lower() == "data:":
+        start = _check_data_url(value[:_LONGEST_DATA_URL_HEADER])
+    padding = len(value) - len(value.rstrip("=")) if value.endswith("=") else 0
+    if (len(value) - start) * 3 // 4 - padding > max_bytes:
+        raise too_large(max_bytes)
+    try:
+        return base64.b64decode(value[start:], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ImageRefusedError(
+            "is neither the path of a stored picture nor base64 nor a data URL"
+        ) from error
+
+
+def _check_data_url(header: str) -> int:
+    """Where the data of a data URL starts, if it says that it is a picture in base64."""
+    found = _DATA_URL.match(header)
+    if found is None:
+        raise ImageRefusedError("is not a data URL; write data:image/png;base64,…")
+    named = found["type"].strip().lower()
+    if named and not named.startswith("image/"):
+        raise ImageRefusedError(f"is a data URL of {named}; its type must be image/*")
+    if "base64" not in found["parameters"].lower().split(";"):
+        raise ImageRefusedError("is a data URL not in base64; write data:image/png;base64,…")
+    return found.end()
+
+
+def _read_size(file: BinaryIO, kind: str, max_pixels: int) -> tuple[int, int]:
+    # Above its own bound Pillow warns, which counts as an error here.
+    limit = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
+    try:
+        width, height = read_webp_size(file) if kind == "WEBP" else _read_header(file, kind)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageRefusedError(f"has too many pixels; at most {limit} are read") from error
+    # Pillow's readers meet hostile bytes with any of these.
+    except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
+        raise ImageRefusedError(f"cannot be read as {kind}; it is damaged") from error
+    if width * height > limit:
+        raise ImageRefusedError(f"has {width} × {height} pixels; at most {limit} are read")
+    if width < 1 or height < 1:
+        raise ImageRefusedError("has no pixels")
+    return width, height
+
+
+def _read_header(file: BinaryIO, kind: str) -> tuple[int, int]:
+    file.seek(0)
+    with Image.open(file, formats=(kind,)) as image:
+        return image.size

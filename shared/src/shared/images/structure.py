@@ -1,0 +1,104 @@
+"""The structure of PNG, JPEG and WebP files: whether they are whole, and how large a WebP is.
+
+Only lengths and markers are read. Bytes behind the end are no fault: cameras append previews and
+clips there.
+"""
+
+import io
+import struct
+from typing import BinaryIO
+
+_READ_BYTES = 1024 * 1024
+_MOST_PARTS = 100_000
+"""Chunks or segments of one file; no writer makes that many, and each costs a step here."""
+_PNG_SIGNATURE_BYTES = 8
+_JPEG_END = b"\xff\xd9"
+_JPEG_SCAN = 0xDA
+_JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
+"""Markers without a length: TEM, RST0 to RST7, SOI."""
+_VP8L_SIGNATURE = 0x2F
+_VP8_START_CODE = b"\x9d\x01\x2a"
+
+
+def is_complete(file: BinaryIO, kind: str, size_bytes: int) -> bool:
+    """Whether a PNG, JPEG or WebP file reaches its own end."""
+    match kind:
+        case "PNG":
+            return _is_png_complete(file, size_bytes)
+        case "JPEG":
+            file.seek(0)
+            return _seek_scan(file) and _has_jpeg_end(file)
+        case _:
+            file.seek(4)
+            (declared,) = struct.unpack("<I", file.read(4))
+            return declared + 8 <= size_bytes
+
+
+def read_webp_size(file: BinaryIO) -> tuple[int, int]:
+    """Width and height from the header of a WebP file.
+
+    Pillow would read the whole file and prepare a canvas before it says how large the picture is.
+
+    Raises:
+        ValueError: the first chunk is none that a WebP file begins with.
+    """
+    file.seek(12)
+    header = file.read(18)
+    if len(header) < 18:
+        raise ValueError("the header ends too early")
+    kind, body = header[:4], header[8:]
+    if kind == b"VP8X":
+        return _uint24(body[4:7]) + 1, _uint24(body[7:10]) + 1
+    if kind == b"VP8L" and body[0] == _VP8L_SIGNATURE:
+        (bits,) = struct.unpack("<I", body[1:5])
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 " and body[3:6] == _VP8_START_CODE:
+        width, height = struct.unpack("<HH", body[6:10])
+        return width & 0x3FFF, height & 0x3FFF
+    raise ValueError("the first chunk is unknown")
+
+
+def _uint24(content: bytes) -> int:
+    return int.from_bytes(content, "little")
+
+
+def _is_png_complete(file: BinaryIO, size_bytes: int) -> bool:
+    position = _PNG_SIGNATURE_BYTES
+    for _ in range(_MOST_PARTS):
+        if position + 12 > size_bytes:
+            return False
+        file.seek(position)
+        length, kind = struct.unpack(">I4s", file.read(8))
+        position += 12 + length
+        if kind == b"IEND":
+            return position <= size_bytes
+    return False
+
+
+def _seek_scan(file: BinaryIO) -> bool:
+    """Goes to where the first scan of a JPEG starts: previews, with end markers, lie before it."""
+    for _ in range(_MOST_PARTS):
+        marker = file.read(2)
+        if len(marker) < 2 or marker[0] != 0xFF:
+            return False
+        if marker[1] == _JPEG_SCAN:
+            return True
+        if marker[1] == 0xFF:
+            # Fill bytes: any number of them may precede a marker.
+            file.seek(-1, io.SEEK_CUR)
+        elif marker[1] not in _JPEG_BARE:
+            length = file.read(2)
+            if len(length) < 2:
+                return False
+            file.seek(max(0, int.from_bytes(length, "big") - 2), io.SEEK_CUR)
+    return False
+
+
+def _has_jpeg_end(file: BinaryIO) -> bool:
+    """Inside a scan, every byte that would look like a marker is escaped."""
+    last = b""
+    while block := file.read(_READ_BYTES):
+        if _JPEG_END in last + block:
+            return True
+        last = block[-1:]
+    return False

@@ -1,0 +1,366 @@
+"""Fetching from real servers on loopback, which a guard exempts, and from where it does not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from shared.contracts.enums import ErrorCategory
+from shared.egress.errors import FetchError, ForbiddenUrlError
+from shared.egress.fetch import Fetched, fetch
+from shared.egress.guard import STRICT, Exemptions, Guard
+from shared.egress.sending import OutboundRequest, send
+
+NO_NAME_HERE = "pictures.example"
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Server:
+    """Answers by path; keeps what it was asked."""
+
+    port: int = 0
+    answers: dict[str, bytes | Answer] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+
+    def url(self, path: str, host: str = "127.0.0.1") -> str:
+        return f"http://{host}:{self.port}{path}"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            request = (await reader.readuntil(b"\r\n\r\n")).decode()
+            self.requests.append(request)
+            answer = self.answers[request.split()[1]]
+            if isinstance(answer, bytes):
+                writer.write(answer)
+                await writer.drain()
+            else:
+                await answer(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def listening(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Server]:
+    server = Server()
+    listener = await asyncio.start_server(server.serve, host, port)
+    server.port = listener.sockets[0].getsockname()[1]
+    async with listener:
+        yield server
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with listening() as opened:
+        yield opened
+
+
+def reply(
+    body: bytes = b"", status: str = "200 OK", length: int | None = None, **headers: str
+) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def redirect(location: str, status: str = "302 Found") -> bytes:
+    return reply(status=status, Location=location)
+
+
+class Names:
+    """A resolver with answers in turn; the last one stays."""
+
+    def __init__(self, *answers: str | list[str]) -> None:
+        self.asked: list[str] = []
+        self._answers = [[answer] if isinstance(answer, str) else answer for answer in answers]
+
+    async def __call__(self, host: str, _port: int) -> list[str]:
+        self.asked.append(host)
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+def guard(*allowed: str, names: Names | None = None) -> Guard:
+    exemptions = Exemptions.parse(allowed or ("127.0.0.1",))
+    return Guard(exemptions, names) if names else Guard(exemptions)
+
+
+async def get(
+    url: str,
+    using: Guard | None = None,
+    max_bytes: int = 1000,
+    timeout_s: float = 20,
+    headers: dict[str, str] | None = None,
+) -> Fetched:
+    return await fetch(
+        url, max_bytes=max_bytes, timeout_s=timeout_s, headers=headers, guard=using or guard()
+    )
+
+
+async def test_bytes_and_their_type_come_back(server: Server) -> None:
+    server.answers["/a.png?b=c"] = reply(b"picture", Content_Type="Image/PNG; q=1")
+
+    found = await get(server.url("/a.png?b=c#part"))
+
+    assert (found.content, found.content_type) == (b"picture", "image/png")
+    assert found.final_url == server.url("/a.png?b=c#part")
+    assert f"host: 127.0.0.1:{server.port}" in server.requests[0].lower()
+
+
+async def test_loopback_is_not_called_by_default(server: Server) -> None:
+    for host in ("127.0.0.1", "localhost"):
+        with pytest.raises(ForbiddenUrlError):
+            await get(server.url("/", host), STRICT)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1"])
+async def test_name_that_resolves_to_a_private_address_is_not_called(
+    server: Server, address: str
+) -> None:
+    with pytest.raises(ForbiddenUrlError, match="not public"):
+        await get(server.url("/", NO_NAME_HERE), Guard(resolve=Names(address)))
+    assert server.requests == []
+
+
+async def test_one_private_address_among_public_ones_is_enough_to_refuse(server: Server) -> None:
+    names = Names(["93.184.216.34", "127.0.0.1"])
+    with pytest.raises(ForbiddenUrlError, match="not public"):
+        await get(server.url("/", NO_NAME_HERE), Guard(resolve=names))
+    assert server.requests == []
+
+
+async def test_checked_address_is_the_one_that_is_called(server: Server) -> None:
+    """Were the name asked for twice, the second answer would lead elsewhere."""
+    server.answers["/"] = reply(b"picture")
+    async with listening("127.0.0.2", server.port) as other:
+        names = Names("127.0.0.1", "127.0.0.2")
+        found = await get(server.url("/", NO_NAME_HERE), guard(names=names))
+
+    assert found.content == b"picture"
+    assert f"host: {NO_NAME_HERE}" in server.requests[0].lower()
+    assert names.asked == [NO_NAME_HERE]
+    assert other.requests == []
+
+
+async def test_name_that_turns_private_between_two_hops_is_not_called_again(
+    server: Server,
+) -> None:
+    server.answers["/"] = redirect("/again")
+    async with listening("127.0.0.2", server.port) as private:
+        names = Names("127.0.0.1", "127.0.0.2")
+        with pytest.raises(ForbiddenUrlError, match=r"127\.0\.0\.2"):
+            await get(server.url("/", NO_NAME_HERE), guard(names=names))
+
+    assert len(server.requests) == 1
+    assert private.requests == []
+
+
+async def test_next_address_is_tried_when_one_does_not_answer(server: Server) -> None:
+    server.answers["/"] = reply(b"picture")
+    names = Names(["127.0.0.3", "127.0.0.1"])
+    found = await get(server.url("/", NO_NAME_HERE), guard("127.0.0.0/8", names=names))
+    assert found.content == b"picture"
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://127.0.0.2/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://localhost/",
+        "http://[::1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://0x7f.1/",
+        "http://2130706433/",
+        "//10.0.0.1/",
+        "http://%6cocalhost/",
+        "http://169.254.169%2e254/",
+        "http://a:b@127.0.0.1/",
+        "http://127.0.0.1:22/",
+        "file:///etc/passwd",
+        "gopher://127.0.0.1/",
+        "ftp://example.com/a",
+        "http://[",
+    ],
+)
+async def test_redirect_to_where_nothing_is_fetched_is_refused(
+    server: Server, location: str
+) -> None:
+    server.answers["/"] = redirect(location)
+    with pytest.raises(ForbiddenUrlError):
+        await get(server.url("/"))
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", ["301 M", "302 F", "303 S", "307 T", "308 P"])
+async def test_redirects_are_followed(server: Server, status: str) -> None:
+    server.answers |= {"/a": redirect("b?c", status), "/b?c": reply(b"picture")}
+    found = await get(server.url("/a"))
+    assert (found.content, found.final_url) == (b"picture", server.url("/b?c"))
+
+
+async def test_five_redirects_are_followed_and_a_sixth_is_not(server: Server) -> None:
+    server.answers |= {f"/{n}": redirect(f"/{n + 1}") for n in range(6)}
+    server.answers["/6"] = reply(b"picture")
+
+    assert (await get(server.url("/1"))).content == b"picture"
+    with pytest.raises(FetchError, match="more than 5 times") as failed:
+        await get(server.url("/0"))
+    assert failed.value.category == ErrorCategory.VALIDATION
+
+
+async def test_credentials_go_to_their_own_origin_alone(server: Server) -> None:
+    async with listening() as other:
+        server.answers |= {"/a": redirect("/b"), "/b": redirect(other.url("/c"))}
+        other.answers["/c"] = redirect(server.url("/d"))
+        server.answers["/d"] = reply(b"picture")
+        await get(
+            server.url("/a"), headers={"Authorization": "Bearer x", "Cookie": "y", "X-Kept": "z"}
+        )
+
+    carried = ["authorization" in request.lower() for request in server.requests]
+    assert carried == [True, True, False]
+    assert "authorization" not in other.requests[0].lower()
+    assert "cookie" not in other.requests[0].lower()
+    assert "x-kept: z" in other.requests[0].lower()
+
+
+async def test_proxies_of_the_environment_are_not_used(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers["/"] = reply(b"picture")
+    async with listening() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url(""))
+        assert (await get(server.url("/"))).content == b"picture"
+        assert proxy.requests == []
+
+
+async def test_body_is_taken_up_to_the_limit_and_not_a_byte_more(server: Server) -> None:
+    server.answers |= {"/fits": reply(b"x" * 1000), "/declared": reply(b"x" * 10, length=1001)}
+
+    async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b"64\r\n" + b"x" * 100 + b"\r\n")
+            await writer.drain()
+
+    server.answers["/endless"] = endless
+    assert len((await get(server.url("/fits"))).content) == 1000
+    for path in ("/declared", "/endless"):
+        with pytest.raises(FetchError, match="more than 1000 bytes") as failed:
+            await get(server.url(path))
+        assert failed.value.category == ErrorCategory.VALIDATION
+
+
+async def test_slow_answer_ends_at_the_time_limit(server: Server) -> None:
+    async def trickle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    server.answers |= {"/trickle": trickle, "/silent": silent}
+    for path in ("/trickle", "/silent"):
+        with pytest.raises(FetchError, match=r"within 0\.3 s") as failed:
+            await get(server.url(path), timeout_s=0.3)
+        assert failed.value.category == ErrorCategory.TIMEOUT
+
+
+async def test_look_up_counts_towards_the_time_limit() -> None:
+    async def never(_host: str, _port: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    with pytest.raises(FetchError, match="within"):
+        await get(f"http://{NO_NAME_HERE}/", Guard(resolve=never), timeout_s=0.1)
+
+
+@pytest.mark.parametrize(
+    ("status", "category"),
+    [
+        ("404 Not Found", ErrorCategory.VALIDATION),
+        ("403 Forbidden", ErrorCategory.VALIDATION),
+        ("304 Not Modified", ErrorCategory.VALIDATION),
+        ("408 Request Timeout", ErrorCategory.TIMEOUT),
+        ("429 Too Many Requests", ErrorCategory.RATE_LIMIT),
+        ("500 Internal Server Error", ErrorCategory.NETWORK),
+        ("503 Service Unavailable", ErrorCategory.NETWORK),
+    ],
+)
+async def test_status_says_whether_another_try_can_help(
+    server: Server, status: str, category: ErrorCategory
+) -> None:
+    server.answers["/"] = reply(status=status, Retry_After="7")
+    with pytest.raises(FetchError, match=status[:3]) as failed:
+        await get(server.url("/"))
+    assert (failed.value.category, failed.value.retry_after_s) == (category, 7)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.1 200 OK\r\n", b"SSH-2.0-OpenSSH_9\r\n", reply(b"short", length=100)],
+)
+async def test_broken_answer_may_be_fetched_again(server: Server, answer: bytes) -> None:
+    server.answers["/"] = answer
+    with pytest.raises(FetchError) as failed:
+        await get(server.url("/"))
+    assert failed.value.category == ErrorCategory.NETWORK
+
+
+async def test_compressed_answer_is_not_unfolded(server: Server) -> None:
+    server.answers["/"] = reply(b"\x1f\x8b", Content_Encoding="gzip")
+    with pytest.raises(FetchError, match="compressed"):
+        await get(server.url("/"))
+    assert "accept-encoding: identity" in server.requests[0].lower()
+
+
+async def test_nobody_listening_may_be_tried_again() -> None:
+    async with listening() as closed:
+        url = closed.url("/")
+    with pytest.raises(FetchError) as failed:
+        await get(url)
+    assert failed.value.category == ErrorCategory.NETWORK
+
+
+async def test_name_that_nobody_knows_may_be_tried_again() -> None:
+    with pytest.raises(FetchError, match="cannot be resolved"):
+        await get("http://nobody.invalid/")
+
+
+async def test_https_is_spoken_with_tls_or_not_at_all() -> None:
+    async def plain(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply(b"picture"))
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as listener:
+        port = listener.sockets[0].getsockname()[1]
+        with pytest.raises(FetchError):
+            await get(f"https://127.0.0.1:{port}/")
+
+
+async def test_exempt_name_may_be_private(server: Server) -> None:
+    server.answers["/"] = reply(b"picture")
+    using = guard(NO_NAME_HERE, names=Names("127.0.0.1"))
+    assert (await get(server.url("/", NO_NAME_HERE), using)).content == b"picture"
+
+
+async def test_post_goes_through_the_same_guard(server: Server) -> None:
+    server.answers["/hook"] = reply(status="204 No Content")
+    request = OutboundRequest("POST", server.url("/hook"), {"X-Id": "1"}, b'{"a": 1}')
+
+    async with send(request, guard()) as response:
+        assert response.status == 204
+    assert server.requests[0].startswith("POST /hook HTTP/1.1")
+    assert "content-length: 8" in server.requests[0].lower()
+    with pytest.raises(ForbiddenUrlError):
+        async with send(request, STRICT):
+            pass

@@ -1,0 +1,75 @@
+"""Fetches the remote pictures of a task into storage, guarded against addresses of our own."""
+
+import asyncio
+import hashlib
+from uuid import UUID
+
+from temporalio import activity
+
+from shared.contracts.attempts import StoredFile
+from shared.contracts.enums import TaskType
+from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities
+from shared.contracts.pictures import OUTPUT_FOLDERS
+from shared.egress.fetch import fetch
+from shared.egress.guard import Guard
+from shared.errors import InvalidInputError
+from shared.images.admission import ImageRefusedError, admit_image
+from shared.settings import PictureLimits
+from shared.storage.object_store import ObjectStore
+from shared.temporal.heartbeat import Heartbeat
+
+
+class InputFetcher(InputActivities):
+    """Fetches one picture after the other.
+
+    Args:
+        objects: where they go.
+        guard: which hosts may be called.
+        limits: what a picture may be at most.
+    """
+
+    def __init__(self, objects: ObjectStore, guard: Guard, limits: PictureLimits) -> None:
+        self._objects = objects
+        self._guard = guard
+        self._limits = limits
+
+    @activity.defn(name="fetch_inputs")
+    async def fetch_inputs(self, request: FetchInputs) -> FetchedInputs:
+        """Fetch every URL, check that it is a picture, and store it."""
+        files: dict[str, StoredFile] = {}
+        async with Heartbeat():
+            for url in request.urls:
+                files[url] = await self._fetch(url, request.task_id, request.task_type)
+        # Two URLs of one picture are one object.
+        distinct = {file.key: file for file in files.values()}
+        return FetchedInputs(
+            keys={url: file.key for url, file in files.items()}, files=list(distinct.values())
+        )
+
+    async def _fetch(self, url: str, task_id: UUID, task_type: TaskType) -> StoredFile:
+        fetched = await fetch(
+            url,
+            max_bytes=self._limits.max_bytes,
+            timeout_s=self._limits.fetch_timeout_s,
+            guard=self._guard,
+        )
+        content = fetched.content
+        try:
+            admitted = await asyncio.to_thread(
+                admit_image,
+                content,
+                max_bytes=self._limits.max_bytes,
+                max_pixels=self._limits.max_pixels,
+            )
+        except ImageRefusedError as error:
+            raise InvalidInputError(f"what the URL points at {error}") from error
+        digest = hashlib.sha256(content).hexdigest()
+        folder = f"{OUTPUT_FOLDERS[task_type]}/{task_id}/inputs"
+        key = f"{folder}/{digest[:16]}.{admitted.extension}"
+        await self._objects.put(key, content, admitted.content_type)
+        return StoredFile(
+            key=key,
+            size_bytes=len(content),
+            content_type=admitted.content_type,
+            sha256=digest,
+        )
