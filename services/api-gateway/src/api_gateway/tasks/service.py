@@ -14,6 +14,7 @@ from api_gateway.tasks.image_inputs import resolve_images
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.public import TaskPublicBase
+from api_gateway.webhooks import check_webhook
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus
 from shared.contracts.runs import TaskOutcome
 from shared.db.models.tables import Task
@@ -32,6 +33,7 @@ async def create_task(
     Raises:
         InvalidRequestError: names every field that is wrong.
     """
+    check_webhook(res, body.webhook_url)
     task, faults = draft_task(body, claim_origin(caller, body), res.model)
     uploads, image_faults = await resolve_images(task, res, caller)
     if faults or image_faults:

@@ -8,6 +8,7 @@ from api_gateway.idempotency import claim, keep
 from api_gateway.images.sources import store_uploads
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
+from api_gateway.webhooks import check_webhook
 from api_gateway.workflows.drafting import draft_workflow
 from api_gateway.workflows.lifecycle import start_run
 from api_gateway.workflows.presentation import present_workflow
@@ -33,6 +34,7 @@ async def create_workflow(
     Raises:
         InvalidRequestError: names every step and field that is wrong.
     """
+    check_webhook(res, body.webhook_url)
     draft = await draft_workflow(res, caller, body, start=start)
     check_run_size(pipeline_run(draft.workflow, draft.tasks))
     async with res.sessions.begin() as session:
@@ -81,6 +83,7 @@ async def rename_workflow(
     Raises:
         Problem: 404.
     """
+    check_webhook(res, body.webhook_url)
     async with res.sessions.begin() as session:
         workflow = await find_workflow(session, caller.scope, workflow_id, lock=True)
         if workflow is None:

@@ -1,0 +1,20 @@
+"""Whether a webhook may be called at all; where a name leads is checked again at each call."""
+
+from api_gateway.errors import Fault, InvalidRequestError
+from api_gateway.resources import Resources
+from shared.egress.errors import ForbiddenUrlError
+from shared.egress.urls import check_url
+
+
+def check_webhook(res: Resources, url: str | None) -> None:
+    """Refuse a webhook that leads to where nothing is called.
+
+    Raises:
+        InvalidRequestError: names `webhook_url`.
+    """
+    if not url:
+        return
+    try:
+        check_url(url, res.guard)
+    except ForbiddenUrlError as error:
+        raise InvalidRequestError([Fault(("body", "webhook_url"), str(error))]) from error
