@@ -17,8 +17,13 @@ from shared.temporal.errors import ErrorInterceptor
 from shared.temporal.identity import process_identity
 from shared.temporal.worker import WorkerSettings, run_until_stopped
 from workflows.activities.records import Records
+from workflows.definitions.evaluate_image import EvaluateImage
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
+from workflows.definitions.run_training import RunTraining
+
+WORKFLOWS = (RunTask, RunPipeline, RunTraining, EvaluateImage)
+"""Every workflow there is."""
 
 _STICKY_TIMEOUT = timedelta(seconds=1)
 """How long the server waits for a dead worker's cached workflows before another takes them."""
@@ -29,8 +34,14 @@ def build_worker(client: Client, records: RecordActivities, settings: WorkerSett
     return Worker(
         client,
         task_queue=TaskQueue.WORKFLOWS,
-        workflows=[RunTask, RunPipeline],
-        activities=[records.finish_task, records.finish_pipeline],
+        workflows=WORKFLOWS,
+        activities=[
+            records.finish_task,
+            records.finish_pipeline,
+            records.record_dataset,
+            records.finish_training,
+            records.record_evaluation,
+        ],
         interceptors=[ErrorInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(
             # Messages are pydantic models: importing them anew for each run would cost 70 ms.
