@@ -63,8 +63,11 @@ no retry helps is told apart by its category."""
 EVALUATION_SCHEDULE_TO_START = timedelta(seconds=20)
 """How long a picture waits for an evaluator; a client waits with it."""
 EVALUATION_START_TO_CLOSE = timedelta(seconds=90)
-EVALUATION_RECORD_TIMEOUT = timedelta(seconds=5)
-"""Retries included: an answer is not held back for long because it cannot be recorded."""
+EVALUATION_RECORD_TIMEOUT = timedelta(seconds=2)
+EVALUATION_RECORD_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_attempts=4
+)
+"""An answer is not held back for long because it cannot be recorded."""
 EVALUATION_EXECUTION_TIMEOUT = timedelta(seconds=120)
 
 TRAINING_EXECUTION_TIMEOUT = timedelta(days=30)

@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
+    FailureError,
     TimeoutType,
     is_cancelled_exception,
 )
@@ -22,11 +23,11 @@ from shared.contracts.evaluation import (
 from shared.contracts.records import RecordActivities
 from workflows.definitions.failure import Failure, read_failure
 from workflows.policies import (
+    EVALUATION_RECORD_RETRY,
     EVALUATION_RECORD_TIMEOUT,
     EVALUATION_SCHEDULE_TO_START,
     EVALUATION_START_TO_CLOSE,
     ONE_ATTEMPT,
-    RECORD_RETRY,
 )
 
 
@@ -91,11 +92,11 @@ async def _record(job: EvaluationJob, started_at: datetime, failure: str | None)
                 error=failure,
                 owner=job.owner,
             ),
-            schedule_to_close_timeout=EVALUATION_RECORD_TIMEOUT,
-            retry_policy=RECORD_RETRY,
+            start_to_close_timeout=EVALUATION_RECORD_TIMEOUT,
+            retry_policy=EVALUATION_RECORD_RETRY,
             summary="failed" if failure else "succeeded",
         )
-    except ActivityError as error:
+    except FailureError as error:  # a local activity's failure comes unwrapped
         if is_cancelled_exception(error):
             raise
         workflow.logger.warning("evaluation_not_recorded", exc_info=error)
