@@ -1,18 +1,15 @@
 """Evaluations on a real server: what is found, what fails, and what is recorded of it."""
 
-from datetime import timedelta
-
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.evaluation import NO_EVALUATOR, EvaluationFindings, EvaluationJob
+from shared.contracts.evaluation import EvaluationFindings, EvaluationJob
 from shared.errors import PlatformError
 from tests.fakes.evaluator import FINDINGS
 from tests.fixtures.workflow_runs import OWNER, Runs, evaluation
 from workflows.definitions.evaluate_image import EvaluateImage
-from workflows.policies import EVALUATION_SCHEDULE_TO_START
 
 Handle = WorkflowHandle[EvaluateImage, EvaluationFindings]
 
@@ -58,18 +55,6 @@ async def test_picture_that_nobody_could_evaluate_is_no_evaluation(runs: Runs) -
         failure = await failure_of(await runs.start_evaluation(evaluation()))
     assert failure.type == "VALIDATION"
     assert not runs.records.evaluations
-
-
-async def test_no_evaluator_is_told_apart_from_one_that_fails(runs: Runs) -> None:
-    async with runs.workflow_worker():
-        handle = await runs.start_evaluation(evaluation())
-        failure = await failure_of(handle)
-    assert failure.type == NO_EVALUATOR
-    assert not runs.records.evaluations
-    description = await handle.describe()
-    assert description.close_time is not None
-    waited = description.close_time - description.start_time
-    assert waited < EVALUATION_SCHEDULE_TO_START + timedelta(seconds=10)
 
 
 async def test_answer_is_not_lost_with_its_record(runs: Runs) -> None:

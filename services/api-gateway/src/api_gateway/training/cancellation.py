@@ -1,7 +1,6 @@
 """Cancelling trainings: the record decides, and the answer says what it says."""
 
 import asyncio
-import contextlib
 from datetime import timedelta
 from uuid import UUID
 
@@ -73,16 +72,20 @@ async def _stop(res: Resources, training: Training) -> None:
     handle = res.temporal.get_workflow_handle(training.temporal_id)
     try:
         await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
-        with contextlib.suppress(TimeoutError, WorkflowFailureError):
-            await asyncio.wait_for(handle.result(), _SETTLES_WITHIN_S)
+        await asyncio.wait_for(handle.result(), _SETTLES_WITHIN_S)
+    except TimeoutError:
+        return
+    except WorkflowFailureError:
+        pass  # the end of a run that was cancelled
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise unavailable("Temporal") from error
-        # There is no run, or none that is open: nobody else will end this record.
-        async with res.sessions.begin() as session:
-            await write_training_outcome(session, _cancelled(training))
     except RuntimeError as error:
         raise unavailable("Temporal") from error
+    # A run records its end before it closes. Where there is none any more and the record is still
+    # open, it was terminated or forgotten, and nobody else will end this record.
+    async with res.sessions.begin() as session:
+        await write_training_outcome(session, _cancelled(training))
 
 
 def _cancelled(training: Training) -> TrainingOutcome:
