@@ -5,8 +5,11 @@ from uuid import UUID
 
 from temporalio import activity
 
+from shared.contracts.enums import TrainingStatus
+from shared.contracts.evaluation import EvaluationRecord
 from shared.contracts.records import RecordActivities
 from shared.contracts.runs import PipelineOutcome, PipelineStanding, TaskOutcome, TaskStanding
+from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
 
 
 class FakeRecords(RecordActivities):
@@ -24,6 +27,9 @@ class FakeRecords(RecordActivities):
         self.is_open.set()
         self.tasks: dict[UUID, TaskOutcome] = {}
         self.pipelines: dict[UUID, PipelineOutcome] = {}
+        self.datasets: dict[UUID, DatasetRecord] = {}
+        self.trainings: dict[UUID, TrainingOutcome] = {}
+        self.evaluations: dict[UUID, EvaluationRecord] = {}
 
     @activity.defn(name="finish_task")
     async def finish_task(self, outcome: TaskOutcome) -> TaskStanding:
@@ -37,6 +43,24 @@ class FakeRecords(RecordActivities):
         stands = self.pipelines.setdefault(outcome.workflow_id, outcome)
         return PipelineStanding(status=stands.status)
 
+    @activity.defn(name="record_dataset")
+    async def record_dataset(self, record: DatasetRecord) -> TrainingStanding:
+        await self._answer()
+        if ended := self.trainings.get(record.training_id):
+            return _standing(ended)
+        self.datasets[record.training_id] = record
+        return TrainingStanding(status=TrainingStatus.PREPROCESSING)
+
+    @activity.defn(name="finish_training")
+    async def finish_training(self, outcome: TrainingOutcome) -> TrainingStanding:
+        await self._answer()
+        return _standing(self.trainings.setdefault(outcome.training_id, outcome))
+
+    @activity.defn(name="record_evaluation")
+    async def record_evaluation(self, record: EvaluationRecord) -> None:
+        await self._answer()
+        self.evaluations[record.evaluation_id] = record
+
     async def _answer(self) -> None:
         self.calls += 1
         self.is_called.set()
@@ -44,3 +68,11 @@ class FakeRecords(RecordActivities):
         if self.failures_left:
             self.failures_left -= 1
             raise ConnectionRefusedError("the database is away")
+
+
+def _standing(outcome: TrainingOutcome) -> TrainingStanding:
+    return TrainingStanding(
+        status=outcome.status,
+        local_model_path=outcome.local_model_path,
+        error=outcome.error,
+    )

@@ -14,8 +14,7 @@ from local_stack.stack import LocalStack
 from shared.settings import TemporalSettings
 from shared.temporal.client import connect
 from tests.fixtures.workflow_runs import Runs
-from workflows.definitions.run_pipeline import RunPipeline
-from workflows.definitions.run_task import RunTask
+from workflows.worker import WORKFLOWS
 
 _NAMESPACE = "workflow-tests"
 
@@ -41,7 +40,7 @@ async def runs(client: Client) -> AsyncIterator[Runs]:
     """Starts runs; once the test is over, every one of them must replay."""
     started = Runs(client)
     yield started
-    replayer = Replayer(workflows=[RunTask, RunPipeline], data_converter=pydantic_data_converter)
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
     for handle in started.handles:
         await replayer.replay_workflow(await handle.fetch_history())
 

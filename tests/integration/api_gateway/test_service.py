@@ -27,6 +27,12 @@ SERVED = {
     ("POST", "/api/v1/tasks/"),
     ("GET", "/api/v1/tasks/{task_id}"),
     ("GET", "/api/v1/storage/images/{path}"),
+    ("POST", "/api/v1/training/"),
+    ("GET", "/api/v1/training/"),
+    ("GET", "/api/v1/training/{task_id}"),
+    ("POST", "/api/v1/training/{task_id}/cancel"),
+    ("POST", "/api/v1/evaluation/"),
+    ("GET", "/api/v1/evaluation/health"),
     ("GET", "/health"),
 }
 

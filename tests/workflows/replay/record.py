@@ -1,4 +1,4 @@
-"""Records the histories that must replay: `python tests/workflows/replay/record.py`.
+"""Records the histories that must replay: `python tests/workflows/replay/record.py [NAME …]`.
 
 Run it only when a change of the workflows is meant to break replay, which no tagged release may.
 """
@@ -20,11 +20,13 @@ from shared.temporal.client import connect
 from tests.fakes.inference import Attempt
 from tests.fixtures.workflow_runs import (
     Runs,
+    evaluation,
     generation,
     picture_from,
     pipeline,
     refinement,
     step,
+    training,
 )
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -36,7 +38,7 @@ async def fail_once(attempt: Attempt) -> None:
         raise ApplicationError("the store was away", type="STORAGE")
 
 
-async def record(runs: Runs) -> None:
+async def record(runs: Runs, asked: set[str]) -> None:
     """One history of each shape."""
     shapes = {
         "task": await runs.start_task(generation()),
@@ -46,6 +48,8 @@ async def record(runs: Runs) -> None:
                 step("refine", "generate", run=refinement(), mappings=[picture_from("generate")]),
             )
         ),
+        "training": await runs.start_training(training()),
+        "evaluation": await runs.start_evaluation(evaluation()),
     }
     for handle in shapes.values():
         await handle.result()
@@ -53,6 +57,8 @@ async def record(runs: Runs) -> None:
     shapes["task-retried"] = await runs.start_task(generation())
     await shapes["task-retried"].result()
     for name, handle in shapes.items():
+        if asked and name not in asked:
+            continue
         history = await handle.fetch_history()
         # Stack traces tell the paths of the machine that recorded; replay does not need them.
         text = re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history.to_json())
@@ -65,8 +71,13 @@ async def main() -> None:
         async with LocalStack(LocalSettings(state_dir=Path(folder)), services=()) as stack:
             settings = TemporalSettings(address=stack.endpoints.temporal_address)
             runs = Runs(await connect(settings, identity="recorder"))
-            async with runs.working():
-                await record(runs)
+            async with (
+                runs.working(),
+                runs.dataset_worker(),
+                runs.training_worker(),
+                runs.evaluation_worker(),
+            ):
+                await record(runs, set(sys.argv[1:]))
 
 
 if __name__ == "__main__":

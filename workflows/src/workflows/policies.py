@@ -61,6 +61,30 @@ RECORD_RETRY = RetryPolicy(
 RECORD_LOCAL_RETRY_THRESHOLD = timedelta(seconds=10)
 """Past this a retry becomes a timer on the server and no longer holds a workflow task."""
 
+PREPROCESSING_START_TO_CLOSE = timedelta(days=1)
+TRAINING_START_TO_CLOSE = timedelta(days=14)
+"""Bounds for what heartbeats cannot tell: a stage that beats and gets nowhere."""
+
+STAGE_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=60),
+    maximum_attempts=MAX_LOST_WORKERS + 1,
+)
+"""A training's stages are retried by Temporal: each attempt resumes where the last one saved. What
+no retry helps is told apart by its category."""
+
+EVALUATION_SCHEDULE_TO_START = timedelta(seconds=20)
+"""How long a picture waits for an evaluator; a client waits with it."""
+EVALUATION_START_TO_CLOSE = timedelta(seconds=90)
+EVALUATION_RECORD_TIMEOUT = timedelta(seconds=2)
+EVALUATION_RECORD_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_attempts=4
+)
+"""An answer is not held back for long because it cannot be recorded."""
+EVALUATION_EXECUTION_TIMEOUT = timedelta(seconds=120)
+
+TRAINING_EXECUTION_TIMEOUT = timedelta(days=30)
 TASK_EXECUTION_TIMEOUT = timedelta(days=7)
 PIPELINE_EXECUTION_TIMEOUT = timedelta(days=14)
 """Upper bounds of whole runs, time in queues included."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 from temporalio.common import (
     Priority,
     SearchAttributePair,
@@ -16,15 +16,28 @@ from temporalio.common import (
 from temporalio.service import RPCError
 
 from shared.contracts.enums import StepStatus, TaskQueue
+from shared.contracts.evaluation import EvaluationFindings, EvaluationJob
 from shared.contracts.runs import Owner, PipelineRun, PipelineStep, StepMapping, TaskRun
+from shared.contracts.training import Captioning, Hyperparameters, TrainingRun, Transform
+from shared.db.models.base import Origin
 from shared.db.models.tables import Task, Workflow
+from shared.db.models.trainings import Training
 from shared.temporal import search
 from shared.temporal.fairness import fairness_key
+from workflows.definitions.evaluate_image import EvaluateImage
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
-from workflows.policies import PIPELINE_EXECUTION_TIMEOUT, TASK_EXECUTION_TIMEOUT
+from workflows.definitions.run_training import RunTraining
+from workflows.policies import (
+    EVALUATION_EXECUTION_TIMEOUT,
+    PIPELINE_EXECUTION_TIMEOUT,
+    TASK_EXECUTION_TIMEOUT,
+    TRAINING_EXECUTION_TIMEOUT,
+)
 
 _START_TIMEOUT = timedelta(seconds=10)
+_INTERACTIVE = 2
+"""Priority of what a client waits for with an open connection."""
 
 
 def task_run(task: Task) -> TaskRun:
@@ -60,6 +73,37 @@ def pipeline_run(workflow: Workflow, tasks: dict[str, Task]) -> PipelineRun:
             )
             for step in workflow.steps
         ],
+    )
+
+
+def training_run(training: Training) -> TrainingRun:
+    """What Temporal carries of a training."""
+    return TrainingRun.model_validate(
+        {
+            name: getattr(training, name)
+            for name in ("training_type", "entity_type", "trigger_word", "base_model_path")
+        }
+        | {
+            "training_id": training.id,
+            "source_images": training.source_images,
+            "transforms": [
+                Transform(type=each["type"], parameters={k: each[k] for k in each if k != "type"})
+                for each in training.preprocessing_transforms or []
+            ],
+            "captioning": Captioning.model_validate(
+                {
+                    "strategy": training.preprocessing_captioning_strategy,
+                    "trigger_word": training.trigger_word,
+                    "prompt": training.preprocessing_captioning_prompt,
+                }
+            ),
+            "hyperparameters": Hyperparameters.model_validate(training, from_attributes=True),
+            "folder": training.training_folder,
+            "owner": Owner(
+                origin_instance=training.origin_instance,
+                origin_tenant_id=training.origin_tenant_id,
+            ),
+        }
     )
 
 
@@ -136,6 +180,58 @@ async def start_pipeline(
         )
 
 
+async def start_training(client: Client, training: Training) -> None:
+    """Start the run of a training.
+
+    Raises:
+        NotStartedError: Temporal did not answer.
+    """
+    details = [
+        f"**{training.training_type}** of `{training.base_model_path}`, {training.steps} steps",
+        f"- training `{training.id}` of `{training.origin_instance}`",
+        f"- {training.entity_type} `{_shorten(training.trigger_word, 100)}`"
+        f" → `{training.training_folder}`",
+        f"- {len(training.source_images)} pictures",
+    ]
+    summary = f"{training.training_type} · {training.entity_type} · {training.trigger_word}"
+    with _told_apart():
+        await client.start_workflow(
+            RunTraining.run,
+            training_run(training),
+            id=training.temporal_id,
+            execution_timeout=TRAINING_EXECUTION_TIMEOUT,
+            static_summary=_shorten(summary, 200),
+            static_details="\n".join(details),
+            search_attributes=_attributes(
+                training, {search.KIND: "training", search.TASK_TYPE: training.training_type}
+            ),
+            # 0 to 3 where a task's priority has 0 for its normal one: LOW is behind that.
+            **_options(training, training.priority - 1),
+        )
+
+
+async def start_evaluation(
+    client: Client, job: EvaluationJob
+) -> WorkflowHandle[EvaluateImage, EvaluationFindings]:
+    """Start the run of an evaluation; its caller waits for it.
+
+    Raises:
+        NotStartedError: Temporal did not answer.
+    """
+    with _told_apart():
+        return await client.start_workflow(
+            EvaluateImage.run,
+            job,
+            id=f"evaluation-{job.evaluation_id}",
+            execution_timeout=EVALUATION_EXECUTION_TIMEOUT,
+            static_summary=f"{job.provider}: {job.expected_framing}, {job.expected_view_angle}",
+            search_attributes=_attributes(
+                job.owner, {search.KIND: "evaluation", search.PROVIDER: job.provider}
+            ),
+            **_options(job.owner, _INTERACTIVE),
+        )
+
+
 @contextmanager
 def _told_apart() -> Generator[None]:
     try:
@@ -144,9 +240,7 @@ def _told_apart() -> Generator[None]:
         raise NotStartedError(str(error)) from error
 
 
-def _options(
-    subject: Task | Workflow, priority: int, *, is_resumed: bool = False
-) -> dict[str, Any]:
+def _options(subject: Origin | Owner, priority: int, *, is_resumed: bool = False) -> dict[str, Any]:
     reuse = WorkflowIDReusePolicy
     return {
         "task_queue": TaskQueue.WORKFLOWS,
@@ -160,7 +254,7 @@ def _options(
     }
 
 
-def _attributes(subject: Task | Workflow, own: dict[Any, str]) -> TypedSearchAttributes:
+def _attributes(subject: Origin | Owner, own: dict[Any, str]) -> TypedSearchAttributes:
     tenant = {search.TENANT_ID: subject.origin_tenant_id} if subject.origin_tenant_id else {}
     values = own | {search.ORIGIN_INSTANCE: subject.origin_instance} | tenant
     return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in values.items()])

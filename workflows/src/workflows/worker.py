@@ -29,10 +29,15 @@ from shared.temporal.worker import WorkerSettings, run_until_stopped
 from workflows.activities.fetch_inputs import InputFetcher
 from workflows.activities.reconcile import Reconciler
 from workflows.activities.records import Records
+from workflows.definitions.evaluate_image import EvaluateImage
 from workflows.definitions.reconcile import Reconcile
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
+from workflows.definitions.run_training import RunTraining
 from workflows.schedule import ReconcileSettings, ensure_schedule
+
+WORKFLOWS = (RunTask, RunPipeline, RunTraining, EvaluateImage, Reconcile)
+"""Every workflow there is."""
 
 _STICKY_TIMEOUT = timedelta(seconds=1)
 """How long the server waits for a dead worker's cached workflows before another takes them."""
@@ -56,8 +61,15 @@ def build_worker(
     return Worker(
         client,
         task_queue=TaskQueue.WORKFLOWS,
-        workflows=[RunTask, RunPipeline, Reconcile],
-        activities=[records.finish_task, records.finish_pipeline, *others],
+        workflows=WORKFLOWS,
+        activities=[
+            records.finish_task,
+            records.finish_pipeline,
+            records.record_dataset,
+            records.finish_training,
+            records.record_evaluation,
+            *others,
+        ],
         interceptors=[ErrorInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(
             # Messages are pydantic models: importing them anew for each run would cost 70 ms.

@@ -6,12 +6,14 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api_gateway.errors import add_error_handlers
+from api_gateway.evaluation.routes import router as evaluation
 from api_gateway.health.routes import router as health
 from api_gateway.progress.routes import router as progress
 from api_gateway.resources import Resources
 from api_gateway.storage.routes import router as storage
 from api_gateway.tasks.generation_routes import router as generation_tasks
 from api_gateway.tasks.routes import router as tasks
+from api_gateway.training.routes import router as training
 from api_gateway.unrouted_schemas import add_unrouted_schemas
 from api_gateway.workflows.routes import router as workflows
 
@@ -38,7 +40,7 @@ def create_app(resources: Resources) -> FastAPI:
         max_body_size=resources.settings.max_body_bytes,
     )
     app.state.resources = resources
-    for router in (generation_tasks, tasks, workflows, storage, health):
+    for router in (generation_tasks, tasks, workflows, training, evaluation, storage, health):
         app.include_router(router)
     add_error_handlers(app)
     return app

@@ -3,6 +3,8 @@
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.contracts.enums import AiProvider
+
 
 class GatewaySettings(BaseSettings):
     """Listeners and habits of the gateway."""
@@ -21,6 +23,8 @@ class GatewaySettings(BaseSettings):
     """Credential that workers show there; empty: nobody gets in."""
     answers_create_with_200: bool = False
     """Answer creates with 200 instead of 201, for clients that insist."""
+    evaluation_provider: AiProvider = AiProvider.GEMINI
+    """Whose model evaluates pictures where a request names none."""
     key_cache_s: float = Field(default=5, ge=0)
     """How long a valid API key is remembered: a revoked one works no longer than this."""
     cancel_wait_s: float = Field(default=2.5, ge=0)

@@ -126,6 +126,15 @@ class ProviderCapability(StrEnum):
     VISION = "VISION"
 
 
+class AiProvider(StrEnum):
+    """Vendors of language models."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+    OLLAMA = "ollama"
+
+
 class ErrorCategory(StrEnum):
     """Why an attempt failed; `shared.contracts.failures` says what follows from each."""
 

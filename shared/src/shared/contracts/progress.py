@@ -2,10 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
 
+from shared.contracts.enums import TrainingStatus
 from shared.contracts.message import Message
 
 
@@ -29,7 +31,26 @@ class TaskProgress(Message):
     at: datetime
 
 
+class TrainingProgress(Message):
+    """One report on a running training; each says its stage, so that a later one mends a lost one.
+
+    The first report of a stage is what makes the training's status that stage's.
+    """
+
+    training_id: UUID
+    stage: Literal[TrainingStatus.PREPROCESSING, TrainingStatus.TRAINING]
+    at: datetime
+    preprocessing_stage: str | None = Field(default=None, max_length=40)
+    """What preprocessing is at: `downloading`, `captioning` …"""
+    processed_files_count: int | None = Field(default=None, ge=0)
+    total_files_count: int | None = Field(default=None, ge=0)
+    current_step: int = Field(default=0, ge=0)
+    """Steps trained so far; never falls in the records, though a resumed attempt goes back."""
+    eta_seconds: int | None = Field(default=None, ge=0)
+
+
 class ProgressBatch(Message):
     """What one request to the internal route carries."""
 
-    reports: list[TaskProgress] = Field(max_length=1000)
+    reports: list[TaskProgress] = Field(default=[], max_length=1000)
+    trainings: list[TrainingProgress] = Field(default=[], max_length=1000)

@@ -4,7 +4,9 @@ from abc import ABC, abstractmethod
 
 from temporalio import activity
 
+from shared.contracts.evaluation import EvaluationRecord
 from shared.contracts.runs import PipelineOutcome, PipelineStanding, TaskOutcome, TaskStanding
+from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
 
 
 class RecordActivities(ABC):
@@ -19,3 +21,18 @@ class RecordActivities(ABC):
     @abstractmethod
     async def finish_pipeline(self, outcome: PipelineOutcome) -> PipelineStanding:
         """Write a workflow's outcome and its event; answers what stands."""
+
+    @activity.defn(name="record_dataset")
+    @abstractmethod
+    async def record_dataset(self, record: DatasetRecord) -> TrainingStanding:
+        """Write a training's prepared dataset and its event; answers whether it goes on."""
+
+    @activity.defn(name="finish_training")
+    @abstractmethod
+    async def finish_training(self, outcome: TrainingOutcome) -> TrainingStanding:
+        """Write a training's outcome, its files' owner rows and its event; answers what stands."""
+
+    @activity.defn(name="record_evaluation")
+    @abstractmethod
+    async def record_evaluation(self, record: EvaluationRecord) -> None:
+        """Write how an evaluation went."""

@@ -2,9 +2,13 @@
 
 from temporalio import activity
 
+from shared.contracts.evaluation import EvaluationRecord
 from shared.contracts.records import RecordActivities
 from shared.contracts.runs import PipelineOutcome, PipelineStanding, TaskOutcome, TaskStanding
+from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
+from shared.db.repositories.evaluations import write_evaluation
 from shared.db.repositories.outcomes import write_pipeline_outcome, write_task_outcome
+from shared.db.repositories.trainings import write_dataset, write_training_outcome
 from shared.db.session import Sessions
 
 
@@ -25,3 +29,21 @@ class Records(RecordActivities):
         """Write a workflow's outcome and its event; answers what stands."""
         async with self._sessions.begin() as session:
             return await write_pipeline_outcome(session, outcome)
+
+    @activity.defn(name="record_dataset")
+    async def record_dataset(self, record: DatasetRecord) -> TrainingStanding:
+        """Write a training's prepared dataset and its event; answers whether it goes on."""
+        async with self._sessions.begin() as session:
+            return await write_dataset(session, record)
+
+    @activity.defn(name="finish_training")
+    async def finish_training(self, outcome: TrainingOutcome) -> TrainingStanding:
+        """Write a training's outcome, its files' owner rows and its event; answers what stands."""
+        async with self._sessions.begin() as session:
+            return await write_training_outcome(session, outcome)
+
+    @activity.defn(name="record_evaluation")
+    async def record_evaluation(self, record: EvaluationRecord) -> None:
+        """Write how an evaluation went."""
+        async with self._sessions.begin() as session:
+            await write_evaluation(session, record)

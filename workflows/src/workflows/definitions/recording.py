@@ -7,8 +7,10 @@ from typing import Any
 
 from temporalio import workflow
 
+from shared.contracts.message import Message
 from shared.contracts.records import RecordActivities
 from shared.contracts.runs import PipelineOutcome, TaskOutcome
+from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
 from workflows.policies import RECORD_LOCAL_RETRY_THRESHOLD, RECORD_RETRY, RECORD_TIMEOUT
 
 
@@ -19,7 +21,7 @@ async def record_task(outcome: TaskOutcome) -> TaskOutcome:
         How it stands in the records, where an end that was written before outlives this one: a
         cancellation by the gateway, or a result whose workflow task was lost.
     """
-    standing = await _record(RecordActivities.finish_task, outcome)
+    standing = await _record(RecordActivities.finish_task, outcome, outcome.status)
     if standing.status == outcome.status:
         return outcome
     return outcome.model_copy(update={"status": standing.status, "results": standing.results})
@@ -31,19 +33,38 @@ async def record_pipeline(outcome: PipelineOutcome) -> PipelineOutcome:
     Returns:
         How it stands in the records.
     """
-    standing = await _record(RecordActivities.finish_pipeline, outcome)
+    standing = await _record(RecordActivities.finish_pipeline, outcome, outcome.status)
     return outcome.model_copy(update={"status": standing.status})
 
 
-async def _record(method: Callable[..., Any], outcome: TaskOutcome | PipelineOutcome) -> Any:
+async def record_dataset(record: DatasetRecord) -> TrainingStanding:
+    """Write that a training's dataset is prepared; answers how the training stands."""
+    return await _record(RecordActivities.record_dataset, record, "dataset")
+
+
+async def record_training(outcome: TrainingOutcome) -> TrainingOutcome:
+    """Write how a training ended.
+
+    Returns:
+        How it stands in the records.
+    """
+    standing: TrainingStanding = await _record(
+        RecordActivities.finish_training, outcome, outcome.status
+    )
+    if standing.status == outcome.status:
+        return outcome
+    return outcome.model_copy(update=dict(standing))
+
+
+async def _record(method: Callable[..., Any], message: Message, summary: str) -> Any:
     write = asyncio.ensure_future(
         workflow.execute_local_activity_method(
             method,
-            outcome,
+            message,
             start_to_close_timeout=RECORD_TIMEOUT,
             retry_policy=RECORD_RETRY,
             local_retry_threshold=RECORD_LOCAL_RETRY_THRESHOLD,
-            summary=outcome.status,
+            summary=summary,
         )
     )
     # What has ended has ended: a cancellation that comes now changes nothing, and is dropped.

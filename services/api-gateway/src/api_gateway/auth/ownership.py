@@ -26,7 +26,7 @@ class HasOrigin(Protocol):
     origin_reference: str | None
 
 
-def claim_origin(caller: Principal, body: HasOrigin) -> Origin:
+def claim_origin(caller: Principal, body: HasOrigin | Origin) -> Origin:
     """The origin of a new row; a tenant that the key is bound to is filled in.
 
     Raises:

@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from api_gateway.tasks.schemas.fields import Fraction, inconsistent
+from api_gateway.tasks.schemas.fields import Fraction, inconsistent, refuse_nul
 from shared.contracts.enums import AnatomyIssue, Framing, Gender, ViewAngle
 
 _Image = Annotated[str, StringConstraints(min_length=1)]
@@ -29,6 +29,8 @@ class EvaluationRequest(BaseModel):
     include_descriptions: bool = Field(
         default=False, description="Include garment and subject descriptions"
     )
+
+    _no_nul = model_validator(mode="before")(refuse_nul)
 
     @model_validator(mode="after")
     def _one_image(self) -> Self:

@@ -23,6 +23,7 @@ from api_gateway.tasks.schemas.fields import (
     Text,
     WebhookUrl,
     inconsistent,
+    refuse_nul,
 )
 from shared.contracts.enums import (
     CaptioningStrategy,
@@ -95,6 +96,8 @@ class TrainingTaskCreate(BaseModel):
     preprocessing_captioning_prompt: str | None = Field(
         default=None, description="Custom prompt for captioning"
     )
+
+    _no_nul = model_validator(mode="before")(refuse_nul)
 
     @field_validator(
         "rank",

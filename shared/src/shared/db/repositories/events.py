@@ -5,8 +5,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.enums import EventType, TaskStatus, WorkflowStatus
+from shared.contracts.enums import EventType, TaskStatus, TrainingStatus, WorkflowStatus
+from shared.contracts.training import ENDED
 from shared.db.models.tables import Event, Task, Workflow
+from shared.db.models.trainings import Training
 
 _TERMINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
 
@@ -58,7 +60,58 @@ def add_workflow_event(session: AsyncSession, workflow: Workflow) -> None:
     )
 
 
-def _common(subject: Task | Workflow, event_type: EventType) -> dict[str, Any]:
+def add_training_event(session: AsyncSession, training: Training) -> None:
+    """Announce a training's state; the caller holds its row lock, or has just made the row."""
+    training.last_seq += 1
+    is_preprocessing = training.status == TrainingStatus.PREPROCESSING
+    event_type = (
+        EventType.PREPROCESSING_STATUS_UPDATE
+        if is_preprocessing
+        else EventType.TRAINING_STATUS_UPDATE
+    )
+    own = {
+        "task_id": str(training.id),
+        "entity_id": str(training.entity_id) if training.entity_id else None,
+        "origin_version": training.origin_version,
+        "error_message": training.error_message,
+    }
+    stage = _preprocessing(training) if is_preprocessing else _training(training)
+    session.add(
+        Event(
+            subject_id=training.id,
+            subject_kind="training",
+            seq=training.last_seq,
+            event_type=event_type,
+            is_terminal=training.status in ENDED,
+            payload=_common(training, event_type) | own | stage,
+        )
+    )
+
+
+def _preprocessing(training: Training) -> dict[str, Any]:
+    done, total = training.processed_files_count or 0, training.total_files_count or 0
+    return {
+        "progress": min(100.0, 100 * done / total) if total else 0.0,
+        "current_stage": training.preprocessing_stage,
+        "processed_files_count": done,
+        "total_files_count": total,
+        "processed_dataset_path": training.processed_dataset_path,
+        "started_at": _iso(training.preprocessing_started_at),
+        "completed_at": _iso(training.preprocessing_completed_at),
+    }
+
+
+def _training(training: Training) -> dict[str, Any]:
+    return {
+        "progress": training.progress,
+        "current_step": training.current_step,
+        "total_steps": training.steps,
+        "eta_seconds": training.eta_seconds,
+        "local_model_path": training.local_model_path,
+    }
+
+
+def _common(subject: Task | Workflow | Training, event_type: EventType) -> dict[str, Any]:
     return {
         "event_type": event_type,
         "status": subject.status,

@@ -1,0 +1,93 @@
+"""The picture of an evaluation: stored for as long as it takes, or fetched by the evaluator."""
+
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from api_gateway.auth.ownership import Origin
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Fault, InvalidRequestError
+from api_gateway.evaluation.schemas import EvaluationRequest
+from api_gateway.images.sources import Destination, Upload, resolve_source
+from api_gateway.resources import Resources
+from shared.egress.errors import ForbiddenUrlError
+from shared.egress.urls import check_url
+from shared.errors import StorageError
+from shared.images.admission import ImageRefusedError
+
+_log = structlog.stdlib.get_logger(__name__)
+
+FOLDER = "evaluations"
+"""Nothing in here outlives its evaluation, but for what a crash of the gateway leaves. No object
+in here has an owner row: the API serves none of them."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Where the evaluator finds the picture: one of the two."""
+
+    upload: Upload | None = None
+    url: str | None = None
+
+    @property
+    def path(self) -> str | None:
+        """Its object key."""
+        return self.upload.row.key if self.upload else None
+
+
+async def take_picture(
+    request: EvaluationRequest,
+    origin: Origin,
+    evaluation_id: uuid.UUID,
+    res: Resources,
+    caller: Principal,
+) -> Picture:
+    """The picture of a request, not stored yet.
+
+    Raises:
+        InvalidRequestError: names the field that holds none.
+    """
+    if request.image_url is not None:
+        try:
+            check_url(request.image_url, res.guard)
+        except ForbiddenUrlError as error:
+            raise _fault("image_url", str(error)) from error
+        return Picture(url=request.image_url)
+    try:
+        found = await resolve_source(
+            request.image_data or "",
+            Destination(FOLDER, evaluation_id, origin.origin_instance, origin.origin_tenant_id),
+            res,
+            caller,
+        )
+    except ImageRefusedError as error:
+        raise _fault("image_data", str(error)) from error
+    if not isinstance(found, Upload):
+        raise _fault(
+            "image_data", "must be a picture as base64 or data URL; give URLs as image_url"
+        )
+    return Picture(upload=found)
+
+
+@asynccontextmanager
+async def stored(res: Resources, picture: Picture) -> AsyncGenerator[None]:
+    """Keep a picture's bytes in the object store while the body runs."""
+    if picture.upload is None:
+        yield
+        return
+    row = picture.upload.row
+    await res.objects.put(row.key, picture.upload.content, row.content_type)
+    try:
+        yield
+    finally:
+        try:
+            await res.objects.delete(row.key)
+        except StorageError as error:
+            _log.warning("picture_left_behind", key=row.key, exc_info=error)
+
+
+def _fault(field: str, message: str) -> InvalidRequestError:
+    return InvalidRequestError([Fault(("body", field), message)])

@@ -1,0 +1,43 @@
+"""Evaluation of pictures by a vision language model."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api_gateway.auth.dependencies import Caller
+from api_gateway.dependencies import Res
+from api_gateway.evaluation import service
+from api_gateway.evaluation.schemas import EvaluationRequest, EvaluationResponse, HealthStatus
+from shared.contracts.enums import AiProvider
+
+router = APIRouter(prefix="/api/v1/evaluation", tags=["evaluation"])
+
+
+@router.post("/", summary="Evaluate Image", operation_id="evaluate_image")
+async def evaluate_image(
+    request: EvaluationRequest,
+    res: Res,
+    caller: Caller,
+    provider: Annotated[
+        AiProvider | None,
+        Query(description="Whose model evaluates; not given: the one in the gateway's settings"),
+    ] = None,
+) -> EvaluationResponse:
+    """Evaluate an image for comprehensive shot analysis.
+
+    Shot type, human presence, anatomy, gender and, if asked for, descriptions. An evaluator that
+    fails is answered as `success: false` with its error; none that runs, as 503.
+    """
+    return await service.evaluate_image(res, caller, request, provider)
+
+
+@router.get("/health", summary="Get Evaluator Health", operation_id="get_evaluator_health")
+async def get_evaluator_health(
+    res: Res,
+    _caller: Caller,
+    provider: Annotated[
+        AiProvider | None, Query(description="Whose evaluations count; not given: all")
+    ] = None,
+) -> HealthStatus:
+    """Get evaluator health status and metrics."""
+    return await service.evaluator_health(res, provider)

@@ -1,0 +1,130 @@
+"""Evaluating a picture, and the health of who evaluates."""
+
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from api_gateway.auth.ownership import Origin
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Fault, InvalidRequestError, Problem, unavailable
+from api_gateway.evaluation.breaker import BreakerState, breaker_state
+from api_gateway.evaluation.pictures import Picture, stored, take_picture
+from api_gateway.evaluation.presentation import present_findings
+from api_gateway.evaluation.schemas import EvaluationRequest, EvaluationResponse, HealthStatus
+from api_gateway.resources import Resources
+from api_gateway.run_size import check_run_size
+from shared.contracts.enums import AiProvider, ErrorCategory, TaskQueue
+from shared.contracts.evaluation import NO_EVALUATOR, EvaluationFindings, EvaluationJob
+from shared.contracts.runs import Owner
+from shared.db.repositories.evaluations import evaluation_figures
+from shared.temporal.pollers import count_activity_pollers
+from workflows.starts import NotStartedError, start_evaluation
+
+_POLLED_WITHIN = timedelta(seconds=70)
+"""A poll that finds nothing lasts a minute: who has not asked for longer is gone."""
+_RETRY_AFTER_S = 30
+
+
+async def evaluate_image(
+    res: Resources, caller: Principal, request: EvaluationRequest, provider: AiProvider | None
+) -> EvaluationResponse:
+    """Have a picture evaluated, and wait for it.
+
+    Returns:
+        What was found; or, where the evaluator itself failed, its error and `success` false.
+
+    Raises:
+        InvalidRequestError: the picture cannot be evaluated.
+        Problem: 413; 503, no evaluator runs or Temporal does not answer.
+    """
+    started_s = time.monotonic()
+    evaluation_id = uuid.uuid4()
+    origin = Origin(
+        caller.scope.origin_instance or "unknown", None, caller.scope.origin_tenant_id, None
+    )
+    picture = await take_picture(request, origin, evaluation_id, res, caller)
+    job = EvaluationJob(
+        evaluation_id=evaluation_id,
+        provider=provider or res.settings.evaluation_provider,
+        image_path=picture.path,
+        image_url=picture.url,
+        owner=Owner(
+            origin_instance=origin.origin_instance, origin_tenant_id=origin.origin_tenant_id
+        ),
+        **request.model_dump(exclude={"image_data", "image_url"}),
+    )
+    check_run_size(job)
+    async with stored(res, picture):
+        try:
+            findings = await _run(res, job)
+        except WorkflowFailureError as failed:
+            error = _failure(failed, picture)
+            elapsed_ms = _elapsed_ms(started_s)
+            return EvaluationResponse(success=False, error=error, evaluation_time_ms=elapsed_ms)
+    return present_findings(request, findings, elapsed_ms=_elapsed_ms(started_s))
+
+
+async def _run(res: Resources, job: EvaluationJob) -> EvaluationFindings:
+    try:
+        return await (await start_evaluation(res.temporal, job)).result()
+    except (NotStartedError, RPCError) as error:
+        raise unavailable("Temporal") from error
+
+
+def _failure(failed: WorkflowFailureError, picture: Picture) -> str:
+    """The evaluator's own failure in words; every other way to fail is an answer of its own."""
+    cause = failed.cause
+    if not isinstance(cause, ApplicationError):
+        # Timed out as a whole, cancelled or terminated: the evaluator never spoke.
+        raise unavailable("the evaluation") from failed
+    if cause.type == NO_EVALUATOR:
+        raise Problem(
+            503,
+            "no_evaluator",
+            f"no evaluator is running: no worker polls `{TaskQueue.PROVIDER_LLM}`; try later",
+            headers={"Retry-After": str(_RETRY_AFTER_S)},
+        ) from failed
+    if cause.type == ErrorCategory.VALIDATION:
+        field = "image_url" if picture.url else "image_data"
+        raise InvalidRequestError([Fault(("body", field), cause.message)]) from failed
+    return cause.message
+
+
+def _elapsed_ms(started_s: float) -> float:
+    return round((time.monotonic() - started_s) * 1000, 1)
+
+
+async def evaluator_health(res: Resources, provider: AiProvider | None) -> HealthStatus:
+    """Whether an evaluator polls, and how its evaluations went.
+
+    Raises:
+        Problem: 503, Temporal does not answer.
+    """
+    try:
+        pollers = await count_activity_pollers(
+            res.temporal, TaskQueue.PROVIDER_LLM, within=_POLLED_WITHIN
+        )
+    except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's first connection
+        raise unavailable("Temporal") from error
+    async with res.sessions() as session:
+        figures = await evaluation_figures(session, provider)
+    breaker = breaker_state(figures.newest, datetime.now(UTC))
+    is_healthy = pollers > 0 and breaker != BreakerState.OPEN
+    recent = [attempt.is_success for attempt in figures.newest]
+    return HealthStatus(
+        is_healthy=is_healthy,
+        health_score=_rate(sum(recent), len(recent)) if is_healthy else 0.0,
+        total_evaluations=figures.total,
+        success_rate=_rate(figures.succeeded, figures.total),
+        average_response_time=figures.average_s,
+        circuit_breaker_state=breaker,
+    )
+
+
+def _rate(succeeded: int, total: int) -> float:
+    """The share that succeeded; 1 where nothing has failed yet."""
+    return succeeded / total if total else 1.0

@@ -1,0 +1,94 @@
+"""Cancelling trainings: the record decides, and the answer says what it says."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from temporalio.client import WorkflowFailureError
+from temporalio.service import RPCError, RPCStatusCode
+
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Problem, not_found, unavailable
+from api_gateway.resources import Resources
+from api_gateway.training.service import get_training, owner_of
+from shared.contracts.enums import TrainingStatus
+from shared.contracts.training import TrainingOutcome
+from shared.db.models.trainings import Training
+from shared.db.repositories.trainings import find_training, write_training_outcome
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_RPC_TIMEOUT = timedelta(seconds=5)
+_SETTLES_WITHIN_S = 3.0
+"""How long a cancel waits for a running training to stop; it goes on stopping after that."""
+
+
+async def cancel_training(res: Resources, caller: Principal, training_id: UUID) -> Training:
+    """Cancel a training that has not ended; one that is cancelled stays so.
+
+    Returns:
+        The training as it stands. One that a worker has taken is CANCELLED once that worker has
+        stopped: where that takes longer than a moment, its status is still the running one.
+
+    Raises:
+        Problem: 404; 409, it is COMPLETED or FAILED; 503, it runs and Temporal does not answer.
+    """
+    async with res.sessions.begin() as session:
+        training = await find_training(session, caller.scope, training_id, is_locked=True)
+        if training is None:
+            raise not_found(f"training {training_id}")
+        before = training.status
+        if before in {TrainingStatus.COMPLETED, TrainingStatus.FAILED}:
+            raise Problem(
+                409,
+                "already_ended",
+                f"training {training_id} is {before}; "
+                "only one that is PENDING, PREPROCESSING or TRAINING can be cancelled",
+            )
+        if before == TrainingStatus.PENDING:
+            await write_training_outcome(session, _cancelled(training))
+    if before == TrainingStatus.PENDING:
+        await _tell(res, training)
+        return training
+    if before == TrainingStatus.CANCELLED:
+        return training
+    await _stop(res, training)
+    return await get_training(res, caller, training_id)
+
+
+async def _tell(res: Resources, training: Training) -> None:
+    """Let Temporal know of what the record says; the run finds it out by itself otherwise."""
+    try:
+        await res.temporal.get_workflow_handle(training.temporal_id).cancel(
+            rpc_timeout=_RPC_TIMEOUT
+        )
+    except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's first connection
+        _log.warning("cancel_not_delivered", training=str(training.id), exc_info=error)
+
+
+async def _stop(res: Resources, training: Training) -> None:
+    """Cancel a run that a worker has taken, and give it a moment to record its end."""
+    handle = res.temporal.get_workflow_handle(training.temporal_id)
+    try:
+        await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
+        await asyncio.wait_for(handle.result(), _SETTLES_WITHIN_S)
+    except TimeoutError:
+        return
+    except WorkflowFailureError:
+        pass  # the end of a run that was cancelled
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            raise unavailable("Temporal") from error
+    except RuntimeError as error:
+        raise unavailable("Temporal") from error
+    # A run records its end before it closes. Where there is none any more and the record is still
+    # open, it was terminated or forgotten, and nobody else will end this record.
+    async with res.sessions.begin() as session:
+        await write_training_outcome(session, _cancelled(training))
+
+
+def _cancelled(training: Training) -> TrainingOutcome:
+    return TrainingOutcome(
+        training_id=training.id, status=TrainingStatus.CANCELLED, owner=owner_of(training)
+    )

@@ -1,0 +1,119 @@
+"""From a request to a training's row: its origin, its pictures, its folder decided."""
+
+import uuid
+from datetime import UTC, datetime
+
+from api_gateway.auth.ownership import Origin, claim_origin
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Fault
+from api_gateway.images.sources import Destination, Upload, resolve_source
+from api_gateway.resources import Resources
+from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
+from shared.contracts.enums import TrainingStatus
+from shared.contracts.training import LORA_FOLDERS
+from shared.db.models.trainings import Training
+from shared.images.admission import ImageRefusedError
+
+_UNSTATED = "unknown"
+"""The reference's word for an instance that the client has not named."""
+
+_SENT = (
+    "training_type",
+    "entity_type",
+    "entity_id",
+    "trigger_word",
+    "rank",
+    "steps",
+    "learning_rate",
+    "sample_prompts",
+    "base_model_path",
+    "bypass_guidance_embedding",
+    "origin_version",
+    "preprocessing_transforms",
+    "preprocessing_captioning_strategy",
+    "preprocessing_captioning_prompt",
+)
+_DEFAULTED = (
+    "batch_size",
+    "gradient_accumulation",
+    "optimizer",
+    "save_every",
+    "max_step_saves_to_keep",
+    "sample_every",
+    "sample_steps",
+    "priority",
+)
+"""What a request cannot say; the reference's defaults stand in the schema of its answer."""
+
+
+def training_origin(caller: Principal, body: TrainingTaskCreate) -> Origin:
+    """Whom a training will belong to; an instance that is not named is the key's own.
+
+    Raises:
+        Problem: 403, where the request names another origin than the key is bound to.
+    """
+    named = body.origin_instance or _UNSTATED
+    if named == _UNSTATED and caller.scope.origin_instance is not None:
+        named = caller.scope.origin_instance
+    return claim_origin(caller, Origin(named, body.origin_zone, body.origin_tenant_id, None))
+
+
+def draft_training(body: TrainingTaskCreate, origin: Origin) -> Training:
+    """A row for a request, not yet in any session, and without its pictures."""
+    training_id, now = uuid.uuid4(), datetime.now(UTC)
+    sent = {name: getattr(body, name) for name in _SENT}
+    defaults = {name: TrainingTask.model_fields[name].default for name in _DEFAULTED}
+    return Training(
+        id=training_id,
+        status=TrainingStatus.PENDING,
+        training_folder=LORA_FOLDERS[body.entity_type],
+        webhook_url=body.webhook_url or None,
+        temporal_id=f"training-{training_id}",
+        source_images=[],
+        progress=0,
+        current_step=0,
+        logs="",
+        errors=[],
+        last_seq=0,
+        created_at=now,
+        updated_at=now,
+        **vars(origin),
+        **sent,
+        **defaults,
+    )
+
+
+async def take_sources(
+    training: Training,
+    body: TrainingTaskCreate,
+    origin: Origin,
+    res: Resources,
+    caller: Principal,
+) -> tuple[list[Upload], list[Fault]]:
+    """Give a training its pictures.
+
+    Returns:
+        What is to be stored before the training is written, and what is wrong with the request.
+    """
+    sources = body.source_images or []
+    if not sources:
+        message = "give at least one picture: there is nothing to train on"
+        return [], [Fault(("body", "source_images"), message)]
+    destination = Destination(
+        "trainings", training.id, origin.origin_instance, origin.origin_tenant_id
+    )
+    uploads: dict[str, Upload] = {}
+    faults: list[Fault] = []
+    taken: list[str] = []
+    for index, source in enumerate(sources):
+        try:
+            found = await resolve_source(source, destination, res, caller)
+        except ImageRefusedError as error:
+            faults.append(Fault(("body", "source_images", index), str(error)))
+            continue
+        if isinstance(found, Upload):
+            # The same bytes twice are one object.
+            uploads[found.row.key] = found
+        taken.append(found.row.key if isinstance(found, Upload) else found)
+    training.source_images = taken
+    return list(uploads.values()), faults

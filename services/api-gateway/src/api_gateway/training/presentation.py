@@ -1,0 +1,23 @@
+"""A training's row as clients see it."""
+
+from typing import Any
+
+from api_gateway.training.schemas import TrainingTask
+from shared.db.models.trainings import Training
+
+_TEMPORAL_IDS = (
+    "celery_training_task_id",
+    "celery_preprocessing_task_id",
+    "celery_chain_task_id",
+)
+"""One workflow runs both stages."""
+
+_COLUMNS = frozenset(TrainingTask.model_fields) - {*_TEMPORAL_IDS, "total_steps", "webhook_url"}
+
+
+def present_training(training: Training) -> TrainingTask:
+    """The answer for a training."""
+    fields: dict[str, Any] = {name: getattr(training, name) for name in _COLUMNS}
+    fields |= dict.fromkeys(_TEMPORAL_IDS, training.temporal_id)
+    fields |= {"total_steps": training.steps, "webhook_url": training.webhook_url or ""}
+    return TrainingTask.model_validate(fields)

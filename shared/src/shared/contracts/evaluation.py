@@ -1,0 +1,74 @@
+"""The evaluation of one picture by a vision language model."""
+
+from abc import ABC, abstractmethod
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+from temporalio import activity
+
+from shared.contracts.enums import AiProvider, AnatomyIssue, Framing, Gender, ViewAngle
+from shared.contracts.message import Message
+from shared.contracts.runs import Owner
+
+NO_EVALUATOR = "NO_EVALUATOR"
+"""Failure type of a run whose picture no worker took in time; nothing was evaluated."""
+
+Confidence = Annotated[float, Field(ge=0, le=1)]
+
+
+class EvaluationJob(Message):
+    """One picture to evaluate, with what is expected of it. Exactly one of path and URL is set."""
+
+    evaluation_id: UUID
+    provider: AiProvider
+    image_path: str | None = None
+    """Object key; the object is removed once the run is over."""
+    image_url: str | None = None
+    """http(s) URL, fetched by the worker under its guard against private addresses."""
+    expected_framing: Framing
+    expected_view_angle: ViewAngle
+    expected_gender: Gender | None = None
+    custom_instructions: str | None = None
+    include_descriptions: bool = False
+    owner: Owner
+
+
+class EvaluationFindings(Message):
+    """What the model saw; what follows from it is the gateway's to say."""
+
+    detected_framing: Framing | None = None
+    detected_view_angle: ViewAngle | None = None
+    shot_type_confidence: Confidence | None = None
+    human_detected: bool | None = None
+    number_of_people: int | None = Field(default=None, ge=0)
+    human_presence_confidence: Confidence | None = None
+    anatomy_correct: bool | None = None
+    anatomy_issues: list[AnatomyIssue] | None = None
+    anatomy_confidence: Confidence | None = None
+    detected_gender: Gender | None = None
+    gender_confidence: Confidence | None = None
+    garment_description: str | None = None
+    subject_description: str | None = None
+    scene_description: str | None = None
+    collage_detected: bool | None = None
+
+
+class EvaluationActivities(ABC):
+    """Activities on the `provider-llm` task queue. One attempt: a model's answer is paid for."""
+
+    @activity.defn(name="evaluate_image")
+    @abstractmethod
+    async def evaluate_image(self, job: EvaluationJob) -> EvaluationFindings:
+        """Look at one picture; an input that no attempt could evaluate is a VALIDATION error."""
+
+
+class EvaluationRecord(Message):
+    """How an evaluation went, for the figures of the evaluator's health."""
+
+    evaluation_id: UUID
+    provider: AiProvider
+    success: bool
+    duration_ms: float
+    error: str | None = None
+    owner: Owner

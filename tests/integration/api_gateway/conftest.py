@@ -1,0 +1,41 @@
+"""The gateway with workers around fake activities, on the session's real servers."""
+
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from temporalio.worker import Worker
+
+from local_stack.stack import LocalStack
+from shared.db.session import Sessions
+from shared.temporal.worker import WorkerSettings
+from tests.fixtures.gateway import ADMIN_KEY, Gateway
+from tests.fixtures.namespaces import open_namespace
+from tests.fixtures.workflow_runs import Runs
+from workflows.activities.records import Records
+from workflows.worker import build_worker
+
+
+@dataclass
+class Staff:
+    """A gateway whose runs are taken by workers that a test starts; the records are real."""
+
+    gateway: Gateway
+    runs: Runs
+
+    def client(self, key: str = ADMIN_KEY) -> httpx.AsyncClient:
+        return self.gateway.client(key, temporal=self.runs.client)
+
+    def workflow_worker(self) -> Worker:
+        records = Records(self.gateway.resources.sessions)
+        return build_worker(self.runs.client, records, WorkerSettings(drain_timeout_s=0.1))
+
+
+@pytest.fixture(scope="session")
+async def own_namespace(servers: LocalStack, sessions: Sessions) -> Runs:
+    return Runs(await open_namespace(servers, "gateway-runs"))
+
+
+@pytest.fixture
+async def staff(gateway: Gateway, own_namespace: Runs) -> Staff:
+    return Staff(gateway, Runs(own_namespace.client))
