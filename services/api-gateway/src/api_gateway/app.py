@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api_gateway.auth.gate import Gate
 from api_gateway.errors import add_error_handlers
 from api_gateway.health.routes import router as health
 from api_gateway.progress.routes import router as progress
@@ -39,6 +40,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.resources = resources
     for router in (tasks, workflows, storage, health):
         app.include_router(router)
+    app.add_middleware(Gate)
     add_error_handlers(app)
     return app
 

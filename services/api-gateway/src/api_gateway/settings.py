@@ -23,6 +23,11 @@ class GatewaySettings(BaseSettings):
     """Answer creates with 200 instead of 201, for clients that insist."""
     key_cache_s: float = Field(default=5, ge=0)
     """How long a valid API key is remembered: a revoked one works no longer than this."""
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    """Rate limit of every key or token that has none of its own, per replica; none: no limit."""
+    max_queued_per_tenant: int | None = Field(default=None, ge=1)
+    """Creates are answered 429 while a tenant has so many tasks and trainings that have not ended.
+    One workflow may bring more than are left. None: no limit."""
     max_input_bytes: int = Field(default=50 * 1024 * 1024, ge=1)
     """Largest picture in a request, decoded."""
     max_body_bytes: int = Field(default=72 * 1024 * 1024, ge=1)
