@@ -1,10 +1,20 @@
 """Creating and reading tasks: the row is committed, then the run is started, then answered."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from uuid import UUID
 
+from api_gateway.admission_cap import check_cap
 from api_gateway.auth.ownership import claim_origin
 from api_gateway.auth.principal import Principal
-from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
+from api_gateway.errors import (
+    Fault,
+    InvalidRequestError,
+    Problem,
+    Repeated,
+    not_found,
+    unavailable,
+)
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.tasks.drafting import SERVED_TYPES, draft_task
@@ -37,8 +47,8 @@ async def create_task(res: Resources, caller: Principal, body: CreateTaskBase) -
             [Fault(("body", *fault.loc), fault.message) for fault in faults + image_faults]
         )
     check_run_size(task_run(task))
-    await store_uploads(res, uploads)
-    async with res.sessions.begin() as session:
+    async with stored(res, uploads), res.sessions.begin() as session:
+        await check_cap(session, res, task)
         session.add_all([task, *(upload.row for upload in uploads)])
         add_task_event(session, task, EventType.TASK_CREATED)
     try:
@@ -62,10 +72,17 @@ async def _give_up(res: Resources, task: Task) -> None:
         await write_task_outcome(session, outcome)
 
 
-async def store_uploads(res: Resources, uploads: list[Upload]) -> None:
-    """Write a request's pictures; their rows follow in the transaction of the task."""
-    for upload in uploads:
-        await res.objects.put(upload.row.key, upload.content, upload.row.content_type)
+@asynccontextmanager
+async def stored(res: Resources, uploads: list[Upload]) -> AsyncGenerator[None]:
+    """A request's pictures, written before its transaction; gone again where that is refused."""
+    try:
+        for upload in uploads:
+            await res.objects.put(upload.row.key, upload.content, upload.row.content_type)
+        yield
+    except (Problem, Repeated):
+        for upload in uploads:
+            await res.objects.delete(upload.row.key)
+        raise
 
 
 async def get_task(res: Resources, caller: Principal, task_id: UUID) -> Task:

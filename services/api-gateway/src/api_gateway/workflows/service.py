@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
+from api_gateway.admission_cap import check_cap
 from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
@@ -12,7 +13,7 @@ from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.tasks.drafting import SERVED_TYPES, draft_task
 from api_gateway.tasks.image_inputs import Upload, resolve_images
-from api_gateway.tasks.service import store_uploads
+from api_gateway.tasks.service import stored
 from api_gateway.workflows.dag import check_dag, dependencies, final_step_id, topological_order
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from api_gateway.workflows.step_validation import validate_step
@@ -57,8 +58,8 @@ async def create_workflow(
         for position, step in enumerate(topological_order(body.steps))
     ]
     check_run_size(pipeline_run(draft.workflow, draft.tasks))
-    await store_uploads(res, draft.uploads)
-    async with res.sessions.begin() as session:
+    async with stored(res, draft.uploads), res.sessions.begin() as session:
+        await check_cap(session, res, draft.workflow)
         session.add(draft.workflow)
         await session.flush()
         session.add_all([*draft.tasks.values(), *(upload.row for upload in draft.uploads)])
