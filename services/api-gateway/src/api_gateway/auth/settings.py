@@ -27,7 +27,9 @@ class JwtAlgorithm(StrEnum):
 class AuthSettings(BaseSettings):
     """Who gets in. Without `jwt_algorithm` only API keys do."""
 
-    model_config = SettingsConfigDict(env_prefix="SARTIQ_AUTH_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SARTIQ_AUTH_", frozen=True, hide_input_in_errors=True
+    )
 
     jwt_algorithm: JwtAlgorithm | None = None
     """HS256, RS256 or ES256; none: no JWT is taken."""
