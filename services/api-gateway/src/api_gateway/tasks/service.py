@@ -72,12 +72,17 @@ async def _give_up(res: Resources, task: Task) -> None:
         await write_task_outcome(session, outcome)
 
 
+async def store_uploads(res: Resources, uploads: list[Upload]) -> None:
+    """Write a request's pictures; their rows follow in the transaction of the task."""
+    for upload in uploads:
+        await res.objects.put(upload.row.key, upload.content, upload.row.content_type)
+
+
 @asynccontextmanager
 async def stored(res: Resources, uploads: list[Upload]) -> AsyncGenerator[None]:
     """A request's pictures, written before its transaction; gone again where that is refused."""
+    await store_uploads(res, uploads)
     try:
-        for upload in uploads:
-            await res.objects.put(upload.row.key, upload.content, upload.row.content_type)
         yield
     except (Problem, Repeated):
         for upload in uploads:
