@@ -38,6 +38,10 @@ up: $(INSTALLED) ## Keep the stack in the foreground, and print a request to pas
 down: $(INSTALLED) ## Stop a stack that runs in the background
 	$(BIN)/python -m local_stack down
 
+.PHONY: keys
+keys: $(INSTALLED) ## API keys of the running stack: make keys ARGS="create --name shop"
+	@$(BIN)/python -m local_stack run $(BIN)/python -m api_gateway.keys $(ARGS)
+
 # --- check it -----------------------------------------------------------------------------------
 
 .PHONY: test

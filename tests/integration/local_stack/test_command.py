@@ -45,8 +45,8 @@ async def python(state_dir: Path, *arguments: str) -> asyncio.subprocess.Process
     )
 
 
-async def command(state_dir: Path, name: str) -> tuple[int | None, str]:
-    process = await python(state_dir, "-m", "local_stack", name)
+async def command(state_dir: Path, *arguments: str) -> tuple[int | None, str]:
+    process = await python(state_dir, "-m", "local_stack", *arguments)
     output, _ = await process.communicate()
     return process.returncode, output.decode()
 
@@ -89,6 +89,21 @@ async def test_second_up_says_that_one_runs(state_dir: Path) -> None:
         assert code == 1
         assert f"a stack is running already (pid {process.pid})" in shown
         assert process.returncode is None
+
+
+async def test_run_gives_a_command_the_settings_of_the_running_stack(state_dir: Path) -> None:
+    interpreter = ("run", sys.executable)
+    keys = (*interpreter, "-m", "api_gateway.keys")
+    assert await command(state_dir, *keys, "list") == (1, "no stack is running\n")
+    async with running(state_dir):
+        assert (await command(state_dir, *interpreter, "-m", "shared.db.upgrade"))[0] == 0
+        code, shown = await command(state_dir, *keys, "create", "--name", "a shop")
+        assert (code, shown.splitlines()[-1][:3]) == (0, "sk_")
+        code, shown = await command(state_dir, *keys, "list")
+        assert (code, "a shop" in shown) == (0, True)
+        assert (await command(state_dir, *interpreter, "-c", "raise SystemExit(7)"))[0] == 7
+        code, shown = await command(state_dir, "run", "no-such-command")
+        assert (code, "No such file" in shown) == (127, True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")

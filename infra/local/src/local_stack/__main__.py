@@ -1,5 +1,6 @@
-"""The embedded stack from a terminal: `python -m local_stack up | down | status | demo`."""
+"""The embedded stack from a terminal: `python -m local_stack up | down | status | run | demo`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -7,9 +8,10 @@ import typer
 from rich.console import Console
 
 from local_stack.demo import demo as run_demo
+from local_stack.errors import StackError
 from local_stack.example import curl_commands
 from local_stack.foreground import run_in_foreground
-from local_stack.plan import Endpoints
+from local_stack.plan import Endpoints, running_plan
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from local_stack.stack_file import StackFile, terminate
@@ -55,6 +57,28 @@ def status() -> None:
     console.print(_table(record.endpoints))
     for child in record.children:
         console.print(f"{child.name:<18}{'pid ' + str(child.pid) if child.process else 'gone'}")
+
+
+@app.command(context_settings={"allow_interspersed_args": False})
+def run(command: Annotated[list[str], typer.Argument(metavar="COMMAND...")]) -> None:
+    """Run a command with the settings of the running stack in its environment.
+
+    For example: python -m local_stack run python -m api_gateway.keys list
+    """
+    settings = LocalSettings()
+    try:
+        if StackFile(settings.state_dir).running() is None:
+            raise StackError("no stack is running")
+        environment = {**os.environ, **running_plan(settings).environment}
+    except StackError as error:
+        console.print(str(error), markup=False)
+        raise typer.Exit(1) from error
+    try:
+        # It takes this process's place, so that signals and the exit code are its own.
+        os.execvpe(command[0], command, environment)  # noqa: S606 -- that is what it is for
+    except OSError as error:
+        console.print(f"{command[0]}: {error.strerror}", markup=False)
+        raise typer.Exit(127) from error
 
 
 @app.command()

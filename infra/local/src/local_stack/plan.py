@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from local_stack.credentials import Credentials
-from local_stack.ports import Ports
+from local_stack.credentials import Credentials, load_credentials
+from local_stack.errors import StackError
+from local_stack.ports import Ports, remembered_ports
 from local_stack.settings import LocalSettings
 
 
@@ -95,3 +96,15 @@ class Plan:
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": str(self.folder("pycache")),
         }
+
+
+def running_plan(settings: LocalSettings) -> Plan:
+    """The plan of the stack that runs in the state folder, from what it wrote down.
+
+    Raises:
+        StackError: it has written nothing down.
+    """
+    ports = remembered_ports(settings)
+    if ports is None:
+        raise StackError("ports.json is missing in the state folder; start the stack anew")
+    return Plan(settings, load_credentials(settings), ports)

@@ -46,8 +46,9 @@ def choose_ports(settings: LocalSettings) -> Ports:
     Raises:
         PortHeldError: a port that a setting fixes is taken.
     """
-    path = settings.state_dir / "ports.json"
-    remembered = _remembered(path)
+    path = _path(settings)
+    last_time = remembered_ports(settings)
+    remembered = last_time.model_dump() if last_time else {}
     fixed = {name: getattr(settings, f"{name}_port", 0) for name in Ports.model_fields}
     for name, port in fixed.items():
         for each in _group(name, port) if port else ():
@@ -63,6 +64,14 @@ def choose_ports(settings: LocalSettings) -> Ports:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(ports.model_dump_json(indent=2), encoding="utf-8")
     return ports
+
+
+def remembered_ports(settings: LocalSettings) -> Ports | None:
+    """The ports of the last start; while a stack runs, its own."""
+    try:
+        return Ports.model_validate_json(_path(settings).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def is_free(host: str, port: int) -> bool:
@@ -110,8 +119,5 @@ def _group(name: str, port: int) -> tuple[int, ...]:
     return (port, port + _GRPC_OFFSET) if name in _WITH_GRPC else (port,)
 
 
-def _remembered(path: Path) -> dict[str, int]:
-    try:
-        return Ports.model_validate_json(path.read_text(encoding="utf-8")).model_dump()
-    except (FileNotFoundError, ValidationError):
-        return {}
+def _path(settings: LocalSettings) -> Path:
+    return settings.state_dir / "ports.json"

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api_gateway.auth.gate import Gate
 from api_gateway.errors import add_error_handlers
 from api_gateway.evaluation.routes import router as evaluation
 from api_gateway.health.routes import router as health
@@ -42,6 +43,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.resources = resources
     for router in (generation_tasks, tasks, workflows, training, evaluation, storage, health):
         app.include_router(router)
+    app.add_middleware(Gate)
     add_error_handlers(app)
     return app
 

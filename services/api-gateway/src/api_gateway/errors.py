@@ -1,6 +1,6 @@
 """Errors as clients see them: 422 in the reference's shape, all others one problem shape."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -9,7 +9,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
@@ -80,21 +80,14 @@ def unavailable(part: str) -> Problem:
 
 def add_error_handlers(app: FastAPI) -> None:
     """Render every error of this application."""
-    handlers: dict[type[Exception], Any] = {
-        RequestValidationError: _on_validation,
-        InvalidRequestError: _on_invalid,
-        Problem: _on_problem,
-        Repeated: _on_repeated,
-        HTTPException: _on_http,
-        DBAPIError: _on_database,
-        StorageError: _on_outage,
-        SQLAlchemyError: _on_outage,
-        OSError: _on_outage,
-        RPCError: _on_outage,
-        Exception: _on_bug,
-    }
-    for kind, handler in handlers.items():
+    for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
+
+
+async def answer_to(request: Request, error: Exception) -> Response:
+    """The answer to an error that comes up outside the application's routes."""
+    kind = next(kind for kind in type(error).__mro__ if kind in _HANDLERS)
+    return await _HANDLERS[kind](request, error)
 
 
 def _render(
@@ -166,3 +159,18 @@ async def _on_outage(request: Request, error: Exception) -> JSONResponse:
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:
     _log.error("unexpected_error", path=request.url.path, exc_info=error)
     return _render(500, "internal_error", "an unexpected error; it has been logged")
+
+
+_HANDLERS: dict[type[Any], Callable[[Request, Any], Awaitable[Response]]] = {
+    RequestValidationError: _on_validation,
+    InvalidRequestError: _on_invalid,
+    Problem: _on_problem,
+    Repeated: _on_repeated,
+    HTTPException: _on_http,
+    DBAPIError: _on_database,
+    StorageError: _on_outage,
+    SQLAlchemyError: _on_outage,
+    OSError: _on_outage,
+    RPCError: _on_outage,
+    Exception: _on_bug,
+}

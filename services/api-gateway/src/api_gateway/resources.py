@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from temporalio.client import Client
 
+from api_gateway.auth.access import Access
 from api_gateway.auth.key_cache import KeyCache
+from api_gateway.auth.settings import AuthSettings
 from api_gateway.settings import GatewaySettings
 from shared.db.session import Sessions, create_engine, create_sessions
 from shared.egress.guard import Guard
@@ -36,11 +38,13 @@ class Resources:
     objects: ObjectStore
     temporal: Client
     key_cache: KeyCache
+    access: Access
 
 
 @asynccontextmanager
 async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]:
     """Open every connection; Temporal's opens itself at the first call."""
+    access = Access.from_settings(AuthSettings())
     engine = create_engine(DatabaseSettings())
     objects = S3ObjectStore(StorageSettings())
     temporal = await connect(
@@ -56,7 +60,9 @@ async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]
             objects=objects,
             temporal=temporal,
             key_cache=KeyCache(settings.key_cache_s),
+            access=access,
         )
     finally:
+        await access.close()
         objects.close()
         await engine.dispose()

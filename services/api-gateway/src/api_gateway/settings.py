@@ -29,6 +29,11 @@ class GatewaySettings(BaseSettings):
     """How long a valid API key is remembered: a revoked one works no longer than this."""
     cancel_wait_s: float = Field(default=2.5, ge=0)
     """How long a cancellation waits for running work to stop before it answers how things stand."""
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    """Rate limit of every key or token that has none of its own, per replica; none: no limit."""
+    max_queued_per_tenant: int | None = Field(default=None, ge=1)
+    """Creates are answered 429 while a tenant has so many tasks and trainings that have not ended.
+    One workflow may bring more than are left. None: no limit."""
     max_body_bytes: int = Field(default=72 * 1024 * 1024, ge=1)
     """Largest request; a picture in base64 is a third longer than its bytes."""
     drain_timeout_s: int = Field(default=5, ge=1)

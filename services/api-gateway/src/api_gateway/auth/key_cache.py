@@ -23,8 +23,15 @@ class KeyCache:
         entry = self._entries.get(key_hash)
         return entry[1] if entry and entry[0] > time.monotonic() else None
 
-    def put(self, key_hash: str, principal: Principal) -> None:
-        """Remember a principal whose key was just found valid."""
+    def put(self, key_hash: str, principal: Principal, *, valid_s: float | None = None) -> None:
+        """Remember a principal whose key was just found valid.
+
+        Args:
+            key_hash: the key's hash.
+            principal: whom it stands for.
+            valid_s: how long the key itself is still valid; none: for good.
+        """
         if len(self._entries) >= _MAX_KEYS:
             self._entries.clear()
-        self._entries[key_hash] = (time.monotonic() + self._ttl_s, principal)
+        lives_s = self._ttl_s if valid_s is None else min(self._ttl_s, valid_s)
+        self._entries[key_hash] = (time.monotonic() + lives_s, principal)

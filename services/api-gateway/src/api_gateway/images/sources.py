@@ -1,6 +1,8 @@
 """One picture of a request: base64, a data URL, a remote URL or the path of a stored object."""
 
 import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -82,7 +84,18 @@ def _upload(content: bytes, destination: Destination, res: Resources) -> Upload:
     return Upload(row, content)
 
 
-async def store_uploads(res: Resources, uploads: list[Upload]) -> None:
-    """Write a request's pictures; their rows are written in the transaction of their subject."""
-    for upload in uploads:
-        await res.objects.put(upload.row.key, upload.content, upload.row.content_type)
+@asynccontextmanager
+async def stored(res: Resources, uploads: list[Upload]) -> AsyncGenerator[None]:
+    """Keep a request's pictures if the body ends well: it writes their rows.
+
+    The transaction commits outside: where it is not known whether a commit came through, a picture
+    too many is the better mistake.
+    """
+    try:
+        for upload in uploads:
+            await res.objects.put(upload.row.key, upload.content, upload.row.content_type)
+        yield
+    except Exception:
+        for upload in uploads:
+            await res.objects.delete(upload.row.key)
+        raise

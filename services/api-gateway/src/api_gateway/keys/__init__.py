@@ -1,1 +1,1 @@
-"""API keys: making them known."""
+"""API keys from a terminal."""

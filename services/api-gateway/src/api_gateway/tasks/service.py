@@ -2,11 +2,14 @@
 
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api_gateway.admission_cap import check_cap
 from api_gateway.auth.ownership import claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
 from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import store_uploads
+from api_gateway.images.sources import Upload, stored
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.tasks.drafting import draft_task
@@ -43,18 +46,23 @@ async def create_task(
     check_run_size(task_run(task))
     async with res.sessions.begin() as session:
         await claim(session, request)
-        await store_uploads(res, uploads)
-        session.add_all([task, *(upload.row for upload in uploads)])
-        add_task_event(session, task, EventType.TASK_CREATED)
-        await session.flush()
-        answer = present_task(task)
-        await keep(session, request, answer)
+        await check_cap(session, res, task)
+        async with stored(res, uploads):
+            answer = await _write(session, task, uploads)
+            await keep(session, request, answer)
     try:
         await start_task(res.temporal, task)
     except NotStartedError as error:
         await _give_up(res, task, request)
         raise unavailable("Temporal") from error
     return answer
+
+
+async def _write(session: AsyncSession, task: Task, uploads: list[Upload]) -> TaskPublicBase:
+    session.add_all([task, *(upload.row for upload in uploads)])
+    add_task_event(session, task, EventType.TASK_CREATED)
+    await session.flush()
+    return present_task(task)
 
 
 async def _give_up(res: Resources, task: Task, request: CreateRequest | None) -> None:

@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
+from api_gateway.admission_cap import check_cap
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import InvalidRequestError, not_found, unavailable
 from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import store_uploads
+from api_gateway.images.sources import stored
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.training.drafting import draft_training, take_sources, training_origin
@@ -52,11 +53,11 @@ async def create_training(
     answer = present_training(training)
     async with res.sessions.begin() as session:
         await claim(session, request)
-        # After the claim: a repeat stores nothing.
-        await store_uploads(res, uploads)
-        session.add_all([training, *(upload.row for upload in uploads)])
-        add_training_event(session, training)
-        await keep(session, request, answer)
+        await check_cap(session, res, training)
+        async with stored(res, uploads):
+            session.add_all([training, *(upload.row for upload in uploads)])
+            add_training_event(session, training)
+            await keep(session, request, answer)
     try:
         await start_training(res.temporal, training)
     except NotStartedError as error:

@@ -2,14 +2,17 @@
 
 from uuid import UUID
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api_gateway.admission_cap import check_cap
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import not_found
 from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import store_uploads
+from api_gateway.images.sources import stored
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.webhooks import check_webhook
-from api_gateway.workflows.drafting import draft_workflow
+from api_gateway.workflows.drafting import WorkflowDraft, draft_workflow
 from api_gateway.workflows.lifecycle import start_run
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowPublic, WorkflowUpdate
@@ -39,19 +42,24 @@ async def create_workflow(
     check_run_size(pipeline_run(draft.workflow, draft.tasks))
     async with res.sessions.begin() as session:
         await claim(session, request)
-        await store_uploads(res, draft.uploads)
-        session.add(draft.workflow)
-        await session.flush()
-        session.add_all([*draft.tasks.values(), *(upload.row for upload in draft.uploads)])
-        for task in draft.tasks.values():
-            add_task_event(session, task, EventType.TASK_CREATED)
-        add_workflow_event(session, draft.workflow)
-        await session.flush()
-        answer = present_workflow(draft.workflow)
-        await keep(session, request, answer)
+        await check_cap(session, res, draft.workflow)
+        async with stored(res, draft.uploads):
+            answer = await _write(session, draft)
+            await keep(session, request, answer)
     if start:
         await start_run(res, draft.workflow, draft.tasks, request)
     return answer
+
+
+async def _write(session: AsyncSession, draft: WorkflowDraft) -> WorkflowPublic:
+    session.add(draft.workflow)
+    await session.flush()
+    session.add_all([*draft.tasks.values(), *(upload.row for upload in draft.uploads)])
+    for task in draft.tasks.values():
+        add_task_event(session, task, EventType.TASK_CREATED)
+    add_workflow_event(session, draft.workflow)
+    await session.flush()
+    return present_workflow(draft.workflow)
 
 
 async def get_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:

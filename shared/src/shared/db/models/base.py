@@ -3,9 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, MetaData, String, Text, func
+from sqlalchemy import DateTime, MetaData, String, Text, func, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+TENANT = text("coalesce(origin_tenant_id, origin_instance)")
+"""Who counts as one tenant where work is shared out, as in `shared.temporal.fairness`."""
 
 
 class Base(DeclarativeBase):

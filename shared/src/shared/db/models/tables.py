@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, 
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from shared.contracts.enums import StepStatus, TaskStatus, WorkflowStatus
-from shared.db.models.base import Base, Deletion, Origin, ProviderChoice, Timestamps
+from shared.db.models.base import TENANT, Base, Deletion, Origin, ProviderChoice, Timestamps
 
 
 class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
@@ -23,6 +23,11 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
         Index("ix_tasks_type", "task_type", text("created_at DESC")),
         Index("ix_tasks_provider", "provider_type", text("created_at DESC")),
         Index("ix_tasks_zone", "origin_zone", text("created_at DESC")),
+        Index(
+            "ix_tasks_queued",
+            TENANT,
+            postgresql_where=text("workflow_id IS NULL AND status IN ('PENDING', 'EXECUTING')"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
@@ -77,6 +82,11 @@ class Workflow(Base, Origin, Deletion, Timestamps):
         ),
         Index("ix_workflows_status", "status", text("created_at DESC")),
         Index("ix_workflows_zone", "origin_zone", text("created_at DESC")),
+        Index(
+            "ix_workflows_open",
+            TENANT,
+            postgresql_where=text("status IN ('PENDING', 'RUNNING', 'PAUSED')"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)

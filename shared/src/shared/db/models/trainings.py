@@ -8,7 +8,7 @@ from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from shared.contracts.enums import TrainingStatus
-from shared.db.models.base import Base, Origin, Timestamps
+from shared.db.models.base import TENANT, Base, Origin, Timestamps
 
 
 class Training(Base, Origin, Timestamps):
@@ -21,6 +21,11 @@ class Training(Base, Origin, Timestamps):
             "ix_trainings_tenant", "origin_instance", "origin_tenant_id", text("created_at DESC")
         ),
         Index("ix_trainings_status", "status", text("created_at DESC")),
+        Index(
+            "ix_trainings_queued",
+            TENANT,
+            postgresql_where=text("status IN ('PENDING', 'PREPROCESSING', 'TRAINING')"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)

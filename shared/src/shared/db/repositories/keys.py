@@ -1,15 +1,29 @@
 """API keys: only their hashes are stored."""
 
 import hashlib
-from datetime import UTC, datetime
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models.tables import ApiKey
 
+KEY_START = "sk_"
+LAST_USE_INTERVAL = timedelta(minutes=1)
+"""`last_used_at` is this precise."""
+
 _PREFIX_LENGTH = 14
+_KEY_BYTES = 32
+
+
+def generate_key() -> str:
+    """A new key: 256 random bits, in letters that need no quoting anywhere."""
+    return KEY_START + secrets.token_urlsafe(_KEY_BYTES)
 
 
 def hash_key(key: str) -> str:
@@ -34,4 +48,65 @@ async def ensure_key(session: AsyncSession, key: str, *, name: str, scopes: list
         insert(ApiKey)
         .values(name=name, prefix=key[:_PREFIX_LENGTH], key_hash=hash_key(key), scopes=scopes)
         .on_conflict_do_nothing(index_elements=[ApiKey.key_hash])
+    )
+
+
+@dataclass(frozen=True)
+class KeyGrant:
+    """What a new key lets its bearer do."""
+
+    name: str
+    scopes: list[str]
+    origin_instance: str | None = None
+    origin_tenant_id: str | None = None
+    expires_at: datetime | None = None
+    requests_per_minute: int | None = None
+
+
+async def add_key(session: AsyncSession, key: str, grant: KeyGrant) -> ApiKey:
+    """Write a new key's row: everything but the key."""
+    row = ApiKey(prefix=key[:_PREFIX_LENGTH], key_hash=hash_key(key), **vars(grant))
+    session.add(row)
+    await session.flush()
+    return row
+
+
+async def list_keys(session: AsyncSession) -> list[ApiKey]:
+    """Every key there has been, oldest first."""
+    return list(await session.scalars(select(ApiKey).order_by(ApiKey.created_at, ApiKey.id)))
+
+
+async def find_keys(session: AsyncSession, id_or_prefix: str) -> list[ApiKey]:
+    """The keys that an id or a whole prefix names, locked; several can share a prefix."""
+    try:
+        condition = ApiKey.id == UUID(id_or_prefix)
+    except ValueError:
+        condition = ApiKey.prefix == id_or_prefix
+    return list(await session.scalars(select(ApiKey).where(condition).with_for_update()))
+
+
+def revoke_key(row: ApiKey) -> None:
+    """End a key for good; the moment of its first revocation stands."""
+    row.revoked_at = row.revoked_at or datetime.now(UTC)
+
+
+async def touch_keys(session: AsyncSession, key_ids: Collection[UUID]) -> None:
+    """Note that keys were used just now, where that was not noted within the interval.
+
+    Keys that another process is noting are left to it: none of us waits for the other.
+    """
+    now = datetime.now(UTC)
+    due = (
+        select(ApiKey.id)
+        .where(
+            ApiKey.id.in_(key_ids),
+            or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= now - LAST_USE_INTERVAL),
+        )
+        .with_for_update(skip_locked=True)
+    )
+    await session.execute(
+        update(ApiKey)
+        .where(ApiKey.id.in_(due.scalar_subquery()))
+        .values(last_used_at=now)
+        .execution_options(synchronize_session=False)
     )

@@ -1,0 +1,93 @@
+"""Lets a request in: one credential, looked up or verified, within its rate limit."""
+
+from datetime import UTC, datetime
+
+from fastapi import Request
+
+from api_gateway.auth.bearer import bearer_token, unauthorized
+from api_gateway.auth.claims import TokenError
+from api_gateway.auth.principal import Principal
+from api_gateway.auth.rate_limits import Quota, address_name
+from api_gateway.errors import Problem
+from api_gateway.resources import Resources
+from shared.db.repositories.keys import KEY_START, find_valid_key, hash_key
+from shared.db.repositories.scope import Scope
+
+
+async def admit(request: Request, res: Resources) -> Principal:
+    """The caller; decided once per request.
+
+    Raises:
+        Problem: 401, or 429 where the caller, or strangers from its address, ask too often.
+    """
+    known: Principal | None = getattr(request.state, "principal", None)
+    if known is not None:
+        return known
+    address = address_name(request.client.host if request.client else "")
+    per_minute = res.access.settings.failures_per_minute
+    if per_minute is not None:
+        _refuse_if_spent(res.access.failures.look(address, per_minute), "failed authentications")
+    try:
+        principal = await _identify(request, res)
+    except Problem as problem:
+        if per_minute is not None and problem.status == 401:
+            res.access.failures.spend(address, per_minute)
+        raise
+    _charge(request, res, principal)
+    if principal.key_id is not None:
+        res.access.last_use.note(res.sessions, principal.key_id)
+    request.state.principal = principal
+    return principal
+
+
+async def _identify(request: Request, res: Resources) -> Principal:
+    credential = bearer_token(request.headers.getlist("authorization"))
+    tokens = res.access.tokens
+    is_token = credential.count(".") == 2 and not credential.startswith(KEY_START)
+    if tokens is None or not is_token:
+        return await _find_key(credential, res)
+    try:
+        return await tokens.verify(credential)
+    except TokenError as error:
+        raise unauthorized(str(error)) from error
+
+
+async def _find_key(key: str, res: Resources) -> Principal:
+    key_hash = hash_key(key)
+    if known := res.key_cache.get(key_hash):
+        return known
+    async with res.sessions() as session:
+        row = await find_valid_key(session, key)
+    if row is None:
+        raise unauthorized("the API key is unknown, expired or revoked")
+    principal = Principal(
+        identity=f"key:{row.id}",
+        scope=Scope(row.origin_instance, row.origin_tenant_id),
+        scopes=frozenset(row.scopes),
+        key_id=row.id,
+        requests_per_minute=row.requests_per_minute,
+    )
+    expires_at = row.expires_at
+    valid_s = None if expires_at is None else (expires_at - datetime.now(UTC)).total_seconds()
+    res.key_cache.put(key_hash, principal, valid_s=valid_s)
+    return principal
+
+
+def _charge(request: Request, res: Resources, principal: Principal) -> None:
+    per_minute = principal.requests_per_minute or res.settings.requests_per_minute
+    if per_minute is None:
+        return
+    quota = res.access.callers.spend(principal.identity, per_minute)
+    request.state.quota = quota
+    _refuse_if_spent(quota, "requests")
+
+
+def _refuse_if_spent(quota: Quota, what: str) -> None:
+    if quota.wait_ns:
+        raise Problem(
+            429,
+            "rate_limited",
+            f"more than {quota.per_minute} {what} a minute; "
+            f"try again in {quota.retry_after_s} seconds",
+            headers={"Retry-After": str(quota.retry_after_s)},
+        )

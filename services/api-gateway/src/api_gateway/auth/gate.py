@@ -1,0 +1,43 @@
+"""Stands before the routes: a stranger is sent away before a byte of the body is read.
+
+FastAPI reads and parses a body before it asks any dependency. What guards a route is nevertheless
+its own dependency (`Caller`, `Admin`), which asks the same question and gets the answer from here.
+"""
+
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api_gateway.auth.admission import admit
+from api_gateway.auth.rate_limits import Quota
+from api_gateway.errors import answer_to
+
+_GUARDED = "/api/"
+
+
+class Gate:
+    """ASGI middleware: authenticates what goes to the API, and shows each caller its quota."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(_GUARDED):
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+
+        async def send_with_quota(message: Message) -> None:
+            quota: Quota | None = state.get("quota")
+            if quota is not None and message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(quota.headers)
+            await send(message)
+
+        request = Request(scope, receive)
+        try:
+            await admit(request, request.app.state.resources)
+        except Exception as error:  # noqa: BLE001 — outside the application's own handlers
+            answer = await answer_to(request, error)
+            await answer(scope, receive, send_with_quota)
+            return
+        await self._app(scope, receive, send_with_quota)

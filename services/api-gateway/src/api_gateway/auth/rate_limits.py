@@ -1,0 +1,112 @@
+"""Rate limits by token bucket: so many at once, refilled evenly over a minute.
+
+A bucket is one number, the moment at which it will be full again (the generic cell rate algorithm):
+nothing has to tick, and a full bucket need not be remembered. Buckets are this process's own. With
+several replicas of the gateway behind a balancer, a caller may make up to that many times as many.
+"""
+
+import ipaddress
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_MINUTE_NS = 60 * 10**9
+_NS = 10**9
+
+
+@dataclass(frozen=True)
+class Quota:
+    """How a caller stands after a request."""
+
+    per_minute: int
+    remaining: int
+    reset_ns: int
+    """Until all of it is there again."""
+    wait_ns: int = 0
+    """Until the next request would be taken; 0: this one was."""
+
+    @property
+    def retry_after_s(self) -> int:
+        """Whole seconds to wait, at least one."""
+        return max(1, -(-self.wait_ns // _NS))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """As `draft-ietf-httpapi-ratelimit-headers` spells it."""
+        reset_s = -(-self.reset_ns // _NS)
+        return {
+            "RateLimit-Policy": f'"default";q={self.per_minute};w=60',
+            "RateLimit": f'"default";r={self.remaining};t={reset_s}',
+        }
+
+
+def spend(full_at_ns: int, now_ns: int, per_minute: int) -> tuple[int, Quota]:
+    """Take one from a bucket.
+
+    Args:
+        full_at_ns: the bucket: when it will be full again.
+        now_ns: the time.
+        per_minute: what it holds, and what flows in per minute.
+
+    Returns:
+        The bucket after that, unchanged where nothing was left to take, and how it stands.
+    """
+    each_ns = max(1, _MINUTE_NS // per_minute)
+    depth_ns = each_ns * per_minute
+    missing_ns = max(0, full_at_ns - now_ns)
+    after_ns = missing_ns + each_ns
+    if after_ns > depth_ns:
+        return full_at_ns, Quota(per_minute, 0, missing_ns, after_ns - depth_ns)
+    return now_ns + after_ns, Quota(per_minute, (depth_ns - after_ns) // each_ns, after_ns)
+
+
+class RateLimiter:
+    """Buckets by name.
+
+    Args:
+        max_names: how many are kept; beyond that, those that are nearest to full are forgotten.
+        clock_ns: a clock that never goes back.
+    """
+
+    def __init__(
+        self, *, max_names: int = 100_000, clock_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._full_at_ns: dict[str, int] = {}
+        self._max_names, self._clock_ns = max_names, clock_ns
+
+    def spend(self, name: str, per_minute: int) -> Quota:
+        """Take one from a bucket; `wait_ns` of the answer says whether there was one."""
+        now_ns = self._clock_ns()
+        if name not in self._full_at_ns and len(self._full_at_ns) >= self._max_names:
+            self._make_room(now_ns)
+        after_ns, quota = spend(self._full_at_ns.get(name, 0), now_ns, per_minute)
+        self._full_at_ns[name] = after_ns
+        return quota
+
+    def look(self, name: str, per_minute: int) -> Quota:
+        """How a bucket would stand after one more; nothing is taken."""
+        _, quota = spend(self._full_at_ns.get(name, 0), self._clock_ns(), per_minute)
+        return quota
+
+    def __len__(self) -> int:
+        return len(self._full_at_ns)
+
+    def _make_room(self, now_ns: int) -> None:
+        kept = {name: full for name, full in self._full_at_ns.items() if full > now_ns}
+        if len(kept) >= self._max_names:
+            emptiest_first = sorted(kept.items(), key=lambda item: -item[1])
+            kept = dict(emptiest_first[: self._max_names // 2])
+        self._full_at_ns = kept
+
+
+def address_name(host: str) -> str:
+    """The bucket of a client address: IPv6 by /64, which one client has to itself."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((int(address), 64), strict=False))

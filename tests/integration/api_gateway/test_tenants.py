@@ -1,0 +1,350 @@
+"""Every operation of the API, tried by those who must not: a matrix over the OpenAPI document.
+
+A new operation must be put into one of the tables below; until it is, a test fails and says so.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fixtures.gateway import (
+    ADMIN_KEY,
+    OTHER_INSTANCE_KEY,
+    OTHER_TENANT_KEY,
+    POWERLESS_KEY,
+    TENANT_KEY,
+    Gateway,
+)
+from tests.fixtures.tenants import PICTURE, Estate, found_estate, inventory
+
+STRANGERS = {"shop/other": OTHER_TENANT_KEY, "market/acme": OTHER_INSTANCE_KEY}
+_METHODS = {"get", "post", "put", "patch", "delete", "head"}
+_TASKS, _WORKFLOWS = "/api/v1/tasks", "/api/v1/workflows"
+_TRAINING, _MONITORING = "/api/v1/training", "/api/v1/monitoring"
+_IMAGES = "/api/v1/storage/images"
+_GENERATION = {"task_type": "GENERATION", "prompt": "theirs"}
+
+OPEN = {("GET", "/health"), ("GET", "/livez"), ("GET", "/readyz")}
+"""Need no credential."""
+
+ADDRESSED: dict[tuple[str, str], dict[str, Any]] = {
+    ("GET", f"{_TASKS}/{{task_id}}"): {},
+    ("PUT", f"{_TASKS}/{{task_id}}"): {"json": _GENERATION},
+    ("DELETE", f"{_TASKS}/{{task_id}}"): {},
+    ("POST", f"{_TASKS}/{{task_id}}/cleanup"): {},
+    ("POST", f"{_TASKS}/{{task_id}}/cancel"): {},
+    ("GET", f"{_TASKS}/generation/{{task_id}}"): {},
+    ("PUT", f"{_TASKS}/generation/{{task_id}}"): {"json": _GENERATION},
+    ("POST", f"{_TASKS}/generation/{{task_id}}/cancel"): {},
+    ("GET", f"{_WORKFLOWS}/{{workflow_id}}"): {},
+    ("PATCH", f"{_WORKFLOWS}/{{workflow_id}}"): {"json": {"name": "theirs"}},
+    ("DELETE", f"{_WORKFLOWS}/{{workflow_id}}"): {},
+    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/start"): {},
+    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/pause"): {},
+    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/cancel"): {},
+    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/resume"): {},
+    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/cleanup"): {},
+    ("GET", f"{_TRAINING}/{{task_id}}"): {},
+    ("POST", f"{_TRAINING}/{{task_id}}/cancel"): {},
+    ("GET", f"{_IMAGES}/{{path}}"): {},
+    ("HEAD", f"{_IMAGES}/{{path}}"): {},
+    ("DELETE", f"{_IMAGES}/{{path}}"): {},
+    ("GET", f"{_MONITORING}/tasks/{{task_id}}"): {},
+    ("GET", f"{_MONITORING}/tasks/{{task_id}}/media"): {},
+    ("GET", f"{_MONITORING}/workflows/{{workflow_id}}"): {},
+}
+"""Name one object; with what else to send, so that only the object is at fault: 404 to others."""
+
+LISTS = {
+    ("GET", f"{_TASKS}/"),
+    ("GET", f"{_TASKS}/generation"),
+    ("GET", f"{_WORKFLOWS}/"),
+    ("GET", f"{_TRAINING}/"),
+    ("GET", _IMAGES),
+    ("GET", "/api/v1/lora/"),
+    ("GET", f"{_MONITORING}/tasks"),
+    ("GET", f"{_MONITORING}/workflows"),
+}
+"""Show the owner its own, and nobody else."""
+
+STATISTICS = {("GET", f"{_MONITORING}/stats"), ("GET", f"{_MONITORING}/workflows/stats")}
+"""Count the caller's own: a change elsewhere does not move them."""
+
+PLATFORM = {
+    ("GET", f"{_MONITORING}/queues"),
+    ("GET", f"{_MONITORING}/workers"),
+    ("GET", f"{_MONITORING}/workers/health"),
+    ("GET", "/api/v1/evaluation/health"),
+}
+"""Tell of the platform's parts, and of nobody's work."""
+
+CREATES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", f"{_TASKS}/"): {"json": _GENERATION},
+    ("POST", f"{_WORKFLOWS}/"): {
+        "json": {
+            "name": "theirs",
+            "steps": [{"id": "a", "task_type": "GENERATION", "config": {"prompt": "theirs"}}],
+        }
+    },
+    ("POST", f"{_TRAINING}/"): {"json": {"trigger_word": "theirs"}},
+}
+"""Name the owner of what they make: to a bound key, only its own is allowed."""
+
+CALLERS_OWN = {
+    ("POST", "/api/v1/lora/upload"),
+    ("POST", "/api/v1/evaluation/"),
+}
+"""Take what is sent along, and name nothing that exists."""
+
+OVERWRITES = {("POST", f"{_IMAGES}/{{path}}")}
+"""Write where the caller says."""
+
+ADMIN = {("POST", "/api/v1/admin/lora/upload"), ("DELETE", "/api/v1/admin/lora")}
+"""Administrators alone."""
+
+KNOWN = (
+    OPEN
+    | set(ADDRESSED)
+    | LISTS
+    | STATISTICS
+    | PLATFORM
+    | set(CREATES)
+    | CALLERS_OWN
+    | OVERWRITES
+    | ADMIN
+)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the document."""
+
+    method: str
+    path: str
+    details: dict[str, Any]
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.method, self.path
+
+    def url(self, estate: Estate) -> str:
+        """Its URL, pointed at what the estate has."""
+        is_training = self.path.startswith(_TRAINING)
+        return self.path.format(
+            task_id=estate.training_id if is_training else estate.task_id,
+            workflow_id=estate.workflow_id,
+            path=estate.image_path,
+        )
+
+    @property
+    def query_names(self) -> set[str]:
+        return {p["name"] for p in self.details.get("parameters", []) if p["in"] == "query"}
+
+
+def operations(document: dict[str, Any]) -> Iterator[Operation]:
+    for path, item in document["paths"].items():
+        for method in _METHODS & set(item):
+            yield Operation(method.upper(), path, item[method])
+
+
+@pytest.fixture(scope="module")
+async def estate(gateway: Gateway) -> AsyncIterator[Estate]:
+    """What shop/acme has; untouched at the end by all that strangers have tried."""
+    founded = await found_estate(gateway.resources, "shop", "acme")
+    before = await inventory(gateway.resources.sessions, founded)
+    yield founded
+    assert await inventory(gateway.resources.sessions, founded) == before
+    assert await gateway.resources.objects.get(founded.image_path) == PICTURE
+
+
+def served(gateway: Gateway, *tables: Iterable[tuple[str, str]]) -> list[Operation]:
+    wanted = {name for table in tables for name in table}
+    return [one for one in operations(gateway.openapi()) if one.name in wanted]
+
+
+def guarded(gateway: Gateway) -> list[Operation]:
+    return [one for one in operations(gateway.openapi()) if one.name not in OPEN]
+
+
+def test_every_operation_is_in_one_table(gateway: Gateway) -> None:
+    unknown = {one.name for one in operations(gateway.openapi())} - KNOWN
+    assert not unknown, f"say in test_tenants.py what strangers get from {sorted(unknown)}"
+    assert len(KNOWN) == sum(
+        map(
+            len,
+            (
+                OPEN,
+                ADDRESSED,
+                LISTS,
+                STATISTICS,
+                PLATFORM,
+                CREATES,
+                CALLERS_OWN,
+                OVERWRITES,
+                ADMIN,
+            ),
+        )
+    )
+
+
+def test_document_says_which_operations_need_a_credential(gateway: Gateway) -> None:
+    document = gateway.openapi()
+    secured = {one.name for one in operations(document) if one.details.get("security")}
+    assert secured == {one.name for one in guarded(gateway)}
+    assert document["components"]["securitySchemes"] == {
+        "HTTPBearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "API key or JWT",
+            "description": "An API key (`sk_…`), or a JSON Web Token of the configured issuer",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (b"{}", "application/json"),
+        (b"{", "application/json"),
+        (b"--x", "multipart/form-data; boundary=x"),
+        (b"", "text/plain"),
+    ],
+)
+@pytest.mark.parametrize("key", [None, "sk_unknown", "eyJ.eyJ.eyJ"])
+async def test_stranger_without_a_valid_credential_is_401_everywhere(
+    gateway: Gateway, estate: Estate, key: str | None, content: bytes, content_type: str
+) -> None:
+    answers = {}
+    async with gateway.client(key) as client:
+        for one in guarded(gateway):
+            answer = await client.request(
+                one.method,
+                one.url(estate),
+                content=content,
+                headers={"Content-Type": content_type},
+            )
+            if answer.status_code != 401 or answer.headers["www-authenticate"] != "Bearer":
+                answers[one.name] = answer.status_code
+        for _, path in OPEN:
+            assert (await client.get(path)).status_code in {200, 503}
+    assert answers == {}
+
+
+async def test_key_without_scopes_is_403_everywhere(gateway: Gateway, estate: Estate) -> None:
+    async with gateway.client(POWERLESS_KEY) as client:
+        answers = {
+            one.name: (await client.request(one.method, one.url(estate))).status_code
+            for one in guarded(gateway)
+        }
+    assert {name: code for name, code in answers.items() if code != 403} == {}
+
+
+async def test_administration_is_403_to_tenants(gateway: Gateway, estate: Estate) -> None:
+    async with gateway.client(TENANT_KEY) as client:
+        for one in served(gateway, ADMIN):
+            answer = await client.request(one.method, one.url(estate), json={})
+            assert (one.name, answer.status_code) == (one.name, 403)
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+async def test_what_belongs_to_others_is_404_whatever_is_asked(
+    gateway: Gateway, estate: Estate, stranger: str
+) -> None:
+    wrong = {}
+    async with gateway.client(STRANGERS[stranger]) as client:
+        for one in served(gateway, ADDRESSED):
+            answer = await client.request(one.method, one.url(estate), **ADDRESSED[one.name])
+            if answer.status_code != 404 or leaks(answer, estate, one):
+                wrong[one.name] = (answer.status_code, answer.text[:300])
+    assert wrong == {}
+
+
+def leaks(answer: httpx.Response, estate: Estate, one: Operation) -> list[str]:
+    """What an answer tells of the estate beyond what the stranger asked for by name."""
+    asked = one.url(estate)
+    return [trace for trace in estate.traces if trace in answer.text and trace not in asked]
+
+
+async def test_owner_and_administrator_reach_it(gateway: Gateway, estate: Estate) -> None:
+    for key in (TENANT_KEY, ADMIN_KEY):
+        async with gateway.client(key) as client:
+            for one in served(gateway, ADDRESSED):
+                if one.method in {"GET", "HEAD"}:
+                    answer = await client.request(one.method, one.url(estate))
+                    assert (one.name, answer.status_code) == (one.name, 200)
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+async def test_lists_show_nothing_of_others(
+    gateway: Gateway, estate: Estate, stranger: str
+) -> None:
+    filters = {
+        "origin_instance": estate.instance,
+        "origin_tenant_id": estate.tenant,
+        "workflow_id": str(estate.workflow_id),
+        "prefix": f"generations/{estate.task_id}/",
+        "search": estate.mark,
+        "include_deleted": "true",
+    }
+    async with gateway.client(STRANGERS[stranger]) as client:
+        for one in served(gateway, LISTS, PLATFORM):
+            asked = {name: filters[name] for name in one.query_names & set(filters)}
+            for query in ({}, asked, *({name: value} for name, value in asked.items())):
+                answer = await client.request(one.method, one.url(estate), params=query)
+                shown = [trace for trace in estate.traces if trace in answer.text]
+                assert (one.name, query, answer.status_code, shown) == (one.name, query, 200, [])
+
+
+async def test_lists_show_the_owner_its_own(gateway: Gateway, estate: Estate) -> None:
+    prefix = {"prefix": f"generations/{estate.task_id}/"}
+    async with gateway.client(TENANT_KEY) as client:
+        for one in served(gateway, LISTS):
+            asked = prefix if "prefix" in one.query_names else {}
+            answer = await client.request(one.method, one.url(estate), params=asked)
+            is_shown = any(trace in answer.text for trace in estate.traces)
+            assert (one.name, is_shown) == (one.name, True)
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+async def test_statistics_do_not_move_with_others_work(gateway: Gateway, stranger: str) -> None:
+    async with gateway.client(STRANGERS[stranger]) as client:
+        for one in served(gateway, STATISTICS):
+            for query in ({}, {"origin_instance": "shop"}):
+                before = (await client.get(one.path, params=query)).json()
+                await found_estate(gateway.resources, "shop", "third")
+                after = (await client.get(one.path, params=query)).json()
+                assert (one.name, after) == (one.name, before)
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+async def test_nothing_is_made_in_anothers_name(
+    gateway: Gateway, estate: Estate, stranger: str
+) -> None:
+    before = await gateway.row_counts()
+    origin = {"origin_instance": estate.instance, "origin_tenant_id": estate.tenant}
+    async with gateway.client(STRANGERS[stranger]) as client:
+        for one in served(gateway, CREATES):
+            body = CREATES[one.name]["json"] | origin
+            answer = await client.request(one.method, one.path, json=body)
+            assert (one.name, answer.status_code) == (one.name, 403), answer.text
+            assert answer.json()["code"] == "foreign_origin"
+    assert await gateway.row_counts() == before
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+async def test_pictures_of_others_are_not_overwritten(
+    gateway: Gateway, estate: Estate, stranger: str
+) -> None:
+    picture = {"file": ("a.png", b"\x89PNG\r\n\x1a\n theirs", "image/png")}
+    async with gateway.client(STRANGERS[stranger]) as client:
+        for one in served(gateway, OVERWRITES):
+            answer = await client.post(one.url(estate), files=picture)
+            # The place is refused before anything that stands there could be told from nothing.
+            free = estate.image_path.replace(estate.mark, "nothing-there")
+            elsewhere = await client.post(f"{_IMAGES}/{free}", files=picture)
+            assert answer.status_code == elsewhere.status_code
+            assert not answer.is_success
+    assert await gateway.resources.objects.get(estate.image_path) == PICTURE
