@@ -1,11 +1,9 @@
 """Every operation of the API, tried by those who must not: a matrix over the OpenAPI document.
 
-A new operation must be put into one of the tables below; until it is, a test fails and says so.
+A new operation belongs into a table of `operation_tables`; until it is there, a test says so.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Iterable
 
 import httpx
 import pytest
@@ -19,135 +17,23 @@ from tests.fixtures.gateway import (
     Gateway,
 )
 from tests.fixtures.tenants import PICTURE, Estate, found_estate, inventory
-
-STRANGERS = {"shop/other": OTHER_TENANT_KEY, "market/acme": OTHER_INSTANCE_KEY}
-_METHODS = {"get", "post", "put", "patch", "delete", "head"}
-_TASKS, _WORKFLOWS = "/api/v1/tasks", "/api/v1/workflows"
-_TRAINING, _MONITORING = "/api/v1/training", "/api/v1/monitoring"
-_IMAGES = "/api/v1/storage/images"
-_GENERATION = {"task_type": "GENERATION", "prompt": "theirs"}
-
-OPEN = {("GET", "/health"), ("GET", "/livez"), ("GET", "/readyz")}
-"""Need no credential."""
-
-ADDRESSED: dict[tuple[str, str], dict[str, Any]] = {
-    ("GET", f"{_TASKS}/{{task_id}}"): {},
-    ("PUT", f"{_TASKS}/{{task_id}}"): {"json": _GENERATION},
-    ("DELETE", f"{_TASKS}/{{task_id}}"): {},
-    ("POST", f"{_TASKS}/{{task_id}}/cleanup"): {},
-    ("POST", f"{_TASKS}/{{task_id}}/cancel"): {},
-    ("GET", f"{_TASKS}/generation/{{task_id}}"): {},
-    ("PUT", f"{_TASKS}/generation/{{task_id}}"): {"json": _GENERATION},
-    ("POST", f"{_TASKS}/generation/{{task_id}}/cancel"): {},
-    ("GET", f"{_WORKFLOWS}/{{workflow_id}}"): {},
-    ("PATCH", f"{_WORKFLOWS}/{{workflow_id}}"): {"json": {"name": "theirs"}},
-    ("DELETE", f"{_WORKFLOWS}/{{workflow_id}}"): {},
-    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/start"): {},
-    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/pause"): {},
-    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/cancel"): {},
-    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/resume"): {},
-    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/cleanup"): {},
-    ("GET", f"{_TRAINING}/{{task_id}}"): {},
-    ("POST", f"{_TRAINING}/{{task_id}}/cancel"): {},
-    ("GET", f"{_IMAGES}/{{path}}"): {},
-    ("HEAD", f"{_IMAGES}/{{path}}"): {},
-    ("DELETE", f"{_IMAGES}/{{path}}"): {},
-    ("GET", f"{_MONITORING}/tasks/{{task_id}}"): {},
-    ("GET", f"{_MONITORING}/tasks/{{task_id}}/media"): {},
-    ("GET", f"{_MONITORING}/workflows/{{workflow_id}}"): {},
-}
-"""Name one object; with what else to send, so that only the object is at fault: 404 to others."""
-
-LISTS = {
-    ("GET", f"{_TASKS}/"),
-    ("GET", f"{_TASKS}/generation"),
-    ("GET", f"{_WORKFLOWS}/"),
-    ("GET", f"{_TRAINING}/"),
-    ("GET", _IMAGES),
-    ("GET", "/api/v1/lora/"),
-    ("GET", f"{_MONITORING}/tasks"),
-    ("GET", f"{_MONITORING}/workflows"),
-}
-"""Show the owner its own, and nobody else."""
-
-STATISTICS = {("GET", f"{_MONITORING}/stats"), ("GET", f"{_MONITORING}/workflows/stats")}
-"""Count the caller's own: a change elsewhere does not move them."""
-
-PLATFORM = {
-    ("GET", f"{_MONITORING}/queues"),
-    ("GET", f"{_MONITORING}/workers"),
-    ("GET", f"{_MONITORING}/workers/health"),
-    ("GET", "/api/v1/evaluation/health"),
-}
-"""Tell of the platform's parts, and of nobody's work."""
-
-CREATES: dict[tuple[str, str], dict[str, Any]] = {
-    ("POST", f"{_TASKS}/"): {"json": _GENERATION},
-    ("POST", f"{_WORKFLOWS}/"): {
-        "json": {
-            "name": "theirs",
-            "steps": [{"id": "a", "task_type": "GENERATION", "config": {"prompt": "theirs"}}],
-        }
-    },
-    ("POST", f"{_TRAINING}/"): {"json": {"trigger_word": "theirs"}},
-}
-"""Name the owner of what they make: to a bound key, only its own is allowed."""
-
-CALLERS_OWN = {
-    ("POST", "/api/v1/lora/upload"),
-    ("POST", "/api/v1/evaluation/"),
-}
-"""Take what is sent along, and name nothing that exists."""
-
-OVERWRITES = {("POST", f"{_IMAGES}/{{path}}")}
-"""Write where the caller says."""
-
-ADMIN = {("POST", "/api/v1/admin/lora/upload"), ("DELETE", "/api/v1/admin/lora")}
-"""Administrators alone."""
-
-KNOWN = (
-    OPEN
-    | set(ADDRESSED)
-    | LISTS
-    | STATISTICS
-    | PLATFORM
-    | set(CREATES)
-    | CALLERS_OWN
-    | OVERWRITES
-    | ADMIN
+from tests.integration.api_gateway.operation_tables import (
+    ADDRESSED,
+    ADMIN,
+    CREATES,
+    IMAGES,
+    KNOWN,
+    LISTS,
+    OPEN,
+    OVERWRITES,
+    PLATFORM,
+    STATISTICS,
+    TABLES,
+    Operation,
+    operations,
 )
 
-
-@dataclass(frozen=True)
-class Operation:
-    """One operation of the document."""
-
-    method: str
-    path: str
-    details: dict[str, Any]
-
-    @property
-    def name(self) -> tuple[str, str]:
-        return self.method, self.path
-
-    def url(self, estate: Estate) -> str:
-        """Its URL, pointed at what the estate has."""
-        is_training = self.path.startswith(_TRAINING)
-        return self.path.format(
-            task_id=estate.training_id if is_training else estate.task_id,
-            workflow_id=estate.workflow_id,
-            path=estate.image_path,
-        )
-
-    @property
-    def query_names(self) -> set[str]:
-        return {p["name"] for p in self.details.get("parameters", []) if p["in"] == "query"}
-
-
-def operations(document: dict[str, Any]) -> Iterator[Operation]:
-    for path, item in document["paths"].items():
-        for method in _METHODS & set(item):
-            yield Operation(method.upper(), path, item[method])
+STRANGERS = {"shop/other": OTHER_TENANT_KEY, "market/acme": OTHER_INSTANCE_KEY}
 
 
 @pytest.fixture(scope="module")
@@ -171,23 +57,8 @@ def guarded(gateway: Gateway) -> list[Operation]:
 
 def test_every_operation_is_in_one_table(gateway: Gateway) -> None:
     unknown = {one.name for one in operations(gateway.openapi())} - KNOWN
-    assert not unknown, f"say in test_tenants.py what strangers get from {sorted(unknown)}"
-    assert len(KNOWN) == sum(
-        map(
-            len,
-            (
-                OPEN,
-                ADDRESSED,
-                LISTS,
-                STATISTICS,
-                PLATFORM,
-                CREATES,
-                CALLERS_OWN,
-                OVERWRITES,
-                ADMIN,
-            ),
-        )
-    )
+    assert not unknown, f"say in operation_tables.py what strangers get from {sorted(unknown)}"
+    assert len(KNOWN) == sum(map(len, TABLES))
 
 
 def test_document_says_which_operations_need_a_credential(gateway: Gateway) -> None:
@@ -344,7 +215,7 @@ async def test_pictures_of_others_are_not_overwritten(
             answer = await client.post(one.url(estate), files=picture)
             # The place is refused before anything that stands there could be told from nothing.
             free = estate.image_path.replace(estate.mark, "nothing-there")
-            elsewhere = await client.post(f"{_IMAGES}/{free}", files=picture)
+            elsewhere = await client.post(f"{IMAGES}/{free}", files=picture)
             assert answer.status_code == elsewhere.status_code
             assert not answer.is_success
     assert await gateway.resources.objects.get(estate.image_path) == PICTURE

@@ -1,0 +1,136 @@
+"""What strangers get from each operation of the API. A new operation goes into one table here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tests.fixtures.tenants import Estate
+
+_METHODS = {"get", "post", "put", "patch", "delete", "head"}
+_TASKS, _WORKFLOWS = "/api/v1/tasks", "/api/v1/workflows"
+_TRAINING, _MONITORING = "/api/v1/training", "/api/v1/monitoring"
+IMAGES = "/api/v1/storage/images"
+_GENERATION = {"task_type": "GENERATION", "prompt": "theirs"}
+
+OPEN = {("GET", "/health"), ("GET", "/livez"), ("GET", "/readyz")}
+"""Need no credential."""
+
+ADDRESSED: dict[tuple[str, str], dict[str, Any]] = {
+    ("GET", f"{_TASKS}/{{task_id}}"): {},
+    ("PUT", f"{_TASKS}/{{task_id}}"): {"json": _GENERATION},
+    ("DELETE", f"{_TASKS}/{{task_id}}"): {},
+    ("POST", f"{_TASKS}/{{task_id}}/cleanup"): {},
+    ("POST", f"{_TASKS}/{{task_id}}/cancel"): {},
+    ("GET", f"{_TASKS}/generation/{{task_id}}"): {},
+    ("PUT", f"{_TASKS}/generation/{{task_id}}"): {"json": _GENERATION},
+    ("POST", f"{_TASKS}/generation/{{task_id}}/cancel"): {},
+    ("GET", f"{_WORKFLOWS}/{{workflow_id}}"): {},
+    ("PATCH", f"{_WORKFLOWS}/{{workflow_id}}"): {"json": {"name": "theirs"}},
+    ("DELETE", f"{_WORKFLOWS}/{{workflow_id}}"): {},
+    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/start"): {},
+    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/pause"): {},
+    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/cancel"): {},
+    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/resume"): {},
+    ("POST", f"{_WORKFLOWS}/{{workflow_id}}/cleanup"): {},
+    ("GET", f"{_TRAINING}/{{task_id}}"): {},
+    ("POST", f"{_TRAINING}/{{task_id}}/cancel"): {},
+    ("GET", f"{IMAGES}/{{path}}"): {},
+    ("HEAD", f"{IMAGES}/{{path}}"): {},
+    ("DELETE", f"{IMAGES}/{{path}}"): {},
+    ("GET", f"{_MONITORING}/tasks/{{task_id}}"): {},
+    ("GET", f"{_MONITORING}/tasks/{{task_id}}/media"): {},
+    ("GET", f"{_MONITORING}/workflows/{{workflow_id}}"): {},
+}
+"""Name one object; with what else to send, so that only the object is at fault: 404 to others."""
+
+LISTS = {
+    ("GET", f"{_TASKS}/"),
+    ("GET", f"{_TASKS}/generation"),
+    ("GET", f"{_WORKFLOWS}/"),
+    ("GET", f"{_TRAINING}/"),
+    ("GET", IMAGES),
+    ("GET", "/api/v1/lora/"),
+    ("GET", f"{_MONITORING}/tasks"),
+    ("GET", f"{_MONITORING}/workflows"),
+}
+"""Show the owner its own, and nobody else."""
+
+STATISTICS = {("GET", f"{_MONITORING}/stats"), ("GET", f"{_MONITORING}/workflows/stats")}
+"""Count the caller's own: a change elsewhere does not move them."""
+
+PLATFORM = {
+    ("GET", f"{_MONITORING}/queues"),
+    ("GET", f"{_MONITORING}/workers"),
+    ("GET", f"{_MONITORING}/workers/health"),
+    ("GET", "/api/v1/evaluation/health"),
+}
+"""Tell of the platform's parts, and of nobody's work."""
+
+CREATES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", f"{_TASKS}/"): {"json": _GENERATION},
+    ("POST", f"{_WORKFLOWS}/"): {
+        "json": {
+            "name": "theirs",
+            "steps": [{"id": "a", "task_type": "GENERATION", "config": {"prompt": "theirs"}}],
+        }
+    },
+    ("POST", f"{_TRAINING}/"): {"json": {"trigger_word": "theirs"}},
+}
+"""Name the owner of what they make: to a bound key, only its own is allowed."""
+
+CALLERS_OWN = {
+    ("POST", "/api/v1/lora/upload"),
+    ("POST", "/api/v1/evaluation/"),
+}
+"""Take what is sent along, and name nothing that exists."""
+
+OVERWRITES = {("POST", f"{IMAGES}/{{path}}")}
+"""Write where the caller says."""
+
+ADMIN = {("POST", "/api/v1/admin/lora/upload"), ("DELETE", "/api/v1/admin/lora")}
+"""Administrators alone."""
+
+TABLES = (
+    OPEN,
+    ADDRESSED,
+    LISTS,
+    STATISTICS,
+    PLATFORM,
+    CREATES,
+    CALLERS_OWN,
+    OVERWRITES,
+    ADMIN,
+)
+KNOWN = frozenset(name for table in TABLES for name in table)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the document."""
+
+    method: str
+    path: str
+    details: dict[str, Any]
+
+    @property
+    def name(self) -> tuple[str, str]:
+        return self.method, self.path
+
+    def url(self, estate: Estate) -> str:
+        """Its URL, pointed at what the estate has."""
+        is_training = self.path.startswith(_TRAINING)
+        return self.path.format(
+            task_id=estate.training_id if is_training else estate.task_id,
+            workflow_id=estate.workflow_id,
+            path=estate.image_path,
+        )
+
+    @property
+    def query_names(self) -> set[str]:
+        return {p["name"] for p in self.details.get("parameters", []) if p["in"] == "query"}
+
+
+def operations(document: dict[str, Any]) -> Iterator[Operation]:
+    for path, item in document["paths"].items():
+        for method in _METHODS & set(item):
+            yield Operation(method.upper(), path, item[method])
