@@ -47,6 +47,15 @@ RECORD_RETRY = RetryPolicy(
 RECORD_LOCAL_RETRY_THRESHOLD = timedelta(seconds=10)
 """Past this a retry becomes a timer on the server and no longer holds a workflow task."""
 
+CONVERSION_SCHEDULE_TO_START = timedelta(seconds=30)
+"""How long an upload waits for a worker that converts it; then the client is told to come again."""
+
+CONVERSION_START_TO_CLOSE = timedelta(seconds=120)
+"""One conversion: fetching, the converter's own limit of 60 s, storing."""
+
+CONVERSION_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=2)
+"""A lost worker is made up for once: an upload waits for the answer."""
+
 TASK_EXECUTION_TIMEOUT = timedelta(days=7)
 PIPELINE_EXECUTION_TIMEOUT = timedelta(days=14)
 """Upper bounds of whole runs, time in queues included."""

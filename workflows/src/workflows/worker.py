@@ -17,6 +17,7 @@ from shared.temporal.errors import ErrorInterceptor
 from shared.temporal.identity import process_identity
 from shared.temporal.worker import WorkerSettings, run_until_stopped
 from workflows.activities.records import Records
+from workflows.definitions.convert_lora import ConvertLora
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
 
@@ -29,7 +30,7 @@ def build_worker(client: Client, records: RecordActivities, settings: WorkerSett
     return Worker(
         client,
         task_queue=TaskQueue.WORKFLOWS,
-        workflows=[RunTask, RunPipeline],
+        workflows=[RunTask, RunPipeline, ConvertLora],
         activities=[records.finish_task, records.finish_pipeline],
         interceptors=[ErrorInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(
