@@ -9,7 +9,13 @@ from temporalio.client import Client
 from api_gateway.auth.key_cache import KeyCache
 from api_gateway.settings import GatewaySettings
 from shared.db.session import Sessions, create_engine, create_sessions
-from shared.settings import DatabaseSettings, ModelSettings, StorageSettings, TemporalSettings
+from shared.settings import (
+    DatabaseSettings,
+    LoraSettings,
+    ModelSettings,
+    StorageSettings,
+    TemporalSettings,
+)
 from shared.storage.object_store import ObjectStore
 from shared.storage.s3 import S3ObjectStore
 from shared.temporal.client import connect
@@ -22,6 +28,7 @@ class Resources:
 
     settings: GatewaySettings
     model: ModelSettings
+    lora: LoraSettings
     sessions: Sessions
     objects: ObjectStore
     temporal: Client
@@ -40,6 +47,7 @@ async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]
         yield Resources(
             settings=settings,
             model=ModelSettings(),
+            lora=LoraSettings(),
             sessions=create_sessions(engine),
             objects=objects,
             temporal=temporal,

@@ -43,5 +43,15 @@ async def compute(principal: Annotated[Principal, Depends(authenticate)]) -> Pri
 Caller = Annotated[Principal, Depends(compute)]
 
 
+async def admin(principal: Annotated[Principal, Depends(authenticate)]) -> Principal:
+    """A caller who may administer; 403 otherwise."""
+    if not principal.is_admin:
+        raise Problem(403, "forbidden", "this API key lacks the scope `admin`")
+    return principal
+
+
+Admin = Annotated[Principal, Depends(admin)]
+
+
 def _unauthorized(detail: str) -> Problem:
     return Problem(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
