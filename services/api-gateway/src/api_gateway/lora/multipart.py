@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _FLUSH_BYTES = 1024 * 1024
 _MAX_FIELD_BYTES = 4096
 _MAX_PARTS = 32
+_MAX_BOUNDARY_BYTES = 70  # RFC 2046
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,10 @@ def _boundary(request: Request) -> bytes:
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data":
         raise Problem(415, "unsupported_media_type", "send the file as multipart/form-data")
-    if not options.get(b"boundary"):
-        raise _fault("is multipart/form-data without a boundary")
-    return options[b"boundary"]
+    boundary = options.get(b"boundary", b"")
+    if not 1 <= len(boundary) <= _MAX_BOUNDARY_BYTES:
+        raise _fault(f"must have a boundary of 1 to {_MAX_BOUNDARY_BYTES} bytes")
+    return boundary
 
 
 def _fault(message: str, *loc: str, kind: str = "value_error") -> InvalidRequestError:
