@@ -99,7 +99,7 @@ class LoraSettings(BaseSettings):
     """Folder that paths in the bin begin with."""
     max_bytes: int = Field(default=500 * 1024 * 1024, ge=1, le=500 * 1024 * 1024)
     """Largest file; the reference's 500 MB at most."""
-    conversion_timeout_s: float = Field(default=180, gt=0)
+    conversion_timeout_s: float = Field(default=240, gt=0)
     """How long a pickle's conversion may take, its wait for a worker included."""
 
 

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from inference_worker.lora.sandbox import run_converter
-from shared.errors import InvalidInputError
+from shared.contracts.enums import ErrorCategory
+from shared.errors import InvalidInputError, PlatformError
 from tests.fixtures.pickles import fine_files, hostile, saved, tensors
 
 MAX_BYTES = 1024 * 1024
@@ -53,8 +54,9 @@ async def test_more_tensors_than_may_be_are_refused(tmp_path: Path) -> None:
 async def test_converter_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.write_bytes(saved(tensors()))
-    with pytest.raises(InvalidInputError, match="takes longer"):
+    with pytest.raises(PlatformError, match="took longer") as late:
         await run_converter(source, tmp_path / "out", max_bytes=MAX_BYTES, wall_s=0.01)
+    assert late.value.category == ErrorCategory.TIMEOUT
     assert not _converters()
 
 

@@ -6,6 +6,7 @@ caller is known first, the file's name is judged before its bytes, and memory st
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _FLUSH_BYTES = 1024 * 1024
 _MAX_FIELD_BYTES = 4096
 _MAX_PARTS = 32
+_MAX_REST_BYTES = 1024 * 1024
+"""All of a form but its file."""
 _MAX_BOUNDARY_BYTES = 70  # RFC 2046
 
 
@@ -62,8 +65,9 @@ async def receive_form(
         Problem: 413, the file is too large; 415, it is no multipart form.
     """
     parts = _Parts(max_bytes, check_filename)
+    parts.check_body_size(_declared_bytes(request))
     parser = MultipartParser(_boundary(request), parts.callbacks())
-    digest = hashlib.sha256()
+    digest, body_bytes = hashlib.sha256(), 0
     with await asyncio.to_thread(target.open, "wb") as file:
 
         def flush(pending: bytes) -> None:
@@ -72,6 +76,8 @@ async def receive_form(
 
         try:
             async for chunk in request.stream():
+                body_bytes += len(chunk)
+                parts.check_body_size(body_bytes)
                 parser.write(chunk)
                 if len(parts.pending) >= _FLUSH_BYTES:
                     await asyncio.to_thread(flush, parts.take())
@@ -86,6 +92,11 @@ async def receive_form(
         raise _fault("Field required", "file", kind="missing")
     received = ReceivedFile(target, parts.filename, parts.file_bytes, digest.hexdigest())
     return ReceivedForm(received, parts.texts())
+
+
+def _declared_bytes(request: Request) -> int:
+    declared = request.headers.get("content-length", "")
+    return int(declared) if re.fullmatch(r"[0-9]{1,18}", declared) else 0
 
 
 def _boundary(request: Request) -> bytes:
@@ -132,6 +143,11 @@ class _Parts:
             "on_part_data": self._on_part_data,
             "on_end": self._on_end,
         }
+
+    def check_body_size(self, size_bytes: int) -> None:
+        """Bound the whole form: what is around the file, and parts that nobody wants."""
+        if size_bytes > self.max_bytes + _MAX_REST_BYTES:
+            raise self._too_large()
 
     def take(self) -> bytes:
         """The bytes to be written next."""
@@ -192,13 +208,16 @@ class _Parts:
         if self._is_file:
             self.file_bytes += end - start
             if self.file_bytes > self.max_bytes:
-                raise Problem(413, "too_large", f"file: is larger than {self.max_bytes} bytes")
+                raise self._too_large()
             self.pending += data[start:end]
         elif self._current:
             value = self._fields[self._current]
             value += data[start:end]
             if len(value) > _MAX_FIELD_BYTES:
                 raise _fault(f"is longer than {_MAX_FIELD_BYTES} bytes", self._current)
+
+    def _too_large(self) -> Problem:
+        return Problem(413, "too_large", f"file: is larger than {self.max_bytes} bytes")
 
     def _on_end(self) -> None:
         self.is_complete = True

@@ -9,9 +9,11 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 
 from inference_worker.lora.convert import REFUSED
+from shared.contracts.enums import ErrorCategory
 from shared.errors import InvalidInputError, PlatformError
 
-WALL_SECONDS = 60.0
+WALL_SECONDS = 90.0
+"""More than its CPU time: what runs into this waits for a disk, and is not the file's fault."""
 _MAX_MESSAGE_CHARS = 500
 _LIMIT_SIGNALS = frozenset(
     {
@@ -33,7 +35,7 @@ async def run_converter(
 
     Raises:
         InvalidInputError: the file is at fault: refused, or it drove the converter into a limit.
-        PlatformError: the converter did not work.
+        PlatformError: the converter did not work, or not in time.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -54,7 +56,8 @@ async def run_converter(
         async with asyncio.timeout(wall_s):
             said, _ = await process.communicate()
     except TimeoutError as error:
-        raise InvalidInputError(f"takes longer than {wall_s:.0f} s to read") from error
+        message = f"the conversion took longer than {wall_s:.0f} s"
+        raise PlatformError(message, category=ErrorCategory.TIMEOUT) from error
     finally:
         await _end(process)
     _judge(process.returncode or 0, said)
