@@ -47,6 +47,8 @@ def _document() -> Json:
         ("/evaluation", evaluation.EvaluationResponse, evaluation.EvaluationRequest),
         ("/evaluation/health", evaluation.HealthStatus, None),
         ("/lora", lora.LoRADeleteResponse, lora.LoRADeleteRequest),
+        ("/lora/upload", lora.LoRAUploadResponse, None),
+        ("/admin/lora/upload", lora.AdminLoRAUploadResponse, None),
         ("/monitoring/tasks", monitored_tasks.TaskListResponse, None),
         ("/monitoring/task", monitored_tasks.TaskDetailResponse, None),
         ("/monitoring/media", monitored_tasks.TaskMediaResponse, None),
@@ -59,24 +61,6 @@ def _document() -> Json:
         ("/monitoring/workflow-stats", monitored_workflows.WorkflowAggregateStats, None),
     ]:
         _answer(app, path, model, body)
-
-    @app.post("/lora/upload", operation_id="upload_lora", response_model=lora.LoRAUploadResponse)
-    async def upload_lora(
-        file: lora.LoraFile,
-        entity_type: lora.LoraFolder = None,
-        use_safe_filename: lora.UseSafeFilename = True,  # noqa: FBT002 -- a form field
-    ) -> None: ...
-
-    @app.post(
-        "/admin/lora/upload",
-        operation_id="admin_upload_lora",
-        response_model=lora.AdminLoRAUploadResponse,
-    )
-    async def admin_upload_lora(
-        file: lora.LoraFile,
-        entity_type: lora.AdminLoraFolder = None,
-        use_safe_filename: lora.UseSafeFilename = True,  # noqa: FBT002 -- a form field
-    ) -> None: ...
 
     @app.post("/images", operation_id="save_image_api_v1_storage_images__path__post")
     async def save_image(file: UploadFile) -> None: ...

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from shared.errors import ObjectNotFoundError
 from shared.storage.object_store import ObjectInfo
@@ -53,3 +54,9 @@ class MemoryObjectStore:
 
     async def delete(self, key: str) -> None:
         self.objects.pop(key, None)
+
+    async def put_file(self, key: str, path: Path, content_type: str) -> None:
+        await self.put(key, path.read_bytes(), content_type)
+
+    async def get_file(self, key: str, path: Path) -> None:
+        path.write_bytes(await self.get(key))

@@ -87,6 +87,24 @@ class ModelSettings(BaseSettings):
         return self.default_steps or (28 if self.source else 8)
 
 
+DEFAULT_LORA_ROOT = "/data/models/loras"
+
+
+class LoraSettings(BaseSettings):
+    """The LoRA store, as its paths are answered: the bytes are objects, the names are rows."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_LORA_", frozen=True)
+
+    root: str = DEFAULT_LORA_ROOT
+    """Folder that full paths begin with."""
+    bin_root: str = "/data/bin/models/loras"
+    """Folder that paths in the bin begin with."""
+    max_bytes: int = Field(default=500 * 1024 * 1024, ge=1, le=500 * 1024 * 1024)
+    """Largest file; the reference's 500 MB at most."""
+    conversion_timeout_s: float = Field(default=240, gt=0)
+    """How long a pickle's conversion may take, its wait for a worker included."""
+
+
 class ProgressSettings(BaseSettings):
     """Where workers announce `started` and progress: the gateway's internal listener."""
 

@@ -1,7 +1,9 @@
 """The object store on a real S3 server."""
 
+import random
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +37,22 @@ async def test_object_comes_back_as_it_went_in(store: S3ObjectStore, folder: str
     assert found.metadata["report"] == '{"ssim": 0.9}'
     part = [chunk async for chunk in store.stream(f"{folder}/a.png", offset=255, length=3)]
     assert b"".join(part) == b"\xff\x00\x01"
+
+
+@pytest.mark.parametrize("size_bytes", [0, 5, 11 * 1024 * 1024])
+async def test_file_comes_back_as_it_went_in(
+    store: S3ObjectStore, folder: str, tmp_path: Path, size_bytes: int
+) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(random.Random(7).randbytes(size_bytes))
+    await store.put_file(f"{folder}/large", source, "application/octet-stream")
+    await store.get_file(f"{folder}/large", target)
+    assert target.read_bytes() == source.read_bytes()
+    found = await store.head(f"{folder}/large")
+    assert found is not None
+    assert (found.size_bytes, found.content_type) == (size_bytes, "application/octet-stream")
+    with pytest.raises(ObjectNotFoundError):
+        await store.get_file(f"{folder}/none", target)
 
 
 async def test_objects_are_listed_in_order_and_deleted(store: S3ObjectStore, folder: str) -> None:

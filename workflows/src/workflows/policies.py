@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-from shared.contracts.enums import TaskType
+from shared.contracts.enums import ErrorCategory, TaskType
 
 START_TO_CLOSE: dict[TaskType, timedelta] = {
     TaskType.GENERATION: timedelta(seconds=600),
@@ -60,6 +60,19 @@ RECORD_RETRY = RetryPolicy(
 
 RECORD_LOCAL_RETRY_THRESHOLD = timedelta(seconds=10)
 """Past this a retry becomes a timer on the server and no longer holds a workflow task."""
+
+CONVERSION_SCHEDULE_TO_START = timedelta(seconds=30)
+"""How long an upload waits for a worker that converts it; then the client is told to come again."""
+
+CONVERSION_START_TO_CLOSE = timedelta(seconds=150)
+"""One conversion: fetching, the converter's own limit of 90 s, storing."""
+
+CONVERSION_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    maximum_attempts=2,
+    non_retryable_error_types=[ErrorCategory.TIMEOUT],
+)
+"""A lost worker is made up for once; what was slow would be slow again, and an upload waits."""
 
 PREPROCESSING_START_TO_CLOSE = timedelta(days=1)
 TRAINING_START_TO_CLOSE = timedelta(days=14)

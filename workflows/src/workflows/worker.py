@@ -29,6 +29,7 @@ from shared.temporal.worker import WorkerSettings, run_until_stopped
 from workflows.activities.fetch_inputs import InputFetcher
 from workflows.activities.reconcile import Reconciler
 from workflows.activities.records import Records
+from workflows.definitions.convert_lora import ConvertLora
 from workflows.definitions.evaluate_image import EvaluateImage
 from workflows.definitions.reconcile import Reconcile
 from workflows.definitions.run_pipeline import RunPipeline
@@ -36,7 +37,7 @@ from workflows.definitions.run_task import RunTask
 from workflows.definitions.run_training import RunTraining
 from workflows.schedule import ReconcileSettings, ensure_schedule
 
-WORKFLOWS = (RunTask, RunPipeline, RunTraining, EvaluateImage, Reconcile)
+WORKFLOWS = (RunTask, RunPipeline, RunTraining, EvaluateImage, ConvertLora, Reconcile)
 """Every workflow there is."""
 
 _STICKY_TIMEOUT = timedelta(seconds=1)

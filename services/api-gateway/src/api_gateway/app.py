@@ -9,6 +9,8 @@ from api_gateway.auth.gate import Gate
 from api_gateway.errors import add_error_handlers
 from api_gateway.evaluation.routes import router as evaluation
 from api_gateway.health.routes import router as health
+from api_gateway.lora.routes import admin_router as admin_lora
+from api_gateway.lora.routes import router as lora
 from api_gateway.progress.routes import router as progress
 from api_gateway.resources import Resources
 from api_gateway.storage.routes import router as storage
@@ -41,7 +43,17 @@ def create_app(resources: Resources) -> FastAPI:
         max_body_size=resources.settings.max_body_bytes,
     )
     app.state.resources = resources
-    for router in (generation_tasks, tasks, workflows, training, evaluation, storage, health):
+    for router in (
+        generation_tasks,
+        tasks,
+        workflows,
+        training,
+        evaluation,
+        storage,
+        lora,
+        admin_lora,
+        health,
+    ):
         app.include_router(router)
     app.add_middleware(Gate)
     add_error_handlers(app)

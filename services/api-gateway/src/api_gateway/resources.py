@@ -15,6 +15,7 @@ from shared.egress.guard import Guard
 from shared.settings import (
     DatabaseSettings,
     EgressSettings,
+    LoraSettings,
     ModelSettings,
     PictureLimits,
     StorageSettings,
@@ -34,6 +35,7 @@ class Resources:
     model: ModelSettings
     pictures: PictureLimits
     guard: Guard
+    lora: LoraSettings
     sessions: Sessions
     objects: ObjectStore
     temporal: Client
@@ -56,6 +58,7 @@ async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]
             model=ModelSettings(),
             pictures=PictureLimits(),
             guard=EgressSettings().guard,
+            lora=LoraSettings(),
             sessions=create_sessions(engine),
             objects=objects,
             temporal=temporal,

@@ -1,4 +1,4 @@
-"""Schemas that clients know although no route mentions them: events and a few enums."""
+"""Schemas that clients know although no route mentions them: events, forms, a few enums."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ from api_gateway.events.schemas import (
     TrainingStatusEvent,
     WorkflowStatusEvent,
 )
+from api_gateway.lora.schemas import ADMIN_UPLOAD_BODY, UPLOAD_BODY
 from shared.contracts.enums import ProviderCapability, TransformType
 
 _REF_TEMPLATE = "#/components/schemas/{model}"
@@ -25,6 +26,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     PreprocessingStatusEvent,
     TrainingStatusEvent,
     WorkflowStatusEvent,
+    UPLOAD_BODY,
+    ADMIN_UPLOAD_BODY,
 )
 _ENUMS = (ProviderCapability, TransformType)
 

@@ -10,6 +10,7 @@ from temporalio.worker import Worker
 from inference_worker.activities import Executant, LocalInference
 from inference_worker.engine_thread import EngineThread
 from inference_worker.loading import load_engine
+from inference_worker.lora.activities import LoraConverter
 from inference_worker.settings import EngineKind, InferenceSettings
 from shared.contracts.enums import TaskQueue
 from shared.progress import ProgressReporter
@@ -28,6 +29,7 @@ from shared.temporal.identity import process_identity
 from shared.temporal.worker import MAX_HEARTBEAT_THROTTLE, WorkerSettings, run_until_stopped
 
 _SERVICE = "inference-worker"
+_CPU_SLOTS = 2
 
 
 def build_worker(
@@ -40,6 +42,19 @@ def build_worker(
         activities=[activities.generate_image, activities.refine_image],
         interceptors=[ErrorInterceptor()],
         max_concurrent_activities=settings.max_concurrent_activities or slots,
+        max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+    )
+
+
+def build_cpu_worker(client: Client, lora: LoraConverter, settings: WorkerSettings) -> Worker:
+    """The worker of the `inference-cpu` queue: what needs no model, beside the model's worker."""
+    return Worker(
+        client,
+        task_queue=TaskQueue.INFERENCE_CPU,
+        activities=[lora.convert_lora],
+        interceptors=[ErrorInterceptor()],
+        max_concurrent_activities=_CPU_SLOTS,
         max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
     )
@@ -71,7 +86,8 @@ async def main() -> None:
         # Two on one engine: the second fetches and stores its pictures while the first computes.
         slots = 2 if settings.engine is EngineKind.FLUX else 8
         worker = build_worker(client, activities, worker_settings, slots=slots)
-        await run_until_stopped([worker], worker_settings, reporter.run())
+        cpu_worker = build_cpu_worker(client, LoraConverter(objects), worker_settings)
+        await run_until_stopped([worker, cpu_worker], worker_settings, reporter.run())
     objects.close()
 
 

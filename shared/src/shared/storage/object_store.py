@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 
@@ -49,4 +50,12 @@ class ObjectStore(Protocol):
 
     async def delete(self, key: str) -> None:
         """Remove one object; a missing one is no error."""
+        ...
+
+    async def put_file(self, key: str, path: Path, content_type: str) -> None:
+        """Write one object from a file, in parts, replacing what was there."""
+        ...
+
+    async def get_file(self, key: str, path: Path) -> None:
+        """Read one object into a file; raises `ObjectNotFoundError` if there is none."""
         ...

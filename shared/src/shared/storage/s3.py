@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import urllib3
@@ -130,6 +131,19 @@ class S3ObjectStore:
     async def delete(self, key: str) -> None:
         """Remove one object; a missing one is no error."""
         await self._call(key, lambda: self._client.remove_object(self._bucket, key))
+
+    async def put_file(self, key: str, path: Path, content_type: str) -> None:
+        """Write one object from a file, in parts, replacing what was there."""
+        await self._call(
+            key,
+            lambda: self._client.fput_object(
+                self._bucket, key, str(path), content_type=content_type
+            ),
+        )
+
+    async def get_file(self, key: str, path: Path) -> None:
+        """Read one object into a file; raises `ObjectNotFoundError` if there is none."""
+        await self._call(key, lambda: self._client.fget_object(self._bucket, key, str(path)))
 
     async def is_reachable(self) -> bool:
         """Whether the bucket answers; raises `StorageError` when the store does not."""

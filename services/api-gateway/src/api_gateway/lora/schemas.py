@@ -1,23 +1,45 @@
 """What clients send and get when they upload or delete LoRA files."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Any
 
-from fastapi import File, Form, UploadFile
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-# The parts of an upload's multipart form; the routes declare them one by one, because the
-# contract names the body after the route.
-LoraFile = Annotated[UploadFile, File(description="The LoRA model file to upload")]
-LoraFolder = Annotated[
-    str | None, Form(description="The entity type (clothes, identities, product, styles)")
-]
-AdminLoraFolder = Annotated[
-    str | None, Form(description="The entity type (clothes, faces, identities, product, styles)")
-]
-UseSafeFilename = Annotated[
-    bool,
-    Form(description="Whether to enable automatic versioning for duplicate filenames"),
-]
+from shared.lora.names import LoraFolder
+
+
+class UploadForm(BaseModel):
+    """The text fields of an upload's form."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    entity_type: str | None = Field(
+        default=None, description="The entity type (clothes, identities, product, styles)"
+    )
+    use_safe_filename: bool = Field(
+        default=True, description="Whether to enable automatic versioning for duplicate filenames"
+    )
+
+
+class AdminUploadForm(UploadForm):
+    """The text fields of an administrator's upload."""
+
+    entity_type: str | None = Field(
+        default=None,
+        description="The entity type (clothes, faces, identities, product, styles)",
+    )
+
+
+def _with_file(name: str, form: type[UploadForm]) -> type[BaseModel]:
+    file: Any = Field(
+        description="The LoRA model file to upload", json_schema_extra={"format": "binary"}
+    )
+    return create_model(name, __base__=form, file=(str, file))
+
+
+# The whole forms, for the document alone: routes read them off the wire. Named by the contract.
+UPLOAD_BODY = _with_file("Body_upload_lora", UploadForm)
+ADMIN_UPLOAD_BODY = _with_file("Body_admin_upload_lora", AdminUploadForm)
 
 _UPLOADED_AT = ["2024-01-01T12:00:00Z"]
 
@@ -79,3 +101,28 @@ class LoRADeleteResponse(BaseModel):
     timestamp: str = Field(
         description="ISO format timestamp of the deletion", examples=_UPLOADED_AT
     )
+
+
+class LoraPublic(BaseModel):
+    """A LoRA file in the store."""
+
+    partial_path: str = Field(
+        description="What tasks name it by", examples=["identities/my_lora.safetensors"]
+    )
+    filename: str
+    folder: LoraFolder
+    file_size: int = Field(description="Bytes, as stored")
+    sha256: str = Field(description="Digest of the stored bytes")
+    rank: int | None = Field(description="The greatest rank among its matrices")
+    base_model: str | None = Field(description="A guess from its layers", examples=["FLUX.1"])
+    target_modules: list[str] = Field(description="What it changes, without block numbers")
+    created_at: datetime
+
+
+class LoraListResponse(BaseModel):
+    """One page of LoRA files, newest first."""
+
+    loras: list[LoraPublic]
+    total: int
+    skip: int
+    limit: int

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Select
 
 from shared.db.models.base import Origin
+from shared.db.models.loras import Lora
 from shared.db.models.tables import StoredObject
 
 _RowsT = TypeVar("_RowsT", bound=Select[Any])
@@ -18,7 +19,7 @@ class Scope:
     origin_instance: str | None = None
     origin_tenant_id: str | None = None
 
-    def limit(self, rows: _RowsT, table: type[Origin] | type[StoredObject]) -> _RowsT:
+    def limit(self, rows: _RowsT, table: type[Origin] | type[StoredObject] | type[Lora]) -> _RowsT:
         """Only the rows within this scope."""
         if self.origin_instance is not None:
             rows = rows.where(table.origin_instance == self.origin_instance)

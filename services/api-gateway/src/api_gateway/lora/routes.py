@@ -1,0 +1,98 @@
+"""LoRA files: uploads, the list, and the bin."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from api_gateway.auth.dependencies import Admin, Caller
+from api_gateway.dependencies import Created, Res
+from api_gateway.idempotency import Repeatable
+from api_gateway.lora import service
+from api_gateway.lora.presentation import present_lora
+from api_gateway.lora.schemas import (
+    AdminLoRAUploadResponse,
+    AdminUploadForm,
+    LoRADeleteRequest,
+    LoRADeleteResponse,
+    LoraListResponse,
+    LoRAUploadResponse,
+    UploadForm,
+)
+from api_gateway.lora.upload import Upload
+from shared.db.repositories.loras import LoraFilters
+from shared.lora.names import LoraFolder
+
+_NO_LIMIT = 2**62
+"""Lifts the application's limit: `receive_form` bounds these bodies, and says so as a problem."""
+
+router = APIRouter(prefix="/api/v1/lora", tags=["lora"])
+admin_router = APIRouter(prefix="/api/v1/admin/lora", tags=["admin"])
+
+
+def _form(name: str) -> dict[str, Any]:
+    """How the document describes a form that the route reads off the wire itself."""
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    content = {"multipart/form-data": {"schema": schema}}
+    return {"requestBody": {"content": content, "required": True}}
+
+
+@router.post(
+    "/upload",
+    status_code=201,
+    summary="Upload a LoRA model file",
+    operation_id="upload_lora",
+    dependencies=[Created],
+    max_body_size=_NO_LIMIT,
+    openapi_extra=_form("Body_upload_lora"),
+)
+async def upload_lora(
+    request: Request, res: Res, caller: Caller, repeatable: Repeatable
+) -> LoRAUploadResponse:
+    """Upload a LoRA model file: .safetensors, .ckpt, .pt, .pth or .bin, up to 500 MB.
+
+    What is not safetensors is converted to it, if it holds tensors alone.
+    """
+    upload = Upload(request, caller, repeatable, UploadForm, LoRAUploadResponse)
+    return await service.upload_lora(res, upload)
+
+
+@router.get("/", summary="List LoRA model files", operation_id="list_loras")
+async def list_loras(
+    res: Res,
+    caller: Caller,
+    *,
+    folder: Annotated[LoraFolder | None, Query(description="Those of one entity type")] = None,
+    skip: Annotated[int, Query(ge=0, le=2**31)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> LoraListResponse:
+    """List LoRA model files, newest first."""
+    page, total = await service.page_of_loras(
+        res, caller, LoraFilters(folder), skip=skip, limit=limit
+    )
+    loras = [present_lora(lora) for lora in page]
+    return LoraListResponse(loras=loras, total=total, skip=skip, limit=limit)
+
+
+@admin_router.post(
+    "/upload",
+    status_code=201,
+    summary="Upload a LoRA model file (Admin)",
+    operation_id="admin_upload_lora",
+    dependencies=[Created],
+    max_body_size=_NO_LIMIT,
+    openapi_extra=_form("Body_admin_upload_lora"),
+)
+async def admin_upload_lora(
+    request: Request, res: Res, caller: Admin, repeatable: Repeatable
+) -> AdminLoRAUploadResponse:
+    """Upload a LoRA model file as an administrator, who may also upload faces."""
+    upload = Upload(request, caller, repeatable, AdminUploadForm, AdminLoRAUploadResponse)
+    return await service.upload_lora(res, upload)
+
+
+@admin_router.delete(
+    "", summary="Delete a LoRA model file (Admin)", operation_id="admin_delete_lora"
+)
+async def delete_lora(body: LoRADeleteRequest, res: Res, caller: Admin) -> LoRADeleteResponse:
+    """Delete a LoRA model file; it is moved to a bin for recovery."""
+    return await service.delete_lora(res, caller, body)

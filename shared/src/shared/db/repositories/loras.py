@@ -1,0 +1,110 @@
+"""LoRA files by name: found, listed, given a free name, put into the bin."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.models.loras import Lora
+from shared.db.repositories.scope import Scope
+from shared.lora.errors import LoraNameError
+from shared.lora.names import LoraFolder, split_path, versioned
+from shared.settings import DEFAULT_LORA_ROOT
+
+
+@dataclass(frozen=True)
+class LoraFilters:
+    """Which LoRAs a list shows."""
+
+    folder: LoraFolder | None = None
+
+
+async def find_lora(
+    session: AsyncSession, scope: Scope, partial_path: str, *, root: str = DEFAULT_LORA_ROOT
+) -> Lora | None:
+    """The LoRA of a path, if the caller may see it.
+
+    Args:
+        session: the database.
+        scope: what the caller may see.
+        partial_path: `folder/name.safetensors`, with or without the root before it.
+        root: the folder that full paths begin with.
+    """
+    try:
+        folder, filename = split_path(partial_path, root)
+    except LoraNameError:
+        return None
+    rows = select(Lora).where(
+        Lora.folder == folder, Lora.filename == filename, Lora.deleted_at.is_(None)
+    )
+    return await session.scalar(scope.limit(rows, Lora))
+
+
+async def list_loras(
+    session: AsyncSession, scope: Scope, filters: LoraFilters, *, skip: int, limit: int
+) -> tuple[list[Lora], int]:
+    """One page of LoRAs, newest first, and how many there are in all."""
+    rows = scope.limit(select(Lora).where(Lora.deleted_at.is_(None)), Lora)
+    if filters.folder is not None:
+        rows = rows.where(Lora.folder == filters.folder)
+    total = await session.scalar(select(func.count()).select_from(rows.subquery()))
+    newest = rows.order_by(Lora.created_at.desc(), Lora.id.desc())
+    page = await session.scalars(newest.offset(skip).limit(limit))
+    return list(page), total or 0
+
+
+async def lock_digest(session: AsyncSession, sha256: str) -> None:
+    """Until the transaction ends, nobody else writes rows of these bytes, or removes them."""
+    await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(sha256, 0))))
+
+
+async def has_digest(session: AsyncSession, sha256: str) -> bool:
+    """Whether a name, in the bin or not, stands for these bytes."""
+    return await session.scalar(select(Lora.id).where(Lora.sha256 == sha256).limit(1)) is not None
+
+
+async def free_filename(
+    session: AsyncSession, folder: LoraFolder, stem: str, *, is_versioned: bool
+) -> str | None:
+    """A name that no other file of the folder has; capitals make no other name.
+
+    The folder stays locked until the transaction ends, so that the name stays free.
+
+    Returns:
+        None where the name is taken and may not be versioned.
+    """
+    lock = func.hashtextextended(f"lora-folder:{folder}", 0)
+    await session.execute(select(func.pg_advisory_xact_lock(lock)))
+    lowered = func.lower(Lora.filename)
+    taken = set(
+        await session.scalars(
+            select(lowered).where(
+                Lora.folder == folder,
+                Lora.deleted_at.is_(None),
+                lowered.startswith(stem.lower(), autoescape=True),
+            )
+        )
+    )
+    version = 1
+    while (name := versioned(stem, version)).lower() in taken:
+        if not is_versioned:
+            return None
+        version += 1
+    return name
+
+
+async def move_to_bin(session: AsyncSession, lora: Lora) -> datetime | None:
+    """Hide a LoRA from lists and tasks; its bytes stay.
+
+    Returns:
+        When; none where another request was first.
+    """
+    now = datetime.now(UTC)
+    moved = await session.scalar(
+        update(Lora)
+        .where(Lora.id == lora.id, Lora.deleted_at.is_(None))
+        .values(deleted_at=now)
+        .returning(Lora.id)
+    )
+    return now if moved else None

@@ -1,0 +1,1 @@
+"""LoRA files: what they are called, and what can be read from them without loading them."""

@@ -1,0 +1,163 @@
+"""Pickled LoRAs through the gateway, the workflow and the converter, all of them real."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import torch
+from google.protobuf.duration_pb2 import Duration
+from safetensors.torch import load_file
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+
+from inference_worker.__main__ import build_cpu_worker
+from inference_worker.lora.activities import LoraConverter
+from shared.contracts.lora import QUARANTINE
+from shared.settings import LoraSettings, TemporalSettings
+from shared.temporal.client import connect
+from shared.temporal.worker import WorkerSettings
+from tests.fakes.records import FakeRecords
+from tests.fixtures.gateway import Gateway
+from tests.fixtures.lora_api import clear, state, upload
+from tests.fixtures.lora_files import lora_bytes
+from tests.fixtures.pickles import fine_files, hostile, saved, tensors
+from workflows.worker import build_worker
+
+_NAMESPACE = "lora-tests"
+_SETTINGS = WorkerSettings(drain_timeout_s=0.1)
+
+
+@pytest.fixture(scope="session")
+async def temporal(gateway: Gateway) -> Client:
+    """A namespace of its own, so that its workers do not take other suites' runs."""
+    address = gateway.stack.endpoints.temporal_address
+    client = await connect(
+        TemporalSettings(address=address, namespace=_NAMESPACE), identity="lora-tests"
+    )
+    retention = Duration()
+    retention.FromTimedelta(timedelta(days=1))
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(
+            namespace=_NAMESPACE, workflow_execution_retention_period=retention
+        )
+    )
+    return client
+
+
+@pytest.fixture
+async def api(gateway: Gateway, temporal: Client) -> AsyncIterator[httpx.AsyncClient]:
+    """The gateway with both workers polling."""
+    converter = LoraConverter(gateway.resources.objects)
+    async with (
+        build_worker(temporal, FakeRecords(), _SETTINGS),
+        build_cpu_worker(temporal, converter, _SETTINGS),
+        gateway.client(temporal=temporal) as client,
+    ):
+        client.timeout = httpx.Timeout(60)
+        yield client
+    await clear(gateway)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "form"), [(".bin", "older format"), (".ckpt", "one level under state_dict")]
+)
+async def test_pickle_is_kept_as_safetensors(
+    gateway: Gateway, api: httpx.AsyncClient, tmp_path: Path, suffix: str, form: str
+) -> None:
+    content = fine_files()[form]
+    answer = await upload(api, content, name=f"dress{suffix}", entity_type="styles")
+    assert answer.status_code == 201, answer.text
+    body = answer.json()
+    assert body["partial_path"] == "styles/dress.safetensors"
+    assert (body["filename"], body["file_size"]) == (f"dress{suffix}", len(content))
+    [lora] = (await api.get("/api/v1/lora/")).json()["loras"]
+    assert (lora["rank"], lora["base_model"]) == (4, "FLUX.1")
+    path = tmp_path / "lora.safetensors"
+    await gateway.resources.objects.get_file(f"loras/sha256/{lora['sha256']}", path)
+    assert path.stat().st_size == lora["file_size"]
+    kept = load_file(path)
+    assert all(torch.equal(kept[name], tensor) for name, tensor in tensors().items())
+    assert await gateway.resources.objects.list(QUARANTINE) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("os.system in the zip", "posix.system"),
+        ("spawnv_passfds in the zip", "spawnv_passfds"),
+        ("second data.pkl", "names an entry twice"),
+        ("7z", "neither a zip file nor"),
+        ("a number beside tensors", "holds int under 'epoch'"),
+    ],
+)
+async def test_trick_is_refused_with_nothing_kept(
+    gateway: Gateway, api: httpx.AsyncClient, tmp_path: Path, name: str, message: str
+) -> None:
+    mark = tmp_path / "mark"
+    before = await state(gateway)
+    answer = await upload(api, hostile(mark)[name], name="dress.pt")
+    assert answer.status_code == 422, answer.text
+    [fault] = answer.json()["detail"]
+    assert fault["loc"] == ["body", "file"]
+    assert message in fault["msg"]
+    assert not mark.exists()
+    assert await state(gateway) == before
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"model.weight": torch.zeros(2, 2)}, "belongs to no LoRA"),
+        ({name: torch.full_like(t, float("nan")) for name, t in tensors().items()}, "NaN"),
+    ],
+    ids=["no LoRA", "not finite"],
+)
+async def test_converted_file_is_judged_like_any_other(
+    gateway: Gateway, api: httpx.AsyncClient, value: object, message: str
+) -> None:
+    before = await state(gateway)
+    answer = await upload(api, saved(value), name="dress.pt")
+    assert answer.status_code == 422
+    assert message in answer.json()["detail"][0]["msg"]
+    assert await state(gateway) == before
+
+
+async def test_safetensors_under_a_pickles_name_are_refused(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
+    before = await state(gateway)
+    answer = await upload(api, lora_bytes(), name="dress.bin")
+    assert answer.status_code == 422
+    assert "neither a zip file nor" in answer.json()["detail"][0]["msg"]
+    assert await state(gateway) == before
+
+
+async def test_without_a_worker_the_client_is_told_to_come_again(
+    gateway: Gateway, temporal: Client
+) -> None:
+    before = await state(gateway)
+    settings = LoraSettings(conversion_timeout_s=1)
+    async with gateway.client(temporal=temporal, lora=settings) as client:
+        answer = await upload(client, saved(tensors()), name="dress.pt")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert await state(gateway) == before
+
+
+async def test_without_temporal_the_client_is_told_to_come_again(gateway: Gateway) -> None:
+    before = await state(gateway)
+    away = await connect(TemporalSettings(address="127.0.0.1:9"), identity="t", is_lazy=True)
+    async with gateway.client(temporal=away) as client:
+        answer = await upload(client, saved(tensors()), name="dress.pt")
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+    assert await state(gateway) == before
+
+
+async def test_no_converter_outlives_its_upload(api: httpx.AsyncClient) -> None:
+    assert (await upload(api, saved(tensors()), name="dress.pt")).status_code == 201
+    running = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
+    assert not [line for line in running if "inference_worker.lora.convert" in line]
