@@ -26,7 +26,8 @@ SERVED = {
     ("GET", "/api/v1/workflows/{workflow_id}"),
     ("POST", "/api/v1/tasks/"),
     ("GET", "/api/v1/tasks/{task_id}"),
-    ("GET", "/api/v1/storage/images/{path}"),
+    *((method, "/api/v1/storage/images/{path}") for method in ("GET", "HEAD", "POST", "DELETE")),
+    ("GET", "/api/v1/storage/images"),
     ("GET", "/health"),
 }
 
