@@ -19,7 +19,8 @@ GUARDED = [
     ("GET", "/api/v1/workflows/"),
     ("POST", "/api/v1/workflows/"),
     ("GET", f"/api/v1/workflows/{uuid.uuid4()}"),
-    ("GET", "/api/v1/storage/images/a.png"),
+    ("GET", "/api/v1/storage/images"),
+    *((method, "/api/v1/storage/images/a.png") for method in ("GET", "HEAD", "POST", "DELETE")),
 ]
 
 
