@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from shared.errors import ObjectNotFoundError
-from shared.storage.object_store import ObjectInfo
+from shared.storage.object_store import ObjectInfo, OpenObject
 
 
 class MemoryObjectStore:
@@ -38,9 +40,36 @@ class MemoryObjectStore:
             raise ObjectNotFoundError(f"there is no object under {key!r}")
         return self.objects[key][0]
 
+    async def put_from(
+        self,
+        key: str,
+        source: BinaryIO,
+        size_bytes: int,
+        content_type: str,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        await self.put(key, source.read(size_bytes), content_type, metadata)
+
+    async def copy(self, source: str, target: str) -> None:
+        content = await self.get(source)
+        info = replace(self.objects[source][1], key=target, last_modified=datetime.now(UTC))
+        self.objects[target] = (content, info)
+
     async def stream(self, key: str, *, offset: int = 0, length: int = 0) -> AsyncIterator[bytes]:
+        async with self.open(key, offset=offset, length=length) as opened:
+            async for chunk in opened.chunks:
+                yield chunk
+
+    @asynccontextmanager
+    async def open(
+        self, key: str, *, offset: int = 0, length: int = 0
+    ) -> AsyncIterator[OpenObject]:
         content = await self.get(key)
-        yield content[offset : offset + length if length else None]
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield content[offset : offset + length if length else None]
+
+        yield OpenObject(self.objects[key][1], chunks())
 
     async def head(self, key: str) -> ObjectInfo | None:
         return self.objects[key][1] if key in self.objects else None
@@ -60,3 +89,6 @@ class MemoryObjectStore:
 
     async def get_file(self, key: str, path: Path) -> None:
         path.write_bytes(await self.get(key))
+
+    def presigned_url(self, key: str, *, expires_s: int) -> str:
+        return f"memory://{key}?expires_s={expires_s}"

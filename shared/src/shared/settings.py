@@ -40,6 +40,9 @@ class StorageSettings(BaseSettings):
     """Region that requests are signed for."""
     is_secure: bool = False
     """TLS to the endpoint."""
+    public_url: str = ""
+    """Where browsers reach the store, `https://host[:port]`: presigned URLs lead there. Empty: they
+    lead to the endpoint."""
 
 
 class TemporalSettings(BaseSettings):

@@ -1,5 +1,7 @@
-"""The gateway with workers around fake activities, on the session's real servers."""
+"""Clients of the gateway, a folder of one's own, and workers around fake activities."""
 
+import uuid
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx
@@ -9,7 +11,7 @@ from temporalio.worker import Worker
 from local_stack.stack import LocalStack
 from shared.db.session import Sessions
 from shared.temporal.worker import WorkerSettings
-from tests.fixtures.gateway import ADMIN_KEY, Gateway
+from tests.fixtures.gateway import ADMIN_KEY, TENANT_KEY, Gateway
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.workflow_runs import Runs
 from workflows.activities.records import Records
@@ -39,3 +41,14 @@ async def own_namespace(servers: LocalStack, sessions: Sessions) -> Runs:
 @pytest.fixture
 async def staff(gateway: Gateway, own_namespace: Runs) -> Staff:
     return Staff(gateway, Runs(own_namespace.client))
+
+
+@pytest.fixture
+def folder() -> str:
+    return f"uploads/{uuid.uuid4()}"
+
+
+@pytest.fixture
+async def tenant(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with gateway.client(TENANT_KEY) as client:
+        yield client

@@ -19,13 +19,14 @@ GUARDED = [
     ("GET", "/api/v1/workflows/"),
     ("POST", "/api/v1/workflows/"),
     ("GET", f"/api/v1/workflows/{uuid.uuid4()}"),
-    ("GET", "/api/v1/storage/images/a.png"),
     ("GET", "/api/v1/training/"),
     ("POST", "/api/v1/training/"),
     ("GET", f"/api/v1/training/{uuid.uuid4()}"),
     ("POST", f"/api/v1/training/{uuid.uuid4()}/cancel"),
     ("POST", "/api/v1/evaluation/"),
     ("GET", "/api/v1/evaluation/health"),
+    ("GET", "/api/v1/storage/images"),
+    *((method, "/api/v1/storage/images/a.png") for method in ("GET", "HEAD", "POST", "DELETE")),
 ]
 
 

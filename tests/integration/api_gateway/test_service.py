@@ -26,13 +26,14 @@ SERVED = {
     ("GET", "/api/v1/workflows/{workflow_id}"),
     ("POST", "/api/v1/tasks/"),
     ("GET", "/api/v1/tasks/{task_id}"),
-    ("GET", "/api/v1/storage/images/{path}"),
     ("POST", "/api/v1/training/"),
     ("GET", "/api/v1/training/"),
     ("GET", "/api/v1/training/{task_id}"),
     ("POST", "/api/v1/training/{task_id}/cancel"),
     ("POST", "/api/v1/evaluation/"),
     ("GET", "/api/v1/evaluation/health"),
+    *((method, "/api/v1/storage/images/{path}") for method in ("GET", "HEAD", "POST", "DELETE")),
+    ("GET", "/api/v1/storage/images"),
     ("GET", "/health"),
 }
 

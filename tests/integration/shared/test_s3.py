@@ -1,24 +1,33 @@
-"""The object store on a real S3 server."""
+"""The object store on a real S3 server, and the one in memory that stands in for it."""
 
+import io
 import random
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from local_stack.stack import LocalStack
 from shared.errors import ObjectNotFoundError, StorageError
 from shared.settings import StorageSettings
+from shared.storage.object_store import ObjectStore
 from shared.storage.s3 import S3ObjectStore
+from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.gateway import storage_settings
 
 
 @pytest.fixture
-async def store(servers: LocalStack) -> AsyncIterator[S3ObjectStore]:
+async def s3(servers: LocalStack) -> AsyncIterator[S3ObjectStore]:
     opened = S3ObjectStore(storage_settings(servers))
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=["s3", "memory"])
+def store(request: pytest.FixtureRequest, s3: S3ObjectStore) -> ObjectStore:
+    return s3 if request.param == "s3" else MemoryObjectStore()
 
 
 @pytest.fixture
@@ -26,7 +35,7 @@ def folder() -> str:
     return f"tests/{uuid.uuid4()}"
 
 
-async def test_object_comes_back_as_it_went_in(store: S3ObjectStore, folder: str) -> None:
+async def test_object_comes_back_as_it_went_in(store: ObjectStore, folder: str) -> None:
     content = bytes(range(256)) * 4096
     await store.put(f"{folder}/a.png", content, "image/png", {"report": '{"ssim": 0.9}'})
 
@@ -55,7 +64,7 @@ async def test_file_comes_back_as_it_went_in(
         await store.get_file(f"{folder}/none", target)
 
 
-async def test_objects_are_listed_in_order_and_deleted(store: S3ObjectStore, folder: str) -> None:
+async def test_objects_are_listed_in_order_and_deleted(store: ObjectStore, folder: str) -> None:
     for name in ("b", "a", "c/d"):
         await store.put(f"{folder}/{name}", b"x", "text/plain")
 
@@ -68,12 +77,69 @@ async def test_objects_are_listed_in_order_and_deleted(store: S3ObjectStore, fol
 
 
 async def test_missing_object_is_told_apart_from_an_outage(
-    store: S3ObjectStore, folder: str
+    store: ObjectStore, s3: S3ObjectStore, folder: str
 ) -> None:
     with pytest.raises(ObjectNotFoundError, match="no object"):
         await store.get(f"{folder}/none")
-    assert await store.is_reachable()
+    with pytest.raises(ObjectNotFoundError, match="no object"):
+        await store.copy(f"{folder}/none", f"{folder}/copy")
+    with pytest.raises(ObjectNotFoundError, match="no object"):
+        async with store.open(f"{folder}/none"):
+            pass
+    assert await s3.is_reachable()
     away = S3ObjectStore(StorageSettings(endpoint="127.0.0.1:9"))
     with pytest.raises(StorageError):
         await away.get("a")
     away.close()
+
+
+async def test_file_is_written_from_where_it_stands(store: ObjectStore, folder: str) -> None:
+    content = bytes(range(256)) * 50_000  # more than one part
+    file = io.BytesIO(b"before" + content)
+    file.seek(6)
+    await store.put_from(f"{folder}/a", file, len(content), "image/png", {"sha256": "abc"})
+
+    assert await store.get(f"{folder}/a") == content
+    found = await store.head(f"{folder}/a")
+    assert found is not None
+    assert (found.content_type, found.metadata) == ("image/png", {"sha256": "abc"})
+
+
+async def test_copy_takes_type_and_metadata_along(store: ObjectStore, folder: str) -> None:
+    await store.put(f"{folder}/a +ü", b"new", "image/webp", {"sha256": "abc"})
+    await store.put(f"{folder}/b", b"old", "text/plain")
+    await store.copy(f"{folder}/a +ü", f"{folder}/b")
+
+    found = await store.head(f"{folder}/b")
+    assert found is not None
+    assert (found.size_bytes, found.content_type) == (3, "image/webp")
+    assert found.metadata == {"sha256": "abc"}
+    assert await store.get(f"{folder}/b") == b"new"
+
+
+async def test_part_of_an_object_knows_the_whole(store: ObjectStore, folder: str) -> None:
+    await store.put(f"{folder}/a", b"0123456789", "image/png", {"sha256": "abc"})
+    async with store.open(f"{folder}/a", offset=2, length=3) as opened:
+        assert b"".join([chunk async for chunk in opened.chunks]) == b"234"
+    assert (opened.info.size_bytes, opened.info.metadata) == (10, {"sha256": "abc"})
+    async with store.open(f"{folder}/a") as opened:
+        assert opened.info.size_bytes == 10
+
+
+async def test_presigned_url_opens_without_credentials(s3: S3ObjectStore, folder: str) -> None:
+    await s3.put(f"{folder}/a b.png", b"picture", "image/png")
+    url = s3.presigned_url(f"{folder}/a b.png", expires_s=60)
+    async with httpx.AsyncClient() as browser:
+        answer = await browser.get(url)
+        assert (answer.content, answer.headers["content-type"]) == (b"picture", "image/png")
+        assert (await browser.get(url.partition("?")[0])).status_code == 403
+        assert (await browser.get(url.replace("a%20b.png", "b.png"))).status_code == 403
+
+
+async def test_presigned_url_leads_to_where_browsers_are(servers: LocalStack) -> None:
+    settings = storage_settings(servers)
+    public = settings.model_copy(update={"public_url": "https://pictures.example"})
+    store = S3ObjectStore(public)
+    url = store.presigned_url("a.png", expires_s=60)
+    store.close()
+    assert url.startswith(f"https://pictures.example/{settings.bucket}/a.png?")

@@ -1,6 +1,8 @@
 """The gateway's own settings. What it shares with other processes is in `shared.settings`."""
 
-from pydantic import Field, SecretStr
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contracts.enums import AiProvider
@@ -36,5 +38,20 @@ class GatewaySettings(BaseSettings):
     One workflow may bring more than are left. None: no limit."""
     max_body_bytes: int = Field(default=72 * 1024 * 1024, ge=1)
     """Largest request; a picture in base64 is a third longer than its bytes."""
+    public_url: str = ""
+    """Where clients reach this API, `https://host`: answers carry it in URLs. Empty: such URLs are
+    relative to it."""
+    image_redirect: Literal["none", "presigned", "cdn"] = "none"
+    """How pictures are read: through this API, or by a redirect to the object store or a CDN."""
+    image_redirect_expiry_s: int = Field(default=3600, ge=1, le=604_800)
+    """How long a presigned URL works."""
+    cdn_base_url: str = ""
+    """Where the CDN serves the bucket from; needed for `cdn`. It lets in whoever knows a path."""
     drain_timeout_s: int = Field(default=5, ge=1)
     """How long requests may go on after SIGTERM."""
+
+    @model_validator(mode="after")
+    def _cdn_is_known(self) -> Self:
+        if self.image_redirect == "cdn" and not self.cdn_base_url:
+            raise ValueError("image_redirect `cdn` needs cdn_base_url")
+        return self

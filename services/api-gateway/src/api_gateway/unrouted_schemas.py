@@ -15,6 +15,7 @@ from api_gateway.events.schemas import (
     WorkflowStatusEvent,
 )
 from api_gateway.lora.schemas import ADMIN_UPLOAD_BODY, UPLOAD_BODY
+from api_gateway.storage.schemas import SAVE_FORM, SaveImageForm
 from shared.contracts.enums import ProviderCapability, TransformType
 
 _REF_TEMPLATE = "#/components/schemas/{model}"
@@ -29,6 +30,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     UPLOAD_BODY,
     ADMIN_UPLOAD_BODY,
 )
+_FORMS: dict[str, type[BaseModel]] = {SAVE_FORM: SaveImageForm}
+"""Forms that their routes read as a stream, by the name that the reference gives them."""
 _ENUMS = (ProviderCapability, TransformType)
 
 
@@ -41,5 +44,7 @@ def add_unrouted_schemas(document: dict[str, Any]) -> None:
     schemas: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in definitions["$defs"].items():
         schemas.setdefault(name, schema)
+    for name, form in _FORMS.items():
+        schemas.setdefault(name, form.model_json_schema() | {"title": name})
     for enum in _ENUMS:
         schemas.setdefault(enum.__name__, TypeAdapter(enum).json_schema())

@@ -2,24 +2,30 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
+from urllib.parse import urlsplit
 
 import urllib3
 from minio import Minio
+from minio.commonconfig import CopySource
 from minio.error import MinioException, S3Error
 
 from shared.errors import ObjectNotFoundError, StorageError
 from shared.settings import StorageSettings
-from shared.storage.object_store import ObjectInfo
+from shared.storage.object_store import ObjectInfo, OpenObject
 
 _T = TypeVar("_T")
 _CHUNK_BYTES = 256 * 1024
 _MISSING = frozenset({"NoSuchKey", "NoSuchObject", "NotFound"})
 _METADATA_PREFIX = "x-amz-meta-"
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 class S3ObjectStore:
@@ -33,17 +39,29 @@ class S3ObjectStore:
     def __init__(self, settings: StorageSettings, *, max_connections: int = 16) -> None:
         self._bucket = settings.bucket
         self._threads = ThreadPoolExecutor(max_connections, thread_name_prefix="s3")
-        self._client = Minio(
-            settings.endpoint,
-            access_key=settings.access_key.get_secret_value(),
-            secret_key=settings.secret_key.get_secret_value(),
-            secure=settings.is_secure,
-            region=settings.region,
-            http_client=urllib3.PoolManager(
-                maxsize=max_connections,
-                timeout=urllib3.Timeout(connect=3, read=30),
-                retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[502, 503]),
-            ),
+        pool = urllib3.PoolManager(
+            maxsize=max_connections,
+            timeout=urllib3.Timeout(connect=3, read=30),
+            retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[502, 503]),
+        )
+
+        def client(endpoint: str, *, is_secure: bool) -> Minio:
+            return Minio(
+                endpoint,
+                access_key=settings.access_key.get_secret_value(),
+                secret_key=settings.secret_key.get_secret_value(),
+                secure=is_secure,
+                region=settings.region,
+                http_client=pool,
+            )
+
+        self._client = client(settings.endpoint, is_secure=settings.is_secure)
+        public = urlsplit(settings.public_url)
+        # Signs only: the host is part of what is signed.
+        self._public = (
+            client(public.netloc, is_secure=public.scheme == "https")
+            if public.netloc
+            else self._client
         )
 
     async def put(
@@ -68,6 +86,43 @@ class S3ObjectStore:
             ),
         )
 
+    async def put_from(
+        self,
+        key: str,
+        source: BinaryIO,
+        size_bytes: int,
+        content_type: str,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
+        """Write one object from a file, from where the file stands; never whole in memory."""
+        headers: Any = metadata
+        await self._call(
+            key,
+            lambda: self._client.put_object(
+                self._bucket,
+                key,
+                source,
+                size_bytes,
+                content_type=content_type,
+                metadata=headers,
+                # One part in memory at a time.
+                num_parallel_uploads=1,
+            ),
+        )
+
+    async def copy(self, source: str, target: str) -> None:
+        """Copy an object with its type and metadata, within the store, whole or not at all.
+
+        Raises:
+            ObjectNotFoundError: there is no source.
+        """
+        await self._call(
+            source,
+            lambda: self._client.copy_object(
+                self._bucket, target, CopySource(self._bucket, source)
+            ),
+        )
+
     async def get(self, key: str) -> bytes:
         """Read one object whole; raises `ObjectNotFoundError` if there is none."""
         return b"".join([chunk async for chunk in self.stream(key)])
@@ -80,13 +135,26 @@ class S3ObjectStore:
             offset: first byte.
             length: bytes to read; 0: to the end.
         """
+        async with self.open(key, offset=offset, length=length) as opened:
+            async for chunk in opened.chunks:
+                yield chunk
+
+    @asynccontextmanager
+    async def open(
+        self, key: str, *, offset: int = 0, length: int = 0
+    ) -> AsyncGenerator[OpenObject]:
+        """Begin to read one object; raises `ObjectNotFoundError` if there is none."""
         response = await self._call(
             key,
             lambda: self._client.get_object(self._bucket, key, offset=offset, length=length),
         )
-        try:
+
+        async def chunks() -> AsyncIterator[bytes]:
             while chunk := await self._call(key, lambda: response.read(_CHUNK_BYTES)):
                 yield chunk
+
+        try:
+            yield OpenObject(_described(key, response.headers), chunks())
         finally:
             response.close()
             response.release_conn()
@@ -97,18 +165,11 @@ class S3ObjectStore:
             found = await self._call(key, lambda: self._client.stat_object(self._bucket, key))
         except ObjectNotFoundError:
             return None
-        headers = {name.lower(): str(value) for name, value in (found.metadata or {}).items()}
-        return ObjectInfo(
-            key=key,
+        return replace(
+            _described(key, found.metadata or {}),
             size_bytes=found.size or 0,
             etag=found.etag or "",
-            content_type=found.content_type or "application/octet-stream",
-            last_modified=found.last_modified or datetime.fromtimestamp(0, UTC),
-            metadata={
-                name.removeprefix(_METADATA_PREFIX): value
-                for name, value in headers.items()
-                if name.startswith(_METADATA_PREFIX)
-            },
+            last_modified=found.last_modified or _EPOCH,
         )
 
     async def list(self, prefix: str) -> list[ObjectInfo]:
@@ -123,7 +184,7 @@ class S3ObjectStore:
                 size_bytes=item.size or 0,
                 etag=item.etag or "",
                 content_type="",
-                last_modified=item.last_modified or datetime.fromtimestamp(0, UTC),
+                last_modified=item.last_modified or _EPOCH,
             )
             for item in found
         ]
@@ -145,6 +206,12 @@ class S3ObjectStore:
         """Read one object into a file; raises `ObjectNotFoundError` if there is none."""
         await self._call(key, lambda: self._client.fget_object(self._bucket, key, str(path)))
 
+    def presigned_url(self, key: str, *, expires_s: int) -> str:
+        """A URL by which anybody may GET an object for a while; asks nobody."""
+        return self._public.presigned_get_object(
+            self._bucket, key, expires=timedelta(seconds=expires_s)
+        )
+
     async def is_reachable(self) -> bool:
         """Whether the bucket answers; raises `StorageError` when the store does not."""
         return await self._call("", lambda: self._client.bucket_exists(self._bucket))
@@ -163,3 +230,22 @@ class S3ObjectStore:
             raise StorageError(f"object storage refused {key!r}: {error.code}") from error
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
             raise StorageError(f"object storage did not answer for {key!r}") from error
+
+
+def _described(key: str, headers: Mapping[str, Any]) -> ObjectInfo:
+    """What the headers of an answer say of an object; of a whole one, also where it is a part."""
+    lower = {name.lower(): str(value) for name, value in headers.items()}
+    whole = lower.get("content-range", "").rpartition("/")[2] or lower.get("content-length", "0")
+    modified = lower.get("last-modified")
+    return ObjectInfo(
+        key=key,
+        size_bytes=int(whole),
+        etag=lower.get("etag", "").strip('"'),
+        content_type=lower.get("content-type", "application/octet-stream"),
+        last_modified=parsedate_to_datetime(modified) if modified else _EPOCH,
+        metadata={
+            name.removeprefix(_METADATA_PREFIX): value
+            for name, value in lower.items()
+            if name.startswith(_METADATA_PREFIX)
+        },
+    )

@@ -1,35 +1,105 @@
-"""Pictures by their path."""
+"""Pictures by their path: list, read, look up, save, delete."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Res
-from api_gateway.errors import not_found
-from shared.db.repositories.subjects import find_object
+from api_gateway.dependencies import Created, Res
+from api_gateway.idempotency import Repeatable
+from api_gateway.storage import service
+from api_gateway.storage.conditions import ReadConditions
+from api_gateway.storage.keys import (
+    MAX_KEY_BYTES,
+    check_deletable,
+    check_writable,
+    image_path,
+)
+from api_gateway.storage.saving import Save, save_image
+from api_gateway.storage.schemas import (
+    SAVE_FORM,
+    DeletedImage,
+    SavedImage,
+    StoredImageList,
+)
+from api_gateway.storage.uploads import receive_image
 
 router = APIRouter(prefix="/api/v1/storage", tags=["Storage"])
+
+ImagePath = Annotated[str, Depends(image_path)]
+Conditions = Annotated[ReadConditions, Header()]
+_PICTURE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/*": {}}, "description": "The picture"},
+    206: {"content": {"image/*": {}}, "description": "The part of it that `Range` asks for"},
+    302: {"description": "Where the picture is, if the gateway is set to redirect"},
+    304: {"description": "The client has it already"},
+}
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": {"$ref": f"#/components/schemas/{SAVE_FORM}"}}
+        },
+    }
+}
+
+
+@router.get("/images", summary="List Images", operation_id="list_images")
+async def list_images(
+    caller: Caller,
+    res: Res,
+    prefix: Annotated[str, Query(max_length=MAX_KEY_BYTES, pattern=r"^[^\x00]*$")] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> StoredImageList:
+    """List stored images, in the order of their paths."""
+    return await service.list_images(res, caller, prefix, limit)
 
 
 @router.get(
     "/images/{path:path}",
     summary="Get Image",
     operation_id="get_image",
-    responses={200: {"content": {"image/*": {}}}},
+    response_class=Response,
+    responses=_PICTURE,
 )
-async def get_image(
-    path: str, res: Res, caller: Caller, if_none_match: Annotated[str, Header()] = ""
+async def get_image(caller: Caller, res: Res, path: ImagePath, asked: Conditions) -> Response:
+    """Get image by path, or a redirect to where it is. Its ETag is the SHA-256 of its bytes."""
+    return await service.read_image(res, caller, path, asked)
+
+
+@router.head(
+    "/images/{path:path}",
+    summary="Check Image Exists",
+    operation_id="check_image_exists",
+    response_class=Response,
+    responses={304: _PICTURE[304]},
+)
+async def check_image_exists(
+    caller: Caller, res: Res, path: ImagePath, asked: Conditions
 ) -> Response:
-    """The bytes of a stored picture. Its ETag is the SHA-256 of its bytes."""
-    async with res.sessions() as session:
-        found = None if "\0" in path else await find_object(session, caller.scope, path)
-    if found is None:
-        raise not_found(f"image {path!r}")
-    etag = f'"{found.sha256}"'
-    headers = {"ETag": etag, "X-Content-Type-Options": "nosniff", "Cache-Control": "private"}
-    if etag in (tag.strip() for tag in if_none_match.split(",")):
-        return Response(status_code=304, headers=headers)
-    # Read before the answer starts: an object that cannot be read is an error, not half a picture.
-    content = await res.objects.get(path)
-    return Response(content, media_type=found.content_type, headers=headers)
+    """Check if image exists; the headers are those of a GET of the whole."""
+    return await service.describe_image(res, caller, path, asked)
+
+
+@router.post(
+    "/images/{path:path}",
+    status_code=201,
+    summary="Save Image",
+    operation_id="save_image",
+    dependencies=[Created],
+    openapi_extra=_FORM,
+)
+async def save_image_at(
+    caller: Caller, res: Res, path: ImagePath, repeat: Repeatable, request: Request
+) -> SavedImage:
+    """Save image to storage: PNG, JPEG or WebP. An image of one's own there is replaced."""
+    check_writable(path)
+    async with receive_image(request, res.pictures) as upload:
+        return await save_image(res, Save(caller, path, upload, repeat))
+
+
+@router.delete("/images/{path:path}", summary="Delete Image", operation_id="delete_image")
+async def delete_image(caller: Caller, res: Res, path: ImagePath) -> DeletedImage:
+    """Delete image from storage; 409 while work that has not ended may read it."""
+    check_deletable(path)
+    return await service.delete_image(res, caller, path)

@@ -34,3 +34,14 @@ class DeletedImage(BaseModel):
 
     path: str
     deleted: bool
+
+
+SAVE_FORM = "Body_save_image_api_v1_storage_images__path__post"
+"""Name of the form's schema, as generated clients know it."""
+
+
+class SaveImageForm(BaseModel):
+    """The form of a save. It describes; the request is read as a stream."""
+
+    file: bytes
+    """The picture: PNG, JPEG or WebP."""

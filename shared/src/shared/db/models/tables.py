@@ -163,9 +163,14 @@ class StoredObject(Base):
     """Who owns an object: every key that the API serves has a row here."""
 
     __tablename__ = "stored_objects"
-    __table_args__ = (Index("ix_stored_objects_task", "task_id"),)
+    __table_args__ = (
+        Index("ix_stored_objects_task", "task_id"),
+        Index("ix_stored_objects_tenant", "origin_instance", "origin_tenant_id", "key"),
+        Index("ix_stored_objects_instance", "origin_instance", "key"),
+    )
 
-    key: Mapped[str] = mapped_column(String(1024), primary_key=True)
+    key: Mapped[str] = mapped_column(String(1024, collation="C"), primary_key=True)
+    """Compared byte by byte, so that a prefix is a range of the indexes."""
     origin_instance: Mapped[str] = mapped_column(String(100))
     origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
     task_id: Mapped[uuid.UUID | None]

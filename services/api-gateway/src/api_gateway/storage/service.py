@@ -1,0 +1,167 @@
+"""Listing, reading and deleting stored pictures; `saving` writes them."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from email.utils import format_datetime
+
+from fastapi import Response
+from fastapi.responses import RedirectResponse, StreamingResponse
+
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Problem, not_found
+from api_gateway.resources import Resources
+from api_gateway.storage.conditions import (
+    ReadConditions,
+    Representation,
+    Selection,
+    select_part,
+)
+from api_gateway.storage.saving import in_use
+from api_gateway.storage.schemas import DeletedImage, StoredImage, StoredImageList
+from api_gateway.storage.urls import redirect_url
+from shared.db.models.tables import StoredObject
+from shared.db.repositories.objects import hold_object, is_in_use, list_objects
+from shared.db.repositories.subjects import find_object
+from shared.errors import ObjectNotFoundError, StorageError
+from shared.storage.object_store import ObjectInfo
+
+
+async def list_images(
+    res: Resources, caller: Principal, prefix: str, limit: int
+) -> StoredImageList:
+    """The first pictures under a prefix that the caller may see, by path."""
+    async with res.sessions() as session:
+        rows = await list_objects(session, caller.scope, prefix, limit)
+    images = [
+        StoredImage(
+            path=row.key,
+            size=row.size_bytes,
+            content_type=row.content_type,
+            last_modified=row.created_at,
+        )
+        for row in rows
+    ]
+    return StoredImageList(images=images, count=len(images))
+
+
+async def describe_image(
+    res: Resources, caller: Principal, path: str, asked: ReadConditions
+) -> Response:
+    """What a read would answer, without the bytes."""
+    row = await _find(res, caller, path)
+    selected = select_part(asked.model_copy(update={"range": ""}), _representation(row))
+    headers = _headers(row)
+    if selected.status == 200:
+        headers["Content-Length"] = str(row.size_bytes)
+    return Response(None, selected.status, headers, row.content_type)
+
+
+async def read_image(
+    res: Resources, caller: Principal, path: str, asked: ReadConditions
+) -> Response:
+    """The bytes of a picture, a part of them, or where they are.
+
+    Raises:
+        Problem: 404; 416 for a part that there is not.
+        StorageError: the object cannot be read, or is not what its row says.
+    """
+    row = await _find(res, caller, path)
+    selected = select_part(asked, _representation(row))
+    headers = _headers(row)
+    if selected.status == 304:
+        return Response(status_code=304, headers=headers)
+    url = redirect_url(res, path)
+    if url is not None:
+        return RedirectResponse(url, 302, {"Cache-Control": "private, no-store"})
+    if selected.status == 416:
+        raise Problem(
+            416,
+            "range_not_satisfiable",
+            f"the picture has {row.size_bytes} bytes",
+            headers={"Content-Range": f"bytes */{row.size_bytes}"},
+        )
+    return await _send(res, row, selected, headers)
+
+
+async def delete_image(res: Resources, caller: Principal, path: str) -> DeletedImage:
+    """Remove a picture, unless work that has not ended may read it.
+
+    Raises:
+        Problem: 404 or 409.
+    """
+    async with res.sessions.begin() as session:
+        held = await hold_object(session, caller.scope, path)
+        if held is None:
+            raise not_found(f"image {path!r}")
+        if await is_in_use(session, held):
+            raise in_use(path)
+        await session.delete(held)
+        await session.flush()
+        # Before the commit: a row without its object can be deleted again, an object without its
+        # row could not.
+        await res.objects.delete(path)
+    return DeletedImage(path=path, deleted=True)
+
+
+async def _find(res: Resources, caller: Principal, path: str) -> StoredObject:
+    async with res.sessions() as session:
+        row = await find_object(session, caller.scope, path)
+    if row is None:
+        raise not_found(f"image {path!r}")
+    return row
+
+
+def _representation(row: StoredObject) -> Representation:
+    return Representation(f'"{row.sha256}"', row.created_at, row.size_bytes)
+
+
+def _headers(row: StoredObject) -> dict[str, str]:
+    return {
+        "ETag": f'"{row.sha256}"',
+        "Last-Modified": format_datetime(row.created_at, usegmt=True),
+        "Accept-Ranges": "bytes",
+        # A path can be saved anew, so caches ask each time; mostly they are told 304.
+        "Cache-Control": "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+async def _send(
+    res: Resources, row: StoredObject, selected: Selection, headers: dict[str, str]
+) -> Response:
+    """Answers once the first bytes are here: what cannot be read is an error, not half of it."""
+    headers["Content-Length"] = str(selected.length)
+    if selected.status == 206:
+        last = selected.first + selected.length - 1
+        headers["Content-Range"] = f"bytes {selected.first}-{last}/{row.size_bytes}"
+    length = selected.length if selected.status == 206 else 0
+    async with AsyncExitStack() as stack:
+        try:
+            opened = await stack.enter_async_context(
+                res.objects.open(row.key, offset=selected.first, length=length)
+            )
+        except ObjectNotFoundError as error:
+            raise not_found(f"image {row.key!r}") from error
+        _check_same(opened.info, row)
+        first = await anext(opened.chunks, b"")
+        if len(first) == selected.length:
+            return Response(first, selected.status, headers, row.content_type)
+        held = stack.pop_all()
+    chunks = _chunks(first, opened.chunks, held)
+    return StreamingResponse(chunks, selected.status, headers, row.content_type)
+
+
+async def _chunks(
+    first: bytes, rest: AsyncIterator[bytes], held: AsyncExitStack
+) -> AsyncIterator[bytes]:
+    async with held:
+        yield first
+        async for chunk in rest:
+            yield chunk
+
+
+def _check_same(info: ObjectInfo, row: StoredObject) -> None:
+    """An object may be newer than its row for a moment, while it is saved anew."""
+    digest = info.metadata.get("sha256", row.sha256)
+    if (info.size_bytes, digest) != (row.size_bytes, row.sha256):
+        raise StorageError(f"the object under {row.key!r} is not the one that its record describes")

@@ -1,0 +1,321 @@
+"""Pictures by path: saved, listed, deleted, and nobody else's."""
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import AsyncIterator
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import delete, update
+
+from shared.db.models.tables import ApiKey, StoredObject, Task
+from shared.db.repositories.keys import hash_key
+from shared.db.session import Sessions
+from tests.fixtures.gateway import Gateway
+from tests.fixtures.pictures import picture
+from tests.fixtures.storage import BLUE, IMAGES, RED, at, everything, save
+from tests.integration.api_gateway.test_tasks import GENERATION
+from tests.unit.api_gateway.storage.test_keys import HOSTILE
+
+OTHER_KEY = "sk_test_other_tenant_" + "e" * 32
+
+
+@pytest.fixture
+async def other(gateway: Gateway, sessions: Sessions) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of another tenant of the same instance."""
+    key_hash = hash_key(OTHER_KEY)
+    async with sessions.begin() as session:
+        session.add(
+            ApiKey(
+                name="other",
+                prefix=OTHER_KEY[:14],
+                key_hash=key_hash,
+                scopes=["compute"],
+                origin_instance="shop",
+                origin_tenant_id="other",
+            )
+        )
+    async with gateway.client(OTHER_KEY) as client:
+        yield client
+    async with sessions.begin() as session:
+        await session.execute(delete(ApiKey).where(ApiKey.key_hash == key_hash))
+
+
+async def test_saved_picture_is_read_looked_up_listed_and_deleted(
+    gateway: Gateway, tenant: httpx.AsyncClient, folder: str
+) -> None:
+    before = await everything(gateway)
+    path = f"{folder}/Dress 1.png"
+    saved = await save(tenant, path)
+
+    assert saved.status_code == 201, saved.text
+    url = f"{IMAGES}/{folder}/Dress%201.png"
+    assert saved.json() == {"path": path, "url": url}
+
+    read = await tenant.get(url)
+    assert (read.status_code, read.content) == (200, RED)
+    assert read.headers["content-type"] == "image/png"
+    assert read.headers["etag"] == f'"{hashlib.sha256(RED).hexdigest()}"'
+    assert read.headers["x-content-type-options"] == "nosniff"
+
+    found = await tenant.head(url)
+    assert (found.status_code, found.content) == (200, b"")
+    told = ("etag", "last-modified", "content-type", "content-length", "accept-ranges")
+    assert {name: found.headers[name] for name in told} == {
+        name: read.headers[name] for name in told
+    }
+
+    listed = (await tenant.get(IMAGES, params={"prefix": folder})).json()
+    modified = datetime.fromisoformat(listed["images"][0].pop("last_modified"))
+    assert format_datetime(modified, usegmt=True) == read.headers["last-modified"]
+    assert listed == {
+        "images": [{"path": path, "size": len(RED), "content_type": "image/png"}],
+        "count": 1,
+    }
+
+    deleted = await tenant.delete(url)
+    assert (deleted.status_code, deleted.json()) == (200, {"path": path, "deleted": True})
+    for answer in (await tenant.get(url), await tenant.head(url), await tenant.delete(url)):
+        assert answer.status_code == 404
+    assert await everything(gateway) == before
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("declared", ["image/png", "application/octet-stream", "image/x; a=b", ""])
+async def test_type_is_what_the_bytes_are_whatever_was_declared(
+    tenant: httpx.AsyncClient, folder: str, kind: str, declared: str
+) -> None:
+    assert (await save(tenant, folder, picture(kind), declared)).status_code == 201
+    assert (await tenant.get(at(folder))).headers["content-type"] == f"image/{kind.lower()}"
+
+
+async def test_settings_decide_status_and_url(gateway: Gateway, folder: str) -> None:
+    settings = gateway.resources.settings.model_copy(
+        update={"answers_create_with_200": True, "public_url": "https://api.example/"}
+    )
+    async with gateway.client(settings=settings) as client:
+        saved = await save(client, folder)
+    assert saved.status_code == 200
+    assert saved.json()["url"] == f"https://api.example{IMAGES}/{folder}"
+
+
+async def test_tenants_neither_reach_nor_notice_each_others_pictures(
+    tenant: httpx.AsyncClient, other: httpx.AsyncClient, folder: str
+) -> None:
+    path = f"{folder}/a.png"
+    assert (await save(tenant, path)).status_code == 201
+
+    for method in ("GET", "HEAD", "DELETE"):
+        known = await other.request(method, at(path))
+        unknown = await other.request(method, at(f"{folder}/b.png"))
+        assert known.status_code == unknown.status_code == 404
+        assert known.text.replace("a.png", "b.png") == unknown.text
+    assert (await other.get(IMAGES, params={"prefix": folder})).json()["count"] == 0
+    taken = await save(other, path, BLUE)
+    assert (taken.status_code, taken.json()["code"]) == (409, "path_taken")
+    assert "acme" not in taken.text
+
+    assert (await tenant.get(at(path))).content == RED
+
+
+async def test_unbound_key_reaches_all_and_takes_nothing_over(
+    api: httpx.AsyncClient, tenant: httpx.AsyncClient, folder: str
+) -> None:
+    await save(tenant, f"{folder}/a.png")
+    await save(api, f"{folder}/b.png")
+
+    assert (await save(api, f"{folder}/a.png", BLUE)).status_code == 201
+    assert (await tenant.get(at(f"{folder}/a.png"))).content == BLUE
+    assert (await tenant.get(at(f"{folder}/b.png"))).status_code == 404
+    assert (await api.get(IMAGES, params={"prefix": folder})).json()["count"] == 2
+
+
+async def test_one_of_two_racing_tenants_gets_the_path(
+    tenant: httpx.AsyncClient, other: httpx.AsyncClient, folder: str
+) -> None:
+    mine, theirs = await asyncio.gather(save(tenant, folder, RED), save(other, folder, BLUE))
+
+    assert sorted([mine.status_code, theirs.status_code]) == [201, 409]
+    winner, content = (tenant, RED) if mine.status_code == 201 else (other, BLUE)
+    assert (await winner.get(at(folder))).content == content
+
+
+async def test_racing_saves_of_one_tenant_come_after_each_other(
+    gateway: Gateway, tenant: httpx.AsyncClient, folder: str
+) -> None:
+    colours = [picture(colour=colour) for colour in ("red", "green", "blue", "white")]
+    answers = await asyncio.gather(*(save(tenant, folder, content) for content in colours))
+
+    assert {answer.status_code for answer in answers} == {201}
+    read = await tenant.get(at(folder))
+    assert read.content in colours
+    assert read.headers["etag"] == f'"{hashlib.sha256(read.content).hexdigest()}"'
+    assert await gateway.resources.objects.list("quarantine/") == []
+
+
+# No route takes a line feed.
+@pytest.mark.parametrize("path", [path for path in HOSTILE if "\n" not in path])
+async def test_hostile_path_is_422_for_every_method_and_leaves_nothing(
+    gateway: Gateway, api: httpx.AsyncClient, path: str
+) -> None:
+    before = await everything(gateway)
+    assert (await api.head(at(path))).status_code == 422
+    for answer in (await api.get(at(path)), await api.delete(at(path))):
+        assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["path", "path"])
+    answer = await save(api, path)
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["path", "path"])
+    assert await everything(gateway) == before
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "%c0%ae%c0%ae%c0%afetc%c0%afpasswd",
+        "%e0%80%ae/a",
+        "uploads/%ff.png",
+        "..%2f..%2fetc%2fpasswd",
+        "%252e%252e%252fa",
+        "%5c%5cserver%5cshare",
+        "a%00.png",
+        "....%2f%2fa",
+    ],
+)
+async def test_path_that_hides_in_an_encoding_is_422(api: httpx.AsyncClient, raw: str) -> None:
+    for method in ("GET", "HEAD", "DELETE"):
+        assert (await api.request(method, f"{IMAGES}/{raw}")).status_code == 422
+    posted = await api.post(f"{IMAGES}/{raw}", files={"file": RED})
+    assert posted.status_code == 422
+
+
+@pytest.mark.parametrize(
+    "folder_of_tasks",
+    ["generations", "refines", "editings", "Videos", "trainings", "loras", "quarantine"],
+)
+async def test_folders_of_tasks_are_not_written(
+    gateway: Gateway, api: httpx.AsyncClient, folder_of_tasks: str
+) -> None:
+    before = await everything(gateway)
+    answer = await save(api, f"{folder_of_tasks}/{uuid.uuid4()}/a.png")
+    assert answer.status_code == 422
+    assert answer.json()["detail"][0]["loc"] == ["path", "path"]
+    assert "uploads/" in answer.json()["detail"][0]["msg"]
+    assert await everything(gateway) == before
+
+
+async def test_paths_that_differ_in_case_are_two_pictures(
+    tenant: httpx.AsyncClient, other: httpx.AsyncClient, folder: str
+) -> None:
+    assert (await save(tenant, f"{folder}/a.png", RED)).status_code == 201
+    assert (await save(other, f"{folder}/A.png", BLUE)).status_code == 201
+    assert (await other.get(at(f"{folder}/a.png"))).status_code == 404
+    assert (await other.delete(at(f"{folder}/A.png"))).status_code == 200
+    assert (await tenant.get(at(f"{folder}/a.png"))).content == RED
+
+
+async def test_list_is_by_path_from_a_prefix_up_to_a_limit(
+    tenant: httpx.AsyncClient, folder: str
+) -> None:
+    for name in ("b", "a", "B", "é"):
+        await save(tenant, f"{folder}/{name}")
+
+    async def listed(**params: Any) -> list[str]:
+        answer = (await tenant.get(IMAGES, params=params)).json()
+        assert answer["count"] == len(answer["images"])
+        return [image["path"].rpartition("/")[2] for image in answer["images"]]
+
+    assert await listed(prefix=folder) == ["B", "a", "b", "é"]
+    assert await listed(prefix=folder, limit=2) == ["B", "a"]
+    assert await listed(prefix=f"{folder}/é") == ["é"]
+    assert await listed(prefix=f"{folder}/_") == []
+    assert len(await listed()) >= 4
+    for params in ({"limit": 0}, {"limit": 1001}, {"prefix": "a\0"}, {"prefix": "a" * 2000}):
+        assert (await tenant.get(IMAGES, params=params)).status_code == 422
+
+
+async def test_same_path_is_saved_anew(
+    gateway: Gateway, tenant: httpx.AsyncClient, folder: str
+) -> None:
+    await save(tenant, folder, RED)
+    first = await tenant.get(at(folder))
+    assert (await save(tenant, folder, picture("WEBP"))).status_code == 201
+
+    second = await tenant.get(at(folder), headers={"If-None-Match": first.headers["etag"]})
+    assert (second.status_code, second.content) == (200, picture("WEBP"))
+    assert second.headers["content-type"] == "image/webp"
+    listed = (await tenant.get(IMAGES, params={"prefix": folder})).json()
+    assert [image["content_type"] for image in listed["images"]] == ["image/webp"]
+    assert await gateway.resources.objects.list("quarantine/") == []
+
+
+async def test_idempotency_key_repeats_the_answer_and_refuses_other_bytes(
+    gateway: Gateway, tenant: httpx.AsyncClient, folder: str
+) -> None:
+    key = {"Idempotency-Key": str(uuid.uuid4())}
+    first = await save(tenant, folder, RED, headers=key)
+    assert (await save(tenant, folder, BLUE)).status_code == 201
+
+    repeat = await save(tenant, folder, RED, headers=key)
+    assert (repeat.status_code, repeat.json()) == (201, first.json())
+    assert repeat.headers["idempotency-replayed"] == "true"
+    assert (await tenant.get(at(folder))).content == BLUE
+    reused = await save(tenant, folder, BLUE, headers=key)
+    assert (reused.status_code, reused.json()["code"]) == (422, "idempotency_key_reused")
+    assert (await save(tenant, f"{folder}-2", BLUE, headers=key)).status_code == 201
+    assert await gateway.resources.objects.list("quarantine/") == []
+
+
+async def test_picture_stays_as_it_is_while_a_task_may_read_it(
+    gateway: Gateway, api: httpx.AsyncClient, folder: str
+) -> None:
+    path = f"{folder}/a.png"
+    await save(api, path)
+    body = GENERATION | {"reference_image_url": path, "reference_image_strength": 50}
+    created = await api.post("/api/v1/tasks/", json=body)
+    assert created.status_code == 201, created.text
+
+    for answer in (await api.delete(at(path)), await save(api, path, BLUE)):
+        assert (answer.status_code, answer.json()["code"]) == (409, "in_use")
+    assert (await save(api, path, RED)).status_code == 201
+    assert (await api.get(at(path))).content == RED
+
+    async with gateway.resources.sessions.begin() as session:
+        ended = update(Task).where(Task.id == uuid.UUID(created.json()["id"]))
+        await session.execute(ended.values(status="COMPLETED"))
+    assert (await save(api, path, BLUE)).status_code == 201
+    assert (await api.delete(at(path))).status_code == 200
+
+
+async def test_output_of_a_task_is_deleted_once_it_has_ended(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
+    task_id = uuid.UUID((await api.post("/api/v1/tasks/", json=GENERATION)).json()["id"])
+    path = f"generations/{task_id}/a1/image_0.png"
+    await gateway.resources.objects.put(path, RED, "image/png")
+    async with gateway.resources.sessions.begin() as session:
+        session.add(
+            StoredObject(
+                key=path,
+                origin_instance="shop",
+                task_id=task_id,
+                size_bytes=len(RED),
+                content_type="image/png",
+                sha256=hashlib.sha256(RED).hexdigest(),
+            )
+        )
+    assert (await api.delete(at(path))).status_code == 409
+    async with gateway.resources.sessions.begin() as session:
+        await session.execute(update(Task).where(Task.id == task_id).values(status="FAILED"))
+    assert (await api.delete(at(path))).status_code == 200
+    assert await gateway.resources.objects.head(path) is None
+
+
+@pytest.mark.parametrize("folder_of_records", ["loras", "trainings", "quarantine"])
+async def test_what_goes_with_its_own_record_is_not_deleted(
+    api: httpx.AsyncClient, folder_of_records: str
+) -> None:
+    answer = await api.delete(at(f"{folder_of_records}/a/b.png"))
+    assert (answer.status_code, answer.json()["detail"][0]["loc"]) == (422, ["path", "path"])
