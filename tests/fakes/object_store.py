@@ -53,3 +53,6 @@ class MemoryObjectStore:
 
     async def delete(self, key: str) -> None:
         self.objects.pop(key, None)
+
+    async def presign(self, key: str, *, expires_s: int) -> str:
+        return f"memory://{key}?expires_s={expires_s}"

@@ -38,6 +38,10 @@ class StorageSettings(BaseSettings):
     """Region that requests are signed for."""
     is_secure: bool = False
     """TLS to the endpoint."""
+    public_endpoint: str = ""
+    """Host and port by which clients' browsers reach the store; empty: the endpoint itself."""
+    is_public_secure: bool = True
+    """TLS to the public endpoint."""
 
 
 class TemporalSettings(BaseSettings):

@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api_gateway.errors import add_error_handlers
 from api_gateway.health.routes import router as health
+from api_gateway.monitoring.routes import router as monitoring
 from api_gateway.progress.routes import router as progress
 from api_gateway.resources import Resources
 from api_gateway.storage.routes import router as storage
@@ -37,7 +38,7 @@ def create_app(resources: Resources) -> FastAPI:
         max_body_size=resources.settings.max_body_bytes,
     )
     app.state.resources = resources
-    for router in (tasks, workflows, storage, health):
+    for router in (tasks, workflows, storage, monitoring, health):
         app.include_router(router)
     add_error_handlers(app)
     return app

@@ -1,12 +1,15 @@
 """What a worker tells the gateway's internal route while it runs: lossy by design."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import Field
 
 from shared.contracts.message import Message
+
+MEMORY_EVERY = timedelta(seconds=30)
+"""A worker tells of its memory at least so often."""
 
 
 class ProgressKind(StrEnum):
@@ -29,7 +32,20 @@ class TaskProgress(Message):
     at: datetime
 
 
+class MemoryReport(Message):
+    """How much memory a worker process has taken."""
+
+    identity: str = Field(max_length=255)
+    """The process, as it names itself to Temporal."""
+    rss_bytes: int = Field(ge=0, lt=2**63)
+    """Resident memory."""
+    vram_bytes: int | None = Field(default=None, ge=0, lt=2**63)
+    """GPU memory; none: it has no GPU."""
+    at: datetime
+
+
 class ProgressBatch(Message):
     """What one request to the internal route carries."""
 
     reports: list[TaskProgress] = Field(max_length=1000)
+    memory: MemoryReport | None = None

@@ -50,3 +50,7 @@ class ObjectStore(Protocol):
     async def delete(self, key: str) -> None:
         """Remove one object; a missing one is no error."""
         ...
+
+    async def presign(self, key: str, *, expires_s: int) -> str:
+        """A URL by which anybody, a browser too, reads an object until it expires."""
+        ...

@@ -4,7 +4,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import urllib3
@@ -32,17 +32,28 @@ class S3ObjectStore:
     def __init__(self, settings: StorageSettings, *, max_connections: int = 16) -> None:
         self._bucket = settings.bucket
         self._threads = ThreadPoolExecutor(max_connections, thread_name_prefix="s3")
-        self._client = Minio(
-            settings.endpoint,
-            access_key=settings.access_key.get_secret_value(),
-            secret_key=settings.secret_key.get_secret_value(),
-            secure=settings.is_secure,
-            region=settings.region,
-            http_client=urllib3.PoolManager(
-                maxsize=max_connections,
-                timeout=urllib3.Timeout(connect=3, read=30),
-                retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[502, 503]),
-            ),
+        connections = urllib3.PoolManager(
+            maxsize=max_connections,
+            timeout=urllib3.Timeout(connect=3, read=30),
+            retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[502, 503]),
+        )
+
+        def client(endpoint: str, *, is_secure: bool) -> Minio:
+            return Minio(
+                endpoint,
+                access_key=settings.access_key.get_secret_value(),
+                secret_key=settings.secret_key.get_secret_value(),
+                secure=is_secure,
+                region=settings.region,
+                http_client=connections,
+            )
+
+        self._client = client(settings.endpoint, is_secure=settings.is_secure)
+        # A signature covers the host: what browsers open is signed for the host that they see.
+        self._signer = (
+            client(settings.public_endpoint, is_secure=settings.is_public_secure)
+            if settings.public_endpoint
+            else self._client
         )
 
     async def put(
@@ -130,6 +141,13 @@ class S3ObjectStore:
     async def delete(self, key: str) -> None:
         """Remove one object; a missing one is no error."""
         await self._call(key, lambda: self._client.remove_object(self._bucket, key))
+
+    async def presign(self, key: str, *, expires_s: int) -> str:
+        """A URL by which anybody, a browser too, reads an object until it expires."""
+        # Signing asks nobody: the region is known.
+        return self._signer.presigned_get_object(
+            self._bucket, key, expires=timedelta(seconds=expires_s)
+        )
 
     async def is_reachable(self) -> bool:
         """Whether the bucket answers; raises `StorageError` when the store does not."""

@@ -9,6 +9,7 @@ from api_gateway.dependencies import Res
 from api_gateway.errors import Problem
 from shared.contracts.progress import ProgressBatch
 from shared.db.repositories.progress import write_progress
+from shared.db.repositories.workers import write_memory
 
 router = APIRouter()
 
@@ -26,3 +27,6 @@ async def take_progress(batch: ProgressBatch, res: Res) -> None:
     for report in batch.reports:
         async with res.sessions.begin() as session:
             await write_progress(session, report)
+    if batch.memory is not None:
+        async with res.sessions.begin() as session:
+            await write_memory(session, batch.memory)

@@ -33,7 +33,7 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
 
     __tablename__ = "tasks"
     __table_args__ = (
-        # These two serve the lists with and without what was cleaned up; the others without it.
+        # Those that end in is_deleted serve questions about all tasks as well as the lists.
         Index("ix_tasks_newest", text("created_at DESC"), text("id DESC"), "is_deleted"),
         Index(
             "ix_tasks_tenant",
@@ -49,8 +49,15 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
         _live_index("ix_tasks_zone", "origin_zone", _NEWEST),
         _live_index("ix_tasks_instance", "origin_instance", _NEWEST),
         _live_index("ix_tasks_tenant_alone", "origin_tenant_id", _NEWEST),
-        _live_index("ix_tasks_started", text("started_at DESC NULLS LAST"), text("id DESC")),
-        _live_index("ix_tasks_completed", text("completed_at DESC NULLS LAST"), text("id DESC")),
+        Index(
+            "ix_tasks_started", text("started_at DESC NULLS LAST"), text("id DESC"), "is_deleted"
+        ),
+        Index(
+            "ix_tasks_completed",
+            text("completed_at DESC NULLS LAST"),
+            text("id DESC"),
+            "is_deleted",
+        ),
         _live_index("ix_tasks_duration", _LONGEST, text("id DESC")),
         Index("ix_tasks_executing", "queue_name", postgresql_where=text("status = 'EXECUTING'")),
     )
@@ -113,9 +120,17 @@ class Workflow(Base, Origin, Deletion, Timestamps):
         _live_index("ix_workflows_zone", "origin_zone", _NEWEST),
         _live_index("ix_workflows_instance", "origin_instance", _NEWEST),
         _live_index("ix_workflows_tenant_alone", "origin_tenant_id", _NEWEST),
-        _live_index("ix_workflows_started", text("started_at DESC NULLS LAST"), text("id DESC")),
-        _live_index(
-            "ix_workflows_completed", text("completed_at DESC NULLS LAST"), text("id DESC")
+        Index(
+            "ix_workflows_started",
+            text("started_at DESC NULLS LAST"),
+            text("id DESC"),
+            "is_deleted",
+        ),
+        Index(
+            "ix_workflows_completed",
+            text("completed_at DESC NULLS LAST"),
+            text("id DESC"),
+            "is_deleted",
         ),
         _live_index("ix_workflows_duration", _LONGEST, text("id DESC")),
         # In byte order (COLLATE "C", in the migration; its comparison with models cannot see it),
