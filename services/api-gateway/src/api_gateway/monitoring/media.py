@@ -43,7 +43,7 @@ async def media_of_task(res: Resources, caller: Principal, task: Task) -> TaskMe
 
 def _texts(fields: Mapping[str, Any]) -> Iterator[_Named]:
     """Every text among the fields that may be a key."""
-    for field, value in fields.items():
+    for field, value in sorted(fields.items()):
         name = _ENDING.sub("", field)
         if isinstance(value, str) and "/" in value and len(value) <= _LONGEST_KEY:
             yield _Named(name, value)

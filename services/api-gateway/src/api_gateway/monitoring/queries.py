@@ -21,14 +21,21 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("must lie between the years 1 and 9999 in UTC") from None
 
 
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain the character NUL")
+    return text
+
+
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Word = Annotated[str, AfterValidator(_without_nul)]
 
 
 class _OriginQuery(BaseModel):
     """Whose rows count."""
 
-    origin_instance: str | None = Field(default=None, description="Filter by origin instance")
-    origin_zone: str | None = Field(default=None, description="Filter by origin zone")
+    origin_instance: Word | None = Field(default=None, description="Filter by origin instance")
+    origin_zone: Word | None = Field(default=None, description="Filter by origin zone")
 
 
 class StatsQuery(_OriginQuery):
@@ -42,7 +49,7 @@ class StatsQuery(_OriginQuery):
 class _PageQuery(_OriginQuery):
     """What both lists have in common."""
 
-    origin_tenant_id: str | None = Field(default=None, description="Filter by origin tenant ID")
+    origin_tenant_id: Word | None = Field(default=None, description="Filter by origin tenant ID")
     created_after: Moment | None = Field(
         default=None, description="Filter by creation at or after this datetime"
     )
@@ -63,7 +70,9 @@ class TaskQuery(_PageQuery):
     status: TaskStatus | None = Field(default=None, description="Filter by status")
     task_type: TaskType | None = Field(default=None, description="Filter by task type")
     provider_type: ProviderType | None = Field(default=None, description="Filter by provider type")
-    search: str | None = Field(default=None, max_length=100, description="Search by task ID prefix")
+    search: Word | None = Field(
+        default=None, max_length=100, description="Search by task ID prefix"
+    )
     sort_by: TaskSort = Field(default=TaskSort.CREATED_AT, description="Sort field")
 
     def listing(self) -> Listing:
@@ -75,7 +84,7 @@ class WorkflowQuery(_PageQuery):
     """Which workflows a list shows."""
 
     status: WorkflowStatus | None = Field(default=None, description="Filter by status")
-    search: str | None = Field(
+    search: Word | None = Field(
         default=None, max_length=255, description="Search by workflow name or ID prefix"
     )
     sort_by: WorkflowSort = Field(default=WorkflowSort.CREATED_AT, description="Sort field")

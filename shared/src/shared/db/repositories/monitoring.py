@@ -119,7 +119,8 @@ async def list_workflow_lines(
     """
     matching = listing.filters.on_rows(WORKFLOWS.rows, scope)
     if listing.search is not None:
-        starts_name = _lower_name().startswith(func.lower(listing.search), autoescape=True)
+        literally = re.sub(r"[\\%_]", r"\\\g<0>", listing.search)
+        starts_name = _lower_name().like(func.lower(f"{literally}%"))
         matching.append(or_(starts_name, _starts_id(Workflow.id, listing.search)))
     amount = await _amount(session, WORKFLOWS, scope, listing, matching)
     return await _page(session, WORKFLOWS, _WORKFLOW_LINE, listing, matching), amount
