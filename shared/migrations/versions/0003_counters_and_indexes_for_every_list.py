@@ -32,11 +32,16 @@ _COUNTERS = """
 CREATE FUNCTION fold_{subject}_counts() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT pg_try_advisory_xact_lock('{subject}_counts'::regclass::int, 0) THEN RETURN; END IF;
-    WITH taken AS (DELETE FROM {subject}_deltas RETURNING *)
-    INSERT INTO {subject}_counts AS c (day, {key}, {sums})
-    SELECT day, {key}, {summed} FROM taken GROUP BY GROUPING SETS ((day, {key}), ({key}))
-    HAVING {is_something}
-    ON CONFLICT (day, {key}) DO UPDATE SET {added};
+    WITH taken AS (DELETE FROM {subject}_deltas RETURNING *),
+    per_day AS (
+        INSERT INTO {subject}_counts_by_day AS c (day, {key}, {sums})
+        SELECT day, {key}, {summed} FROM taken GROUP BY day, {key} HAVING {is_something}
+        ON CONFLICT (day, {key}) DO UPDATE SET {added}
+    )
+    INSERT INTO {subject}_counts AS c ({key}, {sums})
+    SELECT {key}, {summed} FROM taken GROUP BY {key} HAVING {is_something}
+    ON CONFLICT ({key}) DO UPDATE SET {added};
+    DELETE FROM {subject}_counts_by_day WHERE n = 0;
     DELETE FROM {subject}_counts WHERE n = 0;
 END $$;
 
@@ -46,10 +51,13 @@ BEGIN
     LOCK TABLE {subject}s IN SHARE MODE;
     PERFORM pg_advisory_xact_lock('{subject}_counts'::regclass::int, 0);
     DELETE FROM {subject}_deltas;
+    DELETE FROM {subject}_counts_by_day;
     DELETE FROM {subject}_counts;
-    INSERT INTO {subject}_counts (day, {key}, {sums})
+    INSERT INTO {subject}_counts_by_day (day, {key}, {sums})
     SELECT (created_at AT TIME ZONE 'UTC')::date AS on_day, {key}, {rebuilt} FROM {subject}s
-    GROUP BY GROUPING SETS ((on_day, {key}), ({key}));
+    GROUP BY on_day, {key};
+    INSERT INTO {subject}_counts ({key}, {sums})
+    SELECT {key}, {summed} FROM {subject}_counts_by_day GROUP BY {key};
 END $$;
 
 -- Rows that came or went, all of one statement together.
@@ -143,7 +151,6 @@ def _statements(subject: str, key: tuple[str, ...], sums: dict[str, str]) -> lis
 
 def upgrade() -> None:
     op.create_table('task_counts',
-    sa.Column('day', sa.Date(), nullable=True),
     sa.Column('origin_instance', sa.String(length=100), nullable=False),
     sa.Column('origin_tenant_id', sa.String(length=100), nullable=True),
     sa.Column('origin_zone', sa.String(length=50), nullable=True),
@@ -153,10 +160,10 @@ def upgrade() -> None:
     sa.Column('provider_type', sa.String(length=50), nullable=False),
     sa.Column('n', sa.BigInteger(), nullable=False)
     )
-    op.create_index('ix_task_counts_empty', 'task_counts', ['day'], unique=False, postgresql_where=sa.text('n = 0'))
-    op.create_index('uq_task_counts_key', 'task_counts', ['day', 'origin_instance', 'origin_tenant_id', 'origin_zone', 'is_deleted', 'status', 'task_type', 'provider_type'], unique=True, postgresql_nulls_not_distinct=True)
-    op.create_table('task_deltas',
-    sa.Column('day', sa.Date(), nullable=True),
+    op.create_index('ix_task_counts_empty', 'task_counts', ['origin_instance'], unique=False, postgresql_where=sa.text('n = 0'))
+    op.create_index('uq_task_counts_key', 'task_counts', ['origin_instance', 'origin_tenant_id', 'origin_zone', 'is_deleted', 'status', 'task_type', 'provider_type'], unique=True, postgresql_nulls_not_distinct=True)
+    op.create_table('task_counts_by_day',
+    sa.Column('day', sa.Date(), nullable=False),
     sa.Column('origin_instance', sa.String(length=100), nullable=False),
     sa.Column('origin_tenant_id', sa.String(length=100), nullable=True),
     sa.Column('origin_zone', sa.String(length=50), nullable=True),
@@ -164,10 +171,22 @@ def upgrade() -> None:
     sa.Column('status', sa.String(length=20), nullable=False),
     sa.Column('task_type', sa.String(length=40), nullable=False),
     sa.Column('provider_type', sa.String(length=50), nullable=False),
-    sa.Column('n', sa.BigInteger(), nullable=False)
+    sa.Column('n', sa.Integer(), nullable=False)
+    )
+    op.create_index('ix_task_counts_by_day_empty', 'task_counts_by_day', ['origin_instance'], unique=False, postgresql_where=sa.text('n = 0'))
+    op.create_index('uq_task_counts_by_day_key', 'task_counts_by_day', ['day', 'origin_instance', 'origin_tenant_id', 'origin_zone', 'is_deleted', 'status', 'task_type', 'provider_type'], unique=True, postgresql_nulls_not_distinct=True)
+    op.create_table('task_deltas',
+    sa.Column('day', sa.Date(), nullable=False),
+    sa.Column('origin_instance', sa.String(length=100), nullable=False),
+    sa.Column('origin_tenant_id', sa.String(length=100), nullable=True),
+    sa.Column('origin_zone', sa.String(length=50), nullable=True),
+    sa.Column('is_deleted', sa.Boolean(), nullable=False),
+    sa.Column('status', sa.String(length=20), nullable=False),
+    sa.Column('task_type', sa.String(length=40), nullable=False),
+    sa.Column('provider_type', sa.String(length=50), nullable=False),
+    sa.Column('n', sa.Integer(), nullable=False)
     )
     op.create_table('workflow_counts',
-    sa.Column('day', sa.Date(), nullable=True),
     sa.Column('origin_instance', sa.String(length=100), nullable=False),
     sa.Column('origin_tenant_id', sa.String(length=100), nullable=True),
     sa.Column('origin_zone', sa.String(length=50), nullable=True),
@@ -176,17 +195,29 @@ def upgrade() -> None:
     sa.Column('n', sa.BigInteger(), nullable=False),
     sa.Column('steps', sa.BigInteger(), nullable=False)
     )
-    op.create_index('ix_workflow_counts_empty', 'workflow_counts', ['day'], unique=False, postgresql_where=sa.text('n = 0'))
-    op.create_index('uq_workflow_counts_key', 'workflow_counts', ['day', 'origin_instance', 'origin_tenant_id', 'origin_zone', 'is_deleted', 'status'], unique=True, postgresql_nulls_not_distinct=True)
-    op.create_table('workflow_deltas',
-    sa.Column('day', sa.Date(), nullable=True),
+    op.create_index('ix_workflow_counts_empty', 'workflow_counts', ['origin_instance'], unique=False, postgresql_where=sa.text('n = 0'))
+    op.create_index('uq_workflow_counts_key', 'workflow_counts', ['origin_instance', 'origin_tenant_id', 'origin_zone', 'is_deleted', 'status'], unique=True, postgresql_nulls_not_distinct=True)
+    op.create_table('workflow_counts_by_day',
+    sa.Column('day', sa.Date(), nullable=False),
     sa.Column('origin_instance', sa.String(length=100), nullable=False),
     sa.Column('origin_tenant_id', sa.String(length=100), nullable=True),
     sa.Column('origin_zone', sa.String(length=50), nullable=True),
     sa.Column('is_deleted', sa.Boolean(), nullable=False),
     sa.Column('status', sa.String(length=20), nullable=False),
-    sa.Column('n', sa.BigInteger(), nullable=False),
-    sa.Column('steps', sa.BigInteger(), nullable=False)
+    sa.Column('n', sa.Integer(), nullable=False),
+    sa.Column('steps', sa.Integer(), nullable=False)
+    )
+    op.create_index('ix_workflow_counts_by_day_empty', 'workflow_counts_by_day', ['origin_instance'], unique=False, postgresql_where=sa.text('n = 0'))
+    op.create_index('uq_workflow_counts_by_day_key', 'workflow_counts_by_day', ['day', 'origin_instance', 'origin_tenant_id', 'origin_zone', 'is_deleted', 'status'], unique=True, postgresql_nulls_not_distinct=True)
+    op.create_table('workflow_deltas',
+    sa.Column('day', sa.Date(), nullable=False),
+    sa.Column('origin_instance', sa.String(length=100), nullable=False),
+    sa.Column('origin_tenant_id', sa.String(length=100), nullable=True),
+    sa.Column('origin_zone', sa.String(length=50), nullable=True),
+    sa.Column('is_deleted', sa.Boolean(), nullable=False),
+    sa.Column('status', sa.String(length=20), nullable=False),
+    sa.Column('n', sa.Integer(), nullable=False),
+    sa.Column('steps', sa.Integer(), nullable=False)
     )
     op.drop_index(op.f('ix_tasks_newest'), table_name='tasks')
     op.create_index('ix_tasks_newest', 'tasks', [sa.literal_column('created_at DESC'), sa.literal_column('id DESC'), 'is_deleted'], unique=False)
@@ -249,10 +280,16 @@ def downgrade() -> None:
     op.drop_index('ix_tasks_newest', table_name='tasks')
     op.create_index(op.f('ix_tasks_newest'), 'tasks', [sa.literal_column('created_at DESC'), sa.literal_column('id DESC')], unique=False)
     op.drop_table('workflow_deltas')
+    op.drop_index('uq_workflow_counts_by_day_key', table_name='workflow_counts_by_day', postgresql_nulls_not_distinct=True)
+    op.drop_index('ix_workflow_counts_by_day_empty', table_name='workflow_counts_by_day', postgresql_where=sa.text('n = 0'))
+    op.drop_table('workflow_counts_by_day')
     op.drop_index('uq_workflow_counts_key', table_name='workflow_counts', postgresql_nulls_not_distinct=True)
     op.drop_index('ix_workflow_counts_empty', table_name='workflow_counts', postgresql_where=sa.text('n = 0'))
     op.drop_table('workflow_counts')
     op.drop_table('task_deltas')
+    op.drop_index('uq_task_counts_by_day_key', table_name='task_counts_by_day', postgresql_nulls_not_distinct=True)
+    op.drop_index('ix_task_counts_by_day_empty', table_name='task_counts_by_day', postgresql_where=sa.text('n = 0'))
+    op.drop_table('task_counts_by_day')
     op.drop_index('uq_task_counts_key', table_name='task_counts', postgresql_nulls_not_distinct=True)
     op.drop_index('ix_task_counts_empty', table_name='task_counts', postgresql_where=sa.text('n = 0'))
     op.drop_table('task_counts')

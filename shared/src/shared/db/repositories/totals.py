@@ -10,7 +10,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Table, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.models.counts import TASK_COUNTS, TASK_DELTAS, WORKFLOW_COUNTS, WORKFLOW_DELTAS
+from shared.db.models.counts import (
+    TASK_COUNTS,
+    TASK_COUNTS_BY_DAY,
+    TASK_DELTAS,
+    WORKFLOW_COUNTS,
+    WORKFLOW_COUNTS_BY_DAY,
+    WORKFLOW_DELTAS,
+)
 from shared.db.models.tables import Task, Workflow
 from shared.db.repositories.scope import Scope
 
@@ -21,11 +28,12 @@ class Counted:
 
     rows: FromClause
     counts: Table
+    by_day: Table
     deltas: Table
 
 
-TASKS = Counted(Task.__table__, TASK_COUNTS, TASK_DELTAS)
-WORKFLOWS = Counted(Workflow.__table__, WORKFLOW_COUNTS, WORKFLOW_DELTAS)
+TASKS = Counted(Task.__table__, TASK_COUNTS, TASK_COUNTS_BY_DAY, TASK_DELTAS)
+WORKFLOWS = Counted(Workflow.__table__, WORKFLOW_COUNTS, WORKFLOW_COUNTS_BY_DAY, WORKFLOW_DELTAS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +82,13 @@ async def total(session: AsyncSession, of: Counted, scope: Scope, filters: Filte
     if first and end and first >= end:
         return await session.scalar(rows.where(*matching)) or 0
     amount: ColumnElement[Any] = literal(0)
-    for table in (of.counts, of.deltas):
+    for table in (of.by_day if first or end else of.counts, of.deltas):
         summed = select(func.coalesce(func.sum(table.c.n), 0)).where(*filters.on(table, scope))
-        if first is None and end is None:
-            # The counts have rows for all days together; a delta has its day alone.
-            days = [table.c.day.is_(None)] if table is of.counts else []
-        else:
-            days = [table.c.day >= (first or date.min), table.c.day < (end or date.max)]
-        amount += summed.where(*days).scalar_subquery()
+        if first:
+            summed = summed.where(table.c.day >= first)
+        if end:
+            summed = summed.where(table.c.day < end)
+        amount += summed.scalar_subquery()
     if first:
         before = rows.where(*matching, of.rows.c.created_at < _midnight(first))
         amount += before.scalar_subquery()
@@ -118,7 +125,7 @@ def _of_all_days(of: Counted, scope: Scope, filters: Filters, names: tuple[str, 
         select(*(table.c[name] for name in names)).where(*filters.on(table, scope))
         for table in (of.counts, of.deltas)
     )
-    return folded.where(of.counts.c.day.is_(None)).union_all(unfolded).subquery()
+    return folded.union_all(unfolded).subquery()
 
 
 def _whole_days(filters: Filters) -> tuple[date | None, date | None]:
