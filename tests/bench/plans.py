@@ -23,15 +23,17 @@ async def log_plans(connection: asyncpg.Connection) -> None:
         await connection.execute(f"ALTER DATABASE \"{database}\" SET {name} = '{value}'")
 
 
-def logged_plans(log: Path) -> Iterator[dict[str, Any]]:
-    """Every plan in a server's log."""
+def logged_plans(log: Path, place: int) -> Iterator[dict[str, Any]]:
+    """Every plan in a server's log from this place on."""
     decoder = json.JSONDecoder()
-    text = log.read_text()
-    place = text.find("plan:\n")
-    while place >= 0:
-        plan, end = decoder.raw_decode(text, text.index("{", place))
+    with log.open() as lines:
+        lines.seek(place)
+        text = lines.read()
+    found = text.find("plan:\n")
+    while found >= 0:
+        plan, end = decoder.raw_decode(text, text.index("{", found))
         yield plan
-        place = text.find("plan:\n", end)
+        found = text.find("plan:\n", end)
 
 
 def sequential_scans(plan: dict[str, Any]) -> list[str]:

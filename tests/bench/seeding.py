@@ -39,13 +39,12 @@ _DRAWN = """
         now() - interval '{days} days' * (1 - sqrt(i / {rows}.0)) AS created_at,
         (ARRAY['api-prod', 'api-prod', 'api-prod', 'api-eu', 'api-staging'])[1 + mod(i, 5)]
             AS origin_instance,
-        CASE WHEN random() > 0.05 THEN 'tenant-' || floor(20 * random() ^ 2) END
-            AS origin_tenant_id,
-        (ARRAY['eu-west', 'us-east', 'ap-south', NULL])[1 + floor(4 * random())::int]
-            AS origin_zone,
+        CASE WHEN random() > 0.05 THEN 'tenant-' || tenant END AS origin_tenant_id,
+        (ARRAY['eu-west', 'us-east', 'ap-south', NULL])[1 + mod(tenant, 4)] AS origin_zone,
         interval '1 second' * (1 + 20 * random()) AS waited,
         interval '1 second' * (2 + 60 * random() ^ 3) AS took
-    FROM generate_series(1, {rows}) AS i
+    FROM (SELECT i, floor(20 * random() ^ 2)::int AS tenant FROM generate_series(1, {rows}) AS i)
+        AS tenants
 """
 
 _WORKFLOWS = f"""
