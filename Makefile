@@ -84,6 +84,10 @@ imports: $(INSTALLED) ## Who may import whom
 bench-overhead: $(INSTALLED) ## What our path costs over a bare Temporal workflow
 	$(BIN)/python tests/bench/overhead.py
 
+.PHONY: bench-api
+bench-api: $(INSTALLED) ## How fast the API answers over a million tasks, and what uploads weigh
+	$(BIN)/python tests/bench/api.py
+
 # --- make what is committed ---------------------------------------------------------------------
 
 .PHONY: swatch

@@ -1,18 +1,25 @@
-"""How a worker announces `started` and progress to the gateway. Lossy by design.
+"""How a worker announces `started`, progress and its memory to the gateway. Lossy by design.
 
 Durable truth travels in activity results alone; a report that cannot be delivered is dropped.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
 import httpx
 import structlog
 
-from shared.contracts.progress import ProgressBatch, ProgressKind, TaskProgress
+from shared.contracts.progress import (
+    MEMORY_EVERY,
+    MemoryReport,
+    ProgressBatch,
+    ProgressKind,
+    TaskProgress,
+)
+from shared.memory import resident_bytes
 from shared.settings import ProgressSettings
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -31,11 +38,18 @@ class ProgressReporter:
         settings: where the gateway's internal listener is; an empty URL sends nothing.
         executor_instance: this worker's identity, as records show it.
         executor_type: the kind of worker.
+        vram_bytes: tells how much GPU memory the process has taken; none where it has no GPU.
     """
 
     def __init__(
-        self, settings: ProgressSettings, *, executor_instance: str, executor_type: str
+        self,
+        settings: ProgressSettings,
+        *,
+        executor_instance: str,
+        executor_type: str,
+        vram_bytes: Callable[[], int | None] = lambda: None,
     ) -> None:
+        self._vram_bytes = vram_bytes
         self._instance = executor_instance
         self._type = executor_type
         self._pending: dict[tuple[UUID, int], TaskProgress] = {}
@@ -88,19 +102,27 @@ class ProgressReporter:
         self._wake.set()
 
     async def run(self) -> None:
-        """Deliver reports until cancelled; one request at a time."""
+        """Deliver reports until cancelled; one request at a time, and the memory with each."""
         if self._client is None:
             return
         async with self._client as client:
             while True:
-                await self._wake.wait()
-                self._wake.clear()
-                await asyncio.sleep(_STARTED_AFTER_S)
                 reports = list(self._pending.values())
                 self._pending.clear()
-                if reports:
-                    await self._deliver(client, ProgressBatch(reports=reports))
+                await self._deliver(client, ProgressBatch(reports=reports, memory=self._memory()))
                 await asyncio.sleep(_POST_EVERY_S - _STARTED_AFTER_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), MEMORY_EVERY.total_seconds())
+                self._wake.clear()
+                await asyncio.sleep(_STARTED_AFTER_S)
+
+    def _memory(self) -> MemoryReport:
+        return MemoryReport(
+            identity=self._instance,
+            rss_bytes=resident_bytes(),
+            vram_bytes=self._vram_bytes(),
+            at=datetime.now(UTC),
+        )
 
     async def _deliver(self, client: httpx.AsyncClient, batch: ProgressBatch) -> None:
         try:

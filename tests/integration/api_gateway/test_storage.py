@@ -10,39 +10,21 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import update
 
-from shared.db.models.tables import ApiKey, StoredObject, Task
-from shared.db.repositories.keys import hash_key
-from shared.db.session import Sessions
-from tests.fixtures.gateway import Gateway
+from shared.db.models.tables import StoredObject, Task
+from tests.fixtures.gateway import OTHER_TENANT_KEY, Gateway
 from tests.fixtures.pictures import picture
 from tests.fixtures.storage import BLUE, IMAGES, RED, at, everything, save
 from tests.integration.api_gateway.test_tasks import GENERATION
 from tests.unit.api_gateway.storage.test_keys import HOSTILE
 
-OTHER_KEY = "sk_test_other_tenant_" + "e" * 32
-
 
 @pytest.fixture
-async def other(gateway: Gateway, sessions: Sessions) -> AsyncIterator[httpx.AsyncClient]:
+async def other(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     """A client of another tenant of the same instance."""
-    key_hash = hash_key(OTHER_KEY)
-    async with sessions.begin() as session:
-        session.add(
-            ApiKey(
-                name="other",
-                prefix=OTHER_KEY[:14],
-                key_hash=key_hash,
-                scopes=["compute"],
-                origin_instance="shop",
-                origin_tenant_id="other",
-            )
-        )
-    async with gateway.client(OTHER_KEY) as client:
+    async with gateway.client(OTHER_TENANT_KEY) as client:
         yield client
-    async with sessions.begin() as session:
-        await session.execute(delete(ApiKey).where(ApiKey.key_hash == key_hash))
 
 
 async def test_saved_picture_is_read_looked_up_listed_and_deleted(

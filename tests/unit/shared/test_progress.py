@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psutil
 from pydantic import SecretStr
 
 from shared.progress import ProgressReporter
@@ -20,6 +21,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.reports: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.memory: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.authorizations: list[str] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,6 +31,7 @@ class Listener:
             )
             self.authorizations.append(headers["authorization"])
             body = json.loads(await reader.readexactly(int(headers["content-length"])))
+            self.memory.put_nowait(body["memory"])
             for report in body["reports"]:
                 self.reports.put_nowait(report)
             writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -40,6 +43,7 @@ async def reporting(url: str) -> AsyncIterator[ProgressReporter]:
         ProgressSettings(url=url, token=SecretStr("secret")),
         executor_instance="worker-1",
         executor_type="inference-worker",
+        vram_bytes=lambda: 4096,
     )
     running = asyncio.create_task(reporter.run())
     yield reporter
@@ -107,6 +111,19 @@ async def test_attempt_that_is_over_at_once_is_not_announced() -> None:
         async with reporter.attempt(TASK, 9):
             report = await asyncio.wait_for(listener.reports.get(), 5)
     assert report["attempt"] == 9
+
+
+async def test_memory_is_told_at_once_and_with_every_report() -> None:
+    async with listening() as (listener, url), reporting(url) as reporter:
+        first = await asyncio.wait_for(listener.memory.get(), 5)
+        async with reporter.attempt(TASK, 1):
+            second = await asyncio.wait_for(listener.memory.get(), 5)
+            assert listener.reports.get_nowait()["attempt"] == 1
+    for told in (first, second):
+        assert (told["identity"], told["vram_bytes"]) == ("worker-1", 4096)
+    own = psutil.Process().memory_info().rss
+    assert 0.5 * own < second["rss_bytes"] < 2 * own
+    assert first["at"] < second["at"]
 
 
 async def test_listener_that_is_away_disturbs_nobody() -> None:

@@ -11,6 +11,7 @@ from api_gateway.evaluation.routes import router as evaluation
 from api_gateway.health.routes import router as health
 from api_gateway.lora.routes import admin_router as admin_lora
 from api_gateway.lora.routes import router as lora
+from api_gateway.monitoring.routes import router as monitoring
 from api_gateway.progress.routes import router as progress
 from api_gateway.resources import Resources
 from api_gateway.storage.routes import router as storage
@@ -52,6 +53,7 @@ def create_app(resources: Resources) -> FastAPI:
         storage,
         lora,
         admin_lora,
+        monitoring,
         health,
     ):
         app.include_router(router)

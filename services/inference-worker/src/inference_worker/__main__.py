@@ -11,6 +11,7 @@ from inference_worker.activities import Executant, LocalInference
 from inference_worker.engine_thread import EngineThread
 from inference_worker.loading import load_engine
 from inference_worker.lora.activities import LoraConverter
+from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from shared.contracts.enums import TaskQueue
 from shared.progress import ProgressReporter
@@ -68,7 +69,10 @@ async def main() -> None:
     engine = load_engine(settings, ModelSettings())
     objects = S3ObjectStore(StorageSettings())
     reporter = ProgressReporter(
-        ProgressSettings(), executor_instance=identity, executor_type=_SERVICE
+        ProgressSettings(),
+        executor_instance=identity,
+        executor_type=_SERVICE,
+        vram_bytes=reserved_vram_bytes,
     )
     client = await connect(TemporalSettings(), identity=identity)
     with (

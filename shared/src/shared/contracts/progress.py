@@ -1,6 +1,6 @@
 """What a worker tells the gateway's internal route while it runs: lossy by design."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 from uuid import UUID
@@ -9,6 +9,9 @@ from pydantic import Field
 
 from shared.contracts.enums import TrainingStatus
 from shared.contracts.message import Message
+
+MEMORY_EVERY = timedelta(seconds=30)
+"""A worker tells of its memory at least so often."""
 
 
 class ProgressKind(StrEnum):
@@ -49,8 +52,21 @@ class TrainingProgress(Message):
     eta_seconds: int | None = Field(default=None, ge=0)
 
 
+class MemoryReport(Message):
+    """How much memory a worker process has taken."""
+
+    identity: str = Field(max_length=255)
+    """The process, as it names itself to Temporal."""
+    rss_bytes: int = Field(ge=0, lt=2**63)
+    """Resident memory."""
+    vram_bytes: int | None = Field(default=None, ge=0, lt=2**63)
+    """GPU memory; none: it has no GPU."""
+    at: datetime
+
+
 class ProgressBatch(Message):
     """What one request to the internal route carries."""
 
     reports: list[TaskProgress] = Field(default=[], max_length=1000)
     trainings: list[TrainingProgress] = Field(default=[], max_length=1000)
+    memory: MemoryReport | None = None

@@ -1,5 +1,6 @@
 """The connection pool and its sessions."""
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -36,3 +37,12 @@ def create_engine(settings: DatabaseSettings, *, is_pinging: bool = True) -> Asy
 def create_sessions(engine: AsyncEngine) -> Sessions:
     """Sessions whose objects stay readable after their commit."""
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def plan_for_values(session: AsyncSession) -> None:
+    """Let every statement of this transaction be planned for the values it comes with.
+
+    For lists with filters: which index is best depends on the values, and a plan that Postgres has
+    made for any values may walk the whole table.
+    """
+    await session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))

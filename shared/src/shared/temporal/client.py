@@ -1,9 +1,22 @@
 """The connection to Temporal, one a process."""
 
+from datetime import timedelta
+from functools import cache
+
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime, TelemetryConfig
 
 from shared.settings import TemporalSettings
+
+WORKER_HEARTBEAT_EVERY = timedelta(seconds=10)
+"""How often each worker tells the server that it lives and how busy it is."""
+
+
+@cache
+def _runtime() -> Runtime:
+    """One a process: the SDK's threads, and the heartbeats of its workers."""
+    return Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=WORKER_HEARTBEAT_EVERY)
 
 
 async def connect(settings: TemporalSettings, *, identity: str, is_lazy: bool = False) -> Client:
@@ -22,4 +35,5 @@ async def connect(settings: TemporalSettings, *, identity: str, is_lazy: bool = 
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         tls=settings.is_tls,
         lazy=is_lazy,
+        runtime=_runtime(),
     )

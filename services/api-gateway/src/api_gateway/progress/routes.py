@@ -10,6 +10,7 @@ from api_gateway.errors import Problem
 from shared.contracts.progress import ProgressBatch
 from shared.db.repositories.progress import write_progress
 from shared.db.repositories.trainings import write_training_progress
+from shared.db.repositories.workers import write_memory
 
 router = APIRouter()
 
@@ -30,3 +31,6 @@ async def take_progress(batch: ProgressBatch, res: Res) -> None:
     for report in batch.trainings:
         async with res.sessions.begin() as session:
             await write_training_progress(session, report)
+    if batch.memory is not None:
+        async with res.sessions.begin() as session:
+            await write_memory(session, batch.memory)

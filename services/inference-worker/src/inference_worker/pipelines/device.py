@@ -33,6 +33,13 @@ def choose_dtype(kind: DtypeKind, device: torch.device) -> torch.dtype:
     return torch.float32 if device.type == "cpu" else torch.bfloat16
 
 
+def reserved_vram_bytes() -> int | None:
+    """GPU memory that this process has taken; none where there is no GPU."""
+    if not torch.cuda.is_available():
+        return None
+    return sum(torch.cuda.memory_reserved(place) for place in range(torch.cuda.device_count()))
+
+
 @contextmanager
 def memory_errors_as_resource_errors() -> Generator[None]:
     """Turn running out of memory into `ResourceError`, and give cached blocks back."""

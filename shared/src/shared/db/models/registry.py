@@ -1,7 +1,7 @@
 """All tables together: who needs the whole schema imports it from here."""
 
-from shared.db.models import evaluations, idempotency, loras, tables, trainings, workers
+from shared.db.models import counts, evaluations, idempotency, loras, tables, trainings, workers
 from shared.db.models.base import Base
 
-MODULES = (evaluations, idempotency, loras, tables, trainings, workers)
+MODULES = (counts, evaluations, idempotency, loras, tables, trainings, workers)
 METADATA = Base.metadata

@@ -1,15 +1,18 @@
 """Reading workflows and objects within a caller's scope."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from shared.contracts.enums import WorkflowStatus
 from shared.db.models.tables import StoredObject, Workflow
 from shared.db.repositories.scope import Scope
+from shared.db.repositories.totals import WORKFLOWS, Filters, total
+from shared.db.session import plan_for_values
 
 
 async def find_workflow(
@@ -35,20 +38,23 @@ async def list_workflows(
     session: AsyncSession, scope: Scope, filters: WorkflowFilters, *, skip: int, limit: int
 ) -> tuple[list[Workflow], int]:
     """One page of workflows, newest first, and how many there are in all."""
-    asked = Scope(filters.origin_instance, filters.origin_tenant_id)
-    rows = asked.limit(scope.limit(select(Workflow), Workflow), Workflow)
-    if filters.status is not None:
-        rows = rows.where(Workflow.status == filters.status)
-    if not filters.include_deleted:
-        rows = rows.where(Workflow.is_deleted.is_(False))
-    total = await session.scalar(select(func.count()).select_from(rows.subquery()))
+    wanted = Filters(
+        status=filters.status,
+        origin_instance=filters.origin_instance,
+        origin_tenant_id=filters.origin_tenant_id,
+        is_deleted=None if filters.include_deleted else False,
+    )
+    await plan_for_values(session)
+    amount = await total(session, WORKFLOWS, scope, wanted)
     page = await session.scalars(
-        rows.options(selectinload(Workflow.steps))
+        select(Workflow)
+        .where(*wanted.on_rows(WORKFLOWS.rows, scope))
+        .options(selectinload(Workflow.steps))
         .order_by(Workflow.created_at.desc(), Workflow.id.desc())
         .offset(skip)
         .limit(limit)
     )
-    return list(page), total or 0
+    return list(page), amount
 
 
 async def find_object(session: AsyncSession, scope: Scope, key: str) -> StoredObject | None:
@@ -56,3 +62,13 @@ async def find_object(session: AsyncSession, scope: Scope, key: str) -> StoredOb
     return await session.scalar(
         scope.limit(select(StoredObject).where(StoredObject.key == key), StoredObject)
     )
+
+
+async def find_objects(
+    session: AsyncSession, scope: Scope, keys: Collection[str]
+) -> dict[str, StoredObject]:
+    """Those of these objects that exist and the caller may see, by key."""
+    if not keys:
+        return {}
+    rows = select(StoredObject).where(StoredObject.key.in_(keys))
+    return {row.key: row for row in await session.scalars(scope.limit(rows, StoredObject))}

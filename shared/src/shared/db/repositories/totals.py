@@ -1,0 +1,148 @@
+"""How many tasks or workflows there are: from the counters, not by counting rows.
+
+Whole days come from the counters; of the days at the ends of a range, the rows are counted.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Table, func, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.db.models.counts import (
+    TASK_COUNTS,
+    TASK_COUNTS_BY_DAY,
+    TASK_DELTAS,
+    WORKFLOW_COUNTS,
+    WORKFLOW_COUNTS_BY_DAY,
+    WORKFLOW_DELTAS,
+)
+from shared.db.models.tables import Task, Workflow
+from shared.db.repositories.scope import Scope
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A table and its counters."""
+
+    rows: FromClause
+    counts: Table
+    by_day: Table
+    deltas: Table
+
+
+TASKS = Counted(Task.__table__, TASK_COUNTS, TASK_COUNTS_BY_DAY, TASK_DELTAS)
+WORKFLOWS = Counted(Workflow.__table__, WORKFLOW_COUNTS, WORKFLOW_COUNTS_BY_DAY, WORKFLOW_DELTAS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """Which rows count; a field without a value excludes none."""
+
+    status: str | None = None
+    task_type: str | None = None
+    provider_type: str | None = None
+    origin_instance: str | None = None
+    origin_tenant_id: str | None = None
+    origin_zone: str | None = None
+    is_deleted: bool | None = None
+    created_after: datetime | None = None
+    """The first moment that counts."""
+    created_before: datetime | None = None
+    """The last moment that counts."""
+
+    def on(self, table: FromClause, scope: Scope) -> list[ColumnElement[bool]]:
+        """The conditions on what rows and counters have in common; the scope's are among them."""
+        conditions = [
+            table.c[name] == value
+            for of in (scope, self)
+            for name, value in vars(of).items()
+            if isinstance(value, str)
+        ]
+        if self.is_deleted is not None:
+            conditions.append(table.c.is_deleted.is_(self.is_deleted))
+        return conditions
+
+    def on_rows(self, rows: FromClause, scope: Scope) -> list[ColumnElement[bool]]:
+        """The conditions on rows, those on their moment of creation included."""
+        conditions = self.on(rows, scope)
+        if self.created_after is not None:
+            conditions.append(rows.c.created_at >= self.created_after)
+        if self.created_before is not None:
+            conditions.append(rows.c.created_at <= self.created_before)
+        return conditions
+
+
+async def total(session: AsyncSession, of: Counted, scope: Scope, filters: Filters) -> int:
+    """How many rows match, exactly."""
+    first, end = _whole_days(filters)
+    rows = select(func.count()).select_from(of.rows)
+    matching = filters.on_rows(of.rows, scope)
+    if first and end and first >= end:
+        return await session.scalar(rows.where(*matching)) or 0
+    amount: ColumnElement[Any] = literal(0)
+    for table in (of.by_day if first or end else of.counts, of.deltas):
+        summed = select(func.coalesce(func.sum(table.c.n), 0)).where(*filters.on(table, scope))
+        if first:
+            summed = summed.where(table.c.day >= first)
+        if end:
+            summed = summed.where(table.c.day < end)
+        amount += summed.scalar_subquery()
+    if first:
+        before = rows.where(*matching, of.rows.c.created_at < _midnight(first))
+        amount += before.scalar_subquery()
+    if end:
+        behind = rows.where(*matching, of.rows.c.created_at >= _midnight(end))
+        amount += behind.scalar_subquery()
+    return int(await session.scalar(select(amount)) or 0)
+
+
+async def totals_by(
+    session: AsyncSession, of: Counted, scope: Scope, filters: Filters, names: tuple[str, ...]
+) -> dict[str, dict[str, int]]:
+    """How many rows match for each value of each of these columns, all in one snapshot."""
+    counters = _of_all_days(of, scope, filters, (*names, "n"))
+    columns = [counters.c[name] for name in names]
+    found: dict[str, dict[str, int]] = {name: {} for name in names}
+    grouped = select(*columns, func.sum(counters.c.n)).group_by(func.grouping_sets(*columns))
+    for *values, amount in await session.execute(grouped):
+        # Of each grouping set one column has a value.
+        place = next(place for place, value in enumerate(values) if value is not None)
+        if amount:
+            found[names[place]][values[place]] = int(amount)
+    return found
+
+
+async def total_steps(session: AsyncSession, scope: Scope, filters: Filters) -> int:
+    """How many steps the matching workflows have together."""
+    counters = _of_all_days(WORKFLOWS, scope, filters, ("steps",))
+    return int(await session.scalar(select(func.sum(counters.c.steps))) or 0)
+
+
+def _of_all_days(of: Counted, scope: Scope, filters: Filters, names: tuple[str, ...]) -> FromClause:
+    folded, unfolded = (
+        select(*(table.c[name] for name in names)).where(*filters.on(table, scope))
+        for table in (of.counts, of.deltas)
+    )
+    return folded.union_all(unfolded).subquery()
+
+
+def _whole_days(filters: Filters) -> tuple[date | None, date | None]:
+    """The first day that lies whole within the range, and the first that does so no more.
+
+    Days are those of UTC; none: the range is open at that end.
+    """
+    first = end = None
+    if filters.created_after:
+        after = filters.created_after.astimezone(UTC)
+        first = after.date()
+        if after.time() != time.min and first < date.max:
+            first += timedelta(days=1)
+    if filters.created_before:
+        end = filters.created_before.astimezone(UTC).date()
+    return first, end
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)

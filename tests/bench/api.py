@@ -1,0 +1,242 @@
+"""How fast the API answers, and how much memory uploads take: `make bench-api`.
+
+One gateway process on a stack of its own; the baseline, a bare route, in a process beside it.
+"""
+
+import asyncio
+import contextlib
+import random
+import socket
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import httpx
+import questions
+from goals import Goal, conclude
+from load import requests_per_s
+from plans import log_plans, logged_plans, sequential_scans
+from questions import Question
+from rich.console import Console
+from seeding import seed
+from uploads import MEBIBYTE, growth_mib, lora, picture
+
+from local_stack.services import SERVICES
+from local_stack.settings import LocalSettings
+from local_stack.stack import LocalStack
+from shared.db.repositories.keys import hash_key
+
+CONNECTIONS, ROUND_REQUESTS, ROUNDS = 16, 3000, 5
+REPEATS = 20
+PLANNED = 7
+"""Postgres may change to a plan for any values at the sixth time: that one is seen as well."""
+
+_GATEWAY = SERVICES[0]
+_TENANT_KEY = "sk_bench_tenant_" + uuid.uuid4().hex
+
+console = Console(width=160)
+
+
+@dataclass
+class Bench:
+    """A seeded stack, and clients of its gateway."""
+
+    stack: LocalStack
+    database: asyncpg.Connection
+    api: httpx.AsyncClient
+    tenant: httpx.AsyncClient
+
+    def asks(self, question: Question) -> httpx.AsyncClient:
+        """Who asks this."""
+        return self.tenant if question.is_tenants else self.api
+
+
+async def compare_reads(bench: Bench, bare_port: int) -> Goal:
+    """GET of a task by its id against the bare route, in turn."""
+    rows = await bench.database.fetch("SELECT id FROM tasks TABLESAMPLE SYSTEM (1)")
+    ids = [str(row["id"]) for row in rows]
+    key = {"Authorization": f"Bearer {bench.stack.api_key}"}
+    gateway_port = httpx.URL(bench.stack.endpoints.gateway_url).port or 0
+    sides = {
+        "bare": (bare_port, "/tasks/", {}),
+        "ours": (gateway_port, "/api/v1/tasks/", key),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for round_number in range(ROUNDS + 1):
+        chosen = random.choices(ids, k=ROUND_REQUESTS)
+        for name, (port, prefix, headers) in sides.items():
+            paths = [prefix + task_id for task_id in chosen]
+            rate = await requests_per_s(port, paths, headers=headers, connections=CONNECTIONS)
+            if round_number:  # the first round warms up
+                rates[name].append(rate)
+    for name, values in rates.items():
+        console.print(f"GET by id, {name}: {statistics.median(values):6.0f}/s")
+    ratio = statistics.median(
+        ours / bare for ours, bare in zip(rates["ours"], rates["bare"], strict=True)
+    )
+    return Goal("GET task by id, requests/s, ours / bare", ratio, 0.5, is_at_most=False)
+
+
+async def time_answers(bench: Bench, asked: Iterable[Question], name: str, bound_ms: float) -> Goal:
+    """The p95 of the slowest question."""
+    slowest: list[tuple[float, float, str]] = []
+    absent: set[str] = set()
+    for question in asked:
+        client = bench.asks(question)
+        if question.path in absent or not await _is_there(client, question):
+            absent.add(question.path)
+            continue
+        samples: list[float] = []
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            (await client.get(question.url)).raise_for_status()
+            samples.append(1000 * (time.perf_counter() - start))
+        p95 = statistics.quantiles(samples, n=20, method="inclusive")[18]
+        slowest.append((p95, statistics.median(samples), str(question)))
+    slowest.sort(reverse=True)
+    for path in sorted(absent):
+        console.print(f"skipped, not there: {path}")
+    console.print(f"{name}: {len(slowest)} questions, the slowest of them:")
+    for p95, median, question in slowest[:5]:
+        console.print(f"  p95 {p95:5.1f} ms, p50 {median:5.1f} ms  {question}", soft_wrap=True)
+    medians = statistics.median(median for _, median, _ in slowest)
+    console.print(f"  p50 over all of them {medians:.1f} ms")
+    return Goal(f"{name}, p95 of the slowest", slowest[0][0], bound_ms, is_at_most=True, unit="ms")
+
+
+async def _is_there(client: httpx.AsyncClient, question: Question) -> bool:
+    answer = await client.get(question.url)
+    # A route that takes an id answers 422 where the list beside it is missing.
+    return answer.status_code not in {404, 405, 422}
+
+
+async def explain_answers(bench: Bench) -> Goal:
+    """The plans that Postgres ran for every question, each asked until its plan is settled."""
+    await log_plans(bench.database)
+    await bench.stack.kill(_GATEWAY.name)
+    await bench.stack.start(_GATEWAY.name)
+    log = bench.stack.plan.folder("logs") / "postgres.log"
+    offences: dict[str, str] = {}
+    num_plans = 0
+    place = log.stat().st_size
+    for question in (*questions.lists(), *questions.statistics(), *await _by_id(bench)):
+        for _ in range(PLANNED):
+            await bench.asks(question).get(question.url)
+        await bench.database.execute("SELECT 1")
+        for plan in logged_plans(log, place):
+            num_plans += 1
+            for table in sequential_scans(plan):
+                offences[f"{table}: {plan['Query Text']}"] = str(question)
+        place = log.stat().st_size
+    console.print(f"plans: {num_plans} looked at")
+    for offence, question in offences.items():
+        console.print(f"  reads a whole table for {question}\n    {offence}", soft_wrap=True)
+    return Goal("plans that read a big table whole", len(offences), 0, is_at_most=True, unit="")
+
+
+async def _by_id(bench: Bench) -> list[Question]:
+    task = await bench.database.fetchval("SELECT id FROM tasks LIMIT 1")
+    workflow = await bench.database.fetchval("SELECT id FROM workflows LIMIT 1")
+    return [
+        Question(f"/api/v1/tasks/{task}"),
+        Question(f"/api/v1/workflows/{workflow}"),
+        Question(f"/api/v1/monitoring/tasks/{task}"),
+        Question(f"/api/v1/monitoring/tasks/{task}/media"),
+        Question(f"/api/v1/monitoring/workflows/{workflow}"),
+    ]
+
+
+async def weigh_uploads(bench: Bench) -> list[Goal]:
+    """What large uploads cost in resident memory."""
+    goals: list[Goal] = []
+    for upload in (lora(500 * MEBIBYTE), picture(50 * MEBIBYTE)):
+        growth = await growth_mib(bench.api, bench.stack.pids[_GATEWAY.name], upload)
+        if growth is None:
+            console.print(f"skipped, not there: {upload.path}")
+            continue
+        name = f"{upload.name}: growth of the gateway's memory"
+        goals.append(Goal(name, growth, 64, is_at_most=True, unit="MiB"))
+    return goals
+
+
+async def measure(stack: LocalStack) -> list[Goal]:
+    """Seed, then everything in turn."""
+    async with _opened(stack) as bench:
+        await seed(bench.database, console)
+        async with _bare_route(stack) as bare_port:
+            goals = [await compare_reads(bench, bare_port)]
+        # Before the lists, so that memory which those leave behind hides no growth.
+        goals += await weigh_uploads(bench)
+        goals.append(await time_answers(bench, questions.lists(), "first pages", 60))
+        goals.append(await time_answers(bench, questions.statistics(), "statistics", 150))
+        goals.append(await explain_answers(bench))
+    return goals
+
+
+@contextlib.asynccontextmanager
+async def _opened(stack: LocalStack) -> AsyncIterator[Bench]:
+    database = await asyncpg.connect(_plain_url(stack))
+    await database.execute(
+        """INSERT INTO api_keys (id, name, prefix, key_hash, scopes, origin_instance,
+               origin_tenant_id)
+           VALUES ($1, 'bench', 'sk_bench', $2, '["compute"]', 'api-prod', 'tenant-2')""",
+        uuid.uuid4(),
+        hash_key(_TENANT_KEY),
+    )
+
+    def client(key: str) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=stack.endpoints.gateway_url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=60,
+            trust_env=False,
+        )
+
+    async with client(stack.api_key) as api, client(_TENANT_KEY) as tenant:
+        yield Bench(stack, database, api, tenant)
+    await database.close()
+
+
+@contextlib.asynccontextmanager
+async def _bare_route(stack: LocalStack) -> AsyncIterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    script = str(Path(__file__).with_name("bare_route.py"))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, script, _plain_url(stack), str(port)
+    )
+    try:
+        async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as probe_client:
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    await probe_client.get(f"http://127.0.0.1:{port}/")
+                    break
+                await asyncio.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def _plain_url(stack: LocalStack) -> str:
+    return stack.environment["SARTIQ_DB_URL"].replace("+asyncpg", "")
+
+
+async def main() -> int:
+    """Start a stack of its own, measure, conclude."""
+    with tempfile.TemporaryDirectory(prefix="sartiq-bench-") as folder:
+        settings = LocalSettings(state_dir=Path(folder))
+        async with LocalStack(settings, services=(_GATEWAY,)) as stack:
+            goals = await stack.guard(measure(stack))
+    return conclude(console, goals)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
