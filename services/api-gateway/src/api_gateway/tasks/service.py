@@ -86,7 +86,7 @@ async def get_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
     Raises:
         Problem: 404.
     """
-    async with res.sessions() as session:
+    async with res.reads() as session:
         task = await find_task(session, caller.scope, task_id)
     if task is None:
         raise not_found(f"task {task_id}")
