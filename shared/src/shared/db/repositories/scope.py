@@ -19,6 +19,12 @@ class Scope:
     origin_instance: str | None = None
     origin_tenant_id: str | None = None
 
+    def covers(self, row: Origin | StoredObject) -> bool:
+        """Whether a row is within this scope."""
+        return self.origin_instance in {None, row.origin_instance} and (
+            self.origin_tenant_id in {None, row.origin_tenant_id}
+        )
+
     def limit(self, rows: _RowsT, table: type[Origin] | type[StoredObject] | type[Lora]) -> _RowsT:
         """Only the rows within this scope."""
         if self.origin_instance is not None:
