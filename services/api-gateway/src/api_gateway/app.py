@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api_gateway.auth.gate import Gate
+from api_gateway.error_responses import add_error_responses
 from api_gateway.errors import add_error_handlers
 from api_gateway.evaluation.routes import router as evaluation
 from api_gateway.health.routes import router as health
@@ -32,6 +33,7 @@ class PublicApi(FastAPI):
         if not self.openapi_schema:
             document = get_openapi(title=self.title, version=self.version, routes=self.routes)
             add_unrouted_schemas(document)
+            add_error_responses(document)
             self.openapi_schema = document
         return self.openapi_schema
 
