@@ -38,7 +38,7 @@ class MethodTable:
         if path in self._fixed:
             return frozenset(self._fixed[path])
         found = (methods for pattern, methods in self._patterns.items() if pattern.match(path))
-        return frozenset().union(*found)
+        return frozenset[str]().union(*found)
 
 
 def method_table(app: FastAPI) -> MethodTable:
