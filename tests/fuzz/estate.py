@@ -64,9 +64,9 @@ class Founder:
 
     def task(self, **fields: Any) -> str:
         """One that is waiting or running."""
-        return self.post("/api/v1/tasks/", json=_GENERATION | {"origin_instance": _ORIGIN} | fields)[
-            "id"
-        ]
+        return self.post(
+            "/api/v1/tasks/", json=_GENERATION | {"origin_instance": _ORIGIN} | fields
+        )["id"]
 
     def done_task(self) -> str:
         task_id = self.task()
