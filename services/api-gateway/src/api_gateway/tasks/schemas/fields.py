@@ -10,6 +10,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
@@ -86,13 +87,22 @@ def _http_url(url: str) -> str:
 
 
 AcceptedTaskType = Annotated[TaskType, BeforeValidator(canonical_task_type)]
-Capability = Annotated[str, AfterValidator(_known_capability)]
+Capability = Annotated[
+    str,
+    AfterValidator(_known_capability),
+    WithJsonSchema({"type": "string", "enum": [name.value for name in ProviderCapability]}),
+]
 
 OriginInstance = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 OriginZone = Annotated[str, StringConstraints(max_length=50)]
 OriginTenant = Annotated[str, StringConstraints(max_length=100)]
 OriginReference = Annotated[str, StringConstraints(max_length=512)]
-WebhookUrl = Annotated[str, StringConstraints(max_length=512), AfterValidator(_http_url)]
+WebhookUrl = Annotated[
+    str,
+    StringConstraints(max_length=512),
+    AfterValidator(_http_url),
+    Field(json_schema_extra={"pattern": "^([hH][tT][tT][pP][sS]?://.+)?$"}),
+]
 """Empty counts as none, for clients that send empty strings."""
 
 Text = Annotated[str, StringConstraints(min_length=1)]
