@@ -11,6 +11,7 @@ from api_gateway.auth.access import Access
 from api_gateway.auth.key_cache import KeyCache
 from api_gateway.auth.settings import AuthSettings
 from api_gateway.settings import GatewaySettings
+from api_gateway.tasks.loader import TaskLoader
 from shared.db.session import (
     Sessions,
     create_engine,
@@ -49,9 +50,9 @@ class Resources:
     access: Access
 
     @cached_property
-    def reads(self) -> Sessions:
-        """Sessions for a single statement that reads."""
-        return create_reading_sessions(self.sessions)
+    def tasks(self) -> TaskLoader:
+        """Reads single tasks."""
+        return TaskLoader(create_reading_sessions(self.sessions))
 
 
 @asynccontextmanager
