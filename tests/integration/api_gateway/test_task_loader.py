@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api_gateway.tasks.loader import TaskLoader
 from shared.db.models.tables import Task
-from shared.db.session import Sessions, create_engine, create_reading_sessions, create_sessions
+from shared.db.session import Sessions, create_engine, create_sessions, reading_engine
 from shared.settings import DatabaseSettings
 from tests.fixtures.rows import add, task_row
 
@@ -19,7 +19,7 @@ from tests.fixtures.rows import add, task_row
 async def test_each_asker_gets_its_own_task(sessions: Sessions) -> None:
     rows = [task_row(priority=place) for place in range(150)]
     await add(sessions, *rows)
-    loader, unknown = TaskLoader(create_reading_sessions(sessions)), uuid.uuid4()
+    loader, unknown = TaskLoader(reading_engine(sessions)), uuid.uuid4()
 
     asked = [row.id for row in rows] + [rows[0].id, unknown]
     found = await asyncio.gather(*(loader.load(task_id) for task_id in asked))
@@ -30,13 +30,13 @@ async def test_each_asker_gets_its_own_task(sessions: Sessions) -> None:
 async def test_who_asks_together_shares_a_read(sessions: Sessions) -> None:
     row = task_row()
     await add(sessions, row)
-    reads = create_reading_sessions(sessions)
+    reads = reading_engine(sessions)
     statements: list[str] = []
 
     def count(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         statements.append(statement)
 
-    engine = reads.kw["bind"].sync_engine
+    engine = reads.sync_engine
     event.listen(engine, "before_cursor_execute", count)
     try:
         loader = TaskLoader(reads)
@@ -49,7 +49,7 @@ async def test_who_asks_together_shares_a_read(sessions: Sessions) -> None:
 async def test_what_was_committed_before_asking_is_seen(sessions: Sessions) -> None:
     row = task_row()
     await add(sessions, row)
-    loader = TaskLoader(create_reading_sessions(sessions))
+    loader = TaskLoader(reading_engine(sessions))
     done = asyncio.Event()
 
     async def keep_reading() -> None:
@@ -73,7 +73,7 @@ async def test_what_was_committed_before_asking_is_seen(sessions: Sessions) -> N
 async def test_asker_that_gives_up_takes_the_answer_from_nobody(sessions: Sessions) -> None:
     row = task_row()
     await add(sessions, row)
-    loader = TaskLoader(create_reading_sessions(sessions))
+    loader = TaskLoader(reading_engine(sessions))
     impatient = asyncio.create_task(loader.load(row.id))
     patient = asyncio.create_task(loader.load(row.id))
     await asyncio.sleep(0)
@@ -87,7 +87,7 @@ async def test_asker_that_gives_up_takes_the_answer_from_nobody(sessions: Sessio
 async def test_database_that_is_away_is_told_to_everyone_who_asked() -> None:
     url = SecretStr("postgresql+asyncpg://nobody@127.0.0.1:9/nothing")
     engine = create_engine(DatabaseSettings(url=url))
-    loader = TaskLoader(create_reading_sessions(create_sessions(engine)))
+    loader = TaskLoader(reading_engine(create_sessions(engine)))
     asked = await asyncio.gather(
         *(loader.load(uuid.uuid4()) for _ in range(3)), return_exceptions=True
     )

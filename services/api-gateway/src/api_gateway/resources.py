@@ -12,12 +12,7 @@ from api_gateway.auth.key_cache import KeyCache
 from api_gateway.auth.settings import AuthSettings
 from api_gateway.settings import GatewaySettings
 from api_gateway.tasks.loader import TaskLoader
-from shared.db.session import (
-    Sessions,
-    create_engine,
-    create_reading_sessions,
-    create_sessions,
-)
+from shared.db.session import Sessions, create_engine, create_sessions, reading_engine
 from shared.egress.guard import Guard
 from shared.settings import (
     DatabaseSettings,
@@ -52,7 +47,7 @@ class Resources:
     @cached_property
     def tasks(self) -> TaskLoader:
         """Reads single tasks."""
-        return TaskLoader(create_reading_sessions(self.sessions))
+        return TaskLoader(reading_engine(self.sessions))
 
 
 @asynccontextmanager

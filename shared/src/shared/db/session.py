@@ -52,13 +52,13 @@ def create_sessions(engine: AsyncEngine) -> Sessions:
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
-def create_reading_sessions(sessions: Sessions) -> Sessions:
-    """Sessions on the same pool for single statements that read: no BEGIN, no ROLLBACK around them.
+def reading_engine(sessions: Sessions) -> AsyncEngine:
+    """The same pool for single statements that read: no BEGIN, no ROLLBACK around them.
 
     Each would be a round trip of its own, and the statement is a transaction by itself.
     """
     engine: AsyncEngine = sessions.kw["bind"]
-    return create_sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 async def plan_for_values(session: AsyncSession) -> None:

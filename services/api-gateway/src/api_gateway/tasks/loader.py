@@ -3,9 +3,9 @@
 import asyncio
 from uuid import UUID
 
-from shared.db.models.tables import Task
-from shared.db.repositories.tasks import find_tasks
-from shared.db.session import Sessions
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared.db.repositories.tasks import TaskRow, read_tasks
 
 _MOST_AT_ONCE = 100
 
@@ -17,16 +17,16 @@ class TaskLoader:
     later waits for the next one, so that nobody is answered from before they asked.
 
     Args:
-        reads: sessions for single statements.
+        reads: connections for single statements.
     """
 
-    def __init__(self, reads: Sessions) -> None:
+    def __init__(self, reads: AsyncEngine) -> None:
         self._reads = reads
-        self._asked: dict[UUID, asyncio.Future[Task | None]] = {}
+        self._asked: dict[UUID, asyncio.Future[TaskRow | None]] = {}
         self._reading: asyncio.Task[None] | None = None
 
-    async def load(self, task_id: UUID) -> Task | None:
-        """A task, whoever it belongs to; detached, and shared with others: not to be changed."""
+    async def load(self, task_id: UUID) -> TaskRow | None:
+        """A task, whoever it belongs to."""
         future = self._asked.get(task_id)
         if future is None:
             future = self._asked[task_id] = asyncio.get_running_loop().create_future()
@@ -45,10 +45,10 @@ class TaskLoader:
     def _next(self) -> list[UUID]:
         return list(self._asked)[:_MOST_AT_ONCE]
 
-    async def _answer(self, asked: dict[UUID, asyncio.Future[Task | None]]) -> None:
+    async def _answer(self, asked: dict[UUID, asyncio.Future[TaskRow | None]]) -> None:
         try:
-            async with self._reads() as session:
-                found = await find_tasks(session, list(asked))
+            async with self._reads.connect() as connection:
+                found = await read_tasks(connection, asked)
         except Exception as error:  # noqa: BLE001 — it is raised where it is awaited
             for future in asked.values():
                 future.set_exception(error)

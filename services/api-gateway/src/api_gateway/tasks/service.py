@@ -25,7 +25,7 @@ from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.idempotency import CreateRequest, release_key
 from shared.db.repositories.outcomes import owner_of, write_task_outcome
-from shared.db.repositories.tasks import TaskFilters, list_tasks
+from shared.db.repositories.tasks import TaskFilters, TaskRow, list_tasks
 from workflows.starts import NotStartedError, start_task, task_run
 
 
@@ -80,8 +80,8 @@ async def _give_up(res: Resources, task: Task, request: CreateRequest | None) ->
             await release_key(session, request)
 
 
-async def get_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
-    """A task that the caller may see.
+async def get_task(res: Resources, caller: Principal, task_id: UUID) -> TaskRow:
+    """A task that the caller may see; this is what clients poll with.
 
     Raises:
         Problem: 404.
