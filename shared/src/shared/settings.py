@@ -17,10 +17,11 @@ class DatabaseSettings(BaseSettings):
 
     url: SecretStr = SecretStr("postgresql+asyncpg://sartiq@127.0.0.1:5432/sartiq")
     """SQLAlchemy URL with the asyncpg driver, credentials included."""
-    pool_size: int = Field(default=10, ge=1)
+    pool_size: int = Field(default=20, ge=1)
     """Connections held open by this process."""
-    pool_overflow: int = Field(default=10, ge=0)
-    """Connections opened beyond the pool under load, closed afterwards."""
+    pool_overflow: int = Field(default=0, ge=0)
+    """Connections opened beyond the pool under load and closed after use: opening one costs more
+    than most of what it is used for."""
 
 
 class StorageSettings(BaseSettings):

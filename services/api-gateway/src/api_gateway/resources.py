@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api_gateway.auth.access import Access
 from api_gateway.auth.key_cache import KeyCache
 from api_gateway.auth.settings import AuthSettings
 from api_gateway.settings import GatewaySettings
+from api_gateway.tasks.loader import TaskLoader
 from shared.db.session import Sessions, create_engine, create_sessions, reading_engine
 from shared.egress.guard import Guard
 from shared.settings import (
@@ -45,9 +45,9 @@ class Resources:
     access: Access
 
     @cached_property
-    def reads(self) -> AsyncEngine:
-        """Connections for a single statement that reads."""
-        return reading_engine(self.sessions)
+    def tasks(self) -> TaskLoader:
+        """Reads single tasks."""
+        return TaskLoader(reading_engine(self.sessions))
 
 
 @asynccontextmanager

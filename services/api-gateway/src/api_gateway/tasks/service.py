@@ -25,7 +25,7 @@ from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.idempotency import CreateRequest, release_key
 from shared.db.repositories.outcomes import owner_of, write_task_outcome
-from shared.db.repositories.tasks import TaskFilters, TaskRow, list_tasks, read_task
+from shared.db.repositories.tasks import TaskFilters, TaskRow, list_tasks
 from workflows.starts import NotStartedError, start_task, task_run
 
 
@@ -86,9 +86,8 @@ async def get_task(res: Resources, caller: Principal, task_id: UUID) -> TaskRow:
     Raises:
         Problem: 404.
     """
-    async with res.reads.connect() as connection:
-        task = await read_task(connection, caller.scope, task_id)
-    if task is None:
+    task = await res.tasks.load(task_id)
+    if task is None or not caller.scope.covers(task):
         raise not_found(f"task {task_id}")
     return task
 

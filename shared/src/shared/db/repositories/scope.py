@@ -19,7 +19,7 @@ class Scope:
     origin_instance: str | None = None
     origin_tenant_id: str | None = None
 
-    def covers(self, row: Origin | StoredObject | Row[Any]) -> bool:
+    def covers(self, row: Origin | StoredObject | Lora | Row[Any]) -> bool:
         """Whether a row is within this scope."""
         return self.origin_instance in {None, row.origin_instance} and (
             self.origin_tenant_id in {None, row.origin_tenant_id}
