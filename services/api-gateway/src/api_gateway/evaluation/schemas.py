@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
-from api_gateway.tasks.schemas.fields import Fraction, inconsistent, refuse_nul
+from api_gateway.tasks.schemas.fields import Fraction, inconsistent, refuse_unstorable
 from shared.contracts.enums import AnatomyIssue, Framing, Gender, ViewAngle
 
 _Image = Annotated[str, StringConstraints(min_length=1)]
@@ -30,7 +30,7 @@ class EvaluationRequest(BaseModel):
         default=False, description="Include garment and subject descriptions"
     )
 
-    _no_nul = model_validator(mode="before")(refuse_nul)
+    _storable = model_validator(mode="before")(refuse_unstorable)
 
     @model_validator(mode="after")
     def _one_image(self) -> Self:

@@ -23,7 +23,7 @@ from api_gateway.tasks.schemas.fields import (
     Text,
     WebhookUrl,
     inconsistent,
-    refuse_nul,
+    refuse_unstorable,
 )
 from shared.contracts.enums import (
     CaptioningStrategy,
@@ -97,7 +97,7 @@ class TrainingTaskCreate(BaseModel):
         default=None, description="Custom prompt for captioning"
     )
 
-    _no_nul = model_validator(mode="before")(refuse_nul)
+    _storable = model_validator(mode="before")(refuse_unstorable)
 
     @field_validator(
         "rank",

@@ -14,7 +14,7 @@ from api_gateway.tasks.schemas.fields import (
     OriginTenant,
     OriginZone,
     WebhookUrl,
-    refuse_nul,
+    refuse_unstorable,
 )
 from api_gateway.tasks.schemas.provider_choice import ProviderChoice
 from shared.contracts.enums import MappingTransform, ProviderType, StepStatus, WorkflowStatus
@@ -91,7 +91,7 @@ class CreateWorkflow(BaseModel):
         }
     )
 
-    _no_nul = model_validator(mode="before")(refuse_nul)
+    _storable = model_validator(mode="before")(refuse_unstorable)
 
     name: WorkflowName = Field(description="Human-readable workflow name")
     description: WorkflowDescription | None = Field(
@@ -119,6 +119,8 @@ class CreateWorkflow(BaseModel):
 
 class WorkflowUpdate(BaseModel):
     """Schema for updating a workflow."""
+
+    _storable = model_validator(mode="before")(refuse_unstorable)
 
     name: WorkflowName | None = None
     description: WorkflowDescription | None = None

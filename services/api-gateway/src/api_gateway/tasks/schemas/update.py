@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
@@ -15,6 +15,7 @@ from api_gateway.tasks.schemas.fields import (
     OriginZone,
     Percentage,
     Priority,
+    refuse_unstorable,
 )
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus
 
@@ -23,6 +24,8 @@ class TaskPublicUpdateBase(BaseModel):
     """What may be changed in a task of any type."""
 
     model_config = ConfigDict(allow_inf_nan=False)
+
+    _storable = model_validator(mode="before")(refuse_unstorable)
 
     status: TaskStatus | None = None
     priority: Priority | None = None
