@@ -4,13 +4,14 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
+from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import Fraction, inconsistent, refuse_unstorable
 from shared.contracts.enums import AnatomyIssue, Framing, Gender, ViewAngle
 
 _Image = Annotated[str, StringConstraints(min_length=1)]
 
 
-class EvaluationRequest(BaseModel):
+class EvaluationRequest(RequestModel):
     """Schema for evaluation API requests."""
 
     image_data: _Image | None = Field(

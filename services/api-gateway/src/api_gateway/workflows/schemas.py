@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
     JsonObject,
@@ -24,7 +25,7 @@ WorkflowName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 WorkflowDescription = Annotated[str, StringConstraints(max_length=1000)]
 
 
-class FieldMapping(BaseModel):
+class FieldMapping(RequestModel):
     """How one step's output becomes another's input."""
 
     from_step: StepId = Field(description="Step ID to get output from")
@@ -54,7 +55,7 @@ class WorkflowStepDefinition(ProviderChoice):
     )
 
 
-class CreateWorkflow(BaseModel):
+class CreateWorkflow(RequestModel):
     """Schema for creating a new workflow."""
 
     model_config = ConfigDict(
@@ -117,7 +118,7 @@ class CreateWorkflow(BaseModel):
     )
 
 
-class WorkflowUpdate(BaseModel):
+class WorkflowUpdate(RequestModel):
     """Schema for updating a workflow."""
 
     _storable = model_validator(mode="before")(refuse_unstorable)

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
     Capability,
@@ -20,7 +21,7 @@ from api_gateway.tasks.schemas.fields import (
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus
 
 
-class TaskPublicUpdateBase(BaseModel):
+class TaskPublicUpdateBase(RequestModel):
     """What may be changed in a task of any type."""
 
     model_config = ConfigDict(allow_inf_nan=False)
