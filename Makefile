@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 PACKAGES := shared workflows services/api-gateway services/inference-worker \
             services/training-worker services/provider-worker infra/local
 INSTALLED := $(VENV)/.installed
+GENERATOR := $(VENV)/generator/.installed
 
 .PHONY: help
 help: ## List the targets
@@ -19,6 +20,13 @@ $(INSTALLED): constraints.txt tests/requirements.txt $(PACKAGES:%=%/pyproject.to
 	@echo "installing into $(VENV); the first time takes some minutes"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  -r tests/requirements.txt $(PACKAGES:%=-e %)
+	@touch $@
+
+# An environment of its own: it wants another typer than ours.
+$(GENERATOR): $(INSTALLED) tests/clients/requirements.txt
+	@test -x $(VENV)/generator/bin/python || $(BIN)/python -m venv $(VENV)/generator
+	$(VENV)/generator/bin/pip install --quiet --disable-pip-version-check \
+	  -r tests/clients/requirements.txt
 	@touch $@
 
 .PHONY: install
@@ -45,7 +53,7 @@ keys: $(INSTALLED) ## API keys of the running stack: make keys ARGS="create --na
 # --- check it -----------------------------------------------------------------------------------
 
 .PHONY: test
-test: lint types imports ## Everything that CI runs: lint, types, import arrows, all tests
+test: lint types imports $(GENERATOR) ## Everything that CI runs: lint, types, import arrows, all tests
 	$(BIN)/pytest -q
 
 .PHONY: test-unit
@@ -57,7 +65,7 @@ test-integration: $(INSTALLED) ## Tests with a real Postgres, S3 and Temporal
 	$(BIN)/pytest -q tests/integration tests/workflows
 
 .PHONY: test-e2e
-test-e2e: $(INSTALLED) ## Tests of the whole platform as separate processes
+test-e2e: $(INSTALLED) $(GENERATOR) ## Tests of the whole platform as separate processes
 	$(BIN)/pytest -q tests/e2e
 
 .PHONY: lint
@@ -93,6 +101,10 @@ bench-api: $(INSTALLED) ## How fast the API answers over a million tasks, and wh
 	$(BIN)/python tests/bench/api.py
 
 # --- make what is committed ---------------------------------------------------------------------
+
+.PHONY: openapi
+openapi: $(INSTALLED) ## Write docs/openapi.json, which clients are generated from
+	$(BIN)/python -m api_gateway.openapi > docs/openapi.new && mv docs/openapi.new docs/openapi.json
 
 .PHONY: swatch
 swatch: $(INSTALLED) ## Train the small model anew (needs the Debian package dataset-fashion-mnist)

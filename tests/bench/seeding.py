@@ -32,6 +32,23 @@ CREATE TEMP TABLE kinds AS SELECT * FROM (VALUES
     (0.99, 'BACKGROUND_FIX', 'local', 'inference-cpu'),
     (0.995, 'EXPERIMENTAL_FAL', 'fal_standard', 'provider-fal')
 ) AS k(share, task_type, provider_type, queue_name);
+CREATE TEMP TABLE inputs AS SELECT task_type, fields::jsonb FROM (VALUES
+    ('GENERATION', '{"width": 1024, "height": 1024}'),
+    ('EDITING', '{"width": 1024, "height": 1024, "base_image": "uploads/base.png"}'),
+    ('REFINE', '{"upscale_factor": 2, "upscale_denoise": 0.3, "upscale_steps": 20,
+        "upscale_seed": 1, "face_detail_denoise": 0.3, "face_detail_steps": 20,
+        "face_detail_seed": 1, "base_image_url": "uploads/base.png"}'),
+    ('BACKGROUND_REMOVE', '{"input_image_paths": ["uploads/a.png", "uploads/b.png"]}'),
+    ('LLM_INTERACTION', '{}'),
+    ('VIDEO_GENERATION', '{"duration_seconds": 5, "cfg_scale": 0.5}'),
+    ('IMAGE_ADJUSTER', '{"input_image": "uploads/a.png", "mode": "auto"}'),
+    ('DETAIL_ENHANCER',
+        '{"base_image": "uploads/a.png", "reference_image": "uploads/b.png"}'),
+    ('FACE_ENHANCER', '{"input_image": "uploads/a.png"}'),
+    ('BACKGROUND_FIX', '{"base_image": "uploads/a.png",
+        "palette_image": "uploads/b.png", "strategy": "lab_shift"}'),
+    ('EXPERIMENTAL_FAL', '{}')
+) AS f(task_type, fields);
 """
 
 _DRAWN = """
@@ -72,14 +89,16 @@ FROM workflows AS w, generate_series(0, w.total_steps - 1) AS place;
 
 _TASKS = f"""
 INSERT INTO tasks (id, task_type, provider_type, queue_name, status, priority, max_retries, config,
-    inputs, results, progress, attempt, retry_count, errors, executor_instance, temporal_id,
+    inputs, results, provider_config, progress, attempt, retry_count, errors, executor_instance,
+    temporal_id,
     workflow_id, step_id, last_seq, started_at, completed_at, origin_instance, origin_tenant_id,
     origin_zone, is_deleted, created_at, updated_at)
 SELECT id, task_type, provider_type, queue_name, status, 0, 3, '{{"num_inference_steps": 28}}',
-    jsonb_build_object('prompt', 'a model in a red dress, studio light, number ' || i,
-        'width', 1024, 'height', 1024, 'seed', i),
+    jsonb_build_object('prompt', 'a model in a red dress, studio light, number ' || i, 'seed', i)
+        || inputs.fields,
     CASE WHEN status = 'COMPLETED' THEN jsonb_build_object(
         'result_image_path', 'generations/' || id || '/a1-0.png') ELSE '{{}}' END,
+    CASE WHEN task_type = 'EXPERIMENTAL_FAL' THEN '{{"fal_app_id": "fal-ai/any"}}'::jsonb END,
     CASE WHEN status = 'COMPLETED' THEN 100 ELSE 0 END, 1, 0,
     CASE WHEN status = 'FAILED' THEN '["the provider answered 500"]'::jsonb ELSE '[]' END,
     'inference-worker@gpu-' || mod(i, 8) || ':1', 'task-' || id, workflow_id,
@@ -99,7 +118,7 @@ FROM (
         ON mod(drawn.i, 4) = 0 AND w.place = 1 + mod(drawn.i / 4, {WORKFLOWS})
     CROSS JOIN LATERAL (
         SELECT * FROM kinds WHERE share <= drawn.r_kind ORDER BY share DESC LIMIT 1) AS k
-) AS whole ORDER BY i;
+) AS whole JOIN inputs USING (task_type) ORDER BY i;
 """
 
 _EVENTS = """

@@ -1,49 +1,16 @@
 """Nobody gets in who should not, and tenants do not see each other."""
 
-import uuid
-
 import httpx
 import pytest
 from sqlalchemy import update
 
 from shared.db.models.tables import ApiKey
 from shared.db.repositories.keys import hash_key
-from tests.fixtures.gateway import ADMIN_KEY, POWERLESS_KEY, TENANT_KEY, Gateway
+from tests.fixtures.gateway import TENANT_KEY, Gateway
 from tests.integration.api_gateway.test_tasks import GENERATION
 
 STEP = {"id": "a", "task_type": "GENERATION", "config": {"prompt": "a red dress"}}
 WORKFLOW = {"name": "one", "origin_instance": "shop", "steps": [STEP]}
-GUARDED = [
-    ("GET", f"/api/v1/tasks/{uuid.uuid4()}"),
-    ("POST", "/api/v1/tasks/"),
-    ("GET", "/api/v1/workflows/"),
-    ("POST", "/api/v1/workflows/"),
-    ("GET", f"/api/v1/workflows/{uuid.uuid4()}"),
-    ("GET", "/api/v1/training/"),
-    ("POST", "/api/v1/training/"),
-    ("GET", f"/api/v1/training/{uuid.uuid4()}"),
-    ("POST", f"/api/v1/training/{uuid.uuid4()}/cancel"),
-    ("POST", "/api/v1/evaluation/"),
-    ("GET", "/api/v1/evaluation/health"),
-    ("GET", "/api/v1/storage/images"),
-    *((method, "/api/v1/storage/images/a.png") for method in ("GET", "HEAD", "POST", "DELETE")),
-]
-
-
-@pytest.mark.parametrize(("method", "path"), GUARDED)
-@pytest.mark.parametrize("key", [None, "sk_wrong", ADMIN_KEY + "x", ""])
-async def test_no_valid_key_is_401(
-    gateway: Gateway, method: str, path: str, key: str | None
-) -> None:
-    async with gateway.client(key) as client:
-        answer = await client.request(method, path, json={})
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == "Bearer"
-
-
-async def test_key_without_the_scope_is_403(gateway: Gateway) -> None:
-    async with gateway.client(POWERLESS_KEY) as client:
-        assert (await client.get("/api/v1/workflows/")).status_code == 403
 
 
 @pytest.mark.parametrize("column", ["revoked_at", "expires_at"])

@@ -94,6 +94,10 @@ REFUSED: list[tuple[dict[str, Any], list[Any]]] = [
         ["body", "active_provider_capabilities"],
     ),
     (GENERATION | {"subject_model_path": "a.safetensors"}, ["body", "subject_model_path"]),
+    (
+        GENERATION | {"provider_type": "fal_standard", "style_model_path": "styles/no.safetensors"},
+        ["body", "style_model_path"],
+    ),
     (GENERATION | {"config": {"num_inference_steps": 0}}, ["body", "GENERATION", "config"]),
     (REFINE, ["body", "REFINE", "base_image_url"]),
     (REFINE | {"base_image_url": "no/such/picture.png"}, ["body", "base_image_url"]),

@@ -84,7 +84,7 @@ def test_document_says_which_operations_need_a_credential(gateway: Gateway) -> N
         (b"", "text/plain"),
     ],
 )
-@pytest.mark.parametrize("key", [None, "sk_unknown", "eyJ.eyJ.eyJ"])
+@pytest.mark.parametrize("key", [None, "", "sk_unknown", ADMIN_KEY + "x", "eyJ.eyJ.eyJ"])
 async def test_stranger_without_a_valid_credential_is_401_everywhere(
     gateway: Gateway, estate: Estate, key: str | None, content: bytes, content_type: str
 ) -> None:

@@ -140,7 +140,11 @@ REFUSED: list[tuple[dict[str, Any], list[Any], str]] = [
         ["body", "steps", 1],
         "",
     ),
-    (workflow(step("a", task_type="IMAGE_ADJUSTER")), ["body", "steps", 0, "task_type"], ""),
+    (
+        workflow(step("a", task_type="IMAGE_ADJUSTER")),
+        ["body", "steps", 0, "config", "input_image"],
+        "",
+    ),
 ]
 
 

@@ -5,11 +5,13 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import delete, inspect, update
 from temporalio.client import WorkflowExecutionStatus
 
+from shared.contracts.enums import TrainingStatus
 from shared.contracts.reconciliation import Reconciled, ReconcileRequest
-from shared.db.models.tables import Task, Workflow
+from shared.db.models.tables import Event, Task, Workflow
+from shared.db.models.trainings import Training
 from tests.fixtures.crew import crew, workflow_worker
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.workflow_runs import until
@@ -24,7 +26,8 @@ QUEUED = {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "x", "origin_instance":
 async def alone(gateway: Gateway) -> None:
     """No rows of other tests: a pass looks at all there are."""
     async with gateway.resources.sessions.begin() as session:
-        await session.execute(text("TRUNCATE tasks, workflows, events CASCADE"))
+        for table in (Event, Task, Workflow, Training):
+            await session.execute(delete(table))
     temporal = gateway.resources.temporal
     async for run in temporal.list_workflows("ExecutionStatus = 'Running'"):
         await temporal.get_workflow_handle(run.id).terminate()
@@ -174,6 +177,41 @@ async def test_runs_whose_rows_have_ended_or_gone_are_cancelled(
     status = await status_of(gateway, waiting["celery_task_id"])
     assert status == WorkflowExecutionStatus.RUNNING
     await gateway.resources.temporal.get_workflow_handle(waiting["celery_task_id"]).terminate()
+
+
+@pytest.mark.usefixtures("alone")
+async def test_trainings_are_started_ended_and_cancelled_alike(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
+    body = {"trigger_word": "sh0e", "source_images": ["https://images.example.com/1.jpg"]}
+    stopped, ended = [(await api.post("/api/v1/training/", json=body)).json() for _ in range(2)]
+    temporal = gateway.resources.temporal
+    await temporal.get_workflow_handle(f"training-{stopped['id']}").terminate()
+    lost = uuid.uuid4()
+    async with gateway.resources.sessions.begin() as session:
+        row = await session.get_one(Training, uuid.UUID(ended["id"]))
+        names = {column.key for column in inspect(Training).columns}
+        fields = {name: getattr(row, name) for name in names - {"id", "temporal_id"}}
+        session.add(Training(id=lost, temporal_id=f"training-{lost}", **fields))
+        row.status = TrainingStatus.CANCELLED
+
+    async def open_run_is_visible() -> bool:
+        query = "ExecutionStatus = 'Running' AND WorkflowType = 'Training'"
+        return (await temporal.count_workflows(query)).count == 1
+
+    await until(open_run_is_visible)
+    done = await reconcile(gateway)
+
+    assert (done.started, done.closed, done.cancelled) == (1, 1, 1)
+    failed = (await api.get(f"/api/v1/training/{stopped['id']}")).json()
+    assert (failed["status"], failed["error_message"]) == (
+        "FAILED",
+        "its Temporal run was terminated",
+    )
+    async with workflow_worker(gateway):
+        await until_status(gateway, f"training-{ended['id']}", WorkflowExecutionStatus.CANCELED)
+    assert await status_of(gateway, f"training-{lost}") == WorkflowExecutionStatus.RUNNING
+    await temporal.get_workflow_handle(f"training-{lost}").terminate()
 
 
 async def test_worker_keeps_one_schedule_in_line_with_its_settings(gateway: Gateway) -> None:

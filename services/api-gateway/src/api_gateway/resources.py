@@ -3,14 +3,16 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api_gateway.auth.access import Access
 from api_gateway.auth.key_cache import KeyCache
 from api_gateway.auth.settings import AuthSettings
 from api_gateway.settings import GatewaySettings
-from shared.db.session import Sessions, create_engine, create_sessions
+from shared.db.session import Sessions, create_engine, create_sessions, reading_engine
 from shared.egress.guard import Guard
 from shared.settings import (
     DatabaseSettings,
@@ -42,12 +44,17 @@ class Resources:
     key_cache: KeyCache
     access: Access
 
+    @cached_property
+    def reads(self) -> AsyncEngine:
+        """Connections for a single statement that reads."""
+        return reading_engine(self.sessions)
+
 
 @asynccontextmanager
 async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]:
     """Open every connection; Temporal's opens itself at the first call."""
     access = Access.from_settings(AuthSettings())
-    engine = create_engine(DatabaseSettings())
+    engine = create_engine(DatabaseSettings(), is_pinging=False)
     objects = S3ObjectStore(StorageSettings())
     temporal = await connect(
         TemporalSettings(), identity=process_identity("api-gateway"), is_lazy=True

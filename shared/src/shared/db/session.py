@@ -1,6 +1,8 @@
 """The connection pool and its sessions."""
 
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.engine.interfaces import AdaptedConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -21,7 +23,7 @@ def create_engine(settings: DatabaseSettings, *, is_pinging: bool = True) -> Asy
         is_pinging: ask a connection for a sign of life before use, one round trip; not needed
             where the caller repeats what failed.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         settings.url.get_secret_value(),
         pool_size=settings.pool_size,
         max_overflow=settings.pool_overflow,
@@ -32,11 +34,31 @@ def create_engine(settings: DatabaseSettings, *, is_pinging: bool = True) -> Asy
         pool_recycle=1800,
         connect_args={"timeout": 5, "command_timeout": 30},
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: AdaptedConnection, _record: object, _proxy: object) -> None:
+    """Hand out no connection that the server has closed; the pool opens a new one instead.
+
+    The driver knows without asking the server: a restart of Postgres costs no request.
+    """
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 def create_sessions(engine: AsyncEngine) -> Sessions:
     """Sessions whose objects stay readable after their commit."""
     return async_sessionmaker(engine, expire_on_commit=False)
+
+
+def reading_engine(sessions: Sessions) -> AsyncEngine:
+    """The same pool for single statements that read: no BEGIN, no ROLLBACK around them.
+
+    Each would be a round trip of its own, and the statement is a transaction by itself.
+    """
+    engine: AsyncEngine = sessions.kw["bind"]
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 async def plan_for_values(session: AsyncSession) -> None:

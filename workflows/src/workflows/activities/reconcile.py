@@ -13,25 +13,45 @@ from sqlalchemy.orm import selectinload
 from temporalio import activity
 from temporalio.client import Client
 
-from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
+from shared.contracts.enums import ErrorCategory, TaskStatus, TrainingStatus, WorkflowStatus
 from shared.contracts.reconciliation import ReconcileActivities, Reconciled, ReconcileRequest
 from shared.contracts.runs import TaskOutcome
 from shared.db.models.tables import Task, Workflow
+from shared.db.models.trainings import Training
 from shared.db.repositories.idempotency import sweep_keys
 from shared.db.repositories.outcomes import owner_of, write_pipeline_outcome, write_task_outcome
 from shared.db.repositories.tasks import tasks_of_steps
+from shared.db.repositories.trainings import write_training_outcome
 from shared.db.session import Sessions
 from shared.temporal.heartbeat import Heartbeat
-from workflows.activities.run_states import RunState, describe, pipeline_outcome, task_outcome
+from workflows.activities.run_states import (
+    RUN_IS_GONE,
+    RunState,
+    describe,
+    pipeline_outcome,
+    task_outcome,
+    training_outcome,
+)
 from workflows.control import cancel_run
-from workflows.starts import start_pipeline, start_task
+from workflows.starts import start_pipeline, start_task, start_training
 
 _PAGE = 500
 _SIDE_BY_SIDE = 10
 _OPEN_TASK = (TaskStatus.PENDING, TaskStatus.EXECUTING)
-_OPEN_RUNS = "ExecutionStatus = 'Running' AND WorkflowType IN ('Task', 'Pipeline')"
+_OPEN_TRAINING = (
+    TrainingStatus.PENDING,
+    TrainingStatus.PREPROCESSING,
+    TrainingStatus.TRAINING,
+)
+_OPEN = frozenset({*_OPEN_TASK, *_OPEN_TRAINING, WorkflowStatus.RUNNING})
+_OPEN_RUNS = "ExecutionStatus = 'Running' AND WorkflowType IN ('Task', 'Pipeline', 'Training')"
+_TABLES: dict[str, type[Task] | type[Workflow] | type[Training]] = {
+    "task": Task,
+    "workflow": Workflow,
+    "training": Training,
+}
 
-_SubjectT = TypeVar("_SubjectT", Task, Workflow)
+_SubjectT = TypeVar("_SubjectT", Task, Workflow, Training)
 
 
 class Reconciler(ReconcileActivities):
@@ -56,6 +76,8 @@ class Reconciler(ReconcileActivities):
                 await _side_by_side(page, self._mend_task, counts)
             async for page in self._stale(Workflow, before, (WorkflowStatus.RUNNING,)):
                 await _side_by_side(page, self._mend_workflow, counts)
+            async for page in self._stale(Training, before, _OPEN_TRAINING):
+                await _side_by_side(page, self._mend_training, counts)
             counts["cancelled"] = await self._cancel_forgotten_runs(before)
             async with self._sessions.begin() as session:
                 counts["keys_swept"] = await sweep_keys(session)
@@ -121,6 +143,23 @@ class Reconciler(ReconcileActivities):
             await write_pipeline_outcome(session, outcome)
         return "closed"
 
+    async def _mend_training(self, training_id: UUID) -> str | None:
+        async with self._sessions.begin() as session:
+            training = await session.get(
+                Training, training_id, with_for_update={"skip_locked": True}
+            )
+            if training is None or training.status not in _OPEN_TRAINING:
+                return None
+            state = await describe(self._client, training.temporal_id)
+            if state is not None and state.is_open:
+                return None
+            if state is None and training.status == TrainingStatus.PENDING:
+                await start_training(self._client, training)
+                return "started"
+            outcome = await training_outcome(self._client, training, state)
+            await write_training_outcome(session, outcome)
+            return "closed"
+
     async def _cancel_forgotten_runs(self, before: datetime) -> int:
         cancelled = 0
         async for run in self._client.list_workflows(_OPEN_RUNS):
@@ -130,7 +169,7 @@ class Reconciler(ReconcileActivities):
 
     async def _is_forgotten(self, temporal_id: str, before: datetime) -> bool:
         kind, _, name = temporal_id.partition("-")
-        table = {"task": Task, "workflow": Workflow}.get(kind)
+        table = _TABLES.get(kind)
         if table is None:
             return False
         rows = select(table.status, table.updated_at).where(table.id == UUID(name))
@@ -139,8 +178,7 @@ class Reconciler(ReconcileActivities):
         if found is None:
             return True
         status, updated_at = found
-        is_open = status in {*_OPEN_TASK, WorkflowStatus.RUNNING}
-        return not is_open and updated_at < before
+        return status not in _OPEN and updated_at < before
 
 
 async def _side_by_side(
@@ -171,7 +209,7 @@ def _gone(task: Task) -> TaskOutcome:
         owner=owner_of(task),
         attempt=task.attempt,
         retry_count=task.retry_count,
-        errors=[*task.errors, "its Temporal run is gone"],
+        errors=[*task.errors, RUN_IS_GONE],
         error_category=ErrorCategory.INTERNAL,
     )
 

@@ -8,13 +8,17 @@ from uuid import UUID
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.service import RPCError, RPCStatusCode
 
-from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
+from shared.contracts.enums import ErrorCategory, TaskStatus, TrainingStatus, WorkflowStatus
 from shared.contracts.runs import PipelineOutcome, TaskOutcome
+from shared.contracts.training import TrainingOutcome
 from shared.db.models.tables import Task
+from shared.db.models.trainings import Training
 from shared.db.repositories.outcomes import owner_of
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
+from workflows.definitions.run_training import RunTraining
 
+RUN_IS_GONE = "its Temporal run is gone"
 _MESSAGES = {
     WorkflowExecutionStatus.TERMINATED: "its Temporal run was terminated",
     WorkflowExecutionStatus.TIMED_OUT: "its Temporal run took longer than it may",
@@ -75,6 +79,23 @@ async def pipeline_outcome(
         return PipelineOutcome(workflow_id=workflow_id, status=WorkflowStatus.CANCELLED)
     reason = await _reason(client, temporal_id, state)
     return PipelineOutcome(workflow_id=workflow_id, status=WorkflowStatus.FAILED, errors=[reason])
+
+
+async def training_outcome(
+    client: Client, training: Training, state: RunState | None
+) -> TrainingOutcome:
+    """How a training ended whose run closed without writing so, or is gone."""
+    status = state.status if state else None
+    if status == WorkflowExecutionStatus.COMPLETED:
+        return await client.get_workflow_handle_for(RunTraining.run, training.temporal_id).result()
+    is_cancelled = status == WorkflowExecutionStatus.CANCELED
+    reason = await _reason(client, training.temporal_id, state) if state else RUN_IS_GONE
+    return TrainingOutcome(
+        training_id=training.id,
+        status=TrainingStatus.CANCELLED if is_cancelled else TrainingStatus.FAILED,
+        owner=owner_of(training),
+        error=None if is_cancelled else reason,
+    )
 
 
 async def _reason(client: Client, temporal_id: str, state: RunState) -> str:

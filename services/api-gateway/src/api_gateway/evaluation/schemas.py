@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import Fraction, inconsistent, refuse_unstorable
@@ -13,6 +13,16 @@ _Image = Annotated[str, StringConstraints(min_length=1)]
 
 class EvaluationRequest(RequestModel):
     """Schema for evaluation API requests."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "image_url": "https://images.example.com/look.jpg",
+                "expected_framing": "full_body",
+                "expected_view_angle": "front",
+            }
+        }
+    )
 
     image_data: _Image | None = Field(
         default=None,

@@ -10,6 +10,7 @@ from api_gateway.monitoring.schemas.tasks import MediaItem, TaskMediaResponse
 from api_gateway.resources import Resources
 from shared.db.models.tables import StoredObject, Task
 from shared.db.repositories.subjects import find_objects
+from shared.db.repositories.tasks import TaskRow
 
 _EXPIRES_S = 3600
 _LONGEST_KEY = 1024
@@ -24,7 +25,9 @@ class _Named:
     text: str
 
 
-async def media_of_task(res: Resources, caller: Principal, task: Task) -> TaskMediaResponse:
+async def media_of_task(
+    res: Resources, caller: Principal, task: Task | TaskRow
+) -> TaskMediaResponse:
     """Every picture and video that a task's fields name, and that the caller may see.
 
     What is media, the records of the objects say: a text is a picture or video where it is the key

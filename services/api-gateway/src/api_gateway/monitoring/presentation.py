@@ -7,6 +7,7 @@ from api_gateway.monitoring.schemas.workflows import WorkflowDetailResponse, Wor
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from shared.db.models.tables import Task, Workflow, WorkflowStep
+from shared.db.repositories.tasks import TaskRow
 
 _MILLISECOND = timedelta(milliseconds=1)
 _COMMON = frozenset(TaskPublicBase.model_fields)
@@ -24,7 +25,7 @@ def percent_done(completed: int, total: int) -> float:
     return 100 * completed / total if total else 0
 
 
-def present_task_detail(task: Task) -> TaskDetailResponse:
+def present_task_detail(task: Task | TaskRow) -> TaskDetailResponse:
     """A task: what all tasks have, and apart from it what its type has."""
     own = present_task(task).model_dump(mode="json", exclude=set(_COMMON))
     computed = {"duration_ms", "celery_task_id", "task_data"}

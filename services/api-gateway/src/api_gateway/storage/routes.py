@@ -28,9 +28,10 @@ router = APIRouter(prefix="/api/v1/storage", tags=["Storage"])
 
 ImagePath = Annotated[str, Depends(image_path)]
 Conditions = Annotated[ReadConditions, Header()]
+_BYTES = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
 _PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/*": {}}, "description": "The picture"},
-    206: {"content": {"image/*": {}}, "description": "The part of it that `Range` asks for"},
+    200: {"content": _BYTES, "description": "The picture"},
+    206: {"content": _BYTES, "description": "The part of it that `Range` asks for"},
     302: {"description": "Where the picture is, if the gateway is set to redirect"},
     304: {"description": "The client has it already"},
 }

@@ -16,8 +16,7 @@ from api_gateway.tasks.schemas.fields import OriginInstance, OriginTenant, Origi
 from api_gateway.tasks.schemas.generation import GenerationTaskPublic, GenerationTaskUpdate
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from shared.contracts.enums import TaskStatus, TaskType
-from shared.db.models.tables import Task
-from shared.db.repositories.tasks import TaskFilters
+from shared.db.repositories.tasks import TaskFilters, TaskRow
 
 router = APIRouter(prefix="/api/v1/tasks/generation", tags=["Tasks"])
 
@@ -89,7 +88,7 @@ async def cancel_generation_task(task_id: UUID, res: Res, caller: Caller) -> Tas
     return present_task(await cancellation.cancel_task(res, caller, task_id))
 
 
-async def _generation(res: Resources, caller: Principal, task_id: UUID) -> Task:
+async def _generation(res: Resources, caller: Principal, task_id: UUID) -> TaskRow:
     task = await service.get_task(res, caller, task_id)
     if task.task_type != TaskType.GENERATION:
         raise not_found(f"generation task {task_id}")

@@ -7,13 +7,14 @@ from api_gateway.tasks.schemas.unions import PUBLIC_SCHEMAS
 from shared.contracts.enums import TaskType
 from shared.contracts.pictures import PICTURE_FIELDS
 from shared.db.models.tables import Task
+from shared.db.repositories.tasks import TaskRow
 
 _RENAMED = frozenset({"celery_task_id", "workflow_id"})
 _EMPTY: dict[Any, Any] = {str: "", int: 0, float: 0.0, list[str]: []}
 _COLUMNS = tuple(name for name in TaskPublicBase.model_fields if name not in _RENAMED)
 
 
-def present_task(task: Task) -> TaskPublicBase:
+def present_task(task: Task | TaskRow) -> TaskPublicBase:
     """The answer for a task, by its type's schema."""
     task_type = TaskType(task.task_type)
     provider_config = task.provider_config or {}

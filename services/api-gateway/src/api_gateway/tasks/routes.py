@@ -1,9 +1,9 @@
 """Tasks: one unit of work each."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query
 
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Created, Res
@@ -18,11 +18,21 @@ from api_gateway.tasks.schemas.fields import (
     OriginZone,
 )
 from api_gateway.tasks.schemas.public import TaskPublicBase
-from api_gateway.tasks.schemas.unions import TaskCreate, TaskPublic, TaskPublicUpdate
+from api_gateway.tasks.schemas.unions import (
+    CREATE_SCHEMAS,
+    TaskCreate,
+    TaskPublic,
+    TaskPublicUpdate,
+)
 from shared.contracts.enums import TaskStatus
 from shared.db.repositories.tasks import TaskFilters
 
 router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"])
+
+_EXAMPLES: dict[str, Any] = {
+    task_type: {"value": schema.model_json_schema()["example"]}
+    for task_type, schema in CREATE_SCHEMAS.items()
+}
 
 
 @router.post(
@@ -34,7 +44,10 @@ router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"])
     dependencies=[Created],
 )
 async def create_task(
-    task_data: TaskCreate, res: Res, caller: Caller, request: Repeatable
+    task_data: Annotated[TaskCreate, Body(openapi_examples=_EXAMPLES)],
+    res: Res,
+    caller: Caller,
+    request: Repeatable,
 ) -> TaskPublicBase:
     """Create and start a new task."""
     return await service.create_task(res, caller, task_data, request)

@@ -14,6 +14,7 @@ from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.tasks.drafting import draft_task
 from api_gateway.tasks.image_inputs import resolve_images
+from api_gateway.tasks.lora_inputs import check_loras
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.public import TaskPublicBase
@@ -24,7 +25,7 @@ from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.idempotency import CreateRequest, release_key
 from shared.db.repositories.outcomes import owner_of, write_task_outcome
-from shared.db.repositories.tasks import TaskFilters, find_task, list_tasks
+from shared.db.repositories.tasks import TaskFilters, TaskRow, list_tasks, read_task
 from workflows.starts import NotStartedError, start_task, task_run
 
 
@@ -39,10 +40,9 @@ async def create_task(
     check_webhook(res, body.webhook_url)
     task, faults = draft_task(body, claim_origin(caller, body), res.model)
     uploads, image_faults = await resolve_images(task, res, caller)
-    if faults or image_faults:
-        raise InvalidRequestError(
-            [Fault(("body", *fault.loc), fault.message) for fault in faults + image_faults]
-        )
+    faults += image_faults + await check_loras(task, res, caller)
+    if faults:
+        raise InvalidRequestError([Fault(("body", *f.loc), f.message) for f in faults])
     check_run_size(task_run(task))
     async with res.sessions.begin() as session:
         await claim(session, request)
@@ -80,14 +80,14 @@ async def _give_up(res: Resources, task: Task, request: CreateRequest | None) ->
             await release_key(session, request)
 
 
-async def get_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
-    """A task that the caller may see.
+async def get_task(res: Resources, caller: Principal, task_id: UUID) -> TaskRow:
+    """A task that the caller may see; this is what clients poll with.
 
     Raises:
         Problem: 404.
     """
-    async with res.sessions() as session:
-        task = await find_task(session, caller.scope, task_id)
+    async with res.reads.connect() as connection:
+        task = await read_task(connection, caller.scope, task_id)
     if task is None:
         raise not_found(f"task {task_id}")
     return task

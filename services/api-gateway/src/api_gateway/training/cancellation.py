@@ -11,10 +11,11 @@ from temporalio.service import RPCError, RPCStatusCode
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found, unavailable
 from api_gateway.resources import Resources
-from api_gateway.training.service import get_training, owner_of
+from api_gateway.training.service import get_training
 from shared.contracts.enums import TrainingStatus
 from shared.contracts.training import TrainingOutcome
 from shared.db.models.trainings import Training
+from shared.db.repositories.outcomes import owner_of
 from shared.db.repositories.trainings import find_training, write_training_outcome
 
 _log = structlog.stdlib.get_logger(__name__)

@@ -14,11 +14,11 @@ from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
 from api_gateway.webhooks import check_webhook
 from shared.contracts.enums import ErrorCategory, TrainingStatus
-from shared.contracts.runs import Owner
 from shared.contracts.training import TrainingOutcome
 from shared.db.models.trainings import Training
 from shared.db.repositories.events import add_training_event
 from shared.db.repositories.idempotency import CreateRequest, release_key
+from shared.db.repositories.outcomes import owner_of
 from shared.db.repositories.trainings import (
     find_training,
     list_trainings,
@@ -79,13 +79,6 @@ async def _give_up(res: Resources, training: Training, request: CreateRequest | 
         await write_training_outcome(session, outcome)
         if request is not None:
             await release_key(session, request)
-
-
-def owner_of(training: Training) -> Owner:
-    """Whom a training belongs to."""
-    return Owner(
-        origin_instance=training.origin_instance, origin_tenant_id=training.origin_tenant_id
-    )
 
 
 async def get_training(res: Resources, caller: Principal, training_id: UUID) -> Training:

@@ -11,6 +11,7 @@ from api_gateway.images.sources import Upload
 from api_gateway.resources import Resources
 from api_gateway.tasks.drafting import draft_task
 from api_gateway.tasks.image_inputs import resolve_images
+from api_gateway.tasks.lora_inputs import check_loras
 from api_gateway.workflows.dag import check_dag, dependencies, final_step_id, topological_order
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from api_gateway.workflows.step_validation import validate_step
@@ -95,11 +96,12 @@ async def _draft_step(
     mapped = {mapping.to_field for mapping in step.input_mappings}
     task, task_faults = draft_task(request, origin, res.model, mapped=mapped)
     uploads, image_faults = await resolve_images(task, res, caller)
+    task_faults += image_faults + await check_loras(task, res, caller)
     task.workflow_id, task.step_id = draft.workflow.id, step.id
     task.temporal_id, task.max_retries = draft.workflow.temporal_id, step.max_retries
     draft.tasks[step.id] = task
     draft.uploads += uploads
-    return [Fault(("config", *f.loc), f.message) for f in task_faults + image_faults]
+    return [Fault(("config", *f.loc), f.message) for f in task_faults]
 
 
 def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> WorkflowStep:

@@ -16,6 +16,7 @@ from shared.contracts.runs import (
     TaskOutcome,
     TaskStanding,
 )
+from shared.db.models.base import Origin
 from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
 from shared.db.repositories.events import add_task_event, add_workflow_event
 
@@ -28,9 +29,9 @@ _STEP_STATUS = {
 }
 
 
-def owner_of(task: Task) -> Owner:
-    """Whom a task and its objects belong to."""
-    return Owner(origin_instance=task.origin_instance, origin_tenant_id=task.origin_tenant_id)
+def owner_of(subject: Origin) -> Owner:
+    """Whom a task or a training, and its objects, belong to."""
+    return Owner(origin_instance=subject.origin_instance, origin_tenant_id=subject.origin_tenant_id)
 
 
 async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> TaskStanding:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Select
+from sqlalchemy import Row, Select
 
 from shared.db.models.base import Origin
 from shared.db.models.loras import Lora
@@ -18,6 +18,12 @@ class Scope:
 
     origin_instance: str | None = None
     origin_tenant_id: str | None = None
+
+    def covers(self, row: Origin | StoredObject | Row[Any]) -> bool:
+        """Whether a row is within this scope."""
+        return self.origin_instance in {None, row.origin_instance} and (
+            self.origin_tenant_id in {None, row.origin_tenant_id}
+        )
 
     def limit(self, rows: _RowsT, table: type[Origin] | type[StoredObject] | type[Lora]) -> _RowsT:
         """Only the rows within this scope."""

@@ -2,15 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from shared.contracts.enums import TaskStatus, TaskType
 from shared.db.models.tables import Event, StoredObject, Task, Workflow
 from shared.db.repositories.scope import Scope
 
+# Built once: the statement that clients poll with is the busiest of all.
+_BY_ID = select(Task).where(Task.id == bindparam("task_id"))
+_LOCKED_BY_ID = _BY_ID.with_for_update()
+_ROW_BY_ID = select(Task.__table__).where(Task.id == bindparam("task_id"))
+TaskRow: TypeAlias = Row[Any]
+"""A task's columns by name, not bound to any session."""
 TERMINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 
@@ -25,8 +32,15 @@ async def find_task(
         task_id: the task.
         lock: keep others from changing it until the transaction ends.
     """
-    rows = scope.limit(select(Task).where(Task.id == task_id), Task)
-    return await session.scalar(rows.with_for_update() if lock else rows)
+    rows = _LOCKED_BY_ID if lock else _BY_ID
+    task = await session.scalar(rows, {"task_id": task_id})
+    return task if task is not None and scope.covers(task) else None
+
+
+async def read_task(connection: AsyncConnection, scope: Scope, task_id: UUID) -> TaskRow | None:
+    """One task to be shown, cleaned up or not: half the work of loading it to be changed."""
+    task = (await connection.execute(_ROW_BY_ID, {"task_id": task_id})).one_or_none()
+    return task if task is not None and scope.covers(task) else None
 
 
 @dataclass(frozen=True)
