@@ -1,6 +1,6 @@
 """The configuration of each outside provider, and the union of all by `provider_type`."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field
 from typing_extensions import TypeAliasType
@@ -180,6 +180,11 @@ class NanoBananaUpscalerConfig(ProviderConfigBase):
     )
 
 
+def _any_of(schema: dict[str, Any]) -> None:
+    """Without `provider_type` a config may be any of several; the request says whose it is."""
+    schema["anyOf"] = schema.pop("oneOf")
+
+
 # A named alias, not a plain union: the contract knows it as a schema of its own.
 ProviderConfig = TypeAliasType(
     "ProviderConfig",
@@ -198,5 +203,6 @@ ProviderConfig = TypeAliasType(
         | SartiqUltimateFaceFixerConfig
         | SartiqUltimateGarmentFixerConfig,
         Discriminator("provider_type"),
+        Field(json_schema_extra=_any_of),
     ],
 )
