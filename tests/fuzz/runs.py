@@ -37,11 +37,16 @@ BOUNDED = (
 class Outcome:
     """What schemathesis says, and what its answers say."""
 
-    is_clean: bool
-    """It found nothing."""
+    exit_codes: tuple[int, ...]
+    """Of each run of schemathesis; 0: it found nothing."""
     report: str
     """All that it printed."""
     verdict: Verdict
+
+    @property
+    def is_clean(self) -> bool:
+        """Schemathesis found nothing."""
+        return not any(self.exit_codes)
 
 
 async def fuzz(stack: LocalStack, runs: tuple[tuple[str, ...], ...], *, shows: bool) -> Outcome:
@@ -59,8 +64,8 @@ async def fuzz(stack: LocalStack, runs: tuple[tuple[str, ...], ...], *, shows: b
         verdict = judge(
             answers, (f"{o['method']} {o['path']}" for o in load_contract()["operations"])
         )
-    is_clean = all(code == 0 for code, _ in results)
-    return Outcome(is_clean, "\n".join(printed for _, printed in results), verdict)
+    codes = tuple(code for code, _ in results)
+    return Outcome(codes, "\n".join(printed for _, printed in results), verdict)
 
 
 async def _run(
@@ -103,9 +108,10 @@ async def main() -> int:
     """The full run; 0: nothing was found."""
     async with open_target() as stack:
         outcome = await stack.guard(fuzz(stack, FULL, shows=True))
+    is_good = outcome.is_clean and outcome.verdict.is_good
     print(outcome.verdict)  # noqa: T201 — its output
-    print("fuzz-api:", "passed" if outcome.is_clean and outcome.verdict.is_good else "FAILED")  # noqa: T201
-    return 0 if outcome.is_clean and outcome.verdict.is_good else 1
+    print("fuzz-api:", "passed" if is_good else f"FAILED (schemathesis: {outcome.exit_codes})")  # noqa: T201
+    return 0 if is_good else 1
 
 
 if __name__ == "__main__":
