@@ -86,6 +86,10 @@ types: $(INSTALLED) ## Strict typing of every package
 imports: $(INSTALLED) ## Who may import whom
 	$(BIN)/lint-imports
 
+.PHONY: fuzz-api
+fuzz-api: $(INSTALLED) ## Fuzz the running API by its document, in full: some minutes
+	$(BIN)/python -m tests.fuzz.runs
+
 # --- measure it ---------------------------------------------------------------------------------
 
 .PHONY: bench-overhead

@@ -3,11 +3,14 @@
 import asyncio
 
 import pytest
+from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.worker import Worker
 
-from shared.contracts.enums import ErrorCategory, TaskStatus
+from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
+from shared.contracts.operations import FaceResult, Operation, OperationActivities
 from shared.contracts.runs import TaskOutcome
 from shared.errors import PlatformError, StorageError
 from shared.temporal.heartbeat import Heartbeat
@@ -214,3 +217,45 @@ async def test_failed_start_of_storage_is_retried_as_storage(working: Runs) -> N
     working.inference.act = act
     run = generation(max_retries=0)
     assert (await failure_of(await working.start_task(run))).type == "STORAGE"
+
+
+class _FaceWorker(OperationActivities):
+    """A worker that was deployed later, and knows one type more."""
+
+    edit_image = run_fal_app = generate_video = ask_language_model = None
+    remove_backgrounds = enhance_details = fix_background = adjust_image = None
+
+    @activity.defn(name="enhance_faces")
+    async def enhance_faces(self, request: Operation) -> FaceResult:
+        return FaceResult(
+            started_at=STARTED_AT,
+            executor_instance="later-1",
+            executor_type="fake",
+            result_image_path=request.inputs["input_image"],
+            face_detected=False,
+        )
+
+
+async def test_task_waits_for_a_worker_that_knows_its_type(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows.policies.UNSERVED_INITIAL_S", 0.3)
+    run = generation(
+        task_type=TaskType.FACE_ENHANCER,
+        provider_type=ProviderType.SARTIQ_ULTIMATE_FACE_FIXER,
+        inputs={"input_image": "uploads/a.png"},
+    )
+    async with runs.workflow_worker():
+        async with runs.inference_worker():
+            handle = await runs.start_task(run)
+            await until_event(handle, EventType.EVENT_TYPE_TIMER_STARTED)
+            assert not runs.records.tasks
+        later = Worker(
+            runs.client,
+            task_queue=TaskQueue.INFERENCE,
+            activities=[_FaceWorker().enhance_faces],
+        )
+        async with later:
+            outcome = await handle.result()
+    assert (outcome.status, outcome.attempt, outcome.retry_count) == (TaskStatus.COMPLETED, 1, 0)
+    assert outcome.errors == []

@@ -231,6 +231,7 @@ async def test_search_finds_ids_by_their_beginning(
         ("page_size=0", "page_size"),
         ("page_size=501", "page_size"),
         ("created_after=yesterday", "created_after"),
+        ("created_before=0.5", "created_before"),
         ("created_before=0001-01-01T00:00:00%2B10:00", "created_before"),
         (f"search={'a' * 101}", "search"),
         ("search=%00", "search"),

@@ -311,6 +311,23 @@ async def test_change_to_cancelled_cancels(gateway: Gateway, api: httpx.AsyncCli
     await stop(gateway, task)
 
 
+async def test_ended_task_changes_without_ending_again(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
+    task = await create(api)
+    path = f"/api/v1/tasks/{task['id']}"
+    await api.post(f"{path}/cancel")
+
+    answer = await api.put(path, json={"priority": 3})
+
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["status"], answer.json()["priority"]) == ("CANCELLED", 3)
+    async with gateway.resources.sessions() as session:
+        ends = select(func.count()).where(Event.subject_id == uuid.UUID(task["id"]))
+        assert await session.scalar(ends.where(Event.is_terminal)) == 1
+    await stop(gateway, task)
+
+
 async def test_generation_fields_change_and_some_take_the_admin_scope(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:

@@ -103,6 +103,20 @@ PIPELINE_EXECUTION_TIMEOUT = timedelta(days=14)
 """Upper bounds of whole runs, time in queues included."""
 
 
+UNSERVED_INITIAL_S = 10.0
+UNSERVED_MAX_S = 900.0
+"""Waiting for a worker that knows a task's type: a deployment that is under way, or a later one."""
+
+
+def unserved_wait_s(tries: int) -> float:
+    """Seconds until a task is offered again that the workers of its queue do not know.
+
+    Args:
+        tries: 1 after the first offer.
+    """
+    return min(UNSERVED_INITIAL_S * BACKOFF_COEFFICIENT ** (min(tries, 10) - 1), UNSERVED_MAX_S)
+
+
 def backoff_s(retry: int, jitter: float, retry_after_s: float | None = None) -> float:
     """Seconds to wait before a retry.
 

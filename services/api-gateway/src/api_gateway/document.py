@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api_gateway.error_responses import add_error_responses
 from api_gateway.unrouted_schemas import add_unrouted_schemas
 
 _DESCRIPTION = """\
@@ -64,5 +65,6 @@ class PublicApi(FastAPI):
                 routes=self.routes,
             )
             add_unrouted_schemas(document)
+            add_error_responses(document)
             self.openapi_schema = document
         return self.openapi_schema

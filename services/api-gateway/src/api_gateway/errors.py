@@ -1,6 +1,6 @@
 """Errors as clients see them: 422 in the reference's shape, all others one problem shape."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -10,14 +10,17 @@ from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
+from api_gateway.methods import method_table
 from shared.errors import StorageError
 
 _log = structlog.stdlib.get_logger(__name__)
 
+PROBLEM_MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_S = 5
 
 
@@ -36,6 +39,18 @@ class Problem(Exception):  # noqa: N818 — it is answered, not reported
     ) -> None:
         super().__init__(detail)
         self.status, self.code, self.detail, self.headers = status, code, detail, headers
+
+
+class ProblemDetails(BaseModel):
+    """A problem as it is answered (RFC 9457)."""
+
+    type: str = Field(examples=["urn:sartiq:problem:not_found"])
+    title: str = Field(description="The status in words")
+    status: int
+    code: str = Field(
+        description="Stable name of the problem, for programs", examples=["not_found"]
+    )
+    detail: str = Field(description="What is wrong and what would be right, for people")
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,17 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not_found", f"{what} not found")
 
 
+def method_not_allowed(methods: Iterable[str]) -> Problem:
+    """The path is there, and has other methods."""
+    allowed = ", ".join(sorted(methods))
+    return Problem(
+        405,
+        "method_not_allowed",
+        f"this path has no such method; it has {allowed}",
+        headers={"Allow": allowed},
+    )
+
+
 def unavailable(part: str) -> Problem:
     """A part of the platform does not answer; the client may try again."""
     return Problem(
@@ -93,15 +119,15 @@ async def answer_to(request: Request, error: Exception) -> Response:
 def _render(
     status: int, code: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    body = {
-        "type": f"urn:sartiq:problem:{code}",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "code": code,
-        "detail": detail,
-    }
+    body = ProblemDetails(
+        type=f"urn:sartiq:problem:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        code=code,
+        detail=detail,
+    )
     return JSONResponse(
-        body, status, headers=dict(headers or {}), media_type="application/problem+json"
+        body.model_dump(), status, headers=dict(headers or {}), media_type=PROBLEM_MEDIA_TYPE
     )
 
 
@@ -132,7 +158,10 @@ async def _on_repeated(request: Request, error: Repeated) -> JSONResponse:
     return JSONResponse(error.answer, status, headers={"Idempotency-Replayed": "true"})
 
 
-async def _on_http(_request: Request, error: HTTPException) -> JSONResponse:
+async def _on_http(request: Request, error: HTTPException) -> JSONResponse:
+    if error.status_code == 405:
+        problem = method_not_allowed(method_table(request.app).allowed(request.scope["path"]))
+        return await _on_problem(request, problem)
     code = HTTPStatus(error.status_code).name.lower()
     return _render(error.status_code, code, str(error.detail), error.headers)
 

@@ -24,7 +24,11 @@ async def repeatable(
     caller: Caller,
     idempotency_key: Annotated[
         str | None,
-        Header(description="Repeats of a request with the same key get the first answer for 24 h"),
+        Header(
+            description="Repeats of a request with the same key get the first answer for 24 h",
+            # Beside the union with null, where it binds strings alone; checked below.
+            json_schema_extra={"pattern": f"^[!-~]{{1,{_LONGEST}}}$"},
+        ),
     ] = None,
 ) -> CreateRequest | None:
     """The request as its repeats will know it; none where it carries no key.

@@ -8,6 +8,9 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import WORKER_LOST
 
+_UNKNOWN_ACTIVITY = "NotFoundError"
+"""The type that Temporal's worker gives to the failure of an activity it has not registered."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -16,6 +19,8 @@ class Failure:
     message: str
     category: ErrorCategory
     is_worker_lost: bool = False
+    is_unserved: bool = False
+    """The worker that took the attempt does not know its activity: it was not tried at all."""
     retry_after_s: float | None = None
 
 
@@ -31,6 +36,8 @@ def read_failure(error: ActivityError) -> Failure:
     if isinstance(cause, ApplicationError):
         if cause.type == WORKER_LOST:
             return Failure(cause.message, ErrorCategory.INTERNAL, is_worker_lost=True)
+        if cause.type == _UNKNOWN_ACTIVITY:
+            return Failure(cause.message, ErrorCategory.INTERNAL, is_unserved=True)
         delay = cause.next_retry_delay
         return Failure(
             cause.message,

@@ -16,7 +16,7 @@ from workflows.definitions.attempt import run_attempt
 from workflows.definitions.failure import Failure, read_failure
 from workflows.definitions.fetching import fetch_remote_pictures
 from workflows.definitions.recording import record_task
-from workflows.policies import MAX_LOST_WORKERS, backoff_s
+from workflows.policies import MAX_LOST_WORKERS, backoff_s, unserved_wait_s
 
 
 async def run_step(
@@ -49,6 +49,7 @@ class _Step:
         self.attempt = 0
         self.retries = 0
         self.lost_workers = 0
+        self.unserved = 0
         self.errors: list[str] = []
 
     async def run_until_done(self) -> TaskOutcome:
@@ -87,6 +88,9 @@ class _Step:
                 if is_cancelled_exception(error):
                     return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
                 failure = read_failure(error)
+            if failure.is_unserved and not _is_cancelling():
+                await self._wait_for_a_worker_that_knows_it()
+                continue
             self.errors.append(f"attempt {self.attempt}: {failure.message}")
             if _is_cancelling():
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
@@ -104,6 +108,14 @@ class _Step:
             return self.lost_workers <= MAX_LOST_WORKERS
         self.retries += 1
         return CONSEQUENCES[failure.category].is_retried and self.retries <= self.run.max_retries
+
+    async def _wait_for_a_worker_that_knows_it(self) -> None:
+        """The task stays PENDING: nobody has tried it, so this is no attempt and no retry."""
+        self.attempt -= 1
+        self.unserved += 1
+        await workflow.sleep(
+            unserved_wait_s(self.unserved), summary=f"no worker knows {self.run.task_type} yet"
+        )
 
     async def _wait(self, failure: Failure) -> None:
         if not failure.is_worker_lost:

@@ -10,7 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_gateway.auth.admission import admit
 from api_gateway.auth.rate_limits import Quota
-from api_gateway.errors import answer_to
+from api_gateway.errors import answer_to, method_not_allowed
+from api_gateway.methods import method_table
 
 _GUARDED = "/api/"
 
@@ -36,6 +37,8 @@ class Gate:
         request = Request(scope, receive)
         try:
             await admit(request, request.app.state.resources)
+            if methods := method_table(request.app).refused(scope["method"], scope["path"]):
+                raise method_not_allowed(methods)
         except Exception as error:  # noqa: BLE001 — outside the application's own handlers
             answer = await answer_to(request, error)
             await answer(scope, receive, send_with_quota)

@@ -4,13 +4,14 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from api_gateway.tasks.schemas.fields import Fraction, inconsistent, refuse_nul
+from api_gateway.request_model import RequestModel
+from api_gateway.tasks.schemas.fields import Fraction, inconsistent, refuse_unstorable
 from shared.contracts.enums import AnatomyIssue, Framing, Gender, ViewAngle
 
 _Image = Annotated[str, StringConstraints(min_length=1)]
 
 
-class EvaluationRequest(BaseModel):
+class EvaluationRequest(RequestModel):
     """Schema for evaluation API requests."""
 
     model_config = ConfigDict(
@@ -40,7 +41,7 @@ class EvaluationRequest(BaseModel):
         default=False, description="Include garment and subject descriptions"
     )
 
-    _no_nul = model_validator(mode="before")(refuse_nul)
+    _storable = model_validator(mode="before")(refuse_unstorable)
 
     @model_validator(mode="after")
     def _one_image(self) -> Self:

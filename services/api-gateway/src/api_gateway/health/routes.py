@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
+from typing import Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
@@ -23,13 +24,18 @@ class Health(BaseModel):
     checks: dict[str, str] = {}
 
 
-@router.get("/health", summary="Health Check", operation_id="health_check")
+_DOWN: dict[int | str, dict[str, Any]] = {
+    503: {"model": Health, "description": "Names what does not answer"}
+}
+
+
+@router.get("/health", summary="Health Check", operation_id="health_check", responses=_DOWN)
 async def health(res: Res, response: Response) -> Health:
     """Whether every dependency answers; 503 where one does not."""
     return await _probe(res, response)
 
 
-@router.get("/readyz", summary="Readiness", operation_id="readyz")
+@router.get("/readyz", summary="Readiness", operation_id="readyz", responses=_DOWN)
 async def readyz(res: Res, response: Response) -> Health:
     """Whether this process can serve; 503 where it cannot."""
     return await _probe(res, response)

@@ -28,11 +28,22 @@ _NO_LIMIT = 2**62
 router = APIRouter(prefix="/api/v1/lora", tags=["lora"])
 admin_router = APIRouter(prefix="/api/v1/admin/lora", tags=["admin"])
 
+_FILE_PART: dict[str, Any] = {
+    "contentType": "application/octet-stream",
+    "headers": {
+        "Content-Disposition": {
+            "description": "The file's name ends in .safetensors, .ckpt, .pt, .pth or .bin",
+            "schema": {"type": "string"},
+            "example": 'form-data; name="file"; filename="my_lora.safetensors"',
+        }
+    },
+}
+
 
 def _form(name: str) -> dict[str, Any]:
     """How the document describes a form that the route reads off the wire itself."""
     schema = {"$ref": f"#/components/schemas/{name}"}
-    content = {"multipart/form-data": {"schema": schema}}
+    content = {"multipart/form-data": {"schema": schema, "encoding": {"file": _FILE_PART}}}
     return {"requestBody": {"content": content, "required": True}}
 
 

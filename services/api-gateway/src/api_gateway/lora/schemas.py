@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
+from api_gateway.tasks.schemas.fields import refuse_unstorable
 from shared.lora.names import LoraFolder
 
 
@@ -78,6 +79,8 @@ class AdminLoRAUploadResponse(BaseModel):
 
 class LoRADeleteRequest(BaseModel):
     """Request model for deleting a LoRA model file."""
+
+    _storable = model_validator(mode="before")(refuse_unstorable)
 
     partial_path: str = Field(
         description="Relative path of the LoRA file (as returned by upload)",

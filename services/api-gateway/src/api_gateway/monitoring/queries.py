@@ -1,9 +1,10 @@
 """The query parameters of the monitoring routes."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType, WorkflowStatus
 from shared.db.repositories.monitoring import Listing, SortOrder, TaskSort, WorkflowSort
@@ -11,6 +12,13 @@ from shared.db.repositories.totals import Filters
 
 _MOST_A_PAGE = 500
 _LAST_PAGE = 1_000_000
+
+
+def _not_a_number(value: object) -> object:
+    """A number would be read as seconds, or as milliseconds if it is large: nobody can tell."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[\d_.]+\s*", value):
+        raise ValueError("must be a date and time, such as 2026-01-31T12:00:00Z, not a number")
+    return value
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -27,7 +35,7 @@ def _without_nul(text: str) -> str:
     return text
 
 
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, BeforeValidator(_not_a_number), AfterValidator(_in_utc)]
 Word = Annotated[str, AfterValidator(_without_nul)]
 
 

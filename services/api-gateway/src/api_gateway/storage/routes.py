@@ -39,7 +39,10 @@ _FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "multipart/form-data": {"schema": {"$ref": f"#/components/schemas/{SAVE_FORM}"}}
+            "multipart/form-data": {
+                "schema": {"$ref": f"#/components/schemas/{SAVE_FORM}"},
+                "encoding": {"file": {"contentType": "image/png, image/jpeg, image/webp"}},
+            }
         },
     }
 }

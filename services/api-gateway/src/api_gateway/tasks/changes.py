@@ -72,7 +72,7 @@ async def update_task(res: Resources, caller: Principal, task_id: UUID, read: Re
         if wanted != task.status and not is_cancelling:
             await _advance(session, task, TaskStatus(wanted))
         elif values:
-            add_task_event(session, task, EventType.TASK_STATUS_UPDATE)
+            add_task_event(session, task, EventType.TASK_STATUS_UPDATE, is_change=True)
         await session.flush()
     if is_cancelling:
         return await cancel_task(res, caller, task_id)

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import (
     ImageSource,
     JsonObject,
@@ -23,7 +24,7 @@ from api_gateway.tasks.schemas.fields import (
     Text,
     WebhookUrl,
     inconsistent,
-    refuse_nul,
+    refuse_unstorable,
 )
 from shared.contracts.enums import (
     CaptioningStrategy,
@@ -53,7 +54,7 @@ def _known_transform(transform: JsonObject) -> JsonObject:
 Transform = Annotated[JsonObject, AfterValidator(_known_transform)]
 
 
-class TrainingTaskCreate(BaseModel):
+class TrainingTaskCreate(RequestModel):
     """Schema for creating new training tasks."""
 
     model_config = ConfigDict(
@@ -78,8 +79,8 @@ class TrainingTaskCreate(BaseModel):
     rank: Annotated[int, Field(ge=1, le=1024)] | None = 16
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = 1000
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = 0.0001
-    sample_prompts: list[str] | None = []
-    source_images: list[ImageSource] | None = []
+    sample_prompts: list[str] | None = Field(default=[])
+    source_images: list[ImageSource] | None = Field(default=[])
     base_model_path: Text | None = _BASE_MODEL
     bypass_guidance_embedding: bool | None = False
     webhook_url: WebhookUrl | None = None
@@ -97,7 +98,7 @@ class TrainingTaskCreate(BaseModel):
         default=None, description="Custom prompt for captioning"
     )
 
-    _no_nul = model_validator(mode="before")(refuse_nul)
+    _storable = model_validator(mode="before")(refuse_unstorable)
 
     @field_validator(
         "rank",

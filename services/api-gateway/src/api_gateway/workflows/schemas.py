@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
     JsonObject,
@@ -14,7 +15,7 @@ from api_gateway.tasks.schemas.fields import (
     OriginTenant,
     OriginZone,
     WebhookUrl,
-    refuse_nul,
+    refuse_unstorable,
 )
 from api_gateway.tasks.schemas.provider_choice import ProviderChoice
 from shared.contracts.enums import MappingTransform, ProviderType, StepStatus, WorkflowStatus
@@ -24,7 +25,7 @@ WorkflowName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 WorkflowDescription = Annotated[str, StringConstraints(max_length=1000)]
 
 
-class FieldMapping(BaseModel):
+class FieldMapping(RequestModel):
     """How one step's output becomes another's input."""
 
     from_step: StepId = Field(description="Step ID to get output from")
@@ -54,7 +55,7 @@ class WorkflowStepDefinition(ProviderChoice):
     )
 
 
-class CreateWorkflow(BaseModel):
+class CreateWorkflow(RequestModel):
     """Schema for creating a new workflow."""
 
     model_config = ConfigDict(
@@ -91,7 +92,7 @@ class CreateWorkflow(BaseModel):
         }
     )
 
-    _no_nul = model_validator(mode="before")(refuse_nul)
+    _storable = model_validator(mode="before")(refuse_unstorable)
 
     name: WorkflowName = Field(description="Human-readable workflow name")
     description: WorkflowDescription | None = Field(
@@ -117,8 +118,10 @@ class CreateWorkflow(BaseModel):
     )
 
 
-class WorkflowUpdate(BaseModel):
+class WorkflowUpdate(RequestModel):
     """Schema for updating a workflow."""
+
+    _storable = model_validator(mode="before")(refuse_unstorable)
 
     name: WorkflowName | None = None
     description: WorkflowDescription | None = None

@@ -13,8 +13,18 @@ from shared.db.models.trainings import Training
 _TERMINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
 
 
-def add_task_event(session: AsyncSession, task: Task, event_type: EventType) -> None:
-    """Announce a task's state; the caller holds the task's row lock, or has just made the row."""
+def add_task_event(
+    session: AsyncSession, task: Task, event_type: EventType, *, is_change: bool = False
+) -> None:
+    """Announce a task's state; the caller holds the task's row lock, or has just made the row.
+
+    Args:
+        session: whose transaction it belongs to.
+        task: what it is about.
+        event_type: which of its events.
+        is_change: the status stands, and only what the record says besides has changed: of a task
+            that has ended, this is not its end once more.
+    """
     task.last_seq += 1
     session.add(
         Event(
@@ -22,7 +32,7 @@ def add_task_event(session: AsyncSession, task: Task, event_type: EventType) -> 
             subject_kind="task",
             seq=task.last_seq,
             event_type=event_type,
-            is_terminal=task.status in _TERMINAL,
+            is_terminal=not is_change and task.status in _TERMINAL,
             payload=_common(task, event_type)
             | {
                 "task_id": str(task.id),

@@ -1,5 +1,6 @@
 """Field types that several request schemas share, each with its bounds."""
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, cast
 
@@ -10,6 +11,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError
 
@@ -19,6 +21,8 @@ JsonObject = dict[str, Any]
 
 _INT32 = 2**31
 _INT64 = 2**63
+_DEEPEST = 100
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _ALIASES = {"BACKGROUND_REMOVAL": TaskType.BACKGROUND_REMOVE}
 
 
@@ -39,20 +43,43 @@ def object_or_none(value: object) -> JsonObject | None:
     return dict(cast("JsonObject", value)) if isinstance(value, dict) else None
 
 
-def refuse_nul(value: object) -> object:
-    """Refuses NUL characters anywhere in a body: no database text can hold them."""
-    if _has_nul(value):
-        raise PydanticCustomError("nul_character", "a text has a NUL character; leave it out")
+def refuse_unstorable(value: object) -> object:
+    """Refuses bodies that no database, or no UTF-8, can hold, or that nest without end.
+
+    JSON can spell them: a NUL character, half of a surrogate pair.
+    """
+    fault = _unstorable(value, _DEEPEST)
+    if fault is not None:
+        raise PydanticCustomError("unstorable", "{fault}", {"fault": fault})
     return value
 
 
-def _has_nul(value: object) -> bool:
+def _unstorable(value: object, levels_left: int) -> str | None:
     if isinstance(value, str):
-        return "\0" in value
+        return _text_fault(value)
     if isinstance(value, dict):
         pairs = cast("dict[object, object]", value).items()
-        return any(_has_nul(key) or _has_nul(item) for key, item in pairs)
-    return isinstance(value, list) and any(map(_has_nul, cast("list[object]", value)))
+        parts = [part for pair in pairs for part in pair]
+    elif isinstance(value, list):
+        parts = cast("list[object]", value)
+    else:
+        return None
+    if not levels_left:
+        return f"is nested more than {_DEEPEST} levels deep"
+    for part in parts:
+        fault = _unstorable(part, levels_left - 1)
+        if fault is not None:
+            return fault
+    return None
+
+
+def _text_fault(text: str) -> str | None:
+    if "\0" in text:
+        return "a text has a NUL character; leave it out"
+    # Most texts, and all large ones, are ASCII.
+    if not text.isascii() and _LONE_SURROGATE.search(text):
+        return "a text has half of a surrogate pair; leave it out"
+    return None
 
 
 def readable_as(schema: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:
@@ -86,13 +113,22 @@ def _http_url(url: str) -> str:
 
 
 AcceptedTaskType = Annotated[TaskType, BeforeValidator(canonical_task_type)]
-Capability = Annotated[str, AfterValidator(_known_capability)]
+Capability = Annotated[
+    str,
+    AfterValidator(_known_capability),
+    WithJsonSchema({"type": "string", "enum": [name.value for name in ProviderCapability]}),
+]
 
 OriginInstance = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 OriginZone = Annotated[str, StringConstraints(max_length=50)]
 OriginTenant = Annotated[str, StringConstraints(max_length=100)]
 OriginReference = Annotated[str, StringConstraints(max_length=512)]
-WebhookUrl = Annotated[str, StringConstraints(max_length=512), AfterValidator(_http_url)]
+WebhookUrl = Annotated[
+    str,
+    StringConstraints(max_length=512),
+    AfterValidator(_http_url),
+    Field(json_schema_extra={"pattern": "^([hH][tT][tT][pP][sS]?://.+)?$"}),
+]
 """Empty counts as none, for clients that send empty strings."""
 
 Text = Annotated[str, StringConstraints(min_length=1)]

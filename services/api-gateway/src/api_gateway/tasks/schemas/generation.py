@@ -54,8 +54,6 @@ class CreateGenerationTask(_LoraPaths, CreateTaskBase):
                 "width": 1024,
                 "height": 1024,
                 "seed": 42,
-                "subject_model_path": "identities/my_lora.safetensors",
-                "subject_lora_weight": 0.8,
                 "config": {"num_inference_steps": 28, "guidance_scale": 3.5},
                 "origin_instance": "api-prod",
             }

@@ -2,14 +2,15 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import Fraction
 from shared.contracts.enums import ProviderType
 from shared.contracts.refinement import TiledRefinerConfig
 
 
-class ProviderConfigBase(BaseModel):
+class ProviderConfigBase(RequestModel):
     """What holds for the configuration of any provider."""
 
     model_config = ConfigDict(allow_inf_nan=False)

@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import (
     Capability,
     JsonObject,
@@ -16,7 +17,7 @@ from shared.contracts.enums import ProviderType
 from shared.contracts.providers import DEFAULT_PROVIDERS
 
 
-class ProviderChoice(BaseModel):
+class ProviderChoice(RequestModel):
     """The fields by which a request chooses its provider and its fallback."""
 
     model_config = ConfigDict(allow_inf_nan=False)

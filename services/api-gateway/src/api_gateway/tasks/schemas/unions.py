@@ -39,7 +39,7 @@ from api_gateway.tasks.schemas.fields import (
     JsonObject,
     canonical_task_type,
     object_or_none,
-    refuse_nul,
+    refuse_unstorable,
 )
 from api_gateway.tasks.schemas.generation import (
     CreateGenerationTask,
@@ -116,7 +116,7 @@ PUBLIC_UPDATE_SCHEMAS: dict[TaskType, type[TaskPublicUpdateBase]] = {
 
 def _name_task_type(data: object) -> object:
     """Names the type in the body, so that the union need only look at `task_type`."""
-    body = object_or_none(refuse_nul(data))
+    body = object_or_none(refuse_unstorable(data))
     if body is None:
         return data
     if "task_type" in body:

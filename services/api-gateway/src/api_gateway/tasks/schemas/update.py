@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
+from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
     Capability,
@@ -15,14 +16,17 @@ from api_gateway.tasks.schemas.fields import (
     OriginZone,
     Percentage,
     Priority,
+    refuse_unstorable,
 )
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus
 
 
-class TaskPublicUpdateBase(BaseModel):
+class TaskPublicUpdateBase(RequestModel):
     """What may be changed in a task of any type."""
 
     model_config = ConfigDict(allow_inf_nan=False)
+
+    _storable = model_validator(mode="before")(refuse_unstorable)
 
     status: TaskStatus | None = None
     priority: Priority | None = None

@@ -1,0 +1,98 @@
+"""Which errors each operation may answer with, said in the document in one place.
+
+What an operation can be answered follows from what it takes: a credential, an id, a body. Only what
+does not follow is in a table here.
+"""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from api_gateway.errors import PROBLEM_MEDIA_TYPE, ProblemDetails
+
+Json = dict[str, Any]
+
+_METHODS = frozenset({"get", "head", "post", "put", "patch", "delete"})
+_PROBLEM: Json = {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}
+_FAULTS: Json = {"$ref": "#/components/schemas/HTTPValidationError"}
+_RETRY_AFTER: Json = {
+    "description": "Seconds after which the request may succeed",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 0},
+}
+_HEADERS: dict[int, Json] = {
+    401: {
+        "WWW-Authenticate": {
+            "description": "`Bearer`, and why the credential was not taken",
+            "required": True,
+            "schema": {"type": "string"},
+        }
+    },
+    429: {"Retry-After": _RETRY_AFTER},
+    503: {"Retry-After": _RETRY_AFTER},
+}
+_DESCRIPTIONS = {
+    400: "The request is not well formed",
+    401: "No valid credential",
+    403: "The credential lacks a scope, or is bound to another origin",
+    404: "There is none, or none that the caller may see",
+    409: "It is in a state in which this cannot be done",
+    413: "The body is too large",
+    415: "The body has a media type that is not taken here",
+    416: "The picture has no such part",
+    422: "Something in the request is wrong; says where, and what would be right",
+    429: "Too many requests, or too much queued work",
+    503: "A part of the platform does not answer",
+}
+_BESIDES: dict[str, set[int]] = {
+    "get_image": {416},
+    "admin_delete_lora": {404},
+}
+"""By operation id: what does not follow from what an operation takes."""
+
+
+def add_error_responses(document: Json) -> None:
+    """Adds them to an OpenAPI document; what a route declares itself stays as it is."""
+    document["components"]["schemas"][ProblemDetails.__name__] = ProblemDetails.model_json_schema()
+    for item in document["paths"].values():
+        for method in _METHODS & item.keys():
+            operation = item[method]
+            responses: Json = operation["responses"]
+            for status in sorted(_statuses(method, operation)):
+                if status == 422 or str(status) not in responses:
+                    responses[str(status)] = _response(status, operation)
+
+
+def _statuses(method: str, operation: Json) -> Iterator[int]:
+    yield from _BESIDES.get(operation["operationId"], ())
+    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    if "security" in operation:
+        yield from (401, 403, 429, 503)
+    if "path" in places:
+        yield 404
+    if "security" in operation and method not in {"get", "head"}:
+        yield 409
+    if "requestBody" in operation:
+        yield from (400, 413)
+        if "multipart/form-data" in operation["requestBody"]["content"]:
+            yield 415
+    if places or "requestBody" in operation:
+        yield 422
+
+
+def _response(status: int, operation: Json) -> Json:
+    content: Json = {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}
+    if status == 422:
+        faults: Json = {"application/json": {"schema": _FAULTS}}
+        # A key that was used for another request is a problem of its own.
+        content = faults | content if _takes_idempotency_key(operation) else faults
+    response: Json = {
+        "description": _DESCRIPTIONS.get(status, HTTPStatus(status).phrase),
+        "content": content,
+    }
+    return response | ({"headers": _HEADERS[status]} if status in _HEADERS else {})
+
+
+def _takes_idempotency_key(operation: Json) -> bool:
+    names = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
+    return "idempotency-key" in names
