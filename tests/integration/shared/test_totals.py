@@ -216,7 +216,7 @@ async def test_total_of_any_range_is_what_counting_says(
     async with sessions.begin() as session:
         if is_folded:
             await session.execute(text("SELECT fold_task_counts()"))
-    borders = [None, *moments()]
+    borders = [None, *moments(), datetime.now(UTC)]
     async with sessions() as session:
         for after in borders:
             for before in borders:

@@ -40,7 +40,7 @@ async def list_monitored_tasks(
     """List tasks with filtering, pagination, and sorting.
 
     All filters are optional and can be combined. Tasks that were cleaned up are not shown.
-    `total` is exact; of what a search finds, at most 10,000 are counted.
+    `total` is exact; of what a search finds, at most 1,000 are counted.
     """
     return await records.list_tasks(res, caller, query)
 
@@ -77,7 +77,7 @@ async def list_monitored_workflows(
     """List workflows with filtering, pagination, and sorting.
 
     All filters are optional and can be combined. Workflows that were cleaned up are not shown.
-    `total` is exact; of what a search finds, at most 10,000 are counted.
+    `total` is exact; of what a search finds, at most 1,000 are counted.
     """
     return await records.list_workflows(res, caller, query)
 

@@ -16,7 +16,7 @@ from shared.db.repositories.scope import Scope
 from shared.db.repositories.totals import TASKS, WORKFLOWS, Counted, Filters, total
 from shared.db.session import plan_for_values
 
-COUNTED_AT_MOST = 10_000
+COUNTED_AT_MOST = 1000
 """Of what a search finds, so many are counted."""
 
 _UUID_DIGITS = 32

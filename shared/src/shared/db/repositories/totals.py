@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Table, func, literal, select
+from sqlalchemy import ColumnElement, FromClause, Table, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models.counts import (
@@ -81,14 +81,9 @@ async def total(session: AsyncSession, of: Counted, scope: Scope, filters: Filte
     matching = filters.on_rows(of.rows, scope)
     if first and end and first >= end:
         return await session.scalar(rows.where(*matching)) or 0
-    amount: ColumnElement[Any] = literal(0)
-    for table in (of.by_day if first or end else of.counts, of.deltas):
-        summed = select(func.coalesce(func.sum(table.c.n), 0)).where(*filters.on(table, scope))
-        if first:
-            summed = summed.where(table.c.day >= first)
-        if end:
-            summed = summed.where(table.c.day < end)
-        amount += summed.scalar_subquery()
+    is_complement = await _has_most_days(session, of, first, end)
+    amount = _folded(of, scope, filters, (first, end), is_complement=is_complement)
+    amount += _sum(of.deltas, scope, filters, *_between(of.deltas, first, end))
     if first:
         before = rows.where(*matching, of.rows.c.created_at < _midnight(first))
         amount += before.scalar_subquery()
@@ -96,6 +91,55 @@ async def total(session: AsyncSession, of: Counted, scope: Scope, filters: Filte
         behind = rows.where(*matching, of.rows.c.created_at >= _midnight(end))
         amount += behind.scalar_subquery()
     return int(await session.scalar(select(amount)) or 0)
+
+
+def _folded(
+    of: Counted,
+    scope: Scope,
+    filters: Filters,
+    days: tuple[date | None, date | None],
+    *,
+    is_complement: bool,
+) -> ColumnElement[Any]:
+    """What the folded counters say of these days: their sum, or what is left of all others."""
+    first, end = days
+    if not is_complement:
+        table = of.by_day if first or end else of.counts
+        return _sum(table, scope, filters, *_between(table, first, end))
+    amount = _sum(of.counts, scope, filters)
+    if first:
+        amount -= _sum(of.by_day, scope, filters, of.by_day.c.day < first)
+    if end:
+        amount -= _sum(of.by_day, scope, filters, of.by_day.c.day >= end)
+    return amount
+
+
+def _sum(
+    table: Table, scope: Scope, filters: Filters, *days: ColumnElement[bool]
+) -> ColumnElement[Any]:
+    summed = select(func.coalesce(func.sum(table.c.n), 0))
+    return summed.where(*filters.on(table, scope), *days).scalar_subquery()
+
+
+def _between(table: Table, first: date | None, end: date | None) -> list[ColumnElement[bool]]:
+    return [
+        *([table.c.day >= first] if first else []),
+        *([table.c.day < end] if end else []),
+    ]
+
+
+async def _has_most_days(
+    session: AsyncSession, of: Counted, first: date | None, end: date | None
+) -> bool:
+    """Whether a range has more than half of the days that there are: the others are fewer."""
+    if not first and not end:
+        return False
+    earliest = await session.scalar(select(func.min(of.by_day.c.day)))
+    if earliest is None:
+        return False
+    latest = datetime.now(UTC).date()
+    num_inside = (min(end or latest, latest) - max(first or earliest, earliest)).days
+    return num_inside > (latest - earliest).days / 2
 
 
 async def totals_by(
