@@ -55,7 +55,8 @@ BEGIN
     DELETE FROM {subject}_counts;
     INSERT INTO {subject}_counts_by_day (day, {key}, {sums})
     SELECT (created_at AT TIME ZONE 'UTC')::date AS on_day, {key}, {rebuilt} FROM {subject}s
-    GROUP BY on_day, {key};
+    -- Day by day, as they would have come: then a few days are read without the others.
+    GROUP BY on_day, {key} ORDER BY on_day;
     INSERT INTO {subject}_counts ({key}, {sums})
     SELECT {key}, {summed} FROM {subject}_counts_by_day GROUP BY {key};
 END $$;
