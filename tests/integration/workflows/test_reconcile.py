@@ -14,7 +14,7 @@ from shared.db.models.tables import Event, Task, Workflow
 from shared.db.models.trainings import Training
 from tests.fixtures.crew import crew, workflow_worker
 from tests.fixtures.gateway import Gateway
-from tests.fixtures.workflow_runs import until
+from tests.fixtures.workflow_runs import terminate_all, until
 from tests.integration.api_gateway.test_workflows import GENERATE, workflow
 from workflows.definitions.reconcile import Reconcile
 from workflows.schedule import SCHEDULE_ID, ReconcileSettings, ensure_schedule
@@ -28,9 +28,7 @@ async def alone(gateway: Gateway) -> None:
     async with gateway.resources.sessions.begin() as session:
         for table in (Event, Task, Workflow, Training):
             await session.execute(delete(table))
-    temporal = gateway.resources.temporal
-    async for run in temporal.list_workflows("ExecutionStatus = 'Running'"):
-        await temporal.get_workflow_handle(run.id).terminate()
+    await terminate_all(gateway.resources.temporal)
 
 
 async def reconcile(gateway: Gateway) -> Reconciled:
