@@ -1,6 +1,10 @@
 """The platform's errors: each knows its category, and from that whether a retry can help."""
 
+from collections.abc import Sequence
+
 from shared.contracts.enums import ErrorCategory
+from shared.contracts.failures import SUBMISSION_UNKNOWN, UNSERVED
+from shared.contracts.submissions import ServiceRequest
 
 
 class PlatformError(Exception):
@@ -10,9 +14,14 @@ class PlatformError(Exception):
         message: what happened and, where we know it, what would be right.
         category: decides retries and fallback (`shared.contracts.failures`).
         retry_after_s: the least wait before another try, if the other side named one.
+        is_final: another try of the same activity would end alike, though another attempt at the
+            task may not.
+        service_requests: the calls to outside services that led here, for the record.
     """
 
     category = ErrorCategory.INTERNAL
+    failure_type: str | None = None
+    """Where the workflow must tell it from others of its category (`shared.contracts.failures`)."""
 
     def __init__(
         self,
@@ -20,10 +29,14 @@ class PlatformError(Exception):
         *,
         category: ErrorCategory | None = None,
         retry_after_s: float | None = None,
+        is_final: bool = False,
+        service_requests: Sequence[ServiceRequest] = (),
     ) -> None:
         super().__init__(message)
         self.category = category or type(self).category
         self.retry_after_s = retry_after_s
+        self.is_final = is_final
+        self.service_requests = tuple(service_requests)
 
 
 class InvalidInputError(PlatformError):
@@ -54,3 +67,16 @@ class ObjectNotFoundError(PlatformError):
     """There is no object under that key; no retry helps."""
 
     category = ErrorCategory.VALIDATION
+
+
+class UnservedError(PlatformError):
+    """This worker cannot do the work yet; it waits for one that can."""
+
+    failure_type = UNSERVED
+
+
+class SubmissionUnknownError(PlatformError):
+    """The answer to a paid submission was lost: it may have been taken, and is not sent again."""
+
+    category = ErrorCategory.PROVIDER_ERROR
+    failure_type = SUBMISSION_UNKNOWN

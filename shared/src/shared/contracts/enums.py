@@ -253,6 +253,8 @@ class TaskQueue(StrEnum):
     """Temporal task queues, one per worker pool."""
 
     WORKFLOWS = "workflows"
+    WEBHOOKS = "webhooks"
+    """Deliveries of events, apart from the work that they tell of."""
     INFERENCE = "inference"
     INFERENCE_CPU = "inference-cpu"
     TRAINING = "training"
@@ -262,3 +264,11 @@ class TaskQueue(StrEnum):
     PROVIDER_FASHN = "provider-fashn"
     PROVIDER_FREEPIK = "provider-freepik"
     PROVIDER_LLM = "provider-llm"
+
+
+class BreakerState(StrEnum):
+    """Whether work is given to a provider."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"

@@ -35,3 +35,10 @@ CONSEQUENCES: dict[ErrorCategory, Consequence] = {
 
 WORKER_LOST = "WORKER_LOST"
 """Failure type of an attempt whose worker shut down; like a missed heartbeat it is not counted."""
+
+UNSERVED = "UNSERVED"
+"""Failure type of an attempt that its worker cannot do yet: nobody tried it, and it waits on."""
+
+SUBMISSION_UNKNOWN = "SUBMISSION_UNKNOWN"
+"""Failure type of a submission whose answer was lost. The provider may have taken it and charge for
+it, so that it is sent neither again nor to another: the task fails, and says so."""

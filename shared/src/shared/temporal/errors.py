@@ -30,8 +30,9 @@ class _Translate(ActivityInboundInterceptor):
         except PlatformError as error:
             raise ApplicationError(
                 str(error),
-                type=error.category,
-                non_retryable=not CONSEQUENCES[error.category].is_retried,
+                *(request.model_dump(mode="json") for request in error.service_requests),
+                type=error.failure_type or error.category,
+                non_retryable=error.is_final or not CONSEQUENCES[error.category].is_retried,
                 next_retry_delay=(
                     timedelta(seconds=error.retry_after_s) if error.retry_after_s else None
                 ),

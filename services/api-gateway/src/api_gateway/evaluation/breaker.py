@@ -3,22 +3,14 @@
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 
+from shared.contracts.enums import BreakerState
 from shared.db.repositories.evaluations import Attempted
 
 FAILURES = 5
 """So many in a row open the breaker, where they lie within the window."""
 WINDOW = timedelta(seconds=60)
 OPEN_FOR = timedelta(seconds=60)
-
-
-class BreakerState(StrEnum):
-    """Whether evaluations can be expected to succeed."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
 
 
 def breaker_state(attempts: Sequence[Attempted], now: datetime) -> BreakerState:
