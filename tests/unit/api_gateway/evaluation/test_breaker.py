@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_gateway.evaluation.breaker import OPEN_FOR, BreakerState, breaker_state
+from api_gateway.evaluation.breaker import OPEN_FOR, breaker_state
+from shared.contracts.enums import BreakerState
 from shared.db.repositories.evaluations import Attempted
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
