@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,8 @@ class Service:
     name: str
     module: str
     readiness: Readiness = Readiness.FILE
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """For it alone, over everything that all services are told."""
 
 
 SERVICES = (
@@ -67,8 +69,8 @@ def first_key(plan: Plan) -> ChildSpec:
 
 
 def service_spec(plan: Plan, service: Service, overrides: Mapping[str, str]) -> ChildSpec:
-    """How to start a service; `overrides` win over the environment of the plan."""
-    environment = {**plan.environment, **overrides}
+    """How to start a service; `overrides` win over the environment of the plan, its own over all."""
+    environment = {**plan.environment, **overrides, **service.environment}
     spec = ChildSpec(
         name=service.name,
         command=python_command("-m", service.module),
