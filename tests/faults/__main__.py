@@ -15,7 +15,7 @@ from tests.faults.matrix import Row, complain, matrix, run_all
 from tests.faults.network import NETWORK
 from tests.faults.random_kills import kill_at_random
 
-console = Console()
+console = Console(width=120)
 
 
 def _arguments() -> argparse.Namespace:

@@ -189,7 +189,8 @@ class _Connection:
             self.reset()
         await asyncio.sleep(self._proxy.fault.slow_close_s)
         if not writer.is_closing():
-            writer.write_eof()
+            with contextlib.suppress(OSError):  # gone meanwhile
+                writer.write_eof()
 
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_request: bool

@@ -22,11 +22,16 @@ from local_stack.ports import choose_ports
 from local_stack.services import SERVICES, Service
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
+from shared.contracts.enums import TaskQueue
+from shared.temporal.heartbeat import Heartbeat
+from tests.fakes.training import FakeTraining
 from tests.faults.proxy import Proxy
+from tests.fixtures.workflow_runs import activity_worker
 
 SERVERS = ("postgres", "temporal", "seaweed")
 STEP_S = 0.1
 """What a step of the engine takes: a task's steps say how long it runs."""
+_TRAINING_STAGE_S = 1.0
 
 _OVERRIDES = {
     "SARTIQ_INFERENCE_ENGINE": "identity",
@@ -141,7 +146,15 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
                 trust_env=False,
             )
         )
-        yield Rig(stack, links, api, await _direct_client(stack))
+        temporal = await _direct_client(stack)
+        # No service trains yet: this process plays the worker, which nobody kills.
+        trainer = FakeTraining(_train_a_while)
+        for worker in (
+            activity_worker(temporal, TaskQueue.PREPROCESSING, trainer.preprocess_dataset),
+            activity_worker(temporal, TaskQueue.TRAINING, trainer.train_lora),
+        ):
+            await exits.enter_async_context(worker)
+        yield Rig(stack, links, api, temporal)
 
 
 def _addresses(plan: Plan) -> dict[str, str]:
@@ -173,6 +186,11 @@ def _through(plan: Plan, service: Service, links: Mapping[Link, Proxy]) -> Servi
         if target in own
     }
     return replace(service, environment=environment)
+
+
+async def _train_a_while(_request: object) -> None:
+    async with Heartbeat():
+        await asyncio.sleep(_TRAINING_STAGE_S)
 
 
 async def _direct_client(stack: LocalStack) -> Client:
