@@ -85,17 +85,19 @@ class Verdict:
         ]
 
 
-async def settle(rig: Rig, clients: Clients, ledger: Ledger | None = None) -> Verdict:
+async def settle(
+    rig: Rig, clients: Clients, ledger: Ledger | None = None, *, within_s: float = WITHIN_S
+) -> Verdict:
     """Wait until all is at its end, at most a minute from now, and say what is wrong then."""
     begin = time.monotonic()
     while True:
         try:
             verdict = await _judge(rig, clients, ledger, time.monotonic() - begin)
         except _AWAY as error:
-            if time.monotonic() - begin > WITHIN_S:
+            if time.monotonic() - begin > within_s:
                 raise AssertionError("the platform does not answer after its restart") from error
         else:
-            if verdict.is_good or time.monotonic() - begin > WITHIN_S:
+            if verdict.is_good or time.monotonic() - begin > within_s:
                 return verdict
         await asyncio.sleep(_POLL_S)
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -176,6 +177,23 @@ async def _workflow_worker_during_fetch(rig: Rig, clients: Clients) -> None:
         await rig.start("workflow-worker")
 
 
+async def _workflow_worker_during_delivery(rig: Rig, clients: Clients) -> None:
+    """The receiver has taken an event, and whoever sent it dies before the answer."""
+    async with held_server() as receiver:
+        await clients.submit(task(webhook_url=f"{receiver.url}/hook"))
+        await asyncio.wait_for(receiver.arrived.wait(), 20)
+        await rig.kill("workflow-worker")
+        receiver.released.set()
+        await rig.start("workflow-worker")
+
+        async def end_is_told() -> bool:
+            return any(json.loads(body)["status"] == "COMPLETED" for _, body in receiver.requests)
+
+        await rig.until(end_is_told, timeout_s=60)
+        ids = [fields["webhook-id"] for fields, _ in receiver.requests]
+        assert ids.count(ids[0]) >= 2, "what was not answered is sent again, under its id"
+
+
 # --- the inference worker -----------------------------------------------------------------------
 
 
@@ -276,6 +294,12 @@ KILLS: tuple[Case, ...] = (
     Case("workflow-worker", "before an end is committed", _workflow_worker_before_record),
     Case("workflow-worker", "after an end is committed", _workflow_worker_after_record),
     Case("workflow-worker", "while it fetches a picture", _workflow_worker_during_fetch),
+    Case(
+        "workflow-worker",
+        "during webhook delivery",
+        _workflow_worker_during_delivery,
+        waits_for="webhooks",
+    ),
     Case("inference-worker", "while it computes", _inference_worker_while_it_computes),
     Case("inference-worker", "during upload", _inference_worker_during_upload),
     Case("inference-worker", "frozen for 14 s", _inference_worker_frozen),
