@@ -1,16 +1,21 @@
 """kill -9 of each process at named points. A case ends with everything started again."""
 
 import asyncio
-import base64
-import io
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from PIL import Image
-
-from tests.faults.clients import Clients, Work, chain, mixture, task, training
+from tests.faults.clients import (
+    Clients,
+    Work,
+    chain,
+    mixture,
+    picture,
+    picture_text,
+    task,
+    training,
+)
 from tests.faults.held_server import held_server
 from tests.faults.proxy import NetworkFault, Stall
 from tests.faults.rig import Rig
@@ -122,7 +127,7 @@ async def _gateway_during_upload(rig: Rig, clients: Clients) -> None:
     link = rig.link("gateway", "s3")
     put = link.watch(b"PUT /")
     link.impose(NetworkFault(bytes_per_s=1_000))
-    posting = asyncio.create_task(clients.submit(task(reference_image_data=_picture_as_text())))
+    posting = asyncio.create_task(clients.submit(task(reference_image_data=picture_text())))
     await asyncio.wait_for(put.wait(), 20)
     await rig.kill("gateway")
     link.heal()
@@ -169,7 +174,7 @@ async def _workflow_worker_at_record(rig: Rig, clients: Clients, *, is_committed
 
 
 async def _workflow_worker_during_fetch(rig: Rig, clients: Clients) -> None:
-    async with held_server(_picture(), "image/png") as server:
+    async with held_server(picture(), "image/png") as server:
         await clients.submit(task(reference_image_url=f"{server.url}/picture.png"))
         await asyncio.wait_for(server.arrived.wait(), 20)
         await rig.kill("workflow-worker")
@@ -233,10 +238,10 @@ def _server(name: str) -> list[Case]:
         await _bounce(rig, name)
 
     async def under_load(rig: Rig, clients: Clients) -> None:
-        picture = _picture_as_text()
+        encoded = picture_text()
         works = [
             *(task() for _ in range(15)),
-            *(task(reference_image_data=picture) for _ in range(5)),
+            *(task(reference_image_data=encoded) for _ in range(5)),
             *(chain(2) for _ in range(5)),
         ]
         posting = asyncio.create_task(clients.submit_all(works))
@@ -271,16 +276,6 @@ async def _power_cut(rig: Rig, clients: Clients) -> None:
         await asyncio.sleep(0.1)
         await rig.kill(*everything)
         await rig.start(*everything)
-
-
-def _picture() -> bytes:
-    content = io.BytesIO()
-    Image.linear_gradient("L").resize((64, 64)).save(content, "PNG")
-    return content.getvalue()
-
-
-def _picture_as_text() -> str:
-    return base64.b64encode(_picture()).decode()
 
 
 KILLS: tuple[Case, ...] = (

@@ -1,6 +1,8 @@
 """Clients of the API: they repeat a request with its key until it is taken, and remember its id."""
 
 import asyncio
+import base64
+import io
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+from PIL import Image
 
 from tests.faults.rig import STEP_S
 
@@ -72,7 +75,24 @@ def training() -> Work:
 
 def mixture() -> list[Work]:
     """Some of everything, long enough to be going on a moment later."""
-    return [*(task(seconds=0.1 * n) for n in range(1, 9)), chain(3), chain(2, seconds=0.5)]
+    return [
+        *(task(seconds) for seconds in (0.1, 0.3, 0.5, 0.7, 0.9)),
+        task(reference_image_data=picture_text()),
+        chain(3),
+        chain(2, seconds=0.5),
+    ]
+
+
+def picture() -> bytes:
+    """A small PNG."""
+    content = io.BytesIO()
+    Image.linear_gradient("L").resize((64, 64)).save(content, "PNG")
+    return content.getvalue()
+
+
+def picture_text() -> str:
+    """The same as requests carry it."""
+    return base64.b64encode(picture()).decode()
 
 
 def _generation(seconds: float) -> dict[str, Any]:

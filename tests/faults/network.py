@@ -18,10 +18,10 @@ _HALF_OPEN = NetworkFault(is_half_open=True)
 
 async def _under(rig: Rig, clients: Clients, fault: NetworkFault, *links: Link) -> None:
     """Work goes on and comes in, before and during the fault."""
-    await clients.submit_all(mixture()[4:])
+    await clients.submit_all(mixture())
     for link in links:
         rig.links[link].impose(fault)
-    posting = asyncio.create_task(clients.submit_all(mixture()[4:]))
+    posting = asyncio.create_task(clients.submit_all(mixture()))
     await asyncio.sleep(_HALF_OPEN_FOR_S if fault.is_half_open else _FOR_S)
     for link in links:
         rig.links[link].heal()
@@ -38,8 +38,8 @@ def _imposed(name: str, fault: NetworkFault, *links: Link) -> Case:
 
 def _cut(link: Link) -> Case:
     async def sabotage(rig: Rig, clients: Clients) -> None:
-        await clients.submit_all(mixture()[4:])
-        posting = asyncio.create_task(clients.submit_all(mixture()[4:]))
+        await clients.submit_all(mixture())
+        posting = asyncio.create_task(clients.submit_all(mixture()))
         for _ in range(round(_FOR_S / _CUTS_EVERY_S)):
             rig.links[link].cut()
             await asyncio.sleep(_CUTS_EVERY_S)
