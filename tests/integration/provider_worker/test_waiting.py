@@ -95,7 +95,7 @@ async def test_pictures_are_stored_as_png_under_their_attempt(
 async def test_the_record_shows_the_calls_but_not_every_poll_and_never_the_key(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
-    fal.play(Fault(on="work", polls=30))
+    fal.play(Fault(on="work", polls=12))
     work = await _taken(activities, generation_work())
     result = await _await(activities, work)
     path = f"{fal.url}/fal-ai/flux/requests/{work.submission.request_id}"
