@@ -5,10 +5,18 @@ from uuid import UUID
 
 from temporalio import activity
 
-from shared.contracts.enums import TrainingStatus
+from shared.contracts.enums import BreakerState, ProviderType, TrainingStatus
 from shared.contracts.evaluation import EvaluationRecord
 from shared.contracts.records import RecordActivities
-from shared.contracts.runs import PipelineOutcome, PipelineStanding, TaskOutcome, TaskStanding
+from shared.contracts.runs import (
+    Admission,
+    AdmissionRequest,
+    PipelineOutcome,
+    PipelineStanding,
+    TaskAccount,
+    TaskOutcome,
+    TaskStanding,
+)
 from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
 
 
@@ -25,11 +33,24 @@ class FakeRecords(RecordActivities):
         self.is_called = asyncio.Event()
         self.is_open = asyncio.Event()
         self.is_open.set()
+        self.breakers: dict[ProviderType, BreakerState] = {}
+        self.accounts: list[TaskAccount] = []
         self.tasks: dict[UUID, TaskOutcome] = {}
         self.pipelines: dict[UUID, PipelineOutcome] = {}
         self.datasets: dict[UUID, DatasetRecord] = {}
         self.trainings: dict[UUID, TrainingOutcome] = {}
         self.evaluations: dict[UUID, EvaluationRecord] = {}
+
+    @activity.defn(name="admit_attempt")
+    async def admit_attempt(self, request: AdmissionRequest) -> Admission:
+        await self._answer()
+        breaker = self.breakers.get(request.provider_type, BreakerState.CLOSED)
+        return Admission(state=breaker, is_admitted=breaker is not BreakerState.OPEN)
+
+    @activity.defn(name="record_account")
+    async def record_account(self, account: TaskAccount) -> None:
+        await self._answer()
+        self.accounts.append(account)
 
     @activity.defn(name="finish_task")
     async def finish_task(self, outcome: TaskOutcome) -> TaskStanding:

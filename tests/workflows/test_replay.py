@@ -16,6 +16,8 @@ def test_there_is_a_history_of_each_shape() -> None:
     assert {path.stem for path in HISTORIES} >= {
         "task",
         "task-retried",
+        "task-remote",
+        "task-fallback",
         "pipeline",
         "training",
         "evaluation",

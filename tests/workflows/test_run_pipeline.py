@@ -7,13 +7,19 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
-from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
-from shared.contracts.runs import PipelineOutcome, PipelineStep
+from shared.contracts.enums import (
+    ErrorCategory,
+    MappingTransform,
+    TaskStatus,
+    WorkflowStatus,
+)
+from shared.contracts.runs import PipelineOutcome, PipelineStep, StepMapping
 from shared.errors import InvalidInputError, PlatformError
 from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.inference import Attempt
 from tests.fixtures.workflow_runs import (
     Runs,
+    generation,
     kinds,
     picture_from,
     pipeline,
@@ -21,6 +27,8 @@ from tests.fixtures.workflow_runs import (
     step,
     until_event,
 )
+from tests.workflows.test_fallback import always, remote_generation
+from tests.workflows.test_remote_attempts import fal
 from workflows.definitions.run_pipeline import RunPipeline
 
 LONG_S = 25.0
@@ -283,3 +291,62 @@ async def test_wide_pipeline_has_a_short_history(working: Runs) -> None:
     assert names.count("MARKER_RECORDED") == 51
     assert len(names) < 50 * 7
     assert sum(event.ByteSize() for event in history.events) < 50 * 4096
+
+
+async def test_two_hundred_steps_stay_under_two_thousand_events(working: Runs) -> None:
+    chains = [
+        step(f"s{row}-{column}", *([f"s{row}-{column - 1}"] if column else []))
+        for row in range(20)
+        for column in range(10)
+    ]
+    handle = await working.start_pipeline(pipeline(*chains))
+    assert (await handle.result()).status == WorkflowStatus.COMPLETED
+    assert len(working.inference.attempts) == 200
+    assert len((await handle.fetch_history()).events) < 2000
+
+
+async def test_a_path_is_handed_on_as_a_url(working: Runs) -> None:
+    link = StepMapping(
+        from_step="generate",
+        from_field="result_image_paths",
+        to_field="fal_parameters.image_urls",
+        transform=MappingTransform.TO_URL,
+    )
+    app = fal(inputs={"fal_app_id": "fal-ai/x", "fal_parameters": {"strength": 0.5}})
+    steps = step("generate"), step("app", "generate", run=app, mappings=[link])
+    async with working.provider_worker():
+        handle = await working.start_pipeline(pipeline(*steps))
+        await handle.result()
+    path = working.outcome(steps[0].run.task_id).results["result_image_path"]
+    [work] = working.provider.submitted
+    assert work.inputs["fal_parameters"] == {
+        "strength": 0.5,
+        "image_urls": [f"https://store.example/{path}?signed"],
+    }
+
+
+async def test_a_step_keeps_its_own_priority(working: Runs) -> None:
+    urgent = step("urgent", run=generation(priority=3))
+    handle = await working.start_pipeline(pipeline(step("usual"), urgent))
+    await handle.result()
+    scheduled = [
+        event.activity_task_scheduled_event_attributes.priority.priority_key
+        for event in (await handle.fetch_history()).events
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
+    ]
+    assert scheduled == [0, 1]
+
+
+async def test_the_web_ui_tells_what_each_step_is_at(working: Runs) -> None:
+    working.provider.on_submit = always(ErrorCategory.QUOTA_EXCEEDED)
+    steps = step("local"), step("switched", "local", run=remote_generation())
+    async with working.provider_worker():
+        handle = await working.start_pipeline(pipeline(*steps))
+        await handle.result()
+        shown = (await handle.query("__temporal_workflow_metadata")).current_details
+    assert shown.splitlines() == [
+        "**a pipeline**: 2 of 2 steps done",
+        "",
+        "- `local` GENERATION: completed",
+        "- `switched` GENERATION: completed by local, attempt 2, after fal_standard failed",
+    ]

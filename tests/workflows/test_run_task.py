@@ -11,7 +11,7 @@ from temporalio.worker import Worker
 
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
 from shared.contracts.operations import FaceResult, Operation, OperationActivities
-from shared.contracts.runs import TaskOutcome
+from shared.contracts.runs import TaskOutcome, Verdict
 from shared.errors import PlatformError, StorageError
 from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.inference import STARTED_AT, Attempt, result_path
@@ -59,6 +59,7 @@ async def test_task_completes_in_twelve_events_and_is_recorded(working: Runs) ->
         executor_type="fake",
         executor_instance="fake-1",
         started_at=STARTED_AT,
+        verdict=Verdict(provider_type=ProviderType.LOCAL, is_success=True),
     )
     assert [file.key for file in outcome.files] == [path]
     assert kinds(await handle.fetch_history()) == [
@@ -222,7 +223,7 @@ async def test_failed_start_of_storage_is_retried_as_storage(working: Runs) -> N
 class _FaceWorker(OperationActivities):
     """A worker that was deployed later, and knows one type more."""
 
-    edit_image = run_fal_app = generate_video = ask_language_model = None
+    edit_image = None
     remove_backgrounds = enhance_details = fix_background = adjust_image = None
 
     @activity.defn(name="enhance_faces")

@@ -14,8 +14,10 @@ from temporalio.client import Client
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Worker
 
-from shared.contracts.enums import TaskQueue
+from shared.breaker import OPEN_FOR
+from shared.contracts.enums import ProviderType, TaskQueue
 from shared.contracts.progress import MemoryReport, ProgressBatch
+from shared.db.models.breakers import ProviderBreaker
 from tests.fixtures.gateway import TENANT_KEY, Gateway
 from tests.fixtures.rows import add, task_row
 from tests.fixtures.workflow_runs import until
@@ -234,3 +236,27 @@ async def test_temporal_that_does_not_answer_is_503(gateway: Gateway) -> None:
             assert (answer.status_code, answer.json()["code"]) == (503, "dependency_down")
             assert "Temporal" in answer.json()["detail"]
             assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_an_open_breaker_is_shown(gateway: Gateway, api: httpx.AsyncClient) -> None:
+    opened_at = datetime.now(UTC) - timedelta(seconds=10)
+    breaker = ProviderBreaker(provider_type="freepik_magnific", failures=5, opened_at=opened_at)
+    async with gateway.resources.sessions.begin() as session:
+        session.add(breaker)
+    try:
+        answer = (await api.get("/api/v1/monitoring/providers")).json()
+    finally:
+        async with gateway.resources.sessions.begin() as session:
+            await session.delete(breaker)
+    shown = {one["provider_type"]: one for one in answer["providers"]}
+    assert set(shown) == set(ProviderType)
+    assert shown["local"] | {"opened_at": None} == {
+        "provider_type": "local",
+        "breaker": "closed",
+        "failures": 0,
+        "opened_at": None,
+        "half_open_at": None,
+    }
+    assert shown["freepik_magnific"]["breaker"] == "open"
+    half_open_at = datetime.fromisoformat(shown["freepik_magnific"]["half_open_at"])
+    assert half_open_at == opened_at + OPEN_FOR

@@ -87,6 +87,15 @@ REFUSED: list[tuple[dict[str, Any], list[Any]]] = [
     (GENERATION | {"prompt": "a\x00b"}, ["body"]),
     (GENERATION | {"provider_type": "nobody"}, ["body", "GENERATION", "provider_type"]),
     (GENERATION | {"fallback_provider_type": "ai_core"}, ["body", "fallback_provider_type"]),
+    (
+        GENERATION | {"config": {"negative_prompt": "hats"}, "fallback_provider_type": "vertex"},
+        ["body", "fallback_provider_type"],
+    ),
+    (
+        GENERATION
+        | {"provider_type": "fal_standard", "width": 1024, "fallback_provider_type": "local"},
+        ["body", "width"],
+    ),
     (GENERATION | {"provider_type": "freepik_magnific"}, ["body", "provider_type"]),
     (GENERATION | {"queue_name": "training"}, ["body", "queue_name"]),
     (

@@ -93,6 +93,23 @@ def mapped(**fields: Any) -> dict[str, Any]:
     return REFINE | {"input_mappings": [REFINE["input_mappings"][0] | fields]}
 
 
+def app_step(source: str, **fields: Any) -> dict[str, Any]:
+    mapping = {"from_step": source, "from_field": "result_image_path"}
+    target = {"to_field": "fal_parameters.image_url", "transform": "to_url"}
+    return step(
+        "app",
+        task_type="EXPERIMENTAL_FAL",
+        config={"fal_app_id": "fal-ai/x"},
+        input_mappings=[mapping | target | fields],
+    )
+
+
+async def test_a_url_of_a_result_may_be_a_parameter_of_an_app(api: httpx.AsyncClient) -> None:
+    body = workflow(GENERATE, app_step("generate"))
+    answer = await api.post("/api/v1/workflows/?start=false", json=body)
+    assert answer.status_code == 201, answer.text
+
+
 REFUSED: list[tuple[dict[str, Any], list[Any], str]] = [
     (workflow(), ["body", "steps"], ""),
     (workflow(*(step(str(i)) for i in range(201))), ["body", "steps"], ""),
@@ -117,7 +134,20 @@ REFUSED: list[tuple[dict[str, Any], list[Any], str]] = [
     (
         workflow(GENERATE, mapped(transform="to_url")),
         ["body", "steps", 1, "input_mappings", 0, "transform"],
-        "to_url",
+        "takes the path itself",
+    ),
+    (
+        workflow(
+            step("ask", task_type="LLM_INTERACTION", config={"prompt": "a"}),
+            app_step("ask", from_field="result_text", transform="to_url"),
+        ),
+        ["body", "steps", 1, "input_mappings", 0, "transform"],
+        "'result_text' is none",
+    ),
+    (
+        workflow(GENERATE, app_step("generate", to_field="prompt.image")),
+        ["body", "steps", 1, "input_mappings", 0, "to_field"],
+        "is not an input",
     ),
     (
         workflow(step("a", config={"prompt": "a", "width": 1024})),

@@ -11,10 +11,16 @@ from sqlalchemy import select
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import StepStatus, TaskStatus, WorkflowStatus
 from shared.contracts.progress import ProgressKind, TaskProgress
-from shared.contracts.runs import Owner, PipelineOutcome, TaskOutcome
+from shared.contracts.runs import Owner, PipelineOutcome, TaskAccount, TaskOutcome
+from shared.contracts.submissions import ServiceRequest
 from shared.db.models.registry import METADATA
 from shared.db.models.tables import Event, StoredObject, Task, Workflow, WorkflowStep
-from shared.db.repositories.outcomes import write_pipeline_outcome, write_task_outcome
+from shared.db.repositories.outcomes import (
+    outcome_of,
+    write_pipeline_outcome,
+    write_task_account,
+    write_task_outcome,
+)
 from shared.db.repositories.progress import write_progress
 from shared.db.session import Sessions
 
@@ -34,16 +40,14 @@ async def test_migrated_schema_equals_the_models(sessions: Sessions) -> None:
 
 def new_task(**fields: Any) -> Task:
     task_id = uuid.uuid4()
-    return Task(
-        id=task_id,
-        task_type="GENERATION",
-        provider_type="local",
-        queue_name="inference",
-        temporal_id=f"task-{task_id}",
-        origin_instance="shop",
-        origin_tenant_id="acme",
-        **fields,
-    )
+    usual = {
+        "task_type": "GENERATION",
+        "provider_type": "local",
+        "queue_name": "inference",
+        "origin_instance": "shop",
+        "origin_tenant_id": "acme",
+    }
+    return Task(id=task_id, temporal_id=f"task-{task_id}", **usual | fields)
 
 
 def outcome(task: Task, status: TaskStatus = TaskStatus.COMPLETED, **fields: Any) -> TaskOutcome:
@@ -173,3 +177,90 @@ async def test_late_report_of_an_earlier_attempt_changes_nothing(sessions: Sessi
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
     assert (row.attempt, row.retry_count, row.progress) == (3, 2, 0)
+
+
+def call(**fields: Any) -> ServiceRequest:
+    return ServiceRequest.model_validate(
+        {
+            "provider": "fal_standard",
+            "method": "POST",
+            "url": "https://queue.fal.run/fal-ai/flux/dev",
+            "status": 200,
+            "duration_ms": 12,
+            "attempt": 1,
+            "at": datetime.now(UTC),
+        }
+        | fields
+    )
+
+
+async def test_account_of_a_running_task_is_written(sessions: Sessions) -> None:
+    task = new_task(status="EXECUTING", provider_type="fal_standard", queue_name="provider-fal")
+    await add(sessions, task)
+    account = TaskAccount(
+        task_id=task.id,
+        attempt=1,
+        service_task_id="req-1",
+        service_requests=[call()],
+        resumes=1,
+        resumed_at=datetime.now(UTC),
+    )
+    async with sessions.begin() as session:
+        await write_task_account(session, account)
+    async with sessions() as session:
+        row = await session.get_one(Task, task.id)
+    assert row.service_task_id == "req-1"
+    assert row.provider_config == {"provider_type": "fal_standard", "fal_request_id": "req-1"}
+    assert [each["status"] for each in row.service_requests] == [200]
+    assert (row.is_resumed, row.resume_attempt_count) == (True, 1)
+    assert await events_of(sessions, task.id) == [(1, "EXECUTING", False)]
+
+
+async def test_fallback_takes_the_place_of_the_provider(sessions: Sessions) -> None:
+    task = new_task(
+        status="EXECUTING",
+        provider_type="fal_standard",
+        queue_name="provider-fal",
+        provider_config={"provider_type": "fal_standard"},
+        active_provider_capabilities=["SEED"],
+        fallback_provider_type="local",
+        fallback_provider_config={"provider_type": "local"},
+        fallback_provider_capabilities=["OUTPUT_SIZE"],
+    )
+    await add(sessions, task)
+    account = TaskAccount(
+        task_id=task.id, attempt=2, retry_count=1, errors=["a", "b"], fallback_used=True
+    )
+    for _ in range(2):
+        async with sessions.begin() as session:
+            await write_task_account(session, account)
+    async with sessions() as session:
+        row = await session.get_one(Task, task.id)
+    assert row.fallback_used
+    assert (row.provider_type, row.queue_name) == ("local", "inference")
+    assert row.provider_config == {"provider_type": "local"}
+    assert row.active_provider_capabilities == ["OUTPUT_SIZE"]
+
+
+async def test_account_of_an_ended_task_changes_nothing(sessions: Sessions) -> None:
+    task = new_task(status="CANCELLED")
+    await add(sessions, task)
+    async with sessions.begin() as session:
+        await write_task_account(session, TaskAccount(task_id=task.id, attempt=3, errors=["late"]))
+    async with sessions() as session:
+        row = await session.get_one(Task, task.id)
+    assert (row.attempt, row.errors) == (0, [])
+    assert await events_of(sessions, task.id) == []
+
+
+async def test_an_end_from_outside_keeps_what_the_task_has_been_through(sessions: Sessions) -> None:
+    task = new_task(status="EXECUTING", attempt=2, errors=["a"], service_task_id="req-9")
+    task.service_requests = [call().model_dump(mode="json")]
+    await add(sessions, task)
+    async with sessions.begin() as session:
+        await write_task_outcome(session, outcome_of(task, TaskStatus.CANCELLED))
+    async with sessions() as session:
+        row = await session.get_one(Task, task.id)
+    assert (row.status, row.error_category) == ("CANCELLED", "CANCELLED")
+    assert (row.attempt, row.errors, row.service_task_id) == (2, ["a"], "req-9")
+    assert len(row.service_requests) == 1

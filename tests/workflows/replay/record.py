@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
+from shared.contracts.enums import ErrorCategory
 from shared.settings import TemporalSettings
 from shared.temporal.client import connect
 from tests.fakes.inference import Attempt
@@ -28,6 +29,8 @@ from tests.fixtures.workflow_runs import (
     step,
     training,
 )
+from tests.workflows.test_fallback import always, remote_generation
+from tests.workflows.test_remote_attempts import fal
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -56,6 +59,11 @@ async def record(runs: Runs, asked: set[str]) -> None:
     runs.inference.act = fail_once
     shapes["task-retried"] = await runs.start_task(generation())
     await shapes["task-retried"].result()
+    shapes["task-remote"] = await runs.start_task(fal())
+    await shapes["task-remote"].result()
+    runs.provider.on_submit = always(ErrorCategory.NETWORK)
+    shapes["task-fallback"] = await runs.start_task(remote_generation())
+    await shapes["task-fallback"].result()
     for name, handle in shapes.items():
         if asked and name not in asked:
             continue
@@ -76,6 +84,7 @@ async def main() -> None:
                 runs.dataset_worker(),
                 runs.training_worker(),
                 runs.evaluation_worker(),
+                runs.provider_worker(),
             ):
                 await record(runs, set(sys.argv[1:]))
 

@@ -30,6 +30,21 @@ ONE_ATTEMPT = RetryPolicy(maximum_attempts=1)
 MAX_LOST_WORKERS = 10
 """Attempts that may be lost with their worker before the task fails; they are not retries."""
 
+SUBMIT_TIMEOUT = timedelta(seconds=180)
+"""Handing work over to a provider, its pictures included."""
+
+AWAIT_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=30),
+    maximum_attempts=2 * MAX_LOST_WORKERS + 1,
+)
+"""Waiting for a provider costs nothing and may be taken up by any worker."""
+
+WITHDRAW_TIMEOUT = timedelta(seconds=60)
+WITHDRAW_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=5)
+"""Cancelling work at its provider, where its own wait could not; a worker for it included."""
+
 BACKOFF_INITIAL_S = 1.0
 BACKOFF_COEFFICIENT = 2.0
 BACKOFF_MAX_S = 60.0
@@ -101,6 +116,11 @@ TRAINING_EXECUTION_TIMEOUT = timedelta(days=30)
 TASK_EXECUTION_TIMEOUT = timedelta(days=7)
 PIPELINE_EXECUTION_TIMEOUT = timedelta(days=14)
 """Upper bounds of whole runs, time in queues included."""
+
+
+def priority_key(priority: int) -> int:
+    """Temporal's priority, 1 (first) to 5, of a request's, where a higher number runs first."""
+    return min(max(3 - priority, 1), 5)
 
 
 UNSERVED_INITIAL_S = 10.0

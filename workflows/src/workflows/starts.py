@@ -15,8 +15,9 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError
 
-from shared.contracts.enums import StepStatus, TaskQueue
+from shared.contracts.enums import ProviderType, StepStatus, TaskQueue, TaskType
 from shared.contracts.evaluation import EvaluationFindings, EvaluationJob
+from shared.contracts.providers import PROVIDERS
 from shared.contracts.runs import Owner, PipelineRun, PipelineStep, StepMapping, TaskRun
 from shared.contracts.training import Captioning, Hyperparameters, TrainingRun, Transform
 from shared.db.models.base import Origin
@@ -33,6 +34,7 @@ from workflows.policies import (
     PIPELINE_EXECUTION_TIMEOUT,
     TASK_EXECUTION_TIMEOUT,
     TRAINING_EXECUTION_TIMEOUT,
+    priority_key,
 )
 
 _START_TIMEOUT = timedelta(seconds=10)
@@ -49,6 +51,7 @@ def task_run(task: Task) -> TaskRun:
             "provider_type": task.provider_type,
             "task_queue": task.queue_name,
             "provider_config": task.provider_config or {},
+            "fallback": _fallback(task),
             "inputs": {**task.inputs, "config": task.config},
             "max_retries": task.max_retries,
             "owner": Owner(
@@ -56,6 +59,18 @@ def task_run(task: Task) -> TaskRun:
             ),
         }
     )
+
+
+def _fallback(task: Task) -> dict[str, Any] | None:
+    """None where it has stepped in already: a run is started anew with what the record says."""
+    if task.fallback_provider_type is None or task.fallback_used:
+        return None
+    provider, task_type = ProviderType(task.fallback_provider_type), TaskType(task.task_type)
+    return {
+        "provider_type": provider,
+        "task_queue": PROVIDERS[provider].queues[task_type],
+        "provider_config": task.fallback_provider_config or {},
+    }
 
 
 def pipeline_run(workflow: Workflow, tasks: dict[str, Task]) -> PipelineRun:
@@ -68,12 +83,16 @@ def pipeline_run(workflow: Workflow, tasks: dict[str, Task]) -> PipelineRun:
                 step_id=step.step_id,
                 depends_on=step.dependencies,
                 mappings=[StepMapping.model_validate(m) for m in step.input_mappings],
-                run=task_run(tasks[step.step_id]),
+                run=_step_run(tasks[step.step_id]),
                 result=step.result if step.status == StepStatus.COMPLETED else None,
             )
             for step in workflow.steps
         ],
     )
+
+
+def _step_run(task: Task) -> TaskRun:
+    return task_run(task).model_copy(update={"priority": task.priority or None})
 
 
 def training_run(training: Training) -> TrainingRun:
@@ -248,7 +267,7 @@ def _options(subject: Origin | Owner, priority: int, *, is_resumed: bool = False
         "id_reuse_policy": reuse.ALLOW_DUPLICATE if is_resumed else reuse.REJECT_DUPLICATE,
         "rpc_timeout": _START_TIMEOUT,
         "priority": Priority(
-            priority_key=min(max(3 - priority, 1), 5),
+            priority_key=priority_key(priority),
             fairness_key=fairness_key(subject.origin_instance, subject.origin_tenant_id),
         ),
     }

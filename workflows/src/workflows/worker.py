@@ -64,6 +64,8 @@ def build_worker(
         task_queue=TaskQueue.WORKFLOWS,
         workflows=WORKFLOWS,
         activities=[
+            records.admit_attempt,
+            records.record_account,
             records.finish_task,
             records.finish_pipeline,
             records.record_dataset,
@@ -99,7 +101,7 @@ async def main() -> None:
             client,
             Records(sessions),
             settings,
-            others=[reconciler.reconcile_records, fetcher.fetch_inputs],
+            others=[reconciler.reconcile_records, fetcher.fetch_inputs, fetcher.link_objects],
         )
         await ensure_schedule(client, ReconcileSettings())
         await run_until_stopped([worker], settings)

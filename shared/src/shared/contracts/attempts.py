@@ -33,3 +33,7 @@ class AttemptResult(Message):
     executor_instance: str
     executor_type: str
     files: list[StoredFile] = []
+
+    def fields(self) -> dict[str, Any]:
+        """The result fields of the task, by their REST names."""
+        return self.model_dump(mode="json", exclude=set(AttemptResult.model_fields))

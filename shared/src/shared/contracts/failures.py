@@ -7,30 +7,41 @@ from shared.contracts.enums import ErrorCategory
 
 @dataclass(frozen=True)
 class Consequence:
-    """Whether a category is worth another try at the same provider, and at the fallback."""
+    """What follows from a failure.
+
+    Attributes:
+        is_retried: another try at the same provider may help; where the other side named a wait
+            (Retry-After), it waits at least so long.
+        falls_back: the fallback provider may do better.
+        counts_against_provider: it says something about the provider, not about the request: the
+            provider's breaker counts it.
+    """
 
     is_retried: bool
     falls_back: bool
+    counts_against_provider: bool
 
 
-_FINAL = Consequence(is_retried=False, falls_back=False)
-_FALLBACK_ONLY = Consequence(is_retried=False, falls_back=True)
-_TRANSIENT = Consequence(is_retried=True, falls_back=True)
+_FINAL = Consequence(is_retried=False, falls_back=False, counts_against_provider=False)
+_REQUEST = Consequence(is_retried=False, falls_back=True, counts_against_provider=False)
+_ACCOUNT = Consequence(is_retried=False, falls_back=True, counts_against_provider=True)
+_PROVIDER = Consequence(is_retried=True, falls_back=True, counts_against_provider=True)
+_OURS = Consequence(is_retried=True, falls_back=True, counts_against_provider=False)
 
 CONSEQUENCES: dict[ErrorCategory, Consequence] = {
     ErrorCategory.VALIDATION: _FINAL,
     ErrorCategory.CANCELLED: _FINAL,
-    ErrorCategory.AUTHENTICATION: _FALLBACK_ONLY,
-    ErrorCategory.QUOTA_EXCEEDED: _FALLBACK_ONLY,
-    ErrorCategory.CONTENT_POLICY: _FALLBACK_ONLY,
-    ErrorCategory.CONSISTENCY_CHECK: _FALLBACK_ONLY,
-    ErrorCategory.RATE_LIMIT: _TRANSIENT,
-    ErrorCategory.TIMEOUT: _TRANSIENT,
-    ErrorCategory.NETWORK: _TRANSIENT,
-    ErrorCategory.PROVIDER_ERROR: _TRANSIENT,
-    ErrorCategory.RESOURCE: _TRANSIENT,
-    ErrorCategory.STORAGE: _TRANSIENT,
-    ErrorCategory.INTERNAL: _TRANSIENT,
+    ErrorCategory.CONTENT_POLICY: _REQUEST,
+    ErrorCategory.CONSISTENCY_CHECK: _REQUEST,
+    ErrorCategory.AUTHENTICATION: _ACCOUNT,
+    ErrorCategory.QUOTA_EXCEEDED: _ACCOUNT,
+    ErrorCategory.RATE_LIMIT: _PROVIDER,
+    ErrorCategory.TIMEOUT: _PROVIDER,
+    ErrorCategory.NETWORK: _PROVIDER,
+    ErrorCategory.PROVIDER_ERROR: _PROVIDER,
+    ErrorCategory.RESOURCE: _PROVIDER,
+    ErrorCategory.STORAGE: _OURS,
+    ErrorCategory.INTERNAL: _OURS,
 }
 
 WORKER_LOST = "WORKER_LOST"

@@ -1,6 +1,8 @@
 """Bringing a task's remote pictures into our storage, before its first attempt."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
@@ -27,6 +29,12 @@ class FetchedInputs(Message):
     files: list[StoredFile]
 
 
+class LinkObjects(Message):
+    """The objects that a step hands on as URLs."""
+
+    keys: list[str] = Field(max_length=1000)
+
+
 class InputActivities(ABC):
     """Activities of the workflow worker. Idempotent: keys derive from the task and the bytes."""
 
@@ -34,3 +42,21 @@ class InputActivities(ABC):
     @abstractmethod
     async def fetch_inputs(self, request: FetchInputs) -> FetchedInputs:
         """Fetch every URL, check that it is a picture, and store it."""
+
+    @activity.defn(name="link_objects")
+    @abstractmethod
+    async def link_objects(self, request: LinkObjects) -> dict[str, str]:
+        """Presigned URLs by object key; whoever has one can read the object until it expires."""
+
+
+def merged_inputs(inputs: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs with some replaced; `fal_parameters.image_url` names a key within an input."""
+    merged = dict(inputs)
+    for name, value in resolved.items():
+        field, _, key = name.partition(".")
+        if key:
+            within = merged.get(field)
+            merged[field] = {**(within if isinstance(within, dict) else {}), key: value}
+        else:
+            merged[field] = value
+    return merged

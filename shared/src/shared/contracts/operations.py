@@ -1,4 +1,4 @@
-"""The task types whose workers come later: what their attempts get and give.
+"""The task types whose own workers come later: what their attempts get and give.
 
 Field names are the REST API's. Inputs are as the gateway checked them; each type's own message
 takes their place when its worker is written.
@@ -7,7 +7,6 @@ takes their place when its worker is written.
 from abc import ABC, abstractmethod
 from typing import Any
 
-from pydantic import ConfigDict
 from temporalio import activity
 
 from shared.contracts.attempts import AttemptRequest, AttemptResult
@@ -43,30 +42,6 @@ class FaceResult(PictureResult):
     final_dists_score: float | None = None
 
 
-class VideoResult(AttemptResult):
-    """One video."""
-
-    result_video_path: str
-
-
-class TextResult(AttemptResult):
-    """A language model's answer."""
-
-    result_text: str
-    result_json: Any | None = None
-    """The answer as data, where an output schema was given."""
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-
-
-class FalAppResult(AttemptResult):
-    """An app's answer: its own keys beside ours."""
-
-    model_config = ConfigDict(extra="allow")
-
-    result_url: str | None = None
-
-
 class OperationActivities(ABC):
     """Activities on the queue of whichever provider serves the task type."""
 
@@ -74,21 +49,6 @@ class OperationActivities(ABC):
     @abstractmethod
     async def edit_image(self, request: Operation) -> PictureResult:
         """EDITING."""
-
-    @activity.defn(name="run_fal_app")
-    @abstractmethod
-    async def run_fal_app(self, request: Operation) -> FalAppResult:
-        """EXPERIMENTAL_FAL."""
-
-    @activity.defn(name="generate_video")
-    @abstractmethod
-    async def generate_video(self, request: Operation) -> VideoResult:
-        """VIDEO_GENERATION."""
-
-    @activity.defn(name="ask_language_model")
-    @abstractmethod
-    async def ask_language_model(self, request: Operation) -> TextResult:
-        """LLM_INTERACTION."""
 
     @activity.defn(name="remove_backgrounds")
     @abstractmethod

@@ -8,6 +8,15 @@ from shared.contracts.enums import ProviderType, TaskQueue, TaskType
 
 _UPSCALES = frozenset({Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_8X, Cap.UPSCALE_FLOAT})
 _MAGNIFIC = frozenset({Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_8X, Cap.UPSCALE_16X})
+_REMOTE = frozenset(
+    {
+        TaskQueue.PROVIDER_FAL,
+        TaskQueue.PROVIDER_VERTEX,
+        TaskQueue.PROVIDER_FASHN,
+        TaskQueue.PROVIDER_FREEPIK,
+        TaskQueue.PROVIDER_LLM,
+    }
+)
 _IMPLIED = {Cap.MULTI_LORA: Cap.LORA, Cap.MULTI_REFERENCE: Cap.REFERENCE_IMAGE}
 
 
@@ -22,6 +31,11 @@ class Provider:
 
     queues: dict[TaskType, TaskQueue]
     capabilities: frozenset[Cap]
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether its work is handed over to an outside service, which is paid for it."""
+        return all(queue in _REMOTE for queue in self.queues.values())
 
 
 def _row(queue: TaskQueue, types: Iterable[TaskType], capabilities: Iterable[Cap] = ()) -> Provider:
@@ -119,3 +133,11 @@ DEFAULT_PROVIDERS: dict[TaskType, ProviderType] = {
     TaskType.IMAGE_ADJUSTER: ProviderType.LOCAL,
     TaskType.FACE_ENHANCER: ProviderType.SARTIQ_ULTIMATE_FACE_FIXER,
 }
+
+REQUEST_ID_FIELDS: dict[ProviderType, str] = {
+    ProviderType.FAL_STANDARD: "fal_request_id",
+    ProviderType.FAL_SHOOTIFY_REFINER: "fal_request_id",
+    ProviderType.FAL_GARMENT_FIXER: "fal_request_id",
+    ProviderType.FASHN_STANDARD: "fashn_task_id",
+}
+"""The field of a provider's config that answers the provider's own id of the work."""

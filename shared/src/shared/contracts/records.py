@@ -5,12 +5,30 @@ from abc import ABC, abstractmethod
 from temporalio import activity
 
 from shared.contracts.evaluation import EvaluationRecord
-from shared.contracts.runs import PipelineOutcome, PipelineStanding, TaskOutcome, TaskStanding
+from shared.contracts.runs import (
+    Admission,
+    AdmissionRequest,
+    PipelineOutcome,
+    PipelineStanding,
+    TaskAccount,
+    TaskOutcome,
+    TaskStanding,
+)
 from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
 
 
 class RecordActivities(ABC):
     """Local activities of the workflow worker. Idempotent: a terminal record never changes."""
+
+    @activity.defn(name="admit_attempt")
+    @abstractmethod
+    async def admit_attempt(self, request: AdmissionRequest) -> Admission:
+        """Ask a provider's breaker whether it is given work now."""
+
+    @activity.defn(name="record_account")
+    @abstractmethod
+    async def record_account(self, account: TaskAccount) -> None:
+        """Write what a task that goes on has been through; nothing where it has ended."""
 
     @activity.defn(name="finish_task")
     @abstractmethod

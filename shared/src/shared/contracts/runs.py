@@ -8,6 +8,7 @@ from pydantic import Field
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import (
+    BreakerState,
     ErrorCategory,
     MappingTransform,
     ProviderType,
@@ -16,7 +17,9 @@ from shared.contracts.enums import (
     TaskType,
     WorkflowStatus,
 )
+from shared.contracts.inputs import merged_inputs
 from shared.contracts.message import Message
+from shared.contracts.submissions import ServiceRequest
 
 
 class Owner(Message):
@@ -24,6 +27,14 @@ class Owner(Message):
 
     origin_instance: str
     origin_tenant_id: str | None = None
+
+
+class Fallback(Message):
+    """Who does a task once its provider has failed for good, or is known to be down."""
+
+    provider_type: ProviderType
+    task_queue: TaskQueue
+    provider_config: dict[str, Any] = {}
 
 
 class TaskRun(Message):
@@ -34,34 +45,81 @@ class TaskRun(Message):
     provider_type: ProviderType
     task_queue: TaskQueue
     provider_config: dict[str, Any] = {}
+    fallback: Fallback | None = None
     inputs: dict[str, Any] = {}
     """The task type's request fields by their REST names; images as object keys."""
     max_retries: int = 3
+    priority: int | None = None
+    """A step's own priority, as requests have it; none: the run's."""
     owner: Owner
 
     def with_inputs(self, inputs: dict[str, Any]) -> "TaskRun":
         """The same task with some inputs replaced."""
-        return self.model_copy(update={"inputs": {**self.inputs, **inputs}}) if inputs else self
+        if not inputs:
+            return self
+        return self.model_copy(update={"inputs": merged_inputs(self.inputs, inputs)})
+
+    def on_fallback(self) -> "TaskRun":
+        """The same task, given to its fallback; nobody steps in for that one."""
+        assert self.fallback is not None
+        return self.model_copy(update={**dict(self.fallback), "fallback": None})
 
 
-class TaskOutcome(Message):
-    """How a task ended; `finish_task` writes it into the records."""
+class Verdict(Message):
+    """What an attempt says about its provider: the provider's breaker counts it."""
+
+    provider_type: ProviderType
+    is_success: bool
+
+
+class TaskAccount(Message):
+    """What a task has been through so far."""
 
     task_id: UUID
-    status: TaskStatus
-    owner: Owner
     attempt: int = 0
     retry_count: int = 0
+    errors: list[str] = []
+    """One for each attempt that failed, oldest first."""
+    error_category: ErrorCategory | None = None
+    fallback_used: bool = False
+    service_task_id: str | None = None
+    """The provider's own id of the work."""
+    service_requests: list[ServiceRequest] = []
+    """Every call to an outside service."""
+    resumes: int = 0
+    """How often the wait for a provider's work was taken up again."""
+    resumed_at: datetime | None = None
+    verdict: Verdict | None = None
+    """Of the last attempt; none where it says nothing about its provider."""
+
+
+class TaskOutcome(TaskAccount):
+    """How a task ended; `finish_task` writes it into the records."""
+
+    status: TaskStatus
+    owner: Owner
     mapped_inputs: dict[str, Any] = {}
     """What a pipeline mapped into the task's inputs."""
     results: dict[str, Any] = {}
     """Result fields by their REST names."""
     files: list[StoredFile] = []
-    errors: list[str] = []
-    error_category: ErrorCategory | None = None
     executor_type: str | None = None
     executor_instance: str | None = None
     started_at: datetime | None = None
+
+
+class Admission(Message):
+    """Whether a provider is given work now, by its breaker."""
+
+    state: BreakerState
+    is_admitted: bool
+    """A half-open breaker admits one probe at a time."""
+
+
+class AdmissionRequest(Message):
+    """The question; asked where there is a fallback, since without one there is no choice."""
+
+    provider_type: ProviderType
 
 
 class TaskStanding(Message):

@@ -62,6 +62,8 @@ class SubmittedWork(RemoteWork):
     """An attempt that the provider has taken."""
 
     submission: Submission
+    timeout_s: float = 600
+    """How long the work may take since its submission; then the wait ends as a final TIMEOUT."""
 
 
 class RemoteResult(AttemptResult):
@@ -75,6 +77,10 @@ class RemoteResult(AttemptResult):
     """How often the wait was taken up again, by another worker or after an outage."""
     resumed_at: datetime | None = None
     """When it was last taken up again."""
+
+    def fields(self) -> dict[str, Any]:
+        """The result fields of the task, by their REST names."""
+        return self.results
 
 
 class Withdrawal(Message):

@@ -1,4 +1,4 @@
-"""Fetches the remote pictures of a task into storage, guarded against addresses of our own."""
+"""What a task reads: remote pictures fetched into storage, guarded, and objects made links."""
 
 import asyncio
 import hashlib
@@ -8,7 +8,7 @@ from temporalio import activity
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import TaskType
-from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities
+from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities, LinkObjects
 from shared.contracts.pictures import OUTPUT_FOLDERS
 from shared.egress.fetch import fetch
 from shared.egress.guard import Guard
@@ -17,6 +17,9 @@ from shared.images.admission import ImageRefusedError, admit_image
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
+
+_LINK_EXPIRY_S = 24 * 3600
+"""Longer than a step waits for its provider."""
 
 
 class InputFetcher(InputActivities):
@@ -45,6 +48,13 @@ class InputFetcher(InputActivities):
         return FetchedInputs(
             keys={url: file.key for url, file in files.items()}, files=list(distinct.values())
         )
+
+    @activity.defn(name="link_objects")
+    async def link_objects(self, request: LinkObjects) -> dict[str, str]:
+        """Presigned URLs by object key; whoever has one can read the object until it expires."""
+        return {
+            key: self._objects.presigned_url(key, expires_s=_LINK_EXPIRY_S) for key in request.keys
+        }
 
     async def _fetch(self, url: str, task_id: UUID, task_type: TaskType) -> StoredFile:
         fetched = await fetch(

@@ -19,7 +19,11 @@ from shared.contracts.runs import TaskOutcome
 from shared.db.models.tables import Task, Workflow
 from shared.db.models.trainings import Training
 from shared.db.repositories.idempotency import sweep_keys
-from shared.db.repositories.outcomes import owner_of, write_pipeline_outcome, write_task_outcome
+from shared.db.repositories.outcomes import (
+    outcome_of,
+    write_pipeline_outcome,
+    write_task_outcome,
+)
 from shared.db.repositories.tasks import tasks_of_steps
 from shared.db.repositories.trainings import write_training_outcome
 from shared.db.session import Sessions
@@ -203,15 +207,7 @@ def _was_resumed_since(workflow: Workflow, state: RunState) -> bool:
 
 
 def _gone(task: Task) -> TaskOutcome:
-    return TaskOutcome(
-        task_id=task.id,
-        status=TaskStatus.FAILED,
-        owner=owner_of(task),
-        attempt=task.attempt,
-        retry_count=task.retry_count,
-        errors=[*task.errors, RUN_IS_GONE],
-        error_category=ErrorCategory.INTERNAL,
-    )
+    return outcome_of(task, TaskStatus.FAILED, error=RUN_IS_GONE, category=ErrorCategory.INTERNAL)
 
 
 async def _fail_executing_tasks(session: AsyncSession, workflow_id: UUID) -> None:

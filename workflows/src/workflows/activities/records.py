@@ -4,10 +4,23 @@ from temporalio import activity
 
 from shared.contracts.evaluation import EvaluationRecord
 from shared.contracts.records import RecordActivities
-from shared.contracts.runs import PipelineOutcome, PipelineStanding, TaskOutcome, TaskStanding
+from shared.contracts.runs import (
+    Admission,
+    AdmissionRequest,
+    PipelineOutcome,
+    PipelineStanding,
+    TaskAccount,
+    TaskOutcome,
+    TaskStanding,
+)
 from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
+from shared.db.repositories.breakers import admit
 from shared.db.repositories.evaluations import write_evaluation
-from shared.db.repositories.outcomes import write_pipeline_outcome, write_task_outcome
+from shared.db.repositories.outcomes import (
+    write_pipeline_outcome,
+    write_task_account,
+    write_task_outcome,
+)
 from shared.db.repositories.trainings import write_dataset, write_training_outcome
 from shared.db.session import Sessions
 
@@ -17,6 +30,18 @@ class Records(RecordActivities):
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+
+    @activity.defn(name="admit_attempt")
+    async def admit_attempt(self, request: AdmissionRequest) -> Admission:
+        """Ask a provider's breaker whether it is given work now."""
+        async with self._sessions.begin() as session:
+            return await admit(session, request.provider_type)
+
+    @activity.defn(name="record_account")
+    async def record_account(self, account: TaskAccount) -> None:
+        """Write what a task that goes on has been through; nothing where it has ended."""
+        async with self._sessions.begin() as session:
+            await write_task_account(session, account)
 
     @activity.defn(name="finish_task")
     async def finish_task(self, outcome: TaskOutcome) -> TaskStanding:

@@ -13,7 +13,7 @@ from shared.contracts.runs import PipelineOutcome, TaskOutcome
 from shared.contracts.training import TrainingOutcome
 from shared.db.models.tables import Task
 from shared.db.models.trainings import Training
-from shared.db.repositories.outcomes import owner_of
+from shared.db.repositories.outcomes import outcome_of, owner_of
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
 from workflows.definitions.run_training import RunTraining
@@ -58,15 +58,9 @@ async def task_outcome(client: Client, task: Task, state: RunState) -> TaskOutco
     timed_out = state.status == WorkflowExecutionStatus.TIMED_OUT
     failed_as = ErrorCategory.TIMEOUT if timed_out else ErrorCategory.INTERNAL
     reason = await _reason(client, task.temporal_id, state)
-    return TaskOutcome(
-        task_id=task.id,
-        status=TaskStatus.CANCELLED if is_cancelled else TaskStatus.FAILED,
-        owner=owner_of(task),
-        attempt=task.attempt,
-        retry_count=task.retry_count,
-        errors=task.errors if is_cancelled else [*task.errors, reason],
-        error_category=ErrorCategory.CANCELLED if is_cancelled else failed_as,
-    )
+    if is_cancelled:
+        return outcome_of(task, TaskStatus.CANCELLED)
+    return outcome_of(task, TaskStatus.FAILED, error=reason, category=failed_as)
 
 
 async def pipeline_outcome(

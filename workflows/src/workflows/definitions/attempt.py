@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from temporalio import workflow
+from temporalio.common import Priority
 
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.enums import ProviderType, TaskType
@@ -11,9 +12,12 @@ from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.message import Message
 from shared.contracts.operations import Operation, OperationActivities
+from shared.contracts.providers import PROVIDERS
 from shared.contracts.refinement import RefineImage
 from shared.contracts.runs import TaskRun
-from workflows.policies import HEARTBEAT_TIMEOUT, ONE_ATTEMPT, START_TO_CLOSE
+from workflows.definitions.account import Account
+from workflows.definitions.remote import run_remote_attempt
+from workflows.policies import HEARTBEAT_TIMEOUT, ONE_ATTEMPT, START_TO_CLOSE, priority_key
 
 
 def _base(run: TaskRun, attempt: int) -> dict[str, Any]:
@@ -44,38 +48,40 @@ _ACTIVITIES: dict[TaskType, tuple[Callable[..., Any], Callable[[TaskRun, int], M
     TaskType.GENERATION: (InferenceActivities.generate_image, _generate_image),
     TaskType.REFINE: (InferenceActivities.refine_image, _refine_image),
     TaskType.EDITING: (OperationActivities.edit_image, _operation),
-    TaskType.EXPERIMENTAL_FAL: (OperationActivities.run_fal_app, _operation),
-    TaskType.VIDEO_GENERATION: (OperationActivities.generate_video, _operation),
-    TaskType.LLM_INTERACTION: (OperationActivities.ask_language_model, _operation),
     TaskType.BACKGROUND_REMOVE: (OperationActivities.remove_backgrounds, _operation),
     TaskType.DETAIL_ENHANCER: (OperationActivities.enhance_details, _operation),
     TaskType.BACKGROUND_FIX: (OperationActivities.fix_background, _operation),
     TaskType.IMAGE_ADJUSTER: (OperationActivities.adjust_image, _operation),
     TaskType.FACE_ENHANCER: (OperationActivities.enhance_faces, _operation),
 }
-"""The activity of each task type, and how a run becomes its message."""
+"""The activity of each task type that our own workers do, and how a run becomes its message."""
 
 
-async def run_attempt(run: TaskRun, attempt: int, summary: str) -> AttemptResult:
+async def run_attempt(run: TaskRun, account: Account, summary: str) -> AttemptResult:
     """Run one attempt to its end.
 
     Args:
         run: the task, complete.
-        attempt: 1 for the first.
+        account: which attempt it is; takes down what a remote one is at.
         summary: what the Web UI shows beside the activity.
 
     Raises:
         ActivityError: the attempt failed, or was cancelled.
+        RemoteFailureError: the same, once an outside provider had the work.
         ValidationError: the task's inputs do not make a message of its type.
     """
+    priority = Priority() if run.priority is None else Priority(priority_key(run.priority))
+    if PROVIDERS[run.provider_type].is_remote:
+        return await run_remote_attempt(run, account, summary, priority)
     method, build = _ACTIVITIES[run.task_type]
     return await workflow.execute_activity_method(
         method,
-        build(run, attempt),
+        build(run, account.attempt),
         task_queue=run.task_queue,
         start_to_close_timeout=START_TO_CLOSE[run.task_type],
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=ONE_ATTEMPT,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        priority=priority,
         summary=summary,
     )

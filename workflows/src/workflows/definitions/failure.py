@@ -6,10 +6,13 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.failures import WORKER_LOST
+from shared.contracts.failures import SUBMISSION_UNKNOWN, UNSERVED, WORKER_LOST
+from shared.contracts.submissions import ServiceRequest
 
 _UNKNOWN_ACTIVITY = "NotFoundError"
 """The type that Temporal's worker gives to the failure of an activity it has not registered."""
+
+_SUBMISSION = "submit_work"
 
 
 @dataclass(frozen=True)
@@ -20,31 +23,51 @@ class Failure:
     category: ErrorCategory
     is_worker_lost: bool = False
     is_unserved: bool = False
-    """The worker that took the attempt does not know its activity: it was not tried at all."""
+    """The worker that took the attempt cannot do it: it was not tried at all."""
+    is_final: bool = False
+    """The work may have been taken and charged for: it is given neither again nor to another."""
     retry_after_s: float | None = None
+    service_requests: tuple[ServiceRequest, ...] = ()
 
 
 def read_failure(error: ActivityError) -> Failure:
     """Turn what Temporal reports of an attempt into a category that decides about retries."""
     cause = error.cause
     if isinstance(cause, TemporalTimeoutError):
-        if cause.type == TimeoutType.HEARTBEAT:
-            return Failure(
-                "the worker stopped answering", ErrorCategory.INTERNAL, is_worker_lost=True
-            )
-        return Failure("the attempt took longer than it may", ErrorCategory.TIMEOUT)
+        return _timed_out(cause, is_submission=error.activity_type == _SUBMISSION)
     if isinstance(cause, ApplicationError):
-        if cause.type == WORKER_LOST:
-            return Failure(cause.message, ErrorCategory.INTERNAL, is_worker_lost=True)
-        if cause.type == _UNKNOWN_ACTIVITY:
-            return Failure(cause.message, ErrorCategory.INTERNAL, is_unserved=True)
-        delay = cause.next_retry_delay
-        return Failure(
-            cause.message,
-            _category(cause.type),
-            retry_after_s=delay.total_seconds() if delay else None,
-        )
+        return _raised(cause)
     return Failure(str(cause or error), ErrorCategory.INTERNAL)
+
+
+def _timed_out(cause: TemporalTimeoutError, *, is_submission: bool) -> Failure:
+    is_silent = cause.type == TimeoutType.HEARTBEAT
+    if is_submission:
+        why = "its worker stopped answering" if is_silent else "it took too long"
+        return Failure(
+            f"the work may have been submitted when {why}; it is not submitted again",
+            ErrorCategory.PROVIDER_ERROR,
+            is_final=True,
+        )
+    if is_silent:
+        return Failure("the worker stopped answering", ErrorCategory.INTERNAL, is_worker_lost=True)
+    return Failure("the attempt took longer than it may", ErrorCategory.TIMEOUT)
+
+
+def _raised(cause: ApplicationError) -> Failure:
+    if cause.type == WORKER_LOST:
+        return Failure(cause.message, ErrorCategory.INTERNAL, is_worker_lost=True)
+    if cause.type in {_UNKNOWN_ACTIVITY, UNSERVED}:
+        return Failure(cause.message, ErrorCategory.INTERNAL, is_unserved=True)
+    is_unknown = cause.type == SUBMISSION_UNKNOWN
+    delay = cause.next_retry_delay
+    return Failure(
+        cause.message,
+        ErrorCategory.PROVIDER_ERROR if is_unknown else _category(cause.type),
+        is_final=is_unknown,
+        retry_after_s=delay.total_seconds() if delay else None,
+        service_requests=tuple(map(ServiceRequest.model_validate, cause.details)),
+    )
 
 
 def _category(name: str | None) -> ErrorCategory:

@@ -1,12 +1,20 @@
-"""Remote pictures of a task become objects before its first attempt."""
+"""Remote pictures become objects before a task's first attempt, and objects become links."""
+
+from collections.abc import Sequence
 
 from temporalio import workflow
 
 from shared.contracts.enums import TaskQueue
-from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities
+from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities, LinkObjects
 from shared.contracts.pictures import remote_pictures
 from shared.contracts.runs import TaskRun
-from workflows.policies import FETCH_RETRY, FETCH_TIMEOUT, HEARTBEAT_TIMEOUT
+from workflows.policies import (
+    FETCH_RETRY,
+    FETCH_TIMEOUT,
+    HEARTBEAT_TIMEOUT,
+    RECORD_RETRY,
+    RECORD_TIMEOUT,
+)
 
 
 async def fetch_remote_pictures(run: TaskRun) -> FetchedInputs | None:
@@ -26,4 +34,17 @@ async def fetch_remote_pictures(run: TaskRun) -> FetchedInputs | None:
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=FETCH_RETRY,
         summary=f"{len(urls)} remote picture" + ("s" if len(urls) > 1 else ""),
+    )
+
+
+async def link_objects(keys: Sequence[str]) -> dict[str, str]:
+    """URLs under which anybody who has them can read the objects for a while, by key."""
+    if not keys:
+        return {}
+    return await workflow.execute_local_activity_method(
+        InputActivities.link_objects,
+        LinkObjects(keys=list(keys)),
+        start_to_close_timeout=RECORD_TIMEOUT,
+        retry_policy=RECORD_RETRY,
+        summary=f"{len(keys)} links",
     )

@@ -12,28 +12,56 @@ class MappingError(ValueError):
     """A mapping found no value, or one that its transform cannot take."""
 
 
+Results = Mapping[str, Mapping[str, Any]]
+"""Result fields by step id, of every step that is done."""
+
+
+def linked_keys(mappings: Sequence[StepMapping], results: Results) -> list[str]:
+    """The object keys that `to_url` needs links to.
+
+    Raises:
+        MappingError: a mapping has no value, or none that is a key.
+    """
+    values = [_given(m, results) for m in mappings if m.transform == MappingTransform.TO_URL]
+    keys = [key for value in values for key in _to_list(value)]
+    if wrong := [key for key in keys if not isinstance(key, str)]:
+        raise MappingError(f"{wrong[0]!r} is no path of an object, which `to_url` needs")
+    return list(dict.fromkeys(keys))
+
+
 def map_inputs(
-    mappings: Sequence[StepMapping], results: Mapping[str, Mapping[str, Any]]
+    mappings: Sequence[StepMapping], results: Results, links: Mapping[str, str]
 ) -> dict[str, Any]:
     """The mapped inputs of a step.
 
     Args:
         mappings: the step's mappings.
-        results: result fields by step id, of every step that is done.
+        results: of every step that is done.
+        links: URL by object key, of `linked_keys`.
 
     Raises:
         MappingError: names the mapping, and what was wrong with its value.
     """
-    return {mapping.to_field: _value(mapping, results) for mapping in mappings}
+    return {mapping.to_field: _value(mapping, results, links) for mapping in mappings}
 
 
-def _value(mapping: StepMapping, results: Mapping[str, Mapping[str, Any]]) -> Any:
-    name = f"{mapping.from_step}.{mapping.from_field}"
+def _given(mapping: StepMapping, results: Results) -> Any:
     value = results.get(mapping.from_step, {}).get(mapping.from_field)
     if value is None:
-        raise MappingError(f"{name} has no value to map to {mapping.to_field}")
+        raise MappingError(
+            f"{mapping.from_step}.{mapping.from_field} has no value to map to {mapping.to_field}"
+        )
+    return value
+
+
+def _value(mapping: StepMapping, results: Results, links: Mapping[str, str]) -> Any:
+    name = f"{mapping.from_step}.{mapping.from_field}"
+    value = _given(mapping, results)
     if mapping.transform is None:
         return value
+    if mapping.transform == MappingTransform.TO_URL:
+        linked = [links[key] for key in _to_list(value)]
+        return linked if isinstance(value, list) else linked[0]
     try:
         return _TRANSFORMS[mapping.transform](value)
     except (ValueError, TypeError, IndexError, KeyError) as error:

@@ -1,16 +1,22 @@
 """Writing outcomes into the records from a workflow: never lost, not even to a cancellation."""
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from temporalio import workflow
 
+from shared.contracts.enums import ProviderType
 from shared.contracts.message import Message
 from shared.contracts.records import RecordActivities
-from shared.contracts.runs import PipelineOutcome, TaskOutcome
+from shared.contracts.runs import (
+    Admission,
+    AdmissionRequest,
+    PipelineOutcome,
+    TaskAccount,
+    TaskOutcome,
+)
 from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
+from workflows.definitions.uninterrupted import uninterrupted
 from workflows.policies import RECORD_LOCAL_RETRY_THRESHOLD, RECORD_RETRY, RECORD_TIMEOUT
 
 
@@ -56,19 +62,28 @@ async def record_training(outcome: TrainingOutcome) -> TrainingOutcome:
     return outcome.model_copy(update=dict(standing))
 
 
-async def _record(method: Callable[..., Any], message: Message, summary: str) -> Any:
-    write = asyncio.ensure_future(
-        workflow.execute_local_activity_method(
-            method,
-            message,
-            start_to_close_timeout=RECORD_TIMEOUT,
-            retry_policy=RECORD_RETRY,
-            local_retry_threshold=RECORD_LOCAL_RETRY_THRESHOLD,
-            summary=summary,
-        )
+async def record_account(account: TaskAccount) -> None:
+    """Write what a task that goes on has been through, so that its record is true meanwhile."""
+    await _record(RecordActivities.record_account, account, f"attempt {account.attempt}")
+
+
+async def admit_attempt(provider: ProviderType) -> Admission:
+    """Whether a provider is given work now."""
+    return await _record(
+        RecordActivities.admit_attempt, AdmissionRequest(provider_type=provider), provider
     )
-    # What has ended has ended: a cancellation that comes now changes nothing, and is dropped.
-    while not write.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(write)
-    return await write
+
+
+async def _record(method: Callable[..., Any], message: Message, summary: str) -> Any:
+    return await uninterrupted(_write(method, message, summary))
+
+
+async def _write(method: Callable[..., Any], message: Message, summary: str) -> Any:
+    return await workflow.execute_local_activity_method(
+        method,
+        message,
+        start_to_close_timeout=RECORD_TIMEOUT,
+        retry_policy=RECORD_RETRY,
+        local_retry_threshold=RECORD_LOCAL_RETRY_THRESHOLD,
+        summary=summary,
+    )

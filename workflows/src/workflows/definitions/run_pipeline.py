@@ -8,7 +8,8 @@ from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
 from shared.contracts.runs import PipelineOutcome, PipelineRun, PipelineStep, TaskOutcome
-from workflows.definitions.mapping import MappingError, map_inputs
+from workflows.definitions.fetching import link_objects
+from workflows.definitions.mapping import MappingError, linked_keys, map_inputs
 from workflows.definitions.recording import record_pipeline, record_task
 from workflows.definitions.run_step import run_step
 
@@ -17,23 +18,29 @@ from workflows.definitions.run_step import run_step
 class RunPipeline:
     """Id `workflow-<uuid>`. Fails when a step fails for good, once the running steps have ended."""
 
+    _run: PipelineRun
+
     def __init__(self) -> None:
         self._results: dict[str, dict[str, Any]] = {}
         self._running: dict[asyncio.Task[TaskOutcome], PipelineStep] = {}
         self._waiting: list[PipelineStep] = []
         self._errors: list[str] = []
+        self._states: dict[str, str] = {}
+        """What each step is at, in words, for the Web UI."""
         self._is_cancelled = False
         self._is_paused = False
 
     @workflow.run
     async def run(self, run: PipelineRun) -> PipelineOutcome:
         """Run the DAG to its end."""
+        self._run = run
         self._results = {s.step_id: s.result for s in run.steps if s.result is not None}
+        self._states = dict.fromkeys(self._results, "completed before")
         self._waiting = [step for step in run.steps if step.result is None]
         if not self._is_stopping:
             self._start_ready_steps()
         while self._running:
-            self._show(run)
+            self._show()
             await self._collect()
             if not self._is_stopping:
                 self._start_ready_steps()
@@ -41,7 +48,7 @@ class RunPipeline:
             workflow_id=run.workflow_id, status=self._status(), errors=self._errors
         )
         outcome = await record_pipeline(outcome)
-        self._show(run)
+        self._show()
         return self._closed(outcome)
 
     @workflow.signal
@@ -71,7 +78,8 @@ class RunPipeline:
 
     async def _run_step(self, step: PipelineStep) -> TaskOutcome:
         try:
-            mapped = map_inputs(step.mappings, self._results)
+            links = await link_objects(linked_keys(step.mappings, self._results))
+            mapped = map_inputs(step.mappings, self._results, links)
         except MappingError as error:
             outcome = TaskOutcome(
                 task_id=step.run.task_id,
@@ -81,7 +89,12 @@ class RunPipeline:
                 error_category=ErrorCategory.VALIDATION,
             )
             return await record_task(outcome)
-        return await run_step(step.run, label=step.step_id, mapped_inputs=mapped)
+
+        def show(state: str) -> None:
+            self._states[step.step_id] = state
+            self._show()
+
+        return await run_step(step.run, label=step.step_id, mapped_inputs=mapped, show=show)
 
     async def _collect(self) -> None:
         try:
@@ -110,15 +123,15 @@ class RunPipeline:
             return WorkflowStatus.FAILED
         return WorkflowStatus.PAUSED if self._waiting else WorkflowStatus.COMPLETED
 
-    def _show(self, run: PipelineRun) -> None:
+    def _show(self) -> None:
         """What the Web UI shows of this run while it goes on."""
-        running = {step.step_id for step in self._running.values()}
+        done = len(self._results)
         lines = [
-            f"- `{s.step_id}` {s.run.task_type}: "
-            + ("done" if s.step_id in self._results else "running" if s.step_id in running else "–")
-            for s in run.steps
+            f"- `{s.step_id}` {s.run.task_type}: {self._states.get(s.step_id, '–')}"
+            for s in self._run.steps
         ]
-        workflow.set_current_details("\n".join([f"**{run.name}**", "", *lines, *self._errors]))
+        head = f"**{self._run.name}**: {done} of {len(self._run.steps)} steps done"
+        workflow.set_current_details("\n".join([head, "", *lines, *self._errors]))
 
     def _closed(self, outcome: PipelineOutcome) -> PipelineOutcome:
         if outcome.status == WorkflowStatus.CANCELLED:

@@ -1,6 +1,8 @@
 """One task from its first attempt to its record: a single task's whole run, a pipeline's step."""
 
 import asyncio
+from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,15 +14,22 @@ from shared.contracts.enums import ErrorCategory, TaskStatus
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.pictures import replace_pictures
 from shared.contracts.runs import TaskOutcome, TaskRun
+from workflows.definitions.account import Account
 from workflows.definitions.attempt import run_attempt
 from workflows.definitions.failure import Failure, read_failure
 from workflows.definitions.fetching import fetch_remote_pictures
-from workflows.definitions.recording import record_task
+from workflows.definitions.recording import admit_attempt, record_account, record_task
+from workflows.definitions.remote import RemoteFailureError
+from workflows.definitions.uninterrupted import is_cancelling
 from workflows.policies import MAX_LOST_WORKERS, backoff_s, unserved_wait_s
 
 
 async def run_step(
-    run: TaskRun, *, label: str = "", mapped_inputs: dict[str, Any] | None = None
+    run: TaskRun,
+    *,
+    label: str = "",
+    mapped_inputs: dict[str, Any] | None = None,
+    show: Callable[[str], None] = lambda _state: None,
 ) -> TaskOutcome:
     """Attempt a task until it ends, and write how it ended into the records.
 
@@ -28,29 +37,38 @@ async def run_step(
         run: the task.
         label: what the Web UI shows beside each attempt, such as the step's id.
         mapped_inputs: what a pipeline maps into the task's inputs.
+        show: hears in words what the task is at, for the Web UI.
 
     Returns:
         The outcome as it stands in the records: a failure or a cancellation is no exception here.
     """
-    step = _Step(run, label or run.task_type, mapped_inputs or {})
-    return await record_task(await step.run_until_done())
+    step = _Step(run, label or run.task_type, mapped_inputs or {}, show)
+    outcome = await record_task(await step.run_until_done())
+    show(step.in_words(outcome.status))
+    return outcome
+
+
+class _Next(Enum):
+    """What follows a failed attempt."""
+
+    RETRY = auto()
+    FALL_BACK = auto()
+    END = auto()
 
 
 class _Step:
     # No dataclass: the sandbox defines this class anew for each run, and making one takes 1 ms.
-    def __init__(self, run: TaskRun, label: str, resolved: dict[str, Any]) -> None:
-        self.run = (
-            run.model_copy(update={"inputs": {**run.inputs, **resolved}}) if resolved else run
-        )
+    def __init__(
+        self, run: TaskRun, label: str, resolved: dict[str, Any], show: Callable[[str], None]
+    ) -> None:
+        self.run = run.with_inputs(resolved)
+        self.first_provider = run.provider_type
         self.label = label
+        self.show = show
         self.resolved = resolved
         """Inputs that the request did not have as they are now: mapped, or fetched."""
         self.fetched: list[StoredFile] = []
-        self.attempt = 0
-        self.retries = 0
-        self.lost_workers = 0
-        self.unserved = 0
-        self.errors: list[str] = []
+        self.account = Account(run.task_id)
 
     async def run_until_done(self) -> TaskOutcome:
         """Attempt, decide, wait, attempt again."""
@@ -59,8 +77,15 @@ class _Step:
         except asyncio.CancelledError:
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         except ValidationError as error:
-            self.errors.append(f"the inputs are not complete: {error}")
+            self.account.errors.append(f"the inputs are not complete: {error}")
             return self._ended(TaskStatus.FAILED, ErrorCategory.VALIDATION)
+
+    def in_words(self, status: TaskStatus) -> str:
+        """How it ended, for the Web UI."""
+        account = self.account
+        nth = f", attempt {account.attempt}" if account.attempt > 1 else ""
+        switch = f" by {self.run.provider_type}{nth}, after {self.first_provider} failed"
+        return status.lower() + (switch if account.fallback_used else nth)
 
     async def _fetch(self) -> TaskOutcome | None:
         """Bring remote pictures into storage; an outcome where that fails."""
@@ -70,7 +95,7 @@ class _Step:
             if is_cancelled_exception(error):
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
             failure = read_failure(error)
-            self.errors.append(failure.message)
+            self.account.errors.append(failure.message)
             return self._ended(TaskStatus.FAILED, failure.category)
         if fetched is not None:
             self.fetched = fetched.files
@@ -80,60 +105,92 @@ class _Step:
         return None
 
     async def _attempt_until_done(self) -> TaskOutcome:
+        await self._fall_back_if_provider_is_down()
         while True:
-            self.attempt += 1
+            self.account.attempt += 1
             try:
                 return self._completed(await self._attempt())
+            except RemoteFailureError as error:
+                failure = error.failure
             except ActivityError as error:
                 if is_cancelled_exception(error):
                     return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
                 failure = read_failure(error)
-            if failure.is_unserved and not _is_cancelling():
-                await self._wait_for_a_worker_that_knows_it()
+            if failure.is_unserved and not is_cancelling():
+                await self._wait_for_a_worker_that_can_do_it()
                 continue
-            self.errors.append(f"attempt {self.attempt}: {failure.message}")
-            if _is_cancelling():
+            self.account.note_failure(failure, self.run.provider_type)
+            if is_cancelling():
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
-            if not self._is_worth_another(failure):
+            following = self._after(failure)
+            if following is _Next.END:
                 return self._ended(TaskStatus.FAILED, failure.category)
-            await self._wait(failure)
+            if following is _Next.FALL_BACK:
+                self._fall_back()
+            await record_account(self.account.written(failure.category))
+            if following is _Next.RETRY:
+                await self._wait(failure)
+                await self._fall_back_if_provider_is_down()
 
     async def _attempt(self) -> AttemptResult:
-        summary = self.label if self.attempt == 1 else f"{self.label}, attempt {self.attempt}"
-        return await run_attempt(self.run, self.attempt, summary)
+        nth = "" if self.account.attempt == 1 else f", attempt {self.account.attempt}"
+        self.show(f"{self.run.provider_type}{nth}")
+        return await run_attempt(self.run, self.account, f"{self.label}{nth}")
 
-    def _is_worth_another(self, failure: Failure) -> bool:
+    def _after(self, failure: Failure) -> _Next:
+        if failure.is_final:
+            return _Next.END
         if failure.is_worker_lost:
-            self.lost_workers += 1
-            return self.lost_workers <= MAX_LOST_WORKERS
-        self.retries += 1
-        return CONSEQUENCES[failure.category].is_retried and self.retries <= self.run.max_retries
+            is_lasting = self.account.lost_workers > MAX_LOST_WORKERS
+            return _Next.END if is_lasting else _Next.RETRY
+        consequence = CONSEQUENCES[failure.category]
+        if consequence.is_retried and self.account.retries <= self.run.max_retries:
+            return _Next.RETRY
+        has_fallback = self.run.fallback is not None
+        return _Next.FALL_BACK if consequence.falls_back and has_fallback else _Next.END
 
-    async def _wait_for_a_worker_that_knows_it(self) -> None:
+    def _fall_back(self) -> None:
+        self.run = self.run.on_fallback()
+        self.account.start_over()
+
+    async def _fall_back_if_provider_is_down(self) -> None:
+        """Ask the provider's breaker, where there is somebody else to turn to."""
+        if self.run.fallback is None:
+            return
+        provider = self.run.provider_type
+        admission = await admit_attempt(provider)
+        if admission.is_admitted:
+            return
+        self.account.errors.append(f"{provider} is left out: its breaker is {admission.state}")
+        self._fall_back()
+        await record_account(self.account.written())
+
+    async def _wait_for_a_worker_that_can_do_it(self) -> None:
         """The task stays PENDING: nobody has tried it, so this is no attempt and no retry."""
-        self.attempt -= 1
-        self.unserved += 1
+        self.account.attempt -= 1
+        self.account.unserved += 1
+        self.show(f"waits: no worker of `{self.run.task_queue}` can do it yet")
         await workflow.sleep(
-            unserved_wait_s(self.unserved), summary=f"no worker knows {self.run.task_type} yet"
+            unserved_wait_s(self.account.unserved),
+            summary=f"no worker can do {self.run.task_type} yet",
         )
 
     async def _wait(self, failure: Failure) -> None:
-        if not failure.is_worker_lost:
-            jitter = workflow.random().random()
-            await asyncio.sleep(backoff_s(self.retries, jitter, failure.retry_after_s))
+        if failure.is_worker_lost:
+            return
+        seconds = backoff_s(self.account.retries, workflow.random().random(), failure.retry_after_s)
+        self.show(f"{failure.category}, tried again in {seconds:.0f} s")
+        await workflow.sleep(seconds, summary=f"after {failure.category}")
 
     def _completed(self, result: AttemptResult) -> TaskOutcome:
-        results = result.model_dump(mode="json", exclude=set(AttemptResult.model_fields))
+        self.account.note_success(self.run.provider_type)
         return TaskOutcome(
-            task_id=self.run.task_id,
+            **dict(self.account.written()),
             status=TaskStatus.COMPLETED,
             owner=self.run.owner,
-            attempt=self.attempt,
-            retry_count=self.attempt - 1,
             mapped_inputs=self.resolved,
-            results=results,
+            results=result.fields(),
             files=[*self.fetched, *result.files],
-            errors=self.errors,
             executor_type=result.executor_type,
             executor_instance=result.executor_instance,
             started_at=result.started_at,
@@ -141,19 +198,9 @@ class _Step:
 
     def _ended(self, status: TaskStatus, category: ErrorCategory) -> TaskOutcome:
         return TaskOutcome(
-            task_id=self.run.task_id,
+            **dict(self.account.written(category)),
             status=status,
             owner=self.run.owner,
-            attempt=self.attempt,
-            retry_count=max(self.attempt - 1, 0),
             mapped_inputs=self.resolved,
             files=self.fetched,
-            errors=self.errors,
-            error_category=category,
         )
-
-
-def _is_cancelling() -> bool:
-    """Whether a cancellation was asked for, though the attempt ended in another way than by it."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -17,7 +17,11 @@ class RunTask:
     @workflow.run
     async def run(self, run: TaskRun) -> TaskOutcome:
         """Run the task to its end."""
-        outcome = await run_step(run)
+
+        def show(state: str) -> None:
+            workflow.set_current_details(f"**{run.task_type}**: {state}")
+
+        outcome = await run_step(run, show=show)
         if outcome.status == TaskStatus.CANCELLED:
             raise asyncio.CancelledError
         if outcome.status == TaskStatus.FAILED:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from api_gateway.errors import unavailable
+from api_gateway.monitoring.schemas.providers import ProviderStanding, ProviderStandingsResponse
 from api_gateway.monitoring.schemas.workers import (
     QueueStats,
     QueueStatsResponse,
@@ -15,7 +16,9 @@ from api_gateway.monitoring.schemas.workers import (
     WorkerStatsResponse,
 )
 from api_gateway.resources import Resources
+from shared.breaker import OPEN_FOR
 from shared.contracts.enums import TaskQueue
+from shared.db.repositories.breakers import all_breakers
 from shared.db.repositories.workers import QueueRecords, memory_of, queue_records
 from shared.temporal.standing import LiveWorker, TemporalDownError, backlogs, live_workers
 
@@ -164,3 +167,23 @@ def _present(process: _Process, rss_bytes: int | None) -> WorkerInfo:
 
 def _percent(part: int, whole: int) -> float:
     return 100 * part / whole if whole else 0
+
+
+async def provider_standings(res: Resources) -> ProviderStandingsResponse:
+    """Every provider's breaker."""
+    now = datetime.now(UTC)
+    async with res.sessions() as session:
+        breakers = await all_breakers(session)
+    return ProviderStandingsResponse(
+        providers=[
+            ProviderStanding(
+                provider_type=provider,
+                breaker=breaker.state(now),
+                failures=breaker.failures,
+                opened_at=breaker.opened_at,
+                half_open_at=breaker.opened_at + OPEN_FOR if breaker.opened_at else None,
+            )
+            for provider, breaker in breakers.items()
+        ],
+        timestamp=now,
+    )

@@ -11,6 +11,7 @@ from api_gateway.monitoring import infrastructure, records
 from api_gateway.monitoring.media import media_of_task
 from api_gateway.monitoring.presentation import present_task_detail, present_workflow_detail
 from api_gateway.monitoring.queries import StatsQuery, TaskQuery, WorkflowQuery
+from api_gateway.monitoring.schemas.providers import ProviderStandingsResponse
 from api_gateway.monitoring.schemas.tasks import (
     AggregateStats,
     TaskDetailResponse,
@@ -126,6 +127,15 @@ async def get_worker_stats(res: Res, _caller: Caller) -> WorkerStatsResponse:
     Workers serve all tenants: the figures are those of the platform, whoever asks.
     """
     return await infrastructure.worker_stats(res)
+
+
+@router.get("/providers", summary="Get Provider Standings", operation_id="get_provider_standings")
+async def get_provider_standings(res: Res, _caller: Caller) -> ProviderStandingsResponse:
+    """Get the state of each provider's circuit breaker.
+
+    Providers serve all tenants: their standing is that of the platform, whoever asks.
+    """
+    return await infrastructure.provider_standings(res)
 
 
 @router.get("/workers/health", summary="Get Workers Health", operation_id="get_workers_health")

@@ -7,10 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found, unavailable
 from api_gateway.resources import Resources
-from shared.contracts.enums import ErrorCategory, TaskStatus
-from shared.contracts.runs import TaskOutcome
+from shared.contracts.enums import TaskStatus
 from shared.db.models.tables import Task
-from shared.db.repositories.outcomes import owner_of, write_task_outcome
+from shared.db.repositories.outcomes import outcome_of, write_task_outcome
 from shared.db.repositories.tasks import TERMINAL, find_task
 from workflows.control import (
     RunUnreachableError,
@@ -40,7 +39,7 @@ async def cancel_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
             raise _has_ended(task)
         is_waiting = task.status == TaskStatus.PENDING
         if is_waiting:
-            await write_task_outcome(session, _cancelled(task))
+            await write_task_outcome(session, outcome_of(task, TaskStatus.CANCELLED))
     await _tell_run(res, task, is_needed=not is_waiting)
     if is_waiting:
         return task
@@ -106,16 +105,6 @@ async def _tell_run(res: Resources, task: Task, *, is_needed: bool) -> None:
         # What the records say already, the reconciler tells Temporal later.
         if is_needed:
             raise unavailable("Temporal") from error
-
-
-def _cancelled(task: Task) -> TaskOutcome:
-    return TaskOutcome(
-        task_id=task.id,
-        status=TaskStatus.CANCELLED,
-        owner=owner_of(task),
-        errors=task.errors,
-        error_category=ErrorCategory.CANCELLED,
-    )
 
 
 def _has_ended(task: Task) -> Problem:

@@ -19,10 +19,9 @@ from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import EventType, TaskStatus, TaskType
 from shared.contracts.pictures import PICTURE_FIELDS
 from shared.contracts.providers import PROVIDERS
-from shared.contracts.runs import TaskOutcome
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
-from shared.db.repositories.outcomes import owner_of, write_task_outcome
+from shared.db.repositories.outcomes import outcome_of, write_task_outcome
 from shared.db.repositories.subjects import find_object
 
 _NEXT: dict[str, frozenset[TaskStatus]] = {
@@ -154,14 +153,5 @@ async def _advance(session: AsyncSession, task: Task, wanted: TaskStatus) -> Non
         task.status = wanted
         add_task_event(session, task, EventType.TASK_STATUS_UPDATE)
         return
-    outcome = TaskOutcome(
-        task_id=task.id,
-        status=wanted,
-        owner=owner_of(task),
-        attempt=task.attempt,
-        retry_count=task.retry_count,
-        results=task.results,
-        errors=task.errors,
-        error_category=task.error_category,  # pyright: ignore[reportArgumentType] -- its own value
-    )
+    outcome = outcome_of(task, wanted, results=task.results)
     await write_task_outcome(session, outcome)

@@ -50,9 +50,12 @@ def draft_task(
     fields = {**inputs, **dict.fromkeys(mapped, "mapped"), "config": config}
     provider, queue, faults = choose_provider(task_type, body, fields)
     faults += _check_local_model(task_type, provider, fields)
+    if body.fallback_provider_type is not None:
+        faults += _check_local_model(task_type, body.fallback_provider_type, fields)
     complete = _COMPLETIONS.get(task_type)
     if complete is not None:
-        faults += complete(inputs, mapped, model if provider == ProviderType.LOCAL else None)
+        does_local = ProviderType.LOCAL in {provider, body.fallback_provider_type}
+        faults += complete(inputs, mapped, model if does_local else None)
     provider_config = body.provider_config.model_dump(mode="json") if body.provider_config else None
     fallback = body.fallback_provider_config
     task_id = uuid.uuid4()

@@ -5,7 +5,7 @@ from typing import Any
 
 from api_gateway.errors import Fault
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from shared.contracts.capabilities import needed_capabilities
+from shared.contracts.capabilities import Need, needed_capabilities
 from shared.contracts.enums import ProviderType, TaskQueue, TaskType
 from shared.contracts.providers import DEFAULT_PROVIDERS, PROVIDERS
 
@@ -27,8 +27,9 @@ def choose_provider(
         able = ", ".join(name for name, other in PROVIDERS.items() if task_type in other.queues)
         message = f"{provider} does not serve {task_type}; these do: {able}"
         return provider, TaskQueue.INFERENCE, [Fault(("provider_type",), message)]
-    faults = _fallback(task_type, body)
-    for need in needed_capabilities(task_type, fields):
+    needs = needed_capabilities(task_type, fields)
+    faults = _fallback(task_type, body, needs)
+    for need in needs:
         if not need.any_of & row.capabilities:
             wanted = " or ".join(sorted(need.any_of))
             faults.append(Fault((need.field,), f"{provider} lacks the capability {wanted}"))
@@ -41,7 +42,7 @@ def choose_provider(
     return provider, queue, faults + queue_faults
 
 
-def _fallback(task_type: TaskType, body: CreateTaskBase) -> list[Fault]:
+def _fallback(task_type: TaskType, body: CreateTaskBase, needs: list[Need]) -> list[Fault]:
     fallback = body.fallback_provider_type
     if fallback is None:
         return []
@@ -50,7 +51,15 @@ def _fallback(task_type: TaskType, body: CreateTaskBase) -> list[Fault]:
         able = ", ".join(name for name, other in PROVIDERS.items() if task_type in other.queues)
         message = f"{fallback} does not serve {task_type}; these do: {able}"
         return [Fault(("fallback_provider_type",), message)]
+    unmet = [need for need in needs if not need.any_of & row.capabilities]
     return [
+        Fault(
+            ("fallback_provider_type",),
+            f"{fallback} lacks the capability {' or '.join(sorted(need.any_of))}, which "
+            f"{need.field!r} needs",
+        )
+        for need in unmet
+    ] + [
         Fault(("fallback_provider_capabilities",), f"{fallback} lacks the capability {name}")
         for name in body.fallback_provider_capabilities or []
         if name not in row.capabilities

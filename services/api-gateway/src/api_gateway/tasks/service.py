@@ -20,11 +20,10 @@ from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.webhooks import check_webhook
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus
-from shared.contracts.runs import TaskOutcome
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.idempotency import CreateRequest, release_key
-from shared.db.repositories.outcomes import owner_of, write_task_outcome
+from shared.db.repositories.outcomes import outcome_of, write_task_outcome
 from shared.db.repositories.tasks import TaskFilters, TaskRow, list_tasks
 from workflows.starts import NotStartedError, start_task, task_run
 
@@ -67,13 +66,8 @@ async def _write(session: AsyncSession, task: Task, uploads: list[Upload]) -> Ta
 
 async def _give_up(res: Resources, task: Task, request: CreateRequest | None) -> None:
     """The client is told that it failed, so the record says so; a run that exists will see it."""
-    outcome = TaskOutcome(
-        task_id=task.id,
-        status=TaskStatus.FAILED,
-        owner=owner_of(task),
-        errors=["Temporal did not answer when the task was to be started"],
-        error_category=ErrorCategory.INTERNAL,
-    )
+    error = "Temporal did not answer when the task was to be started"
+    outcome = outcome_of(task, TaskStatus.FAILED, error=error, category=ErrorCategory.INTERNAL)
     async with res.sessions.begin() as session:
         await write_task_outcome(session, outcome)
         if request is not None:

@@ -8,9 +8,13 @@ from api_gateway.tasks.drafting import own_fields
 from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
 from api_gateway.workflows.schemas import FieldMapping, WorkflowStepDefinition
 from shared.contracts.enums import MappingTransform
+from shared.contracts.pictures import PICTURE_FIELDS
 from shared.contracts.results import RESULT_FIELDS
 
 Steps = Sequence[WorkflowStepDefinition]
+
+_OBJECTS = frozenset({"fal_parameters"})
+"""Inputs with keys of their own: `fal_parameters.image_url` is a target, too."""
 
 
 def dependencies(step: WorkflowStepDefinition) -> list[str]:
@@ -94,7 +98,11 @@ def _mappings(steps: Steps) -> list[Fault]:
         for i, mapping in enumerate(step.input_mappings):
             place = (index, "input_mappings", i)
             faults += _source_faults(place, mapping, by_id[mapping.from_step])
-            if mapping.to_field not in taken or mapping.to_field in targets:
+            faults += _link_faults(place, mapping, step)
+            is_taken = (
+                mapping.to_field in taken or mapping.to_field.partition(".")[0] in taken & _OBJECTS
+            )
+            if not is_taken or mapping.to_field in targets:
                 why = "is mapped twice" if mapping.to_field in targets else "is not an input"
                 fields = ", ".join(sorted(taken))
                 message = f"{mapping.to_field!r} {why} of {step.task_type}; inputs are {fields}"
@@ -114,7 +122,18 @@ def _source_faults(
             f"{source.task_type} never produces {mapping.from_field!r}; its results are {fields}"
         )
         faults.append(Fault((*place, "from_field"), message))
-    if mapping.transform == MappingTransform.TO_URL:
-        message = "to_url is not served yet; map the path itself"
-        faults.append(Fault((*place, "transform"), message))
     return faults
+
+
+def _link_faults(
+    place: tuple[str | int, ...], mapping: FieldMapping, step: WorkflowStepDefinition
+) -> list[Fault]:
+    if mapping.transform != MappingTransform.TO_URL:
+        return []
+    if "path" not in mapping.from_field:
+        message = f"to_url makes a URL of an object's path; {mapping.from_field!r} is none"
+        return [Fault((*place, "transform"), message)]
+    if mapping.to_field in {field.name for field in PICTURE_FIELDS[step.task_type]}:
+        message = f"{mapping.to_field!r} takes the path itself; leave the transform out"
+        return [Fault((*place, "transform"), message)]
+    return []

@@ -2,22 +2,36 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.attempts import StoredFile
-from shared.contracts.enums import ErrorCategory, EventType, StepStatus, TaskStatus, WorkflowStatus
+from shared.contracts.enums import (
+    ErrorCategory,
+    EventType,
+    ProviderType,
+    StepStatus,
+    TaskStatus,
+    TaskType,
+    WorkflowStatus,
+)
+from shared.contracts.inputs import merged_inputs
+from shared.contracts.providers import PROVIDERS, REQUEST_ID_FIELDS
 from shared.contracts.runs import (
     Owner,
     PipelineOutcome,
     PipelineStanding,
+    TaskAccount,
     TaskOutcome,
     TaskStanding,
 )
+from shared.contracts.submissions import ServiceRequest
 from shared.db.models.base import Origin
 from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
+from shared.db.repositories.breakers import count_verdict
 from shared.db.repositories.events import add_task_event, add_workflow_event
 
 _OPEN_TASK = frozenset({TaskStatus.PENDING, TaskStatus.EXECUTING})
@@ -34,6 +48,42 @@ def owner_of(subject: Origin) -> Owner:
     return Owner(origin_instance=subject.origin_instance, origin_tenant_id=subject.origin_tenant_id)
 
 
+def outcome_of(
+    task: Task,
+    status: TaskStatus,
+    *,
+    error: str | None = None,
+    category: ErrorCategory | None = None,
+    results: dict[str, Any] | None = None,
+) -> TaskOutcome:
+    """The end of a task that its own run does not write: what it has been through stays.
+
+    Args:
+        task: its row.
+        status: how it ends.
+        error: why, where that is no attempt's own error.
+        category: of the error; none: CANCELLED where it is, else what the row says.
+        results: where it has any.
+    """
+    known = ErrorCategory(task.error_category) if task.error_category else None
+    is_cancelled = status == TaskStatus.CANCELLED
+    return TaskOutcome(
+        task_id=task.id,
+        status=status,
+        owner=owner_of(task),
+        attempt=task.attempt,
+        retry_count=task.retry_count,
+        errors=[*task.errors, *([error] if error else [])],
+        error_category=category or (ErrorCategory.CANCELLED if is_cancelled else known),
+        fallback_used=task.fallback_used,
+        service_task_id=task.service_task_id,
+        service_requests=[ServiceRequest.model_validate(r) for r in task.service_requests],
+        resumes=task.resume_attempt_count,
+        resumed_at=task.last_resume_attempt,
+        results=results or {},
+    )
+
+
 async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> TaskStanding:
     """End a task: its row, its files' owners, its event, and its step where it is one.
 
@@ -46,14 +96,11 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     if task.status not in _OPEN_TASK:
         return TaskStanding(status=TaskStatus(task.status), results=task.results)
     now = datetime.now(UTC)
+    _write_account(task, outcome)
     task.status = outcome.status
-    task.attempt = outcome.attempt
-    task.retry_count = outcome.retry_count
     if outcome.mapped_inputs:
-        task.inputs = {**task.inputs, **outcome.mapped_inputs}
+        task.inputs = merged_inputs(task.inputs, outcome.mapped_inputs)
     task.results = outcome.results
-    task.errors = outcome.errors
-    task.error_category = outcome.error_category
     task.executor_type = outcome.executor_type or task.executor_type
     task.executor_instance = outcome.executor_instance or task.executor_instance
     # `started` is announced on a lossy way; where it was lost, the attempt itself knows.
@@ -65,7 +112,51 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     await _own(session, outcome.owner, task, outcome.files)
     if task.workflow_id is not None:
         await _end_step(session, task)
+    await count_verdict(session, outcome.verdict)
     return TaskStanding(status=outcome.status, results=outcome.results)
+
+
+async def write_task_account(session: AsyncSession, account: TaskAccount) -> None:
+    """Write what a task that goes on has been through; nothing where it has ended."""
+    task = await session.get(Task, account.task_id, with_for_update=True)
+    if task is not None and task.status in _OPEN_TASK:
+        _write_account(task, account)
+        add_task_event(session, task, EventType.TASK_STATUS_UPDATE)
+    await count_verdict(session, account.verdict)
+
+
+def _write_account(task: Task, account: TaskAccount) -> None:
+    task.attempt = account.attempt
+    task.retry_count = account.retry_count
+    task.errors = account.errors
+    task.error_category = account.error_category
+    if account.fallback_used and not task.fallback_used:
+        _fall_back(task)
+    if account.service_task_id != task.service_task_id:
+        _name_work(task, account.service_task_id)
+    task.service_requests = [each.model_dump(mode="json") for each in account.service_requests]
+    task.is_resumed = account.resumes > 0
+    task.resume_attempt_count = account.resumes
+    task.last_resume_attempt = account.resumed_at
+
+
+def _fall_back(task: Task) -> None:
+    """The fallback's choice of provider takes the place of the first one's."""
+    assert task.fallback_provider_type is not None
+    provider = ProviderType(task.fallback_provider_type)
+    task.fallback_used = True
+    task.provider_type = provider
+    task.provider_config = task.fallback_provider_config
+    task.active_provider_capabilities = task.fallback_provider_capabilities
+    task.queue_name = PROVIDERS[provider].queues[TaskType(task.task_type)]
+
+
+def _name_work(task: Task, service_task_id: str | None) -> None:
+    task.service_task_id = service_task_id
+    field = REQUEST_ID_FIELDS.get(ProviderType(task.provider_type))
+    if field is not None and service_task_id is not None:
+        config = task.provider_config or {"provider_type": task.provider_type}
+        task.provider_config = {**config, field: service_task_id}
 
 
 async def write_pipeline_outcome(
@@ -84,7 +175,7 @@ async def write_pipeline_outcome(
     if workflow.status not in _OPEN_WORKFLOW:
         return PipelineStanding(status=WorkflowStatus(workflow.status))
     for task in open_tasks:
-        await write_task_outcome(session, _cancelled(task))
+        await write_task_outcome(session, outcome_of(task, TaskStatus.CANCELLED))
     workflow.status = outcome.status
     workflow.errors = outcome.errors
     workflow.error_message = outcome.errors[-1] if outcome.errors else None
@@ -108,18 +199,6 @@ async def _open_tasks(session: AsyncSession, outcome: PipelineOutcome) -> list[T
         return []
     rows = select(Task).where(Task.workflow_id == outcome.workflow_id, Task.status.in_(_OPEN_TASK))
     return list(await session.scalars(rows.order_by(Task.id).with_for_update()))
-
-
-def _cancelled(task: Task) -> TaskOutcome:
-    return TaskOutcome(
-        task_id=task.id,
-        status=TaskStatus.CANCELLED,
-        owner=owner_of(task),
-        attempt=task.attempt,
-        retry_count=task.retry_count,
-        errors=task.errors,
-        error_category=ErrorCategory.CANCELLED,
-    )
 
 
 async def _own(

@@ -1,0 +1,31 @@
+"""Providers as the dashboard shows them."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from shared.contracts.enums import BreakerState, ProviderType
+
+
+class ProviderStanding(BaseModel):
+    """One provider's circuit breaker."""
+
+    provider_type: ProviderType
+    breaker: BreakerState = Field(
+        description="`open`: tasks that have a fallback go to it at once. `half_open`: one attempt "
+        "at a time probes the provider"
+    )
+    failures: int = Field(
+        description="Attempts that failed in a row by the provider's fault; five open the breaker"
+    )
+    opened_at: datetime | None = Field(default=None, description="When the breaker last opened")
+    half_open_at: datetime | None = Field(
+        default=None, description="When the provider is, or was, probed again"
+    )
+
+
+class ProviderStandingsResponse(BaseModel):
+    """Every provider's circuit breaker."""
+
+    providers: list[ProviderStanding]
+    timestamp: datetime

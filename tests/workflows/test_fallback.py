@@ -1,0 +1,117 @@
+"""Fallback providers: who steps in, when, and what the record says meanwhile."""
+
+import pytest
+
+from shared.contracts.enums import BreakerState, ErrorCategory, ProviderType, TaskStatus, TaskType
+from shared.contracts.failures import CONSEQUENCES
+from shared.contracts.runs import TaskRun, Verdict
+from shared.contracts.submissions import RemoteWork
+from shared.errors import PlatformError
+from tests.fixtures.workflow_runs import Runs, generation
+from tests.workflows.test_remote_attempts import ended
+
+LOCAL = {"provider_type": "local", "task_queue": "inference"}
+LOCAL_VERDICT = Verdict(provider_type=ProviderType.LOCAL, is_success=True)
+
+
+def remote_generation(**fields: object) -> TaskRun:
+    fal = {
+        "task_type": TaskType.GENERATION,
+        "provider_type": "fal_standard",
+        "task_queue": "provider-fal",
+        "fallback": LOCAL,
+        "max_retries": 1,
+    }
+    return generation(**fal | fields)
+
+
+def always(category: ErrorCategory):
+    async def act(work: RemoteWork) -> None:
+        raise PlatformError("no luck", category=category, retry_after_s=0.05)
+
+    return act
+
+
+FALLS_BACK = sorted(c for c, consequence in CONSEQUENCES.items() if consequence.falls_back)
+ENDS = sorted(set(CONSEQUENCES) - set(FALLS_BACK) - {ErrorCategory.CANCELLED})
+
+
+@pytest.mark.parametrize("category", FALLS_BACK)
+async def test_category_falls_back_once_its_retries_are_used(
+    working: Runs, category: ErrorCategory
+) -> None:
+    working.provider.on_submit = always(category)
+    async with working.provider_worker():
+        outcome = await (await working.start_task(remote_generation())).result()
+    tries = 2 if CONSEQUENCES[category].is_retried else 1
+    assert len(working.provider.submitted) == tries
+    assert outcome.status == TaskStatus.COMPLETED
+    assert outcome.fallback_used
+    assert outcome.attempt == tries + 1
+    assert outcome.retry_count == tries
+    assert outcome.errors == [f"attempt {n}: no luck" for n in range(1, tries + 1)]
+    assert outcome.error_category is None
+    assert outcome.verdict == LOCAL_VERDICT
+    verdicts = {account.verdict for account in working.records.accounts}
+    counts = CONSEQUENCES[category].counts_against_provider
+    failed = Verdict(provider_type=ProviderType.FAL_STANDARD, is_success=False)
+    assert verdicts == {failed if counts else None}
+
+
+@pytest.mark.parametrize("category", ENDS)
+async def test_what_nobody_could_do_does_not_fall_back(
+    working: Runs, category: ErrorCategory
+) -> None:
+    working.provider.on_submit = always(category)
+    async with working.provider_worker():
+        outcome = await ended(working, remote_generation())
+    assert outcome.error_category == category
+    assert not outcome.fallback_used
+    assert working.inference.attempts == []
+
+
+async def test_the_fallback_has_retries_of_its_own(working: Runs) -> None:
+    async def fail(attempt: object) -> None:
+        raise PlatformError("no luck here either", category=ErrorCategory.RESOURCE)
+
+    working.provider.on_submit = always(ErrorCategory.QUOTA_EXCEEDED)
+    working.inference.act = fail
+    async with working.provider_worker():
+        outcome = await ended(working, remote_generation())
+    assert len(working.inference.attempts) == 2
+    assert outcome.fallback_used
+    assert outcome.error_category == ErrorCategory.RESOURCE
+    assert len(outcome.errors) == 3
+
+
+async def test_an_open_breaker_sends_work_to_the_fallback_at_once(working: Runs) -> None:
+    working.records.breakers[ProviderType.FAL_STANDARD] = BreakerState.OPEN
+    async with working.provider_worker():
+        outcome = await (await working.start_task(remote_generation())).result()
+    assert working.provider.submitted == []
+    assert outcome.fallback_used
+    assert outcome.retry_count == 0
+    assert outcome.errors == ["fal_standard is left out: its breaker is open"]
+
+
+async def test_a_breaker_that_opens_meanwhile_spares_the_retries(working: Runs) -> None:
+    async def fail(work: RemoteWork) -> None:
+        working.records.breakers[ProviderType.FAL_STANDARD] = BreakerState.OPEN
+        raise PlatformError("no luck", category=ErrorCategory.PROVIDER_ERROR, retry_after_s=0.05)
+
+    working.provider.on_submit = fail
+    async with working.provider_worker():
+        outcome = await (await working.start_task(remote_generation(max_retries=5))).result()
+    assert len(working.provider.submitted) == 1
+    assert outcome.fallback_used
+
+
+async def test_the_record_is_true_while_the_task_goes_on(working: Runs) -> None:
+    working.provider.on_submit = always(ErrorCategory.NETWORK)
+    async with working.provider_worker():
+        await (await working.start_task(remote_generation())).result()
+    told = [
+        (account.attempt, account.error_category, account.fallback_used, len(account.errors))
+        for account in working.records.accounts
+    ]
+    assert told == [(1, ErrorCategory.NETWORK, False, 1), (2, ErrorCategory.NETWORK, True, 2)]

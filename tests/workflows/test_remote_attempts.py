@@ -1,0 +1,198 @@
+"""Work that an outside provider does: submitted once, awaited freely, withdrawn truthfully."""
+
+import asyncio
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
+from shared.contracts.runs import TaskOutcome, TaskRun
+from shared.contracts.submissions import RemoteWork
+from shared.errors import PlatformError, SubmissionUnknownError
+from shared.temporal.heartbeat import Heartbeat
+from tests.fixtures.workflow_runs import Runs, generation
+from tests.workflows.test_run_task import failure_of
+
+
+def fal(**fields: object) -> TaskRun:
+    return generation(
+        **{
+            "task_type": TaskType.EXPERIMENTAL_FAL,
+            "provider_type": ProviderType.FAL_STANDARD,
+            "task_queue": TaskQueue.PROVIDER_FAL,
+            "inputs": {"fal_app_id": "fal-ai/flux/dev"},
+        }
+        | fields
+    )
+
+
+async def ended(runs: Runs, run: TaskRun) -> TaskOutcome:
+    """How a task that does not complete stands in the records."""
+    await failure_of(await runs.start_task(run))
+    return runs.outcome(run.task_id)
+
+
+async def test_result_and_calls_are_recorded(working: Runs) -> None:
+    async with working.provider_worker():
+        outcome = await (await working.start_task(fal())).result()
+    assert outcome.status == TaskStatus.COMPLETED
+    assert outcome.results == {"result_url": "https://fal.example/result.png"}
+    assert outcome.service_task_id == "request-1"
+    assert [each.method for each in outcome.service_requests] == ["POST", "GET"]
+    assert outcome.resumes == 0
+
+
+async def test_the_providers_id_is_recorded_before_the_wait(working: Runs) -> None:
+    seen: list[str | None] = []
+
+    async def look(work: RemoteWork) -> None:
+        seen.extend(account.service_task_id for account in working.records.accounts)
+
+    working.provider.on_await = look
+    async with working.provider_worker():
+        await (await working.start_task(fal())).result()
+    assert seen == ["request-1"]
+
+
+async def test_a_broken_wait_is_taken_up_again_without_a_second_submission(working: Runs) -> None:
+    async def break_off(work: RemoteWork) -> None:
+        if activity.info().attempt < 3:
+            raise PlatformError("the line broke", category=ErrorCategory.NETWORK)
+
+    working.provider.on_await = break_off
+    async with working.provider_worker():
+        outcome = await (await working.start_task(fal())).result()
+    assert len(working.provider.submitted) == 1
+    assert outcome.resumes == 2
+    assert outcome.resumed_at is not None
+    assert outcome.retry_count == 0
+
+
+async def test_a_submission_whose_answer_was_lost_is_not_sent_again(working: Runs) -> None:
+    async def lose(work: RemoteWork) -> None:
+        raise SubmissionUnknownError("fal took the request and did not answer")
+
+    working.provider.on_submit = lose
+    fallback = {"provider_type": "local", "task_queue": "inference"}
+    run = fal(task_type=TaskType.GENERATION, inputs=generation().inputs, fallback=fallback)
+    async with working.provider_worker():
+        outcome = await ended(working, run)
+    assert len(working.provider.submitted) == 1
+    assert working.inference.attempts == []
+    assert outcome.status == TaskStatus.FAILED
+    assert outcome.error_category == ErrorCategory.PROVIDER_ERROR
+    assert outcome.errors == ["attempt 1: fal took the request and did not answer"]
+
+
+async def test_a_worker_lost_while_it_submits_is_not_made_up_for(working: Runs) -> None:
+    stop = asyncio.Event()
+
+    async def fall_silent(work: RemoteWork) -> None:
+        await stop.wait()  # no heartbeat: Temporal takes the worker for dead
+
+    working.provider.on_submit = fall_silent
+    async with working.provider_worker():
+        outcome = await ended(working, fal())
+        stop.set()
+    assert len(working.provider.submitted) == 1
+    assert "may have been submitted" in outcome.errors[-1]
+
+
+async def test_a_refused_submission_is_tried_again(working: Runs) -> None:
+    async def refuse(work: RemoteWork) -> None:
+        if work.attempt == 1:
+            raise PlatformError("try later", category=ErrorCategory.RATE_LIMIT, retry_after_s=0.1)
+
+    working.provider.on_submit = refuse
+    async with working.provider_worker():
+        outcome = await (await working.start_task(fal())).result()
+    assert outcome.retry_count == 1
+    assert len(working.provider.submitted) == 2
+
+
+async def test_work_that_failed_at_the_provider_is_submitted_anew(working: Runs) -> None:
+    async def fail(work: RemoteWork) -> None:
+        if work.attempt == 1:
+            raise PlatformError("a GPU died", category=ErrorCategory.PROVIDER_ERROR, is_final=True)
+
+    working.provider.on_await = fail
+    async with working.provider_worker():
+        outcome = await (await working.start_task(fal())).result()
+    assert outcome.attempt == 2
+    assert outcome.service_task_id == "request-2"
+    assert working.provider.withdrawn == []
+
+
+async def test_work_that_takes_too_long_is_withdrawn_before_another_try(working: Runs) -> None:
+    async def dawdle(work: RemoteWork) -> None:
+        if work.attempt == 1:
+            raise PlatformError("not done in time", category=ErrorCategory.TIMEOUT, is_final=True)
+
+    working.provider.on_await = dawdle
+    async with working.provider_worker():
+        outcome = await (await working.start_task(fal())).result()
+    assert [work.attempt for work in working.provider.withdrawn] == [1]
+    assert outcome.attempt == 2
+    assert outcome.errors == ["attempt 1: not done in time; fal answered CANCELLATION_REQUESTED"]
+
+
+async def test_work_that_cannot_be_withdrawn_is_not_paid_for_twice(working: Runs) -> None:
+    async def dawdle(work: RemoteWork) -> None:
+        raise PlatformError("not done in time", category=ErrorCategory.TIMEOUT, is_final=True)
+
+    working.provider.on_await, working.provider.is_withdrawn = dawdle, False
+    async with working.provider_worker():
+        outcome = await ended(working, fal())
+    assert len(working.provider.submitted) == 1
+    assert outcome.error_category == ErrorCategory.TIMEOUT
+    assert outcome.errors == ["attempt 1: not done in time; fal answered ALREADY_COMPLETED"]
+
+
+async def test_a_cancellation_says_what_the_provider_said(working: Runs) -> None:
+    waiting = asyncio.Event()
+
+    async def wait(work: RemoteWork) -> None:
+        waiting.set()
+        try:
+            async with Heartbeat(0.1):
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ApplicationError(
+                "cancelled; fal answered ALREADY_COMPLETED", type="CANCELLED", non_retryable=True
+            ) from None
+
+    working.provider.on_await = wait
+    run = fal()
+    async with working.provider_worker():
+        handle = await working.start_task(run)
+        await asyncio.wait_for(waiting.wait(), 10)
+        await handle.cancel()
+        await failure_of(handle)
+    outcome = working.outcome(run.task_id)
+    assert outcome.status == TaskStatus.CANCELLED
+    assert outcome.error_category == ErrorCategory.CANCELLED
+    assert outcome.errors == ["attempt 1: cancelled; fal answered ALREADY_COMPLETED"]
+
+
+async def test_a_cancellation_during_the_submission_withdraws_it(working: Runs) -> None:
+    submitting = asyncio.Event()
+
+    async def be_slow(work: RemoteWork) -> None:
+        submitting.set()
+        try:
+            async with Heartbeat(0.1):
+                await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return  # the request was on its way: its answer is waited for
+
+    working.provider.on_submit = be_slow
+    run = fal()
+    async with working.provider_worker():
+        handle = await working.start_task(run)
+        await asyncio.wait_for(submitting.wait(), 10)
+        await handle.cancel()
+        await failure_of(handle)
+    outcome = working.outcome(run.task_id)
+    assert outcome.status == TaskStatus.CANCELLED
+    assert [work.submission.request_id for work in working.provider.withdrawn] == ["request-1"]
+    assert outcome.errors == ["attempt 1: cancelled; fal answered CANCELLATION_REQUESTED"]

@@ -1,0 +1,83 @@
+"""What a task has been through: counted as it happens, and written into its record."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from shared.contracts.enums import ErrorCategory, ProviderType
+from shared.contracts.failures import CONSEQUENCES
+from shared.contracts.runs import TaskAccount, Verdict
+from shared.contracts.submissions import RemoteResult, ServiceRequest, Submission
+from workflows.definitions.failure import Failure
+
+
+class Account:
+    """The attempts at one task."""
+
+    # No dataclass: the sandbox defines this class anew for each run, and making one takes 1 ms.
+    def __init__(self, task_id: UUID) -> None:
+        self.task_id = task_id
+        self.attempt = 0
+        self.retries = 0
+        """Failures that count against `max_retries`, at the provider that has the task now."""
+        self.lost_workers = 0
+        self.unserved = 0
+        self.errors: list[str] = []
+        self.fallback_used = False
+        self.service_task_id: str | None = None
+        self.service_requests: list[ServiceRequest] = []
+        self.resumes = 0
+        self.resumed_at: datetime | None = None
+        self.verdict: Verdict | None = None
+
+    def note_failure(self, failure: Failure, provider: ProviderType) -> None:
+        """Take down why the attempt failed."""
+        self.errors.append(f"attempt {self.attempt}: {failure.message}")
+        self.service_requests += failure.service_requests
+        if failure.is_worker_lost:
+            self.lost_workers += 1
+        else:
+            self.retries += 1
+        counts = CONSEQUENCES[failure.category].counts_against_provider
+        self.verdict = Verdict(provider_type=provider, is_success=False) if counts else None
+
+    def note_success(self, provider: ProviderType) -> None:
+        """Take down that the attempt succeeded."""
+        self.verdict = Verdict(provider_type=provider, is_success=True)
+
+    def note_submission(self, submission: Submission) -> None:
+        """Take down that the provider has the work."""
+        self.service_task_id = submission.request_id
+        self.note_requests(submission.service_requests)
+
+    def note_result(self, result: RemoteResult) -> None:
+        """Take down what waiting for the provider took."""
+        self.note_requests(result.service_requests)
+        self.resumes += result.resumes
+        self.resumed_at = result.resumed_at or self.resumed_at
+
+    def note_requests(self, requests: Iterable[ServiceRequest]) -> None:
+        """Take down calls to an outside service."""
+        self.service_requests += requests
+
+    def start_over(self) -> None:
+        """Give the task to its fallback, which has its own retries; what was counted stays."""
+        self.fallback_used = True
+        self.retries = 0
+        self.service_task_id = None
+
+    def written(self, category: ErrorCategory | None = None) -> TaskAccount:
+        """As the record has it; `category` of the last failure."""
+        return TaskAccount(
+            task_id=self.task_id,
+            attempt=self.attempt,
+            retry_count=max(self.attempt - 1, 0),
+            errors=list(self.errors),
+            error_category=category,
+            fallback_used=self.fallback_used,
+            service_task_id=self.service_task_id,
+            service_requests=list(self.service_requests),
+            resumes=self.resumes,
+            resumed_at=self.resumed_at,
+            verdict=self.verdict,
+        )

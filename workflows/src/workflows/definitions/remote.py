@@ -1,0 +1,151 @@
+"""One attempt that an outside provider does: submitted once, awaited, withdrawn when cancelled."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import Priority
+from temporalio.exceptions import ActivityError
+
+from shared.contracts.enums import ErrorCategory
+from shared.contracts.runs import TaskRun
+from shared.contracts.submissions import (
+    ProviderActivities,
+    RemoteResult,
+    RemoteWork,
+    Submission,
+    SubmittedWork,
+    Withdrawal,
+)
+from workflows.definitions.account import Account
+from workflows.definitions.failure import Failure, read_failure
+from workflows.definitions.recording import record_account
+from workflows.definitions.uninterrupted import is_cancelling, uninterrupted
+from workflows.policies import (
+    AWAIT_RETRY,
+    HEARTBEAT_TIMEOUT,
+    ONE_ATTEMPT,
+    START_TO_CLOSE,
+    SUBMIT_TIMEOUT,
+    WITHDRAW_RETRY,
+    WITHDRAW_TIMEOUT,
+)
+
+_WAIT = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+_SLACK = timedelta(minutes=1)
+"""The worker ends a wait by itself before Temporal does."""
+
+
+class RemoteFailureError(Exception):
+    """The attempt failed, or was cancelled, after it had been submitted."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+async def run_remote_attempt(
+    run: TaskRun, account: Account, summary: str, priority: Priority
+) -> RemoteResult:
+    """Hand the work over, write down its id, wait for it.
+
+    Raises:
+        ActivityError: it was not submitted, or nobody knows whether it was.
+        RemoteFailureError: it was, and failed or was cancelled.
+    """
+    work = RemoteWork(
+        task_id=run.task_id,
+        attempt=account.attempt,
+        task_type=run.task_type,
+        provider_type=run.provider_type,
+        provider_config=run.provider_config,
+        inputs=run.inputs,
+    )
+    submission: Submission = await workflow.execute_activity_method(
+        ProviderActivities.submit_work,
+        work,
+        task_queue=run.task_queue,
+        start_to_close_timeout=SUBMIT_TIMEOUT,
+        heartbeat_timeout=HEARTBEAT_TIMEOUT,
+        retry_policy=ONE_ATTEMPT,
+        cancellation_type=_WAIT,
+        priority=priority,
+        summary=f"{summary}: submit",
+    )
+    account.note_submission(submission)
+    submitted = SubmittedWork(
+        **dict(work),
+        submission=submission,
+        timeout_s=START_TO_CLOSE[run.task_type].total_seconds(),
+    )
+    if is_cancelling():
+        raise await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
+    await record_account(account.written())
+    return await _await(submitted, run, account, summary)
+
+
+async def _await(
+    submitted: SubmittedWork, run: TaskRun, account: Account, summary: str
+) -> RemoteResult:
+    try:
+        result: RemoteResult = await workflow.execute_activity_method(
+            ProviderActivities.await_work,
+            submitted,
+            task_queue=run.task_queue,
+            start_to_close_timeout=START_TO_CLOSE[run.task_type] + _SLACK,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=AWAIT_RETRY,
+            cancellation_type=_WAIT,
+            priority=Priority(priority_key=1),  # it holds up nobody: the work is done elsewhere
+            summary=f"{summary}: wait for {submitted.submission.request_id}",
+        )
+    except ActivityError as error:
+        raise await _failed(error, submitted, run, account) from error
+    account.note_result(result)
+    return result
+
+
+async def _failed(
+    error: ActivityError, submitted: SubmittedWork, run: TaskRun, account: Account
+) -> RemoteFailureError:
+    failure = read_failure(error)
+    if failure.category == ErrorCategory.CANCELLED:  # the worker withdrew it, and says how it went
+        return RemoteFailureError(failure)
+    if is_cancelling():
+        return await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
+    is_over = not (failure.is_worker_lost or failure.category in _STILL_WORKED_ON)
+    if is_over:
+        return RemoteFailureError(failure)
+    return await _withdrawn(submitted, run, account, failure.message, failure.category)
+
+
+_STILL_WORKED_ON = {ErrorCategory.TIMEOUT, ErrorCategory.NETWORK, ErrorCategory.INTERNAL}
+"""Nobody has said that the provider has ended the work: another submission would be paid twice."""
+
+
+async def _withdrawn(
+    submitted: SubmittedWork,
+    run: TaskRun,
+    account: Account,
+    why: str,
+    category: ErrorCategory,
+) -> RemoteFailureError:
+    """Cancel the work at the provider; only where that has said so, another attempt may follow."""
+    try:
+        withdrawal = await uninterrupted(_withdraw(submitted, run))
+        account.note_requests(withdrawal.service_requests)
+        is_final, message = not withdrawal.is_withdrawn, withdrawal.message
+    except ActivityError as error:
+        is_final, message = True, f"the work could not be withdrawn: {read_failure(error).message}"
+    return RemoteFailureError(Failure(f"{why}; {message}", category, is_final=is_final))
+
+
+async def _withdraw(submitted: SubmittedWork, run: TaskRun) -> Withdrawal:
+    return await workflow.execute_activity_method(
+        ProviderActivities.withdraw_work,
+        submitted,
+        task_queue=run.task_queue,
+        schedule_to_close_timeout=WITHDRAW_TIMEOUT,
+        retry_policy=WITHDRAW_RETRY,
+        priority=Priority(priority_key=1),
+        summary=f"withdraw {submitted.submission.request_id}",
+    )
