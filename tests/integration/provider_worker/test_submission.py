@@ -240,8 +240,8 @@ async def test_a_missing_picture_is_found_out_before_anything_is_sent(
 
 async def test_loras_go_by_presigned_url(fal: LoopbackFal, activities: RemoteProviders) -> None:
     key = "loras/sha256/" + "a" * 64
-    await _submit(activities, generation_work(subject_model_path=key, subject_lora_weight=0.5))
+    await _submit(activities, generation_work(lora_objects={"subject_model_path": key}))
     (entry,) = fal.ledger.entries.values()
     assert entry.app == "fal-ai/flux-lora"
     path = f"memory://{key}?expires_s=86400"
-    assert entry.input["loras"] == [{"path": path, "scale": 0.5}]
+    assert entry.input["loras"] == [{"path": path, "scale": 0.8}]

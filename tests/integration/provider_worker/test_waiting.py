@@ -165,7 +165,7 @@ async def test_a_longer_outage_is_left_to_temporal(
     work = await _taken(activities, generation_work())
     fal.play(Fault(on="status", status=503, times=0))
     error = await _failed(activities, work)
-    assert (error.category, error.is_final) == (Category.PROVIDER_ERROR, False)
+    assert (error.category, error.is_final) == (Category.NETWORK, False)
     assert [request.status for request in error.service_requests] == [503] * 5
 
 
@@ -188,6 +188,34 @@ async def test_silence_is_left_to_temporal(fal: LoopbackFal, objects: MemoryObje
     assert (error.category, error.is_final) == (Category.TIMEOUT, False)
 
 
+async def test_work_that_takes_too_long_ends_the_wait(
+    fal: LoopbackFal, activities: RemoteProviders
+) -> None:
+    fal.play(Fault(on="work", polls=0))
+    work = await _taken(activities, generation_work())
+    error = await _failed(activities, work.model_copy(update={"timeout_s": 0.1}))
+    assert (error.category, error.is_final) == (Category.TIMEOUT, True)
+    assert "within 0.1 s" in str(error)
+
+
+async def test_an_outage_does_not_make_the_wait_longer(
+    fal: LoopbackFal, activities: RemoteProviders
+) -> None:
+    work = await _taken(activities, generation_work())
+    fal.play(Fault(on="status", status=503, times=0))
+    error = await _failed(activities, work.model_copy(update={"timeout_s": 0}))
+    assert (error.category, error.is_final) == (Category.TIMEOUT, True)
+
+
+async def test_work_that_was_done_while_nobody_waited_is_fetched_however_late(
+    fal: LoopbackFal, activities: RemoteProviders
+) -> None:
+    fal.play(Fault(on="work", polls=1))
+    work = await _taken(activities, generation_work())
+    result = await _await(activities, work.model_copy(update={"timeout_s": 0}))
+    assert result.files
+
+
 @pytest.mark.parametrize(
     ("fault", "category", "told"),
     [
@@ -207,7 +235,11 @@ async def test_silence_is_left_to_temporal(fal: LoopbackFal, objects: MemoryObje
             Category.PROVIDER_ERROR,
             "broken",
         ),
-        (Fault(on="work", error="late", error_type="request_timeout"), Category.TIMEOUT, "late"),
+        (
+            Fault(on="work", error="late", error_type="request_timeout"),
+            Category.PROVIDER_ERROR,
+            "late",
+        ),
         (Fault(on="work", body={"images": []}), Category.PROVIDER_ERROR, "no pictures"),
     ],
 )
@@ -329,7 +361,7 @@ async def test_a_withdrawal_that_nobody_answers_is_tried_again_by_temporal(
     fal.play(Fault(on="cancel", status=503))
     with pytest.raises(PlatformError) as caught:
         await ActivityEnvironment().run(activities.withdraw_work, work)
-    assert (caught.value.category, caught.value.is_final) == (Category.PROVIDER_ERROR, False)
+    assert (caught.value.category, caught.value.is_final) == (Category.NETWORK, False)
 
 
 async def test_a_repeated_wait_stores_the_same_objects(

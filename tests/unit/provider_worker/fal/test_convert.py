@@ -42,7 +42,10 @@ def test_everything_that_a_generation_can_say_reaches_fal() -> None:
 
 def test_loras_go_by_url_with_their_weights() -> None:
     work = generation_work(
-        subject_model_path=_LORA, style_model_path=_LORA + "b", style_lora_weight=0.0
+        subject_model_path="product/a.safetensors",
+        style_model_path="styles/b.safetensors",
+        style_lora_weight=0.0,
+        lora_objects={"style_model_path": _LORA + "b", "subject_model_path": _LORA},
     )
     assert needed_objects(work) == NeededObjects(files=frozenset({_LORA, _LORA + "b"}))
     order = fal_order(work, {_LORA: "https://s3/a", _LORA + "b": "https://s3/b"})
@@ -53,7 +56,7 @@ def test_loras_go_by_url_with_their_weights() -> None:
     ]
 
 
-def test_a_lora_that_is_no_stored_object_is_refused() -> None:
+def test_a_lora_that_was_not_resolved_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="subject_model_path"):
         needed_objects(generation_work(subject_model_path="product/dress.safetensors"))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from provider_worker.adapters import Accepted, Made, Send, WithdrawalAnswer
@@ -15,7 +16,7 @@ from provider_worker.fal.urls import request_url, submit_url
 from provider_worker.fal.wire import CancelAnswer, Queued, QueueStatus
 from provider_worker.pictures import PictureKeeper, data_url
 from provider_worker.settings import FalSettings
-from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskType
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.pictures import OUTPUT_FOLDERS
 from shared.contracts.submissions import RemoteWork, SubmittedWork
@@ -118,11 +119,19 @@ class FalAdapter:
     async def _ended(
         self, work: SubmittedWork, log: CallLog, on_progress: Callable[[float], None]
     ) -> QueueStatus:
+        until = work.submission.submitted_at + timedelta(seconds=work.timeout_s)
         interval_s = self._settings.poll_interval_s
         while True:
-            status = await _persist(lambda: self._status(work, log))
+            try:
+                status = await _persist(lambda: self._status(work, log))
+            except PlatformError as error:
+                if error.is_final or datetime.now(UTC) < until:
+                    raise
+                raise _late(work) from error
             if status.is_done:
                 return status
+            if datetime.now(UTC) >= until:
+                raise _late(work)
             fraction = logged_progress(status.logs)
             if fraction is not None:
                 on_progress(fraction)
@@ -171,6 +180,14 @@ class FalAdapter:
 
     def _presigned(self, key: str) -> str:
         return self._objects.presigned_url(key, expires_s=self._settings.presign_s)
+
+
+def _late(work: SubmittedWork) -> PlatformError:
+    return PlatformError(
+        f"fal was not done with it within {work.timeout_s:g} s",
+        category=ErrorCategory.TIMEOUT,
+        is_final=True,
+    )
 
 
 async def _persist(ask: Callable[[], Awaitable[_T]]) -> _T:

@@ -17,7 +17,6 @@ from shared.errors import InvalidInputError
 _M = TypeVar("_M", bound=BaseModel)
 _FLUX, _FLUX_WITH_LORAS = "fal-ai/flux/dev", "fal-ai/flux-lora"
 _FROM_A_PICTURE = "/image-to-image"
-_LORA_KEYS = "loras/"
 _DEFAULT_LORA_WEIGHT = 0.8
 
 
@@ -50,35 +49,27 @@ class FalOptions(Message):
 
 
 class _Generation(GenerationInputs):
-    """A GENERATION as fal makes it: with LoRAs, as object keys."""
+    """A GENERATION as fal makes it: with LoRAs."""
 
     fal_app_id: str | None = None
-    subject_model_path: str | None = None
-    product_model_path: str | None = None
-    style_model_path: str | None = None
-    product2_model_path: str | None = None
     subject_lora_weight: float | None = None
     product_lora_weight: float | None = None
     style_lora_weight: float | None = None
     product2_lora_weight: float | None = None
+    lora_objects: dict[str, str] = Field(default_factory=dict[str, str])
+    """Which object each LoRA is, by the field that names it."""
 
     @property
     def loras(self) -> list[tuple[str, float]]:
-        """Object key and weight of each LoRA.
-
-        Raises:
-            InvalidInputError: one is no object key.
-        """
-        named: list[tuple[str, float]] = []
-        for field in LORA_FIELDS:
-            key: str | None = getattr(self, field)
-            if key is None:
-                continue
-            if not key.startswith(_LORA_KEYS):
-                raise InvalidInputError(f"{field} {key!r} is not the key of a stored LoRA")
-            weight = getattr(self, field.replace("_model_path", "_lora_weight"))
-            named.append((key, _DEFAULT_LORA_WEIGHT if weight is None else weight))
-        return named
+        """Object key and weight of each LoRA."""
+        weights: dict[str, float | None] = {
+            name: getattr(self, name.replace("_model_path", "_lora_weight")) for name in LORA_FIELDS
+        }
+        return [
+            (self.lora_objects[name], _DEFAULT_LORA_WEIGHT if weight is None else weight)
+            for name, weight in weights.items()
+            if name in self.lora_objects
+        ]
 
 
 class _AppRun(Message):
@@ -104,6 +95,9 @@ def needed_objects(work: RemoteWork) -> NeededObjects:
     if work.task_type == TaskType.EXPERIMENTAL_FAL:
         return NeededObjects(pictures=frozenset(_read(_AppRun, work.inputs).fal_objects))
     inputs = _read(_Generation, work.inputs)
+    unresolved = {name for name in LORA_FIELDS if work.inputs.get(name)} - set(inputs.lora_objects)
+    if unresolved:
+        raise InvalidInputError(f"{', '.join(sorted(unresolved))} name no LoRA of the store")
     reference = inputs.reference_image_url
     return NeededObjects(
         pictures=frozenset({reference} if reference else ()),

@@ -11,20 +11,17 @@ _BY_TYPE = {
     "content_policy_violation": Category.CONTENT_POLICY,
     "downstream_service_error": Category.PROVIDER_ERROR,
     "downstream_service_unavailable": Category.PROVIDER_ERROR,
-    "generation_timeout": Category.TIMEOUT,
     "internal_server_error": Category.PROVIDER_ERROR,
     "no_media_generated": Category.PROVIDER_ERROR,
-    "request_timeout": Category.TIMEOUT,
-    "startup_timeout": Category.TIMEOUT,
 }
-"""What fal's own words mean, whichever status they come with."""
+"""What fal's own words mean, whichever status they come with. A timeout of fal's own is a
+PROVIDER_ERROR, too: TIMEOUT is our own patience's end, when fal may still be at work."""
 _BY_STATUS = {
     401: Category.AUTHENTICATION,
     402: Category.QUOTA_EXCEEDED,
     403: Category.AUTHENTICATION,
-    408: Category.TIMEOUT,
+    408: Category.NETWORK,
     429: Category.RATE_LIMIT,
-    504: Category.TIMEOUT,
 }
 _PASSING = frozenset({408, 429})
 _OUT_OF_MONEY = re.compile(r"exhausted|balance|top.?up|quota|billing|credit", re.IGNORECASE)
@@ -67,14 +64,15 @@ def submit_error(answer: Answer) -> PlatformError:
 def poll_error(answer: Answer) -> PlatformError:
     """What follows from a question about a request that was not answered.
 
-    The request is known to have been taken: only fal's having lost it, or our having lost the right
-    to ask, ends the wait.
+    The request is known to have been taken, and may well be worked on: where fal is out of reach,
+    which an error of its servers is as good as, that is NETWORK. Only fal's having lost it, or our
+    having lost the right to ask, ends the wait.
     """
     if answer.status == 404:
         return _error(answer, Category.PROVIDER_ERROR, is_final=True, said="does not know it")
     if answer.status in _PASSING or answer.status >= 500 or answer.is_success:
         is_limit = answer.status == 429
-        return _error(answer, Category.RATE_LIMIT if is_limit else Category.PROVIDER_ERROR)
+        return _error(answer, Category.RATE_LIMIT if is_limit else Category.NETWORK)
     category = category_of(answer)
     is_ours = category is Category.VALIDATION
     return _error(answer, Category.PROVIDER_ERROR if is_ours else category, is_final=True)
