@@ -1,4 +1,4 @@
-"""Waiting for work at fal, taking up the wait again, and withdrawing the work."""
+"""Waiting for work at fal, and taking up the wait again."""
 
 import asyncio
 import io
@@ -10,33 +10,26 @@ from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
 from provider_worker.activities import RemoteProviders
-from provider_worker.errors import WorkCancelled
-from provider_worker.fal import adapter as fal_adapter
 from shared.contracts.enums import ErrorCategory as Category
-from shared.contracts.submissions import RemoteResult, RemoteWork, SubmittedWork
 from shared.egress.guard import STRICT
-from shared.errors import PlatformError
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.pictures import picture
 from tests.fixtures.remote_work import (
     RecordedProgress,
     app_work,
+    failure_of,
     fal_activities,
     generation_work,
     marker_of,
     submission,
     submitted,
-    until_true,
+    take,
+    wait_for,
 )
 from tests.loopback.fal import KEY, LoopbackFal
 from tests.loopback.fal_ledger import Fault
 
 _FLAGGED = {"detail": [{"loc": ["body"], "msg": "flagged", "type": "content_policy_violation"}]}
-
-
-@pytest.fixture(autouse=True)
-def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fal_adapter, "_BACKOFF_S", 0.01)
 
 
 @dataclass
@@ -61,26 +54,12 @@ async def elsewhere() -> AsyncIterator[Elsewhere]:
         yield stranger
 
 
-async def _taken(activities: RemoteProviders, work: RemoteWork) -> SubmittedWork:
-    return submitted(work, await ActivityEnvironment().run(activities.submit_work, work))
-
-
-async def _await(activities: RemoteProviders, work: SubmittedWork) -> RemoteResult:
-    return await ActivityEnvironment().run(activities.await_work, work)
-
-
-async def _failed(activities: RemoteProviders, work: SubmittedWork) -> PlatformError:
-    with pytest.raises(PlatformError) as caught:
-        await _await(activities, work)
-    return caught.value
-
-
 async def test_pictures_are_stored_as_png_under_their_attempt(
     fal: LoopbackFal, activities: RemoteProviders, objects: MemoryObjectStore
 ) -> None:
     fal.play(Fault(on="work", polls=5))
-    work = await _taken(activities, generation_work(attempt=3, config={"num_images": 2}))
-    result = await _await(activities, work)
+    work = await take(activities, generation_work(attempt=3, config={"num_images": 2}))
+    result = await wait_for(activities, work)
     keys = [f"generations/{work.task_id}/a3/image_{index}.png" for index in (0, 1)]
     assert result.results == {"result_image_path": keys[0], "result_image_paths": keys}
     assert [file.key for file in result.files] == keys
@@ -96,8 +75,8 @@ async def test_the_record_shows_the_calls_but_not_every_poll_and_never_the_key(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", polls=12))
-    work = await _taken(activities, generation_work())
-    result = await _await(activities, work)
+    work = await take(activities, generation_work())
+    result = await wait_for(activities, work)
     path = f"{fal.url}/fal-ai/flux/requests/{work.submission.request_id}"
     assert [(r.method, r.url, r.status) for r in result.service_requests] == [
         ("GET", f"{path}/status", 202),
@@ -113,7 +92,7 @@ async def test_an_apps_answer_is_its_result(
 ) -> None:
     answer = {"score": 0.5, "out": {"url": "https://fal.media/a.glb"}, "text": "a\0b"}
     fal.play(Fault(on="work", body=answer))
-    result = await _await(activities, await _taken(activities, app_work()))
+    result = await wait_for(activities, await take(activities, app_work()))
     assert result.results == answer | {"result_url": "https://fal.media/a.glb", "text": "ab"}
     assert result.files == []
     assert not objects.objects
@@ -123,8 +102,8 @@ async def test_progress_is_what_the_app_logs(fal: LoopbackFal, objects: MemoryOb
     fal.play(Fault(on="work", polls=3, logs=["  0%|", " 40%|████"]))
     progress = RecordedProgress()
     async with fal_activities(fal, objects, progress=progress) as activities:
-        work = await _taken(activities, generation_work())
-        await _await(activities, work)
+        work = await take(activities, generation_work())
+        await wait_for(activities, work)
     assert progress.started == [(work.task_id, 1)] * 2
     assert progress.fractions == [0.4]
 
@@ -132,7 +111,7 @@ async def test_progress_is_what_the_app_logs(fal: LoopbackFal, objects: MemoryOb
 async def test_a_wait_that_is_taken_up_again_says_so(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
-    work = await _taken(activities, generation_work())
+    work = await take(activities, generation_work())
     env = ActivityEnvironment()
     env.info = replace(env.info, attempt=3)
     result = await env.run(activities.await_work, work)
@@ -145,7 +124,7 @@ async def test_a_wait_that_is_taken_up_again_says_so(
 async def test_disturbances_are_waited_out_and_shown(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
-    work = await _taken(activities, generation_work())
+    work = await take(activities, generation_work())
     fal.play(
         Fault(on="status", status=503),
         Fault(on="status", is_dropped=True),
@@ -154,7 +133,7 @@ async def test_disturbances_are_waited_out_and_shown(
         Fault(on="result", status=502),
         Fault(on="result", is_cut=True),
     )
-    result = await _await(activities, work)
+    result = await wait_for(activities, work)
     statuses = [request.status for request in result.service_requests]
     assert [status for status in statuses if status != 200] == [503, None, 429, 502]
 
@@ -162,9 +141,9 @@ async def test_disturbances_are_waited_out_and_shown(
 async def test_a_longer_outage_is_left_to_temporal(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
-    work = await _taken(activities, generation_work())
+    work = await take(activities, generation_work())
     fal.play(Fault(on="status", status=503, times=0))
-    error = await _failed(activities, work)
+    error = await failure_of(activities, work)
     assert (error.category, error.is_final) == (Category.NETWORK, False)
     assert [request.status for request in error.service_requests] == [503] * 5
 
@@ -172,9 +151,9 @@ async def test_a_longer_outage_is_left_to_temporal(
 async def test_a_long_rest_that_fal_asks_for_is_left_to_temporal(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
-    work = await _taken(activities, generation_work())
+    work = await take(activities, generation_work())
     fal.play(Fault(on="status", status=429, headers={"Retry-After": "60"}))
-    error = await _failed(activities, work)
+    error = await failure_of(activities, work)
     assert (error.category, error.is_final) == (Category.RATE_LIMIT, False)
     assert error.retry_after_s == 60
     assert len(error.service_requests) == 1
@@ -183,8 +162,8 @@ async def test_a_long_rest_that_fal_asks_for_is_left_to_temporal(
 async def test_silence_is_left_to_temporal(fal: LoopbackFal, objects: MemoryObjectStore) -> None:
     async with fal_activities(fal, objects, answer_timeout_s=0.1) as activities:
         fal.play(Fault(on="status", delay_s=1, times=0))
-        work = await _taken(activities, generation_work())
-        error = await _failed(activities, work)
+        work = await take(activities, generation_work())
+        error = await failure_of(activities, work)
     assert (error.category, error.is_final) == (Category.TIMEOUT, False)
 
 
@@ -192,8 +171,8 @@ async def test_work_that_takes_too_long_ends_the_wait(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", polls=0))
-    work = await _taken(activities, generation_work())
-    error = await _failed(activities, work.model_copy(update={"timeout_s": 0.1}))
+    work = await take(activities, generation_work())
+    error = await failure_of(activities, work.model_copy(update={"timeout_s": 0.1}))
     assert (error.category, error.is_final) == (Category.TIMEOUT, True)
     assert "within 0.1 s" in str(error)
 
@@ -201,9 +180,9 @@ async def test_work_that_takes_too_long_ends_the_wait(
 async def test_an_outage_does_not_make_the_wait_longer(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
-    work = await _taken(activities, generation_work())
+    work = await take(activities, generation_work())
     fal.play(Fault(on="status", status=503, times=0))
-    error = await _failed(activities, work.model_copy(update={"timeout_s": 0}))
+    error = await failure_of(activities, work.model_copy(update={"timeout_s": 0}))
     assert (error.category, error.is_final) == (Category.TIMEOUT, True)
 
 
@@ -211,8 +190,8 @@ async def test_work_that_was_done_while_nobody_waited_is_fetched_however_late(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", polls=1))
-    work = await _taken(activities, generation_work())
-    result = await _await(activities, work.model_copy(update={"timeout_s": 0}))
+    work = await take(activities, generation_work())
+    result = await wait_for(activities, work.model_copy(update={"timeout_s": 0}))
     assert result.files
 
 
@@ -247,13 +226,13 @@ async def test_failed_work_is_final(
     fal: LoopbackFal, activities: RemoteProviders, fault: Fault, category: Category, told: str
 ) -> None:
     fal.play(fault)
-    error = await _failed(activities, await _taken(activities, generation_work()))
+    error = await failure_of(activities, await take(activities, generation_work()))
     assert (error.category, error.is_final) == (category, True)
     assert told in str(error)
 
 
 async def test_work_that_fal_does_not_know_is_final(activities: RemoteProviders) -> None:
-    error = await _failed(activities, submitted(generation_work(), submission("gone")))
+    error = await failure_of(activities, submitted(generation_work(), submission("gone")))
     assert (error.category, error.is_final) == (Category.PROVIDER_ERROR, True)
     assert "does not know it" in str(error)
 
@@ -263,7 +242,7 @@ async def test_pictures_at_private_addresses_are_not_fetched(
 ) -> None:
     fal.play(Fault(on="work", body={"images": [{"url": f"{elsewhere.url}/secret.png"}]}))
     async with fal_activities(fal, objects, guard=STRICT) as activities:
-        error = await _failed(activities, await _taken(activities, generation_work()))
+        error = await failure_of(activities, await take(activities, generation_work()))
     assert (error.category, error.is_final) == (Category.PROVIDER_ERROR, True)
     assert "not public" in str(error)
     assert elsewhere.heard == []
@@ -273,14 +252,14 @@ async def test_pictures_at_private_addresses_are_not_fetched(
 async def test_the_key_goes_to_no_other_host(
     fal: LoopbackFal, activities: RemoteProviders, elsewhere: Elsewhere
 ) -> None:
-    taken = await _taken(activities, generation_work())
+    taken = await take(activities, generation_work())
     names = ("status_url", "response_url", "cancel_url")
     handle = taken.submission.handle | dict.fromkeys(names, f"{elsewhere.url}/x")
     work = submitted(taken, taken.submission.model_copy(update={"handle": handle}))
     fal.play(Fault(on="status", status=307, headers={"Location": f"{elsewhere.url}/x"}))
-    error = await _failed(activities, work)
+    error = await failure_of(activities, work)
     assert error.is_final
-    await _await(activities, work)
+    await wait_for(activities, work)
     await ActivityEnvironment().run(activities.withdraw_work, work)
     assert elsewhere.heard == []
 
@@ -289,87 +268,18 @@ async def test_pictures_are_fetched_without_the_key(
     fal: LoopbackFal, activities: RemoteProviders, elsewhere: Elsewhere
 ) -> None:
     fal.play(Fault(on="work", body={"images": [{"url": f"{elsewhere.url}/a.png"}]}))
-    error = await _failed(activities, await _taken(activities, generation_work()))
+    error = await failure_of(activities, await take(activities, generation_work()))
     assert (error.category, error.is_final) == (Category.NETWORK, False)
     assert len(elsewhere.heard) == 1
     assert b"uthorization" not in elsewhere.heard[0]
 
 
-@pytest.mark.parametrize(
-    ("fault", "told"),
-    [
-        (None, "fal answered CANCELLATION_REQUESTED"),
-        (Fault(on="cancel", status=400, body={"status": "ALREADY_COMPLETED"}), "not withdrawn"),
-        (Fault(on="cancel", status=404, body={"status": "NOT_FOUND"}), "NOT_FOUND"),
-        (Fault(on="cancel", is_dropped=True), "not at the provider"),
-        (Fault(on="cancel", status=500), "not at the provider"),
-    ],
-)
-async def test_a_cancellation_withdraws_the_work_and_says_what_came_of_it(
-    fal: LoopbackFal, activities: RemoteProviders, fault: Fault | None, told: str
-) -> None:
-    fal.play(Fault(on="work", polls=0), *([fault] if fault else []))
-    work = await _taken(activities, generation_work())
-    env = ActivityEnvironment()
-    task = asyncio.create_task(env.run(activities.await_work, work))
-    (entry,) = fal.ledger.entries.values()
-    await until_true(lambda: entry.polls > 1)
-    env.cancel()
-    with pytest.raises(WorkCancelled, match=told) as caught:
-        await task
-    assert caught.value.category is Category.CANCELLED
-    assert fal.ledger.cancels == [work.submission.request_id]
-    assert entry.is_cancelled == (fault is None)
-    assert caught.value.service_requests[-1].method == "PUT"
-
-
-async def test_a_worker_that_stops_withdraws_nothing(
-    fal: LoopbackFal, activities: RemoteProviders
-) -> None:
-    fal.play(Fault(on="work", polls=0))
-    work = await _taken(activities, generation_work())
-    env = ActivityEnvironment()
-    task = asyncio.create_task(env.run(activities.await_work, work))
-    (entry,) = fal.ledger.entries.values()
-    await until_true(lambda: entry.polls)
-    env.worker_shutdown()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert fal.ledger.cancels == []
-
-
-async def test_withdrawing_says_what_fal_answered(
-    fal: LoopbackFal, activities: RemoteProviders
-) -> None:
-    fal.play(Fault(on="work", polls=0))
-    work = await _taken(activities, generation_work())
-    withdraw = ActivityEnvironment().run
-    first = await withdraw(activities.withdraw_work, work)
-    assert (first.is_withdrawn, len(first.service_requests)) == (True, 1)
-    again = await withdraw(activities.withdraw_work, work)
-    assert not again.is_withdrawn
-    assert "ALREADY_COMPLETED" in again.message
-    unknown = submitted(generation_work(), submission("gone"))
-    assert not (await withdraw(activities.withdraw_work, unknown)).is_withdrawn
-
-
-async def test_a_withdrawal_that_nobody_answers_is_tried_again_by_temporal(
-    fal: LoopbackFal, activities: RemoteProviders
-) -> None:
-    work = await _taken(activities, generation_work())
-    fal.play(Fault(on="cancel", status=503))
-    with pytest.raises(PlatformError) as caught:
-        await ActivityEnvironment().run(activities.withdraw_work, work)
-    assert (caught.value.category, caught.value.is_final) == (Category.NETWORK, False)
-
-
 async def test_a_repeated_wait_stores_the_same_objects(
     fal: LoopbackFal, activities: RemoteProviders, objects: MemoryObjectStore
 ) -> None:
-    work = await _taken(activities, generation_work())
-    first = await _await(activities, work)
-    again = await _await(activities, work)
+    work = await take(activities, generation_work())
+    first = await wait_for(activities, work)
+    again = await wait_for(activities, work)
     assert again.files == first.files
     assert len(objects.objects) == 1
     assert fal.ledger.posts == {marker_of(work): 1}
@@ -380,7 +290,7 @@ async def test_a_picture_that_is_none_is_final(
 ) -> None:
     fal.play(Fault(on="picture", status=200, body="no picture"), Fault(on="picture", status=404))
     for _ in range(2):
-        error = await _failed(activities, await _taken(activities, generation_work()))
+        error = await failure_of(activities, await take(activities, generation_work()))
         assert (error.category, error.is_final) == (Category.PROVIDER_ERROR, True)
     assert not objects.objects
 
@@ -389,8 +299,8 @@ async def test_a_reference_reaches_fal_as_picture(
     fal: LoopbackFal, activities: RemoteProviders, objects: MemoryObjectStore
 ) -> None:
     await objects.put("uploads/a.png", picture(), "image/png")
-    work = await _taken(activities, generation_work(reference_image_url="uploads/a.png"))
-    await _await(activities, work)
+    work = await take(activities, generation_work(reference_image_url="uploads/a.png"))
+    await wait_for(activities, work)
     (entry,) = fal.ledger.entries.values()
     assert entry.app == "fal-ai/flux/dev/image-to-image"
     assert entry.input["image_url"].startswith("data:image/png;base64,")
