@@ -100,6 +100,10 @@ test-faults: $(INSTALLED) ## Kill every process and trouble every connection; so
 bench-overhead: $(INSTALLED) ## What our path costs over a bare Temporal workflow
 	$(BIN)/python tests/bench/overhead.py
 
+.PHONY: bench-orchestration
+bench-orchestration: $(INSTALLED) ## Tasks, chains, fan-outs and a full database against a bare workflow
+	$(BIN)/python tests/bench/orchestration.py
+
 .PHONY: bench-api
 bench-api: $(INSTALLED) ## How fast the API answers over a million tasks, and what uploads weigh
 	$(BIN)/python tests/bench/api.py

@@ -11,9 +11,11 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -35,15 +37,20 @@ CREATE OR REPLACE FUNCTION bench_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN PERFORM pg_notify('bench', NEW.id::text || ' ' || NEW.status); RETURN NEW; END $$;
 CREATE OR REPLACE TRIGGER bench_notify AFTER UPDATE ON tasks FOR EACH ROW
 WHEN (NEW.completed_at IS NOT NULL AND OLD.completed_at IS NULL) EXECUTE FUNCTION bench_notify();
+CREATE OR REPLACE TRIGGER bench_notify AFTER UPDATE ON workflows FOR EACH ROW
+WHEN (NEW.completed_at IS NOT NULL AND OLD.completed_at IS NULL) EXECUTE FUNCTION bench_notify();
 """
 """A notification is delivered when its transaction commits: that is the moment we wait for."""
+
+ORIGIN = {"origin_instance": "bench"}
+TASK = {"task_type": "GENERATION", "prompt": "a red dress", "width": 64, "height": 64, "seed": 7}
 
 console = Console()
 
 
 @dataclass
 class Ours:
-    """Submits tasks to the gateway, and hears of each when its terminal row is committed."""
+    """Submits work to the gateway, and hears of each when its terminal row is committed."""
 
     http: httpx.AsyncClient
     waiting: dict[str, asyncio.Future[str]] = field(default_factory=dict)
@@ -61,24 +68,24 @@ class Ours:
 
     async def run(self) -> None:
         """One task, from POST sent to its terminal row's commit."""
-        body = {
-            "task_type": "GENERATION",
-            "prompt": "a red dress",
-            "width": 64,
-            "height": 64,
-            "seed": 7,
-            "origin_instance": "bench",
-        }
-        answer = await self.http.post("/api/v1/tasks/", json=body)
+        self.submitted.append(await self._completed("/api/v1/tasks/", TASK | ORIGIN))
+
+    async def run_workflow(self, steps: list[dict[str, Any]]) -> str:
+        """One workflow, likewise; its id."""
+        body = {"name": "bench", "steps": steps} | ORIGIN
+        return await self._completed("/api/v1/workflows/", body)
+
+    async def _completed(self, path: str, body: dict[str, Any]) -> str:
+        answer = await self.http.post(path, json=body)
         answer.raise_for_status()
-        task_id = answer.json()["id"]
-        self.submitted.append(task_id)
-        status = self.early.pop(task_id, None)
+        created = answer.json()["id"]
+        status = self.early.pop(created, None)
         if status is None:
             future = asyncio.get_running_loop().create_future()
-            self.waiting[task_id] = future
+            self.waiting[created] = future
             status = await asyncio.wait_for(future, 120)
         assert status == "COMPLETED", status
+        return created
 
 
 async def run_bare(client: Client) -> None:
@@ -146,8 +153,23 @@ async def check_records(connection: asyncpg.Connection, submitted: list[str]) ->
     console.print(f"records: {completed} rows COMPLETED, each with a gap-free event sequence")
 
 
-async def measure(stack: LocalStack, bare_pid: int) -> list[Goal]:
-    """Both sides in turn, unloaded and then with many in flight."""
+@dataclass(frozen=True)
+class Bench:
+    """A running stack with both sides on it."""
+
+    client: Client
+    connection: asyncpg.Connection
+    ours: Ours
+    pids: dict[str, int]
+
+    async def bare(self) -> None:
+        """One bare workflow, from start to result."""
+        await run_bare(self.client)
+
+
+@asynccontextmanager
+async def open_bench(stack: LocalStack, bare_pid: int) -> AsyncGenerator[Bench]:
+    """Connections to everything that is measured."""
     client = await Client.connect(stack.endpoints.temporal_address)
     database = stack.environment["SARTIQ_DB_URL"].replace("+asyncpg", "")
     connection = await asyncpg.connect(database)
@@ -158,19 +180,20 @@ async def measure(stack: LocalStack, bare_pid: int) -> list[Goal]:
         ours = Ours(http)
         await connection.execute(NOTIFY)
         await connection.add_listener("bench", ours.heard)
-
-        def bare() -> Awaitable[None]:
-            return run_bare(client)
-
-        for _ in range(WARM_UP):
-            await asyncio.gather(bare(), ours.run())
-        goals = [await _latency(bare, ours.run)]
         pids = {**stack.pids, "bare-worker": bare_pid, "this-client": psutil.Process().pid}
-        goals.append(await _throughput(bare, ours.run, pids))
+        yield Bench(client, connection, ours, pids)
         await connection.remove_listener("bench", ours.heard)
-        await check_records(connection, ours.submitted)
-        await _show_histories(client, ours.submitted[-1])
     await connection.close()
+
+
+async def measure(bench: Bench) -> list[Goal]:
+    """Both sides in turn, unloaded and then with many in flight."""
+    for _ in range(WARM_UP):
+        await asyncio.gather(bench.bare(), bench.ours.run())
+    goals = [await _latency(bench.bare, bench.ours.run)]
+    goals.append(await _throughput(bench.bare, bench.ours.run, bench.pids))
+    await check_records(bench.connection, bench.ours.submitted)
+    await _show_histories(bench.client, bench.ours.submitted[-1])
     return goals
 
 
@@ -216,8 +239,8 @@ async def _show_histories(client: Client, task_id: str) -> None:
     console.print(f"history: {len(events)} events a task")
 
 
-async def main() -> int:
-    """Start a stack of its own, measure, conclude."""
+async def run_on_a_stack(measurement: Callable[[Bench], Awaitable[list[Goal]]]) -> int:
+    """Start a stack of its own with the identity engine, measure, conclude."""
     with tempfile.TemporaryDirectory(prefix="sartiq-bench-") as folder:
         settings = LocalSettings(state_dir=Path(folder))
         overrides = {"SARTIQ_INFERENCE_ENGINE": "identity"}
@@ -228,10 +251,15 @@ async def main() -> int:
                 stack.endpoints.temporal_address,
                 stdout=asyncio.subprocess.PIPE,
             )
+
+            async def work() -> list[Goal]:
+                async with open_bench(stack, bare.pid) as bench:
+                    return await measurement(bench)
+
             try:
                 assert bare.stdout is not None
                 await bare.stdout.readline()
-                goals = await stack.guard(measure(stack, bare.pid))
+                goals = await stack.guard(work())
             finally:
                 bare.kill()
                 await bare.wait()
@@ -239,4 +267,4 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(run_on_a_stack(measure)))

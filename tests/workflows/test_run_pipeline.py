@@ -10,7 +10,9 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from shared.contracts.enums import (
     ErrorCategory,
     MappingTransform,
+    ProviderType,
     TaskStatus,
+    TaskType,
     WorkflowStatus,
 )
 from shared.contracts.runs import PipelineOutcome, PipelineStep, StepMapping
@@ -350,3 +352,40 @@ async def test_the_web_ui_tells_what_each_step_is_at(working: Runs) -> None:
         "- `local` GENERATION: completed",
         "- `switched` GENERATION: completed by local, attempt 2, after fal_standard failed",
     ]
+
+
+def unserved(step_id: str, *depends_on: str) -> PipelineStep:
+    """A step whose queue has a worker that does not know its activity."""
+    face = generation(
+        task_type=TaskType.FACE_ENHANCER,
+        provider_type=ProviderType.SARTIQ_ULTIMATE_FACE_FIXER,
+        inputs={"input_image": "uploads/a.png"},
+    )
+    return step(step_id, *depends_on, run=face)
+
+
+async def test_a_pause_does_not_wait_for_a_step_that_nobody_has_tried(working: Runs) -> None:
+    steps = step("done"), unserved("later", "done")
+    run = pipeline(*steps)
+    handle = await working.start_pipeline(run)
+    await until_event(handle, EventType.EVENT_TYPE_TIMER_STARTED)
+    await handle.signal(RunPipeline.pause)
+    assert (await handle.result()).status == WorkflowStatus.PAUSED
+    assert steps[1].run.task_id not in working.records.tasks
+
+
+async def test_a_run_that_waits_long_is_continued_as_new(
+    working: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows.policies.UNSERVED_INITIAL_S", 0.05)
+    monkeypatch.setattr("workflows.policies.LONG_HISTORY_EVENTS", 60)
+    steps = step("done"), unserved("later", "done"), unserved("too", "done")
+    run = pipeline(*steps)
+    handle = await working.start_pipeline(run)
+    first = working.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
+    await until_event(first, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW)
+    second = working.client.get_workflow_handle(handle.id)
+    await until_event(second, EventType.EVENT_TYPE_TIMER_STARTED)
+    await second.signal(RunPipeline.pause)
+    assert (await handle.result()).status == WorkflowStatus.PAUSED
+    assert attempted(working) == [steps[0].run.task_id]

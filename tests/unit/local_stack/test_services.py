@@ -109,3 +109,12 @@ async def test_gateway_that_does_not_listen_is_not_ready(plan: Plan) -> None:
     spec = service_spec(plan, SERVICES[0], {})
     assert spec.is_ready is not None
     assert not await spec.is_ready()
+
+
+def test_the_provider_worker_is_started_where_a_provider_has_credentials() -> None:
+    def started(environment: dict[str, str]) -> list[str]:
+        return [service.name for service in SERVICES if service.is_wanted(environment)]
+
+    plain = ["gateway", "workflow-worker", "inference-worker"]
+    assert started({}) == started({"SARTIQ_FAL_KEY": ""}) == plain
+    assert started({"SARTIQ_FAL_KEY": "key"}) == [*plain, "provider-worker"]

@@ -123,6 +123,9 @@ def priority_key(priority: int) -> int:
     return min(max(3 - priority, 1), 5)
 
 
+LONG_HISTORY_EVENTS = 8000
+"""So many events, and a run that only waits is continued as new; Temporal's own limit is 51,200."""
+
 UNSERVED_INITIAL_S = 10.0
 UNSERVED_MAX_S = 900.0
 """Waiting for a worker that knows a task's type: a deployment that is under way, or a later one."""

@@ -30,16 +30,23 @@ class Service:
     name: str
     module: str
     readiness: Readiness = Readiness.FILE
+    needs_one_of: tuple[str, ...] = ()
+    """Environment variables of which one must be set, or there is nothing for it to do."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     """For it alone, over everything that all services are told."""
+
+    def is_wanted(self, environment: Mapping[str, str]) -> bool:
+        """Whether it is started in an environment."""
+        return not self.needs_one_of or any(environment.get(name) for name in self.needs_one_of)
 
 
 SERVICES = (
     Service("gateway", "api_gateway", Readiness.READYZ),
     Service("workflow-worker", "workflows.worker"),
     Service("inference-worker", "inference_worker"),
+    Service("provider-worker", "provider_worker", needs_one_of=("SARTIQ_FAL_KEY",)),
 )
-"""What `up` starts, side by side."""
+"""What `up` starts, side by side: the provider worker where there are credentials of a provider."""
 
 
 def python_command(*arguments: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The embedded stack as a value: `async with LocalStack(settings) as stack: ...`."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Coroutine, Mapping
 from typing import Any, Self, TypeVar
@@ -51,8 +52,9 @@ class LocalStack:
         """
         state_dir = settings.state_dir.resolve()
         self._settings = settings.model_copy(update={"state_dir": state_dir})
-        self._services = services
         self._overrides = dict(overrides or {})
+        environment = {**os.environ, **self._overrides}
+        self._services = tuple(service for service in services if service.is_wanted(environment))
         self._file = StackFile(state_dir)
         self._supervisor = Supervisor(
             state_dir / "logs", start_timeout_s=settings.start_timeout_s, on_ready=on_ready

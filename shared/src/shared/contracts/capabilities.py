@@ -13,6 +13,9 @@ LORA_FIELDS = (
     "style_model_path",
     "product2_model_path",
 )
+LORA_OBJECTS = "lora_objects"
+"""The input that says which object each of a task's LoRAs is, by field: the gateway resolves names
+when the task is created, so that a LoRA that is replaced later changes no task."""
 _FIXED_UPSCALES = {
     2.0: Cap.UPSCALE_2X,
     4.0: Cap.UPSCALE_4X,

@@ -68,6 +68,11 @@ OUTPUT_FOLDERS: dict[TaskType, str] = {
 """The first part of the keys of a task's objects."""
 
 
+FAL_OBJECTS = "fal_objects"
+"""The input of an EXPERIMENTAL_FAL that lists those strings among its `fal_parameters` which are
+keys of objects that the client may read. The gateway alone writes it; a worker reads no others."""
+
+
 def is_remote(value: object) -> bool:
     """Whether a picture is still somewhere else."""
     return isinstance(value, str) and value.lower().startswith(("http://", "https://"))

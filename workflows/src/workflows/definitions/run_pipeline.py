@@ -10,6 +10,7 @@ from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
 from shared.contracts.runs import PipelineOutcome, PipelineRun, PipelineStep, TaskOutcome
 from workflows.definitions.fetching import link_objects
 from workflows.definitions.mapping import MappingError, linked_keys, map_inputs
+from workflows.definitions.patience import Patience, PutOffError, StartAnewError
 from workflows.definitions.recording import record_pipeline, record_task
 from workflows.definitions.run_step import run_step
 
@@ -22,11 +23,12 @@ class RunPipeline:
 
     def __init__(self) -> None:
         self._results: dict[str, dict[str, Any]] = {}
-        self._running: dict[asyncio.Task[TaskOutcome], PipelineStep] = {}
+        self._running: dict[asyncio.Task[TaskOutcome | None], PipelineStep] = {}
         self._waiting: list[PipelineStep] = []
         self._errors: list[str] = []
         self._states: dict[str, str] = {}
         """What each step is at, in words, for the Web UI."""
+        self._patience = Patience(lambda: len(self._running), lambda: self._is_stopping)
         self._is_cancelled = False
         self._is_paused = False
 
@@ -41,7 +43,10 @@ class RunPipeline:
             self._start_ready_steps()
         while self._running:
             self._show()
-            await self._collect()
+            try:
+                await self._collect()
+            except StartAnewError:
+                workflow.continue_as_new(self._rest())
             if not self._is_stopping:
                 self._start_ready_steps()
         outcome = PipelineOutcome(
@@ -76,7 +81,8 @@ class RunPipeline:
             self._waiting.remove(step)
             self._running[asyncio.create_task(self._run_step(step))] = step
 
-    async def _run_step(self, step: PipelineStep) -> TaskOutcome:
+    async def _run_step(self, step: PipelineStep) -> TaskOutcome | None:
+        """Run a step to its end; none where it has not been tried before the run stops."""
         try:
             links = await link_objects(linked_keys(step.mappings, self._results))
             mapped = map_inputs(step.mappings, self._results, links)
@@ -94,7 +100,16 @@ class RunPipeline:
             self._states[step.step_id] = state
             self._show()
 
-        return await run_step(step.run, label=step.step_id, mapped_inputs=mapped, show=show)
+        try:
+            return await run_step(
+                step.run,
+                label=step.step_id,
+                mapped_inputs=mapped,
+                show=show,
+                patience=self._patience,
+            )
+        except PutOffError:
+            return None
 
     async def _collect(self) -> None:
         try:
@@ -107,8 +122,18 @@ class RunPipeline:
         for task in done:
             self._settle(self._running.pop(task), task.result())
 
-    def _settle(self, step: PipelineStep, outcome: TaskOutcome) -> None:
-        if outcome.status == TaskStatus.COMPLETED:
+    def _rest(self) -> PipelineRun:
+        """The pipeline less what it has done."""
+        steps = [
+            step.model_copy(update={"result": self._results.get(step.step_id)})
+            for step in self._run.steps
+        ]
+        return self._run.model_copy(update={"steps": steps})
+
+    def _settle(self, step: PipelineStep, outcome: TaskOutcome | None) -> None:
+        if outcome is None:
+            self._waiting.append(step)
+        elif outcome.status == TaskStatus.COMPLETED:
             self._results[step.step_id] = outcome.results
         elif outcome.status == TaskStatus.CANCELLED:
             self._is_cancelled = True

@@ -18,6 +18,7 @@ from workflows.definitions.account import Account
 from workflows.definitions.attempt import run_attempt
 from workflows.definitions.failure import Failure, read_failure
 from workflows.definitions.fetching import fetch_remote_pictures
+from workflows.definitions.patience import Patience
 from workflows.definitions.recording import admit_attempt, record_account, record_task
 from workflows.definitions.remote import RemoteFailureError
 from workflows.definitions.uninterrupted import is_cancelling
@@ -30,6 +31,7 @@ async def run_step(
     label: str = "",
     mapped_inputs: dict[str, Any] | None = None,
     show: Callable[[str], None] = lambda _state: None,
+    patience: Patience,
 ) -> TaskOutcome:
     """Attempt a task until it ends, and write how it ended into the records.
 
@@ -38,11 +40,16 @@ async def run_step(
         label: what the Web UI shows beside each attempt, such as the step's id.
         mapped_inputs: what a pipeline maps into the task's inputs.
         show: hears in words what the task is at, for the Web UI.
+        patience: how its run waits for workers that can do it.
 
     Returns:
         The outcome as it stands in the records: a failure or a cancellation is no exception here.
+
+    Raises:
+        StartAnewError: nobody has tried the task, and its run is to be continued as new.
+        PutOffError: nobody has tried it, and its run starts no more.
     """
-    step = _Step(run, label or run.task_type, mapped_inputs or {}, show)
+    step = _Step(run, label or run.task_type, mapped_inputs or {}, show, patience)
     outcome = await record_task(await step.run_until_done())
     show(step.in_words(outcome.status))
     return outcome
@@ -59,12 +66,18 @@ class _Next(Enum):
 class _Step:
     # No dataclass: the sandbox defines this class anew for each run, and making one takes 1 ms.
     def __init__(
-        self, run: TaskRun, label: str, resolved: dict[str, Any], show: Callable[[str], None]
+        self,
+        run: TaskRun,
+        label: str,
+        resolved: dict[str, Any],
+        show: Callable[[str], None],
+        patience: Patience,
     ) -> None:
         self.run = run.with_inputs(resolved)
         self.first_provider = run.provider_type
         self.label = label
         self.show = show
+        self.patience = patience
         self.resolved = resolved
         """Inputs that the request did not have as they are now: mapped, or fetched."""
         self.fetched: list[StoredFile] = []
@@ -170,9 +183,10 @@ class _Step:
         self.account.attempt -= 1
         self.account.unserved += 1
         self.show(f"waits: no worker of `{self.run.task_queue}` can do it yet")
-        await workflow.sleep(
+        await self.patience.wait(
             unserved_wait_s(self.account.unserved),
-            summary=f"no worker can do {self.run.task_type} yet",
+            f"no worker can do {self.run.task_type} yet",
+            is_untried=not (self.account.attempt or self.account.fallback_used),
         )
 
     async def _wait(self, failure: Failure) -> None:

@@ -7,6 +7,7 @@ from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import TaskStatus
 from shared.contracts.runs import TaskOutcome, TaskRun
+from workflows.definitions.patience import Patience, StartAnewError
 from workflows.definitions.run_step import run_step
 
 
@@ -21,7 +22,10 @@ class RunTask:
         def show(state: str) -> None:
             workflow.set_current_details(f"**{run.task_type}**: {state}")
 
-        outcome = await run_step(run, show=show)
+        try:
+            outcome = await run_step(run, show=show, patience=Patience())
+        except StartAnewError:
+            workflow.continue_as_new(run)
         if outcome.status == TaskStatus.CANCELLED:
             raise asyncio.CancelledError
         if outcome.status == TaskStatus.FAILED:

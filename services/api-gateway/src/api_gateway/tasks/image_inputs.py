@@ -6,6 +6,7 @@ from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
 from api_gateway.images.sources import Destination, Upload, resolve_source
 from api_gateway.resources import Resources
+from api_gateway.tasks.fal_inputs import note_fal_objects
 from shared.contracts.enums import TaskType
 from shared.contracts.pictures import OUTPUT_FOLDERS, PICTURE_FIELDS
 from shared.db.models.tables import Task
@@ -28,6 +29,7 @@ async def resolve_images(
             value = task.inputs.pop(name, None)
             if value is not None:
                 task.inputs[field.name] = await resolver.resolve(name, value)
+    resolver.faults += await note_fal_objects(task, res, caller)
     # One picture given twice is one object.
     uploads = {upload.row.key: upload for upload in resolver.uploads}
     return list(uploads.values()), resolver.faults

@@ -1,0 +1,45 @@
+"""The stored objects among the parameters of an app on fal: which strings are the caller's keys."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Fault
+from api_gateway.resources import Resources
+from shared.contracts.enums import TaskType
+from shared.contracts.pictures import FAL_OBJECTS
+from shared.db.models.tables import Task
+from shared.db.repositories.subjects import find_objects
+
+_LONGEST_KEY = 1024
+_MAX_STRINGS = 1000
+
+
+async def note_fal_objects(task: Task, res: Resources, caller: Principal) -> list[Fault]:
+    """Write down which parameters are objects that the caller may see; the worker reads no others.
+
+    A string that is no such key goes to the app as it is.
+    """
+    if task.task_type != TaskType.EXPERIMENTAL_FAL:
+        return []
+    strings = set(_possible_keys(task.inputs.get("fal_parameters")))
+    if len(strings) > _MAX_STRINGS:
+        message = f"holds {len(strings)} different texts; at most {_MAX_STRINGS} fit into one task"
+        return [Fault(("fal_parameters",), message)]
+    async with res.sessions() as session:
+        found = await find_objects(session, caller.scope, strings)
+    if found:
+        task.inputs[FAL_OBJECTS] = sorted(found)
+    return []
+
+
+def _possible_keys(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if 0 < len(value) <= _LONGEST_KEY and "://" not in value and "\0" not in value:
+            yield value
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from _possible_keys(item)
+    elif isinstance(value, dict):
+        for item in cast("dict[str, Any]", value).values():
+            yield from _possible_keys(item)

@@ -1,0 +1,96 @@
+"""The provider worker: polls the queues of the providers that it has keys for.
+
+`python -m provider_worker`
+"""
+
+import sys
+from datetime import timedelta
+
+import structlog
+import uvloop
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from provider_worker.activities import Executant, RemoteProviders
+from provider_worker.adapters import Adapter
+from provider_worker.fal.adapter import FalAdapter
+from provider_worker.pictures import PictureKeeper
+from provider_worker.settings import FalSettings
+from shared.contracts.enums import TaskQueue
+from shared.progress import ProgressReporter
+from shared.settings import (
+    EgressSettings,
+    LogSettings,
+    PictureLimits,
+    ProgressSettings,
+    StorageSettings,
+    TemporalSettings,
+)
+from shared.storage.object_store import ObjectStore
+from shared.storage.s3 import S3ObjectStore
+from shared.telemetry.logs import set_up_logging
+from shared.temporal.client import connect
+from shared.temporal.errors import ErrorInterceptor
+from shared.temporal.identity import process_identity
+from shared.temporal.worker import MAX_HEARTBEAT_THROTTLE, WorkerSettings, run_until_stopped
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_SERVICE = "provider-worker"
+_SLOTS = 200
+"""Activities at a time on each queue. Nearly all of them wait for an answer."""
+
+
+def build_worker(
+    client: Client, queue: TaskQueue, activities: RemoteProviders, settings: WorkerSettings
+) -> Worker:
+    """The worker of one provider's queue."""
+    return Worker(
+        client,
+        task_queue=queue,
+        activities=[activities.submit_work, activities.await_work, activities.withdraw_work],
+        interceptors=[ErrorInterceptor()],
+        max_concurrent_activities=settings.max_concurrent_activities or _SLOTS,
+        max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
+        graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+    )
+
+
+def build_adapters(objects: ObjectStore, fal: FalSettings) -> list[Adapter]:
+    """The adapters of the providers that have credentials."""
+    pictures = PictureKeeper(objects, EgressSettings().guard, PictureLimits())
+    return [FalAdapter(fal, objects, pictures)] if fal.is_configured else []
+
+
+async def main() -> int:
+    """Run until SIGTERM; the exit code."""
+    set_up_logging(LogSettings(), service=_SERVICE)
+    objects = S3ObjectStore(StorageSettings())
+    adapters = build_adapters(objects, FalSettings())
+    if not adapters:
+        _log.error("no_provider_has_credentials", set_one_of=["SARTIQ_FAL_KEY"])
+        return 1
+    worker_settings = WorkerSettings()
+    identity = process_identity(_SERVICE)
+    reporter = ProgressReporter(
+        ProgressSettings(), executor_instance=identity, executor_type=_SERVICE
+    )
+    client = await connect(TemporalSettings(), identity=identity)
+    activities = RemoteProviders(
+        adapters,
+        progress=reporter,
+        executant=Executant(executor_instance=identity, executor_type=_SERVICE),
+    )
+    workers = [
+        build_worker(client, queue, activities, worker_settings)
+        for queue in sorted({adapter.queue for adapter in adapters})
+    ]
+    await run_until_stopped(workers, worker_settings, reporter.run())
+    for adapter in adapters:
+        await adapter.close()
+    objects.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(uvloop.run(main()))

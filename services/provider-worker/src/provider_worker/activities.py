@@ -1,0 +1,157 @@
+"""What the worker does for Temporal: it finds the adapter, beats, and shields what is paid."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+from temporalio import activity
+
+from provider_worker.adapters import Adapter
+from provider_worker.calls import CallLog
+from provider_worker.errors import WorkCancelled
+from provider_worker.uninterrupted import uninterrupted
+from shared.contracts.submissions import (
+    ProviderActivities,
+    RemoteResult,
+    RemoteWork,
+    Submission,
+    SubmittedWork,
+    Withdrawal,
+)
+from shared.errors import PlatformError, UnservedError
+from shared.temporal.heartbeat import Heartbeat
+
+
+class ProgressSink(Protocol):
+    """`shared.progress.ProgressReporter`, as far as this worker uses it."""
+
+    def attempt(
+        self, task_id: UUID, attempt: int
+    ) -> AbstractAsyncContextManager[Callable[[float], None]]:
+        """Announce an attempt; hands out the function that takes its progress, 0 to 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Executant:
+    """Who ran an attempt, as its result says."""
+
+    executor_instance: str
+    executor_type: str
+
+
+class RemoteProviders(ProviderActivities):
+    """The work of every provider that this worker has credentials for.
+
+    Args:
+        adapters: one for each provider.
+        progress: hears that attempts start and how far they are.
+        executant: this worker.
+    """
+
+    def __init__(
+        self, adapters: Sequence[Adapter], *, progress: ProgressSink, executant: Executant
+    ) -> None:
+        self._adapters = {served: adapter for adapter in adapters for served in adapter.serves}
+        self._progress = progress
+        self._executant = executant
+
+    @activity.defn(name="submit_work")
+    async def submit_work(self, work: RemoteWork) -> Submission:
+        """Hand the work over. Never retried once it may have been sent.
+
+        Told to stop before the request is on its way, it stops; after that it waits for the answer,
+        because an answer that nobody has read is work that is paid and lost.
+        """
+        adapter = self._adapter(work)
+        async with self._calls(work) as log, Heartbeat(), self._attempt(work):
+            send = await adapter.prepare(work, log)
+            if activity.is_cancelled() or activity.is_worker_shutdown():
+                raise asyncio.CancelledError
+            submitted_at = datetime.now(UTC)
+            accepted = await uninterrupted(send())
+        return Submission(
+            request_id=accepted.request_id,
+            handle=accepted.handle,
+            submitted_at=submitted_at,
+            executor_instance=self._executant.executor_instance,
+            executor_type=self._executant.executor_type,
+            service_requests=log.requests,
+        )
+
+    @activity.defn(name="await_work")
+    async def await_work(self, work: SubmittedWork) -> RemoteResult:
+        """Wait for the work and store what it made. Costs nothing, may be run any number of times.
+
+        A cancellation withdraws the work at the provider, and the failure says what came of it. A
+        worker that shuts down withdraws nothing: the next one goes on waiting. The calls of a wait
+        that was broken off with its worker are not in any result.
+        """
+        adapter = self._adapter(work)
+        resumed_at = datetime.now(UTC)
+        resumes = activity.info().attempt - 1
+        async with self._calls(work) as log, Heartbeat(), self._attempt(work) as report:
+            try:
+                made = await adapter.wait(work, log, report)
+            except asyncio.CancelledError:
+                if not _is_cancel_requested():
+                    raise
+                raise await uninterrupted(_withdrawn(adapter, work, log)) from None
+        return RemoteResult(
+            started_at=work.submission.submitted_at,
+            executor_instance=self._executant.executor_instance,
+            executor_type=self._executant.executor_type,
+            files=made.files,
+            results=made.results,
+            service_requests=log.requests,
+            resumes=resumes,
+            resumed_at=resumed_at if resumes else None,
+        )
+
+    @activity.defn(name="withdraw_work")
+    async def withdraw_work(self, work: SubmittedWork) -> Withdrawal:
+        """Cancel the work at its provider, where nobody waits for it any more."""
+        adapter = self._adapter(work)
+        async with self._calls(work) as log, Heartbeat():
+            answer = await uninterrupted(adapter.withdraw(work, log))
+        return Withdrawal(
+            is_withdrawn=answer.is_withdrawn,
+            message=answer.message,
+            service_requests=log.requests,
+        )
+
+    def _adapter(self, work: RemoteWork) -> Adapter:
+        adapter = self._adapters.get((work.provider_type, work.task_type))
+        if adapter is None:
+            raise UnservedError(f"no adapter serves {work.task_type} at {work.provider_type} yet")
+        return adapter
+
+    def _attempt(self, work: RemoteWork) -> AbstractAsyncContextManager[Callable[[float], None]]:
+        return self._progress.attempt(work.task_id, work.attempt)
+
+    @asynccontextmanager
+    async def _calls(self, work: RemoteWork) -> AsyncGenerator[CallLog]:
+        """The calls of one activity; where it fails, its error carries them."""
+        log = CallLog(work.provider_type, work.attempt)
+        try:
+            yield log
+        except PlatformError as error:
+            error.service_requests = tuple(log.requests)
+            raise
+
+
+async def _withdrawn(adapter: Adapter, work: SubmittedWork, log: CallLog) -> WorkCancelled:
+    try:
+        return WorkCancelled((await adapter.withdraw(work, log)).message)
+    except PlatformError as error:
+        return WorkCancelled(f"cancelled here, but not at the provider: {error}")
+
+
+def _is_cancel_requested() -> bool:
+    """Whether somebody wants the work cancelled. An attempt that timed out has a successor."""
+    details = activity.cancellation_details()
+    return details is not None and details.cancel_requested

@@ -1,0 +1,1 @@
+"""fal: any app behind its queue."""

@@ -1,0 +1,106 @@
+"""One answer of fal, whole, and what can be read in it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from provider_worker.fal.wire import ErrorDetail
+
+_T = TypeVar("_T", bound=BaseModel)
+_DETAILS: TypeAdapter[list[ErrorDetail]] = TypeAdapter(list[ErrorDetail])
+_LONGEST_MESSAGE = 500
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers in small letters, and the body as it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def error_type(self) -> str:
+        """What went wrong, in a word of fal's own; empty where it is not fal that speaks."""
+        details = self.details
+        named = details[0].type if details else self._field("error_type")
+        return self.headers.get("x-fal-error-type", "") or named
+
+    @property
+    def is_from_fal(self) -> bool:
+        """Whether an error is fal's own, and not that of a proxy before it."""
+        return bool(self.error_type or self.details or self._field("detail"))
+
+    @property
+    def details(self) -> list[ErrorDetail]:
+        """What a model found wrong, where it says so in fal's form."""
+        body = self._body()
+        listed = body.get("detail") if isinstance(body, dict) else body  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- JSON
+        try:
+            return _DETAILS.validate_python(listed)
+        except ValidationError:
+            return []
+
+    @property
+    def message(self) -> str:
+        """What fal says about it, for people; empty where it says nothing."""
+        if self.details:
+            told = "; ".join(
+                f"{'.'.join(map(str, detail.loc))}: {detail.msg}" if detail.loc else detail.msg
+                for detail in self.details
+            )
+        else:
+            told = self._field("detail") or self._field("error") or self._field("message")
+        return told[:_LONGEST_MESSAGE]
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """How long fal wants to be left alone."""
+        return parse_retry_after(self.headers.get("retry-after", ""), datetime.now(UTC))
+
+    def read(self, model: type[_T]) -> _T | None:
+        """The body as one of fal's messages; none where it is not one."""
+        try:
+            return model.model_validate(self.json())
+        except ValueError:
+            return None
+
+    def json(self) -> Any:
+        """The body as data; NaN and infinities are no JSON.
+
+        Raises:
+            ValueError: it is none.
+        """
+        return from_json(self.content, allow_inf_nan=False)
+
+    def _body(self) -> Any:
+        try:
+            return self.json()
+        except ValueError:
+            return None
+
+    def _field(self, name: str) -> str:
+        body = self._body()
+        value = body.get(name) if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- JSON
+        return value if isinstance(value, str) else ""
+
+
+def parse_retry_after(value: str, now: datetime) -> float | None:
+    """Seconds or a date, as HTTP has it; none for what is neither."""
+    if value.isascii() and value.isdecimal():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+        return max(0.0, (moment - now).total_seconds())
+    except (ValueError, TypeError):
+        return None

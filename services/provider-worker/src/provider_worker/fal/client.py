@@ -1,0 +1,158 @@
+"""fal's queue over HTTP: one call, one answer, one entry in the log. Nothing is sent twice here.
+
+fal's own client is not used: it sends a submission up to ten times when the connection drops, and
+each of them may be paid (docs/decisions/0012).
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from provider_worker.calls import Call, CallLog
+from provider_worker.fal.answer import Answer
+from provider_worker.settings import FalSettings
+from shared.contracts.enums import ErrorCategory
+from shared.errors import PlatformError, SubmissionUnknownError
+
+_CONNECT_TIMEOUT_S = 5.0
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_HIDDEN = "(key)"
+
+
+class FalQueue:
+    """Connections to the configured origin, and the key.
+
+    Args:
+        settings: origin, key and times.
+    """
+
+    def __init__(self, settings: FalSettings) -> None:
+        self.base = str(settings.base_url)
+        self._settings = settings
+        # A kept connection may be closed by fal at the moment it is used again. For a question that
+        # is a second try, for a submission it would be an unknown.
+        self._submissions = self._client(httpx.Limits(max_keepalive_connections=0))
+        self._questions = self._client(httpx.Limits(max_keepalive_connections=20))
+
+    def _client(self, limits: httpx.Limits) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            headers={
+                "Authorization": f"Key {self._settings.key.get_secret_value()}",
+                "Accept": "application/json",
+                "User-Agent": "sartiq-compute",
+            },
+            limits=limits,
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    async def submit(self, url: str, body: Mapping[str, Any], log: CallLog) -> Answer:
+        """POST once.
+
+        Raises:
+            PlatformError: NETWORK, retryable: the request certainly never left.
+            SubmissionUnknownError: it left, at least in part, and there was no whole answer.
+        """
+        call = Call("POST", url)
+        has_left = False
+
+        async def trace(event: str, _info: Mapping[str, Any]) -> None:
+            nonlocal has_left
+            has_left |= event.endswith("send_request_headers.started")
+
+        request = self._submissions.build_request(
+            "POST",
+            url,
+            json=body,
+            extensions={"trace": trace},
+            timeout=httpx.Timeout(self._settings.submit_timeout_s, connect=_CONNECT_TIMEOUT_S),
+        )
+        try:
+            async with asyncio.timeout(self._settings.submit_timeout_s):
+                return await self._sent(self._submissions, request, call)
+        except (httpx.HTTPError, TimeoutError, _TooLargeError) as error:
+            why = self._redacted(error)
+            if has_left:
+                raise SubmissionUnknownError(
+                    f"fal may have taken the work, but its answer was lost ({why});"
+                    " it is not sent again"
+                ) from None
+            raise PlatformError(
+                f"fal was not reached ({why}); nothing was sent", category=ErrorCategory.NETWORK
+            ) from None
+        finally:
+            log.add(call)
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        log: CallLog,
+        *,
+        request_id: str,
+        timeout_s: float | None = None,
+        is_poll: bool = False,
+    ) -> Answer:
+        """Send what may be sent again: a question, or a cancellation.
+
+        Raises:
+            PlatformError: NETWORK or TIMEOUT: there was no whole answer.
+        """
+        call = Call(method, url, request_id)
+        limit_s = timeout_s or self._settings.answer_timeout_s
+        request = self._questions.build_request(
+            method, url, timeout=httpx.Timeout(limit_s, connect=min(limit_s, _CONNECT_TIMEOUT_S))
+        )
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._sent(self._questions, request, call)
+        except (TimeoutError, httpx.TimeoutException):
+            raise PlatformError(
+                f"fal did not answer within {limit_s:g} s", category=ErrorCategory.TIMEOUT
+            ) from None
+        except httpx.HTTPError as error:
+            why = self._redacted(error)
+            raise PlatformError(
+                f"fal did not answer ({why})", category=ErrorCategory.NETWORK
+            ) from None
+        except _TooLargeError as error:
+            raise PlatformError(
+                str(error), category=ErrorCategory.PROVIDER_ERROR, is_final=True
+            ) from None
+        finally:
+            log.add(call, is_poll=is_poll)
+
+    async def _sent(self, client: httpx.AsyncClient, request: httpx.Request, call: Call) -> Answer:
+        response = await client.send(request, stream=True)
+        try:
+            call.answered(response.status_code)
+            call.request_id = response.headers.get("x-fal-request-id", call.request_id)
+            content = bytearray()
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > _MAX_ANSWER_BYTES:
+                    raise _TooLargeError
+        finally:
+            await response.aclose()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        key = self._settings.key.get_secret_value().encode()
+        return Answer(response.status_code, headers, bytes(content.replace(key, _HIDDEN.encode())))
+
+    def _redacted(self, error: Exception) -> str:
+        """What went wrong, without the key, should anybody quote it."""
+        told = f"{type(error).__name__} {error}".strip()
+        return told.replace(self._settings.key.get_secret_value(), _HIDDEN)
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._submissions.aclose()
+        await self._questions.aclose()
+
+
+class _TooLargeError(Exception):
+    """An answer that is not read to its end."""
+
+    def __init__(self) -> None:
+        super().__init__(f"fal's answer is larger than {_MAX_ANSWER_BYTES} bytes")

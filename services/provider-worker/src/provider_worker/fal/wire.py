@@ -1,0 +1,66 @@
+"""What fal's queue answers, as far as it is read. Everything else in an answer is let be."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Answer(BaseModel):
+    # What a provider sent does not belong into histories, where errors end.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Queued(_Answer):
+    """A submission that was taken."""
+
+    request_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")
+    status_url: str | None = None
+    response_url: str | None = None
+    cancel_url: str | None = None
+
+
+class LogLine(_Answer):
+    """One line that the app has written."""
+
+    message: str = ""
+
+
+class QueueStatus(_Answer):
+    """How a request stands. There is no word for failure: it is COMPLETED with an error."""
+
+    status: Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
+    logs: list[LogLine] | None = None
+    error: Any = None
+    error_type: str | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether fal has ended with it, well or not."""
+        return self.status == "COMPLETED"
+
+
+class CancelAnswer(_Answer):
+    """What fal says to a cancellation."""
+
+    status: str = Field(max_length=100)
+
+
+class ErrorDetail(_Answer):
+    """One thing that a model found wrong."""
+
+    loc: list[str | int] = []
+    msg: str = ""
+    type: str = ""
+
+
+class Picture(_Answer):
+    """One picture that a model made."""
+
+    url: str
+
+
+class Pictures(_Answer):
+    """What the picture models answer."""
+
+    images: list[Picture] = Field(min_length=1, max_length=64)
+    has_nsfw_concepts: list[bool] | None = None

@@ -1,0 +1,106 @@
+"""A provider's pictures become ours: fetched with care, stored as PNG."""
+
+import asyncio
+import base64
+import hashlib
+import io
+
+from PIL import Image, ImageOps
+
+from provider_worker.calls import Call, CallLog
+from shared.contracts.attempts import StoredFile
+from shared.contracts.enums import ErrorCategory
+from shared.egress.errors import FetchError, ForbiddenUrlError
+from shared.egress.fetch import fetch
+from shared.egress.guard import Guard
+from shared.errors import PlatformError
+from shared.images.admission import ImageRefusedError, admit_image, decode_base64_image
+from shared.settings import PictureLimits
+from shared.storage.object_store import ObjectStore
+
+_PNG = "image/png"
+_LOSSLESS_MODES = frozenset({"L", "RGB", "RGBA"})
+
+
+class PictureKeeper:
+    """Fetches pictures that a provider names, and stores them.
+
+    Their URLs come from outside, so they are fetched like a stranger's: without any key of ours,
+    and from public addresses alone.
+
+    Args:
+        objects: where they go.
+        guard: which hosts may be called.
+        limits: what a picture may be at most.
+    """
+
+    def __init__(self, objects: ObjectStore, guard: Guard, limits: PictureLimits) -> None:
+        self._objects = objects
+        self._guard = guard
+        self._limits = limits
+
+    async def keep(self, url: str, key: str, log: CallLog) -> StoredFile:
+        """Store what a URL points at under a key.
+
+        Raises:
+            PlatformError: it cannot be had; final where a second try would end alike.
+        """
+        content = await self._content(url, log)
+        try:
+            png = await asyncio.to_thread(_as_png, content, self._limits)
+        except ImageRefusedError as error:
+            raise _unusable(f"the provider's picture {error}") from error
+        await self._objects.put(key, png, _PNG)
+        digest = hashlib.sha256(png).hexdigest()
+        return StoredFile(key=key, size_bytes=len(png), content_type=_PNG, sha256=digest)
+
+    async def _content(self, url: str, log: CallLog) -> bytes:
+        if url.startswith("data:"):
+            try:
+                return decode_base64_image(url, self._limits.max_bytes)
+            except ImageRefusedError as error:
+                raise _unusable(f"the provider's picture {error}") from error
+        call = Call("GET", url)
+        try:
+            fetched = await fetch(
+                url,
+                max_bytes=self._limits.max_bytes,
+                timeout_s=self._limits.fetch_timeout_s,
+                guard=self._guard,
+            )
+            call.answered(200)
+        except ForbiddenUrlError as error:
+            raise _unusable(f"the provider's picture is not fetched: {error}") from error
+        except FetchError as error:
+            if error.category is ErrorCategory.VALIDATION:
+                raise _unusable(f"the provider's picture cannot be had: {error}") from error
+            raise
+        finally:
+            log.add(call)
+        return fetched.content
+
+
+def data_url(content: bytes, content_type: str) -> str:
+    """A picture inside a request."""
+    return f"data:{content_type};base64,{base64.b64encode(content).decode()}"
+
+
+def _as_png(content: bytes, limits: PictureLimits) -> bytes:
+    admit_image(content, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels)
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageRefusedError(f"cannot be read; it is damaged: {error}") from error
+    if upright.mode not in _LOSSLESS_MODES:
+        upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
+    # Pillow's writers put what was read into these back out.
+    upright.info.clear()
+    buffer = io.BytesIO()
+    upright.save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def _unusable(message: str) -> PlatformError:
+    return PlatformError(message, category=ErrorCategory.PROVIDER_ERROR, is_final=True)

@@ -1,0 +1,61 @@
+"""The loopback fal as a process of its own: what it took outlives it, and it fails on demand."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fixtures.workflow_runs import until
+from tests.loopback.fal import KEY
+
+
+@asynccontextmanager
+async def _process(port: int, ledger: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A running server; killed, not stopped, at the end."""
+    options = ("--port", str(port), "--ledger", str(ledger))
+    command = (sys.executable, "-m", "tests.loopback.fal", *options)
+    server = await asyncio.create_subprocess_exec(*command)
+    headers = {"Authorization": f"Key {KEY}"}
+    url = f"http://127.0.0.1:{port}"
+    async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
+
+        async def answers() -> bool:
+            try:
+                return (await client.get("/_ledger")).is_success
+            except httpx.TransportError:
+                return False
+
+        try:
+            await until(answers)
+            yield client
+        finally:
+            server.kill()
+            await server.wait()
+
+
+async def test_what_was_taken_and_cancelled_outlives_the_server(tmp_path: Path) -> None:
+    ledger = tmp_path / "fal.jsonl"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with _process(port, ledger) as client:
+        faults = [{"on": "submit", "marker": "b", "is_taken": True, "is_dropped": True}]
+        assert (await client.post("/_faults", json=faults)).status_code == 204
+        taken = (await client.post("/fal-ai/flux/dev", json={"prompt": "a"})).json()
+        with pytest.raises(httpx.TransportError):
+            await client.post("/fal-ai/flux/dev", json={"prompt": "b"})
+        assert (await client.put(taken["cancel_url"])).status_code == 202
+    async with _process(port, ledger) as client:
+        shown = (await client.get("/_ledger")).json()
+        assert shown["posts"] == shown["submits"] == {"a": 1, "b": 1}
+        assert shown["cancels"] == [taken["request_id"]]
+        assert [entry["is_cancelled"] for entry in shown["entries"]] == [True, False]
+        status = (await client.get(taken["status_url"])).json()
+        assert (status["status"], status["error"]) == ("COMPLETED", "Cancelled")
+        assert (await client.get("/fal-ai/flux/requests/gone/status")).status_code == 404
+        del client.headers["Authorization"]
+        assert (await client.get(taken["status_url"])).status_code == 401

@@ -1,0 +1,133 @@
+"""A task for fal from REST to the record, through the platform's own workflows."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from provider_worker.__main__ import build_worker
+from shared.contracts.enums import TaskQueue
+from shared.temporal.worker import WorkerSettings
+from tests.fixtures.crew import workflow_worker
+from tests.fixtures.gateway import Gateway
+from tests.fixtures.pictures import picture
+from tests.fixtures.remote_work import fal_activities, until_true
+from tests.fixtures.storage import save
+from tests.fixtures.workflow_runs import until
+from tests.loopback.fal import KEY, LoopbackFal
+from tests.loopback.fal_ledger import Entry, Fault
+
+_ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+
+
+@asynccontextmanager
+async def _platform(gateway: Gateway, fal: LoopbackFal) -> AsyncIterator[None]:
+    async with workflow_worker(gateway), fal_activities(fal, gateway.resources.objects) as built:
+        settings = WorkerSettings(drain_timeout_s=0.2)
+        async with build_worker(
+            gateway.resources.temporal, TaskQueue.PROVIDER_FAL, built, settings
+        ):
+            yield
+
+
+async def _create(api: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
+    body = {"origin_instance": "shop", "max_retries": 0} | fields
+    answer = await api.post("/api/v1/tasks/", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+async def _ended(api: httpx.AsyncClient, task: dict[str, Any]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+
+    async def has_ended() -> bool:
+        seen.update((await api.get(f"/api/v1/tasks/{task['id']}")).json())
+        return seen["status"] in _ENDED
+
+    await until(has_ended)
+    return seen
+
+
+def _entry(fal: LoopbackFal, marker: str) -> Entry:
+    (entry,) = [entry for entry in fal.ledger.entries.values() if entry.marker == marker]
+    return entry
+
+
+async def test_a_generation_by_fal_is_a_picture_of_ours(
+    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
+) -> None:
+    marker = f"a hat {uuid.uuid4()}"
+    config = {"provider_type": "fal_standard", "fal_app_id": "fal-ai/flux/dev"}
+    async with _platform(gateway, fal):
+        task = await _create(
+            api, task_type="GENERATION", prompt=marker, width=64, height=64, provider_config=config
+        )
+        ended = await _ended(api, task)
+    assert ended["status"] == "COMPLETED", ended
+    assert ended["fal_request_id"] == _entry(fal, marker).request_id
+    path = ended["result_image_path"]
+    content = (await api.get(f"/api/v1/storage/images/{path}")).content
+    assert content.startswith(b"\x89PNG")
+    assert fal.ledger.posts[marker] == 1
+
+
+async def test_an_app_reads_the_callers_picture_and_answers_with_a_url(
+    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
+) -> None:
+    marker, path = str(uuid.uuid4()), f"shop/{uuid.uuid4()}.png"
+    assert (await save(api, path, picture())).status_code == 201
+    parameters = {"marker": marker, "image_url": path}
+    async with _platform(gateway, fal):
+        task = await _create(
+            api, task_type="EXPERIMENTAL_FAL", fal_app_id="acme/cutter", fal_parameters=parameters
+        )
+        ended = await _ended(api, task)
+    assert ended["status"] == "COMPLETED", ended
+    assert ended["result_url"].startswith(fal.url)
+    assert ended["fal_parameters"] == parameters
+    assert _entry(fal, marker).input["image_url"].startswith("data:image/png;base64,")
+    assert KEY not in str(ended)
+
+
+async def test_a_lost_answer_fails_the_task_and_is_paid_once_at_most(
+    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
+) -> None:
+    marker = str(uuid.uuid4())
+    fal.play(Fault(on="submit", marker=marker, is_taken=True, is_dropped=True))
+    async with _platform(gateway, fal):
+        task = await _create(
+            api,
+            task_type="EXPERIMENTAL_FAL",
+            fal_app_id="acme/cutter",
+            fal_parameters={"marker": marker},
+            max_retries=3,
+        )
+        ended = await _ended(api, task)
+    assert ended["status"] == "FAILED"
+    assert "may have taken the work" in str(ended["errors"])
+    assert fal.ledger.posts[marker] == 1
+
+
+async def test_a_cancelled_task_is_withdrawn_at_fal(
+    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
+) -> None:
+    marker = str(uuid.uuid4())
+    fal.play(Fault(on="work", marker=marker, polls=0))
+    async with _platform(gateway, fal):
+        task = await _create(
+            api,
+            task_type="EXPERIMENTAL_FAL",
+            fal_app_id="acme/cutter",
+            fal_parameters={"marker": marker},
+        )
+        await until_true(lambda: any(e.marker == marker for e in fal.ledger.entries.values()))
+        entry = _entry(fal, marker)
+        await until_true(lambda: entry.polls)
+        answer = await api.post(f"/api/v1/tasks/{task['id']}/cancel")
+        assert answer.status_code == 200, answer.text
+        await until_true(lambda: entry.is_cancelled)
+        ended = await _ended(api, task)
+    assert ended["status"] == "CANCELLED"
+    assert fal.ledger.cancels == [entry.request_id]

@@ -1,0 +1,78 @@
+import json
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provider_worker.fal.answer import Answer, parse_retry_after
+from provider_worker.fal.wire import Queued
+
+_NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def answer(status: int, body: Any = None, **headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, named, b"" if body is None else json.dumps(body).encode())
+
+
+def test_details_of_a_model_are_told_with_their_place() -> None:
+    detail = [
+        {"loc": ["body", "prompt"], "msg": "is missing", "type": "missing", "input": {}},
+        {"loc": [], "msg": "too dark", "type": "dark"},
+    ]
+    assert answer(422, {"detail": detail}).message == "body.prompt: is missing; too dark"
+    assert answer(422, detail).error_type == "missing"
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"detail": "Gone"}, "Gone"),
+        ({"error": "No"}, "No"),
+        ({"message": "Off"}, "Off"),
+        ({"detail": {"a": 1}}, ""),
+        (["text"], ""),
+        (7, ""),
+        (None, ""),
+    ],
+)
+def test_plain_messages_are_told(body: Any, told: str) -> None:
+    assert answer(500, body).message == told
+
+
+def test_headers_name_the_error_first() -> None:
+    found = answer(504, {"error_type": "b"}, x_fal_error_type="request_timeout")
+    assert found.error_type == "request_timeout"
+    assert answer(504, {"detail": "x", "error_type": "b"}).error_type == "b"
+
+
+@given(st.binary(max_size=200), st.integers(200, 599))
+def test_any_body_is_survived(content: bytes, status: int) -> None:
+    found = Answer(status, {}, content)
+    assert len(found.message) <= 500
+    assert isinstance(found.error_type, str)
+    assert found.read(Queued) is None or b"request_id" in content
+
+
+def test_request_ids_that_would_lead_elsewhere_are_no_acceptance() -> None:
+    for request_id in ("../x", "a/b", "", "a?b", "x" * 201):
+        assert answer(200, {"request_id": request_id}).read(Queued) is None
+    assert answer(200, {"request_id": "019-ab_c"}).read(Queued) is not None
+
+
+def test_numbers_that_no_record_can_hold_are_refused() -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        Answer(200, {}, b'{"score": NaN}').json()
+
+
+def test_retry_after_is_read_as_seconds_and_as_date() -> None:
+    assert parse_retry_after("120", _NOW) == 120
+    later = format_datetime(datetime(2026, 11, 24, 12, 1, tzinfo=UTC), usegmt=True)
+    assert parse_retry_after(later, _NOW) == 60
+    earlier = format_datetime(datetime(2025, 1, 1, tzinfo=UTC), usegmt=True)
+    assert parse_retry_after(earlier, _NOW) == 0
+    for nonsense in ("", "soon", "-1", "1.5", "²"):
+        assert parse_retry_after(nonsense, _NOW) is None

@@ -1,0 +1,96 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provider_worker.fal.answer import Answer
+from provider_worker.fal.convert import FalOptions
+from provider_worker.fal.results import app_results, first_url, logged_progress, picture_urls
+from provider_worker.fal.wire import LogLine
+from shared.contracts.enums import ErrorCategory
+from shared.errors import PlatformError
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=20,
+)
+_IMAGE = {"images": [{"url": "https://fal.media/1.png"}, {"url": "https://fal.media/2.png"}]}
+
+
+def _answer(body: Any) -> Answer:
+    return Answer(200, {}, json.dumps(body).encode())
+
+
+def _options(**static: Any) -> FalOptions:
+    return FalOptions(additional_static_params=static)
+
+
+def test_pictures_are_found_in_order() -> None:
+    urls = picture_urls(_answer(_IMAGE | {"has_nsfw_concepts": [True, False]}), _options())
+    assert urls == ["https://fal.media/1.png", "https://fal.media/2.png"]
+
+
+@pytest.mark.parametrize("body", [{}, {"images": []}, {"images": [{}]}, [], "x", {"images": "u"}])
+def test_an_answer_without_pictures_is_final(body: Any) -> None:
+    with pytest.raises(PlatformError, match="no pictures") as caught:
+        picture_urls(_answer(body), _options())
+    assert (caught.value.category, caught.value.is_final) == (ErrorCategory.PROVIDER_ERROR, True)
+
+
+def test_pictures_that_were_all_blackened_are_no_result() -> None:
+    body = _IMAGE | {"has_nsfw_concepts": [True, True]}
+    with pytest.raises(PlatformError) as caught:
+        picture_urls(_answer(body), _options())
+    assert (caught.value.category, caught.value.is_final) == (ErrorCategory.CONTENT_POLICY, True)
+    assert len(picture_urls(_answer(body), _options(enable_safety_checker=False))) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "url"),
+    [
+        (_IMAGE, "https://fal.media/1.png"),
+        ({"video": {"url": "https://a/v.mp4"}, "thumb": {"url": "https://a/t"}}, "https://a/v.mp4"),
+        ({"a": {"url": "https://a/other"}, "image": {"url": "https://a/i"}}, "https://a/i"),
+        ({"image": "https://a/bare"}, "https://a/bare"),
+        ({"out": [{"deep": {"url": "http://a/deep"}}]}, "http://a/deep"),
+        ({"url": "https://a/top"}, "https://a/top"),
+        ({"url": "ftp://a", "text": "https://a/text"}, None),
+        ({}, None),
+    ],
+)
+def test_the_result_url_is_the_first_thing_made(body: dict[str, Any], url: str | None) -> None:
+    assert first_url(body) == url
+    assert app_results(_answer(body)).get("result_url") == url
+
+
+@given(st.dictionaries(st.text(max_size=8), _JSON))
+def test_an_apps_keys_are_kept(body: dict[str, Any]) -> None:
+    results = app_results(_answer(body))
+    kept = json.loads(json.dumps(body).replace("\\u0000", ""))
+    assert results | kept == results
+    assert set(results) - set(kept) <= {"result_url"}
+
+
+def test_an_apps_own_result_url_is_its_own() -> None:
+    assert app_results(_answer(_IMAGE | {"result_url": "mine"}))["result_url"] == "mine"
+
+
+def test_an_answer_that_is_no_object_is_kept_as_output() -> None:
+    assert app_results(_answer([1, 2])) == {"output": [1, 2]}
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b'{"a": NaN}', b'"' + b"x" * 2**20 + b'"'])
+def test_an_answer_that_cannot_be_kept_is_final(content: bytes) -> None:
+    with pytest.raises(PlatformError) as caught:
+        app_results(Answer(200, {}, content))
+    assert caught.value.is_final
+
+
+def test_progress_is_the_last_bar_that_was_logged() -> None:
+    lines = ["loading", " 10%|█   | 1/10", "noise", "30%|██ |\r40%|███ |", "saving 99% of it"]
+    assert logged_progress([LogLine(message=line) for line in lines]) == 0.4
+    assert logged_progress([LogLine(message="none")]) is None
+    assert logged_progress(None) is None

@@ -1,0 +1,67 @@
+"""Pictures inside an answer; those behind URLs are in the integration tests."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from provider_worker.calls import CallLog
+from provider_worker.pictures import PictureKeeper, data_url
+from shared.contracts.enums import ErrorCategory, ProviderType
+from shared.egress.guard import STRICT
+from shared.errors import PlatformError
+from shared.settings import PictureLimits
+from tests.fakes.object_store import MemoryObjectStore
+from tests.fixtures.pictures import picture
+
+_LOG = CallLog(ProviderType.FAL_STANDARD, 1)
+
+
+def _keeper(objects: MemoryObjectStore, **limits: int) -> PictureKeeper:
+    return PictureKeeper(objects, STRICT, PictureLimits(**limits))
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGB"), ("JPEG", "RGB"), ("WEBP", "RGB")])
+async def test_pictures_of_every_kind_are_kept_as_png(kind: str, mode: str) -> None:
+    objects = MemoryObjectStore()
+    url = data_url(picture(kind), f"image/{kind.lower()}")
+    file = await _keeper(objects).keep(url, "generations/a.png", _LOG)
+    content, info = objects.objects["generations/a.png"]
+    kept = Image.open(io.BytesIO(content))
+    assert (kept.format, kept.mode, kept.size) == ("PNG", mode, (8, 8))
+    assert (file.size_bytes, file.content_type) == (len(content), info.content_type)
+
+
+async def test_transparency_and_grey_are_kept_and_metadata_is_not() -> None:
+    objects = MemoryObjectStore()
+    for mode in ("RGBA", "L"):
+        buffer = io.BytesIO()
+        Image.new(mode, (4, 4)).save(buffer, "PNG", dpi=(300, 300))
+        await _keeper(objects).keep(data_url(buffer.getvalue(), "image/png"), mode, _LOG)
+        kept = Image.open(io.BytesIO(objects.objects[mode][0]))
+        kept.load()
+        assert (kept.mode, kept.info) == (mode, {})
+
+
+@pytest.mark.parametrize(
+    ("url", "limits", "told"),
+    [
+        (data_url(b"no picture", "image/png"), {}, "not a PNG"),
+        (data_url(picture()[:-30], "image/png"), {}, "ends too early"),
+        (data_url(picture(), "image/png"), {"max_bytes": 10}, "larger than 10 bytes"),
+        (data_url(picture(), "image/png"), {"max_pixels": 10}, "at most 10"),
+        ("data:text/html,hello", {}, "text/html"),
+        ("http://169.254.169.254/latest", {}, "not public"),
+        ("file:///etc/passwd", {}, "scheme"),
+        ("http://[", {}, "no DNS name"),
+    ],
+)
+async def test_what_is_no_picture_is_the_providers_fault_and_final(
+    url: str, limits: dict[str, int], told: str
+) -> None:
+    objects = MemoryObjectStore()
+    with pytest.raises(PlatformError, match=told) as caught:
+        await _keeper(objects, **limits).keep(url, "generations/a.png", _LOG)
+    assert caught.value.is_final
+    assert caught.value.category is ErrorCategory.PROVIDER_ERROR
+    assert not objects.objects

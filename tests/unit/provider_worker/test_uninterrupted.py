@@ -1,0 +1,28 @@
+import asyncio
+
+import pytest
+
+from provider_worker.uninterrupted import uninterrupted
+
+
+async def test_work_is_finished_however_often_it_is_cancelled() -> None:
+    may_end = asyncio.Event()
+
+    async def work() -> str:
+        await may_end.wait()
+        return "done"
+
+    task = asyncio.create_task(uninterrupted(work()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        task.cancel()
+    may_end.set()
+    assert await task == "done"
+
+
+async def test_what_the_work_raises_is_raised() -> None:
+    async def work() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await uninterrupted(work())
