@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -18,9 +18,6 @@ WITHIN_S = 60
 _POLL_S = 0.25
 _KINDS = ("Task", "Pipeline", "Training")
 _AWAY = (OSError, RPCError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-
-Ledger = Callable[[], Awaitable[Mapping[str, int]]]
-"""How often a provider was asked to do each task, by the task's id."""
 
 _ENDS = """
 WITH mine AS (
@@ -85,14 +82,12 @@ class Verdict:
         ]
 
 
-async def settle(
-    rig: Rig, clients: Clients, ledger: Ledger | None = None, *, within_s: float = WITHIN_S
-) -> Verdict:
+async def settle(rig: Rig, clients: Clients, *, within_s: float = WITHIN_S) -> Verdict:
     """Wait until all is at its end, at most a minute from now, and say what is wrong then."""
     begin = time.monotonic()
     while True:
         try:
-            verdict = await _judge(rig, clients, ledger, time.monotonic() - begin)
+            verdict = await _judge(rig, clients, time.monotonic() - begin)
         except _AWAY as error:
             if time.monotonic() - begin > within_s:
                 raise AssertionError("the platform does not answer after its restart") from error
@@ -102,7 +97,7 @@ async def settle(
         await asyncio.sleep(_POLL_S)
 
 
-async def _judge(rig: Rig, clients: Clients, ledger: Ledger | None, elapsed_s: float) -> Verdict:
+async def _judge(rig: Rig, clients: Clients, elapsed_s: float) -> Verdict:
     ids = list(clients.accepted.values())
     ends = await rig.rows(_ENDS, ids)
     statuses = {row["id"]: row["status"] for row in ends}
@@ -114,9 +109,12 @@ async def _judge(rig: Rig, clients: Clients, ledger: Ledger | None, elapsed_s: f
         f"{row['times']} records COMPLETED for the key {row['key']}"
         for row in await rig.rows(_MADE_TWICE, [work.key for work in clients.asked])
     ]
-    if ledger is not None:
-        submits = await ledger()
-        twice += [f"task {name}: {times} submits" for name, times in submits.items() if times > 1]
+    submits = rig.fal.ledger.submits
+    twice += [
+        f"{submits[work.key]} submissions to the provider for the key {work.key}"
+        for work in clients.asked
+        if submits[work.key] > 1
+    ]
     return Verdict(
         num_accepted=len(ids),
         num_completed=sum(statuses.get(each) == "COMPLETED" for each in ids),

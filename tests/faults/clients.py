@@ -17,6 +17,7 @@ from tests.faults.rig import STEP_S
 
 _AGAIN_S = 0.2
 _PATIENCE_S = 90
+_FAL = {"provider_type": "fal_standard", "fal_app_id": "fal-ai/flux/dev"}
 _REPEATED = frozenset({409, 429, 500, 502, 503, 504})
 
 
@@ -73,11 +74,19 @@ def training() -> Work:
     return Work("/api/v1/training/", body, key)
 
 
+def remote_task() -> Work:
+    """A GENERATION by fal, whose ledger knows it by its prompt: its key."""
+    work = task(provider_config=_FAL)
+    return Work(work.path, work.body | {"prompt": work.key}, work.key)
+
+
 def mixture() -> list[Work]:
     """Some of everything, long enough to be going on a moment later."""
     return [
         *(task(seconds) for seconds in (0.1, 0.3, 0.5, 0.7, 0.9)),
         task(reference_image_data=picture_text()),
+        remote_task(),
+        remote_task(),
         chain(3),
         chain(2, seconds=0.5),
     ]

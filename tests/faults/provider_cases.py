@@ -2,20 +2,13 @@
 
 import asyncio
 
-from tests.loopback.fal import Fault
-
 from tests.faults.cases import Case
-from tests.faults.clients import Clients, Work, task
+from tests.faults.clients import Clients, Work, remote_task
 from tests.faults.proxy import NetworkFault
 from tests.faults.rig import Rig
+from tests.loopback.fal import Fault
 
 _LONG_POLLS = 8
-
-
-def _remote() -> Work:
-    """A GENERATION by fal, whose ledger knows it by its prompt: its key."""
-    work = task(provider_config={"provider_type": "fal_standard"})
-    return Work(work.path, work.body | {"prompt": work.key}, work.key)
 
 
 async def _is_taken(rig: Rig, *works: Work) -> None:
@@ -29,7 +22,7 @@ async def _is_taken(rig: Rig, *works: Work) -> None:
 
 async def _before_id_is_recorded(rig: Rig, clients: Clients) -> None:
     """The provider has taken it and will be paid; its answer never comes."""
-    work, other = _remote(), _remote()
+    work, other = remote_task(), remote_task()
     link = rig.link("provider-worker", "fal")
     link.impose(NetworkFault(is_deaf=True))
     await clients.submit_all([work, other])
@@ -41,7 +34,7 @@ async def _before_id_is_recorded(rig: Rig, clients: Clients) -> None:
 
 async def _before_acceptance(rig: Rig, clients: Clients) -> None:
     """The submission is on its way, and nobody knows whether it has arrived."""
-    work = _remote()
+    work = remote_task()
     rig.fal.play(Fault(on="submit", marker=work.key, delay_s=1.0, is_taken=True))
     await clients.submit(work)
 
@@ -54,12 +47,22 @@ async def _before_acceptance(rig: Rig, clients: Clients) -> None:
     await rig.start("provider-worker")
 
 
+async def _is_awaited(rig: Rig, *works: Work) -> None:
+    """Wait until the worker has asked the provider how far each of them is."""
+
+    async def are_awaited() -> bool:
+        asked = {entry.marker for entry in rig.fal.ledger.entries.values() if entry.polls}
+        return asked >= {work.key for work in works}
+
+    await rig.until(are_awaited)
+
+
 def _while_it_works(victim: str) -> Case:
     async def sabotage(rig: Rig, clients: Clients) -> None:
-        works = [_remote() for _ in range(5)]
+        works = [remote_task() for _ in range(5)]
         rig.fal.play(*(Fault(on="work", marker=w.key, polls=_LONG_POLLS) for w in works))
         await clients.submit_all(works)
-        await _is_taken(rig, *works)
+        await _is_awaited(rig, *works)
         await rig.kill(victim)
         await asyncio.sleep(1.0)
         await rig.start(victim)
@@ -71,7 +74,7 @@ def _at_acceptance(victim: str) -> Case:
     """Killed in the moment in which the provider takes it."""
 
     async def sabotage(rig: Rig, clients: Clients) -> None:
-        works = [_remote() for _ in range(5)]
+        works = [remote_task() for _ in range(5)]
         posting = asyncio.create_task(clients.submit_all(works))
         await _is_taken(rig, works[0])
         await rig.kill(victim)
@@ -86,7 +89,7 @@ async def _during_upload(rig: Rig, clients: Clients) -> None:
     link = rig.link("provider-worker", "s3")
     put = link.watch(b"PUT /")
     link.impose(NetworkFault(bytes_per_s=1_000))
-    await clients.submit(_remote())
+    await clients.submit(remote_task())
     await asyncio.wait_for(put.wait(), 30)
     await rig.kill("provider-worker")
     link.heal()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from local_stack.services import SERVICES
 from tests.faults.audit import Verdict, settle
 from tests.faults.cases import Case
-from tests.faults.clients import Clients, Work, chain, task
+from tests.faults.clients import Clients, Work, chain, remote_task, task
 from tests.faults.matrix import Row
 from tests.faults.rig import SERVERS, Rig, open_rig
 
@@ -86,4 +86,7 @@ async def _client(clients: Clients, luck: random.Random, is_over: asyncio.Event)
 
 def _some_work(luck: random.Random) -> Work:
     seconds = luck.choice((0.1, 0.1, 0.1, 0.5, 1.5))
-    return chain(luck.randint(2, 4), seconds / 2) if luck.random() < 0.2 else task(seconds)
+    kind = luck.random()
+    if kind < 0.2:
+        return chain(luck.randint(2, 4), seconds / 2)
+    return remote_task() if kind < 0.4 else task(seconds)

@@ -27,6 +27,7 @@ from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.training import FakeTraining
 from tests.faults.proxy import Proxy
 from tests.fixtures.workflow_runs import activity_worker
+from tests.loopback.fal import LoopbackFal, open_fal
 
 SERVERS = ("postgres", "temporal", "seaweed")
 STEP_S = 0.1
@@ -51,7 +52,7 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
     "gateway": ("postgres", "temporal", "s3"),
     "workflow-worker": ("postgres", "temporal", "s3"),
     "inference-worker": ("temporal", "s3", "gateway"),
-    "provider-worker": ("temporal", "s3", "gateway"),
+    "provider-worker": ("temporal", "s3", "gateway", "fal"),
 }
 """What each service connects to."""
 
@@ -69,6 +70,8 @@ class Rig:
     """Empty where it runs without proxies."""
     api: httpx.AsyncClient
     temporal: Client
+    fal: LoopbackFal
+    """The provider, with a ledger; nobody kills it."""
 
     def link(self, service: str, target: str) -> Proxy:
         """The proxy between a service and what it connects to."""
@@ -128,14 +131,16 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
         settings = LocalSettings(state_dir=Path(folder).resolve())
         # The ports are chosen before the stack starts: it takes those that it finds written down.
         plan = Plan(settings, load_credentials(settings), choose_ports(settings))
+        fal = await exits.enter_async_context(open_fal())
         links: dict[Link, Proxy] = {}
         if is_proxied:
-            addresses = _addresses(plan)
+            addresses = _addresses(plan) | {"fal": fal.url.removeprefix("http://")}
             for link in LINKS:
                 links[link] = await exits.enter_async_context(Proxy(addresses[link[1]]))
         services = tuple(_through(plan, service, links) for service in SERVICES)
+        overrides = _OVERRIDES | {"SARTIQ_FAL_KEY": fal.key, "SARTIQ_FAL_BASE_URL": fal.url}
         stack = await exits.enter_async_context(
-            LocalStack(settings, services=services, overrides=_OVERRIDES)
+            LocalStack(settings, services=services, overrides=overrides)
         )
         assert stack.plan.ports == plan.ports, "a port was taken meanwhile"
         api = await exits.enter_async_context(
@@ -154,7 +159,7 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
             activity_worker(temporal, TaskQueue.TRAINING, trainer.train_lora),
         ):
             await exits.enter_async_context(worker)
-        yield Rig(stack, links, api, temporal)
+        yield Rig(stack, links, api, temporal, fal)
 
 
 def _addresses(plan: Plan) -> dict[str, str]:
@@ -179,6 +184,7 @@ def _through(plan: Plan, service: Service, links: Mapping[Link, Proxy]) -> Servi
         "temporal": ("SARTIQ_TEMPORAL_ADDRESS", str),
         "s3": ("SARTIQ_S3_ENDPOINT", str),
         "gateway": ("SARTIQ_PROGRESS_URL", "http://{}".format),
+        "fal": ("SARTIQ_FAL_BASE_URL", "http://{}".format),
     }
     environment = {
         variable: str(write(own[target]))
