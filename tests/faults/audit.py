@@ -63,14 +63,17 @@ class Verdict:
     """Of them; what ended otherwise is no loss, and is shown."""
     settled_s: float
     """From the restart until nothing was open any more."""
+    failed: list[str] = field(default_factory=list)
+    """Local work that ended FAILED: told truthfully, but no kill should have cost it. Paid work
+    may: where nobody knows whether the provider has taken it, it is not sent again."""
     lost: list[str] = field(default_factory=list)
     paid_twice: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
-        """Three zeros."""
-        return not (self.lost or self.paid_twice or self.orphans)
+        """Three zeros, and nothing failed that need not."""
+        return not self.complaints
 
     @property
     def complaints(self) -> list[str]:
@@ -79,6 +82,7 @@ class Verdict:
             *(f"lost: {each}" for each in self.lost),
             *(f"paid twice: {each}" for each in self.paid_twice),
             *(f"orphan: {each}" for each in self.orphans),
+            *(f"failed: {each}" for each in self.failed),
         ]
 
 
@@ -119,6 +123,13 @@ async def _judge(rig: Rig, clients: Clients, elapsed_s: float) -> Verdict:
         num_accepted=len(ids),
         num_completed=sum(statuses.get(each) == "COMPLETED" for each in ids),
         settled_s=elapsed_s,
+        failed=[
+            f"{work.path}{subject}"
+            for work in clients.asked
+            if (subject := clients.accepted.get(work.key))
+            and statuses.get(subject) == "FAILED"
+            and not work.is_remote
+        ],
         lost=lost,
         paid_twice=twice,
         orphans=await _orphans(rig),

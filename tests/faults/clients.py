@@ -30,6 +30,11 @@ class Work:
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Its Idempotency-Key, and a mark in its record."""
 
+    @property
+    def is_remote(self) -> bool:
+        """An outside provider does it, and is paid."""
+        return self.body.get("provider_config") == _FAL
+
 
 def task(seconds: float = STEP_S, **fields: Any) -> Work:
     """A GENERATION that takes so long."""
@@ -83,12 +88,12 @@ def remote_task() -> Work:
 def mixture() -> list[Work]:
     """Some of everything, long enough to be going on a moment later."""
     return [
-        *(task(seconds) for seconds in (0.1, 0.3, 0.5, 0.7, 0.9)),
+        *(task(seconds) for seconds in (0.02, 0.1, 0.2, 0.3, 0.5)),
         task(reference_image_data=picture_text()),
         remote_task(),
         remote_task(),
         chain(3),
-        chain(2, seconds=0.5),
+        chain(2, seconds=0.3),
     ]
 
 

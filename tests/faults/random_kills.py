@@ -16,7 +16,7 @@ from tests.faults.rig import SERVERS, Rig, open_rig
 KILLS_A_ROUND = 10
 """So many kills, then everything must settle: a minute after the last restart at most."""
 _NUM_CLIENTS = 4
-_PAUSE_S = (0.2, 1.0)
+_PAUSE_S = (0.4, 1.2)
 """Between two requests of a client."""
 _CALM_S = (0.2, 3.0)
 """Between a restart and the next kill."""
@@ -85,7 +85,7 @@ async def _client(clients: Clients, luck: random.Random, is_over: asyncio.Event)
 
 
 def _some_work(luck: random.Random) -> Work:
-    seconds = luck.choice((0.1, 0.1, 0.1, 0.5, 1.5))
+    seconds = luck.choice((0.02, 0.02, 0.02, 0.1, 0.5))
     kind = luck.random()
     if kind < 0.2:
         return chain(luck.randint(2, 4), seconds / 2)

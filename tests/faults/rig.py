@@ -30,8 +30,8 @@ from tests.fixtures.workflow_runs import activity_worker
 from tests.loopback.fal import LoopbackFal, open_fal
 
 SERVERS = ("postgres", "temporal", "seaweed")
-STEP_S = 0.1
-"""What a step of the engine takes: a task's steps say how long it runs."""
+STEP_S = 0.02
+"""What a step of the engine takes: a task's steps say how long it runs. There is one engine."""
 _TRAINING_STAGE_S = 1.0
 
 _OVERRIDES = {

@@ -40,10 +40,6 @@ async def test_nothing_is_lost_or_doubled_or_left_behind(rig: Rig, case: Case) -
 
     assert verdict.complaints == []
     assert verdict.num_accepted > 0
-    # Paid work whose acceptance nobody heard of is not sent again: it fails, and says why.
-    assert verdict.num_completed == (
-        0 if case.victim == "provider-worker" else verdict.num_accepted
-    )
 
 
 async def test_random_kills_lose_nothing(rig: Rig) -> None:

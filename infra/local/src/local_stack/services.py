@@ -76,7 +76,7 @@ def first_key(plan: Plan) -> ChildSpec:
 
 
 def service_spec(plan: Plan, service: Service, overrides: Mapping[str, str]) -> ChildSpec:
-    """How to start a service; `overrides` win over the environment of the plan, its own over all."""
+    """How to start a service: `overrides` win over the plan's environment, its own over both."""
     environment = {**plan.environment, **overrides, **service.environment}
     spec = ChildSpec(
         name=service.name,
