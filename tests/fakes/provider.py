@@ -1,6 +1,7 @@
 """An outside provider whose every answer a test decides."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from temporalio import activity
 
@@ -42,6 +43,7 @@ class FakeProvider(ProviderActivities):
         self.on_submit: Act = do_nothing
         self.on_await: Act = do_nothing
         self.is_withdrawn = True
+        self.results: dict[str, Any] = {"result_url": "https://fal.example/result.png"}
         self.submitted: list[RemoteWork] = []
         self.awaited: list[SubmittedWork] = []
         self.withdrawn: list[SubmittedWork] = []
@@ -68,7 +70,7 @@ class FakeProvider(ProviderActivities):
             started_at=STARTED_AT,
             executor_instance="fake-1",
             executor_type="fake",
-            results={"result_url": "https://fal.example/result.png"},
+            results=self.results,
             service_requests=[request("GET", "https://fal.example/status", work.attempt)],
             resumes=tries - 1,
             resumed_at=STARTED_AT if tries > 1 else None,

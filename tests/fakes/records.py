@@ -11,6 +11,7 @@ from shared.contracts.records import RecordActivities
 from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
+    OwnershipQuestion,
     PipelineOutcome,
     PipelineStanding,
     TaskAccount,
@@ -46,6 +47,11 @@ class FakeRecords(RecordActivities):
         await self._answer()
         breaker = self.breakers.get(request.provider_type, BreakerState.CLOSED)
         return Admission(state=breaker, is_admitted=breaker is not BreakerState.OPEN)
+
+    @activity.defn(name="foreign_objects")
+    async def foreign_objects(self, question: OwnershipQuestion) -> list[str]:
+        await self._answer()
+        return [key for key in question.keys if not key.startswith("mine/")]
 
     @activity.defn(name="record_account")
     async def record_account(self, account: TaskAccount) -> None:

@@ -1,8 +1,11 @@
 """Work that an outside provider does: submitted once, awaited freely, withdrawn truthfully."""
 
 import asyncio
+from datetime import timedelta
 
+import pytest
 from temporalio import activity
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
@@ -196,3 +199,19 @@ async def test_a_cancellation_during_the_submission_withdraws_it(working: Runs) 
     assert outcome.status == TaskStatus.CANCELLED
     assert [work.submission.request_id for work in working.provider.withdrawn] == ["request-1"]
     assert outcome.errors == ["attempt 1: cancelled; fal answered CANCELLATION_REQUESTED"]
+
+
+async def test_a_wait_that_only_we_gave_up_is_no_reason_to_submit_again(
+    working: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def be_throttled(work: RemoteWork) -> None:
+        raise PlatformError("too many polls", category=ErrorCategory.RATE_LIMIT)
+
+    twice = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=2)
+    monkeypatch.setattr("workflows.policies.AWAIT_RETRY", twice)
+    working.provider.on_await, working.provider.is_withdrawn = be_throttled, False
+    async with working.provider_worker():
+        outcome = await ended(working, fal())
+    assert len(working.provider.awaited) == 2
+    assert len(working.provider.submitted) == 1
+    assert outcome.errors == ["attempt 1: too many polls; fal answered ALREADY_COMPLETED"]

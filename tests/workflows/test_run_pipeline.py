@@ -1,6 +1,7 @@
 """Runs of whole pipelines on a real server: order, fan-out, mapping, failure, cancellation."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -389,3 +390,51 @@ async def test_a_run_that_waits_long_is_continued_as_new(
     await second.signal(RunPipeline.pause)
     assert (await handle.result()).status == WorkflowStatus.PAUSED
     assert attempted(working) == [steps[0].run.task_id]
+
+
+def from_app(**fields: Any) -> tuple[PipelineStep, PipelineStep]:
+    """An app on fal, and the refinement of what it says is a picture."""
+    mapping = {"from_step": "app", "from_field": "image_path", "to_field": "base_image_url"}
+    link = StepMapping.model_validate(mapping | fields)
+    return step("app", run=fal()), step("refine", "app", run=refinement(), mappings=[link])
+
+
+async def test_an_app_cannot_name_an_object_of_somebody_else(working: Runs) -> None:
+    working.provider.results = {"image_path": "generations/of-another-tenant/image.png"}
+    steps = from_app()
+    async with working.provider_worker():
+        await end_of(await working.start_pipeline(pipeline(*steps)))
+    outcome = working.outcome(steps[1].run.task_id)
+    assert outcome.error_category == ErrorCategory.VALIDATION
+    assert "generations/of-another-tenant/image.png" in outcome.errors[0]
+    assert working.inference.attempts == []
+
+
+async def test_nor_behind_a_transform(working: Runs) -> None:
+    working.provider.results = {"image_path": '"generations/of-another-tenant/image.png"'}
+    async with working.provider_worker():
+        handle = await working.start_pipeline(pipeline(*from_app(transform="json")))
+        await end_of(handle)
+    assert working.inference.attempts == []
+
+
+async def test_an_app_may_name_an_object_of_its_own(working: Runs) -> None:
+    working.provider.results = {"image_path": "mine/image.png"}
+    async with working.provider_worker():
+        handle = await working.start_pipeline(pipeline(*from_app()))
+        assert (await handle.result()).status == WorkflowStatus.COMPLETED
+
+
+async def test_a_foreign_object_gets_no_link(working: Runs) -> None:
+    working.provider.results = {"image_path": "generations/of-another-tenant/image.png"}
+    link = StepMapping(
+        from_step="app",
+        from_field="image_path",
+        to_field="fal_parameters.image_url",
+        transform=MappingTransform.TO_URL,
+    )
+    steps = step("app", run=fal()), step("second", "app", run=fal(), mappings=[link])
+    async with working.provider_worker():
+        await end_of(await working.start_pipeline(pipeline(*steps)))
+    assert len(working.provider.submitted) == 1
+    assert working.outcome(steps[1].run.task_id).mapped_inputs == {}

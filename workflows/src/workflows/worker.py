@@ -65,6 +65,7 @@ def build_worker(
         workflows=WORKFLOWS,
         activities=[
             records.admit_attempt,
+            records.foreign_objects,
             records.record_account,
             records.finish_task,
             records.finish_pipeline,

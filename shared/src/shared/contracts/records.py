@@ -8,6 +8,7 @@ from shared.contracts.evaluation import EvaluationRecord
 from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
+    OwnershipQuestion,
     PipelineOutcome,
     PipelineStanding,
     TaskAccount,
@@ -24,6 +25,11 @@ class RecordActivities(ABC):
     @abstractmethod
     async def admit_attempt(self, request: AdmissionRequest) -> Admission:
         """Ask a provider's breaker whether it is given work now."""
+
+    @activity.defn(name="foreign_objects")
+    @abstractmethod
+    async def foreign_objects(self, question: OwnershipQuestion) -> list[str]:
+        """Which of the keys name no object of the owner's."""
 
     @activity.defn(name="record_account")
     @abstractmethod

@@ -122,6 +122,13 @@ class AdmissionRequest(Message):
     provider_type: ProviderType
 
 
+class OwnershipQuestion(Message):
+    """Object keys of doubtful origin, and who is about to read them."""
+
+    owner: Owner
+    keys: list[str] = Field(max_length=1000)
+
+
 class TaskStanding(Message):
     """How a task stands in the records: an earlier end outlives a later one."""
 

@@ -7,6 +7,7 @@ from shared.contracts.records import RecordActivities
 from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
+    OwnershipQuestion,
     PipelineOutcome,
     PipelineStanding,
     TaskAccount,
@@ -21,6 +22,8 @@ from shared.db.repositories.outcomes import (
     write_task_account,
     write_task_outcome,
 )
+from shared.db.repositories.scope import Scope
+from shared.db.repositories.subjects import find_objects
 from shared.db.repositories.trainings import write_dataset, write_training_outcome
 from shared.db.session import Sessions
 
@@ -36,6 +39,14 @@ class Records(RecordActivities):
         """Ask a provider's breaker whether it is given work now."""
         async with self._sessions.begin() as session:
             return await admit(session, request.provider_type)
+
+    @activity.defn(name="foreign_objects")
+    async def foreign_objects(self, question: OwnershipQuestion) -> list[str]:
+        """Which of the keys name no object of the owner's."""
+        scope = Scope(question.owner.origin_instance, question.owner.origin_tenant_id)
+        async with self._sessions() as session:
+            owned = await find_objects(session, scope, question.keys)
+        return [key for key in question.keys if key not in owned]
 
     @activity.defn(name="record_account")
     async def record_account(self, account: TaskAccount) -> None:

@@ -4,8 +4,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from shared.contracts.enums import MappingTransform
-from shared.contracts.runs import StepMapping
+from shared.contracts.enums import MappingTransform, TaskType
+from shared.contracts.pictures import PICTURE_FIELDS, is_remote
+from shared.contracts.runs import PipelineStep, StepMapping
+
+_NAMED_BY_WORKERS = frozenset({"result_image_path", "result_image_paths", "result_video_path"})
 
 
 class MappingError(ValueError):
@@ -43,6 +46,37 @@ def map_inputs(
         MappingError: names the mapping, and what was wrong with its value.
     """
     return {mapping.to_field: _value(mapping, results, links) for mapping in mappings}
+
+
+def doubtful_keys(
+    step: PipelineStep,
+    mapped: Mapping[str, Any],
+    results: Results,
+    types: Mapping[str, TaskType],
+) -> list[str]:
+    """Object keys that the step is about to read, and that come out of an outside answer.
+
+    An app on fal and a language model answer what clients make them answer, another tenant's key
+    for instance: these are held against their owners. What our workers have made is named by them.
+
+    Args:
+        step: about to run.
+        mapped: its mapped inputs.
+        results: of every step that is done.
+        types: task type by step id.
+    """
+    pictures = {field.name for field in PICTURE_FIELDS[step.run.task_type]}
+    values: list[Any] = []
+    for mapping in step.mappings:
+        is_ours = types[mapping.from_step] != TaskType.EXPERIMENTAL_FAL
+        if is_ours and mapping.from_field in _NAMED_BY_WORKERS:
+            continue
+        if mapping.to_field in pictures:
+            values += _to_list(mapped[mapping.to_field])
+        elif mapping.transform == MappingTransform.TO_URL:
+            values += _to_list(_given(mapping, results))
+    keys = [value for value in values if isinstance(value, str) and not is_remote(value)]
+    return list(dict.fromkeys(keys))
 
 
 def _given(mapping: StepMapping, results: Results) -> Any:

@@ -1,6 +1,6 @@
 """Writing outcomes into the records from a workflow: never lost, not even to a cancellation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from temporalio import workflow
@@ -11,6 +11,8 @@ from shared.contracts.records import RecordActivities
 from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
+    Owner,
+    OwnershipQuestion,
     PipelineOutcome,
     TaskAccount,
     TaskOutcome,
@@ -65,6 +67,14 @@ async def record_training(outcome: TrainingOutcome) -> TrainingOutcome:
 async def record_account(account: TaskAccount) -> None:
     """Write what a task that goes on has been through, so that its record is true meanwhile."""
     await _record(RecordActivities.record_account, account, f"attempt {account.attempt}")
+
+
+async def foreign_objects(owner: Owner, keys: Sequence[str]) -> list[str]:
+    """Those of the keys that name no object of the owner's."""
+    if not keys:
+        return []
+    question = OwnershipQuestion(owner=owner, keys=list(keys))
+    return await _record(RecordActivities.foreign_objects, question, f"{len(keys)} keys")
 
 
 async def admit_attempt(provider: ProviderType) -> Admission:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import Priority
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, ApplicationError
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.runs import TaskRun
@@ -112,14 +112,28 @@ async def _failed(
         return RemoteFailureError(failure)
     if is_cancelling():
         return await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
-    is_over = not (failure.is_worker_lost or failure.category in _STILL_WORKED_ON)
-    if is_over:
+    if _has_ended(error, failure):
         return RemoteFailureError(failure)
+    account.note_requests(failure.service_requests)
     return await _withdrawn(submitted, run, account, failure.message, failure.category)
 
 
-_STILL_WORKED_ON = {ErrorCategory.TIMEOUT, ErrorCategory.NETWORK, ErrorCategory.INTERNAL}
-"""Nobody has said that the provider has ended the work: another submission would be paid twice."""
+_ABOUT_THE_WAIT = {
+    ErrorCategory.TIMEOUT,
+    ErrorCategory.AUTHENTICATION,
+    ErrorCategory.QUOTA_EXCEEDED,
+}
+
+
+def _has_ended(error: ActivityError, failure: Failure) -> bool:
+    """Whether the provider has said that the work failed.
+
+    Otherwise only the wait for it did: what the provider may still do, it is paid for, and another
+    submission would be paid for, too.
+    """
+    cause = error.cause
+    is_last_word = isinstance(cause, ApplicationError) and cause.non_retryable
+    return is_last_word and failure.category not in _ABOUT_THE_WAIT
 
 
 async def _withdrawn(

@@ -9,9 +9,14 @@ from temporalio.exceptions import ApplicationError
 from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
 from shared.contracts.runs import PipelineOutcome, PipelineRun, PipelineStep, TaskOutcome
 from workflows.definitions.fetching import link_objects
-from workflows.definitions.mapping import MappingError, linked_keys, map_inputs
+from workflows.definitions.mapping import (
+    MappingError,
+    doubtful_keys,
+    linked_keys,
+    map_inputs,
+)
 from workflows.definitions.patience import Patience, PutOffError, StartAnewError
-from workflows.definitions.recording import record_pipeline, record_task
+from workflows.definitions.recording import foreign_objects, record_pipeline, record_task
 from workflows.definitions.run_step import run_step
 
 
@@ -84,8 +89,7 @@ class RunPipeline:
     async def _run_step(self, step: PipelineStep) -> TaskOutcome | None:
         """Run a step to its end; none where it has not been tried before the run stops."""
         try:
-            links = await link_objects(linked_keys(step.mappings, self._results))
-            mapped = map_inputs(step.mappings, self._results, links)
+            mapped = await self._map_inputs(step)
         except MappingError as error:
             outcome = TaskOutcome(
                 task_id=step.run.task_id,
@@ -110,6 +114,15 @@ class RunPipeline:
             )
         except PutOffError:
             return None
+
+    async def _map_inputs(self, step: PipelineStep) -> dict[str, Any]:
+        links = await link_objects(linked_keys(step.mappings, self._results))
+        mapped = map_inputs(step.mappings, self._results, links)
+        types = {other.step_id: other.run.task_type for other in self._run.steps}
+        keys = doubtful_keys(step, mapped, self._results, types)
+        if foreign := await foreign_objects(step.run.owner, keys):
+            raise MappingError(f"there is no object {foreign[0]!r} that this workflow may read")
+        return mapped
 
     async def _collect(self) -> None:
         try:
