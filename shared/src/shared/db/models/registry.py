@@ -1,7 +1,16 @@
 """All tables together: who needs the whole schema imports it from here."""
 
-from shared.db.models import counts, evaluations, idempotency, loras, tables, trainings, workers
+from shared.db.models import (
+    counts,
+    evaluations,
+    idempotency,
+    loras,
+    tables,
+    trainings,
+    webhooks,
+    workers,
+)
 from shared.db.models.base import Base
 
-MODULES = (counts, evaluations, idempotency, loras, tables, trainings, workers)
+MODULES = (counts, evaluations, idempotency, loras, tables, trainings, webhooks, workers)
 METADATA = Base.metadata
