@@ -33,10 +33,10 @@ _TAGS: dict[str, str] = {
     "lora": "LoRA files that tasks name.",
     "workflows": "DAGs of tasks.",
     "Monitoring": "What runs, what ran, and who runs it.",
-    "Webhooks": "What was delivered to whom, and the keys that sign it.",
     "Endpoints": "Probes, without a credential.",
+    "Webhooks": "What was delivered to whom, and the keys that sign it.",
 }
-"""The groups of operations, in the reference's order and spelling."""
+"""The groups of operations, in the reference's order and spelling; then our own."""
 
 
 class PublicApi(FastAPI):
