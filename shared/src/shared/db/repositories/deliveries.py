@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, delete, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import contains_eager
 
@@ -168,7 +169,7 @@ async def overdue_subjects(
             WebhookDelivery.origin_tenant_id,
             WebhookDelivery.next_attempt_at,
         )
-        .distinct(WebhookDelivery.subject_id)
+        .ext(distinct_on(WebhookDelivery.subject_id))
         .where(_PENDING, *([WebhookDelivery.subject_id > after] if after else []))
         .order_by(WebhookDelivery.subject_id, WebhookDelivery.seq)
         .subquery()
