@@ -17,6 +17,7 @@ from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from shared.settings import TemporalSettings
 from shared.temporal.client import connect
+from tests.fakes.courier import waiting
 from tests.fakes.inference import Attempt
 from tests.fixtures.workflow_runs import (
     Runs,
@@ -28,6 +29,7 @@ from tests.fixtures.workflow_runs import (
     step,
     training,
 )
+from workflows.definitions.deliver_events import DeliverEvents
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -50,12 +52,17 @@ async def record(runs: Runs, asked: set[str]) -> None:
         ),
         "training": await runs.start_training(training()),
         "evaluation": await runs.start_evaluation(evaluation()),
+        "delivery": await runs.start_delivery(),
     }
     for handle in shapes.values():
         await handle.result()
     runs.inference.act = fail_once
     shapes["task-retried"] = await runs.start_task(generation())
     await shapes["task-retried"].result()
+    runs.courier.answers = [waiting(1)]
+    shapes["delivery-retried"] = await runs.start_delivery()
+    await shapes["delivery-retried"].signal(DeliverEvents.wake)
+    await shapes["delivery-retried"].result()
     for name, handle in shapes.items():
         if asked and name not in asked:
             continue
@@ -76,6 +83,7 @@ async def main() -> None:
                 runs.dataset_worker(),
                 runs.training_worker(),
                 runs.evaluation_worker(),
+                runs.deliveries_worker(),
             ):
                 await record(runs, set(sys.argv[1:]))
 

@@ -19,6 +19,7 @@ from shared.db.repositories.deliveries import queue_delivery
 
 _TERMINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
 _BACKEND_IDS = ("backend_generation_id", "backend_prediction_id")
+_LONGEST_ID = 255
 _LONGEST_TEXT = 2000
 """Characters of an error in an event, which stays below 20 kB in all."""
 
@@ -142,7 +143,7 @@ def _status(task: Task) -> dict[str, Any]:
 def _inference(task: Task, backend_ids: dict[str, str]) -> dict[str, Any]:
     prompt_id = task.config.get("prompt_id")
     return backend_ids | {
-        "prompt_id": _shortened(prompt_id) if isinstance(prompt_id, str) else None,
+        "prompt_id": prompt_id[:_LONGEST_ID] if isinstance(prompt_id, str) else None,
         "result_image_path": task.results.get("result_image_path"),
         "refined_image_path": task.results.get("refined_image_path"),
         "completed_at": _iso(task.completed_at),
