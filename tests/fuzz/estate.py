@@ -74,6 +74,25 @@ class Founder:
         assert ended["status"] == "COMPLETED", ended
         return task_id
 
+    def tried_delivery(self) -> dict[str, Any]:
+        """The delivery of an event whose receiver has no address."""
+        task_id = self.task(webhook_url="https://receiver.invalid/hook", **_NO_WORKER)
+        until = time.monotonic() + _TIMEOUT_S
+        while time.monotonic() < until:
+            query = {"subject_id": task_id}
+            answer = self._api.get("/api/v1/webhooks/deliveries", params=query)
+            [found] = answer.raise_for_status().json()
+            if found["attempts"]:
+                return found
+            time.sleep(_POLL_S)
+        raise AssertionError(f"the event of {task_id} was not tried in {_TIMEOUT_S} s")
+
+    def endpoint(self) -> str:
+        """A receiver that has failed."""
+        self.tried_delivery()
+        answer = self._api.get("/api/v1/webhooks/endpoints")
+        return answer.raise_for_status().json()[0]["id"]
+
     def workflow(self, *steps: dict[str, Any], starts: bool = True) -> str:
         body = {"name": "fuzzed", "origin_instance": _ORIGIN, "steps": steps or (_step("a"),)}
         return self.post("/api/v1/workflows/", json=body, params={"start": starts})["id"]
@@ -110,6 +129,7 @@ def found_estate(api: httpx.Client) -> Estate:
         | _workflow_requests(founder)
         | _training_requests(founder)
         | _storage_requests(founder)
+        | _webhook_requests(founder)
         | _other_requests(founder)
     )
     return Estate(
@@ -118,6 +138,8 @@ def found_estate(api: httpx.Client) -> Estate:
             "tasks.task_id": [founder.task(**_NO_WORKER), founder.done_task()],
             "workflows.workflow_id": [founder.workflow(_step("a") | _NO_WORKER)],
             "training.task_id": [founder.training()],
+            "webhooks.delivery_id": [founder.tried_delivery()["id"]],
+            "webhooks.endpoint_id": [founder.endpoint()],
             "storage.path": [founder.image("shared"), founder.image("also-shared")],
         },
     )
@@ -177,6 +199,20 @@ def _training_requests(founder: Founder) -> dict[str, Request]:
         "list_training_tasks": Request(),
         "get_training_status": Request({"task_id": founder.training()}),
         "cancel_training": Request({"task_id": founder.training()}),
+    }
+
+
+def _webhook_requests(founder: Founder) -> dict[str, Request]:
+    delivery = {"delivery_id": founder.tried_delivery()["id"]}
+    owner = {"origin_instance": _ORIGIN}
+    return {
+        "get_webhook_secret": Request(query=owner),
+        "rotate_webhook_secret": Request(query=owner),
+        "list_webhook_deliveries": Request(query={"limit": 2}),
+        "get_webhook_delivery": Request(delivery),
+        "replay_webhook_delivery": Request(delivery),
+        "list_webhook_endpoints": Request(),
+        "enable_webhook_endpoint": Request({"endpoint_id": founder.endpoint()}),
     }
 
 

@@ -21,6 +21,8 @@ def test_there_is_a_history_of_each_shape() -> None:
         "pipeline",
         "training",
         "evaluation",
+        "delivery",
+        "delivery-retried",
     }
 
 

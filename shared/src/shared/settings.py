@@ -4,6 +4,8 @@ Every field is an environment variable: prefix plus field name in capitals. Prod
 embedded stack by setting these, and nothing else.
 """
 
+import base64
+
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -139,6 +141,52 @@ class EgressSettings(BaseSettings):
     def guard(self) -> Guard:
         """The guard that these settings describe."""
         return Guard(Exemptions.parse(self.allowed_hosts))
+
+
+_FERNET_KEY_BYTES = 32
+
+
+class WebhookSettings(BaseSettings):
+    """Events on their way to clients: how signing keys are kept, how much is sent at a time."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_WEBHOOKS_", frozen=True)
+
+    encryption_keys: SecretStr = SecretStr("")
+    """Fernet keys that signing keys are encrypted with at rest, separated by commas: the first
+    encrypts, each decrypts. They are needed: who loses them loses every signing key."""
+    secret_overlap_s: int = Field(default=86_400, ge=0, le=7 * 86_400)
+    """How long a signing key that was replaced still signs along."""
+    timeout_s: float = Field(default=15, gt=0, le=30)
+    """How long a receiver may take to answer."""
+    max_concurrent: int = Field(default=100, ge=1)
+    """Receivers called at a time by one process."""
+    db_connections: int = Field(default=5, ge=1)
+    """Connections to the database that deliveries have to themselves in a process."""
+
+    @field_validator("encryption_keys")
+    @classmethod
+    def _are_fernet_keys(cls, keys: SecretStr) -> SecretStr:
+        for key in _listed(keys):
+            try:
+                is_key = len(base64.urlsafe_b64decode(key)) == _FERNET_KEY_BYTES
+            except ValueError:
+                is_key = False
+            if not is_key:
+                raise ValueError(
+                    "must be Fernet keys, separated by commas; one is made by "
+                    "python -c 'from cryptography import fernet; "
+                    "print(fernet.Fernet.generate_key().decode())'"
+                )
+        return keys
+
+    @property
+    def fernet_keys(self) -> list[str]:
+        """Each of them."""
+        return _listed(self.encryption_keys)
+
+
+def _listed(keys: SecretStr) -> list[str]:
+    return [key.strip() for key in keys.get_secret_value().split(",")]
 
 
 class PictureLimits(BaseSettings):

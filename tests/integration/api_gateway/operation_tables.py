@@ -9,6 +9,7 @@ from tests.fixtures.tenants import Estate
 _METHODS = {"get", "post", "put", "patch", "delete", "head"}
 _TASKS, _WORKFLOWS = "/api/v1/tasks", "/api/v1/workflows"
 _TRAINING, _MONITORING = "/api/v1/training", "/api/v1/monitoring"
+_WEBHOOKS = "/api/v1/webhooks"
 IMAGES = "/api/v1/storage/images"
 _GENERATION = {"task_type": "GENERATION", "prompt": "theirs"}
 
@@ -40,6 +41,9 @@ ADDRESSED: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", f"{_MONITORING}/tasks/{{task_id}}"): {},
     ("GET", f"{_MONITORING}/tasks/{{task_id}}/media"): {},
     ("GET", f"{_MONITORING}/workflows/{{workflow_id}}"): {},
+    ("GET", f"{_WEBHOOKS}/deliveries/{{delivery_id}}"): {},
+    ("POST", f"{_WEBHOOKS}/deliveries/{{delivery_id}}/replay"): {},
+    ("POST", f"{_WEBHOOKS}/endpoints/{{endpoint_id}}/enable"): {},
 }
 """Name one object; with what else to send, so that only the object is at fault: 404 to others."""
 
@@ -52,6 +56,8 @@ LISTS = {
     ("GET", "/api/v1/lora/"),
     ("GET", f"{_MONITORING}/tasks"),
     ("GET", f"{_MONITORING}/workflows"),
+    ("GET", f"{_WEBHOOKS}/deliveries"),
+    ("GET", f"{_WEBHOOKS}/endpoints"),
 }
 """Show the owner its own, and nobody else."""
 
@@ -84,6 +90,12 @@ CALLERS_OWN = {
 }
 """Take what is sent along, and name nothing that exists."""
 
+OWN_SECRETS = {
+    ("GET", f"{_WEBHOOKS}/secret"),
+    ("POST", f"{_WEBHOOKS}/secret/rotate"),
+}
+"""Name an owner in their query: to a bound key, only its own is allowed."""
+
 OVERWRITES = {("POST", f"{IMAGES}/{{path}}")}
 """Write where the caller says."""
 
@@ -98,6 +110,7 @@ TABLES = (
     PLATFORM,
     CREATES,
     CALLERS_OWN,
+    OWN_SECRETS,
     OVERWRITES,
     ADMIN,
 )
@@ -123,6 +136,8 @@ class Operation:
             task_id=estate.training_id if is_training else estate.task_id,
             workflow_id=estate.workflow_id,
             path=estate.image_path,
+            delivery_id=estate.delivery_id,
+            endpoint_id=estate.endpoint_id,
         )
 
     @property

@@ -26,6 +26,7 @@ from tests.integration.api_gateway.operation_tables import (
     LISTS,
     OPEN,
     OVERWRITES,
+    OWN_SECRETS,
     PLATFORM,
     STATISTICS,
     TABLES,
@@ -200,6 +201,20 @@ async def test_nothing_is_made_in_anothers_name(
         for one in served(gateway, CREATES):
             body = CREATES[one.name]["json"] | origin
             answer = await client.request(one.method, one.path, json=body)
+            assert (one.name, answer.status_code) == (one.name, 403), answer.text
+            assert answer.json()["code"] == "foreign_origin"
+    assert await gateway.row_counts() == before
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+async def test_keys_that_sign_anothers_events_are_kept_from_strangers(
+    gateway: Gateway, estate: Estate, stranger: str
+) -> None:
+    before = await gateway.row_counts()
+    owner = {"origin_instance": estate.instance, "origin_tenant_id": estate.tenant}
+    async with gateway.client(STRANGERS[stranger]) as client:
+        for one in served(gateway, OWN_SECRETS):
+            answer = await client.request(one.method, one.path, params=owner)
             assert (one.name, answer.status_code) == (one.name, 403), answer.text
             assert answer.json()["code"] == "foreign_origin"
     assert await gateway.row_counts() == before

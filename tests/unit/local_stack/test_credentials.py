@@ -1,3 +1,4 @@
+import json
 import re
 import stat
 from pathlib import Path
@@ -18,6 +19,18 @@ def test_first_start_writes_a_file_that_only_its_owner_reads(tmp_path: Path) -> 
 def test_second_start_gets_the_same(tmp_path: Path) -> None:
     settings = LocalSettings(state_dir=tmp_path)
     assert load_credentials(settings) == load_credentials(settings)
+
+
+def test_credential_that_came_with_a_later_release_is_added_once(tmp_path: Path) -> None:
+    settings = LocalSettings(state_dir=tmp_path)
+    first = load_credentials(settings)
+    path = credentials_path(tmp_path)
+    known = json.loads(path.read_text())
+    del known["webhook_encryption_key"]
+    path.write_text(json.dumps(known))
+    second = load_credentials(settings)
+    assert second.api_key == first.api_key
+    assert load_credentials(settings) == second
 
 
 def test_each_stack_gets_its_own(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from local_stack.stack import LocalStack
 from shared.contracts.enums import ErrorCategory
 from shared.settings import TemporalSettings
 from shared.temporal.client import connect
+from tests.fakes.courier import waiting
 from tests.fakes.inference import Attempt
 from tests.fixtures.workflow_runs import (
     Runs,
@@ -31,6 +32,7 @@ from tests.fixtures.workflow_runs import (
 )
 from tests.workflows.test_fallback import always, remote_generation
 from tests.workflows.test_remote_attempts import fal
+from workflows.definitions.deliver_events import DeliverEvents
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -53,6 +55,7 @@ async def record(runs: Runs, asked: set[str]) -> None:
         ),
         "training": await runs.start_training(training()),
         "evaluation": await runs.start_evaluation(evaluation()),
+        "delivery": await runs.start_delivery(),
     }
     for handle in shapes.values():
         await handle.result()
@@ -64,6 +67,10 @@ async def record(runs: Runs, asked: set[str]) -> None:
     runs.provider.on_submit = always(ErrorCategory.NETWORK)
     shapes["task-fallback"] = await runs.start_task(remote_generation())
     await shapes["task-fallback"].result()
+    runs.courier.answers = [waiting(1)]
+    shapes["delivery-retried"] = await runs.start_delivery()
+    await shapes["delivery-retried"].signal(DeliverEvents.wake)
+    await shapes["delivery-retried"].result()
     for name, handle in shapes.items():
         if asked and name not in asked:
             continue
@@ -85,6 +92,7 @@ async def main() -> None:
                 runs.training_worker(),
                 runs.evaluation_worker(),
                 runs.provider_worker(),
+                runs.deliveries_worker(),
             ):
                 await record(runs, set(sys.argv[1:]))
 

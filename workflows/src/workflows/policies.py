@@ -117,6 +117,20 @@ TASK_EXECUTION_TIMEOUT = timedelta(days=7)
 PIPELINE_EXECUTION_TIMEOUT = timedelta(days=14)
 """Upper bounds of whole runs, time in queues included."""
 
+DELIVERY_TIMEOUT = timedelta(seconds=90)
+"""One activity that delivers events: 30 s of it, the last answer's 15 s, the records."""
+
+DELIVERY_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=60),
+)
+"""Of the activity: a worker or the records were away. Receivers have a schedule of their own."""
+
+DELIVERY_EXECUTION_TIMEOUT = timedelta(days=30)
+"""A receiver that takes nothing is called for five days; what takes longer, the reconciler begins
+anew."""
+
 
 def priority_key(priority: int) -> int:
     """Temporal's priority, 1 (first) to 5, of a request's, where a higher number runs first."""

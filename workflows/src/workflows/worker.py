@@ -9,8 +9,10 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from shared.contracts.deliveries import DeliveryActivities
 from shared.contracts.enums import TaskQueue
 from shared.contracts.records import RecordActivities
+from shared.db.announcements import announcing
 from shared.db.session import create_engine, create_sessions
 from shared.settings import (
     DatabaseSettings,
@@ -19,6 +21,7 @@ from shared.settings import (
     PictureLimits,
     StorageSettings,
     TemporalSettings,
+    WebhookSettings,
 )
 from shared.storage.s3 import S3ObjectStore
 from shared.telemetry.logs import set_up_logging
@@ -26,18 +29,31 @@ from shared.temporal.client import connect
 from shared.temporal.errors import ErrorInterceptor
 from shared.temporal.identity import process_identity
 from shared.temporal.worker import WorkerSettings, run_until_stopped
+from shared.webhooks.keyring import Keyring
+from shared.webhooks.vault import Vault
+from workflows.activities.deliver import Courier
 from workflows.activities.fetch_inputs import InputFetcher
 from workflows.activities.reconcile import Reconciler
 from workflows.activities.records import Records
 from workflows.definitions.convert_lora import ConvertLora
+from workflows.definitions.deliver_events import DeliverEvents
 from workflows.definitions.evaluate_image import EvaluateImage
 from workflows.definitions.reconcile import Reconcile
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
 from workflows.definitions.run_training import RunTraining
+from workflows.deliveries import Waker
 from workflows.schedule import ReconcileSettings, ensure_schedule
 
-WORKFLOWS = (RunTask, RunPipeline, RunTraining, EvaluateImage, ConvertLora, Reconcile)
+WORKFLOWS = (
+    RunTask,
+    RunPipeline,
+    RunTraining,
+    EvaluateImage,
+    ConvertLora,
+    Reconcile,
+    DeliverEvents,
+)
 """Every workflow there is."""
 
 _STICKY_TIMEOUT = timedelta(seconds=1)
@@ -75,15 +91,43 @@ def build_worker(
             *others,
         ],
         interceptors=[ErrorInterceptor()],
-        workflow_runner=SandboxedWorkflowRunner(
-            # Messages are pydantic models: importing them anew for each run would cost 70 ms.
-            # Policies are constants, and reading a failure is pure. Definitions stay inside.
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(
-                "shared.contracts", "workflows.policies", "workflows.definitions.failure"
-            )
-        ),
+        workflow_runner=_sandbox(),
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+    )
+
+
+def build_deliveries_worker(
+    client: Client, courier: DeliveryActivities, settings: WorkerSettings, *, slots: int
+) -> Worker:
+    """The worker of the `webhooks` queue: receivers that are slow hold no slots of other work.
+
+    Args:
+        client: Temporal.
+        courier: activities that call receivers.
+        settings: drain timeout.
+        slots: receivers called at a time.
+    """
+    return Worker(
+        client,
+        task_queue=TaskQueue.WEBHOOKS,
+        workflows=[DeliverEvents],
+        activities=[courier.deliver_pending],
+        interceptors=[ErrorInterceptor()],
+        workflow_runner=_sandbox(),
+        max_concurrent_activities=slots,
+        sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
+        graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+    )
+
+
+def _sandbox() -> SandboxedWorkflowRunner:
+    return SandboxedWorkflowRunner(
+        # Messages are pydantic models: importing them anew for each run would cost 70 ms.
+        # Policies are constants, and reading a failure is pure. Definitions stay inside.
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(
+            "shared.contracts", "workflows.policies", "workflows.definitions.failure"
+        )
     )
 
 
@@ -91,24 +135,42 @@ async def main() -> None:
     """Run until SIGTERM."""
     set_up_logging(LogSettings(), service="workflow-worker")
     settings = WorkerSettings()
+    webhooks = WebhookSettings()
+    guard = EgressSettings().guard
     client = await connect(TemporalSettings(), identity=process_identity("workflow-worker"))
-    engine = create_engine(DatabaseSettings(), is_pinging=False)
+    database = DatabaseSettings()
+    engine = create_engine(database, is_pinging=False)
+    # Deliveries have connections of their own: however many there are, records wait for none.
+    own = database.model_copy(update={"pool_size": webhooks.db_connections})
+    delivery_engine = create_engine(own, is_pinging=False)
     objects = S3ObjectStore(StorageSettings())
+    waker = Waker(client)
     try:
-        sessions = create_sessions(engine)
+        sessions = announcing(create_sessions(engine), waker)
         reconciler = Reconciler(client, sessions)
-        fetcher = InputFetcher(objects, EgressSettings().guard, PictureLimits())
+        fetcher = InputFetcher(objects, guard, PictureLimits())
         worker = build_worker(
             client,
             Records(sessions),
             settings,
             others=[reconciler.reconcile_records, fetcher.fetch_inputs, fetcher.link_objects],
         )
+        courier = Courier(
+            create_sessions(delivery_engine),
+            Keyring(Vault(webhooks)),
+            guard,
+            timeout_s=webhooks.timeout_s,
+        )
+        deliveries = build_deliveries_worker(
+            client, courier, settings, slots=webhooks.max_concurrent
+        )
         await ensure_schedule(client, ReconcileSettings())
-        await run_until_stopped([worker], settings)
+        await run_until_stopped([worker, deliveries], settings)
     finally:
+        await waker.close()
         objects.close()
         await engine.dispose()
+        await delivery_engine.dispose()
 
 
 if __name__ == "__main__":

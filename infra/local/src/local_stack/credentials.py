@@ -1,5 +1,6 @@
 """Credentials of a stack: generated at its first start, kept in its state folder alone."""
 
+import base64
 import secrets
 from pathlib import Path
 
@@ -17,6 +18,10 @@ def _access_key() -> SecretStr:
     return SecretStr(secrets.token_hex(10).upper())
 
 
+def _fernet_key() -> SecretStr:
+    return SecretStr(base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+
+
 def _api_key() -> SecretStr:
     return SecretStr(f"sk_sartiq_{secrets.token_urlsafe(32)}")
 
@@ -31,6 +36,7 @@ class Credentials(BaseModel):
     s3_secret_key: SecretStr = Field(default_factory=_token)
     api_key: SecretStr = Field(default_factory=_api_key)
     progress_token: SecretStr = Field(default_factory=_token)
+    webhook_encryption_key: SecretStr = Field(default_factory=_fernet_key)
 
     @field_serializer("*", when_used="json")
     def _reveal(self, secret: SecretStr) -> str:
@@ -48,10 +54,10 @@ def load_credentials(settings: LocalSettings) -> Credentials:
     Those that a setting gives win, and are not written down.
     """
     path = credentials_path(settings.state_dir)
-    if path.exists():
-        stored = Credentials.model_validate_json(path.read_text(encoding="utf-8"))
-    else:
-        stored = Credentials()
+    known = path.read_text(encoding="utf-8") if path.exists() else "{}"
+    stored = Credentials.model_validate_json(known)
+    # A folder of an older release lacks those that came since.
+    if stored.model_fields_set != Credentials.model_fields.keys():
         write_private(path, stored.model_dump_json(indent=2))
     chosen = {
         name: secret

@@ -75,6 +75,7 @@ class Plan:
         """What production sets by its own means: the environment of every service."""
         settings, credentials, endpoints = self.settings, self.credentials, self.endpoints
         progress_token = credentials.progress_token.get_secret_value()
+        encryption_key = credentials.webhook_encryption_key.get_secret_value()
         return {
             "SARTIQ_DB_URL": self.database_url(settings.database),
             "SARTIQ_S3_ENDPOINT": endpoints.s3_endpoint,
@@ -90,6 +91,7 @@ class Plan:
             "SARTIQ_GATEWAY_INTERNAL_HOST": settings.host,
             "SARTIQ_GATEWAY_INTERNAL_PORT": str(self.ports.gateway_internal),
             "SARTIQ_GATEWAY_INTERNAL_TOKEN": progress_token,
+            "SARTIQ_WEBHOOKS_ENCRYPTION_KEYS": encryption_key,
             "PYTHONUNBUFFERED": "1",
             # The workflow sandbox imports definitions anew for each run: without their bytecode
             # it would compile them each time.

@@ -59,6 +59,8 @@ class LocalSettings(BaseSettings):
     """Key of the gateway's first caller, an administrator."""
     progress_token: SecretStr | None = None
     """What workers show at the gateway's internal listener."""
+    webhook_encryption_key: SecretStr | None = None
+    """Fernet key that encrypts the keys which sign webhooks."""
 
     postgres_system_user: str = "embedded_postgres"
     """User that Postgres runs as where root starts the stack, which Postgres refuses to run as;

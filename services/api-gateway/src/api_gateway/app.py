@@ -16,6 +16,7 @@ from api_gateway.storage.routes import router as storage
 from api_gateway.tasks.generation_routes import router as generation_tasks
 from api_gateway.tasks.routes import router as tasks
 from api_gateway.training.routes import router as training
+from api_gateway.webhooks.routes import router as webhooks
 from api_gateway.workflows.routes import router as workflows
 
 _INTERNAL_BODY_BYTES = 1024 * 1024
@@ -34,6 +35,7 @@ def public_api(max_body_bytes: int | None = None) -> PublicApi:
         lora,
         admin_lora,
         monitoring,
+        webhooks,
         health,
     ):
         api.include_router(router)

@@ -14,7 +14,7 @@ An open compute server for generative imaging.
 A **task** is one unit of work: a generation, an edit, a refinement, a video. A **workflow** is a
 DAG of tasks, whose results become inputs. A **training** makes a LoRA. Each is created with one
 request, answered at once, and runs durably: poll its record until `status` is `COMPLETED`,
-`FAILED` or `CANCELLED`.
+`FAILED` or `CANCELLED`, or name a `webhook_url` that is told of every change.
 
 * **Credentials**: `Authorization: Bearer` with an API key or a JWT. What belongs to another tenant
   is 404.
@@ -34,8 +34,9 @@ _TAGS: dict[str, str] = {
     "workflows": "DAGs of tasks.",
     "Monitoring": "What runs, what ran, and who runs it.",
     "Endpoints": "Probes, without a credential.",
+    "Webhooks": "What was delivered to whom, and the keys that sign it.",
 }
-"""The groups of operations, in the reference's order and spelling."""
+"""The groups of operations, in the reference's order and spelling; then our own."""
 
 
 class PublicApi(FastAPI):

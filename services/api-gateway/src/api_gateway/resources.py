@@ -12,6 +12,7 @@ from api_gateway.auth.key_cache import KeyCache
 from api_gateway.auth.settings import AuthSettings
 from api_gateway.settings import GatewaySettings
 from api_gateway.tasks.loader import TaskLoader
+from shared.db.announcements import announcing
 from shared.db.session import Sessions, create_engine, create_sessions, reading_engine
 from shared.egress.guard import Guard
 from shared.settings import (
@@ -22,11 +23,15 @@ from shared.settings import (
     PictureLimits,
     StorageSettings,
     TemporalSettings,
+    WebhookSettings,
 )
 from shared.storage.object_store import ObjectStore
 from shared.storage.s3 import S3ObjectStore
 from shared.temporal.client import connect
 from shared.temporal.identity import process_identity
+from shared.webhooks.keyring import Keyring
+from shared.webhooks.vault import Vault
+from workflows.deliveries import Waker
 
 
 @dataclass(frozen=True)
@@ -39,26 +44,35 @@ class Resources:
     guard: Guard
     lora: LoraSettings
     sessions: Sessions
+    """They wake the deliveries of what is committed through them."""
     objects: ObjectStore
     temporal: Client
     key_cache: KeyCache
     access: Access
+    webhooks: WebhookSettings
 
     @cached_property
     def tasks(self) -> TaskLoader:
         """Reads single tasks."""
         return TaskLoader(reading_engine(self.sessions))
 
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The keys that sign events."""
+        return Keyring(Vault(self.webhooks))
+
 
 @asynccontextmanager
 async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]:
     """Open every connection; Temporal's opens itself at the first call."""
     access = Access.from_settings(AuthSettings())
+    webhooks = WebhookSettings()
     engine = create_engine(DatabaseSettings(), is_pinging=False)
     objects = S3ObjectStore(StorageSettings())
     temporal = await connect(
         TemporalSettings(), identity=process_identity("api-gateway"), is_lazy=True
     )
+    waker = Waker(temporal)
     try:
         yield Resources(
             settings=settings,
@@ -66,13 +80,15 @@ async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]
             pictures=PictureLimits(),
             guard=EgressSettings().guard,
             lora=LoraSettings(),
-            sessions=create_sessions(engine),
+            sessions=announcing(create_sessions(engine), waker),
             objects=objects,
             temporal=temporal,
             key_cache=KeyCache(settings.key_cache_s),
             access=access,
+            webhooks=webhooks,
         )
     finally:
+        await waker.close()
         await access.close()
         objects.close()
         await engine.dispose()

@@ -26,6 +26,10 @@ class Reconciled(Message):
     """Runs whose row had ended or was gone; they have been cancelled."""
     keys_swept: int = 0
     """Idempotency keys that nobody can repeat any more."""
+    overdue: int = 0
+    """Subjects with an event that was due for delivery; where no run delivered, one was started."""
+    deliveries_swept: int = 0
+    """Deliveries that are older than their log goes back."""
 
 
 class ReconcileActivities(ABC):

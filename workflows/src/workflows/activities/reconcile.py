@@ -18,6 +18,7 @@ from shared.contracts.reconciliation import ReconcileActivities, Reconciled, Rec
 from shared.contracts.runs import TaskOutcome
 from shared.db.models.tables import Task, Workflow
 from shared.db.models.trainings import Training
+from shared.db.repositories.deliveries import sweep_deliveries
 from shared.db.repositories.idempotency import sweep_keys
 from shared.db.repositories.outcomes import (
     outcome_of,
@@ -26,8 +27,10 @@ from shared.db.repositories.outcomes import (
 )
 from shared.db.repositories.tasks import tasks_of_steps
 from shared.db.repositories.trainings import write_training_outcome
+from shared.db.repositories.webhook_secrets import sweep_secrets
 from shared.db.session import Sessions
 from shared.temporal.heartbeat import Heartbeat
+from workflows.activities.overdue_deliveries import start_overdue
 from workflows.activities.run_states import (
     RUN_IS_GONE,
     RunState,
@@ -83,8 +86,11 @@ class Reconciler(ReconcileActivities):
             async for page in self._stale(Training, before, _OPEN_TRAINING):
                 await _side_by_side(page, self._mend_training, counts)
             counts["cancelled"] = await self._cancel_forgotten_runs(before)
+            counts["overdue"] = await start_overdue(self._client, self._sessions, before)
             async with self._sessions.begin() as session:
                 counts["keys_swept"] = await sweep_keys(session)
+                counts["deliveries_swept"] = await sweep_deliveries(session)
+                await sweep_secrets(session, datetime.now(UTC))
         return Reconciled.model_validate(dict(counts))
 
     async def _stale(

@@ -94,3 +94,6 @@ class WorkflowStatusEvent(BaseEvent, frozen=True):
     current_step: str | None = None
     completed_steps: int = 0
     total_steps: int = 0
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    error_message: str | None = None

@@ -18,7 +18,7 @@ from api_gateway.tasks.lora_inputs import check_loras
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.public import TaskPublicBase
-from api_gateway.webhooks import check_webhook
+from api_gateway.webhooks.checks import check_webhook
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event

@@ -12,7 +12,7 @@ from api_gateway.run_size import check_run_size
 from api_gateway.training.drafting import draft_training, take_sources, training_origin
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
-from api_gateway.webhooks import check_webhook
+from api_gateway.webhooks.checks import check_webhook
 from shared.contracts.enums import ErrorCategory, TrainingStatus
 from shared.contracts.training import TrainingOutcome
 from shared.db.models.trainings import Training

@@ -11,13 +11,14 @@ from api_gateway.idempotency import claim, keep
 from api_gateway.images.sources import stored
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
-from api_gateway.webhooks import check_webhook
+from api_gateway.webhooks.checks import check_webhook
 from api_gateway.workflows.drafting import WorkflowDraft, draft_workflow
 from api_gateway.workflows.lifecycle import start_run
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowPublic, WorkflowUpdate
 from shared.contracts.enums import EventType
 from shared.db.models.tables import Workflow
+from shared.db.repositories.deliveries import redirect_steps
 from shared.db.repositories.events import add_task_event, add_workflow_event
 from shared.db.repositories.idempotency import CreateRequest
 from shared.db.repositories.subjects import WorkflowFilters, find_workflow, list_workflows
@@ -92,11 +93,14 @@ async def rename_workflow(
         Problem: 404.
     """
     check_webhook(res, body.webhook_url)
+    sent = body.model_dump(exclude_unset=True)
     async with res.sessions.begin() as session:
+        if "webhook_url" in sent:
+            # Tasks are locked before their workflow, as everywhere.
+            await redirect_steps(session, caller.scope, workflow_id, sent["webhook_url"] or None)
         workflow = await find_workflow(session, caller.scope, workflow_id, lock=True)
         if workflow is None:
             raise not_found(f"workflow {workflow_id}")
-        sent = body.model_dump(exclude_unset=True)
         if sent.get("name") is not None:
             workflow.name = sent["name"]
         if "description" in sent:

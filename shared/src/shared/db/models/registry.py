@@ -8,9 +8,20 @@ from shared.db.models import (
     loras,
     tables,
     trainings,
+    webhooks,
     workers,
 )
 from shared.db.models.base import Base
 
-MODULES = (breakers, counts, evaluations, idempotency, loras, tables, trainings, workers)
+MODULES = (
+    breakers,
+    counts,
+    evaluations,
+    idempotency,
+    loras,
+    tables,
+    trainings,
+    webhooks,
+    workers,
+)
 METADATA = Base.metadata

@@ -1,16 +1,27 @@
-"""Events: each is written in the transaction that makes its change, numbered per subject."""
+"""Events: each is written in the transaction that makes its change, numbered per subject.
+
+Payloads are spelled as the API's event schemas are. What a subject's webhook is to be told is
+queued with the event.
+"""
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.enums import EventType, TaskStatus, TrainingStatus, WorkflowStatus
+from shared.contracts.deliveries import SubjectKind
+from shared.contracts.enums import EventType, TaskStatus, TaskType, TrainingStatus, WorkflowStatus
 from shared.contracts.training import ENDED
 from shared.db.models.tables import Event, Task, Workflow
 from shared.db.models.trainings import Training
+from shared.db.repositories.deliveries import queue_delivery
 
 _TERMINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
+_BACKEND_IDS = ("backend_generation_id", "backend_prediction_id")
+_LONGEST_ID = 255
+_LONGEST_TEXT = 2000
+"""Characters of an error in an event, which stays below 20 kB in all."""
 
 
 def add_task_event(
@@ -21,81 +32,131 @@ def add_task_event(
     Args:
         session: whose transaction it belongs to.
         task: what it is about.
-        event_type: which of its events.
+        event_type: which of its events. A generation that a backend knows by ids of its own has
+            another one for its status.
         is_change: the status stands, and only what the record says besides has changed: of a task
             that has ended, this is not its end once more.
     """
-    task.last_seq += 1
-    session.add(
-        Event(
-            subject_id=task.id,
-            subject_kind="task",
-            seq=task.last_seq,
-            event_type=event_type,
-            is_terminal=not is_change and task.status in _TERMINAL,
-            payload=_common(task, event_type)
-            | {
-                "task_id": str(task.id),
-                "task_type": task.task_type,
-                "progress": task.progress,
-                "error_category": task.error_category,
-                "error_message": task.errors[-1] if task.errors else None,
-                "total_steps": 1,
-            },
-        )
-    )
+    if event_type == EventType.TASK_CREATED:
+        own = _created(task)
+    elif backend_ids := _backend_ids(task):
+        event_type, own = EventType.INFERENCE_STATUS_UPDATE, _inference(task, backend_ids)
+    else:
+        own = _status(task)
+    is_terminal = not is_change and task.status in _TERMINAL
+    _add(session, task, SubjectKind.TASK, event_type, own, is_terminal=is_terminal)
 
 
 def add_workflow_event(session: AsyncSession, workflow: Workflow) -> None:
     """Announce a workflow's state; the caller holds its row lock, or has just made the row."""
-    workflow.last_seq += 1
     done, total = workflow.completed_steps, workflow.total_steps
-    session.add(
-        Event(
-            subject_id=workflow.id,
-            subject_kind="workflow",
-            seq=workflow.last_seq,
-            event_type=EventType.WORKFLOW_STATUS_UPDATE,
-            is_terminal=workflow.status in {WorkflowStatus.COMPLETED, WorkflowStatus.CANCELLED},
-            payload=_common(workflow, EventType.WORKFLOW_STATUS_UPDATE)
-            | {
-                "workflow_id": str(workflow.id),
-                "progress": 100 * done / total if total else 0,
-                "current_step": workflow.current_step,
-                "completed_steps": done,
-                "total_steps": total,
-                "error_message": workflow.error_message,
-            },
-        )
-    )
+    own = {
+        "workflow_id": str(workflow.id),
+        "progress": 100 * done / total if total else 0.0,
+        "current_step": workflow.current_step,
+        "completed_steps": done,
+        "total_steps": total,
+        "started_at": _iso(workflow.started_at),
+        "completed_at": _iso(workflow.completed_at),
+        "error_message": _shortened(workflow.error_message),
+    }
+    is_terminal = workflow.status in {WorkflowStatus.COMPLETED, WorkflowStatus.CANCELLED}
+    event_type = EventType.WORKFLOW_STATUS_UPDATE
+    _add(session, workflow, SubjectKind.WORKFLOW, event_type, own, is_terminal=is_terminal)
 
 
 def add_training_event(session: AsyncSession, training: Training) -> None:
     """Announce a training's state; the caller holds its row lock, or has just made the row."""
-    training.last_seq += 1
-    is_preprocessing = training.status == TrainingStatus.PREPROCESSING
-    event_type = (
-        EventType.PREPROCESSING_STATUS_UPDATE
-        if is_preprocessing
-        else EventType.TRAINING_STATUS_UPDATE
-    )
-    own = {
-        "task_id": str(training.id),
+    if training.status == TrainingStatus.PREPROCESSING:
+        event_type, stage = EventType.PREPROCESSING_STATUS_UPDATE, _preprocessing(training)
+    else:
+        event_type, stage = EventType.TRAINING_STATUS_UPDATE, _training(training)
+    own = stage | {
         "entity_id": str(training.entity_id) if training.entity_id else None,
         "origin_version": training.origin_version,
-        "error_message": training.error_message,
+        "error_message": _shortened(training.error_message),
     }
-    stage = _preprocessing(training) if is_preprocessing else _training(training)
-    session.add(
-        Event(
-            subject_id=training.id,
-            subject_kind="training",
-            seq=training.last_seq,
-            event_type=event_type,
-            is_terminal=training.status in ENDED,
-            payload=_common(training, event_type) | own | stage,
-        )
+    is_terminal = training.status in ENDED
+    _add(session, training, SubjectKind.TRAINING, event_type, own, is_terminal=is_terminal)
+
+
+def _add(
+    session: AsyncSession,
+    subject: Task | Workflow | Training,
+    kind: SubjectKind,
+    event_type: EventType,
+    own: dict[str, Any],
+    *,
+    is_terminal: bool,
+) -> None:
+    subject.last_seq += 1
+    event = Event(
+        subject_id=subject.id,
+        subject_kind=kind,
+        seq=subject.last_seq,
+        event_type=event_type,
+        is_terminal=is_terminal,
+        payload=_common(subject, event_type) | own,
     )
+    session.add(event)
+    queue_delivery(session, subject, event)
+
+
+def _common(subject: Task | Workflow | Training, event_type: EventType) -> dict[str, Any]:
+    reference = subject.origin_reference
+    metadata: dict[str, Any] = {"seq": subject.last_seq}
+    if reference:
+        metadata["origin_reference"] = reference
+    if event_type == EventType.INFERENCE_STATUS_UPDATE and isinstance(subject, Task):
+        metadata["progress"] = subject.progress  # its schema has no place of its own for it
+    return {
+        "event_type": event_type,
+        "task_id": str(subject.id),
+        "status": subject.status,
+        "entity_id": _as_uuid(reference),
+        "timestamp": _iso(datetime.now(UTC)),
+        "origin_instance": subject.origin_instance,
+        "origin_zone": subject.origin_zone,
+        "metadata": metadata,
+    }
+
+
+def _created(task: Task) -> dict[str, Any]:
+    return {
+        "task_type": task.task_type,
+        "created_at": _iso(task.created_at or datetime.now(UTC)),
+        "total_steps": 1,
+    }
+
+
+def _status(task: Task) -> dict[str, Any]:
+    return {
+        "task_type": task.task_type,
+        "progress": task.progress,
+        "started_at": _iso(task.started_at),
+        "completed_at": _iso(task.completed_at),
+        "error_message": _error(task),
+        "error_category": task.error_category,
+    }
+
+
+def _inference(task: Task, backend_ids: dict[str, str]) -> dict[str, Any]:
+    prompt_id = task.config.get("prompt_id")
+    return backend_ids | {
+        "prompt_id": prompt_id[:_LONGEST_ID] if isinstance(prompt_id, str) else None,
+        "result_image_path": task.results.get("result_image_path"),
+        "refined_image_path": task.results.get("refined_image_path"),
+        "completed_at": _iso(task.completed_at),
+        "error_message": _error(task),
+    }
+
+
+def _backend_ids(task: Task) -> dict[str, str] | None:
+    """By which a backend knows a generation; none unless it has given both."""
+    if task.task_type != TaskType.GENERATION:
+        return None
+    ids = {name: _as_uuid(task.config.get(name)) for name in _BACKEND_IDS}
+    return {name: value for name, value in ids.items() if value} if all(ids.values()) else None
 
 
 def _preprocessing(training: Training) -> dict[str, Any]:
@@ -106,7 +167,6 @@ def _preprocessing(training: Training) -> dict[str, Any]:
         "processed_files_count": done,
         "total_files_count": total,
         "processed_dataset_path": training.processed_dataset_path,
-        "started_at": _iso(training.preprocessing_started_at),
         "completed_at": _iso(training.preprocessing_completed_at),
     }
 
@@ -118,20 +178,25 @@ def _training(training: Training) -> dict[str, Any]:
         "total_steps": training.steps,
         "eta_seconds": training.eta_seconds,
         "local_model_path": training.local_model_path,
+        "completed_at": _iso(training.completed_at),
     }
 
 
-def _common(subject: Task | Workflow | Training, event_type: EventType) -> dict[str, Any]:
-    return {
-        "event_type": event_type,
-        "status": subject.status,
-        "origin_instance": subject.origin_instance,
-        "origin_zone": subject.origin_zone,
-        "entity_id": subject.origin_reference,
-        "started_at": _iso(subject.started_at),
-        "completed_at": _iso(subject.completed_at),
-        "timestamp": _iso(datetime.now(UTC)),
-    }
+def _error(task: Task) -> str | None:
+    """The latest error; of a task that has completed in the end, none."""
+    has_failed = task.errors and task.status != TaskStatus.COMPLETED
+    return _shortened(task.errors[-1]) if has_failed else None
+
+
+def _shortened(text: str | None) -> str | None:
+    return text[:_LONGEST_TEXT] if text else text
+
+
+def _as_uuid(value: object) -> str | None:
+    try:
+        return str(UUID(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _iso(moment: datetime | None) -> str | None:

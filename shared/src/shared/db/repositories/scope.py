@@ -8,6 +8,7 @@ from sqlalchemy import Row, Select
 from shared.db.models.base import Origin
 from shared.db.models.loras import Lora
 from shared.db.models.tables import StoredObject
+from shared.db.models.webhooks import TenantOwned
 
 _RowsT = TypeVar("_RowsT", bound=Select[Any])
 
@@ -25,7 +26,11 @@ class Scope:
             self.origin_tenant_id in {None, row.origin_tenant_id}
         )
 
-    def limit(self, rows: _RowsT, table: type[Origin] | type[StoredObject] | type[Lora]) -> _RowsT:
+    def limit(
+        self,
+        rows: _RowsT,
+        table: type[Origin] | type[StoredObject] | type[Lora] | type[TenantOwned],
+    ) -> _RowsT:
         """Only the rows within this scope."""
         if self.origin_instance is not None:
             rows = rows.where(table.origin_instance == self.origin_instance)

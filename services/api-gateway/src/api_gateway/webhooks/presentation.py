@@ -1,0 +1,48 @@
+"""Rows of deliveries, receivers and keys as they are answered."""
+
+from collections.abc import Sequence
+
+from api_gateway.webhooks.schemas import (
+    PreviousWebhookSecret,
+    WebhookDeliveryDetail,
+    WebhookDeliveryPublic,
+    WebhookEndpointPublic,
+    WebhookSecretPublic,
+)
+from shared.db.models.webhooks import WebhookDelivery, WebhookEndpoint
+from shared.webhooks.keyring import DatedKeys
+
+
+def present_delivery(delivery: WebhookDelivery) -> WebhookDeliveryPublic:
+    """A delivery in a list."""
+    return WebhookDeliveryPublic.model_validate(delivery, from_attributes=True)
+
+
+def present_delivery_detail(delivery: WebhookDelivery) -> WebhookDeliveryDetail:
+    """A delivery by itself; its event has been read with it."""
+    shown = present_delivery(delivery)
+    return WebhookDeliveryDetail(**dict(shown), payload=delivery.event.payload)
+
+
+def present_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpointPublic:
+    """A receiver."""
+    return WebhookEndpointPublic.model_validate(endpoint, from_attributes=True)
+
+
+def present_secret(valid: Sequence[DatedKeys]) -> WebhookSecretPublic:
+    """The current keys, and which others sign along."""
+    current, *replaced = valid
+    return WebhookSecretPublic(
+        secret=current.keys.shared_secret,
+        public_key=current.keys.public_key,
+        created_at=current.created_at,
+        previous=[
+            PreviousWebhookSecret(
+                public_key=each.keys.public_key,
+                created_at=each.created_at,
+                expires_at=each.expires_at,
+            )
+            for each in replaced
+            if each.expires_at is not None
+        ],
+    )

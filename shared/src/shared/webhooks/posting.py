@@ -1,0 +1,104 @@
+"""One attempt to hand an event to its receiver: guarded, signed, without redirects."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+import httpx
+
+from shared.egress.errors import FetchError, ForbiddenUrlError
+from shared.egress.guard import Guard
+from shared.egress.sending import OutboundRequest, send
+
+_GONE = 410
+_ASKS_TO_WAIT = frozenset({429, 503})
+
+
+class Verdict(StrEnum):
+    """What an attempt has come to."""
+
+    TAKEN = "taken"
+    NOT_TAKEN = "not_taken"
+    """Another attempt may succeed."""
+    GONE = "gone"
+    """The receiver wants nothing any more."""
+    FORBIDDEN = "forbidden"
+    """It leads to where nothing is called; no other attempt is made."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How an attempt went."""
+
+    verdict: Verdict
+    ms: int
+    status_code: int | None = None
+    error: str | None = None
+    retry_after_s: float | None = None
+
+
+async def post(
+    url: str, headers: Mapping[str, str], body: bytes, *, guard: Guard, timeout_s: float
+) -> Answer:
+    """Send an event once. Whatever the receiver does is an answer; what it says is not read.
+
+    Args:
+        url: of the receiver.
+        headers: signature and content type.
+        body: the event.
+        guard: what may be called.
+        timeout_s: for everything together.
+    """
+    begun = time.perf_counter()
+
+    def answer(verdict: Verdict, error: str | None = None) -> Answer:
+        return Answer(verdict, round(1000 * (time.perf_counter() - begun)), error=error)
+
+    try:
+        async with (
+            asyncio.timeout(timeout_s),
+            send(OutboundRequest("POST", url, headers, body), guard) as response,
+        ):
+            ms = round(1000 * (time.perf_counter() - begun))
+            return _read(response.status, httpx.Headers(response.headers), ms)
+    except TimeoutError:
+        return answer(Verdict.NOT_TAKEN, f"no answer within {timeout_s:g} s")
+    except ForbiddenUrlError as error:
+        return answer(Verdict.FORBIDDEN, str(error))
+    except FetchError as error:
+        return answer(Verdict.NOT_TAKEN, str(error))
+
+
+def _read(status: int, headers: httpx.Headers, ms: int) -> Answer:
+    if 200 <= status < 300:
+        return Answer(Verdict.TAKEN, ms, status)
+    if status == _GONE:
+        return Answer(Verdict.GONE, ms, status, "the receiver answers 410: it is gone")
+    if 300 <= status < 400:
+        error = f"the receiver answers {status}: redirects are not followed"
+        return Answer(Verdict.NOT_TAKEN, ms, status, error)
+    asked = headers.get("retry-after") if status in _ASKS_TO_WAIT else None
+    return Answer(
+        Verdict.NOT_TAKEN,
+        ms,
+        status,
+        f"the receiver answers {status}",
+        _seconds(asked) if asked else None,
+    )
+
+
+def _seconds(retry_after: str) -> float | None:
+    """`Retry-After` is a number of seconds or a date."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)

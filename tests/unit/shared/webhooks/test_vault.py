@@ -1,0 +1,42 @@
+"""Keys at rest are encrypted, and readable while one of the settings' keys fits."""
+
+import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr, ValidationError
+
+from shared.settings import WebhookSettings
+from shared.webhooks.vault import SealedForeverError, Vault
+
+
+def vault(*keys: str) -> Vault:
+    return Vault(WebhookSettings(encryption_keys=SecretStr(",".join(keys))))
+
+
+def fernet_key() -> str:
+    return Fernet.generate_key().decode()
+
+
+def test_what_is_sealed_shows_nothing_and_comes_back() -> None:
+    one = vault(fernet_key())
+    sealed = one.seal(b"a secret of thirty-two bytes ....")
+    assert "secret" not in sealed
+    assert one.unseal(sealed) == b"a secret of thirty-two bytes ...."
+
+
+def test_older_keys_still_open_what_they_sealed() -> None:
+    old, new = fernet_key(), fernet_key()
+    sealed = vault(old).seal(b"x")
+    assert vault(new, old).unseal(sealed) == b"x"
+    with pytest.raises(SealedForeverError, match="SARTIQ_WEBHOOKS_ENCRYPTION_KEYS"):
+        vault(new).unseal(sealed)
+
+
+@pytest.mark.parametrize("keys", ["", "abc", "not base64 !", f"{fernet_key()},"])
+def test_settings_say_what_a_key_is(keys: str) -> None:
+    with pytest.raises(ValidationError, match="generate_key"):
+        WebhookSettings(encryption_keys=SecretStr(keys))
+
+
+def test_keys_do_not_show_in_a_repr() -> None:
+    key = fernet_key()
+    assert key not in repr(WebhookSettings(encryption_keys=SecretStr(key)))

@@ -1,0 +1,167 @@
+"""Posts a subject's pending events to its webhook, one after the other."""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+
+from shared.contracts.deliveries import (
+    DeliveryActivities,
+    DeliveryRun,
+    DeliveryStanding,
+    DeliveryState,
+    DeliveryStatus,
+)
+from shared.contracts.runs import Owner
+from shared.db.models.webhooks import WebhookDelivery
+from shared.db.repositories.deliveries import (
+    disable_pending,
+    end_delivery,
+    lock_pending,
+    log_attempt,
+    next_delivery,
+)
+from shared.db.repositories.webhook_endpoints import note_failure, note_success
+from shared.db.session import Sessions
+from shared.egress.guard import Guard
+from shared.temporal.heartbeat import Heartbeat
+from shared.webhooks.keyring import Keyring
+from shared.webhooks.posting import Answer, Verdict, post
+from shared.webhooks.schedule import delay_s
+from shared.webhooks.signing import SigningKeys, signed_headers
+
+_GOES_ON_FOR_S = 30.0
+_AS_GOOD_AS_DUE_S = 1.0
+"""Timers are no finer, and the clocks of writer and reader differ."""
+
+Clock = Callable[[], datetime]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Courier(DeliveryActivities):
+    """Delivers events.
+
+    No connection to the database is held while a receiver is called. Of a worker that dies between
+    an answer and its record, the next one posts again, under the same id.
+
+    Args:
+        sessions: the records.
+        keyring: what signs.
+        guard: which hosts may be called.
+        timeout_s: how long a receiver may take.
+        clock: what time it is.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        keyring: Keyring,
+        guard: Guard,
+        *,
+        timeout_s: float,
+        clock: Clock = _now,
+    ) -> None:
+        self._sessions = sessions
+        self._keyring = keyring
+        self._guard = guard
+        self._timeout_s = timeout_s
+        self._clock = clock
+
+    @activity.defn(name="deliver_pending")
+    async def deliver_pending(self, run: DeliveryRun) -> DeliveryStanding:
+        """Post a subject's pending events in order, until one is not taken or none is left."""
+        until = time.monotonic() + _GOES_ON_FOR_S
+        async with Heartbeat():
+            while time.monotonic() < until:
+                standing = await self._deliver_next(run)
+                if standing is not None:
+                    return standing
+        return DeliveryStanding(state=DeliveryState.MORE)
+
+    async def _deliver_next(self, run: DeliveryRun) -> DeliveryStanding | None:
+        """One event; how things stand where there is none, or none that is due."""
+        async with self._sessions.begin() as session:
+            found = await next_delivery(session, run.subject_id)
+            if found is None:
+                return DeliveryStanding(state=DeliveryState.DRAINED)
+            delivery, is_disabled = found
+            if is_disabled:
+                await disable_pending(session, run.subject_id, delivery.url)
+                return None
+            if standing := self._not_due(delivery):
+                return standing
+            keys = await self._keyring.valid_keys(session, _owner(delivery))
+        at = self._clock()
+        answer = await self._post(delivery, [each.keys for each in keys])
+        await self._write(delivery, at, answer)
+        return None
+
+    def _not_due(self, delivery: WebhookDelivery) -> DeliveryStanding | None:
+        due = delivery.next_attempt_at or self._clock()
+        wait_s = (due - self._clock()).total_seconds()
+        if wait_s <= _AS_GOOD_AS_DUE_S:
+            return None
+        return DeliveryStanding(
+            state=DeliveryState.WAITING,
+            wait_s=wait_s,
+            failures=delivery.failures,
+            error=delivery.attempts[-1]["error"] if delivery.attempts else None,
+        )
+
+    async def _post(self, delivery: WebhookDelivery, keys: list[SigningKeys]) -> Answer:
+        body = json.dumps(delivery.event.payload, ensure_ascii=False, separators=(",", ":"))
+        # The real time, whatever the clock says: receivers compare it with theirs.
+        headers = signed_headers(keys, delivery.webhook_id, _now(), body)
+        return await post(
+            delivery.url,
+            headers | {"content-type": "application/json"},
+            body.encode(),
+            guard=self._guard,
+            timeout_s=self._timeout_s,
+        )
+
+    async def _write(self, sent: WebhookDelivery, at: datetime, answer: Answer) -> None:
+        now = self._clock()
+        async with self._sessions.begin() as session:
+            delivery = await lock_pending(session, sent.id)
+            if delivery is None:  # an earlier try of this activity has written it meanwhile
+                return
+            attempt = {
+                "at": at.isoformat(),
+                "status_code": answer.status_code,
+                "ms": answer.ms,
+                "error": answer.error,
+            }
+            log_attempt(delivery, attempt)
+            if answer.verdict == Verdict.TAKEN:
+                end_delivery(delivery, DeliveryStatus.DELIVERED)
+                delivery.delivered_at = now
+                await note_success(session, delivery)
+                return
+            delivery.failures += 1
+            is_gone = answer.verdict == Verdict.GONE
+            if await note_failure(session, delivery, now, is_gone=is_gone):
+                await disable_pending(session, delivery.subject_id, delivery.url)
+                end_delivery(delivery, DeliveryStatus.DISABLED)
+                return
+            _plan_next(delivery, answer, now)
+
+
+def _plan_next(delivery: WebhookDelivery, answer: Answer, now: datetime) -> None:
+    wait_s = delay_s(delivery.failures, random.random(), answer.retry_after_s)  # noqa: S311 -- no secret
+    if wait_s is None or answer.verdict == Verdict.FORBIDDEN:
+        end_delivery(delivery, DeliveryStatus.FAILED)
+    else:
+        delivery.next_attempt_at = now + timedelta(seconds=wait_s)
+
+
+def _owner(delivery: WebhookDelivery) -> Owner:
+    return Owner(
+        origin_instance=delivery.origin_instance, origin_tenant_id=delivery.origin_tenant_id
+    )

@@ -1,0 +1,110 @@
+"""Wakes the deliveries of subjects that have new events, beside whoever has written them."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from temporalio.client import Client
+from temporalio.common import (
+    Priority,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.service import RPCError
+
+from shared.contracts.deliveries import DeliveryRun
+from shared.contracts.enums import TaskQueue
+from shared.db.announcements import Announcement
+from shared.temporal import search
+from shared.temporal.fairness import fairness_key
+from workflows.definitions.deliver_events import DeliverEvents
+from workflows.policies import DELIVERY_EXECUTION_TIMEOUT
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_RPC_TIMEOUT = timedelta(seconds=10)
+_SIDE_BY_SIDE = 10
+_CLOSING_S = 2.0
+
+
+class Waker:
+    """Wakes deliveries in the background: nobody waits for it, and it may fail.
+
+    What it misses, the reconciler finds.
+
+    Args:
+        client: Temporal.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._waiting: set[Announcement] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._gate = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+    def __call__(self, subjects: frozenset[Announcement]) -> None:
+        """Wake each, soon; a subject that is about to be woken is not woken twice."""
+        for subject in subjects - self._waiting:
+            self._waiting.add(subject)
+            task = asyncio.create_task(self._wake(subject))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Let those under way end, for a moment."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSING_S)
+        for task in self._tasks:
+            task.cancel()
+
+    async def _wake(self, subject: Announcement) -> None:
+        async with self._gate:
+            self._waiting.discard(subject)
+            try:
+                await wake_delivery(self._client, subject)
+            except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's connection
+                _log.warning(
+                    "delivery_not_woken", subject=str(subject.subject_id), error=str(error)
+                )
+
+
+async def wake_delivery(client: Client, subject: Announcement) -> None:
+    """Tell the delivery of a subject that there is something new; start it where there is none."""
+    signal: Callable[..., Any] = DeliverEvents.replay if subject.is_replay else DeliverEvents.wake
+    await _start(client, subject, start_signal=signal.__name__)
+
+
+async def ensure_delivery(client: Client, subject: Announcement) -> None:
+    """Start the delivery of a subject where there is none; one that is open is left in peace."""
+    await _start(client, subject)
+
+
+async def _start(client: Client, subject: Announcement, **options: Any) -> None:
+    attributes = {
+        search.KIND: "delivery",
+        search.ORIGIN_INSTANCE: subject.origin_instance,
+    }
+    if subject.origin_tenant_id:
+        attributes[search.TENANT_ID] = subject.origin_tenant_id
+    await client.start_workflow(
+        DeliverEvents.run,
+        DeliveryRun(subject_id=subject.subject_id),
+        id=f"delivery-{subject.subject_id}",
+        task_queue=TaskQueue.WEBHOOKS,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+        execution_timeout=DELIVERY_EXECUTION_TIMEOUT,
+        rpc_timeout=_RPC_TIMEOUT,
+        static_summary=f"events of {subject.subject_kind} {subject.subject_id}",
+        search_attributes=TypedSearchAttributes(
+            [SearchAttributePair(key, value) for key, value in attributes.items()]
+        ),
+        priority=Priority(
+            fairness_key=fairness_key(subject.origin_instance, subject.origin_tenant_id)
+        ),
+        **options,
+    )
