@@ -66,13 +66,15 @@ class Verdict:
     failed: list[str] = field(default_factory=list)
     """Local work that ended FAILED: told truthfully, but no kill should have cost it. Paid work
     may: where nobody knows whether the provider has taken it, it is not sent again."""
+    num_answers_500: int = 0
+    """Answers that told a client of a bug: an outage is 503."""
     lost: list[str] = field(default_factory=list)
     paid_twice: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
 
     @property
     def is_good(self) -> bool:
-        """Three zeros, and nothing failed that need not."""
+        """Three zeros, nothing failed that need not, and no client was told of a bug."""
         return not self.complaints
 
     @property
@@ -83,6 +85,7 @@ class Verdict:
             *(f"paid twice: {each}" for each in self.paid_twice),
             *(f"orphan: {each}" for each in self.orphans),
             *(f"failed: {each}" for each in self.failed),
+            *([f"answered 500: {self.num_answers_500} times"] if self.num_answers_500 else []),
         ]
 
 
@@ -123,6 +126,7 @@ async def _judge(rig: Rig, clients: Clients, elapsed_s: float) -> Verdict:
         num_accepted=len(ids),
         num_completed=sum(statuses.get(each) == "COMPLETED" for each in ids),
         settled_s=elapsed_s,
+        num_answers_500=clients.answers[500],
         failed=[
             f"{work.path}{subject}"
             for work in clients.asked

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import io
+import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -132,9 +133,10 @@ class Clients:
     async def submit(self, work: Work) -> UUID:
         """Ask until it is accepted, as a client does who was told nothing, or to come again."""
         self.asked.append(work)
-        async with asyncio.timeout(_PATIENCE_S):
-            while (accepted := await self._try(work)) is None:
-                await asyncio.sleep(_AGAIN_S)
+        deadline = time.monotonic() + _PATIENCE_S
+        while (accepted := await self._try(work)) is None:
+            assert time.monotonic() < deadline, f"never accepted; answers so far: {self.answers}"
+            await asyncio.sleep(_AGAIN_S)
         known = self.accepted.setdefault(work.key, accepted)
         assert known == accepted, f"{work.key} was answered with {known}, then with {accepted}"
         return accepted

@@ -3,13 +3,15 @@
 import asyncio
 
 from tests.faults.cases import Case
-from tests.faults.clients import Clients, mixture
+from tests.faults.clients import Clients, chain, mixture, task
 from tests.faults.proxy import NetworkFault
 from tests.faults.rig import LINKS, Link, Rig
 
 _FOR_S = 2.5
 _CUTS_EVERY_S = 0.25
 _HALF_OPEN_FOR_S = 5.0
+_OVERTAKEN_S = 4.5
+"""Longer than the reconciler leaves a row alone; there and back shorter than the gateway waits."""
 
 _DELAYED = NetworkFault(latency_s=0.4, slow_close_s=0.4)
 _RESET = NetworkFault(reset_after_bytes=3_000)
@@ -48,6 +50,14 @@ def _cut(link: Link) -> Case:
     return Case(f"{link[0]} → {link[1]}", "cut again and again", sabotage)
 
 
+async def _start_overtaken(rig: Rig, clients: Clients) -> None:
+    """The reconciler has long started what the gateway comes to start, and it is done already."""
+    link = rig.link("gateway", "temporal")
+    link.impose(NetworkFault(latency_s=_OVERTAKEN_S))
+    await clients.submit_all([task(), chain(1)])
+    link.heal()
+
+
 def _targets() -> list[tuple[Link, ...]]:
     """The links, by what they lead to."""
     names = sorted({target for _, target in LINKS})
@@ -58,5 +68,6 @@ NETWORK: tuple[Case, ...] = (
     *(_imposed("delayed", _DELAYED, link) for link in LINKS),
     *(_imposed("reset after 3 kB", _RESET, link) for link in LINKS),
     *(_cut(link) for link in LINKS),
+    Case("gateway → temporal", "a start overtaken", _start_overtaken),
     *(_imposed("half-open", _HALF_OPEN, *links) for links in _targets()),
 )

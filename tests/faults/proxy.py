@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import time
 from dataclasses import dataclass
 from typing import Self
 
@@ -195,13 +196,35 @@ class _Connection:
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_request: bool
     ) -> None:
-        while chunk := await reader.read(_CHUNK_BYTES):
+        """Read on while what was read is still under way, as in a long cable."""
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        delivery = asyncio.create_task(self._deliver(under_way, writer))
+        try:
+            while chunk := await reader.read(_CHUNK_BYTES):
+                await self._unless_frozen()
+                if is_request:
+                    self._look(chunk)
+                    chunk = self._until_stall(chunk)
+                elif self._is_stalled or self._proxy.fault.is_deaf:
+                    continue
+                if chunk:
+                    under_way.put_nowait((time.monotonic() + self._proxy.fault.latency_s, chunk))
+            under_way.put_nowait((0, b""))
+            await delivery
+        finally:
+            delivery.cancel()
+
+    async def _deliver(
+        self, under_way: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
+    ) -> None:
+        """Deliver each piece when its time has come; nothing left, with the empty one."""
+        try:
+            while (piece := await under_way.get())[1]:
+                await asyncio.sleep(piece[0] - time.monotonic())
+                await self._pass_on(piece[1], writer)
+        except OSError:  # reset by the other side
             await self._unless_frozen()
-            if is_request:
-                self._look(chunk)
-                await self._pass_on(self._until_stall(chunk), writer)
-            elif not self._is_stalled and not self._proxy.fault.is_deaf:
-                await self._pass_on(chunk, writer)
+            self.reset()
 
     async def _unless_frozen(self) -> None:
         if self.is_frozen:
@@ -209,7 +232,6 @@ class _Connection:
 
     async def _pass_on(self, chunk: bytes, writer: asyncio.StreamWriter) -> None:
         fault = self._proxy.fault
-        await asyncio.sleep(fault.latency_s)
         size = max(fault.bytes_per_s // _PIECES_PER_S, 1) if fault.bytes_per_s else _CHUNK_BYTES
         for start in range(0, len(chunk), size):
             piece = chunk[start : start + size]

@@ -41,8 +41,8 @@ _OVERRIDES = {
     # Pictures and webhooks are served by this process.
     "SARTIQ_EGRESS_ALLOWED_HOSTS": '["127.0.0.1"]',
     # As one who operates it would, where a minute is too long.
-    "SARTIQ_RECONCILE_EVERY_S": "2",
-    "SARTIQ_RECONCILE_GRACE_S": "3",
+    "SARTIQ_RECONCILE_EVERY_S": "1",
+    "SARTIQ_RECONCILE_GRACE_S": "2",
 }
 
 Link = tuple[str, str]

@@ -114,6 +114,20 @@ async def test_latency_holds_each_piece_back_both_ways(echo: tuple[Echo, Proxy])
         assert time.monotonic() - begin < 0.1
 
 
+async def test_latency_holds_back_pieces_side_by_side(echo: tuple[Echo, Proxy]) -> None:
+    server, proxy = echo
+    async with line(proxy) as one:
+        await one.ask()
+        proxy.impose(NetworkFault(latency_s=0.2))
+        begin = time.monotonic()
+        for _ in range(5):
+            one.writer.write(b"!")
+            await asyncio.sleep(0.02)
+        await until(lambda: b"".join(server.heard) == b"?!!!!!")
+
+        assert 0.2 <= time.monotonic() - begin < 0.5
+
+
 async def test_bandwidth_bounds_what_passes(echo: tuple[Echo, Proxy]) -> None:
     server, proxy = echo
     proxy.impose(NetworkFault(bytes_per_s=2_000))
