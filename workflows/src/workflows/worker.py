@@ -15,7 +15,9 @@ from shared.db.session import create_engine, create_sessions
 from shared.settings import (
     DatabaseSettings,
     EgressSettings,
+    FairnessSettings,
     LogSettings,
+    MetricsSettings,
     PictureLimits,
     StorageSettings,
     TemporalSettings,
@@ -23,9 +25,8 @@ from shared.settings import (
 from shared.storage.s3 import S3ObjectStore
 from shared.telemetry.logs import set_up_logging
 from shared.temporal.client import connect
-from shared.temporal.errors import ErrorInterceptor
 from shared.temporal.identity import process_identity
-from shared.temporal.worker import WorkerSettings, run_until_stopped
+from shared.temporal.worker import WorkerSettings, run_until_stopped, worker_options
 from workflows.activities.fetch_inputs import InputFetcher
 from workflows.activities.reconcile import Reconciler
 from workflows.activities.records import Records
@@ -56,7 +57,7 @@ def build_worker(
     Args:
         client: Temporal.
         records: local activities that write outcomes.
-        settings: drain timeout.
+        settings: drain timeout and version.
         others: activities that take longer: fetching inputs, reconciling.
     """
     return Worker(
@@ -71,7 +72,6 @@ def build_worker(
             records.record_evaluation,
             *others,
         ],
-        interceptors=[ErrorInterceptor()],
         workflow_runner=SandboxedWorkflowRunner(
             # Messages are pydantic models: importing them anew for each run would cost 70 ms.
             # Policies are constants, and reading a failure is pure. Definitions stay inside.
@@ -80,7 +80,7 @@ def build_worker(
             )
         ),
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
-        graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+        **worker_options(settings),
     )
 
 
@@ -88,7 +88,12 @@ async def main() -> None:
     """Run until SIGTERM."""
     set_up_logging(LogSettings(), service="workflow-worker")
     settings = WorkerSettings()
-    client = await connect(TemporalSettings(), identity=process_identity("workflow-worker"))
+    client = await connect(
+        TemporalSettings(),
+        identity=process_identity("workflow-worker"),
+        fairness=FairnessSettings(),
+        metrics=MetricsSettings(),
+    )
     engine = create_engine(DatabaseSettings(), is_pinging=False)
     objects = S3ObjectStore(StorageSettings())
     try:

@@ -37,6 +37,12 @@ class RunState:
         """Whether it still runs."""
         return self.status == WorkflowExecutionStatus.RUNNING
 
+    @property
+    def failure_category(self) -> ErrorCategory:
+        """Why it failed, where it closed without a word."""
+        timed_out = self.status == WorkflowExecutionStatus.TIMED_OUT
+        return ErrorCategory.TIMEOUT if timed_out else ErrorCategory.INTERNAL
+
 
 async def describe(client: Client, temporal_id: str) -> RunState | None:
     """The newest run with this id; none where Temporal knows of none."""
@@ -55,8 +61,6 @@ async def task_outcome(client: Client, task: Task, state: RunState) -> TaskOutco
     if state.status == WorkflowExecutionStatus.COMPLETED:
         return await client.get_workflow_handle_for(RunTask.run, task.temporal_id).result()
     is_cancelled = state.status == WorkflowExecutionStatus.CANCELED
-    timed_out = state.status == WorkflowExecutionStatus.TIMED_OUT
-    failed_as = ErrorCategory.TIMEOUT if timed_out else ErrorCategory.INTERNAL
     reason = await _reason(client, task.temporal_id, state)
     return TaskOutcome(
         task_id=task.id,
@@ -65,7 +69,7 @@ async def task_outcome(client: Client, task: Task, state: RunState) -> TaskOutco
         attempt=task.attempt,
         retry_count=task.retry_count,
         errors=task.errors if is_cancelled else [*task.errors, reason],
-        error_category=ErrorCategory.CANCELLED if is_cancelled else failed_as,
+        error_category=ErrorCategory.CANCELLED if is_cancelled else state.failure_category,
     )
 
 

@@ -1,6 +1,7 @@
 """The workflow of one pickle's conversion: one activity, and its failure told by category."""
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from shared.contracts.enums import TaskQueue
@@ -14,7 +15,7 @@ from workflows.policies import (
 )
 
 
-@workflow.defn(name="LoraConversion")
+@workflow.defn(name="LoraConversion", versioning_behavior=VersioningBehavior.PINNED)
 class ConvertLora:
     """Id `lora-<uuid>`; somebody waits for it, so it gives up early."""
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -31,7 +32,7 @@ from workflows.policies import (
 )
 
 
-@workflow.defn(name="Evaluation")
+@workflow.defn(name="Evaluation", versioning_behavior=VersioningBehavior.PINNED)
 class EvaluateImage:
     """Id `evaluation-<uuid>`. Fails with the category of the evaluator's failure as its type.
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import TaskStatus
@@ -10,7 +11,7 @@ from shared.contracts.runs import TaskOutcome, TaskRun
 from workflows.definitions.run_step import run_step
 
 
-@workflow.defn(name="Task")
+@workflow.defn(name="Task", versioning_behavior=VersioningBehavior.PINNED)
 class RunTask:
     """Id `task-<uuid>`. Fails when the task fails, is cancelled when it is cancelled."""
 
