@@ -17,10 +17,9 @@ from temporalio.exceptions import ApplicationError
 
 from local_stack.stack import LocalStack
 from shared.contracts.enums import ErrorCategory
-from shared.db.models.tables import Task, Workflow
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace
-from tests.fixtures.rows import task_row, workflow_row
+from tests.fixtures.rows import runnable_task, runnable_workflow
 from tests.fixtures.workflow_runs import Runs
 from workflows.starts import start_pipeline, start_task
 
@@ -35,16 +34,6 @@ async def opened(servers: LocalStack, *keys: str) -> Client:
 
 async def refuse(attempt: Attempt) -> None:
     raise ApplicationError(f"{PROMPT!r} is refused", type=ErrorCategory.VALIDATION)
-
-
-def a_task() -> Task:
-    return task_row(inputs=INPUTS, config={}, max_retries=0, priority=0, status="PENDING")
-
-
-def a_workflow() -> tuple[Workflow, dict[str, Task]]:
-    workflow = workflow_row("only", description=PROMPT)
-    workflow.steps[0].dependencies, workflow.steps[0].input_mappings = [], []
-    return workflow, {"only": a_task()}
 
 
 async def on_the_wire(client: Client, temporal_id: str) -> bytes:
@@ -68,7 +57,9 @@ async def on_the_wire(client: Client, temporal_id: str) -> bytes:
 
 async def run_all(client: Client) -> bytes:
     """A task that completes, one that is refused, and a workflow; all that the server holds."""
-    runs, task, refused, (workflow, tasks) = Runs(client), a_task(), a_task(), a_workflow()
+    runs, task, refused = Runs(client), runnable_task(inputs=INPUTS), runnable_task(inputs=INPUTS)
+    workflow, tasks = runnable_workflow("only", description=PROMPT)
+    tasks["only"].inputs = INPUTS
     async with runs.working():
         await start_task(client, task)
         await client.get_workflow_handle(task.temporal_id).result()
@@ -101,7 +92,7 @@ async def test_prompt_stands_nowhere_readable_with_keys(servers: LocalStack) -> 
 
 async def test_operator_with_the_keys_reads_summary_and_details(servers: LocalStack) -> None:
     client = await opened(servers, Fernet.generate_key().decode())
-    task = a_task()
+    task = runnable_task(inputs=INPUTS)
     await start_task(client, task)
     handle = client.get_workflow_handle(task.temporal_id)
     described = await handle.describe()

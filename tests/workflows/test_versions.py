@@ -8,16 +8,17 @@ from uuid import uuid4
 
 import pytest
 from temporalio.client import Client, WorkflowHandle
-from temporalio.common import VersioningBehavior
 from temporalio.worker import Worker
 
 from local_stack.stack import LocalStack
 from shared.temporal.worker import WorkerSettings
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace
-from tests.fixtures.workflow_runs import Runs, generation, pipeline, step, until
+from tests.fixtures.rows import runnable_task, runnable_training, runnable_workflow
+from tests.fixtures.workflow_runs import Runs, generation, until
+from workflows.starts import start_pipeline, start_task, start_training
 from workflows.versions import describe, set_current
-from workflows.worker import WORKFLOWS, build_worker
+from workflows.worker import build_worker
 
 DEPLOYMENT = "workflow-worker"
 
@@ -70,17 +71,6 @@ async def builds(handle: WorkflowHandle) -> list[str]:
     return list(dict.fromkeys(done))
 
 
-def test_every_type_says_how_it_is_versioned() -> None:
-    behaviors = {
-        definition.__name__: definition.__temporal_workflow_definition.versioning_behavior
-        for definition in WORKFLOWS
-    }
-    unspecified = [
-        name for name, behavior in behaviors.items() if behavior == VersioningBehavior.UNSPECIFIED
-    ]
-    assert unspecified == []
-
-
 async def test_pinned_run_ends_where_it_began_and_new_ones_start_on_the_next(runs: Runs) -> None:
     gate = Gate()
     runs.inference.act = gate
@@ -102,12 +92,27 @@ async def test_long_run_moves_on_to_the_next_version(runs: Runs) -> None:
     async with worker(runs, "2"):
         async with worker(runs, "1"):
             await set_current(runs.client, DEPLOYMENT, "1", wait_s=30)
-            handle = await runs.start_pipeline(pipeline(step("a"), step("b", "a")))
+            workflow, tasks = runnable_workflow("a", "b")
+            workflow.steps[1].dependencies = ["a"]
+            await start_pipeline(runs.client, workflow, tasks)
             await gate.until_waiting(1)
             await set_current(runs.client, DEPLOYMENT, "2", wait_s=30)
         gate.opened.set()
+        handle = runs.client.get_workflow_handle(workflow.temporal_id)
         await handle.result()
     assert await builds(handle) == ["1", "2"]
+
+
+async def test_trainings_move_on_and_tasks_do_not(client: Client) -> None:
+    task, training = runnable_task(), runnable_training()
+    await start_task(client, task)
+    await start_training(client, training)
+    overrides = [
+        described.raw_description.workflow_execution_info.versioning_info.versioning_override
+        for row in (task, training)
+        for described in [await client.get_workflow_handle(row.temporal_id).describe()]
+    ]
+    assert [override.auto_upgrade for override in overrides] == [False, True]
 
 
 async def test_rollback_is_the_same_command(runs: Runs) -> None:

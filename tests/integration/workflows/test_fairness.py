@@ -10,16 +10,15 @@ from temporalio.worker import Worker
 
 from local_stack.stack import LocalStack
 from shared.contracts.enums import TaskQueue
-from shared.db.models.tables import Task, Workflow
+from shared.db.models.tables import Workflow
 from shared.temporal.standing import backlogs
 from shared.temporal.worker import WorkerSettings, worker_options
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace
-from tests.fixtures.rows import task_row, workflow_row
+from tests.fixtures.rows import runnable_task, runnable_workflow
 from tests.fixtures.workflow_runs import Runs, until, until_event
 from workflows.starts import start_pipeline, start_task
 
-INPUTS = {"prompt": "a red dress", "width": 64, "height": 64, "seed": 7}
 WEIGHTS = {"heavy": 3.0}
 
 
@@ -39,7 +38,8 @@ class Shop:
     async def tasks(self, tenant: str, count: int, *, name: str = "", priority: int = 0) -> None:
         """Start single tasks, which show as `name` in the order."""
         for _ in range(count):
-            task = self._task(tenant, name or tenant, priority=priority)
+            task = runnable_task(origin_tenant_id=tenant, priority=priority)
+            self._names[task.id] = name or tenant
             await start_task(self.client, task)
 
     async def pipelines(self, tenant: str, count: int, num_steps: int) -> list[Workflow]:
@@ -47,10 +47,8 @@ class Shop:
         started: list[Workflow] = []
         for _ in range(count):
             names = [f"s{number}" for number in range(num_steps)]
-            workflow = workflow_row(*names, origin_tenant_id=tenant, description=None)
-            for step in workflow.steps:
-                step.dependencies, step.input_mappings = [], []
-            tasks = {step: self._task(tenant, tenant) for step in names}
+            workflow, tasks = runnable_workflow(*names, origin_tenant_id=tenant)
+            self._names.update({task.id: tenant for task in tasks.values()})
             await start_pipeline(self.client, workflow, tasks)
             started.append(workflow)
         return started
@@ -80,18 +78,6 @@ class Shop:
             max_concurrent_activities=slots,
             **worker_options(WorkerSettings(drain_timeout_s=0.1)),
         )
-
-    def _task(self, tenant: str, name: str, *, priority: int = 0) -> Task:
-        task = task_row(
-            inputs=INPUTS,
-            config={},
-            max_retries=3,
-            status="PENDING",
-            priority=priority,
-            origin_tenant_id=tenant,
-        )
-        self._names[task.id] = name
-        return task
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from shared.contracts.enums import ErrorCategory
 from shared.db.models.tables import Task
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace
-from tests.fixtures.rows import task_row
+from tests.fixtures.rows import runnable_task
 from tests.fixtures.workflow_runs import Runs, until
 from workflows.starts import start_task
 
@@ -31,7 +31,7 @@ async def fail_if_asked(attempt: Attempt) -> None:
 
 
 async def started(client: Client, prompt: str, **fields: str) -> Task:
-    task = task_row(inputs={"prompt": prompt, **PICTURE}, config={}, max_retries=0, **fields)
+    task = runnable_task(inputs={"prompt": prompt, **PICTURE}, **fields)
     await start_task(client, task)
     return task
 

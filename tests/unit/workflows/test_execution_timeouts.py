@@ -31,9 +31,9 @@ def _name(function: ast.expr) -> str:
 
 
 def _is_none_of_temporals(value: ast.expr) -> bool:
-    # An interceptor hands a start on, and the gateway's service is ours.
+    # An interceptor hands a start on, and the gateway's lifecycle is ours.
     is_super = isinstance(value, ast.Call) and _name(value.func) == "super"
-    return is_super or (isinstance(value, ast.Name) and value.id == "service")
+    return is_super or (isinstance(value, ast.Name) and value.id == "lifecycle")
 
 
 def test_every_start_has_an_execution_timeout() -> None:

@@ -5,6 +5,8 @@ version is current. Temporal's worker controller does the same by itself.
 """
 
 import asyncio
+import os
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC
@@ -140,5 +142,19 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+def main() -> NoReturn:
+    """Run the command."""
+    code = 0
+    try:
+        app(prog_name="python -m workflows.versions")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # One process in ten would abort at its end: a thread of the SDK lets go of its last answer
+    # while the interpreter is being taken down.
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    app(prog_name="python -m workflows.versions")
+    main()

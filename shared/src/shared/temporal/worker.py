@@ -86,7 +86,7 @@ def worker_options(settings: WorkerSettings) -> WorkerOptions:
         and WorkerDeploymentConfig(
             version=version,
             use_worker_versioning=True,
-            # For a workflow that does not say; each of ours does.
+            # Long runs move on instead: their starts say so (`workflows.versioning`).
             default_versioning_behavior=VersioningBehavior.PINNED,
         ),
     )

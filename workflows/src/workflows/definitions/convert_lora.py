@@ -1,7 +1,6 @@
 """The workflow of one pickle's conversion: one activity, and its failure told by category."""
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from shared.contracts.enums import TaskQueue
@@ -15,7 +14,7 @@ from workflows.policies import (
 )
 
 
-@workflow.defn(name="LoraConversion", versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn(name="LoraConversion")
 class ConvertLora:
     """Id `lora-<uuid>`; somebody waits for it, so it gives up early."""
 

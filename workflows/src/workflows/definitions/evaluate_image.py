@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -32,7 +31,7 @@ from workflows.policies import (
 )
 
 
-@workflow.defn(name="Evaluation", versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn(name="Evaluation")
 class EvaluateImage:
     """Id `evaluation-<uuid>`. Fails with the category of the evaluator's failure as its type.
 

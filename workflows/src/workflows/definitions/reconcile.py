@@ -1,14 +1,13 @@
 """The workflow of a reconciliation, started by a schedule once a minute."""
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 from shared.contracts.enums import TaskQueue
 from shared.contracts.reconciliation import ReconcileActivities, Reconciled, ReconcileRequest
 from workflows.policies import HEARTBEAT_TIMEOUT, ONE_ATTEMPT, RECONCILE_TIMEOUT
 
 
-@workflow.defn(name="Reconcile", versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn(name="Reconcile")
 class Reconcile:
     """What it fails to mend, the next pass mends."""
 

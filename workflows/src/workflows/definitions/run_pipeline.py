@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
@@ -14,7 +13,7 @@ from workflows.definitions.recording import record_pipeline, record_task
 from workflows.definitions.run_step import run_step
 
 
-@workflow.defn(name="Pipeline", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="Pipeline")
 class RunPipeline:
     """Id `workflow-<uuid>`. Fails when a step fails for good, once the running steps have ended."""
 

@@ -3,7 +3,6 @@
 import asyncio
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import TaskStatus
@@ -11,7 +10,7 @@ from shared.contracts.runs import TaskOutcome, TaskRun
 from workflows.definitions.run_step import run_step
 
 
-@workflow.defn(name="Task", versioning_behavior=VersioningBehavior.PINNED)
+@workflow.defn(name="Task")
 class RunTask:
     """Id `task-<uuid>`. Fails when the task fails, is cancelled when it is cancelled."""
 

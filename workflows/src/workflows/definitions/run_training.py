@@ -4,7 +4,6 @@ import asyncio
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 from shared.contracts.enums import ErrorCategory, TaskQueue, TrainingStatus, TrainingType
@@ -37,7 +36,7 @@ _TRAINERS = {
 _WAIT = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 
 
-@workflow.defn(name="Training", versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name="Training")
 class RunTraining:
     """Id `training-<uuid>`. Fails when the training fails, is cancelled when it is cancelled.
 
