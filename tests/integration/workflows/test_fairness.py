@@ -4,8 +4,9 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
-from temporalio.api.enums.v1 import EventType
+from temporalio import activity
 from temporalio.client import Client
+from temporalio.common import Priority
 from temporalio.worker import Worker
 
 from local_stack.stack import LocalStack
@@ -16,7 +17,7 @@ from shared.temporal.worker import WorkerSettings, worker_options
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.rows import runnable_task, runnable_workflow
-from tests.fixtures.workflow_runs import Runs, until, until_event
+from tests.fixtures.workflow_runs import Runs, until
 from workflows.starts import start_pipeline, start_task
 
 WEIGHTS = {"heavy": 3.0}
@@ -30,10 +31,12 @@ class Shop:
         self.runs = Runs(client)
         self.runs.inference.act = self._note
         self.order: list[str] = []
+        self.priorities: list[Priority] = []
         self._names: dict[uuid.UUID, str] = {}
 
     async def _note(self, attempt: Attempt) -> None:
         self.order.append(self._names[attempt.task_id])
+        self.priorities.append(activity.info().priority)
 
     async def tasks(self, tenant: str, count: int, *, name: str = "", priority: int = 0) -> None:
         """Start single tasks, which show as `name` in the order."""
@@ -136,16 +139,11 @@ async def test_weight_decides_how_a_queue_is_shared(shop: Shop) -> None:
 
 
 async def test_steps_inherit_priority_and_fairness(shop: Shop) -> None:
-    [workflow] = await shop.pipelines("heavy", 1, num_steps=1)
-    handle = shop.client.get_workflow_handle(workflow.temporal_id)
-    await until_event(handle, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
-
-    described = await handle.describe()
-    [pending] = described.raw_description.pending_activities
-    priority = pending.priority
-    assert (priority.priority_key, priority.fairness_key, priority.fairness_weight) == (
-        3,
-        "heavy",
-        3.0,
-    )
-    await handle.terminate()
+    await shop.tasks("heavy", 1, priority=1)
+    await shop.pipelines("heavy", 1, num_steps=1)
+    async with shop.worker(slots=1):
+        await shop.until_done("heavy", 2)
+    # As the activities had it when they were dispatched; the server fills in what is inherited.
+    of_task = Priority(priority_key=2, fairness_key="heavy", fairness_weight=3.0)
+    of_step = Priority(priority_key=3, fairness_key="heavy", fairness_weight=3.0)
+    assert set(shop.priorities) == {of_task, of_step}
