@@ -20,6 +20,7 @@ from shared.temporal.client import connect
 from tests.fakes.inference import Attempt
 from tests.fixtures.workflow_runs import (
     Runs,
+    conversion,
     evaluation,
     generation,
     picture_from,
@@ -50,6 +51,8 @@ async def record(runs: Runs, asked: set[str]) -> None:
         ),
         "training": await runs.start_training(training()),
         "evaluation": await runs.start_evaluation(evaluation()),
+        "conversion": await runs.start_conversion(conversion()),
+        "reconciliation": await runs.start_reconciliation(),
     }
     for handle in shapes.values():
         await handle.result()
@@ -76,6 +79,7 @@ async def main() -> None:
                 runs.dataset_worker(),
                 runs.training_worker(),
                 runs.evaluation_worker(),
+                runs.conversion_worker(),
             ):
                 await record(runs, set(sys.argv[1:]))
 
