@@ -14,6 +14,10 @@ from shared.temporal.weights import FairnessWeights
 WORKER_HEARTBEAT_EVERY = timedelta(seconds=10)
 """How often each worker tells the server that it lives and how busy it is."""
 
+_WAITS = ("workflow_task_schedule_to_start_latency", "activity_schedule_to_start_latency")
+_WAIT_BUCKETS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+"""How long work waits for a worker: the SDK's own buckets go from 10 seconds to 100."""
+
 
 async def connect(
     settings: TemporalSettings,
@@ -52,9 +56,13 @@ async def connect(
 @cache
 def _runtime(metrics_address: str) -> Runtime:
     """One a process: the SDK's threads, its metrics, and the heartbeats of its workers."""
-    return Runtime(
-        telemetry=_telemetry(metrics_address), worker_heartbeat_interval=WORKER_HEARTBEAT_EVERY
-    )
+    try:
+        return Runtime(
+            telemetry=_telemetry(metrics_address),
+            worker_heartbeat_interval=WORKER_HEARTBEAT_EVERY,
+        )
+    except ValueError as error:
+        raise ValueError(f"SARTIQ_METRICS_ADDRESS {metrics_address}: {error}") from error
 
 
 def _telemetry(metrics_address: str) -> TelemetryConfig:
@@ -66,5 +74,6 @@ def _telemetry(metrics_address: str) -> TelemetryConfig:
             durations_as_seconds=True,
             unit_suffix=True,
             counters_total_suffix=True,
+            histogram_bucket_overrides=dict.fromkeys(_WAITS, _WAIT_BUCKETS_S),
         )
     )
