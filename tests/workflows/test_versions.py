@@ -11,7 +11,9 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from local_stack.stack import LocalStack
-from shared.temporal.worker import WorkerSettings
+from shared.contracts.enums import TaskQueue
+from shared.temporal.standing import backlogs, live_workers
+from shared.temporal.worker import WorkerSettings, worker_options
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.rows import runnable_task, runnable_training, runnable_workflow
@@ -113,6 +115,28 @@ async def test_trainings_move_on_and_tasks_do_not(client: Client) -> None:
         for described in [await client.get_workflow_handle(row.temporal_id).describe()]
     ]
     assert [override.auto_upgrade for override in overrides] == [False, True]
+
+
+async def test_activity_worker_has_versions_of_its_own(client: Client) -> None:
+    runs = Runs(client)
+    settings = WorkerSettings(drain_timeout_s=0.1, deployment_name="inference-worker", build_id="1")
+    inference = Worker(
+        client,
+        task_queue=TaskQueue.INFERENCE,
+        activities=[runs.inference.generate_image],
+        **worker_options(settings),
+    )
+    async with runs.workflow_worker(), inference:
+        handle = await runs.start_task(generation())
+
+        async def is_seen() -> bool:
+            return [worker.queue for worker in await live_workers(client)].count("inference") == 1
+
+        await until(is_seen)
+        assert runs.inference.attempts == []
+        assert (await backlogs(client))[TaskQueue.INFERENCE] == 1
+        await set_current(client, "inference-worker", "1", wait_s=30)
+        await handle.result()
 
 
 async def test_rollback_is_the_same_command(runs: Runs) -> None:
