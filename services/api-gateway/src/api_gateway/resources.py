@@ -18,7 +18,9 @@ from shared.egress.guard import Guard
 from shared.settings import (
     DatabaseSettings,
     EgressSettings,
+    FairnessSettings,
     LoraSettings,
+    MetricsSettings,
     ModelSettings,
     PictureLimits,
     StorageSettings,
@@ -70,7 +72,11 @@ async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]
     engine = create_engine(DatabaseSettings(), is_pinging=False)
     objects = S3ObjectStore(StorageSettings())
     temporal = await connect(
-        TemporalSettings(), identity=process_identity("api-gateway"), is_lazy=True
+        TemporalSettings(),
+        identity=process_identity("api-gateway"),
+        is_lazy=True,
+        fairness=FairnessSettings(),
+        metrics=MetricsSettings(),
     )
     waker = Waker(temporal)
     try:
