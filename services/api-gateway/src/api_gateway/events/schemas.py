@@ -94,3 +94,4 @@ class WorkflowStatusEvent(BaseEvent, frozen=True):
     current_step: str | None = None
     completed_steps: int = 0
     total_steps: int = 0
+    error_message: str | None = None
