@@ -22,11 +22,11 @@ async def _write_until(dropped: asyncio.Event, task: Subject, chance: random.Ran
     """Progress, now and then in bursts, as long as the client is being dropped; then the end."""
     step = 0
     while not dropped.is_set():
-        for _ in range(chance.choice((1, 1, 1, 5, 80))):
+        for _ in range(chance.choice((1, 1, 1, 1, 1, 8))):
             step += 1
             # Each change says which it is, so that a lost one shows.
             await task.change(status="EXECUTING", progress=100 * step / (step + 1000))
-        await asyncio.sleep(chance.uniform(0, 0.1))
+        await asyncio.sleep(chance.uniform(0.02, 0.1))
     await task.change(status="COMPLETED", progress=100)
 
 
@@ -48,11 +48,11 @@ async def _one_stream(streaming: Streaming, drops: int, chance: random.Random) -
     task = await streaming.task()
     client = streaming.client(task)
     dropped = asyncio.Event()
-    writing = asyncio.create_task(_write_until(dropped, task, chance))
-    count = await _be_dropped(client, drops, chance)
-    assert not client.is_done
-    dropped.set()
-    await writing
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_write_until(dropped, task, chance))
+        count = await _be_dropped(client, drops, chance)
+        assert not client.is_done
+        dropped.set()
     await client.follow()
 
     async with streaming.gateway.resources.sessions() as session:

@@ -35,7 +35,7 @@ _PAGE_EVENTS = 50
 
 @dataclass(frozen=True)
 class Page:
-    """The next events of a subject, at least one."""
+    """The next events of a subject; none yet where the wait was over first."""
 
     events: Sequence[RecordedEvent]
     is_last: bool
@@ -45,6 +45,9 @@ class Page:
     def of(cls, found: Sequence[RecordedEvent]) -> "Page":
         """A page of what was found, where one more than a page was asked for."""
         return cls(found[:_PAGE_EVENTS], is_last=len(found) <= _PAGE_EVENTS)
+
+
+_NOTHING = Page((), is_last=True)
 
 
 class EventFeed:
@@ -63,12 +66,13 @@ class EventFeed:
         self._swept_at = float("-inf")
         self._is_closed = False
 
-    async def next(self, place: Place, *, is_behind: bool) -> Page | None:
+    async def next(self, place: Place, *, is_behind: bool, wait_s: float) -> Page | None:
         """What comes after a place, as soon as there is something.
 
         Args:
             place: how far the stream is.
             is_behind: there may be something already; it is not left to the next round.
+            wait_s: how long to wait for something.
 
         Returns:
             None where nothing will come: the subject is gone, or this process is about to end.
@@ -83,7 +87,10 @@ class EventFeed:
         if self._polling is None:
             self._polling = asyncio.create_task(self._poll())
         try:
-            return await future
+            async with asyncio.timeout(wait_s):
+                return await future
+        except TimeoutError:
+            return _NOTHING
         finally:
             self._forget(place, future)
 

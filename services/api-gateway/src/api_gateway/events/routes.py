@@ -1,14 +1,12 @@
 """Live progress: the events of one task, workflow or training as Server-Sent Events."""
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api_gateway.events.presentation import SCHEMAS
-from api_gateway.events.streams import EventStream, Opening
+from api_gateway.events.streams import EventStream, EventStreamResponse, Opening
 from shared.contracts.enums import EventType
 from shared.db.repositories.event_streams import SubjectKind
 
@@ -41,12 +39,17 @@ def _described(*event_types: EventType) -> dict[int | str, dict[str, Any]]:
         "contentMediaType": "application/json",
         "contentSchema": {"anyOf": branches},
     }
-    event = {"type": "string", "enum": list(event_types)}
-    content = {
-        # OpenAPI 3.2 describes the single event; those who read 3.1 see text.
-        "itemSchema": {"required": ["data"], "properties": {"data": data, "event": event}},
-        "schema": {"type": "string"},
+    event = {
+        "type": "object",
+        "required": ["id", "event", "data"],
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]+$"},
+            "event": {"type": "string", "enum": list(event_types)},
+            "data": data,
+        },
     }
+    # OpenAPI 3.2 describes the single event; who reads 3.1 sees text.
+    content = {"itemSchema": event, "schema": {"type": "string"}}
     return {
         200: {"content": {"text/event-stream": content}, "description": "Events, as they happen"},
         204: {"description": "It has ended, and `Last-Event-ID` is its last event: stay away"},
@@ -58,20 +61,19 @@ def _described(*event_types: EventType) -> dict[int | str, dict[str, Any]]:
     tags=["Tasks"],
     summary="Stream Task Events",
     operation_id="stream_task_events",
-    response_class=EventSourceResponse,
+    response_class=EventStreamResponse,
     responses=_described(
         EventType.TASK_CREATED, EventType.TASK_STATUS_UPDATE, EventType.INFERENCE_STATUS_UPDATE
     ),
 )
 async def stream_task_events(
     stream: Annotated[EventStream, Depends(task_stream)],
-) -> AsyncIterator[ServerSentEvent]:
+) -> EventStreamResponse:
     """Follow a task: its events so far, then each as it happens, until it has ended.
 
     An event's id counts from 1 without a gap. Come back with `Last-Event-ID` after a break.
     """
-    async for event in stream.follow():
-        yield event
+    return stream.response()
 
 
 @router.get(
@@ -79,19 +81,18 @@ async def stream_task_events(
     tags=["workflows"],
     summary="Stream Workflow Events",
     operation_id="stream_workflow_events",
-    response_class=EventSourceResponse,
+    response_class=EventStreamResponse,
     responses=_described(EventType.WORKFLOW_STATUS_UPDATE),
 )
 async def stream_workflow_events(
     stream: Annotated[EventStream, Depends(workflow_stream)],
-) -> AsyncIterator[ServerSentEvent]:
+) -> EventStreamResponse:
     """Follow a workflow: its own events, not its steps', which have streams under their task ids.
 
     The stream stays open while the workflow is PAUSED. It ends when it is FAILED: after a resume,
     come back with `Last-Event-ID`.
     """
-    async for event in stream.follow():
-        yield event
+    return stream.response()
 
 
 @router.get(
@@ -99,12 +100,11 @@ async def stream_workflow_events(
     tags=["Training"],
     summary="Stream Training Events",
     operation_id="stream_training_events",
-    response_class=EventSourceResponse,
+    response_class=EventStreamResponse,
     responses=_described(EventType.PREPROCESSING_STATUS_UPDATE, EventType.TRAINING_STATUS_UPDATE),
 )
 async def stream_training_events(
     stream: Annotated[EventStream, Depends(training_stream)],
-) -> AsyncIterator[ServerSentEvent]:
+) -> EventStreamResponse:
     """Follow a training: its events so far, then each as it happens, until it has ended."""
-    async for event in stream.follow():
-        yield event
+    return stream.response()

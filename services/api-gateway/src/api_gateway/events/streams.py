@@ -12,13 +12,13 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Request
-from fastapi.sse import ServerSentEvent
+from fastapi.responses import StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from api_gateway.auth.admission import is_still_admitted
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Res
 from api_gateway.errors import AllSeen, Fault, InvalidRequestError, not_found
-from api_gateway.events.feed import Page
 from api_gateway.events.last_event_id import Resumed
 from api_gateway.events.presentation import present_event
 from shared.contracts.enums import WorkflowStatus
@@ -32,7 +32,11 @@ from shared.db.repositories.event_streams import (
 
 _ADMISSION_EVERY_S = 2.0
 """How often the credential is looked at again; a key is remembered for a few seconds besides."""
+_HEARTBEAT_S = 15.0
+"""So often something is sent, so that nobody on the way takes the connection for dead."""
 _RECONNECT_MS = (500, 1500)
+_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+"""Nobody on the way is to keep an event back; the second is nginx's word for it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,16 @@ class StreamRequest:
         return EventStream(self, kind, Place(subject_id, seen or 0), state)
 
 
+class EventStreamResponse(StreamingResponse):
+    """Server-Sent Events.
+
+    Not FastAPI's own (0.165): there a client that hangs up while an event waits to be sent is an
+    unexpected error of ours.
+    """
+
+    media_type = "text/event-stream"
+
+
 class EventStream:
     """One client's way through a subject's events.
 
@@ -82,47 +96,46 @@ class EventStream:
         self._kind = kind
         self._place = place
         self._state = state
-        self._admitted_until = 0.0
+        self._look_again_at = self._silent_until = 0.0
 
-    async def follow(self) -> AsyncGenerator[ServerSentEvent]:
-        """Every event from the client's place on, until there will be no more."""
-        self._admitted_until = asyncio.get_running_loop().time() + _ADMISSION_EVERY_S
+    def response(self) -> "EventStreamResponse":
+        """The answer that carries it."""
+        return EventStreamResponse(self._follow(), headers=_HEADERS)
+
+    async def _follow(self) -> AsyncGenerator[bytes]:
+        self._look_again_at = _now() + _ADMISSION_EVERY_S
         # Not the same for all: the clients of a process that ends would come back at once.
-        yield ServerSentEvent(retry=random.randint(*_RECONNECT_MS))  # noqa: S311 — no secret
+        retry_ms = random.randint(*_RECONNECT_MS)  # noqa: S311 — no secret
+        yield self._sending(format_sse_event(retry=retry_ms))
         is_over = self._state.is_over and self._place.seq == self._state.last_seq
         is_behind = True
         while not is_over:
-            page = await self._next(is_behind=is_behind)
-            if page is None:
+            page = await self._opened.res.feed.next(
+                self._place, is_behind=is_behind, wait_s=_ADMISSION_EVERY_S
+            )
+            if page is None or not await self._is_admitted():
                 return
             for event in page.events:
+                yield self._sending(_as_text(event))
+                self._place = Place(self._place.subject_id, event.seq)
                 if not await self._is_admitted():
                     return
-                yield _as_sent(event)
-            last = page.events[-1]
-            self._place = Place(self._place.subject_id, last.seq)
             is_behind = not page.is_last
-            is_over = page.is_last and self._is_end(last)
-            if is_over and self._kind is SubjectKind.WORKFLOW and _has_failed(last):
-                yield ServerSentEvent(
-                    comment=f"FAILED: resume it, then come back with Last-Event-ID {last.seq}"
-                )
+            is_over = page.is_last and bool(page.events) and self._is_end(page.events[-1])
+            if is_over and self._may_be_resumed(page.events[-1]):
+                hint = f"FAILED: come back after a resume, with Last-Event-ID {self._place.seq}"
+                yield format_sse_event(comment=hint)
+            elif _now() >= self._silent_until:
+                yield self._sending(KEEPALIVE_COMMENT)
 
-    async def _next(self, *, is_behind: bool) -> Page | None:
-        while await self._is_admitted():
-            try:
-                async with asyncio.timeout_at(self._admitted_until):
-                    feed = self._opened.res.feed
-                    return await feed.next(self._place, is_behind=is_behind)
-            except TimeoutError:
-                is_behind = False
-        return None
+    def _sending(self, text: bytes) -> bytes:
+        self._silent_until = _now() + _HEARTBEAT_S
+        return text
 
     async def _is_admitted(self) -> bool:
-        now = asyncio.get_running_loop().time()
-        if now < self._admitted_until:
+        if _now() < self._look_again_at:
             return True
-        self._admitted_until = now + _ADMISSION_EVERY_S
+        self._look_again_at = _now() + _ADMISSION_EVERY_S
         opened = self._opened
         return await is_still_admitted(opened.request, opened.res, opened.caller)
 
@@ -130,13 +143,21 @@ class EventStream:
         was_over = self._state.is_over and event.seq == self._state.last_seq
         return was_over or event.payload["status"] in self._kind.ended
 
+    def _may_be_resumed(self, event: RecordedEvent) -> bool:
+        is_workflow = self._kind is SubjectKind.WORKFLOW
+        return is_workflow and event.payload["status"] == WorkflowStatus.FAILED
 
-def _as_sent(event: RecordedEvent) -> ServerSentEvent:
-    return ServerSentEvent(data=present_event(event), event=event.event_type, id=str(event.seq))
+
+def _as_text(event: RecordedEvent) -> bytes:
+    return format_sse_event(
+        data_str=present_event(event).model_dump_json(),
+        event=event.event_type,
+        id=str(event.seq),
+    )
 
 
-def _has_failed(event: RecordedEvent) -> bool:
-    return event.payload["status"] == WorkflowStatus.FAILED
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 Opening = Annotated[StreamRequest, Depends()]
