@@ -19,11 +19,9 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.contracts.enums import TaskStatus, TrainingStatus, WorkflowStatus
 from shared.contracts.training import ENDED
-from shared.db.models.base import Deletion
 from shared.db.models.tables import Event, Task, Workflow
 from shared.db.models.trainings import Training
 from shared.db.repositories.scope import Scope
@@ -105,10 +103,7 @@ async def find_subject(
 ) -> SubjectState | None:
     """How far the events of a subject go, if the caller may see it."""
     table = kind.table
-    columns: list[InstrumentedAttribute[Any]] = [table.status, table.last_seq]
-    if issubclass(table, Deletion):
-        columns.append(table.is_deleted)
-    rows = scope.limit(select(*columns).where(table.id == subject_id), table)
+    rows = scope.limit(select(table.__table__).where(table.id == subject_id), table)
     found = await connection.execute(rows)
     row = found.one_or_none()
     if row is None:
