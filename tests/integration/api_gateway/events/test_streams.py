@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from api_gateway.app import create_app
+from api_gateway.events import streams
 from shared.contracts.enums import EventType
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
@@ -265,6 +266,23 @@ async def test_process_that_ends_is_not_held_up_by_streams(gateway: Gateway) -> 
     assert clock() - began < 2
     assert (client.ids, client.is_done) == ([1], False)
     await opened.close()
+
+
+async def test_stream_with_nothing_to_tell_shows_that_it_lives(
+    streaming: Streaming, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_HEARTBEAT_S", 0.5)
+    task = await streaming.task()
+    client = streaming.client(task)
+    following = asyncio.create_task(client.follow())
+
+    async def has_beaten() -> bool:
+        return client.comments == ["ping", "ping"]
+
+    await until(has_beaten, timeout_s=15)
+    await task.change(status="COMPLETED")
+    await following
+    assert client.ids == [1, 2]
 
 
 async def test_slow_reader_holds_nothing_up(streaming: Streaming) -> None:
