@@ -55,6 +55,8 @@ async def main() -> None:
         ]
 
         def stop() -> None:
+            # Streams have no end of their own that the listeners could wait for.
+            resources.feed.close()
             for listener in listeners:
                 listener.should_exit = True
 

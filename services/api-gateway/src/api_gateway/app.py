@@ -6,6 +6,7 @@ from api_gateway.auth.gate import Gate
 from api_gateway.document import PublicApi
 from api_gateway.errors import add_error_handlers
 from api_gateway.evaluation.routes import router as evaluation
+from api_gateway.events.routes import router as events
 from api_gateway.health.routes import router as health
 from api_gateway.lora.routes import admin_router as admin_lora
 from api_gateway.lora.routes import router as lora
@@ -34,6 +35,7 @@ def public_api(max_body_bytes: int | None = None) -> PublicApi:
         storage,
         lora,
         admin_lora,
+        events,
         monitoring,
         webhooks,
         health,

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from fastapi import Request
+from sqlalchemy.exc import SQLAlchemyError
 
 from api_gateway.auth.bearer import bearer_token, unauthorized
 from api_gateway.auth.claims import TokenError
@@ -38,6 +39,19 @@ async def admit(request: Request, res: Resources) -> Principal:
         res.access.last_use.note(res.sessions, principal.key_id)
     request.state.principal = principal
     return principal
+
+
+async def is_still_admitted(request: Request, res: Resources, principal: Principal) -> bool:
+    """Whether the credential of a request that is answered for long is still what it was.
+
+    Where that cannot be told, because the database or a token's issuer does not answer, it is.
+    """
+    try:
+        return await _identify(request, res) == principal
+    except Problem as problem:
+        return problem.status != 401
+    except (SQLAlchemyError, OSError):
+        return True
 
 
 async def _identify(request: Request, res: Resources) -> Principal:
