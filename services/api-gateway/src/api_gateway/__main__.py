@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Generator
 
@@ -60,6 +61,9 @@ async def main() -> None:
             for listener in listeners:
                 listener.should_exit = True
 
+        # What is here now stays. A full collection stops everything, and need not walk that too.
+        gc.collect()
+        gc.freeze()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
