@@ -210,7 +210,7 @@ async def test_revoked_and_expired_keys_end_their_streams(streaming: Streaming) 
         ["PENDING"],
         ["PENDING", "COMPLETED"],
     ]
-    assert (await clients[0].api.get(task.path)).status_code == 151
+    assert (await clients[0].api.get(task.path)).status_code == 401
 
 
 async def test_task_that_is_deleted_ends_its_streams(streaming: Streaming) -> None:
