@@ -134,7 +134,13 @@ SELECT results ->> 'result_image_path', origin_instance, origin_tenant_id, id, 1
     repeat('0', 64), completed_at FROM tasks WHERE status = 'COMPLETED' AND NOT is_deleted;
 """
 
-_COUNTERS = ("task_counts", "task_counts_by_day", "workflow_counts", "workflow_counts_by_day")
+_COUNTERS = (
+    "task_counts",
+    "task_counts_by_day",
+    "task_sums_by_day",
+    "workflow_counts",
+    "workflow_counts_by_day",
+)
 BIG_TABLES = ("tasks", "workflows", "workflow_steps", "events", "stored_objects")
 
 

@@ -1,11 +1,8 @@
 """A conversion ends soon, one way or the other, and says by category why it did not work."""
 
-import uuid
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -13,32 +10,19 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer, Worker
 
 from shared.contracts.enums import ErrorCategory, TaskQueue
-from shared.contracts.lora import ConvertedLora, LoraActivities, LoraConversion
+from shared.contracts.lora import ConvertedLora
 from shared.errors import InvalidInputError, StorageError
 from shared.temporal.errors import ErrorInterceptor
 from shared.temporal.worker import WorkerSettings
+from tests.fakes.converter import FakeConverter
 from tests.fakes.records import FakeRecords
-from tests.fixtures.workflow_runs import until_event
+from tests.fixtures.workflow_runs import conversion, until_event
 from workflows.definitions.convert_lora import ConvertLora
 from workflows.worker import build_worker
 
 
-class FakeConverter(LoraActivities):
-    """Does what a test tells it to, attempt by attempt."""
-
-    def __init__(self, act: Callable[[int], Awaitable[None]]) -> None:
-        self.act = act
-        self.attempts = 0
-
-    @activity.defn(name="convert_lora")
-    async def convert_lora(self, request: LoraConversion) -> ConvertedLora:
-        self.attempts += 1
-        await self.act(self.attempts)
-        return ConvertedLora(key=request.result_key, size_bytes=8)
-
-
 async def start(client: Client) -> WorkflowHandle[ConvertLora, ConvertedLora]:
-    request = LoraConversion(conversion_id=uuid.uuid4(), size_bytes=1, max_bytes=1)
+    request = conversion()
     return await client.start_workflow(
         ConvertLora.run, request, id=request.workflow_id, task_queue=TaskQueue.WORKFLOWS
     )
@@ -63,10 +47,7 @@ async def run(client: Client, converter: FakeConverter) -> ConvertedLora:
 
 
 async def test_conversion_answers_where_the_result_lies(client: Client) -> None:
-    async def act(attempt: int) -> None:
-        pass
-
-    converted = await run(client, FakeConverter(act))
+    converted = await run(client, FakeConverter())
     assert converted.key.startswith("quarantine/")
     assert converted.key.endswith(".safetensors")
 

@@ -5,6 +5,8 @@ embedded stack by setting these, and nothing else.
 """
 
 import base64
+from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -59,8 +61,43 @@ class TemporalSettings(BaseSettings):
     """Namespace; the search attributes of `shared.temporal.search` must be registered in it."""
     api_key: SecretStr | None = None
     """API key of Temporal Cloud; none: no authentication."""
-    is_tls: bool = False
-    """TLS to the frontend."""
+    is_tls: bool | None = None
+    """TLS to the frontend; none: where an API key or one of the `tls_` settings is given."""
+    tls_server_ca: Path | None = None
+    """PEM file with the certificates that the server's must descend from; none: the system's."""
+    tls_client_cert: Path | None = None
+    """PEM file with our certificate, for servers that ask for one; needs tls_client_key."""
+    tls_client_key: Path | None = None
+    """PEM file with the certificate's private key. Files are read at start: restart to rotate."""
+    tls_domain: str = ""
+    """Name that the server's certificate must carry; empty: the host in the address."""
+    codec_keys: tuple[SecretStr, ...] = ()
+    """Fernet keys, as a JSON list: payloads, summaries and failures are encrypted in the histories.
+    The first encrypts, all decrypt, so that a new one is put first and an old one stays until the
+    last history that needs it is gone. The gateway and every worker need the same. Empty: off."""
+    codec: str = ""
+    """A payload codec of your own, `module:attribute`: called without arguments it makes a
+    `temporalio.converter.PayloadCodec`. Instead of codec_keys."""
+
+
+class FairnessSettings(BaseSettings):
+    """How much of a contended queue each tenant gets."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_FAIRNESS_", frozen=True)
+
+    weights: dict[str, Annotated[float, Field(ge=0.001, le=1000)]] = {}
+    """Weights by tenant, or by origin instance where a request names no tenant, as JSON:
+    `{"acme": 2.0}` gives acme twice the share of a tenant that is not named, whose weight is 1.
+    Holds for runs started from then on. Read by the gateway and the workflow worker."""
+
+
+class MetricsSettings(BaseSettings):
+    """Metrics of Temporal's SDK, for Prometheus."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_METRICS_", frozen=True)
+
+    address: str = ""
+    """`host:port` on which the process answers `/metrics`, one a process; empty: it does not."""
 
 
 class ModelSettings(BaseSettings):

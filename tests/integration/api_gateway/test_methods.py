@@ -17,6 +17,8 @@ _ID = "5a1c4f1e-7d0d-4f36-9a43-0d5be4b3b1c2"
         ("PUT", f"/api/v1/workflows/{_ID}", "DELETE, GET, PATCH"),
         ("PATCH", "/api/v1/storage/images/uploads/a.png", "DELETE, GET, HEAD, POST"),
         ("DELETE", "/api/v1/monitoring/workflows/stats", "GET"),
+        ("POST", f"/api/v1/tasks/{_ID}/events", "GET"),
+        ("DELETE", f"/api/v1/workflows/{_ID}/events", "GET"),
         ("POST", "/health", "GET"),
     ],
 )

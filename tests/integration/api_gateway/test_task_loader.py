@@ -46,6 +46,20 @@ async def test_who_asks_together_shares_a_read(sessions: Sessions) -> None:
     assert len(statements) <= 2
 
 
+async def test_who_asks_just_when_a_read_ends_is_answered(sessions: Sessions) -> None:
+    row = task_row()
+    await add(sessions, row)
+    loader = TaskLoader(reading_engine(sessions))
+
+    async def ask_again_and_again() -> None:
+        for _ in range(20):
+            assert await loader.load(row.id)
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as askers:
+        for _ in range(8):
+            askers.create_task(ask_again_and_again())
+
+
 async def test_what_was_committed_before_asking_is_seen(sessions: Sessions) -> None:
     row = task_row()
     await add(sessions, row)

@@ -67,6 +67,17 @@ async def events_of(sessions: Sessions, subject_id: uuid.UUID) -> list[tuple[int
         return [(row.seq, row.payload["status"], row.is_terminal) for row in rows]
 
 
+async def test_json_nested_deeper_than_the_fast_parser_goes_is_read(sessions: Sessions) -> None:
+    deep: dict[str, Any] = {"answer": 42}
+    for _ in range(300):
+        deep = {"within": deep}
+    task = new_task(results=deep)
+    await add(sessions, task)
+    async with sessions() as session:
+        results = await session.scalar(select(Task.results).where(Task.id == task.id))
+    assert results == deep
+
+
 async def test_end_is_written_once_with_its_event_and_owner_rows(sessions: Sessions) -> None:
     task = new_task()
     await add(sessions, task)

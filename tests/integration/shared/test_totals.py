@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import Table, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models.counts import (
     TASK_COUNTS,
     TASK_COUNTS_BY_DAY,
     TASK_DELTAS,
+    TASK_SUMS_BY_DAY,
     WORKFLOW_COUNTS,
     WORKFLOW_COUNTS_BY_DAY,
 )
@@ -31,29 +32,31 @@ from shared.db.session import Sessions
 from tests.fixtures.rows import add, task_row, workflow_row
 
 EVERYONE = Scope()
+FOLDED = (TASK_COUNTS, TASK_COUNTS_BY_DAY, TASK_SUMS_BY_DAY)
 STATUSES = ("PENDING", "EXECUTING", "COMPLETED", "FAILED", "CANCELLED")
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
 
-async def counted(session: AsyncSession, instance: str, *, by_day: bool) -> dict[Any, int]:
-    """What the counters say of an instance's tasks."""
-    folded = TASK_COUNTS_BY_DAY if by_day else TASK_COUNTS
+async def counted(session: AsyncSession, instance: str, folded: Table) -> dict[Any, int]:
+    """What these counters say of an instance's tasks."""
     names = [column.name for column in folded.c]
     unfolded = select(*(TASK_DELTAS.c[name] for name in names))
     both = select(folded).union_all(unfolded).subquery().c
-    keys = [both.origin_tenant_id, both.status, both.provider_type, both.is_deleted]
-    keys += [both.day] if by_day else []
+    keys = [both[name] for name in names if name not in {"n", "origin_instance"}]
     rows = await session.execute(
         select(*keys, func.sum(both.n)).where(both.origin_instance == instance).group_by(*keys)
     )
     return {tuple(key): int(n) for *key, n in rows if n}
 
 
-async def actual(session: AsyncSession, instance: str, *, by_day: bool) -> dict[Any, int]:
+async def actual(session: AsyncSession, instance: str, folded: Table) -> dict[Any, int]:
     """What counting the rows says."""
-    day = func.date(func.timezone("UTC", Task.created_at))
-    keys = [Task.origin_tenant_id, Task.status, Task.provider_type, Task.is_deleted]
-    keys += [day] if by_day else []
+    columns: dict[str, Any] = {
+        **Task.__table__.c,
+        "day": func.date(func.timezone("UTC", Task.created_at)),
+    }
+    names = [column.name for column in folded.c]
+    keys = [columns[name] for name in names if name not in {"n", "origin_instance"}]
     rows = await session.execute(
         select(*keys, func.count()).where(Task.origin_instance == instance).group_by(*keys)
     )
@@ -63,9 +66,9 @@ async def actual(session: AsyncSession, instance: str, *, by_day: bool) -> dict[
 async def assert_exact(sessions: Sessions, instance: str) -> None:
     async with sessions() as session:
         await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        for by_day in (False, True):
-            assert await counted(session, instance, by_day=by_day) == await actual(
-                session, instance, by_day=by_day
+        for folded in FOLDED:
+            assert await counted(session, instance, folded) == await actual(
+                session, instance, folded
             )
 
 
@@ -139,7 +142,7 @@ async def test_counters_are_exact_while_many_write_at_once(sessions: Sessions) -
         done.set()
     await assert_exact(sessions, instance)
     async with sessions() as session:
-        for table in (TASK_COUNTS, TASK_COUNTS_BY_DAY):
+        for table in FOLDED:
             assert await session.scalar(select(func.count()).where(table.c.n == 0)) == 0
 
 
@@ -203,9 +206,10 @@ def moments() -> list[datetime]:
     )
 
 
+@pytest.mark.parametrize("task_type", [None, "GENERATION"])
 @pytest.mark.parametrize("is_folded", [False, True])
 async def test_total_of_any_range_is_what_counting_says(
-    sessions: Sessions, *, is_folded: bool
+    sessions: Sessions, task_type: str | None, *, is_folded: bool
 ) -> None:
     instance = f"totals-{uuid.uuid4()}"
     rows = [
@@ -221,7 +225,10 @@ async def test_total_of_any_range_is_what_counting_says(
         for after in borders:
             for before in borders:
                 wanted = Filters(
-                    origin_instance=instance, created_after=after, created_before=before
+                    origin_instance=instance,
+                    task_type=task_type,
+                    created_after=after,
+                    created_before=before,
                 )
                 matching = [
                     row

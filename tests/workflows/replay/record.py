@@ -22,6 +22,7 @@ from tests.fakes.courier import waiting
 from tests.fakes.inference import Attempt
 from tests.fixtures.workflow_runs import (
     Runs,
+    conversion,
     evaluation,
     generation,
     picture_from,
@@ -56,6 +57,8 @@ async def record(runs: Runs, asked: set[str]) -> None:
         "training": await runs.start_training(training()),
         "evaluation": await runs.start_evaluation(evaluation()),
         "delivery": await runs.start_delivery(),
+        "conversion": await runs.start_conversion(conversion()),
+        "reconciliation": await runs.start_reconciliation(),
     }
     for handle in shapes.values():
         await handle.result()
@@ -93,6 +96,7 @@ async def main() -> None:
                 runs.evaluation_worker(),
                 runs.provider_worker(),
                 runs.deliveries_worker(),
+                runs.conversion_worker(),
             ):
                 await record(runs, set(sys.argv[1:]))
 

@@ -23,6 +23,7 @@ from shared.temporal import search
 from shared.temporal.fairness import fairness_key
 from workflows.definitions.deliver_events import DeliverEvents
 from workflows.policies import DELIVERY_EXECUTION_TIMEOUT
+from workflows.versioning import MOVES_ON
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -106,5 +107,6 @@ async def _start(client: Client, subject: Announcement, **options: Any) -> None:
         priority=Priority(
             fairness_key=fairness_key(subject.origin_instance, subject.origin_tenant_id)
         ),
+        versioning_override=MOVES_ON,
         **options,
     )

@@ -36,6 +36,7 @@ from workflows.policies import (
     TRAINING_EXECUTION_TIMEOUT,
     priority_key,
 )
+from workflows.versioning import MOVES_ON
 
 _START_TIMEOUT = timedelta(seconds=10)
 _INTERACTIVE = 2
@@ -195,6 +196,7 @@ async def start_pipeline(
                 ]
             ),
             search_attributes=_attributes(workflow, {search.KIND: "workflow"}),
+            versioning_override=MOVES_ON,
             **_options(workflow, 0, is_resumed=is_resumed),
         )
 
@@ -224,6 +226,7 @@ async def start_training(client: Client, training: Training) -> None:
             search_attributes=_attributes(
                 training, {search.KIND: "training", search.TASK_TYPE: training.training_type}
             ),
+            versioning_override=MOVES_ON,
             # 0 to 3 where a task's priority has 0 for its normal one: LOW is behind that.
             **_options(training, training.priority - 1),
         )

@@ -17,7 +17,9 @@ from shared.db.session import create_engine, create_sessions
 from shared.settings import (
     DatabaseSettings,
     EgressSettings,
+    FairnessSettings,
     LogSettings,
+    MetricsSettings,
     PictureLimits,
     StorageSettings,
     TemporalSettings,
@@ -26,9 +28,8 @@ from shared.settings import (
 from shared.storage.s3 import S3ObjectStore
 from shared.telemetry.logs import set_up_logging
 from shared.temporal.client import connect
-from shared.temporal.errors import ErrorInterceptor
 from shared.temporal.identity import process_identity
-from shared.temporal.worker import WorkerSettings, run_until_stopped
+from shared.temporal.worker import WorkerSettings, run_until_stopped, worker_options
 from shared.webhooks.keyring import Keyring
 from shared.webhooks.vault import Vault
 from workflows.activities.deliver import Courier
@@ -72,7 +73,7 @@ def build_worker(
     Args:
         client: Temporal.
         records: local activities that write outcomes.
-        settings: drain timeout.
+        settings: drain timeout and version.
         others: activities that take longer: fetching inputs, reconciling.
     """
     return Worker(
@@ -90,10 +91,9 @@ def build_worker(
             records.record_evaluation,
             *others,
         ],
-        interceptors=[ErrorInterceptor()],
         workflow_runner=_sandbox(),
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
-        graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+        **worker_options(settings),
     )
 
 
@@ -113,11 +113,10 @@ def build_deliveries_worker(
         task_queue=TaskQueue.WEBHOOKS,
         workflows=[DeliverEvents],
         activities=[courier.deliver_pending],
-        interceptors=[ErrorInterceptor()],
         workflow_runner=_sandbox(),
         max_concurrent_activities=slots,
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
-        graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+        **worker_options(settings),
     )
 
 
@@ -137,7 +136,12 @@ async def main() -> None:
     settings = WorkerSettings()
     webhooks = WebhookSettings()
     guard = EgressSettings().guard
-    client = await connect(TemporalSettings(), identity=process_identity("workflow-worker"))
+    client = await connect(
+        TemporalSettings(),
+        identity=process_identity("workflow-worker"),
+        fairness=FairnessSettings(),
+        metrics=MetricsSettings(),
+    )
     database = DatabaseSettings()
     engine = create_engine(database, is_pinging=False)
     # Deliveries have connections of their own: however many there are, records wait for none.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Generator
 
@@ -55,9 +56,14 @@ async def main() -> None:
         ]
 
         def stop() -> None:
+            # Streams have no end of their own that the listeners could wait for.
+            resources.feed.close()
             for listener in listeners:
                 listener.should_exit = True
 
+        # What is here now stays. A full collection stops everything, and need not walk that too.
+        gc.collect()
+        gc.freeze()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)

@@ -1,11 +1,13 @@
 """The two applications of the gateway: the public API, and the listener for workers."""
 
 from fastapi import FastAPI
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from api_gateway.auth.gate import Gate
 from api_gateway.document import PublicApi
 from api_gateway.errors import add_error_handlers
 from api_gateway.evaluation.routes import router as evaluation
+from api_gateway.events.routes import router as events
 from api_gateway.health.routes import router as health
 from api_gateway.lora.routes import admin_router as admin_lora
 from api_gateway.lora.routes import router as lora
@@ -22,9 +24,9 @@ from api_gateway.workflows.routes import router as workflows
 _INTERNAL_BODY_BYTES = 1024 * 1024
 
 
-def public_api(max_body_bytes: int | None = None) -> PublicApi:
+def public_api() -> PublicApi:
     """Every public route, served by nothing yet: enough to document them."""
-    api = PublicApi(max_body_size=max_body_bytes)
+    api = PublicApi()
     for router in (
         generation_tasks,
         tasks,
@@ -34,19 +36,24 @@ def public_api(max_body_bytes: int | None = None) -> PublicApi:
         storage,
         lora,
         admin_lora,
+        events,
         monitoring,
         webhooks,
         health,
     ):
-        api.include_router(router)
+        # As the application's own: those of an included router are matched twice a request.
+        api.router.routes.extend(router.routes)
     return api
 
 
 def create_app(resources: Resources) -> FastAPI:
     """The public API."""
-    app = public_api(resources.settings.max_body_bytes)
+    app = public_api()
     app.state.resources = resources
-    app.add_middleware(Gate)
+    app.add_middleware(Gate, resources=resources)
+    # As middleware, not as FastAPI's own setting: that one is checked a second time by its router.
+    limit = resources.settings.max_body_bytes
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=limit)
     add_error_handlers(app)
     return app
 

@@ -42,7 +42,7 @@ _TAGS: dict[str, str] = {
 class PublicApi(FastAPI):
     """FastAPI, whose document also has the schemas that no route mentions."""
 
-    def __init__(self, *, max_body_size: int | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__(
             title="Sartiq Compute",
             version="0.1.0",
@@ -51,7 +51,6 @@ class PublicApi(FastAPI):
             openapi_tags=[
                 {"name": name, "description": description} for name, description in _TAGS.items()
             ],
-            max_body_size=max_body_size,
         )
 
     def openapi(self) -> dict[str, Any]:

@@ -78,6 +78,10 @@ class Repeated(Exception):  # noqa: N818 — it is answered, not reported
         self.answer = answer
 
 
+class AllSeen(Exception):  # noqa: N818 — it is answered, not reported
+    """A stream that has ended and was seen to its end: 204, on which browsers do not come back."""
+
+
 def not_found(what: str) -> Problem:
     """There is none, or none that the caller may see."""
     return Problem(404, "not_found", f"{what} not found")
@@ -158,6 +162,10 @@ async def _on_repeated(request: Request, error: Repeated) -> JSONResponse:
     return JSONResponse(error.answer, status, headers={"Idempotency-Replayed": "true"})
 
 
+async def _on_all_seen(_request: Request, _error: AllSeen) -> Response:
+    return Response(status_code=204)
+
+
 async def _on_http(request: Request, error: HTTPException) -> JSONResponse:
     if error.status_code == 405:
         problem = method_not_allowed(method_table(request.app).allowed(request.scope["path"]))
@@ -195,6 +203,7 @@ _HANDLERS: dict[type[Any], Callable[[Request, Any], Awaitable[Response]]] = {
     InvalidRequestError: _on_invalid,
     Problem: _on_problem,
     Repeated: _on_repeated,
+    AllSeen: _on_all_seen,
     HTTPException: _on_http,
     DBAPIError: _on_database,
     StorageError: _on_outage,

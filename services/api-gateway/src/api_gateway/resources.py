@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api_gateway.auth.access import Access
 from api_gateway.auth.key_cache import KeyCache
 from api_gateway.auth.settings import AuthSettings
+from api_gateway.events.feed import EventFeed
 from api_gateway.settings import GatewaySettings
 from api_gateway.tasks.loader import TaskLoader
 from shared.db.announcements import announcing
@@ -18,7 +20,9 @@ from shared.egress.guard import Guard
 from shared.settings import (
     DatabaseSettings,
     EgressSettings,
+    FairnessSettings,
     LoraSettings,
+    MetricsSettings,
     ModelSettings,
     PictureLimits,
     StorageSettings,
@@ -52,9 +56,19 @@ class Resources:
     webhooks: WebhookSettings
 
     @cached_property
+    def reads(self) -> AsyncEngine:
+        """Connections for single statements."""
+        return reading_engine(self.sessions)
+
+    @cached_property
     def tasks(self) -> TaskLoader:
         """Reads single tasks."""
-        return TaskLoader(reading_engine(self.sessions))
+        return TaskLoader(self.reads)
+
+    @cached_property
+    def feed(self) -> EventFeed:
+        """Tells open streams what is new."""
+        return EventFeed(self.reads)
 
     @cached_property
     def keyring(self) -> Keyring:
@@ -70,7 +84,11 @@ async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]
     engine = create_engine(DatabaseSettings(), is_pinging=False)
     objects = S3ObjectStore(StorageSettings())
     temporal = await connect(
-        TemporalSettings(), identity=process_identity("api-gateway"), is_lazy=True
+        TemporalSettings(),
+        identity=process_identity("api-gateway"),
+        is_lazy=True,
+        fairness=FairnessSettings(),
+        metrics=MetricsSettings(),
     )
     waker = Waker(temporal)
     try:

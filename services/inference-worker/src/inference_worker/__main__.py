@@ -1,7 +1,6 @@
 """The inference worker: loads the model, then polls. `python -m inference_worker`."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 
 import uvloop
 from temporalio.client import Client
@@ -17,6 +16,7 @@ from shared.contracts.enums import TaskQueue
 from shared.progress import ProgressReporter
 from shared.settings import (
     LogSettings,
+    MetricsSettings,
     ModelSettings,
     ProgressSettings,
     StorageSettings,
@@ -25,9 +25,8 @@ from shared.settings import (
 from shared.storage.s3 import S3ObjectStore
 from shared.telemetry.logs import set_up_logging
 from shared.temporal.client import connect
-from shared.temporal.errors import ErrorInterceptor
 from shared.temporal.identity import process_identity
-from shared.temporal.worker import MAX_HEARTBEAT_THROTTLE, WorkerSettings, run_until_stopped
+from shared.temporal.worker import WorkerSettings, run_until_stopped, worker_options
 
 _SERVICE = "inference-worker"
 _CPU_SLOTS = 2
@@ -41,10 +40,8 @@ def build_worker(
         client,
         task_queue=TaskQueue.INFERENCE,
         activities=[activities.generate_image, activities.refine_image],
-        interceptors=[ErrorInterceptor()],
         max_concurrent_activities=settings.max_concurrent_activities or slots,
-        max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
-        graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+        **worker_options(settings),
     )
 
 
@@ -54,10 +51,8 @@ def build_cpu_worker(client: Client, lora: LoraConverter, settings: WorkerSettin
         client,
         task_queue=TaskQueue.INFERENCE_CPU,
         activities=[lora.convert_lora],
-        interceptors=[ErrorInterceptor()],
         max_concurrent_activities=_CPU_SLOTS,
-        max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
-        graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+        **worker_options(settings),
     )
 
 
@@ -74,7 +69,7 @@ async def main() -> None:
         executor_type=_SERVICE,
         vram_bytes=reserved_vram_bytes,
     )
-    client = await connect(TemporalSettings(), identity=identity)
+    client = await connect(TemporalSettings(), identity=identity, metrics=MetricsSettings())
     with (
         ThreadPoolExecutor(1, thread_name_prefix="engine") as engine_thread,
         ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu") as cpu,

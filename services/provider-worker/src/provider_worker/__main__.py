@@ -4,7 +4,6 @@
 """
 
 import sys
-from datetime import timedelta
 
 import structlog
 import uvloop
@@ -21,6 +20,7 @@ from shared.progress import ProgressReporter
 from shared.settings import (
     EgressSettings,
     LogSettings,
+    MetricsSettings,
     PictureLimits,
     ProgressSettings,
     StorageSettings,
@@ -30,9 +30,8 @@ from shared.storage.object_store import ObjectStore
 from shared.storage.s3 import S3ObjectStore
 from shared.telemetry.logs import set_up_logging
 from shared.temporal.client import connect
-from shared.temporal.errors import ErrorInterceptor
 from shared.temporal.identity import process_identity
-from shared.temporal.worker import MAX_HEARTBEAT_THROTTLE, WorkerSettings, run_until_stopped
+from shared.temporal.worker import WorkerSettings, run_until_stopped, worker_options
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -49,10 +48,8 @@ def build_worker(
         client,
         task_queue=queue,
         activities=[activities.submit_work, activities.await_work, activities.withdraw_work],
-        interceptors=[ErrorInterceptor()],
         max_concurrent_activities=settings.max_concurrent_activities or _SLOTS,
-        max_heartbeat_throttle_interval=MAX_HEARTBEAT_THROTTLE,
-        graceful_shutdown_timeout=timedelta(seconds=settings.drain_timeout_s),
+        **worker_options(settings),
     )
 
 
@@ -75,7 +72,7 @@ async def main() -> int:
     reporter = ProgressReporter(
         ProgressSettings(), executor_instance=identity, executor_type=_SERVICE
     )
-    client = await connect(TemporalSettings(), identity=identity)
+    client = await connect(TemporalSettings(), identity=identity, metrics=MetricsSettings())
     activities = RemoteProviders(
         adapters,
         progress=reporter,

@@ -1,5 +1,9 @@
 """The connection pool and its sessions."""
 
+import json
+from typing import Any
+
+from pydantic_core import from_json
 from sqlalchemy import event, text
 from sqlalchemy.engine.interfaces import AdaptedConnection
 from sqlalchemy.exc import DisconnectionError
@@ -33,9 +37,19 @@ def create_engine(settings: DatabaseSettings, *, is_pinging: bool = True) -> Asy
         pool_pre_ping=is_pinging,
         pool_recycle=1800,
         connect_args={"timeout": 5, "command_timeout": 30},
+        json_deserializer=_parse_json,
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
+
+
+def _parse_json(text: str) -> Any:
+    """Several times faster than the standard library; a page of tasks has some hundred values."""
+    try:
+        return from_json(text)
+    except ValueError:
+        # It nests deeper than the fast parser goes, which is no reason not to read it.
+        return json.loads(text)
 
 
 def _refuse_closed(connection: AdaptedConnection, _record: object, _proxy: object) -> None:

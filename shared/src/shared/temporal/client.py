@@ -4,36 +4,76 @@ from datetime import timedelta
 from functools import cache
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
-from shared.settings import TemporalSettings
+from shared.settings import FairnessSettings, MetricsSettings, TemporalSettings
+from shared.temporal.codec import data_converter
+from shared.temporal.tls import tls_config
+from shared.temporal.weights import FairnessWeights
 
 WORKER_HEARTBEAT_EVERY = timedelta(seconds=10)
 """How often each worker tells the server that it lives and how busy it is."""
 
-
-@cache
-def _runtime() -> Runtime:
-    """One a process: the SDK's threads, and the heartbeats of its workers."""
-    return Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=WORKER_HEARTBEAT_EVERY)
+_WAITS = ("workflow_task_schedule_to_start_latency", "activity_schedule_to_start_latency")
+_WAIT_BUCKETS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+"""How long work waits for a worker: the SDK's own buckets go from 10 seconds to 100."""
 
 
-async def connect(settings: TemporalSettings, *, identity: str, is_lazy: bool = False) -> Client:
+async def connect(
+    settings: TemporalSettings,
+    *,
+    identity: str,
+    is_lazy: bool = False,
+    fairness: FairnessSettings | None = None,
+    metrics: MetricsSettings | None = None,
+) -> Client:
     """Connect to the frontend.
 
     Args:
-        settings: address, namespace and credentials.
+        settings: address, namespace, credentials and codec.
         identity: how this process shows in histories and among pollers.
         is_lazy: connect at the first call, so that a gateway starts while Temporal is away.
+        fairness: weights of the tenants whose runs this client starts; none: all alike.
+        metrics: where this process shows its metrics; none: nowhere.
+
+    Raises:
+        ValueError: a setting is wrong; the message names it.
     """
+    weights = fairness.weights if fairness else {}
     return await Client.connect(
         settings.address,
         namespace=settings.namespace,
         identity=identity,
-        data_converter=pydantic_data_converter,
+        data_converter=data_converter(settings),
+        interceptors=[FairnessWeights(weights)] if weights else [],
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
-        tls=settings.is_tls,
+        tls=tls_config(settings),
         lazy=is_lazy,
-        runtime=_runtime(),
+        runtime=_runtime(metrics.address if metrics else ""),
+    )
+
+
+@cache
+def _runtime(metrics_address: str) -> Runtime:
+    """One a process: the SDK's threads, its metrics, and the heartbeats of its workers."""
+    try:
+        return Runtime(
+            telemetry=_telemetry(metrics_address),
+            worker_heartbeat_interval=WORKER_HEARTBEAT_EVERY,
+        )
+    except ValueError as error:
+        raise ValueError(f"SARTIQ_METRICS_ADDRESS {metrics_address}: {error}") from error
+
+
+def _telemetry(metrics_address: str) -> TelemetryConfig:
+    if not metrics_address:
+        return TelemetryConfig()
+    return TelemetryConfig(
+        metrics=PrometheusConfig(
+            bind_address=metrics_address,
+            durations_as_seconds=True,
+            unit_suffix=True,
+            counters_total_suffix=True,
+            histogram_bucket_overrides=dict.fromkeys(_WAITS, _WAIT_BUCKETS_S),
+        )
     )

@@ -15,7 +15,7 @@ from temporalio.client import Client
 
 from shared.contracts.enums import ErrorCategory, TaskStatus, TrainingStatus, WorkflowStatus
 from shared.contracts.reconciliation import ReconcileActivities, Reconciled, ReconcileRequest
-from shared.contracts.runs import TaskOutcome
+from shared.contracts.runs import PipelineOutcome, TaskOutcome
 from shared.db.models.tables import Task, Workflow
 from shared.db.models.trainings import Training
 from shared.db.repositories.deliveries import sweep_deliveries
@@ -149,7 +149,9 @@ class Reconciler(ReconcileActivities):
         # Its lock is let go: tasks are locked before their workflow, as everywhere.
         outcome = await pipeline_outcome(self._client, workflow_id, temporal_id, state)
         async with self._sessions.begin() as session:
-            await _fail_executing_tasks(session, workflow_id)
+            # A cancelled one takes its open tasks along itself.
+            if outcome.status != WorkflowStatus.CANCELLED:
+                await _fail_executing_tasks(session, outcome, state)
             await write_pipeline_outcome(session, outcome)
         return "closed"
 
@@ -212,14 +214,21 @@ def _was_resumed_since(workflow: Workflow, state: RunState) -> bool:
     return state.closed_at is not None and workflow.updated_at > state.closed_at
 
 
-def _gone(task: Task) -> TaskOutcome:
-    return outcome_of(task, TaskStatus.FAILED, error=RUN_IS_GONE, category=ErrorCategory.INTERNAL)
+def _gone(
+    task: Task,
+    reason: str = RUN_IS_GONE,
+    category: ErrorCategory = ErrorCategory.INTERNAL,
+) -> TaskOutcome:
+    return outcome_of(task, TaskStatus.FAILED, error=reason, category=category)
 
 
-async def _fail_executing_tasks(session: AsyncSession, workflow_id: UUID) -> None:
-    """No run will write how these ended."""
+async def _fail_executing_tasks(
+    session: AsyncSession, outcome: PipelineOutcome, state: RunState
+) -> None:
+    """No run will write how these ended; they ended as their pipeline's run did."""
+    reason = outcome.errors[-1] if outcome.errors else RUN_IS_GONE
     rows: Any = select(Task).where(
-        Task.workflow_id == workflow_id, Task.status == TaskStatus.EXECUTING
+        Task.workflow_id == outcome.workflow_id, Task.status == TaskStatus.EXECUTING
     )
     for task in await session.scalars(rows.order_by(Task.id).with_for_update()):
-        await write_task_outcome(session, _gone(task))
+        await write_task_outcome(session, _gone(task, reason, state.failure_category))

@@ -37,6 +37,12 @@ class RunState:
         """Whether it still runs."""
         return self.status == WorkflowExecutionStatus.RUNNING
 
+    @property
+    def failure_category(self) -> ErrorCategory:
+        """Why it failed, where it closed without a word."""
+        timed_out = self.status == WorkflowExecutionStatus.TIMED_OUT
+        return ErrorCategory.TIMEOUT if timed_out else ErrorCategory.INTERNAL
+
 
 async def describe(client: Client, temporal_id: str) -> RunState | None:
     """The newest run with this id; none where Temporal knows of none."""
@@ -55,12 +61,10 @@ async def task_outcome(client: Client, task: Task, state: RunState) -> TaskOutco
     if state.status == WorkflowExecutionStatus.COMPLETED:
         return await client.get_workflow_handle_for(RunTask.run, task.temporal_id).result()
     is_cancelled = state.status == WorkflowExecutionStatus.CANCELED
-    timed_out = state.status == WorkflowExecutionStatus.TIMED_OUT
-    failed_as = ErrorCategory.TIMEOUT if timed_out else ErrorCategory.INTERNAL
     reason = await _reason(client, task.temporal_id, state)
     if is_cancelled:
         return outcome_of(task, TaskStatus.CANCELLED)
-    return outcome_of(task, TaskStatus.FAILED, error=reason, category=failed_as)
+    return outcome_of(task, TaskStatus.FAILED, error=reason, category=state.failure_category)
 
 
 async def pipeline_outcome(

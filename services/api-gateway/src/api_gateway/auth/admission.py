@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from fastapi import Request
+from sqlalchemy.exc import SQLAlchemyError
 
 from api_gateway.auth.bearer import bearer_token, unauthorized
 from api_gateway.auth.claims import TokenError
@@ -23,21 +24,41 @@ async def admit(request: Request, res: Resources) -> Principal:
     known: Principal | None = getattr(request.state, "principal", None)
     if known is not None:
         return known
-    address = address_name(request.client.host if request.client else "")
     per_minute = res.access.settings.failures_per_minute
-    if per_minute is not None:
-        _refuse_if_spent(res.access.failures.look(address, per_minute), "failed authentications")
-    try:
+    if per_minute is None:
         principal = await _identify(request, res)
-    except Problem as problem:
-        if per_minute is not None and problem.status == 401:
-            res.access.failures.spend(address, per_minute)
-        raise
+    else:
+        principal = await _identify_unless_guessing(request, res, per_minute)
     _charge(request, res, principal)
     if principal.key_id is not None:
         res.access.last_use.note(res.sessions, principal.key_id)
     request.state.principal = principal
     return principal
+
+
+async def _identify_unless_guessing(request: Request, res: Resources, per_minute: int) -> Principal:
+    """The caller, unless too many from its address have failed to show who they are."""
+    address = address_name(request.client.host if request.client else "")
+    _refuse_if_spent(res.access.failures.look(address, per_minute), "failed authentications")
+    try:
+        return await _identify(request, res)
+    except Problem as problem:
+        if problem.status == 401:
+            res.access.failures.spend(address, per_minute)
+        raise
+
+
+async def is_still_admitted(request: Request, res: Resources, principal: Principal) -> bool:
+    """Whether the credential of a request that is answered for long is still what it was.
+
+    Where that cannot be told, because the database or a token's issuer does not answer, it is.
+    """
+    try:
+        return await _identify(request, res) == principal
+    except Problem as problem:
+        return problem.status != 401
+    except (SQLAlchemyError, OSError):
+        return True
 
 
 async def _identify(request: Request, res: Resources) -> Principal:

@@ -1,5 +1,8 @@
 """A task's row as clients see it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from api_gateway.tasks.schemas.public import TaskPublicBase
@@ -12,29 +15,60 @@ from shared.db.repositories.tasks import TaskRow
 _RENAMED = frozenset({"celery_task_id", "workflow_id"})
 _EMPTY: dict[Any, Any] = {str: "", int: 0, float: 0.0, list[str]: []}
 _COLUMNS = tuple(name for name in TaskPublicBase.model_fields if name not in _RENAMED)
+_column_values = attrgetter(*_COLUMNS)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """How tasks of one type are answered."""
+
+    task_type: TaskType
+    schema: type[TaskPublicBase]
+    answered_as: Mapping[str, str]
+    """The names of its pictures in answers, by those in requests."""
+    empty: Mapping[str, Any]
+    """What its required fields have while there is nothing."""
+
+    @classmethod
+    def of_type(cls, task_type: TaskType, schema: type[TaskPublicBase]) -> "_Answer":
+        """What follows from the schemas: found once, since clients poll."""
+        return cls(
+            task_type,
+            schema,
+            {field.name: field.answered_as for field in PICTURE_FIELDS[task_type]},
+            {
+                name: _EMPTY.get(field.annotation)
+                for name, field in schema.model_fields.items()
+                if field.is_required()
+            },
+        )
+
+
+_ANSWERS: dict[str, _Answer] = {
+    task_type: _Answer.of_type(task_type, schema) for task_type, schema in PUBLIC_SCHEMAS.items()
+}
 
 
 def present_task(task: Task | TaskRow) -> TaskPublicBase:
     """The answer for a task, by its type's schema."""
-    task_type = TaskType(task.task_type)
+    answer = _ANSWERS[task.task_type]
+    inputs: dict[str, Any] = task.inputs
     provider_config = task.provider_config or {}
-    answered_as = {field.name: field.answered_as for field in PICTURE_FIELDS[task_type]}
-    fields: dict[str, Any] = {name: getattr(task, name) for name in _COLUMNS}
-    fields |= {answered_as.get(name, name): value for name, value in task.inputs.items()}
-    fields |= task.results
-    fields |= {
-        "task_type": task_type,
-        "celery_task_id": task.temporal_id,
-        "workflow_id": str(task.workflow_id) if task.workflow_id else fields.get("workflow_id"),
-        "fal_app_id": task.inputs.get("fal_app_id") or provider_config.get("fal_app_id"),
-        "fal_request_id": provider_config.get("fal_request_id"),
-    }
-    if task_type == TaskType.EDITING and task.inputs.get("reference_images"):
+    fields: dict[str, Any] = dict(zip(_COLUMNS, _column_values(task), strict=True))
+    for name, value in inputs.items():
+        fields[answer.answered_as.get(name, name)] = value
+    fields.update(task.results)
+    fields["task_type"] = answer.task_type
+    fields["celery_task_id"] = task.temporal_id
+    if task.workflow_id:
+        fields["workflow_id"] = str(task.workflow_id)
+    fields["fal_app_id"] = inputs.get("fal_app_id") or provider_config.get("fal_app_id")
+    fields["fal_request_id"] = provider_config.get("fal_request_id")
+    if answer.task_type is TaskType.EDITING and inputs.get("reference_images"):
         # Deprecated: clients from before there were several read the first one here.
-        fields["reference_image_path"] = task.inputs["reference_images"][0]
-    schema = PUBLIC_SCHEMAS[task_type]
-    for name, field in schema.model_fields.items():
+        fields["reference_image_path"] = inputs["reference_images"][0]
+    for name, nothing in answer.empty.items():
         # What an earlier step of a workflow will give is empty until then.
-        if field.is_required() and fields.get(name) is None:
-            fields[name] = _EMPTY.get(field.annotation)
-    return schema.model_validate(fields)
+        if fields.get(name) is None:
+            fields[name] = nothing
+    return answer.schema.model_validate(fields)

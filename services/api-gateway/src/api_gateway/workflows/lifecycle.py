@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found, unavailable
 from api_gateway.resources import Resources
-from api_gateway.workflows.reset import reset_steps
+from api_gateway.workflows.reset import plan_resume, reset_steps
+from api_gateway.workflows.schemas import ResumePlan
 from shared.contracts.enums import WorkflowStatus
 from shared.contracts.runs import PipelineOutcome
 from shared.db.models.tables import Task, Workflow
@@ -113,14 +114,37 @@ async def resume_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
     """
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
-        _demand(workflow, "resume", WorkflowStatus.FAILED, WorkflowStatus.PAUSED)
-        if workflow.is_deleted:
-            raise _conflict(workflow, "its files are gone; create it anew")
+        await _demand_resumable(session, workflow)
         tasks = await reset_steps(session, workflow)
         _run(session, workflow)
         await session.flush()
     await start_run(res, workflow, tasks, None, is_resumed=True)
     return workflow
+
+
+async def plan_workflow_resume(res: Resources, caller: Principal, workflow_id: UUID) -> ResumePlan:
+    """What `resume_workflow` would do now; nothing changes.
+
+    Raises:
+        Problem: 404 and 409 as from a resume.
+    """
+    async with res.sessions() as session:
+        workflow = await find_workflow(session, caller.scope, workflow_id)
+        if workflow is None:
+            raise not_found(f"workflow {workflow_id}")
+        await _demand_resumable(session, workflow)
+    return plan_resume(workflow)
+
+
+async def _demand_resumable(session: AsyncSession, workflow: Workflow) -> None:
+    _demand(workflow, "resume", WorkflowStatus.FAILED, WorkflowStatus.PAUSED)
+    if workflow.is_deleted:
+        raise _conflict(workflow, "its files are gone; create it anew")
+    tasks = await tasks_of_steps(session, workflow)
+    removed = [step.step_id for step in workflow.steps if step.step_id not in tasks]
+    if removed:
+        names = ", ".join(removed)
+        raise _conflict(workflow, f"the tasks of its steps {names} were deleted; create it anew")
 
 
 def _run(session: AsyncSession, workflow: Workflow) -> None:

@@ -1,11 +1,20 @@
-"""What a resume does with the steps: completed ones stay, those tried in vain get new tasks."""
+"""What a resume does with the steps: completed ones stay, those tried in vain get new tasks.
+
+What a dry run tells comes out of the same rule: `is_reused`.
+"""
 
 import uuid
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api_gateway.workflows.schemas import (
+    ResumePlan,
+    ResumeReason,
+    ReusedStep,
+    StepToRun,
+)
 from shared.contracts.enums import EventType, StepStatus, TaskStatus
-from shared.db.models.tables import Task, Workflow
+from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.tasks import tasks_of_steps
 
@@ -33,12 +42,44 @@ _COPIED = (
 )
 
 
+_REASONS = {
+    StepStatus.FAILED: ResumeReason.FAILED,
+    StepStatus.CANCELLED: ResumeReason.CANCELLED,
+    StepStatus.RUNNING: ResumeReason.INTERRUPTED,
+}
+
+
+def is_reused(step: WorkflowStep) -> bool:
+    """Whether a resume takes a step's result as it is."""
+    return step.status == StepStatus.COMPLETED
+
+
+def plan_resume(workflow: Workflow) -> ResumePlan:
+    """What a resume would do with each step, in topological order."""
+    return ResumePlan(
+        workflow_id=workflow.id,
+        reused=[
+            ReusedStep.model_validate(step, from_attributes=True)
+            for step in workflow.steps
+            if is_reused(step)
+        ],
+        run=[
+            StepToRun(
+                step_id=step.step_id,
+                reason=_REASONS.get(StepStatus(step.status), ResumeReason.NOT_RUN_YET),
+            )
+            for step in workflow.steps
+            if not is_reused(step)
+        ],
+    )
+
+
 async def reset_steps(session: AsyncSession, workflow: Workflow) -> dict[str, Task]:
     """Give every step that has been tried in vain a new task; answers all tasks by step."""
     tasks = await tasks_of_steps(session, workflow)
     for step in workflow.steps:
         task = tasks.get(step.step_id)
-        if task is None or step.status == StepStatus.COMPLETED:
+        if task is None or is_reused(step):
             continue
         if task.status != TaskStatus.PENDING:
             task = _copy(task)

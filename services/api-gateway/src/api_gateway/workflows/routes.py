@@ -12,6 +12,7 @@ from api_gateway.workflows import lifecycle, removal, service
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import (
     CreateWorkflow,
+    ResumePlan,
     WorkflowCleanupResponse,
     WorkflowListResponse,
     WorkflowPublic,
@@ -102,8 +103,17 @@ async def pause_workflow(workflow_id: UUID, res: Res, caller: Caller) -> Workflo
 
 
 @router.post("/{workflow_id}/resume", summary="Resume Workflow", operation_id="resume_workflow")
-async def resume_workflow(workflow_id: UUID, res: Res, caller: Caller) -> WorkflowPublic:
+async def resume_workflow(
+    workflow_id: UUID,
+    res: Res,
+    caller: Caller,
+    dry_run: Annotated[  # noqa: FBT002 — a query parameter
+        bool, Query(description="Change nothing; answer which steps would run")
+    ] = False,
+) -> WorkflowPublic | ResumePlan:
     """Resume a FAILED or PAUSED workflow: completed steps are kept, all others run."""
+    if dry_run:
+        return await lifecycle.plan_workflow_resume(res, caller, workflow_id)
     return present_workflow(await lifecycle.resume_workflow(res, caller, workflow_id))
 
 

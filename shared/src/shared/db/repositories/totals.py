@@ -14,6 +14,7 @@ from shared.db.models.counts import (
     TASK_COUNTS,
     TASK_COUNTS_BY_DAY,
     TASK_DELTAS,
+    TASK_SUMS_BY_DAY,
     WORKFLOW_COUNTS,
     WORKFLOW_COUNTS_BY_DAY,
     WORKFLOW_DELTAS,
@@ -29,11 +30,19 @@ class Counted:
     rows: FromClause
     counts: Table
     by_day: Table
+    sums_by_day: Table
+    """The same in fewer rows, without some columns."""
     deltas: Table
 
 
-TASKS = Counted(Task.__table__, TASK_COUNTS, TASK_COUNTS_BY_DAY, TASK_DELTAS)
-WORKFLOWS = Counted(Workflow.__table__, WORKFLOW_COUNTS, WORKFLOW_COUNTS_BY_DAY, WORKFLOW_DELTAS)
+TASKS = Counted(Task.__table__, TASK_COUNTS, TASK_COUNTS_BY_DAY, TASK_SUMS_BY_DAY, TASK_DELTAS)
+WORKFLOWS = Counted(
+    Workflow.__table__,
+    WORKFLOW_COUNTS,
+    WORKFLOW_COUNTS_BY_DAY,
+    WORKFLOW_COUNTS_BY_DAY,
+    WORKFLOW_DELTAS,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +60,11 @@ class Filters:
     """The first moment that counts."""
     created_before: datetime | None = None
     """The last moment that counts."""
+
+    @property
+    def names_what_sums_lack(self) -> bool:
+        """Whether the counters are needed that tell types and providers apart."""
+        return self.task_type is not None or self.provider_type is not None
 
     def on(self, table: FromClause, scope: Scope) -> list[ColumnElement[bool]]:
         """The conditions on what rows and counters have in common; the scope's are among them."""
@@ -103,14 +117,15 @@ def _folded(
 ) -> ColumnElement[Any]:
     """What the folded counters say of these days: their sum, or what is left of all others."""
     first, end = days
+    by_day = of.by_day if filters.names_what_sums_lack else of.sums_by_day
     if not is_complement:
-        table = of.by_day if first or end else of.counts
+        table = by_day if first or end else of.counts
         return _sum(table, scope, filters, *_between(table, first, end))
     amount = _sum(of.counts, scope, filters)
     if first:
-        amount -= _sum(of.by_day, scope, filters, of.by_day.c.day < first)
+        amount -= _sum(by_day, scope, filters, by_day.c.day < first)
     if end:
-        amount -= _sum(of.by_day, scope, filters, of.by_day.c.day >= end)
+        amount -= _sum(by_day, scope, filters, by_day.c.day >= end)
     return amount
 
 
@@ -134,7 +149,7 @@ async def _has_most_days(
     """Whether a range has more than half of the days that there are: the others are fewer."""
     if not first and not end:
         return False
-    earliest = await session.scalar(select(func.min(of.by_day.c.day)))
+    earliest = await session.scalar(select(func.min(of.sums_by_day.c.day)))
     if earliest is None:
         return False
     latest = datetime.now(UTC).date()

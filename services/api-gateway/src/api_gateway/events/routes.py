@@ -1,0 +1,110 @@
+"""Live progress: the events of one task, workflow or training as Server-Sent Events."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from api_gateway.events.presentation import SCHEMAS
+from api_gateway.events.streams import EventStream, EventStreamResponse, Opening
+from shared.contracts.enums import EventType
+from shared.db.repositories.event_streams import SubjectKind
+
+router = APIRouter(prefix="/api/v1")
+
+
+async def task_stream(task_id: UUID, opening: Opening) -> EventStream:
+    """The stream of a task that the caller may see."""
+    return await opening.open(SubjectKind.TASK, task_id)
+
+
+async def workflow_stream(workflow_id: UUID, opening: Opening) -> EventStream:
+    """The stream of a workflow that the caller may see."""
+    return await opening.open(SubjectKind.WORKFLOW, workflow_id)
+
+
+async def training_stream(task_id: UUID, opening: Opening) -> EventStream:
+    """The stream of a training that the caller may see."""
+    return await opening.open(SubjectKind.TRAINING, task_id)
+
+
+def _described(*event_types: EventType) -> dict[int | str, dict[str, Any]]:
+    """The answers of a stream of these events, for the document."""
+    branches = [
+        {"$ref": f"#/components/schemas/{SCHEMAS[event_type].__name__}"}
+        for event_type in event_types
+    ]
+    data = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"anyOf": branches},
+    }
+    event = {
+        "type": "object",
+        "required": ["id", "event", "data"],
+        "properties": {
+            "id": {"type": "string", "pattern": "^[0-9]+$"},
+            "event": {"type": "string", "enum": list(event_types)},
+            "data": data,
+        },
+    }
+    # OpenAPI 3.2 describes the single event; who reads 3.1 sees text.
+    content = {"itemSchema": event, "schema": {"type": "string"}}
+    return {
+        200: {"content": {"text/event-stream": content}, "description": "Events, as they happen"},
+        204: {"description": "It has ended, and `Last-Event-ID` is its last event: stay away"},
+    }
+
+
+@router.get(
+    "/tasks/{task_id}/events",
+    tags=["Tasks"],
+    summary="Stream Task Events",
+    operation_id="stream_task_events",
+    response_class=EventStreamResponse,
+    responses=_described(
+        EventType.TASK_CREATED, EventType.TASK_STATUS_UPDATE, EventType.INFERENCE_STATUS_UPDATE
+    ),
+)
+async def stream_task_events(
+    stream: Annotated[EventStream, Depends(task_stream)],
+) -> EventStreamResponse:
+    """Follow a task: its events so far, then each as it happens, until it has ended.
+
+    An event's id counts from 1 without a gap. Come back with `Last-Event-ID` after a break.
+    """
+    return stream.response()
+
+
+@router.get(
+    "/workflows/{workflow_id}/events",
+    tags=["workflows"],
+    summary="Stream Workflow Events",
+    operation_id="stream_workflow_events",
+    response_class=EventStreamResponse,
+    responses=_described(EventType.WORKFLOW_STATUS_UPDATE),
+)
+async def stream_workflow_events(
+    stream: Annotated[EventStream, Depends(workflow_stream)],
+) -> EventStreamResponse:
+    """Follow a workflow: its own events, not its steps', which have streams under their task ids.
+
+    The stream stays open while the workflow is PAUSED. It ends when it is FAILED: after a resume,
+    come back with `Last-Event-ID`.
+    """
+    return stream.response()
+
+
+@router.get(
+    "/training/{task_id}/events",
+    tags=["Training"],
+    summary="Stream Training Events",
+    operation_id="stream_training_events",
+    response_class=EventStreamResponse,
+    responses=_described(EventType.PREPROCESSING_STATUS_UPDATE, EventType.TRAINING_STATUS_UPDATE),
+)
+async def stream_training_events(
+    stream: Annotated[EventStream, Depends(training_stream)],
+) -> EventStreamResponse:
+    """Follow a training: its events so far, then each as it happens, until it has ended."""
+    return stream.response()

@@ -1,0 +1,142 @@
+"""Reading events as streams do: on from a place, of many subjects in one statement."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    Integer,
+    Uuid,
+    bindparam,
+    column,
+    exists,
+    func,
+    select,
+    true,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from shared.contracts.enums import TaskStatus, TrainingStatus, WorkflowStatus
+from shared.contracts.training import ENDED
+from shared.db.models.tables import Event, Task, Workflow
+from shared.db.models.trainings import Training
+from shared.db.repositories.scope import Scope
+
+_Status: TypeAlias = TaskStatus | WorkflowStatus | TrainingStatus
+
+
+class SubjectKind(Enum):
+    """What events are about, and the states in which it has no more of them for now."""
+
+    TASK = (Task, frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED}))
+    # A workflow that has failed goes on when a client resumes it.
+    WORKFLOW = (
+        Workflow,
+        frozenset({WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED}),
+    )
+    TRAINING = (Training, ENDED)
+
+    def __init__(
+        self, table: type[Task] | type[Workflow] | type[Training], ended: frozenset[_Status]
+    ) -> None:
+        self.table = table
+        self.ended = ended
+
+
+@dataclass(frozen=True)
+class SubjectState:
+    """How far a subject's events go."""
+
+    last_seq: int
+    is_over: bool
+    """None comes after that, unless a client resumes it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """In a subject's events, after this one."""
+
+    subject_id: UUID
+    seq: int
+
+
+@dataclass(frozen=True)
+class RecordedEvent:
+    """An event as it was written."""
+
+    seq: int
+    event_type: str
+    payload: dict[str, Any]
+    created_at: datetime
+
+
+_ids = bindparam("ids", type_=ARRAY(Uuid))
+_places = (
+    func.unnest(_ids, bindparam("seqs", type_=ARRAY(Integer)))
+    .table_valued(column("subject_id", Uuid), column("seq", Integer), name="place")
+    .render_derived()
+)
+_newer = (
+    select(Event.seq, Event.event_type, Event.payload, Event.created_at)
+    .where(Event.subject_id == _places.c.subject_id, Event.seq > _places.c.seq)
+    .order_by(Event.seq)
+    .limit(bindparam("most", type_=Integer))
+    .lateral("newer")
+)
+_EVENTS_AFTER = (
+    select(_places.c.subject_id, _places.c.seq.label("after"), _newer)
+    .select_from(_places.join(_newer, true()))
+    .order_by(_newer.c.seq)
+)
+_subjects = func.unnest(_ids).table_valued(column("id", Uuid), name="subject").render_derived()
+_WITHOUT_EVENTS = select(_subjects.c.id).where(
+    ~exists().where(Event.subject_id == _subjects.c.id).correlate(_subjects)
+)
+
+
+async def find_subject(
+    connection: AsyncConnection, scope: Scope, kind: SubjectKind, subject_id: UUID
+) -> SubjectState | None:
+    """How far the events of a subject go, if the caller may see it."""
+    table = kind.table
+    rows = scope.limit(select(table.__table__).where(table.id == subject_id), table)
+    found = await connection.execute(rows)
+    row = found.one_or_none()
+    if row is None:
+        return None
+    is_deleted: bool = getattr(row, "is_deleted", False)
+    return SubjectState(row.last_seq, is_over=is_deleted or row.status in kind.ended)
+
+
+async def read_events(
+    connection: AsyncConnection, places: Collection[Place], *, most: int
+) -> dict[Place, list[RecordedEvent]]:
+    """What comes after each place, oldest first; nothing where nothing does.
+
+    Args:
+        connection: for one statement.
+        places: where to go on.
+        most: so many for each at most.
+    """
+    ordered = list(places)
+    given = {
+        "ids": [place.subject_id for place in ordered],
+        "seqs": [place.seq for place in ordered],
+        "most": most,
+    }
+    events: dict[Place, list[RecordedEvent]] = {}
+    for row in await connection.execute(_EVENTS_AFTER, given):
+        place = Place(row.subject_id, row.after)
+        event = RecordedEvent(row.seq, row.event_type, row.payload, row.created_at)
+        events.setdefault(place, []).append(event)
+    return events
+
+
+async def without_events(connection: AsyncConnection, subject_ids: Collection[UUID]) -> set[UUID]:
+    """Which of these have no events: each has one from its creation on until it is removed."""
+    rows = await connection.execute(_WITHOUT_EVENTS, {"ids": list(subject_ids)})
+    return set(rows.scalars())

@@ -1,0 +1,100 @@
+"""Streams of a running platform whose parts die: the client comes back and has missed nothing."""
+
+import asyncio
+import signal
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fixtures.event_streams import StreamClient
+from tests.fixtures.platform import Platform
+
+_REFINE = {
+    "task_type": "REFINE",
+    "origin_instance": "e2e",
+    "upscale_factor": 4,
+    # Enough steps that there is time to come in between, and some progress to tell of.
+    "upscale_steps": 200,
+    "upscale_denoise": 0.5,
+    "provider_config": {
+        "provider_type": "sartiq_ultimate_refiner",
+        "num_tiles": 9,
+        "max_workers": 1,
+    },
+}
+
+
+@pytest.fixture
+async def base(platform: Platform) -> str:
+    return (await platform.generate())["result_image_path"]
+
+
+async def _following(platform: Platform, base: str) -> tuple[StreamClient, dict[str, Any]]:
+    task = await platform.post("/api/v1/tasks/", _REFINE | {"base_image_url": base})
+    return StreamClient(platform.api, f"/api/v1/tasks/{task['id']}/events"), task
+
+
+def _is_whole(client: StreamClient) -> bool:
+    return (
+        client.ids == list(range(1, len(client.ids) + 1))
+        and client.statuses[0] == "PENDING"
+        and client.statuses[-1] == "COMPLETED"
+        and client.statuses.count("COMPLETED") == 1
+    )
+
+
+async def test_gateway_that_is_killed_loses_a_client_no_event(
+    platform: Platform, base: str
+) -> None:
+    client, task = await _following(platform, base)
+    following = asyncio.create_task(client.follow())
+    await client.until(2)
+    await platform.stack.kill("gateway")
+    seen = len(client.events)
+    await platform.stack.start("gateway")
+    await following
+
+    assert _is_whole(client), client.statuses
+    assert len(client.events) > seen
+    fresh = await StreamClient(platform.api, client.path).follow()
+    assert fresh.events == client.events
+    assert (await platform.completed(f"/api/v1/tasks/{task['id']}"))["status"] == "COMPLETED"
+
+
+async def test_gateway_that_is_told_to_stop_ends_its_streams_at_once(
+    platform: Platform, base: str
+) -> None:
+    client, _ = await _following(platform, base)
+    reading = asyncio.create_task(client.connect())
+    await client.until(1)
+    clock = asyncio.get_running_loop().time
+
+    began = clock()
+    await platform.stack.kill("gateway", signal.SIGTERM)
+    took_s = clock() - began
+    # Ended, not cut off: an answer without its last chunk would be a RemoteProtocolError.
+    await reading
+    await platform.stack.start("gateway")
+    await client.follow()
+
+    assert took_s < 4, "the drain limit is 5 s"
+    assert _is_whole(client), client.statuses
+
+
+async def test_database_that_is_away_for_a_moment_ends_no_stream(
+    platform: Platform, base: str
+) -> None:
+    client, _ = await _following(platform, base)
+    reading = asyncio.create_task(client.connect())
+    await client.until(2)
+    await platform.stack.kill("postgres")
+    await asyncio.sleep(3)  # longer than it takes to look at the credential again
+    assert not reading.done()
+    await platform.stack.start("postgres")
+    try:
+        async with asyncio.timeout(90):
+            await reading
+    except httpx.TransportError as error:
+        pytest.fail(f"the stream broke: {error!r}")
+    assert _is_whole(client), client.statuses
