@@ -78,6 +78,11 @@ class Verdict:
         return not self.complaints
 
     @property
+    def is_settled(self) -> bool:
+        """Waiting would change nothing more."""
+        return not (self.lost or self.orphans)
+
+    @property
     def complaints(self) -> list[str]:
         """Every single thing that is wrong."""
         return [
@@ -99,7 +104,7 @@ async def settle(rig: Rig, clients: Clients, *, within_s: float = WITHIN_S) -> V
             if time.monotonic() - begin > within_s:
                 raise AssertionError("the platform does not answer after its restart") from error
         else:
-            if verdict.is_good or time.monotonic() - begin > within_s:
+            if verdict.is_settled or time.monotonic() - begin > within_s:
                 return verdict
         await asyncio.sleep(_POLL_S)
 

@@ -33,8 +33,6 @@ class Case:
     victim: str
     point: str
     sabotage: Sabotage
-    waits_for: str = ""
-    """What it needs that is not there yet; it is shown, and not run."""
 
     @property
     def name(self) -> str:
@@ -289,12 +287,7 @@ KILLS: tuple[Case, ...] = (
     Case("workflow-worker", "before an end is committed", _workflow_worker_before_record),
     Case("workflow-worker", "after an end is committed", _workflow_worker_after_record),
     Case("workflow-worker", "while it fetches a picture", _workflow_worker_during_fetch),
-    Case(
-        "workflow-worker",
-        "during webhook delivery",
-        _workflow_worker_during_delivery,
-        waits_for="webhooks",
-    ),
+    Case("workflow-worker", "during webhook delivery", _workflow_worker_during_delivery),
     Case("inference-worker", "while it computes", _inference_worker_while_it_computes),
     Case("inference-worker", "during upload", _inference_worker_during_upload),
     Case("inference-worker", "frozen for 14 s", _inference_worker_frozen),
