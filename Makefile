@@ -90,6 +90,10 @@ imports: $(INSTALLED) ## Who may import whom
 fuzz-api: $(INSTALLED) ## Fuzz the running API by its document, in full: some minutes
 	$(BIN)/python -m tests.fuzz.runs
 
+.PHONY: test-faults
+test-faults: $(INSTALLED) ## Kill every process and trouble every connection; some twenty minutes
+	$(BIN)/python -m tests.faults
+
 # --- measure it ---------------------------------------------------------------------------------
 
 .PHONY: bench-overhead

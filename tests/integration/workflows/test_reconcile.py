@@ -18,6 +18,7 @@ from tests.fixtures.workflow_runs import terminate_all, until
 from tests.integration.api_gateway.test_workflows import GENERATE, workflow
 from workflows.definitions.reconcile import Reconcile
 from workflows.schedule import SCHEDULE_ID, ReconcileSettings, ensure_schedule
+from workflows.starts import start_task
 
 QUEUED = {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "x", "origin_instance": "shop"}
 
@@ -101,6 +102,19 @@ async def test_rows_without_runs_are_started(gateway: Gateway, api: httpx.AsyncC
             await until_status(gateway, temporal_id, WorkflowExecutionStatus.COMPLETED)
     done = (await api.get(f"/api/v1/tasks/{task.id}")).json()
     assert done["status"] == "COMPLETED"
+
+
+@pytest.mark.usefixtures("alone")
+async def test_start_that_was_overtaken_by_the_reconciler_is_a_start(gateway: Gateway) -> None:
+    temporal = gateway.resources.temporal
+    task = await add_task_without_run(gateway)
+    await reconcile(gateway)
+    async with crew(gateway):
+        await until_status(gateway, task.temporal_id, WorkflowExecutionStatus.COMPLETED)
+
+        await start_task(temporal, task)
+
+    assert await status_of(gateway, task.temporal_id) == WorkflowExecutionStatus.COMPLETED
 
 
 @pytest.mark.usefixtures("alone")

@@ -80,6 +80,12 @@ def test_overrides_win(plan: Plan) -> None:
     assert overrides.items() <= environment.items()
 
 
+def test_environment_of_one_service_wins_over_that_of_all(plan: Plan) -> None:
+    service = Service("worker", "some.worker", environment={"SARTIQ_S3_BUCKET": "its own"})
+    environment = service_spec(plan, service, {"SARTIQ_S3_BUCKET": "all"}).environment
+    assert environment["SARTIQ_S3_BUCKET"] == "its own"
+
+
 async def test_worker_is_ready_once_it_wrote_its_file_and_not_by_an_old_one(plan: Plan) -> None:
     spec = service_spec(plan, Service("worker", "some.worker"), {})
     assert spec.is_ready is not None

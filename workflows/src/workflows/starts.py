@@ -13,6 +13,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from shared.contracts.enums import ProviderType, StepStatus, TaskQueue, TaskType
@@ -258,6 +259,9 @@ async def start_evaluation(
 def _told_apart() -> Generator[None]:
     try:
         yield
+    except WorkflowAlreadyStartedError:
+        # By the reconciler, or by a try whose answer was lost; and it has ended already.
+        return
     except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's first connection
         raise NotStartedError(str(error)) from error
 

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,8 @@ class Service:
     readiness: Readiness = Readiness.FILE
     needs_one_of: tuple[str, ...] = ()
     """Environment variables of which one must be set, or there is nothing for it to do."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    """For it alone, over everything that all services are told."""
 
     def is_wanted(self, environment: Mapping[str, str]) -> bool:
         """Whether it is started in an environment."""
@@ -74,8 +76,8 @@ def first_key(plan: Plan) -> ChildSpec:
 
 
 def service_spec(plan: Plan, service: Service, overrides: Mapping[str, str]) -> ChildSpec:
-    """How to start a service; `overrides` win over the environment of the plan."""
-    environment = {**plan.environment, **overrides}
+    """How to start a service: `overrides` win over the plan's environment, its own over both."""
+    environment = {**plan.environment, **overrides, **service.environment}
     spec = ChildSpec(
         name=service.name,
         command=python_command("-m", service.module),

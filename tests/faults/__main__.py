@@ -1,0 +1,57 @@
+"""The fault matrix in full, and 100 random kills: `make test-faults`, some twenty minutes.
+
+`--only TEXT` runs the cases whose name has the text in it; `--seed N` repeats random kills.
+"""
+
+import argparse
+import asyncio
+import secrets
+import sys
+
+from rich.console import Console
+
+from tests.faults.cases import KILLS
+from tests.faults.matrix import Row, complain, matrix, run_all
+from tests.faults.network import NETWORK
+from tests.faults.provider_cases import PROVIDER
+from tests.faults.random_kills import kill_at_random
+
+console = Console(width=120)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--only", default="", help="run the cases whose name has this in it")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--kills", type=int, default=100, help="random kills; 0: none")
+    return parser.parse_args()
+
+
+async def main() -> int:
+    """Run it all; 0: the three columns are zero."""
+    arguments = _arguments()
+    rows: list[Row] = []
+    cases = [case for case in (*KILLS, *PROVIDER, *NETWORK) if arguments.only in case.name]
+    async for row in run_all(cases):
+        _tell(row)
+        rows.append(row)
+    if arguments.kills:
+        console.print(f"random kills with --seed {arguments.seed}")
+        async for row in kill_at_random(arguments.seed, arguments.kills):
+            _tell(row)
+            rows.append(row)
+    console.print(matrix(rows))
+    for row in rows:
+        if not row.is_good:
+            console.print(row.case.name)
+            complain(console, row)
+    return 0 if all(row.is_good for row in rows) else 1
+
+
+def _tell(row: Row) -> None:
+    console.print(f"{row.took_s:6.1f} s  {row.case.name}" + ("" if row.is_good else "  FAILED"))
+    complain(console, row)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,206 @@
+"""After a fault: is everything that was accepted at its end, once, and is nothing left behind?"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+import httpx
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from tests.faults.clients import Clients
+from tests.faults.rig import Rig
+
+WITHIN_S = 60
+_POLL_S = 0.25
+_KINDS = ("Task", "Pipeline", "Training")
+_AWAY = (OSError, RPCError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+_ENDS = """
+WITH mine AS (
+  SELECT id, 'task' AS kind, status FROM tasks WHERE id = ANY($1) OR workflow_id = ANY($1)
+  UNION ALL SELECT id, 'workflow', status FROM workflows WHERE id = ANY($1)
+  UNION ALL SELECT id, 'training', status FROM trainings WHERE id = ANY($1)
+)
+SELECT mine.id, kind, mine.status, count(events.id) AS num_events, max(seq) AS last_seq,
+       count(*) FILTER (WHERE is_terminal) AS num_ends,
+       count(*) FILTER (WHERE payload->>'status' = 'FAILED') AS num_failures
+FROM mine LEFT JOIN events ON events.subject_id = mine.id
+GROUP BY mine.id, kind, mine.status
+"""
+
+_OPEN_ROWS = """
+SELECT temporal_id FROM tasks WHERE workflow_id IS NULL AND status IN ('PENDING', 'EXECUTING')
+UNION ALL SELECT temporal_id FROM workflows WHERE status = 'RUNNING'
+UNION ALL SELECT temporal_id FROM trainings
+          WHERE status IN ('PENDING', 'PREPROCESSING', 'TRAINING')
+UNION ALL SELECT 'step task-' || tasks.id FROM tasks JOIN workflows ON workflows.id = workflow_id
+          WHERE tasks.status IN ('PENDING', 'EXECUTING')
+            AND workflows.status IN ('COMPLETED', 'CANCELLED')
+"""
+
+_MADE_TWICE = """
+SELECT key, count(*) AS times FROM (
+  SELECT origin_reference AS key FROM tasks
+  WHERE workflow_id IS NULL AND status = 'COMPLETED' AND origin_reference = ANY($1)
+  UNION ALL SELECT origin_reference FROM workflows
+            WHERE status = 'COMPLETED' AND origin_reference = ANY($1)
+  UNION ALL SELECT trigger_word FROM trainings
+            WHERE status = 'COMPLETED' AND trigger_word = ANY($1)
+) AS made GROUP BY key HAVING count(*) > 1
+"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is found once all has settled, or once there is no more time to."""
+
+    num_accepted: int
+    num_completed: int
+    """Of them; what ended otherwise is no loss, and is shown."""
+    settled_s: float
+    """From the restart until nothing was open any more."""
+    failed: list[str] = field(default_factory=list)
+    """Local work that ended FAILED: told truthfully, but no kill should have cost it. Paid work
+    may: where nobody knows whether the provider has taken it, it is not sent again."""
+    num_answers_500: int = 0
+    """Answers that told a client of a bug: an outage is 503."""
+    lost: list[str] = field(default_factory=list)
+    paid_twice: list[str] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+
+    @property
+    def is_good(self) -> bool:
+        """Three zeros, nothing failed that need not, and no client was told of a bug."""
+        return not self.complaints
+
+    @property
+    def is_settled(self) -> bool:
+        """Waiting would change nothing more."""
+        return not (self.lost or self.orphans)
+
+    @property
+    def complaints(self) -> list[str]:
+        """Every single thing that is wrong."""
+        return [
+            *(f"lost: {each}" for each in self.lost),
+            *(f"paid twice: {each}" for each in self.paid_twice),
+            *(f"orphan: {each}" for each in self.orphans),
+            *(f"failed: {each}" for each in self.failed),
+            *([f"answered 500: {self.num_answers_500} times"] if self.num_answers_500 else []),
+        ]
+
+
+async def settle(rig: Rig, clients: Clients, *, within_s: float = WITHIN_S) -> Verdict:
+    """Wait until all is at its end, at most a minute from now, and say what is wrong then."""
+    begin = time.monotonic()
+    while True:
+        try:
+            verdict = await _judge(rig, clients, time.monotonic() - begin)
+        except _AWAY as error:
+            if time.monotonic() - begin > within_s:
+                raise AssertionError("the platform does not answer after its restart") from error
+        else:
+            if verdict.is_settled or time.monotonic() - begin > within_s:
+                return verdict
+        await asyncio.sleep(_POLL_S)
+
+
+async def _judge(rig: Rig, clients: Clients, elapsed_s: float) -> Verdict:
+    ids = list(clients.accepted.values())
+    ends = await rig.rows(_ENDS, ids)
+    statuses = {row["id"]: row["status"] for row in ends}
+    lost = [f"{missing} has no record" for missing in set(ids) - statuses.keys()]
+    lost += [complaint for row in ends if (complaint := _complaint(row))]
+    if not lost:
+        lost = await _seen_otherwise(rig.api, clients, statuses)
+    twice = [
+        f"{row['times']} records COMPLETED for the key {row['key']}"
+        for row in await rig.rows(_MADE_TWICE, [work.key for work in clients.asked])
+    ]
+    submits = rig.fal.ledger.submits
+    twice += [
+        f"{submits[work.key]} submissions to the provider for the key {work.key}"
+        for work in clients.asked
+        if submits[work.key] > 1
+    ]
+    return Verdict(
+        num_accepted=len(ids),
+        num_completed=sum(statuses.get(each) == "COMPLETED" for each in ids),
+        settled_s=elapsed_s,
+        num_answers_500=clients.answers[500],
+        failed=[
+            f"{work.path}{subject}"
+            for work in clients.asked
+            if (subject := clients.accepted.get(work.key))
+            and statuses.get(subject) == "FAILED"
+            and not work.is_remote
+        ],
+        lost=lost,
+        paid_twice=twice,
+        orphans=await _orphans(rig),
+    )
+
+
+def _complaint(row: asyncpg.Record) -> str | None:
+    name, status = f"{row['kind']} {row['id']}", row["status"]
+    if status not in {"COMPLETED", "FAILED", "CANCELLED"}:
+        return f"{name} is {status}"
+    # A failed workflow may be resumed, so that its failure is not the last word.
+    is_resumable = row["kind"] == "workflow" and status == "FAILED"
+    num_ends = row["num_failures"] if is_resumable else row["num_ends"]
+    if num_ends != 1:
+        return f"{name} is {status} with {num_ends} terminal events"
+    if row["num_events"] != row["last_seq"]:
+        return f"{name} has {row['num_events']} events, numbered up to {row['last_seq']}"
+    return None
+
+
+async def _seen_otherwise(
+    api: httpx.AsyncClient, clients: Clients, statuses: Mapping[UUID, str]
+) -> list[str]:
+    """What the API says otherwise than the records."""
+    gate = asyncio.Semaphore(8)
+
+    async def look(work_path: str, subject: UUID) -> str | None:
+        async with gate:
+            try:
+                answer = await api.get(f"{work_path}{subject}")
+            except httpx.TransportError as error:
+                return f"{subject} cannot be read: {error!r}"
+        if answer.status_code != 200:
+            return f"{subject} is answered {answer.status_code}"
+        seen = answer.json()["status"]
+        return None if seen == statuses[subject] else f"{subject} is shown as {seen}"
+
+    paths = {work.key: work.path for work in clients.asked}
+    looks = (look(paths[key], subject) for key, subject in clients.accepted.items())
+    return [complaint for complaint in await asyncio.gather(*looks) if complaint]
+
+
+async def _orphans(rig: Rig) -> list[str]:
+    """Runs whose record has ended, records whose run is not there, and whatever is open still."""
+    open_rows = {row["temporal_id"] for row in await rig.rows(_OPEN_ROWS)}
+    kinds = ", ".join(f"'{kind}'" for kind in _KINDS)
+    query = f"ExecutionStatus = 'Running' AND WorkflowType IN ({kinds})"
+    open_runs = {run.id async for run in rig.temporal.list_workflows(query)}
+    # The list lags: a run that it does not show may be open, and one that it shows closed.
+    open_runs = {run for run in open_runs | open_rows if await _is_open(rig.temporal, run)}
+    return [
+        *(f"{name} runs, its record has ended" for name in open_runs - open_rows),
+        *(f"{name} is open, and nothing runs" for name in open_rows - open_runs),
+        *(f"{name} still runs" for name in open_rows & open_runs),
+    ]
+
+
+async def _is_open(client: Client, temporal_id: str) -> bool:
+    try:
+        found = await client.get_workflow_handle(temporal_id).describe()
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return found.status == WorkflowExecutionStatus.RUNNING

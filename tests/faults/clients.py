@@ -1,0 +1,158 @@
+"""Clients of the API: they repeat a request with its key until it is taken, and remember its id."""
+
+import asyncio
+import base64
+import io
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+from PIL import Image
+
+from tests.faults.rig import STEP_S
+
+_AGAIN_S = 0.2
+_PATIENCE_S = 90
+_FAL = {"provider_type": "fal_standard", "fal_app_id": "fal-ai/flux/dev"}
+_REPEATED = frozenset({409, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Work:
+    """A request that creates something."""
+
+    path: str
+    body: dict[str, Any]
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Its Idempotency-Key, and a mark in its record."""
+
+    @property
+    def is_remote(self) -> bool:
+        """An outside provider does it, and is paid."""
+        return self.body.get("provider_config") == _FAL
+
+
+def task(seconds: float = STEP_S, **fields: Any) -> Work:
+    """A GENERATION that takes so long."""
+    key = uuid.uuid4().hex
+    body = _generation(seconds) | {"task_type": "GENERATION", "origin_reference": key}
+    return Work("/api/v1/tasks/", body | {"origin_instance": "faults"} | fields, key)
+
+
+def chain(num_steps: int, seconds: float = STEP_S) -> Work:
+    """A workflow whose steps each start from the picture of the one before."""
+    key = uuid.uuid4().hex
+    steps: list[dict[str, Any]] = []
+    for number in range(num_steps):
+        step: dict[str, Any] = {
+            "id": f"step_{number}",
+            "task_type": "GENERATION",
+            "config": _generation(seconds),
+        }
+        if number:
+            step["depends_on"] = [f"step_{number - 1}"]
+            step["input_mappings"] = [
+                {
+                    "from_step": f"step_{number - 1}",
+                    "from_field": "result_image_path",
+                    "to_field": "reference_image_url",
+                }
+            ]
+        steps.append(step)
+    body = {"name": "a chain", "origin_instance": "faults", "origin_reference": key, "steps": steps}
+    return Work("/api/v1/workflows/", body, key)
+
+
+def training() -> Work:
+    """A LoRA training; its word in the record is its key."""
+    key = uuid.uuid4().hex
+    body = {
+        "trigger_word": key,
+        "source_images": ["https://images.example.com/1.jpg"],
+        "steps": 10,
+        "origin_instance": "faults",
+    }
+    return Work("/api/v1/training/", body, key)
+
+
+def remote_task() -> Work:
+    """A GENERATION by fal, whose ledger knows it by its prompt: its key."""
+    work = task(provider_config=_FAL)
+    return Work(work.path, work.body | {"prompt": work.key}, work.key)
+
+
+def mixture() -> list[Work]:
+    """Some of everything, long enough to be going on a moment later."""
+    return [
+        *(task(seconds) for seconds in (0.02, 0.1, 0.2, 0.3, 0.5)),
+        task(reference_image_data=picture_text()),
+        remote_task(),
+        remote_task(),
+        chain(3),
+        chain(2, seconds=0.3),
+    ]
+
+
+def picture() -> bytes:
+    """A small PNG."""
+    content = io.BytesIO()
+    Image.linear_gradient("L").resize((64, 64)).save(content, "PNG")
+    return content.getvalue()
+
+
+def picture_text() -> str:
+    """The same as requests carry it."""
+    return base64.b64encode(picture()).decode()
+
+
+def _generation(seconds: float) -> dict[str, Any]:
+    return {
+        "prompt": "a red dress",
+        "width": 64,
+        "height": 64,
+        "seed": 7,
+        "config": {"num_inference_steps": max(round(seconds / STEP_S), 1)},
+    }
+
+
+@dataclass
+class Clients:
+    """All that was asked of the API, and what it accepted."""
+
+    api: httpx.AsyncClient
+    asked: list[Work] = field(default_factory=list)
+    accepted: dict[str, UUID] = field(default_factory=dict)
+    """Ids that were answered with 201, by key."""
+    answers: Counter[int] = field(default_factory=Counter)
+
+    async def submit(self, work: Work) -> UUID:
+        """Ask until it is accepted, as a client does who was told nothing, or to come again."""
+        self.asked.append(work)
+        deadline = time.monotonic() + _PATIENCE_S
+        while (accepted := await self._try(work)) is None:
+            assert time.monotonic() < deadline, f"never accepted; answers so far: {self.answers}"
+            await asyncio.sleep(_AGAIN_S)
+        known = self.accepted.setdefault(work.key, accepted)
+        assert known == accepted, f"{work.key} was answered with {known}, then with {accepted}"
+        return accepted
+
+    async def submit_all(self, works: Sequence[Work]) -> list[UUID]:
+        """All at once."""
+        return await asyncio.gather(*(self.submit(work) for work in works))
+
+    async def _try(self, work: Work) -> UUID | None:
+        headers = {"Idempotency-Key": work.key}
+        try:
+            answer = await self.api.post(work.path, json=work.body, headers=headers)
+        except httpx.TransportError:
+            return None
+        self.answers[answer.status_code] += 1
+        if answer.status_code in _REPEATED:
+            return None
+        assert answer.status_code == 201, f"{answer.status_code}: {answer.text}"
+        return UUID(answer.json()["id"])

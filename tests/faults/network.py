@@ -1,0 +1,73 @@
+"""The network between each two processes: slow, reset, cut off, and gone without a word."""
+
+import asyncio
+
+from tests.faults.cases import Case
+from tests.faults.clients import Clients, chain, mixture, task
+from tests.faults.proxy import NetworkFault
+from tests.faults.rig import LINKS, Link, Rig
+
+_FOR_S = 2.5
+_CUTS_EVERY_S = 0.25
+_HALF_OPEN_FOR_S = 5.0
+_OVERTAKEN_S = 4.5
+"""Longer than the reconciler leaves a row alone; there and back shorter than the gateway waits."""
+
+_DELAYED = NetworkFault(latency_s=0.4, slow_close_s=0.4)
+_RESET = NetworkFault(reset_after_bytes=3_000)
+_HALF_OPEN = NetworkFault(is_half_open=True)
+
+
+async def _under(rig: Rig, clients: Clients, fault: NetworkFault, *links: Link) -> None:
+    """Work goes on and comes in, before and during the fault."""
+    await clients.submit_all(mixture())
+    for link in links:
+        rig.links[link].impose(fault)
+    posting = asyncio.create_task(clients.submit_all(mixture()))
+    await asyncio.sleep(_HALF_OPEN_FOR_S if fault.is_half_open else _FOR_S)
+    for link in links:
+        rig.links[link].heal()
+    await posting
+
+
+def _imposed(name: str, fault: NetworkFault, *links: Link) -> Case:
+    async def sabotage(rig: Rig, clients: Clients) -> None:
+        await _under(rig, clients, fault, *links)
+
+    who = links[0][0] if len(links) == 1 else "all"
+    return Case(f"{who} → {links[0][1]}", name, sabotage)
+
+
+def _cut(link: Link) -> Case:
+    async def sabotage(rig: Rig, clients: Clients) -> None:
+        await clients.submit_all(mixture())
+        posting = asyncio.create_task(clients.submit_all(mixture()))
+        for _ in range(round(_FOR_S / _CUTS_EVERY_S)):
+            rig.links[link].cut()
+            await asyncio.sleep(_CUTS_EVERY_S)
+        await posting
+
+    return Case(f"{link[0]} → {link[1]}", "cut again and again", sabotage)
+
+
+async def _start_overtaken(rig: Rig, clients: Clients) -> None:
+    """The reconciler has long started what the gateway comes to start, and it is done already."""
+    link = rig.link("gateway", "temporal")
+    link.impose(NetworkFault(latency_s=_OVERTAKEN_S))
+    await clients.submit_all([task(), chain(1)])
+    link.heal()
+
+
+def _targets() -> list[tuple[Link, ...]]:
+    """The links, by what they lead to."""
+    names = sorted({target for _, target in LINKS})
+    return [tuple(link for link in LINKS if link[1] == name) for name in names]
+
+
+NETWORK: tuple[Case, ...] = (
+    *(_imposed("delayed", _DELAYED, link) for link in LINKS),
+    *(_imposed("reset after 3 kB", _RESET, link) for link in LINKS),
+    *(_cut(link) for link in LINKS),
+    Case("gateway → temporal", "a start overtaken", _start_overtaken),
+    *(_imposed("half-open", _HALF_OPEN, *links) for links in _targets()),
+)

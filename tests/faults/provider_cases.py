@@ -1,0 +1,108 @@
+"""Work that an outside provider does and is paid for: whoever dies, it is asked for once."""
+
+import asyncio
+
+from tests.faults.cases import Case
+from tests.faults.clients import Clients, Work, remote_task
+from tests.faults.proxy import NetworkFault
+from tests.faults.rig import Rig
+from tests.loopback.fal import Fault
+
+_LONG_POLLS = 8
+
+
+async def _is_taken(rig: Rig, *works: Work) -> None:
+    """Wait until the provider has taken each of them."""
+
+    async def are_taken() -> bool:
+        return all(rig.fal.ledger.submits[work.key] for work in works)
+
+    await rig.until(are_taken)
+
+
+async def _before_id_is_recorded(rig: Rig, clients: Clients) -> None:
+    """The provider has taken it and will be paid; its answer never comes."""
+    work, other = remote_task(), remote_task()
+    link = rig.link("provider-worker", "fal")
+    link.impose(NetworkFault(is_deaf=True))
+    await clients.submit_all([work, other])
+    await _is_taken(rig, work, other)
+    await rig.kill("provider-worker")
+    link.heal()
+    await rig.start("provider-worker")
+
+
+async def _before_acceptance(rig: Rig, clients: Clients) -> None:
+    """The submission is on its way, and nobody knows whether it has arrived."""
+    work = remote_task()
+    rig.fal.play(Fault(on="submit", marker=work.key, delay_s=1.0, is_taken=True))
+    await clients.submit(work)
+
+    async def is_sent() -> bool:
+        return bool(rig.fal.ledger.posts[work.key])
+
+    await rig.until(is_sent)
+    await rig.kill("provider-worker")
+    await asyncio.sleep(1.0)
+    await rig.start("provider-worker")
+
+
+async def _is_awaited(rig: Rig, *works: Work) -> None:
+    """Wait until the worker has asked the provider how far each of them is."""
+
+    async def are_awaited() -> bool:
+        asked = {entry.marker for entry in rig.fal.ledger.entries.values() if entry.polls}
+        return asked >= {work.key for work in works}
+
+    await rig.until(are_awaited)
+
+
+def _while_it_works(victim: str) -> Case:
+    async def sabotage(rig: Rig, clients: Clients) -> None:
+        works = [remote_task() for _ in range(5)]
+        rig.fal.play(*(Fault(on="work", marker=w.key, polls=_LONG_POLLS) for w in works))
+        await clients.submit_all(works)
+        await _is_awaited(rig, *works)
+        await rig.kill(victim)
+        await asyncio.sleep(1.0)
+        await rig.start(victim)
+
+    return Case(victim, "while a provider works", sabotage)
+
+
+def _at_acceptance(victim: str) -> Case:
+    """Killed in the moment in which the provider takes it."""
+
+    async def sabotage(rig: Rig, clients: Clients) -> None:
+        works = [remote_task() for _ in range(5)]
+        posting = asyncio.create_task(clients.submit_all(works))
+        await _is_taken(rig, works[0])
+        await rig.kill(victim)
+        await asyncio.sleep(1.0)
+        await rig.start(victim)
+        await posting
+
+    return Case(victim, "when a provider has taken work", sabotage)
+
+
+async def _during_upload(rig: Rig, clients: Clients) -> None:
+    link = rig.link("provider-worker", "s3")
+    put = link.watch(b"PUT /")
+    link.impose(NetworkFault(bytes_per_s=1_000))
+    await clients.submit(remote_task())
+    await asyncio.wait_for(put.wait(), 30)
+    await rig.kill("provider-worker")
+    link.heal()
+    await rig.start("provider-worker")
+
+
+PROVIDER: tuple[Case, ...] = (
+    Case("provider-worker", "after accept, before its id is recorded", _before_id_is_recorded),
+    Case("provider-worker", "while a submission is on its way", _before_acceptance),
+    Case("provider-worker", "during upload", _during_upload),
+    *(
+        kind(victim)
+        for kind in (_while_it_works, _at_acceptance)
+        for victim in ("provider-worker", "workflow-worker", "temporal", "postgres", "seaweed")
+    ),
+)

@@ -1,0 +1,212 @@
+"""A platform of its own to break: every process can be killed, every connection troubled."""
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import psutil
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+
+from local_stack.credentials import load_credentials
+from local_stack.plan import Plan
+from local_stack.ports import choose_ports
+from local_stack.services import SERVICES, Service
+from local_stack.settings import LocalSettings
+from local_stack.stack import LocalStack
+from shared.contracts.enums import TaskQueue
+from shared.temporal.heartbeat import Heartbeat
+from tests.fakes.training import FakeTraining
+from tests.faults.proxy import Proxy
+from tests.fixtures.workflow_runs import activity_worker
+from tests.loopback.fal import LoopbackFal, open_fal
+
+SERVERS = ("postgres", "temporal", "seaweed")
+STEP_S = 0.02
+"""What a step of the engine takes: a task's steps say how long it runs. There is one engine."""
+_TRAINING_STAGE_S = 1.0
+
+_OVERRIDES = {
+    "SARTIQ_INFERENCE_ENGINE": "identity",
+    "SARTIQ_INFERENCE_IDENTITY_STEP_S": str(STEP_S),
+    "SARTIQ_MODEL_MAX_PX": "1024",
+    # Pictures and webhooks are served by this process.
+    "SARTIQ_EGRESS_ALLOWED_HOSTS": '["127.0.0.1"]',
+    # As one who operates it would, where a minute is too long.
+    "SARTIQ_RECONCILE_EVERY_S": "1",
+    "SARTIQ_RECONCILE_GRACE_S": "2",
+}
+
+Link = tuple[str, str]
+"""Who connects, and to what."""
+
+_CALLS: Mapping[str, tuple[str, ...]] = {
+    "gateway": ("postgres", "temporal", "s3"),
+    "workflow-worker": ("postgres", "temporal", "s3"),
+    "inference-worker": ("temporal", "s3", "gateway"),
+    "provider-worker": ("temporal", "s3", "gateway", "fal"),
+}
+"""What each service connects to."""
+
+LINKS: tuple[Link, ...] = tuple(
+    (service.name, target) for service in SERVICES for target in _CALLS[service.name]
+)
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A running platform, and direct ways to what its processes reach through proxies."""
+
+    stack: LocalStack
+    links: Mapping[Link, Proxy]
+    """Empty where it runs without proxies."""
+    api: httpx.AsyncClient
+    temporal: Client
+    fal: LoopbackFal
+    """The provider, with a ledger; nobody kills it."""
+
+    def link(self, service: str, target: str) -> Proxy:
+        """The proxy between a service and what it connects to."""
+        return self.links[service, target]
+
+    async def kill(self, *names: str) -> None:
+        """kill -9, all at once."""
+        await asyncio.gather(*(self.stack.kill(name) for name in names))
+
+    async def start(self, *names: str) -> None:
+        """Start again what was killed, and wait until it is ready; servers before services."""
+        for group in ([n for n in names if n in SERVERS], [n for n in names if n not in SERVERS]):
+            await asyncio.gather(*(self.stack.start(name) for name in group))
+
+    async def freeze(self, name: str, seconds: float) -> None:
+        """Stop a process in its tracks, and let it go on after a while."""
+        pid = self.stack.pids[name]
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        for process in family:
+            process.send_signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            for process in family:
+                process.send_signal(signal.SIGCONT)
+
+    async def rows(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
+        """What the database answers; raises OSError or PostgresError while it is away."""
+        url = self.stack.plan.environment["SARTIQ_DB_URL"].replace("+asyncpg", "")
+        connection = await asyncpg.connect(url, timeout=5, command_timeout=10)
+        try:
+            return await connection.fetch(sql, *arguments)
+        finally:
+            connection.terminate()
+
+    async def until(
+        self, condition: Callable[[], Awaitable[object]], *, timeout_s: float = 30
+    ) -> None:
+        """Wait for something that happens in other processes."""
+        async with asyncio.timeout(timeout_s):
+            while not await condition():
+                await asyncio.sleep(0.02)
+
+    async def mend(self) -> None:
+        """Everything runs again, and the network is well."""
+        for proxy in self.links.values():
+            proxy.heal()
+        known = (*SERVERS, *(service.name for service in SERVICES))
+        await self.start(*(name for name in known if name not in self.stack.pids))
+
+
+@asynccontextmanager
+async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
+    """Start a platform; `is_proxied`: every connection of its services goes through a proxy."""
+    async with AsyncExitStack() as exits:
+        folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="sartiq-faults-"))
+        settings = LocalSettings(state_dir=Path(folder).resolve())
+        # The ports are chosen before the stack starts: it takes those that it finds written down.
+        plan = Plan(settings, load_credentials(settings), choose_ports(settings))
+        fal = await exits.enter_async_context(open_fal())
+        links: dict[Link, Proxy] = {}
+        if is_proxied:
+            addresses = _addresses(plan) | {"fal": fal.url.removeprefix("http://")}
+            for link in LINKS:
+                links[link] = await exits.enter_async_context(Proxy(addresses[link[1]]))
+        services = tuple(_through(plan, service, links) for service in SERVICES)
+        overrides = _OVERRIDES | {"SARTIQ_FAL_KEY": fal.key, "SARTIQ_FAL_BASE_URL": fal.url}
+        stack = await exits.enter_async_context(
+            LocalStack(settings, services=services, overrides=overrides)
+        )
+        assert stack.plan.ports == plan.ports, "a port was taken meanwhile"
+        api = await exits.enter_async_context(
+            httpx.AsyncClient(
+                base_url=stack.endpoints.gateway_url,
+                headers={"Authorization": f"Bearer {stack.api_key}"},
+                timeout=20,
+                trust_env=False,
+            )
+        )
+        temporal = await _direct_client(stack)
+        # No service trains yet: this process plays the worker, which nobody kills.
+        trainer = FakeTraining(_train_a_while)
+        for worker in (
+            activity_worker(temporal, TaskQueue.PREPROCESSING, trainer.preprocess_dataset),
+            activity_worker(temporal, TaskQueue.TRAINING, trainer.train_lora),
+        ):
+            await exits.enter_async_context(worker)
+        yield Rig(stack, links, api, temporal, fal)
+
+
+def _addresses(plan: Plan) -> dict[str, str]:
+    return {
+        "postgres": plan.address(plan.ports.postgres),
+        "temporal": plan.endpoints.temporal_address,
+        "s3": plan.endpoints.s3_endpoint,
+        "gateway": plan.endpoints.gateway_internal_url.removeprefix("http://"),
+    }
+
+
+def _through(plan: Plan, service: Service, links: Mapping[Link, Proxy]) -> Service:
+    """A service whose connections go through its proxies."""
+    own = {target: proxy.address for (name, target), proxy in links.items() if name == service.name}
+    variables = {
+        "postgres": (
+            "SARTIQ_DB_URL",
+            lambda address: plan.environment["SARTIQ_DB_URL"].replace(
+                plan.address(plan.ports.postgres), address
+            ),
+        ),
+        "temporal": ("SARTIQ_TEMPORAL_ADDRESS", str),
+        "s3": ("SARTIQ_S3_ENDPOINT", str),
+        "gateway": ("SARTIQ_PROGRESS_URL", "http://{}".format),
+        "fal": ("SARTIQ_FAL_BASE_URL", "http://{}".format),
+    }
+    environment = {
+        variable: str(write(own[target]))
+        for target, (variable, write) in variables.items()
+        if target in own
+    }
+    return replace(service, environment=environment)
+
+
+async def _train_a_while(_request: object) -> None:
+    async with Heartbeat():
+        await asyncio.sleep(_TRAINING_STAGE_S)
+
+
+async def _direct_client(stack: LocalStack) -> Client:
+    # Quiet: that Temporal is away now and then is what this is about.
+    telemetry = TelemetryConfig(
+        logging=LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
+    )
+    return await Client.connect(
+        stack.endpoints.temporal_address,
+        namespace=stack.endpoints.namespace,
+        data_converter=pydantic_data_converter,
+        runtime=Runtime(telemetry=telemetry),
+    )

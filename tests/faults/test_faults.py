@@ -1,0 +1,107 @@
+"""The most telling faults, and whether the audit would see what it looks for.
+
+In full, with 100 random kills: `make test-faults`.
+"""
+
+import random
+import uuid
+from dataclasses import replace
+
+import pytest
+
+from tests.faults.audit import settle
+from tests.faults.cases import KILLS, Case
+from tests.faults.clients import Clients, remote_task, task
+from tests.faults.matrix import run_case
+from tests.faults.network import NETWORK
+from tests.faults.provider_cases import PROVIDER
+from tests.faults.random_kills import kill_round
+from tests.faults.rig import Rig
+
+_TELLING = (
+    "gateway: after commit, before start",
+    "workflow-worker: between steps",
+    "workflow-worker: after an end is committed",
+    "inference-worker: during upload",
+    "provider-worker: after accept, before its id is recorded",
+    "workflow-worker → postgres: cut again and again",
+    "all at once: power cut",
+)
+
+
+def _telling() -> list[Case]:
+    cases = {case.name: case for case in (*KILLS, *PROVIDER, *NETWORK)}
+    return [cases[name] for name in _TELLING]
+
+
+@pytest.mark.parametrize("case", _telling(), ids=lambda case: case.name)
+async def test_nothing_is_lost_or_doubled_or_left_behind(rig: Rig, case: Case) -> None:
+    verdict = await rig.stack.guard(run_case(rig, case))
+
+    assert verdict.complaints == []
+    assert verdict.num_accepted > 0
+
+
+async def test_random_kills_lose_nothing(rig: Rig) -> None:
+    verdict = await rig.stack.guard(kill_round(rig, random.Random(20_26), 3))
+
+    assert verdict.complaints == []
+    assert verdict.num_accepted > 0
+
+
+async def test_audit_sees_what_is_paid_twice(rig: Rig) -> None:
+    clients = Clients(rig.api)
+    work = remote_task()
+    await clients.submit(work)
+    await clients.submit(replace(work, key=uuid.uuid4().hex))
+
+    verdict = await settle(rig, clients, within_s=5)
+
+    assert f"2 submissions to the provider for the key {work.key}" in verdict.paid_twice
+
+
+async def test_audit_sees_what_has_no_record(rig: Rig) -> None:
+    clients = Clients(rig.api)
+    await clients.submit(task())
+    assert (await settle(rig, clients)).is_good
+    forgotten = uuid.uuid4()
+    clients.accepted["forgotten"] = forgotten
+
+    verdict = await settle(rig, clients, within_s=0)
+
+    assert verdict.lost == [f"{forgotten} has no record"]
+
+
+async def test_audit_sees_a_second_end(rig: Rig) -> None:
+    clients = Clients(rig.api)
+    task_id = await clients.submit(task())
+    assert (await settle(rig, clients)).is_good
+    # The table's own unique index is in the way of a second terminal event; a lost one is not.
+    await rig.rows("UPDATE events SET is_terminal = false WHERE subject_id = $1", task_id)
+
+    verdict = await settle(rig, clients, within_s=0)
+
+    assert verdict.lost == [f"task {task_id} is COMPLETED with 0 terminal events"]
+
+
+async def test_audit_sees_what_runs_without_a_record(rig: Rig) -> None:
+    name = f"task-{uuid.uuid4()}"
+    handle = await rig.temporal.start_workflow("Task", id=name, task_queue="nobody")
+    try:
+        verdict = await settle(rig, Clients(rig.api), within_s=2)
+    finally:
+        await handle.terminate()
+
+    assert verdict.orphans == [f"{name} runs, its record has ended"]
+
+
+async def test_audit_sees_what_is_made_twice(rig: Rig) -> None:
+    clients = Clients(rig.api)
+    work = task()
+    await clients.submit(work)
+    again = task(origin_reference=work.key)
+    await clients.submit(again)
+
+    verdict = await settle(rig, clients, within_s=3)
+
+    assert verdict.paid_twice == [f"2 records COMPLETED for the key {work.key}"]
