@@ -13,9 +13,10 @@ from api_gateway.workflows.schemas import ResumePlan
 from shared.contracts.enums import WorkflowStatus
 from shared.contracts.runs import PipelineOutcome
 from shared.db.models.tables import Task, Workflow
+from shared.db.repositories.beginnings import show_progress
 from shared.db.repositories.events import add_workflow_event
 from shared.db.repositories.idempotency import CreateRequest, release_key
-from shared.db.repositories.outcomes import show_progress, write_pipeline_outcome
+from shared.db.repositories.outcomes import write_pipeline_outcome
 from shared.db.repositories.subjects import find_workflow
 from shared.db.repositories.tasks import tasks_of_steps
 from workflows.control import RunUnreachableError, cancel_run, pause_run, wait_until_closed
