@@ -24,7 +24,7 @@ from shared.contracts.enums import (
 from shared.contracts.providers import DEFAULT_PROVIDERS, PROVIDERS
 from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.repositories.events import add_task_event
-from shared.db.repositories.tasks import tasks_of_steps
+from shared.db.repositories.tasks import is_untried, tasks_of_steps
 
 _COPIED = (
     "task_type",
@@ -91,7 +91,7 @@ async def reset_steps(session: AsyncSession, workflow: Workflow) -> dict[str, Ta
         task = tasks.get(step.step_id)
         if task is None or is_reused(step):
             continue
-        if task.status != TaskStatus.PENDING:
+        if not is_untried(task):
             task = renewed(task, step)
             session.add(task)
             await session.flush()

@@ -95,6 +95,8 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     if task is None:
         return TaskStanding(status=outcome.status, results=outcome.results)
     if task.status not in _OPEN_TASK:
+        _add_traces(task, outcome)
+        await count_verdict(session, outcome.verdict)
         return TaskStanding(status=TaskStatus(task.status), results=task.results)
     now = datetime.now(UTC)
     _write_account(task, outcome)
@@ -118,14 +120,24 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
 
 
 async def write_task_account(session: AsyncSession, account: TaskAccount) -> None:
-    """Write what a task that goes on has been through; nothing where it has ended."""
+    """Write what a task that goes on has been through."""
     task = await session.get(Task, account.task_id, with_for_update=True)
     if task is not None and task.status in _OPEN_TASK:
         _write_account(task, account)
         if account.attempt:  # `started` is announced on a lossy way
             await begin(session, task, datetime.now(UTC))
         add_task_event(session, task, EventType.TASK_STATUS_UPDATE)
+    elif task is not None:
+        _add_traces(task, account)
     await count_verdict(session, account.verdict)
+
+
+def _add_traces(task: Task, account: TaskAccount) -> None:
+    """What a task went through that was cancelled meanwhile, without its run: it may have cost."""
+    if task.status == TaskStatus.CANCELLED and account.attempt >= task.attempt:
+        category = task.error_category
+        _write_account(task, account)
+        task.error_category = category
 
 
 def _write_account(task: Task, account: TaskAccount) -> None:

@@ -109,3 +109,8 @@ async def remove_task(session: AsyncSession, task_id: UUID) -> None:
     """Remove a task's record and its events."""
     await session.execute(delete(Event).where(Event.subject_id == task_id))
     await session.execute(delete(Task).where(Task.id == task_id))
+
+
+def is_untried(task: Task) -> bool:
+    """Whether nobody has begun it: it may be given to a run, and paid for, without doubt."""
+    return task.status == TaskStatus.PENDING and not task.attempt and task.service_task_id is None
