@@ -79,5 +79,5 @@ class FakeProvider(ProviderActivities):
     @activity.defn(name="withdraw_work")
     async def withdraw_work(self, work: SubmittedWork) -> Withdrawal:
         self.withdrawn.append(work)
-        said = "CANCELLATION_REQUESTED" if self.is_withdrawn else "ALREADY_COMPLETED"
+        said = "OK" if self.is_withdrawn else "ALREADY_COMPLETED"
         return Withdrawal(is_withdrawn=self.is_withdrawn, message=f"fal answered {said}")

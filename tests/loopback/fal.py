@@ -177,10 +177,13 @@ class Queue:
             return entry
         fault = self._strike("cancel", entry.marker)
         is_taken = not entry.is_done and fault is None
-        answer = {"status": "CANCELLATION_REQUESTED" if is_taken else "ALREADY_COMPLETED"}
+        # What waits is dropped; what has begun is told to stop, and may not heed it.
+        is_waiting = is_taken and entry.polls < 2
+        word = "OK" if is_waiting else "CANCELLATION_REQUESTED" if is_taken else "ALREADY_COMPLETED"
+        answer = {"status": word}
         self.ledger.note(kind="cancel", request_id=entry.request_id, is_taken=is_taken)
         if fault is None:
-            return JSONResponse(answer, 202 if is_taken else 400)
+            return JSONResponse(answer, 200 if is_waiting else 202 if is_taken else 400)
         await asyncio.sleep(fault.delay_s)
         return _played(request, fault, JSONResponse(answer, 400))
 

@@ -45,7 +45,8 @@ async def test_event_that_nobody_takes_is_tried_over_three_days(
             id=f"delivery-{uuid.uuid4()}",
             task_queue=TaskQueue.WEBHOOKS,
         )
-        await handle.result()
+        async with asyncio.timeout(60):
+            await handle.result()
     assert len(courier.calls) == 10
     events = (await handle.fetch_history()).events
     begun, ended = (event.event_time.ToDatetime() for event in (events[0], events[-1]))
@@ -77,7 +78,8 @@ async def test_wake_that_comes_while_the_last_event_is_delivered_is_not_lost(run
     async with runs.deliveries_worker():
         runs.courier.is_open.clear()
         handle = await runs.start_delivery()
-        await runs.courier.is_called.wait()
+        async with asyncio.timeout(60):
+            await runs.courier.is_called.wait()
         await handle.signal(DeliverEvents.wake)
         runs.courier.is_open.set()
         await handle.result()
@@ -117,7 +119,7 @@ async def test_many_wakes_while_a_receiver_is_down_do_not_make_the_history_too_l
 
     async def wake() -> None:
         async with gate:
-            await handle.signal(DeliverEvents.wake)
+            await handle.signal(DeliverEvents.wake, rpc_timeout=timedelta(seconds=20))
 
     await asyncio.gather(*(wake() for _ in range(4200)))
     latest = runs.client.get_workflow_handle(handle.id)

@@ -50,12 +50,14 @@ class Breaker:
             return None
         return replace(self, probing_since=now)
 
-    def after(self, now: datetime, *, is_success: bool) -> "Breaker":
-        """The breaker after an attempt has ended.
+    def after(self, now: datetime, *, is_success: bool | None) -> "Breaker":
+        """The breaker after an attempt has ended; `None`: which says nothing about the provider.
 
         An attempt that began before it opened counts, too: what succeeds shows that the provider
         is back, and what fails that it is not.
         """
+        if is_success is None:
+            return replace(self, probing_since=None)
         if is_success:
             if self.opened_at is None:
                 return Breaker()

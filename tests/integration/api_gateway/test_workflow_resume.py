@@ -9,12 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from shared.contracts.enums import ErrorCategory
+from shared.db.models.tables import Workflow
 from shared.db.repositories.scope import Scope
 from shared.db.repositories.subjects import find_workflow
 from tests.fakes.inference import Attempt
@@ -24,6 +26,7 @@ from tests.fixtures.workflow_runs import until
 from tests.integration.api_gateway.conftest import Staff
 from tests.integration.api_gateway.test_workflow_lifecycle import create, reached, read, statuses
 from tests.integration.api_gateway.test_workflows import GENERATE, REFINE
+from tests.integration.api_gateway.test_workflows import workflow as workflow_of
 
 NAMES = ["generate", "refine-1", "refine-2", "refine-3", "refine-4"]
 
@@ -230,3 +233,18 @@ async def test_workflow_whose_task_was_deleted_is_not_resumed(
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     assert "refine-1" in answer.json()["detail"]
     assert (await read(shop, failed))["status"] == "FAILED"
+
+
+async def test_a_resume_while_the_failed_run_is_closing_is_told_to_come_again(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
+    """Its record says FAILED already, and its run has not closed: a new one could not start."""
+    created = (await api.post("/api/v1/workflows/", json=workflow_of(GENERATE))).json()
+    async with gateway.resources.sessions.begin() as session:
+        rows = update(Workflow).where(Workflow.id == uuid.UUID(created["id"]))
+        await session.execute(rows.values(status="FAILED"))
+    answer = await api.post(f"/api/v1/workflows/{created['id']}/resume")
+    assert answer.status_code == 409
+    assert "still closing" in answer.json()["detail"]
+    await gateway.resources.temporal.get_workflow_handle(created["canvas_task_id"]).terminate()
+    assert (await api.post(f"/api/v1/workflows/{created['id']}/resume")).status_code == 200

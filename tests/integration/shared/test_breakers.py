@@ -81,3 +81,13 @@ async def test_every_provider_has_a_state(sessions: Sessions) -> None:
     now = datetime.now(UTC)
     assert set(breakers) == set(ProviderType)
     assert [p for p in breakers if breakers[p].state(now) is BreakerState.OPEN] == [FAL]
+
+
+async def test_a_probe_that_says_nothing_lets_the_next_one_through(sessions: Sessions) -> None:
+    await fail(sessions, FAILURES_TO_OPEN)
+    await let_time_pass(sessions)
+    assert await ask(sessions) == (BreakerState.HALF_OPEN, True)
+    assert await ask(sessions) == (BreakerState.HALF_OPEN, False)
+    async with sessions.begin() as session:
+        await count_verdict(session, Verdict(provider_type=FAL, is_success=None))
+    assert await ask(sessions) == (BreakerState.HALF_OPEN, True)

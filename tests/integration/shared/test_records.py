@@ -254,7 +254,7 @@ async def test_fallback_takes_the_place_of_the_provider(sessions: Sessions) -> N
 
 
 async def test_account_of_an_ended_task_changes_nothing(sessions: Sessions) -> None:
-    task = new_task(status="CANCELLED")
+    task = new_task(status="COMPLETED")
     await add(sessions, task)
     async with sessions.begin() as session:
         await write_task_account(session, TaskAccount(task_id=task.id, attempt=3, errors=["late"]))
@@ -275,3 +275,51 @@ async def test_an_end_from_outside_keeps_what_the_task_has_been_through(sessions
     assert (row.status, row.error_category) == ("CANCELLED", "CANCELLED")
     assert (row.attempt, row.errors, row.service_task_id) == (2, ["a"], "req-9")
     assert len(row.service_requests) == 1
+
+
+async def test_what_was_submitted_is_no_longer_pending(sessions: Sessions) -> None:
+    """Though the worker's own word of it was lost: a cancellation must ask the provider."""
+    task = new_task(provider_type="fal_standard", queue_name="provider-fal")
+    await add(sessions, task)
+    account = TaskAccount(task_id=task.id, attempt=1, service_task_id="req-1")
+    async with sessions.begin() as session:
+        await write_task_account(session, account)
+    async with sessions() as session:
+        row = await session.get_one(Task, task.id)
+    assert row.status == "EXECUTING"
+    assert row.started_at is not None
+
+
+async def test_what_was_left_to_its_fallback_untried_is_still_pending(sessions: Sessions) -> None:
+    task = new_task(provider_type="fal_standard", fallback_provider_type="local")
+    await add(sessions, task)
+    async with sessions.begin() as session:
+        await write_task_account(session, TaskAccount(task_id=task.id, fallback_used=True))
+    async with sessions() as session:
+        row = await session.get_one(Task, task.id)
+    assert (row.status, row.provider_type) == ("PENDING", "local")
+
+
+async def test_what_a_provider_took_is_told_of_a_task_that_was_cancelled_meanwhile(
+    sessions: Sessions,
+) -> None:
+    """The gateway cancels what is PENDING at once; its submission was on its way."""
+    task = new_task(provider_type="fal_standard")
+    await add(sessions, task)
+    async with sessions.begin() as session:
+        await write_task_outcome(session, outcome_of(task, TaskStatus.CANCELLED))
+    told = outcome(
+        task,
+        TaskStatus.CANCELLED,
+        service_task_id="request-1",
+        service_requests=[call()],
+        errors=["attempt 1: cancelled; fal answered ALREADY_COMPLETED"],
+    )
+    async with sessions.begin() as session:
+        await write_task_outcome(session, told)
+    async with sessions() as session:
+        row = await session.get_one(Task, task.id)
+    assert (row.status, row.error_category) == ("CANCELLED", "CANCELLED")
+    assert (row.service_task_id, row.errors) == ("request-1", told.errors)
+    assert len(row.service_requests) == 1
+    assert await events_of(sessions, task.id) == [(1, "CANCELLED", True)]

@@ -14,9 +14,11 @@ from shared.db.models.tables import Event, Task, Workflow
 from shared.db.models.trainings import Training
 from tests.fixtures.crew import crew, workflow_worker
 from tests.fixtures.gateway import Gateway
-from tests.fixtures.workflow_runs import terminate_all, until
+from tests.fixtures.rows import add, task_row
+from tests.fixtures.workflow_runs import generation, terminate_all, until
 from tests.integration.api_gateway.test_workflows import GENERATE, workflow
 from workflows.definitions.reconcile import Reconcile
+from workflows.definitions.run_task import RunTask
 from workflows.schedule import SCHEDULE_ID, ReconcileSettings, ensure_schedule
 from workflows.starts import start_task
 
@@ -234,3 +236,87 @@ async def test_worker_keeps_one_schedule_in_line_with_its_settings(gateway: Gate
     spec = (await handle.describe()).schedule.spec
     assert [interval.every.total_seconds() for interval in spec.intervals] == [1800]
     await handle.delete()
+
+
+async def submitted_task(gateway: Gateway) -> Task:
+    """What a provider has, and whose `started` was lost: the gateway was away."""
+    task = task_row(
+        task_type="EXPERIMENTAL_FAL",
+        provider_type="fal_standard",
+        queue_name="provider-fal",
+        inputs={"fal_app_id": "a/b"},
+        service_task_id="request-1",
+        attempt=1,
+    )
+    await add(gateway.resources.sessions, task)
+    return task
+
+
+@pytest.mark.usefixtures("alone")
+async def test_lost_run_whose_work_a_provider_has_is_not_started_anew(gateway: Gateway) -> None:
+    task = await submitted_task(gateway)
+    assert (await reconcile(gateway)).started == 0
+    async with gateway.resources.sessions() as session:
+        assert (await session.get_one(Task, task.id)).status == "FAILED"
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("status", ["EXECUTING", "PENDING"])
+async def test_lost_workflow_whose_step_a_provider_has_is_not_run_anew(
+    gateway: Gateway, api: httpx.AsyncClient, status: str
+) -> None:
+    created = await add_workflow_without_run(gateway, api)
+    async with gateway.resources.sessions.begin() as session:
+        rows = update(Task).where(Task.workflow_id == uuid.UUID(created["id"]))
+        await session.execute(rows.values(status=status, attempt=1, service_task_id="request-1"))
+    assert (await reconcile(gateway)).started == 0
+    failed = (await api.get(f"/api/v1/workflows/{created['id']}")).json()
+    assert (failed["status"], failed["error_message"]) == ("FAILED", "its Temporal run is gone")
+    task = (await api.get(f"/api/v1/tasks/{failed['steps'][0]['task_id']}")).json()
+    assert task["status"] == "FAILED"
+
+
+@pytest.mark.usefixtures("alone")
+async def test_a_renamed_workflow_whose_run_was_terminated_is_not_taken_for_resumed(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
+    created = (await api.post("/api/v1/workflows/", json=workflow(GENERATE))).json()
+    async with gateway.resources.sessions.begin() as session:
+        rows = update(Task).where(Task.workflow_id == uuid.UUID(created["id"]))
+        await session.execute(rows.values(status="EXECUTING", attempt=1))
+    handle = gateway.resources.temporal.get_workflow_handle(created["canvas_task_id"])
+    await handle.terminate("by hand")
+    renamed = await api.patch(f"/api/v1/workflows/{created['id']}", json={"name": "another"})
+    assert renamed.status_code == 200, renamed.text
+    assert (await reconcile(gateway)).started == 0
+    failed = (await api.get(f"/api/v1/workflows/{created['id']}")).json()
+    stopped = "its Temporal run was terminated"
+    assert (failed["status"], failed["error_message"]) == ("FAILED", stopped)
+
+
+@pytest.mark.usefixtures("alone")
+async def test_a_run_with_an_id_of_somebodys_own_is_left_alone(gateway: Gateway) -> None:
+    temporal = gateway.resources.temporal
+    handle = await temporal.start_workflow(
+        RunTask.run, generation(), id="task-debug", task_queue="nobody-polls-this"
+    )
+    query = "ExecutionStatus = 'Running' AND WorkflowType = 'Task'"
+
+    async def is_visible() -> bool:
+        return (await temporal.count_workflows(query)).count >= 1
+
+    try:
+        await until(is_visible)
+        assert (await reconcile(gateway)).cancelled == 0
+    finally:
+        await handle.terminate()
+
+
+@pytest.mark.usefixtures("alone")
+async def test_a_row_that_cannot_be_mended_keeps_no_other_from_it(gateway: Gateway) -> None:
+    broken = task_row(provider_type="no-such-provider")
+    await add(gateway.resources.sessions, broken)
+    task = await add_task_without_run(gateway)
+    done = await reconcile(gateway)
+    assert (done.started, done.failed) == (1, 1)
+    await gateway.resources.temporal.get_workflow_handle(task.temporal_id).terminate()

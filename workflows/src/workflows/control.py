@@ -65,15 +65,27 @@ async def wait_until_closed(client: Client, temporal_id: str, *, timeout_s: floa
     """Wait for a run to close, however it does.
 
     Returns:
-        Whether it has, or never was.
+        Whether it has, or never was; not where Temporal does not answer.
     """
     try:
-        async with asyncio.timeout(timeout_s):
+        return await has_closed(client, temporal_id, within_s=timeout_s)
+    except RunUnreachableError:
+        return False
+
+
+async def has_closed(client: Client, temporal_id: str, *, within_s: float) -> bool:
+    """Whether a run closes soon, has closed, or never was.
+
+    Raises:
+        RunUnreachableError: Temporal did not answer.
+    """
+    try:
+        async with asyncio.timeout(within_s):
             with _reaching():
                 await client.get_workflow_handle(temporal_id).result()
     except WorkflowFailureError:
         return True
-    except (TimeoutError, RunUnreachableError):
+    except TimeoutError:
         return False
     return True
 

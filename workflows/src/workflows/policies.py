@@ -48,6 +48,10 @@ WITHDRAW_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_atte
 BACKOFF_INITIAL_S = 1.0
 BACKOFF_COEFFICIENT = 2.0
 BACKOFF_MAX_S = 60.0
+LONG_WAIT_S = 60.0
+"""A provider that asks for a longer wait leaves the task to its fallback, where there is one."""
+RETRY_AFTER_MAX_S = 3600.0
+"""What a provider asks for is honoured so far."""
 
 FETCH_TIMEOUT = timedelta(minutes=5)
 """Fetching the remote pictures of one task, all of them."""
@@ -163,4 +167,5 @@ def backoff_s(retry: int, jitter: float, retry_after_s: float | None = None) -> 
         retry_after_s: the least wait that the other side asked for.
     """
     exponential = BACKOFF_INITIAL_S * BACKOFF_COEFFICIENT ** (retry - 1)
-    return max(min(exponential, BACKOFF_MAX_S) * (0.5 + jitter / 2), retry_after_s or 0.0)
+    asked = min(retry_after_s or 0.0, RETRY_AFTER_MAX_S)
+    return max(min(exponential, BACKOFF_MAX_S) * (0.5 + jitter / 2), asked)

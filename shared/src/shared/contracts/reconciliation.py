@@ -24,6 +24,8 @@ class Reconciled(Message):
     """Rows whose run had closed without a word; they have been ended as their run was."""
     cancelled: int = 0
     """Runs whose row had ended or was gone; they have been cancelled."""
+    failed: int = 0
+    """Rows that could not be mended in this pass; the worker's log says why."""
     keys_swept: int = 0
     """Idempotency keys that nobody can repeat any more."""
     overdue: int = 0

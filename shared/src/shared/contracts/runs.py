@@ -69,7 +69,8 @@ class Verdict(Message):
     """What an attempt says about its provider: the provider's breaker counts it."""
 
     provider_type: ProviderType
-    is_success: bool
+    is_success: bool | None
+    """None: it has ended, and says nothing about the provider."""
 
 
 class TaskAccount(Message):

@@ -12,6 +12,8 @@ from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import CONSEQUENCES, WORKER_LOST
 from shared.errors import PlatformError
 
+_RETRY_AFTER_MAX_S = 86_400.0
+
 
 class ErrorInterceptor(Interceptor):
     """Translates what activities raise; every worker of ours carries it."""
@@ -34,7 +36,9 @@ class _Translate(ActivityInboundInterceptor):
                 type=error.failure_type or error.category,
                 non_retryable=error.is_final or not CONSEQUENCES[error.category].is_retried,
                 next_retry_delay=(
-                    timedelta(seconds=error.retry_after_s) if error.retry_after_s else None
+                    timedelta(seconds=min(error.retry_after_s, _RETRY_AFTER_MAX_S))
+                    if error.retry_after_s
+                    else None
                 ),
             ) from error
         except asyncio.CancelledError:

@@ -31,7 +31,7 @@ def test_older_keys_still_open_what_they_sealed() -> None:
         vault(new).unseal(sealed)
 
 
-@pytest.mark.parametrize("keys", ["", "abc", "not base64 !", f"{fernet_key()},"])
+@pytest.mark.parametrize("keys", ["", "abc", "not base64 !", "=" * 44, ","])
 def test_settings_say_what_a_key_is(keys: str) -> None:
     with pytest.raises(ValidationError, match="generate_key"):
         WebhookSettings(encryption_keys=SecretStr(keys))

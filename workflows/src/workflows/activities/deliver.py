@@ -90,8 +90,8 @@ class Courier(DeliveryActivities):
             found = await next_delivery(session, run.subject_id)
             if found is None:
                 return DeliveryStanding(state=DeliveryState.DRAINED)
-            delivery, is_disabled = found
-            if is_disabled:
+            delivery, receiver = found
+            if receiver is not None and receiver.disabled_at is not None:
                 await disable_pending(session, run.subject_id, delivery.url)
                 return None
             if standing := self._not_due(delivery):
@@ -99,7 +99,8 @@ class Courier(DeliveryActivities):
             keys = await self._keyring.valid_keys(session, _owner(delivery))
         at = self._clock()
         answer = await self._post(delivery, [each.keys for each in keys])
-        await self._write(delivery, at, answer)
+        has_failed = receiver is not None and receiver.failing_since is not None
+        await self._write(delivery, at, answer, has_failed=has_failed)
         return None
 
     def _not_due(self, delivery: WebhookDelivery) -> DeliveryStanding | None:
@@ -126,7 +127,9 @@ class Courier(DeliveryActivities):
             timeout_s=self._timeout_s,
         )
 
-    async def _write(self, sent: WebhookDelivery, at: datetime, answer: Answer) -> None:
+    async def _write(
+        self, sent: WebhookDelivery, at: datetime, answer: Answer, *, has_failed: bool
+    ) -> None:
         now = self._clock()
         async with self._sessions.begin() as session:
             delivery = await lock_pending(session, sent.id)
@@ -142,7 +145,8 @@ class Courier(DeliveryActivities):
             if answer.verdict == Verdict.TAKEN:
                 end_delivery(delivery, DeliveryStatus.DELIVERED)
                 delivery.delivered_at = now
-                await note_success(session, delivery)
+                if has_failed:
+                    await note_success(session, delivery)
                 return
             delivery.failures += 1
             is_gone = answer.verdict == Verdict.GONE

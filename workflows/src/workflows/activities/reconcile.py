@@ -2,18 +2,25 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 from temporalio import activity
 from temporalio.client import Client
 
-from shared.contracts.enums import ErrorCategory, TaskStatus, TrainingStatus, WorkflowStatus
+from shared.contracts.enums import (
+    ErrorCategory,
+    StepStatus,
+    TaskStatus,
+    TrainingStatus,
+    WorkflowStatus,
+)
 from shared.contracts.reconciliation import ReconcileActivities, Reconciled, ReconcileRequest
 from shared.contracts.runs import PipelineOutcome, TaskOutcome
 from shared.db.models.tables import Task, Workflow
@@ -25,7 +32,7 @@ from shared.db.repositories.outcomes import (
     write_pipeline_outcome,
     write_task_outcome,
 )
-from shared.db.repositories.tasks import tasks_of_steps
+from shared.db.repositories.tasks import is_untried, tasks_of_steps
 from shared.db.repositories.trainings import write_training_outcome
 from shared.db.repositories.webhook_secrets import sweep_secrets
 from shared.db.session import Sessions
@@ -41,6 +48,8 @@ from workflows.activities.run_states import (
 )
 from workflows.control import cancel_run
 from workflows.starts import start_pipeline, start_task, start_training
+
+_log = structlog.stdlib.get_logger(__name__)
 
 _PAGE = 500
 _SIDE_BY_SIDE = 10
@@ -119,7 +128,7 @@ class Reconciler(ReconcileActivities):
             state = await describe(self._client, task.temporal_id)
             if state is not None and state.is_open:
                 return None
-            if state is None and task.status == TaskStatus.PENDING:
+            if state is None and is_untried(task):
                 await start_task(self._client, task)
                 return "started"
             outcome = (
@@ -141,8 +150,8 @@ class Reconciler(ReconcileActivities):
             state = await describe(self._client, workflow.temporal_id)
             if state is not None and state.is_open:
                 return None
-            if state is None or _was_resumed_since(workflow, state):
-                tasks = await tasks_of_steps(session, workflow)
+            tasks = await tasks_of_steps(session, workflow)
+            if _may_start(workflow, tasks, state):
                 await start_pipeline(self._client, workflow, tasks, is_resumed=state is not None)
                 return "started"
             temporal_id = workflow.temporal_id
@@ -151,7 +160,7 @@ class Reconciler(ReconcileActivities):
         async with self._sessions.begin() as session:
             # A cancelled one takes its open tasks along itself.
             if outcome.status != WorkflowStatus.CANCELLED:
-                await _fail_executing_tasks(session, outcome, state)
+                await _fail_tried_tasks(session, outcome, state)
             await write_pipeline_outcome(session, outcome)
         return "closed"
 
@@ -181,16 +190,23 @@ class Reconciler(ReconcileActivities):
 
     async def _is_forgotten(self, temporal_id: str, before: datetime) -> bool:
         kind, _, name = temporal_id.partition("-")
-        table = _TABLES.get(kind)
-        if table is None:
+        table, subject_id = _TABLES.get(kind), _uuid(name)
+        if table is None or subject_id is None:  # somebody's own, by hand
             return False
-        rows = select(table.status, table.updated_at).where(table.id == UUID(name))
+        rows = select(table.status, table.updated_at).where(table.id == subject_id)
         async with self._sessions() as session:
             found = (await session.execute(rows)).one_or_none()
         if found is None:
             return True
         status, updated_at = found
         return status not in _OPEN and updated_at < before
+
+
+def _uuid(name: str) -> UUID | None:
+    try:
+        return UUID(name)
+    except ValueError:
+        return None
 
 
 async def _side_by_side(
@@ -202,16 +218,29 @@ async def _side_by_side(
 
     async def mend_one(subject_id: UUID) -> None:
         async with gate:
-            done = await mend(subject_id)
+            try:
+                done = await mend(subject_id)
+            except Exception:  # noqa: BLE001 — logged, and tried again by the next pass
+                # One that cannot be mended must not keep the others from it.
+                _log.exception("not_reconciled", subject=str(subject_id))
+                done = "failed"
         if done is not None:
             counts[done] += 1
 
     await asyncio.gather(*(mend_one(subject_id) for subject_id in ids))
 
 
-def _was_resumed_since(workflow: Workflow, state: RunState) -> bool:
-    """Whether the row was set to RUNNING after its last run had closed."""
-    return state.closed_at is not None and workflow.updated_at > state.closed_at
+def _may_start(workflow: Workflow, tasks: Mapping[str, Task], state: RunState | None) -> bool:
+    """Whether a workflow has no run, or none since it was resumed, and no step of it was tried.
+
+    A step that was tried may be at a provider that is paid for it. It is ended with its workflow;
+    a resume then gives it a new task.
+    """
+    was_changed_since = state is None or (
+        state.closed_at is not None and workflow.updated_at > state.closed_at
+    )
+    rest = (tasks[s.step_id] for s in workflow.steps if s.status != StepStatus.COMPLETED)
+    return was_changed_since and all(map(is_untried, rest))
 
 
 def _gone(
@@ -222,13 +251,15 @@ def _gone(
     return outcome_of(task, TaskStatus.FAILED, error=reason, category=category)
 
 
-async def _fail_executing_tasks(
-    session: AsyncSession, outcome: PipelineOutcome, state: RunState
+async def _fail_tried_tasks(
+    session: AsyncSession, outcome: PipelineOutcome, state: RunState | None
 ) -> None:
     """No run will write how these ended; they ended as their pipeline's run did."""
     reason = outcome.errors[-1] if outcome.errors else RUN_IS_GONE
+    category = state.failure_category if state else ErrorCategory.INTERNAL
     rows: Any = select(Task).where(
-        Task.workflow_id == outcome.workflow_id, Task.status == TaskStatus.EXECUTING
+        Task.workflow_id == outcome.workflow_id, Task.status.in_(_OPEN_TASK)
     )
     for task in await session.scalars(rows.order_by(Task.id).with_for_update()):
-        await write_task_outcome(session, _gone(task, reason, state.failure_category))
+        if not is_untried(task):
+            await write_task_outcome(session, _gone(task, reason, category))

@@ -68,9 +68,12 @@ async def task_outcome(client: Client, task: Task, state: RunState) -> TaskOutco
 
 
 async def pipeline_outcome(
-    client: Client, workflow_id: UUID, temporal_id: str, state: RunState
+    client: Client, workflow_id: UUID, temporal_id: str, state: RunState | None
 ) -> PipelineOutcome:
-    """How a workflow ended whose run closed without writing so."""
+    """How a workflow ended whose run closed without writing so, or is gone."""
+    if state is None:
+        failed = WorkflowStatus.FAILED
+        return PipelineOutcome(workflow_id=workflow_id, status=failed, errors=[RUN_IS_GONE])
     if state.status == WorkflowExecutionStatus.COMPLETED:
         return await client.get_workflow_handle_for(RunPipeline.run, temporal_id).result()
     if state.status == WorkflowExecutionStatus.CANCELED:

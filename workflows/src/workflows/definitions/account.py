@@ -39,7 +39,7 @@ class Account:
         else:
             self.retries += 1
         counts = CONSEQUENCES[failure.category].counts_against_provider
-        self.verdict = Verdict(provider_type=provider, is_success=False) if counts else None
+        self.verdict = Verdict(provider_type=provider, is_success=False if counts else None)
 
     def note_success(self, provider: ProviderType) -> None:
         """Take down that the attempt succeeded."""
@@ -60,6 +60,11 @@ class Account:
         """Take down calls to an outside service."""
         self.service_requests += requests
 
+    def note_cancellation(self, provider: ProviderType) -> None:
+        """Take down that the attempt under way, if any, was broken off."""
+        if self.attempt:
+            self.verdict = Verdict(provider_type=provider, is_success=None)
+
     def start_over(self) -> None:
         """Give the task to its fallback, which has its own retries; what was counted stays."""
         self.fallback_used = True
@@ -67,7 +72,8 @@ class Account:
         self.service_task_id = None
 
     def written(self, category: ErrorCategory | None = None) -> TaskAccount:
-        """As the record has it; `category` of the last failure."""
+        """As the record has it; `category` of the last failure. A verdict is told once."""
+        verdict, self.verdict = self.verdict, None
         return TaskAccount(
             task_id=self.task_id,
             attempt=self.attempt,
@@ -79,5 +85,5 @@ class Account:
             service_requests=list(self.service_requests),
             resumes=self.resumes,
             resumed_at=self.resumed_at,
-            verdict=self.verdict,
+            verdict=verdict,
         )

@@ -80,6 +80,8 @@ async def run_remote_attempt(
     if is_cancelling():
         raise await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
     await record_account(account.written())
+    if is_cancelling():  # heard while the id was written
+        raise await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
     return await _await(submitted, run, account, summary)
 
 

@@ -133,7 +133,11 @@ class RunPipeline:
                 task.cancel()
             return
         for task in done:
-            self._settle(self._running.pop(task), task.result())
+            step = self._running.pop(task)
+            if task.cancelled():  # before its first attempt: its pipeline's end ends it
+                self._is_cancelled = True
+            else:
+                self._settle(step, task.result())
 
     def _rest(self) -> PipelineRun:
         """The pipeline less what it has done."""

@@ -22,7 +22,7 @@ from workflows.definitions.patience import Patience
 from workflows.definitions.recording import admit_attempt, record_account, record_task
 from workflows.definitions.remote import RemoteFailureError
 from workflows.definitions.uninterrupted import is_cancelling
-from workflows.policies import MAX_LOST_WORKERS, backoff_s, unserved_wait_s
+from workflows.policies import LONG_WAIT_S, MAX_LOST_WORKERS, backoff_s, unserved_wait_s
 
 
 async def run_step(
@@ -120,15 +120,11 @@ class _Step:
     async def _attempt_until_done(self) -> TaskOutcome:
         await self._fall_back_if_provider_is_down()
         while True:
-            self.account.attempt += 1
-            try:
-                return self._completed(await self._attempt())
-            except RemoteFailureError as error:
-                failure = error.failure
-            except ActivityError as error:
-                if is_cancelled_exception(error):
-                    return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
-                failure = read_failure(error)
+            if is_cancelling():  # heard while the records were written
+                return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
+            failure = await self._attempt()
+            if isinstance(failure, TaskOutcome):
+                return failure
             if failure.is_unserved and not is_cancelling():
                 await self._wait_for_a_worker_that_can_do_it()
                 continue
@@ -145,10 +141,20 @@ class _Step:
                 await self._wait(failure)
                 await self._fall_back_if_provider_is_down()
 
-    async def _attempt(self) -> AttemptResult:
+    async def _attempt(self) -> TaskOutcome | Failure:
+        """One more attempt: how the task ended with it, or why it failed."""
+        self.account.attempt += 1
         nth = "" if self.account.attempt == 1 else f", attempt {self.account.attempt}"
         self.show(f"{self.run.provider_type}{nth}")
-        return await run_attempt(self.run, self.account, f"{self.label}{nth}")
+        try:
+            result = await run_attempt(self.run, self.account, f"{self.label}{nth}")
+        except RemoteFailureError as error:
+            return error.failure
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
+            return read_failure(error)
+        return self._completed(result)
 
     def _after(self, failure: Failure) -> _Next:
         if failure.is_final:
@@ -157,10 +163,11 @@ class _Step:
             is_lasting = self.account.lost_workers > MAX_LOST_WORKERS
             return _Next.END if is_lasting else _Next.RETRY
         consequence = CONSEQUENCES[failure.category]
+        can_fall_back = consequence.falls_back and self.run.fallback is not None
+        is_told_to_wait_long = (failure.retry_after_s or 0) > LONG_WAIT_S
         if consequence.is_retried and self.account.retries <= self.run.max_retries:
-            return _Next.RETRY
-        has_fallback = self.run.fallback is not None
-        return _Next.FALL_BACK if consequence.falls_back and has_fallback else _Next.END
+            return _Next.FALL_BACK if can_fall_back and is_told_to_wait_long else _Next.RETRY
+        return _Next.FALL_BACK if can_fall_back else _Next.END
 
     def _fall_back(self) -> None:
         self.run = self.run.on_fallback()
@@ -211,6 +218,8 @@ class _Step:
         )
 
     def _ended(self, status: TaskStatus, category: ErrorCategory) -> TaskOutcome:
+        if status == TaskStatus.CANCELLED:
+            self.account.note_cancellation(self.run.provider_type)
         return TaskOutcome(
             **dict(self.account.written(category)),
             status=status,

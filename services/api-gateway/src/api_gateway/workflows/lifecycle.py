@@ -13,13 +13,22 @@ from api_gateway.workflows.schemas import ResumePlan
 from shared.contracts.enums import WorkflowStatus
 from shared.contracts.runs import PipelineOutcome
 from shared.db.models.tables import Task, Workflow
+from shared.db.repositories.beginnings import show_progress
 from shared.db.repositories.events import add_workflow_event
 from shared.db.repositories.idempotency import CreateRequest, release_key
-from shared.db.repositories.outcomes import show_progress, write_pipeline_outcome
+from shared.db.repositories.outcomes import write_pipeline_outcome
 from shared.db.repositories.subjects import find_workflow
 from shared.db.repositories.tasks import tasks_of_steps
-from workflows.control import RunUnreachableError, cancel_run, pause_run, wait_until_closed
+from workflows.control import (
+    RunUnreachableError,
+    cancel_run,
+    has_closed,
+    pause_run,
+    wait_until_closed,
+)
 from workflows.starts import NotStartedError, start_pipeline
+
+_RESUMABLE = (WorkflowStatus.FAILED, WorkflowStatus.PAUSED)
 
 
 async def start_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
@@ -112,6 +121,12 @@ async def resume_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
     Raises:
         Problem: 404; 409, it is neither FAILED nor PAUSED; 503, Temporal does not answer.
     """
+    async with res.sessions() as session:
+        workflow = await find_workflow(session, caller.scope, workflow_id)
+    if workflow is None:
+        raise not_found(f"workflow {workflow_id}")
+    if workflow.status in _RESUMABLE:
+        await _until_its_run_has_closed(res, workflow)
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
         await _demand_resumable(session, workflow)
@@ -120,6 +135,18 @@ async def resume_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
         await session.flush()
     await start_run(res, workflow, tasks, None, is_resumed=True)
     return workflow
+
+
+async def _until_its_run_has_closed(res: Resources, workflow: Workflow) -> None:
+    """The record says how a run ended a moment before it has: a new one cannot start until then."""
+    try:
+        is_closed = await has_closed(
+            res.temporal, workflow.temporal_id, within_s=res.settings.cancel_wait_s
+        )
+    except RunUnreachableError as error:
+        raise unavailable("Temporal") from error
+    if not is_closed:
+        raise _conflict(workflow, "its run is still closing; try again in a moment")
 
 
 async def plan_workflow_resume(res: Resources, caller: Principal, workflow_id: UUID) -> ResumePlan:
@@ -137,7 +164,7 @@ async def plan_workflow_resume(res: Resources, caller: Principal, workflow_id: U
 
 
 async def _demand_resumable(session: AsyncSession, workflow: Workflow) -> None:
-    _demand(workflow, "resume", WorkflowStatus.FAILED, WorkflowStatus.PAUSED)
+    _demand(workflow, "resume", *_RESUMABLE)
     if workflow.is_deleted:
         raise _conflict(workflow, "its files are gone; create it anew")
     tasks = await tasks_of_steps(session, workflow)

@@ -13,24 +13,25 @@ from api_gateway.workflows.schemas import (
     ReusedStep,
     StepToRun,
 )
-from shared.contracts.enums import EventType, StepStatus, TaskStatus
+from shared.contracts.enums import (
+    EventType,
+    ProviderType,
+    StepStatus,
+    TaskQueue,
+    TaskStatus,
+    TaskType,
+)
+from shared.contracts.providers import DEFAULT_PROVIDERS, PROVIDERS
 from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.repositories.events import add_task_event
-from shared.db.repositories.tasks import tasks_of_steps
+from shared.db.repositories.tasks import is_untried, tasks_of_steps
 
 _COPIED = (
     "task_type",
-    "provider_type",
-    "queue_name",
     "priority",
     "max_retries",
     "config",
     "inputs",
-    "provider_config",
-    "active_provider_capabilities",
-    "fallback_provider_type",
-    "fallback_provider_config",
-    "fallback_provider_capabilities",
     "temporal_id",
     "webhook_url",
     "workflow_id",
@@ -40,6 +41,15 @@ _COPIED = (
     "origin_tenant_id",
     "origin_reference",
 )
+
+_CHOSEN = (
+    "provider_config",
+    "active_provider_capabilities",
+    "fallback_provider_type",
+    "fallback_provider_config",
+    "fallback_provider_capabilities",
+)
+"""As the step has them: its task's own were replaced where its fallback stepped in."""
 
 
 _REASONS = {
@@ -81,8 +91,8 @@ async def reset_steps(session: AsyncSession, workflow: Workflow) -> dict[str, Ta
         task = tasks.get(step.step_id)
         if task is None or is_reused(step):
             continue
-        if task.status != TaskStatus.PENDING:
-            task = _copy(task)
+        if not is_untried(task):
+            task = renewed(task, step)
             session.add(task)
             await session.flush()
             add_task_event(session, task, EventType.TASK_CREATED)
@@ -92,7 +102,14 @@ async def reset_steps(session: AsyncSession, workflow: Workflow) -> dict[str, Ta
     return tasks
 
 
-def _copy(task: Task) -> Task:
+def renewed(task: Task, step: WorkflowStep) -> Task:
+    """A new task for a step, with the provider that the client chose first."""
+    provider, queue = ProviderType(task.provider_type), TaskQueue(task.queue_name)
+    if task.fallback_used:
+        task_type = TaskType(step.task_type)
+        named = (step.provider_config or {}).get("provider_type")
+        provider = ProviderType(named) if named else DEFAULT_PROVIDERS[task_type]
+        queue = PROVIDERS[provider].queues[task_type]
     return Task(
         id=uuid.uuid4(),
         status=TaskStatus.PENDING,
@@ -102,5 +119,8 @@ def _copy(task: Task) -> Task:
         errors=[],
         results={},
         last_seq=0,
+        provider_type=provider,
+        queue_name=queue,
+        **{name: getattr(step, name) for name in _CHOSEN},
         **{name: getattr(task, name) for name in _COPIED},
     )

@@ -30,7 +30,11 @@ _BACKOFF_S, _LONGEST_WAIT_S = 0.5, 10.0
 _POLL_GROWTH, _POLL_SLOWEST = 1.1, 10
 """What takes long is asked about less often, down to a tenth as often."""
 _WITHDRAW_TIMEOUT_S = 5.0
-_WITHDRAWN = frozenset({"OK", "CANCELLATION_REQUESTED"})
+_WITHDRAWN = frozenset({"OK"})
+"""CANCELLATION_REQUESTED is none: work that has begun gets a signal, which it may not heed."""
+
+
+_NOT_WITHDRAWN = {"CANCELLATION_REQUESTED": "; what has begun may go on to its end, and cost"}
 
 
 class FalAdapter:
@@ -109,7 +113,7 @@ class FalAdapter:
             raise poll_error(answer)
         word = said.status if said else str(answer.status)
         is_withdrawn = answer.is_success and word in _WITHDRAWN
-        told = "" if is_withdrawn else "; the work was not withdrawn"
+        told = "" if is_withdrawn else _NOT_WITHDRAWN.get(word, "; the work was not withdrawn")
         return WithdrawalAnswer(is_withdrawn, f"fal answered {word} to the cancellation{told}")
 
     async def close(self) -> None:

@@ -27,7 +27,7 @@ async def count_verdict(session: AsyncSession, verdict: Verdict | None) -> None:
     """Take down how an attempt at a provider ended. To be the last lock of a transaction."""
     if verdict is None:
         return
-    if not verdict.is_success:  # so that failures at the same time are all counted
+    if verdict.is_success is False:  # so that failures at the same time are all counted
         row = insert(ProviderBreaker).values(provider_type=verdict.provider_type)
         await session.execute(row.on_conflict_do_nothing())
     breaker = await _read(session, verdict.provider_type)

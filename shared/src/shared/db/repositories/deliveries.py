@@ -59,10 +59,10 @@ def queue_delivery(
 
 async def next_delivery(
     session: AsyncSession, subject_id: UUID
-) -> tuple[WebhookDelivery, bool] | None:
-    """A subject's oldest pending delivery with its event, and whether its receiver is disabled."""
+) -> tuple[WebhookDelivery, WebhookEndpoint | None] | None:
+    """A subject's oldest pending delivery with its event, and its receiver if that ever failed."""
     found = await session.execute(
-        select(WebhookDelivery, WebhookEndpoint.disabled_at.is_not(None))
+        select(WebhookDelivery, WebhookEndpoint)
         .join(WebhookDelivery.event)
         .outerjoin(WebhookEndpoint, endpoint_of(WebhookDelivery))
         .where(WebhookDelivery.subject_id == subject_id, _PENDING)
@@ -71,7 +71,7 @@ async def next_delivery(
         .limit(1)
     )
     row = found.one_or_none()
-    return None if row is None else (row[0], bool(row[1]))
+    return None if row is None else (row[0], row[1])
 
 
 async def lock_pending(session: AsyncSession, delivery_id: UUID) -> WebhookDelivery | None:

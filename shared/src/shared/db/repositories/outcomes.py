@@ -31,6 +31,7 @@ from shared.contracts.runs import (
 from shared.contracts.submissions import ServiceRequest
 from shared.db.models.base import Origin
 from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
+from shared.db.repositories.beginnings import begin, show_progress
 from shared.db.repositories.breakers import count_verdict
 from shared.db.repositories.events import add_task_event, add_workflow_event
 
@@ -94,6 +95,8 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     if task is None:
         return TaskStanding(status=outcome.status, results=outcome.results)
     if task.status not in _OPEN_TASK:
+        _add_traces(task, outcome)
+        await count_verdict(session, outcome.verdict)
         return TaskStanding(status=TaskStatus(task.status), results=task.results)
     now = datetime.now(UTC)
     _write_account(task, outcome)
@@ -117,12 +120,24 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
 
 
 async def write_task_account(session: AsyncSession, account: TaskAccount) -> None:
-    """Write what a task that goes on has been through; nothing where it has ended."""
+    """Write what a task that goes on has been through."""
     task = await session.get(Task, account.task_id, with_for_update=True)
     if task is not None and task.status in _OPEN_TASK:
         _write_account(task, account)
+        if account.attempt:  # `started` is announced on a lossy way
+            await begin(session, task, datetime.now(UTC))
         add_task_event(session, task, EventType.TASK_STATUS_UPDATE)
+    elif task is not None:
+        _add_traces(task, account)
     await count_verdict(session, account.verdict)
+
+
+def _add_traces(task: Task, account: TaskAccount) -> None:
+    """What a task went through that was cancelled meanwhile, without its run: it may have cost."""
+    if task.status == TaskStatus.CANCELLED and account.attempt >= task.attempt:
+        category = task.error_category
+        _write_account(task, account)
+        task.error_category = category
 
 
 def _write_account(task: Task, account: TaskAccount) -> None:
@@ -239,11 +254,3 @@ async def _end_step(session: AsyncSession, task: Task) -> None:
             step.completed_at = task.completed_at
     show_progress(workflow, all_steps)
     add_workflow_event(session, workflow)
-
-
-def show_progress(workflow: Workflow, steps: Sequence[WorkflowStep]) -> None:
-    """Bring a workflow's counters and current step in line with its steps."""
-    workflow.completed_steps = sum(step.status == StepStatus.COMPLETED for step in steps)
-    workflow.current_step = next(
-        (step.step_id for step in steps if step.status == StepStatus.RUNNING), None
-    )

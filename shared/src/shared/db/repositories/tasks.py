@@ -1,6 +1,6 @@
 """Reading, listing and removing tasks within a caller's scope."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -63,11 +63,11 @@ class TaskFilters:
 
 async def list_tasks(
     session: AsyncSession, scope: Scope, filters: TaskFilters, *, skip: int, limit: int
-) -> list[Task]:
-    """One page of tasks, newest first."""
+) -> Sequence[TaskRow]:
+    """One page of tasks to be shown, newest first."""
     await plan_for_values(session)
     asked = Scope(filters.origin_instance, filters.origin_tenant_id)
-    rows = asked.limit(scope.limit(select(Task), Task), Task)
+    rows = asked.limit(scope.limit(select(Task.__table__), Task), Task)
     for name in ("status", "task_type", "origin_zone", "workflow_id"):
         value = getattr(filters, name)
         if value is not None:
@@ -75,7 +75,7 @@ async def list_tasks(
     if not filters.include_deleted:
         rows = rows.where(Task.is_deleted.is_(False))
     page = rows.order_by(Task.created_at.desc(), Task.id.desc()).offset(skip).limit(limit)
-    return list(await session.scalars(page))
+    return (await session.execute(page)).all()
 
 
 async def tasks_of_workflow(session: AsyncSession, workflow_id: UUID) -> list[Task]:
@@ -109,3 +109,8 @@ async def remove_task(session: AsyncSession, task_id: UUID) -> None:
     """Remove a task's record and its events."""
     await session.execute(delete(Event).where(Event.subject_id == task_id))
     await session.execute(delete(Task).where(Task.id == task_id))
+
+
+def is_untried(task: Task) -> bool:
+    """Whether nobody has begun it: it may be given to a run, and paid for, without doubt."""
+    return task.status == TaskStatus.PENDING and not task.attempt and task.service_task_id is None

@@ -1,0 +1,99 @@
+"""What a crash leaves undelivered is delivered, and what a delivery costs in history."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from starlette.responses import Response
+from temporalio.client import WorkflowExecutionStatus
+
+from shared.db.session import Sessions
+from tests.fixtures.deliveries import GENERATION, PostOffice
+from tests.fixtures.receiver import Post, Receiver, refuse
+from tests.fixtures.workflow_runs import kinds
+from workflows.activities.overdue_deliveries import start_overdue
+
+
+async def test_delivery_that_nobody_was_woken_for_is_found_and_started(
+    office: PostOffice, receiver: Receiver, sessions: Sessions
+) -> None:
+    """What a gateway leaves that was killed between its commit and the wake."""
+    silent = office.gateway.client(guard=office.gateway.resources.guard, sessions=sessions)
+    async with silent as api:
+        answer = await api.post("/api/v1/tasks/", json=GENERATION | {"webhook_url": receiver.url()})
+    task_id = answer.json()["id"]
+    assert await office.run_status(task_id) is None
+
+    await start_overdue(office.temporal, sessions, datetime.now(UTC) - timedelta(minutes=1))
+    assert await office.run_status(task_id) is None
+    await start_overdue(office.temporal, sessions, datetime.now(UTC))
+    assert await office.run_status(task_id) == WorkflowExecutionStatus.RUNNING
+    await start_overdue(office.temporal, sessions, datetime.now(UTC))
+    async with office.worker():
+        await receiver.until_status(task_id, "PENDING")
+        await office.until_run(task_id, WorkflowExecutionStatus.COMPLETED)
+    history = await office.temporal.get_workflow_handle(f"delivery-{task_id}").fetch_history()
+    assert len(history.events) == 11, kinds(history)
+
+
+async def test_wake_costs_one_event_of_a_delivery(office: PostOffice, receiver: Receiver) -> None:
+    task_id = await office.create_task(receiver.url())
+    await office.until_run(task_id, WorkflowExecutionStatus.RUNNING)
+    async with office.worker():
+        await office.until_run(task_id, WorkflowExecutionStatus.COMPLETED)
+    history = await office.temporal.get_workflow_handle(f"delivery-{task_id}").fetch_history()
+    assert len(history.events) == 12, kinds(history)
+
+
+@asynccontextmanager
+async def worker_process(office: PostOffice) -> AsyncIterator[asyncio.subprocess.Process]:
+    root = Path(__file__).parents[3]
+    environment = os.environ | office.gateway.stack.environment
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.fixtures.deliveries_process",
+        "to-be-killed",
+        cwd=root,
+        env=environment
+        | {
+            "SARTIQ_TEMPORAL_NAMESPACE": office.temporal.namespace,
+            "SARTIQ_EGRESS_ALLOWED_HOSTS": '["127.0.0.1"]',
+        },
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_worker_killed_between_answer_and_record_delivers_again_under_the_same_id(
+    office: PostOffice, receiver: Receiver
+) -> None:
+    async with worker_process(office) as process:
+
+        async def kill(_post: Post) -> Response:
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+            return Response()
+
+        receiver.answer = kill
+        task_id = await office.create_task(receiver.url())
+        await receiver.until(bool, timeout_s=60)
+        await process.wait()
+    [logged] = await office.deliveries(subject_id=task_id)
+    assert (logged["status"], logged["attempts"]) == ("pending", [])
+    receiver.answer = refuse(204)
+    async with office.worker():
+        await receiver.until(lambda posts: len(posts) == 2, timeout_s=60)
+        [logged] = await office.until_logged(task_id, lambda log: log[0]["status"] == "delivered")
+    first, again = receiver.posts
+    assert (first.id, first.body) == (again.id, again.body)
+    assert first.id == logged["webhook_id"]
