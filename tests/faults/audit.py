@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -14,22 +14,24 @@ from temporalio.service import RPCError, RPCStatusCode
 from tests.faults.clients import Clients
 from tests.faults.rig import Rig
 
-WITHIN_S = 60
+WITHIN_S = 60.0
 _POLL_S = 0.25
 _KINDS = ("Task", "Pipeline", "Training")
 _AWAY = (OSError, RPCError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _ENDS = """
 WITH mine AS (
-  SELECT id, 'task' AS kind, status FROM tasks WHERE id = ANY($1) OR workflow_id = ANY($1)
-  UNION ALL SELECT id, 'workflow', status FROM workflows WHERE id = ANY($1)
-  UNION ALL SELECT id, 'training', status FROM trainings WHERE id = ANY($1)
+  SELECT id, 'task' AS kind, status, completed_at FROM tasks
+  WHERE id = ANY($1) OR workflow_id = ANY($1)
+  UNION ALL SELECT id, 'workflow', status, completed_at FROM workflows WHERE id = ANY($1)
+  UNION ALL SELECT id, 'training', status, completed_at FROM trainings WHERE id = ANY($1)
 )
-SELECT mine.id, kind, mine.status, count(events.id) AS num_events, max(seq) AS last_seq,
+SELECT mine.id, kind, mine.status, completed_at,
+       count(events.id) AS num_events, max(seq) AS last_seq,
        count(*) FILTER (WHERE is_terminal) AS num_ends,
        count(*) FILTER (WHERE payload->>'status' = 'FAILED') AS num_failures
 FROM mine LEFT JOIN events ON events.subject_id = mine.id
-GROUP BY mine.id, kind, mine.status
+GROUP BY mine.id, kind, mine.status, completed_at
 """
 
 _OPEN_ROWS = """
@@ -61,8 +63,9 @@ class Verdict:
     num_accepted: int
     num_completed: int
     """Of them; what ended otherwise is no loss, and is shown."""
-    settled_s: float
-    """From the restart until nothing was open any more."""
+    slowest_s: float
+    """The longest that any of them took to its end, from the restart on, or from its acceptance
+    where that was later."""
     failed: list[str] = field(default_factory=list)
     """Local work that ended FAILED: told truthfully, but no kill should have cost it. Paid work
     may: where nobody knows whether the provider has taken it, it is not sent again."""
@@ -90,6 +93,7 @@ class Verdict:
             *(f"paid twice: {each}" for each in self.paid_twice),
             *(f"orphan: {each}" for each in self.orphans),
             *(f"failed: {each}" for each in self.failed),
+            *([f"late: {self.slowest_s:.1f} s"] if self.slowest_s > WITHIN_S else []),
             *([f"answered 500: {self.num_answers_500} times"] if self.num_answers_500 else []),
         ]
 
@@ -99,7 +103,7 @@ async def settle(rig: Rig, clients: Clients, *, within_s: float = WITHIN_S) -> V
     begin = time.monotonic()
     while True:
         try:
-            verdict = await _judge(rig, clients, time.monotonic() - begin)
+            verdict = await _judge(rig, clients)
         except _AWAY as error:
             if time.monotonic() - begin > within_s:
                 raise AssertionError("the platform does not answer after its restart") from error
@@ -109,7 +113,7 @@ async def settle(rig: Rig, clients: Clients, *, within_s: float = WITHIN_S) -> V
         await asyncio.sleep(_POLL_S)
 
 
-async def _judge(rig: Rig, clients: Clients, elapsed_s: float) -> Verdict:
+async def _judge(rig: Rig, clients: Clients) -> Verdict:
     ids = list(clients.accepted.values())
     ends = await rig.rows(_ENDS, ids)
     statuses = {row["id"]: row["status"] for row in ends}
@@ -130,7 +134,7 @@ async def _judge(rig: Rig, clients: Clients, elapsed_s: float) -> Verdict:
     return Verdict(
         num_accepted=len(ids),
         num_completed=sum(statuses.get(each) == "COMPLETED" for each in ids),
-        settled_s=elapsed_s,
+        slowest_s=_slowest_s(rig, clients, ends),
         num_answers_500=clients.answers[500],
         failed=[
             f"{work.path}{subject}"
@@ -142,6 +146,17 @@ async def _judge(rig: Rig, clients: Clients, elapsed_s: float) -> Verdict:
         lost=lost,
         paid_twice=twice,
         orphans=await _orphans(rig),
+    )
+
+
+def _slowest_s(rig: Rig, clients: Clients, ends: Sequence[asyncpg.Record]) -> float:
+    return max(
+        (
+            row["completed_at"].timestamp() - max(rig.well_since, clients.accepted_at[row["id"]])
+            for row in ends
+            if row["completed_at"] and row["id"] in clients.accepted_at
+        ),
+        default=0,
     )
 
 

@@ -128,6 +128,7 @@ class Clients:
     asked: list[Work] = field(default_factory=list)
     accepted: dict[str, UUID] = field(default_factory=dict)
     """Ids that were answered with 201, by key."""
+    accepted_at: dict[UUID, float] = field(default_factory=dict)
     answers: Counter[int] = field(default_factory=Counter)
 
     async def submit(self, work: Work) -> UUID:
@@ -137,6 +138,7 @@ class Clients:
         while (accepted := await self._try(work)) is None:
             assert time.monotonic() < deadline, f"never accepted; answers so far: {self.answers}"
             await asyncio.sleep(_AGAIN_S)
+        self.accepted_at.setdefault(accepted, time.time())
         known = self.accepted.setdefault(work.key, accepted)
         assert known == accepted, f"{work.key} was answered with {known}, then with {accepted}"
         return accepted

@@ -74,7 +74,7 @@ async def _is_mended(rig: Rig) -> bool:
 def matrix(rows: Iterable[Row]) -> Table:
     """Three columns that must be zero, and what they are counted over."""
     table = Table("victim", "point", "accepted", "completed", "lost", "paid twice", "orphans")
-    table.add_column("settled", justify="right")
+    table.add_column("slowest", justify="right")
     for row in rows:
         verdict = row.verdict
         if verdict is None:
@@ -86,7 +86,7 @@ def matrix(rows: Iterable[Row]) -> Table:
             str(verdict.num_accepted),
             str(verdict.num_completed),
             *(_shown(found) for found in (verdict.lost, verdict.paid_twice, verdict.orphans)),
-            f"{verdict.settled_s:.1f} s",
+            f"{max(verdict.slowest_s, 0):.1f} s",
         )
     return table
 

@@ -62,6 +62,7 @@ class Proxy:
         self.fault = NetworkFault()
         self.stalled = asyncio.Event()
         """Set once a connection is stuck at the fault's stall."""
+        self.well_since = time.time()
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,9 +102,11 @@ class Proxy:
     def heal(self) -> None:
         """Let the fault end; connections that have become half-open stay so."""
         self.impose(NetworkFault())
+        self.well_since = time.time()
 
     def cut(self) -> None:
         """Reset every connection."""
+        self.well_since = time.time()
         for connection in tuple(self._connections):
             connection.reset()
 

@@ -3,9 +3,10 @@
 import asyncio
 import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ LINKS: tuple[Link, ...] = tuple(
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rig:
     """A running platform, and direct ways to what its processes reach through proxies."""
 
@@ -72,6 +73,12 @@ class Rig:
     temporal: Client
     fal: LoopbackFal
     """The provider, with a ledger; nobody kills it."""
+    _started_at: float = field(default_factory=time.time)
+
+    @property
+    def well_since(self) -> float:
+        """When the last fault ended."""
+        return max(self._started_at, *(proxy.well_since for proxy in self.links.values()), 0)
 
     def link(self, service: str, target: str) -> Proxy:
         """The proxy between a service and what it connects to."""
@@ -85,6 +92,7 @@ class Rig:
         """Start again what was killed, and wait until it is ready; servers before services."""
         for group in ([n for n in names if n in SERVERS], [n for n in names if n not in SERVERS]):
             await asyncio.gather(*(self.stack.start(name) for name in group))
+        self._started_at = time.time()
 
     async def freeze(self, name: str, seconds: float) -> None:
         """Stop a process in its tracks, and let it go on after a while."""
@@ -97,6 +105,7 @@ class Rig:
         finally:
             for process in family:
                 process.send_signal(signal.SIGCONT)
+            self._started_at = time.time()
 
     async def rows(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
         """What the database answers; raises OSError or PostgresError while it is away."""
