@@ -5,6 +5,7 @@ from functools import cache
 
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.service import KeepAliveConfig
 
 from shared.settings import FairnessSettings, MetricsSettings, TemporalSettings
 from shared.temporal.codec import data_converter
@@ -13,6 +14,10 @@ from shared.temporal.weights import FairnessWeights
 
 WORKER_HEARTBEAT_EVERY = timedelta(seconds=10)
 """How often each worker tells the server that it lives and how busy it is."""
+
+_KEEP_ALIVE = KeepAliveConfig(interval_millis=15_000, timeout_millis=5_000)
+"""A connection whose other end is gone without a word is given up after 20 seconds, not the SDK's
+45: no work hangs longer. The server takes pings that are 10 seconds apart or more."""
 
 _WAITS = ("workflow_task_schedule_to_start_latency", "activity_schedule_to_start_latency")
 _WAIT_BUCKETS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
@@ -48,6 +53,7 @@ async def connect(
         interceptors=[FairnessWeights(weights)] if weights else [],
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         tls=tls_config(settings),
+        keep_alive_config=_KEEP_ALIVE,
         lazy=is_lazy,
         runtime=_runtime(metrics.address if metrics else ""),
     )
