@@ -179,6 +179,11 @@ async def _workflow_worker_during_fetch(rig: Rig, clients: Clients) -> None:
         server.released.set()
         await rig.start("workflow-worker")
 
+        async def is_fetched_again() -> bool:
+            return server.num_answered > 0
+
+        await rig.until(is_fetched_again, timeout_s=60)
+
 
 async def _workflow_worker_during_delivery(rig: Rig, clients: Clients) -> None:
     """The receiver has taken an event, and whoever sent it dies before the answer."""

@@ -17,6 +17,8 @@ class HeldServer:
     """Set with the first request."""
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     """Header fields by lower-case name, and the body, of each request."""
+    num_answered: int = 0
+    """Answers that somebody was there for."""
     url: str = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,6 +31,8 @@ class HeldServer:
             self.requests.append((fields, body))
             self.arrived.set()
             await self.released.wait()
+            if reader.at_eof():
+                return
             writer.write(
                 b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
                 + f"Content-Type: {self.content_type}\r\n".encode()
@@ -36,6 +40,7 @@ class HeldServer:
                 + self.content
             )
             await writer.drain()
+            self.num_answered += 1
         except (OSError, asyncio.IncompleteReadError):
             pass  # whoever asked is gone
         finally:
