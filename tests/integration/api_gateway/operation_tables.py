@@ -69,6 +69,7 @@ STATISTICS = {("GET", f"{_MONITORING}/stats"), ("GET", f"{_MONITORING}/workflows
 
 PLATFORM = {
     ("GET", f"{_MONITORING}/queues"),
+    ("GET", f"{_MONITORING}/providers"),
     ("GET", f"{_MONITORING}/workers"),
     ("GET", f"{_MONITORING}/workers/health"),
     ("GET", "/api/v1/evaluation/health"),

@@ -25,6 +25,7 @@ from tests.fixtures.lora_files import lora_bytes, pair
 
 @pytest.fixture(autouse=True)
 async def _empty_store(gateway: Gateway) -> AsyncIterator[None]:
+    await clear(gateway)
     yield
     await clear(gateway)
 

@@ -19,8 +19,13 @@ FAL = ProviderType.FAL_STANDARD
 
 @pytest.fixture(autouse=True)
 async def no_breakers(sessions: Sessions) -> AsyncIterator[None]:
-    """Breakers are the platform's: what a test trips would hold up others."""
+    """Breakers are the platform's: what a test trips would hold up others, and theirs it."""
+    await forget_all(sessions)
     yield
+    await forget_all(sessions)
+
+
+async def forget_all(sessions: Sessions) -> None:
     async with sessions.begin() as session:
         await session.execute(delete(ProviderBreaker))
 

@@ -22,7 +22,7 @@ from shared.contracts.providers import PROVIDERS
 from shared.contracts.runs import Owner, PipelineRun, PipelineStep, StepMapping, TaskRun
 from shared.contracts.training import Captioning, Hyperparameters, TrainingRun, Transform
 from shared.db.models.base import Origin
-from shared.db.models.tables import Task, Workflow
+from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.models.trainings import Training
 from shared.temporal import search
 from shared.temporal.fairness import fairness_key
@@ -76,7 +76,11 @@ def _fallback(task: Task) -> dict[str, Any] | None:
 
 
 def pipeline_run(workflow: Workflow, tasks: dict[str, Task]) -> PipelineRun:
-    """What Temporal carries of a workflow; `tasks` by step id."""
+    """What Temporal carries of a workflow; `tasks` by step id.
+
+    Of a completed step it carries what later steps map from it, and no more.
+    """
+    mapped = {(m["from_step"], m["from_field"]) for s in workflow.steps for m in s.input_mappings}
     return PipelineRun(
         workflow_id=workflow.id,
         name=workflow.name,
@@ -86,11 +90,18 @@ def pipeline_run(workflow: Workflow, tasks: dict[str, Task]) -> PipelineRun:
                 depends_on=step.dependencies,
                 mappings=[StepMapping.model_validate(m) for m in step.input_mappings],
                 run=_step_run(tasks[step.step_id]),
-                result=step.result if step.status == StepStatus.COMPLETED else None,
+                result=_mapped_result(step, mapped),
             )
             for step in workflow.steps
         ],
     )
+
+
+def _mapped_result(step: WorkflowStep, mapped: set[tuple[str, str]]) -> dict[str, Any] | None:
+    if step.status != StepStatus.COMPLETED:
+        return None
+    result = step.result or {}
+    return {name: result[name] for name in result if (step.step_id, name) in mapped}
 
 
 def _step_run(task: Task) -> TaskRun:

@@ -61,7 +61,7 @@ async def _one_stream(streaming: Streaming, drops: int, chance: random.Random) -
                 .order_by(Event.seq)
             )
         )
-    written = [(seq, payload["status"], payload["progress"]) for seq, payload in rows]
+    written = [(seq, payload["status"], payload.get("progress", 0)) for seq, payload in rows]
     seen = [(e.id, e.status, e.data.get("progress", 0)) for e in client.events]
     assert client.ids == list(range(1, len(written) + 1)), "lost or doubled"
     assert seen == written

@@ -215,6 +215,15 @@ def test_fallbacks_config_needs_a_provider() -> None:
     assert named.fallback_provider_type is ProviderType.LOCAL
 
 
+def test_fallback_on_fal_names_its_own_app() -> None:
+    fallback = {"provider_type": "fal_standard"}
+    with pytest.raises(ValidationError, match="fal_app_id"):
+        _refine(fal_app_id="fal-ai/first", fallback_provider_config=fallback)
+
+    named = _refine(fallback_provider_config=fallback | {"fal_app_id": "fal-ai/second"})
+    assert named.fallback_provider_type is ProviderType.FAL_STANDARD
+
+
 def test_unknown_provider_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ValidationError, match="sartiq_ultimate_refiner"):
         _refine(provider_type="replicate")

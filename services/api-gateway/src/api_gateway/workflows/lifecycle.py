@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found, unavailable
 from api_gateway.resources import Resources
+from api_gateway.run_size import check_run_size
 from api_gateway.workflows.reset import plan_resume, reset_steps
 from api_gateway.workflows.schemas import ResumePlan
 from shared.contracts.enums import WorkflowStatus
@@ -26,7 +27,7 @@ from workflows.control import (
     pause_run,
     wait_until_closed,
 )
-from workflows.starts import NotStartedError, start_pipeline
+from workflows.starts import NotStartedError, pipeline_run, start_pipeline
 
 _RESUMABLE = (WorkflowStatus.FAILED, WorkflowStatus.PAUSED)
 
@@ -131,6 +132,7 @@ async def resume_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
         workflow = await _locked(session, caller, workflow_id)
         await _demand_resumable(session, workflow)
         tasks = await reset_steps(session, workflow)
+        check_run_size(pipeline_run(workflow, tasks))
         _run(session, workflow)
         await session.flush()
     await start_run(res, workflow, tasks, None, is_resumed=True)

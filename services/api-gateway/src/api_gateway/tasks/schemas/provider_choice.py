@@ -89,11 +89,11 @@ def _name_config(
     if config is None:
         return
     task_config = object_or_none(body.get("config")) or {}
-    known = {
-        "provider_type": body.get(type_field) or default,
-        # fal's app may be named in the config, in the request, or in a step's own config.
-        "fal_app_id": body.get("fal_app_id") or task_config.get("fal_app_id"),
-    }
+    known = {"provider_type": body.get(type_field) or default}
+    if config_field == "provider_config":
+        # fal's app may be named in the config, in the request, or in a step's own config. A
+        # fallback names its own: the request's app is the one that has failed.
+        known["fal_app_id"] = body.get("fal_app_id") or task_config.get("fal_app_id")
     config = {field: value for field, value in known.items() if value is not None} | config
     body[config_field] = config
     if body.get(type_field) is None:

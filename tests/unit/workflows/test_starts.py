@@ -1,0 +1,36 @@
+"""What Temporal carries of a workflow that is resumed."""
+
+import uuid
+
+from shared.db.models.tables import Task, Workflow, WorkflowStep
+from workflows.starts import pipeline_run
+
+
+def task() -> Task:
+    return Task(
+        id=uuid.uuid4(),
+        task_type="EXPERIMENTAL_FAL",
+        provider_type="fal_standard",
+        queue_name="provider-fal",
+        inputs={"fal_app_id": "a/b"},
+        config={},
+        max_retries=3,
+        priority=0,
+        origin_instance="shop",
+    )
+
+
+def test_a_completed_step_is_carried_as_far_as_later_steps_need_it() -> None:
+    mapping = {"from_step": "first", "from_field": "seed", "to_field": "fal_parameters.seed"}
+    done = {"position": 0, "step_id": "first", "status": "COMPLETED", "input_mappings": []}
+    open_ = {"position": 1, "step_id": "second", "status": "PENDING", "input_mappings": [mapping]}
+    workflow = Workflow(
+        id=uuid.uuid4(),
+        name="w",
+        steps=[
+            WorkflowStep(**done, dependencies=[], result={"seed": 7, "text": "x" * 2_000_000}),
+            WorkflowStep(**open_, dependencies=["first"]),
+        ],
+    )
+    run = pipeline_run(workflow, {"first": task(), "second": task()})
+    assert [step.result for step in run.steps] == [{"seed": 7}, None]
