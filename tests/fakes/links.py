@@ -2,14 +2,11 @@
 
 from temporalio import activity
 
-from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities, LinkObjects
+from shared.contracts.inputs import LinkObjects
 
 
-class FakeLinks(InputActivities):
+class FakeLinks:
     """Every object has a link."""
-
-    async def fetch_inputs(self, request: FetchInputs) -> FetchedInputs:
-        raise NotImplementedError
 
     @activity.defn(name="link_objects")
     async def link_objects(self, request: LinkObjects) -> dict[str, str]:

@@ -209,7 +209,7 @@ async def test_a_wait_that_only_we_gave_up_is_no_reason_to_submit_again(
         raise PlatformError("too many polls", category=ErrorCategory.RATE_LIMIT)
 
     twice = RetryPolicy(initial_interval=timedelta(milliseconds=10), maximum_attempts=2)
-    monkeypatch.setattr("workflows.policies.AWAIT_RETRY", twice)
+    monkeypatch.setattr("workflows.definitions.remote.AWAIT_RETRY", twice)
     working.provider.on_await, working.provider.is_withdrawn = be_throttled, False
     async with working.provider_worker():
         outcome = await ended(working, fal())

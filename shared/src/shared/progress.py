@@ -5,8 +5,10 @@ Durable truth travels in activity results alone; a report that cannot be deliver
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 from uuid import UUID
 
 import httpx
@@ -29,6 +31,24 @@ _POST_EVERY_S = 0.1
 _STARTED_AFTER_S = 0.05
 """An attempt that is over sooner is not announced: its outcome says when it started."""
 _PATH = "/internal/progress"
+
+
+class ProgressSink(Protocol):
+    """`ProgressReporter`, as far as activities use it."""
+
+    def attempt(
+        self, task_id: UUID, attempt: int
+    ) -> AbstractAsyncContextManager[Callable[[float], None]]:
+        """Announce an attempt; hands out the function that takes its progress, 0 to 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Executant:
+    """Who ran an attempt, as its result says."""
+
+    executor_instance: str
+    executor_type: str
 
 
 class ProgressReporter:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.activities import Executant, LocalInference
+from inference_worker.activities import LocalInference
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png, sha256_hex
 from inference_worker.pipelines.identity_engine import IdentityEngine
@@ -21,6 +21,7 @@ from shared.contracts.generation import GenerateImage, GenerationConfig, Generat
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
 from shared.errors import InvalidInputError, ObjectNotFoundError
+from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
 
 _TASK = UUID(int=42)

@@ -76,15 +76,6 @@ class Waker:
 async def wake_delivery(client: Client, subject: Announcement) -> None:
     """Tell the delivery of a subject that there is something new; start it where there is none."""
     signal: Callable[..., Any] = DeliverEvents.replay if subject.is_replay else DeliverEvents.wake
-    await _start(client, subject, start_signal=signal.__name__)
-
-
-async def ensure_delivery(client: Client, subject: Announcement) -> None:
-    """Start the delivery of a subject where there is none; one that is open is left in peace."""
-    await _start(client, subject)
-
-
-async def _start(client: Client, subject: Announcement, **options: Any) -> None:
     attributes = {
         search.KIND: "delivery",
         search.ORIGIN_INSTANCE: subject.origin_instance,
@@ -108,5 +99,5 @@ async def _start(client: Client, subject: Announcement, **options: Any) -> None:
             fairness_key=fairness_key(subject.origin_instance, subject.origin_tenant_id)
         ),
         versioning_override=MOVES_ON,
-        **options,
+        start_signal=signal.__name__,
     )

@@ -6,14 +6,14 @@ import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from inference_worker.activities import Executant, LocalInference
+from inference_worker.activities import LocalInference
 from inference_worker.engine_thread import EngineThread
 from inference_worker.loading import load_engine
 from inference_worker.lora.activities import LoraConverter
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from shared.contracts.enums import TaskQueue
-from shared.progress import ProgressReporter
+from shared.progress import Executant, ProgressReporter
 from shared.settings import (
     LogSettings,
     MetricsSettings,

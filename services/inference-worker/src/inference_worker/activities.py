@@ -3,12 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Protocol, TypeVar
-from uuid import UUID
+from typing import TypeVar
 
 from PIL import Image
 from temporalio import activity
@@ -22,28 +19,11 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.generation import GenerateImage, GenerateImageResult
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineImageResult
+from shared.progress import Executant, ProgressSink
 from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
 
 _T = TypeVar("_T")
-
-
-class ProgressSink(Protocol):
-    """`shared.progress.ProgressReporter`, as far as this worker uses it."""
-
-    def attempt(
-        self, task_id: UUID, attempt: int
-    ) -> AbstractAsyncContextManager[Callable[[float], None]]:
-        """Announce an attempt; hands out the function that takes its progress, 0 to 1."""
-        ...
-
-
-@dataclass(frozen=True)
-class Executant:
-    """Who ran an attempt, as its result says."""
-
-    executor_instance: str
-    executor_type: str
 
 
 class LocalInference(InferenceActivities):

@@ -10,13 +10,13 @@ import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from provider_worker.activities import Executant, RemoteProviders
+from provider_worker.activities import RemoteProviders
 from provider_worker.adapters import Adapter
 from provider_worker.fal.adapter import FalAdapter
 from provider_worker.pictures import PictureKeeper
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import TaskQueue
-from shared.progress import ProgressReporter
+from shared.progress import Executant, ProgressReporter
 from shared.settings import (
     EgressSettings,
     LogSettings,

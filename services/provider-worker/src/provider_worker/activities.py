@@ -3,17 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
-from uuid import UUID
 
 from temporalio import activity
 
 from provider_worker.adapters import Adapter
 from provider_worker.calls import CallLog
 from provider_worker.errors import WorkCancelled
-from provider_worker.uninterrupted import uninterrupted
 from shared.contracts.submissions import (
     ProviderActivities,
     RemoteResult,
@@ -23,25 +19,9 @@ from shared.contracts.submissions import (
     Withdrawal,
 )
 from shared.errors import PlatformError, UnservedError
+from shared.progress import Executant, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
-
-
-class ProgressSink(Protocol):
-    """`shared.progress.ProgressReporter`, as far as this worker uses it."""
-
-    def attempt(
-        self, task_id: UUID, attempt: int
-    ) -> AbstractAsyncContextManager[Callable[[float], None]]:
-        """Announce an attempt; hands out the function that takes its progress, 0 to 1."""
-        ...
-
-
-@dataclass(frozen=True)
-class Executant:
-    """Who ran an attempt, as its result says."""
-
-    executor_instance: str
-    executor_type: str
+from shared.uninterrupted import uninterrupted
 
 
 class RemoteProviders(ProviderActivities):

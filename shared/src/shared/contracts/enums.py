@@ -29,6 +29,11 @@ class TaskStatus(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+TASK_ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
+"""The states that a task never leaves."""
+TASK_OPEN = frozenset(TaskStatus) - TASK_ENDED
+
+
 class WorkflowStatus(StrEnum):
     """PENDING → RUNNING (↔ PAUSED) → terminal; FAILED and PAUSED may resume."""
 
@@ -38,6 +43,13 @@ class WorkflowStatus(StrEnum):
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
+
+
+WORKFLOW_ENDED = frozenset(
+    {WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED}
+)
+"""The states in which a workflow has no run; a client may resume one that is FAILED."""
+WORKFLOW_OPEN = frozenset(WorkflowStatus) - WORKFLOW_ENDED
 
 
 class StepStatus(StrEnum):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import httpcore
 import httpx
@@ -10,6 +11,7 @@ import httpx
 from shared.contracts.enums import ErrorCategory
 from shared.egress.errors import FetchError, ForbiddenUrlError
 from shared.egress.guard import STRICT, Guard
+from shared.egress.retry_after import parse_retry_after
 from shared.egress.sending import OutboundRequest, send
 from shared.egress.urls import port_of
 
@@ -110,11 +112,10 @@ def _check_status(status: int, headers: httpx.Headers) -> None:
     if 200 <= status < 300:
         return
     category = _PASSING.get(status, ErrorCategory.VALIDATION if status < 500 else None)
-    retry_after = headers.get("retry-after", "")
     raise FetchError(
         f"the URL answers {status}",
         category=category,
-        retry_after_s=float(retry_after) if retry_after.isdecimal() else None,
+        retry_after_s=parse_retry_after(headers.get("retry-after", ""), datetime.now(UTC)),
     )
 
 

@@ -5,13 +5,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 import httpx
 
 from shared.egress.errors import FetchError, ForbiddenUrlError
 from shared.egress.guard import Guard
+from shared.egress.retry_after import parse_retry_after
 from shared.egress.sending import OutboundRequest, send
 
 _GONE = 410
@@ -87,18 +87,5 @@ def _read(status: int, headers: httpx.Headers, ms: int) -> Answer:
         ms,
         status,
         f"the receiver answers {status}",
-        _seconds(asked) if asked else None,
+        parse_retry_after(asked, datetime.now(UTC)) if asked else None,
     )
-
-
-def _seconds(retry_after: str) -> float | None:
-    """`Retry-After` is a number of seconds or a date."""
-    if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after)
-    try:
-        moment = parsedate_to_datetime(retry_after)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)

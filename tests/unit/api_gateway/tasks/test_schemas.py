@@ -1,12 +1,14 @@
 """Bounds, defaults and the rules that tie the fields of one request together."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.background_fix import CreateBackgroundFixTask
 from api_gateway.tasks.schemas.background_remove import CreateBackgroundRemovalTask
 from api_gateway.tasks.schemas.create import CreateTaskBase
@@ -16,6 +18,8 @@ from api_gateway.tasks.schemas.image_adjuster import CreateImageAdjusterTask
 from api_gateway.tasks.schemas.refine import CreateRefineTask
 from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
 from api_gateway.tasks.schemas.video_generation import CreateVideoGenerationTask
+from api_gateway.training.schemas import TrainingTaskCreate
+from api_gateway.workflows.schemas import CreateWorkflow
 from shared.contracts.enums import BackgroundFixStrategy, ProviderCapability, TaskType
 
 IMAGE = "https://images.example.com/a.jpg"
@@ -284,3 +288,20 @@ def test_generation_update_keeps_only_what_was_sent() -> None:
     assert update.model_dump(exclude_unset=True) == {"progress": 50, "task_type": "GENERATION"}
     with pytest.raises(ValidationError, match="reference_image_strength"):
         GenerationTaskUpdate.model_validate({"reference_image_strength": 101})
+
+
+def parts_of(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models that a value of this type may have in it."""
+    annotation = getattr(annotation, "__value__", annotation)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from parts_of(field.annotation)
+    for argument in get_args(annotation):
+        yield from parts_of(argument)
+
+
+@pytest.mark.parametrize("schema", [*CREATE_SCHEMAS.values(), CreateWorkflow, TrainingTaskCreate])
+def test_no_part_of_a_request_takes_a_truth_value_for_a_number(schema: type[BaseModel]) -> None:
+    lax = {part for part in parts_of(schema) if not issubclass(part, RequestModel)}
+    assert not lax

@@ -1,13 +1,12 @@
 import json
 from datetime import UTC, datetime
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider_worker.fal.answer import Answer, parse_retry_after
+from provider_worker.fal.answer import Answer
 from provider_worker.fal.wire import Queued
 
 _NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -66,13 +65,3 @@ def test_request_ids_that_would_lead_elsewhere_are_no_acceptance() -> None:
 def test_numbers_that_no_record_can_hold_are_refused() -> None:
     with pytest.raises(ValueError, match=r".+"):
         Answer(200, {}, b'{"score": NaN}').json()
-
-
-def test_retry_after_is_read_as_seconds_and_as_date() -> None:
-    assert parse_retry_after("120", _NOW) == 120
-    later = format_datetime(datetime(2026, 11, 24, 12, 1, tzinfo=UTC), usegmt=True)
-    assert parse_retry_after(later, _NOW) == 60
-    earlier = format_datetime(datetime(2025, 1, 1, tzinfo=UTC), usegmt=True)
-    assert parse_retry_after(earlier, _NOW) == 0
-    for nonsense in ("", "soon", "-1", "1.5", "²"):
-        assert parse_retry_after(nonsense, _NOW) is None

@@ -76,6 +76,9 @@ def test_an_apps_keys_are_kept(body: dict[str, Any]) -> None:
 
 def test_an_apps_own_result_url_is_its_own() -> None:
     assert app_results(_answer(_IMAGE | {"result_url": "mine"}))["result_url"] == "mine"
+    answered = app_results(_answer(_IMAGE | {"result_url": {"at": 5}}))
+    assert answered["result_url"] == first_url(_IMAGE)
+    assert app_results(_answer({"result_url": 5})) == {"result_url": None}
 
 
 def test_an_answer_that_is_no_object_is_kept_as_output() -> None:

@@ -1,4 +1,4 @@
-"""Starts deliveries that nobody has started: their writer died after its commit."""
+"""Starts deliveries that nobody has woken: their writer died after its commit."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,13 +8,13 @@ from temporalio.client import Client
 from shared.db.announcements import Announcement
 from shared.db.repositories.deliveries import overdue_subjects
 from shared.db.session import Sessions
-from workflows.deliveries import ensure_delivery
+from workflows.deliveries import wake_delivery
 
 _PAGE = 500
 
 
 async def start_overdue(client: Client, sessions: Sessions, before: datetime) -> int:
-    """Start the delivery of each subject that has an event due before a moment, unless it is open.
+    """Start or hurry the delivery of each subject that has an event due before a moment.
 
     Returns:
         How many there were.
@@ -25,10 +25,15 @@ async def start_overdue(client: Client, sessions: Sessions, before: datetime) ->
         async with sessions() as session:
             page = await overdue_subjects(session, before, last, limit=_PAGE)
         for row in page:
-            await ensure_delivery(
+            # As for a replay: one whose signal was lost must not wait for a later event's timer.
+            await wake_delivery(
                 client,
                 Announcement(
-                    row.subject_id, row.subject_kind, row.origin_instance, row.origin_tenant_id
+                    row.subject_id,
+                    row.subject_kind,
+                    row.origin_instance,
+                    row.origin_tenant_id,
+                    is_replay=True,
                 ),
             )
         found += len(page)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -15,6 +15,7 @@ from temporalio import activity
 from temporalio.client import Client
 
 from shared.contracts.enums import (
+    TASK_OPEN,
     ErrorCategory,
     StepStatus,
     TaskStatus,
@@ -23,6 +24,8 @@ from shared.contracts.enums import (
 )
 from shared.contracts.reconciliation import ReconcileActivities, Reconciled, ReconcileRequest
 from shared.contracts.runs import PipelineOutcome, TaskOutcome
+from shared.contracts.training import ENDED
+from shared.db.models.registry import SUBJECT_TABLES
 from shared.db.models.tables import Task, Workflow
 from shared.db.models.trainings import Training
 from shared.db.repositories.deliveries import sweep_deliveries
@@ -53,19 +56,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _PAGE = 500
 _SIDE_BY_SIDE = 10
-_OPEN_TASK = (TaskStatus.PENDING, TaskStatus.EXECUTING)
-_OPEN_TRAINING = (
-    TrainingStatus.PENDING,
-    TrainingStatus.PREPROCESSING,
-    TrainingStatus.TRAINING,
-)
-_OPEN = frozenset({*_OPEN_TASK, *_OPEN_TRAINING, WorkflowStatus.RUNNING})
+_OPEN_TRAINING = frozenset(TrainingStatus) - ENDED
+_OPEN = frozenset({*TASK_OPEN, *_OPEN_TRAINING, WorkflowStatus.RUNNING})
 _OPEN_RUNS = "ExecutionStatus = 'Running' AND WorkflowType IN ('Task', 'Pipeline', 'Training')"
-_TABLES: dict[str, type[Task] | type[Workflow] | type[Training]] = {
-    "task": Task,
-    "workflow": Workflow,
-    "training": Training,
-}
 
 _SubjectT = TypeVar("_SubjectT", Task, Workflow, Training)
 
@@ -88,7 +81,7 @@ class Reconciler(ReconcileActivities):
         async with Heartbeat():
             before = datetime.now(UTC) - timedelta(seconds=request.grace_s)
             counts: Counter[str] = Counter()
-            async for page in self._stale(Task, before, _OPEN_TASK):
+            async for page in self._stale(Task, before, TASK_OPEN):
                 await _side_by_side(page, self._mend_task, counts)
             async for page in self._stale(Workflow, before, (WorkflowStatus.RUNNING,)):
                 await _side_by_side(page, self._mend_workflow, counts)
@@ -103,7 +96,7 @@ class Reconciler(ReconcileActivities):
         return Reconciled.model_validate(dict(counts))
 
     async def _stale(
-        self, table: type[_SubjectT], before: datetime, states: Sequence[str]
+        self, table: type[_SubjectT], before: datetime, states: Collection[str]
     ) -> AsyncIterator[Sequence[UUID]]:
         """Ids of rows that have not ended and that nobody has touched for a while, in pages."""
         last: UUID | None = None
@@ -123,7 +116,7 @@ class Reconciler(ReconcileActivities):
     async def _mend_task(self, task_id: UUID) -> str | None:
         async with self._sessions.begin() as session:
             task = await session.get(Task, task_id, with_for_update={"skip_locked": True})
-            if task is None or task.status not in _OPEN_TASK:
+            if task is None or task.status not in TASK_OPEN:
                 return None
             state = await describe(self._client, task.temporal_id)
             if state is not None and state.is_open:
@@ -190,7 +183,7 @@ class Reconciler(ReconcileActivities):
 
     async def _is_forgotten(self, temporal_id: str, before: datetime) -> bool:
         kind, _, name = temporal_id.partition("-")
-        table, subject_id = _TABLES.get(kind), _uuid(name)
+        table, subject_id = SUBJECT_TABLES.get(kind), _uuid(name)
         if table is None or subject_id is None:  # somebody's own, by hand
             return False
         rows = select(table.status, table.updated_at).where(table.id == subject_id)
@@ -258,7 +251,7 @@ async def _fail_tried_tasks(
     reason = outcome.errors[-1] if outcome.errors else RUN_IS_GONE
     category = state.failure_category if state else ErrorCategory.INTERNAL
     rows: Any = select(Task).where(
-        Task.workflow_id == outcome.workflow_id, Task.status.in_(_OPEN_TASK)
+        Task.workflow_id == outcome.workflow_id, Task.status.in_(TASK_OPEN)
     )
     for task in await session.scalars(rows.order_by(Task.id).with_for_update()):
         if not is_untried(task):

@@ -18,7 +18,7 @@ from shared.contracts.runs import (
     TaskOutcome,
 )
 from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
-from workflows.definitions.uninterrupted import uninterrupted
+from shared.uninterrupted import uninterrupted
 from workflows.policies import RECORD_LOCAL_RETRY_THRESHOLD, RECORD_RETRY, RECORD_TIMEOUT
 
 

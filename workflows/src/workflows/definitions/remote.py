@@ -16,10 +16,10 @@ from shared.contracts.submissions import (
     SubmittedWork,
     Withdrawal,
 )
+from shared.uninterrupted import is_cancelling, uninterrupted
 from workflows.definitions.account import Account
 from workflows.definitions.failure import Failure, read_failure
 from workflows.definitions.recording import record_account
-from workflows.definitions.uninterrupted import is_cancelling, uninterrupted
 from workflows.policies import (
     AWAIT_RETRY,
     HEARTBEAT_TIMEOUT,

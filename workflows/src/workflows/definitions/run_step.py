@@ -14,6 +14,7 @@ from shared.contracts.enums import ErrorCategory, TaskStatus
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.pictures import replace_pictures
 from shared.contracts.runs import TaskOutcome, TaskRun
+from shared.uninterrupted import is_cancelling
 from workflows.definitions.account import Account
 from workflows.definitions.attempt import run_attempt
 from workflows.definitions.failure import Failure, read_failure
@@ -21,7 +22,6 @@ from workflows.definitions.fetching import fetch_remote_pictures
 from workflows.definitions.patience import Patience
 from workflows.definitions.recording import admit_attempt, record_account, record_task
 from workflows.definitions.remote import RemoteFailureError
-from workflows.definitions.uninterrupted import is_cancelling
 from workflows.policies import LONG_WAIT_S, MAX_LOST_WORKERS, backoff_s, unserved_wait_s
 
 

@@ -20,6 +20,7 @@ from shared.contracts.training import (
     TrainingStanding,
     TrainModel,
 )
+from shared.uninterrupted import is_cancelling
 from workflows.definitions.failure import read_failure
 from workflows.definitions.recording import record_dataset, record_training
 from workflows.policies import (
@@ -70,11 +71,11 @@ class RunTraining:
             if standing.status in ENDED:
                 # The gateway ended it, and could not tell Temporal: nobody waits for the model.
                 return _ended(run, standing.status, standing.error)
-            if _is_cancelling():
+            if is_cancelling():
                 return _ended(run, TrainingStatus.CANCELLED)
             return _completed(run, await self._train(run, dataset), self._started_at)
         except ActivityError as error:
-            if is_cancelled_exception(error) or _is_cancelling():
+            if is_cancelled_exception(error) or is_cancelling():
                 return _ended(run, TrainingStatus.CANCELLED)
             failure = read_failure(error)
             return _ended(run, TrainingStatus.FAILED, failure.message, failure.category)
@@ -167,9 +168,3 @@ def _ended(
         error=error,
         error_category=category,
     )
-
-
-def _is_cancelling() -> bool:
-    """Whether a cancellation was asked for, though what was awaited ended in another way."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

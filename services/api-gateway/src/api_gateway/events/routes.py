@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends
 
 from api_gateway.events.presentation import SCHEMAS
 from api_gateway.events.streams import EventStream, EventStreamResponse, Opening
+from shared.contracts.deliveries import SubjectKind
 from shared.contracts.enums import EventType
-from shared.db.repositories.event_streams import SubjectKind
 
 router = APIRouter(prefix="/api/v1")
 

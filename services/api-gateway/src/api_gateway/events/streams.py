@@ -21,11 +21,12 @@ from api_gateway.dependencies import Res
 from api_gateway.errors import AllSeen, Fault, InvalidRequestError, not_found
 from api_gateway.events.last_event_id import Resumed
 from api_gateway.events.presentation import present_event
+from shared.contracts.deliveries import SubjectKind
 from shared.contracts.enums import WorkflowStatus
 from shared.db.repositories.event_streams import (
+    ENDED_STATES,
     Place,
     RecordedEvent,
-    SubjectKind,
     SubjectState,
     find_subject,
 )
@@ -59,7 +60,7 @@ class StreamRequest:
         async with self.res.reads.connect() as connection:
             state = await find_subject(connection, self.caller.scope, kind, subject_id)
         if state is None:
-            raise not_found(f"{kind.name.lower()} {subject_id}")
+            raise not_found(f"{kind} {subject_id}")
         seen = self.resumed.seq
         if seen is not None and seen > state.last_seq:
             message = f"this stream has events up to {state.last_seq}; none has the id {seen}"
@@ -141,7 +142,7 @@ class EventStream:
 
     def _is_end(self, event: RecordedEvent) -> bool:
         was_over = self._state.is_over and event.seq == self._state.last_seq
-        return was_over or event.payload["status"] in self._kind.ended
+        return was_over or event.payload["status"] in ENDED_STATES[self._kind]
 
     def _may_be_resumed(self, event: RecordedEvent) -> bool:
         is_workflow = self._kind is SubjectKind.WORKFLOW

@@ -7,10 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found, unavailable
 from api_gateway.resources import Resources
-from shared.contracts.enums import TaskStatus
+from shared.contracts.enums import TASK_ENDED, TaskStatus
 from shared.db.models.tables import Task
 from shared.db.repositories.outcomes import outcome_of, write_task_outcome
-from shared.db.repositories.tasks import TERMINAL, find_task
+from shared.db.repositories.tasks import find_task
 from workflows.control import (
     RunUnreachableError,
     cancel_run,
@@ -35,7 +35,7 @@ async def cancel_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
         task = await lock_task(session, caller, task_id)
         if task.status == TaskStatus.CANCELLED:
             return task
-        if task.status in TERMINAL:
+        if task.status in TASK_ENDED:
             raise _has_ended(task)
         is_waiting = task.status == TaskStatus.PENDING
         if is_waiting:
@@ -73,7 +73,7 @@ async def end_before_removal(res: Resources, caller: Principal, task_id: UUID) -
         task = await find_task(session, caller.scope, task_id)
     if task is None:
         raise not_found(f"task {task_id}")
-    if task.status not in TERMINAL:
+    if task.status not in TASK_ENDED:
         if task.workflow_id is not None:
             message = (
                 f"task {task_id} is the step {task.step_id!r} of workflow {task.workflow_id}, which"

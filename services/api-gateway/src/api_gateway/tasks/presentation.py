@@ -9,6 +9,7 @@ from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.unions import PUBLIC_SCHEMAS
 from shared.contracts.enums import TaskType
 from shared.contracts.pictures import PICTURE_FIELDS
+from shared.contracts.results import RESULT_FIELDS
 from shared.db.models.tables import Task
 from shared.db.repositories.tasks import TaskRow
 
@@ -26,6 +27,9 @@ class _Answer:
     schema: type[TaskPublicBase]
     answered_as: Mapping[str, str]
     """The names of its pictures in answers, by those in requests."""
+    results: frozenset[str]
+    """Its result fields. What an app on fal says besides is there for mappings alone: it may have
+    any names, the record's own among them."""
     empty: Mapping[str, Any]
     """What its required fields have while there is nothing."""
 
@@ -36,6 +40,7 @@ class _Answer:
             task_type,
             schema,
             {field.name: field.answered_as for field in PICTURE_FIELDS[task_type]},
+            RESULT_FIELDS[task_type] or frozenset({"result_url"}),
             {
                 name: _EMPTY.get(field.annotation)
                 for name, field in schema.model_fields.items()
@@ -57,7 +62,8 @@ def present_task(task: Task | TaskRow) -> TaskPublicBase:
     fields: dict[str, Any] = dict(zip(_COLUMNS, _column_values(task), strict=True))
     for name, value in inputs.items():
         fields[answer.answered_as.get(name, name)] = value
-    fields.update(task.results)
+    for name in answer.results & task.results.keys():
+        fields[name] = task.results[name]
     fields["task_type"] = answer.task_type
     fields["celery_task_id"] = task.temporal_id
     if task.workflow_id:

@@ -32,8 +32,6 @@ _POLL_GROWTH, _POLL_SLOWEST = 1.1, 10
 _WITHDRAW_TIMEOUT_S = 5.0
 _WITHDRAWN = frozenset({"OK"})
 """CANCELLATION_REQUESTED is none: work that has begun gets a signal, which it may not heed."""
-
-
 _NOT_WITHDRAWN = {"CANCELLATION_REQUESTED": "; what has begun may go on to its end, and cost"}
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from provider_worker.fal.wire import ErrorDetail
+from shared.egress.retry_after import parse_retry_after
 
 _T = TypeVar("_T", bound=BaseModel)
 _DETAILS: TypeAdapter[list[ErrorDetail]] = TypeAdapter(list[ErrorDetail])
@@ -93,14 +93,3 @@ class Answer:
         body = self._body()
         value = body.get(name) if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- JSON
         return value if isinstance(value, str) else ""
-
-
-def parse_retry_after(value: str, now: datetime) -> float | None:
-    """Seconds or a date, as HTTP has it; none for what is neither."""
-    if value.isascii() and value.isdecimal():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-        return max(0.0, (moment - now).total_seconds())
-    except (ValueError, TypeError):
-        return None

@@ -8,6 +8,7 @@ from provider_worker.fal.answer import Answer
 from provider_worker.fal.convert import FalOptions
 from provider_worker.fal.wire import LogLine, Pictures
 from shared.contracts.enums import ErrorCategory
+from shared.contracts.pictures import is_remote
 from shared.errors import PlatformError
 
 _MAX_RESULT_BYTES = 1024 * 1024
@@ -37,7 +38,7 @@ def picture_urls(answer: Answer, options: FalOptions) -> list[str]:
 
 
 def app_results(answer: Answer) -> dict[str, Any]:
-    """The app's own answer, and as `result_url` the first thing that it made.
+    """The app's own answer, and as `result_url`, unless it says one itself, what it made first.
 
     Raises:
         PlatformError: the answer cannot be kept.
@@ -53,8 +54,11 @@ def app_results(answer: Answer) -> dict[str, Any]:
     except ValueError:
         raise _final("the app's answer is no JSON", ErrorCategory.PROVIDER_ERROR) from None
     results = cast("dict[str, Any]", data) if isinstance(data, dict) else {"output": data}
+    own = results.get("result_url")
+    if isinstance(own, str):
+        return results
     url = first_url(results)
-    return {"result_url": url, **results} if url else results
+    return {**results, "result_url": url} if url or own is not None else results
 
 
 def first_url(results: Mapping[str, Any]) -> str | None:
@@ -79,19 +83,15 @@ def _urls(values: Iterable[Any], *, is_bare_taken: bool) -> Iterator[str]:
     waiting = list(values)
     while waiting:
         value = waiting.pop(0)
-        if is_bare_taken and _is_url(value):
+        if is_bare_taken and is_remote(value):
             yield value
         elif isinstance(value, dict):
             item = cast("dict[str, Any]", value)
-            if _is_url(item.get("url")):
+            if is_remote(item.get("url")):
                 yield item["url"]
             waiting += item.values()
         elif isinstance(value, list):
             waiting += cast("list[Any]", value)
-
-
-def _is_url(value: object) -> bool:
-    return isinstance(value, str) and value.lower().startswith(("http://", "https://"))
 
 
 def _without_nul(value: Any) -> Any:

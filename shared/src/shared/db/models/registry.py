@@ -1,5 +1,6 @@
 """All tables together: who needs the whole schema imports it from here."""
 
+from shared.contracts.deliveries import SubjectKind
 from shared.db.models import (
     breakers,
     counts,
@@ -12,6 +13,8 @@ from shared.db.models import (
     workers,
 )
 from shared.db.models.base import Base
+from shared.db.models.tables import Task, Workflow
+from shared.db.models.trainings import Training
 
 MODULES = (
     breakers,
@@ -25,3 +28,10 @@ MODULES = (
     workers,
 )
 METADATA = Base.metadata
+
+SUBJECT_TABLES: dict[str, type[Task] | type[Workflow] | type[Training]] = {
+    SubjectKind.TASK: Task,
+    SubjectKind.WORKFLOW: Workflow,
+    SubjectKind.TRAINING: Training,
+}
+"""What has a run in Temporal, and events."""

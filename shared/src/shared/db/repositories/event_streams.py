@@ -2,49 +2,42 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    ColumnElement,
     Integer,
     Uuid,
     bindparam,
     column,
     exists,
+    false,
     func,
     select,
     true,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from shared.contracts.enums import TaskStatus, TrainingStatus, WorkflowStatus
+from shared.contracts.deliveries import SubjectKind
+from shared.contracts.enums import TASK_ENDED, WORKFLOW_ENDED
 from shared.contracts.training import ENDED
+from shared.db.models.registry import SUBJECT_TABLES
 from shared.db.models.tables import Event, Task, Workflow
-from shared.db.models.trainings import Training
 from shared.db.repositories.scope import Scope
 
-_Status: TypeAlias = TaskStatus | WorkflowStatus | TrainingStatus
-
-
-class SubjectKind(Enum):
-    """What events are about, and the states in which it has no more of them for now."""
-
-    TASK = (Task, frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED}))
-    # A workflow that has failed goes on when a client resumes it.
-    WORKFLOW = (
-        Workflow,
-        frozenset({WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED}),
-    )
-    TRAINING = (Training, ENDED)
-
-    def __init__(
-        self, table: type[Task] | type[Workflow] | type[Training], ended: frozenset[_Status]
-    ) -> None:
-        self.table = table
-        self.ended = ended
+ENDED_STATES: dict[SubjectKind, frozenset[str]] = {
+    SubjectKind.TASK: TASK_ENDED,
+    SubjectKind.WORKFLOW: WORKFLOW_ENDED,
+    SubjectKind.TRAINING: ENDED,
+}
+"""In which a subject has no more events for now."""
+_IS_DELETED: dict[SubjectKind, ColumnElement[bool]] = {
+    SubjectKind.TASK: Task.is_deleted.expression,
+    SubjectKind.WORKFLOW: Workflow.is_deleted.expression,
+    SubjectKind.TRAINING: false(),
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,6 @@ class RecordedEvent:
     seq: int
     event_type: str
     payload: dict[str, Any]
-    created_at: datetime
 
 
 _ids = bindparam("ids", type_=ARRAY(Uuid))
@@ -81,7 +73,7 @@ _places = (
     .render_derived()
 )
 _newer = (
-    select(Event.seq, Event.event_type, Event.payload, Event.created_at)
+    select(Event.seq, Event.event_type, Event.payload)
     .where(Event.subject_id == _places.c.subject_id, Event.seq > _places.c.seq)
     .order_by(Event.seq)
     .limit(bindparam("most", type_=Integer))
@@ -102,14 +94,15 @@ async def find_subject(
     connection: AsyncConnection, scope: Scope, kind: SubjectKind, subject_id: UUID
 ) -> SubjectState | None:
     """How far the events of a subject go, if the caller may see it."""
-    table = kind.table
-    rows = scope.limit(select(table.__table__).where(table.id == subject_id), table)
-    found = await connection.execute(rows)
-    row = found.one_or_none()
+    table = SUBJECT_TABLES[kind]
+    # To the type checker, a statement of several types at once.
+    rows: Any = select(table.last_seq, table.status, _IS_DELETED[kind].label("is_deleted"))
+    rows = rows.where(table.id == subject_id)
+    row = (await connection.execute(scope.limit(rows, table))).one_or_none()
     if row is None:
         return None
-    is_deleted: bool = getattr(row, "is_deleted", False)
-    return SubjectState(row.last_seq, is_over=is_deleted or row.status in kind.ended)
+    is_over: bool = row.is_deleted or row.status in ENDED_STATES[kind]
+    return SubjectState(row.last_seq, is_over)
 
 
 async def read_events(
@@ -131,7 +124,7 @@ async def read_events(
     events: dict[Place, list[RecordedEvent]] = {}
     for row in await connection.execute(_EVENTS_AFTER, given):
         place = Place(row.subject_id, row.after)
-        event = RecordedEvent(row.seq, row.event_type, row.payload, row.created_at)
+        event = RecordedEvent(row.seq, row.event_type, row.payload)
         events.setdefault(place, []).append(event)
     return events
 

@@ -11,13 +11,19 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.deliveries import SubjectKind
-from shared.contracts.enums import EventType, TaskStatus, TaskType, TrainingStatus, WorkflowStatus
+from shared.contracts.enums import (
+    TASK_ENDED,
+    EventType,
+    TaskStatus,
+    TaskType,
+    TrainingStatus,
+    WorkflowStatus,
+)
 from shared.contracts.training import ENDED
 from shared.db.models.tables import Event, Task, Workflow
 from shared.db.models.trainings import Training
 from shared.db.repositories.deliveries import queue_delivery
 
-_TERMINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
 _BACKEND_IDS = ("backend_generation_id", "backend_prediction_id")
 _LONGEST_ID = 255
 _LONGEST_TEXT = 2000
@@ -43,7 +49,7 @@ def add_task_event(
         event_type, own = EventType.INFERENCE_STATUS_UPDATE, _inference(task, backend_ids)
     else:
         own = _status(task)
-    is_terminal = not is_change and task.status in _TERMINAL
+    is_terminal = not is_change and task.status in TASK_ENDED
     _add(session, task, SubjectKind.TASK, event_type, own, is_terminal=is_terminal)
 
 

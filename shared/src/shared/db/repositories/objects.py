@@ -8,13 +8,10 @@ from sqlalchemy import ColumnElement, func, literal, literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.enums import TaskStatus, WorkflowStatus
+from shared.contracts.enums import TASK_OPEN, WORKFLOW_ENDED
 from shared.db.models.tables import StoredObject, Task, Workflow
 from shared.db.repositories.scope import Scope
 
-_TASK_ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
-_WORKFLOW_ENDED = (WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED)
-_TASK_OPEN = tuple(status for status in TaskStatus if status not in _TASK_ENDED)
 _MENTIONS: ColumnElement[Any] = literal_column("'$.** ? (@ == $key)'::jsonpath")
 
 
@@ -89,14 +86,14 @@ async def is_in_use(session: AsyncSession, held: StoredObject) -> bool:
     """
     own = select(literal(1)).where(
         Task.id == held.task_id,
-        Task.status.in_(_TASK_OPEN)
+        Task.status.in_(TASK_OPEN)
         | select(Workflow.id)
-        .where(Workflow.id == Task.workflow_id, Workflow.status.not_in(_WORKFLOW_ENDED))
+        .where(Workflow.id == Task.workflow_id, Workflow.status.not_in(WORKFLOW_ENDED))
         .exists(),
     )
     # A task can only name an object that was there before it.
     naming = select(literal(1)).where(
-        Task.status.in_(_TASK_OPEN),
+        Task.status.in_(TASK_OPEN),
         Task.created_at >= held.created_at,
         func.jsonb_path_exists(Task.inputs, _MENTIONS, func.jsonb_build_object("key", held.key)),
     )

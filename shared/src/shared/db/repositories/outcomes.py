@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import (
+    TASK_OPEN,
+    WORKFLOW_OPEN,
     ErrorCategory,
     EventType,
     ProviderType,
@@ -35,8 +37,6 @@ from shared.db.repositories.beginnings import begin, show_progress
 from shared.db.repositories.breakers import count_verdict
 from shared.db.repositories.events import add_task_event, add_workflow_event
 
-_OPEN_TASK = frozenset({TaskStatus.PENDING, TaskStatus.EXECUTING})
-_OPEN_WORKFLOW = frozenset({WorkflowStatus.PENDING, WorkflowStatus.RUNNING, WorkflowStatus.PAUSED})
 _STEP_STATUS = {
     TaskStatus.COMPLETED: StepStatus.COMPLETED,
     TaskStatus.FAILED: StepStatus.FAILED,
@@ -94,7 +94,7 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     task = await session.get(Task, outcome.task_id, with_for_update=True)
     if task is None:
         return TaskStanding(status=outcome.status, results=outcome.results)
-    if task.status not in _OPEN_TASK:
+    if task.status not in TASK_OPEN:
         _add_traces(task, outcome)
         await count_verdict(session, outcome.verdict)
         return TaskStanding(status=TaskStatus(task.status), results=task.results)
@@ -122,7 +122,7 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
 async def write_task_account(session: AsyncSession, account: TaskAccount) -> None:
     """Write what a task that goes on has been through."""
     task = await session.get(Task, account.task_id, with_for_update=True)
-    if task is not None and task.status in _OPEN_TASK:
+    if task is not None and task.status in TASK_OPEN:
         _write_account(task, account)
         if account.attempt:  # `started` is announced on a lossy way
             await begin(session, task, datetime.now(UTC))
@@ -187,7 +187,7 @@ async def write_pipeline_outcome(
     workflow = await session.get(Workflow, outcome.workflow_id, with_for_update=True)
     if workflow is None:
         return PipelineStanding(status=outcome.status)
-    if workflow.status not in _OPEN_WORKFLOW:
+    if workflow.status not in WORKFLOW_OPEN:
         return PipelineStanding(status=WorkflowStatus(workflow.status))
     for task in open_tasks:
         await write_task_outcome(session, outcome_of(task, TaskStatus.CANCELLED))
@@ -212,7 +212,7 @@ async def write_pipeline_outcome(
 async def _open_tasks(session: AsyncSession, outcome: PipelineOutcome) -> list[Task]:
     if outcome.status != WorkflowStatus.CANCELLED:
         return []
-    rows = select(Task).where(Task.workflow_id == outcome.workflow_id, Task.status.in_(_OPEN_TASK))
+    rows = select(Task).where(Task.workflow_id == outcome.workflow_id, Task.status.in_(TASK_OPEN))
     return list(await session.scalars(rows.order_by(Task.id).with_for_update()))
 
 

@@ -14,8 +14,6 @@ from shared.db.models.tables import Event, StoredObject, Task, Workflow
 from shared.db.repositories.scope import Scope
 from shared.db.session import plan_for_values
 
-TERMINAL = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
-
 TaskRow: TypeAlias = Row[Any]
 """A task's columns by name, not bound to any session."""
 

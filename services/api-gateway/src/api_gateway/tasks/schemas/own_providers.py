@@ -111,7 +111,7 @@ def _describe_refiner(schema: dict[str, Any]) -> None:
         schema["properties"][field]["description"] = words
 
 
-class SartiqUltimateRefinerConfig(TiledRefinerConfig):
+class SartiqUltimateRefinerConfig(TiledRefinerConfig, ProviderConfigBase):
     """Our tiled refiner: the worker's own message, under the provider's name."""
 
     model_config = ConfigDict(json_schema_extra=_describe_refiner)

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from provider_worker.uninterrupted import uninterrupted
+from shared.uninterrupted import uninterrupted
 
 
 async def test_work_is_finished_however_often_it_is_cancelled() -> None:

@@ -1,4 +1,4 @@
-"""Awaiting what must be done although the run is being cancelled."""
+"""Awaiting what must be done although we are being cancelled. Pure asyncio, fit for workflows."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ _T = TypeVar("_T")
 async def uninterrupted(work: Coroutine[Any, Any, _T]) -> _T:
     """Do the work to its end; a cancellation that comes meanwhile changes nothing, and is dropped.
 
-    `asyncio.current_task().cancelling()` still tells of it.
+    `is_cancelling` still tells of it. The work bounds its own time.
     """
     doing = asyncio.ensure_future(work)
     while not doing.done():

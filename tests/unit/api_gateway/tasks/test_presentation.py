@@ -1,0 +1,56 @@
+"""A task's answer is made of its record; what an app on fal says cannot take the record's place."""
+
+import uuid
+from datetime import UTC, datetime
+
+from api_gateway.tasks.presentation import present_task
+from api_gateway.tasks.schemas.experimental_fal import ExperimentalFalTaskPublic
+from shared.db.models.tables import Task
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def completed(**results: object) -> ExperimentalFalTaskPublic:
+    task = Task(
+        id=uuid.UUID(int=7),
+        task_type="EXPERIMENTAL_FAL",
+        status="COMPLETED",
+        provider_type="fal_standard",
+        temporal_id="task-7",
+        origin_instance="shop",
+        config={},
+        inputs={"fal_app_id": "a/b", "fal_parameters": {"seed": 1}},
+        results=results,
+        errors=[],
+        service_requests=[],
+        priority=0,
+        progress=100,
+        retry_count=0,
+        resume_attempt_count=0,
+        is_resumed=False,
+        fallback_used=False,
+        is_deleted=False,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    shown = present_task(task)
+    assert isinstance(shown, ExperimentalFalTaskPublic)
+    return shown
+
+
+def test_an_apps_own_keys_do_not_take_the_place_of_the_records() -> None:
+    shown = completed(
+        result_url="https://fal.media/a.png",
+        status="odd",
+        id="not a uuid",
+        errors="none",
+        fal_parameters=3,
+        origin_instance="another",
+    )
+    assert shown.result_url == "https://fal.media/a.png"
+    assert (shown.id, shown.status, shown.origin_instance) == (
+        uuid.UUID(int=7),
+        "COMPLETED",
+        "shop",
+    )
+    assert shown.fal_parameters == {"seed": 1}

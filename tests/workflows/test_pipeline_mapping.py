@@ -1,0 +1,128 @@
+"""What a step gets of the steps before it: values, URLs, and nobody else's objects."""
+
+from typing import Any
+
+from shared.contracts.enums import (
+    ErrorCategory,
+    MappingTransform,
+    TaskStatus,
+    WorkflowStatus,
+)
+from shared.contracts.runs import PipelineStep, StepMapping
+from tests.fixtures.workflow_runs import (
+    Runs,
+    kinds,
+    pipeline,
+    refinement,
+    step,
+)
+from tests.workflows.test_remote_attempts import fal
+from tests.workflows.test_run_pipeline import chain, end_of
+
+
+async def test_results_are_mapped_into_the_next_step(working: Runs) -> None:
+    generate, refine = chain()
+    run = pipeline(generate, refine)
+    handle = await working.start_pipeline(run)
+    assert (await handle.result()).status == WorkflowStatus.COMPLETED
+    path = working.outcome(generate.run.task_id).results["result_image_path"]
+    assert working.inference.attempts[1].inputs.base_image_url == path
+    assert working.outcome(refine.run.task_id).mapped_inputs == {"base_image_url": path}
+    assert working.records.pipelines[run.workflow_id] == await handle.result()
+    assert kinds(await handle.fetch_history())[-3:] == [
+        "MARKER_RECORDED",
+        "MARKER_RECORDED",
+        "WORKFLOW_EXECUTION_COMPLETED",
+    ]
+
+
+async def test_mapping_that_finds_no_value_fails_the_step(working: Runs) -> None:
+    generate, refine = chain()
+    done = generate.model_copy(update={"result": {"result_image_paths": []}})
+    run = pipeline(done, refine)
+    error = await end_of(await working.start_pipeline(run))
+    expected = "generate.result_image_path has no value to map to base_image_url"
+    assert error.message == f"step refine: {expected}"
+    outcome = working.outcome(refine.run.task_id)
+    assert (outcome.status, outcome.attempt) == (TaskStatus.FAILED, 0)
+    assert outcome.error_category == ErrorCategory.VALIDATION
+    assert outcome.errors == [expected]
+    assert not working.inference.attempts
+
+
+async def test_mapped_value_of_the_wrong_kind_fails_the_step(working: Runs) -> None:
+    generate, refine = chain()
+    done = generate.model_copy(update={"result": {"result_image_path": 7}})
+    run = pipeline(done, refine)
+    await end_of(await working.start_pipeline(run))
+    outcome = working.outcome(refine.run.task_id)
+    assert outcome.error_category == ErrorCategory.VALIDATION
+    assert outcome.mapped_inputs == {"base_image_url": 7}
+
+
+async def test_a_path_is_handed_on_as_a_url(working: Runs) -> None:
+    link = StepMapping(
+        from_step="generate",
+        from_field="result_image_paths",
+        to_field="fal_parameters.image_urls",
+        transform=MappingTransform.TO_URL,
+    )
+    app = fal(inputs={"fal_app_id": "fal-ai/x", "fal_parameters": {"strength": 0.5}})
+    steps = step("generate"), step("app", "generate", run=app, mappings=[link])
+    async with working.provider_worker():
+        handle = await working.start_pipeline(pipeline(*steps))
+        await handle.result()
+    path = working.outcome(steps[0].run.task_id).results["result_image_path"]
+    [work] = working.provider.submitted
+    assert work.inputs["fal_parameters"] == {
+        "strength": 0.5,
+        "image_urls": [f"https://store.example/{path}?signed"],
+    }
+
+
+def from_app(**fields: Any) -> tuple[PipelineStep, PipelineStep]:
+    """An app on fal, and the refinement of what it says is a picture."""
+    mapping = {"from_step": "app", "from_field": "image_path", "to_field": "base_image_url"}
+    link = StepMapping.model_validate(mapping | fields)
+    return step("app", run=fal()), step("refine", "app", run=refinement(), mappings=[link])
+
+
+async def test_an_app_cannot_name_an_object_of_somebody_else(working: Runs) -> None:
+    working.provider.results = {"image_path": "generations/of-another-tenant/image.png"}
+    steps = from_app()
+    async with working.provider_worker():
+        await end_of(await working.start_pipeline(pipeline(*steps)))
+    outcome = working.outcome(steps[1].run.task_id)
+    assert outcome.error_category == ErrorCategory.VALIDATION
+    assert "generations/of-another-tenant/image.png" in outcome.errors[0]
+    assert working.inference.attempts == []
+
+
+async def test_nor_behind_a_transform(working: Runs) -> None:
+    working.provider.results = {"image_path": '"generations/of-another-tenant/image.png"'}
+    async with working.provider_worker():
+        handle = await working.start_pipeline(pipeline(*from_app(transform="json")))
+        await end_of(handle)
+    assert working.inference.attempts == []
+
+
+async def test_an_app_may_name_an_object_of_its_own(working: Runs) -> None:
+    working.provider.results = {"image_path": "mine/image.png"}
+    async with working.provider_worker():
+        handle = await working.start_pipeline(pipeline(*from_app()))
+        assert (await handle.result()).status == WorkflowStatus.COMPLETED
+
+
+async def test_a_foreign_object_gets_no_link(working: Runs) -> None:
+    working.provider.results = {"image_path": "generations/of-another-tenant/image.png"}
+    link = StepMapping(
+        from_step="app",
+        from_field="image_path",
+        to_field="fal_parameters.image_url",
+        transform=MappingTransform.TO_URL,
+    )
+    steps = step("app", run=fal()), step("second", "app", run=fal(), mappings=[link])
+    async with working.provider_worker():
+        await end_of(await working.start_pipeline(pipeline(*steps)))
+    assert len(working.provider.submitted) == 1
+    assert working.outcome(steps[1].run.task_id).mapped_inputs == {}
