@@ -28,7 +28,9 @@ def swatch() -> ImageEngine:
 
 def _draw(engine: ImageEngine, prompt: str) -> Image.Image:
     inputs = GenerationInputs(prompt=prompt, width=64, height=64, seed=0)
-    (picture,) = engine.generate(inputs, None, on_step=lambda *_: None, cancel=threading.Event())
+    (picture,) = engine.generate(
+        inputs, None, [], on_step=lambda *_: None, cancel=threading.Event()
+    )
     return picture
 
 

@@ -67,7 +67,7 @@ class LocalInference(InferenceActivities):
                 content = await self._objects.get(inputs.reference_image_url)
                 reference = await self._decode(content)
             pictures = await self._engine.generate(
-                inputs, reference, lambda done, steps: report(done / steps)
+                inputs, reference, [], lambda done, steps: report(done / steps)
             )
             folder = f"generations/{request.task_id}/a{request.attempt}"
             files = [

@@ -3,13 +3,20 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
 from PIL import Image
 
-from inference_worker.pipelines.engine import CancelFlag, Edit, ImageEngine, StepCallback
+from inference_worker.pipelines.engine import (
+    CancelFlag,
+    Edit,
+    ImageEngine,
+    LoraUse,
+    StepCallback,
+)
+from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
 
 _T = TypeVar("_T")
@@ -31,11 +38,31 @@ class EngineThread:
         self._executor = executor
 
     async def generate(
-        self, inputs: GenerationInputs, reference: Image.Image | None, on_step: StepCallback
+        self,
+        inputs: GenerationInputs,
+        reference: Image.Image | None,
+        loras: Sequence[LoraUse],
+        on_step: StepCallback,
     ) -> list[Image.Image]:
         """Make the pictures of a generation."""
         return await self._call(
-            lambda cancel: self.engine.generate(inputs, reference, on_step=on_step, cancel=cancel)
+            lambda cancel: self.engine.generate(
+                inputs, reference, loras, on_step=on_step, cancel=cancel
+            )
+        )
+
+    async def instruct(
+        self,
+        inputs: EditingInputs,
+        base: Image.Image,
+        references: Sequence[Image.Image],
+        on_step: StepCallback,
+    ) -> list[Image.Image]:
+        """Change a picture as a prompt says."""
+        return await self._call(
+            lambda cancel: self.engine.instruct(
+                inputs, base, references, on_step=on_step, cancel=cancel
+            )
         )
 
     async def edit(self, image: Image.Image, edit: Edit, on_step: StepCallback) -> Image.Image:

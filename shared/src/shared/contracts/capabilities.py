@@ -13,6 +13,13 @@ LORA_FIELDS = (
     "style_model_path",
     "product2_model_path",
 )
+
+
+def lora_weight_field(model_field: str) -> str:
+    """The field that says how strongly the LoRA of a field acts."""
+    return model_field.replace("_model_path", "_lora_weight")
+
+
 LORA_OBJECTS = "lora_objects"
 """The input that says which object each of a task's LoRAs is, by field: the gateway resolves names
 when the task is created, so that a LoRA that is replaced later changes no task."""

@@ -3,7 +3,10 @@
 from pydantic import Field
 
 from shared.contracts.attempts import AttemptRequest, AttemptResult
+from shared.contracts.capabilities import LORA_FIELDS, lora_weight_field
 from shared.contracts.message import Message
+
+DEFAULT_LORA_WEIGHT = 0.8
 
 
 class GenerationConfig(Message):
@@ -17,6 +20,21 @@ class GenerationConfig(Message):
     num_images: int = Field(default=1, ge=1, le=8)
 
 
+class LoraChoice(Message):
+    """One of a generation's LoRAs."""
+
+    field: str
+    """The request field that named it: `subject_model_path`."""
+    object_key: str
+    """Its bytes, `loras/sha256/<digest>`."""
+    weight: float
+
+    @property
+    def sha256(self) -> str:
+        """The digest of its bytes."""
+        return self.object_key.rpartition("/")[2]
+
+
 class GenerationInputs(Message):
     """A GENERATION, complete: sizes in pixels, the seed chosen."""
 
@@ -28,7 +46,28 @@ class GenerationInputs(Message):
     """Object key of the reference image, once stored."""
     reference_image_strength: float = 50
     """Influence of the reference, 0 to 100: denoise strength is 1 - s/100."""
+    subject_lora_weight: float | None = DEFAULT_LORA_WEIGHT
+    product_lora_weight: float | None = DEFAULT_LORA_WEIGHT
+    style_lora_weight: float | None = DEFAULT_LORA_WEIGHT
+    product2_lora_weight: float | None = DEFAULT_LORA_WEIGHT
+    """How strongly each LoRA acts; none is the default, too."""
+    lora_objects: dict[str, str] = {}
+    """The LoRAs' objects, by the request field that named them."""
     config: GenerationConfig = GenerationConfig()
+
+    @property
+    def loras(self) -> list[LoraChoice]:
+        """The LoRAs, in the order of the slots."""
+        weights = {name: getattr(self, lora_weight_field(name)) for name in LORA_FIELDS}
+        return [
+            LoraChoice(
+                field=name,
+                object_key=self.lora_objects[name],
+                weight=DEFAULT_LORA_WEIGHT if weights[name] is None else weights[name],
+            )
+            for name in LORA_FIELDS
+            if name in self.lora_objects
+        ]
 
 
 class GenerateImage(AttemptRequest):

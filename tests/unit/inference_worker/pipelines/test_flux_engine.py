@@ -49,8 +49,8 @@ def _inputs(**changes: Any) -> GenerationInputs:
 
 
 def _generate(engine: FluxEngine, inputs: GenerationInputs, **options: Any) -> list[Image.Image]:
-    fields = {"reference": None, "on_step": _ignore_step, "cancel": _NEVER} | options
-    return engine.generate(inputs, fields.pop("reference"), **fields)
+    fields = {"reference": None, "loras": [], "on_step": _ignore_step, "cancel": _NEVER} | options
+    return engine.generate(inputs, fields.pop("reference"), fields.pop("loras"), **fields)
 
 
 def _theirs(pipeline: Any, **options: Any) -> Image.Image:

@@ -24,7 +24,7 @@ def _generate(prompt: str, seed: int, num_images: int = 1) -> list[bytes]:
         seed=seed,
         config=GenerationConfig(num_images=num_images),
     )
-    pictures = IdentityEngine().generate(inputs, None, on_step=_ignore_step, cancel=_NEVER)
+    pictures = IdentityEngine().generate(inputs, None, [], on_step=_ignore_step, cancel=_NEVER)
     assert all(picture.size == (40, 30) and picture.mode == "RGB" for picture in pictures)
     return [picture.tobytes() for picture in pictures]
 
@@ -37,7 +37,7 @@ def test_pictures_follow_from_prompt_and_seed() -> None:
 
 def test_reference_comes_back_at_the_size_asked_for(photo: Image.Image) -> None:
     inputs = GenerationInputs(prompt="", width=96, height=72, seed=0)
-    (picture,) = IdentityEngine().generate(inputs, photo, on_step=_ignore_step, cancel=_NEVER)
+    (picture,) = IdentityEngine().generate(inputs, photo, [], on_step=_ignore_step, cancel=_NEVER)
     assert picture.tobytes() == photo.tobytes()
 
 

@@ -3,13 +3,15 @@
 Engines block and are not thread-safe; `inference_worker.engine_thread` gives them one thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from PIL import Image
 
 from inference_worker.errors import Cancelled
+from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
 
 StepCallback = Callable[[int, int], None]
@@ -39,8 +41,25 @@ class Edit:
     seed: int
 
 
+@dataclass(frozen=True)
+class LoraUse:
+    """One LoRA of a request, on this machine.
+
+    Args:
+        field: the request field that named it, for messages: `subject_model_path`.
+        sha256: the digest of its bytes.
+        path: a safetensors file, admitted as a LoRA when it was uploaded.
+        weight: how strongly it acts; 0 is as if it were not there.
+    """
+
+    field: str
+    sha256: str
+    path: Path
+    weight: float
+
+
 class ImageEngine(Protocol):
-    """A model behind the worker. Both methods raise `Cancelled` between two steps."""
+    """A model behind the worker. Its methods raise `Cancelled` between two steps."""
 
     @property
     def model_id(self) -> str:
@@ -61,6 +80,7 @@ class ImageEngine(Protocol):
         self,
         inputs: GenerationInputs,
         reference: Image.Image | None,
+        loras: Sequence[LoraUse],
         *,
         on_step: StepCallback,
         cancel: CancelFlag,
@@ -70,8 +90,35 @@ class ImageEngine(Protocol):
         Args:
             inputs: prompt, size, seed and the rest.
             reference: the picture under `inputs.reference_image_url`, if there is one.
+            loras: mixed by their weights.
             on_step: hears of progress, on the calling thread.
             cancel: looked at before each step.
+
+        Raises:
+            InvalidInputError: names the field that this model cannot do.
+        """
+        ...
+
+    def instruct(
+        self,
+        inputs: EditingInputs,
+        base: Image.Image,
+        references: Sequence[Image.Image],
+        *,
+        on_step: StepCallback,
+        cancel: CancelFlag,
+    ) -> list[Image.Image]:
+        """Change a picture as the prompt says; `inputs.config.num_images` answers.
+
+        Args:
+            inputs: prompt, size, seed and the rest.
+            base: RGB, or RGBA whose transparent parts are to be painted anew.
+            references: RGB pictures that show what is meant.
+            on_step: hears of progress, on the calling thread.
+            cancel: looked at before each step.
+
+        Raises:
+            InvalidInputError: names the field that this model cannot do.
         """
         ...
 

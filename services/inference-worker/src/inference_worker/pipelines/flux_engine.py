@@ -1,5 +1,6 @@
 """The FLUX engine: encode, prepare, denoise, decode over one model in memory."""
 
+from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -18,7 +19,7 @@ from inference_worker.pipelines.device import (
     memory_errors_as_resource_errors,
 )
 from inference_worker.pipelines.encode import PromptEncoder
-from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback, stop_if
+from inference_worker.pipelines.engine import CancelFlag, Edit, LoraUse, StepCallback, stop_if
 from inference_worker.pipelines.fingerprint import fingerprint
 from inference_worker.pipelines.prepare import (
     Start,
@@ -27,6 +28,7 @@ from inference_worker.pipelines.prepare import (
     start_from_noise,
 )
 from inference_worker.settings import InferenceSettings
+from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
 from shared.errors import InvalidInputError
 from shared.settings import ModelSettings
@@ -92,11 +94,14 @@ class FluxEngine:
         self,
         inputs: GenerationInputs,
         reference: Image.Image | None,
+        loras: Sequence[LoraUse],
         *,
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
         """Make the pictures; sizes between the model's multiples are cut from the next larger."""
+        if loras:
+            raise InvalidInputError(f"{loras[0].field}: this worker uses no LoRAs yet")
         self._check(inputs)
         size = (self._round_up(inputs.width), self._round_up(inputs.height))
         canvas = reference and ImageOps.fit(reference, size, Image.Resampling.LANCZOS)
@@ -119,6 +124,18 @@ class FluxEngine:
                 assert picture is not None
                 pictures.append(_cut(picture, inputs.width, inputs.height))
         return pictures
+
+    def instruct(
+        self,
+        inputs: EditingInputs,
+        base: Image.Image,
+        references: Sequence[Image.Image],
+        *,
+        on_step: StepCallback,
+        cancel: CancelFlag,
+    ) -> list[Image.Image]:
+        """Change a picture as the prompt says."""
+        raise InvalidInputError("task_type: this worker edits no pictures yet")
 
     @torch.inference_mode()
     def edit(

@@ -5,10 +5,12 @@ Measures what the platform itself costs, and stands in for a model in tests; imp
 
 import hashlib
 import time
+from collections.abc import Sequence
 
 from PIL import Image, ImageOps
 
-from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback, stop_if
+from inference_worker.pipelines.engine import CancelFlag, Edit, LoraUse, StepCallback, stop_if
+from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
 
 
@@ -40,6 +42,7 @@ class IdentityEngine:
         self,
         inputs: GenerationInputs,
         reference: Image.Image | None,
+        loras: Sequence[LoraUse],
         *,
         on_step: StepCallback,
         cancel: CancelFlag,
@@ -51,6 +54,21 @@ class IdentityEngine:
         if reference is not None:
             return [ImageOps.fit(reference, size, Image.Resampling.LANCZOS)] * num_images
         return [_gradient(inputs.prompt, inputs.seed + i, size) for i in range(num_images)]
+
+    def instruct(
+        self,
+        inputs: EditingInputs,
+        base: Image.Image,
+        references: Sequence[Image.Image],
+        *,
+        on_step: StepCallback,
+        cancel: CancelFlag,
+    ) -> list[Image.Image]:
+        """The picture itself, at the size asked for."""
+        num_images = inputs.config.num_images
+        self._run_steps((inputs.config.num_inference_steps or 1) * num_images, on_step, cancel)
+        size = (inputs.width, inputs.height)
+        return [ImageOps.fit(base.convert("RGB"), size, Image.Resampling.LANCZOS)] * num_images
 
     def edit(
         self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from provider_worker.fal.urls import check_app_id
-from shared.contracts.capabilities import LORA_FIELDS
+from shared.contracts.capabilities import LORA_FIELDS, lora_weight_field
 from shared.contracts.enums import TaskType
 from shared.contracts.generation import GenerationInputs
 from shared.contracts.message import Message
@@ -63,7 +63,7 @@ class _Generation(GenerationInputs):
     def loras(self) -> list[tuple[str, float]]:
         """Object key and weight of each LoRA."""
         weights: dict[str, float | None] = {
-            name: getattr(self, name.replace("_model_path", "_lora_weight")) for name in LORA_FIELDS
+            name: getattr(self, lora_weight_field(name)) for name in LORA_FIELDS
         }
         return [
             (self.lora_objects[name], _DEFAULT_LORA_WEIGHT if weight is None else weight)

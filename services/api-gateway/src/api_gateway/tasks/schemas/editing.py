@@ -1,6 +1,6 @@
 """EDITING: a picture changed by a prompt, with reference images."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -16,6 +16,13 @@ from api_gateway.tasks.schemas.fields import (
 from api_gateway.tasks.schemas.public import FalImageTaskPublicBase
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
+
+_DEPRECATED = (
+    "base_image_data",
+    "base_image_url",
+    "reference_image_data",
+    "reference_image_url",
+)
 
 
 class CreateEditingTask(CreateTaskBase):
@@ -72,7 +79,17 @@ class CreateEditingTask(CreateTaskBase):
     @classmethod
     def _read_deprecated_fields(cls, data: object) -> object:
         body = object_or_none(data)
-        return data if body is None else _without_deprecated(body)
+        if body is None:
+            return data
+        # They stay beside what they stand for until they have been checked themselves.
+        deprecated = {name: body[name] for name in _DEPRECATED if name in body}
+        return _without_deprecated(body) | deprecated
+
+    @model_validator(mode="after")
+    def _drop_deprecated_fields(self) -> Self:
+        for name in _DEPRECATED:
+            setattr(self, name, None)
+        return self
 
 
 def _without_deprecated(body: JsonObject) -> JsonObject:
