@@ -3,17 +3,16 @@
 import asyncio
 
 import pytest
-from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Worker
 
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
-from shared.contracts.operations import FaceResult, Operation, OperationActivities
 from shared.contracts.runs import TaskOutcome, Verdict
 from shared.errors import PlatformError, StorageError
 from shared.temporal.heartbeat import Heartbeat
+from tests.fakes.fixing import FakeFixers
 from tests.fakes.inference import STARTED_AT, Attempt, result_path
 from tests.fixtures.workflow_runs import OWNER, Runs, generation, kinds, refinement, until_event
 
@@ -220,23 +219,6 @@ async def test_failed_start_of_storage_is_retried_as_storage(working: Runs) -> N
     assert (await failure_of(await working.start_task(run))).type == "STORAGE"
 
 
-class _FaceWorker(OperationActivities):
-    """A worker that was deployed later, and knows one type more."""
-
-    edit_image = None
-    remove_backgrounds = enhance_details = fix_background = adjust_image = None
-
-    @activity.defn(name="enhance_faces")
-    async def enhance_faces(self, request: Operation) -> FaceResult:
-        return FaceResult(
-            started_at=STARTED_AT,
-            executor_instance="later-1",
-            executor_type="fake",
-            result_image_path=request.inputs["input_image"],
-            face_detected=False,
-        )
-
-
 async def test_task_waits_for_a_worker_that_knows_its_type(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,7 +236,7 @@ async def test_task_waits_for_a_worker_that_knows_its_type(
         later = Worker(
             runs.client,
             task_queue=TaskQueue.INFERENCE,
-            activities=[_FaceWorker().enhance_faces],
+            activities=[FakeFixers().enhance_faces],
         )
         async with later:
             outcome = await handle.result()

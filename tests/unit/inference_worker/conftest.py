@@ -37,3 +37,11 @@ def photo() -> Image.Image:
     green = np.where((rows // 12 + columns // 12) % 2, 220, 30).astype(np.uint8)
     blue = rng.integers(0, 255, (72, 96), np.uint8)
     return Image.fromarray(np.stack([red, green, blue], axis=2))
+
+
+@pytest.fixture(scope="session")
+def person_photo() -> Image.Image:
+    """200 × 160 pixels without noise."""
+    rows, columns = np.mgrid[0:160, 0:200]
+    waves = 128 + 60 * np.sin(columns / 9) + 50 * np.cos(rows / 11)
+    return Image.fromarray(np.stack([waves, waves[:, ::-1], waves[::-1]], axis=2).astype(np.uint8))

@@ -13,16 +13,18 @@ from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
 from inference_worker.activities import LocalInference
+from inference_worker.checks.metrics import Metrics
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png, sha256_hex
 from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.settings import InferenceSettings
+from inference_worker.settings import DeviceKind, InferenceSettings
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
 from shared.errors import InvalidInputError, ObjectNotFoundError
 from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
+from tests.fakes.people import FakePeople
 
 _TASK = UUID(int=42)
 
@@ -63,6 +65,8 @@ def build(
             progress=progress,
             executant=Executant("inference-worker@test:1", "local"),
             settings=InferenceSettings(**settings),
+            people=FakePeople(),
+            metrics=Metrics(None, DeviceKind.CPU),
         )
 
     return build
@@ -161,7 +165,11 @@ async def test_debug_tiles_are_kept_with_the_attempt(
     await objects.put("uploads/base.png", encode_png(photo), "image/png")
     request = _refinement(num_tiles=4, save_debug_tiles=True)
     result = await ActivityEnvironment().run(build().refine_image, request)
-    expected = [f"refines/{_TASK}/a2/tiles/{index:03}.png" for index in range(4)]
+    expected = [
+        f"refines/{_TASK}/a2/tiles/{index:03}{kind}.png"
+        for index in range(4)
+        for kind in ("", "_source", "_ssim")
+    ]
     assert [file.key for file in result.files[1:]] == expected
     assert all(objects.objects[key][0].startswith(b"\x89PNG") for key in expected)
 

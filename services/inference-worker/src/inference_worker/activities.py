@@ -10,11 +10,15 @@ from typing import TypeVar
 from PIL import Image
 from temporalio import activity
 
+from inference_worker.checks.metrics import Metrics
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import decode_image, encode_png, sha256_hex
+from inference_worker.picture_files import DebugFolder, PictureFiles
+from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import TiledRefiner
-from inference_worker.refinement.tiles import S3TileStore, TileStore, tile_digest
+from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
+from inference_worker.vision.people import PeopleModels
 from shared.contracts.attempts import StoredFile
 from shared.contracts.generation import GenerateImage, GenerateImageResult
 from shared.contracts.inference import InferenceActivities
@@ -35,10 +39,12 @@ class LocalInference(InferenceActivities):
         objects: where pictures come from and go to.
         progress: hears that attempts start and how far they are.
         executant: this worker.
-        settings: limits of input and output sizes.
+        settings: limits of input and output sizes, and how the model edits.
+        people: models that find them.
+        metrics: judge what was made.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — what the worker has
         self,
         *,
         engine: EngineThread,
@@ -47,6 +53,8 @@ class LocalInference(InferenceActivities):
         progress: ProgressSink,
         executant: Executant,
         settings: InferenceSettings,
+        people: PeopleModels,
+        metrics: Metrics,
     ) -> None:
         self._engine = engine
         self._cpu = cpu
@@ -54,7 +62,16 @@ class LocalInference(InferenceActivities):
         self._progress = progress
         self._executant = executant
         self._max_input_pixels = settings.max_input_pixels
-        self._refiner = TiledRefiner(engine, cpu, max_output_pixels=settings.max_output_pixels)
+        self._files = PictureFiles(objects, cpu, max_pixels=settings.max_input_pixels)
+        self._traits = settings.edit_traits
+        self._refiner = TiledRefiner(
+            engine,
+            cpu,
+            metrics=metrics,
+            people=people,
+            editor=settings.editor,
+            max_output_pixels=settings.max_output_pixels,
+        )
 
     @activity.defn(name="generate_image")
     async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
@@ -93,27 +110,35 @@ class LocalInference(InferenceActivities):
             content = await self._objects.get(inputs.base_image_url)
             base = await self._decode(content)
             digest = await self._on_cpu(
-                partial(tile_digest, content, inputs, request.refiner, self._engine.engine)
+                partial(
+                    tile_digest,
+                    [content],
+                    inputs,
+                    request.refiner,
+                    engine=self._engine.engine,
+                    traits=self._traits,
+                )
             )
-            tiles = S3TileStore(self._objects, request.task_id, digest)
-            refined = await self._refiner.refine(
-                base, inputs, request.refiner, store=tiles, on_progress=report
+            folder = f"refines/{request.task_id}"
+            output = f"{folder}/a{request.attempt}"
+            debug = DebugFolder(self._files, f"{output}/tiles")
+            run = Run(
+                store=S3TileStore(self._objects, folder, digest),
+                on_progress=report,
+                is_strict=inputs.config.strict_checks,
+                debug=debug if request.refiner.save_debug_tiles else None,
             )
-            folder = f"refines/{request.task_id}/a{request.attempt}"
-            picture = await self._store(f"{folder}/image.png", refined.image)
-            files = [picture]
-            if request.refiner.save_debug_tiles:
-                files += [
-                    await self._copy_tile(f"{folder}/tiles/{tile.index:03}.png", tiles, tile.index)
-                    for tile in refined.tiles
-                ]
+            refined = await self._refiner.refine(base, inputs, request.refiner, run)
+            picture = await self._store(f"{output}/image.png", refined.image)
         return RefineImageResult(
             started_at=started_at,
             executor_instance=self._executant.executor_instance,
             executor_type=self._executant.executor_type,
-            files=files,
+            files=[picture, *debug.stored],
             result_image_path=picture.key,
             tiles=refined.tiles,
+            faces=refined.faces,
+            metric_weights=refined.weights,
         )
 
     async def _decode(self, content: bytes) -> Image.Image:
@@ -121,11 +146,6 @@ class LocalInference(InferenceActivities):
 
     async def _store(self, key: str, picture: Image.Image) -> StoredFile:
         return await self._put(key, await self._on_cpu(partial(encode_png, picture)))
-
-    async def _copy_tile(self, key: str, tiles: TileStore, index: int) -> StoredFile:
-        stored = await tiles.load(index)
-        assert stored is not None, index
-        return await self._put(key, stored[0])
 
     async def _put(self, key: str, png: bytes) -> StoredFile:
         digest = await self._on_cpu(partial(sha256_hex, png))

@@ -1,6 +1,7 @@
 """How this worker runs its model. Which model that is, `shared.settings.ModelSettings` says."""
 
 from enum import StrEnum
+from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -31,6 +32,13 @@ class DtypeKind(StrEnum):
     FLOAT32 = "float32"
 
 
+class EditorKind(StrEnum):
+    """How the model edits tiles and faces."""
+
+    STRENGTH = "strength"
+    INSTRUCT = "instruct"
+
+
 class InferenceSettings(BaseSettings):
     """The inference worker's own settings."""
 
@@ -48,6 +56,14 @@ class InferenceSettings(BaseSettings):
     """CPU threads of torch; 0: torch chooses, one per core."""
     edit_px: int = Field(default=0, ge=0)
     """Longer side at which refinement edits a tile, in pixels; 0: the model's longest side."""
+    editor: EditorKind = EditorKind.STRENGTH
+    """How refinement and the face fixer edit: `strength`, image to image; `instruct`, by the
+    instruction model where there is one. Garments' details are edited by instruction wherever there
+    is a model that looks at references."""
+    metrics_dir: Path | None = None
+    """Folder with the networks that judge edits: `alexnet*` and `vgg16*` as torchvision has them,
+    .pth or .safetensors; `lpips_alex*` and `dists*`, their heads, where the packages `lpips` and
+    `DISTS_pytorch` are not installed. What is not there, packaged networks do."""
     max_text_tokens: int = Field(default=0, ge=0)
     """Longest prompt of the T5 encoder, in tokens; 0: what the model's tokenizer states."""
     guidance_scale: float = Field(default=3.5, ge=0)
@@ -62,3 +78,8 @@ class InferenceSettings(BaseSettings):
     """Largest refined picture, width × height; the default is 8192 × 8192."""
     cpu_threads: int = Field(default=2, ge=1)
     """Threads that resize, check and encode pictures while the engine computes."""
+
+    @property
+    def edit_traits(self) -> list[str]:
+        """What of these settings changes an edited tile, beside the model's own."""
+        return [self.editor.value, str(self.metrics_dir or "")]

@@ -55,11 +55,6 @@ class OperationActivities(ABC):
     async def remove_backgrounds(self, request: Operation) -> PicturesResult:
         """BACKGROUND_REMOVE."""
 
-    @activity.defn(name="enhance_details")
-    @abstractmethod
-    async def enhance_details(self, request: Operation) -> PictureResult:
-        """DETAIL_ENHANCER."""
-
     @activity.defn(name="fix_background")
     @abstractmethod
     async def fix_background(self, request: Operation) -> PictureResult:
@@ -69,8 +64,3 @@ class OperationActivities(ABC):
     @abstractmethod
     async def adjust_image(self, request: Operation) -> PictureResult:
         """IMAGE_ADJUSTER."""
-
-    @activity.defn(name="enhance_faces")
-    @abstractmethod
-    async def enhance_faces(self, request: Operation) -> FaceResult:
-        """FACE_ENHANCER."""

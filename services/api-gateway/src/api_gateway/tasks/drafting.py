@@ -158,7 +158,4 @@ def _check_local_model(
             for name in LORA_FIELDS
             if fields.get(name)
         ]
-    if task_type == TaskType.REFINE and fields.get("face_detail_enabled"):
-        message = "local workers have no face detail yet; set it to false"
-        return [Fault(("face_detail_enabled",), message)]
     return []

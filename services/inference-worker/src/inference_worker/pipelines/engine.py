@@ -76,6 +76,11 @@ class ImageEngine(Protocol):
         """Both sides of a picture given to `edit` are multiples of this."""
         ...
 
+    @property
+    def max_references(self) -> int | None:
+        """Pictures that `instruct` looks at beside the base; none: it follows no instructions."""
+        ...
+
     def warm_up(self) -> None:
         """Load and run what the first request would wait for."""
         ...

@@ -101,6 +101,10 @@ class FluxEngine:
     def multiple_of(self) -> int:
         return self._generator.blocks.multiple_of
 
+    @property
+    def max_references(self) -> int | None:
+        return (self._editor or self._generator).family.max_references
+
     def warm_up(self) -> None:
         """Load what a generation needs, and run one step of it."""
         side = self._model.native_side_px

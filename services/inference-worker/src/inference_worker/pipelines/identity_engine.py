@@ -38,6 +38,10 @@ class IdentityEngine:
     def multiple_of(self) -> int:
         return 16
 
+    @property
+    def max_references(self) -> int | None:
+        return None
+
     def warm_up(self) -> None:
         """There is nothing to load."""
 
