@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Worker
 
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
+from shared.contracts.fixing import EnhanceDetails, EnhanceFaces
 from shared.contracts.runs import TaskOutcome, Verdict
 from shared.errors import PlatformError, StorageError
 from shared.temporal.heartbeat import Heartbeat
@@ -242,3 +243,33 @@ async def test_task_waits_for_a_worker_that_knows_its_type(
             outcome = await handle.result()
     assert (outcome.status, outcome.attempt, outcome.retry_count) == (TaskStatus.COMPLETED, 1, 0)
     assert outcome.errors == []
+
+
+async def test_fixers_get_messages_of_their_own(runs: Runs) -> None:
+    fixers = FakeFixers()
+    face = generation(
+        task_type=TaskType.FACE_ENHANCER,
+        provider_type=ProviderType.SARTIQ_ULTIMATE_FACE_FIXER,
+        provider_config={"provider_type": "sartiq_ultimate_face_fixer", "expand_percent": 0.25},
+        inputs={"input_image": "uploads/a.png", "config": {"strict_checks": True}},
+    )
+    detail = generation(
+        task_type=TaskType.DETAIL_ENHANCER,
+        provider_type=ProviderType.SARTIQ_ULTIMATE_GARMENT_FIXER,
+        provider_config={"split_threshold": 2.5},
+        inputs={"base_image": "uploads/a.png", "reference_image": "b.png", "detail_label": "logo"},
+    )
+    worker = Worker(
+        runs.client,
+        task_queue=TaskQueue.INFERENCE,
+        activities=[fixers.enhance_faces, fixers.enhance_details],
+    )
+    async with runs.workflow_worker(), worker:
+        outcomes = [await (await runs.start_task(run)).result() for run in (face, detail)]
+    assert [outcome.status for outcome in outcomes] == [TaskStatus.COMPLETED] * 2
+    assert outcomes[0].results["face_detected"] is False
+    faces, details = fixers.requests
+    assert isinstance(faces, EnhanceFaces)
+    assert isinstance(details, EnhanceDetails)
+    assert (faces.fixer.expand_percent, faces.inputs.config.strict_checks) == (0.25, True)
+    assert (details.fixer.split_threshold, details.inputs.detail_label) == (2.5, "logo")
