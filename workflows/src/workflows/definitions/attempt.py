@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.common import Priority
 
 from shared.contracts.attempts import AttemptResult
+from shared.contracts.background_removal import BackgroundRemovalActivities, RemoveBackgrounds
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
@@ -40,6 +41,10 @@ def _refine_image(run: TaskRun, attempt: int) -> RefineImage:
     return RefineImage.model_validate(_base(run, attempt) | refiner)
 
 
+def _remove_backgrounds(run: TaskRun, attempt: int) -> RemoveBackgrounds:
+    return RemoveBackgrounds.model_validate(_base(run, attempt) | {"remover": run.provider_config})
+
+
 def _operation(run: TaskRun, attempt: int) -> Operation:
     return Operation.model_validate(_base(run, attempt))
 
@@ -48,7 +53,10 @@ _ACTIVITIES: dict[TaskType, tuple[Callable[..., Any], Callable[[TaskRun, int], M
     TaskType.GENERATION: (InferenceActivities.generate_image, _generate_image),
     TaskType.REFINE: (InferenceActivities.refine_image, _refine_image),
     TaskType.EDITING: (OperationActivities.edit_image, _operation),
-    TaskType.BACKGROUND_REMOVE: (OperationActivities.remove_backgrounds, _operation),
+    TaskType.BACKGROUND_REMOVE: (
+        BackgroundRemovalActivities.remove_backgrounds,
+        _remove_backgrounds,
+    ),
     TaskType.DETAIL_ENHANCER: (OperationActivities.enhance_details, _operation),
     TaskType.BACKGROUND_FIX: (OperationActivities.fix_background, _operation),
     TaskType.IMAGE_ADJUSTER: (OperationActivities.adjust_image, _operation),
