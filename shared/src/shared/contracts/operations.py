@@ -26,12 +26,6 @@ class PictureResult(AttemptResult):
     result_image_paths: list[str] | None = None
 
 
-class PicturesResult(AttemptResult):
-    """A picture for each input, in order."""
-
-    result_image_paths: list[str]
-
-
 class FaceResult(PictureResult):
     """The picture with its face mended, or as it came where it has none."""
 
@@ -49,11 +43,6 @@ class OperationActivities(ABC):
     @abstractmethod
     async def edit_image(self, request: Operation) -> PictureResult:
         """EDITING."""
-
-    @activity.defn(name="remove_backgrounds")
-    @abstractmethod
-    async def remove_backgrounds(self, request: Operation) -> PicturesResult:
-        """BACKGROUND_REMOVE."""
 
     @activity.defn(name="fix_background")
     @abstractmethod

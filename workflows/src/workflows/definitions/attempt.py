@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.common import Priority
 
 from shared.contracts.attempts import AttemptResult
+from shared.contracts.background_removal import BackgroundRemovalActivities, RemoveBackgrounds
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.fixing import EnhanceDetails, EnhanceFaces, FixerActivities
 from shared.contracts.generation import GenerateImage
@@ -49,6 +50,10 @@ def _enhance_faces(run: TaskRun, attempt: int) -> EnhanceFaces:
     return EnhanceFaces.model_validate(_base(run, attempt) | {"fixer": run.provider_config})
 
 
+def _remove_backgrounds(run: TaskRun, attempt: int) -> RemoveBackgrounds:
+    return RemoveBackgrounds.model_validate(_base(run, attempt) | {"remover": run.provider_config})
+
+
 def _operation(run: TaskRun, attempt: int) -> Operation:
     return Operation.model_validate(_base(run, attempt))
 
@@ -57,7 +62,10 @@ _ACTIVITIES: dict[TaskType, tuple[Callable[..., Any], Callable[[TaskRun, int], M
     TaskType.GENERATION: (InferenceActivities.generate_image, _generate_image),
     TaskType.REFINE: (InferenceActivities.refine_image, _refine_image),
     TaskType.EDITING: (OperationActivities.edit_image, _operation),
-    TaskType.BACKGROUND_REMOVE: (OperationActivities.remove_backgrounds, _operation),
+    TaskType.BACKGROUND_REMOVE: (
+        BackgroundRemovalActivities.remove_backgrounds,
+        _remove_backgrounds,
+    ),
     TaskType.DETAIL_ENHANCER: (FixerActivities.enhance_details, _enhance_details),
     TaskType.BACKGROUND_FIX: (OperationActivities.fix_background, _operation),
     TaskType.IMAGE_ADJUSTER: (OperationActivities.adjust_image, _operation),
