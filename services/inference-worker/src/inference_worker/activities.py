@@ -11,12 +11,14 @@ from PIL import Image
 from temporalio import activity
 
 from inference_worker.engine_thread import EngineThread
-from inference_worker.images import decode_image, encode_png, sha256_hex
+from inference_worker.images import decode_image, sha256_hex
+from inference_worker.outputs import Outputs, provenance_of
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.tiles import S3TileStore, TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
 from shared.contracts.attempts import StoredFile
-from shared.contracts.generation import GenerateImage, GenerateImageResult
+from shared.contracts.enums import OutputFormat
+from shared.contracts.generation import GenerateImage, GenerateImageResult, GenerationInputs
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineImageResult
 from shared.progress import Executant, ProgressSink
@@ -69,17 +71,17 @@ class LocalInference(InferenceActivities):
             pictures = await self._engine.generate(
                 inputs, reference, [], lambda done, steps: report(done / steps)
             )
+            outputs = self._outputs(request, inputs.config.output_format)
             folder = f"generations/{request.task_id}/a{request.attempt}"
-            files = [
-                await self._store(f"{folder}/image_{index}.png", picture)
-                for index, picture in enumerate(pictures)
-            ]
-        keys = [file.key for file in files]
+            for index, picture in enumerate(pictures):
+                await outputs.store(f"{folder}/image_{index}", picture, inputs.seed + index)
+        keys = [file.key for file in outputs.files]
         return GenerateImageResult(
             started_at=started_at,
             executor_instance=self._executant.executor_instance,
             executor_type=self._executant.executor_type,
-            files=files,
+            files=outputs.files,
+            provenance=outputs.provenance,
             result_image_path=keys[0],
             result_image_paths=keys,
         )
@@ -100,7 +102,8 @@ class LocalInference(InferenceActivities):
                 base, inputs, request.refiner, store=tiles, on_progress=report
             )
             folder = f"refines/{request.task_id}/a{request.attempt}"
-            picture = await self._store(f"{folder}/image.png", refined.image)
+            outputs = self._outputs(request, OutputFormat.PNG)
+            picture = await outputs.store(f"{folder}/image", refined.image, inputs.upscale_seed)
             files = [picture]
             if request.refiner.save_debug_tiles:
                 files += [
@@ -112,6 +115,7 @@ class LocalInference(InferenceActivities):
             executor_instance=self._executant.executor_instance,
             executor_type=self._executant.executor_type,
             files=files,
+            provenance=outputs.provenance,
             result_image_path=picture.key,
             tiles=refined.tiles,
         )
@@ -119,8 +123,13 @@ class LocalInference(InferenceActivities):
     async def _decode(self, content: bytes) -> Image.Image:
         return await self._on_cpu(partial(decode_image, content, max_pixels=self._max_input_pixels))
 
-    async def _store(self, key: str, picture: Image.Image) -> StoredFile:
-        return await self._put(key, await self._on_cpu(partial(encode_png, picture)))
+    def _outputs(self, request: GenerateImage | RefineImage, form: OutputFormat) -> Outputs:
+        inputs = request.inputs
+        provenance = provenance_of(
+            self._engine.engine.facts(inputs),
+            inputs.loras if isinstance(inputs, GenerationInputs) else (),
+        )
+        return Outputs(request.task_id, provenance, form, objects=self._objects, cpu=self._cpu)
 
     async def _copy_tile(self, key: str, tiles: TileStore, index: int) -> StoredFile:
         stored = await tiles.load(index)
