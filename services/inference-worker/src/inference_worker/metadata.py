@@ -40,7 +40,7 @@ def encode_output(picture: Image.Image, form: OutputFormat, record: Mapping[str,
         form: the file format.
         record: JSON, written into the file.
     """
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     plain = picture.copy()
     plain.info.clear()
     buffer = io.BytesIO()
