@@ -18,7 +18,6 @@ from tests.fixtures.gateway import (
     ADMIN_KEY,
     OTHER_INSTANCE_KEY,
     OTHER_TENANT_KEY,
-    TENANT_KEY,
     Gateway,
 )
 from tests.fixtures.lora_api import DELETE, upload
