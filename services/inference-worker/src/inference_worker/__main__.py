@@ -9,7 +9,7 @@ from temporalio.worker import Worker
 from inference_worker.activities import LocalInference
 from inference_worker.engine_thread import EngineThread
 from inference_worker.loading import load_engine
-from inference_worker.lora.activities import LoraConverter
+from inference_worker.lora.conversion.activities import LoraConverter
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from shared.contracts.enums import TaskQueue
