@@ -2,9 +2,10 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from temporalio.testing import ActivityEnvironment
 from inference_worker.activities import LocalInference
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png, sha256_hex
+from inference_worker.lora.files import LoraFiles
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
@@ -46,13 +48,23 @@ def objects() -> MemoryObjectStore:
 
 
 @pytest.fixture
+def loras(objects: MemoryObjectStore, tmp_path: Path) -> Iterator[LoraFiles]:
+    with closing(LoraFiles(objects, tmp_path, 2**20)) as files:
+        yield files
+
+
+@pytest.fixture
 def progress() -> RecordedProgress:
     return RecordedProgress()
 
 
 @pytest.fixture
 def build(
-    engine_executor: Executor, cpu: Executor, objects: MemoryObjectStore, progress: RecordedProgress
+    engine_executor: Executor,
+    cpu: Executor,
+    objects: MemoryObjectStore,
+    loras: LoraFiles,
+    progress: RecordedProgress,
 ) -> Any:
     def build(step_s: float = 0, **settings: Any) -> LocalInference:
         engine = IdentityEngine(edit_side_px=64, step_s=step_s)
@@ -60,6 +72,7 @@ def build(
             engine=EngineThread(engine, engine_executor),
             cpu=cpu,
             objects=objects,
+            loras=loras,
             progress=progress,
             executant=Executant("inference-worker@test:1", "local"),
             settings=InferenceSettings(**settings),

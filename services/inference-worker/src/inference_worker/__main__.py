@@ -10,6 +10,7 @@ from inference_worker.activities import LocalInference
 from inference_worker.engine_thread import EngineThread
 from inference_worker.loading import load_engine
 from inference_worker.lora.conversion.activities import LoraConverter
+from inference_worker.lora.files import LoraFiles
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from shared.contracts.enums import TaskQueue
@@ -63,6 +64,7 @@ async def main() -> None:
     identity = process_identity(_SERVICE)
     engine = load_engine(settings, ModelSettings())
     objects = S3ObjectStore(StorageSettings())
+    loras = LoraFiles(objects, settings.lora_cache_dir, settings.lora_disk_bytes)
     reporter = ProgressReporter(
         ProgressSettings(),
         executor_instance=identity,
@@ -78,6 +80,7 @@ async def main() -> None:
             engine=EngineThread(engine, engine_thread),
             cpu=cpu,
             objects=objects,
+            loras=loras,
             progress=reporter,
             executant=Executant(executor_instance=identity, executor_type=_SERVICE),
             settings=settings,
@@ -87,6 +90,7 @@ async def main() -> None:
         worker = build_worker(client, activities, worker_settings, slots=slots)
         cpu_worker = build_cpu_worker(client, LoraConverter(objects), worker_settings)
         await run_until_stopped([worker, cpu_worker], worker_settings, reporter.run())
+    loras.close()
     objects.close()
 
 

@@ -13,7 +13,9 @@ from inference_worker.lora.mixing import HookMixer, Mixer, SlotMixer, SlotPlan
 from inference_worker.lora.reading import Pair, Pairs, read_lora
 from inference_worker.lora.targets import check_fit, find_targets, linear_layers, place
 from inference_worker.pipelines.engine import LoraUse
-from shared.errors import ResourceError
+from shared.contracts.capabilities import lora_weight_field
+from shared.contracts.generation import MAX_LORA_WEIGHT
+from shared.errors import InvalidInputError, ResourceError
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -171,9 +173,12 @@ class Adapters:
         The same file in two places acts with the sum of its weights.
 
         Raises:
-            InvalidInputError: one is no LoRA, or of another model; names the field.
+            InvalidInputError: one is no LoRA, or of another model, or its weight is out of bounds;
+                names the field.
             ResourceError: together they take more memory than LoRAs may.
         """
+        for lora in loras:
+            _check_weight(lora)
         uses, mix = _summed(loras)
         # LoRAs are made outside of inference mode, whatever the caller is in: compiled modules
         # tell such tensors apart.
@@ -202,6 +207,14 @@ class Adapters:
     def _mix(self, mix: Sequence[Weighted]) -> None:
         self._transformer.mix(mix)
         self._clip.mix(mix)
+
+
+def _check_weight(lora: LoraUse) -> None:
+    if not abs(lora.weight) <= MAX_LORA_WEIGHT:  # NaN is not, either
+        raise InvalidInputError(
+            f"{lora_weight_field(lora.field)}: {lora.weight} is not from {-MAX_LORA_WEIGHT} to "
+            f"{MAX_LORA_WEIGHT}"
+        )
 
 
 def _summed(loras: Sequence[LoraUse]) -> tuple[list[LoraUse], list[Weighted]]:

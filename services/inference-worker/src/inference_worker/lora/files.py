@@ -67,6 +67,10 @@ class LoraFiles:
         """Where this process's files lie."""
         return self._folder
 
+    def close(self) -> None:
+        """Give the folder up; the files stay for whoever takes it next."""
+        self._claim.close()
+
     @asynccontextmanager
     async def fetched(self, choices: Sequence[LoraChoice]) -> AsyncGenerator[list[LoraUse]]:
         """The files of LoRAs, which stay on disk until the block ends.

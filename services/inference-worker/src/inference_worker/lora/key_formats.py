@@ -17,6 +17,8 @@ Tensors = dict[str, Tensor]
 TRANSFORMER, CLIP = "transformer.", "text_encoder."
 
 _state_dicts = cast(Any, state_dict_utils)
+_CLIP_NAMES = _state_dicts.DIFFUSERS_OLD_TO_PEFT | _state_dicts.DIFFUSERS_TO_PEFT
+"""Both at once: diffusers infers which from layers that a LoRA may not have."""
 
 _UNUSED = re.compile(
     r"dora_scale|lora_magnitude_vector|\.diff_b$|\.bias_diff$|\.bias$|lora_embedding_"
@@ -36,7 +38,8 @@ _KOHYA_ROOTS = (
         "text_encoders.clip_l.transformer.",
     ),
 )
-"""How names begin in kohya's formats; of a file that mixes them, diffusers reads one alone."""
+"""How names begin in kohya's formats, told apart by their first; of a file that mixes them,
+diffusers reads one alone."""
 
 _PEFT_ROOT = "base_model.model."
 _ORIGINAL_BLOCKS = (f"{_PEFT_ROOT}double_blocks.", f"{_PEFT_ROOT}single_blocks.")
@@ -54,7 +57,9 @@ def unused(names: Iterable[str]) -> set[str]:
     found = {name for name in names if _UNUSED.search(name)}
     if is_kohya(names):
         roots = next(
-            (roots for roots in _KOHYA_ROOTS if any(name.startswith(roots) for name in names)), ()
+            roots
+            for roots in _KOHYA_ROOTS
+            if roots is _KOHYA_ROOTS[-1] or any(name.startswith(roots[0]) for name in names)
         )
         found |= {name for name in names if not name.startswith(roots)}
     return found
@@ -88,9 +93,7 @@ def to_model_names(tensors: Tensors) -> tuple[Tensors, Tensors]:
         for name, tensor in named.items()
         if not name.startswith(CLIP)
     }
-    if not all("lora_A" in name or "lora_B" in name for name in transformer):
-        transformer = _state_dicts.convert_unet_state_dict_to_peft(transformer)
-    if clip:
-        clip = _state_dicts.convert_state_dict_to_diffusers(clip)
-        clip = _state_dicts.convert_state_dict_to_peft(clip)
-    return transformer, clip
+    return (
+        _state_dicts.convert_unet_state_dict_to_peft(transformer),
+        _state_dicts.convert_state_dict(clip, _CLIP_NAMES),
+    )

@@ -6,6 +6,7 @@ from typing import Self
 import torch
 from PIL import Image, ImageOps
 
+from inference_worker.lora.adapters import Adapters, ModuleAdapters
 from inference_worker.pipelines.components import (
     FluxComponents,
     load_components,
@@ -58,6 +59,11 @@ class FluxEngine:
         self._model_id = model_id
         self._settings = settings
         self._model = model
+        transformer, clip = (
+            ModuleAdapters(module, max_bytes=settings.lora_memory_bytes)
+            for module in (components.transformer, components.clip)
+        )
+        self._adapters = Adapters(transformer, clip)
         self._encoder = PromptEncoder(components, max_tokens=settings.max_text_tokens)
 
     @classmethod
@@ -100,14 +106,13 @@ class FluxEngine:
         cancel: CancelFlag,
     ) -> list[Image.Image]:
         """Make the pictures; sizes between the model's multiples are cut from the next larger."""
-        if loras:
-            raise InvalidInputError(f"{loras[0].field}: this worker uses no LoRAs yet")
         self._check(inputs)
         size = (self._round_up(inputs.width), self._round_up(inputs.height))
         canvas = reference and ImageOps.fit(reference, size, Image.Resampling.LANCZOS)
         num_images = inputs.config.num_images
         pictures: list[Image.Image] = []
         with memory_errors_as_resource_errors():
+            self._adapters.activate(loras)
             conditioning = self._condition(inputs)
             for index in range(num_images):
 
@@ -153,6 +158,7 @@ class FluxEngine:
             )
             if start is None:
                 return image
+            self._adapters.activate(())
             conditioning = Conditioning(
                 self._encoder.encode(edit.prompt), self._settings.guidance_scale
             )
@@ -190,12 +196,13 @@ class FluxEngine:
 
     def _condition(self, inputs: GenerationInputs) -> Conditioning:
         config = inputs.config
+        text_key = self._adapters.text_key
         negative = config.negative_prompt
         scale = config.guidance_scale
         return Conditioning(
-            positive=self._encoder.encode(inputs.prompt),
+            positive=self._encoder.encode(inputs.prompt, text_key),
             guidance_scale=self._settings.guidance_scale if scale is None else scale,
-            negative=self._encoder.encode(negative) if negative else None,
+            negative=self._encoder.encode(negative, text_key) if negative else None,
             true_cfg_scale=self._settings.true_cfg_scale,
         )
 
