@@ -104,6 +104,24 @@ def test_activities_are_the_contracts() -> None:
         assert _names(LocalInference, method) == _names(InferenceActivities, method) == method
 
 
+async def test_loras_are_fetched_before_the_engine_is_asked(
+    build: Any, objects: MemoryObjectStore, loras: LoraFiles
+) -> None:
+    content = b"any bytes: the identity engine reads none"
+    key = f"loras/sha256/{sha256_hex(content)}"
+    await objects.put(key, content, "application/octet-stream")
+    request = _generation(lora_objects={"style_model_path": key})
+    await ActivityEnvironment().run(build().generate_image, request)
+    assert [path.read_bytes() for path in loras.folder.glob("*.safetensors")] == [content]
+
+
+async def test_lora_that_is_gone_from_storage_is_named(build: Any) -> None:
+    key = "loras/sha256/" + "0" * 64
+    request = _generation(lora_objects={"style_model_path": key})
+    with pytest.raises(InvalidInputError, match="style_model_path"):
+        await ActivityEnvironment().run(build().generate_image, request)
+
+
 async def test_generation_stores_every_picture(
     build: Any, objects: MemoryObjectStore, progress: RecordedProgress
 ) -> None:
