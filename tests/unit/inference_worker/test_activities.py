@@ -2,9 +2,10 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from temporalio.testing import ActivityEnvironment
 from inference_worker.activities import LocalInference
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png, sha256_hex
+from inference_worker.lora.files import LoraFiles
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
@@ -46,13 +48,23 @@ def objects() -> MemoryObjectStore:
 
 
 @pytest.fixture
+def loras(objects: MemoryObjectStore, tmp_path: Path) -> Iterator[LoraFiles]:
+    with closing(LoraFiles(objects, tmp_path, 2**20)) as files:
+        yield files
+
+
+@pytest.fixture
 def progress() -> RecordedProgress:
     return RecordedProgress()
 
 
 @pytest.fixture
 def build(
-    engine_executor: Executor, cpu: Executor, objects: MemoryObjectStore, progress: RecordedProgress
+    engine_executor: Executor,
+    cpu: Executor,
+    objects: MemoryObjectStore,
+    loras: LoraFiles,
+    progress: RecordedProgress,
 ) -> Any:
     def build(step_s: float = 0, **settings: Any) -> LocalInference:
         engine = IdentityEngine(edit_side_px=64, step_s=step_s)
@@ -60,6 +72,7 @@ def build(
             engine=EngineThread(engine, engine_executor),
             cpu=cpu,
             objects=objects,
+            loras=loras,
             progress=progress,
             executant=Executant("inference-worker@test:1", "local"),
             settings=InferenceSettings(**settings),
@@ -89,6 +102,24 @@ def _names(worker: Any, method: str) -> str:
 def test_activities_are_the_contracts() -> None:
     for method in ("generate_image", "refine_image"):
         assert _names(LocalInference, method) == _names(InferenceActivities, method) == method
+
+
+async def test_loras_are_fetched_before_the_engine_is_asked(
+    build: Any, objects: MemoryObjectStore, loras: LoraFiles
+) -> None:
+    content = b"any bytes: the identity engine reads none"
+    key = f"loras/sha256/{sha256_hex(content)}"
+    await objects.put(key, content, "application/octet-stream")
+    request = _generation(lora_objects={"style_model_path": key})
+    await ActivityEnvironment().run(build().generate_image, request)
+    assert [path.read_bytes() for path in loras.folder.glob("*.safetensors")] == [content]
+
+
+async def test_lora_that_is_gone_from_storage_is_named(build: Any) -> None:
+    key = "loras/sha256/" + "0" * 64
+    request = _generation(lora_objects={"style_model_path": key})
+    with pytest.raises(InvalidInputError, match="style_model_path"):
+        await ActivityEnvironment().run(build().generate_image, request)
 
 
 async def test_generation_stores_every_picture(

@@ -12,6 +12,7 @@ from temporalio import activity
 
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import decode_image, encode_png, sha256_hex
+from inference_worker.lora.files import LoraFiles
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.tiles import S3TileStore, TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
@@ -33,17 +34,19 @@ class LocalInference(InferenceActivities):
         engine: the model on its thread.
         cpu: threads that decode, encode, resize and check pictures.
         objects: where pictures come from and go to.
+        loras: the files of the LoRAs that requests name.
         progress: hears that attempts start and how far they are.
         executant: this worker.
         settings: limits of input and output sizes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — what a process has, each by its name
         self,
         *,
         engine: EngineThread,
         cpu: Executor,
         objects: ObjectStore,
+        loras: LoraFiles,
         progress: ProgressSink,
         executant: Executant,
         settings: InferenceSettings,
@@ -51,6 +54,7 @@ class LocalInference(InferenceActivities):
         self._engine = engine
         self._cpu = cpu
         self._objects = objects
+        self._loras = loras
         self._progress = progress
         self._executant = executant
         self._max_input_pixels = settings.max_input_pixels
@@ -61,13 +65,17 @@ class LocalInference(InferenceActivities):
         """Make the pictures of one GENERATION and store them."""
         started_at = datetime.now(UTC)
         inputs = request.inputs
-        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+        async with (
+            Heartbeat(),
+            self._progress.attempt(request.task_id, request.attempt) as report,
+            self._loras.fetched(inputs.loras) as loras,
+        ):
             reference = None
             if inputs.reference_image_url:
                 content = await self._objects.get(inputs.reference_image_url)
                 reference = await self._decode(content)
             pictures = await self._engine.generate(
-                inputs, reference, [], lambda done, steps: report(done / steps)
+                inputs, reference, loras, lambda done, steps: report(done / steps)
             )
             folder = f"generations/{request.task_id}/a{request.attempt}"
             files = [

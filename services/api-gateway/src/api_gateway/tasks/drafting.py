@@ -10,8 +10,9 @@ from api_gateway.errors import Fault
 from api_gateway.tasks.provider_checks import choose_provider
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.size_checks import check_size
-from shared.contracts.capabilities import LORA_FIELDS
+from shared.contracts.capabilities import LORA_FIELDS, lora_weight_field
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
+from shared.contracts.generation import MAX_LORA_WEIGHT
 from shared.db.models.tables import Task
 from shared.settings import ModelSettings
 
@@ -149,14 +150,14 @@ def _complete_size(
 def _check_local_model(
     task_type: TaskType, provider: ProviderType, fields: Mapping[str, Any]
 ) -> list[Fault]:
-    """What the local engine does not do yet, said at once and not after a wait in a queue."""
+    """What the local engine does not do, said at once and not after a wait in a queue."""
     if provider not in {ProviderType.LOCAL, ProviderType.SARTIQ_ULTIMATE_REFINER}:
         return []
     if task_type == TaskType.GENERATION:
         return [
-            Fault((name,), "local workers use no LoRAs yet; leave this field out")
-            for name in LORA_FIELDS
-            if fields.get(name)
+            Fault((name,), f"goes from {-MAX_LORA_WEIGHT} to {MAX_LORA_WEIGHT}")
+            for name in map(lora_weight_field, LORA_FIELDS)
+            if isinstance(weight := fields.get(name), float) and abs(weight) > MAX_LORA_WEIGHT
         ]
     if task_type == TaskType.REFINE and fields.get("face_detail_enabled"):
         message = "local workers have no face detail yet; set it to false"
