@@ -107,6 +107,9 @@ class ModelSettings(BaseSettings):
 
     source: str = ""
     """Folder in diffusers format, or hub id; empty: the packaged small model, swatch."""
+    editor_source: str = ""
+    """The same of a model that edits by instruction (FLUX.1 Kontext); empty: the packaged one
+    beside swatch, none beside any other model."""
     native_px: int = Field(default=0, ge=0)
     """Side that the model was trained at, in pixels; 0: 64 for swatch, else 1024."""
     max_px: int = Field(default=0, ge=0)
@@ -128,6 +131,11 @@ class ModelSettings(BaseSettings):
     def num_default_steps(self) -> int:
         """Denoise steps where a request names none."""
         return self.default_steps or (28 if self.source else 8)
+
+    @property
+    def max_references(self) -> int:
+        """How many pictures an edit may show beside the one that it changes."""
+        return 3 if self.editor_source or not self.source else 0
 
 
 DEFAULT_LORA_ROOT = "/data/models/loras"
