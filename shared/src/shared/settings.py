@@ -115,7 +115,7 @@ class ModelSettings(BaseSettings):
     max_px: int = Field(default=0, ge=0)
     """Longest side that it may generate, in pixels; 0: 64 for swatch, else twice native."""
     default_steps: int = Field(default=0, ge=0)
-    """Denoise steps where a request names none; 0: 8 for swatch, else 28."""
+    """Denoise steps where a request names none; 0: 8 for swatch, else what the family takes."""
 
     @property
     def native_side_px(self) -> int:
@@ -129,8 +129,13 @@ class ModelSettings(BaseSettings):
 
     @property
     def num_default_steps(self) -> int:
-        """Denoise steps where a request names none."""
-        return self.default_steps or (28 if self.source else 8)
+        """Denoise steps where a request names none; 0: what the model's family takes."""
+        return self.default_steps or (0 if self.source else 8)
+
+    @property
+    def max_references(self) -> int:
+        """How many pictures an edit may show beside the one that it changes."""
+        return 3 if self.editor_source or not self.source else 0
 
     @property
     def max_references(self) -> int:

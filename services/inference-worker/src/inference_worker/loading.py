@@ -10,7 +10,7 @@ from shared.settings import ModelSettings
 
 
 def load_engine(settings: InferenceSettings, model: ModelSettings) -> ImageEngine:
-    """Load the model once, before the worker polls.
+    """Open the models, before the worker polls.
 
     Raises:
         ModelLoadError: there is no usable model where the settings say.
@@ -20,9 +20,14 @@ def load_engine(settings: InferenceSettings, model: ModelSettings) -> ImageEngin
         return IdentityEngine(edit_side_px=edit_side_px, step_s=settings.identity_step_s)
     from inference_worker.pipelines.flux_engine import FluxEngine  # noqa: PLC0415 — imports torch
 
-    return FluxEngine.load(model.source or str(packaged_model()), settings, model)
+    editor_source = model.editor_source
+    if not model.source and not editor_source:
+        editor_source = str(packaged_model("swatch-kontext"))
+    return FluxEngine.load(
+        model.source or str(packaged_model()), settings, model, editor_source=editor_source
+    )
 
 
-def packaged_model() -> Path:
-    """The folder of swatch, the small model that ships with this package."""
-    return Path(str(resources.files("inference_worker"))) / "models" / "swatch"
+def packaged_model(name: str = "swatch") -> Path:
+    """The folder of a small model that ships with this package."""
+    return Path(str(resources.files("inference_worker"))) / "models" / name

@@ -42,6 +42,8 @@ class InferenceSettings(BaseSettings):
     """Where the model computes; auto: cuda, else mps, else cpu."""
     dtype: DtypeKind = DtypeKind.AUTO
     """Number format; auto: float32 on cpu, else bfloat16."""
+    memory_bytes: int = Field(default=0, ge=0)
+    """What models and LoRAs in memory may take; 0: 85 % of the card, or half of the machine."""
     torch_threads: int = Field(default=0, ge=0)
     """CPU threads of torch; 0: torch chooses, one per core."""
     edit_px: int = Field(default=0, ge=0)

@@ -1,27 +1,24 @@
 """The blocks against diffusers' own pipelines on a tiny FLUX: the same pixels, bit for bit."""
 
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from diffusers import FluxImg2ImgPipeline, FluxPipeline
+from diffusers import FluxImg2ImgPipeline, FluxPipeline, FluxTransformer2DModel
 from PIL import Image, ImageChops
 
 from inference_worker.errors import Cancelled
-from inference_worker.pipelines.components import load_components, take_components
 from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.flux_engine import FluxEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.generation import GenerationConfig, GenerationInputs
 from shared.errors import InvalidInputError, ResourceError
 from shared.settings import ModelSettings
-from tests.fixtures.tiny_flux import build_tiny_flux
+from tests.fixtures.tiny_flux import save_tiny_flux
 
-_CPU = torch.device("cpu")
 _SETTINGS = InferenceSettings(torch_threads=1, true_cfg_scale=2.5)
 _MODEL = ModelSettings(max_px=128, default_steps=8)
 _NEVER = threading.Event()
@@ -94,11 +91,11 @@ def test_negative_prompt_is_diffusers_true_cfg(engine: FluxEngine, pipeline: Any
     assert ImageChops.difference(ours, plain).getbbox() is not None
 
 
-def test_model_without_guidance_embeddings_is_diffusers_own(photo: Image.Image) -> None:
-    pipeline = build_tiny_flux(seed=3, guidance_embeds=False)
+def test_model_without_guidance_embeddings_is_diffusers_own(tmp_path: Path) -> None:
+    save_tiny_flux(tmp_path, seed=3, guidance_embeds=False)
+    pipeline = FluxPipeline.from_pretrained(tmp_path)
     pipeline.set_progress_bar_config(disable=True)
-    parts = take_components(pipeline, _CPU, torch.float32)
-    engine = FluxEngine(parts, "tiny", _SETTINGS, _MODEL)
+    engine = FluxEngine.load(str(tmp_path), _SETTINGS, _MODEL)
     (ours,) = _generate(engine, _inputs())
     theirs = _theirs(pipeline, prompt="a red dress", width=64, height=48, num_inference_steps=3)
     _assert_same(ours, theirs)
@@ -232,12 +229,14 @@ def test_impossible_inputs_name_the_field(
         _generate(engine, _inputs(**changes))
 
 
-def test_running_out_of_memory_is_a_resource_error(tiny_flux_folder: Path) -> None:
-    def exhausted(**_: Any) -> tuple[torch.Tensor, ...]:
+def test_running_out_of_memory_is_a_resource_error(
+    tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: Any, **__: Any) -> tuple[torch.Tensor, ...]:
         raise torch.cuda.OutOfMemoryError("tried to allocate 20 GiB")
 
-    parts = load_components(tiny_flux_folder, _CPU, torch.float32)
-    engine = FluxEngine(replace(parts, transformer=exhausted), "tiny", _SETTINGS, _MODEL)
+    engine = FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+    monkeypatch.setattr(FluxTransformer2DModel, "forward", exhausted)
     with pytest.raises(ResourceError, match="20 GiB"):
         _generate(engine, _inputs())
 
@@ -259,7 +258,6 @@ def test_model_id_names_what_changes_an_edit(engine: FluxEngine, tiny_flux_folde
 
 
 def test_edit_side_follows_the_settings(tiny_flux_folder: Path, engine: FluxEngine) -> None:
-    parts = load_components(tiny_flux_folder, _CPU, torch.float32)
-    wide = FluxEngine(parts, "tiny", InferenceSettings(edit_px=96), _MODEL)
+    wide = FluxEngine.load(str(tiny_flux_folder), InferenceSettings(edit_px=96), _MODEL)
     assert (wide.edit_side_px, wide.multiple_of) == (96, 16)
     assert engine.edit_side_px == 128

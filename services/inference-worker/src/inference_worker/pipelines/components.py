@@ -1,17 +1,16 @@
-"""The parts of a FLUX model, loaded by diffusers, with types that the blocks can rely on."""
+"""The parts of a FLUX model as its blocks use them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 from torch import Tensor
 
 from inference_worker.errors import ModelLoadError
-from inference_worker.pipelines.diffusers_functions import FluxPipeline, hide_progress_bars
+from inference_worker.model_cache.parts import Parts
+from inference_worker.pipelines.diffusers_functions import FluxPipeline
 
 
 class Transformer(Protocol):
@@ -31,20 +30,6 @@ class Transformer(Protocol):
     ) -> tuple[Tensor, ...]: ...
 
 
-class Scheduler(Protocol):
-    """`FlowMatchEulerDiscreteScheduler`: holds the schedule of one run."""
-
-    timesteps: Tensor
-
-    def set_begin_index(self, begin_index: int) -> None: ...
-
-    def scale_noise(self, sample: Tensor, timestep: Tensor, noise: Tensor) -> Tensor: ...
-
-    def step(
-        self, model_output: Tensor, timestep: Tensor, sample: Tensor, *, return_dict: bool
-    ) -> tuple[Tensor, ...]: ...
-
-
 class ImageProcessor(Protocol):
     """`VaeImageProcessor`: pictures to tensors in -1…1 and back."""
 
@@ -53,70 +38,67 @@ class ImageProcessor(Protocol):
     def postprocess(self, image: Tensor, output_type: str) -> list[Image.Image]: ...
 
 
-@dataclass(frozen=True)
 class FluxComponents:
-    """A model in memory. Tokenizers, encoders and VAE are diffusers' and transformers' own."""
+    """A model's tokenizers and schedule, in memory; its weights, whenever they are asked for.
 
-    clip_tokenizer: Any
-    clip: Any
-    t5_tokenizer: Any
-    t5: Any
-    transformer: Transformer
-    vae: Any
-    image_processor: ImageProcessor
-    new_scheduler: Callable[[], Any]
-    """A fresh scheduler, since it keeps the state of the run."""
-    num_latent_channels: int
-    vae_scale_factor: int
-    """Pixels per latent, along each side."""
-    has_guidance_embeds: bool
-    device: torch.device
-    dtype: torch.dtype
+    Args:
+        folder: the model in diffusers format.
+        parts: its encoders, transformer and VAE.
+
+    Raises:
+        ModelLoadError: a small file is missing or of another kind.
+    """
+
+    def __init__(self, folder: Path, parts: Parts) -> None:
+        self._parts = parts
+        self.device = parts.device
+        self.dtype = parts.dtype
+        try:
+            weights = dict.fromkeys(("transformer", "vae", "text_encoder", "text_encoder_2"))
+            small = FluxPipeline.from_pretrained(folder, **weights)
+            transformer = json.loads((folder / "transformer" / "config.json").read_text())
+            vae = json.loads((folder / "vae" / "config.json").read_text())
+            self.clip_tokenizer: Any = small.tokenizer
+            self.t5_tokenizer: Any = small.tokenizer_2
+            self._scheduler: Any = small.scheduler
+            self.num_latent_channels = int(transformer["in_channels"]) // 4
+            self.has_guidance_embeds = bool(transformer["guidance_embeds"])
+            self.vae_scale_factor = 2 ** (len(vae["block_out_channels"]) - 1)
+            """Pixels per latent, along each side."""
+        except Exception as error:
+            raise ModelLoadError(f"cannot load {str(folder)!r}: {error}") from error
+        self.image_processor: ImageProcessor = VaeImageProcessor(
+            vae_scale_factor=2 * self.vae_scale_factor
+        )  # pyright: ignore[reportAttributeAccessIssue] -- diffusers ships no types
+
+    @property
+    def clip(self) -> Any:
+        """CLIP's text encoder."""
+        return self._parts["text_encoder"]
+
+    @property
+    def t5(self) -> Any:
+        """T5's encoder."""
+        return self._parts["text_encoder_2"]
+
+    @property
+    def transformer(self) -> Transformer:
+        """The denoiser."""
+        return self._parts["transformer"]
+
+    @property
+    def vae(self) -> Any:
+        """Pixels to latents and back."""
+        return self._parts["vae"]
+
+    def new_scheduler(self) -> Any:
+        """A fresh one, since it keeps the state of the run."""
+        return self._scheduler.from_config(self._scheduler.config)
 
     @property
     def multiple_of(self) -> int:
         """Pixels per token: the transformer sees latents in patches of 2 × 2."""
         return 2 * self.vae_scale_factor
-
-
-def load_components(folder: Path, device: torch.device, dtype: torch.dtype) -> FluxComponents:
-    """Load a folder in diffusers format.
-
-    Raises:
-        ModelLoadError: the folder is missing, incomplete or holds another kind of model.
-    """
-    hide_progress_bars()
-    try:
-        pipeline = FluxPipeline.from_pretrained(folder, dtype=dtype)
-        return take_components(pipeline.to(device), device, dtype)
-    except Exception as error:
-        raise ModelLoadError(
-            f"cannot load a FLUX model from {str(folder)!r} on {device}: {error}. Set"
-            " SARTIQ_MODEL_SOURCE to a folder in diffusers format or a hub id, or leave it empty"
-            " for the packaged model; SARTIQ_INFERENCE_DEVICE and _DTYPE choose the hardware."
-        ) from error
-
-
-def take_components(pipeline: Any, device: torch.device, dtype: torch.dtype) -> FluxComponents:
-    """The parts of a `FluxPipeline` that is on its device already."""
-    scheduler = pipeline.scheduler
-    image_processor: Any = VaeImageProcessor(vae_scale_factor=2 * pipeline.vae_scale_factor)
-    scale = int(pipeline.vae_scale_factor)
-    return FluxComponents(
-        clip_tokenizer=pipeline.tokenizer,
-        clip=pipeline.text_encoder,
-        t5_tokenizer=pipeline.tokenizer_2,
-        t5=pipeline.text_encoder_2,
-        transformer=pipeline.transformer,
-        vae=pipeline.vae,
-        image_processor=image_processor,
-        new_scheduler=lambda: scheduler.from_config(scheduler.config),
-        num_latent_channels=pipeline.transformer.config.in_channels // 4,
-        vae_scale_factor=scale,
-        has_guidance_embeds=bool(pipeline.transformer.config.guidance_embeds),
-        device=device,
-        dtype=dtype,
-    )
 
 
 def resolve_folder(source: str) -> Path:
@@ -132,7 +114,5 @@ def resolve_folder(source: str) -> Path:
         return Path(str(FluxPipeline.download(source)))
     except Exception as error:
         raise ModelLoadError(
-            f"{source!r} is neither a folder nor a model that the hub gives us: {error}. Set"
-            " SARTIQ_MODEL_SOURCE to a folder in diffusers format or a hub id, or leave it empty"
-            " for the packaged model."
+            f"{source!r} is neither a folder nor a model that the hub gives us: {error}"
         ) from error

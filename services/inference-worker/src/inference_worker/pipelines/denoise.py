@@ -1,26 +1,12 @@
 """Third block: the loop that takes the noise away, step by step."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from inference_worker.pipelines.components import FluxComponents
-from inference_worker.pipelines.encode import PromptEmbeddings
+from inference_worker.pipelines.conditioning import Conditioning, PromptEmbeddings
 from inference_worker.pipelines.engine import CancelFlag, StepCallback, stop_if
-from inference_worker.pipelines.prepare import Start
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """What pulls the picture where, and how hard."""
-
-    positive: PromptEmbeddings
-    guidance_scale: float
-    """Distilled guidance, an input of models that were trained with it."""
-    negative: PromptEmbeddings | None = None
-    true_cfg_scale: float = 1.0
-    """Weight of the difference between positive and negative; costs a second transformer call."""
+from inference_worker.pipelines.start import Start
 
 
 def denoise(
@@ -44,19 +30,28 @@ def denoise(
         if parts.has_guidance_embeds
         else None
     )
+    transformer = parts.transformer
     latents = start.latents
+    num_tokens = latents.shape[1]
+    ids = start.image_ids
+    if start.context is not None:
+        ids = torch.cat([ids, start.context.ids])
 
     def velocity(prompt: PromptEmbeddings, timestep: Tensor) -> Tensor:
-        return parts.transformer(
-            hidden_states=latents,
+        seen = latents
+        if start.context is not None:
+            seen = torch.cat([latents, start.context.latents], dim=1)
+        predicted = transformer(
+            hidden_states=seen,
             timestep=timestep.expand(1).to(latents.dtype) / 1000,
             guidance=guidance,
             pooled_projections=prompt.gist,
             encoder_hidden_states=prompt.words,
             txt_ids=prompt.word_ids,
-            img_ids=start.image_ids,
+            img_ids=ids,
             return_dict=False,
-        )[0]  # [1, L, 4C]
+        )[0]
+        return predicted[:, :num_tokens]  # [1, L, 4C]
 
     for index, timestep in enumerate(start.timesteps):
         stop_if(cancel)
@@ -65,9 +60,22 @@ def denoise(
             away = velocity(conditioning.negative, timestep)
             direction = away + conditioning.true_cfg_scale * (direction - away)
         (latents,) = start.scheduler.step(direction, timestep, latents, return_dict=False)
+        if start.keep is not None:
+            latents = _lead_back(latents, start, index)
         if parts.device.type != "cpu":
             # The device runs behind its host: without waiting, steps would count before they are
             # done, and a cancelled run would go on.
             torch.accelerator.synchronize(parts.device)
         on_step(index + 1, len(start.timesteps))
     return latents
+
+
+def _lead_back(latents: Tensor, start: Start, index: int) -> Tensor:
+    """Outside of the mask, latents are the picture's, under the noise of the next step."""
+    keep = start.keep
+    assert keep is not None
+    clean = keep.clean
+    if index + 1 < len(start.timesteps):
+        following = start.timesteps[index + 1 : index + 2]
+        clean = start.scheduler.scale_noise(clean, following, keep.noise)
+    return (1 - keep.mask) * clean + keep.mask * latents

@@ -1,5 +1,6 @@
 """Where the model computes and in which number format, chosen from the hardware."""
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -8,6 +9,9 @@ import torch
 from inference_worker.settings import DeviceKind, DtypeKind
 from shared.errors import ResourceError
 
+_SHARE_OF_CARD = 0.85
+"""The rest is for activations."""
+_SHARE_OF_MACHINE = 0.5
 _DTYPES = {
     DtypeKind.BFLOAT16: torch.bfloat16,
     DtypeKind.FLOAT16: torch.float16,
@@ -31,6 +35,14 @@ def choose_dtype(kind: DtypeKind, device: torch.device) -> torch.dtype:
     if kind is not DtypeKind.AUTO:
         return _DTYPES[kind]
     return torch.float32 if device.type == "cpu" else torch.bfloat16
+
+
+def memory_budget_bytes(device: torch.device) -> int:
+    """What models may take where nobody says: most of the card, or half of the machine."""
+    if device.type == "cuda":
+        _, total_bytes = torch.cuda.mem_get_info(device)
+        return int(total_bytes * _SHARE_OF_CARD)
+    return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") * _SHARE_OF_MACHINE)
 
 
 def reserved_vram_bytes() -> int | None:

@@ -37,3 +37,8 @@ def hide_progress_bars() -> None:
 def sample_latents(posterior: object, generator: Generator) -> Tensor:
     """Draw from what a VAE says of a picture, [1, C, h, w]."""
     return _flux_img2img.retrieve_latents(posterior, generator=generator)
+
+
+def mode_latents(posterior: object) -> Tensor:
+    """The likeliest of what a VAE says of a picture, [1, C, h, w]."""
+    return _flux_img2img.retrieve_latents(posterior, sample_mode="argmax")

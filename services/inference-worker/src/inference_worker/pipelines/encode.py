@@ -1,7 +1,6 @@
 """First block: text becomes what the transformer attends to."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -9,19 +8,11 @@ import torch
 from torch import Tensor
 
 from inference_worker.pipelines.components import FluxComponents
+from inference_worker.pipelines.conditioning import PromptEmbeddings
 
 _log = structlog.stdlib.get_logger(__name__)
 
 _MAX_T5_TOKENS = 512
-
-
-@dataclass(frozen=True)
-class PromptEmbeddings:
-    """One prompt as FLUX reads it: words from T5, the gist from CLIP."""
-
-    words: Tensor  # [1, T, D]
-    gist: Tensor  # [1, P]
-    word_ids: Tensor  # [T, 3], all zero: words have no place in the picture
 
 
 class PromptEncoder:

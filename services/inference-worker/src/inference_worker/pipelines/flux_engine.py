@@ -1,35 +1,28 @@
-"""The FLUX engine: encode, prepare, denoise, decode over one model in memory."""
+"""The engine: encode, prepare, denoise, decode over whichever models the worker has."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import torch
 from PIL import Image, ImageOps
 
-from inference_worker.pipelines.components import (
-    FluxComponents,
-    load_components,
-    resolve_folder,
-)
-from inference_worker.pipelines.decode import decode
-from inference_worker.pipelines.denoise import Conditioning, denoise
+from inference_worker.model_cache.part_cache import PartCache
+from inference_worker.model_cache.shelf import OpenedModel, Shelf
+from inference_worker.pipelines.conditioning import Conditioning
 from inference_worker.pipelines.device import (
     choose_device,
     choose_dtype,
+    memory_budget_bytes,
     memory_errors_as_resource_errors,
 )
-from inference_worker.pipelines.encode import PromptEncoder
+from inference_worker.pipelines.diffusers_functions import hide_progress_bars
+from inference_worker.pipelines.editing import changed_part, context_pictures, kept_outside
 from inference_worker.pipelines.engine import CancelFlag, Edit, LoraUse, StepCallback, stop_if
-from inference_worker.pipelines.fingerprint import fingerprint
-from inference_worker.pipelines.prepare import (
-    Start,
-    cpu_generator,
-    start_from_image,
-    start_from_noise,
-)
+from inference_worker.pipelines.prepare import cpu_generator
+from inference_worker.pipelines.start import Start
 from inference_worker.settings import InferenceSettings
-from shared.contracts.editing import EditingInputs
-from shared.contracts.generation import GenerationInputs
+from shared.contracts.editing import EditingConfig, EditingInputs
+from shared.contracts.generation import GenerationConfig, GenerationInputs
 from shared.errors import InvalidInputError
 from shared.settings import ModelSettings
 
@@ -41,45 +34,64 @@ class FluxEngine:
     alone or among others.
 
     Args:
-        components: the model.
-        model_id: tells this model from others.
+        shelf: opens models.
+        generator: the model that makes pictures, and refines tiles.
+        editor: the model that edits by instruction; none: the generator edits by strength.
         settings: guidance and sizes of this worker.
-        model: the model's sizes and default steps.
+        model: the models' sizes and default steps.
     """
 
     def __init__(
         self,
-        components: FluxComponents,
-        model_id: str,
+        shelf: Shelf,
+        generator: OpenedModel,
+        editor: OpenedModel | None,
         settings: InferenceSettings,
         model: ModelSettings,
     ) -> None:
-        self._components = components
-        self._model_id = model_id
+        self._shelf = shelf
+        self._generator = generator
+        self._editor = editor
         self._settings = settings
         self._model = model
-        self._encoder = PromptEncoder(components, max_tokens=settings.max_text_tokens)
 
     @classmethod
-    def load(cls, source: str, settings: InferenceSettings, model: ModelSettings) -> Self:
-        """Load the model from a folder or a hub id.
+    def load(
+        cls,
+        source: str,
+        settings: InferenceSettings,
+        model: ModelSettings,
+        *,
+        editor_source: str = "",
+    ) -> Self:
+        """Open the models; weights are loaded when they are first needed.
 
         Raises:
             ModelLoadError: there is no usable model there.
         """
+        hide_progress_bars()
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
         device = choose_device(settings.device)
-        dtype = choose_dtype(settings.dtype, device)
-        folder = resolve_folder(source)
-        components = load_components(folder, device, dtype)
-        traits = (device.type, dtype, settings.guidance_scale, settings.max_text_tokens)
-        model_id = ":".join([fingerprint(folder), *map(str, traits)])
-        return cls(components, model_id, settings, model)
+        shelf = Shelf(
+            PartCache(settings.memory_bytes or memory_budget_bytes(device)),
+            device=device,
+            dtype=choose_dtype(settings.dtype, device),
+            max_text_tokens=settings.max_text_tokens,
+            prepare=lambda _name, module: module,
+        )
+        editor = shelf.open(editor_source) if editor_source else None
+        return cls(shelf, shelf.open(source), editor, settings, model)
 
     @property
     def model_id(self) -> str:
-        return self._model_id
+        traits = (
+            self._shelf.device.type,
+            self._shelf.dtype,
+            self._settings.guidance_scale,
+            self._settings.max_text_tokens,
+        )
+        return ":".join([self._generator.digest, *map(str, traits)])
 
     @property
     def edit_side_px(self) -> int:
@@ -87,7 +99,19 @@ class FluxEngine:
 
     @property
     def multiple_of(self) -> int:
-        return self._components.multiple_of
+        return self._generator.blocks.multiple_of
+
+    def warm_up(self) -> None:
+        """Load what a generation needs, and run one step of it."""
+        side = self._model.native_side_px
+        inputs = GenerationInputs(
+            prompt="a dress",
+            width=side,
+            height=side,
+            seed=0,
+            config=GenerationConfig(num_inference_steps=1),
+        )
+        self.generate(inputs, None, [], on_step=lambda _done, _steps: None, cancel=_NEVER)
 
     @torch.inference_mode()
     def generate(
@@ -100,31 +124,33 @@ class FluxEngine:
         cancel: CancelFlag,
     ) -> list[Image.Image]:
         """Make the pictures; sizes between the model's multiples are cut from the next larger."""
+        self._check_size(inputs.width, inputs.height)
+        if not 0 <= inputs.reference_image_strength <= 100:
+            raise InvalidInputError("reference_image_strength: goes from 0 to 100")
         if loras:
             raise InvalidInputError(f"{loras[0].field}: this worker uses no LoRAs yet")
-        self._check(inputs)
-        size = (self._round_up(inputs.width), self._round_up(inputs.height))
+        opened = self._generator
+        blocks = opened.blocks
+        size = self._covering(opened, inputs.width, inputs.height)
         canvas = reference and ImageOps.fit(reference, size, Image.Resampling.LANCZOS)
-        num_images = inputs.config.num_images
-        pictures: list[Image.Image] = []
-        with memory_errors_as_resource_errors():
-            conditioning = self._condition(inputs)
-            for index in range(num_images):
+        num_steps = self._num_steps(opened, inputs.config)
 
-                def on_image_step(done: int, steps: int, index: int = index) -> None:
-                    on_step(index * steps + done, num_images * steps)
+        def start(generator: torch.Generator) -> Start | None:
+            if canvas is None:
+                return blocks.start_from_noise(size, num_steps, generator)
+            return blocks.start_from_image(
+                canvas,
+                strength=1 - inputs.reference_image_strength / 100,
+                num_steps=num_steps,
+                generator=generator,
+            )
 
-                stop_if(cancel)
-                start = self._start(inputs, canvas, size, cpu_generator(inputs.seed + index))
-                picture = (
-                    canvas
-                    if start is None
-                    else self._run(start, conditioning, size, on_step=on_image_step, cancel=cancel)
-                )
-                assert picture is not None
-                pictures.append(_cut(picture, inputs.width, inputs.height))
-        return pictures
+        pictures = self._make(
+            opened, inputs, start, size, unchanged=canvas, on_step=on_step, cancel=cancel
+        )
+        return [_cut(picture, inputs.width, inputs.height) for picture in pictures]
 
+    @torch.inference_mode()
     def instruct(
         self,
         inputs: EditingInputs,
@@ -134,81 +160,136 @@ class FluxEngine:
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """Change a picture as the prompt says."""
-        raise InvalidInputError("task_type: this worker edits no pictures yet")
+        """Follow the instruction where there is a model for it; else paint over the picture."""
+        self._check_size(inputs.width, inputs.height)
+        opened = self._editor or self._generator
+        most = opened.family.max_references or 0
+        if len(references) > most:
+            raise InvalidInputError(
+                f"reference_images: has {len(references)}; {opened.name} looks at {most}"
+            )
+        blocks = opened.blocks
+        size = self._covering(opened, inputs.width, inputs.height)
+        canvas, mask = changed_part(base, size)
+        num_steps = self._num_steps(opened, inputs.config)
+        is_instructed = opened.family.max_references is not None
+        strength = 1.0 if is_instructed else inputs.config.strength
+
+        def start(generator: torch.Generator) -> Start | None:
+            if is_instructed and mask is None:
+                begun = blocks.start_from_noise(size, num_steps, generator)
+            else:
+                begun = blocks.start_from_image(
+                    canvas, strength=strength, num_steps=num_steps, generator=generator, mask=mask
+                )
+            if begun is None or not is_instructed:
+                return begun
+            native = self._model.native_side_px
+            seen = context_pictures([canvas, *references], native, blocks.multiple_of)
+            return begun.within(blocks.context(seen))
+
+        pictures = self._make(
+            opened, inputs, start, size, unchanged=canvas, on_step=on_step, cancel=cancel
+        )
+        if mask is not None:
+            pictures = [kept_outside(mask, picture, canvas) for picture in pictures]
+        return [_cut(picture, inputs.width, inputs.height) for picture in pictures]
 
     @torch.inference_mode()
     def edit(
         self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
     ) -> Image.Image:
         """Image to image; a strength that leaves no step gives the picture back."""
+        opened = self._generator
         with memory_errors_as_resource_errors():
             stop_if(cancel)
-            start = start_from_image(
-                self._components,
-                image,
-                strength=edit.strength,
-                num_steps=edit.num_steps,
-                generator=cpu_generator(edit.seed),
-            )
-            if start is None:
-                return image
-            conditioning = Conditioning(
-                self._encoder.encode(edit.prompt), self._settings.guidance_scale
-            )
-            return self._run(start, conditioning, image.size, on_step=on_step, cancel=cancel)
+            with self._shelf.cache.hold():
+                positive = opened.blocks.embed(edit.prompt)
+            with self._shelf.cache.hold():
+                start = opened.blocks.start_from_image(
+                    image,
+                    strength=edit.strength,
+                    num_steps=edit.num_steps,
+                    generator=cpu_generator(edit.seed),
+                )
+                if start is None:
+                    return image
+                conditioning = Conditioning(positive, self._settings.guidance_scale)
+                latents = opened.blocks.denoise(start, conditioning, on_step=on_step, cancel=cancel)
+                return opened.blocks.decode(latents, image.size)
 
-    def _run(
+    def _make(  # noqa: PLR0913 — all that a picture is made from
         self,
-        start: Start,
-        conditioning: Conditioning,
+        opened: OpenedModel,
+        inputs: GenerationInputs | EditingInputs,
+        start: Callable[[torch.Generator], Start | None],
         size: tuple[int, int],
         *,
+        unchanged: Image.Image | None,
         on_step: StepCallback,
         cancel: CancelFlag,
-    ) -> Image.Image:
-        latents = denoise(self._components, start, conditioning, on_step=on_step, cancel=cancel)
-        return decode(self._components, latents, size)
+    ) -> list[Image.Image]:
+        """A picture for each seed; where no step is left, the one that it starts from."""
+        num_images = inputs.config.num_images
+        pictures: list[Image.Image] = []
+        with memory_errors_as_resource_errors():
+            # Encoders may leave for the transformer, where both do not fit.
+            with self._shelf.cache.hold():
+                conditioning = self._condition(opened, inputs)
+            for index in range(num_images):
 
-    def _start(
-        self,
-        inputs: GenerationInputs,
-        canvas: Image.Image | None,
-        size: tuple[int, int],
-        generator: torch.Generator,
-    ) -> Start | None:
-        num_steps = inputs.config.num_inference_steps or self._model.num_default_steps
-        if canvas is None:
-            return start_from_noise(self._components, size, num_steps, generator)
-        return start_from_image(
-            self._components,
-            canvas,
-            strength=1 - inputs.reference_image_strength / 100,
-            num_steps=num_steps,
-            generator=generator,
-        )
+                def on_image_step(done: int, steps: int, index: int = index) -> None:
+                    on_step(index * steps + done, num_images * steps)
 
-    def _condition(self, inputs: GenerationInputs) -> Conditioning:
+                stop_if(cancel)
+                with self._shelf.cache.hold():
+                    begun = start(cpu_generator(inputs.seed + index))
+                    if begun is None:
+                        assert unchanged is not None
+                        pictures.append(unchanged)
+                        continue
+                    latents = opened.blocks.denoise(
+                        begun, conditioning, on_step=on_image_step, cancel=cancel
+                    )
+                    pictures.append(opened.blocks.decode(latents, size))
+        return pictures
+
+    def _condition(
+        self, opened: OpenedModel, inputs: GenerationInputs | EditingInputs
+    ) -> Conditioning:
         config = inputs.config
         negative = config.negative_prompt
+        if negative and not opened.family.has_true_cfg:
+            raise InvalidInputError(f"config.negative_prompt: {opened.name} follows none")
         scale = config.guidance_scale
         return Conditioning(
-            positive=self._encoder.encode(inputs.prompt),
+            positive=opened.blocks.embed(inputs.prompt),
             guidance_scale=self._settings.guidance_scale if scale is None else scale,
-            negative=self._encoder.encode(negative) if negative else None,
+            negative=opened.blocks.embed(negative) if negative else None,
             true_cfg_scale=self._settings.true_cfg_scale,
         )
 
-    def _check(self, inputs: GenerationInputs) -> None:
+    def _num_steps(self, opened: OpenedModel, config: GenerationConfig | EditingConfig) -> int:
+        stated = config.num_inference_steps or self._model.num_default_steps
+        return stated or opened.blocks.default_steps
+
+    def _check_size(self, width: int, height: int) -> None:
         longest = self._model.max_side_px
-        for name, side in (("width", inputs.width), ("height", inputs.height)):
+        for name, side in (("width", width), ("height", height)):
             if not 1 <= side <= longest:
                 raise InvalidInputError(f"{name}: {side} px; this model makes 1 to {longest} px")
-        if not 0 <= inputs.reference_image_strength <= 100:
-            raise InvalidInputError("reference_image_strength: goes from 0 to 100")
 
-    def _round_up(self, side_px: int) -> int:
-        return -(-side_px // self.multiple_of) * self.multiple_of
+    def _covering(self, opened: OpenedModel, width: int, height: int) -> tuple[int, int]:
+        multiple = opened.blocks.multiple_of
+        return -(-width // multiple) * multiple, -(-height // multiple) * multiple
+
+
+class _Never:
+    def is_set(self) -> bool:
+        return False
+
+
+_NEVER = _Never()
 
 
 def _cut(picture: Image.Image, width: int, height: int) -> Image.Image:

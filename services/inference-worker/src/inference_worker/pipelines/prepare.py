@@ -1,31 +1,25 @@
 """Second block: the noise to start from and the schedule to follow, from text or from a picture."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
-from inference_worker.pipelines.components import FluxComponents, Scheduler
+from inference_worker.pipelines.components import FluxComponents
 from inference_worker.pipelines.diffusers_functions import (
     calculate_shift,
+    mode_latents,
     randn_tensor,
     retrieve_timesteps,
     sample_latents,
 )
+from inference_worker.pipelines.start import Context, Keep, Scheduler, Start
 
 _MAX_SEED = 2**64
-
-
-@dataclass(frozen=True)
-class Start:
-    """Where a run of the denoise loop begins."""
-
-    latents: Tensor  # [1, L, 4C], packed
-    image_ids: Tensor  # [L, 3]: row and column of each token
-    timesteps: Tensor  # [S]
-    scheduler: Scheduler
+_HALF = 128
 
 
 def cpu_generator(seed: int) -> torch.Generator:
@@ -51,10 +45,20 @@ def start_from_image(
     strength: float,
     num_steps: int,
     generator: torch.Generator,
+    mask: Image.Image | None = None,
 ) -> Start | None:
     """Image to image: the picture under noise, and the last `strength` of the schedule.
 
-    None when no step is left: the picture is the answer.
+    Args:
+        parts: the model.
+        image: RGB, its sides multiples of the model's.
+        strength: 0 leaves the picture alone, 1 replaces it.
+        num_steps: of the whole schedule.
+        generator: where the noise comes from.
+        mask: L, of the picture's size: what is painted anew is white.
+
+    Returns:
+        None when no step is left: the picture is the answer.
     """
     columns, rows = _latent_size(parts, image.size)
     scheduler = _schedule(parts, (columns // 2) * (rows // 2), num_steps)
@@ -63,12 +67,32 @@ def start_from_image(
         return None
     scheduler.set_begin_index(first)
     timesteps = scheduler.timesteps[first:]
-    pixels = parts.image_processor.preprocess(image, height=image.height, width=image.width)
     # The posterior is sampled before the noise: diffusers' order, and so its pixels.
-    clean = _encode_pixels(parts, pixels.to(parts.device, parts.dtype), generator)
+    clean = _scaled(parts, sample_latents(_posterior(parts, image), generator))
     noise = _noise(parts, columns, rows, generator)
     latents = scheduler.scale_noise(clean, timesteps[:1], noise)
-    return Start(_pack(latents), _image_ids(parts, columns, rows), timesteps, scheduler)
+    keep = None
+    if mask is not None:
+        keep = Keep(_pack(clean), _pack(noise), _pack(_mask_latents(parts, mask, clean)))
+    ids = _image_ids(parts, columns, rows)
+    return Start(_pack(latents), ids, timesteps, scheduler, keep=keep)
+
+
+def encode_context(parts: FluxComponents, pictures: Sequence[Image.Image]) -> Context:
+    """Pictures to look at, one after the other along the sequence.
+
+    The i-th has i, from 1, in the first axis of its ids (Batifol et al., "FLUX.1 Kontext", 2025,
+    section 3); 0 is the picture that is made.
+    """
+    latents: list[Tensor] = []
+    ids: list[Tensor] = []
+    for number, picture in enumerate(pictures, start=1):
+        columns, rows = _latent_size(parts, picture.size)
+        latents.append(_pack(_scaled(parts, mode_latents(_posterior(parts, picture)))))
+        place = _image_ids(parts, columns, rows)
+        place[:, 0] = number
+        ids.append(place)
+    return Context(torch.cat(latents, dim=1), torch.cat(ids))
 
 
 def _latent_size(parts: FluxComponents, size: tuple[int, int]) -> tuple[int, int]:
@@ -98,10 +122,21 @@ def _noise(parts: FluxComponents, columns: int, rows: int, generator: torch.Gene
     return randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
 
 
-def _encode_pixels(parts: FluxComponents, pixels: Tensor, generator: torch.Generator) -> Tensor:
-    latents = sample_latents(parts.vae.encode(pixels), generator)  # [1, C, h, w]
+def _posterior(parts: FluxComponents, image: Image.Image) -> object:
+    pixels = parts.image_processor.preprocess(image, height=image.height, width=image.width)
+    return parts.vae.encode(pixels.to(parts.device, parts.dtype))
+
+
+def _scaled(parts: FluxComponents, latents: Tensor) -> Tensor:
+    """What the VAE gives, [1, C, h, w], as the transformer knows it: mean 0, deviation 1."""
     config = parts.vae.config
     return (latents - config.shift_factor) * config.scaling_factor
+
+
+def _mask_latents(parts: FluxComponents, mask: Image.Image, like: Tensor) -> Tensor:
+    """1 where the mask is white, for each latent: [1, C, h, w]."""
+    white = torch.tensor(np.asarray(mask) >= _HALF, device=parts.device, dtype=parts.dtype)
+    return functional.interpolate(white[None, None], size=like.shape[2:]).expand_as(like)
 
 
 def _pack(latents: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from provider_worker.fal.urls import check_app_id
-from shared.contracts.capabilities import LORA_FIELDS, lora_weight_field
+from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.enums import TaskType
 from shared.contracts.generation import GenerationInputs
 from shared.contracts.message import Message
@@ -17,7 +17,6 @@ from shared.errors import InvalidInputError
 _M = TypeVar("_M", bound=BaseModel)
 _FLUX, _FLUX_WITH_LORAS = "fal-ai/flux/dev", "fal-ai/flux-lora"
 _FROM_A_PICTURE = "/image-to-image"
-_DEFAULT_LORA_WEIGHT = 0.8
 
 
 @dataclass(frozen=True)
@@ -52,24 +51,6 @@ class _Generation(GenerationInputs):
     """A GENERATION as fal makes it: with LoRAs."""
 
     fal_app_id: str | None = None
-    subject_lora_weight: float | None = None
-    product_lora_weight: float | None = None
-    style_lora_weight: float | None = None
-    product2_lora_weight: float | None = None
-    lora_objects: dict[str, str] = Field(default_factory=dict[str, str])
-    """Which object each LoRA is, by the field that names it."""
-
-    @property
-    def loras(self) -> list[tuple[str, float]]:
-        """Object key and weight of each LoRA."""
-        weights: dict[str, float | None] = {
-            name: getattr(self, lora_weight_field(name)) for name in LORA_FIELDS
-        }
-        return [
-            (self.lora_objects[name], _DEFAULT_LORA_WEIGHT if weight is None else weight)
-            for name, weight in weights.items()
-            if name in self.lora_objects
-        ]
 
 
 class _AppRun(Message):
@@ -101,7 +82,7 @@ def needed_objects(work: RemoteWork) -> NeededObjects:
     reference = inputs.reference_image_url
     return NeededObjects(
         pictures=frozenset({reference} if reference else ()),
-        files=frozenset(key for key, _ in inputs.loras),
+        files=frozenset(lora.object_key for lora in inputs.loras),
     )
 
 
@@ -140,7 +121,7 @@ def _generation_order(work: RemoteWork, urls: Mapping[str, str]) -> FalOrder:
         "negative_prompt": config.negative_prompt,
     }
     if loras:
-        body["loras"] = [{"path": urls[key], "scale": weight} for key, weight in loras]
+        body["loras"] = [{"path": urls[lora.object_key], "scale": lora.weight} for lora in loras]
     if reference:
         body["image_url"] = urls[reference]
         body["strength"] = round(1 - inputs.reference_image_strength / 100, 4)

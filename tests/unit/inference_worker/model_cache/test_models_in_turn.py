@@ -1,0 +1,92 @@
+"""Two real models on one engine: what they share is loaded once, and the budget holds."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops
+
+from inference_worker.model_cache.part_cache import PartCache
+from inference_worker.model_cache.shelf import Shelf
+from inference_worker.pipelines.device import choose_device, choose_dtype
+from inference_worker.pipelines.flux_engine import FluxEngine
+from inference_worker.settings import InferenceSettings
+from shared.contracts.editing import EditingInputs
+from shared.contracts.generation import GenerationInputs
+from shared.errors import ResourceError
+from shared.settings import ModelSettings
+from tests.fixtures.tiny_flux import save_tiny_kontext
+
+_MODEL = ModelSettings(max_px=64, native_px=64, default_steps=2)
+_NEVER = threading.Event()
+
+
+def _ignore_step(done: int, steps: int) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def kontext_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny FLUX's own parts under another pipeline's name, but for the transformer."""
+    return save_tiny_kontext(tmp_path_factory.mktemp("kontext"))
+
+
+def _generate(engine: FluxEngine) -> Image.Image:
+    inputs = GenerationInputs(prompt="a red dress", width=64, height=64, seed=1)
+    return engine.generate(inputs, None, [], on_step=_ignore_step, cancel=_NEVER)[0]
+
+
+def _instruct(engine: FluxEngine, base: Image.Image) -> Image.Image:
+    inputs = EditingInputs(prompt="a red dress", base_image="a", width=64, height=64, seed=1)
+    return engine.instruct(inputs, base, [], on_step=_ignore_step, cancel=_NEVER)[0]
+
+
+def _engine(flux: Path, kontext: Path, budget_bytes: int) -> tuple[FluxEngine, PartCache]:
+    settings = InferenceSettings(torch_threads=1)
+    device = choose_device(settings.device)
+    cache = PartCache(budget_bytes)
+    shelf = Shelf(
+        cache,
+        device=device,
+        dtype=choose_dtype(settings.dtype, device),
+        max_text_tokens=0,
+        prepare=lambda _name, module: module,
+    )
+    editor = shelf.open(str(kontext))
+    return FluxEngine(shelf, shelf.open(str(flux)), editor, settings, _MODEL), cache
+
+
+def test_equal_parts_are_loaded_once(tiny_flux_folder: Path, kontext_folder: Path) -> None:
+    engine, cache = _engine(tiny_flux_folder, kontext_folder, 10**9)
+    base = _generate(engine)
+    assert cache.num_loads == 4
+    _instruct(engine, base)
+    assert cache.num_loads == 4  # same seed, same weights: even the transformer is shared
+
+
+def test_models_in_turn_stay_within_the_budget(tiny_flux_folder: Path, tmp_path: Path) -> None:
+    other = save_tiny_kontext(tmp_path, seed=9)
+    roomy, cache = _engine(tiny_flux_folder, other, 10**9)
+    base = _generate(roomy)
+    one_model = cache.used_bytes
+    edited = _instruct(roomy, base)
+    assert cache.num_loads == 8
+    both = cache.used_bytes
+
+    tight, cache = _engine(tiny_flux_folder, other, (one_model + both) // 2)
+    peaks: list[int] = []
+    for _ in range(3):
+        assert ImageChops.difference(_generate(tight), base).getbbox() is None
+        peaks.append(cache.used_bytes)
+        assert ImageChops.difference(_instruct(tight, base), edited).getbbox() is None
+        peaks.append(cache.used_bytes)
+    assert max(peaks) <= (one_model + both) // 2
+    loads = cache.num_loads
+    _instruct(tight, base)
+    assert cache.num_loads == loads  # what was used last is still there
+
+
+def test_a_model_that_does_not_fit_says_so(tiny_flux_folder: Path, kontext_folder: Path) -> None:
+    engine, cache = _engine(tiny_flux_folder, kontext_folder, 100_000)
+    with pytest.raises(ResourceError, match=r"needs .* MiB.*SARTIQ_INFERENCE_MEMORY_BYTES"):
+        _generate(engine)
+    assert cache.used_bytes <= 100_000
