@@ -137,11 +137,6 @@ class ModelSettings(BaseSettings):
         """How many pictures an edit may show beside the one that it changes."""
         return 3 if self.editor_source or not self.source else 0
 
-    @property
-    def max_references(self) -> int:
-        """How many pictures an edit may show beside the one that it changes."""
-        return 3 if self.editor_source or not self.source else 0
-
 
 DEFAULT_LORA_ROOT = "/data/models/loras"
 
