@@ -40,7 +40,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=TaskQueue.INFERENCE,
-        activities=[activities.generate_image, activities.refine_image],
+        activities=[activities.generate_image, activities.edit_image, activities.refine_image],
         max_concurrent_activities=settings.max_concurrent_activities or slots,
         **worker_options(settings),
     )

@@ -11,24 +11,27 @@ from PIL import Image
 from temporalio import activity
 
 from inference_worker.engine_thread import EngineThread
-from inference_worker.images import decode_image, encode_png, sha256_hex
+from inference_worker.images import decode_cutout, decode_image, encode_png, sha256_hex
 from inference_worker.lora.files import LoraFiles
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.tiles import S3TileStore, TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
 from shared.contracts.attempts import StoredFile
+from shared.contracts.editing import EditImage, EditImageResult
 from shared.contracts.generation import GenerateImage, GenerateImageResult
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineImageResult
+from shared.errors import InvalidInputError
 from shared.progress import Executant, ProgressSink
 from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
 
+_Decode = Callable[..., Image.Image]
 _T = TypeVar("_T")
 
 
 class LocalInference(InferenceActivities):
-    """Generation and refinement on this worker's model.
+    """Generation, editing and refinement on this worker's model.
 
     Args:
         engine: the model on its thread.
@@ -92,6 +95,35 @@ class LocalInference(InferenceActivities):
             result_image_paths=keys,
         )
 
+    @activity.defn(name="edit_image")
+    async def edit_image(self, request: EditImage) -> EditImageResult:
+        """Change one picture as a prompt says, and store what came of it."""
+        started_at = datetime.now(UTC)
+        inputs = request.inputs
+        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+            base = await self._fetch("base_image", inputs.base_image, decode_cutout)
+            references = [
+                await self._fetch(f"reference_images.{index}", key, decode_image)
+                for index, key in enumerate(inputs.reference_images)
+            ]
+            pictures = await self._engine.instruct(
+                inputs, base, references, lambda done, steps: report(done / steps)
+            )
+            folder = f"editings/{request.task_id}/a{request.attempt}"
+            files = [
+                await self._store(f"{folder}/image_{index}.png", picture)
+                for index, picture in enumerate(pictures)
+            ]
+        keys = [file.key for file in files]
+        return EditImageResult(
+            started_at=started_at,
+            executor_instance=self._executant.executor_instance,
+            executor_type=self._executant.executor_type,
+            files=files,
+            result_image_path=keys[0],
+            result_image_paths=keys,
+        )
+
     @activity.defn(name="refine_image")
     async def refine_image(self, request: RefineImage) -> RefineImageResult:
         """Refine one picture tile by tile and store it."""
@@ -124,8 +156,15 @@ class LocalInference(InferenceActivities):
             tiles=refined.tiles,
         )
 
-    async def _decode(self, content: bytes) -> Image.Image:
-        return await self._on_cpu(partial(decode_image, content, max_pixels=self._max_input_pixels))
+    async def _fetch(self, field: str, key: str, decode: _Decode) -> Image.Image:
+        content = await self._objects.get(key)
+        try:
+            return await self._decode(content, decode)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{field}: {error}") from error
+
+    async def _decode(self, content: bytes, decode: _Decode = decode_image) -> Image.Image:
+        return await self._on_cpu(partial(decode, content, max_pixels=self._max_input_pixels))
 
     async def _store(self, key: str, picture: Image.Image) -> StoredFile:
         return await self._put(key, await self._on_cpu(partial(encode_png, picture)))

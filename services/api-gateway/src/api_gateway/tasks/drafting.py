@@ -7,6 +7,7 @@ from typing import Any
 
 from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
+from api_gateway.tasks.editing_checks import check_editing
 from api_gateway.tasks.provider_checks import choose_provider
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.size_checks import check_size
@@ -23,7 +24,7 @@ _DEFAULT_SIDE_PX = 1024
 
 def own_fields(schema: type[CreateTaskBase]) -> frozenset[str]:
     """The fields of a create request that are its type's own, not every task's."""
-    return frozenset(schema.model_fields) - _COMMON_FIELDS
+    return frozenset(schema.model_fields) - schema.replaced_fields - _COMMON_FIELDS
 
 
 def draft_task(
@@ -53,9 +54,11 @@ def draft_task(
     faults += _check_local_model(task_type, provider, fields)
     if body.fallback_provider_type is not None:
         faults += _check_local_model(task_type, body.fallback_provider_type, fields)
+    does_local = ProviderType.LOCAL in {provider, body.fallback_provider_type}
+    if task_type == TaskType.EDITING and does_local:
+        faults += check_editing(fields, model)
     complete = _COMPLETIONS.get(task_type)
     if complete is not None:
-        does_local = ProviderType.LOCAL in {provider, body.fallback_provider_type}
         faults += complete(inputs, mapped, model if does_local else None)
     provider_config = body.provider_config.model_dump(mode="json") if body.provider_config else None
     fallback = body.fallback_provider_config
