@@ -110,6 +110,30 @@ async def test_rerun_from_the_record_of_a_refinement_gives_the_same_pixels(
     assert pixels(await files_of(tenant, record)) == pixels(await files_of(tenant, again))
 
 
+async def test_rerun_from_the_record_of_an_editing_gives_the_same_pixels(
+    gateway: Gateway, tenant: httpx.AsyncClient
+) -> None:
+    shown = base64.b64encode(picture()).decode()
+    body = {
+        "task_type": "EDITING",
+        "provider_type": "local",
+        "prompt": "in red",
+        "base_image": shown,
+        "reference_images": [shown],
+        "config": {"output_format": "jpeg"},
+        "origin_instance": "shop",
+    }
+    async with crew(gateway):
+        task = await completed(tenant, body)
+        record = await record_of(tenant, task)
+        again = await record_of(tenant, await completed(tenant, record["request"]))
+
+    assert record["request"]["reference_images"] == task["reference_images"]
+    first, second = await files_of(tenant, record), await files_of(tenant, again)
+    assert pixels(first) == pixels(second)
+    assert embedded_record(first[0])["seed"] == task["seed"]
+
+
 async def test_record_tells_what_ran_whatever_the_task_says_later(
     gateway: Gateway, tenant: httpx.AsyncClient
 ) -> None:

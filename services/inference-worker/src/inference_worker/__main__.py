@@ -1,4 +1,4 @@
-"""The inference worker: loads its model and runs it once, then polls. `python -m inference_worker`."""
+"""The inference worker: loads its model, runs it once, then polls. `python -m inference_worker`."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +9,8 @@ from temporalio.worker import Worker
 from inference_worker.activities import LocalInference
 from inference_worker.engine_thread import EngineThread
 from inference_worker.loading import load_engine
-from inference_worker.lora.activities import LoraConverter
+from inference_worker.lora.conversion.activities import LoraConverter
+from inference_worker.lora.files import LoraFiles
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from shared.contracts.enums import TaskQueue
@@ -39,7 +40,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=TaskQueue.INFERENCE,
-        activities=[activities.generate_image, activities.refine_image],
+        activities=[activities.generate_image, activities.edit_image, activities.refine_image],
         max_concurrent_activities=settings.max_concurrent_activities or slots,
         **worker_options(settings),
     )
@@ -64,6 +65,7 @@ async def main() -> None:
     engine = load_engine(settings, ModelSettings())
     engine.warm_up()
     objects = S3ObjectStore(StorageSettings())
+    loras = LoraFiles(objects, settings.lora_cache_dir, settings.lora_disk_bytes)
     reporter = ProgressReporter(
         ProgressSettings(),
         executor_instance=identity,
@@ -79,6 +81,7 @@ async def main() -> None:
             engine=EngineThread(engine, engine_thread),
             cpu=cpu,
             objects=objects,
+            loras=loras,
             progress=reporter,
             executant=Executant(executor_instance=identity, executor_type=_SERVICE),
             settings=settings,
@@ -88,6 +91,7 @@ async def main() -> None:
         worker = build_worker(client, activities, worker_settings, slots=slots)
         cpu_worker = build_cpu_worker(client, LoraConverter(objects), worker_settings)
         await run_until_stopped([worker, cpu_worker], worker_settings, reporter.run())
+    loras.close()
     objects.close()
 
 
