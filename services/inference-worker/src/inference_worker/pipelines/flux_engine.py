@@ -11,12 +11,21 @@ from inference_worker.pipelines.conditioning import Conditioning
 from inference_worker.pipelines.device import memory_errors_as_resource_errors
 from inference_worker.pipelines.diffusers_functions import hide_progress_bars
 from inference_worker.pipelines.editing import changed_part, context_pictures, kept_outside
-from inference_worker.pipelines.engine import CancelFlag, Edit, LoraUse, StepCallback, stop_if
+from inference_worker.pipelines.engine import (
+    CancelFlag,
+    Edit,
+    EngineFacts,
+    LoraUse,
+    StepCallback,
+    stop_if,
+)
+from inference_worker.pipelines.model_facts import model_facts
 from inference_worker.pipelines.prepare import cpu_generator
 from inference_worker.pipelines.start import Start
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingConfig, EditingInputs
 from shared.contracts.generation import GenerationConfig, GenerationInputs
+from shared.contracts.refinement import RefineInputs
 from shared.errors import InvalidInputError
 from shared.settings import ModelSettings
 
@@ -87,6 +96,20 @@ class FluxEngine:
     @property
     def multiple_of(self) -> int:
         return self._generator.blocks.multiple_of
+
+    def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
+        """Which model does it, and with what where the request leaves it open."""
+        is_editing = isinstance(inputs, EditingInputs)
+        opened = (self._editor if is_editing else None) or self._generator
+        is_refining = isinstance(inputs, RefineInputs)
+        return model_facts(
+            opened,
+            self._shelf,
+            self._settings,
+            inputs,
+            steps=inputs.upscale_steps if is_refining else self._num_steps(opened, inputs.config),
+            edit_side_px=self.edit_side_px,
+        )
 
     def warm_up(self) -> None:
         """Load what a generation needs, and run one step of it."""
