@@ -1,4 +1,4 @@
-"""The inference worker: loads the model, then polls. `python -m inference_worker`."""
+"""The inference worker: loads its model and runs it once, then polls. `python -m inference_worker`."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -62,6 +62,7 @@ async def main() -> None:
     settings, worker_settings = InferenceSettings(), WorkerSettings()
     identity = process_identity(_SERVICE)
     engine = load_engine(settings, ModelSettings())
+    engine.warm_up()
     objects = S3ObjectStore(StorageSettings())
     reporter = ProgressReporter(
         ProgressSettings(),

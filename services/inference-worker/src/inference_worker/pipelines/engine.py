@@ -76,6 +76,10 @@ class ImageEngine(Protocol):
         """Both sides of a picture given to `edit` are multiples of this."""
         ...
 
+    def warm_up(self) -> None:
+        """Load and run what the first request would wait for."""
+        ...
+
     def generate(
         self,
         inputs: GenerationInputs,

@@ -101,9 +101,8 @@ class FluxEngine:
     def multiple_of(self) -> int:
         return self._generator.blocks.multiple_of
 
-    @torch.inference_mode()
     def warm_up(self) -> None:
-        """Load what a generation needs, and run it once: the first request waits for nothing."""
+        """Load what a generation needs, and run one step of it."""
         side = self._model.native_side_px
         inputs = GenerationInputs(
             prompt="a dress",

@@ -38,6 +38,9 @@ class IdentityEngine:
     def multiple_of(self) -> int:
         return 16
 
+    def warm_up(self) -> None:
+        """There is nothing to load."""
+
     def generate(
         self,
         inputs: GenerationInputs,
