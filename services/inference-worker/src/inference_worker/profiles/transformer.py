@@ -86,8 +86,9 @@ def compile_blocks(transformer: Any, backend: str = "inductor") -> None:
     Like diffusers' `compile_repeated_blocks(fullgraph=True)`, but `forward` is what is compiled,
     not the call: hooks of the cache and of offloading, which cannot be, come around it.
     """
+    compiled: Any = torch.compile  # pyright: ignore[reportUnknownMemberType] -- backends are untyped
     for block in repeated_blocks(transformer):
-        block.forward = torch.compile(block.forward, fullgraph=True, backend=backend)
+        block.forward = compiled(block.forward, fullgraph=True, backend=backend)
 
 
 def set_cache_threshold(transformer: Any, threshold: float) -> None:
