@@ -26,7 +26,7 @@ from inference_worker.profiles.plan import ProfileKind
 from inference_worker.profiles.transformer import set_cache_threshold
 
 RANK, NUM_LORAS, NUM_SWAPS, BATCH = 16, 4, 100, 4
-CACHE_THRESHOLDS = (0.04, 0.08, 0.12, 0.16, 0.2)
+CACHE_THRESHOLDS = (0.04, 0.08, 0.12, 0.16, 0.2, 0.3, 0.5)
 LPIPS_BUDGET = 0.1
 
 

@@ -125,19 +125,22 @@ def compare_pictures(engine: ImageEngine) -> Goal:
         "theirs": theirs,
     }
     times_s: dict[str, list[float]] = {name: [] for name in sides}
+    cpu_s: dict[str, list[float]] = {name: [] for name in sides}
     for number in range(ROUNDS + 1):
         order = list(sides) if number % 2 else list(reversed(sides))
         for name in order:
             gc.collect()
-            begun_s = time.perf_counter()
+            begun_s, cpu_begun_s = time.perf_counter(), time.process_time()
             for seed in range(ROUND_PICTURES):
                 sides[name](inputs(seed))
             if number:  # the first round warms up
                 times_s[name].append((time.perf_counter() - begun_s) / ROUND_PICTURES)
+                cpu_s[name].append((time.process_time() - cpu_begun_s) / ROUND_PICTURES)
     for name, values in times_s.items():
         console.print(
             f"{name:<6} {1 / statistics.median(values):6.2f} pictures/s"
-            f" (p50 {1000 * statistics.median(values):.1f} ms, best {1000 * min(values):.1f} ms)"
+            f" (p50 {1000 * statistics.median(values):.1f} ms, best {1000 * min(values):.1f} ms);"
+            f" processor time p50 {1000 * statistics.median(cpu_s[name]):.1f} ms"
         )
     ratio = statistics.median(
         other / own for own, other in zip(times_s["ours"], times_s["theirs"], strict=True)
