@@ -6,7 +6,7 @@ For diffusers' transformers with `_repeated_blocks`, FLUX's among them.
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers.hooks import first_block_cache
@@ -86,9 +86,8 @@ def compile_blocks(transformer: Any, backend: str = "inductor") -> None:
     Like diffusers' `compile_repeated_blocks(fullgraph=True)`, but `forward` is what is compiled,
     not the call: hooks of the cache and of offloading, which cannot be, come around it.
     """
-    compiled: Any = torch.compile  # pyright: ignore[reportUnknownMemberType] -- backends are untyped
     for block in repeated_blocks(transformer):
-        block.forward = compiled(block.forward, fullgraph=True, backend=backend)
+        block.forward = cast(Any, torch).compile(block.forward, fullgraph=True, backend=backend)
 
 
 def set_cache_threshold(transformer: Any, threshold: float) -> None:
