@@ -247,16 +247,41 @@ def test_impossible_inputs_name_the_field(
         _generate(engine, _inputs(**changes))
 
 
-def test_running_out_of_memory_is_a_resource_error(
+class _Exhausted:
+    """A transformer's `forward` that runs out of memory the first times it is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, num_times: int) -> None:
+        self.num_calls = 0
+        forward = FluxTransformer2DModel.forward
+
+        def exhausted(module: Any, *args: Any, **fields: Any) -> Any:
+            self.num_calls += 1
+            if self.num_calls <= num_times:
+                raise torch.cuda.OutOfMemoryError("tried to allocate 20 GiB")
+            return forward(module, *args, **fields)
+
+        monkeypatch.setattr(FluxTransformer2DModel, "forward", exhausted)
+
+
+def test_running_out_of_memory_steps_down_and_tries_again(
+    tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch, engine: FluxEngine
+) -> None:
+    expected = _generate(engine, _inputs())
+    loaded = FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+    _Exhausted(monkeypatch, 1)
+    _assert_same(_generate(loaded, _inputs())[0], expected[0])
+    assert loaded.model_id != engine.model_id  # its tiles are others from now on
+
+
+def test_running_out_of_memory_twice_is_a_resource_error(
     tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exhausted(*_: Any, **__: Any) -> tuple[torch.Tensor, ...]:
-        raise torch.cuda.OutOfMemoryError("tried to allocate 20 GiB")
-
-    engine = FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
-    monkeypatch.setattr(FluxTransformer2DModel, "forward", exhausted)
+    loaded = FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+    transformer = _Exhausted(monkeypatch, 2)
     with pytest.raises(ResourceError, match="20 GiB"):
-        _generate(engine, _inputs())
+        _generate(loaded, _inputs())
+    assert transformer.num_calls == 2
+    assert _generate(loaded, _inputs())
 
 
 def test_bfloat16_runs(tiny_flux_folder: Path) -> None:

@@ -39,7 +39,7 @@ def model_facts(
         engine=opened.family.name,
         model=opened.name,
         model_digest=opened.digest,
-        profile="quality",
+        profile=settings.profile,
         device=shelf.device.type,
         dtype=str(shelf.dtype).removeprefix("torch."),
         sampler=opened.family.sampler,
