@@ -112,6 +112,14 @@ bench-orchestration: $(INSTALLED) ## Tasks, chains, fan-outs and a full database
 bench-api: $(INSTALLED) ## How fast the API answers over a million tasks, and what uploads weigh
 	$(BIN)/python tests/bench/api.py
 
+.PHONY: bench-engine
+bench-engine: $(INSTALLED) ## Our engine against diffusers' pipeline call, on the CPU
+	$(BIN)/python tests/bench/engine.py
+
+.PHONY: bench-gpu
+bench-gpu: $(INSTALLED) ## The profiles on a GPU, random weights of the full FLUX.1-dev: make bench-gpu ARGS="--help"
+	$(BIN)/python benchmarks/gpu_flux.py $(ARGS)
+
 # --- make what is committed ---------------------------------------------------------------------
 
 .PHONY: openapi

@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from temporalio import activity
 
 from shared.contracts.attempts import StoredFile
+from shared.contracts.editing import EditImage, EditImageResult
 from shared.contracts.generation import GenerateImage, GenerateImageResult
 from shared.contracts.inference import InferenceActivities
+from shared.contracts.provenance import Provenance
 from shared.contracts.refinement import RefineImage, RefineImageResult
 
-Attempt = GenerateImage | RefineImage
+Attempt = GenerateImage | EditImage | RefineImage
 Act = Callable[[Attempt], Awaitable[None]]
 
 STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -30,11 +32,25 @@ class FakeInference(InferenceActivities):
     def __init__(self, act: Act = do_nothing) -> None:
         self.act = act
         self.attempts: list[Attempt] = []
+        self.provenance: Provenance | None = None
 
     @activity.defn(name="generate_image")
     async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
         path = await self._run(request)
         return GenerateImageResult(
+            started_at=STARTED_AT,
+            executor_instance="fake-1",
+            executor_type="fake",
+            files=[_file(path)],
+            provenance=self.provenance,
+            result_image_path=path,
+            result_image_paths=[path],
+        )
+
+    @activity.defn(name="edit_image")
+    async def edit_image(self, request: EditImage) -> EditImageResult:
+        path = await self._run(request)
+        return EditImageResult(
             started_at=STARTED_AT,
             executor_instance="fake-1",
             executor_type="fake",

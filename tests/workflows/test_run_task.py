@@ -8,14 +8,24 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Worker
 
+from shared.contracts.editing import EditImage, EditingConfig
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
 from shared.contracts.fixing import EnhanceDetails, EnhanceFaces
+from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import TaskOutcome, Verdict
 from shared.errors import PlatformError, StorageError
 from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.fixing import FakeFixers
 from tests.fakes.inference import STARTED_AT, Attempt, result_path
-from tests.fixtures.workflow_runs import OWNER, Runs, generation, kinds, refinement, until_event
+from tests.fixtures.workflow_runs import (
+    OWNER,
+    Runs,
+    editing,
+    generation,
+    kinds,
+    refinement,
+    until_event,
+)
 
 LONG_S = 25.0
 
@@ -39,6 +49,18 @@ async def failure_of(handle) -> ApplicationError | CancelledError:
         await handle.result()
     assert isinstance(failed.value.cause, ApplicationError | CancelledError)
     return failed.value.cause
+
+
+async def test_provenance_is_recorded_beside_what_the_run_asked_for(working: Runs) -> None:
+    made = Provenance(engine="flux.1", model="swatch", steps=8)
+    working.inference.provenance = made
+    run = generation(inputs={"prompt": "a hat", "width": 64, "height": 64, "seed": 3})
+    outcome = await (await working.start_task(run)).result()
+    recorded = working.outcome(run.task_id)
+    assert recorded.provenance == ProvenanceRecord(
+        provider_type=ProviderType.LOCAL, inputs=run.inputs, made=made
+    )
+    assert outcome == recorded.model_copy(update={"provenance": None})
 
 
 async def test_task_completes_in_twelve_events_and_is_recorded(working: Runs) -> None:
@@ -100,6 +122,39 @@ async def test_refiner_gets_the_provider_config(working: Runs) -> None:
     assert attempt.refiner.num_tiles == 4
     assert attempt.inputs.base_image_url == "uploads/a.png"
     assert attempt.inputs.config.strict_checks
+
+
+async def test_editing_gets_its_pictures_and_its_config(working: Runs) -> None:
+    inputs = editing().inputs | {
+        "reference_images": ["uploads/b.png", "uploads/c.png"],
+        "config": {"strength": 0.4, "num_images": 2, "backend_generation_id": "x"},
+    }
+    outcome = await (await working.start_task(editing(inputs=inputs))).result()
+    [attempt] = working.inference.attempts
+    assert isinstance(attempt, EditImage)
+    assert attempt.inputs.base_image == "uploads/a.png"
+    assert attempt.inputs.reference_images == ["uploads/b.png", "uploads/c.png"]
+    assert attempt.inputs.config == EditingConfig(strength=0.4, num_images=2)
+    path = result_path(attempt)
+    assert outcome.results == {"result_image_path": path, "result_image_paths": [path]}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("reference_images", ["uploads/b.png"] * 9),
+        ("base_image", None),
+        ("config", {"strength": 2}),
+    ],
+)
+async def test_editing_that_no_worker_could_read_gets_none(
+    working: Runs, field: str, value: object
+) -> None:
+    run = editing(inputs=editing().inputs | {field: value})
+    error = await failure_of(await working.start_task(run))
+    assert error.type == "VALIDATION"
+    assert f"inputs.{field}" in working.outcome(run.task_id).errors[0]
+    assert not working.inference.attempts
 
 
 async def test_transient_failure_is_retried(working: Runs) -> None:

@@ -1,12 +1,25 @@
-"""Threads, pictures and a tiny model for the inference worker's tests."""
+"""Threads, pictures, activities and a tiny model for the inference worker's tests."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from inference_worker.activities import LocalInference
+from inference_worker.checks.metrics import Metrics
+from inference_worker.engine_thread import EngineThread
+from inference_worker.lora.files import LoraFiles
+from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.settings import DeviceKind, InferenceSettings
+from shared.progress import Executant
+from tests.fakes.object_store import MemoryObjectStore
+from tests.fakes.people import FakePeople
+from tests.fakes.progress import RecordedProgress
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +58,46 @@ def person_photo() -> Image.Image:
     rows, columns = np.mgrid[0:160, 0:200]
     waves = 128 + 60 * np.sin(columns / 9) + 50 * np.cos(rows / 11)
     return Image.fromarray(np.stack([waves, waves[:, ::-1], waves[::-1]], axis=2).astype(np.uint8))
+
+
+@pytest.fixture
+def objects() -> MemoryObjectStore:
+    return MemoryObjectStore()
+
+
+@pytest.fixture
+def progress() -> RecordedProgress:
+    return RecordedProgress()
+
+
+@pytest.fixture
+def loras(objects: MemoryObjectStore, tmp_path: Path) -> Iterator[LoraFiles]:
+    with closing(LoraFiles(objects, tmp_path, 2**20)) as files:
+        yield files
+
+
+@pytest.fixture
+def build(
+    engine_executor: Executor,
+    cpu: Executor,
+    objects: MemoryObjectStore,
+    loras: LoraFiles,
+    progress: RecordedProgress,
+) -> Any:
+    def build(
+        step_s: float = 0, engine: IdentityEngine | None = None, **settings: Any
+    ) -> LocalInference:
+        engine = engine or IdentityEngine(edit_side_px=64, step_s=step_s)
+        return LocalInference(
+            engine=EngineThread(engine, engine_executor),
+            cpu=cpu,
+            objects=objects,
+            loras=loras,
+            progress=progress,
+            executant=Executant("inference-worker@test:1", "local"),
+            settings=InferenceSettings(**settings),
+            people=FakePeople(),
+            metrics=Metrics(None, DeviceKind.CPU),
+        )
+
+    return build

@@ -2,9 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -13,63 +11,17 @@ from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
 from inference_worker.activities import LocalInference
-from inference_worker.checks.metrics import Metrics
-from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png, sha256_hex
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.lora.files import LoraFiles
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
 from shared.errors import InvalidInputError, ObjectNotFoundError
-from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
-from tests.fakes.people import FakePeople
+from tests.fakes.progress import RecordedProgress
+from tests.fixtures.embedded import embedded_record
 
 _TASK = UUID(int=42)
-
-
-class RecordedProgress:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.started: list[tuple[UUID, int]] = []
-        self.fractions: list[float] = []
-
-    @asynccontextmanager
-    async def attempt(self, task_id: UUID, attempt: int) -> AsyncIterator[Callable[[float], None]]:
-        self.started.append((task_id, attempt))
-        yield self.fractions.append
-
-
-@pytest.fixture
-def objects() -> MemoryObjectStore:
-    return MemoryObjectStore()
-
-
-@pytest.fixture
-def progress() -> RecordedProgress:
-    return RecordedProgress()
-
-
-@pytest.fixture
-def build(
-    engine_executor: Executor, cpu: Executor, objects: MemoryObjectStore, progress: RecordedProgress
-) -> Any:
-    def build(step_s: float = 0, **settings: Any) -> LocalInference:
-        engine = IdentityEngine(edit_side_px=64, step_s=step_s)
-        return LocalInference(
-            engine=EngineThread(engine, engine_executor),
-            cpu=cpu,
-            objects=objects,
-            progress=progress,
-            executant=Executant("inference-worker@test:1", "local"),
-            settings=InferenceSettings(**settings),
-            people=FakePeople(),
-            metrics=Metrics(None, DeviceKind.CPU),
-        )
-
-    return build
 
 
 def _generation(attempt: int = 1, **inputs: Any) -> GenerateImage:
@@ -91,8 +43,26 @@ def _names(worker: Any, method: str) -> str:
 
 
 def test_activities_are_the_contracts() -> None:
-    for method in ("generate_image", "refine_image"):
+    for method in ("generate_image", "edit_image", "refine_image"):
         assert _names(LocalInference, method) == _names(InferenceActivities, method) == method
+
+
+async def test_loras_are_fetched_before_the_engine_is_asked(
+    build: Any, objects: MemoryObjectStore, loras: LoraFiles
+) -> None:
+    content = b"any bytes: the identity engine reads none"
+    key = f"loras/sha256/{sha256_hex(content)}"
+    await objects.put(key, content, "application/octet-stream")
+    request = _generation(lora_objects={"style_model_path": key})
+    await ActivityEnvironment().run(build().generate_image, request)
+    assert [path.read_bytes() for path in loras.folder.glob("*.safetensors")] == [content]
+
+
+async def test_lora_that_is_gone_from_storage_is_named(build: Any) -> None:
+    key = "loras/sha256/" + "0" * 64
+    request = _generation(lora_objects={"style_model_path": key})
+    with pytest.raises(InvalidInputError, match="style_model_path"):
+        await ActivityEnvironment().run(build().generate_image, request)
 
 
 async def test_generation_stores_every_picture(
@@ -122,13 +92,46 @@ async def test_repeated_attempt_writes_the_same_bytes(
     assert len(objects.objects) == 1
 
 
+async def test_generation_says_how_each_picture_was_made(
+    build: Any, objects: MemoryObjectStore
+) -> None:
+    config = GenerationConfig(num_images=2, num_inference_steps=2, output_format="webp")
+    lora = sha256_hex(b"a LoRA")
+    await objects.put(f"loras/sha256/{lora}", b"a LoRA", "application/octet-stream")
+    request = _generation(
+        3,
+        config=config,
+        lora_objects={"style_model_path": f"loras/sha256/{lora}"},
+        style_lora_weight=0.5,
+    )
+
+    result = await ActivityEnvironment().run(build().generate_image, request)
+
+    made = result.provenance
+    assert (made.engine, made.steps) == ("identity", 2)
+    assert [dict(each) for each in made.loras] == [
+        {"field": "style_model_path", "sha256": lora, "weight": 0.5}
+    ]
+    assert [(file.key, file.sha256, file.seed) for file in made.files] == [
+        (file.key, file.sha256, 1 + index) for index, file in enumerate(result.files)
+    ]
+    for file in made.files:
+        content, info = objects.objects[file.key]
+        assert (file.key.rpartition(".")[2], info.content_type) == ("webp", "image/webp")
+        within = made.model_dump(mode="json", exclude={"files"})
+        assert embedded_record(content) == within | {"task_id": str(_TASK), "seed": file.seed}
+    assert request.inputs.prompt not in result.provenance.model_dump_json()
+    assert "provenance" not in result.fields()
+
+
 async def test_reference_is_fetched(
     build: Any, objects: MemoryObjectStore, photo: Image.Image
 ) -> None:
     await objects.put("uploads/ref.png", encode_png(photo), "image/png")
     request = _generation(reference_image_url="uploads/ref.png", width=96, height=72)
     result = await ActivityEnvironment().run(build().generate_image, request)
-    assert objects.objects[result.result_image_path][0] == encode_png(photo)
+    content, _ = objects.objects[result.result_image_path]
+    assert Image.open(io.BytesIO(content)).tobytes() == photo.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -152,8 +155,10 @@ async def test_refinement_stores_picture_and_reports_tiles(
     assert result.result_image_path == f"refines/{_TASK}/a2/image.png"
     content, _ = objects.objects[result.result_image_path]
     plain = photo.resize((192, 144), Image.Resampling.LANCZOS)
-    assert content == encode_png(plain)
+    assert Image.open(io.BytesIO(content)).tobytes() == plain.tobytes()
     assert [file.key for file in result.files] == [result.result_image_path]
+    assert embedded_record(content)["settings"] == {"edit_side_px": 64}
+    assert [file.key for file in result.provenance.files] == [result.result_image_path]
     assert [tile.index for tile in result.tiles] == list(range(9))
     assert all(tile.passed and tile.ssim == 1 for tile in result.tiles)
     assert progress.fractions[-1] == 1
@@ -172,6 +177,8 @@ async def test_debug_tiles_are_kept_with_the_attempt(
     ]
     assert [file.key for file in result.files[1:]] == expected
     assert all(objects.objects[key][0].startswith(b"\x89PNG") for key in expected)
+    assert not any(Image.open(io.BytesIO(objects.objects[key][0])).text for key in expected)
+    assert [file.key for file in result.provenance.files] == [result.result_image_path]
 
 
 async def test_limits_are_the_settings(

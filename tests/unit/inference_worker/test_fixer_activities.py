@@ -107,6 +107,9 @@ async def test_faces_are_mended_and_reported(bench: Bench, person_photo: Image.I
     assert result.final_dists_score is None
     assert result.faces[0].ssim == result.final_ssim_score
     assert "stlpips" in str(result.metric_weights.lpips)
+    assert result.provenance is not None
+    assert [file.key for file in result.provenance.files] == [result.result_image_path]
+    assert result.provenance.steps == 20
     assert result.fields()["faces"][0]["tries"][0]["ssim"] == result.final_ssim_score
 
 
@@ -130,6 +133,7 @@ async def test_picture_without_faces_comes_back_byte_by_byte(
     assert bench.objects.objects[result.result_image_path][0] == content
     assert (result.face_detected, result.attempts_used) == (False, 0)
     assert result.final_ssim_score is None
+    assert result.provenance is None
     assert result.files[0].content_type == "image/jpeg"
 
 

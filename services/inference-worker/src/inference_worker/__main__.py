@@ -17,7 +17,8 @@ from inference_worker.checks.metrics import Metrics
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixer_activities import LocalFixers
 from inference_worker.loading import load_engine
-from inference_worker.lora.activities import LoraConverter
+from inference_worker.lora.conversion.activities import LoraConverter
+from inference_worker.lora.files import LoraFiles
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from inference_worker.vision.models import VisionModels
@@ -56,6 +57,7 @@ def build_worker(
         task_queue=TaskQueue.INFERENCE,
         activities=[
             activities.generate_image,
+            activities.edit_image,
             activities.refine_image,
             fixers.enhance_faces,
             fixers.enhance_details,
@@ -86,6 +88,7 @@ async def main() -> None:
     engine = load_engine(settings, ModelSettings())
     engine.warm_up()
     objects = S3ObjectStore(StorageSettings())
+    loras = LoraFiles(objects, settings.lora_cache_dir, settings.lora_disk_bytes)
     reporter = ProgressReporter(
         ProgressSettings(),
         executor_instance=identity,
@@ -105,6 +108,7 @@ async def main() -> None:
             engine=on_engine,
             cpu=cpu,
             objects=objects,
+            loras=loras,
             progress=reporter,
             executant=executant,
             settings=settings,
@@ -135,6 +139,7 @@ async def main() -> None:
         cpu_activities = [LoraConverter(objects).convert_lora, remover.remove_backgrounds]
         cpu_worker = build_cpu_worker(client, cpu_activities, worker_settings)
         await run_until_stopped([worker, cpu_worker], worker_settings, reporter.run())
+    loras.close()
     objects.close()
 
 

@@ -15,12 +15,15 @@ from inference_worker.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.face_fixer import FaceFixer
 from inference_worker.fixing.garment_fixer import Detail, GarmentFixer
+from inference_worker.outputs import Outputs, provenance_of
 from inference_worker.picture_files import DebugFolder, PictureFiles
+from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.parts import Run
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import TileReport
+from shared.contracts.enums import OutputFormat
 from shared.contracts.fixing import (
     EnhanceDetails,
     EnhanceDetailsResult,
@@ -62,6 +65,7 @@ class LocalFixers(FixerActivities):
     ) -> None:
         self._engine = engine
         self._objects = objects
+        self._cpu = cpu
         self._progress = progress
         self._executant = executant
         self._traits = settings.edit_traits
@@ -81,16 +85,20 @@ class LocalFixers(FixerActivities):
             debug = DebugFolder(self._files, f"{output}/debug")
             run = await self._run(request, [content], folder, report, debug)
             seed = _seed(inputs.config, request.task_id)
+            provenance = None
             fixed = await self._faces.fix(base, inputs.config, request.fixer, seed=seed, run=run)
             if fixed.image is None:
                 picture = await self._files.store_copy(f"{output}/image", content)
             else:
-                picture = await self._files.store(f"{output}/image.png", fixed.image)
+                outputs = self._outputs(request, fixed.facts)
+                picture = await outputs.store(f"{output}/image", fixed.image, seed)
+                provenance = outputs.provenance
         return EnhanceFacesResult(
             started_at=started_at,
             executor_instance=self._executant.executor_instance,
             executor_type=self._executant.executor_type,
             files=[picture, *debug.stored],
+            provenance=provenance,
             result_image_path=picture.key,
             face_detected=fixed.image is not None,
             attempts_used=max((face.attempts for face in fixed.faces), default=0),
@@ -112,24 +120,36 @@ class LocalFixers(FixerActivities):
             folder = f"detail_enhancers/{request.task_id}"
             output = f"{folder}/a{request.attempt}"
             debug = DebugFolder(self._files, f"{output}/debug")
+            seed = _seed(inputs.config, request.task_id)
             fixed = await self._garments.fix(
                 base,
                 Detail(inputs.detail_label, reference),
                 inputs.config,
                 request.fixer,
-                seed=_seed(inputs.config, request.task_id),
+                seed=seed,
                 run=await self._run(request, [content, shown], folder, report, debug),
             )
-            picture = await self._files.store(f"{output}/image.png", fixed.image)
+            outputs = self._outputs(request, fixed.facts)
+            picture = await outputs.store(f"{output}/image", fixed.image, seed)
         return EnhanceDetailsResult(
             started_at=started_at,
             executor_instance=self._executant.executor_instance,
             executor_type=self._executant.executor_type,
             files=[picture, *debug.stored],
+            provenance=outputs.provenance,
             result_image_path=picture.key,
             tiles=fixed.tiles,
             metric_weights=fixed.weights,
             follows_reference=fixed.follows_reference,
+        )
+
+    def _outputs(self, request: EnhanceFaces | EnhanceDetails, facts: EngineFacts) -> Outputs:
+        return Outputs(
+            request.task_id,
+            provenance_of(facts),
+            OutputFormat.PNG,
+            objects=self._objects,
+            cpu=self._cpu,
         )
 
     async def _run(

@@ -1,7 +1,8 @@
-"""Pictures from outside become RGB, safely; ours become PNG, the same bytes every time."""
+"""Pictures from outside become RGB or RGBA, safely; ours become PNG, the same bytes every time."""
 
 import hashlib
 import io
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -10,6 +11,7 @@ from shared.errors import InvalidInputError
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _WHITE = (255, 255, 255)
+_OPAQUE = 255
 
 
 def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
@@ -21,6 +23,21 @@ def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
     Raises:
         InvalidInputError: the bytes are no such picture, are damaged or hold too many pixels.
     """
+    return _decode(content, max_pixels, _to_rgb)
+
+
+def decode_cutout(content: bytes, *, max_pixels: int) -> Image.Image:
+    """The same, but with what is transparent left transparent: RGBA, or RGB if nothing is.
+
+    Under what is transparent the visible colours go on, whatever lay there: no hidden colour
+    bleeds into an edge when colours and alpha are resized, or used, apart.
+    """
+    return _decode(content, max_pixels, _to_cutout)
+
+
+def _decode(
+    content: bytes, max_pixels: int, convert: Callable[[Image.Image], Image.Image]
+) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             if image.width * image.height > max_pixels:
@@ -29,7 +46,7 @@ def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
                     f" {max_pixels} are read"
                 )
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return convert(_to_eight_bits(ImageOps.exif_transpose(image)))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidInputError(f"the picture has too many pixels: {error}") from error
     except (OSError, SyntaxError, ValueError) as error:
@@ -53,12 +70,48 @@ def sha256_hex(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_eight_bits(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         flat = Image.new("RGB", image.size, _WHITE)
         flat.paste(image, mask=image.getchannel("A"))
         return flat
     return image.convert("RGB")
+
+
+def _to_cutout(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    alpha = image.getchannel("A")
+    if alpha.getextrema() == (_OPAQUE, _OPAQUE):
+        return image.convert("RGB")
+    cutout = _carry_colours_on(image)
+    cutout.putalpha(alpha)
+    return cutout
+
+
+def _carry_colours_on(image: Image.Image) -> Image.Image:
+    """The picture over its own visible colours, blurred the more the farther away they are.
+
+    Pull-push: Gortler et al., "The Lumigraph", 1996. Pillow resizes RGBA weighted by alpha.
+    """
+    levels = [image]
+    while max(levels[-1].size) > 1:
+        width, height = levels[-1].size
+        half = ((width + 1) // 2, (height + 1) // 2)
+        levels.append(levels[-1].resize(half, Image.Resampling.BOX))
+    canvas = levels[-1].copy()
+    if canvas.getchannel("A").getextrema() == (0, 0):
+        canvas = Image.new("RGBA", canvas.size, _WHITE)
+    canvas.putalpha(_OPAQUE)
+    for level in reversed(levels):
+        canvas = canvas.resize(level.size, Image.Resampling.BILINEAR)
+        canvas.alpha_composite(level)
+    return canvas

@@ -1,4 +1,4 @@
-"""Pictures of tasks in the object store: fetched and decoded, encoded and stored."""
+"""Pictures of tasks in the object store: fetched and decoded, copied, kept for debugging."""
 
 import asyncio
 import io
@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from PIL import Image
 
-from inference_worker.images import decode_image, encode_png, sha256_hex
+from inference_worker.images import decode_image, sha256_hex
 from shared.contracts.attempts import StoredFile
 from shared.errors import InvalidInputError
 from shared.storage.object_store import ObjectStore
@@ -22,7 +22,7 @@ class PictureFiles:
 
     Args:
         objects: where they lie.
-        cpu: threads that decode and encode them.
+        cpu: threads that decode them.
         max_pixels: largest picture that is read, width × height.
     """
 
@@ -43,10 +43,6 @@ class PictureFiles:
             return content, await self.on_cpu(decode)
         except InvalidInputError as error:
             raise InvalidInputError(f"{field}: {error}") from error
-
-    async def store(self, key: str, picture: Image.Image) -> StoredFile:
-        """Store a picture as PNG."""
-        return await self.put(key, await self.on_cpu(partial(encode_png, picture)), "image/png")
 
     async def store_copy(self, stem: str, content: bytes) -> StoredFile:
         """Store a picture's bytes as they came, under the ending that they ask for."""

@@ -3,7 +3,10 @@
 from pydantic import Field
 
 from shared.contracts.attempts import AttemptRequest, AttemptResult
+from shared.contracts.enums import OutputFormat
 from shared.contracts.message import Message
+
+_MAX_REFERENCES = 8
 
 
 class EditingConfig(Message):
@@ -15,6 +18,7 @@ class EditingConfig(Message):
     """Distilled guidance; ignored by models without guidance embeddings."""
     negative_prompt: str | None = Field(default=None, max_length=10_000)
     num_images: int = Field(default=1, ge=1, le=8)
+    output_format: OutputFormat = OutputFormat.PNG
     strength: float = Field(default=0.75, ge=0, le=1)
     """How far a model without instruction editing may leave the picture: 0 keeps it, 1 replaces it.
     Where the base image has transparent parts, only those are replaced."""
@@ -26,8 +30,9 @@ class EditingInputs(Message):
     prompt: str
     base_image: str
     """Object key of the picture to change."""
-    reference_images: list[str] = []
-    """Object keys of the pictures that show what is meant."""
+    reference_images: list[str] = Field(default=[], max_length=_MAX_REFERENCES)
+    """Object keys of the pictures that show what is meant. How many of them a model looks at, it
+    says itself; the bound is for what a worker fetches first."""
     width: int
     height: int
     seed: int

@@ -39,11 +39,6 @@ class FaceResult(PictureResult):
 class OperationActivities(ABC):
     """Activities on the queue of whichever provider serves the task type."""
 
-    @activity.defn(name="edit_image")
-    @abstractmethod
-    async def edit_image(self, request: Operation) -> PictureResult:
-        """EDITING."""
-
     @activity.defn(name="fix_background")
     @abstractmethod
     async def fix_background(self, request: Operation) -> PictureResult:

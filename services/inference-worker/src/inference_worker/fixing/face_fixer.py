@@ -12,6 +12,7 @@ from PIL import Image
 
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.engine_thread import EngineThread
+from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.colour import match_lab
 from inference_worker.refinement.editors import Wish, choose_editor
 from inference_worker.refinement.parts import PartEditing, Run, face_parts
@@ -34,6 +35,7 @@ class FixedFaces:
     image: Image.Image | None
     faces: list[TileReport]
     weights: MetricWeights
+    facts: EngineFacts
 
 
 class FaceFixer:
@@ -87,7 +89,8 @@ class FaceFixer:
 
         image = await self._on_cpu(put_together) if parts else None
         run.on_progress(1.0)
-        return FixedFaces(image, [face.report for face in edited], weights_of(plan.metrics))
+        reports = [face.report for face in edited]
+        return FixedFaces(image, reports, weights_of(plan.metrics), plan.editor.facts)
 
     def _plan(self, options: FixConfig, config: FaceFixerConfig, seed: int) -> EditPlan:
         wish = Wish(

@@ -13,6 +13,7 @@ from PIL import Image
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
+from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import keep_colours
 from inference_worker.refinement.editors import (
@@ -40,6 +41,7 @@ class FixedDetail:
     image: Image.Image
     tiles: list[TileReport]
     weights: MetricWeights
+    facts: EngineFacts
     follows_reference: bool
 
 
@@ -123,6 +125,7 @@ class GarmentFixer:
             image,
             [tile.report for tile in edited],
             weights_of(plan.metrics),
+            plan.editor.facts,
             follows_reference=self.follows_references,
         )
 

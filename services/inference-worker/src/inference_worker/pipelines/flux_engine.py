@@ -1,30 +1,47 @@
 """The engine: encode, prepare, denoise, decode over whichever models the worker has."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import torch
 from PIL import Image, ImageOps
 
-from inference_worker.model_cache.part_cache import PartCache
 from inference_worker.model_cache.shelf import OpenedModel, Shelf
 from inference_worker.pipelines.conditioning import Conditioning
-from inference_worker.pipelines.device import (
-    choose_device,
-    choose_dtype,
-    memory_budget_bytes,
-    memory_errors_as_resource_errors,
-)
 from inference_worker.pipelines.diffusers_functions import hide_progress_bars
 from inference_worker.pipelines.editing import changed_part, context_pictures, kept_outside
-from inference_worker.pipelines.engine import CancelFlag, Edit, LoraUse, StepCallback, stop_if
+from inference_worker.pipelines.engine import (
+    CancelFlag,
+    Edit,
+    EngineFacts,
+    LoraUse,
+    StepCallback,
+    stop_if,
+)
+from inference_worker.pipelines.model_facts import model_facts
+from inference_worker.pipelines.out_of_memory import run_or_step_down
 from inference_worker.pipelines.prepare import cpu_generator
 from inference_worker.pipelines.start import Start
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingConfig, EditingInputs
 from shared.contracts.generation import GenerationConfig, GenerationInputs
+from shared.contracts.refinement import RefineInputs
 from shared.errors import InvalidInputError
 from shared.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Pictures that are to be made."""
+
+    opened: OpenedModel
+    inputs: GenerationInputs | EditingInputs
+    loras: Sequence[LoraUse]
+    start: Callable[[torch.Generator], Start | None]
+    size: tuple[int, int]
+    unchanged: Image.Image | None
+    """The answer where no step is left."""
 
 
 class FluxEngine:
@@ -72,14 +89,7 @@ class FluxEngine:
         hide_progress_bars()
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
-        device = choose_device(settings.device)
-        shelf = Shelf(
-            PartCache(settings.memory_bytes or memory_budget_bytes(device)),
-            device=device,
-            dtype=choose_dtype(settings.dtype, device),
-            max_text_tokens=settings.max_text_tokens,
-            prepare=lambda _name, module: module,
-        )
+        shelf = Shelf(settings)
         editor = shelf.open(editor_source) if editor_source else None
         return cls(shelf, shelf.open(source), editor, settings, model)
 
@@ -88,6 +98,7 @@ class FluxEngine:
         traits = (
             self._shelf.device.type,
             self._shelf.dtype,
+            self._shelf.plan.pixel_traits,
             self._settings.guidance_scale,
             self._settings.max_text_tokens,
         )
@@ -104,6 +115,20 @@ class FluxEngine:
     @property
     def max_references(self) -> int | None:
         return (self._editor or self._generator).family.max_references
+
+    def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
+        """Which model does it, and with what where the request leaves it open."""
+        is_editing = isinstance(inputs, EditingInputs)
+        opened = (self._editor if is_editing else None) or self._generator
+        is_refining = isinstance(inputs, RefineInputs)
+        return model_facts(
+            opened,
+            self._shelf,
+            self._settings,
+            inputs,
+            steps=inputs.upscale_steps if is_refining else self._num_steps(opened, inputs.config),
+            edit_side_px=self.edit_side_px,
+        )
 
     def warm_up(self) -> None:
         """Load what a generation needs, and run one step of it."""
@@ -131,8 +156,6 @@ class FluxEngine:
         self._check_size(inputs.width, inputs.height)
         if not 0 <= inputs.reference_image_strength <= 100:
             raise InvalidInputError("reference_image_strength: goes from 0 to 100")
-        if loras:
-            raise InvalidInputError(f"{loras[0].field}: this worker uses no LoRAs yet")
         opened = self._generator
         blocks = opened.blocks
         size = self._covering(opened, inputs.width, inputs.height)
@@ -149,9 +172,8 @@ class FluxEngine:
                 generator=generator,
             )
 
-        pictures = self._make(
-            opened, inputs, start, size, unchanged=canvas, on_step=on_step, cancel=cancel
-        )
+        job = _Job(opened, inputs, loras, start, size, unchanged=canvas)
+        pictures = self._run(job, on_step, cancel)
         return [_cut(picture, inputs.width, inputs.height) for picture in pictures]
 
     @torch.inference_mode()
@@ -192,9 +214,8 @@ class FluxEngine:
             seen = context_pictures([canvas, *references], native, blocks.multiple_of)
             return begun.within(blocks.context(seen))
 
-        pictures = self._make(
-            opened, inputs, start, size, unchanged=canvas, on_step=on_step, cancel=cancel
-        )
+        job = _Job(opened, inputs, (), start, size, unchanged=canvas)
+        pictures = self._run(job, on_step, cancel)
         if mask is not None:
             pictures = [kept_outside(mask, picture, canvas) for picture in pictures]
         return [_cut(picture, inputs.width, inputs.height) for picture in pictures]
@@ -205,11 +226,12 @@ class FluxEngine:
     ) -> Image.Image:
         """Image to image; a strength that leaves no step gives the picture back."""
         opened = self._generator
-        with memory_errors_as_resource_errors():
+
+        def make() -> Image.Image:
             stop_if(cancel)
-            with self._shelf.cache.hold():
+            with self._shelf.running(opened, ()):
                 positive = opened.blocks.embed(edit.prompt)
-            with self._shelf.cache.hold():
+            with self._shelf.running(opened, ()):
                 start = opened.blocks.start_from_image(
                     image,
                     strength=edit.strength,
@@ -222,40 +244,37 @@ class FluxEngine:
                 latents = opened.blocks.denoise(start, conditioning, on_step=on_step, cancel=cancel)
                 return opened.blocks.decode(latents, image.size)
 
-    def _make(  # noqa: PLR0913 — all that a picture is made from
-        self,
-        opened: OpenedModel,
-        inputs: GenerationInputs | EditingInputs,
-        start: Callable[[torch.Generator], Start | None],
-        size: tuple[int, int],
-        *,
-        unchanged: Image.Image | None,
-        on_step: StepCallback,
-        cancel: CancelFlag,
-    ) -> list[Image.Image]:
+        return run_or_step_down(make, self._shelf.step_down)
+
+    def _run(self, job: _Job, on_step: StepCallback, cancel: CancelFlag) -> list[Image.Image]:
+        return run_or_step_down(
+            lambda: self._make(job, on_step=on_step, cancel=cancel), self._shelf.step_down
+        )
+
+    def _make(self, job: _Job, *, on_step: StepCallback, cancel: CancelFlag) -> list[Image.Image]:
         """A picture for each seed; where no step is left, the one that it starts from."""
+        opened, inputs = job.opened, job.inputs
         num_images = inputs.config.num_images
         pictures: list[Image.Image] = []
-        with memory_errors_as_resource_errors():
-            # Encoders may leave for the transformer, where both do not fit.
-            with self._shelf.cache.hold():
-                conditioning = self._condition(opened, inputs)
-            for index in range(num_images):
+        # Encoders may leave for the transformer, where both do not fit.
+        with self._shelf.running(opened, job.loras):
+            conditioning = self._condition(opened, inputs)
+        for index in range(num_images):
 
-                def on_image_step(done: int, steps: int, index: int = index) -> None:
-                    on_step(index * steps + done, num_images * steps)
+            def on_image_step(done: int, steps: int, index: int = index) -> None:
+                on_step(index * steps + done, num_images * steps)
 
-                stop_if(cancel)
-                with self._shelf.cache.hold():
-                    begun = start(cpu_generator(inputs.seed + index))
-                    if begun is None:
-                        assert unchanged is not None
-                        pictures.append(unchanged)
-                        continue
-                    latents = opened.blocks.denoise(
-                        begun, conditioning, on_step=on_image_step, cancel=cancel
-                    )
-                    pictures.append(opened.blocks.decode(latents, size))
+            stop_if(cancel)
+            with self._shelf.running(opened, job.loras):
+                begun = job.start(cpu_generator(inputs.seed + index))
+                if begun is None:
+                    assert job.unchanged is not None
+                    pictures.append(job.unchanged)
+                    continue
+                latents = opened.blocks.denoise(
+                    begun, conditioning, on_step=on_image_step, cancel=cancel
+                )
+                pictures.append(opened.blocks.decode(latents, job.size))
         return pictures
 
     def _condition(
@@ -266,10 +285,11 @@ class FluxEngine:
         if negative and not opened.family.has_true_cfg:
             raise InvalidInputError(f"config.negative_prompt: {opened.name} follows none")
         scale = config.guidance_scale
+        variant = self._shelf.text_variant(opened)
         return Conditioning(
-            positive=opened.blocks.embed(inputs.prompt),
+            positive=opened.blocks.embed(inputs.prompt, variant),
             guidance_scale=self._settings.guidance_scale if scale is None else scale,
-            negative=opened.blocks.embed(negative) if negative else None,
+            negative=opened.blocks.embed(negative, variant) if negative else None,
             true_cfg_scale=self._settings.true_cfg_scale,
         )
 

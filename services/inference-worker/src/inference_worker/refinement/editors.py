@@ -10,9 +10,10 @@ from typing import Protocol
 from PIL import Image
 
 from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.engine import Edit, StepCallback
+from inference_worker.pipelines.engine import Edit, EngineFacts, StepCallback
 from inference_worker.settings import EditorKind
 from shared.contracts.editing import EditingConfig, EditingInputs
+from shared.contracts.refinement import RefineInputs
 
 
 class ImageEditor(Protocol):
@@ -26,6 +27,11 @@ class ImageEditor(Protocol):
     @property
     def multiple_of(self) -> int:
         """Both sides of a picture given to `edit` are multiples of this."""
+        ...
+
+    @property
+    def facts(self) -> EngineFacts:
+        """How it edits, for the record."""
         ...
 
     async def edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
@@ -65,6 +71,12 @@ class StrengthEditor:
     def multiple_of(self) -> int:
         return self.engine.engine.multiple_of
 
+    @property
+    def facts(self) -> EngineFacts:
+        return self.engine.engine.facts(
+            RefineInputs(base_image_url="", upscale_steps=self.wish.num_steps)
+        )
+
     async def edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
         wish = self.wish
         edit = Edit(wish.prompt, strength=wish.strength, num_steps=wish.num_steps, seed=seed)
@@ -87,17 +99,24 @@ class InstructionEditor:
     def multiple_of(self) -> int:
         return self.engine.engine.multiple_of
 
+    @property
+    def facts(self) -> EngineFacts:
+        return self.engine.engine.facts(self._inputs((self.side_px, self.side_px), seed=0))
+
     async def edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
-        inputs = EditingInputs(
+        inputs = self._inputs(picture.size, seed)
+        (edited,) = await self.engine.instruct(inputs, picture, self.references, on_step)
+        return edited
+
+    def _inputs(self, size: tuple[int, int], seed: int) -> EditingInputs:
+        return EditingInputs(
             prompt=self.wish.instruction,
             base_image="",
-            width=picture.width,
-            height=picture.height,
+            width=size[0],
+            height=size[1],
             seed=seed,
             config=EditingConfig(num_inference_steps=self.wish.num_steps),
         )
-        (edited,) = await self.engine.instruct(inputs, picture, self.references, on_step)
-        return edited
 
 
 def follows_instructions(engine: EngineThread, num_references: int = 0) -> bool:

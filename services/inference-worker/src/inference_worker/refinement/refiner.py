@@ -13,9 +13,10 @@ from PIL import Image
 from inference_worker.checks.metric import ConsistencyMetric, Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.engine_thread import EngineThread
+from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import match_histograms, match_lab
-from inference_worker.refinement.editors import Wish, choose_editor
+from inference_worker.refinement.editors import ImageEditor, Wish, choose_editor
 from inference_worker.refinement.grid import lay_grid
 from inference_worker.refinement.parts import Part, PartEditing, Run, face_parts
 from inference_worker.refinement.patches import expanded, paste
@@ -37,12 +38,13 @@ _TILE_INSTRUCTION = "Restore the fine detail of this picture; change nothing els
 
 @dataclass(frozen=True)
 class Refined:
-    """The picture, and how its tiles and faces fared."""
+    """The picture, how its tiles and faces fared, and who edited and judged them."""
 
     image: Image.Image
     tiles: list[TileReport]
     faces: list[TileReport]
     weights: MetricWeights
+    facts: EngineFacts
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class _Plans:
     tiles: EditPlan | None
     faces: EditPlan | None
     metrics: list[ConsistencyMetric]
+    editor: ImageEditor
+    """Who did it, for the record: the tiles' editor, or the faces' where they alone are edited."""
 
 
 class TiledRefiner:
@@ -126,6 +130,7 @@ class TiledRefiner:
             [tile.report for tile in done],
             [face.report for face in done_faces],
             weights_of(plans.metrics),
+            plans.editor.facts,
         )
 
     def _plan(self, inputs: RefineInputs, config: TiledRefinerConfig) -> _Plans:
@@ -156,8 +161,10 @@ class TiledRefiner:
             editor = choose_editor(self._engine, self._editor, face_wish)
             faces = replace(tiles, editor=editor, seed=inputs.face_detail_seed)
             # Where nothing is upscaled, the upscale's prompt and strength have no say.
-            return _Plans(tiles if inputs.upscale_enabled else None, faces, metrics)
-        return _Plans(tiles, tiles if is_first else None, metrics)
+            if not inputs.upscale_enabled:
+                return _Plans(None, faces, metrics, editor)
+            return _Plans(tiles, faces, metrics, tiles.editor)
+        return _Plans(tiles, tiles if is_first else None, metrics, tiles.editor)
 
     async def _on_cpu(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work)
