@@ -82,6 +82,8 @@ class EditScores(BaseModel):
     """A reference of another colour lies beside; the words name the wanted one."""
     kept_ssim: float
     """Structural similarity to the base where the instruction is to keep it."""
+    keep_loses_to_reference: float
+    """Edits that were to keep the base beside a reference and took the reference's hue instead."""
     ceiling: EditMeasure
     """The true edited picture through the autoencoder."""
     img2img: EditMeasure
@@ -158,6 +160,18 @@ def measure(images: Tensor, edits: EditSet) -> EditMeasure:
     )
 
 
+def mean_similarity(ours: Tensor, theirs: Tensor) -> float:
+    """Structural similarity of pictures [B, 3, H, W], mean."""
+    return fmean(similarity(left, right) for left, right in zip(ours, theirs, strict=True))
+
+
+def same_hue(ours: Tensor, theirs: Tensor) -> float:
+    """Share of pairs of pictures [B, 3, H, W] with the same nearest hue."""
+    return fmean(
+        nearest_hue(left) is nearest_hue(right) for left, right in zip(ours, theirs, strict=True)
+    )
+
+
 def edit_by_img2img(edits: EditSet, config: SwatchConfig) -> Tensor:
     """Lets plain swatch redraw the bases from a prompt that names class and colour."""
     prompts = [
@@ -210,7 +224,10 @@ def evaluate_editor(config: SwatchConfig, *, num_edits: int = _NUM_EDITS) -> Edi
         unseen_words=measure(editor.edit(unseen, edits.bases), edits),
         reference=measure(editor.edit(borrow, edits.bases, edits.references), edits),
         words_beside_reference=measure(editor.edit(words, edits.bases, edits.bystanders), edits),
-        kept_ssim=fmean(map(similarity, editor.edit(keep, edits.bases), edits.bases)),
+        kept_ssim=mean_similarity(editor.edit(keep, edits.bases), edits.bases),
+        keep_loses_to_reference=same_hue(
+            editor.edit(keep, edits.bases, edits.bystanders), edits.bystanders
+        ),
         ceiling=measure(decode(vae, encode(vae, edits.truths).mean), edits),
         img2img=measure(edit_by_img2img(edits, config), edits),
         chance=measure(draw_others(test, num_edits, seed=1), edits),

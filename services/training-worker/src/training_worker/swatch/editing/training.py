@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 
 import torch
 from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
@@ -30,9 +31,11 @@ def edit_loss(
 def train_editing(
     swatch: FluxPipeline, split: Split, config: SwatchConfig
 ) -> tuple[FluxTransformer2DModel, float]:
-    """Trains swatch's transformer on; answers it with its training time in seconds."""
+    """Trains swatch's transformer on; answers it with the processor time in seconds."""
     tokenizers = TextTokenizers(clip=swatch.tokenizer, t5=swatch.tokenizer_2)
+    started = time.process_time()
     bank = fill_pair_bank(split, swatch.vae, config)
+    encoding_s = time.process_time() - started
     transformer = swatch.transformer
     trainer = Trainer(transformer, config.kontext.stage, config.work_dir / "kontext.pt")
 
@@ -46,7 +49,7 @@ def train_editing(
         return edit_loss(transformer, batch, read(batch))
 
     trainer.fit(compute_loss)
-    return transformer, trainer.seconds
+    return transformer, encoding_s + trainer.seconds
 
 
 def export_editor(transformer: FluxTransformer2DModel, config: SwatchConfig) -> None:
@@ -61,3 +64,5 @@ def export_editor(transformer: FluxTransformer2DModel, config: SwatchConfig) -> 
     index["_class_name"] = PIPELINE_CLASS
     index_path.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     save_transformer(transformer, folder / "transformer")
+    # The shape is swatch's; what diffusers writes also names the folder it was loaded from.
+    shutil.copy(config.model_dir / "transformer/config.json", folder / "transformer")
