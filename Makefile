@@ -130,6 +130,10 @@ openapi: $(INSTALLED) ## Write docs/openapi.json, which clients are generated fr
 swatch: $(INSTALLED) ## Train the small model anew (needs the Debian package dataset-fashion-mnist)
 	$(BIN)/python -m training_worker.swatch
 
+.PHONY: swatch-kontext
+swatch-kontext: $(INSTALLED) ## Train its last stage alone: the editor, from the packaged swatch
+	$(BIN)/python -m training_worker.swatch.editing
+
 .PHONY: constraints
 constraints: $(INSTALLED) ## Pin what is installed now
 	@{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//'; } \
