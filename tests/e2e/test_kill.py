@@ -1,11 +1,17 @@
 """Processes are killed at the worst moment; nothing is lost, and nothing finished is done again."""
 
 import asyncio
+import base64
+import io
 from typing import Any
+
+import pytest
+from PIL import Image
+from skimage import data
 
 from tests.fixtures.platform import Platform
 
-_REFINE = {
+_REFINE: dict[str, Any] = {
     "task_type": "REFINE",
     "origin_instance": "e2e",
     "upscale_factor": 4,
@@ -26,9 +32,21 @@ async def _tiles(platform: Platform, task_id: str) -> dict[str, Any]:
     return {tile.key: tile.last_modified for tile in listed}
 
 
-async def test_killed_worker_loses_no_finished_tile(platform: Platform) -> None:
-    base = (await platform.generate())["result_image_path"]
-    body = _REFINE | {"base_image_url": base}
+def _astronaut() -> str:
+    buffer = io.BytesIO()
+    face = Image.fromarray(data.astronaut()).crop((128, 0, 352, 224))
+    face.resize((64, 64), Image.Resampling.LANCZOS).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.mark.parametrize(("version", "num_faces"), [("1", 1), ("2", 0)])
+async def test_killed_worker_loses_no_finished_tile(
+    platform: Platform, version: str, num_faces: int
+) -> None:
+    body = _REFINE | {
+        "base_image_url": _astronaut(),
+        "provider_config": _REFINE["provider_config"] | {"version": version},
+    }
     unbroken = await platform.post("/api/v1/tasks/", body)
     unbroken = await platform.completed(f"/api/v1/tasks/{unbroken['id']}")
     broken = await platform.post("/api/v1/tasks/", body)
@@ -45,7 +63,7 @@ async def test_killed_worker_loses_no_finished_tile(platform: Platform) -> None:
     assert "/a2/" in completed["result_image_path"]
     assert completed["retry_count"] == 1
     tiles = await _tiles(platform, broken["id"])
-    assert len(tiles) == 9
+    assert len(tiles) == 9 + num_faces
     assert {key: tiles[key] for key in finished} == finished
     assert await platform.pixels(completed["result_image_path"]) == await platform.pixels(
         unbroken["result_image_path"]

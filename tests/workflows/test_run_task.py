@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
@@ -11,11 +10,12 @@ from temporalio.worker import Worker
 
 from shared.contracts.editing import EditImage, EditingConfig
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
-from shared.contracts.operations import FaceResult, Operation, OperationActivities
+from shared.contracts.fixing import EnhanceDetails, EnhanceFaces
 from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import TaskOutcome, Verdict
 from shared.errors import PlatformError, StorageError
 from shared.temporal.heartbeat import Heartbeat
+from tests.fakes.fixing import FakeFixers
 from tests.fakes.inference import STARTED_AT, Attempt, result_path
 from tests.fixtures.workflow_runs import (
     OWNER,
@@ -275,22 +275,6 @@ async def test_failed_start_of_storage_is_retried_as_storage(working: Runs) -> N
     assert (await failure_of(await working.start_task(run))).type == "STORAGE"
 
 
-class _FaceWorker(OperationActivities):
-    """A worker that was deployed later, and knows one type more."""
-
-    remove_backgrounds = enhance_details = fix_background = adjust_image = None
-
-    @activity.defn(name="enhance_faces")
-    async def enhance_faces(self, request: Operation) -> FaceResult:
-        return FaceResult(
-            started_at=STARTED_AT,
-            executor_instance="later-1",
-            executor_type="fake",
-            result_image_path=request.inputs["input_image"],
-            face_detected=False,
-        )
-
-
 async def test_task_waits_for_a_worker_that_knows_its_type(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,9 +292,39 @@ async def test_task_waits_for_a_worker_that_knows_its_type(
         later = Worker(
             runs.client,
             task_queue=TaskQueue.INFERENCE,
-            activities=[_FaceWorker().enhance_faces],
+            activities=[FakeFixers().enhance_faces],
         )
         async with later:
             outcome = await handle.result()
     assert (outcome.status, outcome.attempt, outcome.retry_count) == (TaskStatus.COMPLETED, 1, 0)
     assert outcome.errors == []
+
+
+async def test_fixers_get_messages_of_their_own(runs: Runs) -> None:
+    fixers = FakeFixers()
+    face = generation(
+        task_type=TaskType.FACE_ENHANCER,
+        provider_type=ProviderType.SARTIQ_ULTIMATE_FACE_FIXER,
+        provider_config={"provider_type": "sartiq_ultimate_face_fixer", "expand_percent": 0.25},
+        inputs={"input_image": "uploads/a.png", "config": {"strict_checks": True}},
+    )
+    detail = generation(
+        task_type=TaskType.DETAIL_ENHANCER,
+        provider_type=ProviderType.SARTIQ_ULTIMATE_GARMENT_FIXER,
+        provider_config={"split_threshold": 2.5},
+        inputs={"base_image": "uploads/a.png", "reference_image": "b.png", "detail_label": "logo"},
+    )
+    worker = Worker(
+        runs.client,
+        task_queue=TaskQueue.INFERENCE,
+        activities=[fixers.enhance_faces, fixers.enhance_details],
+    )
+    async with runs.workflow_worker(), worker:
+        outcomes = [await (await runs.start_task(run)).result() for run in (face, detail)]
+    assert [outcome.status for outcome in outcomes] == [TaskStatus.COMPLETED] * 2
+    assert outcomes[0].results["face_detected"] is False
+    faces, details = fixers.requests
+    assert isinstance(faces, EnhanceFaces)
+    assert isinstance(details, EnhanceDetails)
+    assert (faces.fixer.expand_percent, faces.inputs.config.strict_checks) == (0.25, True)
+    assert (details.fixer.split_threshold, details.inputs.detail_label) == (2.5, "logo")

@@ -137,8 +137,13 @@ REFUSED: list[tuple[dict[str, Any], list[Any]]] = [
         ["body", "base_image_url"],
     ),
     (
-        REFINE | {"base_image_url": base64.b64encode(PNG).decode(), "face_detail_enabled": True},
-        ["body", "face_detail_enabled"],
+        {
+            "task_type": "FACE_ENHANCER",
+            "origin_instance": "a",
+            "input_image": base64.b64encode(PNG).decode(),
+            "config": {"denoise": 2},
+        },
+        ["body", "FACE_ENHANCER", "config"],
     ),
     ({"task_type": "VIDEO_GENERATION", "origin_instance": "a"}, ["body"]),
     (

@@ -11,12 +11,14 @@ import pytest
 from PIL import Image
 
 from inference_worker.activities import LocalInference
+from inference_worker.checks.metrics import Metrics
 from inference_worker.engine_thread import EngineThread
 from inference_worker.lora.files import LoraFiles
 from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.settings import InferenceSettings
+from inference_worker.settings import DeviceKind, InferenceSettings
 from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
+from tests.fakes.people import FakePeople
 from tests.fakes.progress import RecordedProgress
 
 
@@ -48,6 +50,14 @@ def photo() -> Image.Image:
     green = np.where((rows // 12 + columns // 12) % 2, 220, 30).astype(np.uint8)
     blue = rng.integers(0, 255, (72, 96), np.uint8)
     return Image.fromarray(np.stack([red, green, blue], axis=2))
+
+
+@pytest.fixture(scope="session")
+def person_photo() -> Image.Image:
+    """200 × 160 pixels without noise."""
+    rows, columns = np.mgrid[0:160, 0:200]
+    waves = 128 + 60 * np.sin(columns / 9) + 50 * np.cos(rows / 11)
+    return Image.fromarray(np.stack([waves, waves[:, ::-1], waves[::-1]], axis=2).astype(np.uint8))
 
 
 @pytest.fixture
@@ -86,6 +96,8 @@ def build(
             progress=progress,
             executant=Executant("inference-worker@test:1", "local"),
             settings=InferenceSettings(**settings),
+            people=FakePeople(),
+            metrics=Metrics(None, DeviceKind.CPU),
         )
 
     return build

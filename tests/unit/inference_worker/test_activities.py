@@ -170,7 +170,11 @@ async def test_debug_tiles_are_kept_with_the_attempt(
     await objects.put("uploads/base.png", encode_png(photo), "image/png")
     request = _refinement(num_tiles=4, save_debug_tiles=True)
     result = await ActivityEnvironment().run(build().refine_image, request)
-    expected = [f"refines/{_TASK}/a2/tiles/{index:03}.png" for index in range(4)]
+    expected = [
+        f"refines/{_TASK}/a2/tiles/{index:03}{kind}.png"
+        for index in range(4)
+        for kind in ("", "_source", "_ssim")
+    ]
     assert [file.key for file in result.files[1:]] == expected
     assert all(objects.objects[key][0].startswith(b"\x89PNG") for key in expected)
     assert not any(Image.open(io.BytesIO(objects.objects[key][0])).text for key in expected)

@@ -2,23 +2,25 @@
 
 import threading
 from concurrent.futures import Executor
-from uuid import UUID
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from inference_worker.checks.metrics import Metrics
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png
 from inference_worker.loading import load_engine
 from inference_worker.pipelines.engine import ImageEngine
+from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.tiles import S3TileStore
-from inference_worker.settings import InferenceSettings
+from inference_worker.settings import DeviceKind, EditorKind, InferenceSettings
 from shared.contracts.generation import GenerationInputs
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
 from shared.settings import ModelSettings
 from tests.fakes.object_store import MemoryObjectStore
+from tests.fakes.people import FakePeople
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,14 @@ async def test_refined_tiles_pass_and_are_read_again(
     swatch: ImageEngine, engine_executor: Executor, cpu: Executor
 ) -> None:
     base = _draw(swatch, "a red dress")
-    refiner = TiledRefiner(EngineThread(swatch, engine_executor), cpu, max_output_pixels=10**6)
+    refiner = TiledRefiner(
+        EngineThread(swatch, engine_executor),
+        cpu,
+        metrics=Metrics(None, DeviceKind.CPU),
+        people=FakePeople(),
+        editor=EditorKind.STRENGTH,
+        max_output_pixels=10**6,
+    )
     objects = MemoryObjectStore()
     inputs = RefineInputs(
         base_image_url="uploads/a.png", upscale_factor=2, upscale_prompt="a red dress"
@@ -56,8 +65,7 @@ async def test_refined_tiles_pass_and_are_read_again(
             base,
             inputs,
             TiledRefinerConfig(num_tiles=9),
-            store=S3TileStore(objects, UUID(int=1), "digest"),
-            on_progress=lambda _: None,
+            Run(S3TileStore(objects, "refines/1", "digest"), lambda _: None),
         )
         assert refined.image.size == (128, 128)
         assert len(refined.tiles) == 9

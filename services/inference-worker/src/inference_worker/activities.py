@@ -10,14 +10,17 @@ from typing import TypeVar
 from PIL import Image
 from temporalio import activity
 
+from inference_worker.checks.metrics import Metrics
 from inference_worker.engine_thread import EngineThread
-from inference_worker.images import decode_cutout, decode_image, sha256_hex
+from inference_worker.images import decode_cutout, decode_image
 from inference_worker.lora.files import LoraFiles
 from inference_worker.outputs import Outputs, provenance_of
+from inference_worker.picture_files import DebugFolder, PictureFiles
+from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import TiledRefiner
-from inference_worker.refinement.tiles import S3TileStore, TileStore, tile_digest
+from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
-from shared.contracts.attempts import StoredFile
+from inference_worker.vision.people import PeopleModels
 from shared.contracts.editing import EditImage, EditImageResult
 from shared.contracts.enums import OutputFormat
 from shared.contracts.generation import GenerateImage, GenerateImageResult, GenerationInputs
@@ -42,7 +45,9 @@ class LocalInference(InferenceActivities):
         loras: the files of the LoRAs that requests name.
         progress: hears that attempts start and how far they are.
         executant: this worker.
-        settings: limits of input and output sizes.
+        settings: limits of input and output sizes, and how the model edits.
+        people: models that find them.
+        metrics: judge what was made.
     """
 
     def __init__(  # noqa: PLR0913 — what a process has, each by its name
@@ -55,6 +60,8 @@ class LocalInference(InferenceActivities):
         progress: ProgressSink,
         executant: Executant,
         settings: InferenceSettings,
+        people: PeopleModels,
+        metrics: Metrics,
     ) -> None:
         self._engine = engine
         self._cpu = cpu
@@ -63,7 +70,16 @@ class LocalInference(InferenceActivities):
         self._progress = progress
         self._executant = executant
         self._max_input_pixels = settings.max_input_pixels
-        self._refiner = TiledRefiner(engine, cpu, max_output_pixels=settings.max_output_pixels)
+        self._files = PictureFiles(objects, cpu, max_pixels=settings.max_input_pixels)
+        self._traits = settings.edit_traits
+        self._refiner = TiledRefiner(
+            engine,
+            cpu,
+            metrics=metrics,
+            people=people,
+            editor=settings.editor,
+            max_output_pixels=settings.max_output_pixels,
+        )
 
     @activity.defn(name="generate_image")
     async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
@@ -129,29 +145,43 @@ class LocalInference(InferenceActivities):
             content = await self._objects.get(inputs.base_image_url)
             base = await self._decode(content)
             digest = await self._on_cpu(
-                partial(tile_digest, content, inputs, request.refiner, self._engine.engine)
+                partial(
+                    tile_digest,
+                    [content],
+                    inputs,
+                    request.refiner,
+                    engine=self._engine.engine,
+                    traits=self._traits,
+                )
             )
-            tiles = S3TileStore(self._objects, request.task_id, digest)
-            refined = await self._refiner.refine(
-                base, inputs, request.refiner, store=tiles, on_progress=report
+            folder = f"refines/{request.task_id}"
+            output = f"{folder}/a{request.attempt}"
+            debug = DebugFolder(self._files, f"{output}/tiles")
+            run = Run(
+                store=S3TileStore(self._objects, folder, digest),
+                on_progress=report,
+                is_strict=inputs.config.strict_checks,
+                debug=debug if request.refiner.save_debug_tiles else None,
             )
-            folder = f"refines/{request.task_id}/a{request.attempt}"
-            outputs = self._outputs(request, OutputFormat.PNG)
-            picture = await outputs.store(f"{folder}/image", refined.image, inputs.upscale_seed)
-            files = [picture]
-            if request.refiner.save_debug_tiles:
-                files += [
-                    await self._copy_tile(f"{folder}/tiles/{tile.index:03}.png", tiles, tile.index)
-                    for tile in refined.tiles
-                ]
+            refined = await self._refiner.refine(base, inputs, request.refiner, run)
+            outputs = Outputs(
+                request.task_id,
+                provenance_of(refined.facts),
+                OutputFormat.PNG,
+                objects=self._objects,
+                cpu=self._cpu,
+            )
+            picture = await outputs.store(f"{output}/image", refined.image, inputs.upscale_seed)
         return RefineImageResult(
             started_at=started_at,
             executor_instance=self._executant.executor_instance,
             executor_type=self._executant.executor_type,
-            files=files,
+            files=[picture, *debug.stored],
             provenance=outputs.provenance,
             result_image_path=picture.key,
             tiles=refined.tiles,
+            faces=refined.faces,
+            metric_weights=refined.weights,
         )
 
     async def _fetch(self, field: str, key: str, decode: _Decode) -> Image.Image:
@@ -173,25 +203,13 @@ class LocalInference(InferenceActivities):
             await outputs.store(f"{stem}_{index}", picture, request.inputs.seed + index)
         return outputs
 
-    def _outputs(
-        self, request: GenerateImage | EditImage | RefineImage, form: OutputFormat
-    ) -> Outputs:
+    def _outputs(self, request: GenerateImage | EditImage, form: OutputFormat) -> Outputs:
         inputs = request.inputs
         provenance = provenance_of(
             self._engine.engine.facts(inputs),
             inputs.loras if isinstance(inputs, GenerationInputs) else (),
         )
         return Outputs(request.task_id, provenance, form, objects=self._objects, cpu=self._cpu)
-
-    async def _copy_tile(self, key: str, tiles: TileStore, index: int) -> StoredFile:
-        stored = await tiles.load(index)
-        assert stored is not None, index
-        return await self._put(key, stored[0])
-
-    async def _put(self, key: str, png: bytes) -> StoredFile:
-        digest = await self._on_cpu(partial(sha256_hex, png))
-        await self._objects.put(key, png, "image/png")
-        return StoredFile(key=key, size_bytes=len(png), content_type="image/png", sha256=digest)
 
     async def _on_cpu(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work)

@@ -36,6 +36,13 @@ class DtypeKind(StrEnum):
     FLOAT32 = "float32"
 
 
+class EditorKind(StrEnum):
+    """How the model edits tiles and faces."""
+
+    STRENGTH = "strength"
+    INSTRUCT = "instruct"
+
+
 class InferenceSettings(BaseSettings):
     """The inference worker's own settings."""
 
@@ -71,6 +78,14 @@ class InferenceSettings(BaseSettings):
     """CPU threads of torch; 0: torch chooses, one per core."""
     edit_px: int = Field(default=0, ge=0)
     """Longer side at which refinement edits a tile, in pixels; 0: the model's longest side."""
+    editor: EditorKind = EditorKind.STRENGTH
+    """How refinement and the face fixer edit: `strength`, image to image; `instruct`, by the
+    instruction model where there is one. Garments' details are edited by instruction wherever there
+    is a model that looks at references."""
+    metrics_dir: Path | None = None
+    """Folder with the networks that judge edits: `alexnet*` and `vgg16*` as torchvision has them,
+    .pth or .safetensors; `lpips_alex*` and `dists*`, their heads, where the packages `lpips` and
+    `DISTS_pytorch` are not installed. What is not there, packaged networks do."""
     max_text_tokens: int = Field(default=0, ge=0)
     """Longest prompt of the T5 encoder, in tokens; 0: what the model's tokenizer states."""
     guidance_scale: float = Field(default=3.5, ge=0)
@@ -96,3 +111,8 @@ class InferenceSettings(BaseSettings):
     """LoRAs at once on a compiled model; each costs memory and time whether it is used or not."""
     lora_target_rank: int = Field(default=32, ge=1, le=512)
     """Greatest rank of a LoRA on a compiled model, and the size of each slot."""
+
+    @property
+    def edit_traits(self) -> list[str]:
+        """What of these settings changes an edited tile, beside the model's own."""
+        return [self.editor.value, str(self.metrics_dir or "")]

@@ -36,6 +36,9 @@ class AttemptResult(Message):
     files: list[StoredFile] = []
     provenance: Provenance | None = None
     """How the files were made; none where the worker does not say."""
+    faults: list[str] = []
+    """What of a batch could not be done, since the request is at fault: the task fails with these
+    as its errors, and keeps what was done."""
 
     def fields(self) -> dict[str, Any]:
         """The result fields of the task, by their REST names."""

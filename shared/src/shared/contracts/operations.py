@@ -26,12 +26,6 @@ class PictureResult(AttemptResult):
     result_image_paths: list[str] | None = None
 
 
-class PicturesResult(AttemptResult):
-    """A picture for each input, in order."""
-
-    result_image_paths: list[str]
-
-
 class FaceResult(PictureResult):
     """The picture with its face mended, or as it came where it has none."""
 
@@ -45,16 +39,6 @@ class FaceResult(PictureResult):
 class OperationActivities(ABC):
     """Activities on the queue of whichever provider serves the task type."""
 
-    @activity.defn(name="remove_backgrounds")
-    @abstractmethod
-    async def remove_backgrounds(self, request: Operation) -> PicturesResult:
-        """BACKGROUND_REMOVE."""
-
-    @activity.defn(name="enhance_details")
-    @abstractmethod
-    async def enhance_details(self, request: Operation) -> PictureResult:
-        """DETAIL_ENHANCER."""
-
     @activity.defn(name="fix_background")
     @abstractmethod
     async def fix_background(self, request: Operation) -> PictureResult:
@@ -64,8 +48,3 @@ class OperationActivities(ABC):
     @abstractmethod
     async def adjust_image(self, request: Operation) -> PictureResult:
         """IMAGE_ADJUSTER."""
-
-    @activity.defn(name="enhance_faces")
-    @abstractmethod
-    async def enhance_faces(self, request: Operation) -> FaceResult:
-        """FACE_ENHANCER."""

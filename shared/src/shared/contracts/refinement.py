@@ -5,27 +5,22 @@ from typing import Literal
 from pydantic import Field
 
 from shared.contracts.attempts import AttemptRequest, AttemptResult
+from shared.contracts.checks import CheckedEdit, MetricWeights, TileReport
 from shared.contracts.message import Message
 
 
-class TiledRefinerConfig(Message):
+class TiledRefinerConfig(CheckedEdit):
     """Provider config of `sartiq_ultimate_refiner`."""
 
     num_tiles: int = Field(default=9, ge=1, le=64)
     """About how many tiles; the grid follows the picture's aspect ratio."""
-    feather_px: int = Field(default=32, ge=0, le=512)
-    """Width of the blend between neighbours, in output pixels; 0 switches blending off."""
-    max_retries: int = Field(default=3, ge=0, le=10)
-    """New seeds tried for a tile that fails its checks."""
     max_workers: int | None = Field(default=None, ge=1, le=64)
     """Tiles in flight; none: unlimited."""
-    ssim_threshold: float = Field(default=0.6, ge=0, le=1)
-    """Least structural similarity to the source tile; 0 switches the metric off."""
-    lpips_threshold: float = Field(default=0, ge=0, le=1)
-    """Greatest LPIPS distance; 0 switches the metric off."""
-    dists_threshold: float = Field(default=0, ge=0, le=1)
-    """Greatest DISTS distance; 0 switches the metric off."""
     version: Literal["1", "2"] = "2"
+    """1: faces apart, colours carried over in Lab, each tile edited at the resolution that its size
+    asks for. 2: no faces, histograms matched, always the largest resolution."""
+    face_expand_percent: float = Field(default=0.5, ge=0, le=5)
+    """By how much a face's box is enlarged: 0.5 makes it half as wide and high again."""
     save_debug_tiles: bool = False
 
 
@@ -50,6 +45,13 @@ class RefineInputs(Message):
     """Denoise strength of img2img, 0 to 1."""
     upscale_steps: int = 20
     upscale_seed: int = 0
+    face_detail_enabled: bool = False
+    """Edit each face once more, apart from the tiles."""
+    face_detail_prompt: str | None = None
+    face_detail_denoise: float = 0.35
+    """Denoise strength of the faces' edit, 0 to 1."""
+    face_detail_steps: int = 20
+    face_detail_seed: int = 0
     config: RefineConfig = RefineConfig()
 
 
@@ -60,19 +62,11 @@ class RefineImage(AttemptRequest):
     refiner: TiledRefinerConfig = TiledRefinerConfig()
 
 
-class TileReport(Message):
-    """What the consistency check said of one tile."""
-
-    index: int
-    attempts: int
-    passed: bool
-    ssim: float | None = None
-    lpips: float | None = None
-    dists: float | None = None
-
-
 class RefineImageResult(AttemptResult):
     """Where the refined picture lies, and how its tiles fared."""
 
     result_image_path: str
     tiles: list[TileReport] = []
+    faces: list[TileReport] = []
+    """Those that were edited apart, most certain first."""
+    metric_weights: MetricWeights = MetricWeights()

@@ -1,31 +1,33 @@
 """Edited tiles take the colours of their source."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inference_worker.refinement.colour import match_colours
+from inference_worker.refinement.colour import ColourMatch, match_histograms, match_lab
 
 
+@pytest.mark.parametrize("match", [match_histograms, match_lab])
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), levels=st.integers(1, 256))
-def test_unchanged_tile_stays_as_it_is(seed: int, levels: int) -> None:
+def test_unchanged_tile_stays_as_it_is(match: ColourMatch, seed: int, levels: int) -> None:
     source = np.random.default_rng(seed).integers(0, levels, (24, 31, 3)).astype(np.uint8)
-    assert np.array_equal(match_colours(source, source), source)
+    assert np.array_equal(match(source, source), source)
 
 
 def test_colour_cast_is_taken_away(photo: Image.Image) -> None:
     source = np.asarray(photo)
     cast = np.clip(source * np.array([0.7, 1.0, 0.8]) + np.array([30, 0, 10]), 0, 255)
-    matched = match_colours(cast.astype(np.uint8), source)
+    matched = match_histograms(cast.astype(np.uint8), source)
     assert np.abs(matched.astype(int) - source).mean() < 2
 
 
 def test_histogram_becomes_the_sources(photo: Image.Image) -> None:
     source = np.asarray(photo)
     noise = np.random.default_rng(1).integers(0, 256, source.shape).astype(np.uint8)
-    matched = match_colours(noise, source)
+    matched = match_histograms(noise, source)
     np.testing.assert_allclose(matched.mean((0, 1)), source.mean((0, 1)), atol=0.5)
     assert set(np.unique(matched)) <= set(np.unique(source))
 
@@ -34,4 +36,20 @@ def test_noise_on_a_flat_ground_is_not_spread_over_the_gap_to_the_next_level() -
     source = np.full((40, 40, 3), 240, np.uint8)
     source[:, :20] = 20
     noise = np.random.default_rng(2).integers(-3, 4, source.shape)
-    assert np.array_equal(match_colours((source + noise).astype(np.uint8), source), source)
+    assert np.array_equal(match_histograms((source + noise).astype(np.uint8), source), source)
+
+
+def test_lab_takes_mean_and_contrast_from_the_source() -> None:
+    rng = np.random.default_rng(3)
+    source = np.clip(rng.normal((150, 110, 90), 25, (40, 40, 3)), 0, 255).astype(np.uint8)
+    edited = np.clip(rng.normal((90, 120, 130), 15, (40, 40, 3)), 0, 255).astype(np.uint8)
+    matched = match_lab(edited, source)
+    np.testing.assert_allclose(matched.mean((0, 1)), source.mean((0, 1)), atol=5)
+    assert not np.array_equal(matched, source)
+
+
+def test_lab_stretches_no_noise_to_a_texture() -> None:
+    source = np.random.default_rng(4).integers(0, 256, (40, 40, 3)).astype(np.uint8)
+    flat = np.full((40, 40, 3), 100, np.uint8)
+    flat[::2] = 103
+    assert match_lab(flat, source).std() < 30

@@ -4,7 +4,6 @@ import asyncio
 import threading
 from concurrent.futures import Executor
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import pytest
@@ -12,16 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from inference_worker.checks.metrics import Metrics
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png
 from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback
 from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import Refined, TiledRefiner
 from inference_worker.refinement.tile_editor import tile_seed
 from inference_worker.refinement.tiles import S3TileStore
+from inference_worker.settings import DeviceKind, EditorKind
+from inference_worker.vision.protocols import Box
 from shared.contracts.refinement import RefineConfig, RefineInputs, TiledRefinerConfig
 from shared.errors import ConsistencyError, InvalidInputError, ResourceError
 from tests.fakes.object_store import MemoryObjectStore
+from tests.fakes.people import FakePeople
 
 _SIDE_PX = 64
 
@@ -71,18 +75,26 @@ class Bench:
     def __init__(self, engine: IdentityEngine, executor: Executor, cpu: Executor) -> None:
         self.objects = MemoryObjectStore()
         self.fractions: list[float] = []
-        self._refiner = TiledRefiner(EngineThread(engine, executor), cpu, max_output_pixels=10**7)
+        self.people = FakePeople()
+        self._refiner = TiledRefiner(
+            EngineThread(engine, executor),
+            cpu,
+            metrics=Metrics(None, DeviceKind.CPU),
+            people=self.people,
+            editor=EditorKind.STRENGTH,
+            max_output_pixels=10**7,
+        )
 
     async def refine(
         self, base: Image.Image, inputs: RefineInputs | None = None, **config: Any
     ) -> Refined:
-        return await self._refiner.refine(
-            base,
-            inputs or _inputs(),
-            TiledRefinerConfig(**config),
-            store=S3TileStore(self.objects, UUID(int=1), "digest"),
+        inputs = inputs or _inputs()
+        run = Run(
+            store=S3TileStore(self.objects, "refines/1", "digest"),
             on_progress=self.fractions.append,
+            is_strict=inputs.config.strict_checks,
         )
+        return await self._refiner.refine(base, inputs, TiledRefinerConfig(**config), run)
 
 
 @pytest.fixture
@@ -90,10 +102,12 @@ def bench(engine_executor: Executor, cpu: Executor) -> Any:
     return lambda engine: Bench(engine, engine_executor, cpu)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
-    width=st.integers(16, 150),
-    height=st.integers(16, 150),
+    width=st.integers(16, 120),
+    height=st.integers(16, 120),
+    version=st.sampled_from(["1", "2"]),
+    face=st.tuples(*[st.floats(0, 1)] * 4),
     factor=st.sampled_from([1.0, 1.3, 2.0]),
     num_tiles=st.integers(1, 12),
     feather_px=st.integers(0, 64),
@@ -105,6 +119,8 @@ def test_identity_editor_gives_the_upscaled_picture_exactly(
     *,
     width: int,
     height: int,
+    version: str,
+    face: tuple[float, float, float, float],
     factor: float,
     num_tiles: int,
     feather_px: int,
@@ -113,9 +129,12 @@ def test_identity_editor_gives_the_upscaled_picture_exactly(
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     base = Image.fromarray(noise)
     run = Bench(IdentityEngine(edit_side_px=_SIDE_PX), engine_executor, cpu)
-    refined = asyncio.run(
-        run.refine(base, _inputs(upscale_factor=factor), num_tiles=num_tiles, feather_px=feather_px)
-    )
+    run.people.face_boxes = [
+        Box(min(face[0], face[2]), min(face[1], face[3]), max(face[0], face[2]), max(face[1::2]))
+    ]
+    config: Any = {"num_tiles": num_tiles, "feather_px": feather_px, "version": version}
+    refined = asyncio.run(run.refine(base, _inputs(upscale_factor=factor), **config))
+    assert len(refined.faces) == (version == "1")
     size = (round(width * factor), round(height * factor))
     plain = base.resize(size, Image.Resampling.LANCZOS)
     assert refined.image.tobytes() == plain.tobytes()
@@ -212,26 +231,25 @@ async def test_max_workers_bounds_the_tiles_in_flight(
     bench: Any, smooth: Image.Image, max_workers: int | None, expected: int
 ) -> None:
     run = bench(IdentityEngine(edit_side_px=_SIDE_PX, step_s=0.001))
-    running: set[int] = set()
+    running: set[str] = set()
     most = 0
 
     class Watched(S3TileStore):
-        async def load(self, index: int) -> Any:
+        async def load(self, name: str) -> Any:
             nonlocal most
-            running.add(index)
+            running.add(name)
             most = max(most, len(running))
-            return await super().load(index)
+            return await super().load(name)
 
-        async def save(self, index: int, png: bytes, report: Any) -> None:
-            await super().save(index, png, report)
-            running.discard(index)
+        async def save(self, name: str, png: bytes, report: Any) -> None:
+            await super().save(name, png, report)
+            running.discard(name)
 
     await run._refiner.refine(
         smooth,
         _inputs(),
         TiledRefinerConfig(num_tiles=9, max_workers=max_workers),
-        store=Watched(run.objects, UUID(int=1), "digest"),
-        on_progress=run.fractions.append,
+        Run(Watched(run.objects, "refines/1", "digest"), run.fractions.append),
     )
     assert most == expected
 
@@ -258,8 +276,8 @@ async def test_event_loop_stays_free(bench: Any, smooth: Image.Image) -> None:
 @pytest.mark.parametrize(
     ("inputs", "config", "named"),
     [
-        ({}, {"version": "1"}, r"provider_config\.version"),
-        ({}, {"lpips_threshold": 0.1}, r"provider_config\.lpips_threshold"),
+        ({"face_detail_denoise": -0.5}, {}, "face_detail_denoise"),
+        ({"face_detail_steps": 0}, {}, "face_detail_steps"),
         ({"upscale_denoise": 1.5}, {}, "upscale_denoise"),
         ({"upscale_steps": 0}, {}, "upscale_steps"),
         ({"upscale_factor": None}, {}, "upscale_factor"),

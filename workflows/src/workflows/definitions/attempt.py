@@ -7,8 +7,10 @@ from temporalio import workflow
 from temporalio.common import Priority
 
 from shared.contracts.attempts import AttemptResult
+from shared.contracts.background_removal import BackgroundRemovalActivities, RemoveBackgrounds
 from shared.contracts.editing import EditImage
 from shared.contracts.enums import ProviderType, TaskType
+from shared.contracts.fixing import EnhanceDetails, EnhanceFaces, FixerActivities
 from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.message import Message
@@ -45,6 +47,18 @@ def _refine_image(run: TaskRun, attempt: int) -> RefineImage:
     return RefineImage.model_validate(_base(run, attempt) | refiner)
 
 
+def _enhance_details(run: TaskRun, attempt: int) -> EnhanceDetails:
+    return EnhanceDetails.model_validate(_base(run, attempt) | {"fixer": run.provider_config})
+
+
+def _enhance_faces(run: TaskRun, attempt: int) -> EnhanceFaces:
+    return EnhanceFaces.model_validate(_base(run, attempt) | {"fixer": run.provider_config})
+
+
+def _remove_backgrounds(run: TaskRun, attempt: int) -> RemoveBackgrounds:
+    return RemoveBackgrounds.model_validate(_base(run, attempt) | {"remover": run.provider_config})
+
+
 def _operation(run: TaskRun, attempt: int) -> Operation:
     return Operation.model_validate(_base(run, attempt))
 
@@ -53,11 +67,14 @@ _ACTIVITIES: dict[TaskType, tuple[Callable[..., Any], Callable[[TaskRun, int], M
     TaskType.GENERATION: (InferenceActivities.generate_image, _generate_image),
     TaskType.REFINE: (InferenceActivities.refine_image, _refine_image),
     TaskType.EDITING: (InferenceActivities.edit_image, _edit_image),
-    TaskType.BACKGROUND_REMOVE: (OperationActivities.remove_backgrounds, _operation),
-    TaskType.DETAIL_ENHANCER: (OperationActivities.enhance_details, _operation),
+    TaskType.BACKGROUND_REMOVE: (
+        BackgroundRemovalActivities.remove_backgrounds,
+        _remove_backgrounds,
+    ),
+    TaskType.DETAIL_ENHANCER: (FixerActivities.enhance_details, _enhance_details),
     TaskType.BACKGROUND_FIX: (OperationActivities.fix_background, _operation),
     TaskType.IMAGE_ADJUSTER: (OperationActivities.adjust_image, _operation),
-    TaskType.FACE_ENHANCER: (OperationActivities.enhance_faces, _operation),
+    TaskType.FACE_ENHANCER: (FixerActivities.enhance_faces, _enhance_faces),
 }
 """The activity of each task type that our own workers do, and how a run becomes its message."""
 

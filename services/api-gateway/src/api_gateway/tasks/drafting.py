@@ -162,7 +162,4 @@ def _check_local_model(
             for name in map(lora_weight_field, LORA_FIELDS)
             if isinstance(weight := fields.get(name), float) and abs(weight) > MAX_LORA_WEIGHT
         ]
-    if task_type == TaskType.REFINE and fields.get("face_detail_enabled"):
-        message = "local workers have no face detail yet; set it to false"
-        return [Fault(("face_detail_enabled",), message)]
     return []

@@ -106,6 +106,11 @@ class ImageEngine(Protocol):
         """Both sides of a picture given to `edit` are multiples of this."""
         ...
 
+    @property
+    def max_references(self) -> int | None:
+        """Pictures that `instruct` looks at beside the base; none: it follows no instructions."""
+        ...
+
     def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
         """How a task with these inputs is done. May be asked from any thread."""
         ...

@@ -112,6 +112,10 @@ class FluxEngine:
     def multiple_of(self) -> int:
         return self._generator.blocks.multiple_of
 
+    @property
+    def max_references(self) -> int | None:
+        return (self._editor or self._generator).family.max_references
+
     def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
         """Which model does it, and with what where the request leaves it open."""
         is_editing = isinstance(inputs, EditingInputs)

@@ -46,6 +46,10 @@ class IdentityEngine:
     def multiple_of(self) -> int:
         return 16
 
+    @property
+    def max_references(self) -> int | None:
+        return None
+
     def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
         """Nothing that it does depends on anything but the inputs."""
         is_refined = isinstance(inputs, RefineInputs)

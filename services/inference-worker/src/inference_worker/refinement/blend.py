@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_worker.checks.metric import Pixels
 from inference_worker.refinement.grid import Axis, Grid
-
-Pixels = NDArray[np.uint8]
-"""[H, W, 3]"""
 
 
 def blend(grid: Grid, tiles: Sequence[Pixels]) -> Pixels:

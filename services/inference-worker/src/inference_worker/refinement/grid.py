@@ -75,6 +75,13 @@ def lay_grid(size: tuple[int, int], *, num_tiles: int, feather_px: int) -> Grid:
     return Grid(_divide(size[0], num_columns, feather_px), _divide(size[1], num_rows, feather_px))
 
 
+def split_longer_side(size: tuple[int, int], *, num_tiles: int, feather_px: int) -> Grid:
+    """Cut a picture across its longer side alone, into exactly `num_tiles` tiles."""
+    width, height = size
+    num_columns, num_rows = (num_tiles, 1) if width >= height else (1, num_tiles)
+    return Grid(_divide(width, num_columns, feather_px), _divide(height, num_rows, feather_px))
+
+
 def _choose_counts(size: tuple[int, int], num_tiles: int) -> tuple[int, int]:
     width, height = size
     most_columns = min(num_tiles, max(width // _MIN_CORE_PX, 1))

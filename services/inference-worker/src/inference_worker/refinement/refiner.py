@@ -1,40 +1,65 @@
-"""The tiled refiner: `sartiq_ultimate_refiner` version 2 with the local model as its editor."""
+"""The tiled refiner: `sartiq_ultimate_refiner` versions 1 and 2, and `local` with face detail."""
 
 import asyncio
-import io
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
+from inference_worker.checks.metric import ConsistencyMetric, Pixels
+from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.engine_thread import EngineThread
-from inference_worker.images import encode_png
-from inference_worker.refinement.blend import Pixels, blend
-from inference_worker.refinement.grid import Tile, lay_grid
-from inference_worker.refinement.progress import RefineProgress
+from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.refinement.blend import blend
+from inference_worker.refinement.colour import match_histograms, match_lab
+from inference_worker.refinement.editors import ImageEditor, Wish, choose_editor
+from inference_worker.refinement.grid import lay_grid
+from inference_worker.refinement.parts import Part, PartEditing, Run, face_parts
+from inference_worker.refinement.patches import expanded, paste
+from inference_worker.refinement.resolution import fitting_side, largest_side
 from inference_worker.refinement.target_size import target_size, upscale
-from inference_worker.refinement.tile_editor import EditedTile, TileEditor
-from inference_worker.refinement.tiles import TileStore
-from shared.contracts.refinement import RefineInputs, TiledRefinerConfig, TileReport
-from shared.errors import ConsistencyError, InvalidInputError
+from inference_worker.refinement.tile_editor import EditPlan, TileEditor
+from inference_worker.settings import EditorKind
+from inference_worker.vision.people import PeopleModels
+from shared.contracts.checks import MetricWeights, TileReport
+from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
+from shared.errors import InvalidInputError
 
 _T = TypeVar("_T")
+
+FACE_PROMPT = "a photograph of a face, sharp eyes, natural skin"
+FACE_INSTRUCTION = "Restore the detail of this face; keep its identity, expression and light"
+_TILE_INSTRUCTION = "Restore the fine detail of this picture; change nothing else"
 
 
 @dataclass(frozen=True)
 class Refined:
-    """The picture, and how its tiles fared."""
+    """The picture, how its tiles and faces fared, and who edited and judged them."""
 
     image: Image.Image
     tiles: list[TileReport]
+    faces: list[TileReport]
+    weights: MetricWeights
+    facts: EngineFacts
+
+
+@dataclass(frozen=True)
+class _Plans:
+    """How tiles and faces are edited; none: they are left alone."""
+
+    tiles: EditPlan | None
+    faces: EditPlan | None
+    metrics: list[ConsistencyMetric]
+    editor: ImageEditor
+    """Who did it, for the record: the tiles' editor, or the faces' where they alone are edited."""
 
 
 class TiledRefiner:
-    """Upscale, edit tile by tile, check each against its source, blend.
+    """Upscale, edit tile by tile and face by face, check each against its source, blend.
 
     Finished tiles go to the store at once: a refinement that was cut off goes on from there, and
     gives the same bytes as one that was not.
@@ -42,22 +67,32 @@ class TiledRefiner:
     Args:
         engine: the model; tiles take turns on it, while others are resized, checked and stored.
         cpu: threads for everything but the model.
+        metrics: judge what it made.
+        people: finds faces where they are edited apart.
+        editor: how the model edits.
         max_output_pixels: largest result, width × height.
     """
 
-    def __init__(self, engine: EngineThread, cpu: Executor, *, max_output_pixels: int) -> None:
+    def __init__(
+        self,
+        engine: EngineThread,
+        cpu: Executor,
+        *,
+        metrics: Metrics,
+        people: PeopleModels,
+        editor: EditorKind,
+        max_output_pixels: int,
+    ) -> None:
         self._engine = engine
         self._cpu = cpu
+        self._metrics = metrics
+        self._people = people
+        self._editor = editor
         self._max_output_pixels = max_output_pixels
+        self._parts = PartEditing(cpu)
 
     async def refine(
-        self,
-        base: Image.Image,
-        inputs: RefineInputs,
-        config: TiledRefinerConfig,
-        *,
-        store: TileStore,
-        on_progress: Callable[[float], None],
+        self, base: Image.Image, inputs: RefineInputs, config: TiledRefinerConfig, run: Run
     ) -> Refined:
         """Refine one RGB picture.
 
@@ -65,77 +100,79 @@ class TiledRefiner:
             InvalidInputError: it cannot be done as asked; the message names the field.
             ConsistencyError: strict checks, and a tile never passed.
         """
-        _check(inputs, config)
+        _check(inputs)
         size = target_size(base.size, inputs, max_pixels=self._max_output_pixels)
-        grid = lay_grid(size, num_tiles=config.num_tiles, feather_px=config.feather_px)
-        editor = TileEditor(self._engine, self._cpu, inputs, config)
+        plans = await self._on_cpu(partial(self._plan, inputs, config))
         upscaled = await self._on_cpu(lambda: np.asarray(upscale(base, size)))
-        progress = RefineProgress(len(grid.tiles), on_progress)
-        gate = asyncio.Semaphore(config.max_workers or len(grid.tiles))
+        grid = lay_grid(size, num_tiles=config.num_tiles, feather_px=config.feather_px)
+        tiles, faces = list[Part](), list[Part]()
+        if plans.tiles is not None:
+            editor = TileEditor(plans.tiles, self._cpu)
+            tiles = [Part(f"{t.index:03}", t.index, t.box, editor) for t in grid.tiles]
+        if plans.faces is not None:
+            found = await self._on_cpu(lambda: self._people.faces.faces(upscaled))
+            boxes = [expanded(face.box, config.face_expand_percent, size) for face in found]
+            faces = face_parts(boxes, TileEditor(plans.faces, self._cpu), first=len(tiles))
+        limited = replace(run, max_workers=config.max_workers)
+        edited = await self._parts.edit(upscaled, [*tiles, *faces], limited)
+        done, done_faces = edited[: len(tiles)], edited[len(tiles) :]
 
-        async def refine_tile(tile: Tile) -> EditedTile:
-            async with gate:
-                left, top, right, bottom = tile.box
-                source = upscaled[top:bottom, left:right]
-                finished = await self._load(store, tile)
-                if finished is None:
-                    on_step = partial(progress.step, tile.index)
-                    finished = await editor.edit(tile.index, source, on_step)
-                    await self._save(store, finished)
-            if inputs.config.strict_checks and not finished.report.passed:
-                raise ConsistencyError(_complaint(finished.report, config))
-            progress.finish_tile(tile.index)
-            return finished
+        def put_together() -> Pixels:
+            canvas = blend(grid, [tile.pixels for tile in done]) if done else upscaled.copy()
+            for part, face in zip(faces, done_faces, strict=True):
+                paste(canvas, face.pixels, part.box, feather_px=config.feather_px)
+            return canvas
 
-        finished = await _gather([refine_tile(tile) for tile in grid.tiles])
-        pixels = await self._on_cpu(lambda: blend(grid, [tile.pixels for tile in finished]))
-        progress.finish()
-        return Refined(Image.fromarray(pixels), [tile.report for tile in finished])
+        pixels = await self._on_cpu(put_together)
+        run.on_progress(1.0)
+        return Refined(
+            Image.fromarray(pixels),
+            [tile.report for tile in done],
+            [face.report for face in done_faces],
+            weights_of(plans.metrics),
+            plans.editor.facts,
+        )
 
-    async def _load(self, store: TileStore, tile: Tile) -> EditedTile | None:
-        stored = await store.load(tile.index)
-        if stored is None:
-            return None
-        png, report = stored
-        return EditedTile(await self._on_cpu(partial(_decode, png)), report)
-
-    async def _save(self, store: TileStore, tile: EditedTile) -> None:
-        png = await self._on_cpu(lambda: encode_png(Image.fromarray(tile.pixels), compress_level=1))
-        await store.save(tile.report.index, png, tile.report)
+    def _plan(self, inputs: RefineInputs, config: TiledRefinerConfig) -> _Plans:
+        """Version 1 edits faces as it edits tiles; face detail has parameters of its own."""
+        metrics = self._metrics.chosen(config, side_px=self._engine.engine.edit_side_px)
+        is_first = config.version == "1"
+        tile_wish = Wish(
+            prompt=inputs.upscale_prompt or "",
+            instruction=inputs.upscale_prompt or _TILE_INSTRUCTION,
+            strength=inputs.upscale_denoise,
+            num_steps=inputs.upscale_steps,
+        )
+        tiles = EditPlan(
+            editor=choose_editor(self._engine, self._editor, tile_wish),
+            choose_side=fitting_side if is_first else largest_side,
+            match_colours=match_lab if is_first else match_histograms,
+            metrics=metrics,
+            max_tries=config.max_retries + 1,
+            seed=inputs.upscale_seed,
+        )
+        if inputs.face_detail_enabled:
+            face_wish = Wish(
+                prompt=inputs.face_detail_prompt or FACE_PROMPT,
+                instruction=inputs.face_detail_prompt or FACE_INSTRUCTION,
+                strength=inputs.face_detail_denoise,
+                num_steps=inputs.face_detail_steps,
+            )
+            editor = choose_editor(self._engine, self._editor, face_wish)
+            faces = replace(tiles, editor=editor, seed=inputs.face_detail_seed)
+            # Where nothing is upscaled, the upscale's prompt and strength have no say.
+            if not inputs.upscale_enabled:
+                return _Plans(None, faces, metrics, editor)
+            return _Plans(tiles, faces, metrics, tiles.editor)
+        return _Plans(tiles, tiles if is_first else None, metrics, tiles.editor)
 
     async def _on_cpu(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work)
 
 
-async def _gather(work: list[Coroutine[Any, Any, _T]]) -> list[_T]:
-    """All results in order; the first failure stops the rest, waits for them and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(part) for part in work]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
-
-
-def _check(inputs: RefineInputs, config: TiledRefinerConfig) -> None:
-    if config.version != "2":
-        raise InvalidInputError(
-            f"provider_config.version: {config.version!r}, with faces, is not available on local"
-            " workers yet; use '2'"
-        )
-    if not 0 <= inputs.upscale_denoise <= 1:
-        raise InvalidInputError("upscale_denoise: goes from 0 to 1")
-    if inputs.upscale_steps < 1:
-        raise InvalidInputError("upscale_steps: is at least 1")
-
-
-def _complaint(report: TileReport, config: TiledRefinerConfig) -> str:
-    return (
-        f"tile {report.index} failed its checks {report.attempts} times; best SSIM"
-        f" {report.ssim}, ssim_threshold {config.ssim_threshold}"
-    )
-
-
-def _decode(png: bytes) -> Pixels:
-    with Image.open(io.BytesIO(png)) as image:
-        return np.asarray(image.convert("RGB"))
+def _check(inputs: RefineInputs) -> None:
+    for part in ("upscale", "face_detail"):
+        if not 0 <= getattr(inputs, f"{part}_denoise") <= 1:
+            raise InvalidInputError(f"{part}_denoise: goes from 0 to 1")
+        if getattr(inputs, f"{part}_steps") < 1:
+            raise InvalidInputError(f"{part}_steps: is at least 1")

@@ -1,9 +1,30 @@
 """Tiles go to the resolution the model works at; what it changed comes back to theirs."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 
-from inference_worker.refinement.blend import Pixels
+from inference_worker.checks.metric import Pixels
+
+SideChoice = Callable[[tuple[int, int], int], int]
+"""The longer side at which a tile is edited, from its size and the editor's largest side."""
+_STEPS = (4, 2)
+_LEAST_SIDE_PX = 64
+
+
+def largest_side(_size: tuple[int, int], largest_px: int) -> int:
+    """The editor's largest side, whatever the tile's size."""
+    return largest_px
+
+
+def fitting_side(size: tuple[int, int], largest_px: int) -> int:
+    """A quarter, half or all of the editor's largest side: the least that the tile fits into."""
+    for step in _STEPS:
+        side_px = max(largest_px // step, min(_LEAST_SIDE_PX, largest_px))
+        if max(size) <= side_px:
+            return side_px
+    return largest_px
 
 
 def edit_size(size: tuple[int, int], *, longer_px: int, multiple_of: int) -> tuple[int, int]:

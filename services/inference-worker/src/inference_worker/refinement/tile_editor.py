@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -10,21 +10,17 @@ from typing import TypeVar
 
 from PIL import Image
 
-from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.engine import Edit, StepCallback
-from inference_worker.refinement.blend import Pixels
-from inference_worker.refinement.checks import metrics_for, worst_margin
-from inference_worker.refinement.colour import match_colours
-from inference_worker.refinement.resolution import apply_change, edit_size
-from shared.contracts.refinement import RefineInputs, TiledRefinerConfig, TileReport
+from inference_worker.checks.metric import ConsistencyMetric, Pixels, worst_margin
+from inference_worker.pipelines.engine import StepCallback
+from inference_worker.refinement.colour import ColourMatch
+from inference_worker.refinement.editors import ImageEditor
+from inference_worker.refinement.resolution import SideChoice, apply_change, edit_size
+from shared.contracts.checks import Scores, TileReport
 
 _T = TypeVar("_T")
 
-_PIPELINE_DEPTH = 3
-"""Tiles between resizing and judging at a time: one ahead of the engine, one in it, one behind.
-
-More would fill memory, and keep other tasks of this worker waiting for the engine.
-"""
+_SCORE_DIGITS = 6
+"""Of scores in reports, which travel in an object's metadata: S3 allows those 2 KiB."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +32,30 @@ class EditedTile:
 
 
 @dataclass(frozen=True)
+class EditPlan:
+    """How the tiles of one picture are edited and checked.
+
+    Attributes:
+        editor: edits them.
+        choose_side: the longer side at which a tile of some size is edited.
+        match_colours: leads an edit back to the colours of its source.
+        metrics: judge it.
+        max_tries: edits of a tile, the first included.
+        seed: the seeds of all tries follow from it.
+    """
+
+    editor: ImageEditor
+    choose_side: SideChoice
+    match_colours: ColourMatch
+    metrics: Sequence[ConsistencyMetric]
+    max_tries: int
+    seed: int
+
+
+@dataclass(frozen=True)
 class _Try:
     pixels: Pixels
-    scores: dict[str, float]
+    scores: Scores
     margin: float
 
 
@@ -46,58 +63,51 @@ class TileEditor:
     """Edit, colour-match, check; again with another seed while the tile fails and tries are left.
 
     Args:
-        engine: the model.
+        plan: what is done.
         cpu: threads for everything but the model.
-        inputs: prompt, denoise strength, steps and seed.
-        config: thresholds and tries.
-
-    Raises:
-        InvalidInputError: the configuration asks for a metric that is not available.
     """
 
-    def __init__(
-        self, engine: EngineThread, cpu: Executor, inputs: RefineInputs, config: TiledRefinerConfig
-    ) -> None:
-        self._engine = engine
+    def __init__(self, plan: EditPlan, cpu: Executor) -> None:
+        self.plan = plan
         self._cpu = cpu
-        self._inputs = inputs
-        self._max_tries = config.max_retries + 1
-        self._metrics = metrics_for(config)
-        self._pipeline = asyncio.Semaphore(_PIPELINE_DEPTH)
 
     async def edit(self, index: int, source: Pixels, on_step: StepCallback) -> EditedTile:
         """Edit a tile; the best try is the answer if none passes."""
         best: _Try | None = None
-        num_tries = 0
-        async with self._pipeline:
-            shown = await self._on_cpu(partial(self._show, source))
-            while best is None or (best.margin < 0 and num_tries < self._max_tries):
-                edited = await self._engine.edit(shown, self._edit_of(index, num_tries), on_step)
-                judged = await self._on_cpu(partial(self._judge, source, shown, edited))
-                num_tries += 1
-                if best is None or judged.margin > best.margin:
-                    best = judged
-        report = TileReport(index=index, attempts=num_tries, passed=best.margin >= 0, **best.scores)
+        tries: list[Scores] = []
+        shown = await self._on_cpu(partial(self._show, source))
+        while best is None or (best.margin < 0 and len(tries) < self.plan.max_tries):
+            seed = tile_seed(self.plan.seed, index, len(tries))
+            edited = await self.plan.editor.edit(shown, seed, on_step)
+            judged = await self._on_cpu(partial(self._judge, source, shown, edited))
+            tries.append(judged.scores)
+            if best is None or judged.margin > best.margin:
+                best = judged
+        report = TileReport(
+            index=index,
+            attempts=len(tries),
+            passed=best.margin >= 0,
+            tries=tries,
+            **dict(best.scores),
+        )
         return EditedTile(best.pixels, report)
 
     def _show(self, source: Pixels) -> Image.Image:
         tile = Image.fromarray(source)
-        engine = self._engine.engine
-        size = edit_size(tile.size, longer_px=engine.edit_side_px, multiple_of=engine.multiple_of)
+        editor = self.plan.editor
+        longer_px = self.plan.choose_side(tile.size, editor.side_px)
+        size = edit_size(tile.size, longer_px=longer_px, multiple_of=editor.multiple_of)
         return tile if size == tile.size else tile.resize(size, Image.Resampling.LANCZOS)
 
     def _judge(self, source: Pixels, shown: Image.Image, edited: Image.Image) -> _Try:
-        pixels = match_colours(apply_change(source, shown, edited), source)
-        scores = {metric.name: metric.score(source, pixels) for metric in self._metrics}
-        return _Try(pixels, scores, worst_margin(self._metrics, list(scores.values())))
-
-    def _edit_of(self, index: int, attempt: int) -> Edit:
-        return Edit(
-            prompt=self._inputs.upscale_prompt or "",
-            strength=self._inputs.upscale_denoise,
-            num_steps=self._inputs.upscale_steps,
-            seed=tile_seed(self._inputs.upscale_seed, index, attempt),
-        )
+        pixels = self.plan.match_colours(apply_change(source, shown, edited), source)
+        metrics = self.plan.metrics
+        scores = [metric.scores([source], [pixels])[0] for metric in metrics]
+        named = {
+            metric.name: round(score, _SCORE_DIGITS)
+            for metric, score in zip(metrics, scores, strict=True)
+        }
+        return _Try(pixels, Scores.model_validate(named), worst_margin(metrics, scores))
 
     async def _on_cpu(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work)

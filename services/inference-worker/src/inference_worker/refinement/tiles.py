@@ -2,29 +2,34 @@
 
 import hashlib
 import json
-from typing import Protocol
-from uuid import UUID
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from inference_worker.pipelines.engine import ImageEngine
-from shared.contracts.refinement import RefineInputs, TiledRefinerConfig, TileReport
+from shared.contracts.checks import CheckedEdit, TileReport
+from shared.contracts.message import Message
 from shared.errors import ObjectNotFoundError
 from shared.storage.object_store import ObjectStore
 
-_RECIPE = 1
+_RECIPE = 2
 """Raise it when a change to this package changes the pixels of a tile."""
 _REPORT = "report"
+_PICTURES = ("base_image_url", "base_image", "reference_image", "input_image")
+_SAME_PIXELS: Any = {**dict.fromkeys(_PICTURES, True), "config": {"strict_checks": True}}
+"""Inputs that change no tile: pictures count by their bytes."""
+_SAME_PIXELS_CONFIG = {"max_workers", "save_debug_tiles", "save_debug_images"}
 
 
 class TileStore(Protocol):
-    """Keeps the finished tiles of one refinement."""
+    """Keeps the finished tiles of one picture."""
 
-    async def load(self, index: int) -> tuple[bytes, TileReport] | None:
+    async def load(self, name: str) -> tuple[bytes, TileReport] | None:
         """A finished tile as PNG, with its report, or none."""
         ...
 
-    async def save(self, index: int, png: bytes, report: TileReport) -> None:
+    async def save(self, name: str, png: bytes, report: TileReport) -> None:
         """Keep a finished tile."""
         ...
 
@@ -34,16 +39,16 @@ class S3TileStore:
 
     Args:
         objects: the object store.
-        task_id: attempts of one task share their tiles.
+        folder: of the task's objects; attempts of one task share their tiles.
         digest: of everything that changes a tile's pixels, from `tile_digest`.
     """
 
-    def __init__(self, objects: ObjectStore, task_id: UUID, digest: str) -> None:
+    def __init__(self, objects: ObjectStore, folder: str, digest: str) -> None:
         self._objects = objects
-        self._prefix = f"refines/{task_id}/tiles/{digest}"
+        self._prefix = f"{folder}/tiles/{digest}"
 
-    async def load(self, index: int) -> tuple[bytes, TileReport] | None:
-        key = self._key(index)
+    async def load(self, name: str) -> tuple[bytes, TileReport] | None:
+        key = self._key(name)
         found = await self._objects.head(key)
         if found is None:
             return None
@@ -53,26 +58,43 @@ class S3TileStore:
         except (ValidationError, ObjectNotFoundError):
             return None
 
-    async def save(self, index: int, png: bytes, report: TileReport) -> None:
+    async def save(self, name: str, png: bytes, report: TileReport) -> None:
         await self._objects.put(
-            self._key(index), png, "image/png", {_REPORT: report.model_dump_json()}
+            self._key(name),
+            png,
+            "image/png",
+            {_REPORT: report.model_dump_json(exclude_none=True)},
         )
 
-    def _key(self, index: int) -> str:
-        return f"{self._prefix}/{index:03}.png"
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{name}.png"
 
 
 def tile_digest(
-    source: bytes, inputs: RefineInputs, config: TiledRefinerConfig, engine: ImageEngine
+    sources: Sequence[bytes],
+    inputs: Message,
+    config: CheckedEdit,
+    *,
+    engine: ImageEngine,
+    traits: Sequence[str] = (),
 ) -> str:
-    """Digest of the source picture and of every parameter that changes a tile's pixels."""
+    """Digest of all that changes a tile's pixels.
+
+    Args:
+        sources: the pictures, as they lie in the store.
+        inputs: the task's inputs; pictures' keys among them do not count.
+        config: its provider config.
+        engine: the model.
+        traits: what else of this worker counts.
+    """
     parameters = {
         "recipe": _RECIPE,
-        "source": hashlib.sha256(source).hexdigest(),
+        "sources": [hashlib.sha256(source).hexdigest() for source in sources],
         "model": engine.model_id,
         "edit_side_px": engine.edit_side_px,
         "multiple_of": engine.multiple_of,
-        "inputs": inputs.model_dump(mode="json", exclude={"base_image_url", "config"}),
-        "config": config.model_dump(mode="json", exclude={"max_workers", "save_debug_tiles"}),
+        "traits": list(traits),
+        "inputs": inputs.model_dump(mode="json", exclude=_SAME_PIXELS),
+        "config": config.model_dump(mode="json", exclude=_SAME_PIXELS_CONFIG),
     }
     return hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()

@@ -1,14 +1,15 @@
 """DETAIL_ENHANCER: a garment's detail carried over from a reference picture."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import ImageSource
+from api_gateway.tasks.schemas.fields import ImageSource, JsonObject, readable_as
 from api_gateway.tasks.schemas.public import ImageTaskPublicBase
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
+from shared.contracts.fixing import FixConfig
 
 
 class CreateDetailEnhancerTask(CreateTaskBase):
@@ -27,6 +28,11 @@ class CreateDetailEnhancerTask(CreateTaskBase):
     )
 
     task_type: Literal[TaskType.DETAIL_ENHANCER] = TaskType.DETAIL_ENHANCER
+    config: Annotated[JsonObject, AfterValidator(readable_as(FixConfig))] | None = Field(
+        default=None,
+        description="Flexible configuration storage; known keys are strict_checks, denoise, "
+        "num_inference_steps and seed",
+    )
     base_image: ImageSource = Field(
         description="Base image as base64, data URL (data:image/...), or remote URL (http://...)"
     )

@@ -1,14 +1,15 @@
 """FACE_ENHANCER: a face redrawn in more detail, the picture around it untouched."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import ImageSource
+from api_gateway.tasks.schemas.fields import ImageSource, JsonObject, readable_as
 from api_gateway.tasks.schemas.public import ImageTaskPublicBase
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
+from shared.contracts.fixing import FixConfig
 
 
 class CreateFaceEnhancerTask(CreateTaskBase):
@@ -25,6 +26,11 @@ class CreateFaceEnhancerTask(CreateTaskBase):
     )
 
     task_type: Literal[TaskType.FACE_ENHANCER] = TaskType.FACE_ENHANCER
+    config: Annotated[JsonObject, AfterValidator(readable_as(FixConfig))] | None = Field(
+        default=None,
+        description="Flexible configuration storage; known keys are strict_checks, denoise, "
+        "num_inference_steps and seed",
+    )
     input_image: ImageSource = Field(
         description="Input image as base64, data URL (data:image/...), or remote URL (http://...)"
     )

@@ -1,0 +1,192 @@
+"""FACE_ENHANCER and DETAIL_ENHANCER for Temporal: fetch inputs, call the fixers, store results."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from temporalio import activity
+
+from inference_worker.checks.metrics import Metrics
+from inference_worker.engine_thread import EngineThread
+from inference_worker.fixing.detail_finder import DetailFinder
+from inference_worker.fixing.face_fixer import FaceFixer
+from inference_worker.fixing.garment_fixer import Detail, GarmentFixer
+from inference_worker.outputs import Outputs, provenance_of
+from inference_worker.picture_files import DebugFolder, PictureFiles
+from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.refinement.parts import Run
+from inference_worker.refinement.tiles import S3TileStore, tile_digest
+from inference_worker.settings import InferenceSettings
+from inference_worker.vision.people import PeopleModels
+from shared.contracts.checks import TileReport
+from shared.contracts.enums import OutputFormat
+from shared.contracts.fixing import (
+    EnhanceDetails,
+    EnhanceDetailsResult,
+    EnhanceFaces,
+    EnhanceFacesResult,
+    FixConfig,
+    FixerActivities,
+)
+from shared.progress import Executant, ProgressSink
+from shared.storage.object_store import ObjectStore
+from shared.temporal.heartbeat import Heartbeat
+
+
+class LocalFixers(FixerActivities):
+    """The fixers on this worker's model.
+
+    Args:
+        engine: the model on its thread.
+        cpu: threads that decode, encode, resize and check pictures, and find people in them.
+        objects: where pictures come from and go to.
+        progress: hears that attempts start and how far they are.
+        executant: this worker.
+        settings: limits of input sizes, and how the model edits.
+        people: models that find them.
+        metrics: judge what was made.
+    """
+
+    def __init__(  # noqa: PLR0913 — what the worker has
+        self,
+        *,
+        engine: EngineThread,
+        cpu: Executor,
+        objects: ObjectStore,
+        progress: ProgressSink,
+        executant: Executant,
+        settings: InferenceSettings,
+        people: PeopleModels,
+        metrics: Metrics,
+    ) -> None:
+        self._engine = engine
+        self._objects = objects
+        self._cpu = cpu
+        self._progress = progress
+        self._executant = executant
+        self._traits = settings.edit_traits
+        self._files = PictureFiles(objects, cpu, max_pixels=settings.max_input_pixels)
+        self._faces = FaceFixer(engine, cpu, metrics=metrics, people=people, editor=settings.editor)
+        self._garments = GarmentFixer(engine, cpu, metrics=metrics, finder=DetailFinder(people))
+
+    @activity.defn(name="enhance_faces")
+    async def enhance_faces(self, request: EnhanceFaces) -> EnhanceFacesResult:
+        """Mend the faces of one picture; one without faces is handed back byte by byte."""
+        started_at = datetime.now(UTC)
+        inputs = request.inputs
+        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+            content, base = await self._files.fetch("input_image", inputs.input_image)
+            folder = f"face_enhancers/{request.task_id}"
+            output = f"{folder}/a{request.attempt}"
+            debug = DebugFolder(self._files, f"{output}/debug")
+            run = await self._run(request, [content], folder, report, debug)
+            seed = _seed(inputs.config, request.task_id)
+            provenance = None
+            fixed = await self._faces.fix(base, inputs.config, request.fixer, seed=seed, run=run)
+            if fixed.image is None:
+                picture = await self._files.store_copy(f"{output}/image", content)
+            else:
+                outputs = self._outputs(request, fixed.facts)
+                picture = await outputs.store(f"{output}/image", fixed.image, seed)
+                provenance = outputs.provenance
+        return EnhanceFacesResult(
+            started_at=started_at,
+            executor_instance=self._executant.executor_instance,
+            executor_type=self._executant.executor_type,
+            files=[picture, *debug.stored],
+            provenance=provenance,
+            result_image_path=picture.key,
+            face_detected=fixed.image is not None,
+            attempts_used=max((face.attempts for face in fixed.faces), default=0),
+            final_ssim_score=_worst(fixed.faces, "ssim", min),
+            final_lpips_score=_worst(fixed.faces, "lpips", max),
+            final_dists_score=_worst(fixed.faces, "dists", max),
+            faces=fixed.faces,
+            metric_weights=fixed.weights,
+        )
+
+    @activity.defn(name="enhance_details")
+    async def enhance_details(self, request: EnhanceDetails) -> EnhanceDetailsResult:
+        """Mend a garment's detail after a reference picture."""
+        started_at = datetime.now(UTC)
+        inputs = request.inputs
+        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+            content, base = await self._files.fetch("base_image", inputs.base_image)
+            shown, reference = await self._files.fetch("reference_image", inputs.reference_image)
+            folder = f"detail_enhancers/{request.task_id}"
+            output = f"{folder}/a{request.attempt}"
+            debug = DebugFolder(self._files, f"{output}/debug")
+            seed = _seed(inputs.config, request.task_id)
+            fixed = await self._garments.fix(
+                base,
+                Detail(inputs.detail_label, reference),
+                inputs.config,
+                request.fixer,
+                seed=seed,
+                run=await self._run(request, [content, shown], folder, report, debug),
+            )
+            outputs = self._outputs(request, fixed.facts)
+            picture = await outputs.store(f"{output}/image", fixed.image, seed)
+        return EnhanceDetailsResult(
+            started_at=started_at,
+            executor_instance=self._executant.executor_instance,
+            executor_type=self._executant.executor_type,
+            files=[picture, *debug.stored],
+            provenance=outputs.provenance,
+            result_image_path=picture.key,
+            tiles=fixed.tiles,
+            metric_weights=fixed.weights,
+            follows_reference=fixed.follows_reference,
+        )
+
+    def _outputs(self, request: EnhanceFaces | EnhanceDetails, facts: EngineFacts) -> Outputs:
+        return Outputs(
+            request.task_id,
+            provenance_of(facts),
+            OutputFormat.PNG,
+            objects=self._objects,
+            cpu=self._cpu,
+        )
+
+    async def _run(
+        self,
+        request: EnhanceFaces | EnhanceDetails,
+        sources: list[bytes],
+        folder: str,
+        report: Callable[[float], None],
+        debug: DebugFolder,
+    ) -> Run:
+        digest = await self._files.on_cpu(
+            partial(
+                tile_digest,
+                sources,
+                request.inputs,
+                request.fixer,
+                engine=self._engine.engine,
+                traits=self._traits,
+            )
+        )
+        return Run(
+            store=S3TileStore(self._objects, folder, digest),
+            on_progress=report,
+            is_strict=request.inputs.config.strict_checks,
+            debug=debug if request.fixer.save_debug_images else None,
+        )
+
+
+def _seed(config: FixConfig, task_id: UUID) -> int:
+    """The seed asked for, or one of the task's own, the same in every attempt."""
+    if config.seed is not None:
+        return config.seed
+    return int.from_bytes(hashlib.sha256(task_id.bytes).digest()[:8], "big") >> 1
+
+
+def _worst(
+    reports: list[TileReport], metric: str, choose: Callable[[Iterable[Any]], float]
+) -> float | None:
+    scores = [getattr(report, metric) for report in reports]
+    return choose(scores) if scores and None not in scores else None

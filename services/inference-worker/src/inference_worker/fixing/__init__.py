@@ -1,0 +1,1 @@
+"""Mends one part of a picture: a face, a detail of a garment."""

@@ -1,0 +1,112 @@
+"""The face fixer: every face found, edited, checked, and faded back into the picture."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from inference_worker.checks.metrics import Metrics, weights_of
+from inference_worker.engine_thread import EngineThread
+from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.refinement.colour import match_lab
+from inference_worker.refinement.editors import Wish, choose_editor
+from inference_worker.refinement.parts import PartEditing, Run, face_parts
+from inference_worker.refinement.patches import expanded, paste
+from inference_worker.refinement.refiner import FACE_INSTRUCTION, FACE_PROMPT
+from inference_worker.refinement.resolution import largest_side
+from inference_worker.refinement.tile_editor import EditPlan, TileEditor
+from inference_worker.settings import EditorKind
+from inference_worker.vision.people import PeopleModels
+from shared.contracts.checks import MetricWeights, TileReport
+from shared.contracts.fixing import FaceFixerConfig, FixConfig
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class FixedFaces:
+    """The picture, none where it has no face, and how each face fared."""
+
+    image: Image.Image | None
+    faces: list[TileReport]
+    weights: MetricWeights
+    facts: EngineFacts
+
+
+class FaceFixer:
+    """Detect, enlarge the boxes, edit, match colours, check, paste.
+
+    Args:
+        engine: the model.
+        cpu: threads for everything but the model.
+        metrics: judge what it made.
+        people: finds the faces.
+        editor: how the model edits.
+    """
+
+    def __init__(
+        self,
+        engine: EngineThread,
+        cpu: Executor,
+        *,
+        metrics: Metrics,
+        people: PeopleModels,
+        editor: EditorKind,
+    ) -> None:
+        self._engine = engine
+        self._cpu = cpu
+        self._metrics = metrics
+        self._people = people
+        self._editor = editor
+        self._parts = PartEditing(cpu)
+
+    async def fix(
+        self, base: Image.Image, options: FixConfig, config: FaceFixerConfig, *, seed: int, run: Run
+    ) -> FixedFaces:
+        """Mend every face of an RGB picture.
+
+        Raises:
+            InvalidInputError: it cannot be done as asked; the message names the field.
+            ConsistencyError: strict checks, and a face never passed.
+        """
+        plan = await self._on_cpu(partial(self._plan, options, config, seed))
+        picture = np.asarray(base)
+        found = await self._on_cpu(lambda: self._people.faces.faces(picture))
+        boxes = [expanded(face.box, config.expand_percent, base.size) for face in found]
+        parts = face_parts(boxes, TileEditor(plan, self._cpu), first=0)
+        edited = await self._parts.edit(picture, parts, run)
+
+        def put_together() -> Image.Image:
+            canvas = picture.copy()
+            for part, face in zip(parts, edited, strict=True):
+                paste(canvas, face.pixels, part.box, feather_px=config.feather_px)
+            return Image.fromarray(canvas)
+
+        image = await self._on_cpu(put_together) if parts else None
+        run.on_progress(1.0)
+        reports = [face.report for face in edited]
+        return FixedFaces(image, reports, weights_of(plan.metrics), plan.editor.facts)
+
+    def _plan(self, options: FixConfig, config: FaceFixerConfig, seed: int) -> EditPlan:
+        wish = Wish(
+            prompt=config.face_prompt or FACE_PROMPT,
+            instruction=config.face_prompt or FACE_INSTRUCTION,
+            strength=options.denoise,
+            num_steps=options.num_inference_steps,
+        )
+        return EditPlan(
+            editor=choose_editor(self._engine, self._editor, wish),
+            choose_side=largest_side,
+            match_colours=match_lab,
+            metrics=self._metrics.chosen(config, side_px=self._engine.engine.edit_side_px),
+            max_tries=config.max_retries + 1,
+            seed=seed,
+        )
+
+    async def _on_cpu(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._cpu, work)

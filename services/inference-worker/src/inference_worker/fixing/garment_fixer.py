@@ -1,0 +1,167 @@
+"""The garment fixer: a detail found, edited after a reference picture, checked, and faded back."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from inference_worker.checks.metrics import Metrics, weights_of
+from inference_worker.engine_thread import EngineThread
+from inference_worker.fixing.detail_finder import DetailFinder
+from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.refinement.blend import blend
+from inference_worker.refinement.colour import keep_colours
+from inference_worker.refinement.editors import (
+    ImageEditor,
+    InstructionEditor,
+    StrengthEditor,
+    Wish,
+    follows_instructions,
+)
+from inference_worker.refinement.grid import split_longer_side
+from inference_worker.refinement.parts import Part, PartEditing, Run
+from inference_worker.refinement.patches import PixelBox, expanded, paste
+from inference_worker.refinement.resolution import largest_side
+from inference_worker.refinement.tile_editor import EditPlan, TileEditor
+from shared.contracts.checks import MetricWeights, TileReport
+from shared.contracts.fixing import FixConfig, GarmentFixerConfig
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class FixedDetail:
+    """The picture, and how each tile of the detail fared."""
+
+    image: Image.Image
+    tiles: list[TileReport]
+    weights: MetricWeights
+    facts: EngineFacts
+    follows_reference: bool
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What is to be mended, and after what.
+
+    Attributes:
+        label: names it; none: the whole garment.
+        reference: RGB picture that shows it as it is.
+    """
+
+    label: str | None
+    reference: Image.Image
+
+
+class GarmentFixer:
+    """Find, enlarge the box, split it where it is long, edit, check, paste.
+
+    Colours are not led back to the picture's: they are the reference's to say.
+
+    Args:
+        engine: the model.
+        cpu: threads for everything but the model.
+        metrics: judge what it made.
+        finder: finds the detail.
+    """
+
+    def __init__(
+        self, engine: EngineThread, cpu: Executor, *, metrics: Metrics, finder: DetailFinder
+    ) -> None:
+        self._engine = engine
+        self._cpu = cpu
+        self._metrics = metrics
+        self._finder = finder
+        self._parts = PartEditing(cpu)
+
+    @property
+    def follows_references(self) -> bool:
+        """Whether the worker has a model that looks at the reference."""
+        return follows_instructions(self._engine, num_references=1)
+
+    async def fix(
+        self,
+        base: Image.Image,
+        detail: Detail,
+        options: FixConfig,
+        config: GarmentFixerConfig,
+        *,
+        seed: int,
+        run: Run,
+    ) -> FixedDetail:
+        """Mend a detail of an RGB picture.
+
+        Raises:
+            InvalidInputError: it cannot be done as asked; the message names the field.
+            ConsistencyError: strict checks, and a tile never passed.
+        """
+        plan = await self._on_cpu(partial(self._plan, detail, options, config, seed))
+        picture = np.asarray(base)
+        found = await self._on_cpu(partial(self._finder.find, picture, detail.label))
+        box = expanded(found, config.bbox_expand_percent, base.size)
+        width, height = box[2] - box[0], box[3] - box[1]
+        is_long = max(width, height) > config.split_threshold * min(width, height)
+        grid = split_longer_side(
+            (width, height), num_tiles=2 if is_long else 1, feather_px=config.feather_px
+        )
+        editor = TileEditor(plan, self._cpu)
+        parts = [_part(tile.index, _moved(tile.box, box), editor) for tile in grid.tiles]
+        edited = await self._parts.edit(picture, parts, run)
+
+        def put_together() -> Image.Image:
+            canvas = picture.copy()
+            patch = blend(grid, [tile.pixels for tile in edited])
+            paste(canvas, patch, box, feather_px=config.feather_px)
+            return Image.fromarray(canvas)
+
+        image = await self._on_cpu(put_together)
+        run.on_progress(1.0)
+        return FixedDetail(
+            image,
+            [tile.report for tile in edited],
+            weights_of(plan.metrics),
+            plan.editor.facts,
+            follows_reference=self.follows_references,
+        )
+
+    def _plan(
+        self, detail: Detail, options: FixConfig, config: GarmentFixerConfig, seed: int
+    ) -> EditPlan:
+        return EditPlan(
+            editor=self._editor(detail, options),
+            choose_side=largest_side,
+            match_colours=keep_colours,
+            metrics=self._metrics.chosen(config, side_px=self._engine.engine.edit_side_px),
+            max_tries=config.max_retries + 1,
+            seed=seed,
+        )
+
+    def _editor(self, detail: Detail, options: FixConfig) -> ImageEditor:
+        name = detail.label or "garment"
+        wish = Wish(
+            prompt=f"a photograph of a {name}, its fabric and its details sharp",
+            instruction=f"Make the {name} look as in the reference picture; change nothing else",
+            strength=options.denoise,
+            num_steps=options.num_inference_steps,
+        )
+        if self.follows_references:
+            return InstructionEditor(self._engine, wish, [detail.reference])
+        return StrengthEditor(self._engine, wish)
+
+    async def _on_cpu(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._cpu, work)
+
+
+def _part(index: int, box: PixelBox, editor: TileEditor) -> Part:
+    return Part("detail_" + "_".join(map(str, box)), index, box, editor)
+
+
+def _moved(inner: PixelBox, outer: PixelBox) -> PixelBox:
+    """A box within another one, in the picture's pixels."""
+    left, top = outer[:2]
+    return left + inner[0], top + inner[1], left + inner[2], top + inner[3]

@@ -1,0 +1,132 @@
+"""What edits a part of a picture: the local model by strength, or by instruction.
+
+Other editors, such as a provider's, take the same place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from PIL import Image
+
+from inference_worker.engine_thread import EngineThread
+from inference_worker.pipelines.engine import Edit, EngineFacts, StepCallback
+from inference_worker.settings import EditorKind
+from shared.contracts.editing import EditingConfig, EditingInputs
+from shared.contracts.refinement import RefineInputs
+
+
+class ImageEditor(Protocol):
+    """Edits pictures, one prompt for all."""
+
+    @property
+    def side_px(self) -> int:
+        """The largest longer side of a picture given to `edit`."""
+        ...
+
+    @property
+    def multiple_of(self) -> int:
+        """Both sides of a picture given to `edit` are multiples of this."""
+        ...
+
+    @property
+    def facts(self) -> EngineFacts:
+        """How it edits, for the record."""
+        ...
+
+    async def edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
+        """Edit one RGB picture; the answer has its size."""
+        ...
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What an edit is to do.
+
+    Attributes:
+        prompt: what the picture shows.
+        instruction: what is to be done to it, for editors that follow instructions.
+        strength: how far the others may leave the picture, 0 to 1.
+        num_steps: denoise steps of the whole schedule.
+    """
+
+    prompt: str
+    instruction: str
+    strength: float
+    num_steps: int
+
+
+@dataclass(frozen=True)
+class StrengthEditor:
+    """Implements `ImageEditor`: image to image."""
+
+    engine: EngineThread
+    wish: Wish
+
+    @property
+    def side_px(self) -> int:
+        return self.engine.engine.edit_side_px
+
+    @property
+    def multiple_of(self) -> int:
+        return self.engine.engine.multiple_of
+
+    @property
+    def facts(self) -> EngineFacts:
+        return self.engine.engine.facts(
+            RefineInputs(base_image_url="", upscale_steps=self.wish.num_steps)
+        )
+
+    async def edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
+        wish = self.wish
+        edit = Edit(wish.prompt, strength=wish.strength, num_steps=wish.num_steps, seed=seed)
+        return await self.engine.edit(picture, edit, on_step)
+
+
+@dataclass(frozen=True)
+class InstructionEditor:
+    """Implements `ImageEditor`: a model that follows instructions, and looks at references."""
+
+    engine: EngineThread
+    wish: Wish
+    references: Sequence[Image.Image] = ()
+
+    @property
+    def side_px(self) -> int:
+        return self.engine.engine.edit_side_px
+
+    @property
+    def multiple_of(self) -> int:
+        return self.engine.engine.multiple_of
+
+    @property
+    def facts(self) -> EngineFacts:
+        return self.engine.engine.facts(self._inputs((self.side_px, self.side_px), seed=0))
+
+    async def edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
+        inputs = self._inputs(picture.size, seed)
+        (edited,) = await self.engine.instruct(inputs, picture, self.references, on_step)
+        return edited
+
+    def _inputs(self, size: tuple[int, int], seed: int) -> EditingInputs:
+        return EditingInputs(
+            prompt=self.wish.instruction,
+            base_image="",
+            width=size[0],
+            height=size[1],
+            seed=seed,
+            config=EditingConfig(num_inference_steps=self.wish.num_steps),
+        )
+
+
+def follows_instructions(engine: EngineThread, num_references: int = 0) -> bool:
+    """Whether the worker has an instruction model, and it looks at that many references."""
+    most = engine.engine.max_references
+    return most is not None and most >= num_references
+
+
+def choose_editor(engine: EngineThread, kind: EditorKind, wish: Wish) -> ImageEditor:
+    """The editor that the settings ask for; by strength where there is no instruction model."""
+    if kind is EditorKind.INSTRUCT and follows_instructions(engine):
+        return InstructionEditor(engine, wish)
+    return StrengthEditor(engine, wish)

@@ -1,0 +1,192 @@
+"""The fixers' activities in memory: inputs fetched, results stored and reported."""
+
+import io
+from concurrent.futures import Executor
+from typing import Any
+from uuid import UUID
+
+import pytest
+from PIL import Image
+from temporalio.testing import ActivityEnvironment
+
+from inference_worker.checks.metrics import Metrics
+from inference_worker.engine_thread import EngineThread
+from inference_worker.fixer_activities import LocalFixers
+from inference_worker.images import encode_png
+from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.vision.protocols import BodyRegion, Box
+from shared.contracts.fixing import (
+    DetailInputs,
+    EnhanceDetails,
+    EnhanceFaces,
+    FaceFixerConfig,
+    FaceInputs,
+    FixConfig,
+    FixerActivities,
+    GarmentFixerConfig,
+)
+from shared.errors import InvalidInputError
+from shared.progress import Executant
+from tests.fakes.engine import MendingEngine
+from tests.fakes.object_store import MemoryObjectStore
+from tests.fakes.people import FakePeople
+from tests.fakes.progress import RecordedProgress
+
+_TASK = UUID(int=42)
+
+
+class Bench:
+    """The activities over one engine, and what they stored."""
+
+    def __init__(self, executor: Executor, cpu: Executor) -> None:
+        self.engine = MendingEngine()
+        self.objects = MemoryObjectStore()
+        self.people = FakePeople(
+            face_boxes=[Box(0.4, 0.2, 0.6, 0.5)],
+            person=Box(0.2, 0, 0.8, 1),
+            regions={BodyRegion.UPPER_BODY: Box(0.1, 0.2, 0.9, 0.6)},
+        )
+        self.activities = LocalFixers(
+            engine=EngineThread(self.engine, executor),
+            cpu=cpu,
+            objects=self.objects,
+            progress=RecordedProgress(),
+            executant=Executant("inference-worker@test:1", "local"),
+            settings=InferenceSettings(),
+            people=self.people,
+            metrics=Metrics(None, DeviceKind.CPU),
+        )
+
+
+@pytest.fixture
+def bench(engine_executor: Executor, cpu: Executor) -> Bench:
+    return Bench(engine_executor, cpu)
+
+
+def _faces(options: dict[str, Any] | None = None, attempt: int = 2, **fixer: Any) -> EnhanceFaces:
+    inputs = FaceInputs(input_image="uploads/a.jpg", config=FixConfig(**(options or {})))
+    return EnhanceFaces(
+        task_id=_TASK, attempt=attempt, inputs=inputs, fixer=FaceFixerConfig(**fixer)
+    )
+
+
+def _details(**fixer: Any) -> EnhanceDetails:
+    inputs = DetailInputs(
+        base_image="uploads/a.jpg", reference_image="uploads/b.png", detail_label="shirt"
+    )
+    return EnhanceDetails(
+        task_id=_TASK, attempt=1, inputs=inputs, fixer=GarmentFixerConfig(**fixer)
+    )
+
+
+async def _upload(objects: MemoryObjectStore, photo: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=95)
+    await objects.put("uploads/a.jpg", buffer.getvalue(), "image/jpeg")
+    await objects.put("uploads/b.png", encode_png(photo.rotate(90)), "image/png")
+    return buffer.getvalue()
+
+
+def test_activities_are_the_contracts() -> None:
+    for method in ("enhance_faces", "enhance_details"):
+        ours, theirs = getattr(LocalFixers, method), getattr(FixerActivities, method)
+        name = "__temporal_activity_definition"
+        assert getattr(ours, name).name == getattr(theirs, name).name == method
+
+
+async def test_faces_are_mended_and_reported(bench: Bench, person_photo: Image.Image) -> None:
+    await _upload(bench.objects, person_photo)
+    result = await ActivityEnvironment().run(
+        bench.activities.enhance_faces, _faces(lpips_threshold=0.9)
+    )
+    assert result.result_image_path == f"face_enhancers/{_TASK}/a2/image.png"
+    assert [file.key for file in result.files] == [result.result_image_path]
+    assert (result.face_detected, result.attempts_used) == (True, 1)
+    assert (result.final_ssim_score or 0) > 0.6
+    assert result.final_lpips_score is not None
+    assert result.final_dists_score is None
+    assert result.faces[0].ssim == result.final_ssim_score
+    assert "stlpips" in str(result.metric_weights.lpips)
+    assert result.provenance is not None
+    assert [file.key for file in result.provenance.files] == [result.result_image_path]
+    assert result.provenance.steps == 20
+    assert result.fields()["faces"][0]["tries"][0]["ssim"] == result.final_ssim_score
+
+
+async def test_final_scores_are_those_of_the_worst_face(
+    bench: Bench, person_photo: Image.Image
+) -> None:
+    await _upload(bench.objects, person_photo)
+    bench.people.face_boxes = [Box(0.4, 0.2, 0.6, 0.5), Box(0.1, 0.5, 0.2, 0.7)]
+    result = await ActivityEnvironment().run(bench.activities.enhance_faces, _faces())
+    assert result.final_ssim_score == min(face.ssim or 0 for face in result.faces)
+    assert len(result.faces) == 2
+
+
+async def test_picture_without_faces_comes_back_byte_by_byte(
+    bench: Bench, person_photo: Image.Image
+) -> None:
+    content = await _upload(bench.objects, person_photo)
+    bench.people.face_boxes = []
+    result = await ActivityEnvironment().run(bench.activities.enhance_faces, _faces())
+    assert result.result_image_path == f"face_enhancers/{_TASK}/a2/image.jpeg"
+    assert bench.objects.objects[result.result_image_path][0] == content
+    assert (result.face_detected, result.attempts_used) == (False, 0)
+    assert result.final_ssim_score is None
+    assert result.provenance is None
+    assert result.files[0].content_type == "image/jpeg"
+
+
+async def test_every_attempt_makes_the_same_picture_and_edits_no_face_twice(
+    bench: Bench, person_photo: Image.Image
+) -> None:
+    await _upload(bench.objects, person_photo)
+    first = await ActivityEnvironment().run(bench.activities.enhance_faces, _faces(attempt=1))
+    again = await ActivityEnvironment().run(bench.activities.enhance_faces, _faces(attempt=2))
+    assert len(bench.engine.edits) == 1
+    assert first.files[0].sha256 == again.files[0].sha256
+
+
+async def test_seed_is_the_one_asked_for(bench: Bench, person_photo: Image.Image) -> None:
+    await _upload(bench.objects, person_photo)
+    for seed in (1, 2, 1):
+        await ActivityEnvironment().run(bench.activities.enhance_faces, _faces({"seed": seed}))
+    assert len({edit.seed for edit in bench.engine.edits}) == len(bench.engine.edits) == 2
+
+
+async def test_debug_images_are_kept_where_they_are_asked_for(
+    bench: Bench, person_photo: Image.Image
+) -> None:
+    await _upload(bench.objects, person_photo)
+    request = _faces(save_debug_images=True, lpips_threshold=0.9, dists_threshold=0.9)
+    result = await ActivityEnvironment().run(bench.activities.enhance_faces, request)
+    names = [file.key.rpartition("/")[2] for file in result.files[1:]]
+    endings = [name.rpartition("_")[2] for name in names]
+    # DISTS compares statistics of whole pictures: it has no map.
+    assert sorted(endings[1:]) == ["lpips.png", "source.png", "ssim.png"]
+    assert all(f"/{_TASK}/a2/debug/face_" in file.key for file in result.files[1:])
+
+    details = await ActivityEnvironment().run(
+        bench.activities.enhance_details, _details(save_debug_images=True)
+    )
+    assert len(details.files) == 1 + 3 * len(details.tiles)
+
+
+async def test_details_are_mended_and_reported(bench: Bench, person_photo: Image.Image) -> None:
+    await _upload(bench.objects, person_photo)
+    result = await ActivityEnvironment().run(bench.activities.enhance_details, _details())
+    assert result.result_image_path == f"detail_enhancers/{_TASK}/a1/image.png"
+    assert len(result.tiles) == 2
+    assert not result.follows_reference
+    assert all(tile.passed for tile in result.tiles)
+
+
+@pytest.mark.parametrize("field", ["base_image", "reference_image"])
+async def test_unreadable_picture_names_its_field(
+    bench: Bench, person_photo: Image.Image, field: str
+) -> None:
+    await _upload(bench.objects, person_photo)
+    key = {"base_image": "uploads/a.jpg", "reference_image": "uploads/b.png"}[field]
+    await bench.objects.put(key, b"text", "image/png")
+    with pytest.raises(InvalidInputError, match=f"^{field}: "):
+        await ActivityEnvironment().run(bench.activities.enhance_details, _details())
