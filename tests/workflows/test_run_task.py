@@ -224,7 +224,7 @@ class _FaceWorker(OperationActivities):
     """A worker that was deployed later, and knows one type more."""
 
     edit_image = None
-    remove_backgrounds = enhance_details = fix_background = adjust_image = None
+    remove_backgrounds = enhance_details = None
 
     @activity.defn(name="enhance_faces")
     async def enhance_faces(self, request: Operation) -> FaceResult:

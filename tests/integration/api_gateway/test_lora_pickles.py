@@ -53,7 +53,7 @@ async def api(gateway: Gateway, temporal: Client) -> AsyncIterator[httpx.AsyncCl
     converter = LoraConverter(gateway.resources.objects)
     async with (
         build_worker(temporal, FakeRecords(), _SETTINGS),
-        build_cpu_worker(temporal, converter, _SETTINGS),
+        build_cpu_worker(temporal, [converter.convert_lora], _SETTINGS),
         gateway.client(temporal=temporal) as client,
     ):
         client.timeout = httpx.Timeout(60)

@@ -1,15 +1,23 @@
-"""The inference worker: loads its model and runs it once, then polls. `python -m inference_worker`."""
+"""The inference worker: loads its model and runs it once, then polls.
 
+Run it with `python -m inference_worker`.
+"""
+
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from inference_worker.activities import LocalInference
+from inference_worker.adjusting.activities import PictureAdjusting
+from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.engine_thread import EngineThread
 from inference_worker.loading import load_engine
 from inference_worker.lora.activities import LoraConverter
+from inference_worker.picture_store import PictureStore
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from shared.contracts.enums import TaskQueue
@@ -45,12 +53,14 @@ def build_worker(
     )
 
 
-def build_cpu_worker(client: Client, lora: LoraConverter, settings: WorkerSettings) -> Worker:
-    """The worker of the `inference-cpu` queue: what needs no model, beside the model's worker."""
+def build_cpu_worker(
+    client: Client, activities: Sequence[Callable[..., Any]], settings: WorkerSettings
+) -> Worker:
+    """The worker of the `inference-cpu` queue: what needs no GPU, beside the model's worker."""
     return Worker(
         client,
         task_queue=TaskQueue.INFERENCE_CPU,
-        activities=[lora.convert_lora],
+        activities=activities,
         max_concurrent_activities=_CPU_SLOTS,
         **worker_options(settings),
     )
@@ -86,7 +96,12 @@ async def main() -> None:
         # Two on one engine: the second fetches and stores its pictures while the first computes.
         slots = 2 if settings.engine is EngineKind.FLUX else 8
         worker = build_worker(client, activities, worker_settings, slots=slots)
-        cpu_worker = build_cpu_worker(client, LoraConverter(objects), worker_settings)
+        pictures = PictureStore(objects, cpu, max_input_pixels=settings.max_input_pixels)
+        executant = Executant(executor_instance=identity, executor_type=_SERVICE)
+        adjuster = ImageAdjuster(None, max_output_pixels=settings.max_output_pixels)
+        adjusting = PictureAdjusting(adjuster, pictures, reporter, executant)
+        cpu_activities = [LoraConverter(objects).convert_lora, adjusting.adjust_image]
+        cpu_worker = build_cpu_worker(client, cpu_activities, worker_settings)
         await run_until_stopped([worker, cpu_worker], worker_settings, reporter.run())
     objects.close()
 

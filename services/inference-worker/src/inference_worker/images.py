@@ -1,11 +1,13 @@
-"""Pictures from outside become RGB, safely; ours become PNG, the same bytes every time."""
+"""Pictures from outside become sRGB, safely; ours become PNG, the same bytes every time."""
 
 import hashlib
 import io
+import struct
+from collections.abc import Callable
 
-import numpy as np
 from PIL import Image, ImageOps
 
+from inference_worker.colour_profiles import to_srgb
 from shared.errors import InvalidInputError
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
@@ -13,7 +15,7 @@ _WHITE = (255, 255, 255)
 
 
 def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
-    """Decode PNG, JPEG or WebP from an untrusted source, upright, on white, in RGB.
+    """Decode PNG, JPEG or WebP from an untrusted source, upright, on white, in sRGB.
 
     The size is checked in the header, before any pixel is decoded. Of animations the first frame
     counts.
@@ -21,6 +23,17 @@ def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
     Raises:
         InvalidInputError: the bytes are no such picture, are damaged or hold too many pixels.
     """
+    return _decode(content, max_pixels, _on_white)
+
+
+def decode_with_alpha(content: bytes, *, max_pixels: int) -> Image.Image:
+    """The same, but what is transparent stays so: RGBA, or RGB where nothing is transparent."""
+    return _decode(content, max_pixels, _keep_alpha)
+
+
+def _decode(
+    content: bytes, max_pixels: int, convert: Callable[[Image.Image], Image.Image]
+) -> Image.Image:
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             if image.width * image.height > max_pixels:
@@ -29,10 +42,11 @@ def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
                     f" {max_pixels} are read"
                 )
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return convert(to_srgb(_upright(image)))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidInputError(f"the picture has too many pixels: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    # Pillow's readers meet hostile bytes with any of these.
+    except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
         raise InvalidInputError(
             f"the picture cannot be read as {', '.join(_FORMATS)}: {error}"
         ) from error
@@ -53,12 +67,24 @@ def sha256_hex(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        flat = Image.new("RGB", image.size, _WHITE)
-        flat.paste(image, mask=image.getchannel("A"))
-        return flat
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF orientation says, where there is one that can be read."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error):
+        return image
+
+
+def _keep_alpha(image: Image.Image) -> Image.Image:
+    if image.mode in {"LA", "RGBA"} and image.getchannel("A").getextrema() != (255, 255):
+        return image.convert("RGBA")
     return image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    image = _keep_alpha(image)
+    if image.mode == "RGB":
+        return image
+    flat = Image.new("RGB", image.size, _WHITE)
+    flat.paste(image, mask=image.getchannel("A"))
+    return flat

@@ -60,16 +60,6 @@ class OperationActivities(ABC):
     async def enhance_details(self, request: Operation) -> PictureResult:
         """DETAIL_ENHANCER."""
 
-    @activity.defn(name="fix_background")
-    @abstractmethod
-    async def fix_background(self, request: Operation) -> PictureResult:
-        """BACKGROUND_FIX."""
-
-    @activity.defn(name="adjust_image")
-    @abstractmethod
-    async def adjust_image(self, request: Operation) -> PictureResult:
-        """IMAGE_ADJUSTER."""
-
     @activity.defn(name="enhance_faces")
     @abstractmethod
     async def enhance_faces(self, request: Operation) -> FaceResult:

@@ -6,7 +6,9 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import Priority
 
+from shared.contracts.adjusting import AdjustImage, AdjustingActivities
 from shared.contracts.attempts import AttemptResult
+from shared.contracts.backgrounds import BackgroundActivities, FixBackground
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
@@ -40,6 +42,14 @@ def _refine_image(run: TaskRun, attempt: int) -> RefineImage:
     return RefineImage.model_validate(_base(run, attempt) | refiner)
 
 
+def _adjust_image(run: TaskRun, attempt: int) -> AdjustImage:
+    return AdjustImage.model_validate(_base(run, attempt))
+
+
+def _fix_background(run: TaskRun, attempt: int) -> FixBackground:
+    return FixBackground.model_validate(_base(run, attempt))
+
+
 def _operation(run: TaskRun, attempt: int) -> Operation:
     return Operation.model_validate(_base(run, attempt))
 
@@ -50,8 +60,8 @@ _ACTIVITIES: dict[TaskType, tuple[Callable[..., Any], Callable[[TaskRun, int], M
     TaskType.EDITING: (OperationActivities.edit_image, _operation),
     TaskType.BACKGROUND_REMOVE: (OperationActivities.remove_backgrounds, _operation),
     TaskType.DETAIL_ENHANCER: (OperationActivities.enhance_details, _operation),
-    TaskType.BACKGROUND_FIX: (OperationActivities.fix_background, _operation),
-    TaskType.IMAGE_ADJUSTER: (OperationActivities.adjust_image, _operation),
+    TaskType.BACKGROUND_FIX: (BackgroundActivities.fix_background, _fix_background),
+    TaskType.IMAGE_ADJUSTER: (AdjustingActivities.adjust_image, _adjust_image),
     TaskType.FACE_ENHANCER: (OperationActivities.enhance_faces, _operation),
 }
 """The activity of each task type that our own workers do, and how a run becomes its message."""
