@@ -47,7 +47,8 @@ class AdjustInputs(Message):
     margin_right: _Fraction | None = None
     """The same over its width. Mode scale meets margins exactly, the others at least."""
     tolerance: _Fraction = 0
-    """The picture stays as it is where size and frame would change by no more, over its sides."""
+    """The picture stays as it is where its size, or its ratio, and its margins are off by no more;
+    sizes and ratios relative to the wanted ones, margins as shares of its sides."""
 
 
 class AdjustImage(AttemptRequest):

@@ -40,6 +40,16 @@ def test_padding_has_the_median_colour_of_the_edges_it_touches() -> None:
     assert below.getpixel((15, 29)) == (255, 0, 0)
 
 
+def test_padding_does_not_take_the_subjects_colour() -> None:
+    picture = Image.new("RGB", (30, 20), "white")
+    picture.paste("red", (2, 4, 28, 20))
+    frame, subject = Box(0, 0, 30, 30), Box(2, 4, 28, 20)
+    assert render(picture, frame, (30, 30), "lanczos", subject).getpixel((15, 29)) == (255,) * 3
+    picture.paste("red", (0, 4, 30, 20))
+    all_below = render(picture, frame, (30, 30), "lanczos", Box(0, 4, 30, 20))
+    assert all_below.getpixel((15, 29)) == (255,) * 3
+
+
 def test_padding_of_a_cutout_is_transparent() -> None:
     cutout = Image.new("RGBA", (10, 10), (200, 10, 10, 128))
     padded = shown(cutout, (-5, -5, 15, 15), (20, 20))

@@ -49,10 +49,8 @@ class ImageAdjuster:
             ratio=target[0] / target[1] if target else inputs.aspect_ratio or width / height,
         )
         frame = _frame(layout, inputs)
-        is_size_right = target is None or _is_near(picture.size, target, inputs.tolerance)
-        if is_size_right and is_within_tolerance(
-            frame or layout.pad(), width, height, inputs.tolerance
-        ):
+        is_shape_right = _is_near(picture.size, target, layout.ratio, inputs.tolerance)
+        if is_shape_right and _has_margins(layout, frame, inputs):
             return picture
         if frame is None:
             raise InvalidInputError(
@@ -62,7 +60,7 @@ class ImageAdjuster:
         size = self._size(frame, target, picture.size, inputs)
         if target is None:
             frame = _whole_pixels(frame, picture.size, may_overlap=inputs.mode == "scale")
-        return render(picture, frame, size, inputs.resampling)
+        return render(picture, frame, size, inputs.resampling, box)
 
     def _margins(self, reference: Image.Image | None, inputs: AdjustInputs) -> dict[str, float]:
         """Margins by field, those that are asked for; a given one goes before the reference's."""
@@ -142,9 +140,23 @@ def _asked(inputs: AdjustInputs) -> str:
     return ", ".join(asked or ["mode"])
 
 
-def _is_near(size: tuple[int, int], target: tuple[int, int], tolerance: float) -> bool:
+def _is_near(
+    size: tuple[int, int], target: tuple[int, int] | None, ratio: float, tolerance: float
+) -> bool:
+    """Whether a picture has its size, or else its shape, but for the tolerance."""
+    if target is None:
+        return abs(size[0] / size[1] / ratio - 1) <= tolerance
     pairs = zip(size, target, strict=True)
     return all(abs(side - wanted) <= tolerance * wanted for side, wanted in pairs)
+
+
+def _has_margins(layout: Layout, frame: Box | None, inputs: AdjustInputs) -> bool:
+    """Whether a picture's own margins are those that its mode would make, but for the tolerance."""
+    if inputs.mode == "scale" and frame is not None:
+        return is_within_tolerance(
+            frame, layout.across.length, layout.down.length, inputs.tolerance
+        )
+    return all(axis.lacks <= inputs.tolerance for axis in (layout.across, layout.down))
 
 
 def _axis(

@@ -33,6 +33,14 @@ class Axis:
     is_free: bool = True
 
     @property
+    def lacks(self) -> float:
+        """The share of its length that the picture itself is short of one of the margins."""
+        if self.is_free:
+            return 0
+        after = (self.length - self.end) / self.length
+        return max(0, self.before - self.start / self.length, self.after - after)
+
+    @property
     def fitted(self) -> float:
         """The frame in which the subject has its margins exactly; the picture's own if free."""
         if self.is_free:
@@ -124,7 +132,7 @@ class Layout:
         return cropped or self.pad()
 
 
-def is_within_tolerance(frame: Box, width: int, height: int, tolerance: float) -> bool:
+def is_within_tolerance(frame: Box, width: float, height: float, tolerance: float) -> bool:
     """Whether a frame differs from its picture by no more than a share of the picture's sides."""
     across = (frame.left, frame.right - frame.left - width)
     down = (frame.top, frame.bottom - frame.top - height)

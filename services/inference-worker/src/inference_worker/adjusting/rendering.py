@@ -1,10 +1,11 @@
 """A frame over a picture becomes pixels: cut out, resampled to its size, padded where it is empty.
 
 Padding invents nothing: transparent in pictures with alpha, else one colour, the median of the
-picture's own edges that the padding touches.
+picture's own edges that the padding touches, without the subject.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from inference_worker.vision.protocols import Box
@@ -15,9 +16,18 @@ _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+_Sides = tuple[bool, bool, bool, bool]
+_ALL_SIDES: _Sides = (True, True, True, True)
+_NOTHING = Box(0, 0, 0, 0)
 
 
-def render(picture: Image.Image, frame: Box, size: tuple[int, int], resampling: str) -> Image.Image:
+def render(
+    picture: Image.Image,
+    frame: Box,
+    size: tuple[int, int],
+    resampling: str,
+    subject: Box | None = None,
+) -> Image.Image:
     """What a frame shows of a picture.
 
     Args:
@@ -25,6 +35,7 @@ def render(picture: Image.Image, frame: Box, size: tuple[int, int], resampling: 
         frame: in pixels of the picture; may reach beyond it, and shows some of it.
         size: of the result, in pixels.
         resampling: nearest, bilinear, bicubic or lanczos.
+        subject: where it is, if anybody has looked: padding does not take its colour.
     """
     left, right = _visible(frame.left, frame.right, picture.width)
     top, bottom = _visible(frame.top, frame.bottom, picture.height)
@@ -38,7 +49,7 @@ def render(picture: Image.Image, frame: Box, size: tuple[int, int], resampling: 
     if part.size == size:
         return part
     sides = (x0 > 0, y0 > 0, x1 < size[0], y1 < size[1])
-    canvas = Image.new(picture.mode, size, _padding(picture, sides))
+    canvas = Image.new(picture.mode, size, _padding(picture, sides, subject or _NOTHING))
     canvas.paste(part, (x0, y0))
     return canvas
 
@@ -56,21 +67,36 @@ def _landing(
     return first, max(first + 1, round((end - frame_start) * scale))
 
 
-def _padding(picture: Image.Image, sides: tuple[bool, bool, bool, bool]) -> tuple[int, ...]:
-    """The colour beyond the left, top, right and bottom edges, those of them that are touched."""
+def _padding(picture: Image.Image, sides: _Sides, subject: Box) -> tuple[int, ...]:
+    """The colour beyond the left, top, right and bottom edges, those of them that are touched.
+
+    Where the subject covers all of those, the other edges say it; where it covers these too, so be
+    it: then the subject is all there is.
+    """
     if picture.mode == "RGBA":
         return (0, 0, 0, 0)
-    width, height = picture.size
-    strips = (
-        (0, 0, 1, height),
-        (0, 0, width, 1),
-        (width - 1, 0, width, height),
-        (0, height - 1, width, height),
-    )
-    edges = [
-        np.asarray(picture.crop(strip)).reshape(-1, 3)
-        for strip, touched in zip(strips, sides, strict=True)
-        if touched
-    ]
-    red, green, blue = np.median(np.concatenate(edges), axis=0).round().astype(int).tolist()
+    pixels = _edges(picture, sides, subject)
+    if not len(pixels):
+        pixels = _edges(picture, _ALL_SIDES, subject)
+    if not len(pixels):
+        pixels = _edges(picture, sides, _NOTHING)
+    red, green, blue = np.median(pixels, axis=0).round().astype(int).tolist()
     return (red, green, blue)
+
+
+def _edges(picture: Image.Image, sides: _Sides, subject: Box) -> NDArray[np.uint8]:
+    """The pixels, N × 3, along some of the edges, less those where the subject touches them."""
+    width, height = picture.size
+    left, top, right, bottom = map(int, subject)
+    strips = (
+        ((0, 0, 1, height), left <= 0, (top, bottom)),
+        ((0, 0, width, 1), top <= 0, (left, right)),
+        ((width - 1, 0, width, height), right >= width, (top, bottom)),
+        ((0, height - 1, width, height), bottom >= height, (left, right)),
+    )
+    found = [np.empty((0, 3), np.uint8)]
+    for is_asked, (strip, is_touched, (first, last)) in zip(sides, strips, strict=True):
+        if is_asked:
+            pixels = np.asarray(picture.crop(strip)).reshape(-1, 3)
+            found.append(np.delete(pixels, slice(first, last), axis=0) if is_touched else pixels)
+    return np.concatenate(found)
