@@ -7,7 +7,6 @@ picture. Exits 1 where a goal is missed.
 """
 
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -71,6 +70,19 @@ def seconds(work: Callable[[], Any], runs: int = RUNS) -> float:
     return min(times)
 
 
+def peak_growth_mib(work: Callable[[], Any]) -> float:
+    """By how much resident memory grows at most meanwhile; Linux tells, nobody else."""
+    Path("/proc/self/clear_refs").write_text("5")
+    before = _status_kib("VmRSS")
+    work()
+    return (_status_kib("VmHWM") - before) / 1024
+
+
+def _status_kib(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
 def plain_fix(picture: Image.Image, mask: np.ndarray) -> np.ndarray:
     """lab_shift as it is written down."""
     grown = binary_dilation(mask > 0.5, disk(30, decomposition="sequence")[0][0])
@@ -93,13 +105,16 @@ def main() -> int:
     """Measure, print, judge."""
     console = Console()
     picture, mask = studio()
-    adjuster = ImageAdjuster(GivenMask(mask), max_output_pixels=67_108_864)
+    adjuster = ImageAdjuster(lambda: GivenMask(mask), max_output_pixels=67_108_864)
     part = picture.crop((0, 0, WIDTH, HEIGHT // PLAIN_SHARE))
     part_mask = mask[: HEIGHT // PLAIN_SHARE]
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     fixing = seconds(lambda: fix(picture, mask))
-    grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    goals = [Goal("person mask given, lab_shift on 24 MP, one core", fixing, 2, True, "s")]
+    peak_mib = peak_growth_mib(lambda: fix(picture, mask))
+    goals = [
+        Goal(
+            "person mask given, lab_shift on 24 MP, one core", fixing, 2, is_at_most=True, unit="s"
+        )
+    ]
     for name, fields in (
         ("pad to 1600 × 2000", {"mode": "pad"}),
         ("pad, four margins", {"mode": "pad", **dict.fromkeys(("margin_top", "margin_left"), 0.1)}),
@@ -108,15 +123,17 @@ def main() -> int:
     ):
         inputs = AdjustInputs(input_image="-", target_width=1600, target_height=2000, **fields)
         taken = seconds(lambda inputs=inputs: adjuster.adjust(picture, None, inputs))
-        goals.append(Goal(f"image adjuster, 24 MP, {name}", taken, 0.5, True, "s"))
+        goals.append(Goal(f"image adjuster, 24 MP, {name}", taken, 0.5, is_at_most=True, unit="s"))
     plain_adjust = seconds(
         lambda: ImageOps.pad(picture, (1600, 2000), Image.Resampling.LANCZOS, "white")
     )
     plain = seconds(lambda: plain_fix(part, part_mask), 1) * PLAIN_SHARE
-    goals.append(Goal("lab_shift against scikit-image's arrays", plain / fixing, 3, False))
+    goals.append(
+        Goal("lab_shift against scikit-image's arrays", plain / fixing, 3, is_at_most=False)
+    )
     console.print(f"Pillow's ImageOps.pad of the same: {plain_adjust:.2f} s")
     console.print(f"lab_shift over scikit-image's arrays: {plain:.1f} s")
-    console.print(f"lab_shift's peak memory beside its input: {grown_mib:.0f} MiB")
+    console.print(f"lab_shift's peak memory beside picture and mask: {peak_mib:.0f} MiB")
     return conclude(console, goals)
 
 

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from temporalio import activity
 
 from shared.contracts.attempts import StoredFile
+from shared.contracts.editing import EditImage, EditImageResult
 from shared.contracts.generation import GenerateImage, GenerateImageResult
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineImageResult
 
-Attempt = GenerateImage | RefineImage
+Attempt = GenerateImage | EditImage | RefineImage
 Act = Callable[[Attempt], Awaitable[None]]
 
 STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -35,6 +36,18 @@ class FakeInference(InferenceActivities):
     async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
         path = await self._run(request)
         return GenerateImageResult(
+            started_at=STARTED_AT,
+            executor_instance="fake-1",
+            executor_type="fake",
+            files=[_file(path)],
+            result_image_path=path,
+            result_image_paths=[path],
+        )
+
+    @activity.defn(name="edit_image")
+    async def edit_image(self, request: EditImage) -> EditImageResult:
+        path = await self._run(request)
+        return EditImageResult(
             started_at=STARTED_AT,
             executor_instance="fake-1",
             executor_type="fake",

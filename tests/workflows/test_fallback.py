@@ -2,12 +2,13 @@
 
 import pytest
 
+from shared.contracts.editing import EditImage
 from shared.contracts.enums import BreakerState, ErrorCategory, ProviderType, TaskStatus, TaskType
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.runs import TaskRun, Verdict
 from shared.contracts.submissions import RemoteWork
 from shared.errors import PlatformError
-from tests.fixtures.workflow_runs import Runs, generation
+from tests.fixtures.workflow_runs import Runs, editing, generation
 from tests.workflows.test_remote_attempts import ended
 
 LOCAL = {"provider_type": "local", "task_queue": "inference"}
@@ -103,6 +104,16 @@ async def test_a_breaker_that_opens_meanwhile_spares_the_retries(working: Runs) 
         outcome = await (await working.start_task(remote_generation(max_retries=5))).result()
     assert len(working.provider.submitted) == 1
     assert outcome.fallback_used
+
+
+async def test_an_editing_falls_back_to_our_own_worker(working: Runs) -> None:
+    working.provider.on_submit = always(ErrorCategory.QUOTA_EXCEEDED)
+    run = editing(provider_type="fal_standard", task_queue="provider-fal", fallback=LOCAL)
+    async with working.provider_worker():
+        outcome = await (await working.start_task(run)).result()
+    [attempt] = working.inference.attempts
+    assert isinstance(attempt, EditImage)
+    assert (outcome.fallback_used, outcome.verdict) == (True, LOCAL_VERDICT)
 
 
 async def test_the_record_is_true_while_the_task_goes_on(working: Runs) -> None:

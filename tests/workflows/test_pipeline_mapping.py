@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from shared.contracts.editing import EditingInputs
 from shared.contracts.enums import (
     ErrorCategory,
     MappingTransform,
@@ -11,7 +12,9 @@ from shared.contracts.enums import (
 from shared.contracts.runs import PipelineStep, StepMapping
 from tests.fixtures.workflow_runs import (
     Runs,
+    editing,
     kinds,
+    picture_from,
     pipeline,
     refinement,
     step,
@@ -34,6 +37,55 @@ async def test_results_are_mapped_into_the_next_step(working: Runs) -> None:
         "MARKER_RECORDED",
         "WORKFLOW_EXECUTION_COMPLETED",
     ]
+
+
+def editing_of(*mappings: StepMapping) -> PipelineStep:
+    """An editing whose base image is what the step `generate` made."""
+    base = picture_from("generate").model_copy(update={"to_field": "base_image"})
+    return step("edit", "generate", run=editing(), mappings=[base, *mappings])
+
+
+def references_from(step_id: str, **fields: Any) -> StepMapping:
+    mapping = {"from_step": step_id, "to_field": "reference_images"}
+    return StepMapping.model_validate(mapping | fields)
+
+
+async def test_an_editing_changes_what_one_step_made_by_what_another_did(working: Runs) -> None:
+    link = references_from("sketches", from_field="result_image_paths")
+    sketches = step("sketches").model_copy(
+        update={"result": {"result_image_paths": ["sketches/0.png", "sketches/1.png"]}}
+    )
+    generate = step("generate")
+    edit = editing_of(link)
+    await (await working.start_pipeline(pipeline(sketches, generate, edit))).result()
+    inputs = working.inference.attempts[-1].inputs
+    assert isinstance(inputs, EditingInputs)
+    assert inputs.base_image == working.outcome(generate.run.task_id).results["result_image_path"]
+    assert inputs.reference_images == ["sketches/0.png", "sketches/1.png"]
+    assert working.outcome(edit.run.task_id).mapped_inputs == {
+        "base_image": inputs.base_image,
+        "reference_images": inputs.reference_images,
+    }
+
+
+async def test_one_picture_becomes_a_list_of_references(working: Runs) -> None:
+    link = references_from("generate", from_field="result_image_path", transform="to_list")
+    generate, edit = step("generate"), editing_of(link)
+    await (await working.start_pipeline(pipeline(generate, edit))).result()
+    inputs = working.inference.attempts[-1].inputs
+    assert isinstance(inputs, EditingInputs)
+    assert inputs.reference_images == [inputs.base_image]
+
+
+async def test_more_references_than_a_worker_fetches_fail_the_step(working: Runs) -> None:
+    link = references_from("app", from_field="image_paths")
+    app = step("app", run=fal()).model_copy(update={"result": {"image_paths": ["mine/a.png"] * 9}})
+    edit = editing_of(link)
+    await end_of(await working.start_pipeline(pipeline(app, step("generate"), edit)))
+    outcome = working.outcome(edit.run.task_id)
+    assert outcome.error_category == ErrorCategory.VALIDATION
+    assert "inputs.reference_images" in outcome.errors[0]
+    assert len(working.inference.attempts) == 1
 
 
 async def test_mapping_that_finds_no_value_fails_the_step(working: Runs) -> None:

@@ -24,7 +24,13 @@ def test_there_is_a_history_of_every_type() -> None:
 
 
 def test_there_is_a_history_of_each_shape() -> None:
-    shapes = {"task-retried", "task-remote", "task-fallback", "delivery-retried"}
+    shapes = {
+        "task-editing",
+        "task-retried",
+        "task-remote",
+        "task-fallback",
+        "delivery-retried",
+    }
     assert shapes <= {path.stem for path in HISTORIES}
 
 

@@ -9,13 +9,22 @@ from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.worker import Worker
 
+from shared.contracts.editing import EditImage, EditingConfig
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
 from shared.contracts.operations import FaceResult, Operation, OperationActivities
 from shared.contracts.runs import TaskOutcome, Verdict
 from shared.errors import PlatformError, StorageError
 from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.inference import STARTED_AT, Attempt, result_path
-from tests.fixtures.workflow_runs import OWNER, Runs, generation, kinds, refinement, until_event
+from tests.fixtures.workflow_runs import (
+    OWNER,
+    Runs,
+    editing,
+    generation,
+    kinds,
+    refinement,
+    until_event,
+)
 
 LONG_S = 25.0
 
@@ -100,6 +109,39 @@ async def test_refiner_gets_the_provider_config(working: Runs) -> None:
     assert attempt.refiner.num_tiles == 4
     assert attempt.inputs.base_image_url == "uploads/a.png"
     assert attempt.inputs.config.strict_checks
+
+
+async def test_editing_gets_its_pictures_and_its_config(working: Runs) -> None:
+    inputs = editing().inputs | {
+        "reference_images": ["uploads/b.png", "uploads/c.png"],
+        "config": {"strength": 0.4, "num_images": 2, "backend_generation_id": "x"},
+    }
+    outcome = await (await working.start_task(editing(inputs=inputs))).result()
+    [attempt] = working.inference.attempts
+    assert isinstance(attempt, EditImage)
+    assert attempt.inputs.base_image == "uploads/a.png"
+    assert attempt.inputs.reference_images == ["uploads/b.png", "uploads/c.png"]
+    assert attempt.inputs.config == EditingConfig(strength=0.4, num_images=2)
+    path = result_path(attempt)
+    assert outcome.results == {"result_image_path": path, "result_image_paths": [path]}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("reference_images", ["uploads/b.png"] * 9),
+        ("base_image", None),
+        ("config", {"strength": 2}),
+    ],
+)
+async def test_editing_that_no_worker_could_read_gets_none(
+    working: Runs, field: str, value: object
+) -> None:
+    run = editing(inputs=editing().inputs | {field: value})
+    error = await failure_of(await working.start_task(run))
+    assert error.type == "VALIDATION"
+    assert f"inputs.{field}" in working.outcome(run.task_id).errors[0]
+    assert not working.inference.attempts
 
 
 async def test_transient_failure_is_retried(working: Runs) -> None:
@@ -223,7 +265,6 @@ async def test_failed_start_of_storage_is_retried_as_storage(working: Runs) -> N
 class _FaceWorker(OperationActivities):
     """A worker that was deployed later, and knows one type more."""
 
-    edit_image = None
     remove_backgrounds = enhance_details = None
 
     @activity.defn(name="enhance_faces")

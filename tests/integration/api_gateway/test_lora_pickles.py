@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from inference_worker.__main__ import build_cpu_worker
-from inference_worker.lora.activities import LoraConverter
+from inference_worker.lora.conversion.activities import LoraConverter
 from shared.contracts.lora import QUARANTINE
 from shared.settings import LoraSettings, TemporalSettings
 from shared.temporal.client import connect
@@ -160,4 +160,4 @@ async def test_without_temporal_the_client_is_told_to_come_again(gateway: Gatewa
 async def test_no_converter_outlives_its_upload(api: httpx.AsyncClient) -> None:
     assert (await upload(api, saved(tensors()), name="dress.pt")).status_code == 201
     running = [" ".join(child.cmdline()) for child in psutil.Process().children(recursive=True)]
-    assert not [line for line in running if "inference_worker.lora.convert" in line]
+    assert not [line for line in running if "inference_worker.lora.conversion.convert" in line]

@@ -103,6 +103,16 @@ REFUSED: list[tuple[dict[str, Any], list[Any]]] = [
         ["body", "active_provider_capabilities"],
     ),
     (GENERATION | {"subject_model_path": "a.safetensors"}, ["body", "subject_model_path"]),
+    (GENERATION | {"style_lora_weight": 10.5}, ["body", "style_lora_weight"]),
+    (
+        GENERATION
+        | {
+            "provider_type": "fal_standard",
+            "product_lora_weight": -11,
+            "fallback_provider_type": "local",
+        },
+        ["body", "product_lora_weight"],
+    ),
     (
         GENERATION | {"provider_type": "fal_standard", "style_model_path": "styles/no.safetensors"},
         ["body", "style_model_path"],

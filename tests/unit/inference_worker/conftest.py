@@ -1,12 +1,23 @@
-"""Threads, pictures and a tiny model for the inference worker's tests."""
+"""Threads, pictures, activities and a tiny model for the inference worker's tests."""
 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from inference_worker.activities import LocalInference
+from inference_worker.engine_thread import EngineThread
+from inference_worker.lora.files import LoraFiles
+from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.settings import InferenceSettings
+from shared.progress import Executant
+from tests.fakes.object_store import MemoryObjectStore
+from tests.fakes.progress import RecordedProgress
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +48,44 @@ def photo() -> Image.Image:
     green = np.where((rows // 12 + columns // 12) % 2, 220, 30).astype(np.uint8)
     blue = rng.integers(0, 255, (72, 96), np.uint8)
     return Image.fromarray(np.stack([red, green, blue], axis=2))
+
+
+@pytest.fixture
+def objects() -> MemoryObjectStore:
+    return MemoryObjectStore()
+
+
+@pytest.fixture
+def progress() -> RecordedProgress:
+    return RecordedProgress()
+
+
+@pytest.fixture
+def loras(objects: MemoryObjectStore, tmp_path: Path) -> Iterator[LoraFiles]:
+    with closing(LoraFiles(objects, tmp_path, 2**20)) as files:
+        yield files
+
+
+@pytest.fixture
+def build(
+    engine_executor: Executor,
+    cpu: Executor,
+    objects: MemoryObjectStore,
+    loras: LoraFiles,
+    progress: RecordedProgress,
+) -> Any:
+    def build(
+        step_s: float = 0, engine: IdentityEngine | None = None, **settings: Any
+    ) -> LocalInference:
+        engine = engine or IdentityEngine(edit_side_px=64, step_s=step_s)
+        return LocalInference(
+            engine=EngineThread(engine, engine_executor),
+            cpu=cpu,
+            objects=objects,
+            loras=loras,
+            progress=progress,
+            executant=Executant("inference-worker@test:1", "local"),
+            settings=InferenceSettings(**settings),
+        )
+
+    return build

@@ -2,9 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -13,59 +11,16 @@ from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
 from inference_worker.activities import LocalInference
-from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png, sha256_hex
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.settings import InferenceSettings
+from inference_worker.lora.files import LoraFiles
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
 from shared.errors import InvalidInputError, ObjectNotFoundError
-from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
+from tests.fakes.progress import RecordedProgress
 
 _TASK = UUID(int=42)
-
-
-class RecordedProgress:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.started: list[tuple[UUID, int]] = []
-        self.fractions: list[float] = []
-
-    @asynccontextmanager
-    async def attempt(self, task_id: UUID, attempt: int) -> AsyncIterator[Callable[[float], None]]:
-        self.started.append((task_id, attempt))
-        yield self.fractions.append
-
-
-@pytest.fixture
-def objects() -> MemoryObjectStore:
-    return MemoryObjectStore()
-
-
-@pytest.fixture
-def progress() -> RecordedProgress:
-    return RecordedProgress()
-
-
-@pytest.fixture
-def build(
-    engine_executor: Executor, cpu: Executor, objects: MemoryObjectStore, progress: RecordedProgress
-) -> Any:
-    def build(step_s: float = 0, **settings: Any) -> LocalInference:
-        engine = IdentityEngine(edit_side_px=64, step_s=step_s)
-        return LocalInference(
-            engine=EngineThread(engine, engine_executor),
-            cpu=cpu,
-            objects=objects,
-            progress=progress,
-            executant=Executant("inference-worker@test:1", "local"),
-            settings=InferenceSettings(**settings),
-        )
-
-    return build
 
 
 def _generation(attempt: int = 1, **inputs: Any) -> GenerateImage:
@@ -87,8 +42,26 @@ def _names(worker: Any, method: str) -> str:
 
 
 def test_activities_are_the_contracts() -> None:
-    for method in ("generate_image", "refine_image"):
+    for method in ("generate_image", "edit_image", "refine_image"):
         assert _names(LocalInference, method) == _names(InferenceActivities, method) == method
+
+
+async def test_loras_are_fetched_before_the_engine_is_asked(
+    build: Any, objects: MemoryObjectStore, loras: LoraFiles
+) -> None:
+    content = b"any bytes: the identity engine reads none"
+    key = f"loras/sha256/{sha256_hex(content)}"
+    await objects.put(key, content, "application/octet-stream")
+    request = _generation(lora_objects={"style_model_path": key})
+    await ActivityEnvironment().run(build().generate_image, request)
+    assert [path.read_bytes() for path in loras.folder.glob("*.safetensors")] == [content]
+
+
+async def test_lora_that_is_gone_from_storage_is_named(build: Any) -> None:
+    key = "loras/sha256/" + "0" * 64
+    request = _generation(lora_objects={"style_model_path": key})
+    with pytest.raises(InvalidInputError, match="style_model_path"):
+        await ActivityEnvironment().run(build().generate_image, request)
 
 
 async def test_generation_stores_every_picture(

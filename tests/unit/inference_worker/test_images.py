@@ -7,9 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from inference_worker.images import decode_image, decode_with_alpha, encode_png, sha256_hex
+from inference_worker.images import (
+    decode_cutout,
+    decode_image,
+    decode_with_alpha,
+    encode_png,
+    sha256_hex,
+)
 from shared.errors import InvalidInputError
 
 _LIMIT = 89_478_485
@@ -163,3 +171,106 @@ def test_png_is_deterministic_lossless_and_bare(photo: Image.Image) -> None:
     assert content == encode_png(photo)
     assert _decode(content).tobytes() == photo.tobytes()
     assert sha256_hex(content) == sha256_hex(encode_png(photo))
+
+
+def _cutout(content: bytes, max_pixels: int = _LIMIT) -> Image.Image:
+    return decode_cutout(content, max_pixels=max_pixels)
+
+
+def _half_hidden(hidden: tuple[int, int, int], size: int = 32) -> Image.Image:
+    """Blue on the left; on the right transparent, over a colour that nobody sees."""
+    image = Image.new("RGBA", (size, size), (*hidden, 0))
+    image.paste((0, 0, 200, 255), (0, 0, size // 2, size))
+    return image
+
+
+def _is_blue(image: Image.Image) -> bool:
+    """Within rounding, whatever the alpha."""
+    return bool(np.allclose(np.asarray(image)[..., :3], (0, 0, 200), atol=2))
+
+
+@pytest.mark.parametrize(("form", "options"), [("PNG", {}), ("WEBP", {"lossless": True})])
+def test_cutout_keeps_alpha_and_visible_colours(form: str, options: dict[str, Any]) -> None:
+    image = _half_hidden((255, 0, 255))
+    decoded = _cutout(_encoded(image, form, **options))
+    assert decoded.mode == "RGBA"
+    assert decoded.getchannel("A").tobytes() == image.getchannel("A").tobytes()
+    seen = (0, 0, 16, 32)
+    assert decoded.crop(seen).tobytes() == image.crop(seen).tobytes()
+
+
+def test_what_lay_under_transparency_does_not_matter() -> None:
+    magenta, black = (
+        _cutout(_encoded(_half_hidden(colour), "PNG")) for colour in ((255, 0, 255), (0, 0, 0))
+    )
+    assert magenta.tobytes() == black.tobytes()
+    assert _is_blue(magenta)
+
+
+def test_edges_show_no_hidden_colour_when_resized_without_their_alpha() -> None:
+    cutout = _cutout(_encoded(_half_hidden((255, 0, 255)), "PNG"))
+    assert _is_blue(cutout.convert("RGB").resize((7, 7)))
+
+
+def test_nothing_visible_is_painted_on_white() -> None:
+    decoded = _cutout(_encoded(Image.new("RGBA", (5, 3), (9, 9, 9, 0)), "PNG"))
+    assert decoded.getcolors() == [(15, (255, 255, 255, 0))]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P"])
+def test_cutout_of_an_opaque_picture_is_plain(photo: Image.Image, mode: str) -> None:
+    content = _encoded(photo.convert(mode), "PNG")
+    decoded = _cutout(content)
+    assert (decoded.mode, decoded.tobytes()) == ("RGB", _decode(content).tobytes())
+
+
+def test_cutout_of_every_kind_of_transparency() -> None:
+    palette = Image.new("P", (4, 4), 0)
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putpixel((1, 2), 1)
+    grey = Image.new("LA", (4, 4), (7, 0))
+    grey.putpixel((1, 2), (7, 255))
+    key = Image.new("RGB", (4, 4), (1, 2, 3))
+    key.putpixel((1, 2), (40, 50, 60))
+    for content in (
+        _encoded(palette, "PNG", transparency=0),
+        _encoded(grey, "PNG"),
+        _encoded(key, "PNG", transparency=(1, 2, 3)),
+    ):
+        alpha = _cutout(content).getchannel("A")
+        assert alpha.getbbox() == (1, 2, 2, 3)
+
+
+def test_cutout_is_turned_upright_with_its_alpha() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = _half_hidden((0, 0, 0)).crop((0, 0, 32, 8))
+    turned = _cutout(_encoded(image, "PNG", exif=exif)).getchannel("A")
+    assert turned.size == (8, 32)
+    assert turned.getbbox() == (0, 0, 8, 16)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])
+def test_garbage_is_no_cutout(content: bytes) -> None:
+    with pytest.raises(InvalidInputError):
+        _cutout(content)
+
+
+def test_cutout_with_too_many_pixels_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="at most 1023"):
+        _cutout(_encoded(_half_hidden((0, 0, 0)), "PNG"), max_pixels=32 * 32 - 1)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_cutout_of_any_picture_keeps_what_is_seen(size: tuple[int, int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (*size, 4), np.uint8)
+    pixels[..., 3] = rng.choice(np.array([0, 0, 128, 255], np.uint8), size)
+    decoded = np.asarray(_cutout(_encoded(Image.fromarray(pixels), "PNG")).convert("RGBA"))
+    assert (decoded[..., 3] == pixels[..., 3]).all()
+    opaque = pixels[..., 3] == 255
+    assert (decoded[opaque] == pixels[opaque]).all()

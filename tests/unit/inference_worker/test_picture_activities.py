@@ -53,7 +53,7 @@ def started() -> Started:
 
 @pytest.fixture
 def adjusting(cpu: Executor, objects: MemoryObjectStore, started: Started) -> PictureAdjusting:
-    adjuster = ImageAdjuster(ColourSegmenter(), max_output_pixels=1_000_000)
+    adjuster = ImageAdjuster(ColourSegmenter, max_output_pixels=1_000_000)
     return PictureAdjusting(
         adjuster, PictureStore(objects, cpu, max_input_pixels=10_000), started, WORKER
     )
@@ -62,7 +62,7 @@ def adjusting(cpu: Executor, objects: MemoryObjectStore, started: Started) -> Pi
 @pytest.fixture
 def fixing(cpu: Executor, objects: MemoryObjectStore, started: Started) -> BackgroundFixing:
     pictures = PictureStore(objects, cpu, max_input_pixels=10_000)
-    return BackgroundFixing(BackgroundFixer(ColourSegmenter()), pictures, started, WORKER)
+    return BackgroundFixing(BackgroundFixer(ColourSegmenter), pictures, started, WORKER)
 
 
 def adjustment(attempt: int = 1, **inputs: Any) -> AdjustImage:

@@ -23,6 +23,7 @@ from tests.fakes.inference import Attempt
 from tests.fixtures.workflow_runs import (
     Runs,
     conversion,
+    editing,
     evaluation,
     generation,
     picture_from,
@@ -48,6 +49,7 @@ async def record(runs: Runs, asked: set[str]) -> None:
     """One history of each shape."""
     shapes = {
         "task": await runs.start_task(generation()),
+        "task-editing": await runs.start_task(editing()),
         "pipeline": await runs.start_pipeline(
             pipeline(
                 step("generate"),

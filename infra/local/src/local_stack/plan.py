@@ -92,6 +92,7 @@ class Plan:
             "SARTIQ_GATEWAY_INTERNAL_PORT": str(self.ports.gateway_internal),
             "SARTIQ_GATEWAY_INTERNAL_TOKEN": progress_token,
             "SARTIQ_WEBHOOKS_ENCRYPTION_KEYS": encryption_key,
+            "SARTIQ_INFERENCE_LORA_CACHE_DIR": str(self.folder("loras")),
             "PYTHONUNBUFFERED": "1",
             # The workflow sandbox imports definitions anew for each run: without their bytecode
             # it would compile them each time.

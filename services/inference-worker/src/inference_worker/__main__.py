@@ -1,11 +1,8 @@
-"""The inference worker: loads its model and runs it once, then polls.
-
-Run it with `python -m inference_worker`.
-"""
+"""The inference worker: loads its model, runs it once, then polls. `python -m inference_worker`."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Never
 
 import uvloop
 from temporalio.client import Client
@@ -14,13 +11,17 @@ from temporalio.worker import Worker
 from inference_worker.activities import LocalInference
 from inference_worker.adjusting.activities import PictureAdjusting
 from inference_worker.adjusting.adjuster import ImageAdjuster
+from inference_worker.backgrounds.activities import BackgroundFixing
+from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.engine_thread import EngineThread
 from inference_worker.loading import load_engine
-from inference_worker.lora.activities import LoraConverter
+from inference_worker.lora.conversion.activities import LoraConverter
+from inference_worker.lora.files import LoraFiles
 from inference_worker.picture_store import PictureStore
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from shared.contracts.enums import TaskQueue
+from shared.errors import UnservedError
 from shared.progress import Executant, ProgressReporter
 from shared.settings import (
     LogSettings,
@@ -47,7 +48,7 @@ def build_worker(
     return Worker(
         client,
         task_queue=TaskQueue.INFERENCE,
-        activities=[activities.generate_image, activities.refine_image],
+        activities=[activities.generate_image, activities.edit_image, activities.refine_image],
         max_concurrent_activities=settings.max_concurrent_activities or slots,
         **worker_options(settings),
     )
@@ -66,6 +67,10 @@ def build_cpu_worker(
     )
 
 
+def _no_model() -> Never:
+    raise UnservedError("this worker has no model that finds people or subjects")
+
+
 async def main() -> None:
     """Run until SIGTERM."""
     set_up_logging(LogSettings(), service=_SERVICE)
@@ -74,12 +79,14 @@ async def main() -> None:
     engine = load_engine(settings, ModelSettings())
     engine.warm_up()
     objects = S3ObjectStore(StorageSettings())
+    loras = LoraFiles(objects, settings.lora_cache_dir, settings.lora_disk_bytes)
     reporter = ProgressReporter(
         ProgressSettings(),
         executor_instance=identity,
         executor_type=_SERVICE,
         vram_bytes=reserved_vram_bytes,
     )
+    executant = Executant(executor_instance=identity, executor_type=_SERVICE)
     client = await connect(TemporalSettings(), identity=identity, metrics=MetricsSettings())
     with (
         ThreadPoolExecutor(1, thread_name_prefix="engine") as engine_thread,
@@ -89,20 +96,26 @@ async def main() -> None:
             engine=EngineThread(engine, engine_thread),
             cpu=cpu,
             objects=objects,
+            loras=loras,
             progress=reporter,
-            executant=Executant(executor_instance=identity, executor_type=_SERVICE),
+            executant=executant,
             settings=settings,
         )
         # Two on one engine: the second fetches and stores its pictures while the first computes.
         slots = 2 if settings.engine is EngineKind.FLUX else 8
         worker = build_worker(client, activities, worker_settings, slots=slots)
         pictures = PictureStore(objects, cpu, max_input_pixels=settings.max_input_pixels)
-        executant = Executant(executor_instance=identity, executor_type=_SERVICE)
-        adjuster = ImageAdjuster(None, max_output_pixels=settings.max_output_pixels)
+        adjuster = ImageAdjuster(_no_model, max_output_pixels=settings.max_output_pixels)
         adjusting = PictureAdjusting(adjuster, pictures, reporter, executant)
-        cpu_activities = [LoraConverter(objects).convert_lora, adjusting.adjust_image]
+        fixing = BackgroundFixing(BackgroundFixer(_no_model), pictures, reporter, executant)
+        cpu_activities = [
+            LoraConverter(objects).convert_lora,
+            adjusting.adjust_image,
+            fixing.fix_background,
+        ]
         cpu_worker = build_cpu_worker(client, cpu_activities, worker_settings)
         await run_until_stopped([worker, cpu_worker], worker_settings, reporter.run())
+    loras.close()
     objects.close()
 
 

@@ -11,39 +11,45 @@ from PIL import Image
 from temporalio import activity
 
 from inference_worker.engine_thread import EngineThread
-from inference_worker.images import decode_image, encode_png, sha256_hex
+from inference_worker.images import decode_cutout, decode_image, encode_png, sha256_hex
+from inference_worker.lora.files import LoraFiles
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.tiles import S3TileStore, TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
 from shared.contracts.attempts import StoredFile
+from shared.contracts.editing import EditImage, EditImageResult
 from shared.contracts.generation import GenerateImage, GenerateImageResult
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineImageResult
+from shared.errors import InvalidInputError
 from shared.progress import Executant, ProgressSink
 from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
 
+_Decode = Callable[..., Image.Image]
 _T = TypeVar("_T")
 
 
 class LocalInference(InferenceActivities):
-    """Generation and refinement on this worker's model.
+    """Generation, editing and refinement on this worker's model.
 
     Args:
         engine: the model on its thread.
         cpu: threads that decode, encode, resize and check pictures.
         objects: where pictures come from and go to.
+        loras: the files of the LoRAs that requests name.
         progress: hears that attempts start and how far they are.
         executant: this worker.
         settings: limits of input and output sizes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — what a process has, each by its name
         self,
         *,
         engine: EngineThread,
         cpu: Executor,
         objects: ObjectStore,
+        loras: LoraFiles,
         progress: ProgressSink,
         executant: Executant,
         settings: InferenceSettings,
@@ -51,6 +57,7 @@ class LocalInference(InferenceActivities):
         self._engine = engine
         self._cpu = cpu
         self._objects = objects
+        self._loras = loras
         self._progress = progress
         self._executant = executant
         self._max_input_pixels = settings.max_input_pixels
@@ -61,13 +68,17 @@ class LocalInference(InferenceActivities):
         """Make the pictures of one GENERATION and store them."""
         started_at = datetime.now(UTC)
         inputs = request.inputs
-        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+        async with (
+            Heartbeat(),
+            self._progress.attempt(request.task_id, request.attempt) as report,
+            self._loras.fetched(inputs.loras) as loras,
+        ):
             reference = None
             if inputs.reference_image_url:
                 content = await self._objects.get(inputs.reference_image_url)
                 reference = await self._decode(content)
             pictures = await self._engine.generate(
-                inputs, reference, [], lambda done, steps: report(done / steps)
+                inputs, reference, loras, lambda done, steps: report(done / steps)
             )
             folder = f"generations/{request.task_id}/a{request.attempt}"
             files = [
@@ -76,6 +87,35 @@ class LocalInference(InferenceActivities):
             ]
         keys = [file.key for file in files]
         return GenerateImageResult(
+            started_at=started_at,
+            executor_instance=self._executant.executor_instance,
+            executor_type=self._executant.executor_type,
+            files=files,
+            result_image_path=keys[0],
+            result_image_paths=keys,
+        )
+
+    @activity.defn(name="edit_image")
+    async def edit_image(self, request: EditImage) -> EditImageResult:
+        """Change one picture as a prompt says, and store what came of it."""
+        started_at = datetime.now(UTC)
+        inputs = request.inputs
+        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+            base = await self._fetch("base_image", inputs.base_image, decode_cutout)
+            references = [
+                await self._fetch(f"reference_images.{index}", key, decode_image)
+                for index, key in enumerate(inputs.reference_images)
+            ]
+            pictures = await self._engine.instruct(
+                inputs, base, references, lambda done, steps: report(done / steps)
+            )
+            folder = f"editings/{request.task_id}/a{request.attempt}"
+            files = [
+                await self._store(f"{folder}/image_{index}.png", picture)
+                for index, picture in enumerate(pictures)
+            ]
+        keys = [file.key for file in files]
+        return EditImageResult(
             started_at=started_at,
             executor_instance=self._executant.executor_instance,
             executor_type=self._executant.executor_type,
@@ -116,8 +156,15 @@ class LocalInference(InferenceActivities):
             tiles=refined.tiles,
         )
 
-    async def _decode(self, content: bytes) -> Image.Image:
-        return await self._on_cpu(partial(decode_image, content, max_pixels=self._max_input_pixels))
+    async def _fetch(self, field: str, key: str, decode: _Decode) -> Image.Image:
+        content = await self._objects.get(key)
+        try:
+            return await self._decode(content, decode)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{field}: {error}") from error
+
+    async def _decode(self, content: bytes, decode: _Decode = decode_image) -> Image.Image:
+        return await self._on_cpu(partial(decode, content, max_pixels=self._max_input_pixels))
 
     async def _store(self, key: str, picture: Image.Image) -> StoredFile:
         return await self._put(key, await self._on_cpu(partial(encode_png, picture)))

@@ -12,6 +12,7 @@ from shared.errors import InvalidInputError
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _WHITE = (255, 255, 255)
+_OPAQUE = 255
 
 
 def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
@@ -27,8 +28,17 @@ def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
 
 
 def decode_with_alpha(content: bytes, *, max_pixels: int) -> Image.Image:
-    """The same, but what is transparent stays so: RGBA, or RGB where nothing is transparent."""
+    """The same, but with what is transparent left transparent: RGBA, or RGB if nothing is."""
     return _decode(content, max_pixels, _keep_alpha)
+
+
+def decode_cutout(content: bytes, *, max_pixels: int) -> Image.Image:
+    """The same with alpha, made to be used apart from the colours.
+
+    Under what is transparent the visible colours go on, whatever lay there: no hidden colour
+    bleeds into an edge when colours and alpha are resized, or used, apart.
+    """
+    return _decode(content, max_pixels, _to_cutout)
 
 
 def _decode(
@@ -88,3 +98,32 @@ def _on_white(image: Image.Image) -> Image.Image:
     flat = Image.new("RGB", image.size, _WHITE)
     flat.paste(image, mask=image.getchannel("A"))
     return flat
+
+
+def _to_cutout(image: Image.Image) -> Image.Image:
+    image = _keep_alpha(image)
+    if image.mode == "RGB":
+        return image
+    cutout = _carry_colours_on(image)
+    cutout.putalpha(image.getchannel("A"))
+    return cutout
+
+
+def _carry_colours_on(image: Image.Image) -> Image.Image:
+    """The picture over its own visible colours, blurred the more the farther away they are.
+
+    Pull-push: Gortler et al., "The Lumigraph", 1996. Pillow resizes RGBA weighted by alpha.
+    """
+    levels = [image]
+    while max(levels[-1].size) > 1:
+        width, height = levels[-1].size
+        half = ((width + 1) // 2, (height + 1) // 2)
+        levels.append(levels[-1].resize(half, Image.Resampling.BOX))
+    canvas = levels[-1].copy()
+    if canvas.getchannel("A").getextrema() == (0, 0):
+        canvas = Image.new("RGBA", canvas.size, _WHITE)
+    canvas.putalpha(_OPAQUE)
+    for level in reversed(levels):
+        canvas = canvas.resize(level.size, Image.Resampling.BILINEAR)
+        canvas.alpha_composite(level)
+    return canvas

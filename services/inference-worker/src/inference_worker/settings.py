@@ -1,9 +1,12 @@
 """How this worker runs its model. Which model that is, `shared.settings.ModelSettings` says."""
 
 from enum import StrEnum
+from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_GIB = 1024**3
 
 
 class EngineKind(StrEnum):
@@ -62,3 +65,14 @@ class InferenceSettings(BaseSettings):
     """Largest refined picture, width × height; the default is 8192 × 8192."""
     cpu_threads: int = Field(default=2, ge=1)
     """Threads that resize, check and encode pictures while the engine computes."""
+    lora_cache_dir: Path = Path.home() / ".cache" / "sartiq" / "loras"
+    """Where LoRA files lie between requests; processes that share it keep folders of their own."""
+    lora_disk_bytes: int = Field(default=20 * _GIB, ge=1)
+    """LoRA files on disk at most; the least recently used go, never one in use."""
+    lora_memory_bytes: int = Field(default=4 * _GIB, ge=1)
+    """Loaded LoRAs beside a transformer at most, and again beside a text encoder; a request's own
+    must fit."""
+    lora_slots: int = Field(default=4, ge=1, le=16)
+    """LoRAs at once on a compiled model; each costs memory and time whether it is used or not."""
+    lora_target_rank: int = Field(default=32, ge=1, le=512)
+    """Greatest rank of a LoRA on a compiled model, and the size of each slot."""

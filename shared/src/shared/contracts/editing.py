@@ -5,6 +5,8 @@ from pydantic import Field
 from shared.contracts.attempts import AttemptRequest, AttemptResult
 from shared.contracts.message import Message
 
+_MAX_REFERENCES = 8
+
 
 class EditingConfig(Message):
     """The keys of an EDITING's `config` that the engine reads."""
@@ -26,8 +28,9 @@ class EditingInputs(Message):
     prompt: str
     base_image: str
     """Object key of the picture to change."""
-    reference_images: list[str] = []
-    """Object keys of the pictures that show what is meant."""
+    reference_images: list[str] = Field(default=[], max_length=_MAX_REFERENCES)
+    """Object keys of the pictures that show what is meant. How many of them a model looks at, it
+    says itself; the bound is for what a worker fetches first."""
     width: int
     height: int
     seed: int

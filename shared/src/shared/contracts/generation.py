@@ -7,6 +7,8 @@ from shared.contracts.capabilities import LORA_FIELDS, lora_weight_field
 from shared.contracts.message import Message
 
 DEFAULT_LORA_WEIGHT = 0.8
+MAX_LORA_WEIGHT = 10
+"""How strongly local workers let a LoRA act at most, either way: beyond it there is noise alone."""
 
 
 class GenerationConfig(Message):

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 
 from temporalio import activity
 
+from shared.contracts.editing import EditImage, EditImageResult
 from shared.contracts.generation import GenerateImage, GenerateImageResult
 from shared.contracts.refinement import RefineImage, RefineImageResult
 
@@ -15,6 +16,11 @@ class InferenceActivities(ABC):
     @abstractmethod
     async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
         """Make the pictures of one GENERATION and store them."""
+
+    @activity.defn(name="edit_image")
+    @abstractmethod
+    async def edit_image(self, request: EditImage) -> EditImageResult:
+        """Change one picture as a prompt says, and store what came of it."""
 
     @activity.defn(name="refine_image")
     @abstractmethod

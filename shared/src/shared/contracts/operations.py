@@ -45,11 +45,6 @@ class FaceResult(PictureResult):
 class OperationActivities(ABC):
     """Activities on the queue of whichever provider serves the task type."""
 
-    @activity.defn(name="edit_image")
-    @abstractmethod
-    async def edit_image(self, request: Operation) -> PictureResult:
-        """EDITING."""
-
     @activity.defn(name="remove_backgrounds")
     @abstractmethod
     async def remove_backgrounds(self, request: Operation) -> PicturesResult:

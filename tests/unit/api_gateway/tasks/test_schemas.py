@@ -282,6 +282,31 @@ def test_new_fields_of_an_editing_win_over_deprecated_ones() -> None:
     assert (task.base_image, task.reference_images) == (IMAGE, ["new"])
 
 
+@pytest.mark.parametrize(
+    ("field", "fields"),
+    [
+        ("reference_image_url", {"reference_images": [IMAGE], "reference_image_url": ""}),
+        ("reference_image_data", {"reference_images": [IMAGE], "reference_image_data": 7}),
+        ("base_image_url", {"base_image_url": ""}),
+        ("base_image_data", {"base_image_data": "", "base_image_url": IMAGE}),
+        ("base_image", {"base_image": ""}),
+        ("base_image", {"base_image": "", "base_image_url": IMAGE}),
+        ("reference_images", {"reference_images": [""]}),
+    ],
+)
+def test_images_of_an_editing_are_checked_even_where_another_field_wins(
+    field: str, fields: dict[str, Any]
+) -> None:
+    assert _refusal(CreateEditingTask, **fields)["loc"][0] == field
+
+
+def test_deprecated_images_of_an_editing_leave_nothing_behind() -> None:
+    task = _read(CreateEditingTask, base_image_url=IMAGE, reference_image_url=IMAGE)
+
+    assert (task.base_image_url, task.reference_image_url) == (None, None)
+    assert "base_image_data" not in task.model_fields_set
+
+
 def test_generation_update_keeps_only_what_was_sent() -> None:
     update = GenerationTaskUpdate.model_validate({"progress": 50, "task_type": "GENERATION"})
 

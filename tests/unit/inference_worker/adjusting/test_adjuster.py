@@ -31,23 +31,28 @@ def picture_of(
 
 
 def adjusted(picture: Image.Image, reference: Image.Image | None = None, **fields: Any) -> Any:
-    adjuster = ImageAdjuster(ColourSegmenter(), max_output_pixels=4_000_000)
+    adjuster = ImageAdjuster(ColourSegmenter, max_output_pixels=4_000_000)
     return adjuster.adjust(picture, reference, AdjustInputs(input_image="a.png", **fields))
 
 
+def coverage(picture: Image.Image) -> np.ndarray:
+    """How much of each pixel is the subject: it is red, and all else is grey."""
+    red, green, _ = np.moveaxis(np.asarray(picture, float), 2, 0)
+    return (red - green) / 255
+
+
 def subject_in(picture: Image.Image) -> Box:
-    """Where the subject is: halfway between its colour and the background's."""
-    red, green, _ = (band.astype(int) for band in np.moveaxis(np.asarray(picture), 2, 0))
-    box = mask_box(red - green > 78)
+    box = mask_box(coverage(picture) >= 0.5)
     assert box is not None
     return box
 
 
 def margins_of(picture: Image.Image) -> dict[str, float]:
-    """In pixels."""
-    box = subject_in(picture)
-    edges = (box.top, picture.height - box.bottom, box.left, picture.width - box.right)
-    return dict(zip(ALL, edges, strict=True))
+    """In pixels and fractions of them."""
+    covered = coverage(picture)
+    columns, rows = covered.max(axis=0), covered.max(axis=1)
+    edges = [1 - line[: line.argmax()] for line in (rows, rows[::-1], columns, columns[::-1])]
+    return {name: float(edge.sum()) for name, edge in zip(ALL, edges, strict=True)}
 
 
 @pytest.mark.parametrize("mode", ["auto", "crop", "pad", "scale"])
@@ -205,7 +210,7 @@ def test_a_picture_without_a_subject_is_refused_where_margins_are_wanted() -> No
 def test_cutouts_stay_cutouts() -> None:
     cutout = Image.new("RGBA", (100, 100), (0, 0, 0, 0))
     cutout.paste((255, 0, 0, 255), (20, 10, 80, 90))
-    adjuster = ImageAdjuster(None, max_output_pixels=4_000_000)
+    adjuster = ImageAdjuster(ColourSegmenter, max_output_pixels=4_000_000)
     inputs = AdjustInputs(
         input_image="a.png", mode="pad", target_width=300, target_height=200, margin_top=0.2
     )

@@ -1,13 +1,11 @@
 """The box around the subject."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from inference_worker.adjusting.subject import mask_box, subject_box
-from shared.errors import UnservedError
 from tests.fixtures.segmenters import ColourSegmenter
 
 
@@ -45,15 +43,10 @@ def test_nothing_has_no_box() -> None:
 def test_a_cutouts_subject_is_what_can_be_seen() -> None:
     cutout = Image.new("RGBA", (40, 30), (9, 9, 9, 100))
     cutout.paste((9, 9, 9, 200), (5, 6, 25, 28))
-    assert subject_box(cutout, None) == (5, 6, 25, 28)
+    assert subject_box(cutout, ColourSegmenter) == (5, 6, 25, 28)
 
 
 def test_other_pictures_are_segmented() -> None:
     picture = Image.new("RGB", (40, 30), "white")
     picture.paste("red", (5, 6, 25, 28))
-    assert subject_box(picture, ColourSegmenter("red")) == (5, 6, 25, 28)
-
-
-def test_without_a_segmenter_they_wait_for_a_worker_with_one() -> None:
-    with pytest.raises(UnservedError):
-        subject_box(Image.new("RGB", (4, 4)), None)
+    assert subject_box(picture, ColourSegmenter) == (5, 6, 25, 28)

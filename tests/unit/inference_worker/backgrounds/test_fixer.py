@@ -33,7 +33,7 @@ def studio() -> Image.Image:
 def fixed(base: Image.Image, colour: Any = CREAM, **fields: Any) -> np.ndarray:
     palette = Image.new("RGB", (64, 64), colour)
     inputs = BackgroundFixInputs(base_image="a.png", palette_image="b.png", **fields)
-    return np.asarray(BackgroundFixer(ColourSegmenter()).fix(base, palette, inputs))
+    return np.asarray(BackgroundFixer(ColourSegmenter).fix(base, palette, inputs))
 
 
 def lab(pixels: Any) -> np.ndarray:
@@ -66,7 +66,7 @@ def test_a_white_garment_stays_white_beside_a_dark_palette() -> None:
         base_image="a", palette_image="b", mask_expansion_percentage=0, strategy="replace"
     )
     palette = Image.new("RGB", (8, 8), (60, 40, 40))
-    result = np.asarray(BackgroundFixer(white).fix(base, palette, inputs))
+    result = np.asarray(BackgroundFixer(lambda: white).fix(base, palette, inputs))
     left, top, right, bottom = PERSON
     assert (result[top:bottom, left:right] == 255).all()
 

@@ -8,7 +8,6 @@ from PIL import Image, ImageChops
 
 from inference_worker.model_cache.part_cache import PartCache
 from inference_worker.model_cache.shelf import Shelf
-from inference_worker.pipelines.device import choose_device, choose_dtype
 from inference_worker.pipelines.flux_engine import FluxEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingInputs
@@ -41,18 +40,10 @@ def _instruct(engine: FluxEngine, base: Image.Image) -> Image.Image:
 
 
 def _engine(flux: Path, kontext: Path, budget_bytes: int) -> tuple[FluxEngine, PartCache]:
-    settings = InferenceSettings(torch_threads=1)
-    device = choose_device(settings.device)
-    cache = PartCache(budget_bytes)
-    shelf = Shelf(
-        cache,
-        device=device,
-        dtype=choose_dtype(settings.dtype, device),
-        max_text_tokens=0,
-        prepare=lambda _name, module: module,
-    )
+    settings = InferenceSettings(torch_threads=1, memory_bytes=budget_bytes)
+    shelf = Shelf(settings)
     editor = shelf.open(str(kontext))
-    return FluxEngine(shelf, shelf.open(str(flux)), editor, settings, _MODEL), cache
+    return FluxEngine(shelf, shelf.open(str(flux)), editor, settings, _MODEL), shelf.cache
 
 
 def test_equal_parts_are_loaded_once(tiny_flux_folder: Path, kontext_folder: Path) -> None:

@@ -33,7 +33,7 @@ def test_a_part_is_loaded_once() -> None:
 
 def test_the_least_recently_used_leaves_first() -> None:
     gone: list[str] = []
-    loads, cache = _Loads(), PartCache(2 * _BYTES, gone.append)
+    loads, cache = _Loads(), PartCache(2 * _BYTES, on_evict=gone.append)
     for name in ("a", "b", "a", "c", "a", "b"):
         cache.get(loads.part(name))
         assert cache.used_bytes <= 2 * _BYTES

@@ -4,16 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from structlog.testing import capture_logs
 
-from inference_worker.pipelines.components import FluxComponents, load_components
+from inference_worker.model_cache.shelf import Shelf
+from inference_worker.pipelines.components import FluxComponents
 from inference_worker.pipelines.encode import PromptEncoder
+from inference_worker.settings import InferenceSettings
 
 
 @pytest.fixture(scope="module")
 def parts(tiny_flux_folder: Path) -> FluxComponents:
-    return load_components(tiny_flux_folder, torch.device("cpu"), torch.float32)
+    return FluxComponents(
+        tiny_flux_folder, Shelf(InferenceSettings()).open(str(tiny_flux_folder)).parts
+    )
 
 
 def test_prompt_is_encoded_once(parts: FluxComponents) -> None:

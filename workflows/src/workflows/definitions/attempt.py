@@ -9,6 +9,7 @@ from temporalio.common import Priority
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.backgrounds import BackgroundActivities, FixBackground
+from shared.contracts.editing import EditImage
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
@@ -36,6 +37,10 @@ def _generate_image(run: TaskRun, attempt: int) -> GenerateImage:
     return GenerateImage.model_validate(_base(run, attempt))
 
 
+def _edit_image(run: TaskRun, attempt: int) -> EditImage:
+    return EditImage.model_validate(_base(run, attempt))
+
+
 def _refine_image(run: TaskRun, attempt: int) -> RefineImage:
     is_tiled = run.provider_type == ProviderType.SARTIQ_ULTIMATE_REFINER
     refiner = {"refiner": run.provider_config} if is_tiled else {}
@@ -57,7 +62,7 @@ def _operation(run: TaskRun, attempt: int) -> Operation:
 _ACTIVITIES: dict[TaskType, tuple[Callable[..., Any], Callable[[TaskRun, int], Message]]] = {
     TaskType.GENERATION: (InferenceActivities.generate_image, _generate_image),
     TaskType.REFINE: (InferenceActivities.refine_image, _refine_image),
-    TaskType.EDITING: (OperationActivities.edit_image, _operation),
+    TaskType.EDITING: (InferenceActivities.edit_image, _edit_image),
     TaskType.BACKGROUND_REMOVE: (OperationActivities.remove_backgrounds, _operation),
     TaskType.DETAIL_ENHANCER: (OperationActivities.enhance_details, _operation),
     TaskType.BACKGROUND_FIX: (BackgroundActivities.fix_background, _fix_background),

@@ -7,11 +7,13 @@ from typing import Any
 
 from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
+from api_gateway.tasks.editing_checks import check_editing
 from api_gateway.tasks.provider_checks import choose_provider
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.size_checks import check_size
-from shared.contracts.capabilities import LORA_FIELDS
+from shared.contracts.capabilities import LORA_FIELDS, lora_weight_field
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
+from shared.contracts.generation import MAX_LORA_WEIGHT
 from shared.db.models.tables import Task
 from shared.settings import ModelSettings
 
@@ -22,7 +24,7 @@ _DEFAULT_SIDE_PX = 1024
 
 def own_fields(schema: type[CreateTaskBase]) -> frozenset[str]:
     """The fields of a create request that are its type's own, not every task's."""
-    return frozenset(schema.model_fields) - _COMMON_FIELDS
+    return frozenset(schema.model_fields) - schema.replaced_fields - _COMMON_FIELDS
 
 
 def draft_task(
@@ -52,9 +54,11 @@ def draft_task(
     faults += _check_local_model(task_type, provider, fields)
     if body.fallback_provider_type is not None:
         faults += _check_local_model(task_type, body.fallback_provider_type, fields)
+    does_local = ProviderType.LOCAL in {provider, body.fallback_provider_type}
+    if task_type == TaskType.EDITING and does_local:
+        faults += check_editing(fields, model)
     complete = _COMPLETIONS.get(task_type)
     if complete is not None:
-        does_local = ProviderType.LOCAL in {provider, body.fallback_provider_type}
         faults += complete(inputs, mapped, model if does_local else None)
     provider_config = body.provider_config.model_dump(mode="json") if body.provider_config else None
     fallback = body.fallback_provider_config
@@ -149,14 +153,14 @@ def _complete_size(
 def _check_local_model(
     task_type: TaskType, provider: ProviderType, fields: Mapping[str, Any]
 ) -> list[Fault]:
-    """What the local engine does not do yet, said at once and not after a wait in a queue."""
+    """What the local engine does not do, said at once and not after a wait in a queue."""
     if provider not in {ProviderType.LOCAL, ProviderType.SARTIQ_ULTIMATE_REFINER}:
         return []
     if task_type == TaskType.GENERATION:
         return [
-            Fault((name,), "local workers use no LoRAs yet; leave this field out")
-            for name in LORA_FIELDS
-            if fields.get(name)
+            Fault((name,), f"goes from {-MAX_LORA_WEIGHT} to {MAX_LORA_WEIGHT}")
+            for name in map(lora_weight_field, LORA_FIELDS)
+            if isinstance(weight := fields.get(name), float) and abs(weight) > MAX_LORA_WEIGHT
         ]
     if task_type == TaskType.REFINE and fields.get("face_detail_enabled"):
         message = "local workers have no face detail yet; set it to false"

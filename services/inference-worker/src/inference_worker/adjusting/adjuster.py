@@ -1,5 +1,7 @@
 """The whole of an IMAGE_ADJUSTER: from the request's fields to the adjusted picture."""
 
+from collections.abc import Callable
+
 from PIL import Image
 
 from inference_worker.adjusting.frame import Axis, Layout, is_within_tolerance
@@ -18,11 +20,11 @@ class ImageAdjuster:
     """Brings pictures to a size, a shape or margins.
 
     Args:
-        subjects: finds the subject where margins are asked for; none: cut-outs alone have one.
+        subjects: gives what finds subjects; asked where margins need it.
         max_output_pixels: the largest result, width × height.
     """
 
-    def __init__(self, subjects: SubjectSegmenter | None, *, max_output_pixels: int) -> None:
+    def __init__(self, subjects: Callable[[], SubjectSegmenter], *, max_output_pixels: int) -> None:
         self._subjects = subjects
         self._max_output_pixels = max_output_pixels
 
@@ -59,7 +61,7 @@ class ImageAdjuster:
             )
         size = self._size(frame, target, picture.size, inputs)
         if target is None:
-            frame = _whole_pixels(frame, picture.size, may_overlap=inputs.mode == "scale")
+            frame = _whole_pixels(frame, layout, size, inputs.mode)
         return render(picture, frame, size, inputs.resampling, box)
 
     def _margins(self, reference: Image.Image | None, inputs: AdjustInputs) -> dict[str, float]:
@@ -189,17 +191,20 @@ def _frame(layout: Layout, inputs: AdjustInputs) -> Box | None:
     return layout.auto(inputs.cropping_position)
 
 
-def _whole_pixels(frame: Box, picture: tuple[int, int], *, may_overlap: bool) -> Box:
+def _whole_pixels(frame: Box, layout: Layout, size: tuple[int, int], mode: str) -> Box:
     """The frame on the picture's own pixels: nothing is resampled where no size is asked for."""
-    left, right = _whole(frame.left, frame.right, picture[0], may_overlap=may_overlap)
-    top, bottom = _whole(frame.top, frame.bottom, picture[1], may_overlap=may_overlap)
-    return Box(left, top, right, bottom)
+    left = _whole(frame.left, layout.across, size[0], may_overlap=mode == "scale")
+    top = _whole(frame.top, layout.down, size[1], may_overlap=mode == "scale")
+    return Box(left, top, left + size[0], top + size[1])
 
 
-def _whole(start: float, end: float, length: int, *, may_overlap: bool) -> tuple[float, float]:
-    extent = max(1, round(end - start))
+def _whole(start: float, axis: Axis, extent: int, *, may_overlap: bool) -> float:
+    """The start of a frame of whole pixels; its margins are less than a pixel off."""
+    if not axis.is_free:
+        lowest, highest = axis.offsets(extent)
+        start = max(lowest, min(start, highest)) if lowest <= highest else (lowest + highest) / 2
     first = round(start)
-    if not may_overlap:  # within the picture, or all around it, and not a pixel beside that
-        free = length - extent
+    if not may_overlap:  # within the picture or all around it, and not a pixel beside that
+        free = round(axis.length) - extent
         first = max(min(0, free), min(first, max(0, free)))
-    return float(first), float(first + extent)
+    return float(first)

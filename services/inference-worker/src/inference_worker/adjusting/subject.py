@@ -9,7 +9,6 @@ from PIL import Image
 from scipy.ndimage import find_objects, label, sum_labels  # pyright: ignore[reportUnknownVariableType]
 
 from inference_worker.vision.protocols import Box, SubjectSegmenter
-from shared.errors import UnservedError
 
 _label = cast(Callable[..., Any], label)
 _find_objects = cast(Callable[..., Any], find_objects)
@@ -20,19 +19,14 @@ _SPECK = 0.05
 _TOUCHING = np.ones((3, 3))
 
 
-def subject_box(picture: Image.Image, segmenter: SubjectSegmenter | None) -> Box | None:
+def subject_box(picture: Image.Image, subjects: Callable[[], SubjectSegmenter]) -> Box | None:
     """The box around a picture's subject; none where it has none.
 
     A cut-out's subject is what is not transparent; only pictures without alpha are segmented.
-
-    Raises:
-        UnservedError: there is no segmenter, and the picture needs one.
     """
     if picture.mode == "RGBA":
         return mask_box(np.asarray(picture.getchannel("A")) >= 128)
-    if segmenter is None:
-        raise UnservedError("this worker has no model that finds subjects")
-    return mask_box(segmenter.subject_mask(np.asarray(picture)) >= 0.5)
+    return mask_box(subjects().subject_mask(np.asarray(picture)) >= 0.5)
 
 
 def mask_box(mask: NDArray[np.bool_]) -> Box | None:

@@ -1,5 +1,7 @@
 """The whole of a BACKGROUND_FIX: base and palette in, the base on the palette's colour out."""
 
+from collections.abc import Callable
+
 import numpy as np
 from PIL import Image
 
@@ -19,11 +21,11 @@ class BackgroundFixer:
     """Moves backgrounds toward a colour.
 
     Args:
-        people: finds who must stay as they are.
+        persons: gives what finds those who must stay as they are.
     """
 
-    def __init__(self, people: PersonSegmenter) -> None:
-        self._people = people
+    def __init__(self, persons: Callable[[], PersonSegmenter]) -> None:
+        self._persons = persons
 
     def fix(
         self, base: Image.Image, palette: Image.Image, inputs: BackgroundFixInputs
@@ -44,9 +46,10 @@ class BackgroundFixer:
                 "shadow_threshold must be below light_threshold; they are"
                 f" {inputs.shadow_threshold} and {inputs.light_threshold}"
             )
-        colour = background_colour(palette, self._people.person_mask(np.asarray(palette)))
+        persons = self._persons()
+        colour = background_colour(palette, persons.person_mask(np.asarray(palette)))
         protection = Protection(
-            self._people.person_mask(np.asarray(base)),
+            persons.person_mask(np.asarray(base)),
             grow_px=inputs.mask_expansion_percentage * max(base.size),
             blur_sigma_px=inputs.edge_blur_sigma,
         )

@@ -1,6 +1,6 @@
 """What the engine must know of a kind of model, and of one that is open."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,8 +31,13 @@ class Model(Protocol):
         """Denoise steps where a request names none."""
         ...
 
-    def embed(self, prompt: str) -> PromptEmbeddings:
-        """Encode: text becomes what the transformer attends to."""
+    def embed(self, prompt: str, variant: Hashable = ()) -> PromptEmbeddings:
+        """Encode: text becomes what the transformer attends to.
+
+        Args:
+            prompt: the text.
+            variant: what else the embeddings depend on: the LoRAs on the encoder.
+        """
         ...
 
     def context(self, pictures: Sequence[Image.Image]) -> Context:
@@ -90,6 +95,7 @@ class Family:
         name: as provenance records name it.
         pipeline_class: `_class_name` in the `model_index.json` of its folders.
         part_classes: class of each part, by subfolder.
+        lora_parts: the parts that LoRAs may change: the denoiser and a text encoder.
         sampler: as provenance records name it.
         max_references: pictures that it can look at beside the one it edits; none: it follows no
             instructions, and edits by strength.
@@ -100,6 +106,7 @@ class Family:
     name: str
     pipeline_class: str
     part_classes: Mapping[str, Any]
+    lora_parts: tuple[str, str]
     sampler: str
     max_references: int | None
     has_true_cfg: bool

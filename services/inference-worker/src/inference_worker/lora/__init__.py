@@ -1,1 +1,1 @@
-"""Conversion of uploaded pickles, in a process of its own with limits."""
+"""LoRAs on this worker: files by digest, reading, fit, adapters on a model; the converter."""

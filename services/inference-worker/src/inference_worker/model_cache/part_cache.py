@@ -40,12 +40,20 @@ class PartCache:
     Not thread-safe: the engine's one thread owns it.
 
     Args:
-        budget_bytes: what all parts may take together, their adapters included.
+        budget_bytes: what all parts may take together, and what lies beside them.
+        beside_bytes: what lies beside them now, and leaves with them: their LoRAs.
         on_evict: hears the key of a part that leaves.
     """
 
-    def __init__(self, budget_bytes: int, on_evict: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        budget_bytes: int,
+        *,
+        beside_bytes: Callable[[], int] = lambda: 0,
+        on_evict: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self._budget_bytes = budget_bytes
+        self._beside_bytes = beside_bytes
         self._on_evict = on_evict
         self._modules: OrderedDict[str, nn.Module] = OrderedDict()
         self._held: list[set[str]] = []
@@ -54,8 +62,8 @@ class PartCache:
 
     @property
     def used_bytes(self) -> int:
-        """What the parts take now, measured."""
-        return sum(module_bytes(module) for module in self._modules.values())
+        """What the parts and what lies beside them take now, measured."""
+        return sum(map(module_bytes, self._modules.values())) + self._beside_bytes()
 
     def get(self, part: Part) -> nn.Module:
         """A part's module; it is loaded if need be, and stays while a `hold` lasts.
@@ -90,18 +98,16 @@ class PartCache:
         Raises:
             ResourceError: what is in use leaves too little room.
         """
-        used = self.used_bytes
         held = {key for keys in self._held for key in keys}
-        for key in [key for key in self._modules if key not in held]:
-            if used + needed_bytes <= self._budget_bytes:
-                break
-            used -= module_bytes(self._modules[key])
-            self._evict(key)
-        if used + needed_bytes > self._budget_bytes:
+        idle = [key for key in self._modules if key not in held]
+        while self.used_bytes + needed_bytes > self._budget_bytes and idle:
+            self._evict(idle.pop(0))
+        used_bytes = self.used_bytes
+        if used_bytes + needed_bytes > self._budget_bytes:
             raise ResourceError(
                 f"{name} needs {needed_bytes // _MIB} MiB; of the {self._budget_bytes // _MIB} MiB"
-                f" for models {used // _MIB} are in use. SARTIQ_INFERENCE_MEMORY_BYTES sets the"
-                " budget, SARTIQ_INFERENCE_OFFLOAD keeps weights off the card"
+                f" for models {used_bytes // _MIB} are in use. SARTIQ_INFERENCE_MEMORY_BYTES sets"
+                " the budget, SARTIQ_INFERENCE_OFFLOAD keeps weights off the card"
             )
 
     def clear(self) -> None:

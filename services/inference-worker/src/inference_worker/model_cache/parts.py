@@ -15,8 +15,8 @@ from inference_worker.errors import ModelLoadError
 from inference_worker.model_cache.part_cache import Part, PartCache
 from inference_worker.pipelines.fingerprint import fingerprint
 
-Prepare = Callable[[str, nn.Module], nn.Module]
-"""Makes a part that was just loaded ready to run: its name and itself."""
+Prepare = Callable[[str, str, nn.Module], nn.Module]
+"""Makes a part that was just loaded ready to run: its key, its name and itself."""
 
 _PLAIN = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 _NUMBER = re.compile(r"\d+")
@@ -57,10 +57,12 @@ class Parts:
         return self._parts[name].key
 
     def _part(self, folder: Path, part_class: Any, prepare: Prepare) -> Part:
+        key = f"{folder.name}:{fingerprint(folder)}"
+
         def load() -> nn.Module:
             try:
                 module = part_class.from_pretrained(folder, dtype=self.dtype)
-                return prepare(folder.name, module.to(self.device).eval())
+                return prepare(key, folder.name, module.to(self.device).eval())
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:
@@ -69,7 +71,7 @@ class Parts:
                 ) from error
 
         return Part(
-            key=f"{folder.name}:{fingerprint(folder)}",
+            key=key,
             name=f"the {folder.name} of {folder.parent.name}",
             expected_bytes=_expected_bytes(folder, self.dtype),
             load=load,

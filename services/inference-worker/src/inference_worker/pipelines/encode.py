@@ -1,6 +1,7 @@
 """First block: text becomes what the transformer attends to."""
 
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Any
 
 import structlog
@@ -31,13 +32,19 @@ class PromptEncoder:
         stated = int(components.t5_tokenizer.model_max_length)
         self._max_tokens = max_tokens or min(stated, _MAX_T5_TOKENS)
         self._num_remembered = num_remembered
-        self._remembered: OrderedDict[str, PromptEmbeddings] = OrderedDict()
+        self._remembered: OrderedDict[Hashable, PromptEmbeddings] = OrderedDict()
 
-    def encode(self, prompt: str) -> PromptEmbeddings:
-        """Embed one prompt; a longer one than the encoder reads is cut, which is logged."""
-        known = self._remembered.pop(prompt, None)
+    def encode(self, prompt: str, variant: Hashable = ()) -> PromptEmbeddings:
+        """Embed one prompt; a longer one than the encoder reads is cut, which is logged.
+
+        Args:
+            prompt: the text.
+            variant: what else the embeddings depend on: the LoRAs on the encoder.
+        """
+        key = (prompt, variant)
+        known = self._remembered.pop(key, None)
         embeddings = known or self._embed(prompt)
-        self._remembered[prompt] = embeddings
+        self._remembered[key] = embeddings
         if len(self._remembered) > self._num_remembered:
             self._remembered.popitem(last=False)
         return embeddings

@@ -1,6 +1,6 @@
 """FLUX's four blocks over the parts of one model: encode, prepare, denoise, decode."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import torch
@@ -43,8 +43,8 @@ class FluxModel:
         """[dev] and Krea take 28; [schnell], which takes no guidance, was distilled to 4."""
         return _GUIDED_STEPS if self._components.has_guidance_embeds else _DISTILLED_STEPS
 
-    def embed(self, prompt: str) -> PromptEmbeddings:
-        return self._encoder.encode(prompt)
+    def embed(self, prompt: str, variant: Hashable = ()) -> PromptEmbeddings:
+        return self._encoder.encode(prompt, variant)
 
     def context(self, pictures: Sequence[Image.Image]) -> Context:
         return encode_context(self._components, pictures)

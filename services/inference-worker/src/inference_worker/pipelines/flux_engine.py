@@ -6,15 +6,9 @@ from typing import Self
 import torch
 from PIL import Image, ImageOps
 
-from inference_worker.model_cache.part_cache import PartCache
 from inference_worker.model_cache.shelf import OpenedModel, Shelf
 from inference_worker.pipelines.conditioning import Conditioning
-from inference_worker.pipelines.device import (
-    choose_device,
-    choose_dtype,
-    memory_budget_bytes,
-    memory_errors_as_resource_errors,
-)
+from inference_worker.pipelines.device import memory_errors_as_resource_errors
 from inference_worker.pipelines.diffusers_functions import hide_progress_bars
 from inference_worker.pipelines.editing import changed_part, context_pictures, kept_outside
 from inference_worker.pipelines.engine import CancelFlag, Edit, LoraUse, StepCallback, stop_if
@@ -72,14 +66,7 @@ class FluxEngine:
         hide_progress_bars()
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
-        device = choose_device(settings.device)
-        shelf = Shelf(
-            PartCache(settings.memory_bytes or memory_budget_bytes(device)),
-            device=device,
-            dtype=choose_dtype(settings.dtype, device),
-            max_text_tokens=settings.max_text_tokens,
-            prepare=lambda _name, module: module,
-        )
+        shelf = Shelf(settings)
         editor = shelf.open(editor_source) if editor_source else None
         return cls(shelf, shelf.open(source), editor, settings, model)
 
@@ -127,8 +114,6 @@ class FluxEngine:
         self._check_size(inputs.width, inputs.height)
         if not 0 <= inputs.reference_image_strength <= 100:
             raise InvalidInputError("reference_image_strength: goes from 0 to 100")
-        if loras:
-            raise InvalidInputError(f"{loras[0].field}: this worker uses no LoRAs yet")
         opened = self._generator
         blocks = opened.blocks
         size = self._covering(opened, inputs.width, inputs.height)
@@ -146,7 +131,7 @@ class FluxEngine:
             )
 
         pictures = self._make(
-            opened, inputs, start, size, unchanged=canvas, on_step=on_step, cancel=cancel
+            opened, inputs, loras, start, size, unchanged=canvas, on_step=on_step, cancel=cancel
         )
         return [_cut(picture, inputs.width, inputs.height) for picture in pictures]
 
@@ -189,7 +174,7 @@ class FluxEngine:
             return begun.within(blocks.context(seen))
 
         pictures = self._make(
-            opened, inputs, start, size, unchanged=canvas, on_step=on_step, cancel=cancel
+            opened, inputs, (), start, size, unchanged=canvas, on_step=on_step, cancel=cancel
         )
         if mask is not None:
             pictures = [kept_outside(mask, picture, canvas) for picture in pictures]
@@ -204,8 +189,10 @@ class FluxEngine:
         with memory_errors_as_resource_errors():
             stop_if(cancel)
             with self._shelf.cache.hold():
+                self._shelf.activate(opened, ())
                 positive = opened.blocks.embed(edit.prompt)
             with self._shelf.cache.hold():
+                self._shelf.activate(opened, ())
                 start = opened.blocks.start_from_image(
                     image,
                     strength=edit.strength,
@@ -222,6 +209,7 @@ class FluxEngine:
         self,
         opened: OpenedModel,
         inputs: GenerationInputs | EditingInputs,
+        loras: Sequence[LoraUse],
         start: Callable[[torch.Generator], Start | None],
         size: tuple[int, int],
         *,
@@ -235,6 +223,7 @@ class FluxEngine:
         with memory_errors_as_resource_errors():
             # Encoders may leave for the transformer, where both do not fit.
             with self._shelf.cache.hold():
+                self._shelf.activate(opened, loras)
                 conditioning = self._condition(opened, inputs)
             for index in range(num_images):
 
@@ -243,6 +232,7 @@ class FluxEngine:
 
                 stop_if(cancel)
                 with self._shelf.cache.hold():
+                    self._shelf.activate(opened, loras)
                     begun = start(cpu_generator(inputs.seed + index))
                     if begun is None:
                         assert unchanged is not None
@@ -262,10 +252,11 @@ class FluxEngine:
         if negative and not opened.family.has_true_cfg:
             raise InvalidInputError(f"config.negative_prompt: {opened.name} follows none")
         scale = config.guidance_scale
+        variant = self._shelf.text_variant(opened)
         return Conditioning(
-            positive=opened.blocks.embed(inputs.prompt),
+            positive=opened.blocks.embed(inputs.prompt, variant),
             guidance_scale=self._settings.guidance_scale if scale is None else scale,
-            negative=opened.blocks.embed(negative) if negative else None,
+            negative=opened.blocks.embed(negative, variant) if negative else None,
             true_cfg_scale=self._settings.true_cfg_scale,
         )
 

@@ -17,13 +17,6 @@ from api_gateway.tasks.schemas.public import FalImageTaskPublicBase
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
 
-_DEPRECATED = (
-    "base_image_data",
-    "base_image_url",
-    "reference_image_data",
-    "reference_image_url",
-)
-
 
 class CreateEditingTask(CreateTaskBase):
     """A request to edit a picture."""
@@ -40,10 +33,20 @@ class CreateEditingTask(CreateTaskBase):
         }
     )
 
+    replaced_fields = frozenset(
+        {"base_image_data", "base_image_url", "reference_image_data", "reference_image_url"}
+    )
+
     task_type: Literal[TaskType.EDITING] = TaskType.EDITING
+    config: JsonObject | None = Field(
+        default=None,
+        description="Flexible configuration storage; keys that local workers know are "
+        "num_inference_steps, guidance_scale, negative_prompt, num_images and strength",
+    )
     prompt: Text = Field(description="Task prompt")
     base_image: ImageSource = Field(
-        description="Base image as base64, data URL (data:image/...), or remote URL (http://...)"
+        description="Base image as base64, data URL (data:image/...), or remote URL (http://...). "
+        "Where parts of it are transparent, local workers paint those anew, and no others"
     )
     base_image_data: ImageSource | None = Field(
         default=None,
@@ -82,12 +85,12 @@ class CreateEditingTask(CreateTaskBase):
         if body is None:
             return data
         # They stay beside what they stand for until they have been checked themselves.
-        deprecated = {name: body[name] for name in _DEPRECATED if name in body}
+        deprecated = {name: body[name] for name in cls.replaced_fields if name in body}
         return _without_deprecated(body) | deprecated
 
     @model_validator(mode="after")
     def _drop_deprecated_fields(self) -> Self:
-        for name in _DEPRECATED:
+        for name in self.replaced_fields & self.model_fields_set:
             setattr(self, name, None)
         return self
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from temporalio import activity
 
-from inference_worker.lora.sandbox import run_converter
+from inference_worker.lora.conversion.sandbox import run_converter
 from shared.contracts.lora import ConvertedLora, LoraActivities, LoraConversion
 from shared.errors import InvalidInputError
 from shared.storage.object_store import ObjectStore

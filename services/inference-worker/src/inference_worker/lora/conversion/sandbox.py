@@ -8,7 +8,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
 
-from inference_worker.lora.convert import REFUSED
+from inference_worker.lora.conversion.convert import REFUSED
 from shared.contracts.enums import ErrorCategory
 from shared.errors import InvalidInputError, PlatformError
 
@@ -41,7 +41,7 @@ async def run_converter(
         sys.executable,
         "-I",
         "-m",
-        "inference_worker.lora.convert",
+        "inference_worker.lora.conversion.convert",
         str(source),
         str(target),
         str(max_bytes),

@@ -1,6 +1,7 @@
 """The converter: reads one pickle, writes safetensors. A process of its own, with limits.
 
-`python -m inference_worker.lora.convert IN OUT MAX_BYTES`; what is wrong stands on stdout, exit 3.
+`python -m inference_worker.lora.conversion.convert IN OUT MAX_BYTES`; what is wrong stands on
+stdout, exit 3.
 """
 
 import resource
@@ -8,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from inference_worker.lora.pickle_checks import RefusedError, check_container
+from inference_worker.lora.conversion.pickle_checks import RefusedError, check_container
 
 if TYPE_CHECKING:
     import torch

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from inference_worker.lora.sandbox import run_converter
+from inference_worker.lora.conversion.sandbox import run_converter
 from shared.contracts.enums import ErrorCategory
 from shared.errors import InvalidInputError, PlatformError
 from tests.fixtures.pickles import fine_files, hostile, saved, tensors
@@ -101,5 +101,5 @@ def _converters() -> list[psutil.Process]:
         child
         for child in psutil.Process().children(recursive=True)
         if child.status() != psutil.STATUS_ZOMBIE
-        and "inference_worker.lora.convert" in child.cmdline()
+        and "inference_worker.lora.conversion.convert" in child.cmdline()
     ]

@@ -1,0 +1,258 @@
+"""LoRAs on a model in memory: loaded once, kept within a bound, mixed by their weights."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import structlog
+import torch
+from torch import nn
+
+from inference_worker.lora.mixing import HookMixer, Mixer, SlotMixer, SlotPlan
+from inference_worker.lora.reading import Pair, Pairs, read_lora
+from inference_worker.lora.targets import check_fit, find_targets, linear_layers, place
+from inference_worker.pipelines.engine import LoraUse
+from shared.contracts.capabilities import lora_weight_field
+from shared.contracts.generation import MAX_LORA_WEIGHT
+from shared.errors import InvalidInputError, ResourceError
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_FLOATS = (torch.float32, torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A LoRA that acts, by its digest, and how strongly."""
+
+    sha256: str
+    weight: float
+
+
+class ModuleAdapters:
+    """The LoRAs of one module. Calls come one after the other, whoever shares it.
+
+    Args:
+        module: a transformer or a text encoder; keeps its layers for as long as this lives.
+        max_bytes: tensors of loaded LoRAs at most; the least recently used make way.
+        reserve: makes room for so many bytes more among all that is in memory, or raises
+            `ResourceError`.
+        slots: room to set aside, for a module that is compiled afterwards; none: LoRAs of every
+            rank at once, for a module that is not.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        max_bytes: int,
+        reserve: Callable[[int], None] = lambda _: None,
+        slots: SlotPlan | None = None,
+    ) -> None:
+        self._module = module
+        self._max_bytes = max_bytes
+        self._reserve = reserve
+        self._layers = linear_layers(module)
+        self._targets = find_targets(self._layers)
+        self._dtype = _dtype_of(module)
+        self._mixer: Mixer = (
+            SlotMixer(self._layers, slots, self._targets, self._dtype)
+            if slots
+            else HookMixer(self._layers)
+        )
+        self._loaded: OrderedDict[str, Pairs] = OrderedDict()
+        self._active: tuple[Weighted, ...] = ()
+        self._is_changed = False
+        self._lock = threading.Lock()
+
+    @property
+    def loaded_bytes(self) -> int:
+        """Of the tensors of loaded LoRAs, active or not; slots not among them."""
+        return sum(map(_size_bytes, self._loaded.values()))
+
+    @property
+    def slot_bytes(self) -> int:
+        """Of the slots, which always stand."""
+        return self._mixer.size_bytes if isinstance(self._mixer, SlotMixer) else 0
+
+    @property
+    def active(self) -> tuple[Weighted, ...]:
+        """The LoRAs that change this module now; with its input they decide its output."""
+        return self._active
+
+    def has(self, sha256: str) -> bool:
+        """Whether a LoRA is loaded, even if it changes nothing here."""
+        return sha256 in self._loaded
+
+    def check(self, pairs: Pairs, field: str) -> Pairs:
+        """The pairs by this module's names.
+
+        Raises:
+            InvalidInputError: they do not fit it; names the field and what does not.
+        """
+        fitting = check_fit(pairs, self._module, self._targets, field)
+        self._mixer.check(fitting, self._targets, field)
+        return fitting
+
+    def load(self, lora: LoraUse, pairs: Pairs, keep: Collection[str]) -> None:
+        """Have a LoRA beside the module, whole or not at all.
+
+        Args:
+            lora: which it is.
+            pairs: by this module's names.
+            keep: digests of others that must stay.
+
+        Raises:
+            ResourceError: with those it takes more than there may be.
+        """
+        placed = place(pairs, self._targets, self._layers)
+        item_bytes = self._dtype.itemsize
+        needed_bytes = sum((p.down.numel() + p.up.numel()) * item_bytes for p in placed.values())
+        with self._lock:
+            self._make_room(lora, needed_bytes, keep)
+            self._loaded[lora.sha256] = {
+                name: _moved(pair, self._layers[name].weight.device, self._dtype)
+                for name, pair in placed.items()
+            }
+        _log.info("lora_loaded", sha256=lora.sha256, size_bytes=needed_bytes)
+
+    def mix(self, loras: Sequence[Weighted]) -> None:
+        """Let exactly these loaded LoRAs act."""
+        with self._lock:
+            acting = [lora for lora in loras if self._loaded[lora.sha256]]
+            for lora in loras:
+                self._loaded.move_to_end(lora.sha256)
+            for lora in acting:
+                self._follow(lora.sha256)
+            self._active = ()
+            if acting or self._is_changed:
+                self._is_changed = True
+                self._mixer.mix([(self._loaded[lora.sha256], lora.weight) for lora in acting])
+                self._is_changed = bool(acting)
+            self._active = tuple(acting)
+
+    def _make_room(self, lora: LoraUse, needed_bytes: int, keep: Collection[str]) -> None:
+        idle = [sha256 for sha256 in self._loaded if sha256 not in keep]
+        while True:
+            free_bytes = self._max_bytes - self.loaded_bytes
+            try:
+                if free_bytes < needed_bytes:
+                    raise ResourceError(
+                        f"{lora.field}: its LoRA takes {needed_bytes} bytes, {free_bytes} are left "
+                        "beside the others of this request (SARTIQ_INFERENCE_LORA_MEMORY_BYTES)"
+                    )
+                self._reserve(needed_bytes)
+            except ResourceError:
+                if not idle:
+                    raise
+                del self._loaded[idle.pop(0)]
+            else:
+                return
+
+    def _follow(self, sha256: str) -> None:
+        """The module may have been moved to another device since a LoRA was loaded."""
+        pairs = self._loaded[sha256]
+        device = self._layers[next(iter(pairs))].weight.device
+        if next(iter(pairs.values())).down.device != device:
+            self._loaded[sha256] = {
+                name: _moved(pair, device, self._dtype) for name, pair in pairs.items()
+            }
+
+
+class Adapters:
+    """The LoRAs of a model: its transformer's and its CLIP text encoder's.
+
+    Args:
+        transformer: what changes the transformer.
+        clip: what changes the text encoder.
+    """
+
+    def __init__(self, transformer: ModuleAdapters, clip: ModuleAdapters) -> None:
+        self._transformer = transformer
+        self._clip = clip
+
+    @property
+    def loaded_bytes(self) -> int:
+        """Of the tensors of loaded LoRAs, on both."""
+        return self._transformer.loaded_bytes + self._clip.loaded_bytes
+
+    @property
+    def text_key(self) -> tuple[Weighted, ...]:
+        """What changes the text encoder now: embeddings of one prompt differ by it."""
+        return self._clip.active
+
+    def activate(self, loras: Sequence[LoraUse]) -> None:
+        """Let exactly these LoRAs act; without any, or with weights of 0, the model is as it was.
+
+        The same file in two places acts with the sum of its weights.
+
+        Raises:
+            InvalidInputError: one is no LoRA, or of another model, or its weight is out of bounds;
+                names the field.
+            ResourceError: together they take more memory than LoRAs may.
+        """
+        for lora in loras:
+            _check_weight(lora)
+        uses, mix = _summed(loras)
+        # LoRAs are made outside of inference mode, whatever the caller is in: compiled modules
+        # tell such tensors apart.
+        with torch.inference_mode(mode=False), torch.no_grad():
+            try:
+                missing = [lora for lora in uses if not self._has(lora.sha256)]
+                if missing:
+                    self._mix(())  # frees what is evicted
+                for lora in missing:
+                    self._load(lora, keep={use.sha256 for use in uses})
+                self._mix(mix)
+            except BaseException:
+                self._mix(())
+                raise
+
+    def _has(self, sha256: str) -> bool:
+        return self._transformer.has(sha256) and self._clip.has(sha256)
+
+    def _load(self, lora: LoraUse, keep: Collection[str]) -> None:
+        parts = read_lora(lora)
+        transformer = self._transformer.check(parts.transformer, lora.field)
+        clip = self._clip.check(parts.clip, lora.field)
+        self._transformer.load(lora, transformer, keep)
+        self._clip.load(lora, clip, keep)
+
+    def _mix(self, mix: Sequence[Weighted]) -> None:
+        self._transformer.mix(mix)
+        self._clip.mix(mix)
+
+
+def _check_weight(lora: LoraUse) -> None:
+    if not abs(lora.weight) <= MAX_LORA_WEIGHT:  # NaN is not, either
+        raise InvalidInputError(
+            f"{lora_weight_field(lora.field)}: {lora.weight} is not from {-MAX_LORA_WEIGHT} to "
+            f"{MAX_LORA_WEIGHT}"
+        )
+
+
+def _summed(loras: Sequence[LoraUse]) -> tuple[list[LoraUse], list[Weighted]]:
+    """One of each file that acts, in order, and its weights added up."""
+    weights: dict[str, float] = {}
+    for lora in loras:
+        weights[lora.sha256] = weights.get(lora.sha256, 0) + lora.weight
+    first = {lora.sha256: lora for lora in reversed(loras)}
+    mix = [Weighted(sha256, weight) for sha256, weight in weights.items() if weight]
+    return [first[lora.sha256] for lora in mix], mix
+
+
+def _dtype_of(module: nn.Module) -> torch.dtype:
+    """The number format a module computes in."""
+    dtypes = (parameter.dtype for parameter in module.parameters())
+    return next((dtype for dtype in dtypes if dtype in _FLOATS), torch.float32)
+
+
+def _moved(pair: Pair, device: torch.device, dtype: torch.dtype) -> Pair:
+    """A copy: views of larger tensors would keep those."""
+    down, up = (matrix.to(device, dtype, copy=True).contiguous() for matrix in (pair.down, pair.up))
+    return Pair(down, up)
+
+
+def _size_bytes(pairs: Pairs) -> int:
+    return sum(pair.size_bytes for pair in pairs.values())

@@ -1,0 +1,1 @@
+"""Conversion of uploaded pickles, in a process of its own with limits."""

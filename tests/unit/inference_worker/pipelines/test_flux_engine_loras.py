@@ -1,0 +1,142 @@
+"""LoRAs through the engine: pixels move with weights, and nothing of them stays behind."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from inference_worker.pipelines.components import FluxComponents
+from inference_worker.pipelines.engine import Edit, LoraUse
+from inference_worker.pipelines.flux_engine import FluxEngine
+from shared.contracts.generation import GenerationConfig, GenerationInputs
+from shared.errors import InvalidInputError
+from tests.fixtures.loras import (
+    brightness,
+    brightness_lora,
+    diffusers_names,
+    random_pairs,
+    saved,
+    swatch_engine,
+)
+
+_NEVER = threading.Event()
+
+
+@pytest.fixture(scope="module")
+def swatch() -> tuple[FluxEngine, FluxComponents]:
+    return swatch_engine()
+
+
+@pytest.fixture(scope="module")
+def engine(swatch: tuple[FluxEngine, FluxComponents]) -> FluxEngine:
+    return swatch[0]
+
+
+@pytest.fixture(scope="module")
+def brighter(
+    swatch: tuple[FluxEngine, FluxComponents], tmp_path_factory: pytest.TempPathFactory
+) -> LoraUse:
+    return saved(brightness_lora(*swatch), tmp_path_factory.mktemp("loras"))
+
+
+def _ignore_step(done: int, steps: int) -> None: ...
+
+
+def _generate(engine: FluxEngine, loras: Sequence[LoraUse] = (), **fields: Any) -> Image.Image:
+    reference = fields.pop("reference", None)
+    inputs = GenerationInputs(
+        prompt="a red dress",
+        width=64,
+        height=64,
+        seed=5,
+        config=GenerationConfig(num_inference_steps=4),
+        **fields,
+    )
+    (picture,) = engine.generate(inputs, reference, loras, on_step=_ignore_step, cancel=_NEVER)
+    return picture
+
+
+def _are_equal(one: Image.Image, other: Image.Image) -> bool:
+    return np.array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_weights_move_brightness_monotonically(engine: FluxEngine, brighter: LoraUse) -> None:
+    levels = [
+        brightness(_generate(engine, [replace(brighter, weight=weight)]))
+        for weight in (-1, -0.5, -0.2, 0, 0.2, 0.5, 1)
+    ]
+    assert min(np.diff(levels)) > 0.2
+
+
+def test_weight_zero_is_the_base_to_the_last_bit(engine: FluxEngine, brighter: LoraUse) -> None:
+    base = _generate(engine)
+    _generate(engine, [brighter])
+    assert _are_equal(_generate(engine, [replace(brighter, weight=0)]), base)
+    assert _are_equal(_generate(engine), base)
+
+
+@pytest.mark.parametrize("strength", [None, 60])
+def test_four_loras_differ_from_three(
+    swatch: tuple[FluxEngine, FluxComponents],
+    brighter: LoraUse,
+    tmp_path: Path,
+    strength: float | None,
+) -> None:
+    engine, parts = swatch
+    transformer: Any = parts.transformer
+    others = [
+        saved(
+            diffusers_names(
+                random_pairs(transformer, [f"single_transformer_blocks.{seed}.proj_out"], seed=seed)
+            ),
+            tmp_path,
+        )
+        for seed in range(3)
+    ]
+    fields: dict[str, Any] = {}
+    if strength is not None:
+        reference = Image.new("RGB", (64, 64), "grey")
+        fields = {"reference": reference, "reference_image_strength": strength}
+    four = _generate(engine, [brighter, *others], **fields)
+    assert _are_equal(four, _generate(engine, [brighter, *others], **fields))
+    assert not _are_equal(four, _generate(engine, others, **fields))
+
+
+def test_prompt_is_embedded_anew_under_a_text_encoders_lora(
+    swatch: tuple[FluxEngine, FluxComponents], tmp_path: Path
+) -> None:
+    engine, parts = swatch
+    pairs = random_pairs(parts.clip, ["encoder.layers.0.mlp.fc1"], scale=3)
+    lora = saved(diffusers_names(pairs, "text_encoder."), tmp_path)
+    base = _generate(engine)
+    assert not _are_equal(_generate(engine, [lora]), base)
+    assert _are_equal(_generate(engine), base)
+
+
+def test_edit_after_a_generation_has_none_of_its_loras(
+    engine: FluxEngine, brighter: LoraUse
+) -> None:
+    picture = Image.new("RGB", (64, 64), "grey")
+    edit = Edit(prompt="a red dress", strength=0.5, num_steps=4, seed=1)
+    before = engine.edit(picture, edit, on_step=_ignore_step, cancel=_NEVER)
+    _generate(engine, [brighter])
+    after = engine.edit(picture, edit, on_step=_ignore_step, cancel=_NEVER)
+    assert _are_equal(before, after)
+
+
+def test_lora_of_another_model_is_refused_and_the_engine_goes_on(
+    engine: FluxEngine, brighter: LoraUse, tmp_path: Path
+) -> None:
+    base = _generate(engine)
+    pair = (torch.ones(4, 160), torch.ones(160, 4))
+    name = "single_transformer_blocks.20.attn.to_q"
+    foreign = saved(diffusers_names({name: pair}), tmp_path)
+    with pytest.raises(InvalidInputError, match=r"single_transformer_blocks\.20, this .* 3"):
+        _generate(engine, [brighter, foreign])
+    assert _are_equal(_generate(engine), base)
