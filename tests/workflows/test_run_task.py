@@ -265,7 +265,7 @@ async def test_failed_start_of_storage_is_retried_as_storage(working: Runs) -> N
 class _FaceWorker(OperationActivities):
     """A worker that was deployed later, and knows one type more."""
 
-    remove_backgrounds = enhance_details = None
+    enhance_details = None
 
     @activity.defn(name="enhance_faces")
     async def enhance_faces(self, request: Operation) -> FaceResult:

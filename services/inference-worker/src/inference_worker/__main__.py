@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Never
+from typing import Any
 
 import uvloop
 from temporalio.client import Client
@@ -11,6 +11,7 @@ from temporalio.worker import Worker
 from inference_worker.activities import LocalInference
 from inference_worker.adjusting.activities import PictureAdjusting
 from inference_worker.adjusting.adjuster import ImageAdjuster
+from inference_worker.background_removal.activities import BackgroundRemover
 from inference_worker.backgrounds.activities import BackgroundFixing
 from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.engine_thread import EngineThread
@@ -20,8 +21,9 @@ from inference_worker.lora.files import LoraFiles
 from inference_worker.picture_store import PictureStore
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
+from inference_worker.vision.models import VisionModels
+from inference_worker.vision.settings import VisionSettings
 from shared.contracts.enums import TaskQueue
-from shared.errors import UnservedError
 from shared.progress import Executant, ProgressReporter
 from shared.settings import (
     LogSettings,
@@ -67,10 +69,6 @@ def build_cpu_worker(
     )
 
 
-def _no_model() -> Never:
-    raise UnservedError("this worker has no model that finds people or subjects")
-
-
 async def main() -> None:
     """Run until SIGTERM."""
     set_up_logging(LogSettings(), service=_SERVICE)
@@ -104,14 +102,27 @@ async def main() -> None:
         # Two on one engine: the second fetches and stores its pictures while the first computes.
         slots = 2 if settings.engine is EngineKind.FLUX else 8
         worker = build_worker(client, activities, worker_settings, slots=slots)
+        models = VisionModels(VisionSettings())
+        remover = BackgroundRemover(
+            models=models,
+            cpu=cpu,
+            objects=objects,
+            progress=reporter,
+            executant=executant,
+            max_input_pixels=settings.max_input_pixels,
+        )
         pictures = PictureStore(objects, cpu, max_input_pixels=settings.max_input_pixels)
-        adjuster = ImageAdjuster(_no_model, max_output_pixels=settings.max_output_pixels)
+        adjuster = ImageAdjuster(
+            lambda: models.subjects, max_output_pixels=settings.max_output_pixels
+        )
         adjusting = PictureAdjusting(adjuster, pictures, reporter, executant)
-        fixing = BackgroundFixing(BackgroundFixer(_no_model), pictures, reporter, executant)
+        fixer = BackgroundFixer(lambda: models.persons)
+        fixing = BackgroundFixing(fixer, pictures, reporter, executant)
         cpu_activities = [
             LoraConverter(objects).convert_lora,
             adjusting.adjust_image,
             fixing.fix_background,
+            remover.remove_backgrounds,
         ]
         cpu_worker = build_cpu_worker(client, cpu_activities, worker_settings)
         await run_until_stopped([worker, cpu_worker], worker_settings, reporter.run())

@@ -26,3 +26,37 @@ _HOW_TO_CHOOSE = (
     " ids, or leave them empty for the packaged models; SARTIQ_INFERENCE_DEVICE and _DTYPE choose"
     " the hardware."
 )
+
+
+class MissingWeightsError(PlatformError):
+    """A model that ships in a package is not on this worker.
+
+    Args:
+        file: the model's file.
+        distribution: the package that carries it.
+    """
+
+    def __init__(self, file: str, distribution: str) -> None:
+        super().__init__(
+            f"the model {file} is not installed. Install the package {distribution} as it stands in"
+            " services/inference-worker/weights.txt (`make install` does), or put the file into"
+            " the folder that SARTIQ_VISION_MODEL_DIR names."
+        )
+
+
+class UnsafeOutputError(PlatformError):
+    """A picture that was made may not be handed out; another try with the request is no use.
+
+    Args:
+        index: which of the attempt's pictures.
+        score: the classifier's, 0 to 1.
+        threshold: from which score on pictures are refused.
+    """
+
+    category = ErrorCategory.CONTENT_POLICY
+
+    def __init__(self, index: int, score: float, threshold: float) -> None:
+        super().__init__(
+            f"output {index} is not safe for work: it scores {score:.2f}, and from"
+            f" {threshold:g} on none is handed out (SARTIQ_VISION_NSFW_THRESHOLD)"
+        )

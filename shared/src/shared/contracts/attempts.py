@@ -33,6 +33,9 @@ class AttemptResult(Message):
     executor_instance: str
     executor_type: str
     files: list[StoredFile] = []
+    faults: list[str] = []
+    """What of a batch could not be done, since the request is at fault: the task fails with these
+    as its errors, and keeps what was done."""
 
     def fields(self) -> dict[str, Any]:
         """The result fields of the task, by their REST names."""

@@ -26,12 +26,6 @@ class PictureResult(AttemptResult):
     result_image_paths: list[str] | None = None
 
 
-class PicturesResult(AttemptResult):
-    """A picture for each input, in order."""
-
-    result_image_paths: list[str]
-
-
 class FaceResult(PictureResult):
     """The picture with its face mended, or as it came where it has none."""
 
@@ -44,11 +38,6 @@ class FaceResult(PictureResult):
 
 class OperationActivities(ABC):
     """Activities on the queue of whichever provider serves the task type."""
-
-    @activity.defn(name="remove_backgrounds")
-    @abstractmethod
-    async def remove_backgrounds(self, request: Operation) -> PicturesResult:
-        """BACKGROUND_REMOVE."""
 
     @activity.defn(name="enhance_details")
     @abstractmethod

@@ -19,7 +19,7 @@ RESULT_FIELDS: dict[TaskType, frozenset[str] | None] = {
         "final_lpips_score",
         "final_dists_score",
     },
-    TaskType.BACKGROUND_REMOVE: frozenset({"result_image_paths"}),
+    TaskType.BACKGROUND_REMOVE: frozenset({"result_image_paths", "rembg_model_used"}),
     TaskType.VIDEO_GENERATION: frozenset({"result_video_path"}),
     TaskType.LLM_INTERACTION: frozenset(
         {"result_text", "input_tokens", "output_tokens", "result_json"}

@@ -86,7 +86,8 @@ DEFAULTS: dict[ProviderType, dict[str, Any]] = {
         "smart_grain": 7,
         "ultra_detail": 30,
     },
-    ProviderType.LOCAL: {"rembg_model": "u2net"},
+    # A model that is not named may be another one: the record says which was used.
+    ProviderType.LOCAL: {},
     ProviderType.FAL_STANDARD: {"fal_request_id": None, "additional_static_params": None},
     ProviderType.FAL_SHOOTIFY_REFINER: {"fal_request_id": None},
     ProviderType.FAL_GARMENT_FIXER: {},

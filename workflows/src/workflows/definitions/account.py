@@ -45,6 +45,11 @@ class Account:
         """Take down that the attempt succeeded."""
         self.verdict = Verdict(provider_type=provider, is_success=True)
 
+    def note_faults(self, faults: Iterable[str], provider: ProviderType) -> None:
+        """Take down what the attempt left undone: the request's fault, not its provider's."""
+        self.errors += [f"attempt {self.attempt}: {fault}" for fault in faults]
+        self.verdict = Verdict(provider_type=provider, is_success=None)
+
     def note_submission(self, submission: Submission) -> None:
         """Take down that the provider has the work."""
         self.service_task_id = submission.request_id

@@ -8,6 +8,7 @@ from temporalio.common import Priority
 
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities
 from shared.contracts.attempts import AttemptResult
+from shared.contracts.background_removal import BackgroundRemovalActivities, RemoveBackgrounds
 from shared.contracts.backgrounds import BackgroundActivities, FixBackground
 from shared.contracts.editing import EditImage
 from shared.contracts.enums import ProviderType, TaskType
@@ -55,6 +56,10 @@ def _fix_background(run: TaskRun, attempt: int) -> FixBackground:
     return FixBackground.model_validate(_base(run, attempt))
 
 
+def _remove_backgrounds(run: TaskRun, attempt: int) -> RemoveBackgrounds:
+    return RemoveBackgrounds.model_validate(_base(run, attempt) | {"remover": run.provider_config})
+
+
 def _operation(run: TaskRun, attempt: int) -> Operation:
     return Operation.model_validate(_base(run, attempt))
 
@@ -63,7 +68,10 @@ _ACTIVITIES: dict[TaskType, tuple[Callable[..., Any], Callable[[TaskRun, int], M
     TaskType.GENERATION: (InferenceActivities.generate_image, _generate_image),
     TaskType.REFINE: (InferenceActivities.refine_image, _refine_image),
     TaskType.EDITING: (InferenceActivities.edit_image, _edit_image),
-    TaskType.BACKGROUND_REMOVE: (OperationActivities.remove_backgrounds, _operation),
+    TaskType.BACKGROUND_REMOVE: (
+        BackgroundRemovalActivities.remove_backgrounds,
+        _remove_backgrounds,
+    ),
     TaskType.DETAIL_ENHANCER: (OperationActivities.enhance_details, _operation),
     TaskType.BACKGROUND_FIX: (BackgroundActivities.fix_background, _fix_background),
     TaskType.IMAGE_ADJUSTER: (AdjustingActivities.adjust_image, _adjust_image),

@@ -204,10 +204,14 @@ class _Step:
         await workflow.sleep(seconds, summary=f"after {failure.category}")
 
     def _completed(self, result: AttemptResult) -> TaskOutcome:
-        self.account.note_success(self.run.provider_type)
+        category = ErrorCategory.VALIDATION if result.faults else None
+        if result.faults:
+            self.account.note_faults(result.faults, self.run.provider_type)
+        else:
+            self.account.note_success(self.run.provider_type)
         return TaskOutcome(
-            **dict(self.account.written()),
-            status=TaskStatus.COMPLETED,
+            **dict(self.account.written(category)),
+            status=TaskStatus.FAILED if category else TaskStatus.COMPLETED,
             owner=self.run.owner,
             mapped_inputs=self.resolved,
             results=result.fields(),

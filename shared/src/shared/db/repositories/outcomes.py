@@ -248,7 +248,8 @@ async def _end_step(session: AsyncSession, task: Task) -> None:
         if step.task_id == task.id:
             step.status = _STEP_STATUS[TaskStatus(task.status)]
             step.result = task.results or None
-            step.error_message = task.errors[-1] if task.errors and not task.results else None
+            is_done = task.status == TaskStatus.COMPLETED
+            step.error_message = task.errors[-1] if task.errors and not is_done else None
             step.retry_count = task.retry_count
             step.started_at = task.started_at
             step.completed_at = task.completed_at

@@ -44,6 +44,9 @@ class BackgroundRemovalTaskPublic(TaskPublicBase):
     task_type: Literal[TaskType.BACKGROUND_REMOVE] = TaskType.BACKGROUND_REMOVE
     input_image_paths: list[str]
     result_image_paths: list[str] | None = None
+    rembg_model_used: str | None = Field(
+        default=None, description="The model that cut the pictures out"
+    )
 
 
 class BackgroundRemovalTaskPublicUpdate(TaskPublicUpdateBase):

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import Fraction
@@ -34,6 +34,16 @@ class LocalProviderConfig(ProviderConfigBase):
         description="Rembg model for background removal. Available models: u2net, u2netp, "
         "u2net_human_seg, u2net_cloth_seg, silueta, isnet-general-use, isnet-anime, sam",
     )
+
+    @model_serializer(mode="wrap")
+    def _keep_only_what_was_named(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A model that was not named may be another one: the record says which was used."""
+        fields: dict[str, Any] = write(self)
+        return {
+            name: value
+            for name, value in fields.items()
+            if name != "rembg_model" or name in self.model_fields_set
+        }
 
 
 _SSIM = "SSIM threshold for structural consistency. 0 to disable."

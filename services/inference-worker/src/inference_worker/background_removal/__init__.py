@@ -1,0 +1,1 @@
+"""Cutting out what pictures are about."""

@@ -1,0 +1,104 @@
+"""Draws a model's coarse mask along the edges of the picture it was made from.
+
+The guided filter (He, Sun, Tang: Guided Image Filtering, TPAMI 2013), with the picture's three
+colours as guide: within every window the mask becomes a linear function of the colour. Its
+coefficients are found at a moderate size and applied at the full one (He, Sun: Fast Guided Filter,
+arXiv:1505.00996), so that the cost hardly grows with the picture, and hair is followed at its own
+resolution.
+"""
+
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from inference_worker.vision.resizing import resize_map, resize_picture, shrink_size
+
+_WINDOW_SHARE = 1 / 32
+"""A window's side over the longer side of the size at which coefficients are found."""
+_EPSILON = np.float32(1e-4)
+"""Variance of colour, 0 to 1 squared, below which a window counts as flat."""
+_DIAGONAL = [0, 3, 5]
+_HAZE = 0.05
+"""What the filter leaves of a mask's blur on either side of an edge, and is cut off there."""
+
+
+def guided_mask(
+    mask: NDArray[np.float32], picture: NDArray[np.uint8], *, longest: int
+) -> NDArray[np.float32]:
+    """The mask along the picture's edges, at the picture's size.
+
+    Args:
+        mask: H' × W', 0 to 1, at any size.
+        picture: H × W × 3.
+        longest: longer side at which the coefficients are found, in pixels.
+
+    Returns:
+        H × W, 0 to 1.
+    """
+    height, width = picture.shape[:2]
+    size = shrink_size((width, height), longest)
+    guide = _unit(resize_picture(picture, size))
+    slopes, offset = _coefficients(guide, resize_map(mask, size))
+    refined = np.array(resize_map(offset, (width, height)))
+    for channel in range(3):
+        slope = resize_map(np.ascontiguousarray(slopes[..., channel]), (width, height))
+        refined += slope * (picture[..., channel] * np.float32(1 / 255))
+    refined -= _HAZE
+    refined /= 1 - 2 * _HAZE
+    return np.clip(refined, 0, 1, out=refined)
+
+
+def _unit(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return picture.astype(np.float32) / np.float32(255)
+
+
+def _coefficients(
+    guide: NDArray[np.float32], mask: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Slopes (h × w × 3) and offset (h × w) of the mask as a function of the colour."""
+    window = max(3, round(max(mask.shape) * _WINDOW_SHARE) | 1)
+
+    def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        smooth = cast("Any", ndimage).uniform_filter
+        axes = (window, window, 1)[: values.ndim]
+        return smooth(values, axes, mode="nearest")
+
+    guide_mean, mask_mean = mean(guide), mean(mask)
+    covariance = np.subtract(
+        mean(guide * mask[..., None]), guide_mean * mask_mean[..., None], dtype=np.float32
+    )
+    spread = np.subtract(mean(_products(guide)), _products(guide_mean), dtype=np.float32)
+    spread[..., _DIAGONAL] += _EPSILON
+    slopes = _solve_symmetric(spread, covariance)
+    offset = mask_mean - np.einsum("hwc,hwc->hw", slopes, guide_mean)
+    return mean(slopes), mean(offset)
+
+
+def _products(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Red², red · green, red · blue, green², green · blue, blue²: h × w × 6."""
+    red, green, blue = np.moveaxis(colours, -1, 0)
+    pairs = (
+        (red, red),
+        (red, green),
+        (red, blue),
+        (green, green),
+        (green, blue),
+        (blue, blue),
+    )
+    return np.stack([first * second for first, second in pairs], axis=-1)
+
+
+def _solve_symmetric(
+    matrix: NDArray[np.float32], right: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Solves a symmetric 3 × 3 system (its upper triangle: h × w × 6) for every pixel."""
+    rr, rg, rb, gg, gb, bb = np.moveaxis(matrix, -1, 0)
+    x, y, z = np.moveaxis(right, -1, 0)
+    # By the adjugate: its upper triangle, too.
+    a, b, c = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    d, e, f = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+    determinant = rr * a + rg * b + rb * c
+    solved = (a * x + b * y + c * z, b * x + d * y + e * z, c * x + e * y + f * z)
+    return np.divide(np.stack(solved, axis=-1), determinant[..., None], dtype=np.float32)

@@ -1,0 +1,34 @@
+"""The one door to LiteRT, for the models that exist as .tflite alone."""
+
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+
+class LiteRtModel:
+    """A model that is opened once; threads take turns, since its interpreter has one state.
+
+    Args:
+        path: its file.
+        threads: CPU threads of one run.
+    """
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        self._interpreter: Any = Interpreter(model_path=str(path), num_threads=threads)
+        self._interpreter.allocate_tensors()
+        self._input: int = self._interpreter.get_input_details()[0]["index"]
+        self._outputs: list[int] = [
+            details["index"] for details in self._interpreter.get_output_details()
+        ]
+        self._lock = Lock()
+
+    def run(self, tensor: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """The outputs for one input, in the model's order."""
+        with self._lock:
+            self._interpreter.set_tensor(self._input, tensor)
+            self._interpreter.invoke()
+            return [self._interpreter.get_tensor(index) for index in self._outputs]

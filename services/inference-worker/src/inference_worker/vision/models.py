@@ -1,0 +1,94 @@
+"""This worker's models that look at pictures: each is opened when it is first asked for, and kept.
+
+Nothing here imports a runtime until then, so that a worker without such work starts without any.
+"""
+# ruff: noqa: PLC0415 — that is why
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, TypeVar, cast
+
+from inference_worker.vision.protocols import (
+    FaceDetector,
+    PersonSegmenter,
+    PoseEstimator,
+    SafetyClassifier,
+    SubjectSegmenter,
+)
+from inference_worker.vision.rembg_models import SubjectModel, choose_model
+from inference_worker.vision.settings import VisionSettings
+from inference_worker.vision.weights import ModelFile, Weights
+from shared.contracts.background_removal import RembgModel
+
+_T = TypeVar("_T")
+
+
+class VisionModels:
+    """The models, by what they find.
+
+    Args:
+        settings: where their files lie, and how they run.
+    """
+
+    def __init__(self, settings: VisionSettings) -> None:
+        self._weights = Weights(settings.model_dir)
+        self._threads = settings.threads
+        self._open: dict[str, Any] = {}
+        self._lock = Lock()
+
+    @property
+    def faces(self) -> FaceDetector:
+        """Finds faces."""
+        from inference_worker.vision.centerface import CenterFace
+
+        return self._once("faces", lambda: self._opened(CenterFace, ModelFile.CENTERFACE))
+
+    @property
+    def persons(self) -> PersonSegmenter:
+        """Finds the pixels of people."""
+        from inference_worker.vision.selfie import SelfieSegmenter
+
+        return self._once(
+            "persons", lambda: self._opened(SelfieSegmenter, ModelFile.SELFIE_SEGMENTATION)
+        )
+
+    @property
+    def poses(self) -> PoseEstimator:
+        """Finds how a person stands."""
+        from inference_worker.vision.pose import BlazePose
+
+        files = ModelFile.POSE_DETECTION, ModelFile.POSE_LANDMARKS
+        return self._once("poses", lambda: self._opened(BlazePose, *files))
+
+    @property
+    def nsfw(self) -> SafetyClassifier:
+        """Tells what is not safe for work."""
+        from inference_worker.vision.open_nsfw import OpenNsfw
+
+        return self._once("nsfw", lambda: self._opened(OpenNsfw, ModelFile.OPEN_NSFW))
+
+    @property
+    def subjects(self) -> SubjectSegmenter:
+        """Finds the pixels of what a picture is about, with the best model that is here."""
+        return self.subjects_by(self.choose_subject_model(None))
+
+    def choose_subject_model(self, asked: RembgModel | None) -> SubjectModel:
+        """The model of that name; none: the best that is here.
+
+        Raises:
+            InvalidInputError: it was asked for by name, and is not on this worker.
+        """
+        return choose_model(asked, self._weights)
+
+    def subjects_by(self, model: SubjectModel) -> SubjectSegmenter:
+        """Finds the pixels of what a picture is about, with one model."""
+        return self._once(model.name, lambda: model.open(self._threads))
+
+    def _opened(self, kind: Callable[..., _T], *files: ModelFile) -> _T:
+        return kind(*map(self._weights.file, files), threads=self._threads)
+
+    def _once(self, key: str, open_model: Callable[[], _T]) -> _T:
+        with self._lock:
+            if key not in self._open:
+                self._open[key] = open_model()
+            return cast("_T", self._open[key])

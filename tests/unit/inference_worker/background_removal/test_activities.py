@@ -1,0 +1,155 @@
+"""BACKGROUND_REMOVE end to end in memory, with the packaged model."""
+
+import io
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+from temporalio.testing import ActivityEnvironment
+
+from inference_worker.background_removal.activities import BackgroundRemover
+from inference_worker.images import encode_png, sha256_hex
+from inference_worker.vision.models import VisionModels
+from inference_worker.vision.settings import VisionSettings
+from shared.contracts.background_removal import (
+    BackgroundRemovalActivities,
+    RemoveBackgrounds,
+    RemoveBackgroundsResult,
+)
+from shared.errors import InvalidInputError, StorageError
+from shared.progress import Executant
+from tests.fakes.object_store import MemoryObjectStore
+from tests.unit.inference_worker.test_activities import RecordedProgress
+
+_TASK = UUID(int=7)
+
+
+@pytest.fixture(scope="session")
+def models() -> VisionModels:
+    return VisionModels(VisionSettings(threads=2))
+
+
+@pytest.fixture
+async def objects() -> MemoryObjectStore:
+    """Two pictures, a truncated one, and one that is none."""
+    store = MemoryObjectStore()
+    for name in ("astronaut", "coffee"):
+        picture = Image.fromarray(getattr(data, name)()).resize((160, 120))
+        await store.put(f"uploads/{name}.png", encode_png(picture), "image/png")
+    whole, _ = store.objects["uploads/coffee.png"]
+    await store.put("uploads/cut.png", whole[: len(whole) // 2], "image/png")
+    return store
+
+
+def _remover(objects: Any, cpu: Executor, models: VisionModels, **given: Any) -> BackgroundRemover:
+    return BackgroundRemover(
+        **{
+            "models": models,
+            "cpu": cpu,
+            "objects": objects,
+            "progress": RecordedProgress(),
+            "executant": Executant("inference-worker@test:1", "local"),
+            "max_input_pixels": 1_000_000,
+        }
+        | given
+    )
+
+
+def _request(*names: str, **config: str) -> RemoveBackgrounds:
+    return RemoveBackgrounds.model_validate(
+        {
+            "task_id": _TASK,
+            "attempt": 2,
+            "inputs": {"input_image_paths": [f"uploads/{name}.png" for name in names]},
+            "remover": config,
+        }
+    )
+
+
+async def _run(remover: BackgroundRemover, request: RemoveBackgrounds) -> RemoveBackgroundsResult:
+    return await ActivityEnvironment().run(remover.remove_backgrounds, request)
+
+
+def test_activity_is_the_contracts() -> None:
+    def name(worker: Any) -> str:
+        return worker.remove_backgrounds.__temporal_activity_definition.name
+
+    assert name(BackgroundRemover) == name(BackgroundRemovalActivities) == "remove_backgrounds"
+
+
+async def test_batch_gives_a_transparent_png_for_each_picture_in_order(
+    objects: MemoryObjectStore, cpu: Executor, models: VisionModels
+) -> None:
+    progress = RecordedProgress()
+    remover = _remover(objects, cpu, models, progress=progress)
+
+    result = await _run(remover, _request("astronaut", "coffee", "astronaut"))
+
+    keys = [f"background_removals/{_TASK}/a2/image_{index}.png" for index in range(3)]
+    assert result.result_image_paths == [file.key for file in result.files] == keys
+    assert result.fields() == {"result_image_paths": keys, "rembg_model_used": "u2netp"}
+    assert result.faults == []
+    contents = [objects.objects[key][0] for key in keys]
+    for file, content in zip(result.files, contents, strict=True):
+        assert (file.size_bytes, file.sha256) == (len(content), sha256_hex(content))
+        picture = Image.open(io.BytesIO(content))
+        assert (picture.mode, picture.size, picture.format) == ("RGBA", (160, 120), "PNG")
+        alpha = np.asarray(picture)[..., 3]
+        assert alpha.min() == 0
+        assert alpha.max() == 255
+    assert contents[0] == contents[2] != contents[1]
+    assert progress.started == [(_TASK, 2)]
+    assert progress.fractions == pytest.approx([1 / 3, 2 / 3, 1])
+
+
+async def test_broken_pictures_are_named_and_the_others_are_done(
+    objects: MemoryObjectStore, cpu: Executor, models: VisionModels
+) -> None:
+    remover = _remover(objects, cpu, models)
+
+    result = await _run(remover, _request("cut", "coffee", "missing"))
+
+    folder = f"background_removals/{_TASK}/a2"
+    assert result.result_image_paths == [f"{folder}/image_1.png"]
+    first, second = result.faults
+    assert first.startswith("input_image_paths[0] (uploads/cut.png): the picture cannot be read")
+    assert second.startswith("input_image_paths[2] (uploads/missing.png): ")
+
+
+async def test_batch_without_one_readable_picture_fails(
+    objects: MemoryObjectStore, cpu: Executor, models: VisionModels
+) -> None:
+    with pytest.raises(InvalidInputError, match=r"\[0\] \(uploads/cut\.png\): .*; .*\[1\]"):
+        await _run(_remover(objects, cpu, models), _request("cut", "missing"))
+
+
+async def test_picture_over_the_limit_is_at_fault(
+    objects: MemoryObjectStore, cpu: Executor, models: VisionModels
+) -> None:
+    with pytest.raises(InvalidInputError, match="at most 100 are read"):
+        await _run(_remover(objects, cpu, models, max_input_pixels=100), _request("coffee"))
+
+
+async def test_storage_that_is_away_is_no_fault_of_the_request(
+    objects: MemoryObjectStore, cpu: Executor, models: VisionModels
+) -> None:
+    class Away(MemoryObjectStore):
+        async def get(self, key: str) -> bytes:
+            if key == "uploads/coffee.png":
+                raise StorageError("the store is away")
+            return await objects.get(key)
+
+    with pytest.raises(StorageError):
+        await _run(_remover(Away(), cpu, models), _request("astronaut", "coffee"))
+
+
+async def test_model_asked_for_by_name_must_be_there(
+    objects: MemoryObjectStore, cpu: Executor, models: VisionModels, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInputError, match=r"'silueta' is not on this worker\. Put"):
+        await _run(_remover(objects, cpu, models), _request("coffee", rembg_model="silueta"))

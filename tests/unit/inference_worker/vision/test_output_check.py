@@ -1,0 +1,42 @@
+"""The optional check of outputs, with the classifier itself."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from inference_worker.errors import UnsafeOutputError
+from inference_worker.vision.models import VisionModels
+from inference_worker.vision.output_check import OutputCheck
+from inference_worker.vision.settings import VisionSettings
+from shared.contracts.enums import ErrorCategory
+
+
+def test_photographs_of_people_and_things_are_safe(
+    models: VisionModels, astronaut: NDArray[np.uint8], coffee: NDArray[np.uint8]
+) -> None:
+    assert models.nsfw.nsfw_score(astronaut) == pytest.approx(0.032, abs=0.01)
+    check = OutputCheck(VisionSettings(nsfw_threshold=0.5), models)
+
+    check.require_safe([Image.fromarray(astronaut), Image.fromarray(coffee)])
+
+
+def test_picture_over_the_threshold_is_named_as_content_policy(
+    models: VisionModels, astronaut: NDArray[np.uint8], coffee: NDArray[np.uint8]
+) -> None:
+    """The astronaut scores .03, the coffee .01: a threshold between them refuses one."""
+    check = OutputCheck(VisionSettings(nsfw_threshold=0.02), models)
+
+    with pytest.raises(UnsafeOutputError, match=r"output 1 is not safe for work") as refusal:
+        check.require_safe([Image.fromarray(coffee), Image.fromarray(astronaut)])
+
+    assert refusal.value.category is ErrorCategory.CONTENT_POLICY
+
+
+def test_check_is_off_by_default_and_opens_nothing(astronaut: NDArray[np.uint8]) -> None:
+    class NoModels:
+        """Opening one would fail."""
+
+    check = OutputCheck(VisionSettings(), NoModels())
+
+    check.require_safe([Image.fromarray(astronaut)])
