@@ -75,7 +75,7 @@ async def test_margins_that_leave_no_room_fail_the_task_by_name(platform: Platfo
     task = await platform.post("/api/v1/tasks/", body | {"mode": "crop", "margin_top": 0.2})
     ended = await platform.ended(f"/api/v1/tasks/{task['id']}")
     assert (ended["status"], ended["error_category"]) == ("FAILED", "VALIDATION")
-    assert "margin_top" in ended["error_message"]
+    assert "margin_top" in ended["errors"][0]
 
 
 @needs_models

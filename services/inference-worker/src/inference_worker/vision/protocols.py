@@ -98,3 +98,11 @@ class PoseEstimator(Protocol):
     def pose(self, picture: NDArray[np.uint8]) -> Pose | None:
         """The pose of the most prominent person; none where there is nobody."""
         ...
+
+
+class SafetyClassifier(Protocol):
+    """Tells what is not safe for work."""
+
+    def nsfw_score(self, picture: NDArray[np.uint8]) -> float:
+        """How likely the picture is not safe for work, 0 to 1."""
+        ...
