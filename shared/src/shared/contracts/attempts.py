@@ -6,6 +6,7 @@ from uuid import UUID
 
 from shared.contracts.enums import ProviderType
 from shared.contracts.message import Message
+from shared.contracts.provenance import Provenance
 
 
 class AttemptRequest(Message):
@@ -33,6 +34,8 @@ class AttemptResult(Message):
     executor_instance: str
     executor_type: str
     files: list[StoredFile] = []
+    provenance: Provenance | None = None
+    """How the files were made; none where the worker does not say."""
 
     def fields(self) -> dict[str, Any]:
         """The result fields of the task, by their REST names."""
