@@ -112,6 +112,14 @@ bench-orchestration: $(INSTALLED) ## Tasks, chains, fan-outs and a full database
 bench-api: $(INSTALLED) ## How fast the API answers over a million tasks, and what uploads weigh
 	$(BIN)/python tests/bench/api.py
 
+.PHONY: bench-engine
+bench-engine: $(INSTALLED) ## Our engine against diffusers' pipeline call, on the CPU
+	$(BIN)/python tests/bench/engine.py
+
+.PHONY: bench-gpu
+bench-gpu: $(INSTALLED) ## The profiles on a GPU, random weights of the full FLUX.1-dev: make bench-gpu ARGS="--help"
+	$(BIN)/python benchmarks/gpu_flux.py $(ARGS)
+
 # --- make what is committed ---------------------------------------------------------------------
 
 .PHONY: openapi
@@ -121,6 +129,10 @@ openapi: $(INSTALLED) ## Write docs/openapi.json, which clients are generated fr
 .PHONY: swatch
 swatch: $(INSTALLED) ## Train the small model anew (needs the Debian package dataset-fashion-mnist)
 	$(BIN)/python -m training_worker.swatch
+
+.PHONY: swatch-kontext
+swatch-kontext: $(INSTALLED) ## Train its last stage alone: the editor, from the packaged swatch
+	$(BIN)/python -m training_worker.swatch.editing
 
 .PHONY: constraints
 constraints: $(INSTALLED) ## Pin what is installed now

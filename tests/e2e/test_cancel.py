@@ -14,8 +14,9 @@ _MANY_STEPS = {"num_inference_steps": 200, "num_images": 8}
 async def test_cancelled_generation_stops_and_the_next_one_is_as_ever(platform: Platform) -> None:
     before = await platform.generate(seed=3)
     task = await platform.post(
-        "/api/v1/tasks/generation",
+        "/api/v1/tasks/",
         {
+            "task_type": "GENERATION",
             "prompt": "a red dress",
             "width": 64,
             "height": 64,

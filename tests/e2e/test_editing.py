@@ -67,7 +67,7 @@ async def test_only_what_is_transparent_is_painted_anew(platform: Platform) -> N
         assert np.array_equal(pixels[_KEPT], np.asarray(_photo())[_KEPT])
 
 
-async def test_an_editing_with_references_is_repeated_to_the_byte(platform: Platform) -> None:
+async def test_an_editing_with_references_is_repeated_to_the_pixel(platform: Platform) -> None:
     reference = base64.b64encode(picture(colour="green", size=(64, 64))).decode()
     first, again = [
         await _edit(platform, _photo(), reference_images=[reference, reference], width=48)
@@ -75,9 +75,9 @@ async def test_an_editing_with_references_is_repeated_to_the_byte(platform: Plat
     ]
 
     assert len(first["reference_images"]) == 2
-    made = await platform.picture(first["result_image_path"])
-    assert Image.open(io.BytesIO(made)).size == (48, _SIDE_PX)
-    assert made == await platform.picture(again["result_image_path"])
+    made = await platform.pixels(first["result_image_path"])
+    assert made[0] == (48, _SIDE_PX)
+    assert made == await platform.pixels(again["result_image_path"])
 
 
 async def test_an_editing_of_a_generation_is_a_step(platform: Platform) -> None:

@@ -47,7 +47,7 @@ async def test_killed_worker_loses_no_finished_tile(platform: Platform) -> None:
     tiles = await _tiles(platform, broken["id"])
     assert len(tiles) == 9
     assert {key: tiles[key] for key in finished} == finished
-    assert await platform.picture(completed["result_image_path"]) == await platform.picture(
+    assert await platform.pixels(completed["result_image_path"]) == await platform.pixels(
         unbroken["result_image_path"]
     )
 

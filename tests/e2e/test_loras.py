@@ -108,6 +108,31 @@ async def test_four_loras_at_once_with_and_without_a_reference(
         assert not _are_equal(one, without)
 
 
+async def test_rerun_from_a_record_finds_the_loras_by_their_bytes(
+    platform: Platform, loras: Loras
+) -> None:
+    task = await platform.generate(
+        subject_model_path=loras.brightness,
+        subject_lora_weight=0.5,
+        style_model_path=loras.others[0],
+    )
+    record = (await platform.api.get(f"/api/v1/tasks/{task['id']}/provenance")).json()
+    used = {lora["field"]: lora for lora in record["made"]["loras"]}
+    assert used["subject_model_path"]["weight"] == 0.5
+    for field, path in (
+        ("subject_model_path", loras.brightness),
+        ("style_model_path", loras.others[0]),
+    ):
+        assert record["lora_paths"][field] == path
+        assert record["request"][field] == f"sha256/{used[field]['sha256']}.safetensors"
+
+    again = await platform.generate(**record["request"])
+
+    assert await platform.pixels(task["result_image_path"]) == await platform.pixels(
+        again["result_image_path"]
+    )
+
+
 async def test_lora_of_another_model_fails_the_task_and_not_the_worker(platform: Platform) -> None:
     foreign = await _stored(
         platform,

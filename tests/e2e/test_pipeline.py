@@ -46,11 +46,11 @@ async def test_run_is_readable_in_the_web_ui(platform: Platform) -> None:
     assert page.status_code == 200
 
 
-async def test_same_seed_gives_the_same_bytes_and_another_prompt_does_not(
+async def test_same_seed_gives_the_same_pixels_and_another_prompt_does_not(
     platform: Platform,
 ) -> None:
     first, again, other = [
-        await platform.picture((await platform.generate(**fields))["result_image_path"])
+        await platform.pixels((await platform.generate(**fields))["result_image_path"])
         for fields in ({}, {}, {"prompt": "a white sneaker"})
     ]
 
@@ -63,7 +63,7 @@ async def test_seed_is_chosen_and_shown_where_none_is_given(platform: Platform) 
 
     repeated = await platform.generate(seed=task["seed"])
 
-    assert await platform.picture(task["result_image_path"]) == await platform.picture(
+    assert await platform.pixels(task["result_image_path"]) == await platform.pixels(
         repeated["result_image_path"]
     )
 

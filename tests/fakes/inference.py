@@ -9,6 +9,7 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.editing import EditImage, EditImageResult
 from shared.contracts.generation import GenerateImage, GenerateImageResult
 from shared.contracts.inference import InferenceActivities
+from shared.contracts.provenance import Provenance
 from shared.contracts.refinement import RefineImage, RefineImageResult
 
 Attempt = GenerateImage | EditImage | RefineImage
@@ -31,6 +32,7 @@ class FakeInference(InferenceActivities):
     def __init__(self, act: Act = do_nothing) -> None:
         self.act = act
         self.attempts: list[Attempt] = []
+        self.provenance: Provenance | None = None
 
     @activity.defn(name="generate_image")
     async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
@@ -40,6 +42,7 @@ class FakeInference(InferenceActivities):
             executor_instance="fake-1",
             executor_type="fake",
             files=[_file(path)],
+            provenance=self.provenance,
             result_image_path=path,
             result_image_paths=[path],
         )

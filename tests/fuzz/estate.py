@@ -170,6 +170,7 @@ def _task_requests(founder: Founder) -> dict[str, Request]:
         "cancel_generation_task": waiting(),
         "get_monitored_task": done(),
         "get_task_media": done(),
+        "get_task_provenance": done(),
     }
 
 

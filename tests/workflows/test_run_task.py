@@ -12,6 +12,7 @@ from temporalio.worker import Worker
 from shared.contracts.editing import EditImage, EditingConfig
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
 from shared.contracts.operations import FaceResult, Operation, OperationActivities
+from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import TaskOutcome, Verdict
 from shared.errors import PlatformError, StorageError
 from shared.temporal.heartbeat import Heartbeat
@@ -48,6 +49,18 @@ async def failure_of(handle) -> ApplicationError | CancelledError:
         await handle.result()
     assert isinstance(failed.value.cause, ApplicationError | CancelledError)
     return failed.value.cause
+
+
+async def test_provenance_is_recorded_beside_what_the_run_asked_for(working: Runs) -> None:
+    made = Provenance(engine="flux.1", model="swatch", steps=8)
+    working.inference.provenance = made
+    run = generation(inputs={"prompt": "a hat", "width": 64, "height": 64, "seed": 3})
+    outcome = await (await working.start_task(run)).result()
+    recorded = working.outcome(run.task_id)
+    assert recorded.provenance == ProvenanceRecord(
+        provider_type=ProviderType.LOCAL, inputs=run.inputs, made=made
+    )
+    assert outcome == recorded.model_copy(update={"provenance": None})
 
 
 async def test_task_completes_in_twelve_events_and_is_recorded(working: Runs) -> None:

@@ -18,6 +18,7 @@ OPEN = {("GET", "/health"), ("GET", "/livez"), ("GET", "/readyz")}
 
 ADDRESSED: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", f"{_TASKS}/{{task_id}}"): {},
+    ("GET", f"{_TASKS}/{{task_id}}/provenance"): {},
     ("PUT", f"{_TASKS}/{{task_id}}"): {"json": _GENERATION},
     ("DELETE", f"{_TASKS}/{{task_id}}"): {},
     ("POST", f"{_TASKS}/{{task_id}}/cleanup"): {},

@@ -118,6 +118,16 @@ REFUSED: list[tuple[dict[str, Any], list[Any]]] = [
         ["body", "style_model_path"],
     ),
     (GENERATION | {"config": {"num_inference_steps": 0}}, ["body", "GENERATION", "config"]),
+    (GENERATION | {"config": {"output_format": "gif"}}, ["body", "GENERATION", "config"]),
+    (
+        GENERATION | {"provider_type": "fal_standard", "config": {"output_format": "webp"}},
+        ["body", "config", "output_format"],
+    ),
+    (
+        GENERATION
+        | {"fallback_provider_type": "fal_standard", "config": {"output_format": "jpeg"}},
+        ["body", "config", "output_format"],
+    ),
     (REFINE, ["body", "REFINE", "base_image_url"]),
     (REFINE | {"base_image_url": "no/such/picture.png"}, ["body", "base_image_url"]),
     (REFINE | {"base_image_url": "../etc/passwd"}, ["body", "base_image_url"]),

@@ -9,8 +9,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import select
 
 from shared.contracts.attempts import StoredFile
-from shared.contracts.enums import StepStatus, TaskStatus, WorkflowStatus
+from shared.contracts.enums import ProviderType, StepStatus, TaskStatus, WorkflowStatus
 from shared.contracts.progress import ProgressKind, TaskProgress
+from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import Owner, PipelineOutcome, TaskAccount, TaskOutcome
 from shared.contracts.submissions import ServiceRequest
 from shared.db.models.registry import METADATA
@@ -22,6 +23,8 @@ from shared.db.repositories.outcomes import (
     write_task_outcome,
 )
 from shared.db.repositories.progress import write_progress
+from shared.db.repositories.scope import Scope
+from shared.db.repositories.tasks import find_task_with_provenance
 from shared.db.session import Sessions
 
 OWNER = Owner(origin_instance="shop", origin_tenant_id="acme")
@@ -95,6 +98,27 @@ async def test_end_is_written_once_with_its_event_and_owner_rows(sessions: Sessi
         row = await session.get_one(Task, task.id)
     assert (owned.origin_instance, owned.origin_tenant_id) == ("shop", "acme")
     assert (row.progress, row.results) == (100, ended.results)
+
+
+async def test_provenance_is_written_with_the_first_end_alone(sessions: Sessions) -> None:
+    record = ProvenanceRecord(
+        provider_type=ProviderType.LOCAL,
+        inputs={"prompt": "a hat"},
+        made=Provenance(engine="flux.1", model="swatch"),
+    )
+    done, dropped = new_task(), new_task()
+    await add(sessions, done, dropped)
+    async with sessions.begin() as session:
+        await write_task_outcome(session, outcome(dropped, TaskStatus.CANCELLED))
+        for task in (done, dropped):
+            await write_task_outcome(session, outcome(task, provenance=record))
+
+    async with sessions() as session:
+        for task, expected in ((done, record), (dropped, None)):
+            row = await find_task_with_provenance(session, Scope(), task.id)
+            assert row is not None
+            stored = row.provenance
+            assert (stored and ProvenanceRecord.model_validate(stored)) == expected
 
 
 async def test_first_end_stands_against_a_later_one(sessions: Sessions) -> None:

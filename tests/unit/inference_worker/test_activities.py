@@ -19,6 +19,7 @@ from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerC
 from shared.errors import InvalidInputError, ObjectNotFoundError
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
+from tests.fixtures.embedded import embedded_record
 
 _TASK = UUID(int=42)
 
@@ -91,13 +92,46 @@ async def test_repeated_attempt_writes_the_same_bytes(
     assert len(objects.objects) == 1
 
 
+async def test_generation_says_how_each_picture_was_made(
+    build: Any, objects: MemoryObjectStore
+) -> None:
+    config = GenerationConfig(num_images=2, num_inference_steps=2, output_format="webp")
+    lora = sha256_hex(b"a LoRA")
+    await objects.put(f"loras/sha256/{lora}", b"a LoRA", "application/octet-stream")
+    request = _generation(
+        3,
+        config=config,
+        lora_objects={"style_model_path": f"loras/sha256/{lora}"},
+        style_lora_weight=0.5,
+    )
+
+    result = await ActivityEnvironment().run(build().generate_image, request)
+
+    made = result.provenance
+    assert (made.engine, made.steps) == ("identity", 2)
+    assert [dict(each) for each in made.loras] == [
+        {"field": "style_model_path", "sha256": lora, "weight": 0.5}
+    ]
+    assert [(file.key, file.sha256, file.seed) for file in made.files] == [
+        (file.key, file.sha256, 1 + index) for index, file in enumerate(result.files)
+    ]
+    for file in made.files:
+        content, info = objects.objects[file.key]
+        assert (file.key.rpartition(".")[2], info.content_type) == ("webp", "image/webp")
+        within = made.model_dump(mode="json", exclude={"files"})
+        assert embedded_record(content) == within | {"task_id": str(_TASK), "seed": file.seed}
+    assert request.inputs.prompt not in result.provenance.model_dump_json()
+    assert "provenance" not in result.fields()
+
+
 async def test_reference_is_fetched(
     build: Any, objects: MemoryObjectStore, photo: Image.Image
 ) -> None:
     await objects.put("uploads/ref.png", encode_png(photo), "image/png")
     request = _generation(reference_image_url="uploads/ref.png", width=96, height=72)
     result = await ActivityEnvironment().run(build().generate_image, request)
-    assert objects.objects[result.result_image_path][0] == encode_png(photo)
+    content, _ = objects.objects[result.result_image_path]
+    assert Image.open(io.BytesIO(content)).tobytes() == photo.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -121,8 +155,10 @@ async def test_refinement_stores_picture_and_reports_tiles(
     assert result.result_image_path == f"refines/{_TASK}/a2/image.png"
     content, _ = objects.objects[result.result_image_path]
     plain = photo.resize((192, 144), Image.Resampling.LANCZOS)
-    assert content == encode_png(plain)
+    assert Image.open(io.BytesIO(content)).tobytes() == plain.tobytes()
     assert [file.key for file in result.files] == [result.result_image_path]
+    assert embedded_record(content)["settings"] == {"edit_side_px": 64}
+    assert [file.key for file in result.provenance.files] == [result.result_image_path]
     assert [tile.index for tile in result.tiles] == list(range(9))
     assert all(tile.passed and tile.ssim == 1 for tile in result.tiles)
     assert progress.fractions[-1] == 1
@@ -137,6 +173,8 @@ async def test_debug_tiles_are_kept_with_the_attempt(
     expected = [f"refines/{_TASK}/a2/tiles/{index:03}.png" for index in range(4)]
     assert [file.key for file in result.files[1:]] == expected
     assert all(objects.objects[key][0].startswith(b"\x89PNG") for key in expected)
+    assert not any(Image.open(io.BytesIO(objects.objects[key][0])).text for key in expected)
+    assert [file.key for file in result.provenance.files] == [result.result_image_path]
 
 
 async def test_limits_are_the_settings(

@@ -1,6 +1,7 @@
 """The activity of an EDITING in memory: base image and references fetched, results stored."""
 
 import asyncio
+import io
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from shared.contracts.editing import EditImage, EditingConfig, EditingInputs
 from shared.errors import InvalidInputError, ObjectNotFoundError
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
+from tests.fixtures.embedded import embedded_record
 
 _TASK = UUID(int=42)
 
@@ -59,9 +61,12 @@ async def test_editing_stores_every_picture(
     assert (result.executor_instance, result.executor_type) == ("inference-worker@test:1", "local")
     for file in result.files:
         content, info = objects.objects[file.key]
-        assert content == encode_png(photo)
+        assert Image.open(io.BytesIO(content)).tobytes() == photo.tobytes()
         assert (file.size_bytes, file.sha256) == (len(content), sha256_hex(content))
         assert file.content_type == info.content_type == "image/png"
+    assert [file.seed for file in result.provenance.files] == [1, 2]
+    record = embedded_record(objects.objects[keys[1]][0])
+    assert (record["task_id"], record["seed"], record["steps"]) == (str(_TASK), 2, 2)
     assert progress.started == [(_TASK, 3)]
     assert progress.fractions == [0.25, 0.5, 0.75, 1]
 

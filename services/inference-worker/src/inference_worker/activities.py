@@ -1,7 +1,7 @@
 """What the worker does for Temporal: fetch inputs, call the plain classes, store the results."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 from functools import partial
@@ -11,14 +11,16 @@ from PIL import Image
 from temporalio import activity
 
 from inference_worker.engine_thread import EngineThread
-from inference_worker.images import decode_cutout, decode_image, encode_png, sha256_hex
+from inference_worker.images import decode_cutout, decode_image, sha256_hex
 from inference_worker.lora.files import LoraFiles
+from inference_worker.outputs import Outputs, provenance_of
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.tiles import S3TileStore, TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
 from shared.contracts.attempts import StoredFile
 from shared.contracts.editing import EditImage, EditImageResult
-from shared.contracts.generation import GenerateImage, GenerateImageResult
+from shared.contracts.enums import OutputFormat
+from shared.contracts.generation import GenerateImage, GenerateImageResult, GenerationInputs
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineImageResult
 from shared.errors import InvalidInputError
@@ -80,17 +82,14 @@ class LocalInference(InferenceActivities):
             pictures = await self._engine.generate(
                 inputs, reference, loras, lambda done, steps: report(done / steps)
             )
-            folder = f"generations/{request.task_id}/a{request.attempt}"
-            files = [
-                await self._store(f"{folder}/image_{index}.png", picture)
-                for index, picture in enumerate(pictures)
-            ]
-        keys = [file.key for file in files]
+            outputs = await self._store("generations", request, pictures)
+        keys = [file.key for file in outputs.files]
         return GenerateImageResult(
             started_at=started_at,
             executor_instance=self._executant.executor_instance,
             executor_type=self._executant.executor_type,
-            files=files,
+            files=outputs.files,
+            provenance=outputs.provenance,
             result_image_path=keys[0],
             result_image_paths=keys,
         )
@@ -109,17 +108,14 @@ class LocalInference(InferenceActivities):
             pictures = await self._engine.instruct(
                 inputs, base, references, lambda done, steps: report(done / steps)
             )
-            folder = f"editings/{request.task_id}/a{request.attempt}"
-            files = [
-                await self._store(f"{folder}/image_{index}.png", picture)
-                for index, picture in enumerate(pictures)
-            ]
-        keys = [file.key for file in files]
+            outputs = await self._store("editings", request, pictures)
+        keys = [file.key for file in outputs.files]
         return EditImageResult(
             started_at=started_at,
             executor_instance=self._executant.executor_instance,
             executor_type=self._executant.executor_type,
-            files=files,
+            files=outputs.files,
+            provenance=outputs.provenance,
             result_image_path=keys[0],
             result_image_paths=keys,
         )
@@ -140,7 +136,8 @@ class LocalInference(InferenceActivities):
                 base, inputs, request.refiner, store=tiles, on_progress=report
             )
             folder = f"refines/{request.task_id}/a{request.attempt}"
-            picture = await self._store(f"{folder}/image.png", refined.image)
+            outputs = self._outputs(request, OutputFormat.PNG)
+            picture = await outputs.store(f"{folder}/image", refined.image, inputs.upscale_seed)
             files = [picture]
             if request.refiner.save_debug_tiles:
                 files += [
@@ -152,6 +149,7 @@ class LocalInference(InferenceActivities):
             executor_instance=self._executant.executor_instance,
             executor_type=self._executant.executor_type,
             files=files,
+            provenance=outputs.provenance,
             result_image_path=picture.key,
             tiles=refined.tiles,
         )
@@ -166,8 +164,24 @@ class LocalInference(InferenceActivities):
     async def _decode(self, content: bytes, decode: _Decode = decode_image) -> Image.Image:
         return await self._on_cpu(partial(decode, content, max_pixels=self._max_input_pixels))
 
-    async def _store(self, key: str, picture: Image.Image) -> StoredFile:
-        return await self._put(key, await self._on_cpu(partial(encode_png, picture)))
+    async def _store(
+        self, folder: str, request: GenerateImage | EditImage, pictures: Sequence[Image.Image]
+    ) -> Outputs:
+        outputs = self._outputs(request, request.inputs.config.output_format)
+        stem = f"{folder}/{request.task_id}/a{request.attempt}/image"
+        for index, picture in enumerate(pictures):
+            await outputs.store(f"{stem}_{index}", picture, request.inputs.seed + index)
+        return outputs
+
+    def _outputs(
+        self, request: GenerateImage | EditImage | RefineImage, form: OutputFormat
+    ) -> Outputs:
+        inputs = request.inputs
+        provenance = provenance_of(
+            self._engine.engine.facts(inputs),
+            inputs.loras if isinstance(inputs, GenerationInputs) else (),
+        )
+        return Outputs(request.task_id, provenance, form, objects=self._objects, cpu=self._cpu)
 
     async def _copy_tile(self, key: str, tiles: TileStore, index: int) -> StoredFile:
         stored = await tiles.load(index)

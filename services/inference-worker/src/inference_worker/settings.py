@@ -6,6 +6,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from inference_worker.profiles.plan import OffloadKind, ProfileKind
+
 _GIB = 1024**3
 
 
@@ -47,6 +49,24 @@ class InferenceSettings(BaseSettings):
     """Number format; auto: float32 on cpu, else bfloat16."""
     memory_bytes: int = Field(default=0, ge=0)
     """What models and LoRAs in memory may take; 0: 85 % of the card, or half of the machine."""
+    profile: ProfileKind = ProfileKind.QUALITY
+    """What speed is worth: `quality` runs the model as it is; `balanced` compiles it and keeps
+    slots for LoRAs; `fast` also computes in float8 and with the fastest attention there is."""
+    compile: bool | None = None
+    """Compile the transformer's blocks at the first use of a size; none: as the profile says."""
+    fuse_qkv: bool | None = None
+    """Queries, keys and values from one product; none: as the profile says."""
+    fp8: bool | None = None
+    """The blocks' products in float8 (NVIDIA from Ada on, torchao); none: as the profile says."""
+    attention: str = ""
+    """`native`, `fastest` or one of diffusers' backends; empty: as the profile says."""
+    cache_threshold: float = Field(default=0, ge=0, le=1)
+    """How little the first block's output may change for a step to reuse the other blocks of the
+    step before; 0: off. `python -m inference_worker.calibrate` measures what pictures bear."""
+    vae_tile_px: int = Field(default=1024, ge=0, multiple_of=64)
+    """The VAE works in tiles of this side on larger pictures; 0: always on the whole picture."""
+    offload: OffloadKind = OffloadKind.NONE
+    """`group`: weights wait in the machine's memory and come to the card block by block."""
     torch_threads: int = Field(default=0, ge=0)
     """CPU threads of torch; 0: torch chooses, one per core."""
     edit_px: int = Field(default=0, ge=0)

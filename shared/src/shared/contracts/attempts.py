@@ -6,6 +6,7 @@ from uuid import UUID
 
 from shared.contracts.enums import ProviderType
 from shared.contracts.message import Message
+from shared.contracts.provenance import Provenance
 
 
 class AttemptRequest(Message):
@@ -36,6 +37,8 @@ class AttemptResult(Message):
     faults: list[str] = []
     """What of a batch could not be done, since the request is at fault: the task fails with these
     as its errors, and keeps what was done."""
+    provenance: Provenance | None = None
+    """How the files were made; none where the worker does not say."""
 
     def fields(self) -> dict[str, Any]:
         """The result fields of the task, by their REST names."""

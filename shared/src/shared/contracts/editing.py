@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from shared.contracts.attempts import AttemptRequest, AttemptResult
+from shared.contracts.enums import OutputFormat
 from shared.contracts.message import Message
 
 _MAX_REFERENCES = 8
@@ -17,6 +18,7 @@ class EditingConfig(Message):
     """Distilled guidance; ignored by models without guidance embeddings."""
     negative_prompt: str | None = Field(default=None, max_length=10_000)
     num_images: int = Field(default=1, ge=1, le=8)
+    output_format: OutputFormat = OutputFormat.PNG
     strength: float = Field(default=0.75, ge=0, le=1)
     """How far a model without instruction editing may leave the picture: 0 keeps it, 1 replaces it.
     Where the base image has transparent parts, only those are replaced."""

@@ -284,3 +284,17 @@ class BreakerState(StrEnum):
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half_open"
+
+
+class OutputFormat(StrEnum):
+    """How a made picture is stored; the value is the suffix of its key."""
+
+    PNG = "png"
+    WEBP = "webp"
+    """Lossless, as PNG is."""
+    JPEG = "jpeg"
+
+    @property
+    def content_type(self) -> str:
+        """Its media type."""
+        return f"image/{self.value}"

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from shared.contracts.attempts import AttemptRequest, AttemptResult
 from shared.contracts.capabilities import LORA_FIELDS, lora_weight_field
+from shared.contracts.enums import OutputFormat
 from shared.contracts.message import Message
 
 DEFAULT_LORA_WEIGHT = 0.8
@@ -20,6 +21,7 @@ class GenerationConfig(Message):
     """Distilled guidance; ignored by models without guidance embeddings."""
     negative_prompt: str | None = Field(default=None, max_length=10_000)
     num_images: int = Field(default=1, ge=1, le=8)
+    output_format: OutputFormat = OutputFormat.PNG
 
 
 class LoraChoice(Message):

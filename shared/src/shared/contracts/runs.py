@@ -19,6 +19,7 @@ from shared.contracts.enums import (
 )
 from shared.contracts.inputs import merged_inputs
 from shared.contracts.message import Message
+from shared.contracts.provenance import ProvenanceRecord
 from shared.contracts.submissions import ServiceRequest
 
 
@@ -104,6 +105,7 @@ class TaskOutcome(TaskAccount):
     results: dict[str, Any] = {}
     """Result fields by their REST names."""
     files: list[StoredFile] = []
+    provenance: ProvenanceRecord | None = None
     executor_type: str | None = None
     executor_instance: str | None = None
     started_at: datetime | None = None

@@ -16,6 +16,7 @@ _MAX_PATH_CHARS = 1024
 _HOSTILE = re.compile(r"[\x00-\x1f\x7f-\x9f/\\:*?\"<>|%]|\.\.")
 _UNSAFE = re.compile(r"[^A-Za-z0-9 ._()+-]")
 _SAFE = re.compile(r"[A-Za-z0-9_(+][A-Za-z0-9 ._()+-]*")
+_BY_DIGEST = re.compile(r"sha256/([0-9a-f]{64})" + re.escape(STORED_SUFFIX))
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 """Names that Windows takes for devices, whatever their suffix."""
 
@@ -86,3 +87,14 @@ def split_path(path: str, root: str) -> tuple[LoraFolder, str]:
             f"must be folder/name{STORED_SUFFIX}; the folders are {', '.join(LoraFolder)}"
         )
     return LoraFolder(folder), filename
+
+
+def digest_path(sha256: str) -> str:
+    """The path that names a LoRA by its bytes, whatever its names are by then."""
+    return f"sha256/{sha256}{STORED_SUFFIX}"
+
+
+def path_digest(path: str) -> str | None:
+    """The digest that a path names; none where it names a folder and a file."""
+    found = _BY_DIGEST.fullmatch(path)
+    return found[1] if found else None

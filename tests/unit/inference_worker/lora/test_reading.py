@@ -160,7 +160,6 @@ _T5_PAIR = _kohya("lora_te3_encoder_block_0_layer_0_SelfAttention_q", _pair(), 1
 @pytest.mark.parametrize(
     "others",
     [
-        {f"transformer.{_TO_Q}.dora_scale": torch.ones(64)},
         {f"transformer.{_TO_Q}.lora_B.bias": torch.ones(64)},
         _T5_PAIR,
     ],
@@ -171,6 +170,13 @@ def test_what_has_no_effect_is_told(others: dict[str, Tensor], tmp_path: Path) -
     assert parts.transformer.keys() == {_TO_Q}
     (entry,) = [log for log in logs if log["event"] == "lora_tensors_without_effect"]
     assert set(entry["examples"]) == set(others)
+
+
+@pytest.mark.parametrize("name", ["dora_scale", "lora_magnitude_vector.weight"])
+def test_a_dora_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    magnitudes = {f"transformer.{_TO_Q}.{name}": torch.ones(64)}
+    with pytest.raises(InvalidInputError, match="subject_model_path: is a DoRA"):
+        _read(diffusers_names({_TO_Q: _pair()}) | magnitudes, tmp_path)
 
 
 def test_pairs_of_another_format_beside_kohyas_are_told(tmp_path: Path) -> None:

@@ -4,16 +4,20 @@ import threading
 from pathlib import Path
 
 import pytest
+from diffusers import FluxPipeline
 from PIL import Image, ImageChops
+from structlog.testing import capture_logs
 
 from inference_worker.model_cache.part_cache import PartCache
 from inference_worker.model_cache.shelf import Shelf
+from inference_worker.pipelines.engine import LoraUse
 from inference_worker.pipelines.flux_engine import FluxEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
 from shared.errors import ResourceError
 from shared.settings import ModelSettings
+from tests.fixtures.loras import diffusers_names, random_pairs, saved
 from tests.fixtures.tiny_flux import save_tiny_kontext
 
 _MODEL = ModelSettings(max_px=64, native_px=64, default_steps=2)
@@ -29,9 +33,9 @@ def kontext_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_kontext(tmp_path_factory.mktemp("kontext"))
 
 
-def _generate(engine: FluxEngine) -> Image.Image:
+def _generate(engine: FluxEngine, *loras: LoraUse) -> Image.Image:
     inputs = GenerationInputs(prompt="a red dress", width=64, height=64, seed=1)
-    return engine.generate(inputs, None, [], on_step=_ignore_step, cancel=_NEVER)[0]
+    return engine.generate(inputs, None, loras, on_step=_ignore_step, cancel=_NEVER)[0]
 
 
 def _instruct(engine: FluxEngine, base: Image.Image) -> Image.Image:
@@ -74,6 +78,44 @@ def test_models_in_turn_stay_within_the_budget(tiny_flux_folder: Path, tmp_path:
     loads = cache.num_loads
     _instruct(tight, base)
     assert cache.num_loads == loads  # what was used last is still there
+
+
+def test_two_models_and_six_loras_in_turn_stay_within_the_budget(
+    tiny_flux_folder: Path, tmp_path: Path
+) -> None:
+    other = save_tiny_kontext(tmp_path / "kontext", seed=9)
+    roomy, cache = _engine(tiny_flux_folder, other, 10**9)
+    base = _generate(roomy)
+    one_model = cache.used_bytes
+    loras = _six_loras(tiny_flux_folder, tmp_path)
+    pictures = [_generate(roomy, lora) for lora in loras]
+    lora_bytes = (cache.used_bytes - one_model) // len(loras)
+    edited = _instruct(roomy, base)
+
+    budget = one_model + 3 * lora_bytes
+    tight, cache = _engine(tiny_flux_folder, other, budget)
+    for lora, picture in zip(loras, pictures, strict=True):
+        assert ImageChops.difference(_generate(tight, lora), picture).getbbox() is None
+        assert cache.used_bytes <= budget
+        assert ImageChops.difference(_instruct(tight, base), edited).getbbox() is None
+        assert cache.used_bytes <= budget
+    _generate(tight, loras[0])
+    loads = cache.num_loads
+    with capture_logs() as logs:
+        for lora in (*loras[:2], *loras[:2]):  # with the model, these fit side by side
+            _generate(tight, lora)
+    assert cache.num_loads == loads
+    loaded = [entry["sha256"] for entry in logs if entry["event"] == "lora_loaded"]
+    assert loaded == [loras[1].sha256]
+
+
+def _six_loras(flux: Path, folder: Path) -> list[LoraUse]:
+    transformer = FluxPipeline.from_pretrained(flux).transformer
+    names = ["single_transformer_blocks.0.proj_out", "transformer_blocks.0.attn.to_q"]
+    return [
+        saved(diffusers_names(random_pairs(transformer, names, rank=64, seed=seed)), folder)
+        for seed in range(6)
+    ]
 
 
 def test_a_model_that_does_not_fit_says_so(tiny_flux_folder: Path, kontext_folder: Path) -> None:

@@ -12,9 +12,11 @@ from PIL import Image, ImageChops
 
 from inference_worker.errors import Cancelled
 from inference_worker.pipelines.engine import Edit
+from inference_worker.pipelines.fingerprint import fingerprint
 from inference_worker.pipelines.flux_engine import FluxEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.generation import GenerationConfig, GenerationInputs
+from shared.contracts.refinement import RefineInputs
 from shared.errors import InvalidInputError, ResourceError
 from shared.settings import ModelSettings
 from tests.fixtures.tiny_flux import save_tiny_flux
@@ -48,6 +50,22 @@ def _inputs(**changes: Any) -> GenerationInputs:
 def _generate(engine: FluxEngine, inputs: GenerationInputs, **options: Any) -> list[Image.Image]:
     fields = {"reference": None, "loras": [], "on_step": _ignore_step, "cancel": _NEVER} | options
     return engine.generate(inputs, fields.pop("reference"), fields.pop("loras"), **fields)
+
+
+def test_engine_says_which_model_makes_a_picture_and_with_what(
+    engine: FluxEngine, tiny_flux_folder: Path
+) -> None:
+    facts = engine.facts(_inputs(config={"negative_prompt": "hats"}))
+    assert (facts.engine, facts.model) == ("flux.1", tiny_flux_folder.name)
+    assert facts.model_digest == fingerprint(tiny_flux_folder)
+    assert (facts.device, facts.dtype) == ("cpu", "float32")
+    assert facts.sampler == "FlowMatchEulerDiscreteScheduler"
+    assert (facts.steps, facts.guidance) == (3, 3.5)
+    assert facts.settings == {"max_text_tokens": 0, "true_cfg_scale": 2.5}
+    by_default = engine.facts(GenerationInputs(prompt="", width=64, height=64, seed=0))
+    assert by_default.steps == 8
+    refined = engine.facts(RefineInputs(base_image_url="a.png", upscale_steps=4))
+    assert (refined.steps, refined.settings["edit_side_px"]) == (4, 128)
 
 
 def _theirs(pipeline: Any, **options: Any) -> Image.Image:
@@ -229,16 +247,41 @@ def test_impossible_inputs_name_the_field(
         _generate(engine, _inputs(**changes))
 
 
-def test_running_out_of_memory_is_a_resource_error(
+class _Exhausted:
+    """A transformer's `forward` that runs out of memory the first times it is called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, num_times: int) -> None:
+        self.num_calls = 0
+        forward = FluxTransformer2DModel.forward
+
+        def exhausted(module: Any, *args: Any, **fields: Any) -> Any:
+            self.num_calls += 1
+            if self.num_calls <= num_times:
+                raise torch.cuda.OutOfMemoryError("tried to allocate 20 GiB")
+            return forward(module, *args, **fields)
+
+        monkeypatch.setattr(FluxTransformer2DModel, "forward", exhausted)
+
+
+def test_running_out_of_memory_steps_down_and_tries_again(
+    tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch, engine: FluxEngine
+) -> None:
+    expected = _generate(engine, _inputs())
+    loaded = FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+    _Exhausted(monkeypatch, 1)
+    _assert_same(_generate(loaded, _inputs())[0], expected[0])
+    assert loaded.model_id != engine.model_id  # its tiles are others from now on
+
+
+def test_running_out_of_memory_twice_is_a_resource_error(
     tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def exhausted(*_: Any, **__: Any) -> tuple[torch.Tensor, ...]:
-        raise torch.cuda.OutOfMemoryError("tried to allocate 20 GiB")
-
-    engine = FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
-    monkeypatch.setattr(FluxTransformer2DModel, "forward", exhausted)
+    loaded = FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+    transformer = _Exhausted(monkeypatch, 2)
     with pytest.raises(ResourceError, match="20 GiB"):
-        _generate(engine, _inputs())
+        _generate(loaded, _inputs())
+    assert transformer.num_calls == 2
+    assert _generate(loaded, _inputs())
 
 
 def test_bfloat16_runs(tiny_flux_folder: Path) -> None:

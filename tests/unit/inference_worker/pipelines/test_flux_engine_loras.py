@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from diffusers import FluxPipeline
+from PIL import Image, ImageChops
 
+from inference_worker.model_cache.shelf import Shelf
 from inference_worker.pipelines.components import FluxComponents
 from inference_worker.pipelines.engine import Edit, LoraUse
 from inference_worker.pipelines.flux_engine import FluxEngine
+from inference_worker.profiles.plan import PROFILES, ProfileKind
+from inference_worker.settings import InferenceSettings
 from shared.contracts.generation import GenerationConfig, GenerationInputs
 from shared.errors import InvalidInputError
+from shared.settings import ModelSettings
 from tests.fixtures.loras import (
     brightness,
     brightness_lora,
@@ -140,3 +145,61 @@ def test_lora_of_another_model_is_refused_and_the_engine_goes_on(
     with pytest.raises(InvalidInputError, match=r"single_transformer_blocks\.20, this .* 3"):
         _generate(engine, [brighter, foreign])
     assert _are_equal(_generate(engine), base)
+
+
+@pytest.mark.filterwarnings("ignore:Already found a `peft_config`")
+def test_four_loras_are_diffusers_own(tiny_flux_folder: Path, tmp_path: Path) -> None:
+    """PEFT adapters on diffusers' own pipeline, to a rounding of one level."""
+    pipeline = FluxPipeline.from_pretrained(tiny_flux_folder)
+    pipeline.set_progress_bar_config(disable=True)
+    names = ["transformer_blocks.0.attn.to_q", "single_transformer_blocks.0.proj_out"]
+    loras = [
+        replace(
+            saved(diffusers_names(random_pairs(pipeline.transformer, names, seed=seed)), tmp_path),
+            weight=0.8 - 0.3 * seed,
+        )
+        for seed in range(4)
+    ]
+    engine = FluxEngine.load(
+        str(tiny_flux_folder), InferenceSettings(torch_threads=1), ModelSettings(max_px=64)
+    )
+    ours = _generate(engine, loras)
+    for lora in loras:
+        pipeline.load_lora_weights(lora.path, adapter_name=f"a{lora.sha256[:8]}")
+    pipeline.set_adapters(
+        [f"a{lora.sha256[:8]}" for lora in loras], [lora.weight for lora in loras]
+    )
+    theirs = pipeline(
+        "a red dress",
+        width=64,
+        height=64,
+        num_inference_steps=4,
+        guidance_scale=3.5,
+        max_sequence_length=24,
+        generator=torch.Generator().manual_seed(5),
+    ).images[0]
+    assert _greatest_difference(ours, theirs) <= 1
+    assert _greatest_difference(ours, _generate(engine)) > 1
+
+
+def test_a_compiled_profile_mixes_loras_alike(tiny_flux_folder: Path, tmp_path: Path) -> None:
+    settings, model = InferenceSettings(torch_threads=1), ModelSettings(max_px=64)
+    plan = replace(PROFILES[ProfileKind.BALANCED], compile_backend="aot_eager")
+    engines = [
+        FluxEngine(shelf, shelf.open(str(tiny_flux_folder)), None, settings, model)
+        for shelf in (Shelf(settings), Shelf(settings, plan))
+    ]
+    transformer = FluxPipeline.from_pretrained(tiny_flux_folder).transformer
+    names = ["transformer_blocks.0.attn.to_k", "single_transformer_blocks.0.attn.to_v"]
+    first, second = (
+        saved(diffusers_names(random_pairs(transformer, names, seed=seed)), tmp_path)
+        for seed in (1, 2)
+    )
+    for loras in ([first], [first, replace(second, weight=-0.5)], [], [second]):
+        eager, compiled = (_generate(engine, loras) for engine in engines)
+        assert _greatest_difference(eager, compiled) <= 1
+    torch.compiler.reset()
+
+
+def _greatest_difference(one: Image.Image, other: Image.Image) -> int:
+    return int(np.asarray(ImageChops.difference(one, other)).max())

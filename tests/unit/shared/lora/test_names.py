@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.lora.errors import LoraNameError
-from shared.lora.names import LoraFolder, split_filename, split_path, versioned
+from shared.lora.names import (
+    LoraFolder,
+    digest_path,
+    path_digest,
+    split_filename,
+    split_path,
+    versioned,
+)
 
 HOSTILE = [
     "",
@@ -111,3 +118,20 @@ def test_path_may_have_the_root_before_it(path: str, root: str) -> None:
 def test_path_of_another_form_is_refused(path: str) -> None:
     with pytest.raises(LoraNameError, match="must be folder/name"):
         split_path(path, "/data/loras")
+
+
+def test_path_by_digest_is_read_back_and_names_no_folder() -> None:
+    digest = "0123456789abcdef" * 4
+    path = digest_path(digest)
+    assert path_digest(path) == digest
+    for other in (
+        f"product/{digest}.safetensors",
+        f"sha256/{digest}",
+        f"sha256/{digest[1:]}.safetensors",
+        f"sha256/{digest.upper()}.safetensors",
+        f"/sha256/{digest}.safetensors",
+        f"sha256/{digest}.safetensors\n",
+    ):
+        assert path_digest(other) is None
+    with pytest.raises(LoraNameError):
+        split_path(path, "/data")

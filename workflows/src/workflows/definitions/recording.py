@@ -27,9 +27,11 @@ async def record_task(outcome: TaskOutcome) -> TaskOutcome:
 
     Returns:
         How it stands in the records, where an end that was written before outlives this one: a
-        cancellation by the gateway, or a result whose workflow task was lost.
+        cancellation by the gateway, or a result whose workflow task was lost. Without provenance:
+        a run's result is part of its history, which has all that already.
     """
     standing = await _record(RecordActivities.finish_task, outcome, outcome.status)
+    outcome = outcome.model_copy(update={"provenance": None})
     if standing.status == outcome.status:
         return outcome
     return outcome.model_copy(update={"status": standing.status, "results": standing.results})

@@ -13,6 +13,7 @@ from shared.contracts.attempts import AttemptResult, StoredFile
 from shared.contracts.enums import ErrorCategory, TaskStatus
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.pictures import replace_pictures
+from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import TaskOutcome, TaskRun
 from shared.uninterrupted import is_cancelling
 from workflows.definitions.account import Account
@@ -216,9 +217,22 @@ class _Step:
             mapped_inputs=self.resolved,
             results=result.fields(),
             files=[*self.fetched, *result.files],
+            provenance=self._record(result.provenance),
             executor_type=result.executor_type,
             executor_instance=result.executor_instance,
             started_at=result.started_at,
+        )
+
+    def _record(self, made: Provenance | None) -> ProvenanceRecord | None:
+        """What was made, beside what this run asked for: the row may say something else by now."""
+        if made is None:
+            return None
+        run = self.run
+        return ProvenanceRecord(
+            provider_type=run.provider_type,
+            provider_config=run.provider_config,
+            inputs=run.inputs,
+            made=made,
         )
 
     def _ended(self, status: TaskStatus, category: ErrorCategory) -> TaskOutcome:

@@ -1,12 +1,16 @@
 """The LoRAs that a task names: each must be in the store, for whoever asks."""
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
 from api_gateway.lora.keeping import object_key
 from api_gateway.resources import Resources
 from shared.contracts.capabilities import LORA_FIELDS, LORA_OBJECTS
+from shared.db.models.loras import Lora
 from shared.db.models.tables import Task
-from shared.db.repositories.loras import find_lora
+from shared.db.repositories.loras import find_lora, find_lora_by_digest
+from shared.lora.names import path_digest
 
 
 async def check_loras(task: Task, res: Resources, caller: Principal) -> list[Fault]:
@@ -21,10 +25,18 @@ async def check_loras(task: Task, res: Resources, caller: Principal) -> list[Fau
     faults: list[Fault] = []
     async with res.sessions() as session:
         for name, path in named.items():
-            found = await find_lora(session, caller.scope, path, root=res.lora.root)
+            found = await _find(session, caller, path, root=res.lora.root)
             if found is None:
                 message = f"there is no LoRA {path!r}; upload it, or list what there is"
                 faults.append(Fault((name,), message))
             else:
                 task.inputs.setdefault(LORA_OBJECTS, {})[name] = object_key(found.sha256)
     return faults
+
+
+async def _find(session: AsyncSession, caller: Principal, path: str, *, root: str) -> Lora | None:
+    """By its name, or by its bytes, as provenance records name it."""
+    digest = path_digest(path)
+    if digest is not None:
+        return await find_lora_by_digest(session, caller.scope, digest)
+    return await find_lora(session, caller.scope, path, root=root)

@@ -6,7 +6,7 @@ from typing import Any
 from api_gateway.errors import Fault
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from shared.contracts.capabilities import Need, needed_capabilities
-from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+from shared.contracts.enums import OutputFormat, ProviderType, TaskQueue, TaskType
 from shared.contracts.providers import DEFAULT_PROVIDERS, PROVIDERS
 
 
@@ -38,6 +38,9 @@ def choose_provider(
         for name in body.active_provider_capabilities or []
         if name not in row.capabilities
     ]
+    config: Mapping[str, Any] = fields.get("config") or {}
+    if (config.get("output_format") or OutputFormat.PNG) != OutputFormat.PNG:
+        faults += _output_format(provider, body.fallback_provider_type)
     queue, queue_faults = _queue(task_type, row.queues[task_type], body.queue_name)
     return provider, queue, faults + queue_faults
 
@@ -63,6 +66,17 @@ def _fallback(task_type: TaskType, body: CreateTaskBase, needs: list[Need]) -> l
         Fault(("fallback_provider_capabilities",), f"{fallback} lacks the capability {name}")
         for name in body.fallback_provider_capabilities or []
         if name not in row.capabilities
+    ]
+
+
+def _output_format(*providers: ProviderType | None) -> list[Fault]:
+    return [
+        Fault(
+            ("config", "output_format"),
+            f"pictures of {provider} are stored as png; local workers know webp and jpeg as well",
+        )
+        for provider in providers
+        if provider is not None and PROVIDERS[provider].is_remote
     ]
 
 

@@ -10,6 +10,7 @@ from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
 from api_gateway.tasks import cancellation, changes, removal, service
 from api_gateway.tasks.presentation import present_task
+from api_gateway.tasks.provenance import TaskProvenance, get_provenance
 from api_gateway.tasks.removal import TaskCleanup
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
@@ -85,6 +86,14 @@ async def list_tasks(  # noqa: PLR0913 — query parameters
 async def get_task(task_id: UUID, res: Res, caller: Caller) -> TaskPublicBase:
     """Get a specific task by ID."""
     return present_task(await service.get_task(res, caller, task_id))
+
+
+@router.get(
+    "/{task_id}/provenance", summary="Get Task Provenance", operation_id="get_task_provenance"
+)
+async def get_task_provenance(task_id: UUID, res: Res, caller: Caller) -> TaskProvenance:
+    """Get how a completed task's files were made, and the request that makes them again."""
+    return await get_provenance(res, caller, task_id)
 
 
 @router.put(

@@ -115,7 +115,8 @@ class ModuleAdapters:
                 name: _moved(pair, self._layers[name].weight.device, self._dtype)
                 for name, pair in placed.items()
             }
-        _log.info("lora_loaded", sha256=lora.sha256, size_bytes=needed_bytes)
+        if needed_bytes:
+            _log.info("lora_loaded", sha256=lora.sha256, size_bytes=needed_bytes)
 
     def mix(self, loras: Sequence[Weighted]) -> None:
         """Let exactly these loaded LoRAs act."""

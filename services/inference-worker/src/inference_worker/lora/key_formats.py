@@ -21,7 +21,7 @@ _CLIP_NAMES = _state_dicts.DIFFUSERS_OLD_TO_PEFT | _state_dicts.DIFFUSERS_TO_PEF
 """Both at once: diffusers infers which from layers that a LoRA may not have."""
 
 _UNUSED = re.compile(
-    r"dora_scale|lora_magnitude_vector|\.diff_b$|\.bias_diff$|\.bias$|lora_embedding_"
+    r"\.diff_b$|\.bias_diff$|\.bias$|lora_embedding_"
     r"|^lora_te[23]_|^text_encoder_[23]\.|t5xxl|text_projection|position_embedding"
 )
 """Parts of a LoRA beyond its pairs of matrices, and encoders that FLUX does not condition with."""

@@ -1,6 +1,7 @@
 """Reads a LoRA file: pairs of matrices by the module they change, their alphas multiplied in."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -36,6 +37,8 @@ _UPS = (
 )
 _CONFIG = "lora_adapter_metadata"
 """Where diffusers notes PEFT's configuration in a file."""
+_MAGNITUDE = re.compile(r"\.dora_scale|\.lora_magnitude_vector")
+"""Of a DoRA: what each column of a changed matrix is scaled to."""
 _FLOAT8 = frozenset({torch.float8_e4m3fn, torch.float8_e5m2})
 _NUM_SHOWN = 3
 
@@ -79,6 +82,11 @@ def read_lora(lora: LoraUse) -> LoraParts:
         InvalidInputError: names the request field; the file is no LoRA of FLUX.
     """
     tensors, config = _load(lora)
+    if magnitudes := [name for name in tensors if _MAGNITUDE.search(name)]:
+        raise InvalidInputError(
+            f"{lora.field}: is a DoRA, which acts wrongly without its {magnitudes[0]!r}; LoRAs are"
+            " needed"
+        )
     left_out = unused(tensors)
     tensors = plain_names({n: tensor for n, tensor in tensors.items() if n not in left_out})
     try:

@@ -16,7 +16,8 @@ from inference_worker.model_cache.part_cache import Part, PartCache
 from inference_worker.pipelines.fingerprint import fingerprint
 
 Prepare = Callable[[str, str, nn.Module], nn.Module]
-"""Makes a part that was just loaded ready to run: its key, its name and itself."""
+"""Puts a part that was just loaded, on the CPU, on its device and makes it ready to run: its key,
+its name and itself."""
 
 _PLAIN = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 _NUMBER = re.compile(r"\d+")
@@ -50,6 +51,10 @@ class Parts:
         self._parts = {name: self._part(folder / name, classes[name], prepare) for name in classes}
 
     def __getitem__(self, name: str) -> Any:
+        return self.load(name)
+
+    def load(self, name: str) -> nn.Module:
+        """The part of a subfolder, loaded if it is not there."""
         return self._cache.get(self._parts[name])
 
     def key(self, name: str) -> str:
@@ -59,10 +64,13 @@ class Parts:
     def _part(self, folder: Path, part_class: Any, prepare: Prepare) -> Part:
         key = f"{folder.name}:{fingerprint(folder)}"
 
+        # What is made within inference mode could not be changed outside of it any more.
+        @torch.inference_mode(mode=False)
+        @torch.no_grad()
         def load() -> nn.Module:
             try:
                 module = part_class.from_pretrained(folder, dtype=self.dtype)
-                return prepare(key, folder.name, module.to(self.device).eval())
+                return prepare(key, folder.name, module.eval())
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:

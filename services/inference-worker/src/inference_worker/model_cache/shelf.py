@@ -1,21 +1,30 @@
 """The models that a worker may run, opened when they are first asked for."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Generator, Hashable, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from torch import nn
 
 from inference_worker.families.family import Family, Model
 from inference_worker.families.registry import family_of
 from inference_worker.lora.adapters import Adapters, ModuleAdapters
+from inference_worker.lora.mixing import SlotPlan
 from inference_worker.model_cache.part_cache import PartCache
 from inference_worker.model_cache.parts import Parts
 from inference_worker.pipelines.components import resolve_folder
 from inference_worker.pipelines.device import choose_device, choose_dtype, memory_budget_bytes
 from inference_worker.pipelines.engine import LoraUse
 from inference_worker.pipelines.fingerprint import fingerprint
+from inference_worker.profiles.hardware import look_around
+from inference_worker.profiles.parts import prepare_part
+from inference_worker.profiles.plan import OffloadKind, Plan, next_level
+from inference_worker.profiles.resolve import resolve_plan
 from inference_worker.settings import InferenceSettings
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,13 +43,18 @@ class Shelf:
     """Opens each model once, and puts LoRAs on it. The engine's one thread owns it.
 
     Args:
-        settings: hardware, memory and number format.
+        settings: hardware, profile, memory and number format.
+        plan: what is done to models; none: what the settings' profile says.
+
+    Raises:
+        ModelLoadError: this machine cannot run the profile.
     """
 
-    def __init__(self, settings: InferenceSettings) -> None:
+    def __init__(self, settings: InferenceSettings, plan: Plan | None = None) -> None:
         self._settings = settings
         self.device = choose_device(settings.device)
         self.dtype = choose_dtype(settings.dtype, self.device)
+        self.plan = plan or resolve_plan(settings, look_around(self.device), self.dtype)
         self._adapters: dict[str, ModuleAdapters] = {}
         self._opened: dict[str, OpenedModel] = {}
         self.cache = PartCache(
@@ -60,21 +74,27 @@ class Shelf:
             opened = self._opened[source] = self._open(resolve_folder(source))
         return opened
 
-    def activate(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> None:
-        """Let exactly these LoRAs act on a model, for as long as its parts are held.
+    @contextmanager
+    def running(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> Generator[None]:
+        """Within it, exactly these LoRAs act on a model, and no part that it uses leaves.
 
         Raises:
-            InvalidInputError: one does not fit it; names the field.
-            ResourceError: they take more memory than LoRAs may.
+            InvalidInputError: a LoRA does not fit the model; names the field.
+            ResourceError: they take more memory than there is for them.
         """
-        parts, (backbone, text_encoder) = opened.parts, opened.family.lora_parts
+        with self.cache.hold():
+            self._activate(opened, loras)
+            yield
+
+    def _activate(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> None:
+        parts, names = opened.parts, opened.family.lora_parts
         if loras:
-            for name in (backbone, text_encoder):
-                parts[name]  # it is loaded before room is made for LoRAs on it
-            on_backbone, on_text = (self._adapters[parts.key(n)] for n in (backbone, text_encoder))
-            Adapters(on_backbone, on_text).activate(loras)
+            for name in names:
+                parts.load(name)  # before room is made for LoRAs on it
+            backbone, text_encoder = (self._adapters[parts.key(name)] for name in names)
+            Adapters(backbone, text_encoder).activate(loras)
             return
-        for name in (backbone, text_encoder):
+        for name in names:
             if adapters := self._adapters.get(parts.key(name)):
                 adapters.mix(())
 
@@ -84,14 +104,25 @@ class Shelf:
         adapters = self._adapters.get(opened.parts.key(text_encoder))
         return adapters.active if adapters else ()
 
+    def step_down(self) -> bool:
+        """Take less memory from now on: parts leave, and come back under the next lower plan.
+
+        Returns:
+            Whether there is one.
+        """
+        lower = next_level(self.plan)
+        self.cache.clear()
+        if lower is None:
+            return False
+        _log.warning("memory_stepped_down", plan=str(lower))
+        self.plan = lower
+        return True
+
     def _open(self, folder: Path) -> OpenedModel:
         family = family_of(folder)
-        lora_parts = family.lora_parts
 
         def prepare(key: str, name: str, module: nn.Module) -> nn.Module:
-            if name in lora_parts:
-                self._adapters[key] = self._new_adapters(name, module)
-            return module
+            return self._prepare(key, name, module, takes_loras=name in family.lora_parts)
 
         parts = Parts(
             folder,
@@ -104,9 +135,22 @@ class Shelf:
         blocks = family.open(folder, parts, max_text_tokens=self._settings.max_text_tokens)
         return OpenedModel(folder.name, fingerprint(folder), family, blocks, parts)
 
-    def _new_adapters(self, name: str, module: nn.Module) -> ModuleAdapters:
-        return ModuleAdapters(
-            module,
-            max_bytes=self._settings.lora_memory_bytes,
-            reserve=lambda needed: self.cache.make_room(needed, f"a LoRA on the {name}"),
-        )
+    def _prepare(self, key: str, name: str, module: nn.Module, *, takes_loras: bool) -> nn.Module:
+        def add_adapters(target: nn.Module, slots: SlotPlan | None = None) -> None:
+            self._adapters[key] = ModuleAdapters(
+                target,
+                max_bytes=self._settings.lora_memory_bytes,
+                reserve=lambda needed: self.cache.make_room(needed, f"a LoRA on the {name}"),
+                slots=slots,
+            )
+
+        def add_slots(target: nn.Module) -> None:
+            settings = self._settings
+            add_adapters(target, SlotPlan(settings.lora_slots, settings.lora_target_rank))
+
+        if self.plan.offload is OffloadKind.NONE:
+            module = module.to(self.device)
+        module = prepare_part(name, module, self.plan, self.device, add_lora_slots=add_slots)
+        if takes_loras and key not in self._adapters:
+            add_adapters(module)
+        return module

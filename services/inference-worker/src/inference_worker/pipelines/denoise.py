@@ -7,6 +7,7 @@ from inference_worker.pipelines.components import FluxComponents
 from inference_worker.pipelines.conditioning import Conditioning, PromptEmbeddings
 from inference_worker.pipelines.engine import CancelFlag, StepCallback, stop_if
 from inference_worker.pipelines.start import Start
+from inference_worker.profiles.transformer import forget_steps, prompt_context
 
 
 def denoise(
@@ -31,33 +32,35 @@ def denoise(
         else None
     )
     transformer = parts.transformer
+    forget_steps(transformer)
     latents = start.latents
     num_tokens = latents.shape[1]
     ids = start.image_ids
     if start.context is not None:
         ids = torch.cat([ids, start.context.ids])
 
-    def velocity(prompt: PromptEmbeddings, timestep: Tensor) -> Tensor:
+    def velocity(prompt: PromptEmbeddings, timestep: Tensor, context: str) -> Tensor:
         seen = latents
         if start.context is not None:
             seen = torch.cat([latents, start.context.latents], dim=1)
-        predicted = transformer(
-            hidden_states=seen,
-            timestep=timestep.expand(1).to(latents.dtype) / 1000,
-            guidance=guidance,
-            pooled_projections=prompt.gist,
-            encoder_hidden_states=prompt.words,
-            txt_ids=prompt.word_ids,
-            img_ids=ids,
-            return_dict=False,
-        )[0]
+        with prompt_context(transformer, context):
+            (predicted,) = transformer(
+                hidden_states=seen,
+                timestep=timestep.expand(1).to(latents.dtype) / 1000,
+                guidance=guidance,
+                pooled_projections=prompt.gist,
+                encoder_hidden_states=prompt.words,
+                txt_ids=prompt.word_ids,
+                img_ids=ids,
+                return_dict=False,
+            )
         return predicted[:, :num_tokens]  # [1, L, 4C]
 
     for index, timestep in enumerate(start.timesteps):
         stop_if(cancel)
-        direction = velocity(conditioning.positive, timestep)
+        direction = velocity(conditioning.positive, timestep, "positive")
         if conditioning.negative is not None:
-            away = velocity(conditioning.negative, timestep)
+            away = velocity(conditioning.negative, timestep, "negative")
             direction = away + conditioning.true_cfg_scale * (direction - away)
         (latents,) = start.scheduler.step(direction, timestep, latents, return_dict=False)
         if start.keep is not None:

@@ -1,13 +1,10 @@
 """Where the model computes and in which number format, chosen from the hardware."""
 
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
 
 import torch
 
 from inference_worker.settings import DeviceKind, DtypeKind
-from shared.errors import ResourceError
 
 _SHARE_OF_CARD = 0.85
 """The rest is for activations."""
@@ -50,13 +47,3 @@ def reserved_vram_bytes() -> int | None:
     if not torch.cuda.is_available():
         return None
     return sum(torch.cuda.memory_reserved(place) for place in range(torch.cuda.device_count()))
-
-
-@contextmanager
-def memory_errors_as_resource_errors() -> Generator[None]:
-    """Turn running out of memory into `ResourceError`, and give cached blocks back."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        torch.cuda.empty_cache()
-        raise ResourceError(f"the device ran out of memory: {error}") from error

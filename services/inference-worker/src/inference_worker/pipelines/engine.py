@@ -4,7 +4,7 @@ Engines block and are not thread-safe; `inference_worker.engine_thread` gives th
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from PIL import Image
 from inference_worker.errors import Cancelled
 from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
+from shared.contracts.refinement import RefineInputs
 
 StepCallback = Callable[[int, int], None]
 """Called after each denoise step with the steps done and the steps in all."""
@@ -58,6 +59,35 @@ class LoraUse:
     weight: float
 
 
+@dataclass(frozen=True)
+class EngineFacts:
+    """What an engine says of itself for a provenance record, whose fields these are.
+
+    Args:
+        engine: the model's family.
+        model: the model's own name; never a path.
+        model_digest: tells its weights from all others.
+        profile: how speed is traded for likeness.
+        device: `cuda`, `mps` or `cpu`.
+        dtype: `bfloat16` …
+        sampler: the scheduler's class.
+        steps: denoise steps of the whole schedule.
+        guidance: distilled guidance.
+        settings: the worker's own settings that pixels depend on besides, by name.
+    """
+
+    engine: str
+    model: str
+    model_digest: str
+    profile: str
+    device: str
+    dtype: str | None
+    sampler: str | None
+    steps: int
+    guidance: float | None
+    settings: dict[str, float] = field(default_factory=dict[str, float])
+
+
 class ImageEngine(Protocol):
     """A model behind the worker. Its methods raise `Cancelled` between two steps."""
 
@@ -74,6 +104,10 @@ class ImageEngine(Protocol):
     @property
     def multiple_of(self) -> int:
         """Both sides of a picture given to `edit` are multiples of this."""
+        ...
+
+    def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
+        """How a task with these inputs is done. May be asked from any thread."""
         ...
 
     def warm_up(self) -> None:

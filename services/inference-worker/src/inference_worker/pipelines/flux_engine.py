@@ -1,6 +1,7 @@
 """The engine: encode, prepare, denoise, decode over whichever models the worker has."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import torch
@@ -8,17 +9,39 @@ from PIL import Image, ImageOps
 
 from inference_worker.model_cache.shelf import OpenedModel, Shelf
 from inference_worker.pipelines.conditioning import Conditioning
-from inference_worker.pipelines.device import memory_errors_as_resource_errors
 from inference_worker.pipelines.diffusers_functions import hide_progress_bars
 from inference_worker.pipelines.editing import changed_part, context_pictures, kept_outside
-from inference_worker.pipelines.engine import CancelFlag, Edit, LoraUse, StepCallback, stop_if
+from inference_worker.pipelines.engine import (
+    CancelFlag,
+    Edit,
+    EngineFacts,
+    LoraUse,
+    StepCallback,
+    stop_if,
+)
+from inference_worker.pipelines.model_facts import model_facts
+from inference_worker.pipelines.out_of_memory import run_or_step_down
 from inference_worker.pipelines.prepare import cpu_generator
 from inference_worker.pipelines.start import Start
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingConfig, EditingInputs
 from shared.contracts.generation import GenerationConfig, GenerationInputs
+from shared.contracts.refinement import RefineInputs
 from shared.errors import InvalidInputError
 from shared.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Pictures that are to be made."""
+
+    opened: OpenedModel
+    inputs: GenerationInputs | EditingInputs
+    loras: Sequence[LoraUse]
+    start: Callable[[torch.Generator], Start | None]
+    size: tuple[int, int]
+    unchanged: Image.Image | None
+    """The answer where no step is left."""
 
 
 class FluxEngine:
@@ -75,6 +98,7 @@ class FluxEngine:
         traits = (
             self._shelf.device.type,
             self._shelf.dtype,
+            self._shelf.plan.pixel_traits,
             self._settings.guidance_scale,
             self._settings.max_text_tokens,
         )
@@ -87,6 +111,20 @@ class FluxEngine:
     @property
     def multiple_of(self) -> int:
         return self._generator.blocks.multiple_of
+
+    def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
+        """Which model does it, and with what where the request leaves it open."""
+        is_editing = isinstance(inputs, EditingInputs)
+        opened = (self._editor if is_editing else None) or self._generator
+        is_refining = isinstance(inputs, RefineInputs)
+        return model_facts(
+            opened,
+            self._shelf,
+            self._settings,
+            inputs,
+            steps=inputs.upscale_steps if is_refining else self._num_steps(opened, inputs.config),
+            edit_side_px=self.edit_side_px,
+        )
 
     def warm_up(self) -> None:
         """Load what a generation needs, and run one step of it."""
@@ -130,9 +168,8 @@ class FluxEngine:
                 generator=generator,
             )
 
-        pictures = self._make(
-            opened, inputs, loras, start, size, unchanged=canvas, on_step=on_step, cancel=cancel
-        )
+        job = _Job(opened, inputs, loras, start, size, unchanged=canvas)
+        pictures = self._run(job, on_step, cancel)
         return [_cut(picture, inputs.width, inputs.height) for picture in pictures]
 
     @torch.inference_mode()
@@ -173,9 +210,8 @@ class FluxEngine:
             seen = context_pictures([canvas, *references], native, blocks.multiple_of)
             return begun.within(blocks.context(seen))
 
-        pictures = self._make(
-            opened, inputs, (), start, size, unchanged=canvas, on_step=on_step, cancel=cancel
-        )
+        job = _Job(opened, inputs, (), start, size, unchanged=canvas)
+        pictures = self._run(job, on_step, cancel)
         if mask is not None:
             pictures = [kept_outside(mask, picture, canvas) for picture in pictures]
         return [_cut(picture, inputs.width, inputs.height) for picture in pictures]
@@ -186,13 +222,12 @@ class FluxEngine:
     ) -> Image.Image:
         """Image to image; a strength that leaves no step gives the picture back."""
         opened = self._generator
-        with memory_errors_as_resource_errors():
+
+        def make() -> Image.Image:
             stop_if(cancel)
-            with self._shelf.cache.hold():
-                self._shelf.activate(opened, ())
+            with self._shelf.running(opened, ()):
                 positive = opened.blocks.embed(edit.prompt)
-            with self._shelf.cache.hold():
-                self._shelf.activate(opened, ())
+            with self._shelf.running(opened, ()):
                 start = opened.blocks.start_from_image(
                     image,
                     strength=edit.strength,
@@ -205,43 +240,37 @@ class FluxEngine:
                 latents = opened.blocks.denoise(start, conditioning, on_step=on_step, cancel=cancel)
                 return opened.blocks.decode(latents, image.size)
 
-    def _make(  # noqa: PLR0913 — all that a picture is made from
-        self,
-        opened: OpenedModel,
-        inputs: GenerationInputs | EditingInputs,
-        loras: Sequence[LoraUse],
-        start: Callable[[torch.Generator], Start | None],
-        size: tuple[int, int],
-        *,
-        unchanged: Image.Image | None,
-        on_step: StepCallback,
-        cancel: CancelFlag,
-    ) -> list[Image.Image]:
+        return run_or_step_down(make, self._shelf.step_down)
+
+    def _run(self, job: _Job, on_step: StepCallback, cancel: CancelFlag) -> list[Image.Image]:
+        return run_or_step_down(
+            lambda: self._make(job, on_step=on_step, cancel=cancel), self._shelf.step_down
+        )
+
+    def _make(self, job: _Job, *, on_step: StepCallback, cancel: CancelFlag) -> list[Image.Image]:
         """A picture for each seed; where no step is left, the one that it starts from."""
+        opened, inputs = job.opened, job.inputs
         num_images = inputs.config.num_images
         pictures: list[Image.Image] = []
-        with memory_errors_as_resource_errors():
-            # Encoders may leave for the transformer, where both do not fit.
-            with self._shelf.cache.hold():
-                self._shelf.activate(opened, loras)
-                conditioning = self._condition(opened, inputs)
-            for index in range(num_images):
+        # Encoders may leave for the transformer, where both do not fit.
+        with self._shelf.running(opened, job.loras):
+            conditioning = self._condition(opened, inputs)
+        for index in range(num_images):
 
-                def on_image_step(done: int, steps: int, index: int = index) -> None:
-                    on_step(index * steps + done, num_images * steps)
+            def on_image_step(done: int, steps: int, index: int = index) -> None:
+                on_step(index * steps + done, num_images * steps)
 
-                stop_if(cancel)
-                with self._shelf.cache.hold():
-                    self._shelf.activate(opened, loras)
-                    begun = start(cpu_generator(inputs.seed + index))
-                    if begun is None:
-                        assert unchanged is not None
-                        pictures.append(unchanged)
-                        continue
-                    latents = opened.blocks.denoise(
-                        begun, conditioning, on_step=on_image_step, cancel=cancel
-                    )
-                    pictures.append(opened.blocks.decode(latents, size))
+            stop_if(cancel)
+            with self._shelf.running(opened, job.loras):
+                begun = job.start(cpu_generator(inputs.seed + index))
+                if begun is None:
+                    assert job.unchanged is not None
+                    pictures.append(job.unchanged)
+                    continue
+                latents = opened.blocks.denoise(
+                    begun, conditioning, on_step=on_image_step, cancel=cancel
+                )
+                pictures.append(opened.blocks.decode(latents, job.size))
         return pictures
 
     def _condition(

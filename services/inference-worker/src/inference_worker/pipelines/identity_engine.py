@@ -9,9 +9,17 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageOps
 
-from inference_worker.pipelines.engine import CancelFlag, Edit, LoraUse, StepCallback, stop_if
+from inference_worker.pipelines.engine import (
+    CancelFlag,
+    Edit,
+    EngineFacts,
+    LoraUse,
+    StepCallback,
+    stop_if,
+)
 from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
+from shared.contracts.refinement import RefineInputs
 
 
 class IdentityEngine:
@@ -37,6 +45,22 @@ class IdentityEngine:
     @property
     def multiple_of(self) -> int:
         return 16
+
+    def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
+        """Nothing that it does depends on anything but the inputs."""
+        is_refined = isinstance(inputs, RefineInputs)
+        return EngineFacts(
+            engine="identity",
+            model="identity",
+            model_digest=self.model_id,
+            profile="quality",
+            device="cpu",
+            dtype=None,
+            sampler=None,
+            steps=inputs.upscale_steps if is_refined else inputs.config.num_inference_steps or 1,
+            guidance=None,
+            settings={"edit_side_px": self.edit_side_px} if is_refined else {},
+        )
 
     def warm_up(self) -> None:
         """There is nothing to load."""

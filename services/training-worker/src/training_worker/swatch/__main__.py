@@ -13,6 +13,7 @@ import torch
 from training_worker.swatch.autoencoder import train_autoencoder
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import DatasetMissingError, load_split
+from training_worker.swatch.editing.stage import make_editor
 from training_worker.swatch.evaluate import evaluate
 from training_worker.swatch.export import export_pipeline
 from training_worker.swatch.guidance import distil_guidance
@@ -45,6 +46,7 @@ def train(config: SwatchConfig) -> None:
         hardware=processor_name(),
     )
     write_model_card(load_pipeline(config.model_dir), scores, time, config)
+    make_editor(config)
 
 
 def processor_name() -> str:

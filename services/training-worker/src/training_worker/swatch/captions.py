@@ -98,7 +98,7 @@ def draw_caption(class_name: str, colour: Colour, rng: random.Random) -> str:
     caption = with_articles(rng.choice(templates).format(item=item))
     if rng.random() < 0.15:
         caption = f"{caption}, {rng.choice(SUFFIXES)}"
-    return _vary_case(caption, rng)
+    return vary_case(caption, rng)
 
 
 def draw_detail_caption(class_name: str, colour: Colour, rng: random.Random) -> str:
@@ -106,7 +106,7 @@ def draw_detail_caption(class_name: str, colour: Colour, rng: random.Random) -> 
     item = _draw_item(class_name, colour, rng)
     template = rng.choice(DETAIL_TEMPLATES)
     caption = template.format(item=item, colour=rng.choice(COLOUR_WORDS[colour]))
-    return _vary_case(with_articles(caption), rng)
+    return vary_case(with_articles(caption), rng)
 
 
 def _draw_item(class_name: str, colour: Colour | None, rng: random.Random) -> str:
@@ -141,7 +141,8 @@ def simple_prompt(colour: Colour, class_name: str) -> str:
     return with_articles(f"a {colour.value} {class_name}")
 
 
-def _vary_case(caption: str, rng: random.Random) -> str:
+def vary_case(caption: str, rng: random.Random) -> str:
+    """Capitalises the first word now and then, rarely every word."""
     chance = rng.random()
     if chance < 0.15:
         return caption[:1].upper() + caption[1:]

@@ -100,9 +100,14 @@ def colour_pictures(
     pictures: Tensor, colours: Sequence[Colour], generator: torch.Generator
 ) -> Tensor:
     """Colours uint8 [B, 28, 28] garments by name: [B, 3, 64, 64], values -1 to 1."""
+    return shade_pictures(pictures, colours, jittered_rgb(colours, generator))
+
+
+def shade_pictures(pictures: Tensor, colours: Sequence[Colour], rgb: Tensor) -> Tensor:
+    """Colours garments in given shades [B, 3] of the named colours: [B, 3, 64, 64], -1 to 1."""
     is_white = torch.tensor([colour is Colour.WHITE for colour in colours])
     ground = torch.where(is_white, GROUND_FOR_WHITE, GROUND)[:, None].expand(-1, 3)
-    return tint(ink_of(pictures), jittered_rgb(colours, generator), ground)
+    return tint(ink_of(pictures), rgb, ground)
 
 
 def colour_freely(pictures: Tensor, generator: torch.Generator) -> Tensor:

@@ -110,6 +110,36 @@ class GuidanceConfig(BaseModel):
     """The run."""
 
 
+class KontextConfig(BaseModel):
+    """Instruction editing: the transformer goes on learning with pictures in its context."""
+
+    model_config = ConfigDict(frozen=True)
+
+    num_garments: int = 6000
+    """Training garments; each is encoded in two colours."""
+    shades_per_colour: int = 8
+    """Shades of a colour word. A reference shows the very shade that is asked for."""
+    reference_share: float = 0.5
+    """Share of steps with a reference picture beside the base."""
+    borrow_share: float = 0.6
+    """Share of edits with a reference that take its colour; elsewhere the words decide."""
+    keep_share: float = 0.1
+    """Share of edits that ask for the base as it is."""
+    short_text_tokens: int = 40
+    """Padding of most batches: every instruction fits."""
+    short_text_share: float = 0.8
+    """Share of steps with the short padding; the rest teach the long one."""
+    stage: StageConfig = StageConfig(
+        num_steps=600,
+        batch_size=32,
+        learning_rate=1e-3,
+        matrix_learning_rate=3e-3,
+        warmup_steps=40,
+        ema_decay=0.98,
+    )
+    """The run."""
+
+
 class SwatchConfig(BaseModel):
     """The whole recipe; the defaults are the committed model."""
 
@@ -123,6 +153,12 @@ class SwatchConfig(BaseModel):
     """The diffusers folder that is written."""
     contact_sheet_path: Path = Path("docs/images/swatch.png")
     """The picture of colours and garments for the documentation."""
+    kontext_model_dir: Path = Path(
+        "services/inference-worker/src/inference_worker/models/swatch-kontext"
+    )
+    """The diffusers folder of the fourth stage."""
+    kontext_sheet_path: Path = Path("docs/images/swatch-kontext.png")
+    """The picture of bases, references and edits for the documentation."""
     seed: int = 20260
     """Seed of every random choice."""
     num_threads: int = 1
@@ -135,3 +171,5 @@ class SwatchConfig(BaseModel):
     """Second stage."""
     guidance: GuidanceConfig = GuidanceConfig()
     """Third stage."""
+    kontext: KontextConfig = KontextConfig()
+    """Fourth stage."""

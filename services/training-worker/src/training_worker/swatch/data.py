@@ -42,6 +42,10 @@ class Split:
     labels: Tensor
     """int64 [N], an index into CLASS_NAMES."""
 
+    def of_class(self, label: int) -> list[int]:
+        """Lists the pictures of a class."""
+        return [index for index, other in enumerate(map(int, self.labels)) if other == label]
+
 
 def read_idx(path: Path) -> Tensor:
     """Reads one gzipped IDX file of unsigned bytes.

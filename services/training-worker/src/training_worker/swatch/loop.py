@@ -1,4 +1,4 @@
-"""The training loop both stages share: warm-up and cosine, averaged weights, resumable checkpoints.
+"""The training loop all stages share: warm-up and cosine, averaged weights, resumable checkpoints.
 
 Each step draws its randomness from the seed and its own number, so that a resumed run equals an
 uninterrupted one.
@@ -79,7 +79,7 @@ class Trainer:
         )
         self.step = 0
         self.seconds = 0.0
-        """Training time over all runs."""
+        """Processor time of the training over all runs: what else ran meanwhile does not count."""
 
     def fit(self, compute_loss: Callable[[int], Tensor]) -> None:
         """Runs the remaining steps, then leaves the averaged weights in the module."""
@@ -87,11 +87,11 @@ class Trainer:
             self._resume()
         self.module.train()
         while self.step < self.config.num_steps:
-            started = time.perf_counter()
+            started = time.process_time()
             loss = compute_loss(self.step)
             self._descend(loss)
             self.step += 1
-            self.seconds += time.perf_counter() - started
+            self.seconds += time.process_time() - started
             self._report(loss)
         self.module.load_state_dict(self.average.module.state_dict())
         self.module.eval()

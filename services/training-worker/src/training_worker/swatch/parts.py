@@ -1,11 +1,12 @@
 """Typed doors to diffusers, which ships no types for what its models return."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from diffusers.pipelines.flux.pipeline_flux_img2img import FluxImg2ImgPipeline
 from torch import Tensor, nn
@@ -74,9 +75,29 @@ def set_latent_scale(vae: AutoencoderKL, *, shift: float, scale: float) -> None:
     )
 
 
+def latent_scale(vae: AutoencoderKL) -> tuple[float, float]:
+    """Reads shift and scale from the config, as `set_latent_scale` wrote them."""
+    config = cast(Mapping[str, float], vae.config)
+    return config["shift_factor"], config["scaling_factor"]
+
+
 def predict(transformer: nn.Module, **inputs: object) -> Tensor:
     """Calls a FluxTransformer2DModel for its velocity."""
     return cast(_Model, transformer)(**inputs, return_dict=False)[0]
+
+
+class _PromptEncoder(Protocol):
+    def encode_prompt(self, **inputs: object) -> tuple[Tensor, Tensor, Tensor]: ...
+
+
+def read_text(pipeline: FluxPipeline, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Encodes prompts as the pipeline does: pooled [B, clip width], tokens [B, L, t5 width]."""
+    tokens, pooled, _ = cast(_PromptEncoder, pipeline).encode_prompt(
+        prompt=list(prompts),
+        prompt_2=None,
+        max_sequence_length=cast(int, pipeline.tokenizer_2.model_max_length),
+    )
+    return pooled, tokens
 
 
 def load_pipeline(folder: Path) -> FluxPipeline:
@@ -102,6 +123,12 @@ def save_pipeline(pipeline: FluxPipeline, folder: Path) -> None:
     """Writes a diffusers folder in bfloat16."""
     pipeline.to(dtype=torch.bfloat16)  # pyright: ignore[reportUnknownMemberType]
     pipeline.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
+
+
+def save_transformer(transformer: FluxTransformer2DModel, folder: Path) -> None:
+    """Writes a transformer's folder in bfloat16."""
+    nn.Module.to(transformer, dtype=torch.bfloat16)
+    transformer.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
 
 
 def call_pipeline(

@@ -26,6 +26,7 @@ _rgb2hsv = cast(
 _NUM_NEIGHBOURS = 5
 _MIN_CHROMA = 0.2
 _MIN_GARMENT_SHARE = 0.01
+_MIN_CONTRAST = 0.25
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,25 @@ def nearest_hue(image: Tensor) -> Colour | None:
     distance = np.abs((hues[:, None] - centres + 180) % 360 - 180)
     votes = np.bincount(distance.argmin(axis=1), minlength=len(HUES))
     return HUES[int(votes.argmax())]
+
+
+def silhouettes(images: Tensor) -> Tensor:
+    """Tells garment from ground: bool [B, H, W] where [B, 3, H, W] differs from its corner."""
+    corner = images[:, :, :4, :4].flatten(2).median(dim=2).values
+    return (images - corner[:, :, None, None]).abs().amax(dim=1) > _MIN_CONTRAST
+
+
+def shape_overlap(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Intersection over union of the silhouettes of pictures [B, 3, H, W]: [B], 0 to 1."""
+    left, right = silhouettes(ours).flatten(1), silhouettes(theirs).flatten(1)
+    return (left & right).sum(1) / (left | right).sum(1).clamp(min=1)
+
+
+def ink_correlation(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Correlation of the grey garments of pictures [B, 3, 64, 64]: [B], -1 to 1; folds count."""
+    left, right = (grey_28(images).flatten(1) for images in (ours, theirs))
+    left, right = left - left.mean(1, keepdim=True), right - right.mean(1, keepdim=True)
+    return functional.cosine_similarity(left, right)
 
 
 def similarity(left: Tensor, right: Tensor) -> float:

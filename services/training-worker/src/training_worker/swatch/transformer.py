@@ -92,10 +92,17 @@ def pack(latents: Tensor) -> Tensor:
     return patches.permute(0, 2, 4, 1, 3, 5).reshape(num, -1, channels * 4)
 
 
-def position_ids(height: int, width: int) -> Tensor:
-    """Rotary positions of the tokens: [H*W, 3]."""
+def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
+    """Undoes `pack`: [B, H*W/4, 4*C] to [B, C, H, W]."""
+    num, _, channels = tokens.shape
+    patches = tokens.view(num, height // 2, width // 2, channels // 4, 2, 2)
+    return patches.permute(0, 3, 1, 4, 2, 5).reshape(num, -1, height, width)
+
+
+def position_ids(height: int, width: int, *, picture: int = 0) -> Tensor:
+    """Rotary positions of the tokens: [H*W, 3]; the first axis counts pictures, 0 is being made."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([torch.zeros_like(rows), rows, columns], dim=2).view(-1, 3).float()
+    return torch.stack([torch.full_like(rows, picture), rows, columns], 2).view(-1, 3).float()
 
 
 @torch.no_grad()

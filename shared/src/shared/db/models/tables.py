@@ -79,6 +79,8 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
     """The task type's own request fields, by their REST names; images as object keys."""
     results: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """The task type's own result fields, by their REST names."""
+    provenance: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
+    """A `ProvenanceRecord`. Read by itself: clients poll the others, and lists show them."""
     progress: Mapped[float] = mapped_column(default=0)
     attempt: Mapped[int] = mapped_column(default=0, server_default="0")
     retry_count: Mapped[int] = mapped_column(default=0)

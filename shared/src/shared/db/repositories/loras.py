@@ -41,6 +41,12 @@ async def find_lora(
     return await session.scalar(scope.limit(rows, Lora))
 
 
+async def find_lora_by_digest(session: AsyncSession, scope: Scope, sha256: str) -> Lora | None:
+    """A LoRA of these bytes, if the caller may see one; one in the bin does not count."""
+    rows = select(Lora).where(Lora.sha256 == sha256, Lora.deleted_at.is_(None)).limit(1)
+    return await session.scalar(scope.limit(rows, Lora))
+
+
 async def list_loras(
     session: AsyncSession, scope: Scope, filters: LoraFilters, *, skip: int, limit: int
 ) -> tuple[list[Lora], int]:

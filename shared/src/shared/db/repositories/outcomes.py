@@ -104,6 +104,8 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     if outcome.mapped_inputs:
         task.inputs = merged_inputs(task.inputs, outcome.mapped_inputs)
     task.results = outcome.results
+    if outcome.provenance is not None:
+        task.provenance = outcome.provenance.model_dump(mode="json")
     task.executor_type = outcome.executor_type or task.executor_type
     task.executor_instance = outcome.executor_instance or task.executor_instance
     # `started` is announced on a lossy way; where it was lost, the attempt itself knows.

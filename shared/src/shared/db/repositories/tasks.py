@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Row, Uuid, any_, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import undefer
 
 from shared.contracts.enums import TaskStatus, TaskType
 from shared.db.models.tables import Event, StoredObject, Task, Workflow
@@ -17,10 +18,10 @@ from shared.db.session import plan_for_values
 TaskRow: TypeAlias = Row[Any]
 """A task's columns by name, not bound to any session."""
 
+_SHOWN = tuple(column for column in Task.__table__.columns if column.name != "provenance")
+
 # Built once: clients poll with it, no statement is busier. An array: the same for any number.
-_ROWS_BY_ID = select(Task.__table__).where(
-    Task.id == any_(bindparam("task_ids", type_=ARRAY(Uuid)))
-)
+_ROWS_BY_ID = select(*_SHOWN).where(Task.id == any_(bindparam("task_ids", type_=ARRAY(Uuid))))
 
 
 async def find_task(
@@ -46,6 +47,14 @@ async def read_tasks(
     return {row.id: row for row in found}
 
 
+async def find_task_with_provenance(
+    session: AsyncSession, scope: Scope, task_id: UUID
+) -> Task | None:
+    """One task, cleaned up or not, with its `provenance`, which no other question reads."""
+    rows = select(Task).where(Task.id == task_id).options(undefer(Task.provenance))
+    return await session.scalar(scope.limit(rows, Task))
+
+
 @dataclass(frozen=True)
 class TaskFilters:
     """Which tasks a list shows."""
@@ -65,7 +74,7 @@ async def list_tasks(
     """One page of tasks to be shown, newest first."""
     await plan_for_values(session)
     asked = Scope(filters.origin_instance, filters.origin_tenant_id)
-    rows = asked.limit(scope.limit(select(Task.__table__), Task), Task)
+    rows = asked.limit(scope.limit(select(*_SHOWN), Task), Task)
     for name in ("status", "task_type", "origin_zone", "workflow_id"):
         value = getattr(filters, name)
         if value is not None:

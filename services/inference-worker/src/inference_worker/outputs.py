@@ -1,0 +1,115 @@
+"""The pictures that an attempt makes: stored with how they were made inside, and listed."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict
+from functools import cache, partial
+from importlib import metadata
+from uuid import UUID
+
+from PIL import Image
+
+from inference_worker.images import sha256_hex
+from inference_worker.metadata import encode_output
+from inference_worker.pipelines.engine import EngineFacts
+from shared.contracts.attempts import StoredFile
+from shared.contracts.enums import OutputFormat
+from shared.contracts.generation import LoraChoice
+from shared.contracts.provenance import FileProvenance, LoraProvenance, Provenance
+from shared.storage.object_store import ObjectStore
+
+_SOFTWARE = ("sartiq-inference-worker", "torch", "diffusers", "transformers", "peft", "pillow")
+
+
+class Outputs:
+    """Takes the pictures of one attempt.
+
+    Inside a file stands what only its worker knows, and the task's id, which leads to the rest; not
+    the prompt, which is the client's own (decision 0018).
+
+    Args:
+        task_id: the task.
+        provenance: how all its pictures are made; it names no file yet.
+        form: how they are stored.
+        objects: where they go.
+        cpu: threads that encode.
+    """
+
+    def __init__(
+        self,
+        task_id: UUID,
+        provenance: Provenance,
+        form: OutputFormat,
+        *,
+        objects: ObjectStore,
+        cpu: Executor,
+    ) -> None:
+        self._task_id = task_id
+        self._made = provenance
+        self._form = form
+        self._objects = objects
+        self._cpu = cpu
+        self._seeds: list[int] = []
+        self.files: list[StoredFile] = []
+
+    @property
+    def provenance(self) -> Provenance:
+        """How they were made, and which they are."""
+        files = [
+            FileProvenance(key=file.key, sha256=file.sha256, seed=seed)
+            for file, seed in zip(self.files, self._seeds, strict=True)
+        ]
+        return self._made.model_copy(update={"files": files})
+
+    async def store(self, stem: str, picture: Image.Image, seed: int) -> StoredFile:
+        """Store one more picture.
+
+        Args:
+            stem: its key without the suffix, which the format decides.
+            picture: RGB.
+            seed: what its noise was drawn from.
+        """
+        content, digest = await asyncio.get_running_loop().run_in_executor(
+            self._cpu, partial(self._encode, picture, seed)
+        )
+        content_type = self._form.content_type
+        file = StoredFile(
+            key=f"{stem}.{self._form}",
+            size_bytes=len(content),
+            content_type=content_type,
+            sha256=digest,
+        )
+        await self._objects.put(file.key, content, content_type)
+        self.files.append(file)
+        self._seeds.append(seed)
+        return file
+
+    def _encode(self, picture: Image.Image, seed: int) -> tuple[bytes, str]:
+        record = self._made.model_dump(mode="json", exclude={"files"})
+        record |= {"task_id": str(self._task_id), "seed": seed}
+        content = encode_output(picture, self._form, record)
+        return content, sha256_hex(content)
+
+
+def provenance_of(facts: EngineFacts, loras: Sequence[LoraChoice] = ()) -> Provenance:
+    """How an attempt makes its pictures, as far as that is the same for all of them."""
+    return Provenance(
+        **asdict(facts),
+        loras=[
+            LoraProvenance(field=lora.field, sha256=lora.sha256, weight=lora.weight)
+            for lora in loras
+        ],
+        versions=_versions(),
+    )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    versions: dict[str, str] = {}
+    for name in _SOFTWARE:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # not every worker needs them all
+            continue
+    return versions

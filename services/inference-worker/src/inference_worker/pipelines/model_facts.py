@@ -1,0 +1,49 @@
+"""What an engine over real models says of itself for provenance records."""
+
+from inference_worker.model_cache.shelf import OpenedModel, Shelf
+from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.settings import InferenceSettings
+from shared.contracts.editing import EditingInputs
+from shared.contracts.generation import GenerationInputs
+from shared.contracts.refinement import RefineInputs
+
+
+def model_facts(
+    opened: OpenedModel,
+    shelf: Shelf,
+    settings: InferenceSettings,
+    inputs: GenerationInputs | EditingInputs | RefineInputs,
+    *,
+    steps: int,
+    edit_side_px: int,
+) -> EngineFacts:
+    """The facts of one task.
+
+    Args:
+        opened: the model that does it.
+        shelf: where that model computes.
+        settings: what counts where the request leaves it open.
+        inputs: the task's.
+        steps: denoise steps of the whole schedule.
+        edit_side_px: longer side at which tiles are refined.
+    """
+    guidance: float | None = None
+    others: dict[str, float] = {"max_text_tokens": settings.max_text_tokens}
+    if isinstance(inputs, RefineInputs):
+        others["edit_side_px"] = edit_side_px
+    else:
+        guidance = inputs.config.guidance_scale
+        if inputs.config.negative_prompt:
+            others["true_cfg_scale"] = settings.true_cfg_scale
+    return EngineFacts(
+        engine=opened.family.name,
+        model=opened.name,
+        model_digest=opened.digest,
+        profile=settings.profile,
+        device=shelf.device.type,
+        dtype=str(shelf.dtype).removeprefix("torch."),
+        sampler=opened.family.sampler,
+        steps=steps,
+        guidance=settings.guidance_scale if guidance is None else guidance,
+        settings=others,
+    )

@@ -1,0 +1,120 @@
+"""What is done to a transformer, one function a step, in the order that the steps need.
+
+For diffusers' transformers with `_repeated_blocks`, FLUX's among them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from importlib import import_module
+from typing import Any, cast
+
+import torch
+from diffusers.hooks import first_block_cache
+from torch import nn
+
+from inference_worker.profiles.plan import NATIVE, Plan
+
+_UNFUSED = ("to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj")
+_FP8_MULTIPLE = 16
+"""Float8 products want sides that are multiples of it."""
+
+
+def prepare_transformer(
+    transformer: Any, plan: Plan, *, add_lora_slots: Callable[[Any], object] = lambda _: None
+) -> None:
+    """All steps of a plan but offloading, in place.
+
+    Args:
+        transformer: with its weights, in evaluation mode.
+        plan: what to do.
+        add_lora_slots: sets memory aside for LoRAs; called where the plan has slots, after
+            projections are fused and before anything is compiled.
+    """
+    set_attention(transformer, plan.attention)
+    if plan.fuses_qkv:
+        fuse_qkv(transformer)
+    if plan.uses_fp8:
+        use_fp8(transformer)
+    if plan.has_lora_slots:
+        add_lora_slots(transformer)
+    if plan.compiles:
+        compile_blocks(transformer, plan.compile_backend)
+    set_cache_threshold(transformer, plan.cache_threshold)
+
+
+def set_attention(transformer: Any, backend: str) -> None:
+    """Let the transformer attend with a backend, by diffusers' name."""
+    if backend != NATIVE:
+        transformer.set_attention_backend(backend)
+
+
+def fuse_qkv(transformer: Any) -> None:
+    """Queries, keys and values from one product; what it was made from is let go."""
+    transformer.fuse_qkv_projections()
+    for module in transformer.modules():
+        if getattr(module, "fused_projections", False):
+            for name in _UNFUSED:
+                if hasattr(module, name):
+                    delattr(module, name)
+
+
+def use_fp8(transformer: Any) -> None:
+    """Linear layers of the blocks compute in float8, weights and inputs scaled by row.
+
+    Modulations stay as they are: they see one token, and every other one hangs on them.
+    """
+    quantization: Any = import_module("torchao.quantization")
+    config = quantization.Float8DynamicActivationFloat8WeightConfig(
+        granularity=quantization.PerRow()
+    )
+
+    def is_chosen(module: nn.Module, name: str) -> bool:
+        return (
+            isinstance(module, nn.Linear)
+            and "norm" not in name
+            and module.in_features % _FP8_MULTIPLE == 0
+            and module.out_features % _FP8_MULTIPLE == 0
+        )
+
+    for block in repeated_blocks(transformer):
+        quantization.quantize_(block, config, is_chosen)
+
+
+def compile_blocks(transformer: Any, backend: str = "inductor") -> None:
+    """Compile the repeated blocks: as many compilations as there are kinds of block.
+
+    Like diffusers' `compile_repeated_blocks(fullgraph=True)`, but `forward` is what is compiled,
+    not the call: hooks of the cache and of offloading, which cannot be, come around it.
+    """
+    for block in repeated_blocks(transformer):
+        block.forward = cast(Any, torch).compile(block.forward, fullgraph=True, backend=backend)
+
+
+def set_cache_threshold(transformer: Any, threshold: float) -> None:
+    """Switch the first-block cache on, or off with 0; it may be on already.
+
+    Source: ParaAttention's first-block cache, as diffusers has it.
+    """
+    if transformer.is_cache_enabled:
+        transformer.disable_cache()
+    if threshold:
+        transformer.enable_cache(first_block_cache.FirstBlockCacheConfig(threshold=threshold))
+
+
+def forget_steps(transformer: Any) -> None:
+    """Before a run: what the cache keeps of the last one belongs to another picture."""
+    if transformer.is_cache_enabled:
+        transformer._reset_stateful_cache()  # noqa: SLF001 -- diffusers' pipelines call it too
+
+
+def prompt_context(transformer: Any, name: str) -> AbstractContextManager[None]:
+    """Around a call of the transformer: each prompt of a run has a cache of its own."""
+    return transformer.cache_context(name)
+
+
+def repeated_blocks(transformer: Any) -> Iterator[Any]:
+    """The blocks that a transformer is mostly made of."""
+    kinds = transformer._repeated_blocks  # noqa: SLF001 -- the only place where diffusers says it
+    for module in transformer.modules():
+        if type(module).__name__ in kinds:
+            yield module

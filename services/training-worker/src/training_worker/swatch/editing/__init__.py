@@ -1,0 +1,1 @@
+"""Fourth stage: swatch learns to edit by instruction, as FLUX.1 Kontext does."""

@@ -1,0 +1,64 @@
+"""How the files of a task were made: enough to make them again, pixel by pixel."""
+
+from typing import Any
+
+from shared.contracts.enums import ProviderType
+from shared.contracts.message import Message
+
+
+class LoraProvenance(Message):
+    """One LoRA that acted."""
+
+    field: str
+    """The request field that named it: `subject_model_path`."""
+    sha256: str
+    weight: float
+
+
+class FileProvenance(Message):
+    """One file that was made."""
+
+    key: str
+    """Its object, which the API serves by this path."""
+    sha256: str
+    seed: int | None = None
+
+
+class Provenance(Message):
+    """What only the worker of an attempt knows. What does not apply is none or empty."""
+
+    engine: str
+    """The kind of model, `flux.1`, or of whatever stands in its place."""
+    model: str
+    """The model's own name, for people; never a path."""
+    model_digest: str | None = None
+    """Tells its weights from all others."""
+    profile: str | None = None
+    """How the engine trades speed for likeness."""
+    device: str | None = None
+    """`cuda`, `mps`, `cpu`: on another kind the last bits of a pixel may differ."""
+    dtype: str | None = None
+    """Number format of weights and activations."""
+    sampler: str | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    """Distilled guidance, as it was used or, by models without guidance embeddings, left out."""
+    settings: dict[str, float] = {}
+    """The worker's settings that pixels depend on besides."""
+    loras: list[LoraProvenance] = []
+    versions: dict[str, str] = {}
+    """Of the software, by distribution."""
+    files: list[FileProvenance] = []
+
+
+class ProvenanceRecord(Message):
+    """The worker's part, beside what its attempt was asked for.
+
+    The task's own row may say something else by then: it can be changed while the task runs.
+    """
+
+    provider_type: ProviderType
+    provider_config: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+    """The task type's request fields by their REST names, `config` among them."""
+    made: Provenance
