@@ -53,10 +53,12 @@ async def test_each_picture_comes_back_cut_out_in_order(platform: Platform) -> N
 
 
 async def test_broken_picture_is_named_and_the_others_are_done(platform: Platform) -> None:
-    """Its header is fine, so that the API takes it; half of its pixels are missing."""
+    """Its parts are all there, so that the API takes it; what they hold makes no pixels."""
     whole = _png("coffee", (96, 64))
+    middle = len(whole) // 2
+    broken = whole[:middle] + bytes(64) + whole[middle + 64 :]
 
-    task = await _remove(platform, [_inline(whole), _inline(whole[: len(whole) // 2])])
+    task = await _remove(platform, [_inline(whole), _inline(broken)])
 
     assert (task["status"], task["error_category"]) == ("FAILED", "VALIDATION")
     assert task["retry_count"] == 0

@@ -152,6 +152,41 @@ def report(task: Task, attempt: int, percent: float) -> TaskProgress:
     )
 
 
+async def test_step_that_failed_with_a_part_done_says_why_and_keeps_the_part(
+    sessions: Sessions,
+) -> None:
+    workflow_id = uuid.uuid4()
+    task = new_task(workflow_id=workflow_id, step_id="cut")
+    step = WorkflowStep(position=0, step_id="cut", task_type=task.task_type, task_id=task.id)
+    workflow = Workflow(
+        id=workflow_id,
+        name="one",
+        origin_instance="shop",
+        temporal_id=f"workflow-{workflow_id}",
+        status=WorkflowStatus.RUNNING,
+        total_steps=1,
+        final_step_id="cut",
+        steps=[step],
+    )
+    await add(sessions, workflow)
+    await add(sessions, task)
+
+    part = outcome(
+        task, TaskStatus.FAILED, results={"result_image_paths": ["a"]}, errors=["b is broken"]
+    )
+    async with sessions.begin() as session:
+        await write_task_outcome(session, part)
+
+    async with sessions() as session:
+        row = await session.scalar(
+            select(WorkflowStep).where(WorkflowStep.workflow_id == workflow_id)
+        )
+        stored = await session.get_one(Task, task.id)
+    assert row is not None
+    assert (row.status, row.error_message) == (StepStatus.FAILED, "b is broken")
+    assert stored.results == row.result == {"result_image_paths": ["a"]}
+
+
 async def test_steps_of_a_workflow_follow_their_tasks(sessions: Sessions) -> None:
     workflow_id = uuid.uuid4()
     tasks = [new_task(workflow_id=workflow_id, step_id=name) for name in ("a", "b")]

@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inference_worker.images import decode_cutout, decode_image, encode_png, sha256_hex
+from inference_worker.images import (
+    decode_cutout,
+    decode_image,
+    decode_with_alpha,
+    encode_png,
+    sha256_hex,
+)
 from shared.errors import InvalidInputError
 
 _LIMIT = 89_478_485
@@ -73,6 +79,50 @@ def test_transparent_palette_becomes_white() -> None:
     image = Image.new("P", (4, 4), 0)
     image.putpalette([10, 20, 30, 40, 50, 60])
     assert _decode(_encoded(image, "PNG", transparency=0)).getpixel((0, 0)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_alpha_is_kept_where_it_is_asked_for(photo: Image.Image, mode: str) -> None:
+    cutout = photo.convert("RGB")
+    cutout.putalpha(photo.convert("L"))
+    cutout = cutout.convert(mode)
+    kept = decode_with_alpha(_encoded(cutout, "PNG"), max_pixels=_LIMIT)
+    assert (kept.mode, kept.tobytes()) == ("RGBA", cutout.convert("RGBA").tobytes())
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
+def test_alpha_that_hides_nothing_is_none(photo: Image.Image, mode: str) -> None:
+    content = _encoded(photo.convert(mode), "PNG")
+    assert decode_with_alpha(content, max_pixels=_LIMIT).mode == "RGB"
+
+
+def test_transparent_grey_of_sixteen_bits_stays_transparent() -> None:
+    levels = np.full((4, 4), 0x8000, np.uint16)
+    levels[0, 0] = 0x8001
+    content = _encoded(Image.fromarray(levels), "PNG", transparency=0x8001)
+    kept = decode_with_alpha(content, max_pixels=_LIMIT)
+    assert (kept.getpixel((0, 0)), kept.getpixel((1, 1))) == (
+        (128,) * 3 + (0,),
+        (128,) * 3 + (255,),
+    )
+
+
+def test_of_an_animation_the_first_frame_counts(photo: Image.Image) -> None:
+    second = Image.new("RGB", photo.size, "red")
+    for form in ("PNG", "WEBP"):
+        content = _encoded(photo, form, save_all=True, append_images=[second], lossless=True)
+        assert _decode(content).tobytes() == photo.tobytes()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 8000), (8000, 1)])
+def test_thin_pictures_are_read(size: tuple[int, int]) -> None:
+    assert _decode(_encoded(Image.new("L", size, 9), "PNG")).size == size
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0nonsense", b"x"])
+def test_orientation_that_cannot_be_read_is_none(photo: Image.Image, exif: bytes) -> None:
+    assert _decode(_encoded(photo, "PNG", exif=exif)).tobytes() == photo.tobytes()
 
 
 @pytest.mark.parametrize("form", ["GIF", "BMP", "TIFF"])

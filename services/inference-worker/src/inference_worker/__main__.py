@@ -12,13 +12,18 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from inference_worker.activities import LocalInference
+from inference_worker.adjusting.activities import PictureAdjusting
+from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.background_removal.activities import BackgroundRemover
+from inference_worker.backgrounds.activities import BackgroundFixing
+from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.checks.metrics import Metrics
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixer_activities import LocalFixers
 from inference_worker.loading import load_engine
 from inference_worker.lora.conversion.activities import LoraConverter
 from inference_worker.lora.files import LoraFiles
+from inference_worker.picture_store import PictureStore
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from inference_worker.vision.models import VisionModels
@@ -95,6 +100,7 @@ async def main() -> None:
         executor_type=_SERVICE,
         vram_bytes=reserved_vram_bytes,
     )
+    executant = Executant(executor_instance=identity, executor_type=_SERVICE)
     client = await connect(TemporalSettings(), identity=identity, metrics=MetricsSettings())
     with (
         ThreadPoolExecutor(1, thread_name_prefix="engine") as engine_thread,
@@ -136,7 +142,19 @@ async def main() -> None:
             executant=executant,
             max_input_pixels=settings.max_input_pixels,
         )
-        cpu_activities = [LoraConverter(objects).convert_lora, remover.remove_backgrounds]
+        pictures = PictureStore(objects, cpu, max_input_pixels=settings.max_input_pixels)
+        adjuster = ImageAdjuster(
+            lambda: models.subjects, max_output_pixels=settings.max_output_pixels
+        )
+        adjusting = PictureAdjusting(adjuster, pictures, reporter, executant)
+        fixer = BackgroundFixer(lambda: models.persons)
+        fixing = BackgroundFixing(fixer, pictures, reporter, executant)
+        cpu_activities = [
+            LoraConverter(objects).convert_lora,
+            adjusting.adjust_image,
+            fixing.fix_background,
+            remover.remove_backgrounds,
+        ]
         cpu_worker = build_cpu_worker(client, cpu_activities, worker_settings)
         await run_until_stopped([worker, cpu_worker], worker_settings, reporter.run())
     loras.close()

@@ -1,12 +1,13 @@
-"""Pictures from outside become RGB or RGBA, safely; ours become PNG, the same bytes every time."""
+"""Pictures from outside become sRGB, safely; ours become PNG, the same bytes every time."""
 
 import hashlib
 import io
+import struct
 from collections.abc import Callable
 
-import numpy as np
 from PIL import Image, ImageOps
 
+from inference_worker.colour_profiles import to_srgb
 from shared.errors import InvalidInputError
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
@@ -15,7 +16,7 @@ _OPAQUE = 255
 
 
 def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
-    """Decode PNG, JPEG or WebP from an untrusted source, upright, on white, in RGB.
+    """Decode PNG, JPEG or WebP from an untrusted source, upright, on white, in sRGB.
 
     The size is checked in the header, before any pixel is decoded. Of animations the first frame
     counts.
@@ -23,11 +24,16 @@ def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
     Raises:
         InvalidInputError: the bytes are no such picture, are damaged or hold too many pixels.
     """
-    return _decode(content, max_pixels, _to_rgb)
+    return _decode(content, max_pixels, _on_white)
+
+
+def decode_with_alpha(content: bytes, *, max_pixels: int) -> Image.Image:
+    """The same, but with what is transparent left transparent: RGBA, or RGB if nothing is."""
+    return _decode(content, max_pixels, _keep_alpha)
 
 
 def decode_cutout(content: bytes, *, max_pixels: int) -> Image.Image:
-    """The same, but with what is transparent left transparent: RGBA, or RGB if nothing is.
+    """The same with alpha, made to be used apart from the colours.
 
     Under what is transparent the visible colours go on, whatever lay there: no hidden colour
     bleeds into an edge when colours and alpha are resized, or used, apart.
@@ -46,10 +52,11 @@ def _decode(
                     f" {max_pixels} are read"
                 )
             image.load()
-            return convert(_to_eight_bits(ImageOps.exif_transpose(image)))
+            return convert(to_srgb(_upright(image)))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidInputError(f"the picture has too many pixels: {error}") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    # Pillow's readers meet hostile bytes with any of these.
+    except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
         raise InvalidInputError(
             f"the picture cannot be read as {', '.join(_FORMATS)}: {error}"
         ) from error
@@ -70,30 +77,35 @@ def sha256_hex(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its EXIF orientation says, where there is one that can be read."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error):
+        return image
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        flat = Image.new("RGB", image.size, _WHITE)
-        flat.paste(image, mask=image.getchannel("A"))
-        return flat
+def _keep_alpha(image: Image.Image) -> Image.Image:
+    if image.mode in {"LA", "RGBA"} and image.getchannel("A").getextrema() != (255, 255):
+        return image.convert("RGBA")
     return image.convert("RGB")
 
 
+def _on_white(image: Image.Image) -> Image.Image:
+    image = _keep_alpha(image)
+    if image.mode == "RGB":
+        return image
+    flat = Image.new("RGB", image.size, _WHITE)
+    flat.paste(image, mask=image.getchannel("A"))
+    return flat
+
+
 def _to_cutout(image: Image.Image) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    alpha = image.getchannel("A")
-    if alpha.getextrema() == (_OPAQUE, _OPAQUE):
-        return image.convert("RGB")
+    image = _keep_alpha(image)
+    if image.mode == "RGB":
+        return image
     cutout = _carry_colours_on(image)
-    cutout.putalpha(alpha)
+    cutout.putalpha(image.getchannel("A"))
     return cutout
 
 

@@ -43,3 +43,10 @@ class AttemptResult(Message):
     def fields(self) -> dict[str, Any]:
         """The result fields of the task, by their REST names."""
         return self.model_dump(mode="json", exclude=set(AttemptResult.model_fields))
+
+
+class PictureResult(AttemptResult):
+    """One picture, or several where they were asked for."""
+
+    result_image_path: str
+    result_image_paths: list[str] | None = None

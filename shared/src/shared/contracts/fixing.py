@@ -5,10 +5,9 @@ from abc import ABC, abstractmethod
 from pydantic import Field
 from temporalio import activity
 
-from shared.contracts.attempts import AttemptRequest
+from shared.contracts.attempts import AttemptRequest, PictureResult
 from shared.contracts.checks import CheckedEdit, MetricWeights, TileReport
 from shared.contracts.message import Message
-from shared.contracts.operations import FaceResult, PictureResult
 
 
 class FixConfig(Message):
@@ -48,10 +47,18 @@ class EnhanceFaces(AttemptRequest):
     fixer: FaceFixerConfig = FaceFixerConfig()
 
 
-class EnhanceFacesResult(FaceResult):
-    """The picture, and how each face fared, the most certain one first."""
+class EnhanceFacesResult(PictureResult):
+    """The picture with its faces mended, or as it came where it has none."""
 
+    face_detected: bool
+    attempts_used: int = 0
+    """Of the face that took most."""
+    final_ssim_score: float | None = None
+    final_lpips_score: float | None = None
+    final_dists_score: float | None = None
+    """Each of the face that fared worst."""
     faces: list[TileReport] = []
+    """How each fared, the most certain one first."""
     metric_weights: MetricWeights = MetricWeights()
 
 

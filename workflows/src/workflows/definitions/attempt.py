@@ -6,15 +6,16 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import Priority
 
+from shared.contracts.adjusting import AdjustImage, AdjustingActivities
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.background_removal import BackgroundRemovalActivities, RemoveBackgrounds
+from shared.contracts.backgrounds import BackgroundActivities, FixBackground
 from shared.contracts.editing import EditImage
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.fixing import EnhanceDetails, EnhanceFaces, FixerActivities
 from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.message import Message
-from shared.contracts.operations import Operation, OperationActivities
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.refinement import RefineImage
 from shared.contracts.runs import TaskRun
@@ -55,12 +56,16 @@ def _enhance_faces(run: TaskRun, attempt: int) -> EnhanceFaces:
     return EnhanceFaces.model_validate(_base(run, attempt) | {"fixer": run.provider_config})
 
 
+def _adjust_image(run: TaskRun, attempt: int) -> AdjustImage:
+    return AdjustImage.model_validate(_base(run, attempt))
+
+
+def _fix_background(run: TaskRun, attempt: int) -> FixBackground:
+    return FixBackground.model_validate(_base(run, attempt))
+
+
 def _remove_backgrounds(run: TaskRun, attempt: int) -> RemoveBackgrounds:
     return RemoveBackgrounds.model_validate(_base(run, attempt) | {"remover": run.provider_config})
-
-
-def _operation(run: TaskRun, attempt: int) -> Operation:
-    return Operation.model_validate(_base(run, attempt))
 
 
 _ACTIVITIES: dict[TaskType, tuple[Callable[..., Any], Callable[[TaskRun, int], Message]]] = {
@@ -72,8 +77,8 @@ _ACTIVITIES: dict[TaskType, tuple[Callable[..., Any], Callable[[TaskRun, int], M
         _remove_backgrounds,
     ),
     TaskType.DETAIL_ENHANCER: (FixerActivities.enhance_details, _enhance_details),
-    TaskType.BACKGROUND_FIX: (OperationActivities.fix_background, _operation),
-    TaskType.IMAGE_ADJUSTER: (OperationActivities.adjust_image, _operation),
+    TaskType.BACKGROUND_FIX: (BackgroundActivities.fix_background, _fix_background),
+    TaskType.IMAGE_ADJUSTER: (AdjustingActivities.adjust_image, _adjust_image),
     TaskType.FACE_ENHANCER: (FixerActivities.enhance_faces, _enhance_faces),
 }
 """The activity of each task type that our own workers do, and how a run becomes its message."""

@@ -8,11 +8,13 @@ from PIL import Image
 from scipy import ndimage
 
 from inference_worker.vision.protocols import SubjectSegmenter
+from inference_worker.vision.resizing import resize_map, resize_picture, shrink_size
 
 _WHITE = (255, 255, 255)
 _WINDOW_SHARE = 1 / 12
 """Side of the window in which a soft pixel looks for the subject's colour, over the longer side."""
-_LEAST_WINDOW, _LARGEST_WINDOW = 9, 91
+_LEAST_WINDOW = 9
+_LONGEST = 1024
 _LITTLE = 1e-3
 
 
@@ -46,38 +48,38 @@ def _subject_colours(colours: NDArray[np.uint8], levels: NDArray[np.uint8]) -> N
     """The subject's own colours: opaque pixels as they are, black where there is no subject.
 
     A pixel on a soft edge was photographed as a mix with what lies behind it. The mix is undone by
-    one pass of blur fusion (Forte: Approximate Fast Foreground Colour Estimation, ICIP 2021).
+    one pass of blur fusion (Forte: Approximate Fast Foreground Colour Estimation, ICIP 2021). Its
+    blurs are smooth, so that they are found at a moderate size.
     """
     result = np.where(levels[..., None] > 0, colours, 0).astype(np.uint8)
-    is_soft = (levels > 0) & (levels < 255)
-    if not is_soft.any():
+    rows, columns = np.nonzero((levels > 0) & (levels < 255))
+    if not rows.size:
         return result
-    share = round(max(levels.shape) * _WINDOW_SHARE) | 1
-    window = min(_LARGEST_WINDOW, max(_LEAST_WINDOW, share))
-    for rows in _bands(is_soft, window):
-        near = slice(max(0, rows.start - window), rows.stop + window)
-        inner = slice(rows.start - near.start, rows.stop - near.start)
-        alpha = levels[near].astype(np.float32)[..., None] / np.float32(255)
-        colour = colours[near].astype(np.float32)
-        fused = _fused(colour, alpha, window)[inner]
-        np.copyto(result[rows], fused, where=is_soft[rows][..., None])
+    height, width = levels.shape
+    size = shrink_size((width, height), _LONGEST)
+    fields = _front_and_behind(resize_picture(colours, size), levels, size)
+    places = [(rows + 0.5) * size[1] / height - 0.5, (columns + 0.5) * size[0] / width - 0.5]
+    sample = cast("Any", ndimage).map_coordinates
+    front, behind = [
+        np.stack([sample(field[..., c], places, order=1, mode="nearest") for c in range(3)], axis=1)
+        for field in fields
+    ]
+    alpha = levels[rows, columns].astype(np.float32)[:, None] / np.float32(255)
+    seen = colours[rows, columns].astype(np.float32)
+    fused = front + alpha * (seen - alpha * front - (1 - alpha) * behind)
+    result[rows, columns] = np.rint(np.clip(fused, 0, 255))
     return result
 
 
-def _bands(is_soft: NDArray[np.bool_], window: int) -> list[slice]:
-    """Rows in which there are soft pixels, some at a time, so that memory stays small."""
-    height = max(256, 4 * window)
-    bands = [slice(top, min(top + height, len(is_soft))) for top in range(0, len(is_soft), height)]
-    return [band for band in bands if is_soft[band].any()]
-
-
-def _fused(
-    colour: NDArray[np.float32], alpha: NDArray[np.float32], window: int
-) -> NDArray[np.uint8]:
+def _front_and_behind(
+    colours: NDArray[np.uint8], levels: NDArray[np.uint8], size: tuple[int, int]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean colours of the subject and of its background around each pixel: h × w × 3 each."""
+    alpha = resize_map(levels.astype(np.float32) / np.float32(255), size)[..., None]
+    share = round(max(size) * _WINDOW_SHARE) | 1
+    window = (max(_LEAST_WINDOW, share), max(_LEAST_WINDOW, share), 1)
     smooth = cast("Any", ndimage).uniform_filter
-    size = (window, window, 1)
-    share = smooth(alpha, size)
-    front = smooth(colour * alpha, size) / np.maximum(share, _LITTLE)
-    behind = smooth(colour * (1 - alpha), size) / np.maximum(1 - share, _LITTLE)
-    fused = front + alpha * (colour - alpha * front - (1 - alpha) * behind)
-    return np.rint(np.clip(fused, 0, 255)).astype(np.uint8)
+    weight = smooth(alpha, window)
+    front = smooth(colours * alpha, window) / np.maximum(weight, _LITTLE)
+    behind = smooth(colours * (1 - alpha), window) / np.maximum(1 - weight, _LITTLE)
+    return front, behind

@@ -1,0 +1,210 @@
+"""The whole of an IMAGE_ADJUSTER: from the request's fields to the adjusted picture."""
+
+from collections.abc import Callable
+
+from PIL import Image
+
+from inference_worker.adjusting.frame import Axis, Layout, is_within_tolerance
+from inference_worker.adjusting.rendering import render
+from inference_worker.adjusting.subject import subject_box
+from inference_worker.vision.protocols import Box, SubjectSegmenter
+from shared.contracts.adjusting import AdjustInputs
+from shared.errors import InvalidInputError
+
+_VERTICAL = ("margin_top", "margin_bottom")
+_HORIZONTAL = ("margin_left", "margin_right")
+_LONGEST_SIDE_PX = 16_384
+
+
+class ImageAdjuster:
+    """Brings pictures to a size, a shape or margins.
+
+    Args:
+        subjects: gives what finds subjects; asked where margins need it.
+        max_output_pixels: the largest result, width × height.
+    """
+
+    def __init__(self, subjects: Callable[[], SubjectSegmenter], *, max_output_pixels: int) -> None:
+        self._subjects = subjects
+        self._max_output_pixels = max_output_pixels
+
+    def adjust(
+        self, picture: Image.Image, reference: Image.Image | None, inputs: AdjustInputs
+    ) -> Image.Image:
+        """The adjusted picture; the same one where nothing is to be done.
+
+        Args:
+            picture: RGB, or RGBA where it is a cut-out; upright.
+            reference: shows the margins that are wanted where `inputs` give none.
+            inputs: the request.
+
+        Raises:
+            InvalidInputError: no result can have what is asked for; names the fields.
+        """
+        target = _target(inputs)
+        margins = self._margins(reference, inputs)
+        box = self._subject(picture, "input_image") if margins else None
+        width, height = picture.size
+        layout = Layout(
+            across=_axis(width, box and (box.left, box.right), margins, _HORIZONTAL),
+            down=_axis(height, box and (box.top, box.bottom), margins, _VERTICAL),
+            ratio=target[0] / target[1] if target else inputs.aspect_ratio or width / height,
+        )
+        frame = _frame(layout, inputs)
+        is_shape_right = _is_near(picture.size, target, layout.ratio, inputs.tolerance)
+        if is_shape_right and _has_margins(layout, frame, inputs):
+            return picture
+        if frame is None:
+            raise InvalidInputError(
+                f"{_asked(inputs)}: input_image has not enough room around its subject for these"
+                " margins; mode crop only takes away, so use pad, scale or auto"
+            )
+        size = self._size(frame, target, picture.size, inputs)
+        if target is None:
+            frame = _whole_pixels(frame, layout, size, inputs.mode)
+        return render(picture, frame, size, inputs.resampling, box)
+
+    def _margins(self, reference: Image.Image | None, inputs: AdjustInputs) -> dict[str, float]:
+        """Margins by field, those that are asked for; a given one goes before the reference's."""
+        margins: dict[str, float] = {}
+        if reference is not None:
+            box, (width, height) = self._subject(reference, "reference_image"), reference.size
+            margins = {
+                "margin_top": box.top / height,
+                "margin_bottom": 1 - box.bottom / height,
+                "margin_left": box.left / width,
+                "margin_right": 1 - box.right / width,
+            }
+        for name in (*_VERTICAL, *_HORIZONTAL):
+            given: float | None = getattr(inputs, name)
+            if given is not None:
+                margins[name] = given
+        for first, second in (_VERTICAL, _HORIZONTAL):
+            total = margins.get(first, 0) + margins.get(second, 0)
+            if total >= 1:
+                raise InvalidInputError(
+                    f"{first} and {second} must add up to less than 1, those of reference_image"
+                    f" counted where none is given; they add up to {total:g}"
+                )
+        return margins
+
+    def _subject(self, picture: Image.Image, field: str) -> Box:
+        box = subject_box(picture, self._subjects)
+        if box is None:
+            raise InvalidInputError(
+                f"{field}: no subject is found in it, and margins are measured from the subject;"
+                " leave the margins and reference_image out, or send a picture that shows one"
+            )
+        return box
+
+    def _size(
+        self,
+        frame: Box,
+        target: tuple[int, int] | None,
+        own: tuple[int, int],
+        inputs: AdjustInputs,
+    ) -> tuple[int, int]:
+        """The result's size: as asked for, else the frame's, at least a pixel each way."""
+        size = target or (
+            max(1, round(frame.right - frame.left)),
+            max(1, round(frame.bottom - frame.top)),
+        )
+        is_fine = size[0] * size[1] <= self._max_output_pixels and max(size) <= _LONGEST_SIDE_PX
+        if is_fine or (size[0] <= own[0] and size[1] <= own[1]):
+            return size
+        raise InvalidInputError(
+            f"{_asked(inputs)}: the result would have {size[0]} × {size[1]} pixels; at most"
+            f" {self._max_output_pixels} are made, and {_LONGEST_SIDE_PX} on a side"
+        )
+
+
+def _target(inputs: AdjustInputs) -> tuple[int, int] | None:
+    """The size that is asked for."""
+    width, height, ratio = inputs.target_width, inputs.target_height, inputs.aspect_ratio
+    if ratio is not None and not 1 / _LONGEST_SIDE_PX <= ratio <= _LONGEST_SIDE_PX:
+        raise InvalidInputError(
+            f"aspect_ratio: {ratio:g} is no shape that a picture can have; sides are 1 to"
+            f" {_LONGEST_SIDE_PX} pixels long"
+        )
+    if width is not None and height is not None and ratio is None:
+        return width, height
+    if width is None and height is None:
+        return None
+    raise InvalidInputError(
+        "target_width, target_height, aspect_ratio: give both sides, or the ratio alone"
+    )
+
+
+def _asked(inputs: AdjustInputs) -> str:
+    """The fields of a request that decide its frame."""
+    names = ("target_width", "target_height", "aspect_ratio", *_VERTICAL, *_HORIZONTAL)
+    asked = [name for name in (*names, "reference_image") if getattr(inputs, name) is not None]
+    return ", ".join(asked or ["mode"])
+
+
+def _is_near(
+    size: tuple[int, int], target: tuple[int, int] | None, ratio: float, tolerance: float
+) -> bool:
+    """Whether a picture has its size, or else its shape, but for the tolerance."""
+    if target is None:
+        return abs(size[0] / size[1] / ratio - 1) <= tolerance
+    pairs = zip(size, target, strict=True)
+    return all(abs(side - wanted) <= tolerance * wanted for side, wanted in pairs)
+
+
+def _has_margins(layout: Layout, frame: Box | None, inputs: AdjustInputs) -> bool:
+    """Whether a picture's own margins are those that its mode would make, but for the tolerance."""
+    if inputs.mode == "scale" and frame is not None:
+        return is_within_tolerance(
+            frame, layout.across.length, layout.down.length, inputs.tolerance
+        )
+    return all(axis.lacks <= inputs.tolerance for axis in (layout.across, layout.down))
+
+
+def _axis(
+    length: int,
+    subject: tuple[float, float] | None,
+    margins: dict[str, float],
+    names: tuple[str, str],
+) -> Axis:
+    """An axis with one margin has 0 for the other; an axis with none is free."""
+    if subject is None:
+        return Axis(length)
+    first, second = names
+    return Axis(
+        length,
+        *subject,
+        before=margins.get(first, 0),
+        after=margins.get(second, 0),
+        is_free=not (first in margins or second in margins),
+    )
+
+
+def _frame(layout: Layout, inputs: AdjustInputs) -> Box | None:
+    """The frame of the request's mode; none where that mode cannot leave the margins."""
+    if inputs.mode == "crop":
+        return layout.crop(inputs.cropping_position)
+    if inputs.mode == "pad":
+        return layout.pad()
+    if inputs.mode == "scale":
+        return layout.scale(inputs.scaling_proportions)
+    return layout.auto(inputs.cropping_position)
+
+
+def _whole_pixels(frame: Box, layout: Layout, size: tuple[int, int], mode: str) -> Box:
+    """The frame on the picture's own pixels: nothing is resampled where no size is asked for."""
+    left = _whole(frame.left, layout.across, size[0], may_overlap=mode == "scale")
+    top = _whole(frame.top, layout.down, size[1], may_overlap=mode == "scale")
+    return Box(left, top, left + size[0], top + size[1])
+
+
+def _whole(start: float, axis: Axis, extent: int, *, may_overlap: bool) -> float:
+    """The start of a frame of whole pixels; its margins are less than a pixel off."""
+    if not axis.is_free:
+        lowest, highest = axis.offsets(extent)
+        start = max(lowest, min(start, highest)) if lowest <= highest else (lowest + highest) / 2
+    first = round(start)
+    if not may_overlap:  # within the picture or all around it, and not a pixel beside that
+        free = round(axis.length) - extent
+        first = max(min(0, free), min(first, max(0, free)))
+    return float(first)

@@ -1,0 +1,123 @@
+"""Colours moved within CIELAB, fast and to the bit.
+
+CIELAB is linear in f(X), f(Y) and f(Z), so that a straight way between two of its colours is a
+straight way between their f's (CIE 15:2004; sRGB: IEC 61966-2-1; white: D65). All curves are tables
+of 16 bits; results are within one level of scikit-image's.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+Plane = NDArray[np.float32]
+
+_STEPS = 65_536
+_SCALE = 65_535.0
+"""Planes hold 0 to 1 as 0 to this, so that each is its own index into the next table."""
+_KNEE = 6 / 29
+_WHITE = np.array([0.95047, 1.0, 1.08883])
+_TO_XYZ = (
+    np.array(
+        [
+            [0.412453, 0.357580, 0.180423],
+            [0.212671, 0.715160, 0.072169],
+            [0.019334, 0.119193, 0.950227],
+        ]
+    )
+    / _WHITE[:, np.newaxis]
+)
+"""Linear sRGB to XYZ over white."""
+_FORWARD = _TO_XYZ.astype(np.float32)
+_BACKWARD = np.linalg.inv(_TO_XYZ).astype(np.float32)
+
+
+def _linear_of_srgb(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def _srgb_of_linear(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
+
+
+def _f(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(values > _KNEE**3, np.cbrt(values), values / (3 * _KNEE**2) + 4 / 29)
+
+
+def _f_inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(values > _KNEE, values**3, 3 * _KNEE**2 * (values - 4 / 29))
+
+
+_BINS = (np.arange(_STEPS) + 0.5) / _STEPS
+_LINEAR: Plane = (_linear_of_srgb(np.arange(256) / 255) * _SCALE).astype(np.float32)
+_F: Plane = (_f(_BINS) * _SCALE).astype(np.float32)
+_F_INVERSE: Plane = (_f_inverse(_BINS) * _SCALE).astype(np.float32)
+_LEVEL: Pixels = np.rint(_srgb_of_linear(_BINS) * 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class LabColour:
+    """A colour: lightness 0 to 100, a and b."""
+
+    lightness: float
+    a: float
+    b: float
+
+    @property
+    def f_xyz(self) -> tuple[float, float, float]:
+        """The f of X, Y and Z over white's, as far as sRGB reaches."""
+        middle = (self.lightness + 16) / 116
+        x, y, z = middle + self.a / 500, middle, middle - self.b / 200
+        return min(max(x, 0), 1), min(max(y, 0), 1), min(max(z, 0), 1)
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """How far pixels of a lightness move: 0 up to `shadow`, 1 from `light` on; L as 0 to 255."""
+
+    shadow: float
+    light: float
+
+    def weights(self, f_y: Plane) -> Plane:
+        """The weight of each pixel, from its f(Y) × 65535."""
+        span = self.light - self.shadow
+        weights = f_y * np.float32(116 * 2.55 / span / _SCALE)
+        weights -= np.float32((16 * 2.55 + self.shadow) / span)
+        return np.clip(weights, 0, 1, out=weights)
+
+
+def move_toward(pixels: Pixels, colour: LabColour, share: Plane, ramp: Ramp | None) -> Pixels:
+    """Pixels on their straight way through CIELAB to a colour.
+
+    Args:
+        pixels: H × W × 3, sRGB.
+        colour: where they go.
+        share: H × W, 0 to 1: how much of the way each pixel may go; with 0 it stays as it is.
+        ramp: how much of that its own lightness allows; none: all.
+
+    Returns:
+        H × W × 3, sRGB; colours out of its gamut are clipped.
+    """
+    linear = [np.take(_LINEAR, pixels[:, :, channel]) for channel in range(3)]
+    f_xyz = [np.take(_F, _mix(linear, row).astype(np.uint16)) for row in _FORWARD]
+    way = share if ramp is None else ramp.weights(f_xyz[1]) * share
+    for own, goal in zip(f_xyz, colour.f_xyz, strict=True):
+        step = np.float32(goal * _SCALE) - own
+        step *= way
+        np.add(own, step, out=own)
+    xyz = [np.take(_F_INVERSE, plane.astype(np.uint16)) for plane in f_xyz]
+    moved = np.empty_like(pixels)
+    for channel, row in enumerate(_BACKWARD):
+        mixed = _mix(xyz, row)
+        np.clip(mixed, 0, _SCALE, out=mixed)
+        moved[:, :, channel] = np.take(_LEVEL, mixed.astype(np.uint16))
+    np.copyto(moved, pixels, where=(way == 0)[:, :, np.newaxis])
+    return moved
+
+
+def _mix(planes: list[Plane], weights: NDArray[np.float32]) -> Plane:
+    mixed = planes[0] * weights[0]
+    mixed += planes[1] * weights[1]
+    mixed += planes[2] * weights[2]
+    return mixed

@@ -1,0 +1,44 @@
+"""The colour of a palette image's background."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.color import rgb2lab  # pyright: ignore[reportUnknownVariableType]
+
+from inference_worker.backgrounds.lab import LabColour
+from shared.errors import InvalidInputError
+
+_rgb2lab = cast(Callable[..., Any], rgb2lab)
+_SAMPLED_SIDE_PX = 512
+_SURELY_NONE = 0.05
+"""Above this a pixel may be the edge of a person, or a hair."""
+_LEAST_SHARE = 0.01
+
+
+def background_colour(palette: Image.Image, person: NDArray[np.float32]) -> LabColour:
+    """The median, in CIELAB, of what is no person: shadows, props and noise do not move it.
+
+    A plain swatch, without a person, is its own median.
+
+    Args:
+        palette: RGB.
+        person: H × W, 0 to 1.
+
+    Raises:
+        InvalidInputError: the person leaves nothing of the background to see.
+    """
+    cell = max(1, -(-max(palette.size) // _SAMPLED_SIDE_PX))
+    pixels = np.asarray(palette.reduce(cell))
+    cover = np.asarray(Image.fromarray(person).reduce(cell))
+    background = pixels[cover <= _SURELY_NONE]
+    if len(background) < _LEAST_SHARE * cover.size:
+        raise InvalidInputError(
+            "palette_image: shows no background beside its person; send a picture of which at least"
+            f" {_LEAST_SHARE:.0%} is background, or a plain swatch of the colour"
+        )
+    lab: NDArray[np.float64] = _rgb2lab(background)
+    lightness, a, b = np.median(lab, axis=0).tolist()
+    return LabColour(lightness, a, b)

@@ -1,0 +1,161 @@
+"""Backgrounds moved toward a palette's colour: what each field does, and what never changes."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.ndimage import binary_erosion
+from skimage.color import deltaE_cie76, rgb2lab
+
+from inference_worker.backgrounds import fixer as fixer_module
+from inference_worker.backgrounds.fixer import BackgroundFixer
+from shared.contracts.backgrounds import BackgroundFixInputs
+from shared.errors import InvalidInputError
+from tests.fixtures.segmenters import ColourSegmenter
+
+CREAM = (240, 232, 214)
+GREY = (205, 208, 212)
+PERSON = (100, 60, 200, 300)
+
+
+def studio() -> Image.Image:
+    """A person in red before a bluish wall, light above and in shadow below; a black prop."""
+    light = np.linspace(250, 120, 300)[:, None, None]
+    noise = np.random.default_rng(1).normal(0, 2, (300, 400, 3))
+    wall = np.clip(light * np.array([0.96, 0.98, 1.0]) + noise, 0, 255)
+    picture = Image.fromarray(wall.astype(np.uint8))
+    picture.paste((20, 20, 25), (330, 200, 390, 290))
+    picture.paste("red", PERSON)
+    return picture
+
+
+def fixed(base: Image.Image, colour: Any = CREAM, **fields: Any) -> np.ndarray:
+    palette = Image.new("RGB", (64, 64), colour)
+    inputs = BackgroundFixInputs(base_image="a.png", palette_image="b.png", **fields)
+    return np.asarray(BackgroundFixer(ColourSegmenter).fix(base, palette, inputs))
+
+
+def lab(pixels: Any) -> np.ndarray:
+    return rgb2lab(np.asarray(pixels, np.uint8))
+
+
+def far_from_person(reach: int = 90) -> np.ndarray:
+    where = np.ones((300, 400), bool)
+    left, top, right, _ = PERSON
+    where[max(0, top - reach) :, max(0, left - reach) : right + reach] = False
+    return where
+
+
+@pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
+@pytest.mark.parametrize("colour", [CREAM, GREY, (30, 40, 50)])
+def test_the_person_stays(strategy: str, colour: tuple[int, int, int]) -> None:
+    base = studio()
+    person = ColourSegmenter().person_mask(np.asarray(base)) >= 0.5
+    moved = deltaE_cie76(lab(fixed(base, colour, strategy=strategy)), lab(base))
+    assert moved[binary_erosion(person, iterations=2)].mean() <= 0.5
+    assert moved[person].max() == 0
+
+
+def test_a_white_garment_stays_white_beside_a_dark_palette() -> None:
+    """The blurred mask alone would tint its edges."""
+    base = studio()
+    base.paste("white", PERSON)
+    white = ColourSegmenter("white", tolerance=0)
+    inputs = BackgroundFixInputs(
+        base_image="a", palette_image="b", mask_expansion_percentage=0, strategy="replace"
+    )
+    palette = Image.new("RGB", (8, 8), (60, 40, 40))
+    result = np.asarray(BackgroundFixer(lambda: white).fix(base, palette, inputs))
+    left, top, right, bottom = PERSON
+    assert (result[top:bottom, left:right] == 255).all()
+
+
+@pytest.mark.parametrize("colour", [CREAM, GREY])
+def test_light_background_gets_the_palettes_colour(colour: tuple[int, int, int]) -> None:
+    base = studio()
+    full = (lab(base)[..., 0] * 2.55 >= 220) & far_from_person()
+    mean = lab(fixed(base, colour))[full].mean(axis=0)
+    assert np.linalg.norm(mean - lab([[colour]])[0, 0]) <= 2
+
+
+def test_shadows_stay_and_half_tones_go_part_of_the_way() -> None:
+    base = studio()
+    before, after = lab(base), lab(fixed(base))
+    weight = np.clip((before[..., 0] * 2.55 - 150) / 70, 0, 1)[..., None]
+    goal = lab([[CREAM]])[0, 0]
+    where = far_from_person()
+    expected = before + weight * (goal - before)
+    assert deltaE_cie76(after, expected)[where].max() < 1.5
+    dark = (before[..., 0] * 2.55 <= 150) & where
+    assert (fixed(base)[dark] == np.asarray(base)[dark]).all()
+
+
+def test_replace_paints_shadows_and_props_too() -> None:
+    result = fixed(studio(), strategy="replace")
+    assert (result[far_from_person(150)] == CREAM).all()
+
+
+def test_shadow_threshold_says_what_is_left_alone() -> None:
+    base = studio()
+    unchanged = [
+        int((fixed(base, shadow_threshold=value) == np.asarray(base)).all(axis=2).sum())
+        for value in (100, 150, 200)
+    ]
+    assert unchanged == sorted(unchanged)
+    assert len(set(unchanged)) == 3
+
+
+def test_light_threshold_says_what_goes_all_the_way() -> None:
+    base = studio()
+    arrived = [
+        int((fixed(base, light_threshold=value) == CREAM).all(axis=2).sum())
+        for value in (180, 220, 250)
+    ]
+    assert arrived == sorted(arrived, reverse=True)
+    assert len(set(arrived)) == 3
+
+
+def test_mask_expansion_keeps_more_around_the_person() -> None:
+    kept = [
+        int(
+            (
+                fixed(studio(), strategy="replace", edge_blur_sigma=0, mask_expansion_percentage=p)
+                != CREAM
+            )
+            .any(axis=2)[200]
+            .sum()
+        )
+        for p in (0, 0.005, 0.1)
+    ]
+    assert kept == pytest.approx([100, 104, 180], abs=2)
+
+
+def test_edge_blur_softens_the_edge() -> None:
+    def soft_pixels(sigma: float) -> int:
+        row = fixed(studio(), strategy="replace", edge_blur_sigma=sigma)[150].astype(int)
+        wall = np.asarray(studio())[150].astype(int)
+        between = (np.abs(row - CREAM).max(axis=1) > 1) & (np.abs(row - wall).max(axis=1) > 1)
+        return int(between.sum())
+
+    widths = [soft_pixels(sigma) for sigma in (0, 5, 20)]
+    assert widths == sorted(widths)
+    assert widths[0] <= 4
+    assert widths[2] > widths[1] > 8
+
+
+def test_thresholds_that_cross_are_refused_by_name() -> None:
+    with pytest.raises(InvalidInputError, match=r"^shadow_threshold must be below light_threshold"):
+        fixed(studio(), shadow_threshold=220, light_threshold=220)
+    fixed(studio(), shadow_threshold=220, light_threshold=220, strategy="replace")
+
+
+def test_strips_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fixed(studio())
+    monkeypatch.setattr(fixer_module, "_STRIP_PIXELS", 1000)
+    assert (fixed(studio()) == whole).all()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 8000), (8000, 1)])
+def test_the_thinnest_pictures_are_fixed(size: tuple[int, int]) -> None:
+    assert (fixed(Image.new("RGB", size, "white")) == CREAM).all()
