@@ -21,7 +21,7 @@ from flux_models import FULL, TINY, Bench
 from torch import Tensor
 from torch._dynamo.utils import counters
 
-from inference_worker.lpips import Lpips, installed_weights
+from inference_worker.calibrate import lpips_distance
 from inference_worker.profiles.plan import ProfileKind
 from inference_worker.profiles.transformer import set_cache_threshold
 
@@ -100,10 +100,10 @@ def measure_cache(bench: Bench, pipeline: Any) -> list[Row]:
 
 
 def _distance(device: torch.device) -> tuple[Any, str]:
-    weights = installed_weights()
-    if weights is None:
-        return None, "needs pip install --no-deps stlpips-pytorch==0.0.2"
-    return Lpips(weights, device), ""
+    try:
+        return lpips_distance(device), ""
+    except FileNotFoundError as error:
+        return None, str(error)
 
 
 def measure_loras(bench: Bench) -> list[Row]:

@@ -16,7 +16,7 @@ from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.backgrounds.activities import BackgroundFixing
 from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.images import sha256_hex
-from inference_worker.picture_store import PictureStore
+from inference_worker.picture_files import PictureFiles
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities, AdjustInputs
 from shared.contracts.backgrounds import BackgroundActivities, BackgroundFixInputs, FixBackground
 from shared.errors import InvalidInputError, ObjectNotFoundError
@@ -55,13 +55,13 @@ def started() -> Started:
 def adjusting(cpu: Executor, objects: MemoryObjectStore, started: Started) -> PictureAdjusting:
     adjuster = ImageAdjuster(ColourSegmenter, max_output_pixels=1_000_000)
     return PictureAdjusting(
-        adjuster, PictureStore(objects, cpu, max_input_pixels=10_000), started, WORKER
+        adjuster, PictureFiles(objects, cpu, max_pixels=10_000), started, WORKER
     )
 
 
 @pytest.fixture
 def fixing(cpu: Executor, objects: MemoryObjectStore, started: Started) -> BackgroundFixing:
-    pictures = PictureStore(objects, cpu, max_input_pixels=10_000)
+    pictures = PictureFiles(objects, cpu, max_pixels=10_000)
     return BackgroundFixing(BackgroundFixer(ColourSegmenter), pictures, started, WORKER)
 
 

@@ -23,7 +23,7 @@ from inference_worker.fixer_activities import LocalFixers
 from inference_worker.loading import load_engine
 from inference_worker.lora.conversion.activities import LoraConverter
 from inference_worker.lora.files import LoraFiles
-from inference_worker.picture_store import PictureStore
+from inference_worker.picture_files import PictureFiles
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from inference_worker.vision.models import VisionModels
@@ -107,7 +107,6 @@ async def main() -> None:
         ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu") as cpu,
     ):
         models = VisionModels(VisionSettings())
-        executant = Executant(executor_instance=identity, executor_type=_SERVICE)
         on_engine = EngineThread(engine, engine_thread)
         metrics = Metrics(settings.metrics_dir, settings.device)
         activities = LocalInference(
@@ -142,7 +141,7 @@ async def main() -> None:
             executant=executant,
             max_input_pixels=settings.max_input_pixels,
         )
-        pictures = PictureStore(objects, cpu, max_input_pixels=settings.max_input_pixels)
+        pictures = PictureFiles(objects, cpu, max_pixels=settings.max_input_pixels)
         adjuster = ImageAdjuster(
             lambda: models.subjects, max_output_pixels=settings.max_output_pixels
         )

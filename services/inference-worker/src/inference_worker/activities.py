@@ -1,6 +1,5 @@
 """What the worker does for Temporal: fetch inputs, call the plain classes, store the results."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from temporalio import activity
 
 from inference_worker.checks.metrics import Metrics
 from inference_worker.engine_thread import EngineThread
-from inference_worker.images import decode_cutout, decode_image
+from inference_worker.images import decode_cutout
 from inference_worker.lora.files import LoraFiles
 from inference_worker.outputs import Outputs, provenance_of
 from inference_worker.picture_files import DebugFolder, PictureFiles
@@ -26,7 +25,6 @@ from shared.contracts.enums import OutputFormat
 from shared.contracts.generation import GenerateImage, GenerateImageResult, GenerationInputs
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage, RefineImageResult
-from shared.errors import InvalidInputError
 from shared.progress import Executant, ProgressSink
 from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
@@ -69,7 +67,6 @@ class LocalInference(InferenceActivities):
         self._loras = loras
         self._progress = progress
         self._executant = executant
-        self._max_input_pixels = settings.max_input_pixels
         self._files = PictureFiles(objects, cpu, max_pixels=settings.max_input_pixels)
         self._traits = settings.edit_traits
         self._refiner = TiledRefiner(
@@ -93,8 +90,9 @@ class LocalInference(InferenceActivities):
         ):
             reference = None
             if inputs.reference_image_url:
-                content = await self._objects.get(inputs.reference_image_url)
-                reference = await self._decode(content)
+                reference = await self._files.fetch(
+                    "reference_image_url", inputs.reference_image_url
+                )
             pictures = await self._engine.generate(
                 inputs, reference, loras, lambda done, steps: report(done / steps)
             )
@@ -116,9 +114,9 @@ class LocalInference(InferenceActivities):
         started_at = datetime.now(UTC)
         inputs = request.inputs
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
-            base = await self._fetch("base_image", inputs.base_image, decode_cutout)
+            base = await self._files.fetch("base_image", inputs.base_image, decode_cutout)
             references = [
-                await self._fetch(f"reference_images.{index}", key, decode_image)
+                await self._files.fetch(f"reference_images.{index}", key)
                 for index, key in enumerate(inputs.reference_images)
             ]
             pictures = await self._engine.instruct(
@@ -142,9 +140,8 @@ class LocalInference(InferenceActivities):
         started_at = datetime.now(UTC)
         inputs = request.inputs
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
-            content = await self._objects.get(inputs.base_image_url)
-            base = await self._decode(content)
-            digest = await self._on_cpu(
+            content, base = await self._files.read("base_image_url", inputs.base_image_url)
+            digest = await self._files.on_cpu(
                 partial(
                     tile_digest,
                     [content],
@@ -184,16 +181,6 @@ class LocalInference(InferenceActivities):
             metric_weights=refined.weights,
         )
 
-    async def _fetch(self, field: str, key: str, decode: _Decode) -> Image.Image:
-        content = await self._objects.get(key)
-        try:
-            return await self._decode(content, decode)
-        except InvalidInputError as error:
-            raise InvalidInputError(f"{field}: {error}") from error
-
-    async def _decode(self, content: bytes, decode: _Decode = decode_image) -> Image.Image:
-        return await self._on_cpu(partial(decode, content, max_pixels=self._max_input_pixels))
-
     async def _store(
         self, folder: str, request: GenerateImage | EditImage, pictures: Sequence[Image.Image]
     ) -> Outputs:
@@ -210,6 +197,3 @@ class LocalInference(InferenceActivities):
             inputs.loras if isinstance(inputs, GenerationInputs) else (),
         )
         return Outputs(request.task_id, provenance, form, objects=self._objects, cpu=self._cpu)
-
-    async def _on_cpu(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._cpu, work)

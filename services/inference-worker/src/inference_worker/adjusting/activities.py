@@ -7,7 +7,7 @@ from temporalio import activity
 
 from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.images import decode_with_alpha
-from inference_worker.picture_store import PictureStore
+from inference_worker.picture_files import PictureFiles
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities
 from shared.contracts.attempts import PictureResult
 from shared.progress import Executant, ProgressSink
@@ -27,7 +27,7 @@ class PictureAdjusting(AdjustingActivities):
     def __init__(
         self,
         adjuster: ImageAdjuster,
-        pictures: PictureStore,
+        pictures: PictureFiles,
         progress: ProgressSink,
         executant: Executant,
     ) -> None:
@@ -48,7 +48,7 @@ class PictureAdjusting(AdjustingActivities):
             reference = inputs.reference_image and await self._pictures.fetch(
                 "reference_image", inputs.reference_image, decode_with_alpha
             )
-            adjusted = await self._pictures.compute(
+            adjusted = await self._pictures.on_cpu(
                 partial(self._adjuster.adjust, picture, reference or None, inputs)
             )
             key = f"image_adjusters/{request.task_id}/a{request.attempt}/image.png"

@@ -7,7 +7,7 @@ from temporalio import activity
 
 from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.images import decode_image
-from inference_worker.picture_store import PictureStore
+from inference_worker.picture_files import PictureFiles
 from shared.contracts.attempts import PictureResult
 from shared.contracts.backgrounds import BackgroundActivities, FixBackground
 from shared.progress import Executant, ProgressSink
@@ -27,7 +27,7 @@ class BackgroundFixing(BackgroundActivities):
     def __init__(
         self,
         fixer: BackgroundFixer,
-        pictures: PictureStore,
+        pictures: PictureFiles,
         progress: ProgressSink,
         executant: Executant,
     ) -> None:
@@ -46,7 +46,7 @@ class BackgroundFixing(BackgroundActivities):
             palette = await self._pictures.fetch(
                 "palette_image", inputs.palette_image, decode_image
             )
-            fixed = await self._pictures.compute(partial(self._fixer.fix, base, palette, inputs))
+            fixed = await self._pictures.on_cpu(partial(self._fixer.fix, base, palette, inputs))
             key = f"background_fixes/{request.task_id}/a{request.attempt}/image.png"
             file = await self._pictures.store(key, fixed)
         return PictureResult(
