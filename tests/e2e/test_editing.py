@@ -114,7 +114,7 @@ async def test_an_editing_of_a_generation_is_a_step(platform: Platform) -> None:
 
 
 async def test_another_seed_paints_the_hole_in_another_way(platform: Platform) -> None:
-    """Needs the model: `FluxEngine.instruct`."""
+    """Needs the model: `ModelEngine.instruct`."""
     first, other = [
         await _pixels(
             platform, (await _edit(platform, _with_a_hole(), seed=seed))["result_image_path"]

@@ -11,8 +11,8 @@ from inference_worker.errors import ModelLoadError
 from inference_worker.loading import load_engine, packaged_model
 from inference_worker.pipelines.device import choose_device, choose_dtype
 from inference_worker.pipelines.fingerprint import fingerprint
-from inference_worker.pipelines.flux_engine import FluxEngine
 from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.settings import DeviceKind, DtypeKind, EngineKind, InferenceSettings
 from shared.settings import ModelSettings
 
@@ -20,7 +20,7 @@ from shared.settings import ModelSettings
 def test_settings_choose_the_engine(tiny_flux_folder: Path) -> None:
     model = ModelSettings(source=str(tiny_flux_folder), native_px=64)
     flux = load_engine(InferenceSettings(), model)
-    assert isinstance(flux, FluxEngine)
+    assert isinstance(flux, ModelEngine)
     assert flux.edit_side_px == 128
     identity = load_engine(InferenceSettings(engine=EngineKind.IDENTITY), ModelSettings(max_px=96))
     assert isinstance(identity, IdentityEngine)

@@ -18,12 +18,12 @@ def load_engine(settings: InferenceSettings, model: ModelSettings) -> ImageEngin
     if settings.engine is EngineKind.IDENTITY:
         edit_side_px = settings.edit_px or model.max_side_px
         return IdentityEngine(edit_side_px=edit_side_px, step_s=settings.identity_step_s)
-    from inference_worker.pipelines.flux_engine import FluxEngine  # noqa: PLC0415 — imports torch
+    from inference_worker.pipelines.model_engine import ModelEngine  # noqa: PLC0415 — imports torch
 
     editor_source = model.editor_source
     if not model.source and not editor_source:
         editor_source = str(packaged_model("swatch-kontext"))
-    return FluxEngine.load(
+    return ModelEngine.load(
         model.source or str(packaged_model()), settings, model, editor_source=editor_source
     )
 

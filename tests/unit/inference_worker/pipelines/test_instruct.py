@@ -11,7 +11,7 @@ from diffusers import FluxImg2ImgPipeline, FluxInpaintPipeline, FluxKontextPipel
 from PIL import Image, ImageChops
 
 from inference_worker.errors import Cancelled
-from inference_worker.pipelines.flux_engine import FluxEngine
+from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingConfig, EditingInputs
 from shared.errors import InvalidInputError
@@ -32,14 +32,14 @@ def kontext_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def painter(tiny_flux_folder: Path) -> FluxEngine:
+def painter(tiny_flux_folder: Path) -> ModelEngine:
     """Has no editor: edits by strength."""
-    return FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+    return ModelEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
 
 
 @pytest.fixture(scope="module")
-def editor(tiny_flux_folder: Path, kontext_folder: Path) -> FluxEngine:
-    return FluxEngine.load(
+def editor(tiny_flux_folder: Path, kontext_folder: Path) -> ModelEngine:
+    return ModelEngine.load(
         str(tiny_flux_folder), _SETTINGS, _MODEL, editor_source=str(kontext_folder)
     )
 
@@ -61,7 +61,7 @@ def _inputs(**config: Any) -> EditingInputs:
 
 
 def _instruct(
-    engine: FluxEngine,
+    engine: ModelEngine,
     base: Image.Image,
     references: list[Image.Image] | None = None,
     inputs: EditingInputs | None = None,
@@ -90,7 +90,7 @@ def _difference(one: Image.Image, other: Image.Image) -> int:
 
 
 def test_kontext_is_diffusers_own(
-    editor: FluxEngine, kontext_folder: Path, square: Image.Image
+    editor: ModelEngine, kontext_folder: Path, square: Image.Image
 ) -> None:
     (ours,) = _instruct(editor, square)
     pipeline = FluxKontextPipeline.from_pretrained(kontext_folder)
@@ -98,7 +98,7 @@ def test_kontext_is_diffusers_own(
     assert _difference(ours, theirs) == 0
 
 
-def test_references_change_what_kontext_makes(editor: FluxEngine, square: Image.Image) -> None:
+def test_references_change_what_kontext_makes(editor: ModelEngine, square: Image.Image) -> None:
     red, blue = (Image.new("RGB", (90, 60), colour) for colour in ("red", "blue"))
     (alone,) = _instruct(editor, square)
     (with_red,) = _instruct(editor, square, [red])
@@ -110,7 +110,7 @@ def test_references_change_what_kontext_makes(editor: FluxEngine, square: Image.
     assert _difference(with_both, _instruct(editor, square, [red, blue])[0]) == 0
 
 
-def test_kontext_paints_within_the_mask_alone(editor: FluxEngine, square: Image.Image) -> None:
+def test_kontext_paints_within_the_mask_alone(editor: ModelEngine, square: Image.Image) -> None:
     base = square.convert("RGBA")
     base.putalpha(_right_half_transparent())
     (edited,) = _instruct(editor, base)
@@ -119,7 +119,7 @@ def test_kontext_paints_within_the_mask_alone(editor: FluxEngine, square: Image.
 
 
 def test_without_an_editor_the_picture_is_painted_over(
-    painter: FluxEngine, tiny_flux_folder: Path, square: Image.Image
+    painter: ModelEngine, tiny_flux_folder: Path, square: Image.Image
 ) -> None:
     (ours,) = _instruct(painter, square, inputs=_inputs(strength=0.5))
     parts = FluxPipeline.from_pretrained(tiny_flux_folder).components
@@ -128,7 +128,7 @@ def test_without_an_editor_the_picture_is_painted_over(
 
 
 def test_mask_is_diffusers_inpainting_within(
-    painter: FluxEngine, tiny_flux_folder: Path, square: Image.Image
+    painter: ModelEngine, tiny_flux_folder: Path, square: Image.Image
 ) -> None:
     base = square.convert("RGBA")
     alpha = _right_half_transparent()
@@ -147,7 +147,7 @@ def test_mask_is_diffusers_inpainting_within(
 
 
 def test_strength_that_leaves_no_step_gives_the_picture(
-    painter: FluxEngine, square: Image.Image
+    painter: ModelEngine, square: Image.Image
 ) -> None:
     first, second = _instruct(painter, square, inputs=_inputs(strength=0, num_images=2))
     assert _difference(first, square) == 0
@@ -155,27 +155,27 @@ def test_strength_that_leaves_no_step_gives_the_picture(
 
 
 def test_a_model_that_looks_at_no_references_says_so(
-    painter: FluxEngine, square: Image.Image
+    painter: ModelEngine, square: Image.Image
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"reference_images: has 1; .* looks at 0"):
         _instruct(painter, square, [square])
 
 
 def test_more_references_than_kontext_takes_are_refused(
-    editor: FluxEngine, square: Image.Image
+    editor: ModelEngine, square: Image.Image
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"reference_images: has 4; .* looks at 3"):
         _instruct(editor, square, [square] * 4)
 
 
-def test_several_edits_use_the_seeds_that_follow(editor: FluxEngine, square: Image.Image) -> None:
+def test_several_edits_use_the_seeds_that_follow(editor: ModelEngine, square: Image.Image) -> None:
     first, second = _instruct(editor, square, inputs=_inputs(num_images=2))
     (alone,) = _instruct(editor, square, inputs=_inputs().model_copy(update={"seed": 6}))
     assert _difference(first, second) > 0
     assert _difference(second, alone) == 0
 
 
-def test_cancelled_edit_stops_between_steps(editor: FluxEngine, square: Image.Image) -> None:
+def test_cancelled_edit_stops_between_steps(editor: ModelEngine, square: Image.Image) -> None:
     cancel = threading.Event()
     seen: list[int] = []
 

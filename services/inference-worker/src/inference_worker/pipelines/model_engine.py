@@ -44,7 +44,7 @@ class _Job:
     """The answer where no step is left."""
 
 
-class FluxEngine:
+class ModelEngine:
     """Implements `ImageEngine`. Pictures are made one at a time, each from its own seed.
 
     Several pictures of one request are not batched: the same seed then gives the same pixels,

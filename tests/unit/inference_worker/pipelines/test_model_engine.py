@@ -13,7 +13,7 @@ from PIL import Image, ImageChops
 from inference_worker.errors import Cancelled
 from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.fingerprint import fingerprint
-from inference_worker.pipelines.flux_engine import FluxEngine
+from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.generation import GenerationConfig, GenerationInputs
 from shared.contracts.refinement import RefineInputs
@@ -30,8 +30,8 @@ def _ignore_step(done: int, steps: int) -> None: ...
 
 
 @pytest.fixture(scope="module")
-def engine(tiny_flux_folder: Path) -> FluxEngine:
-    return FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+def engine(tiny_flux_folder: Path) -> ModelEngine:
+    return ModelEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +47,13 @@ def _inputs(**changes: Any) -> GenerationInputs:
     return GenerationInputs(**fields, config=config)
 
 
-def _generate(engine: FluxEngine, inputs: GenerationInputs, **options: Any) -> list[Image.Image]:
+def _generate(engine: ModelEngine, inputs: GenerationInputs, **options: Any) -> list[Image.Image]:
     fields = {"reference": None, "loras": [], "on_step": _ignore_step, "cancel": _NEVER} | options
     return engine.generate(inputs, fields.pop("reference"), fields.pop("loras"), **fields)
 
 
 def test_engine_says_which_model_makes_a_picture_and_with_what(
-    engine: FluxEngine, tiny_flux_folder: Path
+    engine: ModelEngine, tiny_flux_folder: Path
 ) -> None:
     facts = engine.facts(_inputs(config={"negative_prompt": "hats"}))
     assert (facts.engine, facts.model) == ("flux.1", tiny_flux_folder.name)
@@ -80,7 +80,7 @@ def _assert_same(ours: Image.Image, theirs: Image.Image) -> None:
     assert ImageChops.difference(ours, theirs).getbbox() is None
 
 
-def test_text_to_image_is_diffusers_own(engine: FluxEngine, pipeline: Any) -> None:
+def test_text_to_image_is_diffusers_own(engine: ModelEngine, pipeline: Any) -> None:
     (ours,) = _generate(engine, _inputs(config={"guidance_scale": 2.0}))
     theirs = _theirs(
         pipeline,
@@ -93,7 +93,7 @@ def test_text_to_image_is_diffusers_own(engine: FluxEngine, pipeline: Any) -> No
     _assert_same(ours, theirs)
 
 
-def test_negative_prompt_is_diffusers_true_cfg(engine: FluxEngine, pipeline: Any) -> None:
+def test_negative_prompt_is_diffusers_true_cfg(engine: ModelEngine, pipeline: Any) -> None:
     (ours,) = _generate(engine, _inputs(config={"negative_prompt": "blurry, low quality"}))
     theirs = _theirs(
         pipeline,
@@ -113,7 +113,7 @@ def test_model_without_guidance_embeddings_is_diffusers_own(tmp_path: Path) -> N
     save_tiny_flux(tmp_path, seed=3, guidance_embeds=False)
     pipeline = FluxPipeline.from_pretrained(tmp_path)
     pipeline.set_progress_bar_config(disable=True)
-    engine = FluxEngine.load(str(tmp_path), _SETTINGS, _MODEL)
+    engine = ModelEngine.load(str(tmp_path), _SETTINGS, _MODEL)
     (ours,) = _generate(engine, _inputs())
     theirs = _theirs(pipeline, prompt="a red dress", width=64, height=48, num_inference_steps=3)
     _assert_same(ours, theirs)
@@ -121,7 +121,7 @@ def test_model_without_guidance_embeddings_is_diffusers_own(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("strength", [0.35, 0.6, 1.0])
 def test_edit_is_diffusers_image_to_image(
-    engine: FluxEngine, pipeline: Any, photo: Image.Image, strength: float
+    engine: ModelEngine, pipeline: Any, photo: Image.Image, strength: float
 ) -> None:
     image = photo.resize((64, 48))
     ours = engine.edit(
@@ -145,7 +145,7 @@ def test_edit_is_diffusers_image_to_image(
 
 
 def test_reference_strength_is_influence(
-    engine: FluxEngine, pipeline: Any, photo: Image.Image
+    engine: ModelEngine, pipeline: Any, photo: Image.Image
 ) -> None:
     reference = photo.resize((64, 48))
     (ours,) = _generate(engine, _inputs(reference_image_strength=40), reference=reference)
@@ -163,7 +163,7 @@ def test_reference_strength_is_influence(
 
 
 def test_full_reference_strength_gives_the_reference(
-    engine: FluxEngine, photo: Image.Image
+    engine: ModelEngine, photo: Image.Image
 ) -> None:
     reference = photo.resize((64, 48))
     pictures = _generate(
@@ -175,40 +175,40 @@ def test_full_reference_strength_gives_the_reference(
     _assert_same(pictures[1], reference)
 
 
-def test_edit_without_strength_gives_the_picture(engine: FluxEngine, photo: Image.Image) -> None:
+def test_edit_without_strength_gives_the_picture(engine: ModelEngine, photo: Image.Image) -> None:
     image = photo.resize((64, 48))
     edit = Edit("a red dress", strength=0, num_steps=6, seed=1)
     assert engine.edit(image, edit, on_step=_ignore_step, cancel=_NEVER) is image
 
 
-def test_several_images_use_the_seeds_that_follow(engine: FluxEngine) -> None:
+def test_several_images_use_the_seeds_that_follow(engine: ModelEngine) -> None:
     first, second = _generate(engine, _inputs(config={"num_images": 2}))
     (alone,) = _generate(engine, _inputs(seed=6))
     _assert_same(second, alone)
     assert ImageChops.difference(first, second).getbbox() is not None
 
 
-def test_same_seed_same_pixels_across_loads(engine: FluxEngine, tiny_flux_folder: Path) -> None:
-    again = FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+def test_same_seed_same_pixels_across_loads(engine: ModelEngine, tiny_flux_folder: Path) -> None:
+    again = ModelEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
     assert again.model_id == engine.model_id
     _assert_same(_generate(engine, _inputs())[0], _generate(again, _inputs())[0])
 
 
-def test_sizes_between_multiples_are_exact(engine: FluxEngine) -> None:
+def test_sizes_between_multiples_are_exact(engine: ModelEngine) -> None:
     (odd,) = _generate(engine, _inputs(width=50, height=33))
     assert odd.size == (50, 33)
     (whole,) = _generate(engine, _inputs(width=64, height=48))
     _assert_same(odd, whole.crop((7, 7, 57, 40)))
 
 
-def test_default_steps_are_the_models(engine: FluxEngine) -> None:
+def test_default_steps_are_the_models(engine: ModelEngine) -> None:
     seen: list[tuple[int, int]] = []
     inputs = GenerationInputs(prompt="a", width=16, height=16, seed=0)
     _generate(engine, inputs, on_step=lambda done, steps: seen.append((done, steps)))
     assert seen == [(step, 8) for step in range(1, 9)]
 
 
-def test_progress_counts_the_steps_of_all_images(engine: FluxEngine) -> None:
+def test_progress_counts_the_steps_of_all_images(engine: ModelEngine) -> None:
     seen: list[tuple[int, int]] = []
     _generate(
         engine,
@@ -218,7 +218,7 @@ def test_progress_counts_the_steps_of_all_images(engine: FluxEngine) -> None:
     assert seen == [(step, 6) for step in range(1, 7)]
 
 
-def test_cancel_stops_between_steps(engine: FluxEngine) -> None:
+def test_cancel_stops_between_steps(engine: ModelEngine) -> None:
     cancel = threading.Event()
     seen: list[int] = []
 
@@ -241,7 +241,7 @@ def test_cancel_stops_between_steps(engine: FluxEngine) -> None:
     ],
 )
 def test_impossible_inputs_name_the_field(
-    engine: FluxEngine, changes: dict[str, Any], named: str
+    engine: ModelEngine, changes: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=named):
         _generate(engine, _inputs(**changes))
@@ -264,10 +264,10 @@ class _Exhausted:
 
 
 def test_running_out_of_memory_steps_down_and_tries_again(
-    tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch, engine: FluxEngine
+    tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch, engine: ModelEngine
 ) -> None:
     expected = _generate(engine, _inputs())
-    loaded = FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+    loaded = ModelEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
     _Exhausted(monkeypatch, 1)
     _assert_same(_generate(loaded, _inputs())[0], expected[0])
     assert loaded.model_id != engine.model_id  # its tiles are others from now on
@@ -276,7 +276,7 @@ def test_running_out_of_memory_steps_down_and_tries_again(
 def test_running_out_of_memory_twice_is_a_resource_error(
     tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
+    loaded = ModelEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
     transformer = _Exhausted(monkeypatch, 2)
     with pytest.raises(ResourceError, match="20 GiB"):
         _generate(loaded, _inputs())
@@ -286,21 +286,21 @@ def test_running_out_of_memory_twice_is_a_resource_error(
 
 def test_bfloat16_runs(tiny_flux_folder: Path) -> None:
     settings = InferenceSettings.model_validate({"dtype": "bfloat16", "device": "cpu"})
-    engine = FluxEngine.load(str(tiny_flux_folder), settings, _MODEL)
+    engine = ModelEngine.load(str(tiny_flux_folder), settings, _MODEL)
     (picture,) = _generate(engine, _inputs())
-    (full,) = _generate(FluxEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL), _inputs())
+    (full,) = _generate(ModelEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL), _inputs())
     difference = np.abs(np.asarray(picture, np.float32) - np.asarray(full, np.float32))
     assert difference.mean() < 8
 
 
-def test_model_id_names_what_changes_an_edit(engine: FluxEngine, tiny_flux_folder: Path) -> None:
+def test_model_id_names_what_changes_an_edit(engine: ModelEngine, tiny_flux_folder: Path) -> None:
     for changes in ({"guidance_scale": 1.0}, {"dtype": "bfloat16"}, {"max_text_tokens": 8}):
         settings = InferenceSettings.model_validate(changes)
-        other = FluxEngine.load(str(tiny_flux_folder), settings, _MODEL)
+        other = ModelEngine.load(str(tiny_flux_folder), settings, _MODEL)
         assert other.model_id != engine.model_id
 
 
-def test_edit_side_follows_the_settings(tiny_flux_folder: Path, engine: FluxEngine) -> None:
-    wide = FluxEngine.load(str(tiny_flux_folder), InferenceSettings(edit_px=96), _MODEL)
+def test_edit_side_follows_the_settings(tiny_flux_folder: Path, engine: ModelEngine) -> None:
+    wide = ModelEngine.load(str(tiny_flux_folder), InferenceSettings(edit_px=96), _MODEL)
     assert (wide.edit_side_px, wide.multiple_of) == (96, 16)
     assert engine.edit_side_px == 128

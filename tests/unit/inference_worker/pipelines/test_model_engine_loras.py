@@ -15,7 +15,7 @@ from PIL import Image, ImageChops
 from inference_worker.model_cache.shelf import Shelf
 from inference_worker.pipelines.components import FluxComponents
 from inference_worker.pipelines.engine import Edit, LoraUse
-from inference_worker.pipelines.flux_engine import FluxEngine
+from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.profiles.plan import PROFILES, ProfileKind
 from inference_worker.settings import InferenceSettings
 from shared.contracts.generation import GenerationConfig, GenerationInputs
@@ -34,18 +34,18 @@ _NEVER = threading.Event()
 
 
 @pytest.fixture(scope="module")
-def swatch() -> tuple[FluxEngine, FluxComponents]:
+def swatch() -> tuple[ModelEngine, FluxComponents]:
     return swatch_engine()
 
 
 @pytest.fixture(scope="module")
-def engine(swatch: tuple[FluxEngine, FluxComponents]) -> FluxEngine:
+def engine(swatch: tuple[ModelEngine, FluxComponents]) -> ModelEngine:
     return swatch[0]
 
 
 @pytest.fixture(scope="module")
 def brighter(
-    swatch: tuple[FluxEngine, FluxComponents], tmp_path_factory: pytest.TempPathFactory
+    swatch: tuple[ModelEngine, FluxComponents], tmp_path_factory: pytest.TempPathFactory
 ) -> LoraUse:
     return saved(brightness_lora(*swatch), tmp_path_factory.mktemp("loras"))
 
@@ -53,7 +53,7 @@ def brighter(
 def _ignore_step(done: int, steps: int) -> None: ...
 
 
-def _generate(engine: FluxEngine, loras: Sequence[LoraUse] = (), **fields: Any) -> Image.Image:
+def _generate(engine: ModelEngine, loras: Sequence[LoraUse] = (), **fields: Any) -> Image.Image:
     reference = fields.pop("reference", None)
     inputs = GenerationInputs(
         prompt="a red dress",
@@ -71,7 +71,7 @@ def _are_equal(one: Image.Image, other: Image.Image) -> bool:
     return np.array_equal(np.asarray(one), np.asarray(other))
 
 
-def test_weights_move_brightness_monotonically(engine: FluxEngine, brighter: LoraUse) -> None:
+def test_weights_move_brightness_monotonically(engine: ModelEngine, brighter: LoraUse) -> None:
     levels = [
         brightness(_generate(engine, [replace(brighter, weight=weight)]))
         for weight in (-1, -0.5, -0.2, 0, 0.2, 0.5, 1)
@@ -79,7 +79,7 @@ def test_weights_move_brightness_monotonically(engine: FluxEngine, brighter: Lor
     assert min(np.diff(levels)) > 0.2
 
 
-def test_weight_zero_is_the_base_to_the_last_bit(engine: FluxEngine, brighter: LoraUse) -> None:
+def test_weight_zero_is_the_base_to_the_last_bit(engine: ModelEngine, brighter: LoraUse) -> None:
     base = _generate(engine)
     _generate(engine, [brighter])
     assert _are_equal(_generate(engine, [replace(brighter, weight=0)]), base)
@@ -88,7 +88,7 @@ def test_weight_zero_is_the_base_to_the_last_bit(engine: FluxEngine, brighter: L
 
 @pytest.mark.parametrize("strength", [None, 60])
 def test_four_loras_differ_from_three(
-    swatch: tuple[FluxEngine, FluxComponents],
+    swatch: tuple[ModelEngine, FluxComponents],
     brighter: LoraUse,
     tmp_path: Path,
     strength: float | None,
@@ -114,7 +114,7 @@ def test_four_loras_differ_from_three(
 
 
 def test_prompt_is_embedded_anew_under_a_text_encoders_lora(
-    swatch: tuple[FluxEngine, FluxComponents], tmp_path: Path
+    swatch: tuple[ModelEngine, FluxComponents], tmp_path: Path
 ) -> None:
     engine, parts = swatch
     pairs = random_pairs(parts.clip, ["encoder.layers.0.mlp.fc1"], scale=3)
@@ -125,7 +125,7 @@ def test_prompt_is_embedded_anew_under_a_text_encoders_lora(
 
 
 def test_edit_after_a_generation_has_none_of_its_loras(
-    engine: FluxEngine, brighter: LoraUse
+    engine: ModelEngine, brighter: LoraUse
 ) -> None:
     picture = Image.new("RGB", (64, 64), "grey")
     edit = Edit(prompt="a red dress", strength=0.5, num_steps=4, seed=1)
@@ -136,7 +136,7 @@ def test_edit_after_a_generation_has_none_of_its_loras(
 
 
 def test_lora_of_another_model_is_refused_and_the_engine_goes_on(
-    engine: FluxEngine, brighter: LoraUse, tmp_path: Path
+    engine: ModelEngine, brighter: LoraUse, tmp_path: Path
 ) -> None:
     base = _generate(engine)
     pair = (torch.ones(4, 160), torch.ones(160, 4))
@@ -160,7 +160,7 @@ def test_four_loras_are_diffusers_own(tiny_flux_folder: Path, tmp_path: Path) ->
         )
         for seed in range(4)
     ]
-    engine = FluxEngine.load(
+    engine = ModelEngine.load(
         str(tiny_flux_folder), InferenceSettings(torch_threads=1), ModelSettings(max_px=64)
     )
     ours = _generate(engine, loras)
@@ -186,7 +186,7 @@ def test_a_compiled_profile_mixes_loras_alike(tiny_flux_folder: Path, tmp_path: 
     settings, model = InferenceSettings(torch_threads=1), ModelSettings(max_px=64)
     plan = replace(PROFILES[ProfileKind.BALANCED], compile_backend="aot_eager")
     engines = [
-        FluxEngine(shelf, shelf.open(str(tiny_flux_folder)), None, settings, model)
+        ModelEngine(shelf, shelf.open(str(tiny_flux_folder)), None, settings, model)
         for shelf in (Shelf(settings), Shelf(settings, plan))
     ]
     transformer = FluxPipeline.from_pretrained(tiny_flux_folder).transformer
