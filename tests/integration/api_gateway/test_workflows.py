@@ -145,6 +145,24 @@ REFUSED: list[tuple[dict[str, Any], list[Any], str]] = [
         "'result_text' is none",
     ),
     (
+        workflow(
+            GENERATE,
+            step(
+                "again",
+                depends_on=["generate"],
+                input_mappings=[
+                    {
+                        "from_step": "generate",
+                        "from_field": "result_image_path",
+                        "to_field": "subject_model_path",
+                    }
+                ],
+            ),
+        ),
+        ["body", "steps", 1, "input_mappings", 0, "to_field"],
+        "is not an input",
+    ),
+    (
         workflow(GENERATE, app_step("generate", to_field="prompt.image")),
         ["body", "steps", 1, "input_mappings", 0, "to_field"],
         "is not an input",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from inference_worker.errors import ModelLoadError
 from inference_worker.loading import load_engine, packaged_model
@@ -65,12 +66,13 @@ def test_packaged_model_lies_in_the_package() -> None:
 def test_fingerprint_tells_weights_apart(tmp_path: Path) -> None:
     weights = tmp_path / "unet" / "weights.safetensors"
     weights.parent.mkdir()
-    content = bytearray(200_000)
-    weights.write_bytes(content)
+    # Three tensors of 8 MiB: the one in the middle is all that another training would have moved.
+    tensors = {name: torch.zeros(2**21) for name in ("a", "b", "c")}
+    save_file(tensors, weights)
     first = fingerprint(tmp_path)
     assert first == fingerprint(tmp_path)
-    content[-1] = 1
-    weights.write_bytes(content)
+    tensors["b"] += 1
+    save_file(tensors, weights)
     assert fingerprint(tmp_path) != first
 
 

@@ -32,9 +32,11 @@ class Provenance(Message):
     model: str
     """The model's own name, for people; never a path."""
     model_digest: str | None = None
-    """Tells its weights from all others."""
+    """A fingerprint of its files: weights that were trained apart differ in it."""
     profile: str | None = None
     """How the engine trades speed for likeness."""
+    plan: str | None = None
+    """What was done to the model for it, as far as that moves pixels: compiled, fp8, tiles …"""
     device: str | None = None
     """`cuda`, `mps`, `cpu`: on another kind the last bits of a pixel may differ."""
     dtype: str | None = None

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from inference_worker.model_cache.part_cache import PartCache
 from inference_worker.model_cache.shelf import Shelf
 from inference_worker.pipelines.engine import LoraUse
-from inference_worker.pipelines.flux_engine import FluxEngine
+from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
@@ -33,21 +33,21 @@ def kontext_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_kontext(tmp_path_factory.mktemp("kontext"))
 
 
-def _generate(engine: FluxEngine, *loras: LoraUse) -> Image.Image:
+def _generate(engine: ModelEngine, *loras: LoraUse) -> Image.Image:
     inputs = GenerationInputs(prompt="a red dress", width=64, height=64, seed=1)
     return engine.generate(inputs, None, loras, on_step=_ignore_step, cancel=_NEVER)[0]
 
 
-def _instruct(engine: FluxEngine, base: Image.Image) -> Image.Image:
+def _instruct(engine: ModelEngine, base: Image.Image) -> Image.Image:
     inputs = EditingInputs(prompt="a red dress", base_image="a", width=64, height=64, seed=1)
     return engine.instruct(inputs, base, [], on_step=_ignore_step, cancel=_NEVER)[0]
 
 
-def _engine(flux: Path, kontext: Path, budget_bytes: int) -> tuple[FluxEngine, PartCache]:
+def _engine(flux: Path, kontext: Path, budget_bytes: int) -> tuple[ModelEngine, PartCache]:
     settings = InferenceSettings(torch_threads=1, memory_bytes=budget_bytes)
     shelf = Shelf(settings)
     editor = shelf.open(str(kontext))
-    return FluxEngine(shelf, shelf.open(str(flux)), editor, settings, _MODEL), shelf.cache
+    return ModelEngine(shelf, shelf.open(str(flux)), editor, settings, _MODEL), shelf.cache
 
 
 def test_equal_parts_are_loaded_once(tiny_flux_folder: Path, kontext_folder: Path) -> None:
@@ -107,6 +107,25 @@ def test_two_models_and_six_loras_in_turn_stay_within_the_budget(
     assert cache.num_loads == loads
     loaded = [entry["sha256"] for entry in logs if entry["event"] == "lora_loaded"]
     assert loaded == [loras[1].sha256]
+
+
+def test_loras_that_nobody_wants_make_way_before_parts_do(
+    tiny_flux_folder: Path, tmp_path: Path
+) -> None:
+    roomy, cache = _engine(tiny_flux_folder, tiny_flux_folder, 10**9)
+    _generate(roomy)
+    one_model = cache.used_bytes
+    loras = _six_loras(tiny_flux_folder, tmp_path)
+    pictures = [_generate(roomy, lora) for lora in loras]
+    lora_bytes = (cache.used_bytes - one_model) // len(loras)
+
+    budget = one_model + lora_bytes * 5 // 2
+    tight, cache = _engine(tiny_flux_folder, tiny_flux_folder, budget)
+    for _ in range(2):
+        for lora, picture in zip(loras, pictures, strict=True):
+            assert ImageChops.difference(_generate(tight, lora), picture).getbbox() is None
+            assert cache.used_bytes <= budget
+    assert cache.num_loads == 4
 
 
 def _six_loras(flux: Path, folder: Path) -> list[LoraUse]:

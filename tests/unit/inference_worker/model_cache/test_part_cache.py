@@ -25,7 +25,7 @@ class _Loads:
 
 
 def test_a_part_is_loaded_once() -> None:
-    loads, cache = _Loads(), PartCache(2 * _BYTES)
+    loads, cache = _Loads(), PartCache(lambda: 2 * _BYTES)
     assert cache.get(loads.part("a")) is cache.get(loads.part("a"))
     assert loads.names == ["a"]
     assert cache.used_bytes == _BYTES
@@ -33,7 +33,7 @@ def test_a_part_is_loaded_once() -> None:
 
 def test_the_least_recently_used_leaves_first() -> None:
     gone: list[str] = []
-    loads, cache = _Loads(), PartCache(2 * _BYTES, on_evict=gone.append)
+    loads, cache = _Loads(), PartCache(lambda: 2 * _BYTES, on_evict=gone.append)
     for name in ("a", "b", "a", "c", "a", "b"):
         cache.get(loads.part(name))
         assert cache.used_bytes <= 2 * _BYTES
@@ -42,7 +42,7 @@ def test_the_least_recently_used_leaves_first() -> None:
 
 
 def test_parts_in_use_stay_and_the_reason_is_named() -> None:
-    loads, cache = _Loads(), PartCache(2 * _BYTES)
+    loads, cache = _Loads(), PartCache(lambda: 2 * _BYTES)
     with cache.hold():
         first = cache.get(loads.part("a"))
         with cache.hold():
@@ -55,14 +55,14 @@ def test_parts_in_use_stay_and_the_reason_is_named() -> None:
 
 
 def test_a_part_larger_than_the_budget_is_refused_before_it_is_loaded() -> None:
-    loads, cache = _Loads(), PartCache(_BYTES - 1)
+    loads, cache = _Loads(), PartCache(lambda: _BYTES - 1)
     with pytest.raises(ResourceError, match="a needs"):
         cache.get(loads.part("a"))
     assert loads.names == []
 
 
 def test_a_part_that_grew_counts_as_it_is() -> None:
-    loads, cache = _Loads(), PartCache(3 * _BYTES)
+    loads, cache = _Loads(), PartCache(lambda: 3 * _BYTES)
     grown = cache.get(loads.part("a"))
     cache.get(loads.part("b"))
     grown.add_module("adapter", nn.Linear(_SIDE, _SIDE, bias=False))

@@ -118,6 +118,17 @@ def test_kontext_paints_within_the_mask_alone(editor: ModelEngine, square: Image
     assert _difference(edited.crop((32, 0, 64, 64)), square.crop((32, 0, 64, 64))) > 0
 
 
+def test_resizing_lets_no_mask_leak(editor: ModelEngine, photo: Image.Image) -> None:
+    base = photo.resize((101, 101)).convert("RGBA")
+    alpha = Image.new("L", base.size, 255)
+    alpha.paste(0, (60, 0, 101, 101))
+    base.putalpha(alpha)
+    (edited,) = _instruct(editor, base)
+    kept = photo.resize((101, 101)).resize((64, 64), Image.Resampling.LANCZOS)
+    outside = (0, 0, 36, 64)  # the hole begins at 38
+    assert _difference(edited.crop(outside), kept.crop(outside)) == 0
+
+
 def test_without_an_editor_the_picture_is_painted_over(
     painter: ModelEngine, tiny_flux_folder: Path, square: Image.Image
 ) -> None:

@@ -14,6 +14,7 @@ from inference_worker.errors import Cancelled
 from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.fingerprint import fingerprint
 from inference_worker.pipelines.model_engine import ModelEngine
+from inference_worker.profiles.plan import Plan
 from inference_worker.settings import InferenceSettings
 from shared.contracts.generation import GenerationConfig, GenerationInputs
 from shared.contracts.refinement import RefineInputs
@@ -61,6 +62,7 @@ def test_engine_says_which_model_makes_a_picture_and_with_what(
     assert (facts.device, facts.dtype) == ("cpu", "float32")
     assert facts.sampler == "FlowMatchEulerDiscreteScheduler"
     assert (facts.steps, facts.guidance) == (3, 3.5)
+    assert (facts.profile, facts.plan) == ("quality", Plan().pixel_traits)
     assert facts.settings == {"max_text_tokens": 0, "true_cfg_scale": 2.5}
     by_default = engine.facts(GenerationInputs(prompt="", width=64, height=64, seed=0))
     assert by_default.steps == 8
@@ -271,6 +273,7 @@ def test_running_out_of_memory_steps_down_and_tries_again(
     _Exhausted(monkeypatch, 1)
     _assert_same(_generate(loaded, _inputs())[0], expected[0])
     assert loaded.model_id != engine.model_id  # its tiles are others from now on
+    assert loaded.facts(_inputs()).plan != engine.facts(_inputs()).plan
 
 
 def test_running_out_of_memory_twice_is_a_resource_error(

@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import FluxPipeline
 from PIL import Image, ImageChops
+from safetensors.torch import load_file
 
 from inference_worker.model_cache.shelf import Shelf
 from inference_worker.pipelines.components import FluxComponents
@@ -199,6 +200,32 @@ def test_a_compiled_profile_mixes_loras_alike(tiny_flux_folder: Path, tmp_path: 
         eager, compiled = (_generate(engine, loras) for engine in engines)
         assert _greatest_difference(eager, compiled) <= 1
     torch.compiler.reset()
+
+
+def test_nothing_of_a_huge_lora_stays_in_the_slots(tiny_flux_folder: Path, tmp_path: Path) -> None:
+    settings, model = InferenceSettings(torch_threads=1), ModelSettings(max_px=64)
+    plan = replace(PROFILES[ProfileKind.BALANCED], compile_backend="eager")
+    shelf = Shelf(settings, plan)
+    engine = ModelEngine(shelf, shelf.open(str(tiny_flux_folder)), None, settings, model)
+    base = _generate(engine)
+    name = "single_transformer_blocks.0.proj_out"
+    transformer = FluxPipeline.from_pretrained(tiny_flux_folder).transformer
+    pairs = random_pairs(transformer, [name], rank=8)
+    huge = {name: (torch.full_like(down, 3e38), up) for name, (down, up) in pairs.items()}
+    with pytest.raises(InvalidInputError, match="lower the LoRAs' weights"):
+        _generate(engine, [saved(diffusers_names(huge), tmp_path)])
+    assert _are_equal(_generate(engine), base)
+    torch.compiler.reset()
+
+
+def test_a_lora_that_is_not_finite_once_scaled_is_refused(
+    engine: ModelEngine, brighter: LoraUse, tmp_path: Path
+) -> None:
+    tensors = load_file(brighter.path)
+    notes = {"lora_adapter_metadata": '{"transformer.lora_alpha": 1e400}'}
+    endless = saved(tensors, tmp_path, metadata=notes)
+    with pytest.raises(InvalidInputError, match=r"subject_model_path: .* not finite"):
+        _generate(engine, [endless])
 
 
 def _greatest_difference(one: Image.Image, other: Image.Image) -> int:

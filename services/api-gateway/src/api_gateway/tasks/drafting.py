@@ -57,6 +57,8 @@ def draft_task(
     does_local = ProviderType.LOCAL in {provider, body.fallback_provider_type}
     if task_type == TaskType.EDITING and does_local:
         faults += check_editing(fields, model)
+    if provider in _SEEDED_BY_CONFIG and "config" not in mapped:
+        config.setdefault("seed", secrets.randbelow(_SEED_BOUND))
     complete = _COMPLETIONS.get(task_type)
     if complete is not None:
         faults += complete(inputs, mapped, model if does_local else None)
@@ -90,6 +92,11 @@ def draft_task(
     )
     return task, faults
 
+
+_SEEDED_BY_CONFIG = frozenset(
+    {ProviderType.SARTIQ_ULTIMATE_FACE_FIXER, ProviderType.SARTIQ_ULTIMATE_GARMENT_FIXER}
+)
+"""Whose requests have no field for a seed but a key of `config`."""
 
 Completion = Callable[[dict[str, Any], frozenset[str], ModelSettings | None], list[Fault]]
 """Fills in what the request leaves open.

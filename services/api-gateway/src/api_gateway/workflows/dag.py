@@ -7,6 +7,7 @@ from api_gateway.errors import Fault
 from api_gateway.tasks.drafting import own_fields
 from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
 from api_gateway.workflows.schemas import FieldMapping, WorkflowStepDefinition
+from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.enums import MappingTransform
 from shared.contracts.pictures import PICTURE_FIELDS
 from shared.contracts.results import RESULT_FIELDS
@@ -93,7 +94,8 @@ def _mappings(steps: Steps) -> list[Fault]:
     by_id = {step.id: step for step in steps}
     faults: list[Fault] = []
     for index, step in enumerate(steps):
-        taken = own_fields(CREATE_SCHEMAS[step.task_type])
+        # A LoRA is looked up when the task is created, and that is before any step has run.
+        taken = own_fields(CREATE_SCHEMAS[step.task_type]) - set(LORA_FIELDS)
         targets: set[str] = set()
         for i, mapping in enumerate(step.input_mappings):
             place = (index, "input_mappings", i)

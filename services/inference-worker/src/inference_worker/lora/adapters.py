@@ -1,8 +1,10 @@
 """LoRAs on a model in memory: loaded once, kept within a bound, mixed by their weights."""
 
+import math
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -57,14 +59,16 @@ class ModuleAdapters:
         self._targets = find_targets(self._layers)
         self._dtype = _dtype_of(module)
         self._mixer: Mixer = (
-            SlotMixer(self._layers, slots, self._targets, self._dtype)
+            SlotMixer(self._layers, slots, self._targets, self._dtype, reserve)
             if slots
             else HookMixer(self._layers)
         )
         self._loaded: OrderedDict[str, Pairs] = OrderedDict()
+        self._used_at: dict[str, float] = {}
+        self._kept: frozenset[str] = frozenset()
         self._active: tuple[Weighted, ...] = ()
         self._is_changed = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     @property
     def loaded_bytes(self) -> int:
@@ -95,26 +99,54 @@ class ModuleAdapters:
         self._mixer.check(fitting, self._targets, field)
         return fitting
 
-    def load(self, lora: LoraUse, pairs: Pairs, keep: Collection[str]) -> None:
+    def keep(self, digests: Iterable[str]) -> None:
+        """These are wanted now: they do not make way, until others are."""
+        self._kept = frozenset(digests)
+
+    def drop_idle(self, before: float = math.inf) -> bool:
+        """Let the least recently used LoRA go that is not wanted now.
+
+        Args:
+            before: only if it was last used before, by `time.monotonic`.
+
+        Returns:
+            Whether there was one.
+        """
+        with self._lock:
+            for sha256, pairs in self._loaded.items():
+                if sha256 not in self._kept and pairs:
+                    is_older = self._used_at.get(sha256, 0) < before
+                    if is_older:
+                        del self._loaded[sha256]
+                    return is_older
+        return False
+
+    def load(self, lora: LoraUse, pairs: Pairs) -> None:
         """Have a LoRA beside the module, whole or not at all.
 
         Args:
             lora: which it is.
             pairs: by this module's names.
-            keep: digests of others that must stay.
 
         Raises:
-            ResourceError: with those it takes more than there may be.
+            InvalidInputError: its numbers are too large for the module's number format.
+            ResourceError: with those that are wanted it takes more than there may be.
         """
         placed = place(pairs, self._targets, self._layers)
         item_bytes = self._dtype.itemsize
         needed_bytes = sum((p.down.numel() + p.up.numel()) * item_bytes for p in placed.values())
         with self._lock:
-            self._make_room(lora, needed_bytes, keep)
-            self._loaded[lora.sha256] = {
+            self._make_room(lora, needed_bytes)
+            moved = {
                 name: _moved(pair, self._layers[name].weight.device, self._dtype)
                 for name, pair in placed.items()
             }
+            for name, pair in moved.items():
+                if not (pair.down.isfinite().all() and pair.up.isfinite().all()):
+                    raise InvalidInputError(
+                        f"{lora.field}: what it does to {name} is not finite in {self._dtype}"
+                    )
+            self._loaded[lora.sha256] = moved
         if needed_bytes:
             _log.info("lora_loaded", sha256=lora.sha256, size_bytes=needed_bytes)
 
@@ -124,6 +156,7 @@ class ModuleAdapters:
             acting = [lora for lora in loras if self._loaded[lora.sha256]]
             for lora in loras:
                 self._loaded.move_to_end(lora.sha256)
+                self._used_at[lora.sha256] = time.monotonic()
             for lora in acting:
                 self._follow(lora.sha256)
             self._active = ()
@@ -133,23 +166,15 @@ class ModuleAdapters:
                 self._is_changed = bool(acting)
             self._active = tuple(acting)
 
-    def _make_room(self, lora: LoraUse, needed_bytes: int, keep: Collection[str]) -> None:
-        idle = [sha256 for sha256 in self._loaded if sha256 not in keep]
-        while True:
-            free_bytes = self._max_bytes - self.loaded_bytes
-            try:
-                if free_bytes < needed_bytes:
-                    raise ResourceError(
-                        f"{lora.field}: its LoRA takes {needed_bytes} bytes, {free_bytes} are left "
-                        "beside the others of this request (SARTIQ_INFERENCE_LORA_MEMORY_BYTES)"
-                    )
-                self._reserve(needed_bytes)
-            except ResourceError:
-                if not idle:
-                    raise
-                del self._loaded[idle.pop(0)]
-            else:
-                return
+    def _make_room(self, lora: LoraUse, needed_bytes: int) -> None:
+        while self.loaded_bytes + needed_bytes > self._max_bytes:
+            if not self.drop_idle():
+                free_bytes = self._max_bytes - self.loaded_bytes
+                raise ResourceError(
+                    f"{lora.field}: its LoRA takes {needed_bytes} bytes, {free_bytes} are left "
+                    "beside the others of this request (SARTIQ_INFERENCE_LORA_MEMORY_BYTES)"
+                )
+        self._reserve(needed_bytes)
 
     def _follow(self, sha256: str) -> None:
         """The module may have been moved to another device since a LoRA was loaded."""
@@ -196,6 +221,8 @@ class Adapters:
         for lora in loras:
             _check_weight(lora)
         uses, mix = _summed(loras)
+        for adapters in (self._transformer, self._clip):
+            adapters.keep(use.sha256 for use in uses)
         # LoRAs are made outside of inference mode, whatever the caller is in: compiled modules
         # tell such tensors apart.
         with torch.inference_mode(mode=False), torch.no_grad():
@@ -204,7 +231,7 @@ class Adapters:
                 if missing:
                     self._mix(())  # frees what is evicted
                 for lora in missing:
-                    self._load(lora, keep={use.sha256 for use in uses})
+                    self._load(lora)
                 self._mix(mix)
             except BaseException:
                 self._mix(())
@@ -213,12 +240,12 @@ class Adapters:
     def _has(self, sha256: str) -> bool:
         return self._transformer.has(sha256) and self._clip.has(sha256)
 
-    def _load(self, lora: LoraUse, keep: Collection[str]) -> None:
+    def _load(self, lora: LoraUse) -> None:
         parts = read_lora(lora)
         transformer = self._transformer.check(parts.transformer, lora.field)
         clip = self._clip.check(parts.clip, lora.field)
-        self._transformer.load(lora, transformer, keep)
-        self._clip.load(lora, clip, keep)
+        self._transformer.load(lora, transformer)
+        self._clip.load(lora, clip)
 
     def _mix(self, mix: Sequence[Weighted]) -> None:
         self._transformer.mix(mix)

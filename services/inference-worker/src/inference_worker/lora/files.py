@@ -104,10 +104,10 @@ class LoraFiles:
         entry.num_users += 1
         try:
             async with entry.lock:
-                if not entry.is_checked:
+                path = self._path(digest)
+                if not entry.is_checked or not path.exists():  # somebody may have cleaned up
                     await self._bring(choice, entry)
                     entry.is_checked = True
-            path = self._path(digest)
             os.utime(path)
             yield path
         finally:

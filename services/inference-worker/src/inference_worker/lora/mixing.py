@@ -5,7 +5,8 @@ is made of, stays as it was.
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -107,10 +108,16 @@ class SlotMixer:
         plan: how many slots, how large, and where.
         targets: of the module; fused projections need the rank of each of their parts.
         dtype: of the slots.
+        reserve: makes room for so many bytes.
     """
 
     def __init__(
-        self, layers: Layers, plan: SlotPlan, targets: Targets, dtype: torch.dtype
+        self,
+        layers: Layers,
+        plan: SlotPlan,
+        targets: Targets,
+        dtype: torch.dtype,
+        reserve: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._plan = plan
         # Others than these are what was fused, and compute nothing.
@@ -121,6 +128,11 @@ class SlotMixer:
             if target.layer in num_parts and target.first_row:
                 num_parts[target.layer] += 1
         self._widths = {name: plan.target_rank * parts for name, parts in num_parts.items()}
+        numbers = sum(
+            plan.num_slots * self._widths[name] * (layer.in_features + layer.out_features)
+            for name, layer in self._layers.items()
+        )
+        reserve(numbers * dtype.itemsize)
         for name, layer in self._layers.items():
             rank = plan.num_slots * self._widths[name]
             options: Any = {"device": layer.weight.device, "dtype": dtype}
@@ -143,7 +155,9 @@ class SlotMixer:
 
     def check(self, pairs: Pairs, targets: Targets, field: str) -> None:
         """Whether there are slots for every pair, wide enough."""
+        ranks: Counter[str] = Counter()
         for name, pair in pairs.items():
+            ranks[targets[name].layer] += pair.rank
             if targets[name].layer not in self._layers:
                 raise InvalidInputError(
                     f"{field}: changes {name}, which this worker keeps no room for; it takes LoRAs "
@@ -153,6 +167,12 @@ class SlotMixer:
                 raise InvalidInputError(
                     f"{field}: has rank {pair.rank} at {name}; this worker takes LoRAs up to rank "
                     f"{self._plan.target_rank} (SARTIQ_INFERENCE_LORA_TARGET_RANK)"
+                )
+        for layer, rank in ranks.items():
+            if rank > self._widths[layer]:
+                raise InvalidInputError(
+                    f"{field}: changes {layer} twice, whole and in parts, with ranks {rank} in all;"
+                    f" there is room for {self._widths[layer]}"
                 )
 
     @torch.no_grad()
@@ -165,6 +185,8 @@ class SlotMixer:
             )
         for name, layer in self._layers.items():
             down, up = _slots(layer)
+            # Both: what overflows in the one is not made good by zeros in the other.
+            down.zero_()
             up.zero_()
             for slot, (pairs, weight) in enumerate(mix):
                 pair = pairs.get(name)

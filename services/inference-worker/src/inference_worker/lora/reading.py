@@ -150,8 +150,11 @@ def _multiply_alphas_in(tensors: Tensors, config: Mapping[str, Any]) -> None:
         for up in [name for name in tensors if name.endswith(_UPS[0])]:
             tensors[up.removesuffix(_UPS[0]) + _ALPHA] = torch.tensor(float(tensors[up].shape[1]))
     elif config and not alphas:
+        scales = {part: _Scales(part, config) for part in (TRANSFORMER, CLIP, "")}
         for up in [name for name in tensors if name.endswith(_UPS)]:
-            _scale(tensors, up, _configured_scale(up, tensors[up].shape[1], config))
+            part = next(part for part in scales if up.startswith(part))
+            module = up.removeprefix(part).removesuffix(_UPS[1])
+            _scale(tensors, up, scales[part].of(module, tensors[up].shape[1]))
 
 
 def _scale(tensors: Tensors, name: str, factor: float) -> None:
@@ -159,21 +162,30 @@ def _scale(tensors: Tensors, name: str, factor: float) -> None:
         tensors[name] = tensors[name].float() * factor
 
 
-def _configured_scale(name: str, rank: int, config: Mapping[str, Any]) -> float:
-    part = next((part for part in (TRANSFORMER, CLIP) if name.startswith(part)), "")
-    own = {key.removeprefix(part): value for key, value in config.items() if key.startswith(part)}
-    alpha: float | None = own.get("lora_alpha")
-    if alpha is None:
-        return 1
-    module = name.removeprefix(part).removesuffix(_UPS[1])
-    patterns: Mapping[str, float] = own.get("alpha_pattern") or {}
-    for pattern, other in patterns.items():
+class _Scales:
+    """What PEFT's configuration in a file says of one part of the model.
+
+    Args:
+        part: the prefix of its entries.
+        config: all of them.
+    """
+
+    def __init__(self, part: str, config: Mapping[str, Any]) -> None:
+        own = {k.removeprefix(part): value for k, value in config.items() if k.startswith(part)}
+        self._alpha: float | None = own.get("lora_alpha")
         # PEFT takes regular expressions; out of an untrusted file names alone are safe to match.
-        if f".{module}".endswith(f".{pattern.removeprefix('^')}"):
-            alpha = other
-            break
-    alpha = float(alpha)
-    return alpha / (rank**0.5 if own.get("use_rslora") else rank)
+        patterns: Mapping[str, float] = own.get("alpha_pattern") or {}
+        self._patterns = {name.removeprefix("^"): alpha for name, alpha in patterns.items()}
+        self._is_stabilised = bool(own.get("use_rslora"))
+
+    def of(self, module: str, rank: int) -> float:
+        """The scale of a module's pair: alpha / rank, or alpha / √rank (rsLoRA)."""
+        if self._alpha is None:
+            return 1
+        names = module.split(".")
+        endings = (".".join(names[first:]) for first in range(len(names)))
+        alpha = next((self._patterns[e] for e in endings if e in self._patterns), self._alpha)
+        return float(alpha) / (rank**0.5 if self._is_stabilised else rank)
 
 
 def _paired(tensors: Tensors) -> Pairs:

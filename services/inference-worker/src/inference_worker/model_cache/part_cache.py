@@ -1,6 +1,8 @@
 """Keeps the parts of models in memory, within a budget; the least recently used leave first."""
 
 import gc
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -40,22 +42,27 @@ class PartCache:
     Not thread-safe: the engine's one thread owns it.
 
     Args:
-        budget_bytes: what all parts may take together, and what lies beside them.
+        budget_bytes: says what all parts may take together, and what lies beside them.
         beside_bytes: what lies beside them now, and leaves with them: their LoRAs.
+        free_beside: lets some of that go that nobody wants now and that was last used before a time
+            (`time.monotonic`); answers whether there was any.
         on_evict: hears the key of a part that leaves.
     """
 
     def __init__(
         self,
-        budget_bytes: int,
+        budget_bytes: Callable[[], int],
         *,
         beside_bytes: Callable[[], int] = lambda: 0,
+        free_beside: Callable[[float], bool] = lambda _: False,
         on_evict: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._budget_bytes = budget_bytes
         self._beside_bytes = beside_bytes
+        self._free_beside = free_beside
         self._on_evict = on_evict
         self._modules: OrderedDict[str, nn.Module] = OrderedDict()
+        self._used_at: dict[str, float] = {}
         self._held: list[set[str]] = []
         self.num_loads = 0
         """How often a part was loaded, since the start."""
@@ -79,9 +86,14 @@ class PartCache:
             self.num_loads += 1
             _log.info("part_loaded", part=part.name, mib=module_bytes(module) // _MIB)
         self._modules.move_to_end(part.key)
+        self._used_at[part.key] = time.monotonic()
         if self._held:
             self._held[-1].add(part.key)
         return module
+
+    def has(self, key: str) -> bool:
+        """Whether a part is loaded."""
+        return key in self._modules
 
     @contextmanager
     def hold(self) -> Generator[None]:
@@ -100,15 +112,18 @@ class PartCache:
         """
         held = {key for keys in self._held for key in keys}
         idle = [key for key in self._modules if key not in held]
-        while self.used_bytes + needed_bytes > self._budget_bytes and idle:
+        budget_bytes = self._budget_bytes()
+        while self.used_bytes + needed_bytes > budget_bytes:
+            if self._free_beside(self._used_at[idle[0]] if idle else math.inf):
+                continue
+            if not idle:
+                raise ResourceError(
+                    f"{name} needs {needed_bytes // _MIB} MiB; of the {budget_bytes // _MIB} MiB"
+                    f" for models {self.used_bytes // _MIB} are in use."
+                    " SARTIQ_INFERENCE_MEMORY_BYTES sets the budget, SARTIQ_INFERENCE_OFFLOAD=group"
+                    " keeps weights in the machine's memory"
+                )
             self._evict(idle.pop(0))
-        used_bytes = self.used_bytes
-        if used_bytes + needed_bytes > self._budget_bytes:
-            raise ResourceError(
-                f"{name} needs {needed_bytes // _MIB} MiB; of the {self._budget_bytes // _MIB} MiB"
-                f" for models {used_bytes // _MIB} are in use. SARTIQ_INFERENCE_MEMORY_BYTES sets"
-                " the budget, SARTIQ_INFERENCE_OFFLOAD keeps weights off the card"
-            )
 
     def clear(self) -> None:
         """Let everything leave that is not in use."""
@@ -117,7 +132,7 @@ class PartCache:
             self._evict(key)
 
     def _evict(self, key: str) -> None:
-        del self._modules[key]
+        del self._modules[key], self._used_at[key]
         self._on_evict(key)
         gc.collect()  # modules refer to themselves; without it, their memory would stay a while
         if torch.cuda.is_available():

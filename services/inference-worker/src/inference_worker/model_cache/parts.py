@@ -14,6 +14,7 @@ from torch import nn
 from inference_worker.errors import ModelLoadError
 from inference_worker.model_cache.part_cache import Part, PartCache
 from inference_worker.pipelines.fingerprint import fingerprint
+from shared.errors import PlatformError
 
 Prepare = Callable[[str, str, nn.Module], nn.Module]
 """Puts a part that was just loaded, on the CPU, on its device and makes it ready to run: its key,
@@ -71,7 +72,7 @@ class Parts:
             try:
                 module = part_class.from_pretrained(folder, dtype=self.dtype)
                 return prepare(key, folder.name, module.eval())
-            except torch.OutOfMemoryError:
+            except (torch.OutOfMemoryError, MemoryError, PlatformError):
                 raise
             except Exception as error:
                 raise ModelLoadError(

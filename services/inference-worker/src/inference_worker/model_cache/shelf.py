@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+import torch
 from torch import nn
 
 from inference_worker.families.family import Family, Model
 from inference_worker.families.registry import family_of
 from inference_worker.lora.adapters import Adapters, ModuleAdapters
 from inference_worker.lora.mixing import SlotPlan
-from inference_worker.model_cache.part_cache import PartCache
+from inference_worker.model_cache.part_cache import PartCache, module_bytes
 from inference_worker.model_cache.parts import Parts
 from inference_worker.pipelines.components import resolve_folder
 from inference_worker.pipelines.device import choose_device, choose_dtype, memory_budget_bytes
@@ -58,7 +59,8 @@ class Shelf:
         self._adapters: dict[str, ModuleAdapters] = {}
         self._opened: dict[str, OpenedModel] = {}
         self.cache = PartCache(
-            settings.memory_bytes or memory_budget_bytes(self.device),
+            self._budget_bytes,
+            free_beside=lambda before: any(a.drop_idle(before) for a in self._adapters.values()),
             beside_bytes=lambda: sum(found.loaded_bytes for found in self._adapters.values()),
             on_evict=lambda key: self._adapters.pop(key, None),
         )
@@ -96,6 +98,7 @@ class Shelf:
             return
         for name in names:
             if adapters := self._adapters.get(parts.key(name)):
+                adapters.keep(())
                 adapters.mix(())
 
     def text_variant(self, opened: OpenedModel) -> Hashable:
@@ -118,6 +121,12 @@ class Shelf:
         self.plan = lower
         return True
 
+    def _budget_bytes(self) -> int:
+        """Where weights wait in the machine's memory, that is what they have to fit into."""
+        is_offloaded = self.plan.offload is not OffloadKind.NONE
+        place = torch.device("cpu") if is_offloaded else self.device
+        return self._settings.memory_bytes or memory_budget_bytes(place)
+
     def _open(self, folder: Path) -> OpenedModel:
         family = family_of(folder)
 
@@ -136,11 +145,18 @@ class Shelf:
         return OpenedModel(folder.name, fingerprint(folder), family, blocks, parts)
 
     def _prepare(self, key: str, name: str, module: nn.Module, *, takes_loras: bool) -> nn.Module:
+        own_bytes = module_bytes(module)
+
+        def reserve(needed_bytes: int) -> None:
+            # Until it is loaded, the cache does not count the module itself.
+            unseen_bytes = 0 if self.cache.has(key) else own_bytes
+            self.cache.make_room(unseen_bytes + needed_bytes, f"LoRAs on the {name}")
+
         def add_adapters(target: nn.Module, slots: SlotPlan | None = None) -> None:
             self._adapters[key] = ModuleAdapters(
                 target,
                 max_bytes=self._settings.lora_memory_bytes,
-                reserve=lambda needed: self.cache.make_room(needed, f"a LoRA on the {name}"),
+                reserve=reserve,
                 slots=slots,
             )
 
@@ -150,7 +166,11 @@ class Shelf:
 
         if self.plan.offload is OffloadKind.NONE:
             module = module.to(self.device)
-        module = prepare_part(name, module, self.plan, self.device, add_lora_slots=add_slots)
+        try:
+            module = prepare_part(name, module, self.plan, self.device, add_lora_slots=add_slots)
+        except BaseException:
+            self._adapters.pop(key, None)
+            raise
         if takes_loras and key not in self._adapters:
             add_adapters(module)
         return module

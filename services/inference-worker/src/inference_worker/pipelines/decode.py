@@ -4,10 +4,20 @@ from PIL import Image
 from torch import Tensor
 
 from inference_worker.pipelines.components import FluxComponents
+from shared.errors import InvalidInputError
 
 
 def decode(parts: FluxComponents, latents: Tensor, size: tuple[int, int]) -> Image.Image:
-    """Decode packed latents, [1, L, 4C], into a picture of `size`."""
+    """Decode packed latents, [1, L, 4C], into a picture of `size`.
+
+    Raises:
+        InvalidInputError: they are not finite: something drove the model too hard.
+    """
+    if not latents.isfinite().all():
+        raise InvalidInputError(
+            "the model made no picture but numbers without end; lower the LoRAs' weights, or"
+            " config.guidance_scale"
+        )
     config = parts.vae.config
     spatial = _unpack(latents, size, parts.vae_scale_factor)
     (pixels,) = parts.vae.decode(

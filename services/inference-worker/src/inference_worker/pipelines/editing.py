@@ -35,7 +35,8 @@ def changed_part(
     fitted = ImageOps.fit(base.convert("RGB"), size, Image.Resampling.LANCZOS)
     if base.mode != "RGBA":
         return fitted, None
-    mask = ImageOps.fit(ImageChops.invert(base.getchannel("A")), size, Image.Resampling.LANCZOS)
+    # Bilinear, since it does not ring: what is outside of the mask stays outside.
+    mask = ImageOps.fit(ImageChops.invert(base.getchannel("A")), size, Image.Resampling.BILINEAR)
     return fitted, mask if mask.getbbox() else None
 
 

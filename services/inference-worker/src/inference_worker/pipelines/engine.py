@@ -68,6 +68,7 @@ class EngineFacts:
         model: the model's own name; never a path.
         model_digest: tells its weights from all others.
         profile: how speed is traded for likeness.
+        plan: what was done to the model for it, as far as that moves pixels.
         device: `cuda`, `mps` or `cpu`.
         dtype: `bfloat16` …
         sampler: the scheduler's class.
@@ -80,6 +81,7 @@ class EngineFacts:
     model: str
     model_digest: str
     profile: str
+    plan: str
     device: str
     dtype: str | None
     sampler: str | None

@@ -58,6 +58,7 @@ class IdentityEngine:
             model="identity",
             model_digest=self.model_id,
             profile="quality",
+            plan="",
             device="cpu",
             dtype=None,
             sampler=None,

@@ -102,7 +102,8 @@ class ModelEngine:
             self._settings.guidance_scale,
             self._settings.max_text_tokens,
         )
-        return ":".join([self._generator.digest, *map(str, traits)])
+        digests = [opened.digest for opened in (self._generator, self._editor) if opened]
+        return ":".join([*digests, *map(str, traits)])
 
     @property
     def edit_side_px(self) -> int:
@@ -200,6 +201,9 @@ class ModelEngine:
         num_steps = self._num_steps(opened, inputs.config)
         is_instructed = opened.family.max_references is not None
         strength = 1.0 if is_instructed else inputs.config.strength
+        seen = context_pictures(
+            [canvas, *references], self._model.native_side_px, blocks.multiple_of
+        )
 
         def start(generator: torch.Generator) -> Start | None:
             if is_instructed and mask is None:
@@ -210,8 +214,6 @@ class ModelEngine:
                 )
             if begun is None or not is_instructed:
                 return begun
-            native = self._model.native_side_px
-            seen = context_pictures([canvas, *references], native, blocks.multiple_of)
             return begun.within(blocks.context(seen))
 
         job = _Job(opened, inputs, (), start, size, unchanged=canvas)

@@ -40,6 +40,7 @@ def model_facts(
         model=opened.name,
         model_digest=opened.digest,
         profile=settings.profile,
+        plan=shelf.plan.pixel_traits,
         device=shelf.device.type,
         dtype=str(shelf.dtype).removeprefix("torch."),
         sampler=opened.family.sampler,

@@ -1,5 +1,6 @@
 """What happens when the device's memory does not suffice."""
 
+import gc
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ def run_or_step_down(work: Callable[[], _T], step_down: Callable[[], bool]) -> _
         if not step_down():
             raise _exhausted(error) from error
     # Only here are the first try's tensors gone, which its error's traceback held.
+    gc.collect()
     torch.cuda.empty_cache()
     try:
         return work()
