@@ -116,6 +116,10 @@ bench-api: $(INSTALLED) ## How fast the API answers over a million tasks, and wh
 bench-engine: $(INSTALLED) ## Our engine against diffusers' pipeline call, on the CPU
 	$(BIN)/python tests/bench/engine.py
 
+.PHONY: bench-refine
+bench-refine: $(INSTALLED) ## A whole REFINE against its tile edits, its memory; pictures of 24 megapixels
+	$(BIN)/python tests/bench/refine.py
+
 .PHONY: bench-gpu
 bench-gpu: $(INSTALLED) ## The profiles on a GPU, random weights of the full FLUX.1-dev: make bench-gpu ARGS="--help"
 	$(BIN)/python benchmarks/gpu_flux.py $(ARGS)

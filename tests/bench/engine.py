@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -34,10 +34,15 @@ from temporalio.testing import ActivityEnvironment
 from torch import nn
 
 from inference_worker.activities import LocalInference
+from inference_worker.checks.metrics import Metrics
 from inference_worker.engine_thread import EngineThread
 from inference_worker.loading import load_engine, packaged_model
+from inference_worker.lora.files import LoraFiles
 from inference_worker.pipelines.engine import ImageEngine, LoraUse
-from inference_worker.settings import InferenceSettings
+from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.vision.models import VisionModels
+from inference_worker.vision.output_check import OutputCheck
+from inference_worker.vision.settings import VisionSettings
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
@@ -159,7 +164,13 @@ async def time_overhead(engine: ImageEngine, objects: S3ObjectStore) -> Goal:
     await objects.put(key, reference.getvalue(), "image/png")
     executant = Executant("inference-worker@bench:1", "local")
     samples_ms: dict[str, list[float]] = {"text alone": [], "with a reference": []}
-    with ThreadPoolExecutor(1) as engine_thread, ThreadPoolExecutor(2) as cpu:
+    models = VisionModels(VisionSettings())
+    with (
+        ThreadPoolExecutor(1) as engine_thread,
+        ThreadPoolExecutor(2) as cpu,
+        tempfile.TemporaryDirectory() as folder,
+        closing(LoraFiles(objects, Path(folder), 2**20)) as loras,
+    ):
         worker = LocalInference(
             engine=EngineThread(engine, engine_thread),
             cpu=cpu,
@@ -169,6 +180,10 @@ async def time_overhead(engine: ImageEngine, objects: S3ObjectStore) -> Goal:
             ),
             executant=executant,
             settings=InferenceSettings(),
+            loras=loras,
+            people=models,
+            metrics=Metrics(None, DeviceKind.CPU),
+            check=OutputCheck(VisionSettings(), models),
         )
         with first_steps() as first:
             for number in range(REQUESTS + WARM_UP):
