@@ -100,6 +100,10 @@ test-faults: $(INSTALLED) ## Kill every process and trouble every connection; so
 
 # --- measure it ---------------------------------------------------------------------------------
 
+.PHONY: quality
+quality: $(INSTALLED) ## What operations do to pictures, judged, and shown in docs/quality.md
+	$(BIN)/python -m tests.quality
+
 .PHONY: bench-overhead
 bench-overhead: $(INSTALLED) ## What our path costs over a bare Temporal workflow
 	$(BIN)/python tests/bench/overhead.py
