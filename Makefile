@@ -39,8 +39,8 @@ install: $(INSTALLED) ## Make the environment in .venv
 # --- see it run ---------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(INSTALLED) ## Start the stack, make and refine a picture, save it to ./out, stop
-	$(BIN)/python -m local_stack demo
+demo: $(INSTALLED) ## Start the stack, make and refine a picture, save it to ./out, stop; TASKS=all: one of every task
+	$(BIN)/python -m local_stack demo $(if $(TASKS),--tasks $(TASKS))
 
 .PHONY: up
 up: $(INSTALLED) ## Keep the stack in the foreground, and print a request to paste
