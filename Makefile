@@ -39,8 +39,8 @@ install: $(INSTALLED) ## Make the environment in .venv
 # --- see it run ---------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(INSTALLED) ## Start the stack, make and refine a picture, save it to ./out, stop
-	$(BIN)/python -m local_stack demo
+demo: $(INSTALLED) ## Start the stack, make and refine a picture, save it to ./out, stop; TASKS=all: one of every task
+	$(BIN)/python -m local_stack demo $(if $(TASKS),--tasks $(TASKS))
 
 .PHONY: up
 up: $(INSTALLED) ## Keep the stack in the foreground, and print a request to paste
@@ -100,6 +100,10 @@ test-faults: $(INSTALLED) ## Kill every process and trouble every connection; so
 
 # --- measure it ---------------------------------------------------------------------------------
 
+.PHONY: quality
+quality: $(INSTALLED) ## What operations do to pictures, judged, and shown in docs/quality.md
+	$(BIN)/python -m tests.quality
+
 .PHONY: bench-overhead
 bench-overhead: $(INSTALLED) ## What our path costs over a bare Temporal workflow
 	$(BIN)/python tests/bench/overhead.py
@@ -115,6 +119,10 @@ bench-api: $(INSTALLED) ## How fast the API answers over a million tasks, and wh
 .PHONY: bench-engine
 bench-engine: $(INSTALLED) ## Our engine against diffusers' pipeline call, on the CPU
 	$(BIN)/python tests/bench/engine.py
+
+.PHONY: bench-refine
+bench-refine: $(INSTALLED) ## A whole REFINE against its tile edits, its memory; pictures of 24 megapixels
+	$(BIN)/python tests/bench/refine.py
 
 .PHONY: bench-gpu
 bench-gpu: $(INSTALLED) ## The profiles on a GPU, random weights of the full FLUX.1-dev: make bench-gpu ARGS="--help"

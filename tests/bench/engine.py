@@ -41,6 +41,7 @@ from inference_worker.lora.files import LoraFiles
 from inference_worker.pipelines.engine import ImageEngine, LoraUse
 from inference_worker.settings import DeviceKind, InferenceSettings
 from inference_worker.vision.models import VisionModels
+from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
@@ -163,6 +164,7 @@ async def time_overhead(engine: ImageEngine, objects: S3ObjectStore) -> Goal:
     await objects.put(key, reference.getvalue(), "image/png")
     executant = Executant("inference-worker@bench:1", "local")
     samples_ms: dict[str, list[float]] = {"text alone": [], "with a reference": []}
+    models = VisionModels(VisionSettings())
     with (
         ThreadPoolExecutor(1) as engine_thread,
         ThreadPoolExecutor(2) as cpu,
@@ -173,14 +175,15 @@ async def time_overhead(engine: ImageEngine, objects: S3ObjectStore) -> Goal:
             engine=EngineThread(engine, engine_thread),
             cpu=cpu,
             objects=objects,
-            loras=loras,
-            people=VisionModels(VisionSettings()),
-            metrics=Metrics(None, DeviceKind.CPU),
             progress=ProgressReporter(
                 ProgressSettings(url=""), executor_instance="bench", executor_type="local"
             ),
             executant=executant,
             settings=InferenceSettings(),
+            loras=loras,
+            people=models,
+            metrics=Metrics(None, DeviceKind.CPU),
+            check=OutputCheck(VisionSettings(), models),
         )
         with first_steps() as first:
             for number in range(REQUESTS + WARM_UP):

@@ -16,6 +16,9 @@ from inference_worker.engine_thread import EngineThread
 from inference_worker.lora.files import LoraFiles
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.vision.models import VisionModels
+from inference_worker.vision.output_check import OutputCheck
+from inference_worker.vision.settings import VisionSettings
 from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
@@ -85,8 +88,12 @@ def build(
     progress: RecordedProgress,
 ) -> Any:
     def build(
-        step_s: float = 0, engine: IdentityEngine | None = None, **settings: Any
+        step_s: float = 0,
+        engine: IdentityEngine | None = None,
+        nsfw_threshold: float = 0,
+        **settings: Any,
     ) -> LocalInference:
+        vision = VisionSettings(nsfw_threshold=nsfw_threshold)
         engine = engine or IdentityEngine(edit_side_px=64, step_s=step_s)
         return LocalInference(
             engine=EngineThread(engine, engine_executor),
@@ -98,6 +105,7 @@ def build(
             settings=InferenceSettings(**settings),
             people=FakePeople(),
             metrics=Metrics(None, DeviceKind.CPU),
+            check=OutputCheck(vision, VisionModels(vision)),
         )
 
     return build

@@ -1,6 +1,7 @@
 """The embedded stack from a terminal: `python -m local_stack up | down | status | run | demo`."""
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+class DemoTasks(StrEnum):
+    """What the demo runs."""
+
+    EXAMPLE = "example"
+    ALL = "all"
+
+
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -85,9 +95,19 @@ def run(command: Annotated[list[str], typer.Argument(metavar="COMMAND...")]) -> 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out"),
     seed: Annotated[int, typer.Option(help="Seed of the generated picture.")] = 7,
+    tasks: Annotated[
+        DemoTasks, typer.Option(help="The API reference's example, or one of every task type.")
+    ] = DemoTasks.EXAMPLE,
 ) -> None:
-    """Render the API reference's example workflow; starts a stack if none is running."""
-    command = run_demo(LocalSettings(), console, out=out, seed=seed, on_ready=_report)
+    """Make pictures and save them; starts a stack if none is running."""
+    command = run_demo(
+        LocalSettings(),
+        console,
+        out=out,
+        seed=seed,
+        shows_every_task=tasks is DemoTasks.ALL,
+        on_ready=_report,
+    )
     raise typer.Exit(run_in_foreground(command))
 
 

@@ -8,7 +8,7 @@ import httpx
 from pydantic import BaseModel
 
 from local_stack.errors import StackError
-from shared.contracts.enums import StepStatus, WorkflowStatus
+from shared.contracts.enums import TASK_ENDED, StepStatus, TaskStatus, WorkflowStatus
 
 _OVER = {WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED}
 
@@ -51,6 +51,26 @@ class TaskProgress(BaseModel):
     progress: float | None = None
 
 
+class Task(BaseModel):
+    """A task as the API shows it, as far as we read it."""
+
+    id: UUID
+    status: TaskStatus
+    errors: list[str] | None = None
+    result_image_path: str | None = None
+    result_image_paths: list[str] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.status in TASK_ENDED
+
+    @property
+    def pictures(self) -> list[str]:
+        """Where the pictures lie that it made."""
+        return self.result_image_paths or list(filter(None, [self.result_image_path]))
+
+
 class ApiClient:
     """The gateway, as one caller sees it."""
 
@@ -88,6 +108,14 @@ class ApiClient:
     async def task(self, task_id: UUID) -> TaskProgress:
         """GET /api/v1/tasks/{task_id}."""
         return TaskProgress.model_validate_json(await self._call("GET", f"/api/v1/tasks/{task_id}"))
+
+    async def create_task(self, body: str) -> Task:
+        """POST /api/v1/tasks/."""
+        return Task.model_validate_json(await self._call("POST", "/api/v1/tasks/", body))
+
+    async def whole_task(self, task_id: UUID) -> Task:
+        """GET /api/v1/tasks/{task_id}, with what it made."""
+        return Task.model_validate_json(await self._call("GET", f"/api/v1/tasks/{task_id}"))
 
     async def picture(self, path: str) -> bytes:
         """GET /api/v1/storage/images/{path}."""

@@ -1,13 +1,15 @@
-"""One picture through the whole platform: `python -m local_stack demo`."""
+"""One picture through the whole platform, or one of every task: `python -m local_stack demo`."""
 
 import asyncio
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from rich.console import Console
 
 from local_stack.api_client import ApiClient, Step, Workflow, picture_path
 from local_stack.credentials import load_credentials
 from local_stack.errors import StackError
+from local_stack.every_task import EveryTask
 from local_stack.example import example_workflow
 from local_stack.plan import Endpoints
 from local_stack.progress_view import ProgressView
@@ -20,24 +22,50 @@ from shared.contracts.enums import StepStatus, WorkflowStatus
 _POLL_S = 0.25
 
 
+class Demonstration(Protocol):
+    """Something to see on a stack."""
+
+    async def run(self, out: Path, seed: int) -> None:
+        """Show it, and save its pictures to a folder."""
+        ...
+
+
 async def demo(
-    settings: LocalSettings, console: Console, *, out: Path, seed: int, on_ready: OnReady
+    settings: LocalSettings,
+    console: Console,
+    *,
+    out: Path,
+    seed: int,
+    shows_every_task: bool,
+    on_ready: OnReady,
 ) -> None:
-    """Run the example on the running stack, or on one that is started for it and stopped after.
+    """Run it on the running stack, or on one that is started for it and stopped after.
+
+    Args:
+        settings: of the stack.
+        console: hears how it goes.
+        out: folder for the pictures.
+        seed: of what is generated.
+        shows_every_task: one of every task type; else the API reference's example workflow.
+        on_ready: hears of each process of a stack that is started.
 
     Raises:
-        StackError: the stack or the workflow failed.
+        StackError: the stack, the workflow or a task failed.
     """
+
+    def prepare(endpoints: Endpoints, api_key: str) -> Demonstration:
+        kind = EveryTask if shows_every_task else Demo
+        return kind(endpoints, api_key, console)
+
     running = StackFile(settings.state_dir).running()
     if running is not None:
         if not running.is_ready:
             raise StackError("the stack is still starting; try again once it is ready")
         api_key = load_credentials(settings).api_key.get_secret_value()
-        await Demo(running.endpoints, api_key, console).run(out, seed)
+        await prepare(running.endpoints, api_key).run(out, seed)
         return
     async with LocalStack(settings, on_ready=on_ready) as stack:
-        demonstration = Demo(stack.endpoints, stack.api_key, console)
-        await stack.guard(demonstration.run(out, seed))
+        await stack.guard(prepare(stack.endpoints, stack.api_key).run(out, seed))
         console.print("stopping the stack; to keep one running: python -m local_stack up")
 
 

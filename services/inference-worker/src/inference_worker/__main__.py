@@ -27,6 +27,7 @@ from inference_worker.picture_files import PictureFiles
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from inference_worker.vision.models import VisionModels
+from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.enums import TaskQueue
 from shared.progress import Executant, ProgressReporter
@@ -106,7 +107,8 @@ async def main() -> None:
         ThreadPoolExecutor(1, thread_name_prefix="engine") as engine_thread,
         ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu") as cpu,
     ):
-        models = VisionModels(VisionSettings())
+        vision = VisionSettings()
+        models = VisionModels(vision)
         on_engine = EngineThread(engine, engine_thread)
         metrics = Metrics(settings.metrics_dir, settings.device)
         activities = LocalInference(
@@ -119,6 +121,7 @@ async def main() -> None:
             settings=settings,
             people=models,
             metrics=metrics,
+            check=OutputCheck(vision, models),
         )
         fixers = LocalFixers(
             engine=on_engine,

@@ -19,6 +19,7 @@ from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
+from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.editing import EditImage, EditImageResult
 from shared.contracts.enums import OutputFormat
@@ -46,6 +47,7 @@ class LocalInference(InferenceActivities):
         settings: limits of input and output sizes, and how the model edits.
         people: models that find them.
         metrics: judge what was made.
+        check: says whether it may be handed out.
     """
 
     def __init__(  # noqa: PLR0913 — what a process has, each by its name
@@ -60,8 +62,10 @@ class LocalInference(InferenceActivities):
         settings: InferenceSettings,
         people: PeopleModels,
         metrics: Metrics,
+        check: OutputCheck,
     ) -> None:
         self._engine = engine
+        self._check = check
         self._cpu = cpu
         self._objects = objects
         self._loras = loras
@@ -168,6 +172,7 @@ class LocalInference(InferenceActivities):
                 objects=self._objects,
                 cpu=self._cpu,
             )
+            await self._require_safe([refined.image])
             picture = await outputs.store(f"{output}/image", refined.image, inputs.upscale_seed)
         return RefineImageResult(
             started_at=started_at,
@@ -184,11 +189,15 @@ class LocalInference(InferenceActivities):
     async def _store(
         self, folder: str, request: GenerateImage | EditImage, pictures: Sequence[Image.Image]
     ) -> Outputs:
+        await self._require_safe(pictures)
         outputs = self._outputs(request, request.inputs.config.output_format)
         stem = f"{folder}/{request.task_id}/a{request.attempt}/image"
         for index, picture in enumerate(pictures):
             await outputs.store(f"{stem}_{index}", picture, request.inputs.seed + index)
         return outputs
+
+    async def _require_safe(self, pictures: Sequence[Image.Image]) -> None:
+        await self._files.on_cpu(partial(self._check.require_safe, pictures))
 
     def _outputs(self, request: GenerateImage | EditImage, form: OutputFormat) -> Outputs:
         inputs = request.inputs

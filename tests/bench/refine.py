@@ -1,0 +1,241 @@
+"""A whole REFINE against its tile edits, its memory, and work on pictures: `make bench-refine`.
+
+CPU, the packaged small model on one thread, so that the second core has the checks. A REFINE is its
+activity whole: base decoded, upscaled, nine tiles edited, judged by SSIM and LPIPS and kept,
+blended, encoded, stored in memory. The picture is as large to this model, which edits at 64 pixels,
+as one of 8192 is to FLUX at 1024. Memory is that of a process of its own that does nothing else,
+all of it counted: interpreter, torch, models and pictures. The checks run beside the edits, so that
+their share is one of processor time. Exits 1 where a goal is missed.
+"""
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+# First, since it sets how many threads numeric libraries have.
+from tests.bench import pictures
+
+# isort: split
+from PIL import Image
+from rich.console import Console
+from skimage.data import astronaut
+from temporalio.testing import ActivityEnvironment
+
+from inference_worker.activities import LocalInference
+from inference_worker.checks.metric import ConsistencyMetric, Pixels
+from inference_worker.checks.metrics import Metrics
+from inference_worker.engine_thread import EngineThread
+from inference_worker.images import encode_png
+from inference_worker.loading import load_engine
+from inference_worker.lora.files import LoraFiles
+from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.vision.models import VisionModels
+from inference_worker.vision.output_check import OutputCheck
+from inference_worker.vision.settings import VisionSettings
+from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
+from shared.progress import Executant, ProgressReporter
+from shared.settings import ModelSettings, ProgressSettings
+from tests.bench.goals import Goal, conclude
+from tests.fakes.object_store import MemoryObjectStore
+
+ROUNDS = 5
+FACTOR = 2.0
+SMALL = (256, 256)
+LARGE = (2000, 3000)
+BASE = "uploads/base.png"
+CONFIG = TiledRefinerConfig(num_tiles=9, lpips_threshold=0.9, max_retries=0)
+MEMORY_ALONE = "--memory"
+
+
+@dataclass
+class Stopwatch:
+    """What calls of one kind took, added up: by the clock, and of their thread's processor time."""
+
+    total_s: float = 0
+    cpu_s: float = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        begun_s, begun_cpu_s = time.perf_counter(), time.thread_time()
+        try:
+            yield
+        finally:
+            self.total_s += time.perf_counter() - begun_s
+            self.cpu_s += time.thread_time() - begun_cpu_s
+
+
+class TimedEngine:
+    """An engine whose edits are timed; all else is its own."""
+
+    def __init__(self, engine: Any, watch: Stopwatch) -> None:
+        self._engine = engine
+        self._watch = watch
+
+    def edit(self, *args: Any, **options: Any) -> Image.Image:
+        with self._watch.running():
+            return self._engine.edit(*args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+
+class TimedMetric:
+    """A metric whose scores are timed; all else is its own."""
+
+    def __init__(self, metric: ConsistencyMetric, watch: Stopwatch) -> None:
+        self._metric = metric
+        self._watch = watch
+
+    def scores(self, sources: Sequence[Pixels], edits: Sequence[Pixels]) -> list[float]:
+        with self._watch.running():
+            return self._metric.scores(sources, edits)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._metric, name)
+
+
+class TimedMetrics(Metrics):
+    """Metrics whose scores are timed."""
+
+    def __init__(self, watch: Stopwatch) -> None:
+        super().__init__(None, DeviceKind.CPU)
+        self._watch = watch
+
+    def chosen(self, config: Any, *, side_px: int) -> Any:
+        return [TimedMetric(one, self._watch) for one in super().chosen(config, side_px=side_px)]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The worker, and the watches on its parts."""
+
+    worker: LocalInference
+    edits: Stopwatch
+    checks: Stopwatch
+
+    def refine(self) -> tuple[float, int]:
+        """Seconds of one whole REFINE, and how many tiles it had."""
+        request = RefineImage(
+            task_id=uuid.uuid4(),
+            attempt=1,
+            inputs=RefineInputs(base_image_url=BASE, upscale_factor=FACTOR),
+            refiner=CONFIG,
+        )
+        self.edits.total_s = self.checks.cpu_s = 0
+        begun_s = time.perf_counter()
+        result = asyncio.run(ActivityEnvironment().run(self.worker.refine_image, request))
+        taken_s = time.perf_counter() - begun_s
+        return taken_s, len(result.tiles)
+
+
+@contextmanager
+def bench(base: Image.Image) -> Iterator[Bench]:
+    """A worker over the packaged model, with one picture in its store."""
+    settings = InferenceSettings(torch_threads=1, device=DeviceKind.CPU)
+    edits, checks = Stopwatch(), Stopwatch()
+    engine: Any = TimedEngine(load_engine(settings, ModelSettings()), edits)
+    objects, models = MemoryObjectStore(), VisionModels(VisionSettings())
+    asyncio.run(objects.put(BASE, encode_png(base), "image/png"))
+    with (
+        ThreadPoolExecutor(1) as engine_thread,
+        ThreadPoolExecutor(settings.cpu_threads) as cpu,
+        tempfile.TemporaryDirectory() as folder,
+        closing(LoraFiles(objects, Path(folder), 2**20)) as loras,
+    ):
+        worker = LocalInference(
+            engine=EngineThread(engine, engine_thread),
+            cpu=cpu,
+            objects=objects,
+            loras=loras,
+            progress=ProgressReporter(
+                ProgressSettings(url=""), executor_instance="bench", executor_type="local"
+            ),
+            executant=Executant("inference-worker@bench:1", "local"),
+            settings=settings,
+            people=models,
+            metrics=TimedMetrics(checks),
+            check=OutputCheck(VisionSettings(), models),
+        )
+        yield Bench(worker, edits, checks)
+
+
+def time_refine(console: Console) -> list[Goal]:
+    """Shares of one run each, the median of some runs."""
+    wholes: list[float] = []
+    over_edits: list[float] = []
+    of_checks: list[float] = []
+    base = Image.fromarray(astronaut()).resize(SMALL, Image.Resampling.LANCZOS)
+    with bench(base) as run:
+        run.refine()  # loads what is loaded at the first use
+        for _ in range(ROUNDS):
+            begun_cpu_s = time.process_time()
+            whole, num_tiles = run.refine()
+            whole_cpu_s = time.process_time() - begun_cpu_s
+            assert num_tiles == 9
+            wholes.append(whole)
+            over_edits.append(whole / run.edits.total_s)
+            of_checks.append(run.checks.cpu_s / whole_cpu_s)
+    console.print(
+        f"REFINE v2 to 512², nine tiles: {statistics.median(wholes):.2f} s; the whole over its"
+        f" edits {min(over_edits):.2f} to {max(over_edits):.2f}"
+    )
+    return [
+        Goal(
+            "REFINE v2, 9 tiles, whole / sum of its edits",
+            statistics.median(over_edits),
+            1.15,
+            is_at_most=True,
+        ),
+        Goal(
+            "SSIM + LPIPS, share of the whole processor time",
+            100 * statistics.median(of_checks),
+            25,
+            is_at_most=True,
+            unit="%",
+        ),
+    ]
+
+
+def refine_large() -> float:
+    """Peak memory of this process after one REFINE to 24 megapixels, in MiB."""
+    whole = Image.fromarray(astronaut()).resize(LARGE, Image.Resampling.BICUBIC)
+    with bench(whole) as run:
+        run.refine()
+    lines = Path("/proc/self/status").read_text().splitlines()
+    peak = next(line for line in lines if line.startswith("VmHWM:"))
+    return int(peak.split()[1]) / 1024
+
+
+def measure_memory() -> Goal:
+    """In a process of its own, where nothing was before."""
+    command = [sys.executable, __file__, MEMORY_ALONE]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True)
+    gib = float(answer.stdout.splitlines()[-1]) / 1024
+    name = "REFINE to 24 MP, peak memory of the whole process"
+    return Goal(name, gib, 2.5, is_at_most=True, unit="GiB")
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    console = Console()
+    goals = [*time_refine(console), measure_memory(), *pictures.measure(console)]
+    return conclude(console, goals)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == [MEMORY_ALONE]:
+        sys.stdout.write(f"\n{refine_large()}")
+        sys.exit()
+    sys.exit(main())

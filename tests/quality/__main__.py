@@ -1,0 +1,50 @@
+"""Figures with goals, and every operation's pictures in docs/quality.md: `make quality`."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from inference_worker.vision.models import VisionModels
+from inference_worker.vision.settings import VisionSettings
+from tests.bench.goals import Goal, conclude
+from tests.quality.figures import measure
+from tests.quality.pictures import save, show_all
+
+DOCS = Path(__file__).parents[2] / "docs"
+_HEAD = """# What the operations do to pictures
+
+Written by `make quality`, which exits 1 where a figure misses its goal. Photographs: scikit-image's
+astronaut and coffee. All models are the packaged ones: swatch is trained on small pictures of
+garments, 64 × 64 pixels, so that its edits of photographs show how parts are cut, checked and put
+back, not what a large model makes of them. ISNet is in no package: the second mask is that of
+MediaPipe's selfie segmentation.
+
+| figure | goal | value | verdict |
+|---|---|---|---|
+"""
+_SECOND = """
+Each picture: before, after, and their difference × 4 where they are of one size.
+"""
+
+
+def _row(goal: Goal) -> str:
+    verdict = "met" if goal.is_met else "MISSED"
+    value = f"{goal.value:.2f} {goal.unit}".strip()
+    return f"| {goal.name} | {goal.stated.strip()} | {value} | {verdict} |\n"
+
+
+def main() -> int:
+    """Measure, draw, write, judge."""
+    models = VisionModels(VisionSettings())
+    goals = measure(models)
+    page = _HEAD + "".join(map(_row, goals)) + _SECOND
+    for shown in show_all(models):
+        path = save(shown, DOCS / "images" / "quality")
+        page += f"\n**{shown.note}**\n\n![{shown.name}]({path.relative_to(DOCS)})\n"
+    (DOCS / "quality.md").write_text(page)
+    return conclude(Console(), goals)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

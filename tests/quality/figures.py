@@ -1,0 +1,250 @@
+"""The figures: what each operation has to reach, measured."""
+
+import io
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFilter
+from scipy.ndimage import binary_erosion
+from skimage import data
+from skimage.color import deltaE_cie76, rgb2lab
+from skimage.metrics import structural_similarity
+
+from inference_worker.adjusting.adjuster import ImageAdjuster
+from inference_worker.backgrounds.fixer import BackgroundFixer
+from inference_worker.checks.metrics import Metrics
+from inference_worker.checks.ssim import Ssim
+from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback
+from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.refinement.grid import lay_grid
+from inference_worker.settings import DeviceKind
+from inference_worker.vision.models import VisionModels
+from shared.contracts.adjusting import AdjustInputs
+from shared.contracts.backgrounds import BackgroundFixInputs
+from shared.contracts.checks import CheckedEdit
+from shared.contracts.fixing import FixConfig
+from tests.bench.goals import Goal
+from tests.fakes.people import FakePeople
+from tests.fixtures.segmenters import ColourSegmenter
+from tests.quality.workshop import workshop
+
+CASES = 200
+SAND = (216, 200, 176)
+_NETWORK_TESTS = Path(__file__).parents[1] / "unit/inference_worker/checks/test_networks.py"
+_TILE_PX = 64
+_SHIFT_PASSES = 0.03
+"""LPIPS of a 1-pixel shift; a JPEG of quality 10 is several times as far away."""
+
+
+class ShiftingEngine(IdentityEngine):
+    """Shifts the colour of each tile by up to 8 levels, and changes nothing else."""
+
+    def edit(
+        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
+    ) -> Image.Image:
+        shift = np.random.default_rng(edit.seed).integers(-8, 9, 3)
+        return Image.fromarray(np.clip(np.asarray(image) + shift, 0, 255).astype(np.uint8))
+
+
+def identity_refines() -> Goal:
+    """Random pictures, tile counts and feathers, both versions."""
+    rng = np.random.default_rng(0)
+    worst = 0
+    with workshop(IdentityEngine(edit_side_px=_TILE_PX), FakePeople()) as rooms:
+        for case in range(CASES):
+            width, height = rng.integers(16, 121, 2).tolist()
+            base = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+            factor = float(rng.choice([1.0, 1.3, 2.0]))
+            refined = rooms.refine(
+                base,
+                {"upscale_factor": factor},
+                version=str(case % 2 + 1),
+                num_tiles=int(rng.integers(1, 13)),
+                feather_px=int(rng.integers(0, 65)),
+            )
+            plain = base.resize(refined.image.size, Image.Resampling.LANCZOS)
+            off = np.abs(np.asarray(refined.image, int) - np.asarray(plain, int)).max()
+            worst = max(worst, int(off))
+    name = f"identity editor, {CASES} random refines, farthest off"
+    return Goal(name, worst, 1, is_at_most=True, unit="levels")
+
+
+def seams(version: str) -> Goal:
+    """Gradient across the borders between cores over that elsewhere, on an even texture.
+
+    A faint one, in which a hard border of a few levels would stand out; not upscaled, since that
+    would make its own even and odd steps differ.
+    """
+    noise = np.random.default_rng(1).normal(128, 3, (384, 384, 3))
+    base = Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8))
+    with workshop(ShiftingEngine(edit_side_px=_TILE_PX), FakePeople()) as rooms:
+        refined = rooms.refine(
+            base, {"upscale_factor": 1.0}, version=version, num_tiles=9, ssim_threshold=0
+        ).image
+    grid = lay_grid(refined.size, num_tiles=9, feather_px=32)
+    pixels = np.asarray(refined, float)
+    across, inside = list[float](), list[float]()
+    for axis, spans in ((1, grid.columns.spans), (0, grid.rows.spans)):
+        steps = np.abs(np.diff(pixels, axis=axis)).mean(axis=(1 - axis, 2))
+        borders = [span.core_stop - 1 for span in spans[:-1]]
+        across += steps[borders].tolist()
+        inside += np.delete(steps, borders).tolist()
+    ratio = float(np.mean(across) / np.mean(inside))
+    return Goal(
+        f"gradient across tiles' borders / inside, v{version}", ratio, 1.05, is_at_most=True
+    )
+
+
+def _jpeg(picture: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer).convert("RGB")
+
+
+def _square(pixels: Any) -> Image.Image:
+    whole = Image.fromarray(pixels)
+    side = min(whole.size)
+    return whole.crop((0, 0, side, side)).resize((128, 128), Image.Resampling.LANCZOS)
+
+
+def checks() -> list[Goal]:
+    """Whether distances rise as pictures get worse, a shift passes, and SSIM is scikit-image's."""
+    pictures = [_square(data.astronaut()), _square(data.coffee())]
+    metrics = Metrics(None, DeviceKind.CPU)
+    config = CheckedEdit(ssim_threshold=0, lpips_threshold=0.1, dists_threshold=0.1)
+    lpips, dists = metrics.chosen(config, side_px=512)
+    out_of_order, farthest, ssim_off = 0, 0.0, 0.0
+    for picture, other in zip(pictures, reversed(pictures), strict=True):
+        pixels = np.asarray(picture)
+        noise = np.random.default_rng(0).normal(0, 25, pixels.shape)
+        noisy = np.clip(pixels + noise, 0, 255).astype(np.uint8)
+        worse = [picture, *(_jpeg(picture, quality) for quality in (90, 50, 10))]
+        worse += [picture.filter(ImageFilter.GaussianBlur(1)), Image.fromarray(noisy), other]
+        edits = [np.asarray(one) for one in worse]
+        for metric in (lpips, dists):
+            distances = metric.scores([pixels] * len(edits), edits)
+            out_of_order += _falls(distances)
+        farthest = max(farthest, lpips.scores([pixels], [np.roll(pixels, 1, axis=1)])[0])
+        luma, worse_luma = (np.asarray(one.convert("L")) for one in (picture, worse[3]))
+        expected: Any = structural_similarity(luma, worse_luma, data_range=255)
+        ssim_off = max(ssim_off, abs(Ssim(0.6).scores([pixels], [edits[3]])[0] - expected))
+    pytest = [sys.executable, "-m", "pytest", "-q", "-k", "authors", str(_NETWORK_TESTS)]
+    failed = subprocess.run(pytest, check=False, capture_output=True).returncode
+    return [
+        Goal(
+            "LPIPS and DISTS: steps out of order, JPEG 90/50/10 < blur < noise < other",
+            out_of_order,
+            0,
+            is_at_most=True,
+            unit="",
+        ),
+        Goal("LPIPS of a shift by a pixel", farthest, _SHIFT_PASSES, is_at_most=True, unit=""),
+        Goal("SSIM, off scikit-image's × 10⁶", 1e6 * ssim_off, 1, is_at_most=True, unit=""),
+        Goal(
+            "LPIPS, DISTS within 1e-5 of their authors' code: exit of its tests",
+            failed,
+            0,
+            is_at_most=True,
+            unit="",
+        ),
+    ]
+
+
+def _falls(distances: Sequence[float]) -> int:
+    return int((np.diff(distances) < 0).sum())
+
+
+def people(models: VisionModels) -> list[Goal]:
+    """Faces and cut-outs."""
+    astronaut, coffee = data.astronaut(), data.coffee()
+    with workshop(ShiftingEngine(edit_side_px=_TILE_PX), models) as rooms:
+        unchanged = rooms.mend_faces(Image.fromarray(coffee), FixConfig()).image
+    subject = models.subjects.subject_mask(astronaut)
+    person = models.persons.person_mask(astronaut)
+    first, second = subject >= 0.5, person >= 0.5
+    overlap = float((first & second).sum() / (first | second).sum())
+    farthest = float(np.abs(subject - person).max())
+    found = len(models.faces.faces(astronaut))
+    mended = float(unchanged is not None)
+    return [
+        Goal("faces on the astronaut", found, 1, is_at_most=False, unit=""),
+        Goal("pictures of coffee that a face fixer changed", mended, 0, is_at_most=True, unit=""),
+        Goal("IoU of u2netp and selfie segmentation", overlap, 0.95, is_at_most=False, unit=""),
+        Goal("the two masks differ by, somewhere", farthest, 0.1, is_at_most=False, unit=""),
+    ]
+
+
+def adjuster() -> list[Goal]:
+    """Random sizes, subjects and margins, mode scale."""
+    rng = np.random.default_rng(2)
+    wrong_sizes, farthest = 0, 0.0
+    adjusting = ImageAdjuster(ColourSegmenter, max_output_pixels=4_000_000)
+    for _ in range(CASES):
+        width, height, target_width, target_height = rng.integers(80, 400, 4).tolist()
+        left, top = int(rng.integers(0, width // 2)), int(rng.integers(0, height // 2))
+        right = int(rng.integers(left + 30, width + 1)) if left + 30 < width else width
+        bottom = int(rng.integers(top + 30, height + 1)) if top + 30 < height else height
+        picture = Image.new("RGB", (width, height), (200, 200, 200))
+        picture.paste("red", (left, top, right, bottom))
+        margins = rng.uniform(0.02, 0.3, 2).tolist()
+        inputs = AdjustInputs(
+            input_image="-",
+            mode="scale",
+            scaling_proportions="height",
+            target_width=target_width,
+            target_height=target_height,
+            margin_top=margins[0],
+            margin_bottom=margins[1],
+        )
+        result = adjusting.adjust(picture, None, inputs)
+        wrong_sizes += result.size != (target_width, target_height)
+        red, green, _ = np.moveaxis(np.asarray(result, float), 2, 0)
+        rows = np.clip((red - green) / 255, 0, 1).max(axis=1)
+        for line, wanted in ((rows, margins[0]), (rows[::-1], margins[1])):
+            before = float((1 - line[: line.argmax()]).sum())
+            farthest = max(farthest, abs(before - wanted * target_height))
+    return [
+        Goal(f"image adjuster, wrong sizes of {CASES}", wrong_sizes, 0, is_at_most=True, unit=""),
+        Goal("image adjuster, margins off by", farthest, 1, is_at_most=True, unit="pixels"),
+    ]
+
+
+def backgrounds(models: VisionModels) -> list[Goal]:
+    """The astronaut before another wall: what stays, and what the wall gets."""
+    base = Image.fromarray(data.astronaut())
+    palette = Image.new("RGB", (32, 32), SAND)
+    fixer = BackgroundFixer(lambda: models.persons)
+
+    def fix(**fields: Any) -> np.ndarray:
+        inputs = BackgroundFixInputs(base_image="-", palette_image="-", **fields)
+        return np.asarray(rgb2lab(np.asarray(fixer.fix(base, palette, inputs))))
+
+    mask = models.persons.person_mask(np.asarray(base))
+    own = rgb2lab(np.asarray(base))
+    person = binary_erosion(mask >= 0.5, iterations=8)
+    moved = float(deltaE_cie76(fix(), own)[person].mean())
+    everywhere = fix(edge_blur_sigma=4, shadow_threshold=0, light_threshold=1)
+    wall = binary_erosion(mask < 0.01, iterations=24) & (own[..., 0] * 2.55 >= 1)
+    colour = rgb2lab(np.array([[SAND]], np.uint8))[0, 0]
+    off = float(np.linalg.norm(everywhere[wall].mean(axis=0) - colour))
+    return [
+        Goal("lab_shift, the person's mean ΔE", moved, 0.5, is_at_most=True, unit=""),
+        Goal("lab_shift, the wall off the palette, ΔE", off, 2, is_at_most=True, unit=""),
+    ]
+
+
+def measure(models: VisionModels) -> list[Goal]:
+    """All of them."""
+    return [
+        identity_refines(),
+        seams("1"),
+        seams("2"),
+        *checks(),
+        *people(models),
+        *adjuster(),
+        *backgrounds(models),
+    ]

@@ -1,0 +1,62 @@
+"""Refiner and fixers over an engine, in memory, as the worker has them."""
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from inference_worker.checks.metrics import Metrics
+from inference_worker.engine_thread import EngineThread
+from inference_worker.fixing.detail_finder import DetailFinder
+from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
+from inference_worker.fixing.garment_fixer import Detail, FixedDetail, GarmentFixer
+from inference_worker.refinement.parts import Run
+from inference_worker.refinement.refiner import Refined, TiledRefiner
+from inference_worker.refinement.tiles import S3TileStore
+from inference_worker.settings import DeviceKind, EditorKind
+from inference_worker.vision.people import PeopleModels
+from shared.contracts.fixing import FaceFixerConfig, FixConfig, GarmentFixerConfig
+from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
+from tests.fakes.object_store import MemoryObjectStore
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What edits pictures part by part."""
+
+    refiner: TiledRefiner
+    faces: FaceFixer
+    garments: GarmentFixer
+
+    def refine(self, base: Image.Image, inputs: dict[str, Any], **config: Any) -> Refined:
+        request = RefineInputs(base_image_url="-", **inputs)
+        return asyncio.run(self.refiner.refine(base, request, TiledRefinerConfig(**config), _run()))
+
+    def mend_faces(self, base: Image.Image, options: FixConfig) -> FixedFaces:
+        return asyncio.run(self.faces.fix(base, options, FaceFixerConfig(), seed=1, run=_run()))
+
+    def mend_detail(self, base: Image.Image, detail: Detail, options: FixConfig) -> FixedDetail:
+        config = GarmentFixerConfig(ssim_threshold=0)
+        return asyncio.run(self.garments.fix(base, detail, options, config, seed=1, run=_run()))
+
+
+def _run() -> Run:
+    return Run(S3TileStore(MemoryObjectStore(), "refines/1", "digest"), lambda _: None)
+
+
+@contextmanager
+def workshop(engine: Any, people: PeopleModels) -> Iterator[Workshop]:
+    """One over an engine, for as long as it is needed."""
+    with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(1) as cpu:
+        shared: dict[str, Any] = {"metrics": Metrics(None, DeviceKind.CPU)}
+        on_thread = EngineThread(engine, thread)
+        edits = {"people": people, "editor": EditorKind.STRENGTH} | shared
+        yield Workshop(
+            TiledRefiner(on_thread, cpu, max_output_pixels=2**26, **edits),
+            FaceFixer(on_thread, cpu, **edits),
+            GarmentFixer(on_thread, cpu, finder=DetailFinder(people), **shared),
+        )

@@ -1,0 +1,41 @@
+"""The demo of all tasks: each that our own workers serve has an example, and a row on the sheet."""
+
+from PIL import Image
+
+from local_stack.contact_sheet import SheetRow, draw_sheet
+from local_stack.task_examples import generation, others
+from shared.contracts.providers import PROVIDERS
+
+
+def test_every_task_of_our_own_providers_has_an_example() -> None:
+    examples = [generation(7), *others(Image.new("RGB", (64, 64), "red"), 7)]
+    served = {
+        (task_type, kind)
+        for kind, provider in PROVIDERS.items()
+        if not provider.is_remote
+        for task_type in provider.queues
+    }
+    assert {(one.task_type, one.provider) for one in examples} == served
+    assert len({one.name for one in examples}) == len(examples)
+
+
+def test_request_carries_its_pictures() -> None:
+    removal = next(
+        one for one in others(Image.new("RGB", (64, 64)), 7) if one.name == "background_remove"
+    )
+    pictures = removal.body["input_image_paths"]
+    assert len(pictures) == len(removal.inputs) == 2
+    assert all(one.startswith("data:image/png;base64,") for one in pictures)
+
+
+def test_sheet_shows_inputs_left_and_outputs_right_of_the_line() -> None:
+    red, blue = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    sheet = draw_sheet([SheetRow("one", [red], [blue]), SheetRow("two", [], [blue, clear])])
+    middle = sheet.width // 3
+    left, right = sheet.crop((0, 0, middle, sheet.height)), sheet.crop((middle, 0, *sheet.size))
+    colours = [{colour for _, colour in part.getcolors(2**16) or []} for part in (left, right)]
+    assert (255, 0, 0) in colours[0]
+    assert (0, 0, 255) not in colours[0]
+    assert (0, 0, 255) in colours[1]
+    assert (0xD0, 0xD0, 0xD0) in colours[1]
