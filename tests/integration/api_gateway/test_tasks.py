@@ -80,6 +80,12 @@ async def test_picture_in_a_request_becomes_an_object_of_its_owner(
 
 REFUSED: list[tuple[dict[str, Any], list[Any]]] = [
     (GENERATION | {"width": 65}, ["body", "width"]),
+    (GENERATION | {"width": 63, "height": 64}, ["body", "width"]),
+    (GENERATION | {"width": 64, "height": 8192}, ["body", "height"]),
+    (
+        GENERATION | {"reference_image_strength": 101},
+        ["body", "GENERATION", "reference_image_strength"],
+    ),
     (GENERATION | {"height": 4096}, ["body", "height"]),
     (GENERATION | {"width": 0}, ["body", "GENERATION", "width"]),
     (GENERATION | {"seed": -1}, ["body", "GENERATION", "seed"]),
