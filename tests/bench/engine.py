@@ -35,9 +35,11 @@ from torch import nn
 
 from inference_worker.activities import LocalInference
 from inference_worker.checks.metrics import Metrics
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.loading import load_engine, packaged_model
 from inference_worker.lora.files import LoraFiles
+from inference_worker.picture_files import PictureFiles
 from inference_worker.pipelines.engine import ImageEngine, LoraUse
 from inference_worker.settings import DeviceKind, InferenceSettings
 from inference_worker.vision.models import VisionModels
@@ -173,8 +175,7 @@ async def time_overhead(engine: ImageEngine, objects: S3ObjectStore) -> Goal:
     ):
         worker = LocalInference(
             engine=EngineThread(engine, engine_thread),
-            cpu=cpu,
-            objects=objects,
+            files=PictureFiles(objects, CpuThreads(cpu), max_pixels=10**8),
             progress=ProgressReporter(
                 ProgressSettings(url=""), executor_instance="bench", executor_type="local"
             ),

@@ -36,10 +36,12 @@ from temporalio.testing import ActivityEnvironment
 from inference_worker.activities import LocalInference
 from inference_worker.checks.metric import ConsistencyMetric, Pixels
 from inference_worker.checks.metrics import Metrics
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png
 from inference_worker.loading import load_engine
 from inference_worker.lora.files import LoraFiles
+from inference_worker.picture_files import PictureFiles
 from inference_worker.settings import DeviceKind, InferenceSettings
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
@@ -156,8 +158,7 @@ def bench(base: Image.Image) -> Iterator[Bench]:
     ):
         worker = LocalInference(
             engine=EngineThread(engine, engine_thread),
-            cpu=cpu,
-            objects=objects,
+            files=PictureFiles(objects, CpuThreads(cpu), max_pixels=10**8),
             loras=loras,
             progress=ProgressReporter(
                 ProgressSettings(url=""), executor_instance="bench", executor_type="local"

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 from temporalio import activity
 
-from shared.contracts.attempts import StoredFile
-from shared.contracts.editing import EditImage, EditImageResult
-from shared.contracts.generation import GenerateImage, GenerateImageResult
+from shared.contracts.attempts import PictureResult, StoredFile
+from shared.contracts.editing import EditImage
+from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.provenance import Provenance
 from shared.contracts.refinement import RefineImage, RefineImageResult
@@ -35,9 +35,9 @@ class FakeInference(InferenceActivities):
         self.provenance: Provenance | None = None
 
     @activity.defn(name="generate_image")
-    async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
+    async def generate_image(self, request: GenerateImage) -> PictureResult:
         path = await self._run(request)
-        return GenerateImageResult(
+        return PictureResult(
             started_at=STARTED_AT,
             executor_instance="fake-1",
             executor_type="fake",
@@ -48,9 +48,9 @@ class FakeInference(InferenceActivities):
         )
 
     @activity.defn(name="edit_image")
-    async def edit_image(self, request: EditImage) -> EditImageResult:
+    async def edit_image(self, request: EditImage) -> PictureResult:
         path = await self._run(request)
-        return EditImageResult(
+        return PictureResult(
             started_at=STARTED_AT,
             executor_instance="fake-1",
             executor_type="fake",

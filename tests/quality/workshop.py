@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 
 from inference_worker.checks.metrics import Metrics
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
@@ -51,7 +52,8 @@ def _run() -> Run:
 @contextmanager
 def workshop(engine: Any, people: PeopleModels) -> Iterator[Workshop]:
     """One over an engine, for as long as it is needed."""
-    with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(1) as cpu:
+    with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(1) as executor:
+        cpu = CpuThreads(executor)
         shared: dict[str, Any] = {"metrics": Metrics(None, DeviceKind.CPU)}
         on_thread = EngineThread(engine, thread)
         edits = {"people": people, "editor": EditorKind.STRENGTH} | shared

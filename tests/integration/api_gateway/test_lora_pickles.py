@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
-from inference_worker.__main__ import build_cpu_worker
+from inference_worker.__main__ import build_worker as build_inference_worker
 from inference_worker.lora.conversion.activities import LoraConverter
+from shared.contracts.enums import TaskQueue
 from shared.contracts.lora import QUARANTINE
 from shared.settings import LoraSettings, TemporalSettings
 from shared.temporal.client import connect
@@ -53,7 +54,9 @@ async def api(gateway: Gateway, temporal: Client) -> AsyncIterator[httpx.AsyncCl
     converter = LoraConverter(gateway.resources.objects)
     async with (
         build_worker(temporal, FakeRecords(), _SETTINGS),
-        build_cpu_worker(temporal, [converter.convert_lora], _SETTINGS),
+        build_inference_worker(
+            temporal, TaskQueue.INFERENCE_CPU, [converter.convert_lora], _SETTINGS, slots=2
+        ),
         gateway.client(temporal=temporal) as client,
     ):
         client.timeout = httpx.Timeout(60)

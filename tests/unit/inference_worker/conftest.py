@@ -12,8 +12,10 @@ from PIL import Image
 
 from inference_worker.activities import LocalInference
 from inference_worker.checks.metrics import Metrics
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.lora.files import LoraFiles
+from inference_worker.picture_files import PictureFiles
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.settings import DeviceKind, InferenceSettings
 from inference_worker.vision.models import VisionModels
@@ -39,9 +41,9 @@ def engine_executor() -> Iterator[Executor]:
 
 
 @pytest.fixture(scope="session")
-def cpu() -> Iterator[Executor]:
+def cpu() -> Iterator[CpuThreads]:
     with ThreadPoolExecutor(2) as executor:
-        yield executor
+        yield CpuThreads(executor)
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +84,7 @@ def loras(objects: MemoryObjectStore, tmp_path: Path) -> Iterator[LoraFiles]:
 @pytest.fixture
 def build(
     engine_executor: Executor,
-    cpu: Executor,
+    cpu: CpuThreads,
     objects: MemoryObjectStore,
     loras: LoraFiles,
     progress: RecordedProgress,
@@ -95,14 +97,14 @@ def build(
     ) -> LocalInference:
         vision = VisionSettings(nsfw_threshold=nsfw_threshold)
         engine = engine or IdentityEngine(edit_side_px=64, step_s=step_s)
+        worker_settings = InferenceSettings(**settings)
         return LocalInference(
             engine=EngineThread(engine, engine_executor),
-            cpu=cpu,
-            objects=objects,
+            files=PictureFiles(objects, cpu, max_pixels=worker_settings.max_input_pixels),
             loras=loras,
             progress=progress,
             executant=Executant("inference-worker@test:1", "local"),
-            settings=InferenceSettings(**settings),
+            settings=worker_settings,
             people=FakePeople(),
             metrics=Metrics(None, DeviceKind.CPU),
             check=OutputCheck(vision, VisionModels(vision)),

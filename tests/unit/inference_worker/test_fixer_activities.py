@@ -10,9 +10,11 @@ from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
 from inference_worker.checks.metrics import Metrics
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixer_activities import LocalFixers
 from inference_worker.images import encode_png
+from inference_worker.picture_files import PictureFiles
 from inference_worker.settings import DeviceKind, InferenceSettings
 from inference_worker.vision.protocols import BodyRegion, Box
 from shared.contracts.fixing import (
@@ -38,7 +40,7 @@ _TASK = UUID(int=42)
 class Bench:
     """The activities over one engine, and what they stored."""
 
-    def __init__(self, executor: Executor, cpu: Executor) -> None:
+    def __init__(self, executor: Executor, cpu: CpuThreads) -> None:
         self.engine = MendingEngine()
         self.objects = MemoryObjectStore()
         self.people = FakePeople(
@@ -48,8 +50,7 @@ class Bench:
         )
         self.activities = LocalFixers(
             engine=EngineThread(self.engine, executor),
-            cpu=cpu,
-            objects=self.objects,
+            files=PictureFiles(self.objects, cpu, max_pixels=10**7),
             progress=RecordedProgress(),
             executant=Executant("inference-worker@test:1", "local"),
             settings=InferenceSettings(),
@@ -59,7 +60,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(engine_executor: Executor, cpu: Executor) -> Bench:
+def bench(engine_executor: Executor, cpu: CpuThreads) -> Bench:
     return Bench(engine_executor, cpu)
 
 

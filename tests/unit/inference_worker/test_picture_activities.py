@@ -1,9 +1,6 @@
 """Adjusting and background fixing end to end in memory: inputs fetched, results stored."""
 
 import io
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Executor
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -11,34 +8,23 @@ import pytest
 from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.adjusting.activities import PictureAdjusting
 from inference_worker.adjusting.adjuster import ImageAdjuster
-from inference_worker.backgrounds.activities import BackgroundFixing
 from inference_worker.backgrounds.fixer import BackgroundFixer
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.images import sha256_hex
+from inference_worker.picture_activities import PictureActivities
 from inference_worker.picture_files import PictureFiles
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities, AdjustInputs
 from shared.contracts.backgrounds import BackgroundActivities, BackgroundFixInputs, FixBackground
 from shared.errors import InvalidInputError, ObjectNotFoundError
 from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
+from tests.fakes.progress import RecordedProgress
 from tests.fixtures.pictures import picture
 from tests.fixtures.segmenters import ColourSegmenter
 
 TASK = UUID(int=7)
 WORKER = Executant("inference-worker@test:1", "inference-worker")
-
-
-class Started:
-    """A progress sink that remembers which attempts began."""
-
-    def __init__(self) -> None:
-        self.attempts: list[tuple[UUID, int]] = []
-
-    @asynccontextmanager
-    async def attempt(self, task_id: UUID, attempt: int) -> AsyncIterator[Callable[[float], None]]:
-        self.attempts.append((task_id, attempt))
-        yield lambda _fraction: None
 
 
 @pytest.fixture
@@ -47,22 +33,21 @@ def objects() -> MemoryObjectStore:
 
 
 @pytest.fixture
-def started() -> Started:
-    return Started()
+def started() -> RecordedProgress:
+    return RecordedProgress()
 
 
 @pytest.fixture
-def adjusting(cpu: Executor, objects: MemoryObjectStore, started: Started) -> PictureAdjusting:
-    adjuster = ImageAdjuster(ColourSegmenter, max_output_pixels=1_000_000)
-    return PictureAdjusting(
-        adjuster, PictureFiles(objects, cpu, max_pixels=10_000), started, WORKER
+def activities(
+    cpu: CpuThreads, objects: MemoryObjectStore, started: RecordedProgress
+) -> PictureActivities:
+    return PictureActivities(
+        ImageAdjuster(ColourSegmenter, max_output_pixels=1_000_000),
+        BackgroundFixer(ColourSegmenter),
+        PictureFiles(objects, cpu, max_pixels=10_000),
+        started,
+        WORKER,
     )
-
-
-@pytest.fixture
-def fixing(cpu: Executor, objects: MemoryObjectStore, started: Started) -> BackgroundFixing:
-    pictures = PictureFiles(objects, cpu, max_pixels=10_000)
-    return BackgroundFixing(BackgroundFixer(ColourSegmenter), pictures, started, WORKER)
 
 
 def adjustment(attempt: int = 1, **inputs: Any) -> AdjustImage:
@@ -87,19 +72,19 @@ def opened(objects: MemoryObjectStore, key: str) -> Image.Image:
 
 def test_activities_are_the_contracts() -> None:
     for worker, contract, name in (
-        (PictureAdjusting, AdjustingActivities, "adjust_image"),
-        (BackgroundFixing, BackgroundActivities, "fix_background"),
+        (PictureActivities, AdjustingActivities, "adjust_image"),
+        (PictureActivities, BackgroundActivities, "fix_background"),
     ):
         for one in (worker, contract):
             assert getattr(one, name).__temporal_activity_definition.name == name
 
 
 async def test_an_adjusted_picture_is_stored_under_its_attempt(
-    adjusting: PictureAdjusting, objects: MemoryObjectStore, started: Started
+    activities: PictureActivities, objects: MemoryObjectStore, started: RecordedProgress
 ) -> None:
     await objects.put("uploads/in.png", picture(size=(40, 20)), "image/png")
     request = adjustment(3, mode="pad", target_width=50, target_height=60)
-    result = await run(adjusting.adjust_image, request)
+    result = await run(activities.adjust_image, request)
     assert result.result_image_path == f"image_adjusters/{TASK}/a3/image.png"
     [file] = result.files
     content = objects.objects[file.key][0]
@@ -109,11 +94,11 @@ async def test_an_adjusted_picture_is_stored_under_its_attempt(
         "inference-worker@test:1",
         "inference-worker",
     )
-    assert started.attempts == [(TASK, 3)]
+    assert started.started == [(TASK, 3)]
 
 
 async def test_the_reference_image_is_fetched_too(
-    adjusting: PictureAdjusting, objects: MemoryObjectStore
+    activities: PictureActivities, objects: MemoryObjectStore
 ) -> None:
     reference = Image.new("RGB", (100, 100), "white")
     reference.paste("red", (40, 40, 60, 60))
@@ -122,26 +107,26 @@ async def test_the_reference_image_is_fetched_too(
     await objects.put("uploads/ref.png", buffer.getvalue(), "image/png")
     await objects.put("uploads/in.png", picture(size=(20, 20)), "image/png")
     request = adjustment(mode="pad", reference_image="uploads/ref.png")
-    result = await run(adjusting.adjust_image, request)
+    result = await run(activities.adjust_image, request)
     assert opened(objects, result.result_image_path).size == (100, 100)
 
 
 async def test_cutouts_are_stored_with_their_alpha(
-    adjusting: PictureAdjusting, objects: MemoryObjectStore
+    activities: PictureActivities, objects: MemoryObjectStore
 ) -> None:
     cutout = Image.new("RGBA", (40, 20), (0, 0, 0, 0))
     cutout.paste((0, 0, 255, 255), (10, 5, 30, 15))
     buffer = io.BytesIO()
     cutout.save(buffer, "PNG")
     await objects.put("uploads/in.png", buffer.getvalue(), "image/png")
-    result = await run(adjusting.adjust_image, adjustment(mode="pad", aspect_ratio=1))
+    result = await run(activities.adjust_image, adjustment(mode="pad", aspect_ratio=1))
     stored = opened(objects, result.result_image_path)
     assert (stored.mode, stored.size) == ("RGBA", (40, 40))
     assert stored.getchannel("A").getbbox() == (10, 15, 30, 25)
 
 
 async def test_a_fixed_background_is_stored_under_its_attempt(
-    fixing: BackgroundFixing, objects: MemoryObjectStore, started: Started
+    activities: PictureActivities, objects: MemoryObjectStore, started: RecordedProgress
 ) -> None:
     base = Image.new("RGB", (40, 30), "white")
     base.paste("red", (10, 10, 20, 30))
@@ -149,33 +134,33 @@ async def test_a_fixed_background_is_stored_under_its_attempt(
     base.save(buffer, "PNG")
     await objects.put("uploads/base.png", buffer.getvalue(), "image/png")
     await objects.put("uploads/palette.png", picture(colour="#e0d8c8"), "image/png")
-    result = await run(fixing.fix_background, fix(2, edge_blur_sigma=1))
+    result = await run(activities.fix_background, fix(2, edge_blur_sigma=1))
     assert result.result_image_path == f"background_fixes/{TASK}/a2/image.png"
     stored = opened(objects, result.result_image_path)
     assert stored.getpixel((39, 0)) == (0xE0, 0xD8, 0xC8)
     assert stored.getpixel((15, 20)) == (255, 0, 0)
-    assert started.attempts == [(TASK, 2)]
+    assert started.started == [(TASK, 2)]
 
 
 @pytest.mark.parametrize("name", ["base", "palette"])
 async def test_a_picture_that_cannot_be_read_is_named(
-    fixing: BackgroundFixing, objects: MemoryObjectStore, name: str
+    activities: PictureActivities, objects: MemoryObjectStore, name: str
 ) -> None:
     await objects.put("uploads/base.png", picture(), "image/png")
     await objects.put("uploads/palette.png", picture(), "image/png")
     await objects.put(f"uploads/{name}.png", picture()[:40], "image/png")
     with pytest.raises(InvalidInputError, match=rf"^{name}_image: the picture cannot be read"):
-        await run(fixing.fix_background, fix())
+        await run(activities.fix_background, fix())
 
 
 async def test_too_many_pixels_are_refused_by_name(
-    adjusting: PictureAdjusting, objects: MemoryObjectStore
+    activities: PictureActivities, objects: MemoryObjectStore
 ) -> None:
     await objects.put("uploads/in.png", picture(size=(101, 100)), "image/png")
     with pytest.raises(InvalidInputError, match=r"^input_image: .*at most 10000"):
-        await run(adjusting.adjust_image, adjustment())
+        await run(activities.adjust_image, adjustment())
 
 
-async def test_a_picture_that_is_not_there_is_said_so(adjusting: PictureAdjusting) -> None:
-    with pytest.raises(ObjectNotFoundError):
-        await run(adjusting.adjust_image, adjustment())
+async def test_a_picture_that_is_not_there_is_said_so(activities: PictureActivities) -> None:
+    with pytest.raises(ObjectNotFoundError, match=r"^input_image: there is no object"):
+        await run(activities.adjust_image, adjustment())

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from inference_worker.checks.metrics import Metrics
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png
 from inference_worker.loading import load_engine
@@ -44,7 +45,7 @@ def test_colours_follow_the_prompt(swatch: ImageEngine) -> None:
 
 
 async def test_refined_tiles_pass_and_are_read_again(
-    swatch: ImageEngine, engine_executor: Executor, cpu: Executor
+    swatch: ImageEngine, engine_executor: Executor, cpu: CpuThreads
 ) -> None:
     base = _draw(swatch, "a red dress")
     refiner = TiledRefiner(

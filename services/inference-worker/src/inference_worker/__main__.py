@@ -5,6 +5,7 @@ Run it with `python -m inference_worker`.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import uvloop
@@ -12,17 +13,17 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from inference_worker.activities import LocalInference
-from inference_worker.adjusting.activities import PictureAdjusting
 from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.background_removal.activities import BackgroundRemover
-from inference_worker.backgrounds.activities import BackgroundFixing
 from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.checks.metrics import Metrics
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixer_activities import LocalFixers
 from inference_worker.loading import load_engine
 from inference_worker.lora.conversion.activities import LoraConverter
 from inference_worker.lora.files import LoraFiles
+from inference_worker.picture_activities import PictureActivities
 from inference_worker.picture_files import PictureFiles
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
@@ -49,39 +50,81 @@ _SERVICE = "inference-worker"
 _CPU_SLOTS = 2
 
 
+@dataclass(frozen=True)
+class Equipment:
+    """What the activities of a process share.
+
+    Attributes:
+        settings: this worker's.
+        files: where pictures come from and go to.
+        reporter: hears of attempts and their progress.
+        executant: this worker.
+        models: find what is in pictures.
+        metrics: judge what was made.
+    """
+
+    settings: InferenceSettings
+    files: PictureFiles
+    reporter: ProgressReporter
+    executant: Executant
+    models: VisionModels
+    metrics: Metrics
+
+
+def engine_activities(
+    equipment: Equipment, engine: EngineThread, loras: LoraFiles, check: OutputCheck
+) -> list[Callable[..., Any]]:
+    """Those of the `inference` queue, which need the model."""
+    shared: dict[str, Any] = {
+        "engine": engine,
+        "files": equipment.files,
+        "progress": equipment.reporter,
+        "executant": equipment.executant,
+        "settings": equipment.settings,
+        "people": equipment.models,
+        "metrics": equipment.metrics,
+    }
+    made = LocalInference(**shared, loras=loras, check=check)
+    fixed = LocalFixers(**shared)
+    return [
+        made.generate_image,
+        made.edit_image,
+        made.refine_image,
+        fixed.enhance_faces,
+        fixed.enhance_details,
+    ]
+
+
+def cpu_activities(equipment: Equipment) -> list[Callable[..., Any]]:
+    """Those of the `inference-cpu` queue, which need no model of the engine."""
+    models, files = equipment.models, equipment.files
+    heard = (equipment.reporter, equipment.executant)
+    adjuster = ImageAdjuster(
+        lambda: models.subjects, max_output_pixels=equipment.settings.max_output_pixels
+    )
+    pictures = PictureActivities(adjuster, BackgroundFixer(lambda: models.persons), files, *heard)
+    return [
+        LoraConverter(files.objects).convert_lora,
+        pictures.adjust_image,
+        pictures.fix_background,
+        BackgroundRemover(models, files, *heard).remove_backgrounds,
+    ]
+
+
 def build_worker(
     client: Client,
-    activities: LocalInference,
-    fixers: LocalFixers,
+    queue: TaskQueue,
+    activities: Sequence[Callable[..., Any]],
     settings: WorkerSettings,
     *,
     slots: int,
 ) -> Worker:
-    """The worker of the `inference` queue: activities alone, `slots` at a time."""
+    """A worker of activities alone, `slots` at a time."""
     return Worker(
         client,
-        task_queue=TaskQueue.INFERENCE,
-        activities=[
-            activities.generate_image,
-            activities.edit_image,
-            activities.refine_image,
-            fixers.enhance_faces,
-            fixers.enhance_details,
-        ],
-        max_concurrent_activities=settings.max_concurrent_activities or slots,
-        **worker_options(settings),
-    )
-
-
-def build_cpu_worker(
-    client: Client, activities: Sequence[Callable[..., Any]], settings: WorkerSettings
-) -> Worker:
-    """The worker of the `inference-cpu` queue: what needs no GPU, beside the model's worker."""
-    return Worker(
-        client,
-        task_queue=TaskQueue.INFERENCE_CPU,
+        task_queue=queue,
         activities=activities,
-        max_concurrent_activities=_CPU_SLOTS,
+        max_concurrent_activities=slots,
         **worker_options(settings),
     )
 
@@ -90,75 +133,51 @@ async def main() -> None:
     """Run until SIGTERM."""
     set_up_logging(LogSettings(), service=_SERVICE)
     settings, worker_settings = InferenceSettings(), WorkerSettings()
-    identity = process_identity(_SERVICE)
+    executant = Executant(process_identity(_SERVICE), _SERVICE)
     engine = load_engine(settings, ModelSettings())
     engine.warm_up()
     objects = S3ObjectStore(StorageSettings())
     loras = LoraFiles(objects, settings.lora_cache_dir, settings.lora_disk_bytes)
     reporter = ProgressReporter(
-        ProgressSettings(),
-        executor_instance=identity,
-        executor_type=_SERVICE,
-        vram_bytes=reserved_vram_bytes,
+        ProgressSettings(), **vars(executant), vram_bytes=reserved_vram_bytes
     )
-    executant = Executant(executor_instance=identity, executor_type=_SERVICE)
-    client = await connect(TemporalSettings(), identity=identity, metrics=MetricsSettings())
+    client = await connect(
+        TemporalSettings(), identity=executant.executor_instance, metrics=MetricsSettings()
+    )
+    vision = VisionSettings()
     with (
         ThreadPoolExecutor(1, thread_name_prefix="engine") as engine_thread,
         ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu") as cpu,
     ):
-        vision = VisionSettings()
-        models = VisionModels(vision)
+        equipment = Equipment(
+            settings,
+            PictureFiles(objects, CpuThreads(cpu), max_pixels=settings.max_input_pixels),
+            reporter,
+            executant,
+            VisionModels(vision),
+            Metrics(settings.metrics_dir, settings.device),
+        )
         on_engine = EngineThread(engine, engine_thread)
-        metrics = Metrics(settings.metrics_dir, settings.device)
-        activities = LocalInference(
-            engine=on_engine,
-            cpu=cpu,
-            objects=objects,
-            loras=loras,
-            progress=reporter,
-            executant=executant,
-            settings=settings,
-            people=models,
-            metrics=metrics,
-            check=OutputCheck(vision, models),
-        )
-        fixers = LocalFixers(
-            engine=on_engine,
-            cpu=cpu,
-            objects=objects,
-            progress=reporter,
-            executant=executant,
-            settings=settings,
-            people=models,
-            metrics=metrics,
-        )
+        check = OutputCheck(vision, equipment.models)
         # Two on one engine: the second fetches and stores its pictures while the first computes.
         slots = 2 if settings.engine is EngineKind.FLUX else 8
-        worker = build_worker(client, activities, fixers, worker_settings, slots=slots)
-        remover = BackgroundRemover(
-            models=models,
-            cpu=cpu,
-            objects=objects,
-            progress=reporter,
-            executant=executant,
-            max_input_pixels=settings.max_input_pixels,
-        )
-        pictures = PictureFiles(objects, cpu, max_pixels=settings.max_input_pixels)
-        adjuster = ImageAdjuster(
-            lambda: models.subjects, max_output_pixels=settings.max_output_pixels
-        )
-        adjusting = PictureAdjusting(adjuster, pictures, reporter, executant)
-        fixer = BackgroundFixer(lambda: models.persons)
-        fixing = BackgroundFixing(fixer, pictures, reporter, executant)
-        cpu_activities = [
-            LoraConverter(objects).convert_lora,
-            adjusting.adjust_image,
-            fixing.fix_background,
-            remover.remove_backgrounds,
+        workers = [
+            build_worker(
+                client,
+                TaskQueue.INFERENCE,
+                engine_activities(equipment, on_engine, loras, check),
+                worker_settings,
+                slots=worker_settings.max_concurrent_activities or slots,
+            ),
+            build_worker(
+                client,
+                TaskQueue.INFERENCE_CPU,
+                cpu_activities(equipment),
+                worker_settings,
+                slots=_CPU_SLOTS,
+            ),
         ]
-        cpu_worker = build_cpu_worker(client, cpu_activities, worker_settings)
-        await run_until_stopped([worker, cpu_worker], worker_settings, reporter.run())
+        await run_until_stopped(workers, worker_settings, reporter.run())
     loras.close()
     objects.close()
 

@@ -1,16 +1,14 @@
 """What the worker does for Temporal: fetch inputs, call the plain classes, store the results."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
 
 from PIL import Image
 from temporalio import activity
 
 from inference_worker.checks.metrics import Metrics
-from inference_worker.engine_thread import EngineThread
+from inference_worker.engine_thread import EngineThread, Made
 from inference_worker.images import decode_cutout
 from inference_worker.lora.files import LoraFiles
 from inference_worker.outputs import Outputs, provenance_of
@@ -21,17 +19,15 @@ from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.people import PeopleModels
-from shared.contracts.editing import EditImage, EditImageResult
+from shared.contracts.attempts import PictureResult
+from shared.contracts.editing import EditImage
 from shared.contracts.enums import OutputFormat
-from shared.contracts.generation import GenerateImage, GenerateImageResult, GenerationInputs
+from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
+from shared.contracts.provenance import Provenance
 from shared.contracts.refinement import RefineImage, RefineImageResult
 from shared.progress import Executant, ProgressSink
-from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
-
-_Decode = Callable[..., Image.Image]
-_T = TypeVar("_T")
 
 
 class LocalInference(InferenceActivities):
@@ -39,12 +35,11 @@ class LocalInference(InferenceActivities):
 
     Args:
         engine: the model on its thread.
-        cpu: threads that decode, encode, resize and check pictures.
-        objects: where pictures come from and go to.
+        files: where pictures come from and go to.
         loras: the files of the LoRAs that requests name.
         progress: hears that attempts start and how far they are.
         executant: this worker.
-        settings: limits of input and output sizes, and how the model edits.
+        settings: the limit of output sizes, and how the model edits.
         people: models that find them.
         metrics: judge what was made.
         check: says whether it may be handed out.
@@ -54,8 +49,7 @@ class LocalInference(InferenceActivities):
         self,
         *,
         engine: EngineThread,
-        cpu: Executor,
-        objects: ObjectStore,
+        files: PictureFiles,
         loras: LoraFiles,
         progress: ProgressSink,
         executant: Executant,
@@ -66,16 +60,14 @@ class LocalInference(InferenceActivities):
     ) -> None:
         self._engine = engine
         self._check = check
-        self._cpu = cpu
-        self._objects = objects
         self._loras = loras
         self._progress = progress
         self._executant = executant
-        self._files = PictureFiles(objects, cpu, max_pixels=settings.max_input_pixels)
+        self._files = files
         self._traits = settings.edit_traits
         self._refiner = TiledRefiner(
             engine,
-            cpu,
+            files.cpu,
             metrics=metrics,
             people=people,
             editor=settings.editor,
@@ -83,7 +75,7 @@ class LocalInference(InferenceActivities):
         )
 
     @activity.defn(name="generate_image")
-    async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
+    async def generate_image(self, request: GenerateImage) -> PictureResult:
         """Make the pictures of one GENERATION and store them."""
         started_at = datetime.now(UTC)
         inputs = request.inputs
@@ -97,23 +89,14 @@ class LocalInference(InferenceActivities):
                 reference = await self._files.fetch(
                     "reference_image_url", inputs.reference_image_url
                 )
-            pictures = await self._engine.generate(
+            made = await self._engine.generate(
                 inputs, reference, loras, lambda done, steps: report(done / steps)
             )
-            outputs = await self._store("generations", request, pictures)
-        keys = [file.key for file in outputs.files]
-        return GenerateImageResult(
-            started_at=started_at,
-            executor_instance=self._executant.executor_instance,
-            executor_type=self._executant.executor_type,
-            files=outputs.files,
-            provenance=outputs.provenance,
-            result_image_path=keys[0],
-            result_image_paths=keys,
-        )
+            provenance = provenance_of(made.facts, inputs.loras)
+            return await self._result("generations", request, started_at, made, provenance)
 
     @activity.defn(name="edit_image")
-    async def edit_image(self, request: EditImage) -> EditImageResult:
+    async def edit_image(self, request: EditImage) -> PictureResult:
         """Change one picture as a prompt says, and store what came of it."""
         started_at = datetime.now(UTC)
         inputs = request.inputs
@@ -123,20 +106,11 @@ class LocalInference(InferenceActivities):
                 await self._files.fetch(f"reference_images.{index}", key)
                 for index, key in enumerate(inputs.reference_images)
             ]
-            pictures = await self._engine.instruct(
+            made = await self._engine.instruct(
                 inputs, base, references, lambda done, steps: report(done / steps)
             )
-            outputs = await self._store("editings", request, pictures)
-        keys = [file.key for file in outputs.files]
-        return EditImageResult(
-            started_at=started_at,
-            executor_instance=self._executant.executor_instance,
-            executor_type=self._executant.executor_type,
-            files=outputs.files,
-            provenance=outputs.provenance,
-            result_image_path=keys[0],
-            result_image_paths=keys,
-        )
+            provenance = provenance_of(made.facts)
+            return await self._result("editings", request, started_at, made, provenance)
 
     @activity.defn(name="refine_image")
     async def refine_image(self, request: RefineImage) -> RefineImageResult:
@@ -145,7 +119,7 @@ class LocalInference(InferenceActivities):
         inputs = request.inputs
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
             content, base = await self._files.read("base_image_url", inputs.base_image_url)
-            digest = await self._files.on_cpu(
+            digest = await self._files.cpu.run(
                 partial(
                     tile_digest,
                     [content],
@@ -159,25 +133,19 @@ class LocalInference(InferenceActivities):
             output = f"{folder}/a{request.attempt}"
             debug = DebugFolder(self._files, f"{output}/tiles")
             run = Run(
-                store=S3TileStore(self._objects, folder, digest),
+                store=S3TileStore(self._files.objects, folder, digest),
                 on_progress=report,
                 is_strict=inputs.config.strict_checks,
                 debug=debug if request.refiner.save_debug_tiles else None,
             )
             refined = await self._refiner.refine(base, inputs, request.refiner, run)
-            outputs = Outputs(
-                request.task_id,
-                provenance_of(refined.facts),
-                OutputFormat.PNG,
-                objects=self._objects,
-                cpu=self._cpu,
-            )
+            made = provenance_of(refined.facts)
+            outputs = Outputs(request.task_id, made, OutputFormat.PNG, self._files)
             await self._require_safe([refined.image])
             picture = await outputs.store(f"{output}/image", refined.image, inputs.upscale_seed)
         return RefineImageResult(
+            **vars(self._executant),
             started_at=started_at,
-            executor_instance=self._executant.executor_instance,
-            executor_type=self._executant.executor_type,
             files=[picture, *debug.stored],
             provenance=outputs.provenance,
             result_image_path=picture.key,
@@ -186,23 +154,29 @@ class LocalInference(InferenceActivities):
             metric_weights=refined.weights,
         )
 
-    async def _store(
-        self, folder: str, request: GenerateImage | EditImage, pictures: Sequence[Image.Image]
-    ) -> Outputs:
-        await self._require_safe(pictures)
-        outputs = self._outputs(request, request.inputs.config.output_format)
+    async def _result(
+        self,
+        folder: str,
+        request: GenerateImage | EditImage,
+        started_at: datetime,
+        made: Made,
+        provenance: Provenance,
+    ) -> PictureResult:
+        await self._require_safe(made.pictures)
+        inputs = request.inputs
+        outputs = Outputs(request.task_id, provenance, inputs.config.output_format, self._files)
         stem = f"{folder}/{request.task_id}/a{request.attempt}/image"
-        for index, picture in enumerate(pictures):
-            await outputs.store(f"{stem}_{index}", picture, request.inputs.seed + index)
-        return outputs
+        for index, picture in enumerate(made.pictures):
+            await outputs.store(f"{stem}_{index}", picture, inputs.seed + index)
+        keys = [file.key for file in outputs.files]
+        return PictureResult(
+            **vars(self._executant),
+            started_at=started_at,
+            files=outputs.files,
+            provenance=outputs.provenance,
+            result_image_path=keys[0],
+            result_image_paths=keys,
+        )
 
     async def _require_safe(self, pictures: Sequence[Image.Image]) -> None:
-        await self._files.on_cpu(partial(self._check.require_safe, pictures))
-
-    def _outputs(self, request: GenerateImage | EditImage, form: OutputFormat) -> Outputs:
-        inputs = request.inputs
-        provenance = provenance_of(
-            self._engine.engine.facts(inputs),
-            inputs.loras if isinstance(inputs, GenerationInputs) else (),
-        )
-        return Outputs(request.task_id, provenance, form, objects=self._objects, cpu=self._cpu)
+        await self._files.cpu.run(partial(self._check.require_safe, pictures))

@@ -24,6 +24,7 @@ from inference_worker.loading import packaged_model
 from inference_worker.model_cache.shelf import OpenedModel, Shelf
 from inference_worker.pipelines.conditioning import Conditioning
 from inference_worker.pipelines.diffusers_functions import hide_progress_bars
+from inference_worker.pipelines.engine import NEVER, ignore_step
 from inference_worker.pipelines.prepare import cpu_generator
 from inference_worker.profiles.transformer import set_cache_threshold
 from inference_worker.settings import InferenceSettings
@@ -139,21 +140,10 @@ def _make(opened: OpenedModel, trial: Trial) -> tuple[list[Image.Image], float]:
         for seed in trial.seeds:
             start = blocks.start_from_noise(size, trial.num_steps, cpu_generator(seed))
             begun_s = time.perf_counter()
-            latents = blocks.denoise(start, conditioning, on_step=_ignore_step, cancel=_NEVER)
+            latents = blocks.denoise(start, conditioning, on_step=ignore_step, cancel=NEVER)
             elapsed_s += time.perf_counter() - begun_s
             pictures.append(blocks.decode(latents, size))
     return pictures, elapsed_s
-
-
-def _ignore_step(done: int, steps: int) -> None: ...
-
-
-class _Never:
-    def is_set(self) -> bool:
-        return False
-
-
-_NEVER = _Never()
 
 
 def _report(console: Console, found: Sequence[Measured], budget: float) -> int:

@@ -5,6 +5,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import TypeVar
 
 from PIL import Image
@@ -12,6 +13,7 @@ from PIL import Image
 from inference_worker.pipelines.engine import (
     CancelFlag,
     Edit,
+    EngineFacts,
     ImageEngine,
     LoraUse,
     StepCallback,
@@ -20,6 +22,14 @@ from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
 
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Made:
+    """Pictures, and how the engine stood when it made them."""
+
+    pictures: list[Image.Image]
+    facts: EngineFacts
 
 
 class EngineThread:
@@ -43,11 +53,12 @@ class EngineThread:
         reference: Image.Image | None,
         loras: Sequence[LoraUse],
         on_step: StepCallback,
-    ) -> list[Image.Image]:
+    ) -> Made:
         """Make the pictures of a generation."""
         return await self._call(
-            lambda cancel: self.engine.generate(
-                inputs, reference, loras, on_step=on_step, cancel=cancel
+            lambda cancel: Made(
+                self.engine.generate(inputs, reference, loras, on_step=on_step, cancel=cancel),
+                self.engine.facts(inputs),
             )
         )
 
@@ -57,11 +68,12 @@ class EngineThread:
         base: Image.Image,
         references: Sequence[Image.Image],
         on_step: StepCallback,
-    ) -> list[Image.Image]:
+    ) -> Made:
         """Change a picture as a prompt says."""
         return await self._call(
-            lambda cancel: self.engine.instruct(
-                inputs, base, references, on_step=on_step, cancel=cancel
+            lambda cancel: Made(
+                self.engine.instruct(inputs, base, references, on_step=on_step, cancel=cancel),
+                self.engine.facts(inputs),
             )
         )
 

@@ -1,12 +1,9 @@
 """FACE_ENHANCER and DETAIL_ENHANCER for Temporal: fetch inputs, call the fixers, store results."""
 
-import hashlib
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 from temporalio import activity
 
@@ -29,11 +26,9 @@ from shared.contracts.fixing import (
     EnhanceDetailsResult,
     EnhanceFaces,
     EnhanceFacesResult,
-    FixConfig,
     FixerActivities,
 )
 from shared.progress import Executant, ProgressSink
-from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
 
 
@@ -42,11 +37,10 @@ class LocalFixers(FixerActivities):
 
     Args:
         engine: the model on its thread.
-        cpu: threads that decode, encode, resize and check pictures, and find people in them.
-        objects: where pictures come from and go to.
+        files: where pictures come from and go to.
         progress: hears that attempts start and how far they are.
         executant: this worker.
-        settings: limits of input sizes, and how the model edits.
+        settings: how the model edits.
         people: models that find them.
         metrics: judge what was made.
     """
@@ -55,8 +49,7 @@ class LocalFixers(FixerActivities):
         self,
         *,
         engine: EngineThread,
-        cpu: Executor,
-        objects: ObjectStore,
+        files: PictureFiles,
         progress: ProgressSink,
         executant: Executant,
         settings: InferenceSettings,
@@ -64,14 +57,16 @@ class LocalFixers(FixerActivities):
         metrics: Metrics,
     ) -> None:
         self._engine = engine
-        self._objects = objects
-        self._cpu = cpu
         self._progress = progress
         self._executant = executant
         self._traits = settings.edit_traits
-        self._files = PictureFiles(objects, cpu, max_pixels=settings.max_input_pixels)
-        self._faces = FaceFixer(engine, cpu, metrics=metrics, people=people, editor=settings.editor)
-        self._garments = GarmentFixer(engine, cpu, metrics=metrics, finder=DetailFinder(people))
+        self._files = files
+        self._faces = FaceFixer(
+            engine, files.cpu, metrics=metrics, people=people, editor=settings.editor
+        )
+        self._garments = GarmentFixer(
+            engine, files.cpu, metrics=metrics, finder=DetailFinder(people)
+        )
 
     @activity.defn(name="enhance_faces")
     async def enhance_faces(self, request: EnhanceFaces) -> EnhanceFacesResult:
@@ -84,7 +79,7 @@ class LocalFixers(FixerActivities):
             output = f"{folder}/a{request.attempt}"
             debug = DebugFolder(self._files, f"{output}/debug")
             run = await self._run(request, [content], folder, report, debug)
-            seed = _seed(inputs.config, request.task_id)
+            seed = inputs.config.seed or 0
             provenance = None
             fixed = await self._faces.fix(base, inputs.config, request.fixer, seed=seed, run=run)
             if fixed.image is None:
@@ -94,9 +89,8 @@ class LocalFixers(FixerActivities):
                 picture = await outputs.store(f"{output}/image", fixed.image, seed)
                 provenance = outputs.provenance
         return EnhanceFacesResult(
+            **vars(self._executant),
             started_at=started_at,
-            executor_instance=self._executant.executor_instance,
-            executor_type=self._executant.executor_type,
             files=[picture, *debug.stored],
             provenance=provenance,
             result_image_path=picture.key,
@@ -120,7 +114,7 @@ class LocalFixers(FixerActivities):
             folder = f"detail_enhancers/{request.task_id}"
             output = f"{folder}/a{request.attempt}"
             debug = DebugFolder(self._files, f"{output}/debug")
-            seed = _seed(inputs.config, request.task_id)
+            seed = inputs.config.seed or 0
             fixed = await self._garments.fix(
                 base,
                 Detail(inputs.detail_label, reference),
@@ -132,9 +126,8 @@ class LocalFixers(FixerActivities):
             outputs = self._outputs(request, fixed.facts)
             picture = await outputs.store(f"{output}/image", fixed.image, seed)
         return EnhanceDetailsResult(
+            **vars(self._executant),
             started_at=started_at,
-            executor_instance=self._executant.executor_instance,
-            executor_type=self._executant.executor_type,
             files=[picture, *debug.stored],
             provenance=outputs.provenance,
             result_image_path=picture.key,
@@ -144,13 +137,7 @@ class LocalFixers(FixerActivities):
         )
 
     def _outputs(self, request: EnhanceFaces | EnhanceDetails, facts: EngineFacts) -> Outputs:
-        return Outputs(
-            request.task_id,
-            provenance_of(facts),
-            OutputFormat.PNG,
-            objects=self._objects,
-            cpu=self._cpu,
-        )
+        return Outputs(request.task_id, provenance_of(facts), OutputFormat.PNG, self._files)
 
     async def _run(
         self,
@@ -160,7 +147,7 @@ class LocalFixers(FixerActivities):
         report: Callable[[float], None],
         debug: DebugFolder,
     ) -> Run:
-        digest = await self._files.on_cpu(
+        digest = await self._files.cpu.run(
             partial(
                 tile_digest,
                 sources,
@@ -171,18 +158,11 @@ class LocalFixers(FixerActivities):
             )
         )
         return Run(
-            store=S3TileStore(self._objects, folder, digest),
+            store=S3TileStore(self._files.objects, folder, digest),
             on_progress=report,
             is_strict=request.inputs.config.strict_checks,
             debug=debug if request.fixer.save_debug_images else None,
         )
-
-
-def _seed(config: FixConfig, task_id: UUID) -> int:
-    """The seed asked for, or one of the task's own, the same in every attempt."""
-    if config.seed is not None:
-        return config.seed
-    return int.from_bytes(hashlib.sha256(task_id.bytes).digest()[:8], "big") >> 1
 
 
 def _worst(

@@ -1,8 +1,6 @@
 """The pictures that an attempt makes: stored with how they were made inside, and listed."""
 
-import asyncio
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import asdict
 from functools import cache, partial
 from importlib import metadata
@@ -10,14 +8,13 @@ from uuid import UUID
 
 from PIL import Image
 
-from inference_worker.images import sha256_hex
 from inference_worker.metadata import encode_output
+from inference_worker.picture_files import PictureFiles
 from inference_worker.pipelines.engine import EngineFacts
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import OutputFormat
 from shared.contracts.generation import LoraChoice
 from shared.contracts.provenance import FileProvenance, LoraProvenance, Provenance
-from shared.storage.object_store import ObjectStore
 
 _SOFTWARE = ("sartiq-inference-worker", "torch", "diffusers", "transformers", "peft", "pillow")
 
@@ -32,8 +29,7 @@ class Outputs:
         task_id: the task.
         provenance: how all its pictures are made; it names no file yet.
         form: how they are stored.
-        objects: where they go.
-        cpu: threads that encode.
+        files: where they go.
     """
 
     def __init__(
@@ -41,15 +37,12 @@ class Outputs:
         task_id: UUID,
         provenance: Provenance,
         form: OutputFormat,
-        *,
-        objects: ObjectStore,
-        cpu: Executor,
+        files: PictureFiles,
     ) -> None:
         self._task_id = task_id
         self._made = provenance
         self._form = form
-        self._objects = objects
-        self._cpu = cpu
+        self._files = files
         self._seeds: list[int] = []
         self.files: list[StoredFile] = []
 
@@ -70,26 +63,16 @@ class Outputs:
             picture: RGB.
             seed: what its noise was drawn from.
         """
-        content, digest = await asyncio.get_running_loop().run_in_executor(
-            self._cpu, partial(self._encode, picture, seed)
-        )
-        content_type = self._form.content_type
-        file = StoredFile(
-            key=f"{stem}.{self._form}",
-            size_bytes=len(content),
-            content_type=content_type,
-            sha256=digest,
-        )
-        await self._objects.put(file.key, content, content_type)
+        content = await self._files.cpu.run(partial(self._encode, picture, seed))
+        file = await self._files.put(f"{stem}.{self._form}", content, self._form.content_type)
         self.files.append(file)
         self._seeds.append(seed)
         return file
 
-    def _encode(self, picture: Image.Image, seed: int) -> tuple[bytes, str]:
+    def _encode(self, picture: Image.Image, seed: int) -> bytes:
         record = self._made.model_dump(mode="json", exclude={"files"})
         record |= {"task_id": str(self._task_id), "seed": seed}
-        content = encode_output(picture, self._form, record)
-        return content, sha256_hex(content)
+        return encode_output(picture, self._form, record)
 
 
 def provenance_of(facts: EngineFacts, loras: Sequence[LoraChoice] = ()) -> Provenance:

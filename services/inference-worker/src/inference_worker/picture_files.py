@@ -1,20 +1,17 @@
 """Pictures of tasks in the object store: fetched, decoded and stored off the event loop."""
 
-import asyncio
 import io
 from collections.abc import Callable
-from concurrent.futures import Executor
 from functools import partial
-from typing import TypeVar
 
 from PIL import Image
 
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.images import decode_image, encode_png, sha256_hex
 from shared.contracts.attempts import StoredFile
-from shared.errors import InvalidInputError
+from shared.errors import InvalidInputError, ObjectNotFoundError
 from shared.storage.object_store import ObjectStore
 
-_T = TypeVar("_T")
 Decode = Callable[..., Image.Image]
 """Bytes, and `max_pixels`, to a picture."""
 
@@ -24,13 +21,13 @@ class PictureFiles:
 
     Args:
         objects: where they lie.
-        cpu: threads that decode them.
+        cpu: threads that decode and encode them.
         max_pixels: largest picture that is read, width × height.
     """
 
-    def __init__(self, objects: ObjectStore, cpu: Executor, *, max_pixels: int) -> None:
-        self._objects = objects
-        self._cpu = cpu
+    def __init__(self, objects: ObjectStore, cpu: CpuThreads, *, max_pixels: int) -> None:
+        self.objects = objects
+        self.cpu = cpu
         self._max_pixels = max_pixels
 
     async def read(
@@ -45,13 +42,15 @@ class PictureFiles:
 
         Raises:
             InvalidInputError: it cannot be read.
+            ObjectNotFoundError: it is not there.
         """
-        content = await self._objects.get(key)
         try:
-            picture = await self.on_cpu(partial(decode, content, max_pixels=self._max_pixels))
-        except InvalidInputError as error:
-            raise InvalidInputError(f"{field}: {error}") from error
-        return content, picture
+            content = await self.objects.get(key)
+            return content, await self.cpu.run(
+                partial(decode, content, max_pixels=self._max_pixels)
+            )
+        except (InvalidInputError, ObjectNotFoundError) as error:
+            raise type(error)(f"{field}: {error}") from error
 
     async def fetch(self, field: str, key: str, decode: Decode = decode_image) -> Image.Image:
         """The picture alone."""
@@ -60,7 +59,7 @@ class PictureFiles:
 
     async def store(self, key: str, picture: Image.Image) -> StoredFile:
         """Store a picture as PNG."""
-        return await self.put(key, await self.on_cpu(partial(encode_png, picture)), "image/png")
+        return await self.put(key, await self.cpu.run(partial(encode_png, picture)), "image/png")
 
     async def store_copy(self, stem: str, content: bytes) -> StoredFile:
         """Store a picture's bytes as they came, under the ending that they ask for."""
@@ -69,15 +68,11 @@ class PictureFiles:
         return await self.put(f"{stem}.{kind.lower()}", content, Image.MIME[kind])
 
     async def put(self, key: str, content: bytes, content_type: str) -> StoredFile:
-        digest = await self.on_cpu(partial(sha256_hex, content))
-        await self._objects.put(key, content, content_type)
+        digest = await self.cpu.run(partial(sha256_hex, content))
+        await self.objects.put(key, content, content_type)
         return StoredFile(
             key=key, size_bytes=len(content), content_type=content_type, sha256=digest
         )
-
-    async def on_cpu(self, work: Callable[[], _T]) -> _T:
-        """What a function answers that would block, from another thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._cpu, work)
 
 
 class DebugFolder:

@@ -2,23 +2,16 @@
 
 from pydantic import Field
 
-from shared.contracts.attempts import AttemptRequest, AttemptResult
-from shared.contracts.enums import OutputFormat
+from shared.contracts.attempts import AttemptRequest
+from shared.contracts.generation import GenerationConfig
 from shared.contracts.message import Message
 
 _MAX_REFERENCES = 8
 
 
-class EditingConfig(Message):
+class EditingConfig(GenerationConfig):
     """The keys of an EDITING's `config` that the engine reads."""
 
-    num_inference_steps: int | None = Field(default=None, ge=1, le=200)
-    """Denoise steps; none: the model's own default."""
-    guidance_scale: float | None = Field(default=None, ge=0, le=30)
-    """Distilled guidance; ignored by models without guidance embeddings."""
-    negative_prompt: str | None = Field(default=None, max_length=10_000)
-    num_images: int = Field(default=1, ge=1, le=8)
-    output_format: OutputFormat = OutputFormat.PNG
     strength: float = Field(default=0.75, ge=0, le=1)
     """How far a model without instruction editing may leave the picture: 0 keeps it, 1 replaces it.
     Where the base image has transparent parts, only those are replaced."""
@@ -43,10 +36,3 @@ class EditImage(AttemptRequest):
     """One attempt at an EDITING."""
 
     inputs: EditingInputs
-
-
-class EditImageResult(AttemptResult):
-    """Where the edited pictures lie."""
-
-    result_image_path: str
-    result_image_paths: list[str]

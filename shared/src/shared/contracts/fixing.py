@@ -19,7 +19,7 @@ class FixConfig(Message):
     """How far an editor without instructions may leave the picture: 0 keeps it, 1 replaces it."""
     num_inference_steps: int = Field(default=20, ge=1, le=200)
     seed: int | None = Field(default=None, ge=0, lt=2**63)
-    """None: one of the task's own, the same in every attempt."""
+    """Chosen when the task is created, if nobody asks for one; none is 0."""
 
 
 class FaceFixerConfig(CheckedEdit):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from shared.contracts.attempts import AttemptRequest, AttemptResult
+from shared.contracts.attempts import AttemptRequest
 from shared.contracts.capabilities import LORA_FIELDS, lora_weight_field
 from shared.contracts.enums import OutputFormat
 from shared.contracts.message import Message
@@ -78,10 +78,3 @@ class GenerateImage(AttemptRequest):
     """One attempt at a GENERATION."""
 
     inputs: GenerationInputs
-
-
-class GenerateImageResult(AttemptResult):
-    """Where the pictures of a GENERATION lie."""
-
-    result_image_path: str
-    result_image_paths: list[str]

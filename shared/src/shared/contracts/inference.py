@@ -4,8 +4,9 @@ from abc import ABC, abstractmethod
 
 from temporalio import activity
 
-from shared.contracts.editing import EditImage, EditImageResult
-from shared.contracts.generation import GenerateImage, GenerateImageResult
+from shared.contracts.attempts import PictureResult
+from shared.contracts.editing import EditImage
+from shared.contracts.generation import GenerateImage
 from shared.contracts.refinement import RefineImage, RefineImageResult
 
 
@@ -14,12 +15,12 @@ class InferenceActivities(ABC):
 
     @activity.defn(name="generate_image")
     @abstractmethod
-    async def generate_image(self, request: GenerateImage) -> GenerateImageResult:
+    async def generate_image(self, request: GenerateImage) -> PictureResult:
         """Make the pictures of one GENERATION and store them."""
 
     @activity.defn(name="edit_image")
     @abstractmethod
-    async def edit_image(self, request: EditImage) -> EditImageResult:
+    async def edit_image(self, request: EditImage) -> PictureResult:
         """Change one picture as a prompt says, and store what came of it."""
 
     @activity.defn(name="refine_image")

@@ -1,7 +1,6 @@
 """BACKGROUND_REMOVE end to end in memory, with the packaged model."""
 
 import io
-from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,9 @@ from skimage import data
 from temporalio.testing import ActivityEnvironment
 
 from inference_worker.background_removal.activities import BackgroundRemover
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.images import encode_png, sha256_hex
+from inference_worker.picture_files import PictureFiles
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.background_removal import (
@@ -24,7 +25,7 @@ from shared.contracts.background_removal import (
 from shared.errors import InvalidInputError, StorageError
 from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
-from tests.unit.inference_worker.test_activities import RecordedProgress
+from tests.fakes.progress import RecordedProgress
 
 _TASK = UUID(int=7)
 
@@ -46,18 +47,16 @@ async def objects() -> MemoryObjectStore:
     return store
 
 
-def _remover(objects: Any, cpu: Executor, models: VisionModels, **given: Any) -> BackgroundRemover:
-    return BackgroundRemover(
-        **{
-            "models": models,
-            "cpu": cpu,
-            "objects": objects,
-            "progress": RecordedProgress(),
-            "executant": Executant("inference-worker@test:1", "local"),
-            "max_input_pixels": 1_000_000,
-        }
-        | given
-    )
+def _remover(
+    objects: Any,
+    cpu: CpuThreads,
+    models: VisionModels,
+    max_pixels: int = 1_000_000,
+    progress: RecordedProgress | None = None,
+) -> BackgroundRemover:
+    files = PictureFiles(objects, cpu, max_pixels=max_pixels)
+    executant = Executant("inference-worker@test:1", "local")
+    return BackgroundRemover(models, files, progress or RecordedProgress(), executant)
 
 
 def _request(*names: str, **config: str) -> RemoveBackgrounds:
@@ -83,7 +82,7 @@ def test_activity_is_the_contracts() -> None:
 
 
 async def test_batch_gives_a_transparent_png_for_each_picture_in_order(
-    objects: MemoryObjectStore, cpu: Executor, models: VisionModels
+    objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels
 ) -> None:
     progress = RecordedProgress()
     remover = _remover(objects, cpu, models, progress=progress)
@@ -108,7 +107,7 @@ async def test_batch_gives_a_transparent_png_for_each_picture_in_order(
 
 
 async def test_broken_pictures_are_named_and_the_others_are_done(
-    objects: MemoryObjectStore, cpu: Executor, models: VisionModels
+    objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels
 ) -> None:
     remover = _remover(objects, cpu, models)
 
@@ -122,21 +121,21 @@ async def test_broken_pictures_are_named_and_the_others_are_done(
 
 
 async def test_batch_without_one_readable_picture_fails(
-    objects: MemoryObjectStore, cpu: Executor, models: VisionModels
+    objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"\[0\] \(uploads/cut\.png\): .*; .*\[1\]"):
         await _run(_remover(objects, cpu, models), _request("cut", "missing"))
 
 
 async def test_picture_over_the_limit_is_at_fault(
-    objects: MemoryObjectStore, cpu: Executor, models: VisionModels
+    objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels
 ) -> None:
     with pytest.raises(InvalidInputError, match="at most 100 are read"):
-        await _run(_remover(objects, cpu, models, max_input_pixels=100), _request("coffee"))
+        await _run(_remover(objects, cpu, models, max_pixels=100), _request("coffee"))
 
 
 async def test_storage_that_is_away_is_no_fault_of_the_request(
-    objects: MemoryObjectStore, cpu: Executor, models: VisionModels
+    objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels
 ) -> None:
     class Away(MemoryObjectStore):
         async def get(self, key: str) -> bytes:
@@ -149,7 +148,7 @@ async def test_storage_that_is_away_is_no_fault_of_the_request(
 
 
 async def test_model_asked_for_by_name_must_be_there(
-    objects: MemoryObjectStore, cpu: Executor, models: VisionModels, tmp_path: Path
+    objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"'silueta' is not on this worker\. Put"):
         await _run(_remover(objects, cpu, models), _request("coffee", rembg_model="silueta"))

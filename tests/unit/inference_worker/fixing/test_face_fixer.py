@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from inference_worker.checks.metrics import Metrics
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
 from inference_worker.pipelines.identity_engine import IdentityEngine
@@ -31,7 +32,7 @@ class Bench:
         self,
         engine: IdentityEngine,
         executor: Executor,
-        cpu: Executor,
+        cpu: CpuThreads,
         editor: EditorKind = EditorKind.STRENGTH,
     ) -> None:
         self.people = FakePeople(face_boxes=[_FACE])
@@ -54,7 +55,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(engine_executor: Executor, cpu: Executor) -> Any:
+def bench(engine_executor: Executor, cpu: CpuThreads) -> Any:
     return lambda engine, **options: Bench(engine, engine_executor, cpu, **options)
 
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from inference_worker.checks.metrics import Metrics
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.garment_fixer import Detail, FixedDetail, GarmentFixer
@@ -28,7 +29,7 @@ _REFERENCE = Image.new("RGB", (40, 40), (200, 30, 30))
 class Bench:
     """A garment fixer over one engine."""
 
-    def __init__(self, engine: IdentityEngine, executor: Executor, cpu: Executor) -> None:
+    def __init__(self, engine: IdentityEngine, executor: Executor, cpu: CpuThreads) -> None:
         self.people = FakePeople(
             person=Box(0.2, 0, 0.8, 1),
             regions={
@@ -64,7 +65,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(engine_executor: Executor, cpu: Executor) -> Any:
+def bench(engine_executor: Executor, cpu: CpuThreads) -> Any:
     return lambda engine: Bench(engine, engine_executor, cpu)
 
 

@@ -5,6 +5,7 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from structlog.testing import capture_logs
 from torch import Tensor
 
-from inference_worker.lora.adapters import Adapters, ModuleAdapters, Weighted
+from inference_worker.lora.adapters import ModuleAdapters, Weighted
 from inference_worker.pipelines.engine import LoraUse
 from shared.errors import InvalidInputError, ResourceError
 from tests.fixtures.loras import diffusers_names, random_pairs, saved
@@ -56,12 +57,15 @@ def merged(module: Any, uses: Sequence[tuple[dict[str, tuple[Tensor, Tensor]], f
     return module
 
 
+def of_transformer(tiny: Any, max_bytes: int = 2**20, **options: Any) -> ModuleAdapters:
+    """What changes the transformer."""
+    part = attrgetter("transformer")
+    return ModuleAdapters(tiny.transformer, part, max_bytes=max_bytes, **options)
+
+
 @pytest.fixture
-def adapters(tiny: Any) -> Adapters:
-    return Adapters(
-        ModuleAdapters(tiny.transformer, max_bytes=2**20),
-        ModuleAdapters(tiny.text_encoder, max_bytes=2**20),
-    )
+def adapters(tiny: Any) -> ModuleAdapters:
+    return of_transformer(tiny)
 
 
 @pytest.fixture
@@ -80,7 +84,7 @@ def make(tiny: Any, layer_names: tuple[str, ...], tmp_path: Path) -> Callable[..
 
 def test_sum_of_weighted_loras_is_what_merging_them_gives(
     tiny: Any,
-    adapters: Adapters,
+    adapters: ModuleAdapters,
     make: Callable[..., LoraUse],
     layer_names: tuple[str, ...],
 ) -> None:
@@ -99,16 +103,15 @@ def test_sum_of_weighted_loras_is_what_merging_them_gives(
     assert not torch.allclose(mixed, base, atol=1e-2)
 
 
-def test_text_encoders_part_acts_and_is_told_by_the_key(
-    tiny: Any, adapters: Adapters, make: Callable[..., LoraUse]
-) -> None:
+def test_text_encoders_part_acts_and_is_told(tiny: Any, make: Callable[..., LoraUse]) -> None:
+    adapters = ModuleAdapters(tiny.text_encoder, attrgetter("clip"), max_bytes=2**20)
     base = gist(tiny.text_encoder)
     with_clip, without = make(1, weight=0.5, with_clip=True), make(2)
     adapters.activate([with_clip, without])
     changed = gist(tiny.text_encoder)
-    assert adapters.text_key == (Weighted(with_clip.sha256, 0.5),)
+    assert adapters.active == (Weighted(with_clip.sha256, 0.5),)
     adapters.activate([without])
-    assert adapters.text_key == ()
+    assert adapters.active == ()
     assert torch.equal(gist(tiny.text_encoder), base)
     pairs = random_pairs(tiny.text_encoder, _CLIP_LAYERS, seed=1)
     torch.testing.assert_close(changed, gist(merged(tiny.text_encoder, [(pairs, 0.5)])))
@@ -116,7 +119,7 @@ def test_text_encoders_part_acts_and_is_told_by_the_key(
 
 
 def test_weight_zero_and_no_loras_leave_the_model_as_it_was(
-    tiny: Any, adapters: Adapters, make: Callable[..., LoraUse]
+    tiny: Any, adapters: ModuleAdapters, make: Callable[..., LoraUse]
 ) -> None:
     base = forward(tiny.transformer)
     adapters.activate([make(1, weight=0)])
@@ -129,7 +132,7 @@ def test_weight_zero_and_no_loras_leave_the_model_as_it_was(
 
 
 def test_same_file_twice_acts_with_the_sum_of_its_weights(
-    tiny: Any, adapters: Adapters, make: Callable[..., LoraUse]
+    tiny: Any, adapters: ModuleAdapters, make: Callable[..., LoraUse]
 ) -> None:
     lora = make(1)
     adapters.activate([replace(lora, weight=0.25), replace(lora, weight=0.5)])
@@ -147,11 +150,10 @@ def test_six_loras_in_turn_stay_within_the_bound_and_reload_only_what_it_forced_
     tiny: Any, make: Callable[..., LoraUse]
 ) -> None:
     loras = [make(seed) for seed in range(6)]
-    one = ModuleAdapters(tiny.transformer, max_bytes=2**20)
-    Adapters(one, ModuleAdapters(tiny.text_encoder, max_bytes=0)).activate(loras[:1])
+    one = of_transformer(tiny)
+    one.activate(loras[:1])
     size_bytes = one.loaded_bytes
-    transformer = ModuleAdapters(tiny.transformer, max_bytes=4 * size_bytes)
-    adapters = Adapters(transformer, ModuleAdapters(tiny.text_encoder, max_bytes=0))
+    adapters = of_transformer(tiny, 4 * size_bytes)
     recent: list[str] = []
     num_forced = 0
     with capture_logs() as logs:
@@ -169,11 +171,10 @@ def test_six_loras_in_turn_stay_within_the_bound_and_reload_only_what_it_forced_
 
 def test_what_is_evicted_is_freed(tiny: Any, make: Callable[..., LoraUse]) -> None:
     first, second = make(1), make(2)
-    transformer = ModuleAdapters(tiny.transformer, max_bytes=2**20)
-    adapters = Adapters(transformer, ModuleAdapters(tiny.text_encoder, max_bytes=0))
+    adapters = of_transformer(tiny)
     adapters.activate([first])
-    transformer._max_bytes = transformer.loaded_bytes
-    pair = next(iter(transformer._loaded[first.sha256].values()))
+    adapters._max_bytes = adapters.loaded_bytes
+    pair = next(iter(adapters._loaded[first.sha256].values()))
     freed = weakref.ref(pair.up)
     del pair
     adapters.activate([second])
@@ -185,10 +186,7 @@ def test_loras_of_one_request_that_exceed_the_bound_are_a_resource_error(
     tiny: Any, make: Callable[..., LoraUse]
 ) -> None:
     base = forward(tiny.transformer)
-    adapters = Adapters(
-        ModuleAdapters(tiny.transformer, max_bytes=30_000),
-        ModuleAdapters(tiny.text_encoder, max_bytes=0),
-    )
+    adapters = of_transformer(tiny, 30_000)
     adapters.activate([make(1)])
     with pytest.raises(ResourceError, match="SARTIQ_INFERENCE_LORA_MEMORY_BYTES"):
         adapters.activate([make(1), make(2)])
@@ -196,7 +194,7 @@ def test_loras_of_one_request_that_exceed_the_bound_are_a_resource_error(
 
 
 def test_failure_leaves_the_model_as_it_was_and_the_next_request_unharmed(
-    tiny: Any, adapters: Adapters, make: Callable[..., LoraUse], tmp_path: Path
+    tiny: Any, adapters: ModuleAdapters, make: Callable[..., LoraUse], tmp_path: Path
 ) -> None:
     base, good = forward(tiny.transformer), make(1)
     wide = random_pairs(tiny.transformer, ["single_transformer_blocks.0.proj_out"])
@@ -221,14 +219,14 @@ def test_failure_leaves_the_model_as_it_was_and_the_next_request_unharmed(
 
 @pytest.mark.parametrize("weight", [float("nan"), float("inf"), -10.5])
 def test_weight_out_of_bounds_is_named(
-    adapters: Adapters, make: Callable[..., LoraUse], weight: float
+    adapters: ModuleAdapters, make: Callable[..., LoraUse], weight: float
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"subject_lora_weight: .* from -10 to 10"):
         adapters.activate([make(1, weight=weight)])
 
 
 def test_saved_model_has_no_loras_in_it(
-    tiny: Any, adapters: Adapters, make: Callable[..., LoraUse]
+    tiny: Any, adapters: ModuleAdapters, make: Callable[..., LoraUse]
 ) -> None:
     names = set(tiny.transformer.state_dict())
     adapters.activate([make(1)])
@@ -236,7 +234,7 @@ def test_saved_model_has_no_loras_in_it(
 
 
 def test_switching_loaded_loras_takes_at_most_20_ms(
-    tiny: Any, adapters: Adapters, make: Callable[..., LoraUse]
+    tiny: Any, adapters: ModuleAdapters, make: Callable[..., LoraUse]
 ) -> None:
     loras = [make(seed, with_clip=True) for seed in range(4)]
     adapters.activate(loras)

@@ -10,13 +10,13 @@ import torch
 import torch._dynamo
 from torch._dynamo.utils import counters
 
-from inference_worker.lora.adapters import Adapters, ModuleAdapters
+from inference_worker.lora.adapters import ModuleAdapters
 from inference_worker.lora.mixing import SlotPlan
 from inference_worker.pipelines.engine import LoraUse
 from shared.errors import InvalidInputError
 from tests.fixtures.loras import diffusers_names, random_pairs, saved
 from tests.fixtures.tiny_flux import build_tiny_flux
-from tests.unit.inference_worker.lora.test_adapters import forward
+from tests.unit.inference_worker.lora.test_adapters import forward, of_transformer
 
 _PLAN = SlotPlan(num_slots=4, target_rank=8)
 
@@ -29,11 +29,8 @@ def fresh_compiler() -> Iterator[None]:
     torch._dynamo.reset()
 
 
-def _adapters(pipeline: Any, plan: SlotPlan | None = None) -> Adapters:
-    return Adapters(
-        ModuleAdapters(pipeline.transformer, max_bytes=2**24, slots=plan),
-        ModuleAdapters(pipeline.text_encoder, max_bytes=2**24),
-    )
+def _adapters(pipeline: Any, plan: SlotPlan | None = None) -> ModuleAdapters:
+    return of_transformer(pipeline, 2**24, slots=plan)
 
 
 def _loras(tiny: Any, names: tuple[str, ...], folder: Path) -> list[LoraUse]:
@@ -99,7 +96,7 @@ def test_empty_slots_change_no_bit(tiny: Any) -> None:
 def test_slots_are_counted_and_no_part_of_the_saved_model(tiny: Any) -> None:
     names = set(tiny.transformer.state_dict())
     plan = SlotPlan(num_slots=2, target_rank=3, layers=r"single_.*\.proj_out")
-    transformer = ModuleAdapters(tiny.transformer, max_bytes=1, slots=plan)
+    transformer = of_transformer(tiny, 1, slots=plan)
     layer = tiny.transformer.single_transformer_blocks[0].proj_out
     assert transformer.slot_bytes == 6 * (layer.in_features + layer.out_features) * 4
     assert set(tiny.transformer.state_dict()) == names

@@ -1,6 +1,5 @@
 """Two real models on one engine: what they share is loaded once, and the budget holds."""
 
-import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from structlog.testing import capture_logs
 
 from inference_worker.model_cache.part_cache import PartCache
 from inference_worker.model_cache.shelf import Shelf
-from inference_worker.pipelines.engine import LoraUse
+from inference_worker.pipelines.engine import NEVER, LoraUse, ignore_step
 from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingInputs
@@ -21,10 +20,6 @@ from tests.fixtures.loras import diffusers_names, random_pairs, saved
 from tests.fixtures.tiny_flux import save_tiny_kontext
 
 _MODEL = ModelSettings(max_px=64, native_px=64, default_steps=2)
-_NEVER = threading.Event()
-
-
-def _ignore_step(done: int, steps: int) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +30,12 @@ def kontext_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _generate(engine: ModelEngine, *loras: LoraUse) -> Image.Image:
     inputs = GenerationInputs(prompt="a red dress", width=64, height=64, seed=1)
-    return engine.generate(inputs, None, loras, on_step=_ignore_step, cancel=_NEVER)[0]
+    return engine.generate(inputs, None, loras, on_step=ignore_step, cancel=NEVER)[0]
 
 
 def _instruct(engine: ModelEngine, base: Image.Image) -> Image.Image:
     inputs = EditingInputs(prompt="a red dress", base_image="a", width=64, height=64, seed=1)
-    return engine.instruct(inputs, base, [], on_step=_ignore_step, cancel=_NEVER)[0]
+    return engine.instruct(inputs, base, [], on_step=ignore_step, cancel=NEVER)[0]
 
 
 def _engine(flux: Path, kontext: Path, budget_bytes: int) -> tuple[ModelEngine, PartCache]:

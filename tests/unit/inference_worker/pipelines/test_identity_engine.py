@@ -6,14 +6,9 @@ import pytest
 from PIL import Image
 
 from inference_worker.errors import Cancelled
-from inference_worker.pipelines.engine import Edit
+from inference_worker.pipelines.engine import NEVER, Edit, ignore_step
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from shared.contracts.generation import GenerationConfig, GenerationInputs
-
-_NEVER = threading.Event()
-
-
-def _ignore_step(done: int, steps: int) -> None: ...
 
 
 def _generate(prompt: str, seed: int, num_images: int = 1) -> list[bytes]:
@@ -24,7 +19,7 @@ def _generate(prompt: str, seed: int, num_images: int = 1) -> list[bytes]:
         seed=seed,
         config=GenerationConfig(num_images=num_images),
     )
-    pictures = IdentityEngine().generate(inputs, None, [], on_step=_ignore_step, cancel=_NEVER)
+    pictures = IdentityEngine().generate(inputs, None, [], on_step=ignore_step, cancel=NEVER)
     assert all(picture.size == (40, 30) and picture.mode == "RGB" for picture in pictures)
     return [picture.tobytes() for picture in pictures]
 
@@ -37,7 +32,7 @@ def test_pictures_follow_from_prompt_and_seed() -> None:
 
 def test_reference_comes_back_at_the_size_asked_for(photo: Image.Image) -> None:
     inputs = GenerationInputs(prompt="", width=96, height=72, seed=0)
-    (picture,) = IdentityEngine().generate(inputs, photo, [], on_step=_ignore_step, cancel=_NEVER)
+    (picture,) = IdentityEngine().generate(inputs, photo, [], on_step=ignore_step, cancel=NEVER)
     assert picture.tobytes() == photo.tobytes()
 
 
@@ -47,7 +42,7 @@ def test_edit_changes_nothing_and_counts_steps(photo: Image.Image) -> None:
         photo,
         Edit("", strength=0.5, num_steps=3, seed=0),
         on_step=lambda done, steps: seen.append((done, steps)),
-        cancel=_NEVER,
+        cancel=NEVER,
     )
     assert edited.tobytes() == photo.tobytes()
     assert seen == [(1, 3), (2, 3), (3, 3)]

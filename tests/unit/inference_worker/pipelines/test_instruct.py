@@ -11,6 +11,7 @@ from diffusers import FluxImg2ImgPipeline, FluxInpaintPipeline, FluxKontextPipel
 from PIL import Image, ImageChops
 
 from inference_worker.errors import Cancelled
+from inference_worker.pipelines.engine import NEVER, ignore_step
 from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingConfig, EditingInputs
@@ -20,10 +21,6 @@ from tests.fixtures.tiny_flux import save_tiny_kontext
 
 _SETTINGS = InferenceSettings(torch_threads=1)
 _MODEL = ModelSettings(max_px=128, native_px=64, default_steps=8)
-_NEVER = threading.Event()
-
-
-def _ignore_step(done: int, steps: int) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +64,7 @@ def _instruct(
     inputs: EditingInputs | None = None,
 ) -> list[Image.Image]:
     return engine.instruct(
-        inputs or _inputs(), base, references or [], on_step=_ignore_step, cancel=_NEVER
+        inputs or _inputs(), base, references or [], on_step=ignore_step, cancel=NEVER
     )
 
 

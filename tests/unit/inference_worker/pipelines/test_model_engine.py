@@ -11,7 +11,7 @@ from diffusers import FluxImg2ImgPipeline, FluxPipeline, FluxTransformer2DModel
 from PIL import Image, ImageChops
 
 from inference_worker.errors import Cancelled
-from inference_worker.pipelines.engine import Edit
+from inference_worker.pipelines.engine import NEVER, Edit, ignore_step
 from inference_worker.pipelines.fingerprint import fingerprint
 from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.profiles.plan import Plan
@@ -24,10 +24,6 @@ from tests.fixtures.tiny_flux import save_tiny_flux
 
 _SETTINGS = InferenceSettings(torch_threads=1, true_cfg_scale=2.5)
 _MODEL = ModelSettings(max_px=128, default_steps=8)
-_NEVER = threading.Event()
-
-
-def _ignore_step(done: int, steps: int) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +45,7 @@ def _inputs(**changes: Any) -> GenerationInputs:
 
 
 def _generate(engine: ModelEngine, inputs: GenerationInputs, **options: Any) -> list[Image.Image]:
-    fields = {"reference": None, "loras": [], "on_step": _ignore_step, "cancel": _NEVER} | options
+    fields = {"reference": None, "loras": [], "on_step": ignore_step, "cancel": NEVER} | options
     return engine.generate(inputs, fields.pop("reference"), fields.pop("loras"), **fields)
 
 
@@ -129,8 +125,8 @@ def test_edit_is_diffusers_image_to_image(
     ours = engine.edit(
         image,
         Edit("a red dress", strength, num_steps=6, seed=11),
-        on_step=_ignore_step,
-        cancel=_NEVER,
+        on_step=ignore_step,
+        cancel=NEVER,
     )
     theirs = _theirs(
         FluxImg2ImgPipeline(**pipeline.components),
@@ -180,7 +176,7 @@ def test_full_reference_strength_gives_the_reference(
 def test_edit_without_strength_gives_the_picture(engine: ModelEngine, photo: Image.Image) -> None:
     image = photo.resize((64, 48))
     edit = Edit("a red dress", strength=0, num_steps=6, seed=1)
-    assert engine.edit(image, edit, on_step=_ignore_step, cancel=_NEVER) is image
+    assert engine.edit(image, edit, on_step=ignore_step, cancel=NEVER) is image
 
 
 def test_several_images_use_the_seeds_that_follow(engine: ModelEngine) -> None:

@@ -1,6 +1,5 @@
 """LoRAs through the engine: pixels move with weights, and nothing of them stays behind."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from safetensors.torch import load_file
 
 from inference_worker.model_cache.shelf import Shelf
 from inference_worker.pipelines.components import FluxComponents
-from inference_worker.pipelines.engine import Edit, LoraUse
+from inference_worker.pipelines.engine import NEVER, Edit, LoraUse, ignore_step
 from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.profiles.plan import PROFILES, ProfileKind
 from inference_worker.settings import InferenceSettings
@@ -30,8 +29,6 @@ from tests.fixtures.loras import (
     saved,
     swatch_engine,
 )
-
-_NEVER = threading.Event()
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +48,6 @@ def brighter(
     return saved(brightness_lora(*swatch), tmp_path_factory.mktemp("loras"))
 
 
-def _ignore_step(done: int, steps: int) -> None: ...
-
-
 def _generate(engine: ModelEngine, loras: Sequence[LoraUse] = (), **fields: Any) -> Image.Image:
     reference = fields.pop("reference", None)
     inputs = GenerationInputs(
@@ -64,7 +58,7 @@ def _generate(engine: ModelEngine, loras: Sequence[LoraUse] = (), **fields: Any)
         config=GenerationConfig(num_inference_steps=4),
         **fields,
     )
-    (picture,) = engine.generate(inputs, reference, loras, on_step=_ignore_step, cancel=_NEVER)
+    (picture,) = engine.generate(inputs, reference, loras, on_step=ignore_step, cancel=NEVER)
     return picture
 
 
@@ -130,9 +124,9 @@ def test_edit_after_a_generation_has_none_of_its_loras(
 ) -> None:
     picture = Image.new("RGB", (64, 64), "grey")
     edit = Edit(prompt="a red dress", strength=0.5, num_steps=4, seed=1)
-    before = engine.edit(picture, edit, on_step=_ignore_step, cancel=_NEVER)
+    before = engine.edit(picture, edit, on_step=ignore_step, cancel=NEVER)
     _generate(engine, [brighter])
-    after = engine.edit(picture, edit, on_step=_ignore_step, cancel=_NEVER)
+    after = engine.edit(picture, edit, on_step=ignore_step, cancel=NEVER)
     assert _are_equal(before, after)
 
 

@@ -8,19 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference_worker.checks.metrics import Metrics
-from inference_worker.engine_thread import EngineThread
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback
 from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.refinement.parts import Run
-from inference_worker.refinement.refiner import FACE_PROMPT, Refined, TiledRefiner
-from inference_worker.refinement.tiles import S3TileStore
-from inference_worker.settings import DeviceKind, EditorKind
+from inference_worker.refinement.refiner import FACE_PROMPT
 from inference_worker.vision.protocols import Box
-from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
 from shared.errors import ConsistencyError, InvalidInputError
-from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
+from tests.fixtures.refining import Bench, refine_inputs
 
 _FACE = Box(0.3, 0.2, 0.5, 0.5)
 
@@ -42,39 +37,11 @@ class MarkingEngine(IdentityEngine):
         return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
 
 
-class Bench:
-    """A refiner, and what it found and stored."""
-
-    def __init__(self, engine: IdentityEngine, executor: Executor, cpu: Executor) -> None:
-        self.engine = engine
-        self.objects = MemoryObjectStore()
-        self.people = FakePeople(face_boxes=[_FACE])
-        self._refiner = TiledRefiner(
-            EngineThread(engine, executor),
-            cpu,
-            metrics=Metrics(None, DeviceKind.CPU),
-            people=self.people,
-            editor=EditorKind.STRENGTH,
-            max_output_pixels=10**7,
-        )
-
-    async def refine(
-        self, base: Image.Image, inputs: dict[str, Any] | None = None, **config: Any
-    ) -> Refined:
-        fields = {"upscale_factor": 2.0, "upscale_seed": 1, "upscale_steps": 2} | (inputs or {})
-        complete = RefineInputs(base_image_url="uploads/a.png", **fields)
-        run = Run(
-            S3TileStore(self.objects, "refines/1", "digest"),
-            lambda _: None,
-            is_strict=complete.config.strict_checks,
-        )
-        return await self._refiner.refine(base, complete, TiledRefinerConfig(**config), run)
-
-
 @pytest.fixture
-def bench(engine_executor: Executor, cpu: Executor) -> Callable[..., Bench]:
+def bench(engine_executor: Executor, cpu: CpuThreads) -> Callable[..., Bench]:
     def build(engine: IdentityEngine | None = None) -> Bench:
-        return Bench(engine or MarkingEngine(), engine_executor, cpu)
+        people = FakePeople(face_boxes=[_FACE])
+        return Bench(engine or MarkingEngine(), engine_executor, cpu, people)
 
     return build
 
@@ -156,14 +123,14 @@ async def test_face_detail_has_parameters_of_its_own(bench: Any, smooth: Image.I
         "face_detail_steps": 7,
         "face_detail_seed": 5,
     }
-    refined = await run.refine(smooth, {**detail, "upscale_prompt": "wool"}, num_tiles=1)
+    refined = await run.refine(smooth, refine_inputs(**detail, upscale_prompt="wool"), num_tiles=1)
     edits = {edit.prompt: edit for _, edit in run.engine.edits}
     assert set(edits) == {"wool", "freckles"}
     assert (edits["freckles"].strength, edits["freckles"].num_steps) == (0.2, 7)
     assert len(refined.faces) == 1
 
     other = bench()
-    await other.refine(smooth, detail | {"face_detail_seed": 6}, num_tiles=1)
+    await other.refine(smooth, refine_inputs(**(detail | {"face_detail_seed": 6})), num_tiles=1)
     seeds = [{e.seed for _, e in b.engine.edits if e.prompt == "freckles"} for b in (run, other)]
     assert seeds[0].isdisjoint(seeds[1])
 
@@ -172,7 +139,7 @@ async def test_face_detail_without_a_prompt_takes_one_that_suits_any(
     bench: Any, smooth: Image.Image
 ) -> None:
     run = bench()
-    await run.refine(smooth, {"face_detail_enabled": True}, num_tiles=1)
+    await run.refine(smooth, refine_inputs(face_detail_enabled=True), num_tiles=1)
     assert FACE_PROMPT in {edit.prompt for _, edit in run.engine.edits}
 
 
@@ -181,7 +148,7 @@ async def test_face_detail_alone_leaves_the_rest_of_the_picture(
 ) -> None:
     run = bench()
     inputs = {"face_detail_enabled": True, "upscale_enabled": False}
-    refined = await run.refine(smooth, inputs, feather_px=4)
+    refined = await run.refine(smooth, refine_inputs(**inputs), feather_px=4)
     assert refined.tiles == []
     assert len(run.engine.edits) == 1
     changed = (np.asarray(refined.image) != np.asarray(smooth)).any(axis=2)
@@ -225,13 +192,13 @@ async def test_each_threshold_decides(
     config = off | {f"{metric}_threshold": threshold, "max_retries": 0}
     with pytest.raises(ConsistencyError, match=f"{metric}_threshold {threshold}"):
         await bench(MarkingEngine(noise=30, side_px=64)).refine(
-            smooth, strict, num_tiles=1, **config
+            smooth, refine_inputs(**strict), num_tiles=1, **config
         )
 
 
 async def test_face_detail_out_of_range_names_its_field(bench: Any, smooth: Image.Image) -> None:
     with pytest.raises(InvalidInputError, match="face_detail_denoise"):
-        await bench().refine(smooth, {"face_detail_denoise": 2})
+        await bench().refine(smooth, refine_inputs(face_detail_denoise=2))
 
 
 class CastingEngine(IdentityEngine):
@@ -253,7 +220,7 @@ async def test_no_seam_shows_where_tiles_meet(
     run.people.face_boxes = []
     refined = await run.refine(
         photo_with_grain,
-        {"upscale_factor": 1.0, "upscale_seed": seed},
+        refine_inputs(upscale_factor=1.0, upscale_seed=seed),
         version=version,
         num_tiles=9,
         feather_px=16,

@@ -11,21 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from inference_worker.checks.metrics import Metrics
-from inference_worker.engine_thread import EngineThread
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.images import encode_png
 from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement.parts import Run
-from inference_worker.refinement.refiner import Refined, TiledRefiner
 from inference_worker.refinement.tile_editor import tile_seed
 from inference_worker.refinement.tiles import S3TileStore
-from inference_worker.settings import DeviceKind, EditorKind
 from inference_worker.vision.protocols import Box
-from shared.contracts.refinement import RefineConfig, RefineInputs, TiledRefinerConfig
+from shared.contracts.refinement import RefineConfig, TiledRefinerConfig
 from shared.errors import ConsistencyError, InvalidInputError, ResourceError
 from tests.fakes.object_store import MemoryObjectStore
-from tests.fakes.people import FakePeople
+from tests.fixtures.refining import Bench, refine_inputs
 
 _SIDE_PX = 64
 
@@ -64,41 +61,8 @@ def smooth() -> Image.Image:
     return Image.fromarray(np.stack([waves, waves[:, ::-1], waves], axis=2).astype(np.uint8))
 
 
-def _inputs(**changes: Any) -> RefineInputs:
-    fields = {"upscale_factor": 2.0, "upscale_seed": 1, "upscale_steps": 2} | changes
-    return RefineInputs(base_image_url="uploads/a.png", **fields)
-
-
-class Bench:
-    """A refiner over one engine, and the store and progress of its runs."""
-
-    def __init__(self, engine: IdentityEngine, executor: Executor, cpu: Executor) -> None:
-        self.objects = MemoryObjectStore()
-        self.fractions: list[float] = []
-        self.people = FakePeople()
-        self._refiner = TiledRefiner(
-            EngineThread(engine, executor),
-            cpu,
-            metrics=Metrics(None, DeviceKind.CPU),
-            people=self.people,
-            editor=EditorKind.STRENGTH,
-            max_output_pixels=10**7,
-        )
-
-    async def refine(
-        self, base: Image.Image, inputs: RefineInputs | None = None, **config: Any
-    ) -> Refined:
-        inputs = inputs or _inputs()
-        run = Run(
-            store=S3TileStore(self.objects, "refines/1", "digest"),
-            on_progress=self.fractions.append,
-            is_strict=inputs.config.strict_checks,
-        )
-        return await self._refiner.refine(base, inputs, TiledRefinerConfig(**config), run)
-
-
 @pytest.fixture
-def bench(engine_executor: Executor, cpu: Executor) -> Any:
+def bench(engine_executor: Executor, cpu: CpuThreads) -> Any:
     return lambda engine: Bench(engine, engine_executor, cpu)
 
 
@@ -115,7 +79,7 @@ def bench(engine_executor: Executor, cpu: Executor) -> Any:
 )
 def test_identity_editor_gives_the_upscaled_picture_exactly(
     engine_executor: Executor,
-    cpu: Executor,
+    cpu: CpuThreads,
     *,
     width: int,
     height: int,
@@ -133,7 +97,7 @@ def test_identity_editor_gives_the_upscaled_picture_exactly(
         Box(min(face[0], face[2]), min(face[1], face[3]), max(face[0], face[2]), max(face[1::2]))
     ]
     config: Any = {"num_tiles": num_tiles, "feather_px": feather_px, "version": version}
-    refined = asyncio.run(run.refine(base, _inputs(upscale_factor=factor), **config))
+    refined = asyncio.run(run.refine(base, refine_inputs(upscale_factor=factor), **config))
     assert len(refined.faces) == (version == "1")
     size = (round(width * factor), round(height * factor))
     plain = base.resize(size, Image.Resampling.LANCZOS)
@@ -145,7 +109,7 @@ async def test_edits_reach_the_picture_with_the_parameters_asked_for(
     bench: Any, smooth: Image.Image
 ) -> None:
     engine = RepaintingEngine()
-    inputs = _inputs(upscale_denoise=0.4, upscale_prompt="silk")
+    inputs = refine_inputs(upscale_denoise=0.4, upscale_prompt="silk")
     refined = await bench(engine).refine(smooth, inputs, num_tiles=9)
     assert [tile.index for tile in refined.tiles] == list(range(9))
     assert {(edit.prompt, edit.strength, edit.num_steps) for edit in engine.edits} == {
@@ -177,7 +141,7 @@ async def test_best_try_is_kept_when_none_passes(bench: Any, smooth: Image.Image
 
 
 async def test_strict_checks_fail_the_refinement(bench: Any, smooth: Image.Image) -> None:
-    strict = _inputs(config=RefineConfig(strict_checks=True))
+    strict = refine_inputs(config=RefineConfig(strict_checks=True))
     with pytest.raises(ConsistencyError, match=r"tile 0 failed its checks 2 times.*best SSIM 0\."):
         await bench(RepaintingEngine()).refine(
             smooth, strict, num_tiles=9, ssim_threshold=1, max_retries=1, max_workers=1
@@ -247,7 +211,7 @@ async def test_max_workers_bounds_the_tiles_in_flight(
 
     await run._refiner.refine(
         smooth,
-        _inputs(),
+        refine_inputs(),
         TiledRefinerConfig(num_tiles=9, max_workers=max_workers),
         Run(Watched(run.objects, "refines/1", "digest"), run.fractions.append),
     )
@@ -288,12 +252,12 @@ async def test_what_cannot_be_done_names_the_field(
 ) -> None:
     engine = RepaintingEngine()
     with pytest.raises(InvalidInputError, match=named):
-        await bench(engine).refine(smooth, _inputs(**inputs), **config)
+        await bench(engine).refine(smooth, refine_inputs(**inputs), **config)
     assert engine.edits == []
 
 
 async def test_edits_take_turns_on_the_engine(
-    engine_executor: Executor, cpu: Executor, smooth: Image.Image
+    engine_executor: Executor, cpu: CpuThreads, smooth: Image.Image
 ) -> None:
     threads: set[int] = set()
 

@@ -51,32 +51,34 @@ def draft_task(
     inputs = {n: value for n, value in sent.items() if value is not None and n not in unasked}
     fields = {**inputs, **dict.fromkeys(mapped, "mapped"), "config": config}
     provider, queue, faults = choose_provider(task_type, body, fields)
-    faults += _check_local_model(task_type, provider, fields)
-    if body.fallback_provider_type is not None:
-        faults += _check_local_model(task_type, body.fallback_provider_type, fields)
     does_local = ProviderType.LOCAL in {provider, body.fallback_provider_type}
     if task_type == TaskType.EDITING and does_local:
         faults += check_editing(fields, model)
-    if provider in _SEEDED_BY_CONFIG and "config" not in mapped:
-        config.setdefault("seed", secrets.randbelow(_SEED_BOUND))
+    if provider in _SEEDED_BY_CONFIG:
+        _choose_seeds(config, mapped, "seed")
     complete = _COMPLETIONS.get(task_type)
     if complete is not None:
         faults += complete(inputs, mapped, model if does_local else None)
-    provider_config = body.provider_config.model_dump(mode="json") if body.provider_config else None
-    fallback = body.fallback_provider_config
+    task = _row(body, origin, config=config, inputs=inputs)
+    task.task_type, task.provider_type, task.queue_name = task_type, provider, queue
+    return task, faults
+
+
+def _row(
+    body: CreateTaskBase, origin: Origin, *, config: dict[str, Any], inputs: dict[str, Any]
+) -> Task:
+    """What is the same for a task of any type: nothing has happened to it."""
     task_id = uuid.uuid4()
-    task = Task(
+    fallback = body.fallback_provider_config
+    return Task(
         id=task_id,
-        task_type=task_type,
-        provider_type=provider,
-        queue_name=queue,
         priority=body.priority,
         config=config,
         inputs=inputs,
-        provider_config=provider_config,
+        provider_config=body.provider_config and body.provider_config.model_dump(mode="json"),
         active_provider_capabilities=body.active_provider_capabilities,
         fallback_provider_type=body.fallback_provider_type,
-        fallback_provider_config=fallback.model_dump(mode="json") if fallback else None,
+        fallback_provider_config=fallback and fallback.model_dump(mode="json"),
         fallback_provider_capabilities=body.fallback_provider_capabilities,
         temporal_id=f"task-{task_id}",
         webhook_url=body.webhook_url or None,
@@ -90,7 +92,6 @@ def draft_task(
         last_seq=0,
         **vars(origin),
     )
-    return task, faults
 
 
 _SEEDED_BY_CONFIG = frozenset(
@@ -113,7 +114,16 @@ def _complete_generation(
     _choose_seeds(inputs, mapped, "seed")
     if "reference_image_strength" not in mapped:
         inputs.setdefault("reference_image_strength", 50)
-    return faults
+    return faults + (_check_weights(inputs) if model is not None else [])
+
+
+def _check_weights(inputs: Mapping[str, Any]) -> list[Fault]:
+    """How strongly LoRAs may act on the local model."""
+    return [
+        Fault((name,), f"goes from {-MAX_LORA_WEIGHT} to {MAX_LORA_WEIGHT}")
+        for name in map(lora_weight_field, LORA_FIELDS)
+        if abs(inputs.get(name, 0)) > MAX_LORA_WEIGHT
+    ]
 
 
 def _complete_editing(
@@ -140,8 +150,8 @@ _COMPLETIONS: dict[TaskType, Completion] = {
 def _choose_seeds(inputs: dict[str, Any], mapped: frozenset[str], *names: str) -> None:
     """Chosen now, so that a retry makes the same picture."""
     for name in names:
-        if name not in mapped:
-            inputs.setdefault(name, secrets.randbelow(_SEED_BOUND))
+        if name not in mapped and inputs.get(name) is None:
+            inputs[name] = secrets.randbelow(_SEED_BOUND)
 
 
 def _complete_size(
@@ -155,18 +165,3 @@ def _complete_size(
         inputs.setdefault(side, default)
         faults += check_size(side, inputs[side], model) if model is not None else []
     return faults
-
-
-def _check_local_model(
-    task_type: TaskType, provider: ProviderType, fields: Mapping[str, Any]
-) -> list[Fault]:
-    """What the local engine does not do, said at once and not after a wait in a queue."""
-    if provider not in {ProviderType.LOCAL, ProviderType.SARTIQ_ULTIMATE_REFINER}:
-        return []
-    if task_type == TaskType.GENERATION:
-        return [
-            Fault((name,), f"goes from {-MAX_LORA_WEIGHT} to {MAX_LORA_WEIGHT}")
-            for name in map(lora_weight_field, LORA_FIELDS)
-            if isinstance(weight := fields.get(name), float) and abs(weight) > MAX_LORA_WEIGHT
-        ]
-    return []

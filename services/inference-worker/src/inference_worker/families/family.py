@@ -1,6 +1,6 @@
 """What the engine must know of a kind of model, and of one that is open."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from inference_worker.lora.reading import LoraParts, Pairs
 from inference_worker.model_cache.parts import Parts
 from inference_worker.pipelines.conditioning import Conditioning, PromptEmbeddings
 from inference_worker.pipelines.engine import CancelFlag, StepCallback
@@ -95,7 +96,8 @@ class Family:
         name: as provenance records name it.
         pipeline_class: `_class_name` in the `model_index.json` of its folders.
         part_classes: class of each part, by subfolder.
-        lora_parts: the parts that LoRAs may change: the denoiser and a text encoder.
+        backbone: the part that denoises.
+        lora_parts: what of a LoRA file changes which part.
         sampler: as provenance records name it.
         max_references: pictures that it can look at beside the one it edits; none: it follows no
             instructions, and edits by strength.
@@ -106,7 +108,8 @@ class Family:
     name: str
     pipeline_class: str
     part_classes: Mapping[str, Any]
-    lora_parts: tuple[str, str]
+    backbone: str
+    lora_parts: Mapping[str, Callable[[LoraParts], Pairs]]
     sampler: str
     max_references: int | None
     has_true_cfg: bool

@@ -3,6 +3,7 @@
 Both have one architecture; Kontext was trained with pictures in its context.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
@@ -10,6 +11,7 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from transformers import CLIPTextModel, T5EncoderModel
 
 from inference_worker.families.family import Family
+from inference_worker.lora.reading import LoraParts, Pairs
 from inference_worker.pipelines.flux import FluxModel
 
 _PARTS: dict[str, Any] = {
@@ -18,13 +20,18 @@ _PARTS: dict[str, Any] = {
     "transformer": FluxTransformer2DModel,
     "vae": AutoencoderKL,
 }
+_LORA_PARTS: dict[str, Callable[[LoraParts], Pairs]] = {
+    "transformer": lambda parts: parts.transformer,
+    "text_encoder": lambda parts: parts.clip,
+}
 _SAMPLER = "FlowMatchEulerDiscreteScheduler"
 
 FLUX = Family(
     name="flux.1",
     pipeline_class="FluxPipeline",
     part_classes=_PARTS,
-    lora_parts=("transformer", "text_encoder"),
+    backbone="transformer",
+    lora_parts=_LORA_PARTS,
     sampler=_SAMPLER,
     max_references=None,
     has_true_cfg=True,
@@ -35,7 +42,8 @@ FLUX_KONTEXT = Family(
     name="flux.1-kontext",
     pipeline_class="FluxKontextPipeline",
     part_classes=_PARTS,
-    lora_parts=("transformer", "text_encoder"),
+    backbone="transformer",
+    lora_parts=_LORA_PARTS,
     sampler=_SAMPLER,
     max_references=3,
     has_true_cfg=True,

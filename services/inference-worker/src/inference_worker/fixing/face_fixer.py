@@ -1,16 +1,13 @@
 """The face fixer: every face found, edited, checked, and faded back into the picture."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from inference_worker.checks.metrics import Metrics, weights_of
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.colour import match_lab
@@ -24,8 +21,6 @@ from inference_worker.settings import EditorKind
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.fixing import FaceFixerConfig, FixConfig
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class FaceFixer:
     def __init__(
         self,
         engine: EngineThread,
-        cpu: Executor,
+        cpu: CpuThreads,
         *,
         metrics: Metrics,
         people: PeopleModels,
@@ -74,9 +69,9 @@ class FaceFixer:
             InvalidInputError: it cannot be done as asked; the message names the field.
             ConsistencyError: strict checks, and a face never passed.
         """
-        plan = await self._on_cpu(partial(self._plan, options, config, seed))
+        plan = await self._cpu.run(partial(self._plan, options, config, seed))
         picture = np.asarray(base)
-        found = await self._on_cpu(lambda: self._people.faces.faces(picture))
+        found = await self._cpu.run(lambda: self._people.faces.faces(picture))
         boxes = [expanded(face.box, config.expand_percent, base.size) for face in found]
         parts = face_parts(boxes, TileEditor(plan, self._cpu), first=0)
         edited = await self._parts.edit(picture, parts, run)
@@ -87,7 +82,7 @@ class FaceFixer:
                 paste(canvas, face.pixels, part.box, feather_px=config.feather_px)
             return Image.fromarray(canvas)
 
-        image = await self._on_cpu(put_together) if parts else None
+        image = await self._cpu.run(put_together) if parts else None
         run.on_progress(1.0)
         reports = [face.report for face in edited]
         return FixedFaces(image, reports, weights_of(plan.metrics), plan.editor.facts)
@@ -107,6 +102,3 @@ class FaceFixer:
             max_tries=config.max_retries + 1,
             seed=seed,
         )
-
-    async def _on_cpu(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._cpu, work)

@@ -1,16 +1,13 @@
 """The garment fixer: a detail found, edited after a reference picture, checked, and faded back."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from inference_worker.checks.metrics import Metrics, weights_of
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.pipelines.engine import EngineFacts
@@ -30,8 +27,6 @@ from inference_worker.refinement.resolution import largest_side
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.fixing import FixConfig, GarmentFixerConfig
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -71,7 +66,7 @@ class GarmentFixer:
     """
 
     def __init__(
-        self, engine: EngineThread, cpu: Executor, *, metrics: Metrics, finder: DetailFinder
+        self, engine: EngineThread, cpu: CpuThreads, *, metrics: Metrics, finder: DetailFinder
     ) -> None:
         self._engine = engine
         self._cpu = cpu
@@ -100,9 +95,9 @@ class GarmentFixer:
             InvalidInputError: it cannot be done as asked; the message names the field.
             ConsistencyError: strict checks, and a tile never passed.
         """
-        plan = await self._on_cpu(partial(self._plan, detail, options, config, seed))
+        plan = await self._cpu.run(partial(self._plan, detail, options, config, seed))
         picture = np.asarray(base)
-        found = await self._on_cpu(partial(self._finder.find, picture, detail.label))
+        found = await self._cpu.run(partial(self._finder.find, picture, detail.label))
         box = expanded(found, config.bbox_expand_percent, base.size)
         width, height = box[2] - box[0], box[3] - box[1]
         is_long = max(width, height) > config.split_threshold * min(width, height)
@@ -119,7 +114,7 @@ class GarmentFixer:
             paste(canvas, patch, box, feather_px=config.feather_px)
             return Image.fromarray(canvas)
 
-        image = await self._on_cpu(put_together)
+        image = await self._cpu.run(put_together)
         run.on_progress(1.0)
         return FixedDetail(
             image,
@@ -152,9 +147,6 @@ class GarmentFixer:
         if self.follows_references:
             return InstructionEditor(self._engine, wish, [detail.reference])
         return StrengthEditor(self._engine, wish)
-
-    async def _on_cpu(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._cpu, work)
 
 
 def _part(index: int, box: PixelBox, editor: TileEditor) -> Part:

@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from inference_worker.lora.mixing import HookMixer, Mixer, SlotMixer, SlotPlan
-from inference_worker.lora.reading import Pair, Pairs, read_lora
+from inference_worker.lora.reading import LoraParts, Pair, Pairs, read_lora
 from inference_worker.lora.targets import check_fit, find_targets, linear_layers, place
 from inference_worker.pipelines.engine import LoraUse
 from shared.contracts.capabilities import lora_weight_field
@@ -37,6 +37,7 @@ class ModuleAdapters:
 
     Args:
         module: a transformer or a text encoder; keeps its layers for as long as this lives.
+        part: what of a file changes it.
         max_bytes: tensors of loaded LoRAs at most; the least recently used make way.
         reserve: makes room for so many bytes more among all that is in memory, or raises
             `ResourceError`.
@@ -47,12 +48,14 @@ class ModuleAdapters:
     def __init__(
         self,
         module: nn.Module,
+        part: Callable[[LoraParts], Pairs],
         *,
         max_bytes: int,
         reserve: Callable[[int], None] = lambda _: None,
         slots: SlotPlan | None = None,
     ) -> None:
         self._module = module
+        self._part = part
         self._max_bytes = max_bytes
         self._reserve = reserve
         self._layers = linear_layers(module)
@@ -85,11 +88,35 @@ class ModuleAdapters:
         """The LoRAs that change this module now; with its input they decide its output."""
         return self._active
 
-    def has(self, sha256: str) -> bool:
-        """Whether a LoRA is loaded, even if it changes nothing here."""
-        return sha256 in self._loaded
+    def activate(self, loras: Sequence[LoraUse]) -> None:
+        """Let exactly these LoRAs act; without any, or with weights of 0, the module is as it was.
 
-    def check(self, pairs: Pairs, field: str) -> Pairs:
+        The same file in two places acts with the sum of its weights.
+
+        Raises:
+            InvalidInputError: one is no LoRA, or of another model, or its weight is out of bounds;
+                names the field.
+            ResourceError: together they take more memory than LoRAs may.
+        """
+        for lora in loras:
+            _check_weight(lora)
+        uses, mix = _summed(loras)
+        self._kept = frozenset(use.sha256 for use in uses)
+        # LoRAs are made outside of inference mode, whatever the caller is in: compiled modules
+        # tell such tensors apart.
+        with torch.inference_mode(mode=False), torch.no_grad():
+            try:
+                missing = [lora for lora in uses if lora.sha256 not in self._loaded]
+                if missing:
+                    self._mix(())  # frees what is evicted
+                for lora in missing:
+                    self._load(lora)
+                self._mix(mix)
+            except BaseException:
+                self._mix(())
+                raise
+
+    def _check(self, pairs: Pairs, field: str) -> Pairs:
         """The pairs by this module's names.
 
         Raises:
@@ -98,10 +125,6 @@ class ModuleAdapters:
         fitting = check_fit(pairs, self._module, self._targets, field)
         self._mixer.check(fitting, self._targets, field)
         return fitting
-
-    def keep(self, digests: Iterable[str]) -> None:
-        """These are wanted now: they do not make way, until others are."""
-        self._kept = frozenset(digests)
 
     def drop_idle(self, before: float = math.inf) -> bool:
         """Let the least recently used LoRA go that is not wanted now.
@@ -121,17 +144,9 @@ class ModuleAdapters:
                     return is_older
         return False
 
-    def load(self, lora: LoraUse, pairs: Pairs) -> None:
-        """Have a LoRA beside the module, whole or not at all.
-
-        Args:
-            lora: which it is.
-            pairs: by this module's names.
-
-        Raises:
-            InvalidInputError: its numbers are too large for the module's number format.
-            ResourceError: with those that are wanted it takes more than there may be.
-        """
+    def _load(self, lora: LoraUse) -> None:
+        """Have a LoRA beside the module, whole or not at all."""
+        pairs = self._check(self._part(read_lora(lora)), lora.field)
         placed = place(pairs, self._targets, self._layers)
         item_bytes = self._dtype.itemsize
         needed_bytes = sum((p.down.numel() + p.up.numel()) * item_bytes for p in placed.values())
@@ -150,7 +165,7 @@ class ModuleAdapters:
         if needed_bytes:
             _log.info("lora_loaded", sha256=lora.sha256, size_bytes=needed_bytes)
 
-    def mix(self, loras: Sequence[Weighted]) -> None:
+    def _mix(self, loras: Sequence[Weighted]) -> None:
         """Let exactly these loaded LoRAs act."""
         with self._lock:
             acting = [lora for lora in loras if self._loaded[lora.sha256]]
@@ -184,72 +199,6 @@ class ModuleAdapters:
             self._loaded[sha256] = {
                 name: _moved(pair, device, self._dtype) for name, pair in pairs.items()
             }
-
-
-class Adapters:
-    """The LoRAs of a model: its transformer's and its CLIP text encoder's.
-
-    Args:
-        transformer: what changes the transformer.
-        clip: what changes the text encoder.
-    """
-
-    def __init__(self, transformer: ModuleAdapters, clip: ModuleAdapters) -> None:
-        self._transformer = transformer
-        self._clip = clip
-
-    @property
-    def loaded_bytes(self) -> int:
-        """Of the tensors of loaded LoRAs, on both."""
-        return self._transformer.loaded_bytes + self._clip.loaded_bytes
-
-    @property
-    def text_key(self) -> tuple[Weighted, ...]:
-        """What changes the text encoder now: embeddings of one prompt differ by it."""
-        return self._clip.active
-
-    def activate(self, loras: Sequence[LoraUse]) -> None:
-        """Let exactly these LoRAs act; without any, or with weights of 0, the model is as it was.
-
-        The same file in two places acts with the sum of its weights.
-
-        Raises:
-            InvalidInputError: one is no LoRA, or of another model, or its weight is out of bounds;
-                names the field.
-            ResourceError: together they take more memory than LoRAs may.
-        """
-        for lora in loras:
-            _check_weight(lora)
-        uses, mix = _summed(loras)
-        for adapters in (self._transformer, self._clip):
-            adapters.keep(use.sha256 for use in uses)
-        # LoRAs are made outside of inference mode, whatever the caller is in: compiled modules
-        # tell such tensors apart.
-        with torch.inference_mode(mode=False), torch.no_grad():
-            try:
-                missing = [lora for lora in uses if not self._has(lora.sha256)]
-                if missing:
-                    self._mix(())  # frees what is evicted
-                for lora in missing:
-                    self._load(lora)
-                self._mix(mix)
-            except BaseException:
-                self._mix(())
-                raise
-
-    def _has(self, sha256: str) -> bool:
-        return self._transformer.has(sha256) and self._clip.has(sha256)
-
-    def _load(self, lora: LoraUse) -> None:
-        parts = read_lora(lora)
-        transformer = self._transformer.check(parts.transformer, lora.field)
-        clip = self._clip.check(parts.clip, lora.field)
-        self._transformer.load(lora, transformer)
-        self._clip.load(lora, clip)
-
-    def _mix(self, mix: Sequence[Weighted]) -> None:
-        self._transformer.mix(mix)
-        self._clip.mix(mix)
 
 
 def _check_weight(lora: LoraUse) -> None:

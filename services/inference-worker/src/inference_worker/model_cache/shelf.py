@@ -1,6 +1,6 @@
 """The models that a worker may run, opened when they are first asked for."""
 
-from collections.abc import Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,9 @@ from torch import nn
 
 from inference_worker.families.family import Family, Model
 from inference_worker.families.registry import family_of
-from inference_worker.lora.adapters import Adapters, ModuleAdapters
+from inference_worker.lora.adapters import ModuleAdapters
 from inference_worker.lora.mixing import SlotPlan
+from inference_worker.lora.reading import LoraParts, Pairs
 from inference_worker.model_cache.part_cache import PartCache, module_bytes
 from inference_worker.model_cache.parts import Parts
 from inference_worker.pipelines.components import resolve_folder
@@ -77,35 +78,40 @@ class Shelf:
         return opened
 
     @contextmanager
-    def running(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> Generator[None]:
-        """Within it, exactly these LoRAs act on a model, and no part that it uses leaves.
+    def encoding(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> Generator[Hashable]:
+        """Around the encoding of prompts: these LoRAs act on encoders, and no encoder leaves.
+
+        Yields:
+            What changes the encoders: embeddings of one prompt differ by it.
+
+        Raises:
+            InvalidInputError: a LoRA does not fit the model; names the field.
+            ResourceError: they take more memory than there is for them.
+        """
+        names = [name for name in opened.family.lora_parts if name != opened.family.backbone]
+        with self.cache.hold():
+            for name in names:
+                self._activate(opened.parts, name, loras)
+            found = (self._adapters.get(opened.parts.key(name)) for name in names)
+            yield tuple(adapters.active for adapters in found if adapters)
+
+    @contextmanager
+    def denoising(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> Generator[None]:
+        """Around all that follows: these LoRAs act on the denoiser, and no part leaves.
 
         Raises:
             InvalidInputError: a LoRA does not fit the model; names the field.
             ResourceError: they take more memory than there is for them.
         """
         with self.cache.hold():
-            self._activate(opened, loras)
+            self._activate(opened.parts, opened.family.backbone, loras)
             yield
 
-    def _activate(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> None:
-        parts, names = opened.parts, opened.family.lora_parts
+    def _activate(self, parts: Parts, name: str, loras: Sequence[LoraUse]) -> None:
         if loras:
-            for name in names:
-                parts.load(name)  # before room is made for LoRAs on it
-            backbone, text_encoder = (self._adapters[parts.key(name)] for name in names)
-            Adapters(backbone, text_encoder).activate(loras)
-            return
-        for name in names:
-            if adapters := self._adapters.get(parts.key(name)):
-                adapters.keep(())
-                adapters.mix(())
-
-    def text_variant(self, opened: OpenedModel) -> Hashable:
-        """What changes a model's text encoder now: embeddings of one prompt differ by it."""
-        _, text_encoder = opened.family.lora_parts
-        adapters = self._adapters.get(opened.parts.key(text_encoder))
-        return adapters.active if adapters else ()
+            parts.load(name)  # before room is made for LoRAs on it
+        if adapters := self._adapters.get(parts.key(name)):
+            adapters.activate(loras)
 
     def step_down(self) -> bool:
         """Take less memory from now on: parts leave, and come back under the next lower plan.
@@ -131,7 +137,7 @@ class Shelf:
         family = family_of(folder)
 
         def prepare(key: str, name: str, module: nn.Module) -> nn.Module:
-            return self._prepare(key, name, module, takes_loras=name in family.lora_parts)
+            return self._prepare(key, name, module, family.lora_parts.get(name))
 
         parts = Parts(
             folder,
@@ -144,7 +150,13 @@ class Shelf:
         blocks = family.open(folder, parts, max_text_tokens=self._settings.max_text_tokens)
         return OpenedModel(folder.name, fingerprint(folder), family, blocks, parts)
 
-    def _prepare(self, key: str, name: str, module: nn.Module, *, takes_loras: bool) -> nn.Module:
+    def _prepare(
+        self,
+        key: str,
+        name: str,
+        module: nn.Module,
+        lora_part: Callable[[LoraParts], Pairs] | None,
+    ) -> nn.Module:
         own_bytes = module_bytes(module)
 
         def reserve(needed_bytes: int) -> None:
@@ -153,8 +165,10 @@ class Shelf:
             self.cache.make_room(unseen_bytes + needed_bytes, f"LoRAs on the {name}")
 
         def add_adapters(target: nn.Module, slots: SlotPlan | None = None) -> None:
+            assert lora_part is not None
             self._adapters[key] = ModuleAdapters(
                 target,
+                lora_part,
                 max_bytes=self._settings.lora_memory_bytes,
                 reserve=reserve,
                 slots=slots,
@@ -171,6 +185,6 @@ class Shelf:
         except BaseException:
             self._adapters.pop(key, None)
             raise
-        if takes_loras and key not in self._adapters:
+        if lora_part is not None and key not in self._adapters:
             add_adapters(module)
         return module

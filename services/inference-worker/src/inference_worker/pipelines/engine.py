@@ -3,6 +3,7 @@
 Engines block and are not thread-safe; `inference_worker.engine_thread` gives them one thread.
 """
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,14 @@ class CancelFlag(Protocol):
     """A `threading.Event`, as far as engines look at it."""
 
     def is_set(self) -> bool: ...
+
+
+NEVER: CancelFlag = threading.Event()
+"""Of a run that nobody cancels."""
+
+
+def ignore_step(done: int, steps: int) -> None:
+    """Of a run whose progress nobody watches."""
 
 
 @dataclass(frozen=True)

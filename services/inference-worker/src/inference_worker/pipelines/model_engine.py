@@ -1,6 +1,6 @@
 """The engine: encode, prepare, denoise, decode over whichever models the worker has."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,11 +12,13 @@ from inference_worker.pipelines.conditioning import Conditioning
 from inference_worker.pipelines.diffusers_functions import hide_progress_bars
 from inference_worker.pipelines.editing import changed_part, context_pictures, kept_outside
 from inference_worker.pipelines.engine import (
+    NEVER,
     CancelFlag,
     Edit,
     EngineFacts,
     LoraUse,
     StepCallback,
+    ignore_step,
     stop_if,
 )
 from inference_worker.pipelines.model_facts import model_facts
@@ -141,7 +143,7 @@ class ModelEngine:
             seed=0,
             config=GenerationConfig(num_inference_steps=1),
         )
-        self.generate(inputs, None, [], on_step=lambda _done, _steps: None, cancel=_NEVER)
+        self.generate(inputs, None, [], on_step=ignore_step, cancel=NEVER)
 
     @torch.inference_mode()
     def generate(
@@ -231,9 +233,9 @@ class ModelEngine:
 
         def make() -> Image.Image:
             stop_if(cancel)
-            with self._shelf.running(opened, ()):
-                positive = opened.blocks.embed(edit.prompt)
-            with self._shelf.running(opened, ()):
+            with self._shelf.encoding(opened, ()) as variant:
+                positive = opened.blocks.embed(edit.prompt, variant)
+            with self._shelf.denoising(opened, ()):
                 start = opened.blocks.start_from_image(
                     image,
                     strength=edit.strength,
@@ -259,15 +261,15 @@ class ModelEngine:
         num_images = inputs.config.num_images
         pictures: list[Image.Image] = []
         # Encoders may leave for the transformer, where both do not fit.
-        with self._shelf.running(opened, job.loras):
-            conditioning = self._condition(opened, inputs)
+        with self._shelf.encoding(opened, job.loras) as variant:
+            conditioning = self._condition(opened, inputs, variant)
         for index in range(num_images):
 
             def on_image_step(done: int, steps: int, index: int = index) -> None:
                 on_step(index * steps + done, num_images * steps)
 
             stop_if(cancel)
-            with self._shelf.running(opened, job.loras):
+            with self._shelf.denoising(opened, job.loras):
                 begun = job.start(cpu_generator(inputs.seed + index))
                 if begun is None:
                     assert job.unchanged is not None
@@ -280,14 +282,16 @@ class ModelEngine:
         return pictures
 
     def _condition(
-        self, opened: OpenedModel, inputs: GenerationInputs | EditingInputs
+        self,
+        opened: OpenedModel,
+        inputs: GenerationInputs | EditingInputs,
+        variant: Hashable,
     ) -> Conditioning:
         config = inputs.config
         negative = config.negative_prompt
         if negative and not opened.family.has_true_cfg:
             raise InvalidInputError(f"config.negative_prompt: {opened.name} follows none")
         scale = config.guidance_scale
-        variant = self._shelf.text_variant(opened)
         return Conditioning(
             positive=opened.blocks.embed(inputs.prompt, variant),
             guidance_scale=self._settings.guidance_scale if scale is None else scale,
@@ -308,14 +312,6 @@ class ModelEngine:
     def _covering(self, opened: OpenedModel, width: int, height: int) -> tuple[int, int]:
         multiple = opened.blocks.multiple_of
         return -(-width // multiple) * multiple, -(-height // multiple) * multiple
-
-
-class _Never:
-    def is_set(self) -> bool:
-        return False
-
-
-_NEVER = _Never()
 
 
 def _cut(picture: Image.Image, width: int, height: int) -> Image.Image:

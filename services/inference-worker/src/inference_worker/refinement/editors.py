@@ -57,8 +57,8 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class StrengthEditor:
-    """Implements `ImageEditor`: image to image."""
+class _EngineEditor:
+    """What both editors have of the engine."""
 
     engine: EngineThread
     wish: Wish
@@ -70,6 +70,11 @@ class StrengthEditor:
     @property
     def multiple_of(self) -> int:
         return self.engine.engine.multiple_of
+
+
+@dataclass(frozen=True)
+class StrengthEditor(_EngineEditor):
+    """Implements `ImageEditor`: image to image."""
 
     @property
     def facts(self) -> EngineFacts:
@@ -84,20 +89,10 @@ class StrengthEditor:
 
 
 @dataclass(frozen=True)
-class InstructionEditor:
+class InstructionEditor(_EngineEditor):
     """Implements `ImageEditor`: a model that follows instructions, and looks at references."""
 
-    engine: EngineThread
-    wish: Wish
     references: Sequence[Image.Image] = ()
-
-    @property
-    def side_px(self) -> int:
-        return self.engine.engine.edit_side_px
-
-    @property
-    def multiple_of(self) -> int:
-        return self.engine.engine.multiple_of
 
     @property
     def facts(self) -> EngineFacts:
@@ -105,7 +100,8 @@ class InstructionEditor:
 
     async def edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
         inputs = self._inputs(picture.size, seed)
-        (edited,) = await self.engine.instruct(inputs, picture, self.references, on_step)
+        made = await self.engine.instruct(inputs, picture, self.references, on_step)
+        (edited,) = made.pictures
         return edited
 
     def _inputs(self, size: tuple[int, int], seed: int) -> EditingInputs:

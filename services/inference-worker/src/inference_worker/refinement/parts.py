@@ -2,16 +2,16 @@
 
 import asyncio
 import io
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from PIL import Image
 
 from inference_worker.checks.metric import ConsistencyMetric, Pixels
+from inference_worker.cpu_threads import CpuThreads, gather
 from inference_worker.images import encode_png
 from inference_worker.refinement.patches import PixelBox
 from inference_worker.refinement.progress import RefineProgress
@@ -19,8 +19,6 @@ from inference_worker.refinement.tile_editor import EditedTile, TileEditor
 from inference_worker.refinement.tiles import TileStore
 from shared.contracts.checks import TileReport
 from shared.errors import ConsistencyError
-
-_T = TypeVar("_T")
 
 _PIPELINE_DEPTH = 3
 """Tiles between resizing and judging at a time: one ahead of the engine, one in it, one behind.
@@ -78,7 +76,7 @@ class PartEditing:
         cpu: threads for everything but the model.
     """
 
-    def __init__(self, cpu: Executor) -> None:
+    def __init__(self, cpu: CpuThreads) -> None:
         self._cpu = cpu
 
     async def edit(self, picture: Pixels, parts: Sequence[Part], run: Run) -> list[EditedTile]:
@@ -108,30 +106,27 @@ class PartEditing:
             progress.finish_tile(place)
             return finished
 
-        return await _gather([edit_part(place, part) for place, part in enumerate(parts)])
+        return await gather(edit_part(place, part) for place, part in enumerate(parts))
 
     async def _load(self, store: TileStore, name: str) -> EditedTile | None:
         stored = await store.load(name)
         if stored is None:
             return None
         png, report = stored
-        return EditedTile(await self._on_cpu(partial(_decode, png)), report)
+        return EditedTile(await self._cpu.run(partial(_decode, png)), report)
 
     async def _save(self, store: TileStore, name: str, tile: EditedTile) -> None:
-        await store.save(name, await self._on_cpu(partial(_encode, tile.pixels)), tile.report)
+        await store.save(name, await self._cpu.run(partial(_encode, tile.pixels)), tile.report)
 
     async def _save_debug(
         self, debug: DebugSink, part: Part, source: Pixels, finished: EditedTile
     ) -> None:
-        await debug.save(part.name, await self._on_cpu(partial(_encode, finished.pixels)))
-        await debug.save(f"{part.name}_source", await self._on_cpu(partial(_encode, source)))
+        await debug.save(part.name, await self._cpu.run(partial(_encode, finished.pixels)))
+        await debug.save(f"{part.name}_source", await self._cpu.run(partial(_encode, source)))
         for metric in part.editor.plan.metrics:
-            png = await self._on_cpu(partial(_difference_map, metric, source, finished.pixels))
+            png = await self._cpu.run(partial(_difference_map, metric, source, finished.pixels))
             if png is not None:
                 await debug.save(f"{part.name}_{metric.name}", png)
-
-    async def _on_cpu(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._cpu, work)
 
 
 def face_parts(boxes: Sequence[PixelBox], editor: TileEditor, *, first: int) -> list[Part]:
@@ -143,16 +138,6 @@ def face_parts(boxes: Sequence[PixelBox], editor: TileEditor, *, first: int) -> 
         Part("face_" + "_".join(map(str, box)), first + number, box, editor)
         for number, box in enumerate(boxes)
     ]
-
-
-async def _gather(work: list[Coroutine[Any, Any, _T]]) -> list[_T]:
-    """All results in order; the first failure stops the rest, waits for them and is raised."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(part) for part in work]
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
-    return [task.result() for task in tasks]
 
 
 def _complaint(part: Part, report: TileReport) -> str:

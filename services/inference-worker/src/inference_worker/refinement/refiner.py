@@ -1,8 +1,5 @@
 """The tiled refiner: `sartiq_ultimate_refiner` versions 1 and 2, and `local` with face detail."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -12,6 +9,7 @@ from PIL import Image
 
 from inference_worker.checks.metric import ConsistencyMetric, Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.blend import blend
@@ -76,7 +74,7 @@ class TiledRefiner:
     def __init__(
         self,
         engine: EngineThread,
-        cpu: Executor,
+        cpu: CpuThreads,
         *,
         metrics: Metrics,
         people: PeopleModels,
@@ -102,15 +100,15 @@ class TiledRefiner:
         """
         _check(inputs)
         size = target_size(base.size, inputs, max_pixels=self._max_output_pixels)
-        plans = await self._on_cpu(partial(self._plan, inputs, config))
-        upscaled = await self._on_cpu(lambda: np.asarray(upscale(base, size)))
+        plans = await self._cpu.run(partial(self._plan, inputs, config))
+        upscaled = await self._cpu.run(lambda: np.asarray(upscale(base, size)))
         grid = lay_grid(size, num_tiles=config.num_tiles, feather_px=config.feather_px)
         tiles, faces = list[Part](), list[Part]()
         if plans.tiles is not None:
             editor = TileEditor(plans.tiles, self._cpu)
             tiles = [Part(f"{t.index:03}", t.index, t.box, editor) for t in grid.tiles]
         if plans.faces is not None:
-            found = await self._on_cpu(lambda: self._people.faces.faces(upscaled))
+            found = await self._cpu.run(lambda: self._people.faces.faces(upscaled))
             boxes = [expanded(face.box, config.face_expand_percent, size) for face in found]
             faces = face_parts(boxes, TileEditor(plans.faces, self._cpu), first=len(tiles))
         limited = replace(run, max_workers=config.max_workers)
@@ -123,7 +121,7 @@ class TiledRefiner:
                 paste(canvas, face.pixels, part.box, feather_px=config.feather_px)
             return canvas
 
-        pixels = await self._on_cpu(put_together)
+        pixels = await self._cpu.run(put_together)
         run.on_progress(1.0)
         return Refined(
             Image.fromarray(pixels),
@@ -165,9 +163,6 @@ class TiledRefiner:
                 return _Plans(None, faces, metrics, editor)
             return _Plans(tiles, faces, metrics, tiles.editor)
         return _Plans(tiles, tiles if is_first else None, metrics, tiles.editor)
-
-    async def _on_cpu(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._cpu, work)
 
 
 def _check(inputs: RefineInputs) -> None:

@@ -1,9 +1,7 @@
 """Edits one tile, with new seeds until it passes its checks."""
 
-import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -11,6 +9,7 @@ from typing import TypeVar
 from PIL import Image
 
 from inference_worker.checks.metric import ConsistencyMetric, Pixels, worst_margin
+from inference_worker.cpu_threads import CpuThreads
 from inference_worker.pipelines.engine import StepCallback
 from inference_worker.refinement.colour import ColourMatch
 from inference_worker.refinement.editors import ImageEditor
@@ -67,7 +66,7 @@ class TileEditor:
         cpu: threads for everything but the model.
     """
 
-    def __init__(self, plan: EditPlan, cpu: Executor) -> None:
+    def __init__(self, plan: EditPlan, cpu: CpuThreads) -> None:
         self.plan = plan
         self._cpu = cpu
 
@@ -75,11 +74,11 @@ class TileEditor:
         """Edit a tile; the best try is the answer if none passes."""
         best: _Try | None = None
         tries: list[Scores] = []
-        shown = await self._on_cpu(partial(self._show, source))
+        shown = await self._cpu.run(partial(self._show, source))
         while best is None or (best.margin < 0 and len(tries) < self.plan.max_tries):
             seed = tile_seed(self.plan.seed, index, len(tries))
             edited = await self.plan.editor.edit(shown, seed, on_step)
-            judged = await self._on_cpu(partial(self._judge, source, shown, edited))
+            judged = await self._cpu.run(partial(self._judge, source, shown, edited))
             tries.append(judged.scores)
             if best is None or judged.margin > best.margin:
                 best = judged
@@ -108,9 +107,6 @@ class TileEditor:
             for metric, score in zip(metrics, scores, strict=True)
         }
         return _Try(pixels, Scores.model_validate(named), worst_margin(metrics, scores))
-
-    async def _on_cpu(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._cpu, work)
 
 
 def tile_seed(seed: int, index: int, attempt: int) -> int:

@@ -12,13 +12,14 @@ import torch
 
 from training_worker.swatch.autoencoder import train_autoencoder
 from training_worker.swatch.config import SwatchConfig
-from training_worker.swatch.data import DatasetMissingError, load_split
+from training_worker.swatch.data import load_split
 from training_worker.swatch.editing.stage import make_editor
 from training_worker.swatch.evaluate import evaluate
 from training_worker.swatch.export import export_pipeline
 from training_worker.swatch.guidance import distil_guidance
 from training_worker.swatch.model_card import TrainingTime, write_model_card
 from training_worker.swatch.parts import load_pipeline
+from training_worker.swatch.running import run_recipe
 from training_worker.swatch.text import TextTokenizers
 from training_worker.swatch.transformer import fill_bank, train_transformer
 
@@ -57,16 +58,5 @@ def processor_name() -> str:
     return names[0] if names else platform.machine()
 
 
-def main() -> int:
-    """Runs the recipe with its defaults."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    try:
-        train(SwatchConfig())
-    except DatasetMissingError as missing:
-        logger.error("%s", missing)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_recipe(train))
