@@ -123,6 +123,19 @@ def test_loras_that_nobody_wants_make_way_before_parts_do(
     assert cache.num_loads == 4
 
 
+def test_a_lora_needs_no_denoiser_beside_the_encoders(
+    tiny_flux_folder: Path, tmp_path: Path
+) -> None:
+    shelf = Shelf(InferenceSettings())
+    opened = shelf.open(str(tiny_flux_folder))
+    loras = _six_loras(tiny_flux_folder, tmp_path)[:1]
+    with shelf.encoding(opened, loras) as variant:
+        opened.blocks.embed("a red dress", variant)
+        assert not shelf.cache.has(opened.parts.key("transformer"))
+    with shelf.denoising(opened, loras):
+        assert shelf.cache.has(opened.parts.key("transformer"))
+
+
 def _six_loras(flux: Path, folder: Path) -> list[LoraUse]:
     transformer = FluxPipeline.from_pretrained(flux).transformer
     names = ["single_transformer_blocks.0.proj_out", "transformer_blocks.0.attn.to_q"]
