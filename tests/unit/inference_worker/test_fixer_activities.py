@@ -12,11 +12,15 @@ from temporalio.testing import ActivityEnvironment
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
+from inference_worker.errors import UnsafeOutputError
 from inference_worker.fixer_activities import LocalFixers
 from inference_worker.images import encode_png
 from inference_worker.picture_files import PictureFiles
 from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.vision.models import VisionModels
+from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.protocols import BodyRegion, Box
+from inference_worker.vision.settings import VisionSettings
 from shared.contracts.fixing import (
     DetailInputs,
     EnhanceDetails,
@@ -40,7 +44,8 @@ _TASK = UUID(int=42)
 class Bench:
     """The activities over one engine, and what they stored."""
 
-    def __init__(self, executor: Executor, cpu: CpuThreads) -> None:
+    def __init__(self, executor: Executor, cpu: CpuThreads, *, nsfw_threshold: float = 0) -> None:
+        vision = VisionSettings(nsfw_threshold=nsfw_threshold)
         self.engine = MendingEngine()
         self.objects = MemoryObjectStore()
         self.people = FakePeople(
@@ -56,6 +61,7 @@ class Bench:
             settings=InferenceSettings(),
             people=self.people,
             metrics=Metrics(None, DeviceKind.CPU),
+            check=OutputCheck(vision, VisionModels(vision)),
         )
 
 
@@ -191,3 +197,38 @@ async def test_unreadable_picture_names_its_field(
     await bench.objects.put(key, b"text", "image/png")
     with pytest.raises(InvalidInputError, match=f"^{field}: "):
         await ActivityEnvironment().run(bench.activities.enhance_details, _details())
+
+
+@pytest.mark.parametrize(
+    ("name", "request_", "refused"),
+    [
+        ("enhance_faces", _faces(attempt=1), "output 0"),
+        ("enhance_faces", _faces(attempt=1, save_debug_images=True), "tile face_"),
+        ("enhance_details", _details(), "output 0"),
+        ("enhance_details", _details(save_debug_images=True), "tile detail_"),
+    ],
+)
+async def test_what_the_check_refuses_is_not_stored_with_the_attempt(
+    engine_executor: Executor,
+    cpu: CpuThreads,
+    person_photo: Image.Image,
+    name: str,
+    request_: Any,
+    refused: str,
+) -> None:
+    """The classifier itself: no picture scores 0, so that this threshold refuses every one."""
+    bench = Bench(engine_executor, cpu, nsfw_threshold=1e-9)
+    await _upload(bench.objects, person_photo)
+    with pytest.raises(UnsafeOutputError, match=f"^{refused}.* is not safe for work"):
+        await ActivityEnvironment().run(getattr(bench.activities, name), request_)
+    assert [key for key in bench.objects.objects if "/a1/" in key] == []
+
+
+async def test_picture_without_faces_is_nothing_that_was_made_and_comes_back_unchecked(
+    engine_executor: Executor, cpu: CpuThreads, person_photo: Image.Image
+) -> None:
+    bench = Bench(engine_executor, cpu, nsfw_threshold=1e-9)
+    await _upload(bench.objects, person_photo)
+    bench.people.face_boxes = []
+    result = await ActivityEnvironment().run(bench.activities.enhance_faces, _faces())
+    assert not result.face_detected

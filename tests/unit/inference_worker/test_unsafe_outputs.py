@@ -12,7 +12,7 @@ from inference_worker.images import encode_png
 from shared.contracts.editing import EditImage, EditingInputs
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.generation import GenerateImage, GenerationInputs
-from shared.contracts.refinement import RefineImage, RefineInputs
+from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
 from tests.fakes.object_store import MemoryObjectStore
 
 _TASK = UUID(int=42)
@@ -58,3 +58,14 @@ async def test_output_under_the_threshold_is_handed_out(
         getattr(build(nsfw_threshold=0.99), activity), _REQUESTS[activity]
     )
     assert _outputs(objects) == [file.key for file in result.files]
+
+
+async def test_edited_tile_that_may_not_be_handed_out_is_no_debug_tile(
+    build: Any, objects: MemoryObjectStore
+) -> None:
+    request = _REQUESTS["refine_image"].model_copy(
+        update={"refiner": TiledRefinerConfig(num_tiles=4, save_debug_tiles=True)}
+    )
+    with pytest.raises(UnsafeOutputError, match=r"^tile 00\d is not safe for work"):
+        await ActivityEnvironment().run(build(nsfw_threshold=1e-9).refine_image, request)
+    assert _outputs(objects) == []

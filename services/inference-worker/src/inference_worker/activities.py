@@ -131,7 +131,7 @@ class LocalInference(InferenceActivities):
             )
             folder = f"refines/{request.task_id}"
             output = f"{folder}/a{request.attempt}"
-            debug = DebugFolder(self._files, f"{output}/tiles")
+            debug = DebugFolder(self._files, f"{output}/tiles", self._check)
             run = Run(
                 store=S3TileStore(self._files.objects, folder, digest),
                 on_progress=report,
@@ -179,4 +179,5 @@ class LocalInference(InferenceActivities):
         )
 
     async def _require_safe(self, pictures: Sequence[Image.Image]) -> None:
-        await self._files.cpu.run(partial(self._check.require_safe, pictures))
+        for index, picture in enumerate(pictures):
+            await self._files.cpu.run(partial(self._check.require_safe, picture, f"output {index}"))

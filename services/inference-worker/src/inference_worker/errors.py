@@ -48,15 +48,15 @@ class UnsafeOutputError(PlatformError):
     """A picture that was made may not be handed out; another try with the request is no use.
 
     Args:
-        index: which of the attempt's pictures.
+        name: which picture: `output 0`, `tile 003`.
         score: the classifier's, 0 to 1.
         threshold: from which score on pictures are refused.
     """
 
     category = ErrorCategory.CONTENT_POLICY
 
-    def __init__(self, index: int, score: float, threshold: float) -> None:
+    def __init__(self, name: str, score: float, threshold: float) -> None:
         super().__init__(
-            f"output {index} is not safe for work: it scores {score:.2f}, and from"
+            f"{name} is not safe for work: it scores {score:.2f}, and from"
             f" {threshold:g} on none is handed out (SARTIQ_VISION_NSFW_THRESHOLD)"
         )

@@ -8,6 +8,7 @@ from PIL import Image
 
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.images import decode_image, encode_png, sha256_hex
+from inference_worker.vision.output_check import OutputCheck
 from shared.contracts.attempts import StoredFile
 from shared.errors import InvalidInputError, ObjectNotFoundError
 from shared.storage.object_store import ObjectStore
@@ -81,15 +82,21 @@ class DebugFolder:
     Args:
         files: stores them.
         prefix: of their keys.
+        check: says whether what was made may be handed out.
     """
 
-    def __init__(self, files: PictureFiles, prefix: str) -> None:
+    def __init__(self, files: PictureFiles, prefix: str, check: OutputCheck) -> None:
         self._files = files
         self._prefix = prefix
+        self._check = check
         self._stored: list[StoredFile] = []
 
-    async def save(self, name: str, png: bytes) -> None:
-        self._stored.append(await self._files.put(f"{self._prefix}/{name}.png", png, "image/png"))
+    async def save(self, name: str, picture: Image.Image) -> None:
+        self._stored.append(await self._files.store(f"{self._prefix}/{name}.png", picture))
+
+    async def save_edit(self, name: str, picture: Image.Image) -> None:
+        await self._files.cpu.run(partial(self._check.require_safe, picture, f"tile {name}"))
+        await self.save(name, picture)
 
     @property
     def stored(self) -> list[StoredFile]:

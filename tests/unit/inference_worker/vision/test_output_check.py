@@ -18,7 +18,8 @@ def test_photographs_of_people_and_things_are_safe(
     assert models.nsfw.nsfw_score(astronaut) == pytest.approx(0.032, abs=0.01)
     check = OutputCheck(VisionSettings(nsfw_threshold=0.5), models)
 
-    check.require_safe([Image.fromarray(astronaut), Image.fromarray(coffee)])
+    check.require_safe(Image.fromarray(astronaut), "output 0")
+    check.require_safe(Image.fromarray(coffee), "output 1")
 
 
 def test_picture_over_the_threshold_is_named_as_content_policy(
@@ -27,8 +28,9 @@ def test_picture_over_the_threshold_is_named_as_content_policy(
     """The astronaut scores .03, the coffee .01: a threshold between them refuses one."""
     check = OutputCheck(VisionSettings(nsfw_threshold=0.02), models)
 
+    check.require_safe(Image.fromarray(coffee), "output 0")
     with pytest.raises(UnsafeOutputError, match=r"output 1 is not safe for work") as refusal:
-        check.require_safe([Image.fromarray(coffee), Image.fromarray(astronaut)])
+        check.require_safe(Image.fromarray(astronaut), "output 1")
 
     assert refusal.value.category is ErrorCategory.CONTENT_POLICY
 
@@ -39,4 +41,4 @@ def test_check_is_off_by_default_and_opens_nothing(astronaut: NDArray[np.uint8])
 
     check = OutputCheck(VisionSettings(), NoModels())
 
-    check.require_safe([Image.fromarray(astronaut)])
+    check.require_safe(Image.fromarray(astronaut), "output 0")

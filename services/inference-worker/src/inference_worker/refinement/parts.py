@@ -28,9 +28,19 @@ More would fill memory, and keep other tasks of this worker waiting for the engi
 
 
 class DebugSink(Protocol):
-    """Keeps pictures of what happened on the way."""
+    """Keeps pictures of what happened on the way, for the client to look at."""
 
-    async def save(self, name: str, png: bytes) -> None: ...
+    async def save(self, name: str, picture: Image.Image) -> None:
+        """Keep a source, or a map of differences."""
+        ...
+
+    async def save_edit(self, name: str, picture: Image.Image) -> None:
+        """Keep what the model made of a part, if it may be handed out.
+
+        Raises:
+            UnsafeOutputError: it may not.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -121,12 +131,12 @@ class PartEditing:
     async def _save_debug(
         self, debug: DebugSink, part: Part, source: Pixels, finished: EditedTile
     ) -> None:
-        await debug.save(part.name, await self._cpu.run(partial(_encode, finished.pixels)))
-        await debug.save(f"{part.name}_source", await self._cpu.run(partial(_encode, source)))
+        await debug.save_edit(part.name, Image.fromarray(finished.pixels))
+        await debug.save(f"{part.name}_source", Image.fromarray(source))
         for metric in part.editor.plan.metrics:
-            png = await self._cpu.run(partial(_difference_map, metric, source, finished.pixels))
-            if png is not None:
-                await debug.save(f"{part.name}_{metric.name}", png)
+            shown = await self._cpu.run(partial(_difference_map, metric, source, finished.pixels))
+            if shown is not None:
+                await debug.save(f"{part.name}_{metric.name}", shown)
 
 
 def face_parts(boxes: Sequence[PixelBox], editor: TileEditor, *, first: int) -> list[Part]:
@@ -150,13 +160,14 @@ def _complaint(part: Part, report: TileReport) -> str:
     return f"tile {report.index} failed its checks {report.attempts} times; {scores}"
 
 
-def _difference_map(metric: ConsistencyMetric, source: Pixels, edited: Pixels) -> bytes | None:
+def _difference_map(
+    metric: ConsistencyMetric, source: Pixels, edited: Pixels
+) -> Image.Image | None:
     """White where the two differ by 1 or more."""
     difference = metric.difference(source, edited)
     if difference is None:
         return None
-    grey = np.rint(np.clip(difference, 0, 1) * 255).astype(np.uint8)
-    return encode_png(Image.fromarray(grey))
+    return Image.fromarray(np.rint(np.clip(difference, 0, 1) * 255).astype(np.uint8))
 
 
 def _encode(pixels: Pixels) -> bytes:
