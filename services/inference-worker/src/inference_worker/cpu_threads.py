@@ -5,11 +5,17 @@ from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
+from inference_worker.in_thread import run_in_thread
+from inference_worker.pipelines.engine import CancelFlag
+
 _T = TypeVar("_T")
 
 
 class CpuThreads:
     """Runs what would block the event loop: decoding, resizing, judging, encoding.
+
+    A cancelled caller waits until its function has returned, so that an attempt that is over holds
+    neither a thread nor memory; one that waits for a thread is dropped at once.
 
     Args:
         executor: its threads.
@@ -20,7 +26,11 @@ class CpuThreads:
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """What a function answers, from one of the threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return await self.run_stoppable(lambda _cancel: work())
+
+    async def run_stoppable(self, work: Callable[[CancelFlag], _T]) -> _T:
+        """The same of a function that takes seconds, and looks at a flag between its parts."""
+        return await run_in_thread(self._executor, work)
 
 
 async def gather(work: Iterable[Coroutine[Any, Any, _T]]) -> list[_T]:

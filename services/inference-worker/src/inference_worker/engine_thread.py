@@ -1,8 +1,5 @@
 """The one thread on which the engine computes, as coroutines see it."""
 
-import asyncio
-import contextlib
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -10,6 +7,7 @@ from typing import TypeVar
 
 from PIL import Image
 
+from inference_worker.in_thread import run_in_thread
 from inference_worker.pipelines.engine import (
     CancelFlag,
     Edit,
@@ -84,17 +82,4 @@ class EngineThread:
         )
 
     async def _call(self, work: Callable[[CancelFlag], _T]) -> _T:
-        cancel = threading.Event()
-        submitted = self._executor.submit(work, cancel)
-        running = asyncio.wrap_future(submitted)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            cancel.set()
-            submitted.cancel()
-            while not running.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait([running])
-            if not running.cancelled():
-                running.exception()  # seen, so that asyncio does not report it as lost
-            raise
+        return await run_in_thread(self._executor, work)

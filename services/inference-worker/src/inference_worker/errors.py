@@ -5,7 +5,7 @@ from shared.errors import PlatformError
 
 
 class Cancelled(PlatformError):  # noqa: N818 — says what happened; it is no fault
-    """The engine was told to stop, and did so between two denoise steps."""
+    """Work was told to stop, and did so between two of its steps."""
 
     category = ErrorCategory.CANCELLED
 

@@ -11,6 +11,7 @@ from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.images import decode_with_alpha
 from inference_worker.picture_files import PictureFiles
+from inference_worker.pipelines.engine import CancelFlag
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities
 from shared.contracts.attempts import AttemptRequest, PictureResult
 from shared.contracts.backgrounds import BackgroundActivities, FixBackground
@@ -55,8 +56,12 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
                 reference = await self._files.fetch(
                     "reference_image", inputs.reference_image, decode_with_alpha
                 )
-            adjust = partial(self._adjuster.adjust, picture, reference, inputs)
-            return await self._result("image_adjusters", request, started_at, adjust)
+            return await self._result(
+                "image_adjusters",
+                request,
+                started_at,
+                lambda _cancel: self._adjuster.adjust(picture, reference, inputs),
+            )
 
     @activity.defn(name="fix_background")
     async def fix_background(self, request: FixBackground) -> PictureResult:
@@ -74,10 +79,10 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
         folder: str,
         request: AttemptRequest,
         started_at: datetime,
-        compute: Callable[[], Image.Image],
+        compute: Callable[[CancelFlag], Image.Image],
     ) -> PictureResult:
         key = f"{folder}/{request.task_id}/a{request.attempt}/image.png"
-        file = await self._files.store(key, await self._files.cpu.run(compute))
+        file = await self._files.store(key, await self._files.cpu.run_stoppable(compute))
         return PictureResult(
             **vars(self._executant), started_at=started_at, files=[file], result_image_path=file.key
         )

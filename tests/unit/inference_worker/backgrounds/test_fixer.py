@@ -1,5 +1,6 @@
 """Backgrounds moved toward a palette's colour: what each field does, and what never changes."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ from scipy.ndimage import binary_erosion
 from skimage.color import deltaE_cie76, rgb2lab
 
 from inference_worker.backgrounds import fixer as fixer_module
-from inference_worker.backgrounds.fixer import BackgroundFixer
+from inference_worker.backgrounds.fixer import BackgroundFixer, move_background
+from inference_worker.backgrounds.lab import LabColour
+from inference_worker.backgrounds.protection import Protection
+from inference_worker.errors import Cancelled
 from shared.contracts.backgrounds import BackgroundFixInputs
 from shared.errors import InvalidInputError
 from tests.fixtures.segmenters import ColourSegmenter
@@ -159,3 +163,22 @@ def test_strips_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 8000), (8000, 1)])
 def test_the_thinnest_pictures_are_fixed(size: tuple[int, int]) -> None:
     assert (fixed(Image.new("RGB", size, "white")) == CREAM).all()
+
+
+def test_work_for_a_caller_who_has_gone_stops_at_the_next_strip() -> None:
+    cancel = threading.Event()
+    strips: list[int] = []
+
+    class GoneAfterTwo(Protection):
+        def rows(self, first: int, last: int) -> np.ndarray:
+            strips.append(first)
+            if len(strips) == 2:
+                cancel.set()
+            return super().rows(first, last)
+
+    protection = GoneAfterTwo(np.zeros((4096, 1024), np.float32), grow_px=0, blur_sigma_px=0)
+    with pytest.raises(Cancelled):
+        move_background(
+            Image.new("RGB", (1024, 4096)), LabColour(50, 0, 0), protection, None, cancel
+        )
+    assert len(strips) == 2

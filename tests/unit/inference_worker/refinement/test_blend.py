@@ -1,10 +1,15 @@
 """Weights sum to 1, agreeing tiles give exactly what they agree on, and no seam shows."""
 
+import threading
+from collections.abc import Iterator
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from inference_worker.errors import Cancelled
 from inference_worker.refinement.blend import axis_weights, blend
 from inference_worker.refinement.grid import Grid, lay_grid
 
@@ -68,3 +73,20 @@ def test_without_feather_tiles_meet_at_a_hard_edge() -> None:
     row = blend(grid, [dark, light])[50, :, 0]
     assert (row[:100] == 0).all()
     assert (row[100:] == 200).all()
+
+
+def test_work_for_a_caller_who_has_gone_stops_before_the_next_tile() -> None:
+    grid = lay_grid((100, 100), num_tiles=4, feather_px=8)
+    cancel = threading.Event()
+    blended: list[int] = []
+
+    class Tiles(list[NDArray[np.uint8]]):
+        def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+            for index, tile in enumerate(super().__iter__()):
+                blended.append(index)
+                yield tile
+                cancel.set()
+
+    with pytest.raises(Cancelled):
+        blend(grid, Tiles(_cut(grid, np.zeros((100, 100, 3), np.uint8))), cancel)
+    assert blended == [0, 1]

@@ -8,6 +8,7 @@ from PIL import Image
 from inference_worker.backgrounds.lab import LabColour, Ramp, move_toward
 from inference_worker.backgrounds.palette import background_colour
 from inference_worker.backgrounds.protection import Protection
+from inference_worker.pipelines.engine import NEVER, CancelFlag, stop_if
 from inference_worker.vision.protocols import PersonSegmenter
 from shared.contracts.backgrounds import BackgroundFixInputs
 from shared.contracts.enums import BackgroundFixStrategy
@@ -28,7 +29,11 @@ class BackgroundFixer:
         self._persons = persons
 
     def fix(
-        self, base: Image.Image, palette: Image.Image, inputs: BackgroundFixInputs
+        self,
+        base: Image.Image,
+        palette: Image.Image,
+        inputs: BackgroundFixInputs,
+        cancel: CancelFlag = NEVER,
     ) -> Image.Image:
         """The base with its background as the request says.
 
@@ -36,8 +41,10 @@ class BackgroundFixer:
             base: RGB; its people are kept.
             palette: RGB; its background's colour is taken.
             inputs: the request.
+            cancel: looked at between strips of the picture.
 
         Raises:
+            Cancelled: the flag was set.
             InvalidInputError: thresholds cross, or the palette shows no background.
         """
         is_shift = inputs.strategy == BackgroundFixStrategy.LAB_SHIFT
@@ -54,11 +61,15 @@ class BackgroundFixer:
             blur_sigma_px=inputs.edge_blur_sigma,
         )
         ramp = Ramp(inputs.shadow_threshold, inputs.light_threshold) if is_shift else None
-        return move_background(base, colour, protection, ramp)
+        return move_background(base, colour, protection, ramp, cancel)
 
 
 def move_background(
-    base: Image.Image, colour: LabColour, protection: Protection, ramp: Ramp | None
+    base: Image.Image,
+    colour: LabColour,
+    protection: Protection,
+    ramp: Ramp | None,
+    cancel: CancelFlag = NEVER,
 ) -> Image.Image:
     """All that is not protected, moved toward a colour, in strips of rows.
 
@@ -67,11 +78,13 @@ def move_background(
         colour: where the background goes.
         protection: what stays.
         ramp: how far pixels go by their lightness; none: all the way.
+        cancel: looked at before each strip.
     """
     pixels = np.asarray(base)
     fixed = np.empty_like(pixels)
     rows = max(1, _STRIP_PIXELS // base.width)
     for first in range(0, base.height, rows):
+        stop_if(cancel)
         last = min(base.height, first + rows)
         share = np.float32(1) - protection.rows(first, last)
         fixed[first:last] = move_toward(pixels[first:last], colour, share, ramp)

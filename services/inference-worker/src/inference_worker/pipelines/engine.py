@@ -21,7 +21,7 @@ StepCallback = Callable[[int, int], None]
 
 
 class CancelFlag(Protocol):
-    """A `threading.Event`, as far as engines look at it."""
+    """A `threading.Event`, as far as those who compute look at it."""
 
     def is_set(self) -> bool: ...
 
@@ -186,4 +186,4 @@ class ImageEngine(Protocol):
 def stop_if(cancel: CancelFlag) -> None:
     """Raise `Cancelled` if the flag is set."""
     if cancel.is_set():
-        raise Cancelled("stopped between two denoise steps")
+        raise Cancelled("stopped between two steps")

@@ -6,19 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_worker.checks.metric import Pixels
+from inference_worker.pipelines.engine import NEVER, CancelFlag, stop_if
 from inference_worker.refinement.grid import Axis, Grid
 
 
-def blend(grid: Grid, tiles: Sequence[Pixels]) -> Pixels:
+def blend(grid: Grid, tiles: Sequence[Pixels], cancel: CancelFlag = NEVER) -> Pixels:
     """Blend the tiles of a grid, in its order.
 
     Weights sum to 1 at every pixel, so that tiles which agree give exactly what they agree on.
+
+    Raises:
+        Cancelled: the flag was set; it is looked at before each tile.
     """
     column_weights = axis_weights(grid.columns)
     row_weights = axis_weights(grid.rows)
     canvas = np.zeros((grid.rows.length, grid.columns.length, 3), np.float32)
     num_columns = len(grid.columns.spans)
     for tile, pixels in zip(grid.tiles, tiles, strict=True):
+        stop_if(cancel)
         across = column_weights[tile.index % num_columns]
         down = row_weights[tile.index // num_columns]
         left, top, right, bottom = tile.box

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -11,7 +10,7 @@ from inference_worker.checks.metric import ConsistencyMetric, Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.pipelines.engine import CancelFlag, EngineFacts
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import match_histograms, match_lab
 from inference_worker.refinement.editors import ImageEditor, Wish, choose_editor
@@ -26,8 +25,6 @@ from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
 from shared.errors import InvalidInputError
-
-_T = TypeVar("_T")
 
 FACE_PROMPT = "a photograph of a face, sharp eyes, natural skin"
 FACE_INSTRUCTION = "Restore the detail of this face; keep its identity, expression and light"
@@ -115,13 +112,15 @@ class TiledRefiner:
         edited = await self._parts.edit(upscaled, [*tiles, *faces], limited)
         done, done_faces = edited[: len(tiles)], edited[len(tiles) :]
 
-        def put_together() -> Pixels:
-            canvas = blend(grid, [tile.pixels for tile in done]) if done else upscaled.copy()
+        def put_together(cancel: CancelFlag) -> Pixels:
+            canvas = (
+                blend(grid, [tile.pixels for tile in done], cancel) if done else upscaled.copy()
+            )
             for part, face in zip(faces, done_faces, strict=True):
                 paste(canvas, face.pixels, part.box, feather_px=config.feather_px)
             return canvas
 
-        pixels = await self._cpu.run(put_together)
+        pixels = await self._cpu.run_stoppable(put_together)
         run.on_progress(1.0)
         return Refined(
             Image.fromarray(pixels),

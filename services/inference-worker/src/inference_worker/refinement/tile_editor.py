@@ -4,19 +4,16 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from PIL import Image
 
 from inference_worker.checks.metric import ConsistencyMetric, Pixels, worst_margin
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.pipelines.engine import StepCallback
+from inference_worker.pipelines.engine import CancelFlag, StepCallback, stop_if
 from inference_worker.refinement.colour import ColourMatch
 from inference_worker.refinement.editors import ImageEditor
 from inference_worker.refinement.resolution import SideChoice, apply_change, edit_size
 from shared.contracts.checks import Scores, TileReport
-
-_T = TypeVar("_T")
 
 _SCORE_DIGITS = 6
 """Of scores in reports, which travel in an object's metadata: S3 allows those 2 KiB."""
@@ -78,7 +75,8 @@ class TileEditor:
         while best is None or (best.margin < 0 and len(tries) < self.plan.max_tries):
             seed = tile_seed(self.plan.seed, index, len(tries))
             edited = await self.plan.editor.edit(shown, seed, on_step)
-            judged = await self._cpu.run(partial(self._judge, source, shown, edited))
+            judge = partial(self._judge, source, shown, edited)
+            judged = await self._cpu.run_stoppable(judge)
             tries.append(judged.scores)
             if best is None or judged.margin > best.margin:
                 best = judged
@@ -98,10 +96,15 @@ class TileEditor:
         size = edit_size(tile.size, longer_px=longer_px, multiple_of=editor.multiple_of)
         return tile if size == tile.size else tile.resize(size, Image.Resampling.LANCZOS)
 
-    def _judge(self, source: Pixels, shown: Image.Image, edited: Image.Image) -> _Try:
+    def _judge(
+        self, source: Pixels, shown: Image.Image, edited: Image.Image, cancel: CancelFlag
+    ) -> _Try:
         pixels = self.plan.match_colours(apply_change(source, shown, edited), source)
         metrics = self.plan.metrics
-        scores = [metric.scores([source], [pixels])[0] for metric in metrics]
+        scores: list[float] = []
+        for metric in metrics:
+            stop_if(cancel)
+            scores += metric.scores([source], [pixels])
         named = {
             metric.name: round(score, _SCORE_DIGITS)
             for metric, score in zip(metrics, scores, strict=True)
