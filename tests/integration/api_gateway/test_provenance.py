@@ -12,7 +12,7 @@ from PIL import Image
 
 from shared.contracts.capabilities import LORA_OBJECTS
 from shared.db.models.tables import Task
-from tests.fixtures.crew import crew
+from tests.fixtures.crew import cpu_worker, crew, workflow_worker
 from tests.fixtures.embedded import embedded_record
 from tests.fixtures.gateway import (
     ADMIN_KEY,
@@ -132,6 +132,46 @@ async def test_rerun_from_the_record_of_an_editing_gives_the_same_pixels(
     first, second = await files_of(tenant, record), await files_of(tenant, again)
     assert pixels(first) == pixels(second)
     assert embedded_record(first[0])["seed"] == task["seed"]
+
+
+_SHOWN = base64.b64encode(picture()).decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "models"),
+    [
+        ({"task_type": "IMAGE_ADJUSTER", "input_image": _SHOWN, "aspect_ratio": 2}, []),
+        (
+            {"task_type": "BACKGROUND_FIX", "base_image": _SHOWN, "palette_image": _SHOWN},
+            ["selfie_segmentation"],
+        ),
+        (
+            {"task_type": "BACKGROUND_REMOVE", "input_image_paths": [_SHOWN, _SHOWN]},
+            ["u2netp"],
+        ),
+    ],
+)
+async def test_rerun_from_the_record_of_what_no_model_generated_gives_the_same_pixels(
+    gateway: Gateway,
+    tenant: httpx.AsyncClient,
+    body: dict[str, Any],
+    models: list[str],
+) -> None:
+    async with workflow_worker(gateway), cpu_worker(gateway):
+        task = await completed(tenant, body | {"origin_instance": "shop"})
+        record = await record_of(tenant, task)
+        again = await record_of(tenant, await completed(tenant, record["request"]))
+
+    assert record["made"]["engine"] == body["task_type"].lower()
+    assert [model["name"] for model in record["made"]["models"]] == models
+    assert [file["seed"] for file in record["made"]["files"]] == [None] * len(
+        task.get("result_image_paths") or [""]
+    )
+    if body["task_type"] == "BACKGROUND_REMOVE":
+        assert record["request"]["provider_config"]["rembg_model"] == "u2netp"
+    first, second = await files_of(tenant, record), await files_of(tenant, again)
+    assert pixels(first) == pixels(second)
+    assert embedded_record(first[0])["task_id"] == task["id"]
 
 
 async def test_record_tells_what_ran_whatever_the_task_says_later(

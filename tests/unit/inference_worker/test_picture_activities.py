@@ -8,20 +8,20 @@ import pytest
 from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.adjusting.adjuster import ImageAdjuster
-from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.images import sha256_hex
 from inference_worker.picture_activities import PictureActivities
 from inference_worker.picture_files import PictureFiles
+from inference_worker.vision.weights import ModelFile, Weights
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities, AdjustInputs
 from shared.contracts.backgrounds import BackgroundActivities, BackgroundFixInputs, FixBackground
 from shared.errors import InvalidInputError, ObjectNotFoundError
 from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
+from tests.fixtures.embedded import embedded_record
 from tests.fixtures.pictures import picture
-from tests.fixtures.segmenters import ColourSegmenter
+from tests.fixtures.segmenters import ColourModels
 
 TASK = UUID(int=7)
 WORKER = Executant("inference-worker@test:1", "inference-worker")
@@ -42,11 +42,11 @@ def activities(
     cpu: CpuThreads, objects: MemoryObjectStore, started: RecordedProgress
 ) -> PictureActivities:
     return PictureActivities(
-        ImageAdjuster(ColourSegmenter, max_output_pixels=1_000_000),
-        BackgroundFixer(ColourSegmenter),
+        ColourModels(),
         PictureFiles(objects, cpu, max_pixels=10_000),
         started,
         WORKER,
+        max_output_pixels=1_000_000,
     )
 
 
@@ -164,3 +164,58 @@ async def test_too_many_pixels_are_refused_by_name(
 async def test_a_picture_that_is_not_there_is_said_so(activities: PictureActivities) -> None:
     with pytest.raises(ObjectNotFoundError, match=r"^input_image: there is no object"):
         await run(activities.adjust_image, adjustment())
+
+
+def within(objects: MemoryObjectStore, result: Any) -> dict[str, Any]:
+    """What the one file of a result says of itself."""
+    return embedded_record(objects.objects[result.result_image_path][0])
+
+
+async def test_a_fixed_background_says_how_it_was_made(
+    activities: PictureActivities, objects: MemoryObjectStore
+) -> None:
+    await objects.put("uploads/base.png", picture(), "image/png")
+    await objects.put("uploads/palette.png", picture(colour="#e0d8c8"), "image/png")
+    result = await run(activities.fix_background, fix())
+    made = result.provenance
+    model = Weights(None).file(ModelFile.SELFIE_SEGMENTATION).read_bytes()
+    assert [dict(model) for model in made.models] == [
+        {"finds": "persons", "name": "selfie_segmentation", "sha256": sha256_hex(model)}
+    ]
+    assert (made.engine, made.model, made.sampler, made.steps) == ("background_fix", "", None, None)
+    assert {"sartiq-inference-worker", "pillow", "numpy", "scipy"} <= set(made.versions)
+    assert "torch" not in made.versions
+    [file] = made.files
+    assert (file.key, file.sha256, file.seed) == (
+        result.result_image_path,
+        result.files[0].sha256,
+        None,
+    )
+    shared = made.model_dump(mode="json", exclude={"files"})
+    assert within(objects, result) == shared | {"task_id": str(TASK), "seed": None}
+
+
+async def test_a_record_names_the_models_that_were_asked_and_no_others(
+    activities: PictureActivities, objects: MemoryObjectStore
+) -> None:
+    shown = Image.new("RGB", (60, 60), "white")
+    shown.paste("red", (20, 20, 40, 40))
+    buffer = io.BytesIO()
+    shown.save(buffer, "PNG")
+    await objects.put("uploads/in.png", buffer.getvalue(), "image/png")
+    plain = await run(activities.adjust_image, adjustment(mode="pad", aspect_ratio=2))
+    assert plain.provenance.engine == "image_adjuster"
+    assert plain.provenance.models == []
+    framed = await run(activities.adjust_image, adjustment(mode="pad", margin_top=0.4))
+    assert [(model.finds, model.name) for model in framed.provenance.models] == [
+        ("subjects", "u2netp")
+    ]
+    assert within(objects, framed)["models"][0]["name"] == "u2netp"
+
+
+async def test_every_attempt_gives_the_same_bytes(
+    activities: PictureActivities, objects: MemoryObjectStore
+) -> None:
+    await objects.put("uploads/in.png", picture(), "image/png")
+    results = [await run(activities.adjust_image, adjustment(n, aspect_ratio=2)) for n in (1, 2)]
+    assert results[0].files[0].sha256 == results[1].files[0].sha256

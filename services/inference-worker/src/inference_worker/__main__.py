@@ -13,9 +13,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from inference_worker.activities import LocalInference
-from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.background_removal.activities import BackgroundRemover
-from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
@@ -100,10 +98,9 @@ def cpu_activities(equipment: Equipment) -> list[Callable[..., Any]]:
     """Those of the `inference-cpu` queue, which need no model of the engine."""
     models, files = equipment.models, equipment.files
     heard = (equipment.reporter, equipment.executant)
-    adjuster = ImageAdjuster(
-        lambda: models.subjects, max_output_pixels=equipment.settings.max_output_pixels
+    pictures = PictureActivities(
+        models, files, *heard, max_output_pixels=equipment.settings.max_output_pixels
     )
-    pictures = PictureActivities(adjuster, BackgroundFixer(lambda: models.persons), files, *heard)
     return [
         LoraConverter(files.objects).convert_lora,
         pictures.adjust_image,

@@ -33,10 +33,10 @@ _XMP = (
 
 
 def encode_output(picture: Image.Image, form: OutputFormat, record: Mapping[str, Any]) -> bytes:
-    """Encode an RGB picture: PNG and WebP without loss, JPEG at quality 95 without subsampling.
+    """Encode a picture: PNG and WebP without loss, JPEG at quality 95 without subsampling.
 
     Args:
-        picture: its own metadata is left out.
+        picture: RGB, or RGBA as PNG; its own metadata is left out.
         form: the file format.
         record: JSON, written into the file.
     """

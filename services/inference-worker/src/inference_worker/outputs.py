@@ -14,9 +14,15 @@ from inference_worker.pipelines.engine import EngineFacts
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import OutputFormat
 from shared.contracts.generation import LoraChoice
-from shared.contracts.provenance import FileProvenance, LoraProvenance, Provenance
+from shared.contracts.provenance import (
+    FileProvenance,
+    LoraProvenance,
+    ModelProvenance,
+    Provenance,
+)
 
-_SOFTWARE = ("sartiq-inference-worker", "torch", "diffusers", "transformers", "peft", "pillow")
+_ENGINE_SOFTWARE = ("torch", "diffusers", "transformers", "peft")
+_PICTURE_SOFTWARE = ("numpy", "scipy", "scikit-image", "onnxruntime", "ai-edge-litert")
 
 
 class Outputs:
@@ -43,7 +49,7 @@ class Outputs:
         self._made = provenance
         self._form = form
         self._files = files
-        self._seeds: list[int] = []
+        self._seeds: list[int | None] = []
         self.files: list[StoredFile] = []
 
     @property
@@ -55,13 +61,13 @@ class Outputs:
         ]
         return self._made.model_copy(update={"files": files})
 
-    async def store(self, stem: str, picture: Image.Image, seed: int) -> StoredFile:
+    async def store(self, stem: str, picture: Image.Image, seed: int | None = None) -> StoredFile:
         """Store one more picture.
 
         Args:
             stem: its key without the suffix, which the format decides.
-            picture: RGB.
-            seed: what its noise was drawn from.
+            picture: RGB, or RGBA as PNG.
+            seed: what its noise was drawn from; none where nothing was drawn.
         """
         content = await self._files.cpu.run(partial(self._encode, picture, seed))
         file = await self._files.put(f"{stem}.{self._form}", content, self._form.content_type)
@@ -69,7 +75,7 @@ class Outputs:
         self._seeds.append(seed)
         return file
 
-    def _encode(self, picture: Image.Image, seed: int) -> bytes:
+    def _encode(self, picture: Image.Image, seed: int | None) -> bytes:
         record = self._made.model_dump(mode="json", exclude={"files"})
         record |= {"task_id": str(self._task_id), "seed": seed}
         return encode_output(picture, self._form, record)
@@ -83,14 +89,26 @@ def provenance_of(facts: EngineFacts, loras: Sequence[LoraChoice] = ()) -> Prove
             LoraProvenance(field=lora.field, sha256=lora.sha256, weight=lora.weight)
             for lora in loras
         ],
-        versions=_versions(),
+        versions=_versions(_ENGINE_SOFTWARE),
+    )
+
+
+def computed_provenance(method: str, models: Sequence[ModelProvenance]) -> Provenance:
+    """How an attempt makes its pictures where no generative model does.
+
+    Args:
+        method: the operation, `background_fix`.
+        models: those that looked at the pictures.
+    """
+    return Provenance(
+        engine=method, model="", models=list(models), versions=_versions(_PICTURE_SOFTWARE)
     )
 
 
 @cache
-def _versions() -> dict[str, str]:
+def _versions(software: tuple[str, ...]) -> dict[str, str]:
     versions: dict[str, str] = {}
-    for name in _SOFTWARE:
+    for name in ("sartiq-inference-worker", *software, "pillow"):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:  # not every worker needs them all

@@ -1,6 +1,5 @@
 """IMAGE_ADJUSTER and BACKGROUND_FIX for Temporal: fetch pictures, compute, store."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
@@ -10,11 +9,15 @@ from temporalio import activity
 from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.images import decode_with_alpha
+from inference_worker.outputs import Outputs, computed_provenance
 from inference_worker.picture_files import PictureFiles
-from inference_worker.pipelines.engine import CancelFlag
+from inference_worker.vision.looking import Looking
+from inference_worker.vision.models import VisionModels
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities
 from shared.contracts.attempts import AttemptRequest, PictureResult
 from shared.contracts.backgrounds import BackgroundActivities, FixBackground
+from shared.contracts.enums import OutputFormat
+from shared.contracts.provenance import Provenance
 from shared.progress import Executant, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 
@@ -23,23 +26,24 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
     """What is done to pictures without a generative model.
 
     Args:
-        adjuster: brings pictures to sizes and margins.
-        fixer: moves backgrounds to colours.
+        models: find people and subjects.
         files: where pictures come from and go to.
         progress: hears that attempts start.
         executant: this worker.
+        max_output_pixels: the largest adjusted picture, width × height.
     """
 
     def __init__(
         self,
-        adjuster: ImageAdjuster,
-        fixer: BackgroundFixer,
+        models: VisionModels,
         files: PictureFiles,
         progress: ProgressSink,
         executant: Executant,
+        *,
+        max_output_pixels: int,
     ) -> None:
-        self._adjuster = adjuster
-        self._fixer = fixer
+        self._models = models
+        self._max_output_pixels = max_output_pixels
         self._files = files
         self._progress = progress
         self._executant = executant
@@ -56,12 +60,15 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
                 reference = await self._files.fetch(
                     "reference_image", inputs.reference_image, decode_with_alpha
                 )
-            return await self._result(
-                "image_adjusters",
-                request,
-                started_at,
-                lambda _cancel: self._adjuster.adjust(picture, reference, inputs),
+            looking = Looking(self._models)
+            adjuster = ImageAdjuster(
+                lambda: looking.subjects, max_output_pixels=self._max_output_pixels
             )
+            adjusted = await self._files.cpu.run(
+                partial(adjuster.adjust, picture, reference, inputs)
+            )
+            made = computed_provenance("image_adjuster", looking.used)
+            return await self._result("image_adjusters", request, started_at, adjusted, made)
 
     @activity.defn(name="fix_background")
     async def fix_background(self, request: FixBackground) -> PictureResult:
@@ -71,18 +78,27 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt):
             base = await self._files.fetch("base_image", inputs.base_image)
             palette = await self._files.fetch("palette_image", inputs.palette_image)
-            fix = partial(self._fixer.fix, base, palette, inputs)
-            return await self._result("background_fixes", request, started_at, fix)
+            looking = Looking(self._models)
+            fixer = BackgroundFixer(lambda: looking.persons)
+            fixed = await self._files.cpu.run_stoppable(partial(fixer.fix, base, palette, inputs))
+            made = computed_provenance("background_fix", looking.used)
+            return await self._result("background_fixes", request, started_at, fixed, made)
 
     async def _result(
         self,
         folder: str,
         request: AttemptRequest,
         started_at: datetime,
-        compute: Callable[[CancelFlag], Image.Image],
+        picture: Image.Image,
+        made: Provenance,
     ) -> PictureResult:
-        key = f"{folder}/{request.task_id}/a{request.attempt}/image.png"
-        file = await self._files.store(key, await self._files.cpu.run_stoppable(compute))
+        outputs = Outputs(request.task_id, made, OutputFormat.PNG, self._files)
+        stem = f"{folder}/{request.task_id}/a{request.attempt}/image"
+        file = await outputs.store(stem, picture)
         return PictureResult(
-            **vars(self._executant), started_at=started_at, files=[file], result_image_path=file.key
+            **vars(self._executant),
+            started_at=started_at,
+            files=outputs.files,
+            provenance=outputs.provenance,
+            result_image_path=file.key,
         )

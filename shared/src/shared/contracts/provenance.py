@@ -15,6 +15,17 @@ class LoraProvenance(Message):
     weight: float
 
 
+class ModelProvenance(Message):
+    """One model that looked at the pictures and so decided where pixels change."""
+
+    finds: str
+    """What it looked for: `subjects`, `persons`."""
+    name: str
+    """Its name in rembg, or its file's; never a path."""
+    sha256: str
+    """Of its file; of several, one after the other."""
+
+
 class FileProvenance(Message):
     """One file that was made."""
 
@@ -28,9 +39,10 @@ class Provenance(Message):
     """What only the worker of an attempt knows. What does not apply is none or empty."""
 
     engine: str
-    """The kind of model, `flux.1`, or of whatever stands in its place."""
+    """The kind of model, `flux.1`, or of whatever stands in its place: `image_adjuster`,
+    `background_fix` and `background_remove` compute, and have neither a model nor a seed."""
     model: str
-    """The model's own name, for people; never a path."""
+    """The model's own name, for people; never a path; empty where nothing was generated."""
     model_digest: str | None = None
     """A fingerprint of its files: weights that were trained apart differ in it."""
     profile: str | None = None
@@ -48,6 +60,8 @@ class Provenance(Message):
     settings: dict[str, float] = {}
     """The worker's settings that pixels depend on besides."""
     loras: list[LoraProvenance] = []
+    models: list[ModelProvenance] = []
+    """Those that looked at the pictures of an operation without a generative model."""
     versions: dict[str, str] = {}
     """Of the software, by distribution."""
     files: list[FileProvenance] = []

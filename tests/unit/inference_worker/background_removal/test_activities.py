@@ -26,6 +26,7 @@ from shared.errors import InvalidInputError, StorageError
 from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
+from tests.fixtures.embedded import embedded_record
 
 _TASK = UUID(int=7)
 
@@ -102,6 +103,20 @@ async def test_batch_gives_a_transparent_png_for_each_picture_in_order(
         assert alpha.min() == 0
         assert alpha.max() == 255
     assert contents[0] == contents[2] != contents[1]
+    made = result.provenance
+    assert made is not None
+    assert (made.engine, made.models[0].finds, made.models[0].name) == (
+        "background_remove",
+        "subjects",
+        "u2netp",
+    )
+    assert [(file.key, file.sha256, file.seed) for file in made.files] == [
+        (file.key, file.sha256, None) for file in result.files
+    ]
+    for content in contents:
+        within = embedded_record(content)
+        assert within["task_id"] == str(_TASK)
+        assert within["models"] == [model.model_dump() for model in made.models]
     assert progress.started == [(_TASK, 2)]
     assert progress.fractions == pytest.approx([1 / 3, 2 / 3, 1])
 

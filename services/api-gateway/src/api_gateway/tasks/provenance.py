@@ -77,10 +77,20 @@ def _request(task: Task, record: ProvenanceRecord) -> dict[str, Any]:
     request |= {name: record.inputs[name] for name in known & record.inputs.keys()}
     request |= {lora.field: digest_path(lora.sha256) for lora in record.made.loras}
     request["config"] = _config(task_type, record)
-    if record.provider_config:
-        request["provider_config"] = record.provider_config
+    if provider_config := _provider_config(task_type, record):
+        request["provider_config"] = provider_config
     owner = {name: getattr(task, name) for name in _ORIGIN}
     return request | {name: value for name, value in owner.items() if value is not None}
+
+
+def _provider_config(task_type: TaskType, record: ProvenanceRecord) -> dict[str, Any]:
+    """With the model that cut pictures out: another worker might have a better one."""
+    if task_type != TaskType.BACKGROUND_REMOVE:
+        return record.provider_config
+    config: dict[str, Any] = {"provider_type": record.provider_type, **record.provider_config}
+    for model in record.made.models:
+        config["rembg_model"] = model.name
+    return config
 
 
 def _config(task_type: TaskType, record: ProvenanceRecord) -> dict[str, Any]:

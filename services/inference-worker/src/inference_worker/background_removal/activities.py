@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
@@ -10,7 +11,9 @@ from temporalio import activity
 from inference_worker.background_removal.cut_out import cut_out
 from inference_worker.cpu_threads import gather
 from inference_worker.images import decode_with_alpha
+from inference_worker.outputs import Outputs, computed_provenance
 from inference_worker.picture_files import PictureFiles
+from inference_worker.vision.looking import Looking
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.protocols import SubjectSegmenter
 from shared.contracts.attempts import StoredFile
@@ -19,13 +22,23 @@ from shared.contracts.background_removal import (
     RemoveBackgrounds,
     RemoveBackgroundsResult,
 )
-from shared.contracts.enums import ErrorCategory
+from shared.contracts.enums import ErrorCategory, OutputFormat
+from shared.contracts.provenance import FileProvenance
 from shared.errors import InvalidInputError, PlatformError
 from shared.progress import Executant, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 
 _AT_ONCE = 2
 """Pictures of a batch: while one is computed, the other is fetched or stored."""
+
+
+@dataclass(frozen=True)
+class _Removal:
+    """What the pictures of one batch have in common."""
+
+    folder: str
+    segmenter: SubjectSegmenter
+    outputs: Outputs
 
 
 class BackgroundRemover(BackgroundRemovalActivities):
@@ -65,16 +78,21 @@ class BackgroundRemover(BackgroundRemovalActivities):
         folder = f"background_removals/{request.task_id}/a{request.attempt}"
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
             model = self._models.choose_subject_model(request.remover.rembg_model)
-            segmenter = await self._files.cpu.run(lambda: self._models.subjects_by(model))
-            outcomes = await self._remove_all(keys, folder, segmenter, report)
+            looking = Looking(self._models)
+            segmenter = await self._files.cpu.run(lambda: looking.subjects_by(model))
+            made = computed_provenance("background_remove", looking.used)
+            outputs = Outputs(request.task_id, made, OutputFormat.PNG, self._files)
+            outcomes = await self._remove_all(keys, _Removal(folder, segmenter, outputs), report)
         files = [outcome for outcome in outcomes if isinstance(outcome, StoredFile)]
         faults = [outcome for outcome in outcomes if isinstance(outcome, str)]
         if not files:
             raise InvalidInputError("; ".join(faults))
+        listed = [FileProvenance(key=file.key, sha256=file.sha256) for file in files]
         return RemoveBackgroundsResult(
             **vars(self._executant),
             started_at=started_at,
             files=files,
+            provenance=made.model_copy(update={"files": listed}),
             faults=faults,
             result_image_paths=[file.key for file in files],
             rembg_model_used=model.name,
@@ -83,8 +101,7 @@ class BackgroundRemover(BackgroundRemovalActivities):
     async def _remove_all(
         self,
         keys: list[str],
-        folder: str,
-        segmenter: SubjectSegmenter,
+        removal: _Removal,
         report: Callable[[float], None],
     ) -> list[StoredFile | str]:
         """For each picture, in order, what was stored, or why it cannot be read."""
@@ -95,7 +112,7 @@ class BackgroundRemover(BackgroundRemovalActivities):
             nonlocal done
             async with slots:
                 try:
-                    return await self._remove(index, key, folder, segmenter)
+                    return await self._remove(index, key, removal)
                 except PlatformError as error:
                     if error.category != ErrorCategory.VALIDATION:
                         raise
@@ -106,10 +123,8 @@ class BackgroundRemover(BackgroundRemovalActivities):
 
         return await gather(remove(*item) for item in enumerate(keys))
 
-    async def _remove(
-        self, index: int, key: str, folder: str, segmenter: SubjectSegmenter
-    ) -> StoredFile:
+    async def _remove(self, index: int, key: str, removal: _Removal) -> StoredFile:
         field = f"input_image_paths[{index}] ({key})"
         picture = await self._files.fetch(field, key, decode_with_alpha)
-        subject = await self._files.cpu.run(partial(cut_out, picture, segmenter))
-        return await self._files.store(f"{folder}/image_{index}.png", subject)
+        subject = await self._files.cpu.run(partial(cut_out, picture, removal.segmenter))
+        return await removal.outputs.store(f"{removal.folder}/image_{index}", subject)

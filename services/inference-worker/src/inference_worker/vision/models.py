@@ -31,7 +31,7 @@ class VisionModels:
     """
 
     def __init__(self, settings: VisionSettings) -> None:
-        self._weights = Weights(settings.model_dir)
+        self.weights = Weights(settings.model_dir)
         self._threads = settings.threads
         self._open: dict[str, Any] = {}
         self._lock = Lock()
@@ -78,14 +78,14 @@ class VisionModels:
         Raises:
             InvalidInputError: it was asked for by name, and is not on this worker.
         """
-        return choose_model(asked, self._weights)
+        return choose_model(asked, self.weights)
 
     def subjects_by(self, model: SubjectModel) -> SubjectSegmenter:
         """Finds the pixels of what a picture is about, with one model."""
         return self._once(model.name, lambda: model.open(self._threads))
 
     def _opened(self, kind: Callable[..., _T], *files: ModelFile) -> _T:
-        return kind(*map(self._weights.file, files), threads=self._threads)
+        return kind(*map(self.weights.file, files), threads=self._threads)
 
     def _once(self, key: str, open_model: Callable[[], _T]) -> _T:
         with self._lock:

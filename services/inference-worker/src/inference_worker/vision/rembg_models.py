@@ -19,10 +19,12 @@ class SubjectModel:
 
     Attributes:
         name: in rembg.
+        files: its own.
         open: loads it to run with so many threads.
     """
 
     name: RembgModel
+    files: tuple[Path, ...]
     open: Callable[[int], SubjectSegmenter]
 
 
@@ -44,7 +46,7 @@ def choose_model(asked: RembgModel | None, weights: Weights) -> SubjectModel:
             f" {' and '.join(_file_names(wanted))} into the folder that SARTIQ_VISION_MODEL_DIR"
             " names, or leave rembg_model out: the packaged u2netp does it then"
         )
-    return SubjectModel(wanted, partial(_open, wanted, files))
+    return SubjectModel(wanted, files, partial(_open, wanted, files))
 
 
 def _files(model: RembgModel, weights: Weights) -> tuple[Path, ...] | None:

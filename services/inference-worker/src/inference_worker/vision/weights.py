@@ -4,12 +4,15 @@ The packages are data to us (`weights.txt`, installed without what they depend o
 located, their code is never imported.
 """
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from inference_worker.errors import MissingWeightsError
+
+_CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,18 @@ class Weights:
 
     def __init__(self, model_dir: Path | None) -> None:
         self._model_dir = model_dir
+        self._digests: dict[tuple[Path, ...], str] = {}
+
+    def sha256(self, *files: Path) -> str:
+        """Digest of files, one after the other; each is read once, since they stay as they are."""
+        if files not in self._digests:
+            digest = hashlib.sha256()
+            for path in files:
+                with path.open("rb") as file:
+                    while chunk := file.read(_CHUNK_BYTES):
+                        digest.update(chunk)
+            self._digests[files] = digest.hexdigest()
+        return self._digests[files]
 
     def given(self, name: str) -> Path | None:
         """A file of the model directory: flat, or as rembg lays them, `models/<model>/<name>`."""
