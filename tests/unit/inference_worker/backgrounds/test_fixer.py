@@ -11,9 +11,9 @@ from skimage.color import deltaE_cie76, rgb2lab
 
 from inference_worker.backgrounds import fixer as fixer_module
 from inference_worker.backgrounds.fixer import BackgroundFixer, move_background
-from inference_worker.backgrounds.lab import LabColour
 from inference_worker.backgrounds.protection import Protection
 from inference_worker.errors import Cancelled
+from inference_worker.lab import LabColour
 from shared.contracts.backgrounds import BackgroundFixInputs
 from shared.errors import InvalidInputError
 from tests.fixtures.segmenters import ColourSegmenter

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from skimage.color import rgb2lab
 
-from inference_worker.backgrounds.lab import LabColour
 from inference_worker.backgrounds.palette import background_colour
+from inference_worker.lab import LabColour
 from shared.errors import InvalidInputError
 from tests.fixtures.segmenters import ColourSegmenter
 

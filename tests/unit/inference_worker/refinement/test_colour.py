@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from skimage.color import lab2rgb, rgb2lab
 
 from inference_worker.refinement.colour import ColourMatch, match_histograms, match_lab
 
@@ -53,3 +54,16 @@ def test_lab_stretches_no_noise_to_a_texture() -> None:
     flat = np.full((40, 40, 3), 100, np.uint8)
     flat[::2] = 103
     assert match_lab(flat, source).std() < 30
+
+
+def test_lab_beyond_srgb_is_scikit_images_without_its_warning() -> None:
+    """Dark yellow with the contrast of grey noise: some pixels get less blue than there is."""
+    source = np.full((40, 40, 3), (60, 60, 0), np.uint8)
+    grey = np.random.default_rng(5).integers(0, 256, (40, 40, 1)).astype(np.uint8)
+    edited = np.repeat(grey, 3, axis=2)
+    lab, wanted = rgb2lab(edited), rgb2lab(source)
+    stretch = np.clip((wanted.std((0, 1)) + 1e-3) / (lab.std((0, 1)) + 1e-3), 0.5, 2)
+    moved = (lab - lab.mean((0, 1))) * stretch + wanted.mean((0, 1))
+    with pytest.warns(UserWarning, match="negative Z values"):
+        expected = lab2rgb(moved)
+    assert np.abs(match_lab(edited, source) - np.clip(expected, 0, 1) * 255).max() <= 1

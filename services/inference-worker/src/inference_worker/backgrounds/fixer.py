@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from inference_worker.backgrounds.lab import LabColour, Ramp, move_toward
 from inference_worker.backgrounds.palette import background_colour
 from inference_worker.backgrounds.protection import Protection
+from inference_worker.lab import LabColour, Ramp, move_toward
 from inference_worker.pipelines.engine import NEVER, CancelFlag, stop_if
 from inference_worker.vision.protocols import PersonSegmenter
 from shared.contracts.backgrounds import BackgroundFixInputs

@@ -1,17 +1,12 @@
 """The colour of a palette image's background."""
 
-from collections.abc import Callable
-from typing import Any, cast
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from skimage.color import rgb2lab  # pyright: ignore[reportUnknownVariableType]
 
-from inference_worker.backgrounds.lab import LabColour
+from inference_worker.lab import LabColour, to_lab
 from shared.errors import InvalidInputError
 
-_rgb2lab = cast(Callable[..., Any], rgb2lab)
 _SAMPLED_SIDE_PX = 512
 _SURELY_NONE = 0.05
 """Above this a pixel may be the edge of a person, or a hair."""
@@ -39,6 +34,5 @@ def background_colour(palette: Image.Image, person: NDArray[np.float32]) -> LabC
             "palette_image: shows no background beside its person; send a picture of which at least"
             f" {_LEAST_SHARE:.0%} is background, or a plain swatch of the colour"
         )
-    lab: NDArray[np.float64] = _rgb2lab(background)
-    lightness, a, b = np.median(lab, axis=0).tolist()
+    lightness, a, b = np.median(to_lab(background), axis=0).tolist()
     return LabColour(lightness, a, b)

@@ -1,19 +1,17 @@
 """Gives an edited tile the colours of its source, so that neighbours agree."""
 
 from collections.abc import Callable
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.color import lab2rgb, rgb2lab  # pyright: ignore[reportUnknownVariableType]
 
 from inference_worker.checks.metric import Pixels
+from inference_worker.lab import Plane, from_lab, to_lab
 
 _LEVELS = 256
 _MOST_STRETCH = 2.0
 """Contrast is at most doubled or halved: noise on a flat ground is not stretched to a texture."""
-_to_lab = cast(Callable[..., Any], rgb2lab)
-_to_rgb = cast(Callable[..., Any], lab2rgb)
+_LITTLE = np.float32(1e-3)
 
 ColourMatch = Callable[[Pixels, Pixels], Pixels]
 """The edited pixels in the colours of the source, which comes second."""
@@ -32,13 +30,18 @@ def match_histograms(edited: Pixels, source: Pixels) -> Pixels:
 
 def match_lab(edited: Pixels, source: Pixels) -> Pixels:
     """Give each channel of CIELAB the source's mean and contrast (Reinhard et al. 2001)."""
-    lab = _to_lab(edited.astype(np.float32) / 255)
-    wanted = _to_lab(source.astype(np.float32) / 255)
-    mean, deviation = lab.mean((0, 1)), lab.std((0, 1))
-    stretch = (wanted.std((0, 1)) + 1e-3) / (deviation + 1e-3)
-    stretch = np.clip(stretch, 1 / _MOST_STRETCH, _MOST_STRETCH)
-    moved = (lab - mean) * stretch + wanted.mean((0, 1))
-    return np.rint(np.clip(_to_rgb(moved), 0, 1) * 255).astype(np.uint8)
+    lab = to_lab(edited)
+    mean, deviation = _statistics(lab)
+    wanted_mean, wanted_deviation = _statistics(to_lab(source))
+    stretch = (wanted_deviation + _LITTLE) / (deviation + _LITTLE)
+    stretch = np.clip(stretch, 1 / _MOST_STRETCH, _MOST_STRETCH, dtype=np.float32)
+    return from_lab((lab - mean) * stretch + wanted_mean)
+
+
+def _statistics(lab: Plane) -> tuple[Plane, Plane]:
+    """Mean and standard deviation of each channel, 3 each."""
+    mean, deviation = lab.mean((0, 1), np.float64), lab.std((0, 1), np.float64)
+    return mean.astype(np.float32), deviation.astype(np.float32)
 
 
 def _match(edited: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.uint8]:

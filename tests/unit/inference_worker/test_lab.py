@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.color import lab2rgb, rgb2lab
 
-from inference_worker.backgrounds.lab import LabColour, Ramp, move_toward
+from inference_worker.lab import LabColour, Ramp, from_lab, move_toward, to_lab
 
 RNG = np.random.default_rng(3)
 ANY = RNG.integers(0, 256, (128, 128, 3)).astype(np.uint8)
@@ -63,3 +63,27 @@ def test_all_the_way_is_the_colour() -> None:
 def test_colours_beyond_srgb_are_clipped() -> None:
     moved = move_toward(ANY, LabColour(100, 90, -120), np.ones_like(SHARE), None)
     assert len(np.unique(moved.reshape(-1, 3), axis=0)) == 1
+
+
+def test_lab_is_scikit_images() -> None:
+    assert np.abs(to_lab(ANY) - rgb2lab(ANY)).max() < 0.1
+
+
+def test_colours_come_back_from_lab_as_they_were() -> None:
+    """A fifth of all there are, on every level of each channel."""
+    levels = np.arange(256, dtype=np.uint8)
+    for blue in range(0, 256, 5):
+        red, green = np.meshgrid(levels, levels)
+        pixels = np.stack([red, green, np.full_like(red, blue)], axis=-1)
+        for turned in (pixels, pixels[..., ::-1]):
+            assert np.array_equal(from_lab(to_lab(turned)), turned)
+
+
+def test_colours_within_and_beyond_srgb_are_scikit_images() -> None:
+    lab = RNG.random((200, 200, 3)) * (100, 300, 300) - (0, 150, 150)
+    has_x = (lab[..., 0] + 16) / 116 + lab[..., 1] / 500 >= 0
+    with pytest.warns(UserWarning, match="negative Z values"):
+        expected = np.clip(lab2rgb(lab), 0, 1) * 255
+    difference = np.abs(from_lab(lab.astype(np.float32)) - expected)
+    assert has_x.mean() > 0.9
+    assert difference[has_x].max() <= 1

@@ -1,4 +1,4 @@
-"""Colours moved within CIELAB, fast and to the bit.
+"""Colours in CIELAB and moved within it, fast and to the bit.
 
 CIELAB is linear in f(X), f(Y) and f(Z), so that a straight way between two of its colours is a
 straight way between their f's (CIE 15:2004; sRGB: IEC 61966-2-1; white: D65). All curves are tables
@@ -6,12 +6,14 @@ of 16 bits; results are within one level of scikit-image's.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 Plane = NDArray[np.float32]
+_Real = TypeVar("_Real", np.float32, np.float64)
 
 _STEPS = 65_536
 _SCALE = 65_535.0
@@ -45,8 +47,8 @@ def _f(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(values > _KNEE**3, np.cbrt(values), values / (3 * _KNEE**2) + 4 / 29)
 
 
-def _f_inverse(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.where(values > _KNEE, values**3, 3 * _KNEE**2 * (values - 4 / 29))
+def _f_inverse(values: NDArray[_Real]) -> NDArray[_Real]:
+    return np.where(values > _KNEE, values * values * values, 3 * _KNEE**2 * (values - 4 / 29))
 
 
 _BINS = (np.arange(_STEPS) + 0.5) / _STEPS
@@ -54,6 +56,23 @@ _LINEAR: Plane = (_linear_of_srgb(np.arange(256) / 255) * _SCALE).astype(np.floa
 _F: Plane = (_f(_BINS) * _SCALE).astype(np.float32)
 _F_INVERSE: Plane = (_f_inverse(_BINS) * _SCALE).astype(np.float32)
 _LEVEL: Pixels = np.rint(_srgb_of_linear(_BINS) * 255).astype(np.uint8)
+
+
+def to_lab(pixels: Pixels) -> Plane:
+    """CIELAB of sRGB pixels: … × 3 as they are, L from 0 to 100, a and b."""
+    x, y, z = (plane / np.float32(_SCALE) for plane in _f_xyz(pixels))
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def from_lab(lab: Plane) -> Pixels:
+    """The sRGB pixels of CIELAB colours, … × 3; what is out of the gamut is clipped.
+
+    Gives back every pixel of `to_lab` exactly.
+    """
+    middle = (lab[..., 0] + 16) / 116
+    f_xyz = (middle + lab[..., 1] / 500, middle, middle - lab[..., 2] / 200)
+    # No colour has an f below 0: scikit-image lifts that of Z alone, and warns of it.
+    return _pixels([_f_inverse(np.maximum(f, 0)) * np.float32(_SCALE) for f in f_xyz])
 
 
 @dataclass(frozen=True)
@@ -99,21 +118,31 @@ def move_toward(pixels: Pixels, colour: LabColour, share: Plane, ramp: Ramp | No
     Returns:
         H × W × 3, sRGB; colours out of its gamut are clipped.
     """
-    linear = [np.take(_LINEAR, pixels[:, :, channel]) for channel in range(3)]
-    f_xyz = [np.take(_F, _mix(linear, row).astype(np.uint16)) for row in _FORWARD]
+    f_xyz = _f_xyz(pixels)
     way = share if ramp is None else ramp.weights(f_xyz[1]) * share
     for own, goal in zip(f_xyz, colour.f_xyz, strict=True):
         step = np.float32(goal * _SCALE) - own
         step *= way
         np.add(own, step, out=own)
-    xyz = [np.take(_F_INVERSE, plane.astype(np.uint16)) for plane in f_xyz]
-    moved = np.empty_like(pixels)
+    moved = _pixels([np.take(_F_INVERSE, plane.astype(np.uint16)) for plane in f_xyz])
+    np.copyto(moved, pixels, where=(way == 0)[:, :, np.newaxis])
+    return moved
+
+
+def _f_xyz(pixels: Pixels) -> list[Plane]:
+    """The f of X, Y and Z over white's, × 65535."""
+    linear = [np.take(_LINEAR, pixels[..., channel]) for channel in range(3)]
+    return [np.take(_F, _mix(linear, row).astype(np.uint16)) for row in _FORWARD]
+
+
+def _pixels(xyz: list[Plane]) -> Pixels:
+    """The sRGB pixels of X, Y and Z over white's, × 65535."""
+    pixels = np.empty((*xyz[0].shape, 3), np.uint8)
     for channel, row in enumerate(_BACKWARD):
         mixed = _mix(xyz, row)
         np.clip(mixed, 0, _SCALE, out=mixed)
-        moved[:, :, channel] = np.take(_LEVEL, mixed.astype(np.uint16))
-    np.copyto(moved, pixels, where=(way == 0)[:, :, np.newaxis])
-    return moved
+        pixels[..., channel] = np.take(_LEVEL, mixed.astype(np.uint16))
+    return pixels
 
 
 def _mix(planes: list[Plane], weights: NDArray[np.float32]) -> Plane:
