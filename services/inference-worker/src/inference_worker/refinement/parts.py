@@ -214,7 +214,7 @@ def _difference_map(metric: ConsistencyMetric, source: Pixels, edited: Pixels) -
 
 
 def _encode(pixels: Pixels) -> bytes:
-    return encode_png(Image.fromarray(pixels), compress_level=1)
+    return encode_png(Image.fromarray(pixels))
 
 
 def _decode(png: bytes) -> Pixels:
