@@ -128,6 +128,10 @@ bench-refine: $(INSTALLED) ## A whole REFINE against its tile edits, its memory;
 bench-gpu: $(INSTALLED) ## The profiles on a GPU, random weights of the full FLUX.1-dev: make bench-gpu ARGS="--help"
 	$(BIN)/python benchmarks/gpu_flux.py $(ARGS)
 
+.PHONY: bench-gpu-refine
+bench-gpu-refine: $(INSTALLED) ## A REFINE to 2048² on a GPU against tiles in turn: make bench-gpu-refine ARGS="--tiny"
+	$(BIN)/python benchmarks/gpu_refine.py $(ARGS)
+
 # --- make what is committed ---------------------------------------------------------------------
 
 .PHONY: openapi

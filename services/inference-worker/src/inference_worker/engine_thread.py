@@ -81,5 +81,13 @@ class EngineThread:
             lambda cancel: self.engine.edit(image, edit, on_step=on_step, cancel=cancel)
         )
 
+    async def edit_together(
+        self, images: Sequence[Image.Image], edits: Sequence[Edit], on_step: StepCallback
+    ) -> list[Image.Image]:
+        """Edit as many pictures as the engine takes in one run."""
+        return await self._call(
+            lambda cancel: self.engine.edit_together(images, edits, on_step=on_step, cancel=cancel)
+        )
+
     async def _call(self, work: Callable[[CancelFlag], _T]) -> _T:
         return await run_in_thread(self._executor, work)

@@ -3,7 +3,9 @@
 import hashlib
 import io
 import struct
+import zlib
 from collections.abc import Callable
+from typing import Any
 
 from PIL import Image, ImageOps
 
@@ -13,6 +15,10 @@ from shared.errors import InvalidInputError
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _WHITE = (255, 255, 255)
 _OPAQUE = 255
+
+PNG_COMPRESSION: dict[str, Any] = {"compress_level": 1, "compress_type": zlib.Z_RLE}
+"""For photographs: after PNG's filters, runs alone give smaller files than a search for matches at
+level 6, in a quarter of its time."""
 
 
 def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
@@ -62,13 +68,13 @@ def _decode(
         ) from error
 
 
-def encode_png(image: Image.Image, *, compress_level: int = 3) -> bytes:
+def encode_png(image: Image.Image) -> bytes:
     """Lossless and without metadata, so that equal pixels give equal bytes."""
     buffer = io.BytesIO()
     # Pillow writes what it read into these back out unless told otherwise.
     plain = image.copy()
     plain.info.clear()
-    plain.save(buffer, "PNG", compress_level=compress_level)
+    plain.save(buffer, "PNG", **PNG_COMPRESSION)
     return buffer.getvalue()
 
 

@@ -13,13 +13,13 @@ from xml.sax.saxutils import quoteattr
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from inference_worker.images import PNG_COMPRESSION
 from shared.contracts.enums import OutputFormat
 
 PNG_KEYWORD = "sartiq:provenance"
 XMP_NAMESPACE = "urn:sartiq:"
 """Of the XMP property `provenance`."""
 
-_PNG_COMPRESSION = 3
 _JPEG_QUALITY = 95
 # The packet's wrapper and its id are XMP's own (ISO 16684-1, 7.3.2).
 _XMP = (
@@ -47,7 +47,7 @@ def encode_output(picture: Image.Image, form: OutputFormat, record: Mapping[str,
     if form is OutputFormat.PNG:
         chunks = PngInfo()
         chunks.add_itxt(PNG_KEYWORD, text)
-        plain.save(buffer, "PNG", compress_level=_PNG_COMPRESSION, pnginfo=chunks)
+        plain.save(buffer, "PNG", pnginfo=chunks, **PNG_COMPRESSION)
     elif form is OutputFormat.WEBP:
         plain.save(buffer, "WEBP", lossless=True, xmp=_xmp(text))
     else:

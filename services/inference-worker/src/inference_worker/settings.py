@@ -78,6 +78,9 @@ class InferenceSettings(BaseSettings):
     """CPU threads of torch; 0: torch chooses, one per core."""
     edit_px: int = Field(default=0, ge=0)
     """Longer side at which refinement edits a tile, in pixels; 0: the model's longest side."""
+    edit_batch: int = Field(default=0, ge=0, le=16)
+    """Tiles that the model edits in one run, where so many of one size wait; 0: four on a GPU, one
+    on a CPU."""
     editor: EditorKind = EditorKind.STRENGTH
     """How refinement and the face fixer edit: `strength`, image to image; `instruct`, by the
     instruction model where there is one. Garments' details are edited by instruction wherever there

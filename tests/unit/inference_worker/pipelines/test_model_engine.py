@@ -179,6 +179,38 @@ def test_edit_without_strength_gives_the_picture(engine: ModelEngine, photo: Ima
     assert engine.edit(image, edit, on_step=ignore_step, cancel=NEVER) is image
 
 
+def test_tiles_of_a_batch_are_edited_as_alone(engine: ModelEngine, photo: Image.Image) -> None:
+    images = [photo.resize((64, 48)), photo.resize((64, 48)).rotate(180)]
+    edits = [Edit("a red dress", strength=0.6, num_steps=6, seed=seed) for seed in (11, 12)]
+    heard: list[tuple[int, int]] = []
+    both = engine.edit_together(
+        images, edits, on_step=lambda *step: heard.append(step), cancel=NEVER
+    )
+    assert heard == [(step, 4) for step in range(1, 5)]
+    for image, edit, together in zip(images, edits, both, strict=True):
+        alone = engine.edit(image, edit, on_step=ignore_step, cancel=NEVER)
+        assert np.abs(np.asarray(together, int) - np.asarray(alone, int)).max() <= 1
+
+
+def test_batch_without_strength_gives_the_pictures(engine: ModelEngine, photo: Image.Image) -> None:
+    images = [photo.resize((64, 48))] * 2
+    edits = [Edit("a red dress", strength=0, num_steps=6, seed=seed) for seed in (1, 2)]
+    assert engine.edit_together(images, edits, on_step=ignore_step, cancel=NEVER) == images
+
+
+@pytest.mark.parametrize(
+    ("changes", "batch"), [({}, 1), ({"edit_batch": 3}, 3), ({"cache_threshold": 0.1}, 1)]
+)
+def test_cpu_edits_tile_by_tile_unless_told_otherwise(
+    tmp_path: Path, changes: dict[str, Any], batch: int
+) -> None:
+    save_tiny_flux(tmp_path, seed=3)
+    assert (
+        ModelEngine.load(str(tmp_path), _SETTINGS.model_copy(update=changes), _MODEL).edit_batch
+        == batch
+    )
+
+
 def test_several_images_use_the_seeds_that_follow(engine: ModelEngine) -> None:
     first, second = _generate(engine, _inputs(config={"num_images": 2}))
     (alone,) = _generate(engine, _inputs(seed=6))

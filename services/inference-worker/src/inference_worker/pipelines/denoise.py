@@ -21,20 +21,22 @@ def denoise(
     """Follow the schedule to its end.
 
     Returns:
-        Packed latents without noise, [1, L, 4C].
+        Packed latents without noise, [N, L, 4C].
 
     Raises:
         Cancelled: the flag was set before a step.
     """
+    latents = start.latents
+    num_pictures, num_tokens = latents.shape[:2]
     guidance = (
-        torch.full([1], conditioning.guidance_scale, device=parts.device, dtype=torch.float32)
+        torch.full(
+            [num_pictures], conditioning.guidance_scale, device=parts.device, dtype=torch.float32
+        )
         if parts.has_guidance_embeds
         else None
     )
     transformer = parts.transformer
     forget_steps(transformer)
-    latents = start.latents
-    num_tokens = latents.shape[1]
     ids = start.image_ids
     if start.context is not None:
         ids = torch.cat([ids, start.context.ids])
@@ -46,15 +48,15 @@ def denoise(
         with prompt_context(transformer, context):
             (predicted,) = transformer(
                 hidden_states=seen,
-                timestep=timestep.expand(1).to(latents.dtype) / 1000,
+                timestep=timestep.expand(num_pictures).to(latents.dtype) / 1000,
                 guidance=guidance,
-                pooled_projections=prompt.gist,
-                encoder_hidden_states=prompt.words,
+                pooled_projections=prompt.gist.expand(num_pictures, -1),
+                encoder_hidden_states=prompt.words.expand(num_pictures, -1, -1),
                 txt_ids=prompt.word_ids,
                 img_ids=ids,
                 return_dict=False,
             )
-        return predicted[:, :num_tokens]  # [1, L, 4C]
+        return predicted[:, :num_tokens]  # [N, L, 4C]
 
     for index, timestep in enumerate(start.timesteps):
         stop_if(cancel)

@@ -118,6 +118,11 @@ class ImageEngine(Protocol):
         ...
 
     @property
+    def edit_batch(self) -> int:
+        """Pictures that `edit_together` takes."""
+        ...
+
+    @property
     def max_references(self) -> int | None:
         """Pictures that `instruct` looks at beside the base; none: it follows no instructions."""
         ...
@@ -180,6 +185,27 @@ class ImageEngine(Protocol):
         self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
     ) -> Image.Image:
         """Edit one RGB picture; the answer has its size."""
+        ...
+
+    def edit_together(
+        self,
+        images: Sequence[Image.Image],
+        edits: Sequence[Edit],
+        *,
+        on_step: StepCallback,
+        cancel: CancelFlag,
+    ) -> list[Image.Image]:
+        """Edit `edit_batch` RGB pictures of one size in one run.
+
+        Always as many: a model of few shapes is compiled for few, and what comes of a picture does
+        not depend on how many others there were.
+
+        Args:
+            images: of one size.
+            edits: one for each; they differ in their seeds alone.
+            on_step: hears of progress, on the calling thread.
+            cancel: looked at before each step.
+        """
         ...
 
 

@@ -27,11 +27,13 @@ class IdentityEngine:
 
     Args:
         edit_side_px: as a real model would state it, so that tiles are resized as for one.
+        edit_batch: likewise.
         step_s: seconds that a step takes.
     """
 
-    def __init__(self, *, edit_side_px: int = 1024, step_s: float = 0) -> None:
+    def __init__(self, *, edit_side_px: int = 1024, edit_batch: int = 1, step_s: float = 0) -> None:
         self._edit_side_px = edit_side_px
+        self._edit_batch = edit_batch
         self._step_s = step_s
 
     @property
@@ -45,6 +47,10 @@ class IdentityEngine:
     @property
     def multiple_of(self) -> int:
         return 16
+
+    @property
+    def edit_batch(self) -> int:
+        return self._edit_batch
 
     @property
     def max_references(self) -> int | None:
@@ -108,6 +114,20 @@ class IdentityEngine:
         """The picture itself."""
         self._run_steps(edit.num_steps, on_step, cancel)
         return image
+
+    def edit_together(
+        self,
+        images: Sequence[Image.Image],
+        edits: Sequence[Edit],
+        *,
+        on_step: StepCallback,
+        cancel: CancelFlag,
+    ) -> list[Image.Image]:
+        """The pictures themselves."""
+        return [
+            self.edit(image, edit, on_step=on_step, cancel=cancel)
+            for image, edit in zip(images, edits, strict=True)
+        ]
 
     def _run_steps(self, num_steps: int, on_step: StepCallback, cancel: CancelFlag) -> None:
         for step in range(num_steps):

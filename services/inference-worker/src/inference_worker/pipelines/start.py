@@ -1,8 +1,10 @@
 """Where a run of the denoise loop begins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
+import torch
 from torch import Tensor
 
 
@@ -41,7 +43,7 @@ class Keep:
 class Start:
     """Noise or a noised picture, the schedule from there, and what is looked at on the way."""
 
-    latents: Tensor  # [1, L, 4C], packed
+    latents: Tensor  # [N, L, 4C], packed; N is 1 but for pictures that run together
     image_ids: Tensor  # [L, 3]: 0, row, column of each token
     timesteps: Tensor  # [S]
     scheduler: Scheduler
@@ -51,3 +53,9 @@ class Start:
     def within(self, context: Context) -> Self:
         """The same start with pictures to look at."""
         return replace(self, context=context)
+
+
+def together(starts: Sequence[Start]) -> Start:
+    """One run for several pictures of one size and schedule, without contexts and masks."""
+    assert all(start.context is None and start.keep is None for start in starts)
+    return replace(starts[0], latents=torch.cat([start.latents for start in starts]))

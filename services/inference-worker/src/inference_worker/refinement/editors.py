@@ -5,6 +5,7 @@ Other editors, such as a provider's, take the same place.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from PIL import Image
@@ -30,12 +31,25 @@ class ImageEditor(Protocol):
         ...
 
     @property
+    def batch(self) -> int:
+        """Pictures that it is best given at a time."""
+        ...
+
+    @property
     def facts(self) -> EngineFacts:
         """How it edits, for the record."""
         ...
 
-    async def edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
-        """Edit one RGB picture; the answer has its size."""
+    async def edit(
+        self, pictures: Sequence[Image.Image], seeds: Sequence[int], on_step: StepCallback
+    ) -> list[Image.Image]:
+        """Edit RGB pictures of one size; the answers have it too.
+
+        Args:
+            pictures: `batch` of them, or fewer.
+            seeds: one for each.
+            on_step: hears of the steps of all.
+        """
         ...
 
 
@@ -82,10 +96,26 @@ class StrengthEditor(_EngineEditor):
             RefineInputs(base_image_url="", upscale_steps=self.wish.num_steps)
         )
 
-    async def edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
+    @property
+    def batch(self) -> int:
+        return self.engine.engine.edit_batch
+
+    async def edit(
+        self, pictures: Sequence[Image.Image], seeds: Sequence[int], on_step: StepCallback
+    ) -> list[Image.Image]:
         wish = self.wish
-        edit = Edit(wish.prompt, strength=wish.strength, num_steps=wish.num_steps, seed=seed)
-        return await self.engine.edit(picture, edit, on_step)
+        edits = [
+            Edit(wish.prompt, strength=wish.strength, num_steps=wish.num_steps, seed=seed)
+            for seed in seeds
+        ]
+        if 1 < len(pictures) == self.batch:
+            return await self.engine.edit_together(pictures, edits, on_step)
+        return [
+            await self.engine.edit(picture, edit, hear)
+            for picture, edit, hear in zip(
+                pictures, edits, _in_turn(on_step, len(pictures)), strict=True
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -98,7 +128,21 @@ class InstructionEditor(_EngineEditor):
     def facts(self) -> EngineFacts:
         return self.engine.engine.facts(self._inputs((self.side_px, self.side_px), seed=0))
 
-    async def edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
+    @property
+    def batch(self) -> int:
+        return 1
+
+    async def edit(
+        self, pictures: Sequence[Image.Image], seeds: Sequence[int], on_step: StepCallback
+    ) -> list[Image.Image]:
+        return [
+            await self._edit(picture, seed, hear)
+            for picture, seed, hear in zip(
+                pictures, seeds, _in_turn(on_step, len(pictures)), strict=True
+            )
+        ]
+
+    async def _edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
         inputs = self._inputs(picture.size, seed)
         made = await self.engine.instruct(inputs, picture, self.references, on_step)
         (edited,) = made.pictures
@@ -113,6 +157,15 @@ class InstructionEditor(_EngineEditor):
             seed=seed,
             config=EditingConfig(num_inference_steps=self.wish.num_steps),
         )
+
+
+def _in_turn(on_step: StepCallback, num_pictures: int) -> list[StepCallback]:
+    """For each of some pictures that are edited one after the other, who hears of its steps."""
+
+    def hear(index: int, done: int, steps: int) -> None:
+        on_step(index * steps + done, num_pictures * steps)
+
+    return [partial(hear, index) for index in range(num_pictures)]
 
 
 def follows_instructions(engine: EngineThread, num_references: int = 0) -> bool:

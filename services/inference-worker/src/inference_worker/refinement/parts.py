@@ -13,6 +13,7 @@ from PIL import Image
 from inference_worker.checks.metric import ConsistencyMetric, Pixels
 from inference_worker.cpu_threads import CpuThreads, gather
 from inference_worker.images import encode_png
+from inference_worker.pipelines.engine import StepCallback
 from inference_worker.refinement.patches import PixelBox
 from inference_worker.refinement.progress import RefineProgress
 from inference_worker.refinement.tile_editor import EditedTile, TileEditor
@@ -21,7 +22,7 @@ from shared.contracts.checks import TileReport
 from shared.errors import ConsistencyError
 
 _PIPELINE_DEPTH = 3
-"""Tiles between resizing and judging at a time: one ahead of the engine, one in it, one behind.
+"""Batches between resizing and judging at a time: one ahead of the engine, one in it, one behind.
 
 More would fill memory, and keep other tasks of this worker waiting for the engine.
 """
@@ -96,27 +97,55 @@ class PartEditing:
             ConsistencyError: strict checks, and a part never passed.
         """
         progress = RefineProgress(len(parts), run.on_progress)
-        gate = asyncio.Semaphore(run.max_workers or max(len(parts), 1))
+        most_parts = run.max_workers or max(len(parts), 1)
+        batches = _batches(parts, most_parts)
+        gate = asyncio.Semaphore(max(most_parts // max(map(len, batches), default=1), 1))
         pipeline = asyncio.Semaphore(_PIPELINE_DEPTH)
 
-        async def edit_part(place: int, part: Part) -> EditedTile:
+        async def edit_batch(places: range) -> list[EditedTile]:
+            def on_step(done: int, steps: int) -> None:
+                for place in places:
+                    progress.step(place, done, steps)
+
+            batch = parts[places.start : places.stop]
+            sources = [_cut(picture, part.box) for part in batch]
             async with gate:
-                left, top, right, bottom = part.box
-                source = picture[top:bottom, left:right]
-                finished = await self._load(run.store, part.name)
-                if finished is None:
-                    async with pipeline:
-                        on_step = partial(progress.step, place)
-                        finished = await part.editor.edit(part.index, source, on_step)
-                    await self._save(run.store, part.name, finished)
+                finished = await self._finish(batch, sources, run.store, pipeline, on_step)
                 if run.debug is not None:
-                    await self._save_debug(run.debug, part, source, finished)
-            if run.is_strict and not finished.report.passed:
-                raise ConsistencyError(_complaint(part, finished.report))
-            progress.finish_tile(place)
+                    for part, source, tile in zip(batch, sources, finished, strict=True):
+                        await self._save_debug(run.debug, part, source, tile)
+            for place, part, tile in zip(places, batch, finished, strict=True):
+                if run.is_strict and not tile.report.passed:
+                    raise ConsistencyError(_complaint(part, tile.report))
+                progress.finish_tile(place)
             return finished
 
-        return await gather(edit_part(place, part) for place, part in enumerate(parts))
+        edited = await gather(map(edit_batch, batches))
+        return [tile for batch in edited for tile in batch]
+
+    async def _finish(
+        self,
+        batch: Sequence[Part],
+        sources: Sequence[Pixels],
+        store: TileStore,
+        pipeline: asyncio.Semaphore,
+        on_step: StepCallback,
+    ) -> list[EditedTile]:
+        """Finished parts out of the store, or edited and stored.
+
+        Where one is missing the whole batch is edited again: a run that was cut off then gives the
+        pixels of one that was not.
+        """
+        stored = [await self._load(store, part.name) for part in batch]
+        known = [tile for tile in stored if tile is not None]
+        if len(known) == len(batch):
+            return known
+        async with pipeline:
+            edited = await batch[0].editor.edit([part.index for part in batch], sources, on_step)
+        for part, old, tile in zip(batch, stored, edited, strict=True):
+            if old is None:
+                await self._save(store, part.name, tile)
+        return edited
 
     async def _load(self, store: TileStore, name: str) -> EditedTile | None:
         stored = await store.load(name)
@@ -150,6 +179,31 @@ def face_parts(boxes: Sequence[PixelBox], editor: TileEditor, *, first: int) -> 
     ]
 
 
+def _batches(parts: Sequence[Part], most: int) -> list[range]:
+    """Neighbours of one size and editor, as many as the editor takes at a time."""
+    batches: list[range] = []
+    for place, part in enumerate(parts):
+        if batches:
+            last = batches[-1]
+            first = parts[last.start]
+            is_alike = first.editor is part.editor and _size(first.box) == _size(part.box)
+            if is_alike and len(last) < min(part.editor.plan.editor.batch, most):
+                batches[-1] = range(last.start, place + 1)
+                continue
+        batches.append(range(place, place + 1))
+    return batches
+
+
+def _size(box: PixelBox) -> tuple[int, int]:
+    left, top, right, bottom = box
+    return right - left, bottom - top
+
+
+def _cut(picture: Pixels, box: PixelBox) -> Pixels:
+    left, top, right, bottom = box
+    return picture[top:bottom, left:right]
+
+
 def _complaint(part: Part, report: TileReport) -> str:
     metrics = part.editor.plan.metrics
     scores = "; ".join(
@@ -171,7 +225,7 @@ def _difference_map(
 
 
 def _encode(pixels: Pixels) -> bytes:
-    return encode_png(Image.fromarray(pixels), compress_level=1)
+    return encode_png(Image.fromarray(pixels))
 
 
 def _decode(png: bytes) -> Pixels:

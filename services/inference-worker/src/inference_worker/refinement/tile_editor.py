@@ -1,14 +1,15 @@
 """Edits one tile, with new seeds until it passes its checks."""
 
 import hashlib
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from PIL import Image
 
 from inference_worker.checks.metric import ConsistencyMetric, Pixels, worst_margin
-from inference_worker.cpu_threads import CpuThreads
+from inference_worker.cpu_threads import CpuThreads, gather
 from inference_worker.pipelines.engine import CancelFlag, StepCallback, stop_if
 from inference_worker.refinement.colour import ColourMatch
 from inference_worker.refinement.editors import ImageEditor
@@ -55,6 +56,30 @@ class _Try:
     margin: float
 
 
+@dataclass
+class _Tile:
+    """A tile on its way: as the editor sees it, and what was tried."""
+
+    index: int
+    source: Pixels
+    shown: Image.Image
+    tries: list[Scores] = field(default_factory=list[Scores])
+    best: _Try = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.best = _Try(self.source, Scores(), -math.inf)
+
+    def answer(self) -> EditedTile:
+        report = TileReport(
+            index=self.index,
+            attempts=len(self.tries),
+            passed=self.best.margin >= 0,
+            tries=self.tries,
+            **dict(self.best.scores),
+        )
+        return EditedTile(self.best.pixels, report)
+
+
 class TileEditor:
     """Edit, colour-match, check; again with another seed while the tile fails and tries are left.
 
@@ -67,27 +92,30 @@ class TileEditor:
         self.plan = plan
         self._cpu = cpu
 
-    async def edit(self, index: int, source: Pixels, on_step: StepCallback) -> EditedTile:
-        """Edit a tile; the best try is the answer if none passes."""
-        best: _Try | None = None
-        tries: list[Scores] = []
-        shown = await self._cpu.run(partial(self._show, source))
-        while best is None or (best.margin < 0 and len(tries) < self.plan.max_tries):
-            seed = tile_seed(self.plan.seed, index, len(tries))
-            edited = await self.plan.editor.edit(shown, seed, on_step)
-            judge = partial(self._judge, source, shown, edited)
-            judged = await self._cpu.run_stoppable(judge)
-            tries.append(judged.scores)
-            if best is None or judged.margin > best.margin:
-                best = judged
-        report = TileReport(
-            index=index,
-            attempts=len(tries),
-            passed=best.margin >= 0,
-            tries=tries,
-            **dict(best.scores),
-        )
-        return EditedTile(best.pixels, report)
+    async def edit(
+        self, indices: Sequence[int], sources: Sequence[Pixels], on_step: StepCallback
+    ) -> list[EditedTile]:
+        """Edit tiles of one size together; of each, the best try is the answer if none passes.
+
+        Args:
+            indices: the tiles' numbers.
+            sources: their pixels.
+            on_step: hears of the steps of all.
+        """
+        tiles = await gather(map(self._begin, indices, sources))
+        waiting = tiles
+        for attempt in range(self.plan.max_tries):
+            seeds = [tile_seed(self.plan.seed, tile.index, attempt) for tile in waiting]
+            edited = await self.plan.editor.edit([tile.shown for tile in waiting], seeds, on_step)
+            changed = await gather(map(self._carry_over, waiting, edited))
+            await self._cpu.run_stoppable(partial(self._judge, waiting, changed))
+            waiting = [tile for tile in waiting if tile.best.margin < 0]
+            if not waiting:
+                break
+        return [tile.answer() for tile in tiles]
+
+    async def _begin(self, index: int, source: Pixels) -> _Tile:
+        return _Tile(index, source, await self._cpu.run(partial(self._show, source)))
 
     def _show(self, source: Pixels) -> Image.Image:
         tile = Image.fromarray(source)
@@ -96,20 +124,30 @@ class TileEditor:
         size = edit_size(tile.size, longer_px=longer_px, multiple_of=editor.multiple_of)
         return tile if size == tile.size else tile.resize(size, Image.Resampling.LANCZOS)
 
-    def _judge(
-        self, source: Pixels, shown: Image.Image, edited: Image.Image, cancel: CancelFlag
-    ) -> _Try:
-        pixels = self.plan.match_colours(apply_change(source, shown, edited), source)
+    async def _carry_over(self, tile: _Tile, edited: Image.Image) -> Pixels:
+        def carry_over() -> Pixels:
+            changed = apply_change(tile.source, tile.shown, edited)
+            return self.plan.match_colours(changed, tile.source)
+
+        return await self._cpu.run(carry_over)
+
+    def _judge(self, tiles: Sequence[_Tile], changed: Sequence[Pixels], cancel: CancelFlag) -> None:
         metrics = self.plan.metrics
-        scores: list[float] = []
+        sources = [tile.source for tile in tiles]
+        by_metric: list[Sequence[float]] = []
         for metric in metrics:
             stop_if(cancel)
-            scores += metric.scores([source], [pixels])
-        named = {
-            metric.name: round(score, _SCORE_DIGITS)
-            for metric, score in zip(metrics, scores, strict=True)
-        }
-        return _Try(pixels, Scores.model_validate(named), worst_margin(metrics, scores))
+            by_metric.append(metric.scores(sources, changed))
+        for place, (tile, pixels) in enumerate(zip(tiles, changed, strict=True)):
+            scores = [of_all[place] for of_all in by_metric]
+            named = {
+                metric.name: round(score, _SCORE_DIGITS)
+                for metric, score in zip(metrics, scores, strict=True)
+            }
+            judged = _Try(pixels, Scores.model_validate(named), worst_margin(metrics, scores))
+            tile.tries.append(judged.scores)
+            if judged.margin > tile.best.margin:
+                tile.best = judged
 
 
 def tile_seed(seed: int, index: int, attempt: int) -> int:

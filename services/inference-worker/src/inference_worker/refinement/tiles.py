@@ -93,6 +93,7 @@ def tile_digest(
         "model": engine.model_id,
         "edit_side_px": engine.edit_side_px,
         "multiple_of": engine.multiple_of,
+        "edit_batch": engine.edit_batch,
         "traits": list(traits),
         "inputs": inputs.model_dump(mode="json", exclude=_SAME_PIXELS),
         "config": config.model_dump(mode="json", exclude=_SAME_PIXELS_CONFIG),
