@@ -48,6 +48,13 @@ def test_lab_takes_mean_and_contrast_from_the_source() -> None:
     assert not np.array_equal(matched, source)
 
 
+def test_lab_loses_no_level_on_a_tile_of_megapixels() -> None:
+    rng = np.random.default_rng(5)
+    source = np.clip(rng.normal(130, 8, (1700, 1700, 3)), 0, 255).astype(np.uint8)
+    matched = match_lab(source + np.uint8(8), source)
+    np.testing.assert_allclose(matched.mean((0, 1)), source.mean((0, 1)), atol=0.1)
+
+
 def test_lab_stretches_no_noise_to_a_texture() -> None:
     source = np.random.default_rng(4).integers(0, 256, (40, 40, 3)).astype(np.uint8)
     flat = np.full((40, 40, 3), 100, np.uint8)

@@ -34,11 +34,20 @@ def match_lab(edited: Pixels, source: Pixels) -> Pixels:
     """Give each channel of CIELAB the source's mean and contrast (Reinhard et al. 2001)."""
     lab = _to_lab(edited.astype(np.float32) / 255)
     wanted = _to_lab(source.astype(np.float32) / 255)
-    mean, deviation = lab.mean((0, 1)), lab.std((0, 1))
-    stretch = (wanted.std((0, 1)) + 1e-3) / (deviation + 1e-3)
+    mean, deviation = _moments(lab)
+    wanted_mean, wanted_deviation = _moments(wanted)
+    stretch = (wanted_deviation + 1e-3) / (deviation + 1e-3)
     stretch = np.clip(stretch, 1 / _MOST_STRETCH, _MOST_STRETCH)
-    moved = (lab - mean) * stretch + wanted.mean((0, 1))
+    moved = (lab - mean) * stretch + wanted_mean
     return np.rint(np.clip(_to_rgb(moved), 0, 1) * 255).astype(np.uint8)
+
+
+def _moments(lab: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of the channels, and their standard deviations."""
+    # One channel at a time: NumPy sums that pairwise. Over all at once it adds up pixel by pixel,
+    # and 32 bits lose whole levels of a tile of some megapixels.
+    channels = np.moveaxis(lab, 2, 0)
+    return np.array([[c.mean() for c in channels], [c.std() for c in channels]], np.float32)
 
 
 def _match(edited: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.uint8]:
