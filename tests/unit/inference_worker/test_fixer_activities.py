@@ -12,11 +12,15 @@ from temporalio.testing import ActivityEnvironment
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
+from inference_worker.errors import UnsafeOutputError
 from inference_worker.fixer_activities import LocalFixers
 from inference_worker.images import encode_png
 from inference_worker.picture_files import PictureFiles
 from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.vision.models import VisionModels
+from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.protocols import BodyRegion, Box
+from inference_worker.vision.settings import VisionSettings
 from shared.contracts.fixing import (
     DetailInputs,
     EnhanceDetails,
@@ -40,7 +44,8 @@ _TASK = UUID(int=42)
 class Bench:
     """The activities over one engine, and what they stored."""
 
-    def __init__(self, executor: Executor, cpu: CpuThreads) -> None:
+    def __init__(self, executor: Executor, cpu: CpuThreads, nsfw_threshold: float = 0) -> None:
+        vision = VisionSettings(nsfw_threshold=nsfw_threshold)
         self.engine = MendingEngine()
         self.objects = MemoryObjectStore()
         self.people = FakePeople(
@@ -56,6 +61,7 @@ class Bench:
             settings=InferenceSettings(),
             people=self.people,
             metrics=Metrics(None, DeviceKind.CPU),
+            check=OutputCheck(vision, VisionModels(vision)),
         )
 
 
@@ -191,3 +197,16 @@ async def test_unreadable_picture_names_its_field(
     await bench.objects.put(key, b"text", "image/png")
     with pytest.raises(InvalidInputError, match=f"^{field}: "):
         await ActivityEnvironment().run(bench.activities.enhance_details, _details())
+
+
+@pytest.mark.parametrize("activity", ["enhance_faces", "enhance_details"])
+async def test_output_over_the_nsfw_threshold_is_refused_and_not_stored(
+    engine_executor: Executor, cpu: CpuThreads, person_photo: Image.Image, activity: str
+) -> None:
+    """No picture scores 0, so that this threshold refuses every one."""
+    bench = Bench(engine_executor, cpu, nsfw_threshold=1e-9)
+    await _upload(bench.objects, person_photo)
+    request = {"enhance_faces": _faces(attempt=1), "enhance_details": _details()}[activity]
+    with pytest.raises(UnsafeOutputError, match="output 0 is not safe for work"):
+        await ActivityEnvironment().run(getattr(bench.activities, activity), request)
+    assert not any("/a1/" in key for key in bench.objects.objects)

@@ -83,8 +83,9 @@ def engine_activities(
         "settings": equipment.settings,
         "people": equipment.models,
         "metrics": equipment.metrics,
+        "check": check,
     }
-    made = LocalInference(**shared, loras=loras, check=check)
+    made = LocalInference(**shared, loras=loras)
     fixed = LocalFixers(**shared)
     return [
         made.generate_image,

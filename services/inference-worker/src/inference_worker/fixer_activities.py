@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from PIL import Image
 from temporalio import activity
 
 from inference_worker.checks.metrics import Metrics
@@ -18,6 +19,7 @@ from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.parts import Run
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
+from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import TileReport
 from shared.contracts.enums import OutputFormat
@@ -43,6 +45,7 @@ class LocalFixers(FixerActivities):
         settings: how the model edits.
         people: models that find them.
         metrics: judge what was made.
+        check: says whether it may be handed out.
     """
 
     def __init__(  # noqa: PLR0913 — what the worker has
@@ -55,8 +58,10 @@ class LocalFixers(FixerActivities):
         settings: InferenceSettings,
         people: PeopleModels,
         metrics: Metrics,
+        check: OutputCheck,
     ) -> None:
         self._engine = engine
+        self._check = check
         self._progress = progress
         self._executant = executant
         self._traits = settings.edit_traits
@@ -86,6 +91,7 @@ class LocalFixers(FixerActivities):
                 picture = await self._files.store_copy(f"{output}/image", content)
             else:
                 outputs = self._outputs(request, fixed.facts)
+                await self._require_safe(fixed.image)
                 picture = await outputs.store(f"{output}/image", fixed.image, seed)
                 provenance = outputs.provenance
         return EnhanceFacesResult(
@@ -124,6 +130,7 @@ class LocalFixers(FixerActivities):
                 run=await self._run(request, [content, shown], folder, report, debug),
             )
             outputs = self._outputs(request, fixed.facts)
+            await self._require_safe(fixed.image)
             picture = await outputs.store(f"{output}/image", fixed.image, seed)
         return EnhanceDetailsResult(
             **vars(self._executant),
@@ -138,6 +145,9 @@ class LocalFixers(FixerActivities):
 
     def _outputs(self, request: EnhanceFaces | EnhanceDetails, facts: EngineFacts) -> Outputs:
         return Outputs(request.task_id, provenance_of(facts), OutputFormat.PNG, self._files)
+
+    async def _require_safe(self, picture: Image.Image) -> None:
+        await self._files.cpu.run(partial(self._check.require_safe, [picture]))
 
     async def _run(
         self,
