@@ -144,6 +144,19 @@ async def test_picture_without_faces_comes_back_byte_by_byte(
     assert result.files[0].content_type == "image/jpeg"
 
 
+async def test_phones_jpeg_of_several_pictures_comes_back_as_a_jpeg(
+    bench: Bench, person_photo: Image.Image
+) -> None:
+    """Pillow calls it MPO, a kind that no browser shows."""
+    buffer = io.BytesIO()
+    person_photo.save(buffer, "MPO", save_all=True, append_images=[person_photo.rotate(90)])
+    await bench.objects.put("uploads/a.jpg", buffer.getvalue(), "image/jpeg")
+    bench.people.face_boxes = []
+    result = await ActivityEnvironment().run(bench.activities.enhance_faces, _faces())
+    assert result.result_image_path.endswith("/image.jpeg")
+    assert result.files[0].content_type == "image/jpeg"
+
+
 async def test_every_attempt_makes_the_same_picture_and_edits_no_face_twice(
     bench: Bench, person_photo: Image.Image
 ) -> None:
