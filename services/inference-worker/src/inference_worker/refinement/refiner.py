@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
-from inference_worker.checks.metric import ConsistencyMetric, Pixels
+from inference_worker.checks.metric import ConsistencyMetric
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
@@ -26,8 +25,6 @@ from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
 from shared.errors import InvalidInputError
-
-_T = TypeVar("_T")
 
 FACE_PROMPT = "a photograph of a face, sharp eyes, natural skin"
 FACE_INSTRUCTION = "Restore the detail of this face; keep its identity, expression and light"
@@ -115,16 +112,16 @@ class TiledRefiner:
         edited = await self._parts.edit(upscaled, [*tiles, *faces], limited)
         done, done_faces = edited[: len(tiles)], edited[len(tiles) :]
 
-        def put_together() -> Pixels:
+        def put_together() -> Image.Image:
             canvas = blend(grid, [tile.pixels for tile in done]) if done else upscaled.copy()
             for part, face in zip(faces, done_faces, strict=True):
                 paste(canvas, face.pixels, part.box, feather_px=config.feather_px)
-            return canvas
+            return Image.fromarray(canvas)
 
-        pixels = await self._cpu.run(put_together)
+        image = await self._cpu.run(put_together)
         run.on_progress(1.0)
         return Refined(
-            Image.fromarray(pixels),
+            image,
             [tile.report for tile in done],
             [face.report for face in done_faces],
             weights_of(plans.metrics),
