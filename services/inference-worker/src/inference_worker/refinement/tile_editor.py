@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
 
 from PIL import Image
 
@@ -15,8 +14,6 @@ from inference_worker.refinement.colour import ColourMatch
 from inference_worker.refinement.editors import ImageEditor
 from inference_worker.refinement.resolution import SideChoice, apply_change, edit_size
 from shared.contracts.checks import Scores, TileReport
-
-_T = TypeVar("_T")
 
 _SCORE_DIGITS = 6
 """Of scores in reports, which travel in an object's metadata: S3 allows those 2 KiB."""
