@@ -164,6 +164,24 @@ async def test_refinement_stores_picture_and_reports_tiles(
     assert progress.fractions[-1] == 1
 
 
+@pytest.mark.parametrize(("upscale_enabled", "seed"), [(True, 5), (False, 6)])
+async def test_recorded_seed_is_the_one_that_had_a_say(
+    build: Any, objects: MemoryObjectStore, photo: Image.Image, *, upscale_enabled: bool, seed: int
+) -> None:
+    await objects.put("uploads/base.png", encode_png(photo), "image/png")
+    inputs = RefineInputs(
+        base_image_url="uploads/base.png",
+        upscale_enabled=upscale_enabled,
+        upscale_factor=2,
+        upscale_seed=5,
+        face_detail_enabled=True,
+        face_detail_seed=6,
+    )
+    request = RefineImage(task_id=_TASK, attempt=1, inputs=inputs)
+    result = await ActivityEnvironment().run(build().refine_image, request)
+    assert [file.seed for file in result.provenance.files] == [seed]
+
+
 async def test_debug_tiles_are_kept_with_the_attempt(
     build: Any, objects: MemoryObjectStore, photo: Image.Image
 ) -> None:
