@@ -12,6 +12,7 @@ from inference_worker.checks.metric import Pixels
 _LEVELS = 256
 _MOST_STRETCH = 2.0
 """Contrast is at most doubled or halved: noise on a flat ground is not stretched to a texture."""
+_STRIP_PX = 2**18
 _to_lab = cast(Callable[..., Any], rgb2lab)
 _to_rgb = cast(Callable[..., Any], lab2rgb)
 
@@ -32,14 +33,30 @@ def match_histograms(edited: Pixels, source: Pixels) -> Pixels:
 
 def match_lab(edited: Pixels, source: Pixels) -> Pixels:
     """Give each channel of CIELAB the source's mean and contrast (Reinhard et al. 2001)."""
-    lab = _to_lab(edited.astype(np.float32) / 255)
-    wanted = _to_lab(source.astype(np.float32) / 255)
+    wanted_mean, wanted_deviation = _moments(_lab(source))
+    lab = _lab(edited)
     mean, deviation = _moments(lab)
-    wanted_mean, wanted_deviation = _moments(wanted)
     stretch = (wanted_deviation + 1e-3) / (deviation + 1e-3)
     stretch = np.clip(stretch, 1 / _MOST_STRETCH, _MOST_STRETCH)
-    moved = (lab - mean) * stretch + wanted_mean
-    return np.rint(np.clip(_to_rgb(moved), 0, 1) * 255).astype(np.uint8)
+    matched = np.empty_like(edited)
+    for rows in _strips(edited):
+        moved = (lab[rows] - mean) * stretch + wanted_mean
+        matched[rows] = np.rint(np.clip(_to_rgb(moved), 0, 1) * 255)
+    return matched
+
+
+def _lab(pixels: Pixels) -> NDArray[np.float32]:
+    lab = np.empty(pixels.shape, np.float32)
+    for rows in _strips(pixels):
+        lab[rows] = _to_lab(pixels[rows].astype(np.float32) / 255)
+    return lab
+
+
+def _strips(pixels: Pixels) -> list[slice]:
+    """Rows that are converted together: that takes many times the memory of its result."""
+    height, width = pixels.shape[:2]
+    step = max(_STRIP_PX // width, 1)
+    return [slice(top, top + step) for top in range(0, height, step)]
 
 
 def _moments(lab: NDArray[np.float32]) -> NDArray[np.float32]:
