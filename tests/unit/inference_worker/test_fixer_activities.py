@@ -31,7 +31,7 @@ from shared.contracts.fixing import (
     FixerActivities,
     GarmentFixerConfig,
 )
-from shared.errors import InvalidInputError
+from shared.errors import ConsistencyError, InvalidInputError
 from shared.progress import Executant
 from tests.fakes.engine import MendingEngine
 from tests.fakes.object_store import MemoryObjectStore
@@ -223,3 +223,18 @@ async def test_output_over_the_nsfw_threshold_is_refused_and_not_stored(
     with pytest.raises(UnsafeOutputError, match="output 0 is not safe for work"):
         await ActivityEnvironment().run(getattr(bench.activities, activity), request)
     assert not any("/a1/" in key for key in bench.objects.objects)
+
+
+async def test_strict_checks_fail_the_attempt(bench: Bench, person_photo: Image.Image) -> None:
+    await _upload(bench.objects, person_photo)
+    request = _faces({"strict_checks": True}, ssim_threshold=1, max_retries=0)
+    with pytest.raises(ConsistencyError):
+        await ActivityEnvironment().run(bench.activities.enhance_faces, request)
+
+
+async def test_other_reference_is_another_edit(bench: Bench, person_photo: Image.Image) -> None:
+    await _upload(bench.objects, person_photo)
+    first = await ActivityEnvironment().run(bench.activities.enhance_details, _details())
+    await bench.objects.put("uploads/b.png", encode_png(person_photo), "image/png")
+    await ActivityEnvironment().run(bench.activities.enhance_details, _details())
+    assert len(bench.engine.edits) == 2 * len(first.tiles)

@@ -197,3 +197,18 @@ async def test_instructions_are_followed_where_there_is_a_model(
     engine = MendingEngine(max_references=max_references)
     await bench(engine, editor=EditorKind.INSTRUCT).fix(person_photo)
     assert (len(engine.instructions), len(engine.edits)) == (instructed, 1 - instructed)
+
+
+class TintingEngine(IdentityEngine):
+    """Makes everything redder."""
+
+    def edit(self, image: Image.Image, *_: Any, **__: Any) -> Image.Image:
+        tinted = np.add(image, (30, 0, 0))
+        return Image.fromarray(np.clip(tinted, 0, 255).astype(np.uint8))
+
+
+async def test_colours_stay_the_pictures(bench: Any, person_photo: Image.Image) -> None:
+    fixed = await bench(TintingEngine(edit_side_px=64)).fix(person_photo, ssim_threshold=0)
+    face = (slice(40, 120), slice(80, 120))
+    moved = np.asarray(fixed.image, int)[face] - np.asarray(person_photo, int)[face]
+    assert np.abs(moved.mean((0, 1))).max() < 5
