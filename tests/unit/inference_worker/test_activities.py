@@ -15,8 +15,14 @@ from inference_worker.images import encode_png, sha256_hex
 from inference_worker.lora.files import LoraFiles
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
 from shared.contracts.inference import InferenceActivities
-from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
-from shared.errors import InvalidInputError, ObjectNotFoundError
+from shared.contracts.refinement import (
+    RefineConfig,
+    RefineImage,
+    RefineInputs,
+    TiledRefinerConfig,
+)
+from shared.errors import ConsistencyError, InvalidInputError, ObjectNotFoundError
+from tests.fakes.engine import MendingEngine
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
 from tests.fixtures.embedded import embedded_record
@@ -162,6 +168,36 @@ async def test_refinement_stores_picture_and_reports_tiles(
     assert [tile.index for tile in result.tiles] == list(range(9))
     assert all(tile.passed and tile.ssim == 1 for tile in result.tiles)
     assert progress.fractions[-1] == 1
+
+
+@pytest.mark.parametrize(("upscale_enabled", "seed"), [(True, 5), (False, 6)])
+async def test_recorded_seed_is_the_one_that_had_a_say(
+    build: Any, objects: MemoryObjectStore, photo: Image.Image, *, upscale_enabled: bool, seed: int
+) -> None:
+    await objects.put("uploads/base.png", encode_png(photo), "image/png")
+    inputs = RefineInputs(
+        base_image_url="uploads/base.png",
+        upscale_enabled=upscale_enabled,
+        upscale_factor=2,
+        upscale_seed=5,
+        face_detail_enabled=True,
+        face_detail_seed=6,
+    )
+    request = RefineImage(task_id=_TASK, attempt=1, inputs=inputs)
+    result = await ActivityEnvironment().run(build().refine_image, request)
+    assert [file.seed for file in result.provenance.files] == [seed]
+
+
+async def test_strict_checks_fail_the_refinement(
+    build: Any, objects: MemoryObjectStore, photo: Image.Image
+) -> None:
+    await objects.put("uploads/base.png", encode_png(photo), "image/png")
+    strict = RefineConfig(strict_checks=True)
+    inputs = RefineInputs(base_image_url="uploads/base.png", upscale_factor=1, config=strict)
+    refiner = TiledRefinerConfig(ssim_threshold=1, max_retries=0)
+    request = RefineImage(task_id=_TASK, attempt=1, inputs=inputs, refiner=refiner)
+    with pytest.raises(ConsistencyError):
+        await ActivityEnvironment().run(build(engine=MendingEngine()).refine_image, request)
 
 
 async def test_debug_tiles_are_kept_with_the_attempt(

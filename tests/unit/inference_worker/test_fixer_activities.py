@@ -31,7 +31,7 @@ from shared.contracts.fixing import (
     FixerActivities,
     GarmentFixerConfig,
 )
-from shared.errors import InvalidInputError
+from shared.errors import ConsistencyError, InvalidInputError
 from shared.progress import Executant
 from tests.fakes.engine import MendingEngine
 from tests.fakes.object_store import MemoryObjectStore
@@ -144,6 +144,19 @@ async def test_picture_without_faces_comes_back_byte_by_byte(
     assert result.files[0].content_type == "image/jpeg"
 
 
+async def test_phones_jpeg_of_several_pictures_comes_back_as_a_jpeg(
+    bench: Bench, person_photo: Image.Image
+) -> None:
+    """Pillow calls it MPO, a kind that no browser shows."""
+    buffer = io.BytesIO()
+    person_photo.save(buffer, "MPO", save_all=True, append_images=[person_photo.rotate(90)])
+    await bench.objects.put("uploads/a.jpg", buffer.getvalue(), "image/jpeg")
+    bench.people.face_boxes = []
+    result = await ActivityEnvironment().run(bench.activities.enhance_faces, _faces())
+    assert result.result_image_path.endswith("/image.jpeg")
+    assert result.files[0].content_type == "image/jpeg"
+
+
 async def test_every_attempt_makes_the_same_picture_and_edits_no_face_twice(
     bench: Bench, person_photo: Image.Image
 ) -> None:
@@ -232,3 +245,18 @@ async def test_picture_without_faces_is_nothing_that_was_made_and_comes_back_unc
     bench.people.face_boxes = []
     result = await ActivityEnvironment().run(bench.activities.enhance_faces, _faces())
     assert not result.face_detected
+
+
+async def test_strict_checks_fail_the_attempt(bench: Bench, person_photo: Image.Image) -> None:
+    await _upload(bench.objects, person_photo)
+    request = _faces({"strict_checks": True}, ssim_threshold=1, max_retries=0)
+    with pytest.raises(ConsistencyError):
+        await ActivityEnvironment().run(bench.activities.enhance_faces, request)
+
+
+async def test_other_reference_is_another_edit(bench: Bench, person_photo: Image.Image) -> None:
+    await _upload(bench.objects, person_photo)
+    first = await ActivityEnvironment().run(bench.activities.enhance_details, _details())
+    await bench.objects.put("uploads/b.png", encode_png(person_photo), "image/png")
+    await ActivityEnvironment().run(bench.activities.enhance_details, _details())
+    assert len(bench.engine.edits) == 2 * len(first.tiles)

@@ -142,7 +142,7 @@ class LocalInference(InferenceActivities):
             made = provenance_of(refined.facts)
             outputs = Outputs(request.task_id, made, OutputFormat.PNG, self._files)
             await self._require_safe([refined.image])
-            picture = await outputs.store(f"{output}/image", refined.image, inputs.upscale_seed)
+            picture = await outputs.store(f"{output}/image", refined.image, refined.seed)
         return RefineImageResult(
             **vars(self._executant),
             started_at=started_at,

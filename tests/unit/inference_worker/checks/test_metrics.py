@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from skimage import data
 from skimage.metrics import structural_similarity
 
+from inference_worker.checks.lpips import LpipsNetwork
 from inference_worker.checks.metric import ConsistencyMetric, margin, worst_margin
 from inference_worker.checks.metrics import Metrics, weights_of
+from inference_worker.checks.perceptual import PerceptualMetric
 from inference_worker.checks.ssim import Ssim
 from inference_worker.settings import DeviceKind
 from shared.contracts.checks import CheckedEdit, MetricWeights
@@ -182,3 +185,18 @@ def test_tiles_of_any_size_are_judged(name: str, size: tuple[int, int]) -> None:
     tile = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     (distance,) = _metric(name, side_px=64).scores([tile], [tile])
     assert distance == pytest.approx(0, abs=1e-5)
+
+
+def test_strips_are_judged_in_no_more_memory_than_squares() -> None:
+    seen: list[torch.Size] = []
+
+    class Network(LpipsNetwork):
+        def distance(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+            seen.append(first.shape)
+            return (first - second).abs().mean(dim=(1, 2, 3))
+
+    network = Network([], [], is_shift_tolerant=True, origin="-")
+    metric = PerceptualMetric("lpips", 0.1, network, side_px=1024, device=torch.device("cpu"))
+    strip = np.zeros((14_000, 16, 3), np.uint8)
+    assert metric.scores([strip], [strip]) == [0]
+    assert seen == [(1, 3, 512, 64)]

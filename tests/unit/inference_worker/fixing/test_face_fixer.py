@@ -175,6 +175,21 @@ async def test_finished_faces_are_not_edited_again(bench: Any, person_photo: Ima
     assert repeated.faces == fixed.faces
 
 
+async def test_faces_whose_boxes_grow_into_one_are_edited_once(
+    bench: Any, person_photo: Image.Image
+) -> None:
+    """Two edits of one box would share a checkpoint: a retry would make another picture."""
+    first = bench(MendingEngine())
+    first.people.face_boxes = [_FACE, Box(0.3, 0.2, 0.5, 0.5)]
+    fixed = await first.fix(person_photo, expand_percent=5)
+    assert [face.index for face in fixed.faces] == [0]
+    again = bench(MendingEngine())
+    again.objects, again.people = first.objects, first.people
+    repeated = await again.fix(person_photo, expand_percent=5)
+    assert repeated.faces == fixed.faces
+    assert repeated.image.tobytes() == fixed.image.tobytes()
+
+
 @pytest.mark.parametrize(("max_references", "instructed"), [(None, 0), (2, 1)])
 async def test_instructions_are_followed_where_there_is_a_model(
     bench: Any, person_photo: Image.Image, max_references: int | None, instructed: int
@@ -182,3 +197,18 @@ async def test_instructions_are_followed_where_there_is_a_model(
     engine = MendingEngine(max_references=max_references)
     await bench(engine, editor=EditorKind.INSTRUCT).fix(person_photo)
     assert (len(engine.instructions), len(engine.edits)) == (instructed, 1 - instructed)
+
+
+class TintingEngine(IdentityEngine):
+    """Makes everything redder."""
+
+    def edit(self, image: Image.Image, *_: Any, **__: Any) -> Image.Image:
+        tinted = np.add(image, (30, 0, 0))
+        return Image.fromarray(np.clip(tinted, 0, 255).astype(np.uint8))
+
+
+async def test_colours_stay_the_pictures(bench: Any, person_photo: Image.Image) -> None:
+    fixed = await bench(TintingEngine(edit_side_px=64)).fix(person_photo, ssim_threshold=0)
+    face = (slice(40, 120), slice(80, 120))
+    moved = np.asarray(fixed.image, int)[face] - np.asarray(person_photo, int)[face]
+    assert np.abs(moved.mean((0, 1))).max() < 5

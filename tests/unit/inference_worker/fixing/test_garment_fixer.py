@@ -12,6 +12,7 @@ from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.garment_fixer import Detail, FixedDetail, GarmentFixer
+from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement.parts import Run
 from inference_worker.refinement.tiles import S3TileStore
@@ -215,3 +216,29 @@ async def test_part_that_is_not_in_the_picture_is_named(
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"'shoes' was not found: the person's feet"):
         await bench(MendingEngine()).fix(person_photo, "shoes")
+
+
+class ShadingEngine(IdentityEngine):
+    """Makes each picture darker or lighter, by its seed."""
+
+    def edit(self, image: Image.Image, edit: Edit, **_: Any) -> Image.Image:
+        shade = np.random.default_rng(edit.seed).integers(-40, 41)
+        return Image.fromarray(np.clip(np.asarray(image, int) + shade, 0, 255).astype(np.uint8))
+
+
+async def test_feather_fades_two_tiles_into_each_other(
+    bench: Any, person_photo: Image.Image
+) -> None:
+    steps: list[int] = []
+    for feather_px in (0, 20):
+        fixed = await bench(ShadingEngine(edit_side_px=64)).fix(
+            person_photo, split_threshold=1, bbox_expand_percent=0, feather_px=feather_px
+        )
+        change = np.asarray(fixed.image, int)[64] - np.asarray(person_photo, int)[64]
+        steps.append(int(np.abs(np.diff(change[90:110, 0])).max()))
+    assert steps[1] < steps[0] / 2
+
+
+async def test_upright_boxes_are_split_as_lying_ones(bench: Any, person_photo: Image.Image) -> None:
+    fixed = await bench(MendingEngine()).fix(person_photo, "jeans", split_threshold=1.5)
+    assert len(fixed.tiles) == 2

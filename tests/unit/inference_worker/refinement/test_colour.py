@@ -1,5 +1,7 @@
 """Edited tiles take the colours of their source."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,6 +49,23 @@ def test_lab_takes_mean_and_contrast_from_the_source() -> None:
     matched = match_lab(edited, source)
     np.testing.assert_allclose(matched.mean((0, 1)), source.mean((0, 1)), atol=5)
     assert not np.array_equal(matched, source)
+
+
+def test_lab_loses_no_level_on_a_tile_of_megapixels() -> None:
+    rng = np.random.default_rng(5)
+    source = np.clip(rng.normal(130, 8, (1700, 1700, 3)), 0, 255).astype(np.uint8)
+    matched = match_lab(source + np.uint8(8), source)
+    np.testing.assert_allclose(matched.mean((0, 1)), source.mean((0, 1)), atol=0.1)
+
+
+def test_lab_takes_little_more_memory_than_its_own_values() -> None:
+    source = np.random.default_rng(6).integers(0, 256, (1500, 1500, 3), np.uint8)
+    edited = source[::-1].copy()
+    tracemalloc.start()
+    match_lab(edited, source)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < 3 * 4 * source.size
 
 
 def test_lab_stretches_no_noise_to_a_texture() -> None:

@@ -248,3 +248,16 @@ def photo_with_grain() -> Image.Image:
         + rng.normal(0, 3, (192, 192, 3))
     )
     return Image.fromarray(np.clip(ground, 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    "inputs", [{}, {"face_detail_enabled": True, "upscale_enabled": False}], ids=["tiles", "faces"]
+)
+async def test_feather_px_decides_how_parts_fade(
+    bench: Any, smooth: Image.Image, inputs: dict[str, Any]
+) -> None:
+    pictures = [
+        (await bench().refine(smooth, refine_inputs(**inputs), num_tiles=4, feather_px=px)).image
+        for px in (0, 8)
+    ]
+    assert pictures[0].tobytes() != pictures[1].tobytes()

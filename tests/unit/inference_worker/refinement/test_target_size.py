@@ -79,3 +79,8 @@ def test_other_proportions_are_cut_not_squeezed() -> None:
     square = np.asarray(upscale(Image.fromarray(striped), (60, 60)))
     assert (square[:, 28, 0] < 10).all()
     assert (square[:, 31, 0] > 245).all()
+
+
+def test_other_proportions_are_covered_and_the_rest_is_cut_off(photo: Image.Image) -> None:
+    square = photo.crop((12, 0, 84, 72))
+    assert upscale(photo, (72, 72)).tobytes() == square.tobytes()

@@ -78,8 +78,8 @@ class PerceptualMetric:
     def _shown(self, pixels: Pixels) -> Pixels:
         height, width = pixels.shape[:2]
         scale = min(self._longest_px / max(width, height), 1)
-        scale = max(scale, _LEAST_SIDE_PX / min(width, height))
-        size = round(width * scale), round(height * scale)
+        # Each side by itself: in proportion, a strip would become as long as it is thin.
+        size = max(round(width * scale), _LEAST_SIDE_PX), max(round(height * scale), _LEAST_SIDE_PX)
         if size == (width, height):
             return pixels
         return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))

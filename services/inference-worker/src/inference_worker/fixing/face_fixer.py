@@ -70,7 +70,7 @@ class FaceFixer:
             ConsistencyError: strict checks, and a face never passed.
         """
         plan = await self._cpu.run(partial(self._plan, options, config, seed))
-        picture = np.asarray(base)
+        picture = await self._cpu.run(lambda: np.asarray(base))
         found = await self._cpu.run(lambda: self._people.faces.faces(picture))
         boxes = [expanded(face.box, config.expand_percent, base.size) for face in found]
         parts = face_parts(boxes, TileEditor(plan, self._cpu), first=0)

@@ -96,7 +96,7 @@ class GarmentFixer:
             ConsistencyError: strict checks, and a tile never passed.
         """
         plan = await self._cpu.run(partial(self._plan, detail, options, config, seed))
-        picture = np.asarray(base)
+        picture = await self._cpu.run(lambda: np.asarray(base))
         found = await self._cpu.run(partial(self._finder.find, picture, detail.label))
         box = expanded(found, config.bbox_expand_percent, base.size)
         width, height = box[2] - box[0], box[3] - box[1]

@@ -12,6 +12,7 @@ _LEVELS = 256
 _MOST_STRETCH = 2.0
 """Contrast is at most doubled or halved: noise on a flat ground is not stretched to a texture."""
 _LITTLE = np.float32(1e-3)
+_STRIP_PX = 2**18
 
 ColourMatch = Callable[[Pixels, Pixels], Pixels]
 """The edited pixels in the colours of the source, which comes second."""
@@ -30,18 +31,37 @@ def match_histograms(edited: Pixels, source: Pixels) -> Pixels:
 
 def match_lab(edited: Pixels, source: Pixels) -> Pixels:
     """Give each channel of CIELAB the source's mean and contrast (Reinhard et al. 2001)."""
-    lab = to_lab(edited)
-    mean, deviation = _statistics(lab)
-    wanted_mean, wanted_deviation = _statistics(to_lab(source))
+    wanted_mean, wanted_deviation = _moments(_lab(source))
+    lab = _lab(edited)
+    mean, deviation = _moments(lab)
     stretch = (wanted_deviation + _LITTLE) / (deviation + _LITTLE)
     stretch = np.clip(stretch, 1 / _MOST_STRETCH, _MOST_STRETCH, dtype=np.float32)
-    return from_lab((lab - mean) * stretch + wanted_mean)
+    matched = np.empty_like(edited)
+    for rows in _strips(edited):
+        matched[rows] = from_lab((lab[rows] - mean) * stretch + wanted_mean)
+    return matched
 
 
-def _statistics(lab: Plane) -> tuple[Plane, Plane]:
-    """Mean and standard deviation of each channel, 3 each."""
-    mean, deviation = lab.mean((0, 1), np.float64), lab.std((0, 1), np.float64)
-    return mean.astype(np.float32), deviation.astype(np.float32)
+def _lab(pixels: Pixels) -> Plane:
+    lab = np.empty(pixels.shape, np.float32)
+    for rows in _strips(pixels):
+        lab[rows] = to_lab(pixels[rows])
+    return lab
+
+
+def _strips(pixels: Pixels) -> list[slice]:
+    """Rows that are converted together: that takes many times the memory of its result."""
+    height, width = pixels.shape[:2]
+    step = max(_STRIP_PX // width, 1)
+    return [slice(top, top + step) for top in range(0, height, step)]
+
+
+def _moments(lab: Plane) -> Plane:
+    """Means of the channels, and their standard deviations."""
+    # One channel at a time: NumPy sums that pairwise. Over all at once it adds up pixel by pixel,
+    # and 32 bits lose whole levels of a tile of some megapixels.
+    channels = np.moveaxis(lab, 2, 0)
+    return np.array([[c.mean() for c in channels], [c.std() for c in channels]], np.float32)
 
 
 def _match(edited: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.uint8]:

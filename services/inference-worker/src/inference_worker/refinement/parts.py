@@ -169,13 +169,13 @@ class PartEditing:
 
 
 def face_parts(boxes: Sequence[PixelBox], editor: TileEditor, *, first: int) -> list[Part]:
-    """A part for each face, numbered from `first`.
+    """A part for each box, numbered from `first`; faces whose boxes grew into one share it.
 
     Named by its box: a checkpoint is of one place, even if another detector counts differently.
     """
     return [
         Part("face_" + "_".join(map(str, box)), first + number, box, editor)
-        for number, box in enumerate(boxes)
+        for number, box in enumerate(dict.fromkeys(boxes))
     ]
 
 

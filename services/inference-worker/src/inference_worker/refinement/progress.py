@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 _BLEND_SHARE = 0.05
+"""Left for putting the picture together; whoever does that reports the end."""
 
 
 class RefineProgress:
@@ -27,10 +28,6 @@ class RefineProgress:
     def finish_tile(self, tile: int) -> None:
         """A tile is done."""
         self._advance(tile, 1.0)
-
-    def finish(self) -> None:
-        """The picture is blended."""
-        self._report(1.0)
 
     def _advance(self, tile: int, fraction: float) -> None:
         with self._lock:

@@ -6,14 +6,13 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from inference_worker.checks.metric import ConsistencyMetric, Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.pipelines.engine import CancelFlag, EngineFacts
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import match_histograms, match_lab
-from inference_worker.refinement.editors import ImageEditor, Wish, choose_editor
+from inference_worker.refinement.editors import Wish, choose_editor
 from inference_worker.refinement.grid import lay_grid
 from inference_worker.refinement.parts import Part, PartEditing, Run, face_parts
 from inference_worker.refinement.patches import expanded, paste
@@ -40,6 +39,8 @@ class Refined:
     faces: list[TileReport]
     weights: MetricWeights
     facts: EngineFacts
+    seed: int
+    """From which the noise was drawn."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,13 @@ class _Plans:
 
     tiles: EditPlan | None
     faces: EditPlan | None
-    metrics: list[ConsistencyMetric]
-    editor: ImageEditor
-    """Who did it, for the record: the tiles' editor, or the faces' where they alone are edited."""
+
+    @property
+    def recorded(self) -> EditPlan:
+        """That of the tiles, or of the faces where they alone are edited."""
+        plan = self.tiles or self.faces
+        assert plan is not None
+        return plan
 
 
 class TiledRefiner:
@@ -112,27 +117,27 @@ class TiledRefiner:
         edited = await self._parts.edit(upscaled, [*tiles, *faces], limited)
         done, done_faces = edited[: len(tiles)], edited[len(tiles) :]
 
-        def put_together(cancel: CancelFlag) -> Pixels:
+        def put_together(cancel: CancelFlag) -> Image.Image:
             canvas = (
                 blend(grid, [tile.pixels for tile in done], cancel) if done else upscaled.copy()
             )
             for part, face in zip(faces, done_faces, strict=True):
                 paste(canvas, face.pixels, part.box, feather_px=config.feather_px)
-            return canvas
+            return Image.fromarray(canvas)
 
-        pixels = await self._cpu.run_stoppable(put_together)
+        image = await self._cpu.run_stoppable(put_together)
         run.on_progress(1.0)
         return Refined(
-            Image.fromarray(pixels),
+            image,
             [tile.report for tile in done],
             [face.report for face in done_faces],
-            weights_of(plans.metrics),
-            plans.editor.facts,
+            weights_of(plans.recorded.metrics),
+            plans.recorded.editor.facts,
+            plans.recorded.seed,
         )
 
     def _plan(self, inputs: RefineInputs, config: TiledRefinerConfig) -> _Plans:
         """Version 1 edits faces as it edits tiles; face detail has parameters of its own."""
-        metrics = self._metrics.chosen(config, side_px=self._engine.engine.edit_side_px)
         is_first = config.version == "1"
         tile_wish = Wish(
             prompt=inputs.upscale_prompt or "",
@@ -144,7 +149,7 @@ class TiledRefiner:
             editor=choose_editor(self._engine, self._editor, tile_wish),
             choose_side=fitting_side if is_first else largest_side,
             match_colours=match_lab if is_first else match_histograms,
-            metrics=metrics,
+            metrics=self._metrics.chosen(config, side_px=self._engine.engine.edit_side_px),
             max_tries=config.max_retries + 1,
             seed=inputs.upscale_seed,
         )
@@ -158,10 +163,8 @@ class TiledRefiner:
             editor = choose_editor(self._engine, self._editor, face_wish)
             faces = replace(tiles, editor=editor, seed=inputs.face_detail_seed)
             # Where nothing is upscaled, the upscale's prompt and strength have no say.
-            if not inputs.upscale_enabled:
-                return _Plans(None, faces, metrics, editor)
-            return _Plans(tiles, faces, metrics, tiles.editor)
-        return _Plans(tiles, tiles if is_first else None, metrics, tiles.editor)
+            return _Plans(tiles if inputs.upscale_enabled else None, faces)
+        return _Plans(tiles, tiles if is_first else None)
 
 
 def _check(inputs: RefineInputs) -> None:

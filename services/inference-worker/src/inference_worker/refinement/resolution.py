@@ -28,7 +28,11 @@ def fitting_side(size: tuple[int, int], largest_px: int) -> int:
 
 
 def edit_size(size: tuple[int, int], *, longer_px: int, multiple_of: int) -> tuple[int, int]:
-    """The size a tile is edited at: its longer side `longer_px`, both sides as the model needs."""
+    """The size a tile is edited at: its longer side `longer_px`, both sides as the model needs.
+
+    Where `longer_px` is no such multiple, the next one below it: larger ones may be refused.
+    """
+    longer_px = max(longer_px // multiple_of, 1) * multiple_of
     scale = longer_px / max(size)
     width, height = (max(round(side * scale / multiple_of), 1) * multiple_of for side in size)
     return width, height
