@@ -79,6 +79,7 @@ async def test_rerun_from_the_record_of_a_generation_gives_the_same_pixels(
     assert [file["seed"] for file in record["made"]["files"]] == [task["seed"], task["seed"] + 1]
     assert (record["task_type"], record["provider_type"]) == ("GENERATION", "local")
     assert record["request"]["config"] == config | {"num_inference_steps": 1}
+    assert record["checks"] is None
     assert again["id"] != task["id"]
     first, second = await files_of(tenant, record), await files_of(tenant, record_again)
     assert pixels(first) == pixels(second)
@@ -98,7 +99,8 @@ async def test_rerun_from_the_record_of_a_refinement_gives_the_same_pixels(
     gateway: Gateway, tenant: httpx.AsyncClient
 ) -> None:
     base = base64.b64encode(picture()).decode()
-    body = REFINE | {"base_image_url": base, "provider_config": {"num_tiles": 4}}
+    options = {"num_tiles": 4, "lpips_threshold": 0.9}
+    body = REFINE | {"base_image_url": base, "provider_config": options}
     async with crew(gateway):
         task = await completed(tenant, body)
         record = await record_of(tenant, task)
@@ -107,6 +109,10 @@ async def test_rerun_from_the_record_of_a_refinement_gives_the_same_pixels(
     assert record["request"]["base_image_url"].startswith(f"refines/{task['id']}/inputs/")
     assert record["request"]["provider_config"]["num_tiles"] == 4
     assert record["made"]["settings"] == {"edit_side_px": 64}
+    assert record["checks"]["tiles"]
+    assert all(tile["attempts"] == 1 for tile in record["checks"]["tiles"])
+    assert all(tile["passed"] and tile["lpips"] < 0.9 for tile in record["checks"]["tiles"])
+    assert "stlpips" in record["checks"]["metric_weights"]["lpips"]
     assert pixels(await files_of(tenant, record)) == pixels(await files_of(tenant, again))
 
 

@@ -251,3 +251,22 @@ async def test_activities_beat_while_the_engine_computes(build: Any) -> None:
     environment.on_heartbeat = lambda *details: beats.append(details)
     await environment.run(build(step_s=0.02).generate_image, _generation())
     assert beats
+
+
+async def test_refined_cutout_is_transparent_where_it_was(
+    build: Any, objects: MemoryObjectStore
+) -> None:
+    """What lies hidden under its transparency, here green, shows nowhere."""
+    alpha = Image.new("L", (64, 48))
+    alpha.paste(255, (8, 8, 56, 40))
+    cutout = Image.new("RGBA", alpha.size, (0, 255, 0, 0))
+    cutout.paste((200, 30, 30, 255), mask=alpha)
+    await objects.put("uploads/base.png", encode_png(cutout), "image/png")
+    result = await ActivityEnvironment().run(build().refine_image, _refinement())
+    content, _ = objects.objects[result.result_image_path]
+    made = Image.open(io.BytesIO(content))
+    assert (made.mode, made.size) == ("RGBA", (128, 96))
+    wanted = alpha.resize(made.size, Image.Resampling.LANCZOS)
+    assert made.getchannel("A").tobytes() == wanted.tobytes()
+    for extrema, level in zip(made.convert("RGB").getextrema(), (200, 30, 30), strict=True):
+        assert extrema == pytest.approx((level, level), abs=2)

@@ -260,3 +260,23 @@ async def test_other_reference_is_another_edit(bench: Bench, person_photo: Image
     await bench.objects.put("uploads/b.png", encode_png(person_photo), "image/png")
     await ActivityEnvironment().run(bench.activities.enhance_details, _details())
     assert len(bench.engine.edits) == 2 * len(first.tiles)
+
+
+@pytest.mark.parametrize(
+    ("name", "request_"), [("enhance_faces", _faces()), ("enhance_details", _details())]
+)
+async def test_fixed_cutout_is_transparent_where_it_was(
+    bench: Bench, person_photo: Image.Image, name: str, request_: Any
+) -> None:
+    await _upload(bench.objects, person_photo)
+    alpha = Image.new("L", person_photo.size)
+    alpha.paste(255, (10, 0, 190, 160))
+    cutout = person_photo.copy()
+    cutout.putalpha(alpha)
+    await bench.objects.put("uploads/a.jpg", encode_png(cutout), "image/png")
+    result = await ActivityEnvironment().run(getattr(bench.activities, name), request_)
+    content, _ = bench.objects.objects[result.result_image_path]
+    made = Image.open(io.BytesIO(content))
+    assert made.mode == "RGBA"
+    assert made.getchannel("A").tobytes() == alpha.tobytes()
+    assert made.convert("RGB").tobytes() != person_photo.tobytes()

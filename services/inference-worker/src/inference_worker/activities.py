@@ -118,7 +118,9 @@ class LocalInference(InferenceActivities):
         started_at = datetime.now(UTC)
         inputs = request.inputs
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
-            content, base = await self._files.read("base_image_url", inputs.base_image_url)
+            content, base = await self._files.read(
+                "base_image_url", inputs.base_image_url, decode_cutout
+            )
             digest = await self._files.cpu.run(
                 partial(
                     tile_digest,

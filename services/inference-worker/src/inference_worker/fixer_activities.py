@@ -13,6 +13,7 @@ from inference_worker.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.face_fixer import FaceFixer
 from inference_worker.fixing.garment_fixer import Detail, GarmentFixer
+from inference_worker.images import decode_cutout
 from inference_worker.outputs import Outputs, provenance_of
 from inference_worker.picture_files import DebugFolder, PictureFiles
 from inference_worker.pipelines.engine import EngineFacts
@@ -79,7 +80,7 @@ class LocalFixers(FixerActivities):
         started_at = datetime.now(UTC)
         inputs = request.inputs
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
-            content, base = await self._files.read("input_image", inputs.input_image)
+            content, base = await self._files.read("input_image", inputs.input_image, decode_cutout)
             folder = f"face_enhancers/{request.task_id}"
             output = f"{folder}/a{request.attempt}"
             debug = DebugFolder(self._files, f"{output}/debug", self._check)
@@ -115,7 +116,7 @@ class LocalFixers(FixerActivities):
         started_at = datetime.now(UTC)
         inputs = request.inputs
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
-            content, base = await self._files.read("base_image", inputs.base_image)
+            content, base = await self._files.read("base_image", inputs.base_image, decode_cutout)
             shown, reference = await self._files.read("reference_image", inputs.reference_image)
             folder = f"detail_enhancers/{request.task_id}"
             output = f"{folder}/a{request.attempt}"

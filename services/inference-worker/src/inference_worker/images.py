@@ -30,7 +30,7 @@ def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
     Raises:
         InvalidInputError: the bytes are no such picture, are damaged or hold too many pixels.
     """
-    return _decode(content, max_pixels, _on_white)
+    return _decode(content, max_pixels, on_white)
 
 
 def decode_with_alpha(content: bytes, *, max_pixels: int) -> Image.Image:
@@ -97,7 +97,8 @@ def _keep_alpha(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def on_white(image: Image.Image) -> Image.Image:
+    """RGB: what is transparent shows white."""
     image = _keep_alpha(image)
     if image.mode == "RGB":
         return image

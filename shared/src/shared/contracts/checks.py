@@ -43,3 +43,14 @@ class MetricWeights(Message):
 
     lpips: str | None = None
     dists: str | None = None
+
+
+class CheckRecord(Message):
+    """What the checks of a task said, as its results hold it."""
+
+    tiles: list[TileReport] = []
+    faces: list[TileReport] = []
+    """Those that were edited apart, most certain first."""
+    metric_weights: MetricWeights = MetricWeights()
+    follows_reference: bool | None = None
+    """Whether a garment's detail was edited by a model that looks at the reference."""

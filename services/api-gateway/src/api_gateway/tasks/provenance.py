@@ -12,6 +12,7 @@ from api_gateway.tasks.drafting import own_fields
 from api_gateway.tasks.schemas.fields import JsonObject
 from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
 from shared.contracts.capabilities import LORA_FIELDS
+from shared.contracts.checks import CheckRecord
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.db.models.tables import Task
@@ -36,6 +37,10 @@ class TaskProvenance(BaseModel):
         description="The LoRAs as the request named them then, by field"
     )
     made: Provenance = Field(description="What the worker says")
+    checks: CheckRecord | None = Field(
+        description="How each edited part compares with its source, try by try, and which networks "
+        "judged it; null where the task type edits no parts"
+    )
 
 
 async def get_provenance(res: Resources, caller: Principal, task_id: UUID) -> TaskProvenance:
@@ -66,7 +71,13 @@ def _present(task: Task, record: ProvenanceRecord) -> TaskProvenance:
         request=_request(task, record),
         lora_paths={name: record.inputs[name] for name in LORA_FIELDS if record.inputs.get(name)},
         made=record.made,
+        checks=_checks(task),
     )
+
+
+def _checks(task: Task) -> CheckRecord | None:
+    known = {name: task.results[name] for name in CheckRecord.model_fields.keys() & task.results}
+    return CheckRecord.model_validate(known) if known else None
 
 
 def _request(task: Task, record: ProvenanceRecord) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 from PIL import Image
 
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.refinement.alpha import alpha_of, colours, with_alpha
 from inference_worker.refinement.colour import match_lab
 from inference_worker.refinement.editors import Wish, choose_editor
 from inference_worker.refinement.parts import PartEditing, Run, face_parts
@@ -63,14 +63,14 @@ class FaceFixer:
     async def fix(
         self, base: Image.Image, options: FixConfig, config: FaceFixerConfig, *, seed: int, run: Run
     ) -> FixedFaces:
-        """Mend every face of an RGB picture.
+        """Mend every face of a picture, RGB or RGBA; what is transparent stays so.
 
         Raises:
             InvalidInputError: it cannot be done as asked; the message names the field.
             ConsistencyError: strict checks, and a face never passed.
         """
         plan = await self._cpu.run(partial(self._plan, options, config, seed))
-        picture = await self._cpu.run(lambda: np.asarray(base))
+        picture = await self._cpu.run(lambda: colours(base))
         found = await self._cpu.run(lambda: self._people.faces.faces(picture))
         boxes = [expanded(face.box, config.expand_percent, base.size) for face in found]
         parts = face_parts(boxes, TileEditor(plan, self._cpu), first=0)
@@ -80,7 +80,7 @@ class FaceFixer:
             canvas = picture.copy()
             for part, face in zip(parts, edited, strict=True):
                 paste(canvas, face.pixels, part.box, feather_px=config.feather_px)
-            return Image.fromarray(canvas)
+            return with_alpha(canvas, alpha_of(base))
 
         image = await self._cpu.run(put_together) if parts else None
         run.on_progress(1.0)

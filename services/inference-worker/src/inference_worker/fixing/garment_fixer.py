@@ -10,7 +10,9 @@ from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
+from inference_worker.images import on_white
 from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.refinement.alpha import alpha_of, colours, with_alpha
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import keep_colours
 from inference_worker.refinement.editors import (
@@ -25,6 +27,7 @@ from inference_worker.refinement.parts import Part, PartEditing, Run
 from inference_worker.refinement.patches import PixelBox, expanded, paste
 from inference_worker.refinement.resolution import largest_side
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
+from inference_worker.vision.protocols import Box
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.fixing import FixConfig, GarmentFixerConfig
 
@@ -89,15 +92,15 @@ class GarmentFixer:
         seed: int,
         run: Run,
     ) -> FixedDetail:
-        """Mend a detail of an RGB picture.
+        """Mend a detail of a picture, RGB or RGBA; what is transparent stays so.
 
         Raises:
             InvalidInputError: it cannot be done as asked; the message names the field.
             ConsistencyError: strict checks, and a tile never passed.
         """
         plan = await self._cpu.run(partial(self._plan, detail, options, config, seed))
-        picture = await self._cpu.run(lambda: np.asarray(base))
-        found = await self._cpu.run(partial(self._finder.find, picture, detail.label))
+        picture = await self._cpu.run(lambda: colours(base))
+        found = await self._cpu.run(lambda: self._find(base, detail.label))
         box = expanded(found, config.bbox_expand_percent, base.size)
         width, height = box[2] - box[0], box[3] - box[1]
         is_long = max(width, height) > config.split_threshold * min(width, height)
@@ -112,7 +115,7 @@ class GarmentFixer:
             canvas = picture.copy()
             patch = blend(grid, [tile.pixels for tile in edited])
             paste(canvas, patch, box, feather_px=config.feather_px)
-            return Image.fromarray(canvas)
+            return with_alpha(canvas, alpha_of(base))
 
         image = await self._cpu.run(put_together)
         run.on_progress(1.0)
@@ -123,6 +126,10 @@ class GarmentFixer:
             plan.editor.facts,
             follows_reference=self.follows_references,
         )
+
+    def _find(self, base: Image.Image, label: str | None) -> Box:
+        # On white: colours that go on beyond a cut-out's edge would hide its outline.
+        return self._finder.find(np.asarray(on_white(base)), label)
 
     def _plan(
         self, detail: Detail, options: FixConfig, config: GarmentFixerConfig, seed: int

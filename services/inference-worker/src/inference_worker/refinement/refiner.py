@@ -10,6 +10,7 @@ from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.pipelines.engine import CancelFlag, EngineFacts
+from inference_worker.refinement.alpha import alpha_of, with_alpha
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import match_histograms, match_lab
 from inference_worker.refinement.editors import Wish, choose_editor
@@ -94,7 +95,7 @@ class TiledRefiner:
     async def refine(
         self, base: Image.Image, inputs: RefineInputs, config: TiledRefinerConfig, run: Run
     ) -> Refined:
-        """Refine one RGB picture.
+        """Refine one picture, RGB or RGBA; what is transparent stays so.
 
         Raises:
             InvalidInputError: it cannot be done as asked; the message names the field.
@@ -103,7 +104,7 @@ class TiledRefiner:
         _check(inputs)
         size = target_size(base.size, inputs, max_pixels=self._max_output_pixels)
         plans = await self._cpu.run(partial(self._plan, inputs, config))
-        upscaled = await self._cpu.run(lambda: np.asarray(upscale(base, size)))
+        upscaled = await self._cpu.run(lambda: np.asarray(upscale(base.convert("RGB"), size)))
         grid = lay_grid(size, num_tiles=config.num_tiles, feather_px=config.feather_px)
         tiles, faces = list[Part](), list[Part]()
         if plans.tiles is not None:
@@ -123,7 +124,8 @@ class TiledRefiner:
             )
             for part, face in zip(faces, done_faces, strict=True):
                 paste(canvas, face.pixels, part.box, feather_px=config.feather_px)
-            return Image.fromarray(canvas)
+            alpha = alpha_of(base)
+            return with_alpha(canvas, alpha and upscale(alpha, size))
 
         image = await self._cpu.run_stoppable(put_together)
         run.on_progress(1.0)
