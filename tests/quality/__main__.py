@@ -15,10 +15,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 _HEAD = """# What the operations do to pictures
 
 Written by `make quality`, which exits 1 where a figure misses its goal. Photographs: scikit-image's
-astronaut and coffee. All models are the packaged ones: swatch is trained on small pictures of
-garments, 64 × 64 pixels, so that its edits of photographs show how parts are cut, checked and put
-back, not what a large model makes of them. ISNet is in no package: the second mask is that of
-MediaPipe's selfie segmentation.
+astronaut and coffee. All models are those that `make install` brings: swatch is trained on small
+pictures of garments, 64 × 64 pixels, so that its edits of photographs show how parts are cut,
+checked and put back, not what a large model makes of them.
 
 | figure | goal | value | verdict |
 |---|---|---|---|

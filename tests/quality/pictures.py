@@ -17,6 +17,7 @@ from inference_worker.loading import load_engine
 from inference_worker.settings import InferenceSettings
 from inference_worker.vision.models import VisionModels
 from shared.contracts.adjusting import AdjustInputs
+from shared.contracts.background_removal import RembgModel
 from shared.contracts.backgrounds import BackgroundFixInputs
 from shared.contracts.editing import EditingInputs
 from shared.contracts.fixing import FixConfig
@@ -49,7 +50,7 @@ class Shown:
 
 
 def show_all(models: VisionModels) -> Iterator[Shown]:
-    """Every operation, with the packaged models."""
+    """Every operation, with the installed models."""
     engine: Any = load_engine(InferenceSettings(), ModelSettings())
     dress = _generated(engine)
     yield Shown("generation", "GENERATION: “a red dress”, the packaged swatch", None, dress)
@@ -100,9 +101,11 @@ def _cut_and_moved(models: VisionModels, astronaut: Image.Image) -> Iterator[Sho
         ("astronaut", astronaut),
         ("coffee", Image.fromarray(data.coffee())),
     ):
-        note = f"BACKGROUND_REMOVE: {name}, u2netp, on a chequerboard"
-        after = _on_squares(cut_out(picture, models.subjects))
-        yield Shown(f"background-remove-{name}", note, picture, after)
+        for model in (RembgModel.U2NETP, RembgModel.ISNET_GENERAL_USE):
+            note = f"BACKGROUND_REMOVE: {name}, {model}, on a chequerboard"
+            segmenter = models.subjects_by(models.choose_subject_model(model))
+            after = _on_squares(cut_out(picture, segmenter))
+            yield Shown(f"background-remove-{name}-{model}", note, picture, after)
     palette = Image.new("RGB", (64, 64), _PALETTE)
     fixer = BackgroundFixer(lambda: models.persons)
     for strategy in ("lab_shift", "replace"):

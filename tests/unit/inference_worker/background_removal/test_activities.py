@@ -1,4 +1,4 @@
-"""BACKGROUND_REMOVE end to end in memory, with the packaged model."""
+"""BACKGROUND_REMOVE end to end in memory, with the models that are installed."""
 
 import io
 from pathlib import Path
@@ -119,6 +119,26 @@ async def test_batch_gives_a_transparent_png_for_each_picture_in_order(
         assert within["models"] == [model.model_dump() for model in made.models]
     assert progress.started == [(_TASK, 2)]
     assert progress.fractions == pytest.approx([1 / 3, 2 / 3, 1])
+
+
+async def test_isnet_is_used_where_it_is_named(
+    objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels
+) -> None:
+    remover = _remover(objects, cpu, models)
+
+    result = await _run(remover, _request("astronaut", rembg_model="isnet-general-use"))
+
+    key = f"background_removals/{_TASK}/a2/image_0.png"
+    named = {"result_image_paths": [key], "rembg_model_used": "isnet-general-use"}
+    assert result.fields() == named
+    by_isnet = objects.objects[key]
+    await _run(remover, _request("astronaut"))
+    assert objects.objects[key] != by_isnet
+    first, second = [
+        np.asarray(Image.open(io.BytesIO(content)))[..., 3] >= 128
+        for content, _ in (by_isnet, objects.objects[key])
+    ]
+    assert (first & second).sum() / (first | second).sum() > 0.95
 
 
 async def test_broken_pictures_are_named_and_the_others_are_done(

@@ -1,16 +1,12 @@
 """Models are opened once, and nothing is imported before they are needed."""
 
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from inference_worker.vision.models import VisionModels
-from inference_worker.vision.settings import VisionSettings
 from shared.contracts.background_removal import RembgModel
 
 _STARTED = """
@@ -39,17 +35,9 @@ def test_each_model_is_opened_once(models: VisionModels) -> None:
     assert models.nsfw is models.nsfw
 
 
-def _folder_with_isnet() -> Path | None:
-    folder = Path(os.environ.get("SARTIQ_VISION_MODEL_DIR", ""))
-    return folder if (folder / "isnet-general-use.onnx").is_file() else None
-
-
-@pytest.mark.skipif(
-    _folder_with_isnet() is None, reason="no isnet-general-use.onnx in SARTIQ_VISION_MODEL_DIR"
-)
-def test_isnet_agrees_with_u2netp_and_is_another_model(astronaut: NDArray[np.uint8]) -> None:
-    models = VisionModels(VisionSettings(threads=2))
-
+def test_isnet_agrees_with_u2netp_and_is_another_model(
+    models: VisionModels, astronaut: NDArray[np.uint8]
+) -> None:
     first, second = [
         models.subjects_by(models.choose_subject_model(name)).subject_mask(astronaut)
         for name in (RembgModel.U2NETP, RembgModel.ISNET_GENERAL_USE)

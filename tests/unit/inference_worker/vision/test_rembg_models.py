@@ -12,7 +12,7 @@ from api_gateway.tasks.schemas.own_providers import LocalProviderConfig
 from inference_worker.errors import MissingWeightsError
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.settings import VisionSettings
-from inference_worker.vision.weights import ModelFile, Weights
+from inference_worker.vision.weights import FETCHED, ModelFile, Weights
 from shared.contracts.background_removal import RembgModel
 from shared.contracts.enums import ErrorCategory
 from shared.errors import InvalidInputError
@@ -80,8 +80,10 @@ def test_file_of_a_model_in_the_model_directory_is_used(
 
 @pytest.mark.parametrize("model", [model for model in RembgModel if model is not RembgModel.U2NETP])
 def test_model_that_was_asked_for_and_is_missing_says_where_it_goes(
-    tmp_path: Path, model: RembgModel
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: RembgModel
 ) -> None:
+    monkeypatch.setattr("sys.path", [])
+
     with pytest.raises(InvalidInputError) as refusal:
         _models(tmp_path).choose_subject_model(model)
 
@@ -108,6 +110,16 @@ def test_packages_are_found_and_the_model_directory_wins(tmp_path: Path) -> None
     shutil.copy(packaged[0], tmp_path / packaged[0].name)
 
     assert Weights(tmp_path).file(ModelFile.CENTERFACE) == tmp_path / "centerface.onnx"
+
+
+def test_fetched_model_is_there_by_its_name_and_the_model_directory_wins(tmp_path: Path) -> None:
+    fetched = Weights(None).given("isnet-general-use.onnx")
+    mine = tmp_path / "isnet-general-use.onnx"
+    mine.write_bytes(red_finder(1024))
+
+    assert fetched is not None
+    assert fetched.parent.name == FETCHED
+    assert Weights(tmp_path).given("isnet-general-use.onnx") == mine
 
 
 def test_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ class VisionSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SARTIQ_VISION_", frozen=True)
 
     model_dir: Path | None = None
-    """Folder of model files that win over the packaged ones, such as rembg's `u2net.onnx`."""
+    """Folder of model files that win over the installed ones, such as rembg's `u2net.onnx`."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of each model; several models may run side by side."""
     nsfw_threshold: float = Field(default=0, ge=0, le=1)

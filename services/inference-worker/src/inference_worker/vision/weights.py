@@ -1,10 +1,12 @@
-"""Finds model files: in the model directory first, then in the packages that carry them.
+"""Finds model files: in the model directory first, then among the installed packages.
 
 The packages are data to us (`weights.txt`, installed without what they depend on): their files are
-located, their code is never imported.
+located, their code is never imported. What no package carries was fetched into a folder beside them
+(`install_isnet`).
 """
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, distribution
@@ -13,6 +15,8 @@ from pathlib import Path
 from inference_worker.errors import MissingWeightsError
 
 _CHUNK_BYTES = 1024 * 1024
+FETCHED = "sartiq_fetched_weights"
+"""The folder of fetched files; like a package, it is found along the path of imports."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,14 @@ class Weights:
         return self._digests[files]
 
     def given(self, name: str) -> Path | None:
-        """A file of the model directory: flat, or as rembg lays them, `models/<model>/<name>`."""
-        if self._model_dir is None:
-            return None
-        places = [self._model_dir / name, *sorted(self._model_dir.glob(f"models/*/{name}"))]
+        """A file of the model directory, or one that was fetched when this worker was installed.
+
+        The directory's files lie flat, or as rembg lays them, `models/<model>/<name>`.
+        """
+        places = [Path(folder, FETCHED, name) for folder in sys.path]
+        if self._model_dir is not None:
+            laid_out = sorted(self._model_dir.glob(f"models/*/{name}"))
+            places = [self._model_dir / name, *laid_out, *places]
         return next((place for place in places if place.is_file()), None)
 
     def file(self, model: ModelFile) -> Path:
