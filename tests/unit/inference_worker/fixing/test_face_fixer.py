@@ -99,6 +99,18 @@ async def test_every_face_is_mended(bench: Any, person_photo: Image.Image) -> No
     assert [face.index for face in fixed.faces] == [0, 1]
 
 
+async def test_most_certain_of_two_overlapping_faces_shows(
+    bench: Any, person_photo: Image.Image
+) -> None:
+    """Faces are found most certain first."""
+    alone, both = bench(MendingEngine()), bench(MendingEngine())
+    both.people.face_boxes = [_FACE, Box(0.5, 0.3, 0.7, 0.6)]
+    options = {"expand_percent": 0, "feather_px": 0}
+    first = (await alone.fix(person_photo, **options)).image.crop((81, 41, 119, 119))
+    shown = (await both.fix(person_photo, **options)).image.crop((81, 41, 119, 119))
+    assert first.tobytes() == shown.tobytes()
+
+
 async def test_expand_percent_enlarges_the_box(bench: Any, person_photo: Image.Image) -> None:
     narrow = await bench(MendingEngine()).fix(person_photo, expand_percent=0)
     wide = await bench(MendingEngine()).fix(person_photo, expand_percent=0.5)

@@ -12,8 +12,8 @@ from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.alpha import alpha_of, colours, with_alpha
 from inference_worker.refinement.colour import match_lab
 from inference_worker.refinement.editors import Wish, choose_editor
-from inference_worker.refinement.parts import PartEditing, Run, face_parts
-from inference_worker.refinement.patches import expanded, paste
+from inference_worker.refinement.parts import PartEditing, Run, face_parts, paste_faces
+from inference_worker.refinement.patches import expanded
 from inference_worker.refinement.refiner import FACE_INSTRUCTION, FACE_PROMPT
 from inference_worker.refinement.resolution import largest_side
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
@@ -78,8 +78,7 @@ class FaceFixer:
 
         def put_together() -> Image.Image:
             canvas = picture.copy()
-            for part, face in zip(parts, edited, strict=True):
-                paste(canvas, face.pixels, part.box, feather_px=config.feather_px)
+            paste_faces(canvas, parts, edited, feather_px=config.feather_px)
             return with_alpha(canvas, alpha_of(base))
 
         image = await self._cpu.run(put_together) if parts else None

@@ -14,7 +14,7 @@ from inference_worker.checks.metric import ConsistencyMetric, Pixels
 from inference_worker.cpu_threads import CpuThreads, gather
 from inference_worker.images import encode_png
 from inference_worker.pipelines.engine import StepCallback
-from inference_worker.refinement.patches import PixelBox
+from inference_worker.refinement.patches import PixelBox, paste
 from inference_worker.refinement.progress import RefineProgress
 from inference_worker.refinement.tile_editor import EditedTile, TileEditor
 from inference_worker.refinement.tiles import TileStore
@@ -177,6 +177,14 @@ def face_parts(boxes: Sequence[PixelBox], editor: TileEditor, *, first: int) -> 
         Part("face_" + "_".join(map(str, box)), first + number, box, editor)
         for number, box in enumerate(dict.fromkeys(boxes))
     ]
+
+
+def paste_faces(
+    canvas: Pixels, faces: Sequence[Part], edited: Sequence[EditedTile], *, feather_px: int
+) -> None:
+    """Fade edited faces into a picture, the most certain one last: where two overlap, it shows."""
+    for part, face in reversed(list(zip(faces, edited, strict=True))):
+        paste(canvas, face.pixels, part.box, feather_px=feather_px)
 
 
 def _batches(parts: Sequence[Part], most: int) -> list[range]:

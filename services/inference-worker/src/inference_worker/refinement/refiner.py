@@ -15,8 +15,8 @@ from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import match_histograms, match_lab
 from inference_worker.refinement.editors import Wish, choose_editor
 from inference_worker.refinement.grid import lay_grid
-from inference_worker.refinement.parts import Part, PartEditing, Run, face_parts
-from inference_worker.refinement.patches import expanded, paste
+from inference_worker.refinement.parts import Part, PartEditing, Run, face_parts, paste_faces
+from inference_worker.refinement.patches import expanded
 from inference_worker.refinement.resolution import fitting_side, largest_side
 from inference_worker.refinement.target_size import target_size, upscale
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
@@ -122,8 +122,7 @@ class TiledRefiner:
             canvas = (
                 blend(grid, [tile.pixels for tile in done], cancel) if done else upscaled.copy()
             )
-            for part, face in zip(faces, done_faces, strict=True):
-                paste(canvas, face.pixels, part.box, feather_px=config.feather_px)
+            paste_faces(canvas, faces, done_faces, feather_px=config.feather_px)
             alpha = alpha_of(base)
             return with_alpha(canvas, alpha and upscale(alpha, size))
 
