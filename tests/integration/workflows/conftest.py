@@ -1,16 +1,20 @@
-"""Deliveries to a receiver on loopback, in a namespace that no other suite's runs are in."""
+"""Deliveries to a receiver on loopback, in a namespace of their own; and an empty platform."""
 
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import delete
 from temporalio.client import Client
 
 from local_stack.stack import LocalStack
+from shared.db.models.tables import Event, Task, Workflow
+from shared.db.models.trainings import Training
 from shared.db.session import Sessions
 from tests.fixtures.deliveries import PostOffice, open_post_office
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.receiver import Receiver, receiving
+from tests.fixtures.workflow_runs import terminate_all
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +26,15 @@ async def deliveries_namespace(servers: LocalStack, sessions: Sessions) -> Clien
 async def office(gateway: Gateway, deliveries_namespace: Client) -> AsyncIterator[PostOffice]:
     async with open_post_office(gateway, deliveries_namespace) as opened:
         yield opened
+
+
+@pytest.fixture
+async def alone(gateway: Gateway) -> None:
+    """No rows of other tests: a pass looks at all there are."""
+    async with gateway.resources.sessions.begin() as session:
+        for table in (Event, Task, Workflow, Training):
+            await session.execute(delete(table))
+    await terminate_all(gateway.resources.temporal)
 
 
 @pytest.fixture

@@ -5,17 +5,17 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import delete, inspect, update
+from sqlalchemy import inspect, update
 from temporalio.client import WorkflowExecutionStatus
 
 from shared.contracts.enums import TrainingStatus
 from shared.contracts.reconciliation import Reconciled, ReconcileRequest
-from shared.db.models.tables import Event, Task, Workflow
+from shared.db.models.tables import Task, Workflow
 from shared.db.models.trainings import Training
 from tests.fixtures.crew import crew, workflow_worker
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.rows import add, task_row
-from tests.fixtures.workflow_runs import generation, terminate_all, until
+from tests.fixtures.workflow_runs import generation, until
 from tests.integration.api_gateway.test_workflows import GENERATE, workflow
 from workflows.definitions.reconcile import Reconcile
 from workflows.definitions.run_task import RunTask
@@ -23,15 +23,6 @@ from workflows.schedule import SCHEDULE_ID, ReconcileSettings, ensure_schedule
 from workflows.starts import start_task
 
 QUEUED = {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "x", "origin_instance": "shop"}
-
-
-@pytest.fixture
-async def alone(gateway: Gateway) -> None:
-    """No rows of other tests: a pass looks at all there are."""
-    async with gateway.resources.sessions.begin() as session:
-        for table in (Event, Task, Workflow, Training):
-            await session.execute(delete(table))
-    await terminate_all(gateway.resources.temporal)
 
 
 async def reconcile(gateway: Gateway) -> Reconciled:

@@ -170,7 +170,7 @@ async def main() -> None:
     waker = Waker(client)
     try:
         sessions = announcing(create_sessions(engine), waker)
-        reconciler = Reconciler(client, sessions)
+        reconciler = Reconciler(client, sessions, objects)
         fetcher = InputFetcher(objects, guard, PictureLimits())
         worker = build_worker(
             client,

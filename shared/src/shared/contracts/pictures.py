@@ -67,6 +67,9 @@ OUTPUT_FOLDERS: dict[TaskType, str] = {
 }
 """The first part of the keys of a task's objects."""
 
+TILED_TYPES = frozenset({TaskType.REFINE, TaskType.DETAIL_ENHANCER, TaskType.FACE_ENHANCER})
+"""Task types whose finished tiles are kept beside the attempts, for a later one to find."""
+
 
 FAL_OBJECTS = "fal_objects"
 """The input of an EXPERIMENTAL_FAL that lists those strings among its `fal_parameters` which are

@@ -25,13 +25,15 @@ class Reconciled(Message):
     cancelled: int = 0
     """Runs whose row had ended or was gone; they have been cancelled."""
     failed: int = 0
-    """Rows that could not be mended in this pass; the worker's log says why."""
+    """Rows that could not be mended or swept in this pass; the worker's log says why."""
     keys_swept: int = 0
     """Idempotency keys that nobody can repeat any more."""
     overdue: int = 0
     """Subjects with an event that was due for delivery; where no run delivered, one was started."""
     deliveries_swept: int = 0
     """Deliveries that are older than their log goes back."""
+    objects_swept: int = 0
+    """Objects of completed tasks that no record names: lost attempts, finished tiles."""
 
 
 class ReconcileActivities(ABC):

@@ -39,7 +39,9 @@ from shared.db.repositories.tasks import is_untried, tasks_of_steps
 from shared.db.repositories.trainings import write_training_outcome
 from shared.db.repositories.webhook_secrets import sweep_secrets
 from shared.db.session import Sessions
+from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
+from workflows.activities.leftovers import LeftoverSweep
 from workflows.activities.overdue_deliveries import start_overdue
 from workflows.activities.run_states import (
     RUN_IS_GONE,
@@ -69,11 +71,13 @@ class Reconciler(ReconcileActivities):
     Args:
         client: Temporal.
         sessions: the records.
+        objects: where tasks leave what no record names.
     """
 
-    def __init__(self, client: Client, sessions: Sessions) -> None:
+    def __init__(self, client: Client, sessions: Sessions, objects: ObjectStore) -> None:
         self._client = client
         self._sessions = sessions
+        self._leftovers = LeftoverSweep(sessions, objects)
 
     @activity.defn(name="reconcile_records")
     async def reconcile_records(self, request: ReconcileRequest) -> Reconciled:
@@ -93,6 +97,8 @@ class Reconciler(ReconcileActivities):
                 counts["keys_swept"] = await sweep_keys(session)
                 counts["deliveries_swept"] = await sweep_deliveries(session)
                 await sweep_secrets(session, datetime.now(UTC))
+            # The last: it is in no hurry, and nothing waits for a store that is slow.
+            await self._leftovers.sweep(counts)
         return Reconciled.model_validate(dict(counts))
 
     async def _stale(

@@ -27,11 +27,20 @@ async def list_objects(
     session: AsyncSession, scope: Scope, prefix: str, limit: int
 ) -> Sequence[StoredObject]:
     """The first objects under a prefix, in key order."""
-    rows = scope.limit(select(StoredObject), StoredObject).where(StoredObject.key >= prefix)
-    end = end_of_prefix(prefix)
-    if end is not None:
-        rows = rows.where(StoredObject.key < end)
+    rows = scope.limit(select(StoredObject), StoredObject).where(_starts_with(prefix))
     return (await session.scalars(rows.order_by(StoredObject.key).limit(limit))).all()
+
+
+async def owned_keys(session: AsyncSession, prefix: str) -> set[str]:
+    """The keys under a prefix that have an owner row, whoever the owner is."""
+    return set(await session.scalars(select(StoredObject.key).where(_starts_with(prefix))))
+
+
+def _starts_with(prefix: str) -> ColumnElement[bool]:
+    """A range of keys in byte order, which the indexes serve."""
+    end = end_of_prefix(prefix)
+    is_behind = StoredObject.key >= prefix
+    return is_behind if end is None else is_behind & (StoredObject.key < end)
 
 
 def end_of_prefix(prefix: str) -> str | None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import undefer
 
 from shared.contracts.enums import TaskStatus, TaskType
+from shared.contracts.pictures import TILED_TYPES
 from shared.db.models.tables import Event, StoredObject, Task, Workflow
 from shared.db.repositories.scope import Scope
 from shared.db.session import plan_for_values
@@ -96,6 +97,30 @@ async def tasks_of_steps(session: AsyncSession, workflow: Workflow) -> dict[str,
     ids = {step.task_id: step.step_id for step in workflow.steps}
     tasks = await session.scalars(select(Task).where(Task.id.in_(ids)).order_by(Task.id))
     return {ids[task.id]: task for task in tasks}
+
+
+async def tasks_with_leftovers(
+    session: AsyncSession, since: datetime, until: datetime, limit: int
+) -> dict[UUID, TaskType]:
+    """Tasks completed within a time whose folder may hold more than their records name.
+
+    That is: an attempt was lost, or tiles are kept. Those that were cleaned up are not among them.
+
+    Returns:
+        Their types by id, in the order in which they were completed.
+    """
+    await plan_for_values(session)
+    rows = select(Task.id, Task.task_type).where(
+        Task.completed_at >= since,
+        Task.completed_at < until,
+        Task.status == TaskStatus.COMPLETED,
+        Task.is_deleted.is_(False),
+        (Task.attempt > 1) | Task.task_type.in_(TILED_TYPES),
+    )
+    # The order of `ix_tasks_completed`, backwards.
+    oldest_first = rows.order_by(Task.completed_at.asc().nulls_first(), Task.id)
+    found = await session.execute(oldest_first.limit(limit))
+    return {task_id: TaskType(task_type) for task_id, task_type in found}
 
 
 async def mark_deleted(session: AsyncSession, task_id: UUID) -> None:

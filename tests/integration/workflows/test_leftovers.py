@@ -1,0 +1,189 @@
+"""What completed tasks leave behind is swept, after a while; what a record names never is."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete
+
+from shared.contracts.enums import TaskType
+from shared.contracts.pictures import OUTPUT_FOLDERS
+from shared.db.models.tables import StoredObject, Task
+from shared.errors import StorageError
+from shared.storage.object_store import ObjectInfo
+from tests.fakes.broken_store import BrokenStore
+from tests.fixtures.gateway import Gateway
+from tests.fixtures.rows import add, task_row
+from tests.integration.workflows.test_reconcile import reconcile
+from workflows.activities.leftovers import LeftoverSweep
+
+pytestmark = pytest.mark.usefixtures("alone")
+
+EDITED = {"inputs/base.png", "a1/image_0.png", "a1/debug/face_0.png", "a2/image_0.png"}
+TILED = {"inputs/base.png", "a1/image.png", "tiles/d1/000.png", "tiles/d1/face_1_2.png"}
+
+
+def completed(minutes_ago: float, **fields: Any) -> Task:
+    """A task whose second attempt won, unless the test says otherwise."""
+    plain: dict[str, Any] = {
+        "task_type": "EDITING",
+        "status": "COMPLETED",
+        "attempt": 2,
+        "completed_at": datetime.now(UTC) - timedelta(minutes=minutes_ago),
+    }
+    return task_row(**plain | fields)
+
+
+def refined(minutes_ago: float, **fields: Any) -> Task:
+    """One that was done at once, tile by tile."""
+    return completed(minutes_ago, **{"task_type": "REFINE", "attempt": 1} | fields)
+
+
+def folder_of(task: Task) -> str:
+    return f"{OUTPUT_FOLDERS[TaskType(task.task_type)]}/{task.id}/"
+
+
+async def store(gateway: Gateway, task: Task, names: set[str], *owned: str) -> Task:
+    """A task, its objects, and the owner rows of some of them."""
+    rows = [
+        StoredObject(
+            key=folder_of(task) + name,
+            origin_instance="shop",
+            task_id=task.id,
+            size_bytes=3,
+            content_type="image/png",
+            sha256="0" * 64,
+        )
+        for name in owned
+    ]
+    await add(gateway.resources.sessions, task, *rows)
+    for name in names:
+        await gateway.resources.objects.put(folder_of(task) + name, b"png", "image/png")
+    return task
+
+
+async def left(gateway: Gateway, task: Task) -> set[str]:
+    """The names of the objects in a task's folder."""
+    found = await gateway.resources.objects.list(folder_of(task))
+    return {each.key.removeprefix(folder_of(task)) for each in found}
+
+
+async def sweep(gateway: Gateway) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    await LeftoverSweep(gateway.resources.sessions, gateway.resources.objects).sweep(counts)
+    return counts
+
+
+async def test_a_pass_sweeps_lost_attempts_and_keeps_winner_and_inputs(gateway: Gateway) -> None:
+    task = await store(gateway, completed(15), EDITED, "a2/image_0.png")
+    beside = f"editings/{task.id}0/a1/image_0.png"  # its name starts alike
+    await gateway.resources.objects.put(beside, b"png", "image/png")
+
+    assert (await reconcile(gateway)).objects_swept == 2
+
+    assert await left(gateway, task) == {"inputs/base.png", "a2/image_0.png"}
+    assert await gateway.resources.objects.head(beside)
+
+
+@pytest.mark.parametrize("task_type", ["REFINE", "FACE_ENHANCER", "DETAIL_ENHANCER"])
+async def test_tiles_of_a_completed_task_are_swept(gateway: Gateway, task_type: str) -> None:
+    task = await store(gateway, refined(15, task_type=task_type), TILED, "a1/image.png")
+    assert await sweep(gateway) == {"objects_swept": 2}
+    assert await left(gateway, task) == {"inputs/base.png", "a1/image.png"}
+
+
+@pytest.mark.parametrize(
+    ("minutes_ago", "fields"),
+    [
+        pytest.param(15, {"status": "FAILED"}, id="failed"),
+        pytest.param(15, {"status": "CANCELLED"}, id="cancelled"),
+        pytest.param(15, {"status": "EXECUTING", "completed_at": None}, id="at work"),
+        pytest.param(15, {"is_deleted": True}, id="cleaned up"),
+        pytest.param(9, {}, id="a worker may still write"),
+        pytest.param(41, {}, id="long ago"),
+    ],
+)
+async def test_tiles_of_others_are_kept(
+    gateway: Gateway, minutes_ago: float, fields: dict[str, Any]
+) -> None:
+    task = await store(gateway, refined(minutes_ago, **fields), TILED)
+    assert await sweep(gateway) == {}
+    assert await left(gateway, task) == TILED
+
+
+async def test_what_has_an_owner_row_is_kept_whatever_its_attempt(gateway: Gateway) -> None:
+    owned = ("a1/image_0.png", "a2/image_0.png")
+    task = await store(gateway, completed(15), EDITED, *owned)
+    row = StoredObject(
+        key=folder_of(task) + "a1/debug/face_0.png",
+        origin_instance="another",  # of no task at all
+        size_bytes=3,
+        content_type="image/png",
+        sha256="0" * 64,
+    )
+    await add(gateway.resources.sessions, row)
+    assert await sweep(gateway) == {}
+    assert await left(gateway, task) == EDITED
+
+
+async def test_what_can_have_no_leftovers_is_not_looked_at(gateway: Gateway) -> None:
+    task = await store(gateway, completed(15, attempt=1), EDITED)
+    assert await sweep(gateway) == {}
+    assert await left(gateway, task) == EDITED
+
+
+class _Watched(BrokenStore):
+    """Says which folders were listed; fails for one of them as long as it is told to."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__(gateway.resources.objects)
+        self.listed: list[str] = []
+        self.broken: str | None = None
+
+    async def list(self, prefix: str) -> list[ObjectInfo]:
+        self.listed.append(prefix)
+        if prefix == self.broken:
+            raise StorageError("it is broken")
+        return await self._store.list(prefix)
+
+
+async def test_a_task_that_fails_keeps_no_other_and_has_another_turn(gateway: Gateway) -> None:
+    # One after the other, of more than are swept side by side.
+    tasks = [await store(gateway, refined(30 - n), TILED, "a1/image.png") for n in range(7)]
+    broken, *others = tasks
+    watched = _Watched(gateway)
+    watched.broken = folder_of(broken)
+    sweeper = LeftoverSweep(gateway.resources.sessions, watched)
+
+    counts: Counter[str] = Counter()
+    await sweeper.sweep(counts)
+
+    assert counts == {"failed": 1, "objects_swept": 12}
+    assert await left(gateway, broken) == TILED
+    for task in others:
+        assert await left(gateway, task) == {"inputs/base.png", "a1/image.png"}
+
+    watched.listed, watched.broken = [], None
+    counts = Counter()
+    await sweeper.sweep(counts)
+
+    assert counts == {"objects_swept": 2}
+    assert watched.listed == [folder_of(broken)]  # each task once
+    watched.listed = []
+    await sweeper.sweep(counts)
+    assert watched.listed == []
+
+
+async def test_a_task_that_has_gone_meanwhile_is_forgotten(gateway: Gateway) -> None:
+    task = await store(gateway, refined(15), TILED)
+    sweeper = LeftoverSweep(gateway.resources.sessions, gateway.resources.objects)
+    await sweeper.sweep(Counter())
+    async with gateway.resources.sessions.begin() as session:
+        await session.execute(delete(Task).where(Task.id == task.id))
+    await sweeper.sweep(Counter())
+
+    again = await store(gateway, refined(15, id=task.id), TILED)
+
+    await sweeper.sweep(Counter())
+    assert await left(gateway, again) == {"inputs/base.png"}
