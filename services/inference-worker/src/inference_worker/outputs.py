@@ -16,7 +16,15 @@ from shared.contracts.enums import OutputFormat
 from shared.contracts.generation import LoraChoice
 from shared.contracts.provenance import FileProvenance, LoraProvenance, Provenance
 
-_SOFTWARE = ("sartiq-inference-worker", "torch", "diffusers", "transformers", "peft", "pillow")
+_SOFTWARE = (
+    "sartiq-inference-worker",
+    "torch",
+    "diffusers",
+    "transformers",
+    "peft",
+    "pillow",
+    "ncnn",
+)
 
 
 class Outputs:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Event
 from typing import TypeVar
 
 import numpy as np
@@ -19,9 +20,10 @@ from inference_worker.refinement.grid import lay_grid
 from inference_worker.refinement.parts import Part, PartEditing, Run, face_parts
 from inference_worker.refinement.patches import expanded, paste
 from inference_worker.refinement.resolution import fitting_side, largest_side
-from inference_worker.refinement.target_size import target_size, upscale
+from inference_worker.refinement.target_size import target_size
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
 from inference_worker.settings import EditorKind
+from inference_worker.upscaling.upscaler import Upscaler
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
@@ -101,7 +103,7 @@ class TiledRefiner:
         _check(inputs)
         size = target_size(base.size, inputs, max_pixels=self._max_output_pixels)
         plans = await self._cpu.run(partial(self._plan, inputs, config))
-        upscaled = await self._cpu.run(lambda: np.asarray(upscale(base, size)))
+        upscaled = await self._upscaled(base, size, run.upscaler)
         grid = lay_grid(size, num_tiles=config.num_tiles, feather_px=config.feather_px)
         tiles, faces = list[Part](), list[Part]()
         if plans.tiles is not None:
@@ -130,6 +132,18 @@ class TiledRefiner:
             weights_of(plans.metrics),
             plans.editor.facts,
         )
+
+    async def _upscaled(
+        self, base: Image.Image, size: tuple[int, int], upscaler: Upscaler
+    ) -> Pixels:
+        cancel = Event()
+        try:
+            return await self._cpu.run(
+                lambda: np.asarray(upscaler.upscale(base, size, cancel=cancel))
+            )
+        finally:
+            # Where the caller has gone, its thread stops at the next tile.
+            cancel.set()
 
     def _plan(self, inputs: RefineInputs, config: TiledRefinerConfig) -> _Plans:
         """Version 1 edits faces as it edits tiles; face detail has parameters of its own."""
