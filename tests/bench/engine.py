@@ -42,6 +42,7 @@ from inference_worker.lora.files import LoraFiles
 from inference_worker.picture_files import PictureFiles
 from inference_worker.pipelines.engine import ImageEngine, LoraUse
 from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
@@ -185,6 +186,7 @@ async def time_overhead(engine: ImageEngine, objects: S3ObjectStore) -> Goal:
             people=models,
             metrics=Metrics(None, DeviceKind.CPU),
             check=OutputCheck(VisionSettings(), models),
+            upscalers=Upscalers(VisionSettings()),
         )
         with first_steps() as first:
             for number in range(REQUESTS + WARM_UP):

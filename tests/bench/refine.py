@@ -44,6 +44,7 @@ from inference_worker.loading import load_engine
 from inference_worker.lora.files import LoraFiles
 from inference_worker.picture_files import PictureFiles
 from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
@@ -170,6 +171,7 @@ def bench(base: Image.Image) -> Iterator[Bench]:
             people=models,
             metrics=TimedMetrics(checks),
             check=OutputCheck(VisionSettings(), models),
+            upscalers=Upscalers(VisionSettings()),
         )
         yield Bench(worker, edits, checks)
 

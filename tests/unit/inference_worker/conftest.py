@@ -18,6 +18,7 @@ from inference_worker.lora.files import LoraFiles
 from inference_worker.picture_files import PictureFiles
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
@@ -108,6 +109,7 @@ def build(
             people=FakePeople(),
             metrics=Metrics(None, DeviceKind.CPU),
             check=OutputCheck(vision, VisionModels(vision)),
+            upscalers=Upscalers(vision),
         )
 
     return build

@@ -25,6 +25,7 @@ from inference_worker.picture_activities import PictureActivities
 from inference_worker.picture_files import PictureFiles
 from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
+from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
@@ -59,6 +60,7 @@ class Equipment:
         executant: this worker.
         models: find what is in pictures.
         metrics: judge what was made.
+        upscalers: make it larger before.
     """
 
     settings: InferenceSettings
@@ -67,6 +69,7 @@ class Equipment:
     executant: Executant
     models: VisionModels
     metrics: Metrics
+    upscalers: Upscalers
 
 
 def engine_activities(
@@ -83,7 +86,7 @@ def engine_activities(
         "metrics": equipment.metrics,
         "check": check,
     }
-    made = LocalInference(**shared, loras=loras)
+    made = LocalInference(**shared, loras=loras, upscalers=equipment.upscalers)
     fixed = LocalFixers(**shared)
     return [
         made.generate_image,
@@ -154,6 +157,7 @@ async def main() -> None:
             executant,
             VisionModels(vision),
             Metrics(settings.metrics_dir, settings.device),
+            Upscalers(vision),
         )
         on_engine = EngineThread(engine, engine_thread)
         check = OutputCheck(vision, equipment.models)

@@ -17,6 +17,7 @@ from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
+from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.attempts import PictureResult
@@ -43,6 +44,7 @@ class LocalInference(InferenceActivities):
         people: models that find them.
         metrics: judge what was made.
         check: says whether it may be handed out.
+        upscalers: make pictures larger before they are refined.
     """
 
     def __init__(  # noqa: PLR0913 — what a process has, each by its name
@@ -57,6 +59,7 @@ class LocalInference(InferenceActivities):
         people: PeopleModels,
         metrics: Metrics,
         check: OutputCheck,
+        upscalers: Upscalers,
     ) -> None:
         self._engine = engine
         self._check = check
@@ -65,6 +68,8 @@ class LocalInference(InferenceActivities):
         self._executant = executant
         self._files = files
         self._traits = settings.edit_traits
+        self._upscaler = settings.upscaler
+        self._upscalers = upscalers
         self._refiner = TiledRefiner(
             engine,
             files.cpu,
@@ -121,6 +126,7 @@ class LocalInference(InferenceActivities):
             content, base = await self._files.read(
                 "base_image_url", inputs.base_image_url, decode_cutout
             )
+            upscaler = inputs.config.upscaler or self._upscaler
             digest = await self._files.cpu.run(
                 partial(
                     tile_digest,
@@ -128,7 +134,7 @@ class LocalInference(InferenceActivities):
                     inputs,
                     request.refiner,
                     engine=self._engine.engine,
-                    traits=self._traits,
+                    traits=[*self._traits, upscaler],
                 )
             )
             folder = f"refines/{request.task_id}"
@@ -139,9 +145,10 @@ class LocalInference(InferenceActivities):
                 on_progress=report,
                 is_strict=inputs.config.strict_checks,
                 debug=debug if request.refiner.save_debug_tiles else None,
+                upscaler=await self._files.cpu.run(partial(self._upscalers.open, upscaler)),
             )
             refined = await self._refiner.refine(base, inputs, request.refiner, run)
-            made = provenance_of(refined.facts)
+            made = provenance_of(refined.facts).model_copy(update={"upscaler": upscaler})
             outputs = Outputs(request.task_id, made, OutputFormat.PNG, self._files)
             await self._require_safe([refined.image])
             picture = await outputs.store(f"{output}/image", refined.image, refined.seed)

@@ -21,7 +21,7 @@ from shared.contracts.provenance import (
     Provenance,
 )
 
-_ENGINE_SOFTWARE = ("torch", "diffusers", "transformers", "peft")
+_ENGINE_SOFTWARE = ("torch", "diffusers", "transformers", "peft", "ncnn")
 _PICTURE_SOFTWARE = ("numpy", "scipy", "scikit-image", "onnxruntime", "ai-edge-litert")
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from inference_worker.profiles.plan import OffloadKind, ProfileKind
+from shared.contracts.refinement import UpscalerKind
 
 _GIB = 1024**3
 
@@ -85,6 +86,9 @@ class InferenceSettings(BaseSettings):
     """How refinement and the face fixer edit: `strength`, image to image; `instruct`, by the
     instruction model where there is one. Garments' details are edited by instruction wherever there
     is a model that looks at references."""
+    upscaler: UpscalerKind = UpscalerKind.LANCZOS
+    """How a REFINE makes a picture larger where its request does not say: `lanczos`, or
+    `real_esrgan`, a network that draws finer detail, but takes minutes for a large picture."""
     metrics_dir: Path | None = None
     """Folder with the networks that judge edits: `alexnet*` and `vgg16*` as torchvision has them,
     .pth or .safetensors; `lpips_alex*` and `dists*`, their heads, where the packages `lpips` and

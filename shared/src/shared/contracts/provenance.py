@@ -59,6 +59,8 @@ class Provenance(Message):
     """Distilled guidance, as it was used or, by models without guidance embeddings, left out."""
     settings: dict[str, float] = {}
     """The worker's settings that pixels depend on besides."""
+    upscaler: str | None = None
+    """What made a picture larger before it was refined."""
     loras: list[LoraProvenance] = []
     models: list[ModelProvenance] = []
     """Those that looked at the pictures of an operation without a generative model."""

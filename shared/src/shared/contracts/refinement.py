@@ -1,5 +1,6 @@
 """What a REFINE attempt gets and gives. Field names are the REST API's."""
 
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
@@ -24,11 +25,20 @@ class TiledRefinerConfig(CheckedEdit):
     save_debug_tiles: bool = False
 
 
+class UpscalerKind(StrEnum):
+    """How a picture is made larger before its tiles are edited."""
+
+    LANCZOS = "lanczos"
+    REAL_ESRGAN = "real_esrgan"
+
+
 class RefineConfig(Message):
     """The keys of a REFINE's `config` that the engine reads."""
 
     strict_checks: bool = False
     """Fail the attempt when a tile never passes, instead of keeping its best try."""
+    upscaler: UpscalerKind | None = None
+    """How the picture is made larger; none: as the worker's settings say."""
 
 
 class RefineInputs(Message):

@@ -1,14 +1,12 @@
-"""The size of the result, and the plain upscale."""
+"""The size of the result."""
 
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
-from inference_worker.refinement.target_size import target_size, upscale
+from inference_worker.refinement.target_size import target_size
 from shared.contracts.refinement import RefineInputs
 from shared.errors import InvalidInputError
 
@@ -55,32 +53,3 @@ def test_factor_scales_both_sides(width: int, height: int, factor: float) -> Non
     wide, high = _target((width, height), upscale_factor=factor)
     assert abs(wide - width * factor) <= 0.5
     assert abs(high - height * factor) <= 0.5
-
-
-@given(
-    width=st.integers(1, 40),
-    height=st.integers(1, 40),
-    wide=st.integers(16, 80),
-    high=st.integers(16, 80),
-)
-def test_upscale_is_exact_in_size(width: int, height: int, wide: int, high: int) -> None:
-    assert upscale(Image.new("RGB", (width, height)), (wide, high)).size == (wide, high)
-
-
-def test_same_proportions_are_a_plain_lanczos_resize(photo: Image.Image) -> None:
-    for size in ((192, 144), (143, 107), (96, 72)):
-        plain = photo.resize(size, Image.Resampling.LANCZOS)
-        assert upscale(photo, size).tobytes() == plain.tobytes()
-
-
-def test_other_proportions_are_cut_not_squeezed() -> None:
-    striped = np.zeros((60, 100, 3), np.uint8)
-    striped[:, 50:] = 255
-    square = np.asarray(upscale(Image.fromarray(striped), (60, 60)))
-    assert (square[:, 28, 0] < 10).all()
-    assert (square[:, 31, 0] > 245).all()
-
-
-def test_other_proportions_are_covered_and_the_rest_is_cut_off(photo: Image.Image) -> None:
-    square = photo.crop((12, 0, 84, 72))
-    assert upscale(photo, (72, 72)).tobytes() == square.tobytes()

@@ -18,9 +18,10 @@ from inference_worker.refinement.grid import lay_grid
 from inference_worker.refinement.parts import Part, PartEditing, Run, face_parts, paste_faces
 from inference_worker.refinement.patches import expanded
 from inference_worker.refinement.resolution import fitting_side, largest_side
-from inference_worker.refinement.target_size import target_size, upscale
+from inference_worker.refinement.target_size import target_size
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
 from inference_worker.settings import EditorKind
+from inference_worker.upscaling.upscaler import LANCZOS
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
@@ -104,7 +105,11 @@ class TiledRefiner:
         _check(inputs)
         size = target_size(base.size, inputs, max_pixels=self._max_output_pixels)
         plans = await self._cpu.run(partial(self._plan, inputs, config))
-        upscaled = await self._cpu.run(lambda: np.asarray(upscale(base.convert("RGB"), size)))
+        upscaled = await self._cpu.run_stoppable(
+            lambda cancel: np.asarray(
+                run.upscaler.upscale(base.convert("RGB"), size, cancel=cancel)
+            )
+        )
         grid = lay_grid(size, num_tiles=config.num_tiles, feather_px=config.feather_px)
         tiles, faces = list[Part](), list[Part]()
         if plans.tiles is not None:
@@ -124,7 +129,7 @@ class TiledRefiner:
             )
             paste_faces(canvas, faces, done_faces, feather_px=config.feather_px)
             alpha = alpha_of(base)
-            return with_alpha(canvas, alpha and upscale(alpha, size))
+            return with_alpha(canvas, alpha and LANCZOS.upscale(alpha, size))
 
         image = await self._cpu.run_stoppable(put_together)
         run.on_progress(1.0)

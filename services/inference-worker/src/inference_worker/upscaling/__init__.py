@@ -1,0 +1,1 @@
+"""Making pictures larger: by Lanczos, or by Real-ESRGAN."""

@@ -1,0 +1,73 @@
+"""Upscalers are opened when they are asked for, and say what is missing."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from inference_worker.errors import MissingWeightsError
+from inference_worker.upscaling.upscaler import LANCZOS
+from inference_worker.upscaling.upscalers import Upscalers
+from inference_worker.vision import weights
+from inference_worker.vision.settings import VisionSettings
+from inference_worker.vision.weights import ModelFile, Weights
+from shared.contracts.refinement import UpscalerKind
+
+_STARTED = """
+import sys
+import inference_worker.__main__
+from inference_worker.upscaling.upscalers import Upscalers
+from inference_worker.vision.settings import VisionSettings
+from shared.contracts.refinement import UpscalerKind
+Upscalers(VisionSettings()).open(UpscalerKind.LANCZOS)
+print("ncnn" in sys.modules)
+"""
+
+
+def test_worker_starts_without_ncnn() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", _STARTED], capture_output=True, text=True, check=True
+    )
+
+    assert said.stdout.strip() == "False"
+
+
+def test_the_network_is_opened_once() -> None:
+    upscalers = Upscalers(VisionSettings())
+
+    opened = upscalers.open(UpscalerKind.REAL_ESRGAN)
+
+    assert opened is upscalers.open(UpscalerKind.REAL_ESRGAN)
+    assert upscalers.open(UpscalerKind.LANCZOS) is LANCZOS
+
+
+def test_missing_weights_say_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, photo: Image.Image
+) -> None:
+    gone = {name: weights._PackagedFile("no-such-package", "x") for name in ModelFile}
+    packaged = Weights(None)
+    files = [packaged.file(name) for name in _NETWORK]
+    monkeypatch.setattr(weights, "_PACKAGED", gone)
+    upscalers = Upscalers(VisionSettings(model_dir=tmp_path))
+
+    with pytest.raises(MissingWeightsError, match=r"realesrgan-x4plus\.param.*weights\.txt"):
+        upscalers.open(UpscalerKind.REAL_ESRGAN)
+    for path in files:
+        shutil.copy(path, tmp_path)
+
+    opened = upscalers.open(UpscalerKind.REAL_ESRGAN)
+    assert opened.upscale(photo.crop((0, 0, 8, 8)), (16, 16)).size == (16, 16)
+
+
+def test_files_that_are_no_network_are_refused(tmp_path: Path) -> None:
+    for name in _NETWORK:
+        (tmp_path / name).write_text("nothing")
+
+    with pytest.raises(ValueError, match="realesrgan-x4plus"):
+        Upscalers(VisionSettings(model_dir=tmp_path)).open(UpscalerKind.REAL_ESRGAN)
+
+
+_NETWORK = ModelFile.REAL_ESRGAN_STRUCTURE, ModelFile.REAL_ESRGAN_WEIGHTS
