@@ -19,6 +19,7 @@ from inference_worker.images import (
     sha256_hex,
 )
 from shared.errors import InvalidInputError
+from tests.fixtures.icc_profiles import linear_grey
 
 _LIMIT = 89_478_485
 
@@ -27,6 +28,17 @@ def _encoded(image: Image.Image, form: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def _chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _png(bits: int, colour_type: int, row: bytes, width: int, *chunks: bytes) -> bytes:
+    """One row of pixels as they lie in the file: Pillow writes neither 2 bits nor deep colours."""
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, bits, colour_type, 0, 0, 0))
+    data = _chunk(b"IDAT", zlib.compress(b"\0" + row))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + data + _chunk(b"IEND", b"")
 
 
 def _decode(content: bytes, max_pixels: int = _LIMIT) -> Image.Image:
@@ -107,6 +119,41 @@ def test_transparent_grey_of_sixteen_bits_stays_transparent() -> None:
     )
 
 
+def test_deep_colours_keep_their_brightness() -> None:
+    levels = np.random.default_rng(0).integers(0, 65_536, 300, np.uint16)
+    decoded = _decode(_png(16, 2, levels.astype(">u2").tobytes(), 100))
+    assert np.abs(np.asarray(decoded).ravel() - levels / 257).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("bits", "colour_type", "row", "key"),
+    [
+        (1, 0, bytes([0b0100_0000]), (1,)),
+        (2, 0, bytes([0b0011_0110]), (3,)),
+        (2, 0, bytes([0b0001_1011]), (1,)),
+        (4, 0, bytes([0x05, 0xF1]), (5,)),
+        (8, 0, bytes([1, 9, 2, 3]), (9,)),
+        (16, 2, struct.pack(">6H", 0x1234, 0, 0, 0x5678, 0x34, 0xFFFF), (0x5678, 0x34, 0xFFFF)),
+        (16, 2, struct.pack(">6H", 0x3434, 0, 0, 0x1234, 0, 0), (0x1234, 0, 0)),
+    ],
+)
+def test_the_transparent_colour_is_the_one_that_the_file_names(
+    bits: int, colour_type: int, row: bytes, key: tuple[int, ...]
+) -> None:
+    """The second pixel has it."""
+    named = _chunk(b"tRNS", struct.pack(f">{len(key)}H", *key))
+    content = _png(bits, colour_type, row, 2, named)
+    kept = decode_with_alpha(content, max_pixels=_LIMIT)
+    assert list(kept.getchannel("A").tobytes()) == [255, 0]
+
+
+def test_deep_grey_with_alpha_is_read_by_its_grey_profile() -> None:
+    profile = _chunk(b"iCCP", b"grey\0\0" + zlib.compress(linear_grey()))
+    content = _png(16, 4, struct.pack(">2H", 55 << 8, 0x8000), 1, profile)
+    kept = decode_with_alpha(content, max_pixels=_LIMIT)
+    assert kept.getpixel((0, 0)) == (128, 128, 128, 128)
+
+
 def test_of_an_animation_the_first_frame_counts(photo: Image.Image) -> None:
     second = Image.new("RGB", photo.size, "red")
     for form in ("PNG", "WEBP"):
@@ -152,13 +199,8 @@ def test_too_many_pixels_are_refused_by_the_header(photo: Image.Image) -> None:
 
 @pytest.mark.parametrize("side", [9_460, 20_000])
 def test_bomb_is_refused_without_decoding(side: int) -> None:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        )
-
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0"))
+    bomb = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(b"\0"))
     with pytest.raises(InvalidInputError, match="pixels"):
         _decode(bomb)
 

@@ -5,9 +5,9 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from inference_worker.colour_profiles import to_srgb
 from shared.errors import InvalidInputError
@@ -15,6 +15,8 @@ from shared.errors import InvalidInputError
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _WHITE = (255, 255, 255)
 _OPAQUE = 255
+_WIDENED: dict[object, int] = {"L;2": 85, "L;4": 17}
+"""By what Pillow multiplies the levels of PNGs that have few of them."""
 
 PNG_COMPRESSION: dict[str, Any] = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 """For photographs: after PNG's filters, runs alone give smaller files than a search for matches at
@@ -57,8 +59,7 @@ def _decode(
                     f"the picture has {image.width} × {image.height} pixels; at most"
                     f" {max_pixels} are read"
                 )
-            image.load()
-            return convert(to_srgb(_upright(image)))
+            return convert(to_srgb(_upright(_load(image))))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidInputError(f"the picture has too many pixels: {error}") from error
     # Pillow's readers meet hostile bytes with any of these.
@@ -81,6 +82,22 @@ def encode_png(image: Image.Image) -> bytes:
 def sha256_hex(content: bytes) -> str:
     """Digest of an object, as `StoredFile` carries it."""
     return hashlib.sha256(content).hexdigest()
+
+
+def _load(image: ImageFile.ImageFile) -> Image.Image:
+    """Decoded. What Pillow forgets of a PNG's own bits when it makes them 8 is made good.
+
+    It leaves a transparent colour as the file writes it, and opens deep LA as RGBA.
+    """
+    stored = image.tile[0].args if image.tile else None
+    image.load()
+    key: object = image.info.get("transparency")
+    if isinstance(key, int) and stored in _WIDENED:
+        image.info["transparency"] = key * _WIDENED[stored]
+    elif isinstance(key, tuple) and stored == "RGB;16B":
+        deep = cast("tuple[int, ...]", key)
+        image.info["transparency"] = tuple(level >> 8 for level in deep)
+    return image.convert("LA") if stored == "LA;16B" else image
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -65,7 +65,7 @@ class PictureFiles:
     async def store_copy(self, stem: str, content: bytes) -> StoredFile:
         """Store a picture's bytes as they came, under the ending that they ask for."""
         with Image.open(io.BytesIO(content)) as picture:
-            # Pillow's name for the JPEGs of several pictures that phones take.
+            # An MPO is a JPEG with more pictures behind it.
             kind = "JPEG" if picture.format == "MPO" else str(picture.format)
         return await self.put(f"{stem}.{kind.lower()}", content, Image.MIME[kind])
 

@@ -175,6 +175,34 @@ def test_tolerance_leaves_a_picture_that_is_near_enough(tolerance: float, stays:
     assert (adjusted(picture, **target) is picture) == bool(stays)
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"target_width": 100, "target_height": 100, "tolerance": 0.29},
+        {"aspect_ratio": 1, "tolerance": 0.29},
+    ],
+)
+def test_off_by_the_tolerance_exactly_is_within_it(target: dict[str, Any]) -> None:
+    picture = picture_of((129, 100), (20, 20, 40, 40))
+    assert adjusted(picture, **target) is picture
+
+
+@pytest.mark.parametrize("mode", ["auto", "crop"])
+def test_a_margin_at_one_edge_does_not_cut_the_subject_off_at_another(mode: str) -> None:
+    picture = picture_of((298, 261), (103, 187, 166, 229))
+    result = adjusted(picture, mode=mode, cropping_position="right", margin_bottom=0.34)
+    box = subject_in(result)
+    assert (box.right - box.left, box.bottom - box.top) == (63, 42)
+
+
+def test_a_subject_fits_with_its_margins_though_it_is_wide() -> None:
+    picture = picture_of((400, 400), (20, 150, 380, 250))
+    target = {"target_width": 200, "target_height": 200}
+    result = adjusted(picture, mode="scale", margin_top=0.1, margin_bottom=0.1, **target)
+    box = subject_in(result)
+    assert (box.right - box.left, box.bottom - box.top) == pytest.approx((200, 55), abs=1)
+
+
 def test_tolerance_forgives_a_margin_that_crop_could_not_leave() -> None:
     picture = picture_of((200, 300), (60, 28, 120, 200))
     assert adjusted(picture, mode="crop", margin_top=0.1, tolerance=0.05) is picture

@@ -19,13 +19,17 @@ def axes(draw: st.DrawFn, *, is_free: bool | None = None) -> Axis:
     start = draw(st.integers(0, length - 1))
     end = draw(st.integers(start + 1, length))
     before, after = draw(st.floats(0, 0.49)), draw(st.floats(0, 0.49))
-    free = draw(st.booleans()) if is_free is None else is_free
-    return Axis(length) if free else Axis(length, start, end, before, after, is_free=False)
+    if draw(st.booleans()) if is_free is None else is_free:
+        return Axis(length, start, end)
+    return Axis(length, start, end, before, after, is_free=False)
 
 
 @st.composite
 def layouts(draw: st.DrawFn, *, is_free: bool | None = None) -> Layout:
+    """Nobody has looked for the subject where no margin is asked for."""
     across, down = draw(axes(is_free=is_free)), draw(axes(is_free=is_free))
+    if across.is_free and down.is_free:
+        across, down = Axis(across.length), Axis(down.length)
     return Layout(across, down, draw(st.floats(0.1, 10)))
 
 
@@ -68,6 +72,18 @@ def test_crop_stays_within_the_picture_and_leaves_the_margins(
 
 
 @CASES
+@given(layouts(), positions)
+def test_crop_keeps_as_much_of_the_subject_as_has_room(layout: Layout, position: str) -> None:
+    frame = layout.crop(position)
+    if frame is None:
+        return
+    for axis, (start, end) in zip((layout.across, layout.down), spans(frame), strict=True):
+        shown = min(axis.end, end) - max(axis.start, start)
+        room = min(end - start, axis.end - axis.start)
+        assert shown >= room - _SLACK * axis.length
+
+
+@CASES
 @given(layouts(is_free=False), st.floats(0.01, 0.99))
 def test_crop_gives_up_only_where_no_frame_would_do(layout: Layout, share: float) -> None:
     """If any frame of the ratio within the picture leaves the margins, there is a crop."""
@@ -103,6 +119,21 @@ def test_pad_adds_no_more_than_it_must(layout: Layout) -> None:
     assert frame.bottom - frame.top == pytest.approx(needed)
 
 
+def holds_subject(frame: Box, layout: Layout) -> bool:
+    return all(
+        axis.start >= start - _SLACK * axis.length and axis.end <= end + _SLACK * axis.length
+        for axis, (start, end) in zip((layout.across, layout.down), spans(frame), strict=True)
+    )
+
+
+@CASES
+@given(layouts())
+def test_scale_to_fit_cuts_nothing_off_the_subject(layout: Layout) -> None:
+    frame = layout.scale("fit")
+    assert holds_subject(frame, layout)
+    assert leaves_margins(frame, layout)
+
+
 @CASES
 @given(layouts(is_free=False))
 def test_scale_to_fit_meets_one_pair_of_margins_exactly_and_leaves_the_other(
@@ -131,12 +162,25 @@ def test_scale_to_one_side_meets_its_margins_exactly(layout: Layout, side: str) 
 
 
 @CASES
-@given(layouts(), positions)
-def test_auto_crops_small_differences_and_pads_others(layout: Layout, position: str) -> None:
+@given(layouts(), positions, st.floats(0.9, 1.1))
+def test_auto_crops_small_differences_and_pads_others(
+    layout: Layout, position: str, difference: float
+) -> None:
+    layout = replace(layout, ratio=layout.across.length / layout.down.length / difference)
     frame = layout.auto(position)
     assert leaves_margins(frame, layout)
+    assert holds_subject(frame, layout)
     differs = abs(layout.across.length / layout.down.length / layout.ratio - 1) > 0.05
-    assert frame == (layout.pad() if differs else layout.crop(position) or layout.pad())
+    cropped = layout.crop(position)
+    keeps = not differs and cropped is not None and holds_subject(cropped, layout)
+    assert frame == (cropped if keeps else layout.pad())
+
+
+@CASES
+@given(st.integers(1, 800).map(lambda side: 20 * side), st.sampled_from([-1, 1]))
+def test_five_per_cent_exactly_are_cropped(side: int, sign: int) -> None:
+    layout = Layout(Axis(side + sign * side // 20), Axis(side), 1)
+    assert layout.auto("center") == layout.crop("center")
 
 
 def test_cropping_position_decides_what_stays() -> None:

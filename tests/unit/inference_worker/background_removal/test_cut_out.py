@@ -1,5 +1,7 @@
 """What becomes of a picture's pixels inside, outside and on the edge of its subject."""
 
+import tracemalloc
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,3 +80,20 @@ def test_any_size_and_mask_keep_size_and_alpha(height: int, width: int, seed: in
 
     assert (result[..., 3] == np.rint(mask * 255)).all()
     assert (result[mask == 1][:, :3] == np.asarray(picture)[mask == 1]).all()
+
+
+def test_a_picture_that_is_soft_all_over_takes_little_more_memory_than_another() -> None:
+    side = 1000
+    picture = Image.effect_noise((side, side), 50).convert("RGB")
+
+    def peak_bytes(soft_columns: int) -> int:
+        mask = np.ones((side, side), np.float32)
+        mask[:, :soft_columns] = 0.5
+        tracemalloc.start()
+        try:
+            cut_out(picture, _Given(mask))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak_bytes(side) - peak_bytes(1) < 20_000_000

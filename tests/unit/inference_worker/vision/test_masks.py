@@ -81,3 +81,9 @@ def test_flat_picture_keeps_what_is_certain() -> None:
 
     assert refined[:, :26].max() == 0
     assert refined[:, 38:].min() == 1
+
+
+@pytest.mark.parametrize(("level", "noise"), [(0, 0), (128, 0), (200, 3)])
+def test_an_empty_wall_has_no_subject(models: VisionModels, level: int, noise: float) -> None:
+    wall = np.random.default_rng(0).normal(level, noise, (300, 400, 3)).astype(np.uint8)
+    assert models.subjects.subject_mask(wall).max() == 0

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from inference_worker.adjusting.frame import Axis, Layout, is_within_tolerance
+from inference_worker.adjusting.frame import ROUNDING, Axis, Layout, clamp, is_within_tolerance
 from inference_worker.adjusting.rendering import render
 from inference_worker.adjusting.subject import subject_box
 from inference_worker.vision.protocols import Box, SubjectSegmenter
@@ -147,9 +147,9 @@ def _is_near(
 ) -> bool:
     """Whether a picture has its size, or else its shape, but for the tolerance."""
     if target is None:
-        return abs(size[0] / size[1] / ratio - 1) <= tolerance
+        return abs(size[0] / size[1] / ratio - 1) <= tolerance + ROUNDING
     pairs = zip(size, target, strict=True)
-    return all(abs(side - wanted) <= tolerance * wanted for side, wanted in pairs)
+    return all(abs(side / wanted - 1) <= tolerance + ROUNDING for side, wanted in pairs)
 
 
 def _has_margins(layout: Layout, frame: Box | None, inputs: AdjustInputs) -> bool:
@@ -200,10 +200,7 @@ def _whole_pixels(frame: Box, layout: Layout, size: tuple[int, int], mode: str) 
 
 def _whole(start: float, axis: Axis, extent: int, *, may_overlap: bool) -> float:
     """The start of a frame of whole pixels; its margins are less than a pixel off."""
-    if not axis.is_free:
-        lowest, highest = axis.offsets(extent)
-        start = max(lowest, min(start, highest)) if lowest <= highest else (lowest + highest) / 2
-    first = round(start)
+    first = round(clamp(start, *sorted(axis.offsets(extent))))
     if not may_overlap:  # within the picture or all around it, and not a pixel beside that
         free = round(axis.length) - extent
         first = max(min(0, free), min(first, max(0, free)))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from inference_worker.vision.protocols import Box
 
 _PADS_FROM = 0.05
-"""Difference of aspect ratios from which mode auto pads, and loses nothing."""
-_ROUNDING = 1e-9
+"""Difference of aspect ratios beyond which mode auto pads, and loses nothing."""
+ROUNDING = 1e-9
+"""By how much two equal shares or ratios may differ, as computers reckon."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Axis:
         length: of the picture.
         start, end: of the subject; infinite, the wrong way round, where nobody has looked for it.
         before, after: least margins before and after it, over the frame's length.
-        is_free: no margin is asked for on this axis.
+        is_free: no margin is asked for on this axis; a known subject is kept, as far as it fits.
     """
 
     length: float
@@ -41,11 +42,16 @@ class Axis:
         return max(0, self.before - self.start / self.length, self.after - after)
 
     @property
-    def fitted(self) -> float:
-        """The frame in which the subject has its margins exactly; the picture's own if free."""
-        if self.is_free:
+    def tightest(self) -> float:
+        """The frame in which the subject has its margins exactly; the picture's own without one."""
+        if self.start > self.end:
             return self.length
         return (self.end - self.start) / (1 - self.before - self.after)
+
+    @property
+    def fitted(self) -> float:
+        """The same; the picture's own also where no margin is asked for."""
+        return self.length if self.is_free else self.tightest
 
     @property
     def shortest_around(self) -> float:
@@ -93,7 +99,7 @@ class Layout:
         height = min(self.down.longest_within, self.across.longest_within / self.ratio)
         width = height * self.ratio
         for axis, extent in ((self.across, width), (self.down, height)):
-            if not axis.is_free and axis.fitted > extent * (1 + _ROUNDING):
+            if not axis.is_free and axis.fitted > extent * (1 + ROUNDING):
                 return None
         part_x = {"left": 0.0, "right": 1.0}.get(position, 0.5)
         part_y = {"top": 0.0, "bottom": 1.0}.get(position, 0.5)
@@ -113,23 +119,28 @@ class Layout:
         Args:
             proportions: fit: all of it; height, width: that side exactly, the other as it comes.
         """
-        down, across = self.down.fitted, self.across.fitted / self.ratio
         if proportions == "height":
-            height = down
+            height = self.down.fitted
         elif proportions == "width":
-            height = across
-        elif self.down.is_free != self.across.is_free:
-            height = across if self.down.is_free else down
+            height = self.across.fitted / self.ratio
         else:
-            height = max(down, across)
+            height = max(self.down.tightest, self.across.tightest / self.ratio)
         width = height * self.ratio
         return _box(_around(self.across, width), _around(self.down, height), width, height)
 
     def auto(self, position: str) -> Box:
-        """`pad` where the aspect ratios differ much or margins ask for it, else `crop`."""
+        """`pad` where the aspect ratios differ much or the subject needs it, else `crop`."""
         own = self.across.length / self.down.length
-        cropped = None if abs(own / self.ratio - 1) > _PADS_FROM else self.crop(position)
-        return cropped or self.pad()
+        is_near = abs(own / self.ratio - 1) <= _PADS_FROM + ROUNDING
+        cropped = self.crop(position) if is_near else None
+        return cropped if cropped and self._holds_subject(cropped) else self.pad()
+
+    def _holds_subject(self, frame: Box) -> bool:
+        """Whether all of it is in a frame; where nobody has looked for it, it is."""
+        across, down = self.across, self.down
+        starts = across.start - frame.left, down.start - frame.top
+        ends = frame.right - across.end, frame.bottom - down.end
+        return min(*starts, *ends) >= -ROUNDING * max(across.length, down.length)
 
 
 def is_within_tolerance(frame: Box, width: float, height: float, tolerance: float) -> bool:
@@ -146,9 +157,9 @@ def _box(left: float, top: float, width: float, height: float) -> Box:
 def _inside(axis: Axis, extent: float, part: float = 0.5) -> float:
     """Start of a frame that lies within the picture, or the picture within it."""
     free = axis.length - extent
-    lowest, highest = (-math.inf, math.inf) if axis.is_free else axis.offsets(extent)
+    lowest, highest = sorted(axis.offsets(extent))
     lowest, highest = max(lowest, min(0.0, free)), min(highest, max(0.0, free))
-    return _clamp(part * free, lowest, highest)
+    return clamp(part * free, lowest, highest)
 
 
 def _around(axis: Axis, extent: float) -> float:
@@ -158,8 +169,9 @@ def _around(axis: Axis, extent: float) -> float:
         return free / 2
     lowest, highest = sorted(axis.offsets(extent))
     middle = (lowest + highest) / 2
-    return _clamp(_clamp(middle, 0.0, max(0.0, free)), lowest, highest)
+    return clamp(clamp(middle, 0.0, max(0.0, free)), lowest, highest)
 
 
-def _clamp(value: float, lowest: float, highest: float) -> float:
+def clamp(value: float, lowest: float, highest: float) -> float:
+    """The value, or the bound that it is beyond."""
     return max(lowest, min(value, highest))

@@ -16,6 +16,8 @@ _WINDOW_SHARE = 1 / 12
 _LEAST_WINDOW = 9
 _LONGEST = 1024
 _LITTLE = 1e-3
+_STRIP_PIXELS = 131_072
+"""Pixels at a time: where all are soft, memory stays bounded."""
 
 
 def cut_out(picture: Image.Image, segmenter: SubjectSegmenter) -> Image.Image:
@@ -52,23 +54,30 @@ def _subject_colours(colours: NDArray[np.uint8], levels: NDArray[np.uint8]) -> N
     blurs are smooth, so that they are found at a moderate size.
     """
     result = np.where(levels[..., None] > 0, colours, 0).astype(np.uint8)
-    rows, columns = np.nonzero((levels > 0) & (levels < 255))
-    if not rows.size:
+    soft = (levels > 0) & (levels < 255)
+    if not soft.any():
         return result
     height, width = levels.shape
     size = shrink_size((width, height), _LONGEST)
     fields = _front_and_behind(resize_picture(colours, size), levels, size)
-    places = [(rows + 0.5) * size[1] / height - 0.5, (columns + 0.5) * size[0] / width - 0.5]
-    sample = cast("Any", ndimage).map_coordinates
-    front, behind = [
-        np.stack([sample(field[..., c], places, order=1, mode="nearest") for c in range(3)], axis=1)
-        for field in fields
-    ]
-    alpha = levels[rows, columns].astype(np.float32)[:, None] / np.float32(255)
-    seen = colours[rows, columns].astype(np.float32)
-    fused = front + alpha * (seen - alpha * front - (1 - alpha) * behind)
-    result[rows, columns] = np.rint(np.clip(fused, 0, 255))
+    strip = max(1, _STRIP_PIXELS // width)
+    for first in range(0, height, strip):
+        rows, columns = np.nonzero(soft[first : first + strip])
+        rows += first
+        places = [(rows + 0.5) * size[1] / height - 0.5, (columns + 0.5) * size[0] / width - 0.5]
+        front, behind = (_sampled(field, places) for field in fields)
+        alpha = levels[rows, columns].astype(np.float32)[:, None] / np.float32(255)
+        seen = colours[rows, columns].astype(np.float32)
+        fused = front + alpha * (seen - alpha * front - (1 - alpha) * behind)
+        result[rows, columns] = np.rint(np.clip(fused, 0, 255))
     return result
+
+
+def _sampled(field: NDArray[np.float32], places: list[NDArray[np.float64]]) -> NDArray[np.float32]:
+    """A field (h × w × 3) between its pixels: n × 3."""
+    sample = cast("Any", ndimage).map_coordinates
+    channels = [sample(field[..., c], places, order=1, mode="nearest") for c in range(3)]
+    return np.stack(channels, axis=1)
 
 
 def _front_and_behind(

@@ -14,6 +14,8 @@ from inference_worker.vision.guided_filter import guided_mask
 from inference_worker.vision.onnx_model import OnnxModel
 
 _LONGEST = 1024
+_LEAST_CONTRAST = 0.1
+"""Of scores from 0 to 1: an empty wall reaches hundredths, what a picture is about nearly all."""
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -77,8 +79,8 @@ class SalientSegmenter:
 
 
 def _stretched(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """To 0 … 1; a map without any contrast has no subject."""
+    """To 0 … 1; a map with hardly any contrast has no subject, and is not stretched into one."""
     low, high = float(scores.min()), float(scores.max())
-    if high - low < 1e-6:
+    if high - low < _LEAST_CONTRAST:
         return np.zeros_like(scores)
     return (scores - low) / (high - low)
