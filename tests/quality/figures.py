@@ -22,12 +22,15 @@ from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement.grid import lay_grid
 from inference_worker.settings import DeviceKind
+from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
+from inference_worker.vision.settings import VisionSettings
 from shared.contracts.adjusting import AdjustInputs
 from shared.contracts.background_removal import RembgModel
 from shared.contracts.backgrounds import BackgroundFixInputs
 from shared.contracts.checks import CheckedEdit
 from shared.contracts.fixing import FixConfig
+from shared.contracts.refinement import UpscalerKind
 from tests.bench.goals import Goal
 from tests.fakes.people import FakePeople
 from tests.fixtures.segmenters import ColourSegmenter
@@ -155,6 +158,21 @@ def checks() -> list[Goal]:
     ]
 
 
+def upscaler(models: Upscalers) -> Goal:
+    """Photographs made four times as small and large again: which way comes nearer to them."""
+    config = CheckedEdit(ssim_threshold=0, lpips_threshold=0.1)
+    (lpips,) = Metrics(None, DeviceKind.CPU).chosen(config, side_px=512)
+    worst = 0.0
+    for photograph in (data.astronaut(), data.coffee(), data.chelsea()):
+        whole = _square(photograph)
+        small = whole.resize((32, 32), Image.Resampling.BOX)
+        ways = [models.open(kind).upscale(small, whole.size) for kind in UpscalerKind]
+        plain, drawn = lpips.scores([np.asarray(whole)] * 2, [np.asarray(way) for way in ways])
+        worst = max(worst, drawn / plain)
+    name = "Real-ESRGAN 4 ×, LPIPS to the original / Lanczos', worst of 3"
+    return Goal(name, worst, 0.9, is_at_most=True)
+
+
 def _falls(distances: Sequence[float]) -> int:
     return int((np.diff(distances) < 0).sum())
 
@@ -247,6 +265,7 @@ def measure(models: VisionModels) -> list[Goal]:
         seams("1"),
         seams("2"),
         *checks(),
+        upscaler(Upscalers(VisionSettings())),
         *people(models),
         *adjuster(),
         *backgrounds(models),

@@ -15,13 +15,16 @@ from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.fixing.garment_fixer import Detail
 from inference_worker.loading import load_engine
 from inference_worker.settings import InferenceSettings
+from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
+from inference_worker.vision.settings import VisionSettings
 from shared.contracts.adjusting import AdjustInputs
 from shared.contracts.background_removal import RembgModel
 from shared.contracts.backgrounds import BackgroundFixInputs
 from shared.contracts.editing import EditingInputs
 from shared.contracts.fixing import FixConfig
 from shared.contracts.generation import GenerationInputs
+from shared.contracts.refinement import UpscalerKind
 from shared.settings import ModelSettings
 from tests.quality.workshop import Workshop, workshop
 
@@ -62,6 +65,7 @@ def show_all(models: VisionModels) -> Iterator[Shown]:
             small = astronaut.resize((192, 192), Image.Resampling.LANCZOS)
             yield _refined(rooms, small, version, "")
         yield from _edited_in_parts(rooms, astronaut)
+    yield _upscaled(astronaut)
     yield from _cut_and_moved(models, astronaut)
     yield from _adjusted(models, astronaut)
 
@@ -83,6 +87,13 @@ def _refined(rooms: Workshop, base: Image.Image, version: str, suffix: str) -> S
     plain = base.resize(refined.image.size, Image.Resampling.LANCZOS)
     note = f"REFINE, version {version}, 2 ×, nine tiles; before: Lanczos"
     return Shown(f"refine-v{version}{suffix}", note, plain, refined.image)
+
+
+def _upscaled(astronaut: Image.Image) -> Shown:
+    small = astronaut.crop((160, 30, 288, 158)).resize((64, 64), Image.Resampling.BOX)
+    upscalers = Upscalers(VisionSettings())
+    plain, drawn = (upscalers.open(kind).upscale(small, (256, 256)) for kind in UpscalerKind)
+    return Shown("upscaler", "Upscaling 4 ×: by Lanczos, by Real-ESRGAN", plain, drawn)
 
 
 def _edited_in_parts(rooms: Workshop, astronaut: Image.Image) -> Iterator[Shown]:

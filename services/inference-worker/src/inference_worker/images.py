@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, cast
 
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from inference_worker.colour_profiles import to_srgb
 from shared.errors import InvalidInputError
@@ -62,6 +62,8 @@ def _decode(
             return convert(to_srgb(_upright(_load(image))))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidInputError(f"the picture has too many pixels: {error}") from error
+    except UnidentifiedImageError as error:
+        raise InvalidInputError(f"it is no picture in {', '.join(_FORMATS)}") from error
     # Pillow's readers meet hostile bytes with any of these.
     except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
         raise InvalidInputError(

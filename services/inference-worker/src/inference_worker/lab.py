@@ -90,6 +90,13 @@ class LabColour:
         x, y, z = middle + self.a / 500, middle, middle - self.b / 200
         return min(max(x, 0), 1), min(max(y, 0), 1), min(max(z, 0), 1)
 
+    @property
+    def srgb(self) -> tuple[int, int, int]:
+        """Its levels in sRGB, 0 to 255."""
+        lab = np.array([[self.lightness, self.a, self.b]], np.float32)
+        red, green, blue = from_lab(lab)[0].tolist()
+        return red, green, blue
+
 
 @dataclass(frozen=True)
 class Ramp:

@@ -8,7 +8,7 @@ from temporalio import activity
 
 from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.backgrounds.fixer import BackgroundFixer
-from inference_worker.images import decode_with_alpha
+from inference_worker.images import decode_cutout, decode_with_alpha
 from inference_worker.outputs import Outputs, computed_provenance
 from inference_worker.picture_files import PictureFiles
 from inference_worker.vision.looking import Looking
@@ -76,7 +76,7 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
         started_at = datetime.now(UTC)
         inputs = request.inputs
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt):
-            base = await self._files.fetch("base_image", inputs.base_image)
+            base = await self._files.fetch("base_image", inputs.base_image, decode_cutout)
             palette = await self._files.fetch("palette_image", inputs.palette_image)
             looking = Looking(self._models)
             fixer = BackgroundFixer(lambda: looking.persons)

@@ -182,3 +182,27 @@ def test_work_for_a_caller_who_has_gone_stops_at_the_next_strip() -> None:
             Image.new("RGB", (1024, 4096)), LabColour(50, 0, 0), protection, None, cancel
         )
     assert len(strips) == 2
+
+
+def _cutout() -> Image.Image:
+    """The studio, half of its left part transparent."""
+    base = studio()
+    alpha = Image.new("L", base.size, 255)
+    alpha.paste(0, (0, 0, 50, 300))
+    alpha.paste(128, (50, 0, 80, 300))
+    base.putalpha(alpha)
+    return base
+
+
+def test_a_shift_leaves_what_is_transparent_transparent() -> None:
+    base = _cutout()
+    shifted = fixed(base)
+    assert (shifted[..., 3] == np.asarray(base)[..., 3]).all()
+    assert (shifted[..., :3] == fixed(base.convert("RGB")))[:, 80:].mean() > 0.99
+
+
+def test_a_colour_that_replaces_the_background_shows_through_what_is_transparent() -> None:
+    replaced = fixed(_cutout(), strategy="replace")
+    assert replaced.shape[2] == 3
+    assert np.abs(replaced[:, :50].astype(int) - np.array(CREAM)).max() <= 1
+    assert (replaced[100:250, 120:180] == (255, 0, 0)).all()

@@ -7,8 +7,10 @@ from PIL import Image
 
 from inference_worker.backgrounds.palette import background_colour
 from inference_worker.backgrounds.protection import Protection
+from inference_worker.images import on_white
 from inference_worker.lab import LabColour, Ramp, move_toward
 from inference_worker.pipelines.engine import NEVER, CancelFlag, stop_if
+from inference_worker.transparency import alpha_of
 from inference_worker.vision.protocols import PersonSegmenter
 from shared.contracts.backgrounds import BackgroundFixInputs
 from shared.contracts.enums import BackgroundFixStrategy
@@ -38,7 +40,8 @@ class BackgroundFixer:
         """The base with its background as the request says.
 
         Args:
-            base: RGB; its people are kept.
+            base: RGB or RGBA; its people are kept. A shift leaves it as transparent as it is; a
+                colour that replaces the background shows wherever it is not opaque.
             palette: RGB; its background's colour is taken.
             inputs: the request.
             cancel: looked at between strips of the picture.
@@ -56,12 +59,21 @@ class BackgroundFixer:
         persons = self._persons()
         colour = background_colour(palette, persons.person_mask(np.asarray(palette)))
         protection = Protection(
-            persons.person_mask(np.asarray(base)),
+            persons.person_mask(np.asarray(on_white(base))),
             grow_px=inputs.mask_expansion_percentage * max(base.size),
             blur_sigma_px=inputs.edge_blur_sigma,
         )
         ramp = Ramp(inputs.shadow_threshold, inputs.light_threshold) if is_shift else None
-        return move_background(base, colour, protection, ramp, cancel)
+        moved = move_background(base.convert("RGB"), colour, protection, ramp, cancel)
+        alpha = alpha_of(base)
+        if alpha is None:
+            return moved
+        if is_shift:
+            moved.putalpha(alpha)
+            return moved
+        ground = Image.new("RGB", base.size, colour.srgb)
+        ground.paste(moved, mask=alpha)
+        return ground
 
 
 def move_background(

@@ -20,8 +20,8 @@ from inference_worker.lab import Plane
 
 _distances = cast(Callable[..., Any], distance_transform_edt)
 _gaussian_filter = cast(Callable[..., Any], gaussian_filter)
-_SIGMA_CELLS = 4
-"""The blur's sigma at reduced size: coarser, and the cells would show."""
+_SIGMA_CELLS = 8
+"""The blur's sigma at reduced size: coarser, and a mask that grows by few pixels would not."""
 _REDUCED_PIXELS = 2_000_000
 
 

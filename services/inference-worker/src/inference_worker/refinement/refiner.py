@@ -10,7 +10,6 @@ from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.pipelines.engine import CancelFlag, EngineFacts
-from inference_worker.refinement.alpha import alpha_of, with_alpha
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import match_histograms, match_lab
 from inference_worker.refinement.editors import Wish, choose_editor
@@ -21,6 +20,7 @@ from inference_worker.refinement.resolution import fitting_side, largest_side
 from inference_worker.refinement.target_size import target_size
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
 from inference_worker.settings import EditorKind
+from inference_worker.transparency import alpha_of, with_alpha
 from inference_worker.upscaling.upscaler import LANCZOS
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import MetricWeights, TileReport
