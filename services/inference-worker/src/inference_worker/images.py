@@ -63,7 +63,9 @@ def _decode(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidInputError(f"the picture has too many pixels: {error}") from error
     except UnidentifiedImageError as error:
-        raise InvalidInputError(f"it is no picture in {', '.join(_FORMATS)}") from error
+        raise InvalidInputError(
+            f"the picture cannot be read as {', '.join(_FORMATS)}: it is none of these"
+        ) from error
     # Pillow's readers meet hostile bytes with any of these.
     except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
         raise InvalidInputError(
