@@ -68,7 +68,7 @@ def _present(task: Task, record: ProvenanceRecord) -> TaskProvenance:
         task_id=task.id,
         task_type=TaskType(task.task_type),
         provider_type=record.provider_type,
-        request=_request(task, record),
+        request=rerun_request(task, record),
         lora_paths={name: record.inputs[name] for name in LORA_FIELDS if record.inputs.get(name)},
         made=record.made,
         checks=_checks(task),
@@ -80,7 +80,7 @@ def _checks(task: Task) -> CheckRecord | None:
     return CheckRecord.model_validate(known) if known else None
 
 
-def _request(task: Task, record: ProvenanceRecord) -> dict[str, Any]:
+def rerun_request(task: Task, record: ProvenanceRecord) -> dict[str, Any]:
     """The create request. A rerun is its owner's, and nobody else's: no webhook, no fallback."""
     task_type = TaskType(task.task_type)
     known = own_fields(CREATE_SCHEMAS[task_type])
@@ -110,4 +110,6 @@ def _config(task_type: TaskType, record: ProvenanceRecord) -> dict[str, Any]:
     if task_type in {TaskType.GENERATION, TaskType.EDITING}:
         chosen = {"num_inference_steps": record.made.steps, "guidance_scale": record.made.guidance}
         config |= {name: value for name, value in chosen.items() if value is not None}
+    if record.made.upscaler is not None:
+        config["upscaler"] = record.made.upscaler
     return config

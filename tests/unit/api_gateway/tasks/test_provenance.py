@@ -1,0 +1,41 @@
+"""The request that makes a task's files again."""
+
+from typing import Any
+
+import pytest
+
+from api_gateway.tasks.provenance import rerun_request
+from shared.contracts.provenance import ProvenanceRecord
+from tests.fixtures.rows import task_row
+
+
+def _refined(config: dict[str, Any], upscaler: str | None) -> ProvenanceRecord:
+    return ProvenanceRecord.model_validate(
+        {
+            "provider_type": "local",
+            "inputs": {"base_image_url": "uploads/base.png", "config": config},
+            "made": {"engine": "flux.1", "model": "swatch", "upscaler": upscaler},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "upscaler", "expected"),
+    [
+        # The worker's settings chose; another worker's might choose otherwise.
+        (
+            {"strict_checks": True},
+            "real_esrgan",
+            {"strict_checks": True, "upscaler": "real_esrgan"},
+        ),
+        ({"upscaler": None}, "lanczos", {"upscaler": "lanczos"}),
+        ({"upscaler": "lanczos"}, "lanczos", {"upscaler": "lanczos"}),
+        # Records from before there was a choice.
+        ({"strict_checks": True}, None, {"strict_checks": True}),
+    ],
+)
+def test_refinement_is_made_again_by_the_upscaler_that_it_had(
+    config: dict[str, Any], upscaler: str | None, expected: dict[str, Any]
+) -> None:
+    task = task_row(task_type="REFINE", status="COMPLETED")
+    assert rerun_request(task, _refined(config, upscaler))["config"] == expected
