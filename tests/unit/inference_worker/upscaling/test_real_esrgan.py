@@ -19,7 +19,6 @@ from inference_worker.upscaling import real_esrgan as module
 from inference_worker.upscaling.real_esrgan import RealEsrgan
 from inference_worker.upscaling.upscaler import LANCZOS
 from shared.contracts.checks import CheckedEdit
-from shared.contracts.refinement import TiledRefinerConfig
 from tests.fixtures.refining import Bench, refine_inputs
 
 
@@ -198,4 +197,3 @@ async def test_the_event_loop_stays_free_and_a_cancelled_run_stops_at_a_tile(
     assert longest < 0.4
     assert not bench.objects.objects
     assert Run(S3TileStore(bench.objects, "a", "b"), print).upscaler is LANCZOS
-    assert TiledRefinerConfig()
