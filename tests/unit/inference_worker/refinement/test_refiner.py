@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement.parts import Run
 from inference_worker.refinement.tile_editor import tile_seed
 from inference_worker.refinement.tiles import S3TileStore
+from inference_worker.upscaling.upscaler import LANCZOS
 from inference_worker.vision.protocols import Box
 from shared.contracts.refinement import RefineConfig, TiledRefinerConfig
 from shared.errors import ConsistencyError, InvalidInputError, ResourceError
@@ -268,3 +269,29 @@ async def test_edits_take_turns_on_the_engine(
 
     await Bench(Watched(), engine_executor, cpu).refine(smooth, num_tiles=9)
     assert len(threads) == 1
+
+
+async def test_slow_upscales_leave_a_thread_for_other_work(
+    engine_executor: Executor, photo: Image.Image
+) -> None:
+    begun, end = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    class SlowUpscaler:
+        def upscale(self, *args: Any, **options: Any) -> Image.Image:
+            loop.call_soon_threadsafe(begun.set)
+            end.wait(10)
+            return LANCZOS.upscale(*args, **options)
+
+    with ThreadPoolExecutor(2) as executor:
+        cpu = CpuThreads(executor)
+        bench = Bench(
+            IdentityEngine(edit_side_px=64), engine_executor, cpu, upscaler=SlowUpscaler()
+        )
+        slow = [asyncio.create_task(bench.refine(photo)) for _ in range(2)]
+        await begun.wait()
+        try:
+            assert await asyncio.wait_for(cpu.run(lambda: "done"), 3) == "done"
+        finally:
+            end.set()
+        await asyncio.gather(*slow)

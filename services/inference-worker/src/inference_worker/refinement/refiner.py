@@ -1,11 +1,14 @@
 """The tiled refiner: `sartiq_ultimate_refiner` versions 1 and 2, and `local` with face detail."""
 
+import asyncio
+import contextlib
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from PIL import Image
 
+from inference_worker.checks.metric import Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
@@ -21,7 +24,7 @@ from inference_worker.refinement.target_size import target_size
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
 from inference_worker.settings import EditorKind
 from inference_worker.transparency import alpha_of, with_alpha
-from inference_worker.upscaling.upscaler import LANCZOS
+from inference_worker.upscaling.upscaler import LANCZOS, Upscaler
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
@@ -92,6 +95,7 @@ class TiledRefiner:
         self._editor = editor
         self._max_output_pixels = max_output_pixels
         self._parts = PartEditing(cpu)
+        self._network_turns = asyncio.Lock()
 
     async def refine(
         self, base: Image.Image, inputs: RefineInputs, config: TiledRefinerConfig, run: Run
@@ -105,11 +109,7 @@ class TiledRefiner:
         _check(inputs)
         size = target_size(base.size, inputs, max_pixels=self._max_output_pixels)
         plans = await self._cpu.run(partial(self._plan, inputs, config))
-        upscaled = await self._cpu.run_stoppable(
-            lambda cancel: np.asarray(
-                run.upscaler.upscale(base.convert("RGB"), size, cancel=cancel)
-            )
-        )
+        upscaled = await self._upscale(base, size, run.upscaler)
         grid = lay_grid(size, num_tiles=config.num_tiles, feather_px=config.feather_px)
         tiles, faces = list[Part](), list[Part]()
         if plans.tiles is not None:
@@ -141,6 +141,19 @@ class TiledRefiner:
             plans.recorded.editor.facts,
             plans.recorded.seed,
         )
+
+    async def _upscale(
+        self, base: Image.Image, size: tuple[int, int], upscaler: Upscaler
+    ) -> Pixels:
+        # A network takes minutes. Several that took their turns on threads of their own would
+        # leave none for all else that this worker does.
+        turn = contextlib.nullcontext() if upscaler is LANCZOS else self._network_turns
+        async with turn:
+            return await self._cpu.run_stoppable(
+                lambda cancel: np.asarray(
+                    upscaler.upscale(base.convert("RGB"), size, cancel=cancel)
+                )
+            )
 
     def _plan(self, inputs: RefineInputs, config: TiledRefinerConfig) -> _Plans:
         """Version 1 edits faces as it edits tiles; face detail has parameters of its own."""
