@@ -11,7 +11,6 @@ and claims nothing.
 
 import argparse
 import asyncio
-import json
 import statistics
 import sys
 import tempfile
@@ -102,9 +101,6 @@ def write_model(scale: Scale, device: torch.device, folder: Path) -> None:
         text_encoder_2=T5EncoderModel(t5).to(model.transformer.dtype),
         tokenizer_2=t5_tokenizer,
     ).save_pretrained(folder)
-    (folder / "scheduler" / "scheduler_config.json").write_text(
-        json.dumps(dict(model.scheduler.config))
-    )
 
 
 @dataclass(frozen=True)

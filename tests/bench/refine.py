@@ -88,7 +88,7 @@ class TimedEngine:
         self._engine = engine
         self._watch = watch
 
-    def edit(self, *args: Any, **options: Any) -> Image.Image:
+    def edit(self, *args: Any, **options: Any) -> list[Image.Image]:
         with self._watch.running():
             return self._engine.edit(*args, **options)
 

@@ -10,7 +10,32 @@ from inference_worker.pipelines.identity_engine import IdentityEngine
 from shared.contracts.editing import EditingInputs
 
 
-class MendingEngine(IdentityEngine):
+class PaintingEngine(IdentityEngine):
+    """Paints each picture that it is to edit, by itself."""
+
+    def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
+        """What comes of one picture."""
+        raise NotImplementedError
+
+    def edit(
+        self,
+        images: Sequence[Image.Image],
+        edits: Sequence[Edit],
+        *,
+        on_step: StepCallback,
+        cancel: CancelFlag,
+    ) -> list[Image.Image]:
+        super().edit(images, edits, on_step=on_step, cancel=cancel)
+        return [self.paint(image, edit) for image, edit in zip(images, edits, strict=True)]
+
+
+def noisy(image: Image.Image, seed: int, most: int) -> Image.Image:
+    """A picture under seeded noise that changes each channel by so much at most."""
+    noise = np.random.default_rng(seed).integers(-most, most + 1, (image.height, image.width, 3))
+    return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
+
+
+class MendingEngine(PaintingEngine):
     """Adds seeded noise to what it edits, and remembers what it was given.
 
     Args:
@@ -30,11 +55,9 @@ class MendingEngine(IdentityEngine):
     def max_references(self) -> int | None:
         return self._max_references
 
-    def edit(
-        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
-    ) -> Image.Image:
+    def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         self.edits.append(edit)
-        return self._mend(image, edit.seed)
+        return noisy(image, edit.seed, self._noise)
 
     def instruct(
         self,
@@ -47,9 +70,4 @@ class MendingEngine(IdentityEngine):
     ) -> list[Image.Image]:
         self.instructions.append(inputs)
         self.references = list(references)
-        return [self._mend(base, inputs.seed)]
-
-    def _mend(self, image: Image.Image, seed: int) -> Image.Image:
-        rng = np.random.default_rng(seed)
-        noise = rng.integers(-self._noise, self._noise + 1, (image.height, image.width, 3))
-        return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
+        return [noisy(base, inputs.seed, self._noise)]

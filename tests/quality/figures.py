@@ -18,7 +18,7 @@ from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.checks.metrics import Metrics
 from inference_worker.checks.ssim import Ssim
-from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback
+from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement.grid import lay_grid
 from inference_worker.settings import DeviceKind
@@ -32,6 +32,7 @@ from shared.contracts.checks import CheckedEdit
 from shared.contracts.fixing import FixConfig
 from shared.contracts.refinement import UpscalerKind
 from tests.bench.goals import Goal
+from tests.fakes.engine import PaintingEngine
 from tests.fakes.people import FakePeople
 from tests.fixtures.segmenters import ColourSegmenter
 from tests.quality.workshop import workshop
@@ -44,12 +45,10 @@ _SHIFT_PASSES = 0.03
 """LPIPS of a 1-pixel shift; a JPEG of quality 10 is several times as far away."""
 
 
-class ShiftingEngine(IdentityEngine):
+class ShiftingEngine(PaintingEngine):
     """Shifts the colour of each tile by up to 8 levels, and changes nothing else."""
 
-    def edit(
-        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
-    ) -> Image.Image:
+    def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         shift = np.random.default_rng(edit.seed).integers(-8, 9, 3)
         return Image.fromarray(np.clip(np.asarray(image) + shift, 0, 255).astype(np.uint8))
 

@@ -199,7 +199,7 @@ async def test_a_cancellation_reaches_fal(
     fal.play(Fault(on="work", polls=0))
     async with _working(temporal, fal, s3):
         run = await _start(temporal, generation_work())
-        entry = await _polled(fal)
+        entry = await _polled(fal, times=2)
         await run.cancel()
         failure = await _failure(run)
     assert failure.type == ErrorCategory.CANCELLED

@@ -35,7 +35,9 @@ async def test_cancel_stops_the_engine_before_it_is_felt(
     slow: EngineThread, photo: Image.Image
 ) -> None:
     steps: list[int] = []
-    running = asyncio.create_task(slow.edit(photo, _edit(1000), lambda done, _: steps.append(done)))
+    running = asyncio.create_task(
+        slow.edit([photo], [_edit(1000)], lambda done, _: steps.append(done))
+    )
     await _until(lambda: bool(steps))
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -49,7 +51,9 @@ async def test_second_cancel_still_waits_for_the_engine(
     slow: EngineThread, photo: Image.Image
 ) -> None:
     steps: list[int] = []
-    running = asyncio.create_task(slow.edit(photo, _edit(1000), lambda done, _: steps.append(done)))
+    running = asyncio.create_task(
+        slow.edit([photo], [_edit(1000)], lambda done, _: steps.append(done))
+    )
     await _until(lambda: bool(steps))
     running.cancel()
     await asyncio.sleep(0)
@@ -65,8 +69,8 @@ async def test_call_that_waits_its_turn_is_dropped_at_once(
     slow: EngineThread, photo: Image.Image
 ) -> None:
     steps: list[int] = []
-    first = asyncio.create_task(slow.edit(photo, _edit(5), lambda *_: None))
-    second = asyncio.create_task(slow.edit(photo, _edit(5), lambda done, _: steps.append(done)))
+    first = asyncio.create_task(slow.edit([photo], [_edit(5)], lambda *_: None))
+    second = asyncio.create_task(slow.edit([photo], [_edit(5)], lambda done, _: steps.append(done)))
     await asyncio.sleep(_STEP_S)
     second.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -79,7 +83,7 @@ async def test_call_that_waits_its_turn_is_dropped_at_once(
 async def test_event_loop_runs_while_the_engine_computes(
     slow: EngineThread, photo: Image.Image
 ) -> None:
-    running = asyncio.create_task(slow.edit(photo, _edit(5), lambda *_: None))
+    running = asyncio.create_task(slow.edit([photo], [_edit(5)], lambda *_: None))
     turns = 0
     while not running.done():
         await asyncio.sleep(0.001)
@@ -93,7 +97,9 @@ async def test_engine_runs_on_the_executors_thread(photo: Image.Image) -> None:
         engine = EngineThread(IdentityEngine(), executor)
         await asyncio.gather(
             *(
-                engine.edit(photo, _edit(2), lambda *_: names.add(threading.current_thread().name))
+                engine.edit(
+                    [photo], [_edit(2)], lambda *_: names.add(threading.current_thread().name)
+                )
                 for _ in range(3)
             )
         )
@@ -102,5 +108,5 @@ async def test_engine_runs_on_the_executors_thread(photo: Image.Image) -> None:
 
 async def test_identity_engine_plays_a_slow_model(slow: EngineThread, photo: Image.Image) -> None:
     started = time.perf_counter()
-    await slow.edit(photo, _edit(5), lambda *_: None)
+    await slow.edit([photo], [_edit(5)], lambda *_: None)
     assert time.perf_counter() - started >= 5 * _STEP_S

@@ -126,7 +126,7 @@ class LocalInference(InferenceActivities):
             content, base = await self._files.read(
                 "base_image_url", inputs.base_image_url, decode_cutout
             )
-            upscaler = inputs.config.upscaler or self._upscaler
+            kind = inputs.config.upscaler or self._upscaler
             digest = await self._files.cpu.run(
                 partial(
                     tile_digest,
@@ -134,7 +134,7 @@ class LocalInference(InferenceActivities):
                     inputs,
                     request.refiner,
                     engine=self._engine.engine,
-                    traits=[*self._traits, upscaler],
+                    traits=[*self._traits, kind],
                 )
             )
             folder = f"refines/{request.task_id}"
@@ -145,10 +145,10 @@ class LocalInference(InferenceActivities):
                 on_progress=report,
                 is_strict=inputs.config.strict_checks,
                 debug=debug if request.refiner.save_debug_tiles else None,
-                upscaler=await self._files.cpu.run(partial(self._upscalers.open, upscaler)),
             )
-            refined = await self._refiner.refine(base, inputs, request.refiner, run)
-            made = provenance_of(refined.facts).model_copy(update={"upscaler": upscaler})
+            upscaler = await self._files.cpu.run(partial(self._upscalers.open, kind))
+            refined = await self._refiner.refine(base, inputs, request.refiner, run, upscaler)
+            made = provenance_of(refined.facts).model_copy(update={"upscaler": kind})
             outputs = Outputs(request.task_id, made, OutputFormat.PNG, self._files)
             await self._require_safe([refined.image])
             picture = await outputs.store(f"{output}/image", refined.image, refined.seed)

@@ -75,18 +75,12 @@ class EngineThread:
             )
         )
 
-    async def edit(self, image: Image.Image, edit: Edit, on_step: StepCallback) -> Image.Image:
-        """Edit one picture."""
-        return await self._call(
-            lambda cancel: self.engine.edit(image, edit, on_step=on_step, cancel=cancel)
-        )
-
-    async def edit_together(
+    async def edit(
         self, images: Sequence[Image.Image], edits: Sequence[Edit], on_step: StepCallback
     ) -> list[Image.Image]:
-        """Edit as many pictures as the engine takes in one run."""
+        """Edit one picture, or as many as the engine takes at once."""
         return await self._call(
-            lambda cancel: self.engine.edit_together(images, edits, on_step=on_step, cancel=cancel)
+            lambda cancel: self.engine.edit(images, edits, on_step=on_step, cancel=cancel)
         )
 
     async def _call(self, work: Callable[[CancelFlag], _T]) -> _T:

@@ -11,6 +11,7 @@ from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
+from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement.parts import Run
 from inference_worker.refinement.tiles import S3TileStore
@@ -18,7 +19,7 @@ from inference_worker.settings import DeviceKind, EditorKind
 from inference_worker.vision.protocols import Box
 from shared.contracts.fixing import FaceFixerConfig, FixConfig
 from shared.errors import ConsistencyError
-from tests.fakes.engine import MendingEngine
+from tests.fakes.engine import MendingEngine, PaintingEngine
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
 
@@ -211,10 +212,10 @@ async def test_instructions_are_followed_where_there_is_a_model(
     assert (len(engine.instructions), len(engine.edits)) == (instructed, 1 - instructed)
 
 
-class TintingEngine(IdentityEngine):
+class TintingEngine(PaintingEngine):
     """Makes everything redder."""
 
-    def edit(self, image: Image.Image, *_: Any, **__: Any) -> Image.Image:
+    def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         tinted = np.add(image, (30, 0, 0))
         return Image.fromarray(np.clip(tinted, 0, 255).astype(np.uint8))
 

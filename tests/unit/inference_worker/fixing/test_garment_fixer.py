@@ -20,7 +20,7 @@ from inference_worker.settings import DeviceKind
 from inference_worker.vision.protocols import BodyRegion, Box
 from shared.contracts.fixing import FixConfig, GarmentFixerConfig
 from shared.errors import ConsistencyError, InvalidInputError
-from tests.fakes.engine import MendingEngine
+from tests.fakes.engine import MendingEngine, PaintingEngine
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
 
@@ -158,10 +158,10 @@ async def test_model_that_looks_at_no_reference_edits_by_strength_and_says_so(
     assert (engine.edits[0].strength, engine.edits[0].num_steps) == (0.3, 4)
 
 
-class RepaintingEngine(IdentityEngine):
+class RepaintingEngine(PaintingEngine):
     """Makes everything red."""
 
-    def edit(self, image: Image.Image, *_: Any, **__: Any) -> Image.Image:
+    def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         return Image.new("RGB", image.size, (220, 20, 20))
 
 
@@ -218,10 +218,10 @@ async def test_part_that_is_not_in_the_picture_is_named(
         await bench(MendingEngine()).fix(person_photo, "shoes")
 
 
-class ShadingEngine(IdentityEngine):
+class ShadingEngine(PaintingEngine):
     """Makes each picture darker or lighter, by its seed."""
 
-    def edit(self, image: Image.Image, edit: Edit, **_: Any) -> Image.Image:
+    def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         shade = np.random.default_rng(edit.seed).integers(-40, 41)
         return Image.fromarray(np.clip(np.asarray(image, int) + shade, 0, 255).astype(np.uint8))
 

@@ -38,9 +38,9 @@ def test_reference_comes_back_at_the_size_asked_for(photo: Image.Image) -> None:
 
 def test_edit_changes_nothing_and_counts_steps(photo: Image.Image) -> None:
     seen: list[tuple[int, int]] = []
-    edited = IdentityEngine().edit(
-        photo,
-        Edit("", strength=0.5, num_steps=3, seed=0),
+    (edited,) = IdentityEngine().edit(
+        [photo],
+        [Edit("", strength=0.5, num_steps=3, seed=0)],
         on_step=lambda done, steps: seen.append((done, steps)),
         cancel=NEVER,
     )
@@ -52,8 +52,8 @@ def test_cancel_stops_before_the_next_step(photo: Image.Image) -> None:
     cancel = threading.Event()
     with pytest.raises(Cancelled):
         IdentityEngine().edit(
-            photo,
-            Edit("", strength=0.5, num_steps=3, seed=0),
+            [photo],
+            [Edit("", strength=0.5, num_steps=3, seed=0)],
             on_step=lambda done, steps: cancel.set(),
             cancel=cancel,
         )

@@ -122,9 +122,9 @@ def test_edit_is_diffusers_image_to_image(
     engine: ModelEngine, pipeline: Any, photo: Image.Image, strength: float
 ) -> None:
     image = photo.resize((64, 48))
-    ours = engine.edit(
-        image,
-        Edit("a red dress", strength, num_steps=6, seed=11),
+    (ours,) = engine.edit(
+        [image],
+        [Edit("a red dress", strength, num_steps=6, seed=11)],
         on_step=ignore_step,
         cancel=NEVER,
     )
@@ -176,26 +176,24 @@ def test_full_reference_strength_gives_the_reference(
 def test_edit_without_strength_gives_the_picture(engine: ModelEngine, photo: Image.Image) -> None:
     image = photo.resize((64, 48))
     edit = Edit("a red dress", strength=0, num_steps=6, seed=1)
-    assert engine.edit(image, edit, on_step=ignore_step, cancel=NEVER) is image
+    assert engine.edit([image], [edit], on_step=ignore_step, cancel=NEVER) == [image]
 
 
 def test_tiles_of_a_batch_are_edited_as_alone(engine: ModelEngine, photo: Image.Image) -> None:
     images = [photo.resize((64, 48)), photo.resize((64, 48)).rotate(180)]
     edits = [Edit("a red dress", strength=0.6, num_steps=6, seed=seed) for seed in (11, 12)]
     heard: list[tuple[int, int]] = []
-    both = engine.edit_together(
-        images, edits, on_step=lambda *step: heard.append(step), cancel=NEVER
-    )
+    both = engine.edit(images, edits, on_step=lambda *step: heard.append(step), cancel=NEVER)
     assert heard == [(step, 4) for step in range(1, 5)]
     for image, edit, together in zip(images, edits, both, strict=True):
-        alone = engine.edit(image, edit, on_step=ignore_step, cancel=NEVER)
+        (alone,) = engine.edit([image], [edit], on_step=ignore_step, cancel=NEVER)
         assert np.abs(np.asarray(together, int) - np.asarray(alone, int)).max() <= 1
 
 
 def test_batch_without_strength_gives_the_pictures(engine: ModelEngine, photo: Image.Image) -> None:
     images = [photo.resize((64, 48))] * 2
     edits = [Edit("a red dress", strength=0, num_steps=6, seed=seed) for seed in (1, 2)]
-    assert engine.edit_together(images, edits, on_step=ignore_step, cancel=NEVER) == images
+    assert engine.edit(images, edits, on_step=ignore_step, cancel=NEVER) == images
 
 
 @pytest.mark.parametrize(

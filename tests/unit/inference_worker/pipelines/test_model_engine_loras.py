@@ -124,9 +124,9 @@ def test_edit_after_a_generation_has_none_of_its_loras(
 ) -> None:
     picture = Image.new("RGB", (64, 64), "grey")
     edit = Edit(prompt="a red dress", strength=0.5, num_steps=4, seed=1)
-    before = engine.edit(picture, edit, on_step=ignore_step, cancel=NEVER)
+    (before,) = engine.edit([picture], [edit], on_step=ignore_step, cancel=NEVER)
     _generate(engine, [brighter])
-    after = engine.edit(picture, edit, on_step=ignore_step, cancel=NEVER)
+    (after,) = engine.edit([picture], [edit], on_step=ignore_step, cancel=NEVER)
     assert _are_equal(before, after)
 
 

@@ -1,75 +1,45 @@
 """Tiles that are edited together: which, how their tries go on, and what a cut-off run leaves."""
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from inference_worker.cpu_threads import CpuThreads
 from inference_worker.images import encode_png
-from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback
+from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement.tile_editor import tile_seed
 from shared.errors import ResourceError
-from tests.fixtures.refining import Bench, refine_inputs
+from tests.fakes.engine import PaintingEngine, noisy
+from tests.fixtures.refining import refine_inputs
 
 _SIDE_PX = 64
 
 
-class BatchingEngine(IdentityEngine):
+class BatchingEngine(PaintingEngine):
     """Adds seeded noise, somewhat more of it in a batch, and remembers who came together."""
 
-    def __init__(self, *, batch: int, spoilt: Sequence[int] = (), fails_at: int = -1) -> None:
+    def __init__(
+        self, *, batch: int, noise: int = 11, spoilt: Sequence[int] = (), fails_at: int = -1
+    ) -> None:
         super().__init__(edit_side_px=_SIDE_PX, edit_batch=batch)
         self.runs: list[list[int]] = []
+        self._noise = noise
         self._spoilt = {tile_seed(1, index, 0) for index in spoilt}
         self._fails_at = fails_at
 
     def edit(
-        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
-    ) -> Image.Image:
-        return self._repaint([image], [edit], noise=11)[0]
-
-    def edit_together(
-        self,
-        images: Sequence[Image.Image],
-        edits: Sequence[Edit],
-        *,
-        on_step: StepCallback,
-        cancel: CancelFlag,
-    ) -> list[Image.Image]:
-        return self._repaint(images, edits, noise=12)
-
-    def _repaint(
-        self, images: Sequence[Image.Image], edits: Sequence[Edit], *, noise: int
+        self, images: Sequence[Image.Image], edits: Sequence[Edit], **options: Any
     ) -> list[Image.Image]:
         if len(self.runs) == self._fails_at:
             raise ResourceError("no memory left")
         self.runs.append([edit.seed for edit in edits])
-        answers: list[Image.Image] = []
-        for image, edit in zip(images, edits, strict=True):
-            most = 120 if edit.seed in self._spoilt else noise
-            rng = np.random.default_rng(edit.seed)
-            shift = rng.integers(-most, most + 1, (image.height, image.width, 3))
-            answers.append(
-                Image.fromarray(np.clip(np.asarray(image) + shift, 0, 255).astype(np.uint8))
-            )
-        return answers
+        return super().edit(images, edits, **options)
 
-
-@pytest.fixture(scope="module")
-def smooth() -> Image.Image:
-    rows, columns = np.mgrid[0:64, 0:80]
-    waves = 128 + 60 * np.sin(columns / 5) + 60 * np.cos(rows / 7)
-    return Image.fromarray(np.stack([waves, waves[:, ::-1], waves], axis=2).astype(np.uint8))
-
-
-@pytest.fixture
-def bench(engine_executor: Executor, cpu: CpuThreads) -> Any:
-    return lambda engine: Bench(engine, engine_executor, cpu)
+    def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
+        usual = self._noise + (len(self.runs[-1]) > 1)
+        return noisy(image, edit.seed, 120 if edit.seed in self._spoilt else usual)
 
 
 def _seeds(*indices: int, attempt: int = 0) -> list[int]:
@@ -107,9 +77,7 @@ async def test_scores_of_a_batch_are_those_of_its_tiles(bench: Any, smooth: Imag
     thresholds = {"lpips_threshold": 0.9, "ssim_threshold": 0.1, "dists_threshold": 0.9}
     together = await bench(BatchingEngine(batch=9)).refine(smooth, num_tiles=9, **thresholds)
     assert len({tile.lpips for tile in together.tiles}) == 9
-    engine = BatchingEngine(batch=1)
-    engine.edit = lambda image, edit, **_: engine._repaint([image], [edit], noise=12)[0]
-    alone = await bench(engine).refine(smooth, num_tiles=9, **thresholds)
+    alone = await bench(BatchingEngine(batch=1, noise=12)).refine(smooth, num_tiles=9, **thresholds)
     for one, other in zip(together.tiles, alone.tiles, strict=True):
         assert (one.ssim, one.lpips, one.dists) == pytest.approx(
             (other.ssim, other.lpips, other.dists), abs=2e-6

@@ -9,18 +9,19 @@ import pytest
 from PIL import Image
 
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback
+from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement.refiner import FACE_PROMPT
 from inference_worker.vision.protocols import Box
 from shared.errors import ConsistencyError, InvalidInputError
+from tests.fakes.engine import PaintingEngine, noisy
 from tests.fakes.people import FakePeople
 from tests.fixtures.refining import Bench, refine_inputs
 
 _FACE = Box(0.3, 0.2, 0.5, 0.5)
 
 
-class MarkingEngine(IdentityEngine):
+class MarkingEngine(PaintingEngine):
     """Draws noise over what it edits, and remembers what it was given."""
 
     def __init__(self, *, noise: int = 10, side_px: int = 256) -> None:
@@ -28,13 +29,9 @@ class MarkingEngine(IdentityEngine):
         self.edits: list[tuple[tuple[int, int], Edit]] = []
         self._noise = noise
 
-    def edit(
-        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
-    ) -> Image.Image:
+    def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         self.edits.append((image.size, edit))
-        rng = np.random.default_rng(edit.seed)
-        noise = rng.integers(-self._noise, self._noise + 1, (image.height, image.width, 3))
-        return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
+        return noisy(image, edit.seed, self._noise)
 
 
 @pytest.fixture
@@ -201,12 +198,10 @@ async def test_face_detail_out_of_range_names_its_field(bench: Any, smooth: Imag
         await bench().refine(smooth, refine_inputs(face_detail_denoise=2))
 
 
-class CastingEngine(IdentityEngine):
+class CastingEngine(PaintingEngine):
     """Shifts the colours of what it edits by up to 8 levels, each time another way."""
 
-    def edit(
-        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
-    ) -> Image.Image:
+    def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         shift = np.random.default_rng(edit.seed).integers(-8, 9, 3)
         return Image.fromarray(np.clip(np.asarray(image, int) + shift, 0, 255).astype(np.uint8))
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.images import encode_png
-from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback
+from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement.parts import Run
 from inference_worker.refinement.tile_editor import tile_seed
@@ -22,13 +22,14 @@ from inference_worker.upscaling.upscaler import LANCZOS
 from inference_worker.vision.protocols import Box
 from shared.contracts.refinement import RefineConfig, TiledRefinerConfig
 from shared.errors import ConsistencyError, InvalidInputError, ResourceError
+from tests.fakes.engine import PaintingEngine, noisy
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.refining import Bench, refine_inputs
 
 _SIDE_PX = 64
 
 
-class RepaintingEngine(IdentityEngine):
+class RepaintingEngine(PaintingEngine):
     """Adds seeded noise to what it edits, and remembers the edits; may fail or stop at one."""
 
     def __init__(self, *, noise: int = 12, fails_at: int = -1, spoils_tries: int = 0) -> None:
@@ -40,31 +41,11 @@ class RepaintingEngine(IdentityEngine):
             tile_seed(1, index, attempt) for index in (0, 4) for attempt in range(spoils_tries)
         }
 
-    def edit(
-        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
-    ) -> Image.Image:
+    def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         if len(self.edits) == self._fails_at:
             raise ResourceError("no memory left")
         self.edits.append(edit)
-        super().edit(image, edit, on_step=on_step, cancel=cancel)
-        amplitude = 120 if edit.seed in self._spoilt_seeds else self._noise
-        noise = np.random.default_rng(edit.seed).integers(
-            -amplitude, amplitude + 1, (image.height, image.width, 3)
-        )
-        return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
-
-
-@pytest.fixture(scope="module")
-def smooth() -> Image.Image:
-    """80 × 64 pixels without noise, so that SSIM has something to hold on to."""
-    rows, columns = np.mgrid[0:64, 0:80]
-    waves = 128 + 60 * np.sin(columns / 5) + 60 * np.cos(rows / 7)
-    return Image.fromarray(np.stack([waves, waves[:, ::-1], waves], axis=2).astype(np.uint8))
-
-
-@pytest.fixture
-def bench(engine_executor: Executor, cpu: CpuThreads) -> Any:
-    return lambda engine: Bench(engine, engine_executor, cpu)
+        return noisy(image, edit.seed, 120 if edit.seed in self._spoilt_seeds else self._noise)
 
 
 @settings(max_examples=200, deadline=None)
@@ -263,9 +244,9 @@ async def test_edits_take_turns_on_the_engine(
     threads: set[int] = set()
 
     class Watched(RepaintingEngine):
-        def edit(self, image: Image.Image, edit: Edit, **options: Any) -> Image.Image:
+        def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
             threads.add(threading.get_ident())
-            return super().edit(image, edit, **options)
+            return super().paint(image, edit)
 
     await Bench(Watched(), engine_executor, cpu).refine(smooth, num_tiles=9)
     assert len(threads) == 1

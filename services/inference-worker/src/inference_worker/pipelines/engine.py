@@ -119,7 +119,7 @@ class ImageEngine(Protocol):
 
     @property
     def edit_batch(self) -> int:
-        """Pictures that `edit_together` takes."""
+        """Pictures that `edit` takes at once, where it is not one."""
         ...
 
     @property
@@ -182,12 +182,6 @@ class ImageEngine(Protocol):
         ...
 
     def edit(
-        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
-    ) -> Image.Image:
-        """Edit one RGB picture; the answer has its size."""
-        ...
-
-    def edit_together(
         self,
         images: Sequence[Image.Image],
         edits: Sequence[Edit],
@@ -195,10 +189,10 @@ class ImageEngine(Protocol):
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """Edit `edit_batch` RGB pictures of one size in one run.
+        """Edit one RGB picture, or `edit_batch` of one size in one run; the answers have it too.
 
-        Always as many: a model of few shapes is compiled for few, and what comes of a picture does
-        not depend on how many others there were.
+        Never another number: a compiled model then sees two shapes, and what comes of a picture
+        does not depend on how many others there were.
 
         Args:
             images: of one size.

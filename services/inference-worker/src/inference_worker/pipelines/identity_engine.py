@@ -109,13 +109,6 @@ class IdentityEngine:
         return [ImageOps.fit(base.convert("RGB"), size, Image.Resampling.LANCZOS)] * num_images
 
     def edit(
-        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
-    ) -> Image.Image:
-        """The picture itself."""
-        self._run_steps(edit.num_steps, on_step, cancel)
-        return image
-
-    def edit_together(
         self,
         images: Sequence[Image.Image],
         edits: Sequence[Edit],
@@ -124,10 +117,8 @@ class IdentityEngine:
         cancel: CancelFlag,
     ) -> list[Image.Image]:
         """The pictures themselves."""
-        return [
-            self.edit(image, edit, on_step=on_step, cancel=cancel)
-            for image, edit in zip(images, edits, strict=True)
-        ]
+        self._run_steps(edits[0].num_steps, on_step, cancel)
+        return list(images)
 
     def _run_steps(self, num_steps: int, on_step: StepCallback, cancel: CancelFlag) -> None:
         for step in range(num_steps):

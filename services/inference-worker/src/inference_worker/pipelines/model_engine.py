@@ -235,14 +235,6 @@ class ModelEngine:
 
     @torch.inference_mode()
     def edit(
-        self, image: Image.Image, edit: Edit, *, on_step: StepCallback, cancel: CancelFlag
-    ) -> Image.Image:
-        """Image to image; a strength that leaves no step gives the picture back."""
-        (edited,) = self._edit([image], [edit], on_step, cancel)
-        return edited
-
-    @torch.inference_mode()
-    def edit_together(
         self,
         images: Sequence[Image.Image],
         edits: Sequence[Edit],
@@ -250,16 +242,10 @@ class ModelEngine:
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """Image to image, all in one batch through the transformer, one by one through the VAE."""
-        return self._edit(images, edits, on_step, cancel)
+        """Image to image, all in one batch through the transformer, one by one through the VAE.
 
-    def _edit(
-        self,
-        images: Sequence[Image.Image],
-        edits: Sequence[Edit],
-        on_step: StepCallback,
-        cancel: CancelFlag,
-    ) -> list[Image.Image]:
+        A strength that leaves no step gives the pictures back.
+        """
         opened = self._generator
         blocks = opened.blocks
 

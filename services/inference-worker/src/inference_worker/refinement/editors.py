@@ -108,14 +108,15 @@ class StrengthEditor(_EngineEditor):
             Edit(wish.prompt, strength=wish.strength, num_steps=wish.num_steps, seed=seed)
             for seed in seeds
         ]
-        if 1 < len(pictures) == self.batch:
-            return await self.engine.edit_together(pictures, edits, on_step)
-        return [
-            await self.engine.edit(picture, edit, hear)
+        if len(pictures) == self.batch:
+            return await self.engine.edit(pictures, edits, on_step)
+        alone = [
+            await self.engine.edit([picture], [edit], hear)
             for picture, edit, hear in zip(
                 pictures, edits, _in_turn(on_step, len(pictures)), strict=True
             )
         ]
+        return [edited for (edited,) in alone]
 
 
 @dataclass(frozen=True)

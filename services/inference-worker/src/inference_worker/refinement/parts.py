@@ -18,7 +18,6 @@ from inference_worker.refinement.patches import PixelBox, paste
 from inference_worker.refinement.progress import RefineProgress
 from inference_worker.refinement.tile_editor import EditedTile, TileEditor
 from inference_worker.refinement.tiles import TileStore
-from inference_worker.upscaling.upscaler import LANCZOS, Upscaler
 from shared.contracts.checks import TileReport
 from shared.errors import ConsistencyError
 
@@ -72,7 +71,6 @@ class Run:
         is_strict: a part that never passes its checks fails the task.
         debug: takes sources, results and maps of differences; none: nobody asked.
         max_workers: parts in flight; none: unlimited.
-        upscaler: makes a picture larger before its parts are edited.
     """
 
     store: TileStore
@@ -80,7 +78,6 @@ class Run:
     is_strict: bool = False
     debug: DebugSink | None = None
     max_workers: int | None = None
-    upscaler: Upscaler = LANCZOS
 
 
 class PartEditing:

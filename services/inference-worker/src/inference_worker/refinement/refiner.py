@@ -98,9 +98,21 @@ class TiledRefiner:
         self._network_turns = asyncio.Lock()
 
     async def refine(
-        self, base: Image.Image, inputs: RefineInputs, config: TiledRefinerConfig, run: Run
+        self,
+        base: Image.Image,
+        inputs: RefineInputs,
+        config: TiledRefinerConfig,
+        run: Run,
+        upscaler: Upscaler = LANCZOS,
     ) -> Refined:
-        """Refine one picture, RGB or RGBA; what is transparent stays so.
+        """Refine one picture.
+
+        Args:
+            base: RGB or RGBA; what is transparent stays so.
+            inputs: the request.
+            config: its provider config.
+            run: what the task brings along.
+            upscaler: makes the picture larger before its tiles are edited.
 
         Raises:
             InvalidInputError: it cannot be done as asked; the message names the field.
@@ -109,7 +121,7 @@ class TiledRefiner:
         _check(inputs)
         size = target_size(base.size, inputs, max_pixels=self._max_output_pixels)
         plans = await self._cpu.run(partial(self._plan, inputs, config))
-        upscaled = await self._upscale(base, size, run.upscaler)
+        upscaled = await self._upscale(base, size, upscaler)
         grid = lay_grid(size, num_tiles=config.num_tiles, feather_px=config.feather_px)
         tiles, faces = list[Part](), list[Part]()
         if plans.tiles is not None:

@@ -15,6 +15,7 @@ from inference_worker.pipelines.engine import NEVER, CancelFlag
 from inference_worker.upscaling.ncnn_net import NcnnNet
 from inference_worker.upscaling.regions import Region, regions
 from inference_worker.upscaling.upscaler import LANCZOS, FloatBox, covering_box
+from shared.errors import InvalidInputError
 
 _Pixels = NDArray[np.uint8]
 
@@ -22,6 +23,9 @@ _FACTOR = 4
 """What the network makes of a side."""
 _LARGEST_STEP = 5
 """Up to this factor the network runs once, and Lanczos does the rest."""
+_MOST_PIXELS = 2**21
+"""Pixels that the network is given: ten minutes of two CPU threads. More would outlast an attempt,
+and the next one begins anew."""
 _TILE_PX = 120
 _CONTEXT_PX = 32
 """What the body sees around a tile. It looks farther, less and less: with 10 pixels, as the
@@ -45,6 +49,9 @@ class RealEsrgan:
         param: the network's structure.
         model: its weights.
         threads: CPU threads of one run.
+
+    Raises:
+        InvalidInputError: from `upscale`, for more pixels than a task has time for.
     """
 
     def __init__(self, param: Path, model: Path, *, threads: int) -> None:
@@ -59,7 +66,9 @@ class RealEsrgan:
             return LANCZOS.upscale(picture, size)
         if max(across, down) > _LARGEST_STEP:
             halfway = math.ceil(size[0] / _FACTOR), math.ceil(size[1] / _FACTOR)
+            _require_affordable(halfway)
             return self.upscale(self.upscale(picture, halfway, cancel=cancel), size, cancel=cancel)
+        _require_affordable((math.ceil(box[2] - box[0]), math.ceil(box[3] - box[1])))
         source, result = np.asarray(picture), Image.new("RGB", size)
         for tile in regions(size, max(int(_TILE_PX * min(across, down)), 1)):
             if cancel.is_set():
@@ -109,3 +118,12 @@ class RealEsrgan:
             levels = np.rint(np.clip(made[:, rows, columns], 0, 1) * 255).astype(np.uint8)
             enlarged[own.seen_from(Region(0, 0, 0, 0), _FACTOR).slices] = levels.transpose(1, 2, 0)
         return enlarged
+
+
+def _require_affordable(size: tuple[int, int]) -> None:
+    width, height = size
+    if width * height > _MOST_PIXELS:
+        raise InvalidInputError(
+            f"config.upscaler: real_esrgan enlarges up to {_MOST_PIXELS} pixels, and this would be"
+            f" {width} x {height}; choose lanczos, or give a smaller picture"
+        )

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from inference_worker.errors import MissingWeightsError
 
-_CHUNK_BYTES = 1024 * 1024
 FETCHED = "sartiq_fetched_weights"
 """The folder of fetched files; like a package, it is found along the path of imports."""
 
@@ -77,8 +76,7 @@ class Weights:
             digest = hashlib.sha256()
             for path in files:
                 with path.open("rb") as file:
-                    while chunk := file.read(_CHUNK_BYTES):
-                        digest.update(chunk)
+                    hashlib.file_digest(file, lambda: digest)
             self._digests[files] = digest.hexdigest()
         return self._digests[files]
 
