@@ -101,6 +101,7 @@ async def test_rerun_from_the_record_of_a_refinement_gives_the_same_pixels(
     base = base64.b64encode(picture()).decode()
     options = {"num_tiles": 4, "lpips_threshold": 0.9}
     body = REFINE | {"base_image_url": base, "provider_config": options}
+    body["config"] = {"upscaler": "real_esrgan"}
     async with crew(gateway):
         task = await completed(tenant, body)
         record = await record_of(tenant, task)
@@ -108,7 +109,9 @@ async def test_rerun_from_the_record_of_a_refinement_gives_the_same_pixels(
 
     assert record["request"]["base_image_url"].startswith(f"refines/{task['id']}/inputs/")
     assert record["request"]["provider_config"]["num_tiles"] == 4
-    assert record["made"]["settings"] == {"edit_side_px": 64}
+    assert record["request"]["config"]["upscaler"] == "real_esrgan"
+    assert record["made"]["settings"] == {"edit_side_px": 64, "edit_batch": 1}
+    assert [model["name"] for model in record["made"]["models"]] == ["realesrgan-x4plus"]
     assert record["checks"]["tiles"]
     assert all(tile["attempts"] == 1 for tile in record["checks"]["tiles"])
     assert all(tile["passed"] and tile["lpips"] < 0.9 for tile in record["checks"]["tiles"])

@@ -13,6 +13,8 @@ from temporalio.testing import ActivityEnvironment
 from inference_worker.activities import LocalInference
 from inference_worker.images import encode_png, sha256_hex
 from inference_worker.lora.files import LoraFiles
+from inference_worker.upscaling.upscalers import Upscalers
+from inference_worker.vision.settings import VisionSettings
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import (
@@ -20,6 +22,7 @@ from shared.contracts.refinement import (
     RefineImage,
     RefineInputs,
     TiledRefinerConfig,
+    UpscalerKind,
 )
 from shared.errors import ConsistencyError, InvalidInputError, ObjectNotFoundError
 from tests.fakes.engine import MendingEngine
@@ -163,11 +166,41 @@ async def test_refinement_stores_picture_and_reports_tiles(
     plain = photo.resize((192, 144), Image.Resampling.LANCZOS)
     assert Image.open(io.BytesIO(content)).tobytes() == plain.tobytes()
     assert [file.key for file in result.files] == [result.result_image_path]
-    assert embedded_record(content)["settings"] == {"edit_side_px": 64}
+    assert embedded_record(content)["settings"] == {"edit_side_px": 64, "edit_batch": 1}
     assert [file.key for file in result.provenance.files] == [result.result_image_path]
     assert [tile.index for tile in result.tiles] == list(range(9))
     assert all(tile.passed and tile.ssim == 1 for tile in result.tiles)
     assert progress.fractions[-1] == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "worker", "used"),
+    [
+        (UpscalerKind.REAL_ESRGAN, UpscalerKind.LANCZOS, UpscalerKind.REAL_ESRGAN),
+        (None, UpscalerKind.REAL_ESRGAN, UpscalerKind.REAL_ESRGAN),
+        (UpscalerKind.LANCZOS, UpscalerKind.REAL_ESRGAN, UpscalerKind.LANCZOS),
+    ],
+)
+async def test_request_chooses_the_upscaler_or_else_the_worker(
+    build: Any,
+    objects: MemoryObjectStore,
+    photo: Image.Image,
+    asked: UpscalerKind | None,
+    worker: UpscalerKind,
+    used: UpscalerKind,
+) -> None:
+    small = photo.crop((0, 0, 32, 24))
+    await objects.put("uploads/base.png", encode_png(small), "image/png")
+    config = RefineConfig(upscaler=asked)
+    inputs = RefineInputs(base_image_url="uploads/base.png", upscale_factor=2, config=config)
+    request = RefineImage(task_id=_TASK, attempt=2, inputs=inputs)
+    result = await ActivityEnvironment().run(build(upscaler=worker).refine_image, request)
+    content, _ = objects.objects[result.result_image_path]
+    upscalers = Upscalers(VisionSettings())
+    enlarged = upscalers.open(used).upscale(small, (64, 48))
+    assert Image.open(io.BytesIO(content)).tobytes() == enlarged.tobytes()
+    assert result.provenance.upscaler == used
+    assert result.provenance.models == upscalers.models(used)
 
 
 @pytest.mark.parametrize(("upscale_enabled", "seed"), [(True, 5), (False, 6)])

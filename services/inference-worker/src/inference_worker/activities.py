@@ -148,7 +148,10 @@ class LocalInference(InferenceActivities):
             )
             upscaler = await self._files.cpu.run(partial(self._upscalers.open, kind))
             refined = await self._refiner.refine(base, inputs, request.refiner, run, upscaler)
-            made = provenance_of(refined.facts).model_copy(update={"upscaler": kind})
+            models = await self._files.cpu.run(partial(self._upscalers.models, kind))
+            made = provenance_of(refined.facts).model_copy(
+                update={"upscaler": kind, "models": models}
+            )
             outputs = Outputs(request.task_id, made, OutputFormat.PNG, self._files)
             await self._require_safe([refined.image])
             picture = await outputs.store(f"{output}/image", refined.image, refined.seed)

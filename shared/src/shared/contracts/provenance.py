@@ -16,10 +16,10 @@ class LoraProvenance(Message):
 
 
 class ModelProvenance(Message):
-    """One model that looked at the pictures and so decided where pixels change."""
+    """One model beside the engine's: it decided where pixels change, or made a picture larger."""
 
     finds: str
-    """What it looked for: `subjects`, `persons`."""
+    """What it looked for: `subjects`, `persons`; an upscaler, for `pixels`."""
     name: str
     """Its name in rembg, or its file's; never a path."""
     sha256: str
@@ -63,7 +63,8 @@ class Provenance(Message):
     """What made a picture larger before it was refined."""
     loras: list[LoraProvenance] = []
     models: list[ModelProvenance] = []
-    """Those that looked at the pictures of an operation without a generative model."""
+    """Those that looked at the pictures of an operation without a generative model, and what a
+    REFINE was upscaled with."""
     versions: dict[str, str] = {}
     """Of the software, by distribution."""
     files: list[FileProvenance] = []

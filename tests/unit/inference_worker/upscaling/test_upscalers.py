@@ -1,5 +1,6 @@
 """Upscalers are opened when they are asked for, and say what is missing."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,17 @@ def test_the_network_is_opened_once() -> None:
 
     assert opened is upscalers.open(UpscalerKind.REAL_ESRGAN)
     assert upscalers.open(UpscalerKind.LANCZOS) is LANCZOS
+
+
+def test_a_record_names_the_networks_files() -> None:
+    upscalers = Upscalers(VisionSettings())
+    files = [Weights(None).file(name).read_bytes() for name in _NETWORK]
+
+    (model,) = upscalers.models(UpscalerKind.REAL_ESRGAN)
+
+    assert (model.finds, model.name) == ("pixels", "realesrgan-x4plus")
+    assert model.sha256 == hashlib.sha256(b"".join(files)).hexdigest()
+    assert upscalers.models(UpscalerKind.LANCZOS) == []
 
 
 def test_missing_weights_say_what_to_do(

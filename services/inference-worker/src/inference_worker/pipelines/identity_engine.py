@@ -59,6 +59,10 @@ class IdentityEngine:
     def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
         """Nothing that it does depends on anything but the inputs."""
         is_refined = isinstance(inputs, RefineInputs)
+        tiling: dict[str, float] = {
+            "edit_side_px": self.edit_side_px,
+            "edit_batch": self.edit_batch,
+        }
         return EngineFacts(
             engine="identity",
             model="identity",
@@ -70,7 +74,7 @@ class IdentityEngine:
             sampler=None,
             steps=inputs.upscale_steps if is_refined else inputs.config.num_inference_steps or 1,
             guidance=None,
-            settings={"edit_side_px": self.edit_side_px} if is_refined else {},
+            settings=tiling if is_refined else {},
         )
 
     def warm_up(self) -> None:

@@ -139,7 +139,7 @@ class ModelEngine:
             self._settings,
             inputs,
             steps=inputs.upscale_steps if is_refining else self._num_steps(opened, inputs.config),
-            edit_side_px=self.edit_side_px,
+            tiling={"edit_side_px": self.edit_side_px, "edit_batch": self.edit_batch},
         )
 
     def warm_up(self) -> None:

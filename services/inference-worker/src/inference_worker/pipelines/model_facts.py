@@ -1,5 +1,7 @@
 """What an engine over real models says of itself for provenance records."""
 
+from collections.abc import Mapping
+
 from inference_worker.model_cache.shelf import OpenedModel, Shelf
 from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.settings import InferenceSettings
@@ -15,7 +17,7 @@ def model_facts(
     inputs: GenerationInputs | EditingInputs | RefineInputs,
     *,
     steps: int,
-    edit_side_px: int,
+    tiling: Mapping[str, float],
 ) -> EngineFacts:
     """The facts of one task.
 
@@ -25,12 +27,12 @@ def model_facts(
         settings: what counts where the request leaves it open.
         inputs: the task's.
         steps: denoise steps of the whole schedule.
-        edit_side_px: longer side at which tiles are refined.
+        tiling: how it refines tiles.
     """
     guidance: float | None = None
     others: dict[str, float] = {"max_text_tokens": settings.max_text_tokens}
     if isinstance(inputs, RefineInputs):
-        others["edit_side_px"] = edit_side_px
+        others |= tiling
     else:
         guidance = inputs.config.guidance_scale
         if inputs.config.negative_prompt:

@@ -5,7 +5,10 @@ from threading import Lock
 from inference_worker.upscaling.upscaler import LANCZOS, Upscaler
 from inference_worker.vision.settings import VisionSettings
 from inference_worker.vision.weights import ModelFile, Weights
+from shared.contracts.provenance import ModelProvenance
 from shared.contracts.refinement import UpscalerKind
+
+_REAL_ESRGAN = ModelFile.REAL_ESRGAN_STRUCTURE, ModelFile.REAL_ESRGAN_WEIGHTS
 
 
 class Upscalers:
@@ -34,8 +37,14 @@ class Upscalers:
                 # Imported here, so that a worker without such work starts without ncnn.
                 from inference_worker.upscaling.real_esrgan import RealEsrgan  # noqa: PLC0415
 
-                files = ModelFile.REAL_ESRGAN_STRUCTURE, ModelFile.REAL_ESRGAN_WEIGHTS
-                self._real_esrgan = RealEsrgan(
-                    *map(self._weights.file, files), threads=self._threads
-                )
+                files = map(self._weights.file, _REAL_ESRGAN)
+                self._real_esrgan = RealEsrgan(*files, threads=self._threads)
             return self._real_esrgan
+
+    def models(self, kind: UpscalerKind) -> list[ModelProvenance]:
+        """What a record says of that upscaler's models. Reads their files when first asked."""
+        if kind is UpscalerKind.LANCZOS:
+            return []
+        digest = self._weights.sha256(*map(self._weights.file, _REAL_ESRGAN))
+        name = ModelFile.REAL_ESRGAN_WEIGHTS.removesuffix(".bin")
+        return [ModelProvenance(finds="pixels", name=name, sha256=digest)]
