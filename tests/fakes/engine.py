@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from inference_worker.pipelines.engine import CancelFlag, Edit, StepCallback
+from inference_worker.cancellation import CancelFlag
+from inference_worker.pipelines.engine import Edit, StepCallback
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from shared.contracts.editing import EditingInputs
 

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
+from inference_worker.cancellation import CancelFlag
 from inference_worker.images import encode_png, sha256_hex
-from inference_worker.pipelines.engine import CancelFlag, StepCallback
+from inference_worker.pipelines.engine import StepCallback
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from shared.contracts.editing import EditImage, EditingConfig, EditingInputs
 from shared.errors import InvalidInputError, ObjectNotFoundError

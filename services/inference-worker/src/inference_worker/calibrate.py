@@ -18,13 +18,14 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from inference_worker.cancellation import NEVER
 from inference_worker.checks.perceptual import PerceptualMetric
 from inference_worker.checks.weights import load_lpips
 from inference_worker.loading import packaged_model
 from inference_worker.model_cache.shelf import OpenedModel, Shelf
 from inference_worker.pipelines.conditioning import Conditioning
 from inference_worker.pipelines.diffusers_functions import hide_progress_bars
-from inference_worker.pipelines.engine import NEVER, ignore_step
+from inference_worker.pipelines.engine import ignore_step
 from inference_worker.pipelines.prepare import cpu_generator
 from inference_worker.profiles.transformer import set_cache_threshold
 from inference_worker.settings import InferenceSettings

@@ -7,15 +7,9 @@ from typing import TypeVar
 
 from PIL import Image
 
+from inference_worker.cancellation import CancelFlag
 from inference_worker.in_thread import run_in_thread
-from inference_worker.pipelines.engine import (
-    CancelFlag,
-    Edit,
-    EngineFacts,
-    ImageEngine,
-    LoraUse,
-    StepCallback,
-)
+from inference_worker.pipelines.engine import Edit, EngineFacts, ImageEngine, LoraUse, StepCallback
 from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar
 
-from inference_worker.pipelines.engine import CancelFlag
+from inference_worker.cancellation import CancelFlag
 
 _T = TypeVar("_T")
 

@@ -7,9 +7,10 @@ from diffusers import FluxPipeline
 from PIL import Image, ImageChops
 from structlog.testing import capture_logs
 
+from inference_worker.cancellation import NEVER
 from inference_worker.model_cache.part_cache import PartCache
 from inference_worker.model_cache.shelf import Shelf
-from inference_worker.pipelines.engine import NEVER, LoraUse, ignore_step
+from inference_worker.pipelines.engine import LoraUse, ignore_step
 from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingInputs

@@ -5,8 +5,9 @@ import threading
 import pytest
 from PIL import Image
 
+from inference_worker.cancellation import NEVER
 from inference_worker.errors import Cancelled
-from inference_worker.pipelines.engine import NEVER, Edit, ignore_step
+from inference_worker.pipelines.engine import Edit, ignore_step
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from shared.contracts.generation import GenerationConfig, GenerationInputs
 

@@ -10,8 +10,9 @@ import torch
 from diffusers import FluxImg2ImgPipeline, FluxInpaintPipeline, FluxKontextPipeline, FluxPipeline
 from PIL import Image, ImageChops
 
+from inference_worker.cancellation import NEVER
 from inference_worker.errors import Cancelled
-from inference_worker.pipelines.engine import NEVER, ignore_step
+from inference_worker.pipelines.engine import ignore_step
 from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingConfig, EditingInputs

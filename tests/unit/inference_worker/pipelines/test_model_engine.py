@@ -10,8 +10,9 @@ import torch
 from diffusers import FluxImg2ImgPipeline, FluxPipeline, FluxTransformer2DModel
 from PIL import Image, ImageChops
 
+from inference_worker.cancellation import NEVER
 from inference_worker.errors import Cancelled
-from inference_worker.pipelines.engine import NEVER, Edit, ignore_step
+from inference_worker.pipelines.engine import Edit, ignore_step
 from inference_worker.pipelines.fingerprint import fingerprint
 from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.profiles.plan import Plan

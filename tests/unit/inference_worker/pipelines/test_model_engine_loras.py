@@ -12,9 +12,10 @@ from diffusers import FluxPipeline
 from PIL import Image, ImageChops
 from safetensors.torch import load_file
 
+from inference_worker.cancellation import NEVER
 from inference_worker.model_cache.shelf import Shelf
 from inference_worker.pipelines.components import FluxComponents
-from inference_worker.pipelines.engine import NEVER, Edit, LoraUse, ignore_step
+from inference_worker.pipelines.engine import Edit, LoraUse, ignore_step
 from inference_worker.pipelines.model_engine import ModelEngine
 from inference_worker.profiles.plan import PROFILES, ProfileKind
 from inference_worker.settings import InferenceSettings

@@ -7,9 +7,9 @@ from PIL import Image
 
 from inference_worker.backgrounds.palette import background_colour
 from inference_worker.backgrounds.protection import Protection
+from inference_worker.cancellation import NEVER, CancelFlag, stop_if
 from inference_worker.images import on_white
 from inference_worker.lab import LabColour, Ramp, move_toward
-from inference_worker.pipelines.engine import NEVER, CancelFlag, stop_if
 from inference_worker.transparency import alpha_of
 from inference_worker.vision.protocols import PersonSegmenter
 from shared.contracts.backgrounds import BackgroundFixInputs

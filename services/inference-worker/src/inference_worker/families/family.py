@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from inference_worker.cancellation import CancelFlag
 from inference_worker.lora.reading import LoraParts, Pairs
 from inference_worker.model_cache.parts import Parts
 from inference_worker.pipelines.conditioning import Conditioning, PromptEmbeddings
-from inference_worker.pipelines.engine import CancelFlag, StepCallback
+from inference_worker.pipelines.engine import StepCallback
 from inference_worker.pipelines.start import Context, Start
 
 

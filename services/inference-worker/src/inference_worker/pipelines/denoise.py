@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from inference_worker.cancellation import CancelFlag, stop_if
 from inference_worker.pipelines.components import FluxComponents
 from inference_worker.pipelines.conditioning import Conditioning, PromptEmbeddings
-from inference_worker.pipelines.engine import CancelFlag, StepCallback, stop_if
+from inference_worker.pipelines.engine import StepCallback
 from inference_worker.pipelines.start import Start
 from inference_worker.profiles.transformer import forget_steps, prompt_context
 

@@ -3,7 +3,6 @@
 Engines block and are not thread-safe; `inference_worker.engine_thread` gives them one thread.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,23 +10,13 @@ from typing import Protocol
 
 from PIL import Image
 
-from inference_worker.errors import Cancelled
+from inference_worker.cancellation import CancelFlag
 from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
 from shared.contracts.refinement import RefineInputs
 
 StepCallback = Callable[[int, int], None]
 """Called after each denoise step with the steps done and the steps in all."""
-
-
-class CancelFlag(Protocol):
-    """A `threading.Event`, as far as those who compute look at it."""
-
-    def is_set(self) -> bool: ...
-
-
-NEVER: CancelFlag = threading.Event()
-"""Of a run that nobody cancels."""
 
 
 def ignore_step(done: int, steps: int) -> None:
@@ -201,9 +190,3 @@ class ImageEngine(Protocol):
             cancel: looked at before each step.
         """
         ...
-
-
-def stop_if(cancel: CancelFlag) -> None:
-    """Raise `Cancelled` if the flag is set."""
-    if cancel.is_set():
-        raise Cancelled("stopped between two steps")

@@ -7,13 +7,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from inference_worker.cancellation import CancelFlag
 from inference_worker.model_cache.parts import Parts
 from inference_worker.pipelines.components import FluxComponents
 from inference_worker.pipelines.conditioning import Conditioning, PromptEmbeddings
 from inference_worker.pipelines.decode import decode
 from inference_worker.pipelines.denoise import denoise
 from inference_worker.pipelines.encode import PromptEncoder
-from inference_worker.pipelines.engine import CancelFlag, StepCallback
+from inference_worker.pipelines.engine import StepCallback
 from inference_worker.pipelines.prepare import encode_context, start_from_image, start_from_noise
 from inference_worker.pipelines.start import Context, Start
 

@@ -9,14 +9,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageOps
 
-from inference_worker.pipelines.engine import (
-    CancelFlag,
-    Edit,
-    EngineFacts,
-    LoraUse,
-    StepCallback,
-    stop_if,
-)
+from inference_worker.cancellation import CancelFlag, stop_if
+from inference_worker.pipelines.engine import Edit, EngineFacts, LoraUse, StepCallback
 from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
 from shared.contracts.refinement import RefineInputs

@@ -7,20 +7,12 @@ from typing import Self
 import torch
 from PIL import Image, ImageOps
 
+from inference_worker.cancellation import NEVER, CancelFlag, stop_if
 from inference_worker.model_cache.shelf import OpenedModel, Shelf
 from inference_worker.pipelines.conditioning import Conditioning
 from inference_worker.pipelines.diffusers_functions import hide_progress_bars
 from inference_worker.pipelines.editing import changed_part, context_pictures, kept_outside
-from inference_worker.pipelines.engine import (
-    NEVER,
-    CancelFlag,
-    Edit,
-    EngineFacts,
-    LoraUse,
-    StepCallback,
-    ignore_step,
-    stop_if,
-)
+from inference_worker.pipelines.engine import Edit, EngineFacts, LoraUse, StepCallback, ignore_step
 from inference_worker.pipelines.model_facts import model_facts
 from inference_worker.pipelines.out_of_memory import run_or_step_down
 from inference_worker.pipelines.prepare import cpu_generator

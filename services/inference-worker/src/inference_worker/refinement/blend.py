@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_worker.cancellation import NEVER, CancelFlag, stop_if
 from inference_worker.checks.metric import Pixels
-from inference_worker.pipelines.engine import NEVER, CancelFlag, stop_if
 from inference_worker.refinement.grid import Axis, Grid
 
 

@@ -8,11 +8,12 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from inference_worker.cancellation import CancelFlag
 from inference_worker.checks.metric import Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.engine import CancelFlag, EngineFacts
+from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import match_histograms, match_lab
 from inference_worker.refinement.editors import Wish, choose_editor

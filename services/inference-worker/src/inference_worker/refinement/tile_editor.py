@@ -8,9 +8,10 @@ from functools import partial
 
 from PIL import Image
 
+from inference_worker.cancellation import CancelFlag, stop_if
 from inference_worker.checks.metric import ConsistencyMetric, Pixels, worst_margin
 from inference_worker.cpu_threads import CpuThreads, gather
-from inference_worker.pipelines.engine import CancelFlag, StepCallback, stop_if
+from inference_worker.pipelines.engine import StepCallback
 from inference_worker.refinement.colour import ColourMatch
 from inference_worker.refinement.editors import ImageEditor
 from inference_worker.refinement.resolution import SideChoice, apply_change, edit_size

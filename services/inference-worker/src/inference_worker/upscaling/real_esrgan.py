@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference_worker.errors import Cancelled
-from inference_worker.pipelines.engine import NEVER, CancelFlag
+from inference_worker.cancellation import NEVER, CancelFlag, stop_if
 from inference_worker.upscaling.ncnn_net import NcnnNet
 from inference_worker.upscaling.regions import Region, regions
 from inference_worker.upscaling.upscaler import LANCZOS, FloatBox, covering_box
@@ -71,8 +70,7 @@ class RealEsrgan:
         _require_affordable((math.ceil(box[2] - box[0]), math.ceil(box[3] - box[1])))
         source, result = np.asarray(picture), Image.new("RGB", size)
         for tile in regions(size, max(int(_TILE_PX * min(across, down)), 1)):
-            if cancel.is_set():
-                raise Cancelled("stopped between two tiles of the upscale")
+            stop_if(cancel)
             shown = (
                 box[0] + tile.left / across,
                 box[1] + tile.top / down,

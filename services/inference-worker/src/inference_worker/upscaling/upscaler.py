@@ -4,7 +4,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from inference_worker.pipelines.engine import NEVER, CancelFlag
+from inference_worker.cancellation import NEVER, CancelFlag
 
 FloatBox = tuple[float, float, float, float]
 """Left, top, right and bottom within a picture."""
