@@ -14,9 +14,14 @@ from local_stack.errors import StackError
 from local_stack.plan import Endpoints
 from local_stack.task_examples import TaskExample, generation, others
 from shared.contracts.enums import TaskStatus
+from shared.settings import ModelSettings
 
 _POLL_S = 0.25
 _SHEET = "tasks.png"
+_ABOUT_SWATCH = (
+    "swatch, the packaged model, has seen small pictures of garments alone, and blurs photographs;"
+    " SARTIQ_MODEL_SOURCE names a larger FLUX"
+)
 
 
 class EveryTask:
@@ -44,6 +49,8 @@ class EveryTask:
         rows = [row, *(one for one in ended if isinstance(one, SheetRow))]
         await asyncio.to_thread(_save, draw_sheet(rows), out / _SHEET)
         self._console.print(f"all of them   {out / _SHEET}")
+        if not ModelSettings().source:
+            self._console.print(_ABOUT_SWATCH)
         failures = [one for one in ended if isinstance(one, BaseException)]
         for failure in failures:
             if not isinstance(failure, StackError):
