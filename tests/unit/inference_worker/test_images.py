@@ -303,7 +303,7 @@ def test_cutout_with_too_many_pixels_is_refused() -> None:
         _cutout(_encoded(_half_hidden((0, 0, 0)), "PNG"), max_pixels=32 * 32 - 1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     seed=st.integers(0, 2**32 - 1),

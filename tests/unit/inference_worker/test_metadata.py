@@ -39,7 +39,7 @@ def test_equal_pictures_and_records_are_equal_bytes(photo: Image.Image, form: Ou
     assert encode_output(photo, form, _RECORD | {"seed": 8}) != first
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     form=st.sampled_from(_FORMS),
     record=st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.none()), max_size=4),

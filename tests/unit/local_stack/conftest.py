@@ -27,6 +27,6 @@ def dummy(tmp_path: Path) -> MakeSpec:
 
 @pytest.fixture
 async def supervisor(tmp_path: Path) -> AsyncIterator[Supervisor]:
-    supervisor = Supervisor(tmp_path / "logs", start_timeout_s=5)
+    supervisor = Supervisor(tmp_path / "logs", start_timeout_s=60)
     yield supervisor
     await supervisor.stop([child.name for child in supervisor.running], grace_s=0)

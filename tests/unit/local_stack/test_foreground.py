@@ -38,13 +38,13 @@ time.sleep({seconds})
     return ChildSpec(name=name, command=command, cwd=folder, is_ready=is_ready)
 
 async def main():
-    supervisor = Supervisor(folder / "logs", start_timeout_s=5)
+    supervisor = Supervisor(folder / "logs", start_timeout_s=60)
     try:
         await supervisor.start_together([sleeper("one", 60), sleeper("two", sys.argv[2])])
         print("up", flush=True)
         raise await supervisor.first_death()
     finally:
-        await supervisor.stop(["one", "two"], grace_s=5)
+        await supervisor.stop(["one", "two"], grace_s=30)
 
 sys.exit(run_in_foreground(main()))
 """
@@ -59,7 +59,7 @@ async def running(
         sys.executable, "-c", PROGRAM, str(tmp_path), str(seconds), stdout=pipe, stderr=pipe
     )
     assert process.stdout is not None
-    assert await asyncio.wait_for(process.stdout.readline(), 20) == b"up\n"
+    assert await asyncio.wait_for(process.stdout.readline(), 60) == b"up\n"
     family = psutil.Process(process.pid).children(recursive=True)
     assert len(family) == 2
     try:
@@ -83,7 +83,7 @@ async def test_signal_stops_everything(tmp_path: Path, which: signal.Signals) ->
         begin = time.monotonic()
         process.send_signal(which)
         assert await process.wait() == 0
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 20
         assert await all_gone(family)
 
 
@@ -97,7 +97,7 @@ async def test_second_ctrl_c_does_not_cut_the_stop_short(tmp_path: Path) -> None
 
 
 async def test_child_that_dies_takes_the_rest_down(tmp_path: Path) -> None:
-    async with running(tmp_path, seconds=1) as (process, family):
+    async with running(tmp_path, seconds=5) as (process, family):
         _, shown = await process.communicate()
         assert process.returncode == 1
         assert shown.decode().splitlines() == ["two exited with 0; its log ends", "  two here"]

@@ -38,7 +38,7 @@ async def test_child_that_dies_is_a_death_with_its_last_lines(
     await supervisor.start(dummy("steady"))
     program = "import sys\nfor i in range(50): print('line', i)\nsys.exit(3)"
     await supervisor.start(dummy("fragile", program))
-    death = await asyncio.wait_for(supervisor.first_death(), 5)
+    death = await asyncio.wait_for(supervisor.first_death(), 60)
     assert (death.name, death.returncode) == ("fragile", 3)
     lines = str(death).splitlines()
     assert lines[0].startswith("fragile exited with 3")
@@ -87,7 +87,7 @@ async def test_one_failure_ends_a_start_side_by_side(
         await supervisor.start_together(
             [dummy("waiting", is_ready=never), dummy("bad", "raise SystemExit(1)", is_ready=never)]
         )
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 30
 
 
 async def test_stop_leaves_no_process_not_even_a_grandchild(
@@ -118,7 +118,7 @@ grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60
 print(grandchild.pid, flush=True)
 """
     await supervisor.start(dummy("parent", program))
-    await asyncio.wait_for(supervisor.first_death(), 5)
+    await asyncio.wait_for(supervisor.first_death(), 60)
     pid = int((tmp_path / "logs" / "parent.log").read_text())
     with contextlib.suppress(psutil.NoSuchProcess):
         assert await asyncio.to_thread(wait_all, [psutil.Process(pid)], 3)
@@ -138,7 +138,7 @@ async def test_child_that_ignores_sigterm_is_killed_after_its_grace(
     await supervisor.start(dummy("stubborn", program, is_ready=is_deaf))
     begin = time.monotonic()
     await supervisor.stop(["stubborn"], grace_s=0.3)
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 30
 
 
 async def test_killed_child_is_no_death_and_starts_again(
@@ -162,12 +162,16 @@ async def test_second_start_of_a_running_child_is_refused(
 
 
 async def test_restarted_child_shows_only_its_own_lines(
-    supervisor: Supervisor, dummy: MakeSpec
+    supervisor: Supervisor, dummy: MakeSpec, tmp_path: Path
 ) -> None:
-    await supervisor.start(dummy("worker", "import time; print('old', flush=True); time.sleep(60)"))
+    async def has_spoken() -> bool:
+        return "old" in (tmp_path / "logs" / "worker.log").read_text()
+
+    program = "import time; print('old', flush=True); time.sleep(60)"
+    await supervisor.start(dummy("worker", program, is_ready=has_spoken))
     await supervisor.kill("worker")
     await supervisor.start(dummy("worker", "raise SystemExit('new')"))
-    death = await asyncio.wait_for(supervisor.first_death(), 5)
+    death = await asyncio.wait_for(supervisor.first_death(), 60)
     assert "new" in str(death)
     assert "old" not in str(death)
 

@@ -48,7 +48,8 @@ async def reporting(url: str) -> AsyncIterator[ProgressReporter]:
     running = asyncio.create_task(reporter.run())
     yield reporter
     running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    [end] = await asyncio.gather(running, return_exceptions=True)
+    assert end is None or isinstance(end, asyncio.CancelledError), end
 
 
 @asynccontextmanager

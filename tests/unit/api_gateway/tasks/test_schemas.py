@@ -245,7 +245,7 @@ def test_refine_whose_size_is_known_is_accepted(fields: dict[str, Any]) -> None:
     _read(CreateRefineTask, **fields)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(shadow=st.integers(0, 255), light=st.integers(0, 255))
 def test_shadow_is_always_darker_than_light(shadow: int, light: int) -> None:
     fields = {"shadow_threshold": shadow, "light_threshold": light}

@@ -179,7 +179,7 @@ def test_examples_are_valid(task_type: TaskType) -> None:
     assert type(CREATE.validate_python(example)) is schema
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     task_type=st.sampled_from(list(TaskType)),
     unknown=st.dictionaries(_TEXT.map("x-{}".format), st.integers() | _TEXT),

@@ -278,7 +278,7 @@ def requests(draw: st.DrawFn) -> tuple[Image.Image, dict[str, Any]]:
     return picture, fields
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(requests())
 def test_size_is_exact_and_margins_are_within_a_pixel(
     request: tuple[Image.Image, dict[str, Any]],

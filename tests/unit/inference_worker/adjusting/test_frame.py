@@ -10,7 +10,7 @@ from inference_worker.adjusting.frame import Axis, Layout, is_within_tolerance
 from inference_worker.vision.protocols import Box
 
 _SLACK = 1e-6
-CASES = settings(max_examples=200, deadline=None)
+CASES = settings(max_examples=200)
 
 
 @st.composite

@@ -71,7 +71,7 @@ def test_each_filter_is_pillows(photo: Image.Image, name: str) -> None:
     assert shown(photo, (3.5, 2, 90, 70), (31, 23), name).tobytes() == expected.tobytes()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.tuples(st.integers(1, 90), st.integers(1, 90)),
     st.tuples(st.floats(-50, 80), st.floats(-50, 80), st.floats(0.1, 300), st.floats(0.1, 300)),

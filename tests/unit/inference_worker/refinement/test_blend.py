@@ -34,7 +34,7 @@ def test_weights_sum_to_one(length: int, num_tiles: int, feather_px: int) -> Non
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     width=_SIDES,
     height=_SIDES,

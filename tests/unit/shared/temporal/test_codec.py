@@ -72,10 +72,12 @@ async def test_missing_key_is_said() -> None:
 async def test_failure_hides_its_message_and_its_trace() -> None:
     encrypting = converter(NEW)
     failure = Failure()
-    await encrypting.encode_failure(
-        ApplicationError(f"{PROMPT} is refused", PROMPT, type="VALIDATION"), failure
-    )
+    try:
+        raise ApplicationError(f"{PROMPT} is refused", PROMPT, type="VALIDATION")
+    except ApplicationError as raised:
+        await encrypting.encode_failure(raised, failure)
     assert PROMPT.encode() not in failure.SerializeToString()
+    assert b"test_codec" not in failure.SerializeToString()
     decoded = await encrypting.decode_failure(failure)
     assert isinstance(decoded, ApplicationError)
     assert (decoded.message, decoded.type) == (f"{PROMPT} is refused", "VALIDATION")

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -31,7 +31,6 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@settings(deadline=None)
 @given(colour=st.sampled_from(HUES), seed=st.integers(0, 1000))
 def test_every_shade_of_a_hue_is_recognised(colour: Colour, seed: int) -> None:
     image = colour_pictures(garment(), [colour], generator(seed))[0]
@@ -43,7 +42,6 @@ def test_grey_cloth_has_no_hue(colour: Colour) -> None:
     assert nearest_hue(colour_pictures(garment(), [colour], generator())[0]) is None
 
 
-@settings(deadline=None)
 @given(colour=st.sampled_from(list(Colour)), seed=st.integers(0, 1000))
 def test_pictures_are_64_px_on_a_light_ground(colour: Colour, seed: int) -> None:
     image = colour_pictures(garment(), [colour], generator(seed))

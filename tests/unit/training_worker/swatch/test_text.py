@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from training_worker.swatch.captions import vocabulary
@@ -9,7 +9,6 @@ from training_worker.swatch.text import TextTokenizers
 tokenizers = TextTokenizers.build(TransformerConfig())
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_prompt_tokenizes(prompt: str) -> None:
     clip_ids, t5_ids = tokenizers.tokenize([prompt], 64)

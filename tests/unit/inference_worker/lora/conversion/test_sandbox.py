@@ -1,6 +1,7 @@
 """The converter as the process that it is: refuses every trick, converts the rest bit by bit."""
 
 import asyncio
+import contextlib
 import resource
 import tempfile
 from pathlib import Path
@@ -97,9 +98,10 @@ async def test_converter_has_no_environment_and_is_limited(
 
 
 def _converters() -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE
-        and "inference_worker.lora.conversion.convert" in child.cmdline()
-    ]
+    found: list[psutil.Process] = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # servers of other tests come and go
+            is_alive = child.status() != psutil.STATUS_ZOMBIE
+            if is_alive and "inference_worker.lora.conversion.convert" in child.cmdline():
+                found.append(child)
+    return found
