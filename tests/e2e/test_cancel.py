@@ -40,7 +40,7 @@ async def test_cancelled_generation_stops_and_the_next_one_is_as_ever(platform: 
     assert 0 < cancelled["progress"] < 100
     assert cancelled["result_image_path"] is None
     # The 1,600 steps would take half a minute and more; the worker was free for the next one.
-    assert time.monotonic() - asked_at < 10
+    assert time.monotonic() - asked_at < 25
     first, second = [
         Image.open(io.BytesIO(await platform.picture(task["result_image_path"])))
         for task in (before, after)

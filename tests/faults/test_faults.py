@@ -55,7 +55,7 @@ async def test_audit_sees_what_is_paid_twice(rig: Rig) -> None:
     await clients.submit(work)
     await clients.submit(replace(work, key=uuid.uuid4().hex))
 
-    verdict = await settle(rig, clients, within_s=5)
+    verdict = await settle(rig, clients)
 
     assert f"2 submissions to the provider for the key {work.key}" in verdict.paid_twice
 
@@ -87,7 +87,12 @@ async def test_audit_sees_a_second_end(rig: Rig) -> None:
 async def test_audit_sees_what_runs_without_a_record(rig: Rig) -> None:
     name = f"task-{uuid.uuid4()}"
     handle = await rig.temporal.start_workflow("Task", id=name, task_queue="nobody")
+
+    async def is_listed() -> bool:
+        return (await rig.temporal.count_workflows(f"WorkflowId = '{name}'")).count == 1
+
     try:
+        await rig.until(is_listed)
         verdict = await settle(rig, Clients(rig.api), within_s=2)
     finally:
         await handle.terminate()
@@ -102,6 +107,6 @@ async def test_audit_sees_what_is_made_twice(rig: Rig) -> None:
     again = task(origin_reference=work.key)
     await clients.submit(again)
 
-    verdict = await settle(rig, clients, within_s=3)
+    verdict = await settle(rig, clients)
 
     assert verdict.paid_twice == [f"2 records COMPLETED for the key {work.key}"]

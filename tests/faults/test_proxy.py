@@ -111,7 +111,7 @@ async def test_latency_holds_each_piece_back_both_ways(echo: tuple[Echo, Proxy])
         proxy.heal()
         begin = time.monotonic()
         await one.ask()
-        assert time.monotonic() - begin < 0.1
+        assert time.monotonic() - begin < 0.2
 
 
 async def test_latency_holds_back_pieces_side_by_side(echo: tuple[Echo, Proxy]) -> None:
@@ -125,7 +125,7 @@ async def test_latency_holds_back_pieces_side_by_side(echo: tuple[Echo, Proxy]) 
             await asyncio.sleep(0.02)
         await until(lambda: b"".join(server.heard) == b"?!!!!!")
 
-        assert 0.2 <= time.monotonic() - begin < 0.5
+        assert 0.2 <= time.monotonic() - begin < 0.9
 
 
 async def test_bandwidth_bounds_what_passes(echo: tuple[Echo, Proxy]) -> None:

@@ -19,7 +19,7 @@ from shared.settings import TemporalSettings
 from shared.temporal.client import connect
 from tests.fixtures.gateway import POWERLESS_KEY, TENANT_KEY, Gateway
 from tests.fixtures.namespaces import open_namespace
-from tests.fixtures.workflow_runs import Runs
+from tests.fixtures.workflow_runs import Runs, until
 from tests.integration.api_gateway.conftest import Staff
 from tests.integration.api_gateway.test_tasks import PNG
 
@@ -217,6 +217,11 @@ async def test_health_tells_what_the_records_say(
 ) -> None:
     runs = Runs(await open_namespace(servers, f"staffed-{uuid.uuid4().hex[:8]}"))
     async with runs.evaluation_worker(), gateway.client(temporal=runs.client) as client:
+
+        async def is_polled() -> bool:
+            return (await client.get(HEALTH)).json()["is_healthy"]
+
+        await until(is_polled)
         await _add(gateway, AiProvider.OPENAI, successes=3, failures=1, duration_ms=500)
         await _add(gateway, AiProvider.OLLAMA, successes=0, failures=5, duration_ms=1000)
         both = (await client.get(HEALTH)).json()

@@ -116,7 +116,7 @@ async def test_cancelled_step_ends_its_workflow_and_no_other_task(
 async def test_pause_lets_running_steps_end_and_resume_goes_on(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
-    slow = SLOW | {"config": SLOW["config"] | {"num_inference_steps": 8}}
+    slow = SLOW | {"config": SLOW["config"] | {"num_inference_steps": 40}}
     async with crew(gateway, step_s=0.1):
         created = await create(api, slow, AFTER_SLOW)
         await step_runs(api, created, "slow")

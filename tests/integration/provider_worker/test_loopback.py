@@ -1,7 +1,6 @@
 """The loopback fal as a process of its own: what it took outlives it, and it fails on demand."""
 
 import asyncio
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from local_stack.ports import is_free
 from tests.fixtures.workflow_runs import until
 from tests.loopback.fal import KEY
 
@@ -40,8 +40,7 @@ async def _process(port: int, ledger: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 async def test_what_was_taken_and_cancelled_outlives_the_server(tmp_path: Path) -> None:
     ledger = tmp_path / "fal.jsonl"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = next(port for port in range(22_000, 25_000) if is_free("127.0.0.1", port))
     async with _process(port, ledger) as client:
         faults = [{"on": "submit", "marker": "b", "is_taken": True, "is_dropped": True}]
         assert (await client.post("/_faults", json=faults)).status_code == 204

@@ -1,7 +1,6 @@
 """What Prometheus reads of a worker, and that every alarm goes by a metric that there is."""
 
 import re
-import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from local_stack.ports import is_free
 from local_stack.stack import LocalStack
 from shared.settings import MetricsSettings, TemporalSettings
 from shared.temporal.client import connect
@@ -81,9 +81,9 @@ class Scraped:
 
 @pytest.fixture(scope="module")
 def address() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
+    # Below the range from which the kernel takes ports for connections, which would take it too.
+    port = next(port for port in range(22_000, 25_000) if is_free("127.0.0.1", port))
+    return f"127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

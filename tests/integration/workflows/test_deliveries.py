@@ -110,7 +110,7 @@ async def test_receiver_that_was_down_for_the_length_of_a_run_gets_all_of_it_aft
     receiver.answer = refuse(503)
     clock = SetClock(datetime.now(UTC))  # stands still: the second attempt does not come by itself
     async with office.worker(office.courier(clock=clock)), crew(office.gateway):
-        clock.now = datetime.now(UTC) + timedelta(seconds=2)
+        clock.now = datetime.now(UTC) + timedelta(minutes=1)
         task_id = await office.create_task(receiver.url())
         await until_completed(office, task_id)
         log = await office.until_logged(task_id, lambda log: bool(log[0]["attempts"]))

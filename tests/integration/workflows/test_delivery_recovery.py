@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from starlette.responses import Response
-from temporalio.client import WorkflowExecutionStatus
+from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 
 from shared.db.session import Sessions
 from tests.fixtures.deliveries import GENERATION, PostOffice
@@ -38,7 +38,7 @@ async def test_delivery_that_nobody_was_woken_for_is_found_and_started(
         await receiver.until_status(task_id, "PENDING")
         await office.until_run(task_id, WorkflowExecutionStatus.COMPLETED)
     history = await office.temporal.get_workflow_handle(f"delivery-{task_id}").fetch_history()
-    assert len(history.events) == 13, kinds(history)  # with a signal of each pass
+    assert _events_without_lost_tasks(history) == 13, kinds(history)  # with a signal of each pass
 
 
 async def test_wake_costs_one_event_of_a_delivery(office: PostOffice, receiver: Receiver) -> None:
@@ -47,7 +47,12 @@ async def test_wake_costs_one_event_of_a_delivery(office: PostOffice, receiver: 
     async with office.worker():
         await office.until_run(task_id, WorkflowExecutionStatus.COMPLETED)
     history = await office.temporal.get_workflow_handle(f"delivery-{task_id}").fetch_history()
-    assert len(history.events) == 12, kinds(history)
+    assert _events_without_lost_tasks(history) == 12, kinds(history)
+
+
+def _events_without_lost_tasks(history: WorkflowHistory) -> int:
+    """A workflow task that a slow server did not hand out in time costs two events, and no more."""
+    return len(history.events) - 2 * kinds(history).count("WORKFLOW_TASK_TIMED_OUT")
 
 
 @asynccontextmanager

@@ -47,6 +47,7 @@ def ids(tasks: Sequence[Task]) -> set[str]:
 async def test_failed_runs_of_a_tenant_today(client: Client) -> None:
     runs = Runs(client)
     runs.inference.act = fail_if_asked
+    today = datetime.now(UTC).date().isoformat()
     async with runs.working():
         failed = [await started(client, "fail", origin_tenant_id="acme") for _ in range(2)]
         done = [await started(client, "a dress", origin_tenant_id="acme")]
@@ -57,7 +58,6 @@ async def test_failed_runs_of_a_tenant_today(client: Client) -> None:
             return closed >= ids([*failed, *done, *others])
 
         await until(all_have_closed)
-    today = datetime.now(UTC).date().isoformat()
     of_acme = f"TenantId = 'acme' AND StartTime >= '{today}T00:00:00Z'"
     assert await found(client, f"{of_acme} AND ExecutionStatus = 'Failed'") == ids(failed)
     assert await found(client, f"{of_acme} AND ExecutionStatus = 'Completed'") == ids(done)

@@ -92,11 +92,11 @@ async def test_revoked_key_works_no_longer_than_it_is_remembered(gateway: Gatewa
 
 
 async def test_remembered_key_ends_when_it_expires(gateway: Gateway) -> None:
-    expires_at = datetime.now(UTC) + timedelta(seconds=1)
+    expires_at = datetime.now(UTC) + timedelta(seconds=3)
     key = await make_key(gateway, expires_at=expires_at)
     async with gateway.client(key, key_cache=KeyCache(ttl_s=3600)) as client:
         assert (await client.get(PATH)).status_code == 200
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await client.get(PATH)).status_code == 200:
                 await asyncio.sleep(0.02)
     assert datetime.now(UTC) >= expires_at - timedelta(milliseconds=50)

@@ -245,7 +245,7 @@ async def test_all_streams_ask_together_and_nobody_asks_for_none(
     async def is_idle() -> bool:
         return feed._polling is None
 
-    await until(is_idle, timeout_s=3)
+    await until(is_idle)
     before = questions()
     await asyncio.sleep(0.6)
     assert questions() == before
@@ -263,7 +263,7 @@ async def test_process_that_ends_is_not_held_up_by_streams(gateway: Gateway) -> 
         began = clock()
         resources.feed.close()
         await reading
-    assert clock() - began < 2
+    assert clock() - began < 4.5  # uvicorn cuts off after 5
     assert (client.ids, client.is_done) == ([1], False)
     await opened.close()
 
