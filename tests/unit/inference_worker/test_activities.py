@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import threading
 from concurrent.futures import Executor
 from functools import partial
 from typing import Any
@@ -15,6 +16,8 @@ from inference_worker import activities
 from inference_worker.activities import LocalInference
 from inference_worker.images import encode_png, sha256_hex
 from inference_worker.lora.files import LoraFiles
+from inference_worker.upscaling.real_esrgan import RealEsrgan
+from inference_worker.upscaling.upscaler import LANCZOS
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
@@ -26,7 +29,12 @@ from shared.contracts.refinement import (
     TiledRefinerConfig,
     UpscalerKind,
 )
-from shared.errors import ConsistencyError, InvalidInputError, ObjectNotFoundError
+from shared.errors import (
+    ConsistencyError,
+    InvalidInputError,
+    ObjectNotFoundError,
+    UnservedError,
+)
 from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.engine import MendingEngine
 from tests.fakes.object_store import MemoryObjectStore
@@ -248,6 +256,7 @@ async def test_debug_tiles_are_kept_with_the_attempt(
         for kind in ("", "_source", "_ssim")
     ]
     assert [file.key for file in result.files[1:]] == expected
+    assert result.fields()["debug_image_paths"] == expected
     assert all(objects.objects[key][0].startswith(b"\x89PNG") for key in expected)
     assert not any(Image.open(io.BytesIO(objects.objects[key][0])).text for key in expected)
     assert [file.key for file in result.provenance.files] == [result.result_image_path]
@@ -312,3 +321,44 @@ async def test_refined_cutout_is_transparent_where_it_was(
     assert made.getchannel("A").tobytes() == wanted.tobytes()
     for extrema, level in zip(made.convert("RGB").getextrema(), (200, 30, 30), strict=True):
         assert extrema == pytest.approx((level, level), abs=2)
+
+
+async def test_network_that_is_at_work_for_another_task_holds_no_slot(
+    build: Any, objects: MemoryObjectStore, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, end = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(_: Any, picture: Image.Image, size: tuple[int, int], **options: Any) -> Image.Image:
+        loop.call_soon_threadsafe(begun.set)
+        end.wait(30)
+        return LANCZOS.upscale(picture, size)
+
+    monkeypatch.setattr(RealEsrgan, "upscale", slow)
+    await objects.put("uploads/base.png", encode_png(photo), "image/png")
+    worker = build(upscaler=UpscalerKind.REAL_ESRGAN)
+    first = asyncio.create_task(ActivityEnvironment().run(worker.refine_image, _refinement()))
+    await begun.wait()
+    with pytest.raises(UnservedError, match="real_esrgan of this worker"):
+        await ActivityEnvironment().run(worker.refine_image, _refinement())
+    plain = RefineConfig(upscaler=UpscalerKind.LANCZOS)
+    inputs = RefineInputs(base_image_url="uploads/base.png", upscale_factor=2, config=plain)
+    other = RefineImage(task_id=_TASK, attempt=2, inputs=inputs)
+    assert (await ActivityEnvironment().run(worker.refine_image, other)).result_image_path
+    end.set()
+    await first
+    assert (await ActivityEnvironment().run(worker.refine_image, _refinement())).result_image_path
+
+
+@pytest.mark.parametrize(
+    "fields", [{"upscale_enabled": False}, {"target_width": 32, "target_height": 24}]
+)
+async def test_upscaler_that_had_nothing_to_do_is_not_recorded(
+    build: Any, objects: MemoryObjectStore, photo: Image.Image, fields: dict[str, Any]
+) -> None:
+    await objects.put("uploads/base.png", encode_png(photo), "image/png")
+    inputs = RefineInputs(base_image_url="uploads/base.png", **fields)
+    request = RefineImage(task_id=_TASK, attempt=2, inputs=inputs)
+    worker = build(upscaler=UpscalerKind.REAL_ESRGAN)
+    made = (await ActivityEnvironment().run(worker.refine_image, request)).provenance
+    assert (made.upscaler, made.models) == (None, [])

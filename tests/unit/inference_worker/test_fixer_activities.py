@@ -180,6 +180,7 @@ async def test_debug_images_are_kept_where_they_are_asked_for(
     await _upload(bench.objects, person_photo)
     request = _faces(save_debug_images=True, lpips_threshold=0.9, dists_threshold=0.9)
     result = await ActivityEnvironment().run(bench.activities.enhance_faces, request)
+    assert result.debug_image_paths == [file.key for file in result.files[1:]]
     names = [file.key.rpartition("/")[2] for file in result.files[1:]]
     endings = [name.rpartition("_")[2] for name in names]
     # DISTS compares statistics of whole pictures: it has no map.
@@ -190,6 +191,7 @@ async def test_debug_images_are_kept_where_they_are_asked_for(
         bench.activities.enhance_details, _details(save_debug_images=True)
     )
     assert len(details.files) == 1 + 3 * len(details.tiles)
+    assert details.debug_image_paths == [file.key for file in details.files[1:]]
 
 
 async def test_details_are_mended_and_reported(bench: Bench, person_photo: Image.Image) -> None:

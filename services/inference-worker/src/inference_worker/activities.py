@@ -17,6 +17,7 @@ from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
+from inference_worker.upscaling.upscaler import is_enlarged
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.people import PeopleModels
@@ -26,7 +27,7 @@ from shared.contracts.enums import OutputFormat
 from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.provenance import Provenance
-from shared.contracts.refinement import RefineImage, RefineImageResult
+from shared.contracts.refinement import RefineImage, RefineImageResult, UpscalerKind
 from shared.progress import Executant, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 
@@ -122,11 +123,17 @@ class LocalInference(InferenceActivities):
         """Refine one picture tile by tile and store it."""
         started_at = datetime.now(UTC)
         inputs = request.inputs
-        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+        kind = UpscalerKind.LANCZOS
+        if inputs.upscale_enabled:
+            kind = inputs.config.upscaler or self._upscaler
+        async with (
+            self._upscalers.reserved(kind),
+            Heartbeat(),
+            self._progress.attempt(request.task_id, request.attempt) as report,
+        ):
             content, base = await self._files.read(
                 "base_image_url", inputs.base_image_url, decode_cutout
             )
-            kind = inputs.config.upscaler or self._upscaler
             digest = await self._files.cpu.run(
                 partial(
                     tile_digest,
@@ -148,10 +155,10 @@ class LocalInference(InferenceActivities):
             )
             upscaler = await self._files.cpu.run(partial(self._upscalers.open, kind))
             refined = await self._refiner.refine(base, inputs, request.refiner, run, upscaler)
-            models = await self._files.cpu.run(partial(self._upscalers.models, kind))
-            made = provenance_of(refined.facts).model_copy(
-                update={"upscaler": kind, "models": models}
-            )
+            made = provenance_of(refined.facts)
+            if is_enlarged(base.size, refined.image.size):
+                models = await self._files.cpu.run(partial(self._upscalers.models, kind))
+                made = made.model_copy(update={"upscaler": kind, "models": models})
             outputs = Outputs(request.task_id, made, OutputFormat.PNG, self._files)
             await self._require_safe([refined.image])
             picture = await outputs.store(f"{output}/image", refined.image, refined.seed)
@@ -159,6 +166,7 @@ class LocalInference(InferenceActivities):
             **vars(self._executant),
             started_at=started_at,
             files=[picture, *debug.stored],
+            debug_image_paths=[file.key for file in debug.stored],
             provenance=outputs.provenance,
             result_image_path=picture.key,
             tiles=refined.tiles,

@@ -60,6 +60,8 @@ class EnhanceFacesResult(PictureResult):
     faces: list[TileReport] = []
     """How each fared, the most certain one first."""
     metric_weights: MetricWeights = MetricWeights()
+    debug_image_paths: list[str] = []
+    """What was asked to be kept from on the way, by path."""
 
 
 class GarmentFixerConfig(CheckedEdit):
@@ -96,6 +98,8 @@ class EnhanceDetailsResult(PictureResult):
 
     tiles: list[TileReport] = []
     metric_weights: MetricWeights = MetricWeights()
+    debug_image_paths: list[str] = []
+    """What was asked to be kept from on the way, by path."""
     follows_reference: bool = True
     """Whether the editor looked at the reference picture; one without instructions does not."""
 

@@ -19,6 +19,8 @@ class FetchInputs(Message):
     task_id: UUID
     task_type: TaskType
     urls: list[str] = Field(max_length=1000)
+    names: list[str] = Field(default=[], max_length=1000)
+    """Where each URL stands in the request, `input_image_paths.1`; errors begin with it."""
 
 
 class FetchedInputs(Message):

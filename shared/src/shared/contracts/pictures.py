@@ -81,13 +81,18 @@ def is_remote(value: object) -> bool:
     return isinstance(value, str) and value.lower().startswith(("http://", "https://"))
 
 
-def remote_pictures(task_type: TaskType, inputs: Mapping[str, Any]) -> list[str]:
-    """The URLs among a task's pictures, each once, in order."""
-    values: list[Any] = []
+def remote_pictures(task_type: TaskType, inputs: Mapping[str, Any]) -> dict[str, str]:
+    """The URLs among a task's pictures, each once, in order, and where they first stand."""
+    found: dict[str, str] = {}
     for field in PICTURE_FIELDS[task_type]:
-        value = inputs.get(field.name)
-        values += value if isinstance(value, list) else [value]
-    return list(dict.fromkeys(value for value in values if is_remote(value)))
+        value: Any = inputs.get(field.name)
+        named: list[tuple[str, Any]] = [(field.name, value)]
+        if isinstance(value, list):
+            named = [(f"{field.name}.{place}", item) for place, item in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- JSON
+        for name, item in named:
+            if is_remote(item):
+                found.setdefault(str(item), name)
+    return found
 
 
 def replace_pictures(

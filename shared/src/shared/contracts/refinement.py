@@ -80,3 +80,5 @@ class RefineImageResult(AttemptResult):
     faces: list[TileReport] = []
     """Those that were edited apart, most certain first."""
     metric_weights: MetricWeights = MetricWeights()
+    debug_image_paths: list[str] = []
+    """What was asked to be kept from on the way, by path."""

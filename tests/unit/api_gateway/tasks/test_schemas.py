@@ -254,6 +254,8 @@ def test_shadow_is_always_darker_than_light(shadow: int, light: int) -> None:
         assert _read(CreateBackgroundFixTask, **fields).shadow_threshold == shadow
     else:
         assert _refusal(CreateBackgroundFixTask, **fields)["type"] == "inconsistent_fields"
+        # A replaced background is one colour: the thresholds have no say.
+        assert _read(CreateBackgroundFixTask, **fields, strategy="replace").light_threshold == light
 
 
 def test_deprecated_images_of_an_editing_move_to_the_new_fields() -> None:

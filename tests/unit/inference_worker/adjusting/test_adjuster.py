@@ -298,3 +298,9 @@ def test_size_is_exact_and_margins_are_within_a_pixel(
     for name in ALL:
         length = result.height if name in {"margin_top", "margin_bottom"} else result.width
         assert found[name] >= fields[name] * length - 1
+
+
+def test_margins_that_leave_nothing_of_the_subject_are_refused() -> None:
+    target = {"target_width": 400, "target_height": 400}
+    with pytest.raises(InvalidInputError, match=r"margin_left, margin_right: .*less than one"):
+        adjusted(picture_of(), mode="scale", margin_left=0.5, margin_right=0.4999, **target)

@@ -81,6 +81,9 @@ def _changed(fixed: FixedDetail, base: Image.Image) -> tuple[int, int, int, int]
         ("shirt", (40, 32, 160, 96)),
         ("T-Shirt", (40, 32, 160, 96)),
         ("shirt logo", (60, 32, 140, 96)),
+        ("the logo on the shirt", (60, 32, 140, 96)),
+        ("front of the shirt", (40, 32, 160, 96)),
+        ("shirt without a logo", (40, 32, 160, 96)),
         ("blue jeans", (80, 88, 120, 160)),
         ("dress", (40, 32, 160, 160)),
         (None, (40, 32, 160, 160)),
@@ -242,3 +245,9 @@ async def test_feather_fades_two_tiles_into_each_other(
 async def test_upright_boxes_are_split_as_lying_ones(bench: Any, person_photo: Image.Image) -> None:
     fixed = await bench(MendingEngine()).fix(person_photo, "jeans", split_threshold=1.5)
     assert len(fixed.tiles) == 2
+
+
+async def test_an_unknown_label_is_shown_in_short(bench: Any, person_photo: Image.Image) -> None:
+    with pytest.raises(InvalidInputError, match=r"'wheel{56}…'") as refused:
+        await bench(IdentityEngine()).fix(person_photo, "whee" + "l" * 10_000)
+    assert len(str(refused.value)) < 2000

@@ -83,6 +83,19 @@ def test_lab_beyond_srgb_is_scikit_images_without_its_warning() -> None:
     lab, wanted = rgb2lab(edited), rgb2lab(source)
     stretch = np.clip((wanted.std((0, 1)) + 1e-3) / (lab.std((0, 1)) + 1e-3), 0.5, 2)
     moved = (lab - lab.mean((0, 1))) * stretch + wanted.mean((0, 1))
+    both = np.concatenate([lab, wanted])
+    moved = np.clip(moved, both.min((0, 1)), both.max((0, 1)))
     with pytest.warns(UserWarning, match="negative Z values"):
         expected = lab2rgb(moved)
     assert np.abs(match_lab(edited, source) - np.clip(expected, 0, 1) * 255).max() <= 1
+
+
+def test_lab_makes_no_colour_that_neither_has() -> None:
+    """What is nearly white in a tile of strong orange stays so; it does not turn cyan."""
+    source = np.full((40, 40, 3), (230, 100, 30), np.uint8)
+    source[::2] = (120, 40, 10)
+    edited = np.full((40, 40, 3), (220, 120, 70), np.uint8)
+    edited[::2] = (200, 110, 60)
+    edited[5, 5] = (255, 235, 220)
+    red, green, blue = match_lab(edited, source)[5, 5].astype(int)
+    assert red >= green >= blue - 1

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from functools import partial
 from typing import Any
 
@@ -260,27 +260,17 @@ async def test_edits_take_turns_on_the_engine(
     assert len(threads) == 1
 
 
-async def test_slow_upscales_leave_a_thread_for_other_work(
-    engine_executor: Executor, photo: Image.Image
+async def test_progress_goes_on_from_the_upscale_to_the_tiles(
+    engine_executor: Executor, cpu: CpuThreads, photo: Image.Image
 ) -> None:
-    begun, end = asyncio.Event(), threading.Event()
-    loop = asyncio.get_running_loop()
-
     class SlowUpscaler:
-        def upscale(self, *args: Any, **options: Any) -> Image.Image:
-            loop.call_soon_threadsafe(begun.set)
-            end.wait(10)
+        def upscale(self, *args: Any, on_progress: Any, **options: Any) -> Image.Image:
+            for fraction in (0, 0.5, 0.9):
+                on_progress(fraction)
             return LANCZOS.upscale(*args, **options)
 
-    with ThreadPoolExecutor(2) as executor:
-        cpu = CpuThreads(executor)
-        bench = Bench(
-            IdentityEngine(edit_side_px=64), engine_executor, cpu, upscaler=SlowUpscaler()
-        )
-        slow = [asyncio.create_task(bench.refine(photo)) for _ in range(2)]
-        await begun.wait()
-        try:
-            assert await asyncio.wait_for(cpu.run(lambda: "done"), 3) == "done"
-        finally:
-            end.set()
-        await asyncio.gather(*slow)
+    bench = Bench(IdentityEngine(edit_side_px=64), engine_executor, cpu, upscaler=SlowUpscaler())
+    await bench.refine(photo)
+    assert bench.fractions[:3] == [0, 0.25, 0.45]
+    assert bench.fractions == sorted(bench.fractions)
+    assert bench.fractions[-1] == 1

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from inference_worker.refinement.resolution import apply_change, edit_size
+from inference_worker.refinement.resolution import RESAMPLING, apply_change, edit_size
 
 
 @given(
@@ -51,3 +51,16 @@ def test_change_is_carried_over(photo: Image.Image, size: tuple[int, int]) -> No
 def test_answer_of_another_size_is_refused(photo: Image.Image) -> None:
     with pytest.raises(ValueError, match=r"\(8, 8\).*\(96, 72\)"):
         apply_change(np.asarray(photo), photo, Image.new("RGB", (8, 8)))
+
+
+@pytest.mark.parametrize("side_px", [24, 48])
+def test_an_edge_that_an_edit_took_away_leaves_no_rings(side_px: int) -> None:
+    """Its detail stays, light on one side of where it was and dark on the other: once each."""
+    source = np.full((96, 96, 3), 60, np.uint8)
+    source[:, 48:] = 200
+    shown = Image.fromarray(source).resize((side_px, side_px), RESAMPLING)
+    result = apply_change(source, shown, Image.new("RGB", shown.size, (130, 130, 130)))
+    row = result[48, :, 0].astype(int) - 130
+    turns = np.sign(np.diff(row))
+    is_extreme = (turns[:-1] * turns[1:] < 0) & (np.abs(row[1:-1]) > 3)
+    assert is_extreme.sum() == 2

@@ -40,12 +40,15 @@ def test_size_is_what_was_asked_for(fields: dict[str, Any], expected: tuple[int,
     [
         ({}, "upscale_factor: give it"),
         ({"upscale_factor": 0.2}, "at least 16"),
-        ({"upscale_factor": 1000.0}, "lower upscale_factor"),
+        ({"upscale_factor": 1000.0}, "^upscale_factor: .*at most"),
+        ({"target_width": 9000, "target_height": 9000, "upscale_factor": 2.0}, "^target_width, "),
+        ({"upscale_enabled": False, "upscale_factor": 2.0}, "^base_image_url: .*at most"),
     ],
 )
 def test_impossible_sizes_say_what_to_change(fields: dict[str, Any], named: str) -> None:
+    size = (100, 60) if fields.get("upscale_enabled", True) else (9000, 9000)
     with pytest.raises(InvalidInputError, match=named):
-        _target((100, 60), **fields)
+        _target(size, **fields)
 
 
 @given(width=st.integers(16, 600), height=st.integers(16, 600), factor=st.floats(1, 8, width=32))

@@ -206,3 +206,14 @@ async def test_the_event_loop_stays_free_and_a_cancelled_run_stops_at_a_tile(
     assert ended == [True]
     assert turns > 10
     assert not bench.objects.objects
+
+
+def test_progress_rises_with_the_tiles(
+    real_esrgan: RealEsrgan, face: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TILE_PX", 12)
+    fractions: list[float] = []
+    real_esrgan.upscale(_small(face, (48, 48)), (96, 96), on_progress=fractions.append)
+    assert fractions == sorted(set(fractions))
+    assert (fractions[0], len(fractions)) == (0, 16)
+    assert fractions[-1] < 1

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from inference_worker.upscaling.upscaler import LANCZOS, covering_box
+from inference_worker.upscaling.upscaler import LANCZOS, covering_box, is_enlarged
 
 
 @given(
@@ -54,3 +54,10 @@ def test_other_proportions_are_what_pillow_makes_of_them(photo: Image.Image) -> 
 def test_other_proportions_are_covered_and_the_rest_is_cut_off(photo: Image.Image) -> None:
     square = photo.crop((12, 0, 84, 72))
     assert LANCZOS.upscale(photo, (72, 72)).tobytes() == square.tobytes()
+
+
+def test_only_what_has_to_grow_is_enlarged() -> None:
+    assert is_enlarged((64, 48), (65, 48))
+    assert is_enlarged((64, 64), (128, 32))
+    assert not is_enlarged((64, 48), (64, 48))
+    assert not is_enlarged((64, 48), (32, 32))

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from itertools import zip_longest
 from uuid import UUID
 
 from temporalio import activity
@@ -12,7 +13,7 @@ from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities,
 from shared.contracts.pictures import OUTPUT_FOLDERS
 from shared.egress.fetch import fetch
 from shared.egress.guard import Guard
-from shared.errors import InvalidInputError
+from shared.errors import InvalidInputError, PlatformError
 from shared.images.admission import ImageRefusedError, admit_image
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
@@ -41,8 +42,12 @@ class InputFetcher(InputActivities):
         """Fetch every URL, check that it is a picture, and store it."""
         files: dict[str, StoredFile] = {}
         async with Heartbeat():
-            for url in request.urls:
-                files[url] = await self._fetch(url, request.task_id, request.task_type)
+            for url, name in zip_longest(request.urls, request.names, fillvalue="a picture"):
+                try:
+                    files[url] = await self._fetch(url, request.task_id, request.task_type)
+                except PlatformError as error:
+                    error.args = (f"{name}: {error}",)
+                    raise
         # Two URLs of one picture are one object.
         distinct = {file.key: file for file in files.values()}
         return FetchedInputs(

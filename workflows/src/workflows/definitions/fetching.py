@@ -28,7 +28,12 @@ async def fetch_remote_pictures(run: TaskRun) -> FetchedInputs | None:
         return None
     return await workflow.execute_activity_method(
         InputActivities.fetch_inputs,
-        FetchInputs(task_id=run.task_id, task_type=run.task_type, urls=urls),
+        FetchInputs(
+            task_id=run.task_id,
+            task_type=run.task_type,
+            urls=list(urls),
+            names=list(urls.values()),
+        ),
         task_queue=TaskQueue.WORKFLOWS,
         start_to_close_timeout=FETCH_TIMEOUT,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,

@@ -60,6 +60,8 @@ class ImageAdjuster:
                 " margins; mode crop only takes away, so use pad, scale or auto"
             )
         size = self._size(frame, target, picture.size, inputs)
+        if box is not None:
+            _require_visible(box, frame, size, inputs)
         if target is None:
             frame = _whole_pixels(frame, layout, size, inputs.mode)
         return render(picture, frame, size, inputs.resampling, box)
@@ -115,6 +117,16 @@ class ImageAdjuster:
         raise InvalidInputError(
             f"{_asked(inputs)}: the result would have {size[0]} × {size[1]} pixels; at most"
             f" {self._max_output_pixels} are made, and {_LONGEST_SIDE_PX} on a side"
+        )
+
+
+def _require_visible(subject: Box, frame: Box, size: tuple[int, int], inputs: AdjustInputs) -> None:
+    across = (subject.right - subject.left) * size[0] / (frame.right - frame.left)
+    down = (subject.bottom - subject.top) * size[1] / (frame.bottom - frame.top)
+    if min(across, down) < 1:
+        raise InvalidInputError(
+            f"{_asked(inputs)}: the subject of input_image would have {across:.2g} × {down:.2g} of"
+            f" the {size[0]} × {size[1]} pixels, less than one; give smaller margins"
         )
 
 

@@ -28,24 +28,30 @@ _WORDS: dict[Regions, str] = {
     (BodyRegion.FEET,): "shoe shoes sneaker sneakers boot boots sandal sandals heels sock socks",
     (BodyRegion.HEAD,): "hat cap beanie headband glasses sunglasses earring earrings",
 }
+_LONGEST_SHOWN = 60
+_WHERE = re.compile(r"\b(?:on|of|in|at|with|without|from|near|under|over|for)\b")
+"""What follows says where the detail is, not what it is."""
 _REGIONS = {word: regions for regions, words in _WORDS.items() for word in words.split()}
 
 
 def regions_of(label: str | None) -> Regions:
     """The regions that a label means; without a label, all that garments cover.
 
-    The last word that is known decides: of "shirt logo" the logo.
+    The last word that is known decides, of "shirt logo" the logo; of "the logo on the jacket" it is
+    the last one before "on".
 
     Raises:
         InvalidInputError: no word of it is known.
     """
     if label is None or not label.strip():
         return WHOLE_GARMENT
-    words = re.findall(r"[a-z]+", re.sub(r"t[- ]shirt", "tshirt", label.lower()))
-    known = [_REGIONS[word] for word in words if word in _REGIONS]
-    if not known:
-        raise InvalidInputError(
-            f"detail_label: where {label!r} is worn is not known; one of these words says it:"
-            f" {', '.join(sorted(_REGIONS))}"
-        )
-    return known[-1]
+    for phrase in _WHERE.split(re.sub(r"t[- ]shirt", "tshirt", label.lower())):
+        words = re.findall(r"[a-z]+", phrase)
+        known = [_REGIONS[word] for word in words if word in _REGIONS]
+        if known:
+            return known[-1]
+    shown = label if len(label) <= _LONGEST_SHOWN else label[:_LONGEST_SHOWN] + "…"
+    raise InvalidInputError(
+        f"detail_label: where {shown!r} is worn is not known; one of these words says it:"
+        f" {', '.join(sorted(_REGIONS))}"
+    )

@@ -30,15 +30,22 @@ def match_histograms(edited: Pixels, source: Pixels) -> Pixels:
 
 
 def match_lab(edited: Pixels, source: Pixels) -> Pixels:
-    """Give each channel of CIELAB the source's mean and contrast (Reinhard et al. 2001)."""
-    wanted_mean, wanted_deviation = _moments(_lab(source))
+    """Give each channel of CIELAB the source's mean and contrast (Reinhard et al. 2001).
+
+    Within what either of the two has: stretched beyond that, what is nearly white in an orange tile
+    would turn cyan.
+    """
+    lab = _lab(source)
+    wanted_mean, wanted_deviation = _moments(lab)
+    least, most = lab.min((0, 1)), lab.max((0, 1))
     lab = _lab(edited)
     mean, deviation = _moments(lab)
+    least, most = np.minimum(least, lab.min((0, 1))), np.maximum(most, lab.max((0, 1)))
     stretch = (wanted_deviation + _LITTLE) / (deviation + _LITTLE)
     stretch = np.clip(stretch, 1 / _MOST_STRETCH, _MOST_STRETCH, dtype=np.float32)
     matched = np.empty_like(edited)
     for rows in _strips(edited):
-        matched[rows] = from_lab((lab[rows] - mean) * stretch + wanted_mean)
+        matched[rows] = from_lab(np.clip((lab[rows] - mean) * stretch + wanted_mean, least, most))
     return matched
 
 

@@ -1,7 +1,6 @@
 """The tiled refiner: `sartiq_ultimate_refiner` versions 1 and 2, and `local` with face detail."""
 
-import asyncio
-import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -31,6 +30,8 @@ from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
 from shared.errors import InvalidInputError
 
+_NETWORK_SHARE = 0.5
+"""Of the progress, what an upscale by a network takes."""
 FACE_PROMPT = "a photograph of a face, sharp eyes, natural skin"
 FACE_INSTRUCTION = "Restore the detail of this face; keep its identity, expression and light"
 _TILE_INSTRUCTION = "Restore the fine detail of this picture; change nothing else"
@@ -96,7 +97,6 @@ class TiledRefiner:
         self._editor = editor
         self._max_output_pixels = max_output_pixels
         self._parts = PartEditing(cpu)
-        self._network_turns = asyncio.Lock()
 
     async def refine(
         self,
@@ -122,7 +122,9 @@ class TiledRefiner:
         _check(inputs)
         size = target_size(base.size, inputs, max_pixels=self._max_output_pixels)
         plans = await self._cpu.run(partial(self._plan, inputs, config))
-        upscaled = await self._upscale(base, size, upscaler)
+        upscaled = await self._upscale(base, size, upscaler, run)
+        if upscaler is not LANCZOS:
+            run = replace(run, on_progress=partial(_report_rest, run.on_progress))
         grid = lay_grid(size, num_tiles=config.num_tiles, feather_px=config.feather_px)
         tiles, faces = list[Part](), list[Part]()
         if plans.tiles is not None:
@@ -156,17 +158,18 @@ class TiledRefiner:
         )
 
     async def _upscale(
-        self, base: Image.Image, size: tuple[int, int], upscaler: Upscaler
+        self, base: Image.Image, size: tuple[int, int], upscaler: Upscaler, run: Run
     ) -> Pixels:
-        # A network takes minutes. Several that took their turns on threads of their own would
-        # leave none for all else that this worker does.
-        turn = contextlib.nullcontext() if upscaler is LANCZOS else self._network_turns
-        async with turn:
-            return await self._cpu.run_stoppable(
-                lambda cancel: np.asarray(
-                    upscaler.upscale(base.convert("RGB"), size, cancel=cancel)
+        return await self._cpu.run_stoppable(
+            lambda cancel: np.asarray(
+                upscaler.upscale(
+                    base.convert("RGB"),
+                    size,
+                    cancel=cancel,
+                    on_progress=lambda done: run.on_progress(_NETWORK_SHARE * done),
                 )
             )
+        )
 
     def _plan(self, inputs: RefineInputs, config: TiledRefinerConfig) -> _Plans:
         """Version 1 edits faces as it edits tiles; face detail has parameters of its own."""
@@ -197,6 +200,11 @@ class TiledRefiner:
             # Where nothing is upscaled, the upscale's prompt and strength have no say.
             return _Plans(tiles if inputs.upscale_enabled else None, faces)
         return _Plans(tiles, tiles if is_first else None)
+
+
+def _report_rest(report: Callable[[float], None], done: float) -> None:
+    """Report what follows the upscale by a network."""
+    report(_NETWORK_SHARE + (1 - _NETWORK_SHARE) * done)
 
 
 def _check(inputs: RefineInputs) -> None:

@@ -9,6 +9,9 @@ from inference_worker.checks.metric import Pixels
 
 SideChoice = Callable[[tuple[int, int], int], int]
 """The longer side at which a tile is edited, from its size and the editor's largest side."""
+RESAMPLING = Image.Resampling.BICUBIC
+"""Of tiles to the editor's resolution, and of what it changed back to theirs. Lanczos rings: where
+an edit replaces what was there, each of the old edges would stay as several lines."""
 _STEPS = (4, 2)
 _LEAST_SIDE_PX = 64
 
@@ -56,9 +59,7 @@ def apply_change(source: Pixels, shown: Image.Image, edited: Image.Image) -> Pix
         return np.asarray(edited)
     change = np.asarray(edited, np.float32) - np.asarray(shown, np.float32)
     channels = [
-        np.asarray(
-            Image.fromarray(change[:, :, channel]).resize((width, height), Image.Resampling.LANCZOS)
-        )
+        np.asarray(Image.fromarray(change[:, :, channel]).resize((width, height), RESAMPLING))
         for channel in range(3)
     ]
     return np.rint(np.clip(source + np.stack(channels, axis=2), 0, 255)).astype(np.uint8)

@@ -17,15 +17,24 @@ def target_size(size: tuple[int, int], inputs: RefineInputs, *, max_pixels: int)
     width, height = _requested(size, inputs)
     if min(width, height) < _MIN_SIDE_PX:
         raise InvalidInputError(
-            f"the refined picture would have {width} × {height} pixels; each side needs at least"
-            f" {_MIN_SIDE_PX}"
+            f"{_deciding(inputs)}: the refined picture would have {width} × {height} pixels; each"
+            f" side needs at least {_MIN_SIDE_PX}"
         )
     if width * height > max_pixels:
         raise InvalidInputError(
-            f"the refined picture would have {width} × {height} pixels; at most {max_pixels}:"
-            " lower upscale_factor, target_width or target_height"
+            f"{_deciding(inputs)}: the refined picture would have {width} × {height} pixels; at"
+            f" most {max_pixels} are made"
         )
     return width, height
+
+
+def _deciding(inputs: RefineInputs) -> str:
+    """The field that says how large the result is."""
+    if not inputs.upscale_enabled:
+        return "base_image_url"
+    if inputs.target_width or inputs.target_height:
+        return "target_width, target_height"
+    return "upscale_factor"
 
 
 def _requested(size: tuple[int, int], inputs: RefineInputs) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from inference_worker.cpu_threads import CpuThreads, gather
 from inference_worker.pipelines.engine import StepCallback
 from inference_worker.refinement.colour import ColourMatch
 from inference_worker.refinement.editors import ImageEditor
-from inference_worker.refinement.resolution import SideChoice, apply_change, edit_size
+from inference_worker.refinement.resolution import RESAMPLING, SideChoice, apply_change, edit_size
 from shared.contracts.checks import Scores, TileReport
 
 _SCORE_DIGITS = 6
@@ -123,7 +123,7 @@ class TileEditor:
         editor = self.plan.editor
         longer_px = self.plan.choose_side(tile.size, editor.side_px)
         size = edit_size(tile.size, longer_px=longer_px, multiple_of=editor.multiple_of)
-        return tile if size == tile.size else tile.resize(size, Image.Resampling.LANCZOS)
+        return tile if size == tile.size else tile.resize(size, RESAMPLING)
 
     async def _carry_over(self, tile: _Tile, edited: Image.Image) -> Pixels:
         def carry_over() -> Pixels:

@@ -4,6 +4,7 @@ Memory is a tile's, whatever the picture's size, beside the picture and its resu
 """
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,13 @@ from PIL import Image
 from inference_worker.cancellation import NEVER, CancelFlag, stop_if
 from inference_worker.upscaling.ncnn_net import NcnnNet
 from inference_worker.upscaling.regions import Region, regions
-from inference_worker.upscaling.upscaler import LANCZOS, FloatBox, covering_box
+from inference_worker.upscaling.upscaler import (
+    LANCZOS,
+    FloatBox,
+    covering_box,
+    ignore_progress,
+    is_enlarged,
+)
 from shared.errors import InvalidInputError
 
 _Pixels = NDArray[np.uint8]
@@ -23,8 +30,8 @@ _FACTOR = 4
 _LARGEST_STEP = 5
 """Up to this factor the network runs once, and Lanczos does the rest."""
 _MOST_PIXELS = 2**21
-"""Pixels that the network is given: ten minutes of two CPU threads. More would outlast an attempt,
-and the next one begins anew."""
+"""Pixels that the network is given: a quarter of an hour of two CPU threads. More could outlast an
+attempt, and the next one begins anew."""
 _TILE_PX = 120
 _CONTEXT_PX = 32
 """What the body sees around a tile. It looks farther, less and less: with 10 pixels, as the
@@ -57,20 +64,28 @@ class RealEsrgan:
         self._net = NcnnNet(param, model, threads=threads)
 
     def upscale(
-        self, picture: Image.Image, size: tuple[int, int], *, cancel: CancelFlag = NEVER
+        self,
+        picture: Image.Image,
+        size: tuple[int, int],
+        *,
+        cancel: CancelFlag = NEVER,
+        on_progress: Callable[[float], None] = ignore_progress,
     ) -> Image.Image:
+        if not is_enlarged(picture.size, size):
+            return LANCZOS.upscale(picture, size)
         box = covering_box(picture.size, size)
         across, down = size[0] / (box[2] - box[0]), size[1] / (box[3] - box[1])
-        if max(across, down) <= 1:
-            return LANCZOS.upscale(picture, size)
         if max(across, down) > _LARGEST_STEP:
             halfway = math.ceil(size[0] / _FACTOR), math.ceil(size[1] / _FACTOR)
             _require_affordable(halfway)
-            return self.upscale(self.upscale(picture, halfway, cancel=cancel), size, cancel=cancel)
+            picture = self.upscale(picture, halfway, cancel=cancel)
+            return self.upscale(picture, size, cancel=cancel, on_progress=on_progress)
         _require_affordable((math.ceil(box[2] - box[0]), math.ceil(box[3] - box[1])))
         source, result = np.asarray(picture), Image.new("RGB", size)
-        for tile in regions(size, max(int(_TILE_PX * min(across, down)), 1)):
+        tiles = list(regions(size, max(int(_TILE_PX * min(across, down)), 1)))
+        for done, tile in enumerate(tiles):
             stop_if(cancel)
+            on_progress(done / len(tiles))
             shown = (
                 box[0] + tile.left / across,
                 box[1] + tile.top / down,
@@ -122,6 +137,7 @@ def _require_affordable(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > _MOST_PIXELS:
         raise InvalidInputError(
-            f"config.upscaler: real_esrgan enlarges up to {_MOST_PIXELS} pixels, and this would be"
-            f" {width} x {height}; choose lanczos, or give a smaller picture"
+            f"config.upscaler: real_esrgan enlarges pictures of up to {_MOST_PIXELS} pixels, on the"
+            f" way to the result too, and one would be {width} × {height}; choose lanczos, or a"
+            " smaller picture, upscale_factor or target"
         )

@@ -1,5 +1,6 @@
 """What makes a picture larger, and the plain way of doing so."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from PIL import Image
@@ -10,11 +11,20 @@ FloatBox = tuple[float, float, float, float]
 """Left, top, right and bottom within a picture."""
 
 
+def ignore_progress(fraction: float) -> None:
+    """Of a run whose progress nobody watches."""
+
+
 class Upscaler(Protocol):
     """Makes pictures larger. May be called from any thread, and blocks."""
 
     def upscale(
-        self, picture: Image.Image, size: tuple[int, int], *, cancel: CancelFlag = NEVER
+        self,
+        picture: Image.Image,
+        size: tuple[int, int],
+        *,
+        cancel: CancelFlag = NEVER,
+        on_progress: Callable[[float], None] = ignore_progress,
     ) -> Image.Image:
         """A picture of exactly that size; of other proportions, it is covered and the rest cut off.
 
@@ -22,6 +32,7 @@ class Upscaler(Protocol):
             picture: RGB.
             size: width and height of the result.
             cancel: looked at now and then.
+            on_progress: hears fractions from 0 to 1, on the calling thread, where that takes long.
 
         Raises:
             Cancelled: the flag was set.
@@ -33,12 +44,23 @@ class Lanczos:
     """Implements `Upscaler` by resampling alone."""
 
     def upscale(
-        self, picture: Image.Image, size: tuple[int, int], *, cancel: CancelFlag = NEVER
+        self,
+        picture: Image.Image,
+        size: tuple[int, int],
+        *,
+        cancel: CancelFlag = NEVER,
+        on_progress: Callable[[float], None] = ignore_progress,
     ) -> Image.Image:
         return picture.resize(size, Image.Resampling.LANCZOS, covering_box(picture.size, size))
 
 
 LANCZOS: Upscaler = Lanczos()
+
+
+def is_enlarged(source: tuple[int, int], target: tuple[int, int]) -> bool:
+    """Whether a picture of one size has to grow to cover another."""
+    box = covering_box(source, target)
+    return target[0] > box[2] - box[0] or target[1] > box[3] - box[1]
 
 
 def covering_box(source: tuple[int, int], target: tuple[int, int]) -> FloatBox:

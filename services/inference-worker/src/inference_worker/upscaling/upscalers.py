@@ -1,5 +1,7 @@
 """This worker's upscalers: the network is opened when it is first asked for, and kept."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from threading import Lock
 
 from inference_worker.upscaling.upscaler import LANCZOS, Upscaler
@@ -7,6 +9,7 @@ from inference_worker.vision.settings import VisionSettings
 from inference_worker.vision.weights import ModelFile, Weights
 from shared.contracts.provenance import ModelProvenance
 from shared.contracts.refinement import UpscalerKind
+from shared.errors import UnservedError
 
 _REAL_ESRGAN = ModelFile.REAL_ESRGAN_STRUCTURE, ModelFile.REAL_ESRGAN_WEIGHTS
 
@@ -23,6 +26,27 @@ class Upscalers:
         self._threads = settings.threads
         self._real_esrgan: Upscaler | None = None
         self._lock = Lock()
+        self._network_in_use = Lock()
+
+    @asynccontextmanager
+    async def reserved(self, kind: UpscalerKind) -> AsyncGenerator[None]:
+        """A time in which the upscaler of that kind is one task's alone, if it is a network.
+
+        A network takes minutes. Tasks that waited for it within this worker would hold its slots
+        against all others; Temporal offers them again.
+
+        Raises:
+            UnservedError: another task has it.
+        """
+        if kind is UpscalerKind.LANCZOS:
+            yield
+            return
+        if not self._network_in_use.acquire(blocking=False):
+            raise UnservedError(f"{kind} of this worker is at work for another task")
+        try:
+            yield
+        finally:
+            self._network_in_use.release()
 
     def open(self, kind: UpscalerKind) -> Upscaler:
         """The upscaler of that kind; the first call for a network reads its files.

@@ -62,7 +62,7 @@ class CreateBackgroundFixTask(CreateTaskBase):
     def _shadow_is_darker(self) -> Self:
         shadow = _SHADOW_DEFAULT if self.shadow_threshold is None else self.shadow_threshold
         light = _LIGHT_DEFAULT if self.light_threshold is None else self.light_threshold
-        if shadow >= light:
+        if self.strategy is BackgroundFixStrategy.LAB_SHIFT and shadow >= light:
             raise inconsistent(
                 f"shadow_threshold must be below light_threshold; they are {shadow} and {light}",
                 "shadow_threshold",

@@ -1,0 +1,47 @@
+"""Upscales by a network, which take long, beside work that does not."""
+
+import asyncio
+import base64
+from collections.abc import Callable
+from typing import Any, cast
+
+from PIL import Image
+from skimage.data import astronaut  # pyright: ignore[reportUnknownVariableType]
+
+from inference_worker.images import encode_png
+from tests.fixtures.platform import Platform
+
+_astronaut = cast(Callable[[], Any], astronaut)
+
+
+async def test_network_upscales_hold_up_nobody_else(platform: Platform) -> None:
+    """One at a time on a worker; the next one waits at Temporal, not in a slot of the worker."""
+    small = Image.fromarray(_astronaut()).resize((160, 160), Image.Resampling.BOX)
+    body = {
+        "task_type": "REFINE",
+        "origin_instance": "e2e",
+        "base_image_url": base64.b64encode(encode_png(small)).decode(),
+        "upscale_factor": 2,
+        "upscale_steps": 2,
+        "upscale_seed": 1,
+        "config": {"upscaler": "real_esrgan"},
+    }
+    paths = [f"/api/v1/tasks/{(await platform.post('/api/v1/tasks/', body))['id']}"]
+    async with asyncio.timeout(60):
+        while not (await platform.api.get(paths[0])).json()["progress"]:
+            await asyncio.sleep(0.05)
+    for _ in range(3):
+        task = await platform.post("/api/v1/tasks/", body)
+        paths.append(f"/api/v1/tasks/{task['id']}")
+
+    await platform.generate()
+    now = [(await platform.api.get(path)).json() for path in paths]
+    assert [one["status"] for one in now[1:]] == ["PENDING"] * 3
+
+    for path in paths[2:]:
+        await platform.api.post(f"{path}/cancel")
+    first, second = [await platform.completed(path) for path in paths[:2]]
+    assert first["errors"] == second["errors"]
+    assert await platform.pixels(first["result_image_path"]) == await platform.pixels(
+        second["result_image_path"]
+    )
