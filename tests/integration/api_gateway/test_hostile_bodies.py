@@ -189,3 +189,15 @@ async def test_hostile_change_is_never_our_failure(api: httpx.AsyncClient, value
             answer = await api.put(path, content=body, headers={"content-type": "application/json"})
             assert answer.status_code < 500, (body, answer.text[:300])
             assert (await api.get(path)).status_code == 200, body
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+async def test_what_is_no_number_is_said(api: httpx.AsyncClient, number: str) -> None:
+    body = (
+        '{"task_type": "REFINE", "origin_instance": "x", "base_image_url": "x",'
+        f' "upscale_factor": 2, "config": {{"x": [{number}]}}}}'
+    )
+    headers = {"content-type": "application/json"}
+    answer = await api.post("/api/v1/tasks/", content=body, headers=headers)
+    assert answer.status_code == 422
+    assert "no number that JSON can hold" in answer.text

@@ -57,8 +57,8 @@ async def get_provenance(res: Resources, caller: Principal, task_id: UUID) -> Ta
         raise Problem(
             404,
             "no_provenance",
-            f"task {task_id} is {task.status} and has no provenance record; tasks have one that "
-            "our own workers have completed since there are such records",
+            f"task {task_id} is {task.status} and has no provenance record; tasks have one where "
+            "our own workers made a picture, and did not merely hand back the one they were given",
         )
     return _present(task, ProvenanceRecord.model_validate(task.provenance))
 

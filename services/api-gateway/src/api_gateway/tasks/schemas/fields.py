@@ -1,5 +1,6 @@
 """Field types that several request schemas share, each with its bounds."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Annotated, Any, cast
@@ -46,7 +47,7 @@ def object_or_none(value: object) -> JsonObject | None:
 def refuse_unstorable(value: object) -> object:
     """Refuses bodies that no database, or no UTF-8, can hold, or that nest without end.
 
-    JSON can spell them: a NUL character, half of a surrogate pair.
+    JSON can spell them: a NUL character, half of a surrogate pair; and parsers let NaN through.
     """
     fault = _unstorable(value, _DEEPEST)
     if fault is not None:
@@ -57,6 +58,8 @@ def refuse_unstorable(value: object) -> object:
 def _unstorable(value: object, levels_left: int) -> str | None:
     if isinstance(value, str):
         return _text_fault(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} is no number that JSON can hold; give a finite one"
     if isinstance(value, dict):
         pairs = cast("dict[object, object]", value).items()
         parts = [part for pair in pairs for part in pair]
