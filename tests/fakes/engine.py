@@ -1,6 +1,7 @@
 """An engine that shows what it was asked."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,14 +20,9 @@ class PaintingEngine(IdentityEngine):
         raise NotImplementedError
 
     def edit(
-        self,
-        images: Sequence[Image.Image],
-        edits: Sequence[Edit],
-        *,
-        on_step: StepCallback,
-        cancel: CancelFlag,
+        self, images: Sequence[Image.Image], edits: Sequence[Edit], **options: Any
     ) -> list[Image.Image]:
-        super().edit(images, edits, on_step=on_step, cancel=cancel)
+        super().edit(images, edits, **options)
         return [self.paint(image, edit) for image, edit in zip(images, edits, strict=True)]
 
 

@@ -32,11 +32,11 @@ def test_each_url_is_named_by_where_it_first_stands() -> None:
 @pytest.mark.parametrize(
     ("names", "named"),
     [
-        (["input_image_paths.1"], r"^input_image_paths\.1: the host 'pictures\.example'"),
-        ([], r"^a picture: the host"),  # asked for by a run of before there were names
+        ({_AWAY: "input_image_paths.1"}, r"^input_image_paths\.1: the host 'pictures\.example'"),
+        ({}, r"^a picture: the host"),  # asked for by a run of before there were names
     ],
 )
-async def test_picture_that_cannot_be_had_is_named(names: list[str], named: str) -> None:
+async def test_picture_that_cannot_be_had_is_named(names: dict[str, str], named: str) -> None:
     fetcher = InputFetcher(MemoryObjectStore(), Guard(resolve=_nowhere), PictureLimits())
     request = FetchInputs(
         task_id=UUID(int=1), task_type=TaskType.BACKGROUND_REMOVE, urls=[_AWAY], names=names

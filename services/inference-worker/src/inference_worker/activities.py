@@ -166,7 +166,7 @@ class LocalInference(InferenceActivities):
             **vars(self._executant),
             started_at=started_at,
             files=[picture, *debug.stored],
-            debug_image_paths=[file.key for file in debug.stored],
+            debug_image_paths=debug.paths,
             provenance=outputs.provenance,
             result_image_path=picture.key,
             tiles=refined.tiles,

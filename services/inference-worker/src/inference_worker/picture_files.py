@@ -103,3 +103,8 @@ class DebugFolder:
     def stored(self) -> list[StoredFile]:
         """What was stored, by key."""
         return sorted(self._stored, key=lambda file: file.key)
+
+    @property
+    def paths(self) -> list[str]:
+        """Where it lies."""
+        return [file.key for file in self.stored]

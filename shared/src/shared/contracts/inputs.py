@@ -19,7 +19,7 @@ class FetchInputs(Message):
     task_id: UUID
     task_type: TaskType
     urls: list[str] = Field(max_length=1000)
-    names: list[str] = Field(default=[], max_length=1000)
+    names: dict[str, str] = {}
     """Where each URL stands in the request, `input_image_paths.1`; errors begin with it."""
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from itertools import zip_longest
 from uuid import UUID
 
 from temporalio import activity
@@ -42,11 +41,11 @@ class InputFetcher(InputActivities):
         """Fetch every URL, check that it is a picture, and store it."""
         files: dict[str, StoredFile] = {}
         async with Heartbeat():
-            for url, name in zip_longest(request.urls, request.names, fillvalue="a picture"):
+            for url in request.urls:
                 try:
                     files[url] = await self._fetch(url, request.task_id, request.task_type)
                 except PlatformError as error:
-                    error.args = (f"{name}: {error}",)
+                    error.args = (f"{request.names.get(url, 'a picture')}: {error}",)
                     raise
         # Two URLs of one picture are one object.
         distinct = {file.key: file for file in files.values()}

@@ -23,22 +23,22 @@ async def fetch_remote_pictures(run: TaskRun) -> FetchedInputs | None:
     Raises:
         ActivityError: a picture cannot be had, or is none.
     """
-    urls = remote_pictures(run.task_type, run.inputs)
-    if not urls:
+    names = remote_pictures(run.task_type, run.inputs)
+    if not names:
         return None
     return await workflow.execute_activity_method(
         InputActivities.fetch_inputs,
         FetchInputs(
             task_id=run.task_id,
             task_type=run.task_type,
-            urls=list(urls),
-            names=list(urls.values()),
+            urls=list(names),
+            names=names,
         ),
         task_queue=TaskQueue.WORKFLOWS,
         start_to_close_timeout=FETCH_TIMEOUT,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=FETCH_RETRY,
-        summary=f"{len(urls)} remote picture" + ("s" if len(urls) > 1 else ""),
+        summary=f"{len(names)} remote picture" + ("s" if len(names) > 1 else ""),
     )
 
 

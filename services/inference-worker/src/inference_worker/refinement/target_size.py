@@ -14,41 +14,33 @@ def target_size(size: tuple[int, int], inputs: RefineInputs, *, max_pixels: int)
     Raises:
         InvalidInputError: nothing says how large, or the result would be too small or too large.
     """
-    width, height = _requested(size, inputs)
+    fields, width, height = _requested(size, inputs)
     if min(width, height) < _MIN_SIDE_PX:
         raise InvalidInputError(
-            f"{_deciding(inputs)}: the refined picture would have {width} × {height} pixels; each"
+            f"{fields}: the refined picture would have {width} × {height} pixels; each"
             f" side needs at least {_MIN_SIDE_PX}"
         )
     if width * height > max_pixels:
         raise InvalidInputError(
-            f"{_deciding(inputs)}: the refined picture would have {width} × {height} pixels; at"
+            f"{fields}: the refined picture would have {width} × {height} pixels; at"
             f" most {max_pixels} are made"
         )
     return width, height
 
 
-def _deciding(inputs: RefineInputs) -> str:
-    """The field that says how large the result is."""
-    if not inputs.upscale_enabled:
-        return "base_image_url"
-    if inputs.target_width or inputs.target_height:
-        return "target_width, target_height"
-    return "upscale_factor"
-
-
-def _requested(size: tuple[int, int], inputs: RefineInputs) -> tuple[int, int]:
+def _requested(size: tuple[int, int], inputs: RefineInputs) -> tuple[str, int, int]:
+    """The fields that say how large the result is, and how large that is."""
     width, height = size
     if not inputs.upscale_enabled:
-        return size
+        return "base_image_url", width, height
     if inputs.target_width and inputs.target_height:
-        return inputs.target_width, inputs.target_height
+        return "target_width, target_height", inputs.target_width, inputs.target_height
     if inputs.target_width:
-        return inputs.target_width, round(height * inputs.target_width / width)
+        return "target_width", inputs.target_width, round(height * inputs.target_width / width)
     if inputs.target_height:
-        return round(width * inputs.target_height / height), inputs.target_height
-    if inputs.upscale_factor:
-        return round(width * inputs.upscale_factor), round(height * inputs.upscale_factor)
+        return "target_height", round(width * inputs.target_height / height), inputs.target_height
+    if factor := inputs.upscale_factor:
+        return "upscale_factor", round(width * factor), round(height * factor)
     raise InvalidInputError(
         "upscale_factor: give it, or target_width and target_height, or set upscale_enabled to"
         " false"
