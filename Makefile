@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 1
 PACKAGES := shared workflows services/api-gateway services/inference-worker \
             services/training-worker services/provider-worker infra/local
 WEIGHTS := services/inference-worker/weights.txt
@@ -59,21 +60,39 @@ keys: $(INSTALLED) ## API keys of the running stack: make keys ARGS="create --na
 
 # --- check it -----------------------------------------------------------------------------------
 
+# lint, types and import arrows run beside the tests, which share two workers.
 .PHONY: test
-test: lint types imports $(GENERATOR) ## Everything that CI runs: lint, types, import arrows, all tests
-	$(BIN)/pytest -q
+test: $(INSTALLED) $(GENERATOR) ## Everything but the long tests: lint, types, import arrows, tests; ten minutes
+	@$(MAKE) --no-print-directory -j4 lint types imports pytest
+
+.PHONY: test-long
+test-long: $(INSTALLED) $(GENERATOR) ## Kills, drains, faults, restarts, fuzzing, and property tests with 200 examples
+	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m "long or property"
+
+.PHONY: ci
+ci: ## What CI runs: make test, then make test-long; half an hour
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test-long
+
+.PHONY: check
+check: $(INSTALLED) ## The loop while working: lint, types, import arrows, unit and contract tests
+	@$(MAKE) --no-print-directory -j4 lint types imports test-unit
+
+.PHONY: pytest
+pytest: $(INSTALLED) $(GENERATOR)
+	$(PYTEST) -m "not long"
 
 .PHONY: test-unit
 test-unit: $(INSTALLED) ## Unit and contract tests alone
-	$(BIN)/pytest -q tests/unit tests/contract
+	$(PYTEST) -m "not long" tests/unit tests/contract
 
 .PHONY: test-integration
 test-integration: $(INSTALLED) ## Tests with a real Postgres, S3 and Temporal
-	$(BIN)/pytest -q tests/integration tests/workflows
+	$(PYTEST) -m "not long" tests/integration tests/workflows
 
 .PHONY: test-e2e
 test-e2e: $(INSTALLED) $(GENERATOR) ## Tests of the whole platform as separate processes
-	$(BIN)/pytest -q tests/e2e
+	$(PYTEST) -m "not long" tests/e2e
 
 .PHONY: lint
 lint: $(INSTALLED) ## Style and likely bugs

@@ -1,26 +1,51 @@
-"""Fixtures that several suites share."""
+"""The servers of a run of pytest, its order, and how much property tests try."""
 
-import tempfile
-from collections.abc import AsyncIterator
-from pathlib import Path
+import os
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from local_stack.settings import LocalSettings
-from local_stack.stack import LocalStack
+from tests.fixtures.servers import Servers, SharedServers
+from tests.scheduling import FilesTogether, rank
+
+_ADDRESS = "SARTIQ_TEST_SERVERS"
+_MINE = pytest.StashKey[SharedServers]()
 
 # How long an example takes says something of the machine, nothing of the code.
-settings.register_profile(
-    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("any-machine")
+_ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", _ANY_MACHINE, max_examples=20)
+settings.register_profile("thorough", _ANY_MACHINE, max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Workers inherit the environment of the process that starts them.
+    if _ADDRESS not in os.environ:
+        config.stash[_MINE] = servers = SharedServers.for_this_run()
+        os.environ[_ADDRESS] = servers.address
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    servers = config.stash.get(_MINE, None)
+    if servers is not None:
+        del os.environ[_ADDRESS]
+        servers.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: rank(item.nodeid))
+    for item in items:
+        if hasattr(getattr(item, "obj", None), "hypothesis"):
+            item.add_marker(pytest.mark.property)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:
+    return FilesTogether(config, log)
 
 
 @pytest.fixture(scope="session")
-async def servers() -> AsyncIterator[LocalStack]:
-    """Real Postgres, Temporal and S3 for the whole run, empty; `migrate` makes the schema."""
-    # Not pytest's own tmp folder: a second pytest closes that one to Postgres's user again.
-    with tempfile.TemporaryDirectory(prefix="sartiq-test-") as folder:
-        async with LocalStack(LocalSettings(state_dir=Path(folder)), services=()) as stack:
-            yield stack
+async def servers(worker_id: str) -> Servers:
+    """Real Postgres, Temporal and S3, with a database, a namespace and a bucket for this worker."""
+    return await SharedServers.of_address(os.environ[_ADDRESS]).own(worker_id)

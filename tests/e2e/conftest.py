@@ -1,7 +1,8 @@
-"""One platform for all end-to-end tests: a start takes ten seconds."""
+"""A platform for end-to-end tests, and one with servers of its own for those that break it."""
 
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,9 @@ from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from shared.settings import StorageSettings
 from shared.storage.s3 import S3ObjectStore
+from tests.fixtures.own_services import OwnServices
 from tests.fixtures.platform import Platform
+from tests.fixtures.servers import Servers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,23 +24,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-async def platform() -> AsyncIterator[Platform]:
+async def platform(servers: Servers) -> AsyncIterator[Platform]:
     with tempfile.TemporaryDirectory(prefix="sartiq-e2e-") as folder:
-        async with LocalStack(LocalSettings(state_dir=Path(folder))) as stack:
-            environment = stack.environment
-            objects = S3ObjectStore(
-                StorageSettings(
-                    endpoint=environment["SARTIQ_S3_ENDPOINT"],
-                    access_key=environment["SARTIQ_S3_ACCESS_KEY"],
-                    secret_key=environment["SARTIQ_S3_SECRET_KEY"],
-                    bucket=environment["SARTIQ_S3_BUCKET"],
-                )
-            )
-            async with httpx.AsyncClient(
-                base_url=stack.endpoints.gateway_url,
-                headers={"Authorization": f"Bearer {stack.api_key}"},
-                timeout=60,
-                trust_env=False,
-            ) as api:
-                yield Platform(stack, api, objects)
-            objects.close()
+        async with OwnServices(servers, Path(folder)) as stack, _opened(stack) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="session")
+async def breakable_platform() -> AsyncIterator[Platform]:
+    """Its servers may be killed, too."""
+    with tempfile.TemporaryDirectory(prefix="sartiq-e2e-") as folder:
+        settings = LocalSettings(state_dir=Path(folder))
+        async with LocalStack(settings) as stack, _opened(stack) as opened:
+            yield opened
+
+
+@asynccontextmanager
+async def _opened(stack: LocalStack | OwnServices) -> AsyncIterator[Platform]:
+    environment = stack.environment
+    objects = S3ObjectStore(
+        StorageSettings(
+            endpoint=environment["SARTIQ_S3_ENDPOINT"],
+            access_key=environment["SARTIQ_S3_ACCESS_KEY"],
+            secret_key=environment["SARTIQ_S3_SECRET_KEY"],
+            bucket=environment["SARTIQ_S3_BUCKET"],
+        )
+    )
+    async with httpx.AsyncClient(
+        base_url=stack.endpoints.gateway_url,
+        headers={"Authorization": f"Bearer {stack.api_key}"},
+        timeout=60,
+        trust_env=False,
+    ) as api:
+        yield Platform(stack, api, objects)
+    objects.close()

@@ -19,6 +19,8 @@ from local_stack.services import Readiness, Service
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 
+pytestmark = pytest.mark.long
+
 DRAIN_S = 4.0
 STEP_S = 0.5
 SLACK_S = 8.0

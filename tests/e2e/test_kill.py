@@ -27,6 +27,14 @@ _REFINE: dict[str, Any] = {
 }
 
 
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def platform(breakable_platform: Platform) -> Platform:
+    return breakable_platform
+
+
 async def _tiles(platform: Platform, task_id: str) -> dict[str, Any]:
     listed = await platform.objects.list(f"refines/{task_id}/tiles/")
     return {tile.key: tile.last_modified for tile in listed}

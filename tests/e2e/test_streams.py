@@ -25,6 +25,14 @@ _REFINE = {
 }
 
 
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture
+def platform(breakable_platform: Platform) -> Platform:
+    return breakable_platform
+
+
 @pytest.fixture
 async def base(platform: Platform) -> str:
     return (await platform.generate())["result_image_path"]

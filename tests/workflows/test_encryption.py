@@ -15,11 +15,11 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from local_stack.stack import LocalStack
 from shared.contracts.enums import ErrorCategory
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.rows import runnable_task, runnable_workflow
+from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs
 from workflows.starts import start_pipeline, start_task
 
@@ -27,7 +27,7 @@ PROMPT = "a dress of the reddest red"
 INPUTS = {"prompt": PROMPT, "width": 64, "height": 64, "seed": 7}
 
 
-async def opened(servers: LocalStack, *keys: str) -> Client:
+async def opened(servers: Servers, *keys: str) -> Client:
     secrets = tuple(SecretStr(key) for key in keys)
     return await open_namespace(servers, f"codec-{uuid4().hex[:8]}", codec_keys=secrets)
 
@@ -79,18 +79,18 @@ async def run_all(client: Client) -> bytes:
     return b"".join(held)
 
 
-async def test_prompt_stands_readable_without_keys(servers: LocalStack) -> None:
+async def test_prompt_stands_readable_without_keys(servers: Servers) -> None:
     assert PROMPT.encode() in await run_all(await opened(servers))
 
 
-async def test_prompt_stands_nowhere_readable_with_keys(servers: LocalStack) -> None:
+async def test_prompt_stands_nowhere_readable_with_keys(servers: Servers) -> None:
     client = await opened(servers, Fernet.generate_key().decode())
     held = await run_all(client)
     assert PROMPT.encode() not in held
     assert b"is refused" not in held
 
 
-async def test_operator_with_the_keys_reads_summary_and_details(servers: LocalStack) -> None:
+async def test_operator_with_the_keys_reads_summary_and_details(servers: Servers) -> None:
     client = await opened(servers, Fernet.generate_key().decode())
     task = runnable_task(inputs=INPUTS)
     await start_task(client, task)

@@ -39,13 +39,13 @@ ENDS = sorted(set(CONSEQUENCES) - set(FALLS_BACK) - {ErrorCategory.CANCELLED})
 
 @pytest.mark.parametrize("category", FALLS_BACK)
 async def test_category_falls_back_once_its_retries_are_used(
-    working: Runs, category: ErrorCategory
+    hurried: Runs, category: ErrorCategory
 ) -> None:
-    working.provider.on_submit = always(category)
-    async with working.provider_worker():
-        outcome = await (await working.start_task(remote_generation())).result()
+    hurried.provider.on_submit = always(category)
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(remote_generation())).result()
     tries = 2 if CONSEQUENCES[category].is_retried else 1
-    assert len(working.provider.submitted) == tries
+    assert len(hurried.provider.submitted) == tries
     assert outcome.status == TaskStatus.COMPLETED
     assert outcome.fallback_used
     assert outcome.attempt == tries + 1
@@ -55,73 +55,73 @@ async def test_category_falls_back_once_its_retries_are_used(
     assert outcome.verdict == LOCAL_VERDICT
     counts = CONSEQUENCES[category].counts_against_provider
     told = Verdict(provider_type=ProviderType.FAL_STANDARD, is_success=False if counts else None)
-    assert [account.verdict for account in working.records.accounts] == [told] * tries
+    assert [account.verdict for account in hurried.records.accounts] == [told] * tries
 
 
 @pytest.mark.parametrize("category", ENDS)
 async def test_what_nobody_could_do_does_not_fall_back(
-    working: Runs, category: ErrorCategory
+    hurried: Runs, category: ErrorCategory
 ) -> None:
-    working.provider.on_submit = always(category)
-    async with working.provider_worker():
-        outcome = await ended(working, remote_generation())
+    hurried.provider.on_submit = always(category)
+    async with hurried.provider_worker():
+        outcome = await ended(hurried, remote_generation())
     assert outcome.error_category == category
     assert not outcome.fallback_used
-    assert working.inference.attempts == []
+    assert hurried.inference.attempts == []
 
 
-async def test_the_fallback_has_retries_of_its_own(working: Runs) -> None:
+async def test_the_fallback_has_retries_of_its_own(hurried: Runs) -> None:
     async def fail(attempt: object) -> None:
         raise PlatformError("no luck here either", category=ErrorCategory.RESOURCE)
 
-    working.provider.on_submit = always(ErrorCategory.QUOTA_EXCEEDED)
-    working.inference.act = fail
-    async with working.provider_worker():
-        outcome = await ended(working, remote_generation())
-    assert len(working.inference.attempts) == 2
+    hurried.provider.on_submit = always(ErrorCategory.QUOTA_EXCEEDED)
+    hurried.inference.act = fail
+    async with hurried.provider_worker():
+        outcome = await ended(hurried, remote_generation())
+    assert len(hurried.inference.attempts) == 2
     assert outcome.fallback_used
     assert outcome.error_category == ErrorCategory.RESOURCE
     assert len(outcome.errors) == 3
 
 
-async def test_an_open_breaker_sends_work_to_the_fallback_at_once(working: Runs) -> None:
-    working.records.breakers[ProviderType.FAL_STANDARD] = BreakerState.OPEN
-    async with working.provider_worker():
-        outcome = await (await working.start_task(remote_generation())).result()
-    assert working.provider.submitted == []
+async def test_an_open_breaker_sends_work_to_the_fallback_at_once(hurried: Runs) -> None:
+    hurried.records.breakers[ProviderType.FAL_STANDARD] = BreakerState.OPEN
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(remote_generation())).result()
+    assert hurried.provider.submitted == []
     assert outcome.fallback_used
     assert outcome.retry_count == 0
     assert outcome.errors == ["fal_standard is left out: its breaker is open"]
 
 
-async def test_a_breaker_that_opens_meanwhile_spares_the_retries(working: Runs) -> None:
+async def test_a_breaker_that_opens_meanwhile_spares_the_retries(hurried: Runs) -> None:
     async def fail(work: RemoteWork) -> None:
-        working.records.breakers[ProviderType.FAL_STANDARD] = BreakerState.OPEN
+        hurried.records.breakers[ProviderType.FAL_STANDARD] = BreakerState.OPEN
         raise PlatformError("no luck", category=ErrorCategory.PROVIDER_ERROR, retry_after_s=0.05)
 
-    working.provider.on_submit = fail
-    async with working.provider_worker():
-        outcome = await (await working.start_task(remote_generation(max_retries=5))).result()
-    assert len(working.provider.submitted) == 1
+    hurried.provider.on_submit = fail
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(remote_generation(max_retries=5))).result()
+    assert len(hurried.provider.submitted) == 1
     assert outcome.fallback_used
 
 
-async def test_an_editing_falls_back_to_our_own_worker(working: Runs) -> None:
-    working.provider.on_submit = always(ErrorCategory.QUOTA_EXCEEDED)
+async def test_an_editing_falls_back_to_our_own_worker(hurried: Runs) -> None:
+    hurried.provider.on_submit = always(ErrorCategory.QUOTA_EXCEEDED)
     run = editing(provider_type="fal_standard", task_queue="provider-fal", fallback=LOCAL)
-    async with working.provider_worker():
-        outcome = await (await working.start_task(run)).result()
-    [attempt] = working.inference.attempts
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(run)).result()
+    [attempt] = hurried.inference.attempts
     assert isinstance(attempt, EditImage)
     assert (outcome.fallback_used, outcome.verdict) == (True, LOCAL_VERDICT)
 
 
-async def test_the_record_is_true_while_the_task_goes_on(working: Runs) -> None:
-    working.provider.on_submit = always(ErrorCategory.NETWORK)
-    async with working.provider_worker():
-        await (await working.start_task(remote_generation())).result()
+async def test_the_record_is_true_while_the_task_goes_on(hurried: Runs) -> None:
+    hurried.provider.on_submit = always(ErrorCategory.NETWORK)
+    async with hurried.provider_worker():
+        await (await hurried.start_task(remote_generation())).result()
     told = [
         (account.attempt, account.error_category, account.fallback_used, len(account.errors))
-        for account in working.records.accounts
+        for account in hurried.records.accounts
     ]
     assert told == [(1, ErrorCategory.NETWORK, False, 1), (2, ErrorCategory.NETWORK, True, 2)]

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from temporalio import activity
-from temporalio.api.enums.v1 import EventType
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 
@@ -14,7 +13,7 @@ from shared.contracts.runs import TaskOutcome, TaskRun
 from shared.contracts.submissions import RemoteWork
 from shared.errors import PlatformError, SubmissionUnknownError
 from shared.temporal.heartbeat import Heartbeat
-from tests.fixtures.workflow_runs import Runs, generation, until_event
+from tests.fixtures.workflow_runs import Runs, generation, kinds, until
 from tests.workflows.test_run_task import failure_of
 
 
@@ -58,15 +57,15 @@ async def test_the_providers_id_is_recorded_before_the_wait(working: Runs) -> No
     assert seen == ["request-1"]
 
 
-async def test_a_broken_wait_is_taken_up_again_without_a_second_submission(working: Runs) -> None:
+async def test_a_broken_wait_is_taken_up_again_without_a_second_submission(hurried: Runs) -> None:
     async def break_off(work: RemoteWork) -> None:
         if activity.info().attempt < 3:
             raise PlatformError("the line broke", category=ErrorCategory.NETWORK)
 
-    working.provider.on_await = break_off
-    async with working.provider_worker():
-        outcome = await (await working.start_task(fal())).result()
-    assert len(working.provider.submitted) == 1
+    hurried.provider.on_await = break_off
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(fal())).result()
+    assert len(hurried.provider.submitted) == 1
     assert outcome.resumes == 2
     assert outcome.resumed_at is not None
     assert outcome.retry_count == 0
@@ -88,54 +87,57 @@ async def test_a_submission_whose_answer_was_lost_is_not_sent_again(working: Run
     assert outcome.errors == ["attempt 1: fal took the request and did not answer"]
 
 
-async def test_a_worker_lost_while_it_submits_is_not_made_up_for(working: Runs) -> None:
+async def test_a_worker_lost_while_it_submits_is_not_made_up_for(
+    hurried: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows.definitions.remote.HEARTBEAT_TIMEOUT", timedelta(seconds=1))
     stop = asyncio.Event()
 
     async def fall_silent(work: RemoteWork) -> None:
         await stop.wait()  # no heartbeat: Temporal takes the worker for dead
 
-    working.provider.on_submit = fall_silent
-    async with working.provider_worker():
-        outcome = await ended(working, fal())
+    hurried.provider.on_submit = fall_silent
+    async with hurried.provider_worker():
+        outcome = await ended(hurried, fal())
         stop.set()
-    assert len(working.provider.submitted) == 1
+    assert len(hurried.provider.submitted) == 1
     assert "may have been submitted" in outcome.errors[-1]
 
 
-async def test_a_refused_submission_is_tried_again(working: Runs) -> None:
+async def test_a_refused_submission_is_tried_again(hurried: Runs) -> None:
     async def refuse(work: RemoteWork) -> None:
         if work.attempt == 1:
             raise PlatformError("try later", category=ErrorCategory.RATE_LIMIT, retry_after_s=0.1)
 
-    working.provider.on_submit = refuse
-    async with working.provider_worker():
-        outcome = await (await working.start_task(fal())).result()
+    hurried.provider.on_submit = refuse
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(fal())).result()
     assert outcome.retry_count == 1
-    assert len(working.provider.submitted) == 2
+    assert len(hurried.provider.submitted) == 2
 
 
-async def test_work_that_failed_at_the_provider_is_submitted_anew(working: Runs) -> None:
+async def test_work_that_failed_at_the_provider_is_submitted_anew(hurried: Runs) -> None:
     async def fail(work: RemoteWork) -> None:
         if work.attempt == 1:
             raise PlatformError("a GPU died", category=ErrorCategory.PROVIDER_ERROR, is_final=True)
 
-    working.provider.on_await = fail
-    async with working.provider_worker():
-        outcome = await (await working.start_task(fal())).result()
+    hurried.provider.on_await = fail
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(fal())).result()
     assert outcome.attempt == 2
     assert outcome.service_task_id == "request-2"
-    assert working.provider.withdrawn == []
+    assert hurried.provider.withdrawn == []
 
 
-async def test_work_that_takes_too_long_is_withdrawn_before_another_try(working: Runs) -> None:
+async def test_work_that_takes_too_long_is_withdrawn_before_another_try(hurried: Runs) -> None:
     async def dawdle(work: RemoteWork) -> None:
         if work.attempt == 1:
             raise PlatformError("not done in time", category=ErrorCategory.TIMEOUT, is_final=True)
 
-    working.provider.on_await = dawdle
-    async with working.provider_worker():
-        outcome = await (await working.start_task(fal())).result()
-    assert [work.attempt for work in working.provider.withdrawn] == [1]
+    hurried.provider.on_await = dawdle
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(fal())).result()
+    assert [work.attempt for work in hurried.provider.withdrawn] == [1]
     assert outcome.attempt == 2
     assert outcome.errors == ["attempt 1: not done in time; fal answered OK"]
 
@@ -220,12 +222,19 @@ async def test_a_wait_that_only_we_gave_up_is_no_reason_to_submit_again(
 
 async def cancelled_while_records_are_slow(runs: Runs, run: TaskRun) -> None:
     """Cancel a task while something is written of it, and longer than a workflow task may last."""
-    handle = await runs.start_task(run)
+    handle = await runs.start_task(run, task_timeout=timedelta(seconds=1))
     await asyncio.wait_for(runs.records.is_called.wait(), 20)
     await handle.cancel()
-    await until_event(handle, EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED)
-    # Workflow tasks heartbeat every 8 s while local activities run: the next one tells of it.
-    await asyncio.sleep(10)
+
+    async def is_told() -> bool:
+        # While local activities run, a new workflow task begins each 0.8 s: the next one tells it.
+        names = kinds(await handle.fetch_history())
+        if "WORKFLOW_EXECUTION_CANCEL_REQUESTED" not in names:
+            return False
+        place = names.index("WORKFLOW_EXECUTION_CANCEL_REQUESTED")
+        return "WORKFLOW_TASK_STARTED" in names[place:]
+
+    await until(is_told)
     runs.records.is_open.set()
     await failure_of(handle)
 
@@ -257,15 +266,15 @@ async def test_a_cancellation_heard_while_a_failure_is_written_submits_nothing_m
     assert working.outcome(run.task_id).status == TaskStatus.CANCELLED
 
 
-async def test_a_failure_is_counted_against_its_provider_once(working: Runs) -> None:
+async def test_a_failure_is_counted_against_its_provider_once(hurried: Runs) -> None:
     async def fail(work: RemoteWork) -> None:
         if work.attempt == 1:
             raise PlatformError("a GPU died", category=ErrorCategory.PROVIDER_ERROR, is_final=True)
 
-    working.provider.on_await = fail
-    async with working.provider_worker():
-        await (await working.start_task(fal())).result()
-    verdicts = [account.verdict for account in working.records.accounts if account.verdict]
+    hurried.provider.on_await = fail
+    async with hurried.provider_worker():
+        await (await hurried.start_task(fal())).result()
+    verdicts = [account.verdict for account in hurried.records.accounts if account.verdict]
     assert [verdict.is_success for verdict in verdicts] == [False]
 
 

@@ -80,7 +80,7 @@ async def test_step_starts_as_soon_as_what_it_waits_for_is_done(working: Runs) -
     assert (await handle.result()).status == WorkflowStatus.COMPLETED
 
 
-async def test_failed_step_lets_running_ones_end_and_no_later_one_start(working: Runs) -> None:
+async def test_failed_step_lets_running_ones_end_and_no_later_one_start(hurried: Runs) -> None:
     bad, good = step("bad"), step("good")
     behind_bad, behind_good = step("behind-bad", "bad"), step("behind-good", "good")
 
@@ -88,33 +88,33 @@ async def test_failed_step_lets_running_ones_end_and_no_later_one_start(working:
         if attempt.task_id == bad.run.task_id:
             raise InvalidInputError("no such size")
         # It ends only after the failure is on record.
-        await working.records.is_called.wait()
+        await hurried.records.is_called.wait()
 
-    working.inference.act = act
+    hurried.inference.act = act
     run = pipeline(bad, good, behind_bad, behind_good)
-    handle = await working.start_pipeline(run)
+    handle = await hurried.start_pipeline(run)
     assert (await end_of(handle)).message == "step bad: attempt 1: no such size"
-    assert working.outcome(bad.run.task_id).status == TaskStatus.FAILED
-    assert working.outcome(good.run.task_id).status == TaskStatus.COMPLETED
-    assert set(attempted(working)) == {bad.run.task_id, good.run.task_id}
-    assert working.records.tasks.keys() == {bad.run.task_id, good.run.task_id}
-    recorded = working.records.pipelines[run.workflow_id]
+    assert hurried.outcome(bad.run.task_id).status == TaskStatus.FAILED
+    assert hurried.outcome(good.run.task_id).status == TaskStatus.COMPLETED
+    assert set(attempted(hurried)) == {bad.run.task_id, good.run.task_id}
+    assert hurried.records.tasks.keys() == {bad.run.task_id, good.run.task_id}
+    recorded = hurried.records.pipelines[run.workflow_id]
     assert recorded.status == WorkflowStatus.FAILED
     assert recorded.errors == ["step bad: attempt 1: no such size"]
 
 
-async def test_step_is_retried_while_its_neighbour_goes_on(working: Runs) -> None:
+async def test_step_is_retried_while_its_neighbour_goes_on(hurried: Runs) -> None:
     shaky, calm = step("shaky"), step("calm")
 
     async def act(attempt: Attempt) -> None:
         if attempt.task_id == shaky.run.task_id and attempt.attempt == 1:
             raise PlatformError("a hiccup", category=ErrorCategory.NETWORK)
 
-    working.inference.act = act
-    handle = await working.start_pipeline(pipeline(shaky, calm))
+    hurried.inference.act = act
+    handle = await hurried.start_pipeline(pipeline(shaky, calm))
     assert (await handle.result()).status == WorkflowStatus.COMPLETED
-    assert working.outcome(shaky.run.task_id).retry_count == 1
-    assert working.outcome(calm.run.task_id).retry_count == 0
+    assert hurried.outcome(shaky.run.task_id).retry_count == 1
+    assert hurried.outcome(calm.run.task_id).retry_count == 0
 
 
 async def test_completed_step_is_not_run_again(working: Runs) -> None:

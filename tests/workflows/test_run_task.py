@@ -157,10 +157,10 @@ async def test_editing_that_no_worker_could_read_gets_none(
     assert not working.inference.attempts
 
 
-async def test_transient_failure_is_retried(working: Runs) -> None:
-    working.inference.act = fails(ErrorCategory.NETWORK)
+async def test_transient_failure_is_retried(hurried: Runs) -> None:
+    hurried.inference.act = fails(ErrorCategory.NETWORK)
     run = generation(max_retries=1)
-    outcome = await (await working.start_task(run)).result()
+    outcome = await (await hurried.start_task(run)).result()
     assert outcome.status == TaskStatus.COMPLETED
     assert (outcome.attempt, outcome.retry_count) == (2, 1)
     assert outcome.errors == ["attempt 1: no luck 1"]
@@ -168,17 +168,17 @@ async def test_transient_failure_is_retried(working: Runs) -> None:
     assert outcome.results["result_image_path"] == f"fake/{run.task_id}/a2.png"
 
 
-async def test_task_fails_once_its_retries_are_used_up(working: Runs) -> None:
-    working.inference.act = fails(*[ErrorCategory.RESOURCE] * 9)
+async def test_task_fails_once_its_retries_are_used_up(hurried: Runs) -> None:
+    hurried.inference.act = fails(*[ErrorCategory.RESOURCE] * 9)
     run = generation(max_retries=1)
-    error = await failure_of(await working.start_task(run))
+    error = await failure_of(await hurried.start_task(run))
     assert (error.type, error.message) == ("RESOURCE", "attempt 2: no luck 2")
-    outcome = working.outcome(run.task_id)
+    outcome = hurried.outcome(run.task_id)
     assert outcome.status == TaskStatus.FAILED
     assert outcome.error_category == ErrorCategory.RESOURCE
     assert (outcome.attempt, outcome.retry_count) == (2, 1)
     assert outcome.errors == ["attempt 1: no luck 1", "attempt 2: no luck 2"]
-    assert len(working.inference.attempts) == 2
+    assert len(hurried.inference.attempts) == 2
 
 
 @pytest.mark.parametrize(
@@ -194,13 +194,13 @@ async def test_final_failure_is_not_retried(working: Runs, category: ErrorCatego
     assert (outcome.status, outcome.attempt, outcome.retry_count) == (TaskStatus.FAILED, 1, 0)
 
 
-async def test_unknown_exception_counts_as_internal(working: Runs) -> None:
+async def test_unknown_exception_counts_as_internal(hurried: Runs) -> None:
     async def act(attempt: Attempt) -> None:
         raise ZeroDivisionError("by zero")
 
-    working.inference.act = act
+    hurried.inference.act = act
     run = generation(max_retries=0)
-    error = await failure_of(await working.start_task(run))
+    error = await failure_of(await hurried.start_task(run))
     assert (error.type, error.message) == ("INTERNAL", "attempt 1: ZeroDivisionError: by zero")
 
 
@@ -257,22 +257,22 @@ async def test_worker_that_shuts_down_hands_its_attempt_on(runs: Runs) -> None:
     assert outcome.errors == ["attempt 1: the worker shut down"]
 
 
-async def test_database_that_is_away_delays_the_record_alone(working: Runs) -> None:
-    working.records.failures_left = 4
+async def test_database_that_is_away_delays_the_record_alone(hurried: Runs) -> None:
+    hurried.records.failures_left = 4
     run = generation()
-    outcome = await (await working.start_task(run)).result()
-    assert working.records.calls == 5
-    assert working.outcome(run.task_id) == outcome
-    assert len(working.inference.attempts) == 1
+    outcome = await (await hurried.start_task(run)).result()
+    assert hurried.records.calls == 5
+    assert hurried.outcome(run.task_id) == outcome
+    assert len(hurried.inference.attempts) == 1
 
 
-async def test_failed_start_of_storage_is_retried_as_storage(working: Runs) -> None:
+async def test_failed_start_of_storage_is_retried_as_storage(hurried: Runs) -> None:
     async def act(attempt: Attempt) -> None:
         raise StorageError("the store is away")
 
-    working.inference.act = act
+    hurried.inference.act = act
     run = generation(max_retries=0)
-    assert (await failure_of(await working.start_task(run))).type == "STORAGE"
+    assert (await failure_of(await hurried.start_task(run))).type == "STORAGE"
 
 
 async def test_task_waits_for_a_worker_that_knows_its_type(

@@ -10,13 +10,13 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
-from local_stack.stack import LocalStack
 from shared.contracts.enums import TaskQueue
 from shared.temporal.standing import backlogs, live_workers
 from shared.temporal.worker import WorkerSettings, worker_options
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.rows import runnable_task, runnable_training, runnable_workflow
+from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs, generation, until
 from workflows.starts import start_pipeline, start_task, start_training
 from workflows.versions import describe, set_current
@@ -26,7 +26,7 @@ DEPLOYMENT = "workflow-worker"
 
 
 @pytest.fixture
-async def client(servers: LocalStack) -> Client:
+async def client(servers: Servers) -> Client:
     """A namespace of the test's own: a queue with a current version gives nothing to others."""
     return await open_namespace(servers, f"versions-{uuid4().hex[:8]}")
 
@@ -149,7 +149,7 @@ async def test_rollback_is_the_same_command(runs: Runs) -> None:
 
 
 async def test_command_waits_for_the_first_worker_and_shows_what_is_current(
-    runs: Runs, servers: LocalStack
+    runs: Runs, servers: Servers
 ) -> None:
     environment = {
         "SARTIQ_TEMPORAL_ADDRESS": servers.endpoints.temporal_address,
@@ -168,7 +168,7 @@ async def test_command_waits_for_the_first_worker_and_shows_what_is_current(
     assert info.routing_config.current_deployment_version.build_id == "7"
 
 
-async def test_command_says_what_is_missing(servers: LocalStack) -> None:
+async def test_command_says_what_is_missing(servers: Servers) -> None:
     code, _, error = await command({}, "set-current")
     assert (code, error) == (1, "--deployment is missing, and the environment has none\n")
     environment = {"SARTIQ_TEMPORAL_ADDRESS": servers.endpoints.temporal_address}

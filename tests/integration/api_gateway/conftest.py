@@ -8,11 +8,11 @@ import httpx
 import pytest
 from temporalio.worker import Worker
 
-from local_stack.stack import LocalStack
 from shared.db.session import Sessions
 from shared.temporal.worker import WorkerSettings
 from tests.fixtures.gateway import ADMIN_KEY, TENANT_KEY, Gateway
 from tests.fixtures.namespaces import open_namespace
+from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs
 from workflows.activities.records import Records
 from workflows.worker import build_worker
@@ -34,7 +34,7 @@ class Staff:
 
 
 @pytest.fixture(scope="session")
-async def own_namespace(servers: LocalStack, sessions: Sessions) -> Runs:
+async def own_namespace(servers: Servers, sessions: Sessions) -> Runs:
     return Runs(await open_namespace(servers, "gateway-runs"))
 
 

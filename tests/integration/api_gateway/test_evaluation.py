@@ -10,7 +10,6 @@ import httpx
 import pytest
 from sqlalchemy import delete, func, select
 
-from local_stack.stack import LocalStack
 from shared.contracts.enums import AiProvider, ErrorCategory
 from shared.contracts.evaluation import EvaluationFindings, EvaluationJob
 from shared.db.models.evaluations import Evaluation
@@ -19,6 +18,7 @@ from shared.settings import TemporalSettings
 from shared.temporal.client import connect
 from tests.fixtures.gateway import POWERLESS_KEY, TENANT_KEY, Gateway
 from tests.fixtures.namespaces import open_namespace
+from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs, until
 from tests.integration.api_gateway.conftest import Staff
 from tests.integration.api_gateway.test_tasks import PNG
@@ -197,7 +197,7 @@ async def test_without_temporal_the_answer_is_503(gateway: Gateway) -> None:
 
 
 async def test_health_without_an_evaluator(
-    gateway: Gateway, servers: LocalStack, records: Any
+    gateway: Gateway, servers: Servers, records: Any
 ) -> None:
     unstaffed = await open_namespace(servers, f"unstaffed-{uuid.uuid4().hex[:8]}")
     async with gateway.client(TENANT_KEY, temporal=unstaffed) as client:
@@ -213,7 +213,7 @@ async def test_health_without_an_evaluator(
 
 
 async def test_health_tells_what_the_records_say(
-    gateway: Gateway, servers: LocalStack, records: Any
+    gateway: Gateway, servers: Servers, records: Any
 ) -> None:
     runs = Runs(await open_namespace(servers, f"staffed-{uuid.uuid4().hex[:8]}"))
     async with runs.evaluation_worker(), gateway.client(temporal=runs.client) as client:

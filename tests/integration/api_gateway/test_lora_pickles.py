@@ -2,16 +2,13 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 import torch
-from google.protobuf.duration_pb2 import Duration
 from safetensors.torch import load_file
-from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 
 from inference_worker.__main__ import build_worker as build_inference_worker
@@ -25,28 +22,17 @@ from tests.fakes.records import FakeRecords
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.lora_api import clear, state, upload
 from tests.fixtures.lora_files import lora_bytes
+from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.pickles import fine_files, hostile, saved, tensors
 from workflows.worker import build_worker
 
-_NAMESPACE = "lora-tests"
 _SETTINGS = WorkerSettings(drain_timeout_s=0.1)
 
 
 @pytest.fixture(scope="session")
 async def temporal(gateway: Gateway) -> Client:
     """A namespace of its own, so that its workers do not take other suites' runs."""
-    address = gateway.stack.endpoints.temporal_address
-    client = await connect(
-        TemporalSettings(address=address, namespace=_NAMESPACE), identity="lora-tests"
-    )
-    retention = Duration()
-    retention.FromTimedelta(timedelta(days=1))
-    await client.workflow_service.register_namespace(
-        RegisterNamespaceRequest(
-            namespace=_NAMESPACE, workflow_execution_retention_period=retention
-        )
-    )
-    return client
+    return await open_namespace(gateway.stack, "lora-tests")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import io
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -27,6 +27,14 @@ from local_stack.stack import LocalStack
 def state_dir() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="sartiq-test-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+async def servers() -> AsyncIterator[LocalStack]:
+    """A stack of this module's own, since its servers are killed."""
+    with tempfile.TemporaryDirectory(prefix="sartiq-test-") as folder:
+        async with LocalStack(LocalSettings(state_dir=Path(folder)), services=()) as stack:
+            yield stack
 
 
 @pytest.fixture

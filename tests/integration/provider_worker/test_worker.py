@@ -17,7 +17,6 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from local_stack.stack import LocalStack
 from provider_worker.__main__ import build_worker
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue
 from shared.contracts.failures import SUBMISSION_UNKNOWN, UNSERVED
@@ -33,6 +32,7 @@ from shared.temporal.worker import WorkerSettings
 from tests.fixtures.gateway import storage_settings
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.remote_work import fal_activities, generation_work, marker_of, until_true
+from tests.fixtures.servers import Servers
 from tests.loopback.fal import KEY, LoopbackFal
 from tests.loopback.fal_ledger import Entry, Fault
 
@@ -80,7 +80,7 @@ Run = WorkflowHandle[DoRemoteWork, RemoteResult]
 
 
 @pytest.fixture(scope="module")
-async def temporal(servers: LocalStack) -> AsyncIterator[Client]:
+async def temporal(servers: Servers) -> AsyncIterator[Client]:
     client = await open_namespace(servers, _NAMESPACE)
     async with Worker(
         client,
@@ -92,7 +92,7 @@ async def temporal(servers: LocalStack) -> AsyncIterator[Client]:
 
 
 @pytest.fixture(scope="module")
-async def s3(servers: LocalStack) -> AsyncIterator[S3ObjectStore]:
+async def s3(servers: Servers) -> AsyncIterator[S3ObjectStore]:
     store = S3ObjectStore(storage_settings(servers))
     yield store
     store.close()
@@ -245,7 +245,7 @@ async def test_a_worker_that_stops_hands_its_wait_to_the_next(
 
 
 async def test_a_killed_worker_is_followed_by_one_that_goes_on_waiting(
-    temporal: Client, fal: LoopbackFal, s3: S3ObjectStore, servers: LocalStack, tmp_path: Path
+    temporal: Client, fal: LoopbackFal, s3: S3ObjectStore, servers: Servers, tmp_path: Path
 ) -> None:
     fal.play(Fault(on="work", polls=0))
     work = generation_work()
@@ -270,7 +270,7 @@ async def test_a_killed_worker_is_followed_by_one_that_goes_on_waiting(
 
 
 async def test_without_credentials_the_worker_says_what_is_missing(
-    servers: LocalStack, tmp_path: Path
+    servers: Servers, tmp_path: Path
 ) -> None:
     environment = {**os.environ, **servers.environment, "SARTIQ_FAL_KEY": ""}
     worker = await _launched(environment, tmp_path)
@@ -287,14 +287,14 @@ async def _launched(environment: dict[str, str], folder: Path) -> asyncio.subpro
 
 
 @asynccontextmanager
-async def _process(servers: LocalStack, fal: LoopbackFal, folder: Path) -> AsyncIterator[Any]:
+async def _process(servers: Servers, fal: LoopbackFal, folder: Path) -> AsyncIterator[Any]:
     """The worker as a process of its own, ready."""
     ready = folder / f"{uuid.uuid4()}.ready"
     worker = await _launched(
         {
             **os.environ,
             **servers.environment,
-            "SARTIQ_TEMPORAL_NAMESPACE": _NAMESPACE,
+            "SARTIQ_TEMPORAL_NAMESPACE": f"{servers.endpoints.namespace}-{_NAMESPACE}",
             "SARTIQ_FAL_KEY": KEY,
             "SARTIQ_FAL_BASE_URL": fal.url,
             "SARTIQ_FAL_POLL_INTERVAL_S": "0.05",

@@ -16,10 +16,10 @@ from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from local_stack.ports import is_free
-from local_stack.stack import LocalStack
 from shared.settings import MetricsSettings, TemporalSettings
 from shared.temporal.client import connect
 from tests.fixtures.namespaces import open_namespace
+from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs, generation, until
 
 RULES = Path(__file__).parents[3] / "infra" / "k8s" / "alerts" / "temporal.yaml"
@@ -87,12 +87,12 @@ def address() -> str:
 
 
 @pytest.fixture(scope="module")
-async def client(servers: LocalStack, address: str) -> Client:
+async def client(servers: Servers, address: str) -> Client:
     """A client whose process shows metrics, in a namespace of its own."""
     name = f"metrics-{uuid4().hex[:8]}"
-    await open_namespace(servers, name)
+    namespace = (await open_namespace(servers, name)).namespace
     return await connect(
-        TemporalSettings(address=servers.endpoints.temporal_address, namespace=name),
+        TemporalSettings(address=servers.endpoints.temporal_address, namespace=namespace),
         identity="metrics-tests",
         metrics=MetricsSettings(address=address),
     )
@@ -180,7 +180,7 @@ async def test_waits_are_counted_in_buckets_around_the_alarms(scraped: Scraped) 
         assert {"1", "300"} <= {re.findall(r'le="([^"]+)"', line)[0] for line in lines}
 
 
-async def test_address_that_is_taken_is_named(servers: LocalStack, address: str) -> None:
+async def test_address_that_is_taken_is_named(servers: Servers, address: str) -> None:
     taken = servers.endpoints.temporal_address
     with pytest.raises(ValueError, match=f"SARTIQ_METRICS_ADDRESS {taken}: .*in use"):
         await connect(

@@ -9,17 +9,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local_stack.stack import LocalStack
 from shared.errors import ObjectNotFoundError, StorageError
 from shared.settings import StorageSettings
 from shared.storage.object_store import ObjectStore
 from shared.storage.s3 import S3ObjectStore
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.gateway import storage_settings
+from tests.fixtures.servers import Servers
 
 
 @pytest.fixture
-async def s3(servers: LocalStack) -> AsyncIterator[S3ObjectStore]:
+async def s3(servers: Servers) -> AsyncIterator[S3ObjectStore]:
     opened = S3ObjectStore(storage_settings(servers))
     yield opened
     opened.close()
@@ -136,7 +136,7 @@ async def test_presigned_url_opens_without_credentials(s3: S3ObjectStore, folder
         assert (await browser.get(url.replace("a%20b.png", "b.png"))).status_code == 403
 
 
-async def test_presigned_url_leads_to_where_browsers_are(servers: LocalStack) -> None:
+async def test_presigned_url_leads_to_where_browsers_are(servers: Servers) -> None:
     settings = storage_settings(servers)
     public = settings.model_copy(update={"public_url": "https://pictures.example"})
     store = S3ObjectStore(public)

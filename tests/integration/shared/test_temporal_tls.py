@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from local_stack.stack import LocalStack
 from shared.settings import TemporalSettings
 from shared.temporal.client import connect
 from tests.fixtures.certificates import Authority
+from tests.fixtures.servers import Servers
 from tests.fixtures.tls_front import tls_front
 
 NAME = "temporal.internal"
@@ -19,7 +19,7 @@ async def connected(address: str, **fields: Any) -> Client:
     return await connect(TemporalSettings(address=address, **fields), identity="tls-tests")
 
 
-async def test_mutual_tls_with_a_private_authority(servers: LocalStack, tmp_path: Path) -> None:
+async def test_mutual_tls_with_a_private_authority(servers: Servers, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     server, us = authority.sign(NAME), authority.sign("us")
     trust = {"tls_server_ca": authority.cert, "tls_domain": NAME}
@@ -35,7 +35,7 @@ async def test_mutual_tls_with_a_private_authority(servers: LocalStack, tmp_path
 
 
 async def test_server_that_the_authority_did_not_sign_is_refused(
-    servers: LocalStack, tmp_path: Path
+    servers: Servers, tmp_path: Path
 ) -> None:
     server = Authority(tmp_path, "theirs").sign(NAME)
     ours = Authority(tmp_path, "ours")

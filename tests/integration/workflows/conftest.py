@@ -6,7 +6,6 @@ import pytest
 from sqlalchemy import delete
 from temporalio.client import Client
 
-from local_stack.stack import LocalStack
 from shared.db.models.tables import Event, Task, Workflow
 from shared.db.models.trainings import Training
 from shared.db.session import Sessions
@@ -14,11 +13,12 @@ from tests.fixtures.deliveries import PostOffice, open_post_office
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.receiver import Receiver, receiving
+from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import terminate_all
 
 
 @pytest.fixture(scope="session")
-async def deliveries_namespace(servers: LocalStack, sessions: Sessions) -> Client:
+async def deliveries_namespace(servers: Servers, sessions: Sessions) -> Client:
     return await open_namespace(servers, "deliveries")
 
 

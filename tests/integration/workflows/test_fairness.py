@@ -9,7 +9,6 @@ from temporalio.client import Client
 from temporalio.common import Priority
 from temporalio.worker import Worker
 
-from local_stack.stack import LocalStack
 from shared.contracts.enums import TaskQueue
 from shared.db.models.tables import Workflow
 from shared.temporal.standing import backlogs
@@ -17,6 +16,7 @@ from shared.temporal.worker import WorkerSettings, worker_options
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.rows import runnable_task, runnable_workflow
+from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs, until
 from workflows.starts import start_pipeline, start_task
 
@@ -84,7 +84,7 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(servers: LocalStack) -> AsyncIterator[Shop]:
+async def shop(servers: Servers) -> AsyncIterator[Shop]:
     """A namespace of the test's own, and its workflow worker."""
     client = await open_namespace(servers, f"fairness-{uuid.uuid4().hex[:8]}", weights=WEIGHTS)
     opened = Shop(client)

@@ -8,12 +8,12 @@ import pytest
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
-from local_stack.stack import LocalStack
 from shared.contracts.enums import ErrorCategory
 from shared.db.models.tables import Task
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.rows import runnable_task
+from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs, until
 from workflows.starts import start_task
 
@@ -21,7 +21,7 @@ PICTURE = {"width": 64, "height": 64, "seed": 7}
 
 
 @pytest.fixture(scope="module")
-async def client(servers: LocalStack) -> Client:
+async def client(servers: Servers) -> Client:
     return await open_namespace(servers, f"search-{uuid4().hex[:8]}")
 
 

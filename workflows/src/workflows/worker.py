@@ -114,7 +114,7 @@ def build_worker(
             records.record_evaluation,
             *others,
         ],
-        workflow_runner=_sandbox(),
+        workflow_runner=sandbox(),
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         **worker_options(settings),
     )
@@ -136,14 +136,15 @@ def build_deliveries_worker(
         task_queue=TaskQueue.WEBHOOKS,
         workflows=[DeliverEvents],
         activities=[courier.deliver_pending],
-        workflow_runner=_sandbox(),
+        workflow_runner=sandbox(),
         max_concurrent_activities=slots,
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         **worker_options(settings),
     )
 
 
-def _sandbox() -> SandboxedWorkflowRunner:
+def sandbox() -> SandboxedWorkflowRunner:
+    """Return the runner of our workflows: what has no state is imported once, not for each run."""
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(*_IMPORTED_ONCE)
     )

@@ -1,0 +1,20 @@
+"""The tests that each of pytest's workers runs, and their order."""
+
+from xdist.scheduler import LoadFileScheduling
+
+_E2E = "tests/e2e/"
+_ORDER = (_E2E, "tests/workflows/", "tests/integration/")
+"""Long files first, so that the workers end together."""
+
+
+class FilesTogether(LoadFileScheduling):
+    """Like `--dist loadfile`, but one worker alone starts the platform of the end-to-end tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _E2E if nodeid.startswith(_E2E) else super()._split_scope(nodeid)
+
+
+def rank(nodeid: str) -> int:
+    """Return the place of a test in the order of a run."""
+    places = (place for place, folder in enumerate(_ORDER) if nodeid.startswith(folder))
+    return next(places, len(_ORDER))
