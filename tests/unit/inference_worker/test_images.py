@@ -19,6 +19,7 @@ from inference_worker.images import (
     sha256_hex,
 )
 from shared.errors import InvalidInputError
+from tests.examples import up_to
 from tests.fixtures.icc_profiles import linear_grey
 
 _LIMIT = 89_478_485
@@ -303,7 +304,7 @@ def test_cutout_with_too_many_pixels_is_refused() -> None:
         _cutout(_encoded(_half_hidden((0, 0, 0)), "PNG"), max_pixels=32 * 32 - 1)
 
 
-@settings(max_examples=50)
+@settings(max_examples=up_to(50))
 @given(
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     seed=st.integers(0, 2**32 - 1),

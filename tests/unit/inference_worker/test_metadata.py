@@ -10,6 +10,7 @@ from PIL import Image, ImageChops
 
 from inference_worker.metadata import encode_output
 from shared.contracts.enums import OutputFormat
+from tests.examples import up_to
 from tests.fixtures.embedded import embedded_record
 
 _RECORD: dict[str, Any] = {"task_id": "a", "seed": 7, "versions": {"torch": "2.13.0+cpu"}}
@@ -39,7 +40,7 @@ def test_equal_pictures_and_records_are_equal_bytes(photo: Image.Image, form: Ou
     assert encode_output(photo, form, _RECORD | {"seed": 8}) != first
 
 
-@settings(max_examples=30)
+@settings(max_examples=up_to(30))
 @given(
     form=st.sampled_from(_FORMS),
     record=st.dictionaries(st.text(), st.one_of(st.text(), st.integers(), st.none()), max_size=4),

@@ -21,6 +21,7 @@ from api_gateway.tasks.schemas.video_generation import CreateVideoGenerationTask
 from api_gateway.training.schemas import TrainingTaskCreate
 from api_gateway.workflows.schemas import CreateWorkflow
 from shared.contracts.enums import BackgroundFixStrategy, ProviderCapability, TaskType
+from tests.examples import up_to
 
 IMAGE = "https://images.example.com/a.jpg"
 MINIMAL: dict[type[CreateTaskBase], dict[str, Any]] = {
@@ -245,7 +246,7 @@ def test_refine_whose_size_is_known_is_accepted(fields: dict[str, Any]) -> None:
     _read(CreateRefineTask, **fields)
 
 
-@settings(max_examples=50)
+@settings(max_examples=up_to(50))
 @given(shadow=st.integers(0, 255), light=st.integers(0, 255))
 def test_shadow_is_always_darker_than_light(shadow: int, light: int) -> None:
     fields = {"shadow_threshold": shadow, "light_threshold": light}

@@ -20,6 +20,7 @@ from api_gateway.tasks.schemas.unions import (
     TaskPublicUpdate,
 )
 from shared.contracts.enums import TaskStatus, TaskType
+from tests.examples import up_to
 
 CREATE: TypeAdapter[Any] = TypeAdapter(TaskCreate)
 PUBLIC: TypeAdapter[Any] = TypeAdapter(TaskPublic)
@@ -179,7 +180,7 @@ def test_examples_are_valid(task_type: TaskType) -> None:
     assert type(CREATE.validate_python(example)) is schema
 
 
-@settings(max_examples=30)
+@settings(max_examples=up_to(30))
 @given(
     task_type=st.sampled_from(list(TaskType)),
     unknown=st.dictionaries(_TEXT.map("x-{}".format), st.integers() | _TEXT),

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -278,7 +278,6 @@ def requests(draw: st.DrawFn) -> tuple[Image.Image, dict[str, Any]]:
     return picture, fields
 
 
-@settings(max_examples=200)
 @given(requests())
 def test_size_is_exact_and_margins_are_within_a_pixel(
     request: tuple[Image.Image, dict[str, Any]],

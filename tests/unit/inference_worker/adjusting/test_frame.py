@@ -3,14 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from inference_worker.adjusting.frame import Axis, Layout, is_within_tolerance
 from inference_worker.vision.protocols import Box
 
 _SLACK = 1e-6
-CASES = settings(max_examples=200)
 
 
 @st.composite
@@ -56,7 +55,6 @@ def leaves_margins(frame: Box, layout: Layout) -> bool:
     return True
 
 
-@CASES
 @given(layouts(), positions)
 def test_crop_stays_within_the_picture_and_leaves_the_margins(
     layout: Layout, position: str
@@ -71,7 +69,6 @@ def test_crop_stays_within_the_picture_and_leaves_the_margins(
         assert end <= axis.length * (1 + _SLACK)
 
 
-@CASES
 @given(layouts(), positions)
 def test_crop_keeps_as_much_of_the_subject_as_has_room(layout: Layout, position: str) -> None:
     frame = layout.crop(position)
@@ -83,7 +80,6 @@ def test_crop_keeps_as_much_of_the_subject_as_has_room(layout: Layout, position:
         assert shown >= room - _SLACK * axis.length
 
 
-@CASES
 @given(layouts(is_free=False), st.floats(0.01, 0.99))
 def test_crop_gives_up_only_where_no_frame_would_do(layout: Layout, share: float) -> None:
     """If any frame of the ratio within the picture leaves the margins, there is a crop."""
@@ -100,7 +96,6 @@ def test_crop_gives_up_only_where_no_frame_would_do(layout: Layout, share: float
     pytest.fail(f"{layout} has room for a frame of height {most * share}")
 
 
-@CASES
 @given(layouts())
 def test_pad_keeps_the_whole_picture_and_leaves_the_margins(layout: Layout) -> None:
     frame = layout.pad()
@@ -111,7 +106,6 @@ def test_pad_keeps_the_whole_picture_and_leaves_the_margins(layout: Layout) -> N
         assert end >= axis.length * (1 - _SLACK)
 
 
-@CASES
 @given(layouts())
 def test_pad_adds_no_more_than_it_must(layout: Layout) -> None:
     frame = layout.pad()
@@ -126,7 +120,6 @@ def holds_subject(frame: Box, layout: Layout) -> bool:
     )
 
 
-@CASES
 @given(layouts())
 def test_scale_to_fit_cuts_nothing_off_the_subject(layout: Layout) -> None:
     frame = layout.scale("fit")
@@ -134,7 +127,6 @@ def test_scale_to_fit_cuts_nothing_off_the_subject(layout: Layout) -> None:
     assert leaves_margins(frame, layout)
 
 
-@CASES
 @given(layouts(is_free=False))
 def test_scale_to_fit_meets_one_pair_of_margins_exactly_and_leaves_the_other(
     layout: Layout,
@@ -149,7 +141,6 @@ def test_scale_to_fit_meets_one_pair_of_margins_exactly_and_leaves_the_other(
     assert max(fills) == pytest.approx(1)
 
 
-@CASES
 @given(layouts(is_free=False), st.sampled_from(["height", "width"]))
 def test_scale_to_one_side_meets_its_margins_exactly(layout: Layout, side: str) -> None:
     frame = layout.scale(side)
@@ -161,7 +152,6 @@ def test_scale_to_one_side_meets_its_margins_exactly(layout: Layout, side: str) 
     assert end - axis.end == pytest.approx(axis.after * (end - start), abs=_SLACK * end)
 
 
-@CASES
 @given(layouts(), positions, st.floats(0.9, 1.1))
 def test_auto_crops_small_differences_and_pads_others(
     layout: Layout, position: str, difference: float
@@ -176,7 +166,6 @@ def test_auto_crops_small_differences_and_pads_others(
     assert frame == (cropped if keeps else layout.pad())
 
 
-@CASES
 @given(st.integers(1, 800).map(lambda side: 20 * side), st.sampled_from([-1, 1]))
 def test_five_per_cent_exactly_are_cropped(side: int, sign: int) -> None:
     layout = Layout(Axis(side + sign * side // 20), Axis(side), 1)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -71,7 +71,6 @@ def test_each_filter_is_pillows(photo: Image.Image, name: str) -> None:
     assert shown(photo, (3.5, 2, 90, 70), (31, 23), name).tobytes() == expected.tobytes()
 
 
-@settings(max_examples=200)
 @given(
     st.tuples(st.integers(1, 90), st.integers(1, 90)),
     st.tuples(st.floats(-50, 80), st.floats(-50, 80), st.floats(0.1, 300), st.floats(0.1, 300)),

@@ -1,7 +1,7 @@
 """The box around the subject."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -16,7 +16,6 @@ def mask_with(size: tuple[int, int], *boxes: tuple[int, int, int, int]) -> np.nd
     return mask
 
 
-@settings(max_examples=200)
 @given(st.data())
 def test_the_box_is_exact_at_any_size(data: st.DataObject) -> None:
     width, height = data.draw(st.integers(1, 3000)), data.draw(st.integers(1, 700))

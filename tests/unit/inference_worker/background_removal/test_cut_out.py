@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference_worker.background_removal.cut_out import cut_out
+from tests.examples import up_to
 
 
 class _Given:
@@ -69,7 +70,7 @@ def test_what_was_transparent_stays_so_and_is_looked_at_on_white() -> None:
     assert (result[:, 5:, :3] == (50, 60, 70)).all()
 
 
-@settings(max_examples=40)
+@settings(max_examples=up_to(40))
 @given(st.integers(1, 700), st.integers(1, 20), st.integers(0, 2**32 - 1))
 def test_any_size_and_mask_keep_size_and_alpha(height: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

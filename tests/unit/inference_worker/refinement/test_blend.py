@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from inference_worker.errors import Cancelled
 from inference_worker.refinement.blend import axis_weights, blend
 from inference_worker.refinement.grid import Grid, lay_grid
+from tests.examples import up_to
 
 _SIDES = st.integers(16, 200)
 
@@ -34,7 +35,7 @@ def test_weights_sum_to_one(length: int, num_tiles: int, feather_px: int) -> Non
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
-@settings(max_examples=50)
+@settings(max_examples=up_to(50))
 @given(
     width=_SIDES,
     height=_SIDES,

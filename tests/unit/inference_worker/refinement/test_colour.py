@@ -10,10 +10,11 @@ from PIL import Image
 from skimage.color import lab2rgb, rgb2lab
 
 from inference_worker.refinement.colour import ColourMatch, match_histograms, match_lab
+from tests.examples import up_to
 
 
 @pytest.mark.parametrize("match", [match_histograms, match_lab])
-@settings(max_examples=30)
+@settings(max_examples=up_to(30))
 @given(seed=st.integers(0, 10_000), levels=st.integers(1, 256))
 def test_unchanged_tile_stays_as_it_is(match: ColourMatch, seed: int, levels: int) -> None:
     source = np.random.default_rng(seed).integers(0, levels, (24, 31, 3)).astype(np.uint8)

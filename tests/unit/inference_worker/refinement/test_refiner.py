@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -50,7 +50,6 @@ class RepaintingEngine(PaintingEngine):
         return noisy(image, edit.seed, 120 if edit.seed in self._spoilt_seeds else self._noise)
 
 
-@settings(max_examples=200)
 @given(
     width=st.integers(16, 120),
     height=st.integers(16, 120),
