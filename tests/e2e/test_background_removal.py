@@ -69,6 +69,7 @@ async def test_broken_picture_is_named_and_the_others_are_done(platform: Platfor
     assert Image.open(io.BytesIO(await platform.picture(path))).mode == "RGBA"
 
 
+@pytest.mark.long
 async def test_isnet_is_there_by_its_name(platform: Platform) -> None:
     task = await _remove(
         platform,

@@ -5,11 +5,14 @@ import base64
 from collections.abc import Callable
 from typing import Any, cast
 
+import pytest
 from PIL import Image
 from skimage.data import astronaut  # pyright: ignore[reportUnknownVariableType]
 
 from inference_worker.images import encode_png
 from tests.fixtures.platform import Platform
+
+pytestmark = pytest.mark.long
 
 _astronaut = cast(Callable[[], Any], astronaut)
 

@@ -22,6 +22,8 @@ from workflows.starts import start_pipeline, start_task, start_training
 from workflows.versions import describe, set_current
 from workflows.worker import build_worker
 
+pytestmark = pytest.mark.long
+
 DEPLOYMENT = "workflow-worker"
 
 

@@ -3,7 +3,7 @@
 import base64
 import uuid
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -178,7 +178,11 @@ async def test_unknown_provider_is_422_and_names_the_known(api: httpx.AsyncClien
         assert "ollama" in fault["msg"]
 
 
-async def test_without_an_evaluator_the_answer_is_503(staff: Staff, records: Any) -> None:
+async def test_without_an_evaluator_the_answer_is_503(
+    staff: Staff, records: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait = "workflows.policies.EVALUATION_SCHEDULE_TO_START"
+    monkeypatch.setattr(wait, timedelta(seconds=1))
     async with staff.workflow_worker(), staff.client() as client:
         answer = await client.post(PATH, json=PICTURE)
     assert (answer.status_code, answer.json()["code"]) == (503, "no_evaluator")

@@ -21,6 +21,8 @@ from local_stack.foreground import run_in_foreground
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 
+pytestmark = pytest.mark.long
+
 async def main():
     async with LocalStack(LocalSettings(), services=()) as stack:
         raise await stack.first_death()

@@ -111,6 +111,7 @@ async def test_temporal_ui_answers(servers: LocalStack, pool: urllib3.PoolManage
     assert (await asyncio.to_thread(pool.request, "GET", url)).status == 200
 
 
+@pytest.mark.long
 async def test_stop_is_quick_and_leaves_no_process_and_data_survives(
     state_dir: Path, pool: urllib3.PoolManager
 ) -> None:
@@ -148,6 +149,7 @@ async def test_state_folder_carries_one_stack_at_a_time(servers: LocalStack) -> 
     assert await query(servers, "select 1") == 1
 
 
+@pytest.mark.long
 async def test_killed_server_comes_back_with_its_data(servers: LocalStack) -> None:
     await query(servers, "create table before_the_kill as select 1 as one")
     await servers.kill("postgres")
@@ -156,6 +158,7 @@ async def test_killed_server_comes_back_with_its_data(servers: LocalStack) -> No
     await query(servers, "drop table before_the_kill")
 
 
+@pytest.mark.long
 async def test_server_that_dies_unasked_fails_the_stack(state_dir: Path) -> None:
     async def work() -> None:
         psutil.Process(stack.pids["temporal"]).kill()

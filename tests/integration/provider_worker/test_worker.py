@@ -244,6 +244,7 @@ async def test_a_worker_that_stops_hands_its_wait_to_the_next(
     assert fal.ledger.posts == {marker_of(work): 1}
 
 
+@pytest.mark.long
 async def test_a_killed_worker_is_followed_by_one_that_goes_on_waiting(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore, servers: Servers, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from starlette.responses import Response
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 
@@ -17,6 +18,8 @@ from tests.fixtures.deliveries import GENERATION, PostOffice
 from tests.fixtures.receiver import Post, Receiver, refuse
 from tests.fixtures.workflow_runs import kinds
 from workflows.activities.overdue_deliveries import start_overdue
+
+pytestmark = pytest.mark.long
 
 
 async def test_delivery_that_nobody_was_woken_for_is_found_and_started(

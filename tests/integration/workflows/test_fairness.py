@@ -20,6 +20,8 @@ from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs, until
 from workflows.starts import start_pipeline, start_task
 
+pytestmark = pytest.mark.long
+
 WEIGHTS = {"heavy": 3.0}
 
 

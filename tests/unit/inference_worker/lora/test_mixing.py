@@ -51,6 +51,7 @@ def _loras(tiny: Any, names: tuple[str, ...], folder: Path) -> list[LoraUse]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.parametrize("is_fused", [False, True])
 def test_swaps_compile_nothing_anew_and_give_what_adapters_give(

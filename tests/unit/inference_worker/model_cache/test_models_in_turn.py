@@ -54,6 +54,7 @@ def test_equal_parts_are_loaded_once(tiny_flux_folder: Path, kontext_folder: Pat
     assert cache.num_loads == 4  # same seed, same weights: even the transformer is shared
 
 
+@pytest.mark.long
 def test_models_in_turn_stay_within_the_budget(tiny_flux_folder: Path, tmp_path: Path) -> None:
     other = save_tiny_kontext(tmp_path, seed=9)
     roomy, cache = _engine(tiny_flux_folder, other, 10**9)
@@ -76,6 +77,7 @@ def test_models_in_turn_stay_within_the_budget(tiny_flux_folder: Path, tmp_path:
     assert cache.num_loads == loads  # what was used last is still there
 
 
+@pytest.mark.long
 def test_two_models_and_six_loras_in_turn_stay_within_the_budget(
     tiny_flux_folder: Path, tmp_path: Path
 ) -> None:

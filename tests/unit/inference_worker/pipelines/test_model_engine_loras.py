@@ -178,6 +178,7 @@ def test_four_loras_are_diffusers_own(tiny_flux_folder: Path, tmp_path: Path) ->
     assert _greatest_difference(ours, _generate(engine)) > 1
 
 
+@pytest.mark.long
 def test_a_compiled_profile_mixes_loras_alike(tiny_flux_folder: Path, tmp_path: Path) -> None:
     settings, model = InferenceSettings(torch_threads=1), ModelSettings(max_px=64)
     plan = replace(PROFILES[ProfileKind.BALANCED], compile_backend="aot_eager")

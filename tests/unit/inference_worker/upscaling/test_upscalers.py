@@ -28,6 +28,7 @@ print("ncnn" in sys.modules)
 """
 
 
+@pytest.mark.long
 def test_worker_starts_without_ncnn() -> None:
     said = subprocess.run(
         [sys.executable, "-c", _STARTED], capture_output=True, text=True, check=True

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from inference_worker.vision.models import VisionModels
@@ -19,6 +20,7 @@ print(sorted({"onnxruntime", "ai_edge_litert"} & set(sys.modules)))
 """
 
 
+@pytest.mark.long
 def test_worker_starts_without_the_runtimes() -> None:
     said = subprocess.run(
         [sys.executable, "-c", _STARTED], capture_output=True, text=True, check=True
@@ -35,6 +37,7 @@ def test_each_model_is_opened_once(models: VisionModels) -> None:
     assert models.nsfw is models.nsfw
 
 
+@pytest.mark.long
 def test_isnet_agrees_with_u2netp_and_is_another_model(
     models: VisionModels, astronaut: NDArray[np.uint8]
 ) -> None:

@@ -16,6 +16,8 @@ from shared.contracts.enums import ErrorCategory
 from shared.errors import InvalidInputError, PlatformError
 from tests.fixtures.pickles import fine_files, hostile, saved, tensors
 
+pytestmark = pytest.mark.long
+
 MAX_BYTES = 1024 * 1024
 
 with tempfile.TemporaryDirectory() as _folder:

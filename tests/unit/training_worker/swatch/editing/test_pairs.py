@@ -1,3 +1,4 @@
+import pytest
 import torch
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 
@@ -65,6 +66,7 @@ def test_same_seed_draws_the_same_edits() -> None:
     assert torch.equal(first.latents, second.latents)
 
 
+@pytest.mark.long
 def test_bank_has_each_garment_in_two_colours(
     swatch: FluxPipeline, split: Split, config: SwatchConfig
 ) -> None:

@@ -1,6 +1,7 @@
 import copy
 import json
 
+import pytest
 import torch
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 
@@ -12,6 +13,7 @@ from training_worker.swatch.editing.training import edit_loss, export_editor, tr
 from training_worker.swatch.parts import load_pipeline, read_text
 
 
+@pytest.mark.long
 def test_training_lowers_the_loss_and_touches_the_transformer_alone(
     swatch: FluxPipeline, split: Split, config: SwatchConfig
 ) -> None:
