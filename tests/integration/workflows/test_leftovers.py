@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete
 
 from shared.contracts.enums import TaskType
-from shared.contracts.pictures import OUTPUT_FOLDERS
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import StoredObject, Task
 from shared.errors import StorageError
 from shared.storage.object_store import ObjectInfo
@@ -41,7 +41,7 @@ def refined(minutes_ago: float, **fields: Any) -> Task:
 
 
 def folder_of(task: Task) -> str:
-    return f"{OUTPUT_FOLDERS[TaskType(task.task_type)]}/{task.id}/"
+    return f"{TASK_TYPES[TaskType(task.task_type)].task_folder(task.id)}/"
 
 
 async def store(gateway: Gateway, task: Task, names: set[str], *owned: str) -> Task:

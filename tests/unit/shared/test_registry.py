@@ -4,21 +4,16 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.capabilities import needed_capabilities
 from shared.contracts.enums import ErrorCategory, ProviderCapability, ProviderType, TaskType
 from shared.contracts.failures import CONSEQUENCES
-from shared.contracts.providers import DEFAULT_PROVIDERS, PROVIDERS
-from shared.contracts.results import RESULT_FIELDS
+from shared.contracts.providers import PROVIDERS
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.temporal.fairness import fairness_key
-from workflows.policies import START_TO_CLOSE
 
 
 def test_every_choice_has_its_row() -> None:
     assert set(CONSEQUENCES) == set(ErrorCategory)
     assert set(PROVIDERS) == set(ProviderType)
-    assert set(DEFAULT_PROVIDERS) == set(RESULT_FIELDS) == set(START_TO_CLOSE) == set(TaskType)
-    for task_type, provider in DEFAULT_PROVIDERS.items():
-        assert task_type in PROVIDERS[provider].queues
 
 
 def test_multi_capabilities_imply_single_ones() -> None:
@@ -52,7 +47,7 @@ def test_multi_capabilities_imply_single_ones() -> None:
 def test_fields_need_capabilities(
     task_type: str, fields: dict[str, Any], needs: list[set[str]]
 ) -> None:
-    found = needed_capabilities(TaskType(task_type), fields)
+    found = TASK_TYPES[TaskType(task_type)].needs(fields)
     assert [set(need.any_of) for need in found] == needs
 
 

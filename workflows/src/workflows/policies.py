@@ -1,25 +1,13 @@
-"""Named timeouts and retry policies; every number that a workflow waits by stands here."""
+"""Named timeouts and retry policies; every number that a workflow waits by stands here.
+
+But for one: how long an attempt may run is in its task type's row.
+"""
 
 from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-from shared.contracts.enums import ErrorCategory, TaskType
-
-START_TO_CLOSE: dict[TaskType, timedelta] = {
-    TaskType.GENERATION: timedelta(seconds=600),
-    TaskType.EDITING: timedelta(seconds=600),
-    TaskType.REFINE: timedelta(seconds=1800),
-    TaskType.DETAIL_ENHANCER: timedelta(seconds=1800),
-    TaskType.FACE_ENHANCER: timedelta(seconds=1800),
-    TaskType.VIDEO_GENERATION: timedelta(seconds=1800),
-    TaskType.EXPERIMENTAL_FAL: timedelta(seconds=1800),
-    TaskType.LLM_INTERACTION: timedelta(seconds=120),
-    TaskType.BACKGROUND_REMOVE: timedelta(seconds=600),
-    TaskType.BACKGROUND_FIX: timedelta(seconds=600),
-    TaskType.IMAGE_ADJUSTER: timedelta(seconds=600),
-}
-"""How long one attempt may run, from the worker's pick-up to its result."""
+from shared.contracts.enums import ErrorCategory
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """Silence after which a worker counts as lost."""

@@ -10,7 +10,7 @@ from PIL import Image
 from skimage.data import astronaut  # pyright: ignore[reportUnknownVariableType]
 
 from shared.contracts.enums import ProviderType, TaskType
-from shared.contracts.providers import DEFAULT_PROVIDERS
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.settings import ModelSettings
 
 _astronaut = cast(Callable[[], Any], astronaut)
@@ -41,7 +41,7 @@ class TaskExample:
     @property
     def name(self) -> str:
         """Its own among the examples, as a file may be called."""
-        is_usual = self.provider is DEFAULT_PROVIDERS[self.task_type]
+        is_usual = self.provider is TASK_TYPES[self.task_type].default_provider
         usual = self.task_type.value.lower()
         return usual if is_usual else f"{usual}_{self.provider.value}"
 
@@ -58,7 +58,7 @@ class TaskExample:
             for name, given in self.pictures.items()
         }
         origin = {"task_type": self.task_type.value, "origin_instance": "local-demo"}
-        is_usual = self.provider is DEFAULT_PROVIDERS[self.task_type]
+        is_usual = self.provider is TASK_TYPES[self.task_type].default_provider
         provider = {} if is_usual else {"provider_type": self.provider.value}
         return origin | provider | self.fields | encoded
 

@@ -86,29 +86,31 @@ def engine_activities(
         "metrics": equipment.metrics,
         "check": check,
     }
-    made = LocalInference(**shared, loras=loras, upscalers=equipment.upscalers)
-    fixed = LocalFixers(**shared)
-    return [
-        made.generate_image,
-        made.edit_image,
-        made.refine_image,
-        fixed.enhance_faces,
-        fixed.enhance_details,
-    ]
+    return _activities_of(
+        LocalInference(**shared, loras=loras, upscalers=equipment.upscalers),
+        LocalFixers(**shared),
+    )
 
 
 def cpu_activities(equipment: Equipment) -> list[Callable[..., Any]]:
     """Those of the `inference-cpu` queue, which need no model of the engine."""
     models, files = equipment.models, equipment.files
     heard = (equipment.reporter, equipment.executant)
-    pictures = PictureActivities(
-        models, files, *heard, max_output_pixels=equipment.settings.max_output_pixels
+    max_output_pixels = equipment.settings.max_output_pixels
+    return _activities_of(
+        LoraConverter(files.objects),
+        PictureActivities(models, files, *heard, max_output_pixels=max_output_pixels),
+        BackgroundRemover(models, files, *heard),
     )
+
+
+def _activities_of(*holders: object) -> list[Callable[..., Any]]:
+    """Return every activity that the contracts of some objects declare."""
     return [
-        LoraConverter(files.objects).convert_lora,
-        pictures.adjust_image,
-        pictures.fix_background,
-        BackgroundRemover(models, files, *heard).remove_backgrounds,
+        getattr(holder, name)
+        for holder in holders
+        for contract in type(holder).__mro__
+        for name in sorted(getattr(contract, "__abstractmethods__", ()))
     ]
 
 

@@ -28,6 +28,8 @@ from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.provenance import Provenance
 from shared.contracts.refinement import RefineImage, RefineImageResult, UpscalerKind
+from shared.contracts.task_types import editing, generation, refine
+from shared.contracts.task_types.row import TaskTypeRow
 from shared.progress import Executant, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 
@@ -99,7 +101,7 @@ class LocalInference(InferenceActivities):
                 inputs, reference, loras, lambda done, steps: report(done / steps)
             )
             provenance = provenance_of(made.facts, inputs.loras)
-            return await self._result("generations", request, started_at, made, provenance)
+            return await self._result(generation.ROW, request, started_at, made, provenance)
 
     @activity.defn(name="edit_image")
     async def edit_image(self, request: EditImage) -> PictureResult:
@@ -116,7 +118,7 @@ class LocalInference(InferenceActivities):
                 inputs, base, references, lambda done, steps: report(done / steps)
             )
             provenance = provenance_of(made.facts)
-            return await self._result("editings", request, started_at, made, provenance)
+            return await self._result(editing.ROW, request, started_at, made, provenance)
 
     @activity.defn(name="refine_image")
     async def refine_image(self, request: RefineImage) -> RefineImageResult:
@@ -144,8 +146,8 @@ class LocalInference(InferenceActivities):
                     traits=[*self._traits, kind],
                 )
             )
-            folder = f"refines/{request.task_id}"
-            output = f"{folder}/a{request.attempt}"
+            folder = refine.ROW.task_folder(request.task_id)
+            output = refine.ROW.attempt_folder(request.task_id, request.attempt)
             debug = DebugFolder(self._files, f"{output}/tiles", self._check)
             run = Run(
                 store=S3TileStore(self._files.objects, folder, digest),
@@ -176,7 +178,7 @@ class LocalInference(InferenceActivities):
 
     async def _result(
         self,
-        folder: str,
+        row: TaskTypeRow,
         request: GenerateImage | EditImage,
         started_at: datetime,
         made: Made,
@@ -185,7 +187,7 @@ class LocalInference(InferenceActivities):
         await self._require_safe(made.pictures)
         inputs = request.inputs
         outputs = Outputs(request.task_id, provenance, inputs.config.output_format, self._files)
-        stem = f"{folder}/{request.task_id}/a{request.attempt}/image"
+        stem = f"{row.attempt_folder(request.task_id, request.attempt)}/image"
         for index, picture in enumerate(made.pictures):
             await outputs.store(f"{stem}_{index}", picture, inputs.seed + index)
         keys = [file.key for file in outputs.files]

@@ -31,6 +31,7 @@ from shared.contracts.fixing import (
     EnhanceFacesResult,
     FixerActivities,
 )
+from shared.contracts.task_types import detail_enhancer, face_enhancer
 from shared.progress import Executant, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 
@@ -81,8 +82,8 @@ class LocalFixers(FixerActivities):
         inputs = request.inputs
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
             content, base = await self._files.read("input_image", inputs.input_image, decode_cutout)
-            folder = f"face_enhancers/{request.task_id}"
-            output = f"{folder}/a{request.attempt}"
+            folder = face_enhancer.ROW.task_folder(request.task_id)
+            output = face_enhancer.ROW.attempt_folder(request.task_id, request.attempt)
             debug = DebugFolder(self._files, f"{output}/debug", self._check)
             run = await self._run(request, [content], folder, report, debug)
             seed = inputs.config.seed or 0
@@ -119,8 +120,8 @@ class LocalFixers(FixerActivities):
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
             content, base = await self._files.read("base_image", inputs.base_image, decode_cutout)
             shown, reference = await self._files.read("reference_image", inputs.reference_image)
-            folder = f"detail_enhancers/{request.task_id}"
-            output = f"{folder}/a{request.attempt}"
+            folder = detail_enhancer.ROW.task_folder(request.task_id)
+            output = detail_enhancer.ROW.attempt_folder(request.task_id, request.attempt)
             debug = DebugFolder(self._files, f"{output}/debug", self._check)
             seed = inputs.config.seed or 0
             fixed = await self._garments.fix(

@@ -18,6 +18,8 @@ from shared.contracts.attempts import AttemptRequest, PictureResult
 from shared.contracts.backgrounds import BackgroundActivities, FixBackground
 from shared.contracts.enums import OutputFormat
 from shared.contracts.provenance import Provenance
+from shared.contracts.task_types import background_fix, image_adjuster
+from shared.contracts.task_types.row import TaskTypeRow
 from shared.progress import Executant, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 
@@ -68,7 +70,7 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
                 partial(adjuster.adjust, picture, reference, inputs)
             )
             made = computed_provenance("image_adjuster", looking.used)
-            return await self._result("image_adjusters", request, started_at, adjusted, made)
+            return await self._result(image_adjuster.ROW, request, started_at, adjusted, made)
 
     @activity.defn(name="fix_background")
     async def fix_background(self, request: FixBackground) -> PictureResult:
@@ -82,18 +84,18 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
             fixer = BackgroundFixer(lambda: looking.persons)
             fixed = await self._files.cpu.run_stoppable(partial(fixer.fix, base, palette, inputs))
             made = computed_provenance("background_fix", looking.used)
-            return await self._result("background_fixes", request, started_at, fixed, made)
+            return await self._result(background_fix.ROW, request, started_at, fixed, made)
 
     async def _result(
         self,
-        folder: str,
+        row: TaskTypeRow,
         request: AttemptRequest,
         started_at: datetime,
         picture: Image.Image,
         made: Provenance,
     ) -> PictureResult:
         outputs = Outputs(request.task_id, made, OutputFormat.PNG, self._files)
-        stem = f"{folder}/{request.task_id}/a{request.attempt}/image"
+        stem = f"{row.attempt_folder(request.task_id, request.attempt)}/image"
         file = await outputs.store(stem, picture)
         return PictureResult(
             **vars(self._executant),

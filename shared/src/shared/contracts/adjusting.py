@@ -1,20 +1,19 @@
 """What an IMAGE_ADJUSTER attempt gets and gives. Field names are the REST API's."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 from temporalio import activity
 
 from shared.contracts.attempts import AttemptRequest, PictureResult
+from shared.contracts.fields import Fraction, Pixels
 from shared.contracts.message import Message
 
 AdjustMode = Literal["auto", "crop", "pad", "scale"]
 CroppingPosition = Literal["center", "top", "bottom", "left", "right"]
 Resampling = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 ScalingProportions = Literal["fit", "height", "width"]
-_Fraction = Annotated[float, Field(ge=0, le=1)]
-_Pixels = Annotated[int, Field(ge=1, le=16_384)]
 
 
 class AdjustInputs(Message):
@@ -29,8 +28,8 @@ class AdjustInputs(Message):
     than 5 %, else crops."""
     aspect_ratio: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Width over height of the result, which keeps the picture's own pixels."""
-    target_width: _Pixels | None = None
-    target_height: _Pixels | None = None
+    target_width: Pixels | None = None
+    target_height: Pixels | None = None
     """The result's size, exactly; without a size and a ratio, the picture's own ratio holds."""
     cropping_position: CroppingPosition = "center"
     """Which part mode crop keeps, as far as the margins allow."""
@@ -39,13 +38,13 @@ class AdjustInputs(Message):
     scaling_proportions: ScalingProportions = "fit"
     """What mode scale fits into the frame: the whole, its height alone or its width alone; of the
     subject with its margins where there are any, else of the picture."""
-    margin_top: _Fraction | None = None
-    margin_bottom: _Fraction | None = None
+    margin_top: Fraction | None = None
+    margin_bottom: Fraction | None = None
     """Least distance of the subject from the result's edge, over the result's height."""
-    margin_left: _Fraction | None = None
-    margin_right: _Fraction | None = None
+    margin_left: Fraction | None = None
+    margin_right: Fraction | None = None
     """The same over its width. Mode scale meets margins exactly, the others at least."""
-    tolerance: _Fraction = 0
+    tolerance: Fraction = 0
     """The picture stays as it is where its size, or its ratio, and its margins are off by no more;
     sizes and ratios relative to the wanted ones, margins as shares of its sides."""
 

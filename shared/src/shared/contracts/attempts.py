@@ -45,8 +45,12 @@ class AttemptResult(Message):
         return self.model_dump(mode="json", exclude=set(AttemptResult.model_fields))
 
 
-class PictureResult(AttemptResult):
+class PictureResults(Message):
     """One picture, or several where they were asked for."""
 
     result_image_path: str
     result_image_paths: list[str] | None = None
+
+
+class PictureResult(PictureResults, AttemptResult):
+    """An attempt that made pictures."""

@@ -44,7 +44,7 @@ class RemoveBackgrounds(AttemptRequest):
     remover: RemoverConfig = RemoverConfig()
 
 
-class RemoveBackgroundsResult(AttemptResult):
+class CutoutResults(Message):
     """A cut-out for each picture that could be read, in order.
 
     The names of the objects count the inputs, so that each is known by its input even where another
@@ -54,6 +54,10 @@ class RemoveBackgroundsResult(AttemptResult):
     result_image_paths: list[str]
     rembg_model_used: RembgModel
     """The model that cut the pictures out."""
+
+
+class RemoveBackgroundsResult(CutoutResults, AttemptResult):
+    """An attempt that cut pictures out."""
 
 
 class BackgroundRemovalActivities(ABC):

@@ -5,7 +5,12 @@ from abc import ABC, abstractmethod
 from pydantic import Field
 from temporalio import activity
 
-from shared.contracts.attempts import AttemptRequest, PictureResult
+from shared.contracts.attempts import (
+    AttemptRequest,
+    AttemptResult,
+    PictureResult,
+    PictureResults,
+)
 from shared.contracts.checks import CheckedEdit, MetricWeights, TileReport
 from shared.contracts.message import Message
 
@@ -47,7 +52,7 @@ class EnhanceFaces(AttemptRequest):
     fixer: FaceFixerConfig = FaceFixerConfig()
 
 
-class EnhanceFacesResult(PictureResult):
+class FaceResults(PictureResults):
     """The picture with its faces mended, or as it came where it has none."""
 
     face_detected: bool
@@ -57,8 +62,13 @@ class EnhanceFacesResult(PictureResult):
     final_lpips_score: float | None = None
     final_dists_score: float | None = None
     """Each of the face that fared worst."""
+
+
+class EnhanceFacesResult(FaceResults, AttemptResult):
+    """The same, and how each face fared."""
+
     faces: list[TileReport] = []
-    """How each fared, the most certain one first."""
+    """The most certain one first."""
     metric_weights: MetricWeights = MetricWeights()
     debug_image_paths: list[str] = []
     """What was asked to be kept from on the way, by path."""

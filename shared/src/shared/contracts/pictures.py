@@ -1,75 +1,10 @@
-"""Which inputs of each task type hold pictures, and under which names they are answered."""
+"""The pictures among a task's inputs: object keys, or URLs that have not been fetched yet."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from shared.contracts.enums import TaskType
-
-
-@dataclass(frozen=True)
-class PictureField:
-    """One input that holds a picture, or a list of them.
-
-    Attributes:
-        name: the input; it holds object keys, or URLs that have not been fetched yet.
-        answered_as: the name in answers.
-        aliases: request fields that mean the same.
-    """
-
-    name: str
-    answered_as: str
-    aliases: tuple[str, ...] = ()
-
-
-PICTURE_FIELDS: dict[TaskType, tuple[PictureField, ...]] = {
-    TaskType.GENERATION: (
-        PictureField("reference_image_url", "reference_image_path", ("reference_image_data",)),
-    ),
-    TaskType.EDITING: (
-        PictureField("base_image", "base_image_path"),
-        PictureField("reference_images", "reference_images"),
-    ),
-    TaskType.REFINE: (PictureField("base_image_url", "base_image_path"),),
-    TaskType.EXPERIMENTAL_FAL: (),
-    TaskType.VIDEO_GENERATION: (
-        PictureField("input_image_url", "input_image_path", ("input_image_data",)),
-    ),
-    TaskType.LLM_INTERACTION: (PictureField("input_images", "input_images"),),
-    TaskType.BACKGROUND_REMOVE: (PictureField("input_image_paths", "input_image_paths"),),
-    TaskType.DETAIL_ENHANCER: (
-        PictureField("base_image", "base_image_path"),
-        PictureField("reference_image", "reference_image_path"),
-    ),
-    TaskType.BACKGROUND_FIX: (
-        PictureField("base_image", "base_image_path"),
-        PictureField("palette_image", "palette_image_path"),
-    ),
-    TaskType.IMAGE_ADJUSTER: (
-        PictureField("input_image", "input_image_path"),
-        PictureField("reference_image", "reference_image_path"),
-    ),
-    TaskType.FACE_ENHANCER: (PictureField("input_image", "input_image_path"),),
-}
-
-OUTPUT_FOLDERS: dict[TaskType, str] = {
-    TaskType.GENERATION: "generations",
-    TaskType.EDITING: "editings",
-    TaskType.REFINE: "refines",
-    TaskType.EXPERIMENTAL_FAL: "experimental_fal",
-    TaskType.VIDEO_GENERATION: "videos",
-    TaskType.LLM_INTERACTION: "llm_interactions",
-    TaskType.BACKGROUND_REMOVE: "background_removals",
-    TaskType.DETAIL_ENHANCER: "detail_enhancers",
-    TaskType.BACKGROUND_FIX: "background_fixes",
-    TaskType.IMAGE_ADJUSTER: "image_adjusters",
-    TaskType.FACE_ENHANCER: "face_enhancers",
-}
-"""The first part of the keys of a task's objects."""
-
-TILED_TYPES = frozenset({TaskType.REFINE, TaskType.DETAIL_ENHANCER, TaskType.FACE_ENHANCER})
-"""Task types whose finished tiles are kept beside the attempts, for a later one to find."""
-
+from shared.contracts.task_types.table import TASK_TYPES
 
 FAL_OBJECTS = "fal_objects"
 """The input of an EXPERIMENTAL_FAL that lists those strings among its `fal_parameters` which are
@@ -84,7 +19,7 @@ def is_remote(value: object) -> bool:
 def remote_pictures(task_type: TaskType, inputs: Mapping[str, Any]) -> dict[str, str]:
     """The URLs among a task's pictures, each once, in order, and where they first stand."""
     found: dict[str, str] = {}
-    for field in PICTURE_FIELDS[task_type]:
+    for field in TASK_TYPES[task_type].pictures:
         value: Any = inputs.get(field.name)
         named: list[tuple[str, Any]] = [(field.name, value)]
         if isinstance(value, list):
@@ -100,7 +35,7 @@ def replace_pictures(
 ) -> dict[str, Any]:
     """The picture fields that change when URLs become object keys."""
     changed: dict[str, Any] = {}
-    for field in PICTURE_FIELDS[task_type]:
+    for field in TASK_TYPES[task_type].pictures:
         value = inputs.get(field.name)
         if isinstance(value, list):
             replaced: Any = [keys.get(item, item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- JSON

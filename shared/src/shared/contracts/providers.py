@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from shared.contracts.enums import ProviderCapability as Cap
 from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+from shared.contracts.task_types.table import TASK_TYPES
 
 _UPSCALES = frozenset({Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_8X, Cap.UPSCALE_FLOAT})
 _MAGNIFIC = frozenset({Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_8X, Cap.UPSCALE_16X})
@@ -45,14 +46,7 @@ def _row(queue: TaskQueue, types: Iterable[TaskType], capabilities: Iterable[Cap
 
 
 _LOCAL = Provider(
-    queues={
-        TaskType.GENERATION: TaskQueue.INFERENCE,
-        TaskType.EDITING: TaskQueue.INFERENCE,
-        TaskType.REFINE: TaskQueue.INFERENCE,
-        TaskType.BACKGROUND_REMOVE: TaskQueue.INFERENCE_CPU,
-        TaskType.BACKGROUND_FIX: TaskQueue.INFERENCE_CPU,
-        TaskType.IMAGE_ADJUSTER: TaskQueue.INFERENCE_CPU,
-    },
+    queues={name: row.local_queue for name, row in TASK_TYPES.items() if row.local_queue},
     capabilities=_UPSCALES
     | {
         Cap.LORA,
@@ -118,20 +112,6 @@ PROVIDERS: dict[ProviderType, Provider] = {
         TaskQueue.PROVIDER_FREEPIK, [TaskType.REFINE], _MAGNIFIC
     ),
     ProviderType.AI_CORE: _row(TaskQueue.PROVIDER_LLM, [TaskType.LLM_INTERACTION], [Cap.VISION]),
-}
-
-DEFAULT_PROVIDERS: dict[TaskType, ProviderType] = {
-    TaskType.GENERATION: ProviderType.LOCAL,
-    TaskType.EDITING: ProviderType.VERTEX,
-    TaskType.REFINE: ProviderType.SARTIQ_ULTIMATE_REFINER,
-    TaskType.EXPERIMENTAL_FAL: ProviderType.FAL_STANDARD,
-    TaskType.VIDEO_GENERATION: ProviderType.FAL_STANDARD,
-    TaskType.LLM_INTERACTION: ProviderType.AI_CORE,
-    TaskType.BACKGROUND_REMOVE: ProviderType.LOCAL,
-    TaskType.DETAIL_ENHANCER: ProviderType.SARTIQ_ULTIMATE_GARMENT_FIXER,
-    TaskType.BACKGROUND_FIX: ProviderType.LOCAL,
-    TaskType.IMAGE_ADJUSTER: ProviderType.LOCAL,
-    TaskType.FACE_ENHANCER: ProviderType.SARTIQ_ULTIMATE_FACE_FIXER,
 }
 
 REQUEST_ID_FIELDS: dict[ProviderType, str] = {

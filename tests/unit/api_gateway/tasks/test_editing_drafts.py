@@ -6,7 +6,7 @@ import pytest
 
 from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
-from api_gateway.tasks.drafting import draft_task, own_fields
+from api_gateway.tasks.drafting import draft_task
 from api_gateway.tasks.schemas.editing import CreateEditingTask
 from shared.db.models.tables import Task
 from shared.settings import ModelSettings
@@ -142,11 +142,3 @@ def test_what_falls_back_to_us_must_be_in_our_reach() -> None:
     )
 
     assert told.keys() == {("width",), ("config", "strength"), ("reference_images",)}
-
-
-def test_deprecated_fields_are_no_inputs() -> None:
-    """A workflow that mapped into them would lose the value."""
-    own = own_fields(CreateEditingTask)
-
-    assert {"prompt", "base_image", "reference_images", "width", "height", "seed"} <= own
-    assert own.isdisjoint(CreateEditingTask.replaced_fields)

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.background_fix import CreateBackgroundFixTask
 from api_gateway.tasks.schemas.background_remove import CreateBackgroundRemovalTask
 from api_gateway.tasks.schemas.create import CreateTaskBase
@@ -16,11 +15,12 @@ from api_gateway.tasks.schemas.editing import CreateEditingTask
 from api_gateway.tasks.schemas.generation import CreateGenerationTask, GenerationTaskUpdate
 from api_gateway.tasks.schemas.image_adjuster import CreateImageAdjusterTask
 from api_gateway.tasks.schemas.refine import CreateRefineTask
-from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
+from api_gateway.tasks.schemas.unions import SCHEMAS
 from api_gateway.tasks.schemas.video_generation import CreateVideoGenerationTask
 from api_gateway.training.schemas import TrainingTaskCreate
 from api_gateway.workflows.schemas import CreateWorkflow
 from shared.contracts.enums import BackgroundFixStrategy, ProviderCapability, TaskType
+from shared.contracts.request_model import RequestModel
 from tests.examples import up_to
 
 IMAGE = "https://images.example.com/a.jpg"
@@ -112,7 +112,7 @@ def test_bounds(
 @pytest.mark.parametrize("task_type", list(TaskType))
 def test_each_type_needs_its_origin_and_inputs(task_type: TaskType) -> None:
     with pytest.raises(ValidationError) as refusal:
-        CREATE_SCHEMAS[task_type].model_validate({})
+        SCHEMAS[task_type].create.model_validate({})
 
     needed = {
         TaskType.GENERATION: {"prompt"},
@@ -329,7 +329,9 @@ def parts_of(annotation: object) -> Iterator[type[BaseModel]]:
         yield from parts_of(argument)
 
 
-@pytest.mark.parametrize("schema", [*CREATE_SCHEMAS.values(), CreateWorkflow, TrainingTaskCreate])
+@pytest.mark.parametrize(
+    "schema", [*(one.create for one in SCHEMAS.values()), CreateWorkflow, TrainingTaskCreate]
+)
 def test_no_part_of_a_request_takes_a_truth_value_for_a_number(schema: type[BaseModel]) -> None:
     lax = {part for part in parts_of(schema) if not issubclass(part, RequestModel)}
     assert not lax

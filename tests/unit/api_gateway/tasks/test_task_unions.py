@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from api_gateway.tasks.schemas.unions import (
-    CREATE_SCHEMAS,
-    PUBLIC_SCHEMAS,
-    PUBLIC_UPDATE_SCHEMAS,
+    SCHEMAS,
     TaskCreate,
     TaskPublic,
     TaskPublicUpdate,
@@ -103,7 +101,7 @@ def test_named_type_is_read_as_itself(task_type: TaskType) -> None:
 
     task = CREATE.validate_python(body)
 
-    assert type(task) is CREATE_SCHEMAS[task_type]
+    assert type(task) is SCHEMAS[task_type].create
     assert task.task_type is task_type
 
 
@@ -157,7 +155,7 @@ def test_background_removal_is_another_name_of_background_remove() -> None:
 
     for task in (
         CREATE.validate_python(body),
-        CREATE_SCHEMAS[TaskType.BACKGROUND_REMOVE].model_validate(body),
+        SCHEMAS[TaskType.BACKGROUND_REMOVE].create.model_validate(body),
     ):
         assert task.model_dump(mode="json")["task_type"] == "BACKGROUND_REMOVE"
 
@@ -174,7 +172,7 @@ def test_callers_body_is_left_as_it_was() -> None:
 
 @ALL_TYPES
 def test_examples_are_valid(task_type: TaskType) -> None:
-    schema = CREATE_SCHEMAS[task_type]
+    schema = SCHEMAS[task_type].create
     example = schema.model_json_schema()["example"]
 
     assert type(CREATE.validate_python(example)) is schema
@@ -195,7 +193,7 @@ def test_unknown_fields_are_ignored(task_type: TaskType, unknown: dict[str, Any]
 def test_record_is_answered_as_its_type(task_type: TaskType) -> None:
     answer = PUBLIC.validate_python(_record(task_type))
 
-    assert type(answer) is PUBLIC_SCHEMAS[task_type]
+    assert type(answer) is SCHEMAS[task_type].public
     assert PUBLIC.dump_python(answer, mode="json")["task_type"] == task_type.value
 
 
@@ -211,7 +209,7 @@ def test_change_is_read_as_the_stored_tasks_type(task_type: TaskType) -> None:
         TaskType.EXPERIMENTAL_FAL: {"fal_parameters"},
         TaskType.LLM_INTERACTION: {"queue_name"},
     }
-    assert type(mine) is PUBLIC_UPDATE_SCHEMAS[task_type]
+    assert type(mine) is SCHEMAS[task_type].update
     assert mine.model_fields_set == {"priority"} | extra.get(task_type, set())
 
 

@@ -9,7 +9,7 @@ from temporalio import activity
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import TaskType
 from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities, LinkObjects
-from shared.contracts.pictures import OUTPUT_FOLDERS
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.egress.fetch import fetch
 from shared.egress.guard import Guard
 from shared.errors import InvalidInputError, PlatformError
@@ -78,7 +78,7 @@ class InputFetcher(InputActivities):
         except ImageRefusedError as error:
             raise InvalidInputError(f"what the URL points at {error}") from error
         digest = hashlib.sha256(content).hexdigest()
-        folder = f"{OUTPUT_FOLDERS[task_type]}/{task_id}/inputs"
+        folder = f"{TASK_TYPES[task_type].task_folder(task_id)}/inputs"
         key = f"{folder}/{digest[:16]}.{admitted.extension}"
         await self._objects.put(key, content, admitted.content_type)
         return StoredFile(

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 
 from shared.contracts.enums import TaskType
-from shared.contracts.pictures import OUTPUT_FOLDERS
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.repositories.objects import owned_keys
 from shared.db.repositories.tasks import tasks_with_leftovers
 from shared.db.session import Sessions
@@ -65,7 +65,7 @@ class LeftoverSweep:
             )
 
     async def _sweep_task(self, task_id: UUID, task_type: TaskType, counts: Counter[str]) -> None:
-        folder = f"{OUTPUT_FOLDERS[task_type]}/{task_id}/"
+        folder = f"{TASK_TYPES[task_type].task_folder(task_id)}/"
         try:
             for key in await self._unnamed(folder):
                 await self._objects.delete(key)

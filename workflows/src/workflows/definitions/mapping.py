@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shared.contracts.enums import MappingTransform, TaskType
-from shared.contracts.pictures import PICTURE_FIELDS, is_remote
+from shared.contracts.pictures import is_remote
 from shared.contracts.runs import PipelineStep, StepMapping
+from shared.contracts.task_types.table import TASK_TYPES
 
 _NAMED_BY_WORKERS = frozenset({"result_image_path", "result_image_paths", "result_video_path"})
 
@@ -65,10 +66,10 @@ def doubtful_keys(
         results: of every step that is done.
         types: task type by step id.
     """
-    pictures = {field.name for field in PICTURE_FIELDS[step.run.task_type]}
+    pictures = {field.name for field in TASK_TYPES[step.run.task_type].pictures}
     values: list[Any] = []
     for mapping in step.mappings:
-        is_ours = types[mapping.from_step] != TaskType.EXPERIMENTAL_FAL
+        is_ours = not TASK_TYPES[types[mapping.from_step]].has_free_results
         if is_ours and mapping.from_field in _NAMED_BY_WORKERS:
             continue
         if mapping.to_field in pictures:

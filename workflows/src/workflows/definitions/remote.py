@@ -16,6 +16,7 @@ from shared.contracts.submissions import (
     SubmittedWork,
     Withdrawal,
 )
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.uninterrupted import is_cancelling, uninterrupted
 from workflows.definitions.account import Account
 from workflows.definitions.failure import Failure, read_failure
@@ -24,7 +25,6 @@ from workflows.policies import (
     AWAIT_RETRY,
     HEARTBEAT_TIMEOUT,
     ONE_ATTEMPT,
-    START_TO_CLOSE,
     SUBMIT_TIMEOUT,
     WITHDRAW_RETRY,
     WITHDRAW_TIMEOUT,
@@ -75,7 +75,7 @@ async def run_remote_attempt(
     submitted = SubmittedWork(
         **dict(work),
         submission=submission,
-        timeout_s=START_TO_CLOSE[run.task_type].total_seconds(),
+        timeout_s=TASK_TYPES[run.task_type].start_to_close.total_seconds(),
     )
     if is_cancelling():
         raise await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
@@ -93,7 +93,7 @@ async def _await(
             ProviderActivities.await_work,
             submitted,
             task_queue=run.task_queue,
-            start_to_close_timeout=START_TO_CLOSE[run.task_type] + _SLACK,
+            start_to_close_timeout=TASK_TYPES[run.task_type].start_to_close + _SLACK,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=AWAIT_RETRY,
             cancellation_type=_WAIT,

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import Path
 
 from api_gateway.errors import Fault, InvalidRequestError
+from shared.contracts.task_types.table import TASK_TYPES
 
 MAX_KEY_BYTES = 1024
 _MAX_NAME_BYTES = 255
@@ -18,27 +19,10 @@ _FORBIDDEN_CHARACTERS = re.compile(r'[\\%:*?"<>|\x00-\x1f\x7f\ufffd]')
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, invisible marks, surrogates, private and unassigned characters, line separators."""
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
-_PLATFORM_FOLDERS = frozenset(
-    {
-        "background_fixes",
-        "background_removals",
-        "detail_enhancers",
-        "editings",
-        "experimental_fal",
-        "face_enhancers",
-        "generations",
-        "image_adjusters",
-        "llm_interactions",
-        "loras",
-        "quarantine",
-        "refines",
-        "trainings",
-        "videos",
-    }
-)
-"""First parts of keys that the platform writes itself, and clients do not."""
 _UNDELETABLE_FOLDERS = frozenset({"loras", "quarantine", "trainings"})
 """First parts of keys whose objects go with their own records."""
+_PLATFORM_FOLDERS = _UNDELETABLE_FOLDERS | {row.folder for row in TASK_TYPES.values()}
+"""First parts of keys that the platform writes itself, and clients do not."""
 
 
 async def image_path(

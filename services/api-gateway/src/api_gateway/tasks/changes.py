@@ -17,8 +17,8 @@ from api_gateway.resources import Resources
 from api_gateway.tasks.cancellation import cancel_task, lock_task, release_run
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import EventType, TaskStatus, TaskType
-from shared.contracts.pictures import PICTURE_FIELDS
 from shared.contracts.providers import PROVIDERS
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.outcomes import outcome_of, write_task_outcome
@@ -123,7 +123,7 @@ async def _check_pictures(
     session: AsyncSession, caller: Principal, task: Task, values: dict[str, Any]
 ) -> None:
     """A path that a change names must be one that the caller may see."""
-    names = {field.answered_as for field in PICTURE_FIELDS[TaskType(task.task_type)]}
+    names = {field.answered_as for field in TASK_TYPES[TaskType(task.task_type)].pictures}
     for name in (names | {"result_image_path"}) & values.keys():
         path = values[name]
         if isinstance(path, str) and await find_object(session, caller.scope, path) is None:
@@ -133,7 +133,7 @@ async def _check_pictures(
 def _apply(task: Task, values: dict[str, Any]) -> None:
     inputs, results = dict(task.inputs), dict(task.results)
     picture_inputs = {
-        field.answered_as: field.name for field in PICTURE_FIELDS[TaskType(task.task_type)]
+        field.answered_as: field.name for field in TASK_TYPES[TaskType(task.task_type)].pictures
     }
     for name, value in values.items():
         if name in _COLUMNS:

@@ -2,7 +2,7 @@
 
 import secrets
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from api_gateway.auth.ownership import Origin
@@ -14,17 +14,14 @@ from api_gateway.tasks.size_checks import check_size
 from shared.contracts.capabilities import LORA_FIELDS, lora_weight_field
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
 from shared.contracts.generation import MAX_LORA_WEIGHT
+from shared.contracts.task_types.row import TaskTypeRow
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.settings import ModelSettings
 
-_COMMON_FIELDS = frozenset(CreateTaskBase.model_fields) | {"task_type"}
 _SEED_BOUND = 2**31
+_SIDES = ("width", "height")
 _DEFAULT_SIDE_PX = 1024
-
-
-def own_fields(schema: type[CreateTaskBase]) -> frozenset[str]:
-    """The fields of a create request that are its type's own, not every task's."""
-    return frozenset(schema.model_fields) - schema.replaced_fields - _COMMON_FIELDS
 
 
 def draft_task(
@@ -43,11 +40,11 @@ def draft_task(
         mapped: fields that an earlier step of a workflow will give.
     """
     task_type = TaskType(body.task_type)  # pyright: ignore[reportAttributeAccessIssue,reportUnknownArgumentType,reportUnknownMemberType] -- every subclass has it
-    mapped = frozenset(mapped)
+    row, mapped = TASK_TYPES[task_type], frozenset(mapped)
     config = {key: value for key, value in (body.config or {}).items() if key not in mapped}
-    sent = body.model_dump(mode="json", include=set(own_fields(type(body)) - mapped))
+    sent = body.model_dump(mode="json", include=row.inputs.model_fields.keys() - mapped)
     # A size that was not asked for is decided below, by what the model can do.
-    unasked = {"width", "height"} - body.model_fields_set
+    unasked = {*_SIDES} - body.model_fields_set
     inputs = {n: value for n, value in sent.items() if value is not None and n not in unasked}
     fields = {**inputs, **dict.fromkeys(mapped, "mapped"), "config": config}
     provider, queue, faults = choose_provider(task_type, body, fields)
@@ -56,9 +53,7 @@ def draft_task(
         faults += check_editing(fields, model)
     if provider in _SEEDED_BY_CONFIG:
         _choose_seeds(config, mapped, "seed")
-    complete = _COMPLETIONS.get(task_type)
-    if complete is not None:
-        faults += complete(inputs, mapped, model if does_local else None)
+    faults += _complete(row, inputs, mapped, model if does_local else None)
     task = _row(body, origin, config=config, inputs=inputs)
     task.task_type, task.provider_type, task.queue_name = task_type, provider, queue
     return task, faults
@@ -99,21 +94,30 @@ _SEEDED_BY_CONFIG = frozenset(
 )
 """Whose requests have no field for a seed but a key of `config`."""
 
-Completion = Callable[[dict[str, Any], frozenset[str], ModelSettings | None], list[Fault]]
-"""Fills in what the request leaves open.
 
-It takes the inputs, the names of mapped ones, and the local model where that one does the work;
-it answers what is wrong.
-"""
-
-
-def _complete_generation(
-    inputs: dict[str, Any], mapped: frozenset[str], model: ModelSettings | None
+def _complete(
+    row: TaskTypeRow,
+    inputs: dict[str, Any],
+    mapped: frozenset[str],
+    model: ModelSettings | None,
 ) -> list[Fault]:
-    faults = _complete_size(inputs, mapped, model)
-    _choose_seeds(inputs, mapped, "seed")
-    if "reference_image_strength" not in mapped:
-        inputs.setdefault("reference_image_strength", 50)
+    """Fill in what the request leaves open, and return what is wrong with it.
+
+    Args:
+        row: the task's type.
+        inputs: the request's.
+        mapped: names of inputs that an earlier step will give.
+        model: the local model, where that one does the work.
+    """
+    _choose_seeds(inputs, mapped, *row.seeds)
+    for name in row.defaults.keys() - mapped:
+        inputs.setdefault(name, row.defaults[name])
+    faults: list[Fault] = []
+    for side in _SIDES:
+        if side in row.inputs.model_fields and side not in mapped:
+            most = _DEFAULT_SIDE_PX if model is None else model.native_side_px
+            inputs.setdefault(side, min(_DEFAULT_SIDE_PX, most))
+            faults += check_size(side, inputs[side], model) if model is not None else []
     return faults + (_check_weights(inputs) if model is not None else [])
 
 
@@ -126,42 +130,8 @@ def _check_weights(inputs: Mapping[str, Any]) -> list[Fault]:
     ]
 
 
-def _complete_editing(
-    inputs: dict[str, Any], mapped: frozenset[str], model: ModelSettings | None
-) -> list[Fault]:
-    _choose_seeds(inputs, mapped, "seed")
-    return _complete_size(inputs, mapped, model)
-
-
-def _complete_refine(
-    inputs: dict[str, Any], mapped: frozenset[str], _model: ModelSettings | None
-) -> list[Fault]:
-    _choose_seeds(inputs, mapped, "upscale_seed", "face_detail_seed")
-    return []
-
-
-_COMPLETIONS: dict[TaskType, Completion] = {
-    TaskType.GENERATION: _complete_generation,
-    TaskType.EDITING: _complete_editing,
-    TaskType.REFINE: _complete_refine,
-}
-
-
 def _choose_seeds(inputs: dict[str, Any], mapped: frozenset[str], *names: str) -> None:
     """Chosen now, so that a retry makes the same picture."""
     for name in names:
         if name not in mapped and inputs.get(name) is None:
             inputs[name] = secrets.randbelow(_SEED_BOUND)
-
-
-def _complete_size(
-    inputs: dict[str, Any], mapped: frozenset[str], model: ModelSettings | None
-) -> list[Fault]:
-    faults: list[Fault] = []
-    for side in ("width", "height"):
-        if side in mapped:
-            continue
-        default = _DEFAULT_SIDE_PX if model is None else min(_DEFAULT_SIDE_PX, model.native_side_px)
-        inputs.setdefault(side, default)
-        faults += check_size(side, inputs[side], model) if model is not None else []
-    return faults

@@ -8,7 +8,7 @@ from api_gateway.images.sources import Destination, Upload, resolve_source
 from api_gateway.resources import Resources
 from api_gateway.tasks.fal_inputs import note_fal_objects
 from shared.contracts.enums import TaskType
-from shared.contracts.pictures import OUTPUT_FOLDERS, PICTURE_FIELDS
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.images.admission import ImageRefusedError
 
@@ -24,7 +24,7 @@ async def resolve_images(
         What is to be stored before the task is written, and what is wrong with the request.
     """
     resolver = _Resolver(task, res, caller)
-    for field in PICTURE_FIELDS[TaskType(task.task_type)]:
+    for field in TASK_TYPES[TaskType(task.task_type)].pictures:
         for name in (field.name, *field.aliases):
             value = task.inputs.pop(name, None)
             if value is not None:
@@ -38,7 +38,7 @@ async def resolve_images(
 class _Resolver:
     def __init__(self, task: Task, res: Resources, caller: Principal) -> None:
         self._destination = Destination(
-            folder=OUTPUT_FOLDERS[TaskType(task.task_type)],
+            folder=TASK_TYPES[TaskType(task.task_type)].folder,
             subject_id=task.id,
             origin_instance=task.origin_instance,
             origin_tenant_id=task.origin_tenant_id,

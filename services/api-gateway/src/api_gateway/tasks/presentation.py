@@ -6,10 +6,9 @@ from operator import attrgetter
 from typing import Any
 
 from api_gateway.tasks.schemas.public import TaskPublicBase
-from api_gateway.tasks.schemas.unions import PUBLIC_SCHEMAS
+from api_gateway.tasks.schemas.unions import SCHEMAS
 from shared.contracts.enums import TaskType
-from shared.contracts.pictures import PICTURE_FIELDS
-from shared.contracts.results import RESULT_FIELDS
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.tasks import TaskRow
 
@@ -36,11 +35,12 @@ class _Answer:
     @classmethod
     def of_type(cls, task_type: TaskType, schema: type[TaskPublicBase]) -> "_Answer":
         """What follows from the schemas: found once, since clients poll."""
+        row = TASK_TYPES[task_type]
         return cls(
             task_type,
             schema,
-            {field.name: field.answered_as for field in PICTURE_FIELDS[task_type]},
-            RESULT_FIELDS[task_type] or frozenset({"result_url"}),
+            {field.name: field.answered_as for field in row.pictures},
+            frozenset(row.results.model_fields),
             {
                 name: _EMPTY.get(field.annotation)
                 for name, field in schema.model_fields.items()
@@ -50,7 +50,7 @@ class _Answer:
 
 
 _ANSWERS: dict[str, _Answer] = {
-    task_type: _Answer.of_type(task_type, schema) for task_type, schema in PUBLIC_SCHEMAS.items()
+    task_type: _Answer.of_type(task_type, schemas.public) for task_type, schemas in SCHEMAS.items()
 }
 
 

@@ -8,13 +8,12 @@ from pydantic import BaseModel, Field
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found
 from api_gateway.resources import Resources
-from api_gateway.tasks.drafting import own_fields
 from api_gateway.tasks.schemas.fields import JsonObject
-from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
 from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.checks import CheckRecord
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.provenance import Provenance, ProvenanceRecord
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.tasks import find_task_with_provenance
 from shared.lora.names import digest_path
@@ -83,7 +82,7 @@ def _checks(task: Task) -> CheckRecord | None:
 def rerun_request(task: Task, record: ProvenanceRecord) -> dict[str, Any]:
     """The create request. A rerun is its owner's, and nobody else's: no webhook, no fallback."""
     task_type = TaskType(task.task_type)
-    known = own_fields(CREATE_SCHEMAS[task_type])
+    known = TASK_TYPES[task_type].inputs.model_fields.keys()
     request: dict[str, Any] = {"task_type": task_type, "provider_type": record.provider_type}
     request |= {name: record.inputs[name] for name in known & record.inputs.keys()}
     request |= {lora.field: digest_path(lora.sha256) for lora in record.made.loras}

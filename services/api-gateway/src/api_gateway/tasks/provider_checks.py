@@ -5,9 +5,10 @@ from typing import Any
 
 from api_gateway.errors import Fault
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from shared.contracts.capabilities import Need, needed_capabilities
+from shared.contracts.capabilities import Need
 from shared.contracts.enums import OutputFormat, ProviderType, TaskQueue, TaskType
-from shared.contracts.providers import DEFAULT_PROVIDERS, PROVIDERS
+from shared.contracts.providers import PROVIDERS
+from shared.contracts.task_types.table import TASK_TYPES
 
 
 def choose_provider(
@@ -21,13 +22,13 @@ def choose_provider(
         fields: the type's own fields as given, mapped ones and `config` included.
     """
     named = body.provider_type or (body.provider_config and body.provider_config.provider_type)
-    provider = named or DEFAULT_PROVIDERS[task_type]
+    provider = named or TASK_TYPES[task_type].default_provider
     row = PROVIDERS[provider]
     if task_type not in row.queues:
         able = ", ".join(name for name, other in PROVIDERS.items() if task_type in other.queues)
         message = f"{provider} does not serve {task_type}; these do: {able}"
         return provider, TaskQueue.INFERENCE, [Fault(("provider_type",), message)]
-    needs = needed_capabilities(task_type, fields)
+    needs = TASK_TYPES[task_type].needs(fields)
     faults = _fallback(task_type, body, needs)
     for need in needs:
         if not need.any_of & row.capabilities:

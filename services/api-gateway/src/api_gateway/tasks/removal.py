@@ -10,7 +10,7 @@ from api_gateway.tasks.cancellation import end_before_removal
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from shared.contracts.enums import TaskType
-from shared.contracts.pictures import OUTPUT_FOLDERS
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.tasks import forget_objects, mark_deleted, remove_task
 
@@ -61,7 +61,7 @@ async def clean_up_files(res: Resources, task: Task) -> TaskCleanup:
 
 async def delete_files(res: Resources, task: Task) -> list[str]:
     """Remove every object under the task's own prefix; answers their keys."""
-    prefix = f"{OUTPUT_FOLDERS[TaskType(task.task_type)]}/{task.id}/"
+    prefix = f"{TASK_TYPES[TaskType(task.task_type)].task_folder(task.id)}/"
     keys = [found.key for found in await res.objects.list(prefix)]
     for key in keys:
         await res.objects.delete(key)

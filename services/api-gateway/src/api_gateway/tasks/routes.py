@@ -20,7 +20,7 @@ from api_gateway.tasks.schemas.fields import (
 )
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.unions import (
-    CREATE_SCHEMAS,
+    SCHEMAS,
     TaskCreate,
     TaskPublic,
     TaskPublicUpdate,
@@ -31,8 +31,8 @@ from shared.db.repositories.tasks import TaskFilters
 router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"])
 
 _EXAMPLES: dict[str, Any] = {
-    task_type: {"value": schema.model_json_schema()["example"]}
-    for task_type, schema in CREATE_SCHEMAS.items()
+    task_type: {"value": schemas.create.model_json_schema()["example"]}
+    for task_type, schemas in SCHEMAS.items()
 }
 
 

@@ -14,14 +14,11 @@ from pydantic import (
     model_validator,
 )
 
-from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import (
-    ImageSource,
     JsonObject,
     OriginInstance,
     OriginTenant,
     OriginZone,
-    Text,
     WebhookUrl,
     inconsistent,
     refuse_unstorable,
@@ -34,6 +31,8 @@ from shared.contracts.enums import (
     TrainingType,
     TransformType,
 )
+from shared.contracts.fields import ImageSource, Text
+from shared.contracts.request_model import RequestModel
 
 _INSTANCE = "Identifier for the instance that created this task (e.g., 'production', 'staging')"
 _ZONE = "Environment identifier (e.g., 'eu', 'us')"

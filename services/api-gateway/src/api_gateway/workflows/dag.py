@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from api_gateway.errors import Fault
-from api_gateway.tasks.drafting import own_fields
-from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
 from api_gateway.workflows.schemas import FieldMapping, WorkflowStepDefinition
 from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.enums import MappingTransform
-from shared.contracts.pictures import PICTURE_FIELDS
-from shared.contracts.results import RESULT_FIELDS
+from shared.contracts.task_types.table import TASK_TYPES
 
 Steps = Sequence[WorkflowStepDefinition]
 
@@ -95,7 +92,7 @@ def _mappings(steps: Steps) -> list[Fault]:
     faults: list[Fault] = []
     for index, step in enumerate(steps):
         # A LoRA is looked up when the task is created, and that is before any step has run.
-        taken = own_fields(CREATE_SCHEMAS[step.task_type]) - set(LORA_FIELDS)
+        taken = TASK_TYPES[step.task_type].inputs.model_fields.keys() - set(LORA_FIELDS)
         targets: set[str] = set()
         for i, mapping in enumerate(step.input_mappings):
             place = (index, "input_mappings", i)
@@ -117,8 +114,9 @@ def _source_faults(
     place: tuple[str | int, ...], mapping: FieldMapping, source: WorkflowStepDefinition
 ) -> list[Fault]:
     faults: list[Fault] = []
-    produced = RESULT_FIELDS[source.task_type]
-    if produced is not None and mapping.from_field not in produced:
+    row = TASK_TYPES[source.task_type]
+    produced = row.results.model_fields
+    if not row.has_free_results and mapping.from_field not in produced:
         fields = ", ".join(sorted(produced))
         message = (
             f"{source.task_type} never produces {mapping.from_field!r}; its results are {fields}"
@@ -135,7 +133,7 @@ def _link_faults(
     if "path" not in mapping.from_field:
         message = f"to_url makes a URL of an object's path; {mapping.from_field!r} is none"
         return [Fault((*place, "transform"), message)]
-    if mapping.to_field in {field.name for field in PICTURE_FIELDS[step.task_type]}:
+    if mapping.to_field in {field.name for field in TASK_TYPES[step.task_type].pictures}:
         message = f"{mapping.to_field!r} takes the path itself; leave the transform out"
         return [Fault((*place, "transform"), message)]
     return []

@@ -21,7 +21,8 @@ from shared.contracts.enums import (
     TaskStatus,
     TaskType,
 )
-from shared.contracts.providers import DEFAULT_PROVIDERS, PROVIDERS
+from shared.contracts.providers import PROVIDERS
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.tasks import is_untried, tasks_of_steps
@@ -108,7 +109,7 @@ def renewed(task: Task, step: WorkflowStep) -> Task:
     if task.fallback_used:
         task_type = TaskType(step.task_type)
         named = (step.provider_config or {}).get("provider_type")
-        provider = ProviderType(named) if named else DEFAULT_PROVIDERS[task_type]
+        provider = ProviderType(named) if named else TASK_TYPES[task_type].default_provider
         queue = PROVIDERS[provider].queues[task_type]
     return Task(
         id=uuid.uuid4(),

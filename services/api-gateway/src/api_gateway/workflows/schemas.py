@@ -7,7 +7,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
     JsonObject,
@@ -20,6 +19,7 @@ from api_gateway.tasks.schemas.fields import (
 )
 from api_gateway.tasks.schemas.provider_choice import ProviderChoice
 from shared.contracts.enums import MappingTransform, ProviderType, StepStatus, WorkflowStatus
+from shared.contracts.request_model import RequestModel
 
 StepId = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 WorkflowName = Annotated[str, StringConstraints(min_length=1, max_length=255)]

@@ -8,7 +8,7 @@ from pydantic import ValidationError, create_model
 from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
+from api_gateway.tasks.schemas.unions import SCHEMAS
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from shared.contracts.enums import TaskType
 
@@ -24,7 +24,7 @@ class Mapped:
 
 @cache
 def _schema(task_type: TaskType, mapped: frozenset[str]) -> type[CreateTaskBase]:
-    schema = CREATE_SCHEMAS[task_type]
+    schema = SCHEMAS[task_type].create
     fields: dict[str, Any] = {name: (Any, Mapped()) for name in mapped & schema.model_fields.keys()}
     return create_model(schema.__name__, __base__=schema, **fields)
 

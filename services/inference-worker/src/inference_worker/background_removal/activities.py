@@ -24,6 +24,7 @@ from shared.contracts.background_removal import (
 )
 from shared.contracts.enums import ErrorCategory, OutputFormat
 from shared.contracts.provenance import FileProvenance
+from shared.contracts.task_types import background_remove
 from shared.errors import InvalidInputError, PlatformError
 from shared.progress import Executant, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
@@ -75,7 +76,7 @@ class BackgroundRemover(BackgroundRemovalActivities):
         """
         started_at = datetime.now(UTC)
         keys = request.inputs.input_image_paths
-        folder = f"background_removals/{request.task_id}/a{request.attempt}"
+        folder = background_remove.ROW.attempt_folder(request.task_id, request.attempt)
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
             model = self._models.choose_subject_model(request.remover.rembg_model)
             looking = Looking(self._models)

@@ -18,8 +18,8 @@ from provider_worker.pictures import PictureKeeper, data_url
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskType
 from shared.contracts.failures import CONSEQUENCES
-from shared.contracts.pictures import OUTPUT_FOLDERS
 from shared.contracts.submissions import RemoteWork, SubmittedWork
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.errors import ObjectNotFoundError, PlatformError
 from shared.storage.object_store import ObjectStore
 
@@ -160,7 +160,7 @@ class FalAdapter:
         return answer
 
     async def _kept(self, work: SubmittedWork, urls: list[str], log: CallLog) -> Made:
-        folder = f"{OUTPUT_FOLDERS[work.task_type]}/{work.task_id}/a{work.attempt}"
+        folder = TASK_TYPES[work.task_type].attempt_folder(work.task_id, work.attempt)
         files = [
             await self._pictures.keep(url, f"{folder}/image_{index}.png", log)
             for index, url in enumerate(urls)

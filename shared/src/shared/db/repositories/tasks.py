@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import undefer
 
 from shared.contracts.enums import TaskStatus, TaskType
-from shared.contracts.pictures import TILED_TYPES
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Event, StoredObject, Task, Workflow
 from shared.db.repositories.scope import Scope
 from shared.db.session import plan_for_values
@@ -20,6 +20,8 @@ TaskRow: TypeAlias = Row[Any]
 """A task's columns by name, not bound to any session."""
 
 _SHOWN = tuple(column for column in Task.__table__.columns if column.name != "provenance")
+
+_TILED = [task_type for task_type, row in TASK_TYPES.items() if row.is_tiled]
 
 # Built once: clients poll with it, no statement is busier. An array: the same for any number.
 _ROWS_BY_ID = select(*_SHOWN).where(Task.id == any_(bindparam("task_ids", type_=ARRAY(Uuid))))
@@ -115,7 +117,7 @@ async def tasks_with_leftovers(
         Task.completed_at < until,
         Task.status == TaskStatus.COMPLETED,
         Task.is_deleted.is_(False),
-        (Task.attempt > 1) | Task.task_type.in_(TILED_TYPES),
+        (Task.attempt > 1) | Task.task_type.in_(_TILED),
     )
     # The order of `ix_tasks_completed`, backwards.
     oldest_first = rows.order_by(Task.completed_at.asc().nulls_first(), Task.id)

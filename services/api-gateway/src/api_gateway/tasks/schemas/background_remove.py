@@ -5,13 +5,15 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import ImageSource, canonical_task_type, object_or_none
+from api_gateway.tasks.schemas.fields import canonical_task_type, object_or_none
 from api_gateway.tasks.schemas.public import TaskPublicBase
+from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
+from shared.contracts.task_types.background_remove import BackgroundRemovalFields
 
 
-class CreateBackgroundRemovalTask(CreateTaskBase):
+class CreateBackgroundRemovalTask(BackgroundRemovalFields, CreateTaskBase):
     """A request to remove backgrounds; `BACKGROUND_REMOVAL` is read as BACKGROUND_REMOVE."""
 
     model_config = ConfigDict(
@@ -25,9 +27,6 @@ class CreateBackgroundRemovalTask(CreateTaskBase):
     )
 
     task_type: Literal[TaskType.BACKGROUND_REMOVE] = TaskType.BACKGROUND_REMOVE
-    input_image_paths: list[ImageSource] = Field(
-        min_length=1, description="List of image paths or URLs for batch background removal"
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -51,3 +50,8 @@ class BackgroundRemovalTaskPublic(TaskPublicBase):
 
 class BackgroundRemovalTaskPublicUpdate(TaskPublicUpdateBase):
     """What clients may change in a background removal task."""
+
+
+SCHEMAS = TaskSchemas(
+    CreateBackgroundRemovalTask, BackgroundRemovalTaskPublic, BackgroundRemovalTaskPublicUpdate
+)

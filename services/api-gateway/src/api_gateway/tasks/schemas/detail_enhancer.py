@@ -5,14 +5,16 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import ImageSource, JsonObject, readable_as
+from api_gateway.tasks.schemas.fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.public import ImageTaskPublicBase
+from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
 from shared.contracts.fixing import FixConfig
+from shared.contracts.task_types.detail_enhancer import DetailEnhancerFields
 
 
-class CreateDetailEnhancerTask(CreateTaskBase):
+class CreateDetailEnhancerTask(DetailEnhancerFields, CreateTaskBase):
     """A request to enhance a detail."""
 
     model_config = ConfigDict(
@@ -33,16 +35,6 @@ class CreateDetailEnhancerTask(CreateTaskBase):
         description="Flexible configuration storage; known keys are strict_checks, denoise, "
         "num_inference_steps and seed",
     )
-    base_image: ImageSource = Field(
-        description="Base image as base64, data URL (data:image/...), or remote URL (http://...)"
-    )
-    reference_image: ImageSource = Field(
-        description="Reference image for detail transfer as base64, data URL, or remote URL"
-    )
-    detail_label: str | None = Field(
-        default=None,
-        description="Type of detail to enhance (e.g., tshirt, shirt, pants, logos)",
-    )
 
 
 class DetailEnhancerTaskPublic(ImageTaskPublicBase):
@@ -56,3 +48,8 @@ class DetailEnhancerTaskPublic(ImageTaskPublicBase):
 
 class DetailEnhancerTaskPublicUpdate(TaskPublicUpdateBase):
     """What clients may change in a detail enhancer task."""
+
+
+SCHEMAS = TaskSchemas(
+    CreateDetailEnhancerTask, DetailEnhancerTaskPublic, DetailEnhancerTaskPublicUpdate
+)

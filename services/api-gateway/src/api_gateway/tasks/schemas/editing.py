@@ -5,20 +5,21 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import (
-    ImageSource,
-    JsonObject,
-    Pixels,
-    Seed,
-    Text,
-    object_or_none,
-)
+from api_gateway.tasks.schemas.fields import JsonObject, object_or_none
 from api_gateway.tasks.schemas.public import FalImageTaskPublicBase
+from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
+from shared.contracts.fields import ImageSource
+from shared.contracts.task_types.editing import EditingFields
+
+_DEPRECATED = frozenset(
+    {"base_image_data", "base_image_url", "reference_image_data", "reference_image_url"}
+)
+"""What they hold is moved into the fields that replaced them."""
 
 
-class CreateEditingTask(CreateTaskBase):
+class CreateEditingTask(EditingFields, CreateTaskBase):
     """A request to edit a picture."""
 
     model_config = ConfigDict(
@@ -33,10 +34,6 @@ class CreateEditingTask(CreateTaskBase):
         }
     )
 
-    replaced_fields = frozenset(
-        {"base_image_data", "base_image_url", "reference_image_data", "reference_image_url"}
-    )
-
     task_type: Literal[TaskType.EDITING] = TaskType.EDITING
     config: JsonObject | None = Field(
         default=None,
@@ -44,21 +41,12 @@ class CreateEditingTask(CreateTaskBase):
         "num_inference_steps, guidance_scale, negative_prompt, num_images, strength and "
         "output_format (png, webp or jpeg)",
     )
-    prompt: Text = Field(description="Task prompt")
-    base_image: ImageSource = Field(
-        description="Base image as base64, data URL (data:image/...), or remote URL (http://...). "
-        "Where parts of it are transparent, local workers paint those anew, and no others"
-    )
     base_image_data: ImageSource | None = Field(
         default=None,
         description="DEPRECATED: Use base_image instead. Base64-encoded base image data.",
     )
     base_image_url: ImageSource | None = Field(
         default=None, description="DEPRECATED: Use base_image instead. URL to base image file."
-    )
-    reference_images: list[ImageSource] | None = Field(
-        default=None,
-        description="List of reference images (base64, data URLs, or remote URLs)",
     )
     reference_image_data: ImageSource | None = Field(
         default=None,
@@ -69,11 +57,6 @@ class CreateEditingTask(CreateTaskBase):
         default=None,
         description="DEPRECATED: Use reference_images instead. URL to reference image file.",
     )
-    width: Pixels = Field(default=1024, description="Image width")
-    height: Pixels = Field(default=1024, description="Image height")
-    seed: Seed | None = Field(default=None, description="Random seed for generation")
-    workflow_id: str | None = Field(default=None, description="Workflow ID")
-    fal_app_id: str | None = Field(default=None, description="FAL app ID for task execution")
 
     @classmethod
     def matching_fields(cls, body: JsonObject) -> int | None:
@@ -86,12 +69,12 @@ class CreateEditingTask(CreateTaskBase):
         if body is None:
             return data
         # They stay beside what they stand for until they have been checked themselves.
-        deprecated = {name: body[name] for name in cls.replaced_fields if name in body}
+        deprecated = {name: body[name] for name in _DEPRECATED if name in body}
         return _without_deprecated(body) | deprecated
 
     @model_validator(mode="after")
     def _drop_deprecated_fields(self) -> Self:
-        for name in self.replaced_fields & self.model_fields_set:
+        for name in _DEPRECATED & self.model_fields_set:
             setattr(self, name, None)
         return self
 
@@ -128,3 +111,6 @@ class EditingTaskPublic(FalImageTaskPublicBase):
 
 class EditingTaskPublicUpdate(TaskPublicUpdateBase):
     """What clients may change in an editing task."""
+
+
+SCHEMAS = TaskSchemas(CreateEditingTask, EditingTaskPublic, EditingTaskPublicUpdate)

@@ -5,13 +5,16 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import JsonObject, Text
+from api_gateway.tasks.schemas.fields import JsonObject
 from api_gateway.tasks.schemas.public import TaskPublicBase
+from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
+from shared.contracts.fields import Text
+from shared.contracts.task_types.experimental_fal import ExperimentalFalFields
 
 
-class CreateExperimentalFalTask(CreateTaskBase):
+class CreateExperimentalFalTask(ExperimentalFalFields, CreateTaskBase):
     """A request to run an app on fal."""
 
     model_config = ConfigDict(
@@ -26,10 +29,6 @@ class CreateExperimentalFalTask(CreateTaskBase):
     )
 
     task_type: Literal[TaskType.EXPERIMENTAL_FAL] = TaskType.EXPERIMENTAL_FAL
-    fal_app_id: Text = Field(description="FAL app ID for task execution")
-    fal_parameters: JsonObject = Field(
-        default={}, description="Arbitrary parameters to pass to the FAL app"
-    )
 
 
 class ExperimentalFalTaskPublic(TaskPublicBase):
@@ -49,3 +48,8 @@ class ExperimentalFalTaskPublicUpdate(TaskPublicUpdateBase):
     fal_parameters: JsonObject | None = Field(
         default=None, description="Parameters to pass to the FAL app"
     )
+
+
+SCHEMAS = TaskSchemas(
+    CreateExperimentalFalTask, ExperimentalFalTaskPublic, ExperimentalFalTaskPublicUpdate
+)

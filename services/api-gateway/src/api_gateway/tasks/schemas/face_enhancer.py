@@ -5,14 +5,16 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import ImageSource, JsonObject, readable_as
+from api_gateway.tasks.schemas.fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.public import ImageTaskPublicBase
+from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
 from shared.contracts.fixing import FixConfig
+from shared.contracts.task_types.face_enhancer import FaceEnhancerFields
 
 
-class CreateFaceEnhancerTask(CreateTaskBase):
+class CreateFaceEnhancerTask(FaceEnhancerFields, CreateTaskBase):
     """A request to enhance a face."""
 
     model_config = ConfigDict(
@@ -31,9 +33,6 @@ class CreateFaceEnhancerTask(CreateTaskBase):
         description="Flexible configuration storage; known keys are strict_checks, denoise, "
         "num_inference_steps and seed",
     )
-    input_image: ImageSource = Field(
-        description="Input image as base64, data URL (data:image/...), or remote URL (http://...)"
-    )
 
 
 class FaceEnhancerTaskPublic(ImageTaskPublicBase):
@@ -50,3 +49,6 @@ class FaceEnhancerTaskPublic(ImageTaskPublicBase):
 
 class FaceEnhancerTaskPublicUpdate(TaskPublicUpdateBase):
     """What clients may change in a face enhancer task."""
+
+
+SCHEMAS = TaskSchemas(CreateFaceEnhancerTask, FaceEnhancerTaskPublic, FaceEnhancerTaskPublicUpdate)

@@ -21,7 +21,6 @@ from shared.contracts.enums import ProviderCapability, TaskType
 JsonObject = dict[str, Any]
 
 _INT32 = 2**31
-_INT64 = 2**63
 _DEEPEST = 100
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _ALIASES = {"BACKGROUND_REMOVAL": TaskType.BACKGROUND_REMOVE}
@@ -134,14 +133,4 @@ WebhookUrl = Annotated[
 ]
 """Empty counts as none, for clients that send empty strings."""
 
-Text = Annotated[str, StringConstraints(min_length=1)]
-ImageSource = Annotated[str, StringConstraints(min_length=1)]
-"""Base64, data URL, remote URL or storage path."""
-
 Priority = Annotated[int, Field(ge=-_INT32, lt=_INT32)]
-Seed = Annotated[int, Field(ge=0, lt=_INT64)]
-Pixels = Annotated[int, Field(ge=1, le=16_384)]
-Steps = Annotated[int, Field(ge=1, le=200)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Percentage = Annotated[float, Field(ge=0, le=100)]
-Brightness = Annotated[int, Field(ge=0, le=255)]

@@ -5,31 +5,14 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import (
-    ImageSource,
-    JsonObject,
-    Percentage,
-    Pixels,
-    Seed,
-    Text,
-    inconsistent,
-    readable_as,
-)
+from api_gateway.tasks.schemas.fields import JsonObject, inconsistent, readable_as
 from api_gateway.tasks.schemas.public import FalImageTaskPublicBase
+from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase, TaskUpdateBase
 from shared.contracts.enums import TaskType
+from shared.contracts.fields import Percentage
 from shared.contracts.generation import GenerationConfig
-
-
-class _LoraPaths(BaseModel):
-    """The LoRA files of a generation, by role."""
-
-    subject_model_path: str | None = Field(default=None, description="Path to the subject model")
-    product_model_path: str | None = Field(default=None, description="Path to the product model")
-    style_model_path: str | None = Field(default=None, description="Path to the style model")
-    product2_model_path: str | None = Field(
-        default=None, description="Path to the second product model"
-    )
+from shared.contracts.task_types.generation import GenerationFields, LoraPaths
 
 
 class _LoraWeights(BaseModel):
@@ -43,7 +26,7 @@ class _LoraWeights(BaseModel):
     )
 
 
-class CreateGenerationTask(_LoraPaths, CreateTaskBase):
+class CreateGenerationTask(GenerationFields, CreateTaskBase):
     """A request for new pictures."""
 
     model_config = ConfigDict(
@@ -66,27 +49,6 @@ class CreateGenerationTask(_LoraPaths, CreateTaskBase):
         description="Flexible configuration storage; known keys are num_inference_steps, "
         "guidance_scale, negative_prompt, num_images and output_format (png, webp or jpeg)",
     )
-    prompt: Text = Field(description="Task prompt")
-    width: Pixels | None = Field(default=None, description="Image width")
-    height: Pixels | None = Field(default=None, description="Image height")
-    seed: Seed | None = Field(default=None, description="Random seed for generation")
-    subject_lora_weight: float | None = Field(default=0.8, description="Subject LoRA weight")
-    product_lora_weight: float | None = Field(default=0.8, description="Product LoRA weight")
-    style_lora_weight: float | None = Field(default=0.8, description="Style LoRA weight")
-    product2_lora_weight: float | None = Field(
-        default=0.8, description="Second product LoRA weight"
-    )
-    reference_image_url: ImageSource | None = Field(
-        default=None, description="URL to reference image file"
-    )
-    reference_image_data: ImageSource | None = Field(
-        default=None,
-        description="Base64-encoded reference image data (data:image/jpeg;base64,... format)",
-    )
-    reference_image_strength: Percentage | None = Field(
-        default=None, description="Influence of the reference image on generation (0-100)"
-    )
-    fal_app_id: str | None = Field(default=None, description="FAL app ID for task execution")
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
@@ -99,7 +61,7 @@ class CreateGenerationTask(_LoraPaths, CreateTaskBase):
         return self
 
 
-class GenerationTaskPublic(_LoraPaths, _LoraWeights, FalImageTaskPublicBase):
+class GenerationTaskPublic(LoraPaths, _LoraWeights, FalImageTaskPublicBase):
     """Public generation task schema for API responses."""
 
     task_type: Literal[TaskType.GENERATION] = TaskType.GENERATION
@@ -116,7 +78,7 @@ class GenerationTaskPublicUpdate(TaskPublicUpdateBase):
     """What clients may change in a generation."""
 
 
-class GenerationTaskUpdate(_LoraPaths, _LoraWeights, TaskUpdateBase):
+class GenerationTaskUpdate(LoraPaths, _LoraWeights, TaskUpdateBase):
     """Schema for updating generation task fields."""
 
     fal_app_id: str | None = Field(default=None, description="FAL app ID")
@@ -128,3 +90,6 @@ class GenerationTaskUpdate(_LoraPaths, _LoraWeights, TaskUpdateBase):
         default=None, description="Influence of the reference image on generation (0-100)"
     )
     result_image_path: str | None = Field(default=None, description="Path to the result image")
+
+
+SCHEMAS = TaskSchemas(CreateGenerationTask, GenerationTaskPublic, GenerationTaskPublicUpdate)

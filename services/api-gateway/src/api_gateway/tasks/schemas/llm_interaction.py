@@ -5,13 +5,14 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import ImageSource, Text
 from api_gateway.tasks.schemas.public import TaskPublicBase
+from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskUpdateBase
 from shared.contracts.enums import TaskType
+from shared.contracts.task_types.llm_interaction import LLMInteractionFields
 
 
-class CreateLLMInteractionTask(CreateTaskBase):
+class CreateLLMInteractionTask(LLMInteractionFields, CreateTaskBase):
     """A request to a language model."""
 
     model_config = ConfigDict(
@@ -27,11 +28,6 @@ class CreateLLMInteractionTask(CreateTaskBase):
     )
 
     task_type: Literal[TaskType.LLM_INTERACTION] = TaskType.LLM_INTERACTION
-    prompt: Text = Field(description="User prompt")
-    system_prompt: str | None = Field(default=None, description="System prompt")
-    input_images: list[ImageSource] | None = Field(
-        default=None, description="List of image paths/URLs"
-    )
 
 
 class LLMInteractionTaskPublic(TaskPublicBase):
@@ -53,3 +49,8 @@ class LLMInteractionTaskPublic(TaskPublicBase):
 
 class LLMInteractionTaskPublicUpdate(TaskUpdateBase):
     """What clients may change in a question to a language model."""
+
+
+SCHEMAS = TaskSchemas(
+    CreateLLMInteractionTask, LLMInteractionTaskPublic, LLMInteractionTaskPublicUpdate
+)

@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from api_gateway.request_model import RequestModel
 from shared.contracts.enums import ProviderType
 from shared.contracts.fixing import FaceFixerConfig, GarmentFixerConfig
 from shared.contracts.refinement import TiledRefinerConfig
+from shared.contracts.request_model import RequestModel
 
 
 class ProviderConfigBase(RequestModel):

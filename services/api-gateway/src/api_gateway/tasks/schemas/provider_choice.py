@@ -4,7 +4,6 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import (
     Capability,
     JsonObject,
@@ -14,7 +13,8 @@ from api_gateway.tasks.schemas.fields import (
 )
 from api_gateway.tasks.schemas.providers import ProviderConfig
 from shared.contracts.enums import ProviderType
-from shared.contracts.providers import DEFAULT_PROVIDERS
+from shared.contracts.request_model import RequestModel
+from shared.contracts.task_types.table import TASK_TYPES
 
 
 class ProviderChoice(RequestModel):
@@ -53,10 +53,10 @@ class ProviderChoice(RequestModel):
             return data
         _name_config(body, "fallback_provider_type", "fallback_provider_config", default=None)
         kind = canonical_task_type(body.get("task_type", _default_of(cls, "task_type")))
-        default = DEFAULT_PROVIDERS.get(kind) if isinstance(kind, str) else None  # pyright: ignore[reportArgumentType] -- a StrEnum's key
+        row = TASK_TYPES.get(kind) if isinstance(kind, str) else None  # pyright: ignore[reportArgumentType] -- a StrEnum's key
         if "provider_type" not in cls.model_fields:
             body.pop("provider_type", None)
-        _name_config(body, "provider_type", "provider_config", default=default)
+        _name_config(body, "provider_type", "provider_config", default=row and row.default_provider)
         return body
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field
 from typing_extensions import TypeAliasType
 
-from api_gateway.tasks.schemas.fields import Fraction, JsonObject, Text
+from api_gateway.tasks.schemas.fields import JsonObject
 from api_gateway.tasks.schemas.own_providers import (
     LocalProviderConfig,
     ProviderConfigBase,
@@ -14,6 +14,7 @@ from api_gateway.tasks.schemas.own_providers import (
     SartiqUltimateRefinerConfig,
 )
 from shared.contracts.enums import ProviderType
+from shared.contracts.fields import Fraction, Text
 
 
 class FalStandardConfig(ProviderConfigBase):

@@ -5,7 +5,6 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api_gateway.request_model import RequestModel
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
     Capability,
@@ -14,11 +13,12 @@ from api_gateway.tasks.schemas.fields import (
     OriginReference,
     OriginTenant,
     OriginZone,
-    Percentage,
     Priority,
     refuse_unstorable,
 )
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus
+from shared.contracts.fields import Percentage
+from shared.contracts.request_model import RequestModel
 
 
 class TaskPublicUpdateBase(RequestModel):

@@ -2,16 +2,18 @@
 
 from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, model_validator
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import ImageSource, Text, inconsistent
+from api_gateway.tasks.schemas.fields import inconsistent
 from api_gateway.tasks.schemas.public import TaskPublicBase
+from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
+from shared.contracts.task_types.video_generation import VideoGenerationFields
 
 
-class CreateVideoGenerationTask(CreateTaskBase):
+class CreateVideoGenerationTask(VideoGenerationFields, CreateTaskBase):
     """A request for a video."""
 
     model_config = ConfigDict(
@@ -27,23 +29,6 @@ class CreateVideoGenerationTask(CreateTaskBase):
     )
 
     task_type: Literal[TaskType.VIDEO_GENERATION] = TaskType.VIDEO_GENERATION
-    prompt: Text = Field(description="Text prompt describing the desired video content")
-    input_image_url: ImageSource | None = Field(
-        default=None, description="URL to input image for video generation"
-    )
-    input_image_data: ImageSource | None = Field(
-        default=None,
-        description="Base64-encoded input image data (data:image/jpeg;base64,... format)",
-    )
-    negative_prompt: str | None = Field(
-        default=None, description="Negative prompt to avoid unwanted elements"
-    )
-    duration_seconds: int = Field(
-        default=5, ge=1, le=60, description="Video duration in seconds (1-60)"
-    )
-    cfg_scale: float = Field(
-        default=0.5, ge=0, le=2, description="Classifier-free guidance scale (0.0-2.0)"
-    )
 
     @model_validator(mode="after")
     def _one_input_image(self) -> Self:
@@ -71,3 +56,8 @@ class VideoGenerationTaskPublic(TaskPublicBase):
 
 class VideoGenerationTaskPublicUpdate(TaskPublicUpdateBase):
     """What clients may change in a video task."""
+
+
+SCHEMAS = TaskSchemas(
+    CreateVideoGenerationTask, VideoGenerationTaskPublic, VideoGenerationTaskPublicUpdate
+)

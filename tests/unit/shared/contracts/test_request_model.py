@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field, ValidationError
 
-from api_gateway.request_model import RequestModel
+from shared.contracts.request_model import RequestModel
 
 
 class Body(RequestModel):

@@ -1,0 +1,62 @@
+"""BACKGROUND_FIX: a background moved toward the colour of a palette image."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from shared.contracts.attempts import PictureResults
+from shared.contracts.backgrounds import BackgroundActivities, FixBackground
+from shared.contracts.enums import BackgroundFixStrategy, ProviderType, TaskQueue
+from shared.contracts.fields import Brightness, Fraction, ImageSource
+from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
+
+SHADOW_DEFAULT = 150
+LIGHT_DEFAULT = 220
+
+
+class BackgroundFixFields(InputFields):
+    """Which background is moved, toward what colour, and how."""
+
+    base_image: ImageSource = Field(
+        description="Base image as base64, data URL (data:image/...), remote URL (http://...), "
+        "or local path"
+    )
+    palette_image: ImageSource = Field(
+        description="Palette/reference image for target background color as base64, data URL, "
+        "remote URL, or local path"
+    )
+    strategy: BackgroundFixStrategy = Field(
+        default=BackgroundFixStrategy.LAB_SHIFT, description="Processing strategy"
+    )
+    edge_blur_sigma: float | None = Field(
+        default=20.0,
+        ge=0,
+        description="Gaussian blur sigma for soft edge transitions (default 20.0)",
+    )
+    shadow_threshold: Brightness | None = Field(
+        default=SHADOW_DEFAULT,
+        description="Brightness below which no color shift applied (0-255, default 150)",
+    )
+    light_threshold: Brightness | None = Field(
+        default=LIGHT_DEFAULT,
+        description="Brightness above which full color shift applied (0-255, default 220)",
+    )
+    mask_expansion_percentage: Fraction | None = Field(
+        default=0.005,
+        description="Percentage to expand person mask (0-1, default 0.005 = 0.5%)",
+    )
+
+
+ROW = TaskTypeRow(
+    inputs=BackgroundFixFields,
+    results=PictureResults,
+    folder="background_fixes",
+    start_to_close=timedelta(minutes=10),
+    default_provider=ProviderType.LOCAL,
+    pictures=(
+        PictureField("base_image", "base_image_path"),
+        PictureField("palette_image", "palette_image_path"),
+    ),
+    activity=OwnActivity(BackgroundActivities.fix_background, FixBackground),
+    local_queue=TaskQueue.INFERENCE_CPU,
+)

@@ -1,0 +1,36 @@
+"""BACKGROUND_REMOVE: one picture with a transparent background for each one given."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from shared.contracts.background_removal import (
+    BackgroundRemovalActivities,
+    CutoutResults,
+    RemoveBackgrounds,
+)
+from shared.contracts.enums import ProviderType, TaskQueue
+from shared.contracts.fields import ImageSource
+from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
+
+
+class BackgroundRemovalFields(InputFields):
+    """Which pictures are cut out."""
+
+    input_image_paths: list[ImageSource] = Field(
+        min_length=1, description="List of image paths or URLs for batch background removal"
+    )
+
+
+ROW = TaskTypeRow(
+    inputs=BackgroundRemovalFields,
+    results=CutoutResults,
+    folder="background_removals",
+    start_to_close=timedelta(minutes=10),
+    default_provider=ProviderType.LOCAL,
+    pictures=(PictureField("input_image_paths", "input_image_paths"),),
+    activity=OwnActivity(
+        BackgroundRemovalActivities.remove_backgrounds, RemoveBackgrounds, config_as="remover"
+    ),
+    local_queue=TaskQueue.INFERENCE_CPU,
+)

@@ -1,0 +1,38 @@
+"""EXPERIMENTAL_FAL: any app on fal, its parameters passed through."""
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from shared.contracts.enums import ProviderType
+from shared.contracts.fields import Text
+from shared.contracts.message import Message
+from shared.contracts.task_types.row import InputFields, TaskTypeRow
+
+
+class ExperimentalFalFields(InputFields):
+    """Which app runs, on what."""
+
+    fal_app_id: Text = Field(description="FAL app ID for task execution")
+    fal_parameters: dict[str, Any] = Field(
+        default={}, description="Arbitrary parameters to pass to the FAL app"
+    )
+
+
+class AppResults(Message):
+    """The app's own answer, which may have any fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+    result_url: str | None = None
+    """What it made first."""
+
+
+ROW = TaskTypeRow(
+    inputs=ExperimentalFalFields,
+    results=AppResults,
+    folder="experimental_fal",
+    start_to_close=timedelta(minutes=30),
+    default_provider=ProviderType.FAL_STANDARD,
+)

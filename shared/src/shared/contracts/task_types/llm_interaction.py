@@ -1,0 +1,49 @@
+"""LLM_INTERACTION: a question to a language model, with pictures."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from pydantic import Field
+
+from shared.contracts.capabilities import Need
+from shared.contracts.enums import ProviderCapability as Cap
+from shared.contracts.enums import ProviderType
+from shared.contracts.fields import ImageSource, Text
+from shared.contracts.message import Message
+from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeRow
+
+
+class LLMInteractionFields(InputFields):
+    """What is asked, and about which pictures."""
+
+    prompt: Text = Field(description="User prompt")
+    system_prompt: str | None = Field(default=None, description="System prompt")
+    input_images: list[ImageSource] | None = Field(
+        default=None, description="List of image paths/URLs"
+    )
+
+
+class AnswerResults(Message):
+    """The model's answer, and what it cost."""
+
+    result_text: str | None = None
+    result_json: Any | None = None
+    """The answer as data, where an output schema was given."""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+def _needs(fields: Mapping[str, Any]) -> list[Need]:
+    return [Need("input_images", frozenset({Cap.VISION}))] if fields.get("input_images") else []
+
+
+ROW = TaskTypeRow(
+    inputs=LLMInteractionFields,
+    results=AnswerResults,
+    folder="llm_interactions",
+    start_to_close=timedelta(minutes=2),
+    default_provider=ProviderType.AI_CORE,
+    pictures=(PictureField("input_images", "input_images"),),
+    needs=_needs,
+)

@@ -1,0 +1,60 @@
+"""VIDEO_GENERATION: a video from a prompt, starting from a picture or from nothing."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from pydantic import Field
+
+from shared.contracts.capabilities import Need
+from shared.contracts.enums import ProviderCapability as Cap
+from shared.contracts.enums import ProviderType
+from shared.contracts.fields import ImageSource, Text
+from shared.contracts.message import Message
+from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeRow
+
+
+class VideoGenerationFields(InputFields):
+    """What video is asked for."""
+
+    prompt: Text = Field(description="Text prompt describing the desired video content")
+    input_image_url: ImageSource | None = Field(
+        default=None, description="URL to input image for video generation"
+    )
+    input_image_data: ImageSource | None = Field(
+        default=None,
+        description="Base64-encoded input image data (data:image/jpeg;base64,... format)",
+    )
+    negative_prompt: str | None = Field(
+        default=None, description="Negative prompt to avoid unwanted elements"
+    )
+    duration_seconds: int = Field(
+        default=5, ge=1, le=60, description="Video duration in seconds (1-60)"
+    )
+    cfg_scale: float = Field(
+        default=0.5, ge=0, le=2, description="Classifier-free guidance scale (0.0-2.0)"
+    )
+
+
+class VideoResults(Message):
+    """One video."""
+
+    result_video_path: str
+
+
+def _needs(fields: Mapping[str, Any]) -> list[Need]:
+    for name in ("input_image_url", "input_image_data"):
+        if fields.get(name):
+            return [Need(name, frozenset({Cap.IMAGE_TO_VIDEO}))]
+    return [Need("prompt", frozenset({Cap.TEXT_TO_VIDEO}))]
+
+
+ROW = TaskTypeRow(
+    inputs=VideoGenerationFields,
+    results=VideoResults,
+    folder="videos",
+    start_to_close=timedelta(minutes=30),
+    default_provider=ProviderType.FAL_STANDARD,
+    pictures=(PictureField("input_image_url", "input_image_path", ("input_image_data",)),),
+    needs=_needs,
+)
