@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
+from api_gateway.creation import start_run
 from api_gateway.errors import Problem, not_found, unavailable
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
@@ -13,10 +14,9 @@ from api_gateway.workflows.reset import plan_resume, reset_steps
 from api_gateway.workflows.schemas import ResumePlan
 from shared.contracts.enums import WorkflowStatus
 from shared.contracts.runs import PipelineOutcome
-from shared.db.models.tables import Task, Workflow
+from shared.db.models.tables import Workflow
 from shared.db.repositories.beginnings import show_progress
 from shared.db.repositories.events import add_workflow_event
-from shared.db.repositories.idempotency import CreateRequest, release_key
 from shared.db.repositories.outcomes import write_pipeline_outcome
 from shared.db.repositories.subjects import find_workflow
 from shared.db.repositories.tasks import tasks_of_steps
@@ -27,7 +27,7 @@ from workflows.control import (
     pause_run,
     wait_until_closed,
 )
-from workflows.starts import NotStartedError, pipeline_run, start_pipeline
+from workflows.starts import pipeline_run, start_pipeline
 
 _RESUMABLE = (WorkflowStatus.FAILED, WorkflowStatus.PAUSED)
 
@@ -44,36 +44,8 @@ async def start_workflow(res: Resources, caller: Principal, workflow_id: UUID) -
         _run(session, workflow)
         tasks = await tasks_of_steps(session, workflow)
         await session.flush()
-    await start_run(res, workflow, tasks, None)
+    await start_run(res, workflow, lambda client: start_pipeline(client, workflow, tasks))
     return workflow
-
-
-async def start_run(
-    res: Resources,
-    workflow: Workflow,
-    tasks: dict[str, Task],
-    request: CreateRequest | None,
-    *,
-    is_resumed: bool = False,
-) -> None:
-    """Start the run of a workflow whose row says RUNNING.
-
-    Raises:
-        Problem: 503, Temporal does not answer; the record then says FAILED, as the client is told.
-    """
-    try:
-        await start_pipeline(res.temporal, workflow, tasks, is_resumed=is_resumed)
-    except NotStartedError as error:
-        outcome = PipelineOutcome(
-            workflow_id=workflow.id,
-            status=WorkflowStatus.FAILED,
-            errors=["Temporal did not answer when the workflow was to be started"],
-        )
-        async with res.sessions.begin() as session:
-            await write_pipeline_outcome(session, outcome)
-            if request is not None:
-                await release_key(session, request)
-        raise unavailable("Temporal") from error
 
 
 async def pause_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
@@ -135,7 +107,9 @@ async def resume_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
         check_run_size(pipeline_run(workflow, tasks))
         _run(session, workflow)
         await session.flush()
-    await start_run(res, workflow, tasks, None, is_resumed=True)
+    await start_run(
+        res, workflow, lambda client: start_pipeline(client, workflow, tasks, is_resumed=True)
+    )
     return workflow
 
 
