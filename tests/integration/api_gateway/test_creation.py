@@ -6,10 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.settings import TemporalSettings
-from shared.temporal.client import connect
 from tests.fixtures.gateway import Gateway
 from tests.integration.api_gateway.test_tasks import GENERATION
+from tests.integration.api_gateway.test_training import away
 from tests.integration.api_gateway.test_workflows import GENERATE, workflow
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -22,36 +21,21 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture
-async def cut_off(gateway: Gateway) -> Any:
-    """A client of a gateway that reaches no Temporal."""
-    away = await connect(TemporalSettings(address="127.0.0.1:9"), identity="tests", is_lazy=True)
-    async with gateway.client(temporal=away) as client:
-        yield client
-
-
-async def newest(api: httpx.AsyncClient, path: str, origin: str) -> dict[str, Any]:
-    found = (await api.get(path)).json()
-    items = found if isinstance(found, list) else found["workflows"]
-    return next(item for item in items if item["origin_instance"] == origin)
-
-
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_cannot_be_started_is_failed_and_may_be_sent_again(
-    api: httpx.AsyncClient, cut_off: httpx.AsyncClient, kind: str
+async def test_what_is_created_while_temporal_is_away_waits_for_it(
+    api: httpx.AsyncClient, gateway: Gateway, kind: str
 ) -> None:
     path, body = KINDS[kind]
-    headers, origin = {"Idempotency-Key": uuid.uuid4().hex}, uuid.uuid4().hex
-    answer = await cut_off.post(path, json=body | {"origin_instance": origin}, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (503, "dependency_down")
-    assert answer.headers["retry-after"]
-    failed = await newest(api, path, origin)
-    assert (failed["status"], failed["completed_at"] is None) == ("FAILED", False)
-    assert f"Temporal did not answer when the {kind} was to be started" in str(failed)
+    headers = {"Idempotency-Key": uuid.uuid4().hex}
+    async with gateway.client(temporal=await away()) as cut_off:
+        created = await cut_off.post(path, json=body, headers=headers)
+    assert created.status_code == 201
 
-    again = await api.post(path, json=body | {"origin_instance": origin}, headers=headers)
-    assert again.status_code == 201
-    assert again.json()["id"] != failed["id"]
+    again = await api.post(path, json=body, headers=headers)
+
+    assert (again.status_code, again.json()) == (201, created.json())
+    stands = (await api.get(f"{path}{created.json()['id']}")).json()
+    assert stands["status"] == ("RUNNING" if kind == "workflow" else "PENDING")
 
 
 @pytest.mark.parametrize("kind", KINDS)

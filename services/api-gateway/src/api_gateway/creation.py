@@ -4,19 +4,25 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import structlog
 from pydantic import BaseModel
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from api_gateway.admission_cap import check_cap
-from api_gateway.errors import unavailable
 from api_gateway.idempotency import claim, keep
 from api_gateway.images.sources import Upload, stored
 from api_gateway.resources import Resources
+from shared.contracts.enums import TaskStatus, WorkflowStatus
 from shared.db.models.registry import Subject
-from shared.db.repositories.endings import fail_subject
+from shared.db.repositories.endings import START_REFUSED, fail_subject
 from shared.db.repositories.idempotency import CreateRequest, release_key
-from workflows.starts import NotStartedError
+from workflows.acknowledgement import RunRefusedError, RunUnknownError
+from workflows.control import RunUnreachableError, cancel_run, pause_run
+
+_log = structlog.stdlib.get_logger(__name__)
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
@@ -48,8 +54,9 @@ async def create(
         creation: what is wanted; it has been checked.
 
     Raises:
-        Problem: 422, the key was used for another request; 429; 503, Temporal does not answer.
+        Problem: 422, the key was used for another request; 429.
         Repeated: the request was answered before.
+        RunRefusedError: Temporal refuses to run it.
     """
     async with res.sessions.begin() as session:
         await claim(session, request)
@@ -68,16 +75,35 @@ async def start_run(
 ) -> None:
     """Start the run of a row that is committed.
 
+    A start that Temporal does not acknowledge is unknown, and no failure: the row stands, and so
+    does the key. The reconciler finds its run, or starts it.
+
     Raises:
-        Problem: 503, Temporal does not answer; the record then says FAILED, as the client is told.
+        RunRefusedError: there is no run, and none will be; the record says FAILED, the key is free.
     """
     try:
         await start(res.temporal)
-    except NotStartedError as error:
-        kind = type(subject).__name__.lower()
-        reason = f"Temporal did not answer when the {kind} was to be started"
+    except RunUnknownError as error:
+        _log.warning("start_not_acknowledged", subject=subject.temporal_id, reason=str(error))
+    except RunRefusedError:
         async with res.sessions.begin() as session:
-            await fail_subject(session, subject, reason)
+            await fail_subject(session, subject, START_REFUSED)
             if request is not None:
                 await release_key(session, request)
-        raise unavailable("Temporal") from error
+        raise
+    await _pass_on(res, subject)
+
+
+async def _pass_on(res: Resources, subject: Subject) -> None:
+    """Tell a run that has just been started what its subject was told before there was one."""
+    table = type(subject)
+    try:
+        async with res.reads.connect() as connection:
+            status = await connection.scalar(select(table.status).where(table.id == subject.id))
+        if status == WorkflowStatus.PAUSED:
+            await pause_run(res.temporal, subject.temporal_id)
+        elif status in {None, TaskStatus.CANCELLED}:  # spelled alike by all three
+            await cancel_run(res.temporal, subject.temporal_id)
+    except (SQLAlchemyError, OSError, RunUnreachableError) as error:
+        # The reconciler looks for runs whose subject has ended.
+        _log.warning("run_not_told", subject=subject.temporal_id, exc_info=error)

@@ -15,6 +15,9 @@ from shared.db.repositories.outcomes import (
 )
 from shared.db.repositories.trainings import write_training_outcome
 
+START_REFUSED = "Temporal refused to start its run"
+"""Why a subject failed whose run Temporal will never take."""
+
 
 async def fail_subject(session: AsyncSession, subject: Subject, reason: str) -> None:
     """Write that a subject FAILED for a reason of the platform's; an earlier end stands."""
