@@ -1,5 +1,6 @@
 """Evaluations over REST, by a fake evaluator on a real Temporal server; health from the truth."""
 
+import asyncio
 import base64
 import uuid
 from collections.abc import AsyncIterator
@@ -16,15 +17,17 @@ from shared.db.models.evaluations import Evaluation
 from shared.errors import PlatformError
 from shared.settings import TemporalSettings
 from shared.temporal.client import connect
+from tests.fakes.lost_starts import Fate, Starts, with_starts
 from tests.fixtures.gateway import POWERLESS_KEY, TENANT_KEY, Gateway
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.servers import Servers
-from tests.fixtures.workflow_runs import Runs, until
+from tests.fixtures.workflow_runs import Runs, terminate_all, until
 from tests.integration.api_gateway.conftest import Staff
 from tests.integration.api_gateway.test_tasks import PNG
 
 PATH = "/api/v1/evaluation/"
 HEALTH = "/api/v1/evaluation/health"
+URL = "https://images.example.com/1.jpg"
 EXPECTED = {"expected_framing": "full_body", "expected_view_angle": "front"}
 PICTURE = EXPECTED | {"image_data": base64.b64encode(PNG).decode()}
 
@@ -198,6 +201,91 @@ async def test_without_temporal_the_answer_is_503(gateway: Gateway) -> None:
         for answer in (await client.post(PATH, json=PICTURE), await client.get(HEALTH)):
             assert (answer.status_code, answer.json()["code"]) == (503, "dependency_down")
     assert await gateway.resources.objects.list("evaluations/") == []
+
+
+async def test_key_is_one_evaluation_though_its_acknowledgement_was_lost(
+    staff: Staff, evaluating: httpx.AsyncClient, records: Any
+) -> None:
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    runs, gateway = staff.runs, staff.gateway
+    lost = with_starts(runs.client, Starts(Fate.UNANSWERED))
+    async with gateway.client(temporal=lost) as client:
+        unknown = await client.post(PATH, json=PICTURE, headers=key)
+        keyless = await client.post(PATH, json=EXPECTED | {"image_url": URL})
+    assert [a.status_code for a in (unknown, keyless)] == [503, 503]
+    assert unknown.headers["retry-after"]
+
+    first = await evaluating.post(PATH, json=PICTURE, headers=key)
+    again = await evaluating.post(PATH, json=PICTURE, headers=key)
+
+    for answer in (first, again):
+        assert (answer.status_code, answer.json()["success"]) == (200, True), answer.text
+    jobs = [job for job in runs.evaluator.jobs if job.image_path]
+    assert len(jobs) == len({job.evaluation_id for job in jobs}) == 1
+    assert await gateway.resources.objects.list("evaluations/") == []
+    other = await evaluating.post(PATH, json=PICTURE | {"custom_instructions": "x"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    async with staff.client(TENANT_KEY) as tenant:
+        assert (await tenant.post(PATH, json=PICTURE, headers=key)).json()["success"]
+    assert len([job for job in runs.evaluator.jobs if job.image_path]) == 2
+
+
+async def test_picture_stays_while_its_evaluation_may_go_on(
+    staff: Staff, evaluating: httpx.AsyncClient, records: Any
+) -> None:
+    looks, may_end = asyncio.Event(), asyncio.Event()
+
+    async def act(job: EvaluationJob) -> EvaluationFindings:
+        looks.set()
+        await may_end.wait()
+        assert job.image_path is not None
+        assert await staff.gateway.resources.objects.get(job.image_path) == PNG
+        return EvaluationFindings()
+
+    staff.runs.evaluator.act = act
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    lost = with_starts(staff.runs.client, Starts(Fate.UNANSWERED))
+    async with staff.gateway.client(temporal=lost) as client:
+        assert (await client.post(PATH, json=PICTURE, headers=key)).status_code == 503
+    await asyncio.wait_for(looks.wait(), 20)
+    repeat = asyncio.create_task(evaluating.post(PATH, json=PICTURE, headers=key))
+    may_end.set()
+
+    assert (await repeat).json()["success"] is True
+    assert len(staff.runs.evaluator.jobs) == 1
+    assert await staff.gateway.resources.objects.list("evaluations/") == []
+
+
+async def test_failure_of_the_evaluator_is_its_keys_result(
+    staff: Staff, evaluating: httpx.AsyncClient, records: Any
+) -> None:
+    staff.runs.evaluator.act = raises(ErrorCategory.PROVIDER_ERROR)
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    answers = [await evaluating.post(PATH, json=PICTURE, headers=key) for _ in range(2)]
+    assert [(a.json()["success"], a.json()["error"]) for a in answers] == [
+        (False, "the model gave up")
+    ] * 2
+    assert len(staff.runs.evaluator.jobs) == 1
+
+
+async def test_evaluation_that_came_to_nothing_is_made_again_for_its_key(
+    staff: Staff, records: Any
+) -> None:
+    key = {"Idempotency-Key": uuid.uuid4().hex}
+    async with staff.client() as client:
+        waiting = asyncio.create_task(client.post(PATH, json=PICTURE, headers=key))
+        open_runs = "ExecutionStatus = 'Running' AND WorkflowType = 'Evaluation'"
+
+        async def is_listed() -> bool:
+            return (await staff.runs.client.count_workflows(open_runs)).count > 0
+
+        await until(is_listed)
+        await terminate_all(staff.runs.client)
+        assert (await waiting).status_code == 503
+        async with staff.workflow_worker(), staff.runs.evaluation_worker():
+            answers = [await client.post(PATH, json=PICTURE, headers=key) for _ in range(2)]
+    assert [answer.json()["success"] for answer in answers] == [True, True]
+    assert len(staff.runs.evaluator.jobs) == 1
 
 
 async def test_health_without_an_evaluator(

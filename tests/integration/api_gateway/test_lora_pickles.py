@@ -1,15 +1,18 @@
 """Pickled LoRAs through the gateway, the workflow and the converter, all of them real."""
 
 import contextlib
+import uuid
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 
 from inference_worker.__main__ import build_worker as build_inference_worker
 from inference_worker.lora.conversion.activities import LoraConverter
@@ -18,15 +21,24 @@ from shared.contracts.lora import QUARANTINE
 from shared.settings import LoraSettings, TemporalSettings
 from shared.temporal.client import connect
 from shared.temporal.worker import WorkerSettings
+from tests.fakes.lost_starts import Fate, Starts, with_starts
 from tests.fakes.records import FakeRecords
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.lora_api import clear, state, upload
 from tests.fixtures.lora_files import lora_bytes
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.pickles import fine_files, hostile, saved, tensors
+from tests.fixtures.workflow_runs import until
 from workflows.worker import build_worker
 
 _SETTINGS = WorkerSettings(drain_timeout_s=0.1)
+
+
+@dataclass
+class Conversion:
+    keys: list[str]
+    run: WorkflowHandle[Any, Any]
+    run_id: str
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +157,54 @@ async def test_without_temporal_the_client_is_told_to_come_again(gateway: Gatewa
     assert answer.status_code == 503
     assert "retry-after" in answer.headers
     assert await state(gateway) == before
+
+
+async def unacknowledged(gateway: Gateway, temporal: Client, key: str) -> Conversion:
+    """An upload whose conversion went on though the gateway was not told."""
+    lost = with_starts(temporal, Starts(Fate.UNANSWERED))
+    async with gateway.client(temporal=lost) as client:
+        answer = await upload(client, saved(tensors()), name="key.pt", key=key)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    keys: list[str] = []
+
+    async def is_converted() -> bool:
+        keys[:] = [item.key for item in await gateway.resources.objects.list(QUARANTINE)]
+        return len(keys) == 2
+
+    await until(is_converted)
+    run = temporal.get_workflow_handle(f"lora-{keys[0].removeprefix(QUARANTINE)}")
+    return Conversion(keys, run, (await run.describe()).run_id)
+
+
+async def test_key_is_one_conversion_though_its_acknowledgement_was_lost(
+    gateway: Gateway, temporal: Client, api: httpx.AsyncClient
+) -> None:
+    key = uuid.uuid4().hex
+    conversion = await unacknowledged(gateway, temporal, key)
+
+    answers = [await upload(api, saved(tensors()), name="key.pt", key=key) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [201, 201], answers[0].text
+    assert answers[0].json() == answers[1].json()
+    [lora] = (await api.get("/api/v1/lora/")).json()["loras"]
+    assert lora["filename"] == "key.safetensors"
+    assert (await conversion.run.describe()).run_id == conversion.run_id
+    assert await gateway.resources.objects.list(QUARANTINE) == []
+
+
+async def test_conversion_whose_result_is_gone_is_made_again_for_its_key(
+    gateway: Gateway, temporal: Client, api: httpx.AsyncClient
+) -> None:
+    key = uuid.uuid4().hex
+    conversion = await unacknowledged(gateway, temporal, key)
+    for name in conversion.keys:
+        await gateway.resources.objects.delete(name)
+
+    answer = await upload(api, saved(tensors()), name="key.pt", key=key)
+
+    assert answer.status_code == 201, answer.text
+    assert (await conversion.run.describe()).run_id != conversion.run_id
 
 
 async def test_no_converter_outlives_its_upload(api: httpx.AsyncClient) -> None:

@@ -181,25 +181,6 @@ async def test_repeat_of_a_create_gets_the_first_answer(
     assert await gateway.resources.objects.list("trainings/") == objects
 
 
-async def test_training_that_cannot_be_started_is_failed_and_may_be_sent_again(
-    gateway: Gateway, api: httpx.AsyncClient
-) -> None:
-    headers = {"Idempotency-Key": str(uuid.uuid4())}
-    async with gateway.client(temporal=await away()) as cut_off:
-        answer = await cut_off.post(PATH, json=LORA, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (503, "dependency_down")
-    assert answer.headers["retry-after"]
-    failed = (await api.get(PATH, params={"limit": 1})).json()[0]
-    assert (failed["status"], failed["completed_at"] is None) == ("FAILED", False)
-    assert "Temporal" in failed["error_message"]
-    kinds = [(e.seq, e.is_terminal) for e in await events_of(gateway, failed)]
-    assert kinds == [(1, False), (2, True)]
-
-    again = await api.post(PATH, json=LORA, headers=headers)
-    assert again.status_code == 201
-    assert again.json()["id"] != failed["id"]
-
-
 async def test_list_is_newest_first_and_in_pages(api: httpx.AsyncClient) -> None:
     created = [(await create(api))["id"] for _ in range(3)]
 

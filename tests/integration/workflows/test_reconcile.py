@@ -1,6 +1,7 @@
 """The reconciler on real parts: what a crash leaves between records and runs is mended."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from tests.fixtures.gateway import Gateway
 from tests.fixtures.rows import add, task_row
 from tests.fixtures.workflow_runs import generation, until
 from tests.integration.api_gateway.test_workflows import GENERATE, workflow
+from workflows.activities import reconcile as reconciliation
 from workflows.definitions.reconcile import Reconcile
 from workflows.definitions.run_task import RunTask
 from workflows.schedule import SCHEDULE_ID, ReconcileSettings, ensure_schedule
@@ -143,8 +145,9 @@ async def test_rows_whose_runs_were_terminated_end_as_failed(
 
 @pytest.mark.usefixtures("alone")
 async def test_resume_that_crashed_before_its_start_is_started(
-    gateway: Gateway, api: httpx.AsyncClient
+    gateway: Gateway, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reconciliation, "RESUMES_WITHIN", timedelta())
     created = (await api.post("/api/v1/workflows/", json=workflow(GENERATE))).json()
     await gateway.resources.temporal.get_workflow_handle(created["canvas_task_id"]).terminate()
     async with gateway.resources.sessions.begin() as session:

@@ -17,17 +17,23 @@ class RunUnreachableError(Exception):
     """Temporal did not answer; whether the run has heard is unknown."""
 
 
-async def cancel_run(client: Client, temporal_id: str) -> bool:
+async def cancel_run(client: Client, temporal_id: str, run_id: str | None = None) -> bool:
     """Ask a run to cancel what it does.
 
+    Args:
+        client: Temporal.
+        temporal_id: its workflow id.
+        run_id: this run of it alone; none: the newest.
+
     Returns:
-        Whether there was an open run to ask.
+        Whether there is such a run: Temporal takes this of one that has closed as well.
 
     Raises:
         RunUnreachableError: Temporal did not answer.
     """
     with _reaching() as reached:
-        await client.get_workflow_handle(temporal_id).cancel(rpc_timeout=_RPC_TIMEOUT)
+        handle = client.get_workflow_handle(temporal_id, run_id=run_id)
+        await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
     return reached.is_open
 
 
@@ -46,8 +52,13 @@ async def cancel_step(client: Client, temporal_id: str, step_id: str) -> bool:
     return reached.is_open
 
 
-async def pause_run(client: Client, temporal_id: str) -> bool:
+async def pause_run(client: Client, temporal_id: str, run_id: str | None = None) -> bool:
     """Ask a pipeline to start no more steps, and to end once the running ones have.
+
+    Args:
+        client: Temporal.
+        temporal_id: its workflow id.
+        run_id: this run of it alone; none: the newest.
 
     Returns:
         Whether there was an open run to ask.
@@ -56,7 +67,7 @@ async def pause_run(client: Client, temporal_id: str) -> bool:
         RunUnreachableError: Temporal did not answer.
     """
     with _reaching() as reached:
-        handle = client.get_workflow_handle(temporal_id)
+        handle = client.get_workflow_handle(temporal_id, run_id=run_id)
         await handle.signal(RunPipeline.pause, rpc_timeout=_RPC_TIMEOUT)
     return reached.is_open
 
@@ -100,7 +111,7 @@ def _reaching() -> Generator[_Reached]:
     try:
         yield reached
     except RPCError as error:
-        # A run that has closed and one that never was answer alike.
+        # To a signal, a run that has closed and one that never was are the same.
         if error.status != RPCStatusCode.NOT_FOUND:
             raise RunUnreachableError(str(error)) from error
         reached.is_open = False

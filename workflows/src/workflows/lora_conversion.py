@@ -5,11 +5,12 @@ from datetime import timedelta
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
 
 from shared.contracts.enums import ErrorCategory, TaskQueue
 from shared.contracts.lora import ConvertedLora, LoraConversion
+from workflows.acknowledgement import told_apart
 from workflows.definitions.convert_lora import ConvertLora
+from workflows.starts import START_TIMEOUT
 
 
 class ConversionRefusedError(Exception):
@@ -23,7 +24,7 @@ class ConversionUnavailableError(Exception):
 async def convert_lora(
     client: Client, request: LoraConversion, *, wait: timedelta
 ) -> ConvertedLora:
-    """Run a conversion to its end.
+    """Run a conversion to its end; one that is under way is joined.
 
     Args:
         client: Temporal.
@@ -33,22 +34,25 @@ async def convert_lora(
     Raises:
         ConversionRefusedError: the file is at fault.
         ConversionUnavailableError: the platform is.
+        RunUnknownError: Temporal does not answer, and the conversion may go on.
     """
     try:
-        return await client.execute_workflow(
-            ConvertLora.run,
-            request,
-            id=request.workflow_id,
-            task_queue=TaskQueue.WORKFLOWS,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            execution_timeout=wait,
-            static_summary=f"LoRA conversion · {request.size_bytes} bytes",
-        )
+        with told_apart():
+            handle = await client.start_workflow(
+                ConvertLora.run,
+                request,
+                id=request.workflow_id,
+                task_queue=TaskQueue.WORKFLOWS,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                # Whoever asks again has not found the result of the last one.
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                execution_timeout=wait,
+                rpc_timeout=START_TIMEOUT,
+                static_summary=f"LoRA conversion · {request.size_bytes} bytes",
+            )
+            return await handle.result()
     except WorkflowFailureError as error:
         cause = error.cause
         if isinstance(cause, ApplicationError) and cause.type == ErrorCategory.VALIDATION:
             raise ConversionRefusedError(cause.message) from error
         raise ConversionUnavailableError(str(cause)) from error
-    except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's first connection
-        raise ConversionUnavailableError(str(error)) from error

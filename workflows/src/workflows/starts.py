@@ -1,11 +1,11 @@
 """Starts the Temporal workflow of a record. The id derives from the record: twice is once."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 from temporalio.common import (
     Priority,
     SearchAttributePair,
@@ -14,10 +14,8 @@ from temporalio.common import (
     WorkflowIDReusePolicy,
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError
 
 from shared.contracts.enums import ProviderType, StepStatus, TaskQueue, TaskType
-from shared.contracts.evaluation import EvaluationFindings, EvaluationJob
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.runs import Owner, PipelineRun, PipelineStep, StepMapping, TaskRun
 from shared.contracts.training import Captioning, Hyperparameters, TrainingRun, Transform
@@ -26,12 +24,11 @@ from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.models.trainings import Training
 from shared.temporal import search
 from shared.temporal.fairness import fairness_key
-from workflows.definitions.evaluate_image import EvaluateImage
+from workflows.acknowledgement import told_apart
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
 from workflows.definitions.run_training import RunTraining
 from workflows.policies import (
-    EVALUATION_EXECUTION_TIMEOUT,
     PIPELINE_EXECUTION_TIMEOUT,
     TASK_EXECUTION_TIMEOUT,
     TRAINING_EXECUTION_TIMEOUT,
@@ -39,9 +36,8 @@ from workflows.policies import (
 )
 from workflows.versioning import MOVES_ON
 
-_START_TIMEOUT = timedelta(seconds=10)
-_INTERACTIVE = 2
-"""Priority of what a client waits for with an open connection."""
+START_TIMEOUT = timedelta(seconds=10)
+"""How long a start waits for its acknowledgement; one that is not there by then is unknown."""
 
 
 def task_run(task: Task) -> TaskRun:
@@ -139,15 +135,12 @@ def training_run(training: Training) -> TrainingRun:
     )
 
 
-class NotStartedError(Exception):
-    """Temporal did not take a run; whether it was started all the same is unknown."""
-
-
 async def start_task(client: Client, task: Task) -> None:
     """Start the run of a single task.
 
     Raises:
-        NotStartedError: Temporal did not answer.
+        RunUnknownError: Temporal did not acknowledge it.
+        RunRefusedError: Temporal refused it.
     """
     prompt = task.inputs.get("prompt") or task.inputs.get("upscale_prompt")
     details = [
@@ -155,7 +148,7 @@ async def start_task(client: Client, task: Task) -> None:
         f"- task `{task.id}` of `{task.origin_instance}`",
         *([f"- prompt: {_shorten(str(prompt), 500)}"] if prompt else []),
     ]
-    with _told_apart():
+    with _once():
         await client.start_workflow(
             RunTask.run,
             task_run(task),
@@ -163,7 +156,7 @@ async def start_task(client: Client, task: Task) -> None:
             execution_timeout=TASK_EXECUTION_TIMEOUT,
             static_summary=f"{task.task_type} · {task.provider_type}",
             static_details="\n".join(details),
-            search_attributes=_attributes(
+            search_attributes=search_attributes(
                 task,
                 {
                     search.KIND: "task",
@@ -171,7 +164,7 @@ async def start_task(client: Client, task: Task) -> None:
                     search.PROVIDER: task.provider_type,
                 },
             ),
-            **_options(task, task.priority),
+            **start_options(task, task.priority),
         )
 
 
@@ -187,10 +180,13 @@ async def start_pipeline(
         is_resumed: an earlier run of it has closed; completed steps are not run again.
 
     Raises:
-        NotStartedError: Temporal did not answer.
+        RunUnknownError: Temporal did not acknowledge it.
+        RunRefusedError: Temporal refused it.
     """
     steps = " → ".join(step.step_id for step in workflow.steps)
-    with _told_apart():
+    policies = WorkflowIDReusePolicy
+    reuse = policies.ALLOW_DUPLICATE if is_resumed else policies.REJECT_DUPLICATE
+    with _once():
         await client.start_workflow(
             RunPipeline.run,
             pipeline_run(workflow, tasks),
@@ -207,9 +203,9 @@ async def start_pipeline(
                     ),
                 ]
             ),
-            search_attributes=_attributes(workflow, {search.KIND: "workflow"}),
+            search_attributes=search_attributes(workflow, {search.KIND: "workflow"}),
             versioning_override=MOVES_ON,
-            **_options(workflow, 0, is_resumed=is_resumed),
+            **start_options(workflow, 0, reuse),
         )
 
 
@@ -217,7 +213,8 @@ async def start_training(client: Client, training: Training) -> None:
     """Start the run of a training.
 
     Raises:
-        NotStartedError: Temporal did not answer.
+        RunUnknownError: Temporal did not acknowledge it.
+        RunRefusedError: Temporal refused it.
     """
     details = [
         f"**{training.training_type}** of `{training.base_model_path}`, {training.steps} steps",
@@ -227,7 +224,7 @@ async def start_training(client: Client, training: Training) -> None:
         f"- {len(training.source_images)} pictures",
     ]
     summary = f"{training.training_type} · {training.entity_type} · {training.trigger_word}"
-    with _told_apart():
+    with _once():
         await client.start_workflow(
             RunTraining.run,
             training_run(training),
@@ -235,55 +232,33 @@ async def start_training(client: Client, training: Training) -> None:
             execution_timeout=TRAINING_EXECUTION_TIMEOUT,
             static_summary=_shorten(summary, 200),
             static_details="\n".join(details),
-            search_attributes=_attributes(
+            search_attributes=search_attributes(
                 training, {search.KIND: "training", search.TASK_TYPE: training.training_type}
             ),
             versioning_override=MOVES_ON,
             # 0 to 3 where a task's priority has 0 for its normal one: LOW is behind that.
-            **_options(training, training.priority - 1),
-        )
-
-
-async def start_evaluation(
-    client: Client, job: EvaluationJob
-) -> WorkflowHandle[EvaluateImage, EvaluationFindings]:
-    """Start the run of an evaluation; its caller waits for it.
-
-    Raises:
-        NotStartedError: Temporal did not answer.
-    """
-    with _told_apart():
-        return await client.start_workflow(
-            EvaluateImage.run,
-            job,
-            id=f"evaluation-{job.evaluation_id}",
-            execution_timeout=EVALUATION_EXECUTION_TIMEOUT,
-            static_summary=f"{job.provider}: {job.expected_framing}, {job.expected_view_angle}",
-            search_attributes=_attributes(
-                job.owner, {search.KIND: "evaluation", search.PROVIDER: job.provider}
-            ),
-            **_options(job.owner, _INTERACTIVE),
+            **start_options(training, training.priority - 1),
         )
 
 
 @contextmanager
-def _told_apart() -> Generator[None]:
-    try:
+def _once() -> Generator[None]:
+    # By the reconciler, or by a try whose acknowledgement was lost; and it has ended already.
+    with suppress(WorkflowAlreadyStartedError), told_apart():
         yield
-    except WorkflowAlreadyStartedError:
-        # By the reconciler, or by a try whose answer was lost; and it has ended already.
-        return
-    except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's first connection
-        raise NotStartedError(str(error)) from error
 
 
-def _options(subject: Origin | Owner, priority: int, *, is_resumed: bool = False) -> dict[str, Any]:
-    reuse = WorkflowIDReusePolicy
+def start_options(
+    subject: Origin | Owner,
+    priority: int,
+    reuse: WorkflowIDReusePolicy = WorkflowIDReusePolicy.REJECT_DUPLICATE,
+) -> dict[str, Any]:
+    """Options of every start: one id is one run, and whose it is decides about its turn."""
     return {
         "task_queue": TaskQueue.WORKFLOWS,
         "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-        "id_reuse_policy": reuse.ALLOW_DUPLICATE if is_resumed else reuse.REJECT_DUPLICATE,
-        "rpc_timeout": _START_TIMEOUT,
+        "id_reuse_policy": reuse,
+        "rpc_timeout": START_TIMEOUT,
         "priority": Priority(
             priority_key=priority_key(priority),
             fairness_key=fairness_key(subject.origin_instance, subject.origin_tenant_id),
@@ -291,7 +266,8 @@ def _options(subject: Origin | Owner, priority: int, *, is_resumed: bool = False
     }
 
 
-def _attributes(subject: Origin | Owner, own: dict[Any, str]) -> TypedSearchAttributes:
+def search_attributes(subject: Origin | Owner, own: dict[Any, str]) -> TypedSearchAttributes:
+    """Search attributes, by which the Web UI finds a run."""
     tenant = {search.TENANT_ID: subject.origin_tenant_id} if subject.origin_tenant_id else {}
     values = own | {search.ORIGIN_INSTANCE: subject.origin_instance} | tenant
     return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in values.items()])

@@ -49,6 +49,8 @@ _BESIDES: dict[str, set[int]] = {
     "admin_delete_lora": {404},
 }
 """By operation id: what does not follow from what an operation takes."""
+_STARTS = frozenset({"start_workflow", "resume_workflow"})
+"""They start runs, and create nothing."""
 
 
 def add_error_responses(document: Json) -> None:
@@ -84,8 +86,7 @@ def _response(status: int, operation: Json) -> Json:
     content: Json = {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM}}
     if status == 422:
         faults: Json = {"application/json": {"schema": _FAULTS}}
-        # A key that was used for another request is a problem of its own.
-        content = faults | content if _takes_idempotency_key(operation) else faults
+        content = faults | content if _has_problems(operation) else faults
     response: Json = {
         "description": _DESCRIPTIONS.get(status, HTTPStatus(status).phrase),
         "content": content,
@@ -93,6 +94,7 @@ def _response(status: int, operation: Json) -> Json:
     return response | ({"headers": _HEADERS[status]} if status in _HEADERS else {})
 
 
-def _takes_idempotency_key(operation: Json) -> bool:
+def _has_problems(operation: Json) -> bool:
+    """A reused key and a refused run are problems: no field is at fault."""
     names = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
-    return "idempotency-key" in names
+    return "idempotency-key" in names or operation["operationId"] in _STARTS

@@ -17,6 +17,7 @@ from temporalio.service import RPCError
 
 from api_gateway.methods import method_table
 from shared.errors import StorageError
+from workflows.acknowledgement import RunRefusedError, RunUnknownError
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -193,6 +194,15 @@ async def _on_outage(request: Request, error: Exception) -> JSONResponse:
     )
 
 
+async def _on_refused(request: Request, error: RunRefusedError) -> JSONResponse:
+    _log.error("run_refused", path=request.url.path, reason=str(error))
+    return _render(
+        422,
+        "run_refused",
+        "this request cannot be run as it is: its run was refused; send another, a smaller one",
+    )
+
+
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:
     _log.error("unexpected_error", path=request.url.path, exc_info=error)
     return _render(500, "internal_error", "an unexpected error; it has been logged")
@@ -210,5 +220,7 @@ _HANDLERS: dict[type[Any], Callable[[Request, Any], Awaitable[Response]]] = {
     SQLAlchemyError: _on_outage,
     OSError: _on_outage,
     RPCError: _on_outage,
+    RunUnknownError: _on_outage,
+    RunRefusedError: _on_refused,
     Exception: _on_bug,
 }

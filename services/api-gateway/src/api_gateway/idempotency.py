@@ -1,12 +1,14 @@
 """`Idempotency-Key` on creates: the same request again gets the first answer again, for 24 hours.
 
 A route takes `Repeatable`; its service calls `claim` first thing in its transaction, and `keep`
-last. A repeat ends in `claim` by `Repeated`, which is rendered as the first answer.
+last. A repeat ends in `claim` by `Repeated`, which is rendered as the first answer. What has no row
+has a run whose id derives from the key: `hold` and `run_id`.
 """
 
 import hashlib
 import json
 from typing import Annotated, Any
+from uuid import UUID, uuid4
 
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel
@@ -14,7 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.dependencies import Caller
 from api_gateway.errors import Fault, InvalidRequestError, Problem, Repeated
+from shared.db.models.idempotency import IdempotencyKey
 from shared.db.repositories.idempotency import CreateRequest, claim_key, keep_answer
+from shared.db.session import Sessions
 
 _LONGEST = 255
 
@@ -75,15 +79,41 @@ async def claim(session: AsyncSession, request: CreateRequest | None) -> None:
     first = await claim_key(session, request)
     if first is None:
         return
+    _check_same(first, request)
+    if first.answer is None:
+        raise Problem(409, "in_progress", "the first request with this key has not been answered")
+    raise Repeated(first.answer)
+
+
+async def hold(sessions: Sessions, request: CreateRequest | None) -> None:
+    """Take the key for a request whose answer its run keeps: `run_id` leads every repeat there.
+
+    Raises:
+        Problem: 422, the key was used for another request.
+    """
+    if request is None:
+        return
+    async with sessions.begin() as session:
+        first = await claim_key(session, request)
+        if first is not None:
+            _check_same(first, request)
+
+
+def run_id(request: CreateRequest | None) -> UUID:
+    """Name the run that does what a request asks for and has no row; repeats name the same."""
+    if request is None:
+        return uuid4()
+    named = json.dumps([request.owner, request.route, request.key, request.body_hash])
+    return UUID(bytes=hashlib.sha256(named.encode()).digest()[:16])
+
+
+def _check_same(first: IdempotencyKey, request: CreateRequest) -> None:
     if first.body_hash != request.body_hash:
         raise Problem(
             422,
             "idempotency_key_reused",
             "this Idempotency-Key was used for a different request; use a new one",
         )
-    if first.answer is None:
-        raise Problem(409, "in_progress", "the first request with this key has not been answered")
-    raise Repeated(first.answer)
 
 
 async def keep(session: AsyncSession, request: CreateRequest | None, answer: BaseModel) -> None:

@@ -23,7 +23,7 @@ class Reconciled(Message):
     closed: int = 0
     """Rows whose run had closed without a word; they have been ended as their run was."""
     cancelled: int = 0
-    """Runs whose row had ended or was gone; they have been cancelled."""
+    """Runs whose row had ended, was paused or was gone; they have been stopped."""
     failed: int = 0
     """Rows that could not be mended or swept in this pass; the worker's log says why."""
     keys_swept: int = 0

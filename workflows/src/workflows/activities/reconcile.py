@@ -25,22 +25,25 @@ from shared.contracts.enums import (
 from shared.contracts.reconciliation import ReconcileActivities, Reconciled, ReconcileRequest
 from shared.contracts.runs import PipelineOutcome, TaskOutcome
 from shared.contracts.training import ENDED
-from shared.db.models.registry import SUBJECT_TABLES
+from shared.db.models.registry import Subject
 from shared.db.models.tables import Task, Workflow
 from shared.db.models.trainings import Training
 from shared.db.repositories.deliveries import sweep_deliveries
+from shared.db.repositories.endings import START_REFUSED, fail_subject
 from shared.db.repositories.idempotency import sweep_keys
 from shared.db.repositories.outcomes import (
     outcome_of,
     write_pipeline_outcome,
     write_task_outcome,
 )
-from shared.db.repositories.tasks import is_untried, tasks_of_steps
+from shared.db.repositories.tasks import is_unbegun, is_untried, tasks_of_steps
 from shared.db.repositories.trainings import write_training_outcome
 from shared.db.repositories.webhook_secrets import sweep_secrets
 from shared.db.session import Sessions
 from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
+from workflows.acknowledgement import RunRefusedError
+from workflows.activities.forgotten_runs import stop_forgotten_runs
 from workflows.activities.leftovers import LeftoverSweep
 from workflows.activities.overdue_deliveries import start_overdue
 from workflows.activities.run_states import (
@@ -51,16 +54,16 @@ from workflows.activities.run_states import (
     task_outcome,
     training_outcome,
 )
-from workflows.control import cancel_run
-from workflows.starts import start_pipeline, start_task, start_training
+from workflows.control import cancel_step
+from workflows.starts import START_TIMEOUT, start_pipeline, start_task, start_training
 
 _log = structlog.stdlib.get_logger(__name__)
 
 _PAGE = 500
 _SIDE_BY_SIDE = 10
+RESUMES_WITHIN = 2 * START_TIMEOUT
+"""How long the start of a resumed workflow's run may be under way."""
 _OPEN_TRAINING = frozenset(TrainingStatus) - ENDED
-_OPEN = frozenset({*TASK_OPEN, *_OPEN_TRAINING, WorkflowStatus.RUNNING})
-_OPEN_RUNS = "ExecutionStatus = 'Running' AND WorkflowType IN ('Task', 'Pipeline', 'Training')"
 
 _SubjectT = TypeVar("_SubjectT", Task, Workflow, Training)
 
@@ -91,7 +94,7 @@ class Reconciler(ReconcileActivities):
                 await _side_by_side(page, self._mend_workflow, counts)
             async for page in self._stale(Training, before, _OPEN_TRAINING):
                 await _side_by_side(page, self._mend_training, counts)
-            counts["cancelled"] = await self._cancel_forgotten_runs(before)
+            counts["cancelled"] = await stop_forgotten_runs(self._client, self._sessions, before)
             counts["overdue"] = await start_overdue(self._client, self._sessions, before)
             async with self._sessions.begin() as session:
                 counts["keys_swept"] = await sweep_keys(session)
@@ -128,8 +131,7 @@ class Reconciler(ReconcileActivities):
             if state is not None and state.is_open:
                 return None
             if state is None and is_untried(task):
-                await start_task(self._client, task)
-                return "started"
+                return await _started(session, task, start_task(self._client, task))
             outcome = (
                 _gone(task) if state is None else await task_outcome(self._client, task, state)
             )
@@ -147,21 +149,33 @@ class Reconciler(ReconcileActivities):
             if workflow is None or workflow.status != WorkflowStatus.RUNNING:
                 return None
             state = await describe(self._client, workflow.temporal_id)
-            if state is not None and state.is_open:
-                return None
             tasks = await tasks_of_steps(session, workflow)
-            if _may_start(workflow, tasks, state):
-                await start_pipeline(self._client, workflow, tasks, is_resumed=state is not None)
-                return "started"
-            temporal_id = workflow.temporal_id
+            if state is not None and state.is_open:
+                await self._tell_of_cancelled_steps(workflow, tasks)
+                return None
+            is_unstarted = _is_unstarted(workflow, state)
+            if is_unstarted and is_unbegun(workflow, tasks):
+                if state is not None and _may_be_under_way(workflow):
+                    return None
+                start = start_pipeline(self._client, workflow, tasks, is_resumed=state is not None)
+                return await _started(session, workflow, start)
         # Its lock is let go: tasks are locked before their workflow, as everywhere.
-        outcome = await pipeline_outcome(self._client, workflow_id, temporal_id, state)
+        if is_unstarted and _has_cancelled_step(workflow, tasks):
+            outcome = PipelineOutcome(workflow_id=workflow_id, status=WorkflowStatus.CANCELLED)
+        else:
+            outcome = await pipeline_outcome(self._client, workflow_id, workflow.temporal_id, state)
         async with self._sessions.begin() as session:
             # A cancelled one takes its open tasks along itself.
             if outcome.status != WorkflowStatus.CANCELLED:
                 await _fail_tried_tasks(session, outcome, state)
             await write_pipeline_outcome(session, outcome)
         return "closed"
+
+    async def _tell_of_cancelled_steps(self, workflow: Workflow, tasks: Mapping[str, Task]) -> None:
+        """Tell a run again what the gateway may have told it in vain; it does no harm twice."""
+        for step_id, task in tasks.items():
+            if task.status == TaskStatus.CANCELLED:
+                await cancel_step(self._client, workflow.temporal_id, step_id)
 
     async def _mend_training(self, training_id: UUID) -> str | None:
         async with self._sessions.begin() as session:
@@ -174,38 +188,10 @@ class Reconciler(ReconcileActivities):
             if state is not None and state.is_open:
                 return None
             if state is None and training.status == TrainingStatus.PENDING:
-                await start_training(self._client, training)
-                return "started"
+                return await _started(session, training, start_training(self._client, training))
             outcome = await training_outcome(self._client, training, state)
             await write_training_outcome(session, outcome)
             return "closed"
-
-    async def _cancel_forgotten_runs(self, before: datetime) -> int:
-        cancelled = 0
-        async for run in self._client.list_workflows(_OPEN_RUNS):
-            if run.start_time < before and await self._is_forgotten(run.id, before):
-                cancelled += await cancel_run(self._client, run.id)
-        return cancelled
-
-    async def _is_forgotten(self, temporal_id: str, before: datetime) -> bool:
-        kind, _, name = temporal_id.partition("-")
-        table, subject_id = SUBJECT_TABLES.get(kind), _uuid(name)
-        if table is None or subject_id is None:  # somebody's own, by hand
-            return False
-        rows = select(table.status, table.updated_at).where(table.id == subject_id)
-        async with self._sessions() as session:
-            found = (await session.execute(rows)).one_or_none()
-        if found is None:
-            return True
-        status, updated_at = found
-        return status not in _OPEN and updated_at < before
-
-
-def _uuid(name: str) -> UUID | None:
-    try:
-        return UUID(name)
-    except ValueError:
-        return None
 
 
 async def _side_by_side(
@@ -229,17 +215,38 @@ async def _side_by_side(
     await asyncio.gather(*(mend_one(subject_id) for subject_id in ids))
 
 
-def _may_start(workflow: Workflow, tasks: Mapping[str, Task], state: RunState | None) -> bool:
-    """Whether a workflow has no run, or none since it was resumed, and no step of it was tried.
+async def _started(session: AsyncSession, subject: Subject, start: Awaitable[None]) -> str:
+    """Start a run; where Temporal will never take it, its subject ends."""
+    try:
+        await start
+    except RunRefusedError as error:
+        _log.error("run_refused", subject=subject.temporal_id, reason=str(error))
+        await fail_subject(session, subject, START_REFUSED)
+        return "closed"
+    return "started"
 
-    A step that was tried may be at a provider that is paid for it. It is ended with its workflow;
-    a resume then gives it a new task.
+
+def _is_unstarted(workflow: Workflow, state: RunState | None) -> bool:
+    """Whether a workflow has no run, or none since it was resumed.
+
+    A step of it that was tried all the same may be at a provider that is paid for it. It is ended
+    with its workflow; a resume then gives it a new task.
     """
-    was_changed_since = state is None or (
-        state.closed_at is not None and workflow.updated_at > state.closed_at
-    )
-    rest = (tasks[s.step_id] for s in workflow.steps if s.status != StepStatus.COMPLETED)
-    return was_changed_since and all(map(is_untried, rest))
+    if state is None:
+        return True
+    return state.closed_at is not None and workflow.updated_at > state.closed_at
+
+
+def _may_be_under_way(workflow: Workflow) -> bool:
+    """Whether the gateway may still be resuming it: two such starts may be two runs."""
+    return datetime.now(UTC) - workflow.updated_at < RESUMES_WITHIN
+
+
+def _has_cancelled_step(workflow: Workflow, tasks: Mapping[str, Task]) -> bool:
+    """Whether a step was cancelled before there was a run, and all others wait for it."""
+    rest = [tasks[s.step_id] for s in workflow.steps if s.status != StepStatus.COMPLETED]
+    cancelled = [task for task in rest if task.status == TaskStatus.CANCELLED]
+    return bool(cancelled) and all(is_untried(task) for task in rest if task not in cancelled)
 
 
 def _gone(

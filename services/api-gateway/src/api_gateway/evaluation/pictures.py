@@ -1,5 +1,6 @@
 """The picture of an evaluation: stored for as long as it takes, or fetched by the evaluator."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from shared.egress.errors import ForbiddenUrlError
 from shared.egress.urls import check_url
 from shared.errors import StorageError
 from shared.images.admission import ImageRefusedError
+from workflows.acknowledgement import RunUnknownError
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -73,20 +75,33 @@ async def take_picture(
 
 
 @asynccontextmanager
-async def stored(res: Resources, picture: Picture) -> AsyncGenerator[None]:
-    """Keep a picture's bytes in the object store while the body runs."""
+async def stored(res: Resources, picture: Picture, *, is_repeatable: bool) -> AsyncGenerator[None]:
+    """Keep a picture's bytes in the object store while the body runs.
+
+    Where it is not known how that ended, the evaluator may still need them: they stay for the
+    repeat of the request, if there can be one.
+    """
     if picture.upload is None:
         yield
         return
     row = picture.upload.row
     await res.objects.put(row.key, picture.upload.content, row.content_type)
+    is_needed = False
     try:
         yield
+    except (RunUnknownError, asyncio.CancelledError):
+        is_needed = is_repeatable
+        raise
     finally:
-        try:
-            await res.objects.delete(row.key)
-        except StorageError as error:
-            _log.warning("picture_left_behind", key=row.key, exc_info=error)
+        if not is_needed:
+            await _discard(res, row.key)
+
+
+async def _discard(res: Resources, key: str) -> None:
+    try:
+        await res.objects.delete(key)
+    except StorageError as error:
+        _log.warning("picture_left_behind", key=key, exc_info=error)
 
 
 def _fault(field: str, message: str) -> InvalidRequestError:

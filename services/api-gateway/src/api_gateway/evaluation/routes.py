@@ -8,6 +8,7 @@ from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Res
 from api_gateway.evaluation import service
 from api_gateway.evaluation.schemas import EvaluationRequest, EvaluationResponse, HealthStatus
+from api_gateway.idempotency import Repeatable
 from shared.contracts.enums import AiProvider
 
 router = APIRouter(prefix="/api/v1/evaluation", tags=["evaluation"])
@@ -18,6 +19,7 @@ async def evaluate_image(
     request: EvaluationRequest,
     res: Res,
     caller: Caller,
+    repeatable: Repeatable,
     provider: Annotated[
         AiProvider | None,
         Query(description="Whose model evaluates; not given: the one in the gateway's settings"),
@@ -28,7 +30,7 @@ async def evaluate_image(
     Shot type, human presence, anatomy, gender and, if asked for, descriptions. An evaluator that
     fails is answered as `success: false` with its error; none that runs, as 503.
     """
-    return await service.evaluate_image(res, caller, request, provider)
+    return await service.evaluate_image(res, caller, request, provider, repeatable)
 
 
 @router.get("/health", summary="Get Evaluator Health", operation_id="get_evaluator_health")

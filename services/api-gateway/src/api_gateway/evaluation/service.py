@@ -1,7 +1,6 @@
 """Evaluating a picture, and the health of who evaluates."""
 
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 
 from temporalio.client import WorkflowFailureError
@@ -15,14 +14,16 @@ from api_gateway.evaluation.breaker import breaker_state
 from api_gateway.evaluation.pictures import Picture, stored, take_picture
 from api_gateway.evaluation.presentation import present_findings
 from api_gateway.evaluation.schemas import EvaluationRequest, EvaluationResponse, HealthStatus
+from api_gateway.idempotency import hold, run_id
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from shared.contracts.enums import AiProvider, BreakerState, ErrorCategory, TaskQueue
-from shared.contracts.evaluation import NO_EVALUATOR, EvaluationFindings, EvaluationJob
+from shared.contracts.evaluation import NO_EVALUATOR, EvaluationJob
 from shared.contracts.runs import Owner
 from shared.db.repositories.evaluations import evaluation_figures
+from shared.db.repositories.idempotency import CreateRequest
 from shared.temporal.pollers import count_activity_pollers
-from workflows.starts import NotStartedError, start_evaluation
+from workflows.evaluation import evaluate
 
 _POLLED_WITHIN = timedelta(seconds=70)
 """A poll that finds nothing lasts a minute: who has not asked for longer is gone."""
@@ -30,7 +31,11 @@ _RETRY_AFTER_S = 30
 
 
 async def evaluate_image(
-    res: Resources, caller: Principal, request: EvaluationRequest, provider: AiProvider | None
+    res: Resources,
+    caller: Principal,
+    request: EvaluationRequest,
+    provider: AiProvider | None,
+    repeatable: CreateRequest | None,
 ) -> EvaluationResponse:
     """Have a picture evaluated, and wait for it.
 
@@ -39,10 +44,11 @@ async def evaluate_image(
 
     Raises:
         InvalidRequestError: the picture cannot be evaluated.
-        Problem: 413; 503, no evaluator runs or Temporal does not answer.
+        Problem: 413; 422, the key was used for another request; 503, no evaluator runs.
+        RunUnknownError: Temporal does not answer; a repeat with the same key gets what is found.
     """
     started_s = time.monotonic()
-    evaluation_id = uuid.uuid4()
+    evaluation_id = run_id(repeatable)
     origin = Origin(
         caller.scope.origin_instance or "unknown", None, caller.scope.origin_tenant_id, None
     )
@@ -58,21 +64,15 @@ async def evaluate_image(
         **request.model_dump(exclude={"image_data", "image_url"}),
     )
     check_run_size(job)
-    async with stored(res, picture):
+    await hold(res.sessions, repeatable)
+    async with stored(res, picture, is_repeatable=repeatable is not None):
         try:
-            findings = await _run(res, job)
+            findings = await evaluate(res.temporal, job)
         except WorkflowFailureError as failed:
             error = _failure(failed, picture)
             elapsed_ms = _elapsed_ms(started_s)
             return EvaluationResponse(success=False, error=error, evaluation_time_ms=elapsed_ms)
     return present_findings(request, findings, elapsed_ms=_elapsed_ms(started_s))
-
-
-async def _run(res: Resources, job: EvaluationJob) -> EvaluationFindings:
-    try:
-        return await (await start_evaluation(res.temporal, job)).result()
-    except (NotStartedError, RPCError) as error:
-        raise unavailable("Temporal") from error
 
 
 def _failure(failed: WorkflowFailureError, picture: Picture) -> str:

@@ -3,19 +3,21 @@
 import asyncio
 import contextlib
 import hashlib
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from api_gateway.errors import unavailable
+from api_gateway.idempotency import run_id
 from api_gateway.lora.upload import Wanted, file_fault
 from api_gateway.resources import Resources
 from shared.contracts.lora import QUARANTINE, LoraConversion
+from shared.db.repositories.idempotency import CreateRequest
 from shared.errors import StorageError
 from shared.lora.errors import LoraFileError
 from shared.lora.inspection import LoraSummary, inspect_lora
 from shared.lora.names import STORED_SUFFIX
+from workflows.acknowledgement import RunUnknownError
 from workflows.lora_conversion import (
     ConversionRefusedError,
     ConversionUnavailableError,
@@ -36,23 +38,27 @@ class Admitted:
     summary: LoraSummary
 
 
-async def admit(res: Resources, wanted: Wanted, folder: Path) -> Admitted:
+async def admit(
+    res: Resources, wanted: Wanted, folder: Path, repeatable: CreateRequest | None
+) -> Admitted:
     """Check a file; a pickle is converted first.
 
     Args:
         res: storage and Temporal.
         wanted: the file and its format.
         folder: where a converted file goes; who calls removes it.
+        repeatable: the request as its repeats will know it, the file's digest included.
 
     Raises:
         InvalidRequestError: the file is at fault.
         Problem: 503, nobody converts pickles at the moment.
+        RunUnknownError: Temporal does not answer; a repeat with the same key goes on from there.
     """
     file = wanted.file
     path, sha256, size_bytes = file.path, file.sha256, file.size_bytes
     if wanted.suffix != STORED_SUFFIX:
         path = folder / "converted.safetensors"
-        await _convert(res, wanted, path)
+        await _convert(res, wanted, path, repeatable)
         size_bytes = (await asyncio.to_thread(path.stat)).st_size
         sha256 = await asyncio.to_thread(_digest, path)
     try:
@@ -62,28 +68,41 @@ async def admit(res: Resources, wanted: Wanted, folder: Path) -> Admitted:
     return Admitted(path, sha256, size_bytes, summary)
 
 
-async def _convert(res: Resources, wanted: Wanted, target: Path) -> None:
+async def _convert(
+    res: Resources, wanted: Wanted, target: Path, repeatable: CreateRequest | None
+) -> None:
     conversion = LoraConversion(
-        conversion_id=uuid.uuid4(),
+        conversion_id=run_id(repeatable),
         size_bytes=wanted.file.size_bytes,
         max_bytes=res.lora.max_bytes,
     )
     await _sweep_quarantine(res)
+    is_needed = False
     try:
-        await res.objects.put_file(conversion.source_key, wanted.file.path, _CONTENT_TYPE)
-        await convert_lora(
-            res.temporal, conversion, wait=timedelta(seconds=res.lora.conversion_timeout_s)
-        )
+        # A repeat may find what the conversion of the first request has made meanwhile.
+        if await res.objects.head(conversion.result_key) is None:
+            await res.objects.put_file(conversion.source_key, wanted.file.path, _CONTENT_TYPE)
+            await convert_lora(
+                res.temporal, conversion, wait=timedelta(seconds=res.lora.conversion_timeout_s)
+            )
         await res.objects.get_file(conversion.result_key, target)
     except ConversionRefusedError as error:
         raise file_fault(str(error)) from error
     except ConversionUnavailableError as error:
         raise unavailable("the converter of pickles") from error
+    except (RunUnknownError, asyncio.CancelledError):
+        is_needed = repeatable is not None
+        raise
     finally:
-        for key in (conversion.source_key, conversion.result_key):
-            # What is left by an outage is swept by a later upload.
-            with contextlib.suppress(StorageError):
-                await res.objects.delete(key)
+        if not is_needed:
+            await _discard(res, conversion)
+
+
+async def _discard(res: Resources, conversion: LoraConversion) -> None:
+    for key in (conversion.source_key, conversion.result_key):
+        # What is left by an outage is swept by a later upload.
+        with contextlib.suppress(StorageError):
+            await res.objects.delete(key)
 
 
 async def _sweep_quarantine(res: Resources) -> None:

@@ -38,7 +38,7 @@ async def upload_lora(res: Resources, upload: Upload[AnswerT]) -> AnswerT:
         wanted = read_form(received, upload.form)
         repeatable = with_hash(upload.repeatable, wanted)
         await _answer_repeat(res, repeatable)
-        admitted = await admit(res, wanted, folder)
+        admitted = await admit(res, wanted, folder, repeatable)
         return await _keep(res, upload, repeatable, wanted, admitted)
 
 

@@ -1,15 +1,13 @@
-"""Creating and reading tasks: the row is committed, then the run is started, then answered."""
+"""Creating and reading tasks."""
 
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api_gateway.admission_cap import check_cap
 from api_gateway.auth.ownership import claim_origin
 from api_gateway.auth.principal import Principal
-from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
-from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import Upload, stored
+from api_gateway.creation import Creation, create
+from api_gateway.errors import Fault, InvalidRequestError, not_found
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.tasks.drafting import draft_task
@@ -19,13 +17,12 @@ from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.webhooks.checks import check_webhook
-from shared.contracts.enums import ErrorCategory, EventType, TaskStatus
+from shared.contracts.enums import EventType
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
-from shared.db.repositories.idempotency import CreateRequest, release_key
-from shared.db.repositories.outcomes import outcome_of, write_task_outcome
+from shared.db.repositories.idempotency import CreateRequest
 from shared.db.repositories.tasks import TaskFilters, TaskRow, list_tasks
-from workflows.starts import NotStartedError, start_task, task_run
+from workflows.starts import start_task, task_run
 
 
 async def create_task(
@@ -43,35 +40,20 @@ async def create_task(
     if faults:
         raise InvalidRequestError([Fault(("body", *f.loc), f.message) for f in faults])
     check_run_size(task_run(task))
-    async with res.sessions.begin() as session:
-        await claim(session, request)
-        await check_cap(session, res, task)
-        async with stored(res, uploads):
-            answer = await _write(session, task, uploads)
-            await keep(session, request, answer)
-    try:
-        await start_task(res.temporal, task)
-    except NotStartedError as error:
-        await _give_up(res, task, request)
-        raise unavailable("Temporal") from error
-    return answer
+    creation = Creation(
+        task,
+        uploads,
+        lambda session: _write(session, task),
+        lambda client: start_task(client, task),
+    )
+    return await create(res, request, creation)
 
 
-async def _write(session: AsyncSession, task: Task, uploads: list[Upload]) -> TaskPublicBase:
-    session.add_all([task, *(upload.row for upload in uploads)])
+async def _write(session: AsyncSession, task: Task) -> TaskPublicBase:
+    session.add(task)
     add_task_event(session, task, EventType.TASK_CREATED)
     await session.flush()
     return present_task(task)
-
-
-async def _give_up(res: Resources, task: Task, request: CreateRequest | None) -> None:
-    """The client is told that it failed, so the record says so; a run that exists will see it."""
-    error = "Temporal did not answer when the task was to be started"
-    outcome = outcome_of(task, TaskStatus.FAILED, error=error, category=ErrorCategory.INTERNAL)
-    async with res.sessions.begin() as session:
-        await write_task_outcome(session, outcome)
-        if request is not None:
-            await release_key(session, request)
 
 
 async def get_task(res: Resources, caller: Principal, task_id: UUID) -> TaskRow:

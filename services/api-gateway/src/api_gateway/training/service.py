@@ -2,29 +2,22 @@
 
 from uuid import UUID
 
-from api_gateway.admission_cap import check_cap
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from api_gateway.auth.principal import Principal
-from api_gateway.errors import InvalidRequestError, not_found, unavailable
-from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import stored
+from api_gateway.creation import Creation, create
+from api_gateway.errors import InvalidRequestError, not_found
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.training.drafting import draft_training, take_sources, training_origin
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
 from api_gateway.webhooks.checks import check_webhook
-from shared.contracts.enums import ErrorCategory, TrainingStatus
-from shared.contracts.training import TrainingOutcome
 from shared.db.models.trainings import Training
 from shared.db.repositories.events import add_training_event
-from shared.db.repositories.idempotency import CreateRequest, release_key
-from shared.db.repositories.outcomes import owner_of
-from shared.db.repositories.trainings import (
-    find_training,
-    list_trainings,
-    write_training_outcome,
-)
-from workflows.starts import NotStartedError, start_training, training_run
+from shared.db.repositories.idempotency import CreateRequest
+from shared.db.repositories.trainings import find_training, list_trainings
+from workflows.starts import start_training, training_run
 
 
 async def create_training(
@@ -50,35 +43,20 @@ async def create_training(
     if faults:
         raise InvalidRequestError(faults)
     check_run_size(training_run(training))
-    answer = present_training(training)
-    async with res.sessions.begin() as session:
-        await claim(session, request)
-        await check_cap(session, res, training)
-        async with stored(res, uploads):
-            session.add_all([training, *(upload.row for upload in uploads)])
-            add_training_event(session, training)
-            await keep(session, request, answer)
-    try:
-        await start_training(res.temporal, training)
-    except NotStartedError as error:
-        await _give_up(res, training, request)
-        raise unavailable("Temporal") from error
-    return answer
-
-
-async def _give_up(res: Resources, training: Training, request: CreateRequest | None) -> None:
-    """The client is told that it failed, so the record says so; a run that exists will see it."""
-    outcome = TrainingOutcome(
-        training_id=training.id,
-        status=TrainingStatus.FAILED,
-        owner=owner_of(training),
-        error="Temporal did not answer when the training was to be started",
-        error_category=ErrorCategory.INTERNAL,
+    creation = Creation(
+        training,
+        uploads,
+        lambda session: _write(session, training),
+        lambda client: start_training(client, training),
     )
-    async with res.sessions.begin() as session:
-        await write_training_outcome(session, outcome)
-        if request is not None:
-            await release_key(session, request)
+    return await create(res, request, creation)
+
+
+async def _write(session: AsyncSession, training: Training) -> TrainingTask:
+    session.add(training)
+    add_training_event(session, training)
+    await session.flush()
+    return present_training(training)
 
 
 async def get_training(res: Resources, caller: Principal, training_id: UUID) -> Training:

@@ -1,11 +1,15 @@
 """A workflow's states: start, pause, resume, cancel. First the row changes, then the run."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
+from temporalio.client import Client
 
 from api_gateway.auth.principal import Principal
+from api_gateway.creation import start_run
 from api_gateway.errors import Problem, not_found, unavailable
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
@@ -13,13 +17,12 @@ from api_gateway.workflows.reset import plan_resume, reset_steps
 from api_gateway.workflows.schemas import ResumePlan
 from shared.contracts.enums import WorkflowStatus
 from shared.contracts.runs import PipelineOutcome
-from shared.db.models.tables import Task, Workflow
+from shared.db.models.tables import Workflow
 from shared.db.repositories.beginnings import show_progress
 from shared.db.repositories.events import add_workflow_event
-from shared.db.repositories.idempotency import CreateRequest, release_key
 from shared.db.repositories.outcomes import write_pipeline_outcome
 from shared.db.repositories.subjects import find_workflow
-from shared.db.repositories.tasks import tasks_of_steps
+from shared.db.repositories.tasks import is_unbegun, tasks_of_steps
 from workflows.control import (
     RunUnreachableError,
     cancel_run,
@@ -27,7 +30,9 @@ from workflows.control import (
     pause_run,
     wait_until_closed,
 )
-from workflows.starts import NotStartedError, pipeline_run, start_pipeline
+from workflows.starts import pipeline_run, start_pipeline
+
+_log = structlog.stdlib.get_logger(__name__)
 
 _RESUMABLE = (WorkflowStatus.FAILED, WorkflowStatus.PAUSED)
 
@@ -44,36 +49,8 @@ async def start_workflow(res: Resources, caller: Principal, workflow_id: UUID) -
         _run(session, workflow)
         tasks = await tasks_of_steps(session, workflow)
         await session.flush()
-    await start_run(res, workflow, tasks, None)
+    await start_run(res, workflow, lambda client: start_pipeline(client, workflow, tasks))
     return workflow
-
-
-async def start_run(
-    res: Resources,
-    workflow: Workflow,
-    tasks: dict[str, Task],
-    request: CreateRequest | None,
-    *,
-    is_resumed: bool = False,
-) -> None:
-    """Start the run of a workflow whose row says RUNNING.
-
-    Raises:
-        Problem: 503, Temporal does not answer; the record then says FAILED, as the client is told.
-    """
-    try:
-        await start_pipeline(res.temporal, workflow, tasks, is_resumed=is_resumed)
-    except NotStartedError as error:
-        outcome = PipelineOutcome(
-            workflow_id=workflow.id,
-            status=WorkflowStatus.FAILED,
-            errors=["Temporal did not answer when the workflow was to be started"],
-        )
-        async with res.sessions.begin() as session:
-            await write_pipeline_outcome(session, outcome)
-            if request is not None:
-                await release_key(session, request)
-        raise unavailable("Temporal") from error
 
 
 async def pause_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
@@ -93,7 +70,21 @@ async def pause_workflow(res: Resources, caller: Principal, workflow_id: UUID) -
         raise unavailable("Temporal") from error
     if was_open:
         await _wait(res, workflow)
+    else:
+        await _pause_before_its_run(res, caller, workflow_id)
     return await _read(res, caller, workflow)
+
+
+async def _pause_before_its_run(res: Resources, caller: Principal, workflow_id: UUID) -> None:
+    """Pause a workflow whose start has not come through; a run that is lost stays to be found."""
+    async with res.sessions.begin() as session:
+        workflow = await _locked(session, caller, workflow_id)
+        tasks = await tasks_of_steps(session, workflow)
+        if workflow.status != WorkflowStatus.RUNNING or not is_unbegun(workflow, tasks):
+            return
+        outcome = PipelineOutcome(workflow_id=workflow_id, status=WorkflowStatus.PAUSED)
+        await write_pipeline_outcome(session, outcome)
+    await _tell(res, workflow, pause_run)
 
 
 async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
@@ -108,11 +99,13 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
             return workflow
         _demand(workflow, "cancel", WorkflowStatus.PENDING, WorkflowStatus.RUNNING)
         is_running = workflow.status == WorkflowStatus.RUNNING
-    if not is_running or not await _cancel_run(res, workflow):
-        # No run will write this end.
+    if not is_running or await _cancel_run(res, workflow):
+        # A run writes how it ended before it closes; where none did, none will.
         outcome = PipelineOutcome(workflow_id=workflow.id, status=WorkflowStatus.CANCELLED)
         async with res.sessions.begin() as session:
             await write_pipeline_outcome(session, outcome)
+        if is_running:
+            await _tell(res, workflow, cancel_run)
     return await _read(res, caller, workflow)
 
 
@@ -135,7 +128,9 @@ async def resume_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
         check_run_size(pipeline_run(workflow, tasks))
         _run(session, workflow)
         await session.flush()
-    await start_run(res, workflow, tasks, None, is_resumed=True)
+    await start_run(
+        res, workflow, lambda client: start_pipeline(client, workflow, tasks, is_resumed=True)
+    )
     return workflow
 
 
@@ -197,18 +192,27 @@ async def _read(res: Resources, caller: Principal, workflow: Workflow) -> Workfl
         return await find_workflow(session, caller.scope, workflow.id) or workflow
 
 
-async def _cancel_run(res: Resources, workflow: Workflow) -> bool:
+async def _tell(
+    res: Resources, workflow: Workflow, tell: Callable[[Client, str], Awaitable[object]]
+) -> None:
+    """Tell a run that was started while the records were written; it may fail: the row stands."""
     try:
-        was_open = await cancel_run(res.temporal, workflow.temporal_id)
+        await tell(res.temporal, workflow.temporal_id)
+    except RunUnreachableError as error:
+        _log.warning("run_not_told", subject=workflow.temporal_id, exc_info=error)
+
+
+async def _cancel_run(res: Resources, workflow: Workflow) -> bool:
+    """Cancel a run; returns whether it has closed in a moment, or there is none."""
+    try:
+        await cancel_run(res.temporal, workflow.temporal_id)
     except RunUnreachableError as error:
         raise unavailable("Temporal") from error
-    if was_open:
-        await _wait(res, workflow)
-    return was_open
+    return await _wait(res, workflow)
 
 
-async def _wait(res: Resources, workflow: Workflow) -> None:
-    await wait_until_closed(
+async def _wait(res: Resources, workflow: Workflow) -> bool:
+    return await wait_until_closed(
         res.temporal, workflow.temporal_id, timeout_s=res.settings.cancel_wait_s
     )
 

@@ -4,16 +4,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api_gateway.admission_cap import check_cap
 from api_gateway.auth.principal import Principal
+from api_gateway.creation import Creation, create
 from api_gateway.errors import not_found
-from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import stored
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.webhooks.checks import check_webhook
 from api_gateway.workflows.drafting import WorkflowDraft, draft_workflow
-from api_gateway.workflows.lifecycle import start_run
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowPublic, WorkflowUpdate
 from shared.contracts.enums import EventType
@@ -22,7 +19,7 @@ from shared.db.repositories.deliveries import redirect_steps
 from shared.db.repositories.events import add_task_event, add_workflow_event
 from shared.db.repositories.idempotency import CreateRequest
 from shared.db.repositories.subjects import WorkflowFilters, find_workflow, list_workflows
-from workflows.starts import pipeline_run
+from workflows.starts import pipeline_run, start_pipeline
 
 
 async def create_workflow(
@@ -41,21 +38,19 @@ async def create_workflow(
     check_webhook(res, body.webhook_url)
     draft = await draft_workflow(res, caller, body, start=start)
     check_run_size(pipeline_run(draft.workflow, draft.tasks))
-    async with res.sessions.begin() as session:
-        await claim(session, request)
-        await check_cap(session, res, draft.workflow)
-        async with stored(res, draft.uploads):
-            answer = await _write(session, draft)
-            await keep(session, request, answer)
-    if start:
-        await start_run(res, draft.workflow, draft.tasks, request)
-    return answer
+    creation = Creation(
+        draft.workflow,
+        draft.uploads,
+        lambda session: _write(session, draft),
+        (lambda client: start_pipeline(client, draft.workflow, draft.tasks)) if start else None,
+    )
+    return await create(res, request, creation)
 
 
 async def _write(session: AsyncSession, draft: WorkflowDraft) -> WorkflowPublic:
     session.add(draft.workflow)
     await session.flush()
-    session.add_all([*draft.tasks.values(), *(upload.row for upload in draft.uploads)])
+    session.add_all(draft.tasks.values())
     for task in draft.tasks.values():
         add_task_event(session, task, EventType.TASK_CREATED)
     add_workflow_event(session, draft.workflow)

@@ -1,5 +1,7 @@
 """All tables together: who needs the whole schema imports it from here."""
 
+from typing import TypeAlias
+
 from shared.contracts.deliveries import SubjectKind
 from shared.db.models import (
     breakers,
@@ -29,9 +31,10 @@ MODULES = (
 )
 METADATA = Base.metadata
 
-SUBJECT_TABLES: dict[str, type[Task] | type[Workflow] | type[Training]] = {
+Subject: TypeAlias = Task | Workflow | Training
+"""What has a run in Temporal, and events."""
+SUBJECT_TABLES: dict[str, type[Subject]] = {
     SubjectKind.TASK: Task,
     SubjectKind.WORKFLOW: Workflow,
     SubjectKind.TRAINING: Training,
 }
-"""What has a run in Temporal, and events."""

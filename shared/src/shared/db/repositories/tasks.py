@@ -1,6 +1,6 @@
 """Reading, listing and removing tasks within a caller's scope."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, Row, Uuid, any_, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import undefer
 
-from shared.contracts.enums import TaskStatus, TaskType
+from shared.contracts.enums import StepStatus, TaskStatus, TaskType
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Event, StoredObject, Task, Workflow
 from shared.db.repositories.scope import Scope
@@ -143,6 +143,17 @@ async def remove_task(session: AsyncSession, task_id: UUID) -> None:
     """Remove a task's record and its events."""
     await session.execute(delete(Event).where(Event.subject_id == task_id))
     await session.execute(delete(Task).where(Task.id == task_id))
+
+
+def is_unbegun(workflow: Workflow, tasks: Mapping[str, Task]) -> bool:
+    """Whether nobody has begun a step that is still to be done, or cancelled one.
+
+    Args:
+        workflow: its row and its steps'.
+        tasks: by step id.
+    """
+    rest = (tasks[s.step_id] for s in workflow.steps if s.status != StepStatus.COMPLETED)
+    return all(map(is_untried, rest))
 
 
 def is_untried(task: Task) -> bool:

@@ -1,0 +1,67 @@
+"""Evaluations as the gateway asks for them: one run a job, and somebody waits for it."""
+
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+
+from shared.contracts.evaluation import NO_EVALUATOR, EvaluationFindings, EvaluationJob
+from shared.temporal import search
+from workflows.acknowledgement import told_apart
+from workflows.definitions.evaluate_image import EvaluateImage
+from workflows.policies import EVALUATION_EXECUTION_TIMEOUT
+from workflows.starts import search_attributes, start_options
+
+_INTERACTIVE = 2
+"""Priority of what a client waits for with an open connection."""
+
+_Handle = WorkflowHandle[EvaluateImage, EvaluationFindings]
+
+
+async def evaluate(client: Client, job: EvaluationJob) -> EvaluationFindings:
+    """Run an evaluation to its end; a job that ran before has the result of its first run.
+
+    Raises:
+        WorkflowFailureError: it failed.
+        RunUnknownError: Temporal does not answer; a repeat of the job comes to the same run.
+        RunRefusedError: Temporal refused it.
+    """
+    handle = await _start(client, job, WorkflowIDReusePolicy.REJECT_DUPLICATE)
+    is_of_before = handle.first_execution_run_id is None
+    try:
+        return await _result(handle)
+    except WorkflowFailureError as failure:
+        if not is_of_before or has_spoken(failure):
+            raise
+    return await _result(
+        await _start(client, job, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY)
+    )
+
+
+def has_spoken(failure: WorkflowFailureError) -> bool:
+    """Tell whether the evaluator itself failed; else nothing came of the run, and another may."""
+    cause = failure.cause
+    return isinstance(cause, ApplicationError) and cause.type != NO_EVALUATOR
+
+
+async def _start(client: Client, job: EvaluationJob, reuse: WorkflowIDReusePolicy) -> _Handle:
+    run_id = f"evaluation-{job.evaluation_id}"
+    try:
+        with told_apart():
+            return await client.start_workflow(
+                EvaluateImage.run,
+                job,
+                id=run_id,
+                execution_timeout=EVALUATION_EXECUTION_TIMEOUT,
+                static_summary=f"{job.provider}: {job.expected_framing}, {job.expected_view_angle}",
+                search_attributes=search_attributes(
+                    job.owner, {search.KIND: "evaluation", search.PROVIDER: job.provider}
+                ),
+                **start_options(job.owner, _INTERACTIVE, reuse),
+            )
+    except WorkflowAlreadyStartedError:  # and has closed
+        return client.get_workflow_handle_for(EvaluateImage.run, run_id)
+
+
+async def _result(handle: _Handle) -> EvaluationFindings:
+    with told_apart():
+        return await handle.result()
