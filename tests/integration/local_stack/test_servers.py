@@ -1,10 +1,11 @@
 """The three real servers, started, used, restarted and stopped."""
 
 import asyncio
+import contextlib
 import io
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -16,11 +17,13 @@ from minio.error import S3Error
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from urllib3.exceptions import HTTPError
 
 from local_stack.errors import AlreadyRunningError, ChildDiedError
 from local_stack.processes import is_alive
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
+from local_stack.stack_file import StackFile
 
 
 @pytest.fixture
@@ -61,6 +64,12 @@ def sockets_of(stack: LocalStack) -> list[Path]:
     seaweed = (ports.s3, ports.master, ports.volume, ports.filer, ports.admin)
     patterns = [f"seaweedfs-*-{base + offset}.sock" for base in seaweed for offset in (0, 10_000)]
     return [socket for pattern in patterns for socket in Path("/tmp").glob(pattern)]
+
+
+async def until(condition: Callable[[], bool], timeout_s: float) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.05)
 
 
 async def query(stack: LocalStack, sql: str) -> object:
@@ -156,6 +165,38 @@ async def test_killed_server_comes_back_with_its_data(servers: LocalStack) -> No
     await servers.start("postgres")
     assert await query(servers, "select one from before_the_kill") == 1
     await query(servers, "drop table before_the_kill")
+
+
+@pytest.mark.long
+async def test_store_outlives_a_cleaned_tmp(servers: LocalStack, pool: urllib3.PoolManager) -> None:
+    store = object_store(servers, pool)
+    await asyncio.to_thread(store.put_object, "sartiq", "before", io.BytesIO(b"42"), 2)
+    before, state_dir = servers.pids, servers.plan.settings.state_dir
+    in_tmp = sockets_of(servers)
+    assert any("filer-grpc" in socket.name for socket in in_tmp)
+    for socket in in_tmp:
+        socket.unlink()
+
+    def is_back() -> bool:
+        try:
+            store.put_object("sartiq", "after", io.BytesIO(b"42"), 2)
+            reply = store.get_object("sartiq", "before")
+        except (S3Error, HTTPError):
+            return False
+        with contextlib.closing(reply):
+            return reply.data == b"42"
+
+    # Calls live on for a minute on what is cached: another process is the proof.
+    await until(lambda: servers.pids.get("seaweed") not in {None, before["seaweed"]}, 10)
+    await until(is_back, 10)
+    assert {"filer.sock", "s3.sock"} <= {p.name for p in state_dir.iterdir()}
+    assert servers.pids | {"seaweed": 0} == before | {"seaweed": 0}
+
+    def is_noted() -> bool:
+        record = StackFile(state_dir).running()
+        return record is not None and {c.name: c.pid for c in record.children} == servers.pids
+
+    await until(is_noted, 10)
 
 
 @pytest.mark.long

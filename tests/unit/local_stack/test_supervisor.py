@@ -199,3 +199,37 @@ async def test_environment_of_the_spec_is_added_to_ours(
     program = "import os; print(os.environ['SARTIQ_X'], 'PATH' in os.environ)"
     await supervisor.run(dummy("printer", program, environment={"SARTIQ_X": "42"}))
     assert (tmp_path / "logs" / "printer.log").read_text() == "42 True\n"
+
+
+async def test_child_whose_socket_vanishes_is_started_again(
+    supervisor: Supervisor, dummy: MakeSpec, tmp_path: Path
+) -> None:
+    socket = tmp_path / "socket"
+
+    async def is_there() -> bool:
+        return socket.exists()
+
+    program = f"import pathlib, time; pathlib.Path({str(socket)!r}).touch(); time.sleep(60)"
+    await supervisor.start(dummy("server", program, sockets=(socket,), is_ready=is_there))
+    [first] = supervisor.running
+    socket.unlink()
+    async with asyncio.timeout(10):
+        while not socket.exists():
+            await asyncio.sleep(0.05)
+    [second] = supervisor.running
+    assert second.pid != first.pid
+    assert supervisor.death is None
+
+
+async def test_stop_of_a_child_that_is_being_renewed_leaves_no_process(
+    supervisor: Supervisor, dummy: MakeSpec, tmp_path: Path
+) -> None:
+    socket = tmp_path / "socket"
+    socket.touch()
+    await supervisor.start(dummy("server", sockets=(socket,)))
+    [first] = supervisor.running
+    socket.unlink()
+    await first.wait()
+    await supervisor.stop(["server"], grace_s=0)
+    assert supervisor.running == []
+    assert supervisor.death is None

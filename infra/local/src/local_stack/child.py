@@ -30,6 +30,8 @@ class ChildSpec:
     """Asked until it says so; none: ready once started."""
     user: str | None = None
     """System user to run as; none: ours."""
+    sockets: tuple[Path, ...] = ()
+    """Files that it makes and cannot do without: it is started again once one of them vanishes."""
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     """What the child gets if the supervisor dies."""
@@ -108,6 +110,10 @@ class Child:
         """Kill the process and whatever it started, as far as that stayed in its group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
+
+    def sockets_there(self) -> set[Path]:
+        """Those of its sockets that exist."""
+        return {socket for socket in self.spec.sockets if socket.exists()}
 
     def log_tail(self, num_lines: int = 20) -> str:
         """The last lines that this process wrote."""

@@ -44,6 +44,11 @@ class Plan:
         """The folder of one part within the state folder."""
         return self.settings.state_dir / name
 
+    @property
+    def scratch(self) -> Path:
+        """The servers' temporary files: whoever cleans /tmp takes nothing from them."""
+        return self.folder("tmp")
+
     def address(self, port: int) -> str:
         """`host:port` of a server of ours."""
         return f"{self.settings.host}:{port}"

@@ -1,6 +1,7 @@
 """Postgres, on loopback TCP with a password.
 
-Its Unix socket is off: the path of the state folder may be longer than a socket's may be.
+Its Unix socket is off: the path of the state folder may be longer than a socket's may be. Its
+temporary files lie in its data folder.
 """
 
 import shutil

@@ -6,6 +6,7 @@ instead of 15 to 25, because `server` waits for elections and for streams of its
 
 import asyncio
 import io
+import os
 from pathlib import Path
 
 import urllib3
@@ -21,6 +22,8 @@ from local_stack.state import write_private
 
 NAME = "seaweed"
 _PROBE_KEY = "ready-probe"
+_MAX_SOCKET_PATH = 107
+"""Bytes of a Unix socket's path; a longer one cannot be bound."""
 
 
 class _KeyPair(BaseModel):
@@ -61,6 +64,7 @@ class Seaweed:
                 f"-ip={self._plan.settings.host}",
                 f"-ip.bind={self._plan.settings.host}",
                 *(f"-{part}.port={port}" for part, port in self._ports()),
+                *(f"-{part}.localSocket={socket}" for part, socket in self._own_sockets().items()),
                 f"-s3.config={identities}",
                 "-s3.port.iceberg=0",
                 "-s3.port.lance=0",
@@ -72,15 +76,32 @@ class Seaweed:
                 "-volume.preStopSeconds=0",
             ),
             cwd=data,
-            clean_up=self.remove_sockets,
+            environment={"TMPDIR": str(self._plan.scratch)},
+            sockets=self._sockets(),
+            clean_up=self._remove_sockets,
             is_ready=self._is_ready,
         )
 
-    def remove_sockets(self) -> None:
-        """Delete the Unix sockets that it makes in /tmp, and leaves there when it is killed."""
-        for part, port in self._ports():
-            for name in (f"{part}-{port}", f"{part}-grpc-{port + 10_000}"):
-                Path(f"/tmp/seaweedfs-{name}.sock").unlink(missing_ok=True)  # noqa: S108 - its place
+    def _remove_sockets(self) -> None:
+        """Delete what it leaves where it is killed."""
+        for socket in self._sockets():
+            socket.unlink(missing_ok=True)
+
+    def _sockets(self) -> tuple[Path, ...]:
+        """Its Unix sockets; /tmp is the fixed place of those over which its parts call each other.
+
+        What it has cached of them lasts for a minute after they are gone; then every request fails.
+        """
+        own = self._own_sockets()
+        return (
+            *(own.get(part, _in_tmp(f"{part}-{port}")) for part, port in self._ports()),
+            *(_in_tmp(f"{part}-grpc-{port + 10_000}") for part, port in self._ports()),
+        )
+
+    def _own_sockets(self) -> dict[str, Path]:
+        """Those that can lie in the state folder, where its path is not too long for one."""
+        sockets = {part: self._plan.folder(f"{part}.sock") for part in ("filer", "s3")}
+        return {p: s for p, s in sockets.items() if len(os.fsencode(s)) <= _MAX_SOCKET_PATH}
 
     def _ports(self) -> list[tuple[str, int]]:
         ports = self._plan.ports
@@ -128,3 +149,7 @@ class Seaweed:
             return True
         finally:
             pool.clear()
+
+
+def _in_tmp(name: str) -> Path:
+    return Path(f"/tmp/seaweedfs-{name}.sock")  # noqa: S108 - its own place for them

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import Coroutine, Mapping
 from typing import Any, Self, TypeVar
@@ -56,8 +57,10 @@ class LocalStack:
         environment = {**os.environ, **self._overrides}
         self._services = tuple(service for service in services if service.is_wanted(environment))
         self._file = StackFile(state_dir)
+        self._on_ready = on_ready
+        self._is_ready = False
         self._supervisor = Supervisor(
-            state_dir / "logs", start_timeout_s=settings.start_timeout_s, on_ready=on_ready
+            state_dir / "logs", start_timeout_s=settings.start_timeout_s, on_ready=self._note_ready
         )
         self._plan: Plan | None = None
 
@@ -134,7 +137,6 @@ class LocalStack:
     async def start(self, name: str) -> None:
         """Start a process again that was killed."""
         await self._supervisor.restart(name)
-        self._note(is_ready=True)
 
     def _prepare(self) -> None:
         state_dir = self._settings.state_dir
@@ -148,16 +150,17 @@ class LocalStack:
             raise
         for log in (state_dir / "logs").glob("*.log"):
             log.unlink()
+        shutil.rmtree(self._plan.scratch, ignore_errors=True)
+        self._plan.scratch.mkdir()
 
     async def _start(self) -> None:
         plan, supervisor = self.plan, self._supervisor
         postgres = Postgres(plan)
-        self._note(is_ready=False)
+        self._note()
         await postgres.prepare(supervisor)
         await supervisor.start_together(
             (postgres.spec(), Temporal(plan).spec(), Seaweed(plan).spec())
         )
-        self._note(is_ready=False)
         await postgres.create_database()
         if self._services:
             await self.migrate()
@@ -165,7 +168,8 @@ class LocalStack:
             await supervisor.start_together(
                 service_spec(plan, service, self._overrides) for service in self._services
             )
-        self._note(is_ready=True)
+        self._is_ready = True
+        self._note()
 
     async def _stop(self) -> None:
         """Services first, because they still talk to the servers while they stop."""
@@ -177,5 +181,9 @@ class LocalStack:
             await self._supervisor.stop(names, grace_s=share * timeout_s)
         self._file.release()
 
-    def _note(self, *, is_ready: bool) -> None:
-        self._file.write(self.endpoints, self.pids, is_ready=is_ready)
+    def _note_ready(self, name: str, seconds: float) -> None:
+        self._note()
+        self._on_ready(name, seconds)
+
+    def _note(self) -> None:
+        self._file.write(self.endpoints, self.pids, is_ready=self._is_ready)

@@ -10,6 +10,8 @@ from local_stack.child import Child, ChildSpec
 from local_stack.errors import ChildDiedError, NotReadyError, StackError
 
 _POLL_S = 0.05
+_SOCKETS_POLL_S = 1.0
+_RENEWAL_GRACE_S = 3.0
 
 OnReady = Callable[[str, float], None]
 """Told of each child that is ready, with the seconds it took."""
@@ -19,7 +21,7 @@ class Supervisor:
     """The children of one stack, by name. It knows nothing of what they do.
 
     A child that ends unasked is a death: `first_death` gives it to whoever watches, and starting
-    another child fails with it.
+    another child fails with it. A child whose sockets somebody removes is started again.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Supervisor:
         self._specs: dict[str, ChildSpec] = {}
         self._children: dict[str, Child] = {}
         self._watchers: set[asyncio.Task[None]] = set()
+        self._socket_watchers: dict[str, asyncio.Task[None]] = {}
         self._death: ChildDiedError | None = None
         self._has_death = asyncio.Event()
 
@@ -72,6 +75,10 @@ class Supervisor:
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
         await self._until_ready(child, begin)
+        if spec.sockets:
+            self._socket_watchers[spec.name] = asyncio.create_task(
+                self._watch_sockets(child, child.sockets_there())
+            )
         self._on_ready(spec.name, time.monotonic() - begin)
 
     async def start_together(self, specs: Iterable[ChildSpec]) -> None:
@@ -108,11 +115,13 @@ class Supervisor:
 
     async def kill(self, name: str, which: signal.Signals = signal.SIGKILL) -> None:
         """Signal a child and wait for its end, which is no death."""
+        await self._leave_sockets({name})
         await self._children[name].end(which)
 
     async def stop(self, names: Iterable[str], *, grace_s: float) -> None:
         """Stop children side by side; after `grace_s` they are killed."""
         wanted = set(names)
+        await self._leave_sockets(wanted)
         chosen = [child for child in self.running if child.name in wanted]
         await asyncio.gather(*(child.end(grace_s=grace_s) for child in chosen))
 
@@ -123,6 +132,28 @@ class Supervisor:
             return
         self._death = ChildDiedError(child.name, returncode, child.log_tail())
         self._has_death.set()
+
+    async def _watch_sockets(self, child: Child, seen: set[Path]) -> None:
+        """Start the child again once a socket is gone; that it cannot be is its death."""
+        while not seen - (there := await asyncio.to_thread(child.sockets_there)):
+            seen |= there
+            await asyncio.sleep(_SOCKETS_POLL_S)
+            if child.returncode is not None:
+                return
+        await child.end(grace_s=_RENEWAL_GRACE_S)
+        try:
+            await self.start(child.spec)
+        except NotReadyError:
+            self._children[child.name].kill_group()
+        except ChildDiedError:  # the watcher of the one that died has noted it
+            return
+
+    async def _leave_sockets(self, names: set[str]) -> None:
+        """Let nothing start a child again that is about to be ended."""
+        watchers = [self._socket_watchers.pop(n) for n in names & self._socket_watchers.keys()]
+        for watcher in watchers:
+            watcher.cancel()
+        await asyncio.gather(*watchers, return_exceptions=True)
 
     async def _until_ready(self, child: Child, begin: float) -> None:
         is_ready = child.spec.is_ready
