@@ -104,6 +104,11 @@ def app_step(source: str, **fields: Any) -> dict[str, Any]:
     )
 
 
+def again(*to_fields: str) -> dict[str, Any]:
+    mapping = {"from_step": "generate", "from_field": "result_image_path"}
+    return step("again", input_mappings=[mapping | {"to_field": name} for name in to_fields])
+
+
 async def test_a_url_of_a_result_may_be_a_parameter_of_an_app(api: httpx.AsyncClient) -> None:
     body = workflow(GENERATE, app_step("generate"))
     answer = await api.post("/api/v1/workflows/?start=false", json=body)
@@ -145,22 +150,14 @@ REFUSED: list[tuple[dict[str, Any], list[Any], str]] = [
         "'result_text' is none",
     ),
     (
-        workflow(
-            GENERATE,
-            step(
-                "again",
-                depends_on=["generate"],
-                input_mappings=[
-                    {
-                        "from_step": "generate",
-                        "from_field": "result_image_path",
-                        "to_field": "subject_model_path",
-                    }
-                ],
-            ),
-        ),
+        workflow(GENERATE, again("subject_model_path")),
         ["body", "steps", 1, "input_mappings", 0, "to_field"],
         "is not an input",
+    ),
+    (
+        workflow(GENERATE, again("reference_image_url", "reference_image_data")),
+        ["body", "steps", 1, "input_mappings", 1, "to_field"],
+        "'reference_image_url' is mapped twice",
     ),
     (
         workflow(GENERATE, app_step("generate", to_field="prompt.image")),
@@ -194,6 +191,17 @@ REFUSED: list[tuple[dict[str, Any], list[Any], str]] = [
         "",
     ),
 ]
+
+
+async def test_alias_is_mapped_as_the_field_that_it_means(api: httpx.AsyncClient) -> None:
+    """What the step's own config says of it is left out, by whichever name."""
+    config = {"reference_image_data": "aGk="}
+    last = again("reference_image_data")
+    body = workflow(GENERATE, last | {"config": last["config"] | config})
+    answer = await api.post("/api/v1/workflows/?start=false", json=body)
+    assert answer.status_code == 201, answer.text
+    [mapping] = answer.json()["steps"][1]["input_mappings"]
+    assert mapping["to_field"] == "reference_image_url"
 
 
 @pytest.mark.parametrize(("body", "place", "words"), REFUSED)

@@ -16,8 +16,9 @@ from shared.db.repositories.deliveries import sweep_deliveries
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.webhook_secrets import sweep_secrets
 from shared.db.session import Sessions
+from shared.egress.guard import Exemptions, Guard
 from shared.webhooks.schedule import DELAYS_S
-from tests.fixtures.deliveries import PostOffice, SetClock
+from tests.fixtures.deliveries import LOOPBACK, PostOffice, SetClock
 from tests.fixtures.receiver import Receiver, refuse
 from tests.fixtures.rows import add, task_row
 from workflows.activities.deliver import Courier
@@ -102,6 +103,73 @@ async def test_receiver_that_takes_nothing_for_five_days_is_called_no_more(
         clock.now,
         "it has taken nothing for 5 days",
     )
+
+
+async def elsewhere(_host: str, _port: int) -> list[str]:
+    """Where nobody listens on the receiver's port."""
+    return ["127.0.0.9"]
+
+
+async def broken(_host: str, _port: int) -> list[str]:
+    raise RuntimeError("nobody foresaw this")
+
+
+@pytest.mark.parametrize(
+    ("host", "guard"),
+    [
+        ("127.0.0.1", LOOPBACK),
+        ("xn--a.example", Guard(Exemptions.parse(["127.0.0.0/8"]), elsewhere)),
+        ("hooks.example.com", Guard(resolve=broken)),
+    ],
+    ids=["asks to wait beyond all dates", "a look-alike that is down", "unforeseen"],
+)
+async def test_whatever_is_raised_is_an_attempt_like_any_other(
+    office: PostOffice, receiver: Receiver, sessions: Sessions, host: str, guard: Guard
+) -> None:
+    receiver.answer = refuse(503, retry_after="Mon, 1 Jan 99999999999999999999 00:00:00 GMT")
+    url = receiver.url(f"/{uuid.uuid4()}", host)
+    subject_id = await task_with_events(sessions, url, 3)
+    clock = SetClock(datetime.now(UTC))
+    courier, waits = office.courier(guard, clock=clock), list[float]()
+    while (standing := await deliver(courier, subject_id)).state == DeliveryState.WAITING:
+        waits.append(standing.wait_s)
+        assert standing.error
+        clock.now += timedelta(seconds=standing.wait_s)
+
+    assert standing.state == DeliveryState.DRAINED
+    assert waits[:9] == [pytest.approx(delay, rel=0.11) for delay in DELAYS_S[1:]]
+    first, *later = await rows_of(sessions, subject_id)
+    assert (first.status, len(first.attempts)) == ("failed", 10)
+    assert all(attempt["error"] for attempt in first.attempts)
+    assert [row.status for row in later] == ["disabled"] * 2
+    assert (await endpoint(sessions, url)).disabled_at == clock.now
+
+
+async def test_keys_that_cannot_be_decrypted_hold_nothing_up_and_are_not_the_receivers_fault(
+    office: PostOffice, receiver: Receiver, sessions: Sessions
+) -> None:
+    tenant = f"sealed-{uuid.uuid4()}"
+    secret = WebhookSecret(origin_instance=tenant, sealed_secret="x", sealed_seed="x")
+    await add(sessions, secret)
+    subject_id = await task_with_events(sessions, receiver.url(), 2, origin_instance=tenant)
+    clock = SetClock(datetime.now(UTC))
+    courier = office.courier(clock=clock)
+    while (standing := await deliver(courier, subject_id)).state == DeliveryState.WAITING:
+        clock.now += timedelta(seconds=standing.wait_s)
+
+    assert receiver.posts == []
+    first, second = await rows_of(sessions, subject_id)
+    assert [(row.status, len(row.attempts)) for row in (first, second)] == [("failed", 10)] * 2
+    assert "cannot be decrypted" in first.attempts[0]["error"]
+    async with office.client() as api:
+        query = {"origin_instance": tenant, "overlap_s": 0}
+        rotated = await api.post("/api/v1/webhooks/secret/rotate", params=query)
+        assert rotated.status_code == 200, rotated.text
+        replayed = await api.post(f"/api/v1/webhooks/deliveries/{first.id}/replay")
+        assert replayed.status_code == 200
+    await deliver(courier, subject_id)
+    [sent] = receiver.posts
+    sent.verify(rotated.json()["secret"])
 
 
 async def test_receiver_is_not_called_before_the_time_it_asks_for(

@@ -12,6 +12,13 @@ from api_gateway.auth.access import Access
 from api_gateway.auth.key_cache import KeyCache
 from api_gateway.auth.settings import AuthSettings
 from api_gateway.events.feed import EventFeed
+from api_gateway.health.checks import (
+    Check,
+    database_check,
+    storage_check,
+    temporal_check,
+    uploads_check,
+)
 from api_gateway.settings import GatewaySettings
 from api_gateway.tasks.loader import TaskLoader
 from shared.db.announcements import announcing
@@ -69,6 +76,16 @@ class Resources:
     def feed(self) -> EventFeed:
         """Tells open streams what is new."""
         return EventFeed(self.reads)
+
+    @cached_property
+    def checks(self) -> dict[str, Check]:
+        """How each part is, as the probes tell it."""
+        return {
+            "database": database_check(self.sessions),
+            "uploads": uploads_check(self.settings.min_free_upload_bytes),
+            "storage": storage_check(self.objects),
+            "temporal": temporal_check(self.temporal),
+        }
 
     @cached_property
     def keyring(self) -> Keyring:

@@ -38,6 +38,9 @@ class GatewaySettings(BaseSettings):
     One workflow may bring more than are left. None: no limit."""
     max_body_bytes: int = Field(default=72 * 1024 * 1024, ge=1)
     """Largest request; a picture in base64 is a third longer than its bytes."""
+    min_free_upload_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
+    """A process whose temporary folder, through which uploads go, has less than this left is not
+    ready."""
     public_url: str = ""
     """Where clients reach this API, `https://host`: answers carry it in URLs. Empty: such URLs are
     relative to it."""

@@ -11,6 +11,12 @@ FAL_OBJECTS = "fal_objects"
 keys of objects that the client may read. The gateway alone writes it; a worker reads no others."""
 
 
+def field_meant(task_type: TaskType, name: str) -> str:
+    """The input that a request field means: itself, where it is no alias."""
+    fields = PICTURE_FIELDS[task_type]
+    return next((field.name for field in fields if name in field.aliases), name)
+
+
 def is_remote(value: object) -> bool:
     """Whether a picture is still somewhere else."""
     return isinstance(value, str) and value.lower().startswith(("http://", "https://"))

@@ -1,5 +1,6 @@
 """One guarded request: the address that was checked is the address that is connected to."""
 
+import re
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from functools import cache
 from ssl import SSLContext
 from typing import Any
 
+import anyio
 import httpcore
 import httpx
 
@@ -18,6 +20,11 @@ from shared.egress.urls import parse_url, port_of
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 15.0
 _USER_AGENT = "sartiq-compute"
+_BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, OSError, anyio.EndOfStream)
+"""How a connection ends that is of no use; the last two come unmapped out of broken TLS."""
+_QUOTED_BYTES = re.compile(r":?\s*(bytearray\()?b['\"].*", re.DOTALL)
+"""Where an error's text quotes what the other side has sent."""
+_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ async def send(request: OutboundRequest, guard: Guard) -> AsyncGenerator[httpcor
         FetchError: the other side did not answer.
     """
     url = parse_url(request.url, guard)
+    host = url.raw_host.decode()  # `url.host` raises for some of DNS's names
     timeouts = {"connect": _CONNECT_TIMEOUT_S, "read": _READ_TIMEOUT_S, "write": _READ_TIMEOUT_S}
     async with httpcore.AsyncConnectionPool(
         ssl_context=_tls(), network_backend=_GuardedNetwork(guard), max_connections=1
@@ -62,10 +70,16 @@ async def send(request: OutboundRequest, guard: Guard) -> AsyncGenerator[httpcor
                 yield response
         except httpcore.TimeoutException as error:
             raise FetchError(
-                f"the host {url.host!r} did not answer in time", category=ErrorCategory.TIMEOUT
+                f"the host {host!r} did not answer in time", category=ErrorCategory.TIMEOUT
             ) from error
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise FetchError(f"the host {url.host!r} did not answer: {error}") from error
+        except _BROKEN as error:
+            raise FetchError(f"the host {host!r} did not answer{_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What is known of it, without the bytes that the other side has sent."""
+    text = _QUOTED_BYTES.sub("", str(error))[:_LONGEST_REASON]
+    return f": {text}" if text else ""
 
 
 @cache

@@ -8,14 +8,19 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 import httpx
+import structlog
 
 from shared.egress.errors import FetchError, ForbiddenUrlError
 from shared.egress.guard import Guard
 from shared.egress.retry_after import parse_retry_after
 from shared.egress.sending import OutboundRequest, send
 
+_log = structlog.stdlib.get_logger(__name__)
+
 _GONE = 410
 _ASKS_TO_WAIT = frozenset({429, 503})
+
+UNFORESEEN = "the attempt failed in a way that was not foreseen; it has been logged"
 
 
 class Verdict(StrEnum):
@@ -28,6 +33,8 @@ class Verdict(StrEnum):
     """The receiver wants nothing any more."""
     FORBIDDEN = "forbidden"
     """It leads to where nothing is called; no other attempt is made."""
+    NOT_SENT = "not_sent"
+    """Nothing was sent, and that is not the receiver's fault; another attempt may succeed."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,9 @@ class Answer:
 async def post(
     url: str, headers: Mapping[str, str], body: bytes, *, guard: Guard, timeout_s: float
 ) -> Answer:
-    """Send an event once. Whatever the receiver does is an answer; what it says is not read.
+    """Send an event once. Whatever comes of it is an answer, and is never raised.
+
+    What the receiver says is not read.
 
     Args:
         url: of the receiver.
@@ -71,6 +80,9 @@ async def post(
         return answer(Verdict.FORBIDDEN, str(error))
     except FetchError as error:
         return answer(Verdict.NOT_TAKEN, str(error))
+    except Exception as error:  # noqa: BLE001 — a stranger's server decides what comes up here
+        _log.error("attempt_broke", exc_info=error)
+        return answer(Verdict.NOT_TAKEN, UNFORESEEN)
 
 
 def _read(status: int, headers: httpx.Headers, ms: int) -> Answer:

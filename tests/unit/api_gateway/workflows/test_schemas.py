@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowUpdate
 from shared.contracts.enums import MappingTransform, ProviderType, TaskType
+from shared.contracts.pictures import PICTURE_FIELDS
 
 EXAMPLE: dict[str, Any] = CreateWorkflow.model_json_schema()["example"]
 
@@ -88,6 +89,23 @@ def test_mapping_transforms_are_known_ones() -> None:
     assert known.input_mappings[0].transform is MappingTransform.TO_LIST
     with pytest.raises(ValidationError, match="'to_url'"):
         _with_step(input_mappings=[{**mapping, "transform": "upper"}])
+
+
+@pytest.mark.parametrize(
+    ("task_type", "alias", "field"),
+    [
+        (task_type, alias, field.name)
+        for task_type, fields in PICTURE_FIELDS.items()
+        for field in fields
+        for alias in (field.name, *field.aliases)
+    ],
+)
+def test_mapping_to_an_alias_is_one_to_the_field_that_it_means(
+    task_type: TaskType, alias: str, field: str
+) -> None:
+    mapping = {"from_step": "b", "from_field": "result_image_path", "to_field": alias}
+    step = _with_step(task_type=task_type, input_mappings=[mapping]).steps[0]
+    assert step.input_mappings[0].to_field == field
 
 
 def test_update_tells_null_from_absent() -> None:

@@ -40,6 +40,8 @@ def test_urls_of_fals_own_are_used() -> None:
         "//evil.test/a",
         "/a/requests/r-1",
         "http://[",
+        "https://xn--a/a",
+        "https://queue.fal.run:\u0663/a",
         "",
         None,
         7,

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio import activity
 
 from shared.contracts.deliveries import (
@@ -29,13 +31,18 @@ from shared.db.session import Sessions
 from shared.egress.guard import Guard
 from shared.temporal.heartbeat import Heartbeat
 from shared.webhooks.keyring import Keyring
-from shared.webhooks.posting import Answer, Verdict, post
+from shared.webhooks.posting import UNFORESEEN, Answer, Verdict, post
 from shared.webhooks.schedule import delay_s
 from shared.webhooks.signing import SigningKeys, signed_headers
+from shared.webhooks.vault import SealedForeverError
+
+_log = structlog.stdlib.get_logger(__name__)
 
 _GOES_ON_FOR_S = 30.0
 _AS_GOOD_AS_DUE_S = 1.0
 """Timers are no finer, and the clocks of writer and reader differ."""
+
+_SEALED = "nothing was sent: the keys that sign it cannot be decrypted; rotate them, overlap_s=0"
 
 Clock = Callable[[], datetime]
 
@@ -96,9 +103,9 @@ class Courier(DeliveryActivities):
                 return None
             if standing := self._not_due(delivery):
                 return standing
-            keys = await self._keyring.valid_keys(session, _owner(delivery))
+            keys = await self._open_keys(session, delivery)
         at = self._clock()
-        answer = await self._post(delivery, [each.keys for each in keys])
+        answer = await self._attempt(delivery, keys)
         has_failed = receiver is not None and receiver.failing_since is not None
         await self._write(delivery, at, answer, has_failed=has_failed)
         return None
@@ -114,6 +121,29 @@ class Courier(DeliveryActivities):
             failures=delivery.failures,
             error=delivery.attempts[-1]["error"] if delivery.attempts else None,
         )
+
+    async def _open_keys(
+        self, session: AsyncSession, delivery: WebhookDelivery
+    ) -> list[SigningKeys]:
+        """What signs the event; nothing where the tenant's keys cannot be decrypted."""
+        owner = Owner(
+            origin_instance=delivery.origin_instance, origin_tenant_id=delivery.origin_tenant_id
+        )
+        try:
+            return [each.keys for each in await self._keyring.valid_keys(session, owner)]
+        except SealedForeverError as error:
+            _log.error("signing_keys_sealed", delivery=str(delivery.id), exc_info=error)
+            return []
+
+    async def _attempt(self, delivery: WebhookDelivery, keys: list[SigningKeys]) -> Answer:
+        """One attempt, whatever comes up: it is logged and scheduled like any other."""
+        if not keys:
+            return Answer(Verdict.NOT_SENT, 0, error=_SEALED)
+        try:
+            return await self._post(delivery, keys)
+        except Exception as error:  # noqa: BLE001 — what is raised here would be raised for ever
+            _log.error("attempt_broke", delivery=str(delivery.id), exc_info=error)
+            return Answer(Verdict.NOT_SENT, 0, error=UNFORESEEN)
 
     async def _post(self, delivery: WebhookDelivery, keys: list[SigningKeys]) -> Answer:
         body = json.dumps(delivery.event.payload, ensure_ascii=False, separators=(",", ":"))
@@ -149,12 +179,19 @@ class Courier(DeliveryActivities):
                     await note_success(session, delivery)
                 return
             delivery.failures += 1
-            is_gone = answer.verdict == Verdict.GONE
-            if await note_failure(session, delivery, now, is_gone=is_gone):
+            if await _is_called_no_more(session, delivery, answer, now):
                 await disable_pending(session, delivery.subject_id, delivery.url)
                 end_delivery(delivery, DeliveryStatus.DISABLED)
                 return
             _plan_next(delivery, answer, now)
+
+
+async def _is_called_no_more(
+    session: AsyncSession, delivery: WebhookDelivery, answer: Answer, now: datetime
+) -> bool:
+    if answer.verdict == Verdict.NOT_SENT:
+        return False
+    return await note_failure(session, delivery, now, is_gone=answer.verdict == Verdict.GONE)
 
 
 def _plan_next(delivery: WebhookDelivery, answer: Answer, now: datetime) -> None:
@@ -163,9 +200,3 @@ def _plan_next(delivery: WebhookDelivery, answer: Answer, now: datetime) -> None
         end_delivery(delivery, DeliveryStatus.FAILED)
     else:
         delivery.next_attempt_at = now + timedelta(seconds=wait_s)
-
-
-def _owner(delivery: WebhookDelivery) -> Owner:
-    return Owner(
-        origin_instance=delivery.origin_instance, origin_tenant_id=delivery.origin_tenant_id
-    )

@@ -1,44 +1,47 @@
 """Three probes: the process runs; it can serve; and the reference's own `/health`."""
 
 import asyncio
-from collections.abc import Awaitable
-from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
-from sqlalchemy import text
 
 from api_gateway.dependencies import Res
+from api_gateway.health.checks import OK
 from api_gateway.resources import Resources
 
 router = APIRouter(tags=["Endpoints"])
 
-_CHECK_TIMEOUT_S = 3.0
+_NEEDED = frozenset({"database", "uploads"})
+"""Without these a process serves nobody. The others are down for all processes alike: records and
+streams are read on meanwhile, and to take every process out of service would help no one."""
 
 
 class Health(BaseModel):
-    """What answers, by name."""
+    """How each part is, by name: `ok`, or what is wrong with it."""
 
     status: str
     checks: dict[str, str] = {}
 
 
 _DOWN: dict[int | str, dict[str, Any]] = {
-    503: {"model": Health, "description": "Names what does not answer"}
+    503: {"model": Health, "description": "Names what is wrong"}
 }
 
 
 @router.get("/health", summary="Health Check", operation_id="health_check", responses=_DOWN)
 async def health(res: Res, response: Response) -> Health:
-    """Whether every dependency answers; 503 where one does not."""
-    return await _probe(res, response)
+    """Whether everything that this API works with answers and takes writes; 503 where not."""
+    return await _probe(res, response, None)
 
 
 @router.get("/readyz", summary="Readiness", operation_id="readyz", responses=_DOWN)
 async def readyz(res: Res, response: Response) -> Health:
-    """Whether this process can serve; 503 where it cannot."""
-    return await _probe(res, response)
+    """Whether this process can serve: the records and the folder of uploads take writes.
+
+    An outage of Temporal or of the object store is told, and is no reason to stop serving.
+    """
+    return await _probe(res, response, _NEEDED)
 
 
 @router.get("/livez", summary="Liveness", operation_id="livez")
@@ -47,35 +50,11 @@ async def livez() -> Health:
     return Health(status="ok")
 
 
-async def _probe(res: Resources, response: Response) -> Health:
-    names = ("database", "storage", "temporal")
-    answers = await asyncio.gather(
-        _check(_database(res)), _check(_storage(res)), _check(_temporal(res))
-    )
-    checks: dict[str, str] = dict(zip(names, answers, strict=True))
-    is_ready = all(answer == "ok" for answer in answers)
-    response.status_code = 200 if is_ready else 503
-    return Health(status="ok" if is_ready else "unavailable", checks=checks)
-
-
-async def _check(work: Awaitable[object]) -> str:
-    try:
-        await asyncio.wait_for(work, _CHECK_TIMEOUT_S)
-    except Exception as error:  # noqa: BLE001 — whatever it is, the dependency does not answer
-        return type(error).__name__
-    return "ok"
-
-
-async def _database(res: Resources) -> None:
-    async with res.sessions() as session:
-        await session.execute(text("SELECT 1"))
-
-
-async def _storage(res: Resources) -> None:
-    await res.objects.head("readiness")
-
-
-async def _temporal(res: Resources) -> None:
-    await res.temporal.service_client.check_health(
-        timeout=timedelta(seconds=_CHECK_TIMEOUT_S), retry=False
-    )
+async def _probe(res: Resources, response: Response, needed: frozenset[str] | None) -> Health:
+    """What each part is like; 503 where a needed one, or any where none is named, is not ok."""
+    answers = await asyncio.gather(*(check() for check in res.checks.values()))
+    checks = dict(zip(res.checks, answers, strict=True))
+    faults = {name for name, answer in checks.items() if answer != OK}
+    is_good = not (faults if needed is None else faults & needed)
+    response.status_code = 200 if is_good else 503
+    return Health(status="ok" if is_good else "unavailable", checks=checks)

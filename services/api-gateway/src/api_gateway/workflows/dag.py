@@ -102,7 +102,8 @@ def _mappings(steps: Steps) -> list[Fault]:
                 mapping.to_field in taken or mapping.to_field.partition(".")[0] in taken & _OBJECTS
             )
             if not is_taken or mapping.to_field in targets:
-                why = "is mapped twice" if mapping.to_field in targets else "is not an input"
+                is_again = mapping.to_field in targets
+                why = "is mapped twice (an alias is the same)" if is_again else "is not an input"
                 fields = ", ".join(sorted(taken))
                 message = f"{mapping.to_field!r} {why} of {step.task_type}; inputs are {fields}"
                 faults.append(Fault((*place, "to_field"), message))

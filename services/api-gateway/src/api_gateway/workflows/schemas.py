@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -19,6 +19,7 @@ from api_gateway.tasks.schemas.fields import (
 )
 from api_gateway.tasks.schemas.provider_choice import ProviderChoice
 from shared.contracts.enums import MappingTransform, ProviderType, StepStatus, WorkflowStatus
+from shared.contracts.pictures import field_meant
 from shared.contracts.request_model import RequestModel
 
 StepId = Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -54,6 +55,12 @@ class WorkflowStepDefinition(ProviderChoice):
     max_retries: int = Field(
         default=3, ge=0, le=100, description="Maximum retry attempts for this step"
     )
+
+    @model_validator(mode="after")
+    def _aliases_are_the_fields_that_they_mean(self) -> Self:
+        for mapping in self.input_mappings:
+            mapping.to_field = field_meant(self.task_type, mapping.to_field)
+        return self
 
 
 class CreateWorkflow(RequestModel):

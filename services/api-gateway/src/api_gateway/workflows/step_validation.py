@@ -11,6 +11,7 @@ from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.unions import SCHEMAS
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from shared.contracts.enums import TaskType
+from shared.contracts.pictures import field_meant
 
 
 class Mapped:
@@ -37,7 +38,7 @@ def validate_step(
     schema = _schema(step.task_type, mapped)
     known = schema.model_fields
     body = {name: value for name, value in step.config.items() if name in known}
-    body = {name: value for name, value in body.items() if name not in mapped}
+    body = {n: value for n, value in body.items() if field_meant(step.task_type, n) not in mapped}
     # Keys that are no field of the request are the engine's: the same `config` as a task's own.
     nested = step.config.get("config")
     loose = {name: value for name, value in step.config.items() if name not in known}

@@ -55,11 +55,11 @@ def is_below(base: str, url: str) -> bool:
     """Whether a URL is a plain one at the origin of `base`."""
     try:
         ours, theirs = httpx.URL(base), httpx.URL(url)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, ValueError):
         return False
     is_plain = not theirs.userinfo and not theirs.query and not theirs.fragment
     return is_plain and _origin(ours) == _origin(theirs)
 
 
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
+def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
+    return url.scheme, url.raw_host, url.port

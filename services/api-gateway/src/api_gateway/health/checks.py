@@ -1,0 +1,108 @@
+"""What the probes look at: each part is asked once in a few seconds, however many ask."""
+
+import asyncio
+import math
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import structlog
+from temporalio.client import Client
+
+from shared.db.health import find_write_fault
+from shared.db.session import Sessions
+from shared.storage.object_store import ObjectStore
+
+_log = structlog.stdlib.get_logger(__name__)
+
+OK = "ok"
+_KEPT_S = 3.0
+_TIMEOUT_S = 3.0
+_STORAGE_WRITE_KEPT_S = 30.0
+_PROBE_KEY = ".readiness"
+"""Of an object that no client's path can name."""
+_PROBE_BYTES = bytes(4096)
+
+Ask = Callable[[], Awaitable[str | None]]
+"""Finds out what is wrong with a part, if anything; raises where the part does not answer."""
+
+
+class Check:
+    """How one part of the platform is, as it was found a moment ago.
+
+    Args:
+        name: of the part.
+        ask: finds out.
+        kept_s: how long what was found is answered again.
+    """
+
+    def __init__(self, name: str, ask: Ask, *, kept_s: float = _KEPT_S) -> None:
+        self._name, self._ask, self._kept_s = name, ask, kept_s
+        self._lock = asyncio.Lock()
+        self._found, self._found_at = OK, -math.inf
+
+    async def __call__(self) -> str:
+        """`ok`, or what is wrong."""
+        async with self._lock:
+            if time.monotonic() - self._found_at >= self._kept_s:
+                self._found = await self._find()
+                self._found_at = time.monotonic()
+            return self._found
+
+    async def _find(self) -> str:
+        try:
+            return await asyncio.wait_for(self._ask(), _TIMEOUT_S) or OK
+        except Exception as error:  # noqa: BLE001 — whatever it is, the part does not answer
+            _log.warning("check_failed", part=self._name, error=repr(error))
+            return "does not answer"
+
+
+def database_check(sessions: Sessions) -> Check:
+    """Whether the records can be read and written."""
+    return Check("database", lambda: find_write_fault(sessions))
+
+
+def uploads_check(min_free_bytes: int) -> Check:
+    """Whether this process can lay down uploads, in the system's temporary folder."""
+    return Check("uploads", lambda: asyncio.to_thread(_uploads_fault, min_free_bytes))
+
+
+def temporal_check(client: Client) -> Check:
+    """Whether Temporal serves."""
+
+    async def ask() -> str | None:
+        timeout = timedelta(seconds=_TIMEOUT_S)
+        is_serving = await client.service_client.check_health(timeout=timeout, retry=False)
+        return None if is_serving else "does not serve"
+
+    return Check("temporal", ask)
+
+
+def storage_check(objects: ObjectStore) -> Check:
+    """Whether the object store answers, and, found out twice a minute, whether it takes writes."""
+
+    async def write() -> None:
+        await objects.put(_PROBE_KEY, _PROBE_BYTES, "application/octet-stream")
+
+    writes = Check("storage_writes", write, kept_s=_STORAGE_WRITE_KEPT_S)
+
+    async def ask() -> str | None:
+        await objects.head(_PROBE_KEY)
+        return None if await writes() == OK else "takes no writes"
+
+    return Check("storage", ask)
+
+
+def _uploads_fault(min_free_bytes: int) -> str | None:
+    try:
+        with tempfile.TemporaryFile(buffering=0) as probe:
+            probe.write(_PROBE_BYTES)
+            file_system = os.fstatvfs(probe.fileno())
+    except OSError as error:
+        _log.warning("check_failed", part="uploads", error=repr(error))
+        return "the temporary folder takes no writes"
+    if file_system.f_bavail * file_system.f_frsize < min_free_bytes:
+        return f"the temporary folder has less than {min_free_bytes} bytes left"
+    return None
