@@ -13,7 +13,7 @@ keys of objects that the client may read. The gateway alone writes it; a worker 
 
 def field_meant(task_type: TaskType, name: str) -> str:
     """The input that a request field means: itself, where it is no alias."""
-    fields = PICTURE_FIELDS[task_type]
+    fields = TASK_TYPES[task_type].pictures
     return next((field.name for field in fields if name in field.aliases), name)
 
 
