@@ -75,12 +75,16 @@ ci: ## What CI runs: make test, then make test-long; half an hour
 	@$(MAKE) --no-print-directory test-long
 
 .PHONY: check
-check: $(INSTALLED) ## The loop while working: lint, types, import arrows, unit and contract tests
-	@$(MAKE) --no-print-directory -j4 lint types imports test-unit
+check: $(INSTALLED) ## The loop while working: lint, types, import arrows, unit tests without models
+	@$(MAKE) --no-print-directory -j4 lint types imports test-quick
 
 .PHONY: pytest
 pytest: $(INSTALLED) $(GENERATOR)
 	$(PYTEST) -m "not long"
+
+.PHONY: test-quick
+test-quick: $(INSTALLED)
+	$(PYTEST) -m "not long and not models" tests/unit tests/contract
 
 .PHONY: test-unit
 test-unit: $(INSTALLED) ## Unit and contract tests alone

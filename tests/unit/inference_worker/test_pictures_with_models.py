@@ -14,6 +14,8 @@ from inference_worker.backgrounds.fixer import BackgroundFixer
 from shared.contracts.adjusting import AdjustInputs
 from shared.contracts.backgrounds import BackgroundFixInputs
 
+pytestmark = pytest.mark.models
+
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
 vision = pytest.importorskip("inference_worker.vision.models")

@@ -23,6 +23,8 @@ from shared.settings import ModelSettings
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
 
+pytestmark = pytest.mark.models
+
 
 @pytest.fixture(scope="module")
 def swatch() -> ImageEngine:

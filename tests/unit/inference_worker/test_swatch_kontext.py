@@ -12,6 +12,8 @@ from PIL import Image
 
 import inference_worker.models
 
+pytestmark = pytest.mark.models
+
 SWATCH = Path(inference_worker.models.__path__[0]) / "swatch"
 KONTEXT = SWATCH.with_name("swatch-kontext")
 SHARED_PARTS = ("vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")

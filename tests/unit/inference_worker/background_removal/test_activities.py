@@ -28,6 +28,8 @@ from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
 from tests.fixtures.embedded import embedded_record
 
+pytestmark = pytest.mark.models
+
 _TASK = UUID(int=7)
 
 

@@ -24,6 +24,8 @@ from inference_worker.settings import DeviceKind
 from shared.contracts.checks import CheckedEdit, MetricWeights
 from shared.errors import InvalidInputError
 
+pytestmark = pytest.mark.models
+
 _METRICS = Metrics(None, DeviceKind.CPU)
 
 

@@ -22,6 +22,8 @@ from inference_worker.checks.weights import load_dists, load_lpips
 from inference_worker.settings import DeviceKind
 from shared.contracts.checks import CheckedEdit
 
+pytestmark = pytest.mark.models
+
 _CPU = torch.device("cpu")
 
 

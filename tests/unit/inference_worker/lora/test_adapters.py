@@ -19,6 +19,8 @@ from inference_worker.pipelines.engine import LoraUse
 from shared.errors import InvalidInputError, ResourceError
 from tests.fixtures.loras import diffusers_names, random_pairs, saved
 
+pytestmark = pytest.mark.models
+
 _CLIP_LAYERS = ("encoder.layers.0.self_attn.q_proj", "encoder.layers.0.mlp.fc2")
 
 

@@ -18,6 +18,8 @@ from tests.fixtures.loras import diffusers_names, random_pairs, saved
 from tests.fixtures.tiny_flux import build_tiny_flux
 from tests.unit.inference_worker.lora.test_adapters import forward, of_transformer
 
+pytestmark = pytest.mark.models
+
 _PLAN = SlotPlan(num_slots=4, target_rank=8)
 
 

@@ -20,6 +20,8 @@ from shared.settings import ModelSettings
 from tests.fixtures.loras import diffusers_names, random_pairs, saved
 from tests.fixtures.tiny_flux import save_tiny_kontext
 
+pytestmark = pytest.mark.models
+
 _MODEL = ModelSettings(max_px=64, native_px=64, default_steps=2)
 
 

@@ -23,6 +23,8 @@ from shared.errors import InvalidInputError, ResourceError
 from shared.settings import ModelSettings
 from tests.fixtures.tiny_flux import save_tiny_flux
 
+pytestmark = pytest.mark.models
+
 _SETTINGS = InferenceSettings(torch_threads=1, true_cfg_scale=2.5)
 _MODEL = ModelSettings(max_px=128, default_steps=8)
 

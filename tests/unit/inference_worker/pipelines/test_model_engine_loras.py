@@ -31,6 +31,8 @@ from tests.fixtures.loras import (
     swatch_engine,
 )
 
+pytestmark = pytest.mark.models
+
 
 @pytest.fixture(scope="module")
 def swatch() -> tuple[ModelEngine, FluxComponents]:

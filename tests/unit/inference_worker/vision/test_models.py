@@ -15,6 +15,8 @@ import sys
 import inference_worker.__main__
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.settings import VisionSettings
+
+pytestmark = pytest.mark.models
 VisionModels(VisionSettings()).choose_subject_model(None)
 print(sorted({"onnxruntime", "ai_edge_litert"} & set(sys.modules)))
 """

@@ -16,6 +16,8 @@ from training_worker.swatch.captions import (
 from training_worker.swatch.colouring import Colour
 from training_worker.swatch.data import CLASS_NAMES
 
+pytestmark = pytest.mark.models
+
 class_names = st.sampled_from(CLASS_NAMES)
 colours = st.sampled_from(list(Colour))
 seeds = st.integers(0, 2**32)

@@ -18,6 +18,8 @@ from training_worker.swatch.colouring import (
 )
 from training_worker.swatch.scores import nearest_hue, similarity
 
+pytestmark = pytest.mark.models
+
 
 def garment() -> Tensor:
     """A square of cloth with a fold: uint8 [1, 28, 28]."""

@@ -6,6 +6,8 @@ from training_worker.swatch.config import IMAGE_SIZE_PX, AutoencoderConfig, Swat
 from training_worker.swatch.text import TextTokenizers
 from training_worker.swatch.transformer import SwatchModel
 
+pytestmark = pytest.mark.models
+
 
 def test_recipe_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):

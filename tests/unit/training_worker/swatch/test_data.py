@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from training_worker.swatch.data import DatasetMissingError, load_split, read_idx
 
+pytestmark = pytest.mark.models
+
 
 def write_idx(path: Path, values: torch.Tensor, *, kind: int = 0x08) -> None:
     header = struct.pack(f">HBB{values.ndim}I", 0, kind, values.ndim, *values.shape)

@@ -13,6 +13,8 @@ from training_worker.swatch.loop import (
 )
 from training_worker.swatch.parts import seeded
 
+pytestmark = pytest.mark.models
+
 CONFIG = StageConfig(
     num_steps=12,
     batch_size=4,

@@ -1,8 +1,11 @@
+import pytest
 import torch
 
 from training_worker.swatch.colouring import Colour, colour_pictures
 from training_worker.swatch.data import Split
 from training_worker.swatch.scores import NearestGarments, grey_28
+
+pytestmark = pytest.mark.models
 
 
 def wardrobe() -> Split:

@@ -6,6 +6,8 @@ from training_worker.swatch.captions import vocabulary
 from training_worker.swatch.config import TransformerConfig
 from training_worker.swatch.text import TextTokenizers
 
+pytestmark = pytest.mark.models
+
 tokenizers = TextTokenizers.build(TransformerConfig())
 
 

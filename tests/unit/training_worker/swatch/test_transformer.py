@@ -1,8 +1,11 @@
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from training_worker.swatch.transformer import draw_sigmas, pack, position_ids
+
+pytestmark = pytest.mark.models
 
 
 def test_packing_puts_each_patch_into_one_token() -> None:

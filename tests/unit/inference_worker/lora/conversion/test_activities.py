@@ -13,6 +13,8 @@ from shared.lora.inspection import inspect_lora
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.pickles import saved, tensors
 
+pytestmark = pytest.mark.models
+
 
 def conversion(content: bytes, **changes: int) -> LoraConversion:
     fields = {"size_bytes": len(content), "max_bytes": 10**6} | changes

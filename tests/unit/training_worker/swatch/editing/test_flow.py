@@ -1,5 +1,6 @@
 from typing import Any, cast
 
+import pytest
 import torch
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from diffusers.pipelines.flux.pipeline_flux_kontext import FluxKontextPipeline
@@ -10,6 +11,8 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.editing.flow import edit_pictures, predict_edit, shifted_sigmas
 from training_worker.swatch.parts import load_pipeline, read_text, seeded
+
+pytestmark = pytest.mark.models
 
 
 def test_noise_levels_are_the_schedulers() -> None:

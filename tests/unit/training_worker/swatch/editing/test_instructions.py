@@ -19,6 +19,8 @@ from training_worker.swatch.editing.instructions import (
 )
 from training_worker.swatch.text import TextTokenizers
 
+pytestmark = pytest.mark.models
+
 ALL_COLOUR_WORDS = {word for words in COLOUR_WORDS.values() for word in words}
 
 class_names = st.sampled_from(CLASS_NAMES)

@@ -6,6 +6,8 @@ from training_worker.swatch.config import KontextConfig, SwatchConfig
 from training_worker.swatch.data import Split
 from training_worker.swatch.editing.pairs import PairBank, draw_edit_batch, fill_pair_bank
 
+pytestmark = pytest.mark.models
+
 
 def bank() -> PairBank:
     """Ten garments whose latents say who they are: channel 0 the garment, channel 1 the shade."""

@@ -12,6 +12,8 @@ from training_worker.swatch.editing.pairs import draw_edit_batch, fill_pair_bank
 from training_worker.swatch.editing.training import edit_loss, export_editor, train_editing
 from training_worker.swatch.parts import load_pipeline, read_text
 
+pytestmark = pytest.mark.models
+
 
 @pytest.mark.long
 def test_training_lowers_the_loss_and_touches_the_transformer_alone(
