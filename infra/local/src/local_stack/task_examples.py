@@ -2,9 +2,9 @@
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, cast, get_origin
 
 from PIL import Image
 from skimage.data import astronaut  # pyright: ignore[reportUnknownVariableType]
@@ -82,7 +82,7 @@ def others(made: Image.Image, seed: int) -> list[TaskExample]:
     cloth, wall = (Image.new("RGB", (64, 64), colour) for colour in (_CLOTH, _WALL))
     upscale: dict[str, Any] = {"upscale_factor": 2, "upscale_steps": 8, "upscale_seed": seed}
     local = ProviderType.LOCAL
-    return [
+    spelled = [
         TaskExample(
             TaskType.EDITING, local, {"prompt": "make it blue", "seed": seed}, {"base_image": made}
         ),
@@ -105,7 +105,6 @@ def others(made: Image.Image, seed: int) -> list[TaskExample]:
             {"detail_label": "jacket", "config": _FEW_STEPS},
             {"base_image": portrait, "reference_image": cloth},
         ),
-        TaskExample(TaskType.BACKGROUND_REMOVE, local, {}, {"input_image_paths": [portrait, made]}),
         TaskExample(
             TaskType.BACKGROUND_FIX,
             local,
@@ -119,6 +118,23 @@ def others(made: Image.Image, seed: int) -> list[TaskExample]:
             {"input_image": portrait},
         ),
     ]
+    known = {one.task_type for one in spelled}
+    return [
+        *spelled,
+        *(one for one in _of_pictures_alone(portrait, made) if one.task_type not in known),
+    ]
+
+
+def _of_pictures_alone(one: Image.Image, another: Image.Image) -> Iterator[TaskExample]:
+    """A request of each type that needs nothing but pictures; both, where a field takes several."""
+    for task_type, row in TASK_TYPES.items():
+        needed = {name: f for name, f in row.inputs.model_fields.items() if f.is_required()}
+        if row.local_queue and needed.keys() <= {field.name for field in row.pictures}:
+            pictures = {
+                name: [one, another] if get_origin(field.annotation) is list else one
+                for name, field in needed.items()
+            }
+            yield TaskExample(task_type, ProviderType.LOCAL, pictures=pictures)
 
 
 def _as_list(given: Image.Image | list[Image.Image]) -> list[Image.Image]:
