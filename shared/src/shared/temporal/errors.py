@@ -52,8 +52,9 @@ class _Translate(ActivityInboundInterceptor):
 
 
 def _unforeseen(error: Exception) -> str:
-    told = faults_in_words(error) if isinstance(error, ValidationError) else plain(str(error))
-    return f"{type(error).__name__}: {told}"
+    if isinstance(error, ValidationError):
+        return faults_in_words(error)
+    return f"{type(error).__name__}: {plain(str(error))}"
 
 
 def _is_shutting_down() -> bool:

@@ -36,8 +36,7 @@ class _Raising(ActivityInboundInterceptor):
         (TypeError(f"takes no {object()!r}"), "TypeError: takes no"),
         (
             _refusal(),
-            "ValidationError: size: Input should be a valid integer, unable to parse string as an "
-            "integer",
+            "size: Input should be a valid integer, unable to parse string as an integer",
         ),
     ],
 )
