@@ -15,6 +15,7 @@ import schemathesis
 from schemathesis import BaseSchema, Case, HookContext, Response
 
 from tests.fuzz.estate import Estate, Request, found_estate
+from tests.fuzz.verdict import unspeakable
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_/-]+")
@@ -81,9 +82,16 @@ def after_call(context: HookContext, case: Case, response: Response) -> None:
         "method": case.method,
         "url": response.request.url,
         "status": response.status_code,
+        "unspeakable": unspeakable(_text(response)),
     }
     with Path(os.environ["SARTIQ_FUZZ_ANSWERS"]).open("a") as file:
         file.write(json.dumps(line) + "\n")
+
+
+def _text(response: Response) -> str:
+    """What a client reads; nothing of a picture."""
+    is_read = "json" in response.headers.get("content-type", [""])[0]
+    return response.content.decode(errors="replace") if is_read else ""
 
 
 def _case(context: HookContext, request: Request) -> Case:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from shared.contracts.editing import EditingInputs
 from shared.contracts.enums import (
     ErrorCategory,
@@ -102,6 +104,16 @@ async def test_mapping_that_finds_no_value_fails_the_step(working: Runs) -> None
     assert not working.inference.attempts
 
 
+@pytest.mark.parametrize("pick", [MappingTransform.FIRST, MappingTransform.LAST])
+async def test_first_and_last_of_a_text_are_the_text(working: Runs, pick: MappingTransform) -> None:
+    generate, refine = chain()
+    picked = refine.mappings[0].model_copy(update={"transform": pick})
+    refine = refine.model_copy(update={"mappings": [picked]})
+    await (await working.start_pipeline(pipeline(generate, refine))).result()
+    path = working.outcome(generate.run.task_id).results["result_image_path"]
+    assert working.inference.attempts[1].inputs.base_image_url == path
+
+
 async def test_mapped_value_of_the_wrong_kind_fails_the_step(working: Runs) -> None:
     generate, refine = chain()
     done = generate.model_copy(update={"result": {"result_image_path": 7}})
@@ -110,6 +122,8 @@ async def test_mapped_value_of_the_wrong_kind_fails_the_step(working: Runs) -> N
     outcome = working.outcome(refine.run.task_id)
     assert outcome.error_category == ErrorCategory.VALIDATION
     assert outcome.mapped_inputs == {"base_image_url": 7}
+    [error] = outcome.errors
+    assert error.endswith("inputs.base_image_url: Input should be a valid string")
 
 
 async def test_a_path_is_handed_on_as_a_url(working: Runs) -> None:

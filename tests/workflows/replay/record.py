@@ -15,7 +15,8 @@ from temporalio.exceptions import ApplicationError
 
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
-from shared.contracts.enums import ErrorCategory
+from shared.contracts.enums import ErrorCategory, MappingTransform
+from shared.contracts.runs import PipelineRun
 from shared.settings import TemporalSettings
 from shared.temporal.client import connect
 from tests.fakes.courier import waiting
@@ -45,6 +46,13 @@ async def fail_once(attempt: Attempt) -> None:
         raise ApplicationError("the store was away", type="STORAGE")
 
 
+def pick_of_a_text() -> PipelineRun:
+    """A step reads the first of what is a text; recorded when that was the text's first letter."""
+    found = step("found").model_copy(update={"result": {"result_image_path": "https://a.test/b"}})
+    pick = picture_from("found").model_copy(update={"transform": MappingTransform.FIRST})
+    return pipeline(found, step("refine", "found", run=refinement(), mappings=[pick]))
+
+
 async def record(runs: Runs, asked: set[str]) -> None:
     """One history of each shape."""
     shapes = {
@@ -56,6 +64,7 @@ async def record(runs: Runs, asked: set[str]) -> None:
                 step("refine", "generate", run=refinement(), mappings=[picture_from("generate")]),
             )
         ),
+        "pipeline-pick": await runs.start_pipeline(pick_of_a_text()),
         "training": await runs.start_training(training()),
         "evaluation": await runs.start_evaluation(evaluation()),
         "delivery": await runs.start_delivery(),

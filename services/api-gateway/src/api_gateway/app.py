@@ -14,6 +14,7 @@ from api_gateway.lora.routes import router as lora
 from api_gateway.monitoring.routes import router as monitoring
 from api_gateway.progress.routes import router as progress
 from api_gateway.resources import Resources
+from api_gateway.slashes import Slashes
 from api_gateway.storage.routes import router as storage
 from api_gateway.tasks.generation_routes import router as generation_tasks
 from api_gateway.tasks.routes import router as tasks
@@ -54,6 +55,7 @@ def create_app(resources: Resources) -> FastAPI:
     # As middleware, not as FastAPI's own setting: that one is checked a second time by its router.
     limit = resources.settings.max_body_bytes
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=limit)
+    app.add_middleware(Slashes)
     add_error_handlers(app)
     return app
 

@@ -48,6 +48,7 @@ class PublicApi(FastAPI):
             version="0.1.0",
             summary="Generative imaging as durable tasks and workflows",
             description=_DESCRIPTION,
+            redirect_slashes=False,
             openapi_tags=[
                 {"name": name, "description": description} for name, description in _TAGS.items()
             ],

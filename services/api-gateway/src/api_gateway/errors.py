@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
 from api_gateway.methods import method_table
+from shared.contracts.wording import fault_in_words, plain
 from shared.errors import StorageError
 from workflows.acknowledgement import RunRefusedError, RunUnknownError
 
@@ -99,6 +100,24 @@ def method_not_allowed(methods: Iterable[str]) -> Problem:
     )
 
 
+def _not_json() -> Problem:
+    message = "send the body as JSON, with the header Content-Type: application/json"
+    return Problem(415, "unsupported_media_type", message)
+
+
+def _unreadable(cause: BaseException | None) -> str | None:
+    """Why a body could not be read as JSON, where that is why."""
+    match cause:
+        case UnicodeError():
+            return "the body is not text in UTF-8"
+        case RecursionError():
+            return "the body nests too deeply"
+        case ValueError():
+            return "the body has a number with too many digits"
+        case _:
+            return None
+
+
 def unavailable(part: str) -> Problem:
     """A part of the platform does not answer; the client may try again."""
     return Problem(
@@ -129,7 +148,7 @@ def _render(
         title=HTTPStatus(status).phrase,
         status=status,
         code=code,
-        detail=detail,
+        detail=plain(detail),
     )
     return JSONResponse(
         body.model_dump(), status, headers=dict(headers or {}), media_type=PROBLEM_MEDIA_TYPE
@@ -140,9 +159,11 @@ def _unprocessable(faults: list[dict[str, Any]]) -> JSONResponse:
     return JSONResponse({"detail": faults}, 422)
 
 
-async def _on_validation(_request: Request, error: RequestValidationError) -> JSONResponse:
+async def _on_validation(request: Request, error: RequestValidationError) -> JSONResponse:
+    if isinstance(error.body, bytes):  # so FastAPI hands on what does not say that it is JSON
+        return await _on_problem(request, _not_json())
     faults = [
-        {"loc": fault["loc"], "msg": fault["msg"], "type": fault["type"]}
+        {"loc": fault["loc"], "msg": fault_in_words(fault), "type": fault["type"]}
         for fault in error.errors()
     ]
     return _unprocessable(jsonable_encoder(faults))
@@ -150,7 +171,7 @@ async def _on_validation(_request: Request, error: RequestValidationError) -> JS
 
 async def _on_invalid(_request: Request, error: InvalidRequestError) -> JSONResponse:
     return _unprocessable(
-        [{"loc": list(f.loc), "msg": f.message, "type": f.kind} for f in error.faults]
+        [{"loc": list(f.loc), "msg": plain(f.message), "type": f.kind} for f in error.faults]
     )
 
 
@@ -172,7 +193,8 @@ async def _on_http(request: Request, error: HTTPException) -> JSONResponse:
         problem = method_not_allowed(method_table(request.app).allowed(request.scope["path"]))
         return await _on_problem(request, problem)
     code = HTTPStatus(error.status_code).name.lower()
-    return _render(error.status_code, code, str(error.detail), error.headers)
+    told = _unreadable(error.__cause__) if error.status_code == 400 else None
+    return _render(error.status_code, code, told or str(error.detail), error.headers)
 
 
 async def _on_database(request: Request, error: DBAPIError) -> JSONResponse:

@@ -40,6 +40,11 @@ class MethodTable:
         found = (methods for pattern, methods in self._patterns.items() if pattern.match(path))
         return frozenset[str]().union(*found)
 
+    def spelt(self, path: str) -> str:
+        """A path as it is served: where it is not, and is with or without a last slash, so."""
+        other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
+        return other if not self.allowed(path) and self.allowed(other) else path
+
 
 def method_table(app: FastAPI) -> MethodTable:
     """The table of an application, made once."""

@@ -24,9 +24,6 @@ _PASSING = {
     429: ErrorCategory.RATE_LIMIT,
 }
 """Client errors that may be gone at the next try."""
-_LONGEST_RETRY_AFTER_S = 300.0
-"""A host of pictures that wants to be left alone for longer is asked again all the same: the work
-that reads them fails sooner rather than a day later."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +112,10 @@ def _check_status(status: int, headers: httpx.Headers) -> None:
     if 200 <= status < 300:
         return
     category = _PASSING.get(status, ErrorCategory.VALIDATION if status < 500 else None)
-    asked = parse_retry_after(headers.get("retry-after", ""), datetime.now(UTC))
     raise FetchError(
         f"the URL answers {status}",
         category=category,
-        retry_after_s=None if asked is None else min(asked, _LONGEST_RETRY_AFTER_S),
+        retry_after_s=parse_retry_after(headers.get("retry-after", ""), datetime.now(UTC)),
     )
 
 

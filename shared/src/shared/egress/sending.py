@@ -1,11 +1,10 @@
 """One guarded request: the address that was checked is the address that is connected to."""
 
-import re
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from ssl import SSLContext
+from ssl import SSLCertVerificationError, SSLContext, SSLError
 from typing import Any
 
 import anyio
@@ -22,9 +21,6 @@ _READ_TIMEOUT_S = 15.0
 _USER_AGENT = "sartiq-compute"
 _BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, OSError, anyio.EndOfStream)
 """How a connection ends that is of no use; the last two come unmapped out of broken TLS."""
-_QUOTED_BYTES = re.compile(r":?\s*(bytearray\()?b['\"].*", re.DOTALL)
-"""Where an error's text quotes what the other side has sent."""
-_LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
@@ -73,13 +69,21 @@ async def send(request: OutboundRequest, guard: Guard) -> AsyncGenerator[httpcor
                 f"the host {host!r} did not answer in time", category=ErrorCategory.TIMEOUT
             ) from error
         except _BROKEN as error:
-            raise FetchError(f"the host {host!r} did not answer{_reason(error)}") from error
+            raise FetchError(f"the host {host!r} did not answer: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
-    """What is known of it, without the bytes that the other side has sent."""
-    text = _QUOTED_BYTES.sub("", str(error))[:_LONGEST_REASON]
-    return f": {text}" if text else ""
+    """In our own words: those of the libraries name addresses."""
+    mapped = error.args[0] if error.args else None
+    if isinstance(mapped, SSLCertVerificationError):
+        return f"its certificate is not valid: {mapped.verify_message}"
+    if isinstance(mapped, SSLError):
+        return "it does not speak TLS as we do"
+    if isinstance(error, httpcore.ConnectError):
+        return "it takes no connection"
+    if isinstance(error, httpcore.ProtocolError):
+        return "it does not speak HTTP"
+    return "the connection broke off"
 
 
 @cache

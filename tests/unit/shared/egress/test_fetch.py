@@ -121,10 +121,9 @@ async def test_loopback_is_not_called_by_default(server: Server) -> None:
 async def test_name_that_resolves_to_a_private_address_is_not_called(
     server: Server, address: str
 ) -> None:
-    with pytest.raises(ForbiddenUrlError, match="not public") as refused:
+    with pytest.raises(ForbiddenUrlError, match="not public"):
         await get(server.url("/", NO_NAME_HERE), Guard(resolve=Names(address)))
     assert server.requests == []
-    assert address not in str(refused.value)
 
 
 async def test_one_private_address_among_public_ones_is_enough_to_refuse(server: Server) -> None:
@@ -153,7 +152,7 @@ async def test_name_that_turns_private_between_two_hops_is_not_called_again(
     server.answers["/"] = redirect("/again")
     async with listening("127.0.0.2", server.port) as private:
         names = Names("127.0.0.1", "127.0.0.2")
-        with pytest.raises(ForbiddenUrlError, match="not public"):
+        with pytest.raises(ForbiddenUrlError, match=r"127\.0\.0\.2"):
             await get(server.url("/", NO_NAME_HERE), guard(names=names))
 
     assert len(server.requests) == 1
@@ -310,13 +309,6 @@ async def test_status_says_whether_another_try_can_help(
     with pytest.raises(FetchError, match=status[:3]) as failed:
         await get(server.url("/"))
     assert (failed.value.category, failed.value.retry_after_s) == (category, 7)
-
-
-async def test_host_cannot_put_work_off_for_a_day(server: Server) -> None:
-    server.answers["/"] = reply(status="429 Too Many Requests", Retry_After="86400")
-    with pytest.raises(FetchError) as failed:
-        await get(server.url("/"))
-    assert failed.value.retry_after_s == 300
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from shared.contracts.enums import MappingTransform, TaskType
 from shared.contracts.pictures import is_remote
@@ -10,6 +10,9 @@ from shared.contracts.runs import PipelineStep, StepMapping
 from shared.contracts.task_types.table import TASK_TYPES
 
 _NAMED_BY_WORKERS = frozenset({"result_image_path", "result_image_paths", "result_video_path"})
+
+
+_PICKS = frozenset({MappingTransform.FIRST, MappingTransform.LAST})
 
 
 class MappingError(ValueError):
@@ -33,8 +36,20 @@ def linked_keys(mappings: Sequence[StepMapping], results: Results) -> list[str]:
     return list(dict.fromkeys(keys))
 
 
+def picks_of_singles(mappings: Sequence[StepMapping], results: Results) -> bool:
+    """Whether the first or the last is taken of what is no list."""
+    picked = (
+        results.get(m.from_step, {}).get(m.from_field) for m in mappings if m.transform in _PICKS
+    )
+    return any(value is not None and not isinstance(value, list) for value in picked)
+
+
 def map_inputs(
-    mappings: Sequence[StepMapping], results: Results, links: Mapping[str, str]
+    mappings: Sequence[StepMapping],
+    results: Results,
+    links: Mapping[str, str],
+    *,
+    picks_letters: bool = False,
 ) -> dict[str, Any]:
     """The mapped inputs of a step.
 
@@ -42,11 +57,14 @@ def map_inputs(
         mappings: the step's mappings.
         results: of every step that is done.
         links: URL by object key, of `linked_keys`.
+        picks_letters: the first of a text is its first letter, as in runs that began when it was;
+            in all others whatever is no list is a list of one.
 
     Raises:
         MappingError: names the mapping, and what was wrong with its value.
     """
-    return {mapping.to_field: _value(mapping, results, links) for mapping in mappings}
+    transforms = _IN_OLDER_RUNS if picks_letters else _TRANSFORMS
+    return {m.to_field: _value(m, results, links, transforms) for m in mappings}
 
 
 def doubtful_keys(
@@ -89,7 +107,12 @@ def _given(mapping: StepMapping, results: Results) -> Any:
     return value
 
 
-def _value(mapping: StepMapping, results: Results, links: Mapping[str, str]) -> Any:
+def _value(
+    mapping: StepMapping,
+    results: Results,
+    links: Mapping[str, str],
+    transforms: "_Transforms",
+) -> Any:
     name = f"{mapping.from_step}.{mapping.from_field}"
     value = _given(mapping, results)
     if mapping.transform is None:
@@ -98,7 +121,7 @@ def _value(mapping: StepMapping, results: Results, links: Mapping[str, str]) -> 
         linked = [links[key] for key in _to_list(value)]
         return linked if isinstance(value, list) else linked[0]
     try:
-        return _TRANSFORMS[mapping.transform](value)
+        return transforms[mapping.transform](value)
     except (ValueError, TypeError, IndexError, KeyError) as error:
         raise MappingError(f"{name} cannot be transformed by {mapping.transform}") from error
 
@@ -111,12 +134,18 @@ def _to_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else json.dumps(value)
 
 
-_TRANSFORMS: dict[MappingTransform, Callable[[Any], Any]] = {
-    MappingTransform.FIRST: lambda value: value[0],
-    MappingTransform.LAST: lambda value: value[-1],
+_Transforms: TypeAlias = Mapping[MappingTransform, Callable[[Any], Any]]
+_TRANSFORMS: _Transforms = {
+    MappingTransform.FIRST: lambda value: _to_list(value)[0],
+    MappingTransform.LAST: lambda value: _to_list(value)[-1],
     MappingTransform.TO_LIST: _to_list,
     MappingTransform.TO_STRING: str,
     MappingTransform.TO_INT: int,
     MappingTransform.TO_FLOAT: float,
     MappingTransform.JSON: _to_json,
+}
+_IN_OLDER_RUNS: _Transforms = {
+    **_TRANSFORMS,
+    MappingTransform.FIRST: lambda value: value[0],
+    MappingTransform.LAST: lambda value: value[-1],
 }

@@ -14,10 +14,14 @@ from workflows.definitions.mapping import (
     doubtful_keys,
     linked_keys,
     map_inputs,
+    picks_of_singles,
 )
 from workflows.definitions.patience import Patience, PutOffError, StartAnewError
 from workflows.definitions.recording import foreign_objects, record_pipeline, record_task
 from workflows.definitions.run_step import run_step
+
+FIRST_OF_A_TEXT = "first-of-a-text"
+"""Marks runs in which a text is a list of one; in older ones its first was its first letter."""
 
 
 @workflow.defn(name="Pipeline")
@@ -117,7 +121,10 @@ class RunPipeline:
 
     async def _map_inputs(self, step: PipelineStep) -> dict[str, Any]:
         links = await link_objects(linked_keys(step.mappings, self._results))
-        mapped = map_inputs(step.mappings, self._results, links)
+        picks_letters = picks_of_singles(step.mappings, self._results) and not workflow.patched(
+            FIRST_OF_A_TEXT
+        )
+        mapped = map_inputs(step.mappings, self._results, links, picks_letters=picks_letters)
         types = {other.step_id: other.run.task_type for other in self._run.steps}
         keys = doubtful_keys(step, mapped, self._results, types)
         if foreign := await foreign_objects(step.run.owner, keys):

@@ -15,6 +15,7 @@ from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.pictures import replace_pictures
 from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import TaskOutcome, TaskRun
+from shared.contracts.wording import faults_in_words
 from shared.uninterrupted import is_cancelling
 from workflows.definitions.account import Account
 from workflows.definitions.attempt import run_attempt
@@ -91,7 +92,7 @@ class _Step:
         except asyncio.CancelledError:
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         except ValidationError as error:
-            self.account.errors.append(f"the inputs are not complete: {error}")
+            self.account.errors.append(f"the inputs are not complete: {faults_in_words(error)}")
             return self._ended(TaskStatus.FAILED, ErrorCategory.VALIDATION)
 
     def in_words(self, status: TaskStatus) -> str:

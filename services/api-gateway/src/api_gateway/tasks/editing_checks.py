@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from api_gateway.errors import Fault
 from shared.contracts.editing import EditingConfig
+from shared.contracts.wording import fault_in_words
 from shared.settings import ModelSettings
 
 
@@ -40,5 +41,5 @@ def _check_config(config: Mapping[str, Any]) -> list[Fault]:
     try:
         EditingConfig.model_validate(config)
     except ValidationError as error:
-        return [Fault(("config", *fault["loc"]), fault["msg"]) for fault in error.errors()]
+        return [Fault(("config", *f["loc"]), fault_in_words(f)) for f in error.errors()]
     return []

@@ -12,6 +12,7 @@ from api_gateway.tasks.schemas.unions import SCHEMAS
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from shared.contracts.enums import TaskType
 from shared.contracts.pictures import field_meant
+from shared.contracts.wording import fault_in_words
 
 
 class Mapped:
@@ -65,4 +66,4 @@ def validate_step(
 def _fault(fault: dict[str, Any]) -> Fault:
     loc: tuple[str | int, ...] = fault["loc"]
     place = loc if loc and str(loc[0]).endswith("provider_config") else ("config", *loc)
-    return Fault(place, fault["msg"], fault["type"])
+    return Fault(place, fault_in_words(fault), fault["type"])

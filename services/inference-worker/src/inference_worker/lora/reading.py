@@ -21,6 +21,7 @@ from inference_worker.lora.key_formats import (
     unused,
 )
 from inference_worker.pipelines.engine import LoraUse
+from shared.contracts.wording import in_one_line
 from shared.errors import InvalidInputError
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -94,7 +95,7 @@ def read_lora(lora: LoraUse) -> LoraParts:
         transformer, clip = to_model_names(tensors)
         parts = LoraParts(_paired(transformer), _paired(clip))
     except Exception as error:
-        message = f"{lora.field}: is no LoRA of a FLUX model: {_first_line(error)}"
+        message = f"{lora.field}: is no LoRA of a FLUX model: {in_one_line(error)}"
         raise InvalidInputError(message) from error
     if left_out:
         _log.warning(
@@ -117,7 +118,7 @@ def _load(lora: LoraUse) -> tuple[Tensors, dict[str, Any]]:
             tensors: Tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             notes: dict[str, str] = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        message = f"{lora.field}: its file cannot be read: {_first_line(error)}"
+        message = f"{lora.field}: its file cannot be read: {in_one_line(error)}"
         raise InvalidInputError(message) from error
     # Nothing multiplies float8 matrices on a CPU.
     tensors = {
@@ -202,8 +203,3 @@ def _paired(tensors: Tensors) -> Pairs:
     if lost:
         raise ValueError(f"{lost} of its tensors are named like no LoRA's")
     return pairs
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

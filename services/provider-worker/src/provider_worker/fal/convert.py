@@ -12,6 +12,7 @@ from shared.contracts.enums import TaskType
 from shared.contracts.generation import GenerationInputs
 from shared.contracts.message import Message
 from shared.contracts.submissions import RemoteWork
+from shared.contracts.wording import faults_in_words
 from shared.errors import InvalidInputError
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -148,8 +149,5 @@ def _read(model: type[_M], data: Mapping[str, Any]) -> _M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-            for fault in error.errors(include_input=False, include_url=False)
-        )
-        raise InvalidInputError(f"the inputs are not complete: {wrong}") from None
+        message = f"the inputs are not complete: {faults_in_words(error)}"
+        raise InvalidInputError(message) from None

@@ -17,6 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.enums import ProviderCapability, TaskType
+from shared.contracts.wording import faults_in_words
 
 JsonObject = dict[str, Any]
 
@@ -91,10 +92,7 @@ def readable_as(schema: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:
         try:
             schema.model_validate(config)
         except ValidationError as error:
-            faults = (
-                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
-            )
-            raise ValueError("; ".join(faults)) from None
+            raise ValueError(faults_in_words(error)) from None
         return config
 
     return check

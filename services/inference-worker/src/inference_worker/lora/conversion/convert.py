@@ -71,7 +71,7 @@ def _read_tensors(source: Path, *, is_zip: bool) -> "dict[str, torch.Tensor]":
     except MemoryError:
         raise
     except Exception as error:
-        raise RefusedError(f"cannot be read as tensors alone: {_first_line(error)}") from error
+        raise RefusedError(f"cannot be read as tensors alone: {_first_words(error)}") from error
     if isinstance(loaded, dict) and set(cast("dict[object, object]", loaded)) == {"state_dict"}:
         loaded = cast("dict[str, object]", loaded)["state_dict"]
     if not isinstance(loaded, dict) or not loaded:
@@ -100,9 +100,9 @@ def _check_tensors(tensors: "dict[str, torch.Tensor]", max_bytes: int) -> None:
         raise RefusedError(f"holds tensors of {size_bytes} bytes; at most {max_bytes} may be")
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+def _first_words(error: Exception) -> str:
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words if len(words) <= 200 else f"{words[:199]}…"
 
 
 def main() -> int:

@@ -1,0 +1,45 @@
+"""What Python and its libraries say of an error, in words that clients can use. Pure."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+_ENUM_MEMBER = re.compile(r"<[A-Za-z_]\w*\.\w+: ('[^']*'|-?\d+)>")
+_OBJECT = re.compile(r"\s*<[^<>]*\bat 0x[0-9A-Fa-f]+>")
+_OF_AN_OBJECT = frozenset({"dict_type", "mapping_type", "model_type", "model_attributes_type"})
+_LONGEST_LINE = 200
+
+
+def plain(text: str) -> str:
+    """A text without the names that only Python knows: members of enums, and addresses."""
+    return _OBJECT.sub("", _ENUM_MEMBER.sub(r"\1", text))
+
+
+def in_one_line(error: Exception) -> str:
+    """All that an error says, as far as one line has room; its type where it says nothing."""
+    text = " ".join(plain(str(error)).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST_LINE else f"{text[: _LONGEST_LINE - 1]}…"
+
+
+def fault_in_words(fault: Mapping[str, Any]) -> str:
+    """One fault that pydantic has found, without its place."""
+    context: Mapping[str, Any] = fault.get("ctx") or {}
+    match fault["type"]:
+        case "json_invalid":
+            return f"the body is no JSON: {context['error']}"
+        case "union_tag_invalid":
+            return plain(f"{context['discriminator']} must be one of {context['expected_tags']}")
+        case kind if kind in _OF_AN_OBJECT:
+            return "must be an object"
+        case _:
+            return plain(fault["msg"]).removeprefix("Value error, ")
+
+
+def faults_in_words(error: ValidationError) -> str:
+    """All that is wrong, each with its place."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault_in_words(fault)}".removeprefix(": ")
+        for fault in error.errors(include_url=False, include_input=False)
+    )
