@@ -94,15 +94,8 @@ def find_fault(value: object, limits: Limits = STORABLE) -> str | None:
 
 
 def cleaned(value: Any) -> Any:
-    """The same data with every text storable; it must not nest deeper than `Limits.max_depth`."""
-    if isinstance(value, str):
-        return _clean(value)
-    if isinstance(value, list):
-        return [cleaned(item) for item in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        named = cast("dict[str, Any]", value)
-        return {_clean(name): cleaned(item) for name, item in named.items()}
-    return value
+    """The same data with every text storable, as deep as data may be."""
+    return _cleaned(value, STORABLE.max_depth)
 
 
 def clean_text(text: str, longest: int = _LONGEST_ERROR) -> str:
@@ -136,6 +129,19 @@ Label = Annotated[str, _cleans(500)]
 """A name or an address that somebody else has given."""
 
 _NOTHING: list[object] = []
+
+
+def _cleaned(value: Any, levels: int) -> Any:
+    if isinstance(value, str):
+        return _clean(value)
+    if not levels:
+        return value
+    if isinstance(value, list):
+        return [_cleaned(item, levels - 1) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        named = cast("dict[str, Any]", value)
+        return {_clean(name): _cleaned(item, levels - 1) for name, item in named.items()}
+    return value
 
 
 def _parts(value: object) -> list[object]:
