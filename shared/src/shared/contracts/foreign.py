@@ -19,6 +19,7 @@ _LARGEST = int(sys.float_info.max)
 """What is beyond it, readers of JSON that count in doubles take for infinite."""
 _LONGEST_ERROR = 2000
 _MOST_FAULTS = 10
+_LONGEST_CHAIN = 10
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,22 @@ def told(error: Exception) -> str:
     shown = [f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults[:_MOST_FAULTS]]
     more = len(faults) - len(shown)
     return clean_text("; ".join([*shown, *([f"and {more} more"] if more else [])]))
+
+
+def showable(error: Exception) -> Exception | None:
+    """The error, to be shown as a failure's cause; none where a text in its chain is not storable.
+
+    Temporal spells out the whole chain, as it is.
+    """
+    link: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if link is None:
+            return error
+        text = str(link)
+        if clean_text(text) != text:
+            return None
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return None
 
 
 def _cleans(longest: int) -> BeforeValidator:

@@ -10,11 +10,10 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import CONSEQUENCES, WORKER_LOST
-from shared.contracts.foreign import clean_text, told
+from shared.contracts.foreign import clean_text, showable, told
 from shared.errors import PlatformError
 
 _RETRY_AFTER_MAX_S = 86_400.0
-_LONGEST_CHAIN = 10
 
 
 class ErrorInterceptor(Interceptor):
@@ -42,26 +41,13 @@ class _Translate(ActivityInboundInterceptor):
                     if error.retry_after_s
                     else None
                 ),
-            ) from _cause(error)
+            ) from showable(error)
         except asyncio.CancelledError:
             if _is_shutting_down():
                 raise ApplicationError("the worker shut down", type=WORKER_LOST) from None
             raise
         except Exception as error:  # noqa: BLE001 — told to Temporal, which decides about retries
-            raise ApplicationError(told(error), type=ErrorCategory.INTERNAL) from _cause(error)
-
-
-def _cause(error: Exception) -> Exception | None:
-    """The error, to be shown beside the failure; none where its text is nothing to be carried."""
-    link: BaseException | None = error
-    for _ in range(_LONGEST_CHAIN):
-        if link is None:
-            return error
-        text = str(link)
-        if clean_text(text) != text:
-            return None
-        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
-    return None
+            raise ApplicationError(told(error), type=ErrorCategory.INTERNAL) from showable(error)
 
 
 def _is_shutting_down() -> bool:
