@@ -25,6 +25,8 @@ whose marker contains its own, the first that fits, `times` times. `on` says whe
   nothing were.
 - `work`: decides when the work is taken what becomes of it: done at the poll number `polls` (0:
   never); `error` and `error_type` in its last status; `status` and `body` of its result.
+
+Instead of a `body`, `raw` is sent as it is: what no JSON writer would write.
 """
 
 import argparse
@@ -151,7 +153,7 @@ class Queue:
             shown |= {"status": "IN_QUEUE", "queue_position": 0}
         else:
             shown |= {"status": "IN_PROGRESS"}
-        if shown["status"] != "IN_QUEUE":
+        if shown["status"] != "IN_QUEUE" and request.query_params.get("logs"):
             shown["logs"] = [{"message": line, "level": "INFO"} for line in work.logs]
         answer = JSONResponse(shown, 200 if entry.is_done else 202)
         return await self._struck("status", request, entry, answer)
@@ -165,8 +167,8 @@ class Queue:
             answer = JSONResponse({"detail": "Request is still in progress"}, 400)
         elif entry.is_cancelled:
             answer = JSONResponse({"detail": "Request was cancelled"}, 400)
-        elif work.body is not None or work.status is not None:
-            answer = JSONResponse(work.body, work.status or 200, headers=work.headers)
+        elif work.body is not None or work.raw is not None or work.status is not None:
+            answer = _answer(work)
         else:
             answer = JSONResponse(_made(request, entry))
         return await self._struck("result", request, entry, answer)
@@ -238,13 +240,20 @@ def _made(request: Request, entry: Entry) -> dict[str, Any]:
     }
 
 
+def _answer(fault: Fault) -> Response:
+    if fault.raw is None:
+        return JSONResponse(fault.body, fault.status or 200, headers=fault.headers)
+    content = fault.raw.encode(errors="surrogatepass")
+    return Response(content, fault.status or 200, fault.headers, "application/json")
+
+
 def _played(request: Request, fault: Fault, answer: Response | None) -> Response:
     if fault.is_dropped:
         return Dropped(request)
     if fault.is_cut and answer is not None:
         return Cut(request, answer)
     if fault.status is not None:
-        return JSONResponse(fault.body, fault.status, headers=fault.headers)
+        return _answer(fault)
     assert answer is not None
     return answer
 

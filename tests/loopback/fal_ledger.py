@@ -24,6 +24,7 @@ class Fault(BaseModel):
     is_cut: bool = False
     status: int | None = None
     body: Any = None
+    raw: str | None = None
     headers: dict[str, str] = {}
     polls: int = 2
     error: str | None = None

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import SUBMISSION_UNKNOWN, UNSERVED
+from shared.contracts.foreign import clean_text
 from shared.contracts.submissions import ServiceRequest
 
 
@@ -11,7 +12,7 @@ class PlatformError(Exception):
     """A failure with a category.
 
     Args:
-        message: what happened and, where we know it, what would be right.
+        message: what happened and, where we know it, what would be right; it may quote anybody.
         category: decides retries and fallback (`shared.contracts.failures`).
         retry_after_s: the least wait before another try, if the other side named one.
         is_final: another try of the same activity would end alike, though another attempt at the
@@ -32,7 +33,7 @@ class PlatformError(Exception):
         is_final: bool = False,
         service_requests: Sequence[ServiceRequest] = (),
     ) -> None:
-        super().__init__(message)
+        super().__init__(clean_text(message))
         self.category = category or type(self).category
         self.retry_after_s = retry_after_s
         self.is_final = is_final

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import pytest
 
 from provider_worker.__main__ import build_worker
 from shared.contracts.enums import TaskQueue
@@ -107,6 +108,27 @@ async def test_a_lost_answer_fails_the_task_and_is_paid_once_at_most(
         ended = await _ended(api, task)
     assert ended["status"] == "FAILED"
     assert "may have taken the work" in str(ended["errors"])
+    assert fal.ledger.posts[marker] == 1
+
+
+@pytest.mark.parametrize(
+    "raw", ["<html>", '{"text": "' + "x" * 2**20 + '"}'], ids=["html", "large"]
+)
+async def test_a_paid_answer_that_cannot_be_used_is_not_bought_again(
+    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal, raw: str
+) -> None:
+    marker = str(uuid.uuid4())
+    fal.play(Fault(on="work", marker=marker, raw=raw, times=0))
+    async with _platform(gateway, fal):
+        task = await _create(
+            api,
+            task_type="EXPERIMENTAL_FAL",
+            fal_app_id="acme/cutter",
+            fal_parameters={"marker": marker},
+            max_retries=3,
+        )
+        ended = await _ended(api, task)
+    assert (ended["status"], ended["error_category"]) == ("FAILED", "VALIDATION")
     assert fal.ledger.posts[marker] == 1
 
 

@@ -20,6 +20,7 @@ from tests.fixtures.remote_work import (
     failure_of,
     fal_activities,
     generation_work,
+    longest_pause,
     marker_of,
     submission,
     submitted,
@@ -231,6 +232,59 @@ async def test_failed_work_is_final(
     assert told in str(error)
 
 
+@pytest.mark.parametrize(
+    "raw", ["<html>", '{"score": 1e999}', '{"out": [' + "0," * 400_000 + "0]}", "x" * 2**20]
+)
+async def test_an_answer_that_cannot_be_kept_is_our_refusal(
+    fal: LoopbackFal, activities: RemoteProviders, raw: str
+) -> None:
+    fal.play(Fault(on="work", raw=raw))
+    error = await failure_of(activities, await take(activities, app_work()))
+    assert (error.category, error.is_final) == (Category.VALIDATION, True)
+
+
+async def test_an_answer_that_never_ends_is_not_read_to_its_end(
+    fal: LoopbackFal, activities: RemoteProviders
+) -> None:
+    fal.play(Fault(on="work", raw='{"text": "' + "x" * 2**23 + '"}'))
+    error = await failure_of(activities, await take(activities, app_work()))
+    assert (error.category, error.is_final) == (Category.VALIDATION, True)
+    assert "more than 1048576 bytes" in str(error)
+
+
+async def test_a_large_answer_holds_up_nobody(
+    fal: LoopbackFal, activities: RemoteProviders
+) -> None:
+    fal.play(
+        Fault(on="work", raw='{"out": [' + "{}," * 30_000 + '{}], "text": "' + "x" * 900_000 + '"}')
+    )
+    work = await take(activities, app_work())
+    async with longest_pause() as pause:
+        result = await wait_for(activities, work)
+    assert len(result.results["out"]) == 30_001
+    assert pause.longest_s < 1
+
+
+async def test_an_error_says_nothing_that_no_record_holds(
+    fal: LoopbackFal, activities: RemoteProviders
+) -> None:
+    fal.play(Fault(on="work", error="bro\0ken", status=500, raw='{"detail": "bro\\u0000ken"}'))
+    error = await failure_of(activities, await take(activities, app_work()))
+    assert "broken" in str(error)
+    fal.play(Fault(on="work", error="bro\0ken " + "http://" * 100_000, raw="{}"))
+    error = await failure_of(activities, await take(activities, app_work()))
+    assert "broken" in str(error)
+    assert len(str(error)) < 1000
+
+
+async def test_an_app_that_logs_without_end_is_asked_without_its_logs(
+    fal: LoopbackFal, activities: RemoteProviders
+) -> None:
+    fal.play(Fault(on="work", body={"answer": 42}, polls=6, logs=["x" * 2**20] * 2))
+    result = await wait_for(activities, await take(activities, app_work()))
+    assert result.results == {"answer": 42}
+
+
 async def test_work_that_fal_does_not_know_is_final(activities: RemoteProviders) -> None:
     error = await failure_of(activities, submitted(generation_work(), submission("gone")))
     assert (error.category, error.is_final) == (Category.PROVIDER_ERROR, True)
@@ -243,7 +297,7 @@ async def test_pictures_at_private_addresses_are_not_fetched(
     fal.play(Fault(on="work", body={"images": [{"url": f"{elsewhere.url}/secret.png"}]}))
     async with fal_activities(fal, objects, guard=STRICT) as activities:
         error = await failure_of(activities, await take(activities, generation_work()))
-    assert (error.category, error.is_final) == (Category.PROVIDER_ERROR, True)
+    assert (error.category, error.is_final) == (Category.VALIDATION, True)
     assert "not public" in str(error)
     assert elsewhere.heard == []
     assert not objects.objects

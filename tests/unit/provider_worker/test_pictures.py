@@ -44,24 +44,36 @@ async def test_transparency_and_grey_are_kept_and_metadata_is_not() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (data_url(b"no picture", "image/png"), "not a PNG"),
+        (data_url(picture()[:-30], "image/png"), "ends too early"),
+        ("data:text/html,hello", "text/html"),
+    ],
+)
+async def test_what_is_no_picture_is_the_providers_fault_and_final(url: str, told: str) -> None:
+    await _refuses(url, told, ErrorCategory.PROVIDER_ERROR)
+
+
+@pytest.mark.parametrize(
     ("url", "limits", "told"),
     [
-        (data_url(b"no picture", "image/png"), {}, "not a PNG"),
-        (data_url(picture()[:-30], "image/png"), {}, "ends too early"),
         (data_url(picture(), "image/png"), {"max_bytes": 10}, "larger than 10 bytes"),
         (data_url(picture(), "image/png"), {"max_pixels": 10}, "at most 10"),
-        ("data:text/html,hello", {}, "text/html"),
         ("http://169.254.169.254/latest", {}, "not public"),
         ("file:///etc/passwd", {}, "scheme"),
         ("http://[", {}, "no DNS name"),
     ],
 )
-async def test_what_is_no_picture_is_the_providers_fault_and_final(
+async def test_what_we_do_not_take_is_our_refusal_and_not_bought_again(
     url: str, limits: dict[str, int], told: str
 ) -> None:
+    await _refuses(url, told, ErrorCategory.VALIDATION, **limits)
+
+
+async def _refuses(url: str, told: str, category: ErrorCategory, **limits: int) -> None:
     objects = MemoryObjectStore()
     with pytest.raises(PlatformError, match=told) as caught:
         await _keeper(objects, **limits).keep(url, "generations/a.png", _LOG)
-    assert caught.value.is_final
-    assert caught.value.category is ErrorCategory.PROVIDER_ERROR
+    assert (caught.value.category, caught.value.is_final) == (category, True)
     assert not objects.objects

@@ -73,6 +73,7 @@ _IMPORTED_ONCE = (
             "recording",
             "remote",
             "run_step",
+            "unforeseen",
         )
     ),
 )

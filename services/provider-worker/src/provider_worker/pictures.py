@@ -8,13 +8,20 @@ import io
 from PIL import Image, ImageOps
 
 from provider_worker.calls import Call, CallLog
+from provider_worker.errors import UnusableAnswerError
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ErrorCategory
-from shared.egress.errors import FetchError, ForbiddenUrlError
+from shared.egress.errors import FetchError, ForbiddenUrlError, TooLargeError
 from shared.egress.fetch import fetch
 from shared.egress.guard import Guard
 from shared.errors import PlatformError
-from shared.images.admission import ImageRefusedError, admit_image, decode_base64_image
+from shared.images.admission import (
+    ImageRefusedError,
+    ImageTooLargeError,
+    TooManyPixelsError,
+    admit_image,
+    decode_base64_image,
+)
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
 
@@ -47,19 +54,18 @@ class PictureKeeper:
         """
         content = await self._content(url, log)
         try:
-            png = await asyncio.to_thread(_as_png, content, self._limits)
+            png, digest = await asyncio.to_thread(_as_png, content, self._limits)
         except ImageRefusedError as error:
-            raise _unusable(f"the provider's picture {error}") from error
+            raise _refused(error) from error
         await self._objects.put(key, png, _PNG)
-        digest = hashlib.sha256(png).hexdigest()
         return StoredFile(key=key, size_bytes=len(png), content_type=_PNG, sha256=digest)
 
     async def _content(self, url: str, log: CallLog) -> bytes:
         if url.startswith("data:"):
             try:
-                return decode_base64_image(url, self._limits.max_bytes)
+                return await asyncio.to_thread(decode_base64_image, url, self._limits.max_bytes)
             except ImageRefusedError as error:
-                raise _unusable(f"the provider's picture {error}") from error
+                raise _refused(error) from error
         call = Call("GET", url)
         try:
             fetched = await fetch(
@@ -70,7 +76,9 @@ class PictureKeeper:
             )
             call.answered(200)
         except ForbiddenUrlError as error:
-            raise _unusable(f"the provider's picture is not fetched: {error}") from error
+            raise UnusableAnswerError(f"its picture is not fetched: {error}") from error
+        except TooLargeError as error:
+            raise UnusableAnswerError(f"its picture is too large: {error}") from error
         except FetchError as error:
             if error.category is ErrorCategory.VALIDATION:
                 raise _unusable(f"the provider's picture cannot be had: {error}") from error
@@ -85,7 +93,8 @@ def data_url(content: bytes, content_type: str) -> str:
     return f"data:{content_type};base64,{base64.b64encode(content).decode()}"
 
 
-def _as_png(content: bytes, limits: PictureLimits) -> bytes:
+def _as_png(content: bytes, limits: PictureLimits) -> tuple[bytes, str]:
+    """The picture as it is kept, and its digest."""
     admit_image(content, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels)
     try:
         with Image.open(io.BytesIO(content)) as image:
@@ -99,7 +108,15 @@ def _as_png(content: bytes, limits: PictureLimits) -> bytes:
     upright.info.clear()
     buffer = io.BytesIO()
     upright.save(buffer, "PNG", compress_level=3)
-    return buffer.getvalue()
+    png = buffer.getvalue()
+    return png, hashlib.sha256(png).hexdigest()
+
+
+def _refused(error: ImageRefusedError) -> PlatformError:
+    """A picture beyond our limits is refused by us; one that is broken is the provider's fault."""
+    if isinstance(error, ImageTooLargeError | TooManyPixelsError):
+        return UnusableAnswerError(f"its picture {error}")
+    return _unusable(f"the provider's picture {error}")
 
 
 def _unusable(message: str) -> PlatformError:

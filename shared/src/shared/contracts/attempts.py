@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from shared.contracts.enums import ProviderType
+from shared.contracts.foreign import ErrorText
 from shared.contracts.message import Message
 from shared.contracts.provenance import Provenance
 
@@ -36,7 +37,7 @@ class AttemptResult(Message):
     files: list[StoredFile] = []
     provenance: Provenance | None = None
     """How the files were made; none where the worker does not say."""
-    faults: list[str] = []
+    faults: list[ErrorText] = []
     """What of a batch could not be done, since the request is at fault: the task fails with these
     as its errors, and keeps what was done."""
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from temporalio import activity
 
+from shared.contracts.foreign import ErrorText
 from shared.contracts.message import Message
 
 
@@ -54,7 +55,7 @@ class DeliveryStanding(Message):
     """Seconds until the next attempt, where one is waited for."""
     failures: int = 0
     """Attempts that the event which is waited for has behind it."""
-    error: str | None = None
+    error: ErrorText | None = None
     """Why the last of them failed."""
 
 

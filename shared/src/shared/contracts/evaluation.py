@@ -1,13 +1,14 @@
 """The evaluation of one picture by a vision language model."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field
 from temporalio import activity
 
 from shared.contracts.enums import AiProvider, AnatomyIssue, Framing, Gender, ViewAngle
+from shared.contracts.foreign import ErrorText, clean_text
 from shared.contracts.message import Message
 from shared.contracts.runs import Owner
 
@@ -70,5 +71,9 @@ class EvaluationRecord(Message):
     provider: AiProvider
     success: bool
     duration_ms: float
-    error: str | None = None
+    error: ErrorText | None = None
     owner: Owner
+
+    def bare(self, note: str) -> Self:
+        """The same without what came from elsewhere, for records that could not hold it."""
+        return self.model_copy(update={"error": self.error and clean_text(note)})

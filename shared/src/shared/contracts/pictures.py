@@ -44,9 +44,14 @@ def replace_pictures(
     for field in TASK_TYPES[task_type].pictures:
         value = inputs.get(field.name)
         if isinstance(value, list):
-            replaced: Any = [keys.get(item, item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- JSON
+            replaced: Any = [_replaced(item, keys) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- JSON
         else:
-            replaced = keys.get(value, value) if isinstance(value, str) else value
+            replaced = _replaced(value, keys)
         if replaced != value:
             changed[field.name] = replaced
     return changed
+
+
+def _replaced(value: object, keys: Mapping[str, str]) -> object:
+    # What a step maps into a picture may be anything.
+    return keys.get(value, value) if isinstance(value, str) else value

@@ -1,6 +1,7 @@
 """What the workflow worker can be asked to write into the records."""
 
 from abc import ABC, abstractmethod
+from typing import Protocol, Self
 
 from temporalio import activity
 
@@ -16,6 +17,14 @@ from shared.contracts.runs import (
     TaskStanding,
 )
 from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
+
+
+class Recordable(Protocol):
+    """What can be written without what came from elsewhere, where the records refuse that."""
+
+    def bare(self, note: str) -> Self:
+        """The same without it, and a note instead."""
+        ...
 
 
 class RecordActivities(ABC):

@@ -1,7 +1,7 @@
 """What Temporal carries about a run: the task or pipeline going in, the outcome coming out."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import Field
@@ -17,6 +17,7 @@ from shared.contracts.enums import (
     TaskType,
     WorkflowStatus,
 )
+from shared.contracts.foreign import ErrorText, clean_text
 from shared.contracts.inputs import merged_inputs
 from shared.contracts.message import Message
 from shared.contracts.provenance import ProvenanceRecord
@@ -80,7 +81,7 @@ class TaskAccount(Message):
     task_id: UUID
     attempt: int = 0
     retry_count: int = 0
-    errors: list[str] = []
+    errors: list[ErrorText] = []
     """One for each attempt that failed, oldest first."""
     error_category: ErrorCategory | None = None
     fallback_used: bool = False
@@ -93,6 +94,17 @@ class TaskAccount(Message):
     resumed_at: datetime | None = None
     verdict: Verdict | None = None
     """Of the last attempt; none where it says nothing about its provider."""
+
+    def bare(self, note: str) -> Self:
+        """The same without what came from elsewhere, for records that could not hold it."""
+        service_task_id = self.service_task_id and clean_text(self.service_task_id, 255)
+        return self.model_copy(
+            update={
+                "errors": [clean_text(note)],
+                "service_task_id": service_task_id,
+                "service_requests": [],
+            }
+        )
 
 
 class TaskOutcome(TaskAccount):
@@ -109,6 +121,20 @@ class TaskOutcome(TaskAccount):
     executor_type: str | None = None
     executor_instance: str | None = None
     started_at: datetime | None = None
+
+    def bare(self, note: str) -> Self:
+        """The same without what came from elsewhere; what had completed has no result then."""
+        own: dict[str, Any] = {
+            "mapped_inputs": {},
+            "results": {},
+            "files": [],
+            "provenance": None,
+            "executor_type": None,
+            "executor_instance": None,
+        }
+        if self.status == TaskStatus.COMPLETED:
+            own |= {"status": TaskStatus.FAILED, "error_category": ErrorCategory.INTERNAL}
+        return super().bare(note).model_copy(update=own)
 
 
 class Admission(Message):
@@ -137,6 +163,9 @@ class TaskStanding(Message):
 
     status: TaskStatus
     results: dict[str, Any] = {}
+    """Where they are not those that the outcome came with."""
+    note: str | None = None
+    """What of the outcome the records could not hold, and left out."""
 
 
 class StepMapping(Message):
@@ -179,4 +208,8 @@ class PipelineOutcome(Message):
 
     workflow_id: UUID
     status: WorkflowStatus
-    errors: list[str] = []
+    errors: list[ErrorText] = []
+
+    def bare(self, note: str) -> Self:
+        """The same without what came from elsewhere, for records that could not hold it."""
+        return self.model_copy(update={"errors": [clean_text(note)]})

@@ -15,6 +15,7 @@ from temporalio import activity
 
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.enums import ProviderType, TaskType
+from shared.contracts.foreign import ErrorText, Label
 from shared.contracts.message import Message
 
 
@@ -23,12 +24,12 @@ class ServiceRequest(Message):
 
     provider: ProviderType
     method: str
-    url: str
+    url: Label
     """Without credentials and query."""
     status: int | None = None
     """HTTP status; none: there was no answer."""
     duration_ms: int = Field(ge=0)
-    provider_request_id: str | None = None
+    provider_request_id: Label | None = None
     attempt: int
     at: datetime
 
@@ -88,7 +89,7 @@ class Withdrawal(Message):
 
     is_withdrawn: bool
     """The provider has said that it will not do it; what it had done by then may cost."""
-    message: str
+    message: ErrorText
     """What the provider said, for the record: `fal answered ALREADY_COMPLETED`."""
     service_requests: list[ServiceRequest] = []
 

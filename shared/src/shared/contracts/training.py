@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic import Field
@@ -17,6 +17,7 @@ from shared.contracts.enums import (
     TrainingType,
     TransformType,
 )
+from shared.contracts.foreign import ErrorText, clean_text
 from shared.contracts.message import Message
 from shared.contracts.runs import Owner
 
@@ -167,9 +168,16 @@ class TrainingOutcome(Message):
     local_model_path: str | None = None
     current_step: int = 0
     files: list[StoredFile] = []
-    error: str | None = None
+    error: ErrorText | None = None
     error_category: ErrorCategory | None = None
     started_at: datetime | None = None
+
+    def bare(self, note: str) -> Self:
+        """The same without what came from elsewhere; what had completed has no model then."""
+        own: dict[str, Any] = {"local_model_path": None, "files": [], "error": clean_text(note)}
+        if self.status == TrainingStatus.COMPLETED:
+            own |= {"status": TrainingStatus.FAILED, "error_category": ErrorCategory.INTERNAL}
+        return self.model_copy(update=own)
 
 
 class TrainingStanding(Message):
@@ -177,4 +185,4 @@ class TrainingStanding(Message):
 
     status: TrainingStatus
     local_model_path: str | None = None
-    error: str | None = None
+    error: ErrorText | None = None

@@ -10,6 +10,7 @@ _ENUM_MEMBER = re.compile(r"<[A-Za-z_]\w*\.\w+: ('[^']*'|-?\d+)>")
 _OBJECT = re.compile(r"\s*<[^<>]*\bat 0x[0-9A-Fa-f]+>")
 _OF_AN_OBJECT = frozenset({"dict_type", "mapping_type", "model_type", "model_attributes_type"})
 _LONGEST_LINE = 200
+_MOST_FAULTS = 10
 
 
 def plain(text: str) -> str:
@@ -38,8 +39,11 @@ def fault_in_words(fault: Mapping[str, Any]) -> str:
 
 
 def faults_in_words(error: ValidationError) -> str:
-    """All that is wrong, each with its place."""
-    return "; ".join(
+    """What is wrong, each with its place: the first few, and how many more there are."""
+    faults = error.errors(include_url=False, include_input=False)
+    shown = [
         f"{'.'.join(map(str, fault['loc']))}: {fault_in_words(fault)}".removeprefix(": ")
-        for fault in error.errors(include_url=False, include_input=False)
-    )
+        for fault in faults[:_MOST_FAULTS]
+    ]
+    more = len(faults) - len(shown)
+    return "; ".join([*shown, *([f"and {more} more"] if more else [])])

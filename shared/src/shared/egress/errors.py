@@ -16,3 +16,9 @@ class FetchError(PlatformError):
     """
 
     category = ErrorCategory.NETWORK
+
+
+class TooLargeError(FetchError):
+    """What the URL points at has more bytes than are taken."""
+
+    category = ErrorCategory.VALIDATION

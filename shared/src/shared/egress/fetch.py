@@ -9,7 +9,7 @@ import httpcore
 import httpx
 
 from shared.contracts.enums import ErrorCategory
-from shared.egress.errors import FetchError, ForbiddenUrlError
+from shared.egress.errors import FetchError, ForbiddenUrlError, TooLargeError
 from shared.egress.guard import STRICT, Guard
 from shared.egress.retry_after import parse_retry_after
 from shared.egress.sending import OutboundRequest, send
@@ -120,7 +120,7 @@ def _check_status(status: int, headers: httpx.Headers) -> None:
 
 
 async def _read(response: httpcore.Response, headers: httpx.Headers, max_bytes: int) -> bytes:
-    too_large = _useless(f"the URL holds more than {max_bytes} bytes")
+    too_large = TooLargeError(f"the URL holds more than {max_bytes} bytes")
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large

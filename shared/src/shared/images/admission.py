@@ -39,6 +39,10 @@ class ImageTooLargeError(ImageRefusedError):
     """More bytes than are taken."""
 
 
+class TooManyPixelsError(ImageRefusedError):
+    """More pixels than are read."""
+
+
 @dataclass(frozen=True)
 class AdmittedImage:
     """What a picture is, by its own header."""
@@ -122,12 +126,12 @@ def _read_size(file: BinaryIO, kind: str, max_pixels: int) -> tuple[int, int]:
     try:
         width, height = read_webp_size(file) if kind == "WEBP" else _read_header(file, kind)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageRefusedError(f"has too many pixels; at most {limit} are read") from error
+        raise TooManyPixelsError(f"has too many pixels; at most {limit} are read") from error
     # Pillow's readers meet hostile bytes with any of these.
     except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
         raise ImageRefusedError(f"cannot be read as {kind}; it is damaged") from error
     if width * height > limit:
-        raise ImageRefusedError(f"has {width} × {height} pixels; at most {limit} are read")
+        raise TooManyPixelsError(f"has {width} × {height} pixels; at most {limit} are read")
     if width < 1 or height < 1:
         raise ImageRefusedError("has no pixels")
     return width, height

@@ -4,14 +4,14 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import CONSEQUENCES, WORKER_LOST
-from shared.contracts.wording import faults_in_words, plain
+from shared.contracts.foreign import clean_text, showable, told
+from shared.contracts.wording import plain
 from shared.errors import PlatformError
 
 _RETRY_AFTER_MAX_S = 86_400.0
@@ -33,7 +33,7 @@ class _Translate(ActivityInboundInterceptor):
             raise
         except PlatformError as error:
             raise ApplicationError(
-                plain(str(error)),
+                clean_text(plain(str(error))),
                 *(request.model_dump(mode="json") for request in error.service_requests),
                 type=error.failure_type or error.category,
                 non_retryable=error.is_final or not CONSEQUENCES[error.category].is_retried,
@@ -42,19 +42,13 @@ class _Translate(ActivityInboundInterceptor):
                     if error.retry_after_s
                     else None
                 ),
-            ) from error
+            ) from showable(error)
         except asyncio.CancelledError:
             if _is_shutting_down():
                 raise ApplicationError("the worker shut down", type=WORKER_LOST) from None
             raise
-        except Exception as error:
-            raise ApplicationError(_unforeseen(error), type=ErrorCategory.INTERNAL) from error
-
-
-def _unforeseen(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        return faults_in_words(error)
-    return f"{type(error).__name__}: {plain(str(error))}"
+        except Exception as error:  # noqa: BLE001 — told to Temporal, which decides about retries
+            raise ApplicationError(told(error), type=ErrorCategory.INTERNAL) from showable(error)
 
 
 def _is_shutting_down() -> bool:

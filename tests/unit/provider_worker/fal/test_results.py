@@ -1,4 +1,6 @@
 import json
+import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,7 +12,9 @@ from provider_worker.fal.convert import FalOptions
 from provider_worker.fal.results import app_results, first_url, logged_progress, picture_urls
 from provider_worker.fal.wire import LogLine
 from shared.contracts.enums import ErrorCategory
+from shared.contracts.foreign import RESULT, admit
 from shared.errors import PlatformError
+from tests.fixtures.hostile import bodies
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -31,6 +35,13 @@ def _options(**static: Any) -> FalOptions:
 def test_pictures_are_found_in_order() -> None:
     urls = picture_urls(_answer(_IMAGE | {"has_nsfw_concepts": [True, False]}), _options())
     assert urls == ["https://fal.media/1.png", "https://fal.media/2.png"]
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"[" * 500, b"[" + b"0," * 600_000 + b"0]"])
+def test_pictures_in_an_answer_that_cannot_be_read_are_not_bought_again(content: bytes) -> None:
+    with pytest.raises(PlatformError) as caught:
+        picture_urls(Answer(200, {}, content), _options())
+    assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
 
 
 @pytest.mark.parametrize("body", [{}, {"images": []}, {"images": [{}]}, [], "x", {"images": "u"}])
@@ -89,7 +100,43 @@ def test_an_answer_that_is_no_object_is_kept_as_output() -> None:
 def test_an_answer_that_cannot_be_kept_is_final(content: bytes) -> None:
     with pytest.raises(PlatformError) as caught:
         app_results(Answer(200, {}, content))
-    assert caught.value.is_final
+    # Our refusal: neither bought again, nor counted against the provider.
+    assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
+
+
+@given(bodies())
+def test_any_answer_is_a_result_that_can_be_kept_or_says_its_limit(content: bytes) -> None:
+    with suppress(PlatformError):
+        admit(app_results(Answer(200, {}, content)), RESULT)
+        return
+    with pytest.raises(PlatformError) as caught:
+        app_results(Answer(200, {}, content))
+    assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
+
+
+def test_half_a_character_costs_no_answer() -> None:
+    assert (
+        app_results(Answer(200, {}, b'{"text": "a\\ud83d"}'))["text"]
+        == "a\N{REPLACEMENT CHARACTER}"
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"out": [0] * 200_000}, {"out": [{}] * 200_000}, {"images": [{"url": 7}] * 200_000}],
+    ids=["numbers", "objects", "pictures"],
+)
+def test_a_large_answer_is_searched_in_linear_time(body: dict[str, Any]) -> None:
+    begin = time.monotonic()
+    assert first_url(body) is None
+    assert time.monotonic() - begin < 2
+
+
+def test_more_pictures_than_are_taken_are_refused() -> None:
+    body = {"images": [{"url": "https://fal.media/1.png"}] * 65}
+    with pytest.raises(PlatformError, match="64") as caught:
+        picture_urls(_answer(body), _options())
+    assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
 
 
 def test_progress_is_the_last_bar_that_was_logged() -> None:

@@ -56,9 +56,13 @@ class InputFetcher(InputActivities):
     @activity.defn(name="link_objects")
     async def link_objects(self, request: LinkObjects) -> dict[str, str]:
         """Presigned URLs by object key; whoever has one can read the object until it expires."""
-        return {
-            key: self._objects.presigned_url(key, expires_s=_LINK_EXPIRY_S) for key in request.keys
-        }
+        try:
+            return {
+                key: self._objects.presigned_url(key, expires_s=_LINK_EXPIRY_S)
+                for key in request.keys
+            }
+        except ValueError as error:  # no repetition makes a key of it
+            raise InvalidInputError(f"what is to be linked is no object's key: {error}") from error
 
     async def _fetch(self, url: str, task_id: UUID, task_type: TaskType) -> StoredFile:
         fetched = await fetch(

@@ -10,6 +10,9 @@ from shared.contracts.runs import TaskAccount, Verdict
 from shared.contracts.submissions import RemoteResult, ServiceRequest, Submission
 from workflows.definitions.failure import Failure
 
+_MOST_REQUESTS = 500
+"""A run's result has them, and Temporal carries 2 MiB."""
+
 
 class Account:
     """The attempts at one task."""
@@ -33,7 +36,7 @@ class Account:
     def note_failure(self, failure: Failure, provider: ProviderType) -> None:
         """Take down why the attempt failed."""
         self.errors.append(f"attempt {self.attempt}: {failure.message}")
-        self.service_requests += failure.service_requests
+        self.note_requests(failure.service_requests)
         if failure.is_worker_lost:
             self.lost_workers += 1
         else:
@@ -62,8 +65,12 @@ class Account:
         self.resumed_at = result.resumed_at or self.resumed_at
 
     def note_requests(self, requests: Iterable[ServiceRequest]) -> None:
-        """Take down calls to an outside service."""
+        """Take down calls to an outside service; of very many, the oldest questions give way."""
         self.service_requests += requests
+        surplus = len(self.service_requests) - _MOST_REQUESTS
+        questions = [each for each in self.service_requests if each.method == "GET"]
+        for each in questions[: max(surplus, 0)]:
+            self.service_requests.remove(each)
 
     def note_cancellation(self, provider: ProviderType) -> None:
         """Take down that the attempt under way, if any, was broken off."""

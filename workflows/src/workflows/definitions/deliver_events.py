@@ -13,6 +13,7 @@ from shared.contracts.deliveries import (
     DeliveryState,
 )
 from shared.contracts.enums import TaskQueue
+from workflows.definitions.unforeseen import failing_as_internal
 from workflows.policies import DELIVERY_RETRY, DELIVERY_TIMEOUT, HEARTBEAT_TIMEOUT
 
 
@@ -31,6 +32,10 @@ class DeliverEvents:
     @workflow.run
     async def run(self, run: DeliveryRun) -> None:
         """Deliver until nothing is pending."""
+        with failing_as_internal():
+            await self._deliver_all(run)
+
+    async def _deliver_all(self, run: DeliveryRun) -> None:
         while True:
             self._is_woken = self._is_replaying = False
             standing = await self._deliver(run)

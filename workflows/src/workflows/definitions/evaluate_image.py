@@ -20,8 +20,10 @@ from shared.contracts.evaluation import (
     EvaluationJob,
     EvaluationRecord,
 )
+from shared.contracts.foreign import showable
 from shared.contracts.records import RecordActivities
-from workflows.definitions.failure import Failure, read_failure
+from workflows.definitions.failure import Failure, read_error
+from workflows.definitions.unforeseen import failing_as_internal
 from workflows.policies import (
     EVALUATION_RECORD_RETRY,
     EVALUATION_RECORD_TIMEOUT,
@@ -42,10 +44,16 @@ class EvaluateImage:
     @workflow.run
     async def run(self, job: EvaluationJob) -> EvaluationFindings:
         """Evaluate the picture."""
+        with failing_as_internal():
+            return await self._run(job)
+
+    async def _run(self, job: EvaluationJob) -> EvaluationFindings:
         started_at = workflow.now()
         try:
             findings = await _evaluate(job)
-        except ActivityError as error:
+        except workflow.NondeterminismError:
+            raise
+        except Exception as error:
             if is_cancelled_exception(error):
                 raise
             failure = _read(error)
@@ -53,7 +61,7 @@ class EvaluateImage:
                 await _record(job, started_at, failure.message)
             raise ApplicationError(
                 failure.message, type=failure.category, non_retryable=True
-            ) from error
+            ) from showable(error)
         await _record(job, started_at, None)
         return findings
 
@@ -70,13 +78,13 @@ async def _evaluate(job: EvaluationJob) -> EvaluationFindings:
     )
 
 
-def _read(error: ActivityError) -> Failure:
-    cause = error.cause
+def _read(error: Exception) -> Failure:
+    cause = error.cause if isinstance(error, ActivityError) else None
     if isinstance(cause, TemporalTimeoutError) and cause.type == TimeoutType.SCHEDULE_TO_START:
         raise ApplicationError(
             "no evaluator took the picture", type=NO_EVALUATOR, non_retryable=True
         ) from error
-    return read_failure(error)
+    return read_error(error)
 
 
 async def _record(job: EvaluationJob, started_at: datetime, failure: str | None) -> None:

@@ -7,6 +7,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import SUBMISSION_UNKNOWN, UNSERVED, WORKER_LOST
+from shared.contracts.foreign import clean_text, told
 from shared.contracts.submissions import ServiceRequest
 
 _UNKNOWN_ACTIVITY = "NotFoundError"
@@ -37,7 +38,16 @@ def read_failure(error: ActivityError) -> Failure:
         return _timed_out(cause, is_submission=error.activity_type == _SUBMISSION)
     if isinstance(cause, ApplicationError):
         return _raised(cause)
-    return Failure(str(cause or error), ErrorCategory.INTERNAL)
+    return Failure(clean_text(str(cause or error)), ErrorCategory.INTERNAL)
+
+
+def read_error(error: Exception) -> Failure:
+    """The same of whatever was raised: a local activity's failure comes unwrapped."""
+    if isinstance(error, ActivityError):
+        return read_failure(error)
+    if isinstance(error, ApplicationError):
+        return _raised(error)
+    return Failure(told(error), ErrorCategory.INTERNAL)
 
 
 def _timed_out(cause: TemporalTimeoutError, *, is_submission: bool) -> Failure:
@@ -55,14 +65,15 @@ def _timed_out(cause: TemporalTimeoutError, *, is_submission: bool) -> Failure:
 
 
 def _raised(cause: ApplicationError) -> Failure:
+    message = clean_text(cause.message)
     if cause.type == WORKER_LOST:
-        return Failure(cause.message, ErrorCategory.INTERNAL, is_worker_lost=True)
+        return Failure(message, ErrorCategory.INTERNAL, is_worker_lost=True)
     if cause.type in {_UNKNOWN_ACTIVITY, UNSERVED}:
-        return Failure(cause.message, ErrorCategory.INTERNAL, is_unserved=True)
+        return Failure(message, ErrorCategory.INTERNAL, is_unserved=True)
     is_unknown = cause.type == SUBMISSION_UNKNOWN
     delay = cause.next_retry_delay
     return Failure(
-        cause.message,
+        message,
         ErrorCategory.PROVIDER_ERROR if is_unknown else _category(cause.type),
         is_final=is_unknown,
         retry_after_s=delay.total_seconds() if delay else None,

@@ -1,18 +1,25 @@
-"""Carries values from earlier steps' results into a later step's inputs. Pure."""
+"""Carries values from earlier steps' results into a later step's inputs. Pure.
+
+What an app on fal or a language model has answered can be anything: it passes the gate here.
+"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from shared.contracts.enums import MappingTransform, TaskType
+from shared.contracts.foreign import MAPPED, ForeignValueError, admit, find_fault
 from shared.contracts.pictures import is_remote
 from shared.contracts.runs import PipelineStep, StepMapping
 from shared.contracts.task_types.table import TASK_TYPES
 
+_MAX_OBJECTS = 1000
+"""That a step reads or links to; a message carries no more."""
+_ALL_BYTES = 1024 * 1024
+"""Mapped in one run. Steps may start all at once, and what they start with is one message."""
+_PICKING = frozenset({MappingTransform.FIRST, MappingTransform.LAST})
+"""Transforms that hand on what they find, or a part of it."""
 _NAMED_BY_WORKERS = frozenset({"result_image_path", "result_image_paths", "result_video_path"})
-
-
-_PICKS = frozenset({MappingTransform.FIRST, MappingTransform.LAST})
 
 
 class MappingError(ValueError):
@@ -23,23 +30,66 @@ Results = Mapping[str, Mapping[str, Any]]
 """Result fields by step id, of every step that is done."""
 
 
-def linked_keys(mappings: Sequence[StepMapping], results: Results) -> list[str]:
+class MappingGate:
+    """Lets in what the steps of one run map: each value, each step's together, and all of them.
+
+    Args:
+        is_enforced: asked before something is refused; not where a run is replayed that was let
+            pass before there was a gate.
+    """
+
+    def __init__(self, is_enforced: Callable[[], bool] = lambda: True) -> None:
+        self._is_enforced = is_enforced
+        self._bytes_left = _ALL_BYTES
+
+    def check(self, name: str, value: object) -> None:
+        """Look at a value that is not handed on as it is: how long it is after that is unknown."""
+        fault = find_fault(value, MAPPED)
+        if fault is not None:
+            self._refuse(f"{name} {fault}")
+
+    def admit(self, name: str, value: object) -> int:
+        """Let a value in; answers its size."""
+        if not self._bytes_left:
+            self._refuse(f"the workflow maps more than {_ALL_BYTES} bytes between its steps")
+        try:
+            return admit(value, MAPPED)
+        except ForeignValueError as error:
+            self._refuse(f"{name} {error}")
+        return 0
+
+    def count(self, num_bytes: int) -> None:
+        """Take down what a step has been given in all."""
+        if num_bytes > (MAPPED.max_bytes or num_bytes):
+            self._refuse(f"what is mapped into it is larger than {MAPPED.max_bytes} bytes")
+        self._bytes_left = max(self._bytes_left - num_bytes, 0)
+
+    def _refuse(self, fault: str) -> None:
+        if self._is_enforced():
+            raise MappingError(fault)
+
+
+def linked_keys(mappings: Sequence[StepMapping], results: Results, gate: MappingGate) -> list[str]:
     """The object keys that `to_url` needs links to.
 
     Raises:
         MappingError: a mapping has no value, or none that is a key.
     """
-    values = [_given(m, results) for m in mappings if m.transform == MappingTransform.TO_URL]
-    keys = [key for value in values for key in _to_list(value)]
-    if wrong := [key for key in keys if not isinstance(key, str)]:
-        raise MappingError(f"{wrong[0]!r} is no path of an object, which `to_url` needs")
-    return list(dict.fromkeys(keys))
+    keys: list[Any] = []
+    for mapping in mappings:
+        if mapping.transform == MappingTransform.TO_URL:
+            value = _given(mapping, results)
+            gate.check(_name(mapping), value)
+            keys += _to_list(value)
+    if any(not isinstance(key, str) for key in keys):
+        raise MappingError("what `to_url` is given holds something that is no path of an object")
+    return _distinct(keys)
 
 
 def picks_of_singles(mappings: Sequence[StepMapping], results: Results) -> bool:
     """Whether the first or the last is taken of what is no list."""
     picked = (
-        results.get(m.from_step, {}).get(m.from_field) for m in mappings if m.transform in _PICKS
+        results.get(m.from_step, {}).get(m.from_field) for m in mappings if m.transform in _PICKING
     )
     return any(value is not None and not isinstance(value, list) for value in picked)
 
@@ -48,6 +98,7 @@ def map_inputs(
     mappings: Sequence[StepMapping],
     results: Results,
     links: Mapping[str, str],
+    gate: MappingGate,
     *,
     picks_letters: bool = False,
 ) -> dict[str, Any]:
@@ -57,6 +108,7 @@ def map_inputs(
         mappings: the step's mappings.
         results: of every step that is done.
         links: URL by object key, of `linked_keys`.
+        gate: of the run.
         picks_letters: the first of a text is its first letter, as in runs that began when it was;
             in all others whatever is no list is a list of one.
 
@@ -64,7 +116,13 @@ def map_inputs(
         MappingError: names the mapping, and what was wrong with its value.
     """
     transforms = _IN_OLDER_RUNS if picks_letters else _TRANSFORMS
-    return {m.to_field: _value(m, results, links, transforms) for m in mappings}
+    mapped: dict[str, Any] = {}
+    num_bytes = 0
+    for mapping in mappings:
+        mapped[mapping.to_field] = value = _value(mapping, results, links, gate, transforms)
+        num_bytes += gate.admit(_name(mapping), value)
+    gate.count(num_bytes)
+    return mapped
 
 
 def doubtful_keys(
@@ -83,6 +141,9 @@ def doubtful_keys(
         mapped: its mapped inputs.
         results: of every step that is done.
         types: task type by step id.
+
+    Raises:
+        MappingError: they are too many.
     """
     pictures = {field.name for field in TASK_TYPES[step.run.task_type].pictures}
     values: list[Any] = []
@@ -94,36 +155,47 @@ def doubtful_keys(
             values += _to_list(mapped[mapping.to_field])
         elif mapping.transform == MappingTransform.TO_URL:
             values += _to_list(_given(mapping, results))
-    keys = [value for value in values if isinstance(value, str) and not is_remote(value)]
-    return list(dict.fromkeys(keys))
+    return _distinct([v for v in values if isinstance(v, str) and not is_remote(v)])
 
 
 def _given(mapping: StepMapping, results: Results) -> Any:
     value = results.get(mapping.from_step, {}).get(mapping.from_field)
     if value is None:
-        raise MappingError(
-            f"{mapping.from_step}.{mapping.from_field} has no value to map to {mapping.to_field}"
-        )
+        raise MappingError(f"{_name(mapping)} has no value to map to {mapping.to_field}")
     return value
+
+
+def _name(mapping: StepMapping) -> str:
+    return f"{mapping.from_step}.{mapping.from_field}"
+
+
+def _distinct(keys: list[str]) -> list[str]:
+    distinct = list(dict.fromkeys(keys))
+    if len(distinct) > _MAX_OBJECTS:
+        raise MappingError(f"it names {len(distinct)} objects; at most {_MAX_OBJECTS} can be read")
+    return distinct
 
 
 def _value(
     mapping: StepMapping,
     results: Results,
     links: Mapping[str, str],
+    gate: MappingGate,
     transforms: "_Transforms",
 ) -> Any:
-    name = f"{mapping.from_step}.{mapping.from_field}"
     value = _given(mapping, results)
     if mapping.transform is None:
         return value
     if mapping.transform == MappingTransform.TO_URL:
         linked = [links[key] for key in _to_list(value)]
         return linked if isinstance(value, list) else linked[0]
+    if mapping.transform not in _PICKING:
+        gate.check(_name(mapping), value)
     try:
         return transforms[mapping.transform](value)
-    except (ValueError, TypeError, IndexError, KeyError) as error:
-        raise MappingError(f"{name} cannot be transformed by {mapping.transform}") from error
+    except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
+        message = f"{_name(mapping)} cannot be transformed by {mapping.transform}"
+        raise MappingError(message) from error
 
 
 def _to_list(value: Any) -> list[Any]:

@@ -4,6 +4,7 @@ from temporalio import workflow
 
 from shared.contracts.enums import TaskQueue
 from shared.contracts.reconciliation import ReconcileActivities, Reconciled, ReconcileRequest
+from workflows.definitions.unforeseen import failing_as_internal
 from workflows.policies import HEARTBEAT_TIMEOUT, ONE_ATTEMPT, RECONCILE_TIMEOUT
 
 
@@ -14,12 +15,13 @@ class Reconcile:
     @workflow.run
     async def run(self, request: ReconcileRequest) -> Reconciled:
         """Run one pass."""
-        return await workflow.execute_activity_method(
-            ReconcileActivities.reconcile_records,
-            request,
-            task_queue=TaskQueue.WORKFLOWS,
-            start_to_close_timeout=RECONCILE_TIMEOUT,
-            heartbeat_timeout=HEARTBEAT_TIMEOUT,
-            retry_policy=ONE_ATTEMPT,
-            summary="rows and runs",
-        )
+        with failing_as_internal():
+            return await workflow.execute_activity_method(
+                ReconcileActivities.reconcile_records,
+                request,
+                task_queue=TaskQueue.WORKFLOWS,
+                start_to_close_timeout=RECONCILE_TIMEOUT,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=ONE_ATTEMPT,
+                summary="rows and runs",
+            )

@@ -1,13 +1,12 @@
 """Writing outcomes into the records from a workflow: never lost, not even to a cancellation."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
 
 from shared.contracts.enums import ProviderType
-from shared.contracts.message import Message
-from shared.contracts.records import RecordActivities
+from shared.contracts.records import Recordable, RecordActivities
 from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
@@ -19,7 +18,10 @@ from shared.contracts.runs import (
 )
 from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
 from shared.uninterrupted import uninterrupted
+from workflows.definitions.failure import read_error
 from workflows.policies import RECORD_LOCAL_RETRY_THRESHOLD, RECORD_RETRY, RECORD_TIMEOUT
+
+_R = TypeVar("_R", bound=Recordable)
 
 
 async def record_task(outcome: TaskOutcome) -> TaskOutcome:
@@ -30,7 +32,9 @@ async def record_task(outcome: TaskOutcome) -> TaskOutcome:
         cancellation by the gateway, or a result whose workflow task was lost. Without provenance:
         a run's result is part of its history, which has all that already.
     """
-    standing = await _record(RecordActivities.finish_task, outcome, outcome.status)
+    outcome, standing = await _end(RecordActivities.finish_task, outcome, outcome.status)
+    if standing.note:
+        outcome = outcome.bare(standing.note)
     outcome = outcome.model_copy(update={"provenance": None})
     if standing.status == outcome.status:
         return outcome
@@ -43,7 +47,7 @@ async def record_pipeline(outcome: PipelineOutcome) -> PipelineOutcome:
     Returns:
         How it stands in the records.
     """
-    standing = await _record(RecordActivities.finish_pipeline, outcome, outcome.status)
+    outcome, standing = await _end(RecordActivities.finish_pipeline, outcome, outcome.status)
     return outcome.model_copy(update={"status": standing.status})
 
 
@@ -58,9 +62,7 @@ async def record_training(outcome: TrainingOutcome) -> TrainingOutcome:
     Returns:
         How it stands in the records.
     """
-    standing: TrainingStanding = await _record(
-        RecordActivities.finish_training, outcome, outcome.status
-    )
+    outcome, standing = await _end(RecordActivities.finish_training, outcome, outcome.status)
     if standing.status == outcome.status:
         return outcome
     return outcome.model_copy(update=dict(standing))
@@ -68,7 +70,7 @@ async def record_training(outcome: TrainingOutcome) -> TrainingOutcome:
 
 async def record_account(account: TaskAccount) -> None:
     """Write what a task that goes on has been through, so that its record is true meanwhile."""
-    await _record(RecordActivities.record_account, account, f"attempt {account.attempt}")
+    await _end(RecordActivities.record_account, account, f"attempt {account.attempt}")
 
 
 async def foreign_objects(owner: Owner, keys: Sequence[str]) -> list[str]:
@@ -86,11 +88,26 @@ async def admit_attempt(provider: ProviderType) -> Admission:
     )
 
 
-async def _record(method: Callable[..., Any], message: Message, summary: str) -> Any:
+async def _end(method: Callable[..., Any], outcome: _R, summary: str) -> tuple[_R, Any]:
+    """Write an outcome; one that cannot be written is written without what came from elsewhere.
+
+    Returns:
+        What was written, and how it stands.
+    """
+    try:
+        return outcome, await _record(method, outcome, summary)
+    except workflow.NondeterminismError:
+        raise
+    except Exception as error:  # noqa: BLE001 — whatever it is, the record must be written
+        bare = outcome.bare(f"its outcome could not be recorded whole: {read_error(error).message}")
+    return bare, await _record(method, bare, f"{summary}, bare")
+
+
+async def _record(method: Callable[..., Any], message: Any, summary: str) -> Any:
     return await uninterrupted(_write(method, message, summary))
 
 
-async def _write(method: Callable[..., Any], message: Message, summary: str) -> Any:
+async def _write(method: Callable[..., Any], message: Any, summary: str) -> Any:
     return await workflow.execute_local_activity_method(
         method,
         message,

@@ -4,13 +4,17 @@ import asyncio
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
+from shared.contracts.foreign import clean_text
 from shared.contracts.runs import PipelineOutcome, PipelineRun, PipelineStep, TaskOutcome
+from shared.uninterrupted import uninterrupted
+from workflows.definitions.failure import Failure, read_error
 from workflows.definitions.fetching import link_objects
 from workflows.definitions.mapping import (
     MappingError,
+    MappingGate,
     doubtful_keys,
     linked_keys,
     map_inputs,
@@ -19,6 +23,9 @@ from workflows.definitions.mapping import (
 from workflows.definitions.patience import Patience, PutOffError, StartAnewError
 from workflows.definitions.recording import foreign_objects, record_pipeline, record_task
 from workflows.definitions.run_step import run_step
+from workflows.definitions.unforeseen import ORDERLY, failing_as_internal
+
+_GATED = "mapped-values-pass-a-gate"
 
 FIRST_OF_A_TEXT = "first-of-a-text"
 """Marks runs in which a text is a list of one; in older ones its first was its first letter."""
@@ -37,6 +44,7 @@ class RunPipeline:
         self._errors: list[str] = []
         self._states: dict[str, str] = {}
         """What each step is at, in words, for the Web UI."""
+        self._gate = MappingGate(lambda: workflow.patched(_GATED))
         self._patience = Patience(lambda: len(self._running), lambda: self._is_stopping)
         self._is_cancelled = False
         self._is_paused = False
@@ -44,7 +52,26 @@ class RunPipeline:
     @workflow.run
     async def run(self, run: PipelineRun) -> PipelineOutcome:
         """Run the DAG to its end."""
+        with failing_as_internal():
+            return await self._run_to_its_end(run)
+
+    async def _run_to_its_end(self, run: PipelineRun) -> PipelineOutcome:
         self._run = run
+        try:
+            await self._run_steps(run)
+        except ORDERLY:
+            raise
+        except Exception as error:  # noqa: BLE001 — unforeseen: it must not leave the run standing
+            self._errors.append(read_error(error).message)
+            await self._cancel_running_steps()
+        outcome = PipelineOutcome(
+            workflow_id=run.workflow_id, status=self._status(), errors=self._errors
+        )
+        outcome = await record_pipeline(outcome)
+        self._show()
+        return self._closed(outcome)
+
+    async def _run_steps(self, run: PipelineRun) -> None:
         self._results = {s.step_id: s.result for s in run.steps if s.result is not None}
         self._states = dict.fromkeys(self._results, "completed before")
         self._waiting = [step for step in run.steps if step.result is None]
@@ -58,12 +85,12 @@ class RunPipeline:
                 workflow.continue_as_new(self._rest())
             if not self._is_stopping:
                 self._start_ready_steps()
-        outcome = PipelineOutcome(
-            workflow_id=run.workflow_id, status=self._status(), errors=self._errors
-        )
-        outcome = await record_pipeline(outcome)
-        self._show()
-        return self._closed(outcome)
+
+    async def _cancel_running_steps(self) -> None:
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await uninterrupted(workflow.wait(list(self._running)))
 
     @workflow.signal
     def cancel_step(self, step_id: str) -> None:
@@ -95,14 +122,13 @@ class RunPipeline:
         try:
             mapped = await self._map_inputs(step)
         except MappingError as error:
-            outcome = TaskOutcome(
-                task_id=step.run.task_id,
-                status=TaskStatus.FAILED,
-                owner=step.run.owner,
-                errors=[str(error)],
-                error_category=ErrorCategory.VALIDATION,
-            )
-            return await record_task(outcome)
+            return await _fail(step, Failure(str(error), ErrorCategory.VALIDATION))
+        except ORDERLY:
+            raise
+        except Exception as error:
+            if is_cancelled_exception(error):
+                raise asyncio.CancelledError from error
+            return await _fail(step, read_error(error))
 
         def show(state: str) -> None:
             self._states[step.step_id] = state
@@ -120,11 +146,13 @@ class RunPipeline:
             return None
 
     async def _map_inputs(self, step: PipelineStep) -> dict[str, Any]:
-        links = await link_objects(linked_keys(step.mappings, self._results))
+        links = await link_objects(linked_keys(step.mappings, self._results, self._gate))
         picks_letters = picks_of_singles(step.mappings, self._results) and not workflow.patched(
             FIRST_OF_A_TEXT
         )
-        mapped = map_inputs(step.mappings, self._results, links, picks_letters=picks_letters)
+        mapped = map_inputs(
+            step.mappings, self._results, links, self._gate, picks_letters=picks_letters
+        )
         types = {other.step_id: other.run.task_type for other in self._run.steps}
         keys = doubtful_keys(step, mapped, self._results, types)
         if foreign := await foreign_objects(step.run.owner, keys):
@@ -144,13 +172,18 @@ class RunPipeline:
             if task.cancelled():  # before its first attempt: its pipeline's end ends it
                 self._is_cancelled = True
             else:
-                self._settle(step, task.result())
+                self._settle(step, _outcome_of(step, task))
 
     def _rest(self) -> PipelineRun:
-        """The pipeline less what it has done."""
+        """The pipeline less what it has done; of that, what is still to be mapped."""
+        to_do = [step for step in self._run.steps if step.step_id not in self._results]
+        needed = {(m.from_step, m.from_field) for step in to_do for m in step.mappings}
+        kept = {
+            name: {field: value for field, value in result.items() if (name, field) in needed}
+            for name, result in self._results.items()
+        }
         steps = [
-            step.model_copy(update={"result": self._results.get(step.step_id)})
-            for step in self._run.steps
+            step.model_copy(update={"result": kept.get(step.step_id)}) for step in self._run.steps
         ]
         return self._run.model_copy(update={"steps": steps})
 
@@ -186,5 +219,30 @@ class RunPipeline:
         if outcome.status == WorkflowStatus.CANCELLED:
             raise asyncio.CancelledError
         if outcome.status == WorkflowStatus.FAILED:
-            raise ApplicationError("; ".join(outcome.errors), non_retryable=True)
+            raise ApplicationError(clean_text("; ".join(outcome.errors)), non_retryable=True)
         return outcome
+
+
+async def _fail(step: PipelineStep, failure: Failure) -> TaskOutcome:
+    """Record the end of a step that nobody has tried."""
+    return await record_task(_failed(step, failure))
+
+
+def _outcome_of(step: PipelineStep, task: asyncio.Task[TaskOutcome | None]) -> TaskOutcome | None:
+    """How a step has ended, also where that could not be recorded: the others go on."""
+    try:
+        return task.result()
+    except ORDERLY:
+        raise
+    except Exception as error:  # noqa: BLE001 — unforeseen: it must not leave the run standing
+        return _failed(step, read_error(error))
+
+
+def _failed(step: PipelineStep, failure: Failure) -> TaskOutcome:
+    return TaskOutcome(
+        task_id=step.run.task_id,
+        status=TaskStatus.FAILED,
+        owner=step.run.owner,
+        errors=[failure.message],
+        error_category=failure.category,
+    )

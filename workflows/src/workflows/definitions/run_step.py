@@ -12,18 +12,19 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 from shared.contracts.attempts import AttemptResult, StoredFile
 from shared.contracts.enums import ErrorCategory, TaskStatus
 from shared.contracts.failures import CONSEQUENCES
+from shared.contracts.foreign import told
 from shared.contracts.pictures import replace_pictures
 from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import TaskOutcome, TaskRun
-from shared.contracts.wording import faults_in_words
 from shared.uninterrupted import is_cancelling
 from workflows.definitions.account import Account
 from workflows.definitions.attempt import run_attempt
-from workflows.definitions.failure import Failure, read_failure
+from workflows.definitions.failure import Failure, read_error, read_failure
 from workflows.definitions.fetching import fetch_remote_pictures
 from workflows.definitions.patience import Patience
 from workflows.definitions.recording import admit_attempt, record_account, record_task
 from workflows.definitions.remote import RemoteFailureError
+from workflows.definitions.unforeseen import ORDERLY
 from workflows.policies import LONG_WAIT_S, MAX_LOST_WORKERS, backoff_s, unserved_wait_s
 
 
@@ -92,8 +93,12 @@ class _Step:
         except asyncio.CancelledError:
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         except ValidationError as error:
-            self.account.errors.append(f"the inputs are not complete: {faults_in_words(error)}")
+            self.account.errors.append(f"the inputs are not complete: {told(error)}")
             return self._ended(TaskStatus.FAILED, ErrorCategory.VALIDATION)
+        except ORDERLY:
+            raise
+        except Exception as error:  # noqa: BLE001 — unforeseen: it must not leave the run standing
+            return self._ended_by(error)
 
     def in_words(self, status: TaskStatus) -> str:
         """How it ended, for the Web UI."""
@@ -107,11 +112,7 @@ class _Step:
         try:
             fetched = await fetch_remote_pictures(self.run)
         except ActivityError as error:
-            if is_cancelled_exception(error):
-                return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
-            failure = read_failure(error)
-            self.account.errors.append(failure.message)
-            return self._ended(TaskStatus.FAILED, failure.category)
+            return self._ended_by(error)
         if fetched is not None:
             self.fetched = fetched.files
             replaced = replace_pictures(self.run.task_type, self.run.inputs, fetched.keys)
@@ -235,6 +236,13 @@ class _Step:
             inputs=run.inputs,
             made=made,
         )
+
+    def _ended_by(self, error: Exception) -> TaskOutcome:
+        if is_cancelled_exception(error):
+            return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
+        failure = read_error(error)
+        self.account.errors.append(failure.message)
+        return self._ended(TaskStatus.FAILED, failure.category)
 
     def _ended(self, status: TaskStatus, category: ErrorCategory) -> TaskOutcome:
         if status == TaskStatus.CANCELLED:

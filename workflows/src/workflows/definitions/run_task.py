@@ -9,6 +9,7 @@ from shared.contracts.enums import TaskStatus
 from shared.contracts.runs import TaskOutcome, TaskRun
 from workflows.definitions.patience import Patience, StartAnewError
 from workflows.definitions.run_step import run_step
+from workflows.definitions.unforeseen import failing_as_internal
 
 
 @workflow.defn(name="Task")
@@ -18,7 +19,10 @@ class RunTask:
     @workflow.run
     async def run(self, run: TaskRun) -> TaskOutcome:
         """Run the task to its end."""
+        with failing_as_internal():
+            return await self._run(run)
 
+    async def _run(self, run: TaskRun) -> TaskOutcome:
         def show(state: str) -> None:
             workflow.set_current_details(f"**{run.task_type}**: {state}")
 

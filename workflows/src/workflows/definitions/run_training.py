@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 from shared.contracts.enums import ErrorCategory, TaskQueue, TrainingStatus, TrainingType
 from shared.contracts.training import (
@@ -21,8 +21,9 @@ from shared.contracts.training import (
     TrainModel,
 )
 from shared.uninterrupted import is_cancelling
-from workflows.definitions.failure import read_failure
+from workflows.definitions.failure import read_error
 from workflows.definitions.recording import record_dataset, record_training
+from workflows.definitions.unforeseen import failing_as_internal
 from workflows.policies import (
     HEARTBEAT_TIMEOUT,
     PREPROCESSING_START_TO_CLOSE,
@@ -53,6 +54,10 @@ class RunTraining:
     @workflow.run
     async def run(self, run: TrainingRun) -> TrainingOutcome:
         """Run the training to its end."""
+        with failing_as_internal():
+            return await self._run(run)
+
+    async def _run(self, run: TrainingRun) -> TrainingOutcome:
         outcome = await record_training(await self._work(run))
         if outcome.status == TrainingStatus.CANCELLED:
             raise asyncio.CancelledError
@@ -74,13 +79,15 @@ class RunTraining:
             if is_cancelling():
                 return _ended(run, TrainingStatus.CANCELLED)
             return _completed(run, await self._train(run, dataset), self._started_at)
-        except ActivityError as error:
-            if is_cancelled_exception(error) or is_cancelling():
-                return _ended(run, TrainingStatus.CANCELLED)
-            failure = read_failure(error)
-            return _ended(run, TrainingStatus.FAILED, failure.message, failure.category)
         except asyncio.CancelledError:
             return _ended(run, TrainingStatus.CANCELLED)
+        except workflow.NondeterminismError:
+            raise
+        except Exception as error:  # noqa: BLE001 — also what nobody foresaw ends the training
+            if is_cancelled_exception(error) or is_cancelling():
+                return _ended(run, TrainingStatus.CANCELLED)
+            failure = read_error(error)
+            return _ended(run, TrainingStatus.FAILED, failure.message, failure.category)
 
     async def _preprocess(self, run: TrainingRun) -> PreparedDataset:
         self._show(run)

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 from provider_worker.adapters import Accepted, Made, Send, WithdrawalAnswer
 from provider_worker.calls import CallLog
+from provider_worker.errors import AnswerTooLargeError, UnusableAnswerError
 from provider_worker.fal.answer import Answer
-from provider_worker.fal.client import FalQueue
+from provider_worker.fal.client import FalQueue, Question
 from provider_worker.fal.convert import FalOrder, fal_order, needed_objects, read_options
 from provider_worker.fal.errors import poll_error, result_error, submit_error, work_error
 from provider_worker.fal.results import app_results, logged_progress, picture_urls
@@ -18,6 +20,7 @@ from provider_worker.pictures import PictureKeeper, data_url
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskType
 from shared.contracts.failures import CONSEQUENCES
+from shared.contracts.foreign import RESULT
 from shared.contracts.submissions import RemoteWork, SubmittedWork
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.errors import ObjectNotFoundError, PlatformError
@@ -29,6 +32,8 @@ _TRIES = 5
 _BACKOFF_S, _LONGEST_WAIT_S = 0.5, 10.0
 _POLL_GROWTH, _POLL_SLOWEST = 1.1, 10
 """What takes long is asked about less often, down to a tenth as often."""
+_MAX_PICTURES_BYTES = 64 * 1024 * 1024
+"""Of an answer with pictures in it, not their URLs."""
 _WITHDRAW_TIMEOUT_S = 5.0
 _WITHDRAWN = frozenset({"OK"})
 """CANCELLATION_REQUESTED is none: work that has begun gets a signal, which it may not heed."""
@@ -88,24 +93,23 @@ class FalAdapter:
             answer = await _persist(lambda: self._result(work, log))
         except PlatformError as error:
             # The result of a failed request says best why; where it cannot be had, the status does.
-            if status.error is None or error.is_final:
+            is_told = error.is_final and not isinstance(error, UnusableAnswerError)
+            if status.error is None or is_told:
                 raise
             raise work_error(status) from error
         if status.error is not None:
             raise work_error(status)
         if work.task_type == TaskType.EXPERIMENTAL_FAL:
-            return Made(app_results(answer))
-        return await self._kept(work, picture_urls(answer, read_options(work)), log)
+            return Made(await self._fal.apart(app_results, answer))
+        urls = await self._fal.apart(picture_urls, answer, read_options(work))
+        return await self._kept(work, urls, log)
 
     async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalAnswer:
         """Ask fal to drop the work. What a runner has begun may go on, and cost."""
-        answer = await self._fal.ask(
-            "PUT",
-            self._url(work, "cancel_url"),
-            log,
-            request_id=work.submission.request_id,
-            timeout_s=_WITHDRAW_TIMEOUT_S,
-        )
+        url = self._url(work, "cancel_url")
+        request_id = work.submission.request_id
+        question = Question("PUT", url, request_id, timeout_s=_WITHDRAW_TIMEOUT_S)
+        answer = await self._fal.ask(question, log)
         said = answer.read(CancelAnswer)
         if said is None and (answer.is_success or answer.status not in (400, 404, 405, 409)):
             raise poll_error(answer)
@@ -123,9 +127,16 @@ class FalAdapter:
     ) -> QueueStatus:
         until = work.submission.submitted_at + timedelta(seconds=work.timeout_s)
         interval_s = self._settings.poll_interval_s
+        url = f"{self._url(work, 'status_url')}?logs=1"
         while True:
             try:
-                status = await _persist(lambda: self._status(work, log))
+                status, fraction = await _persist(partial(self._status, url, work, log))
+            except AnswerTooLargeError as error:  # an app that logs without end
+                plain = self._url(work, "status_url")
+                if url == plain:
+                    raise PlatformError(str(error), category=ErrorCategory.NETWORK) from error
+                url = plain
+                continue
             except PlatformError as error:
                 if error.is_final or datetime.now(UTC) < until:
                     raise
@@ -134,7 +145,6 @@ class FalAdapter:
                 return status
             if datetime.now(UTC) >= until:
                 raise _late(work)
-            fraction = logged_progress(status.logs)
             if fraction is not None:
                 on_progress(fraction)
             await asyncio.sleep(interval_s)
@@ -142,19 +152,28 @@ class FalAdapter:
                 interval_s * _POLL_GROWTH, _POLL_SLOWEST * self._settings.poll_interval_s
             )
 
-    async def _status(self, work: SubmittedWork, log: CallLog) -> QueueStatus:
-        url = f"{self._url(work, 'status_url')}?logs=1"
-        answer = await self._fal.ask(
-            "GET", url, log, request_id=work.submission.request_id, is_poll=True
-        )
-        status = answer.read(QueueStatus) if answer.is_success else None
+    async def _status(
+        self, url: str, work: SubmittedWork, log: CallLog
+    ) -> tuple[QueueStatus, float | None]:
+        """How it stands, and how far it is by its logs."""
+        question = Question("GET", url, work.submission.request_id, is_poll=True)
+        answer = await self._fal.ask(question, log)
+        status = await self._fal.apart(answer.read, QueueStatus) if answer.is_success else None
         if status is None:
             raise poll_error(answer)
-        return status
+        return status, await self._fal.apart(logged_progress, status.logs)
 
     async def _result(self, work: SubmittedWork, log: CallLog) -> Answer:
+        is_app = work.task_type == TaskType.EXPERIMENTAL_FAL
+        max_bytes = (is_app and RESULT.max_bytes) or _MAX_PICTURES_BYTES
         url = self._url(work, "response_url")
-        answer = await self._fal.ask("GET", url, log, request_id=work.submission.request_id)
+        question = Question("GET", url, work.submission.request_id, max_bytes=max_bytes)
+        try:
+            answer = await self._fal.ask(question, log)
+        except AnswerTooLargeError as error:
+            raise UnusableAnswerError(
+                f"{error}; let the app answer with URLs (sync_mode false)"
+            ) from error
         if not answer.is_success:
             raise result_error(answer)
         return answer

@@ -1,24 +1,30 @@
 """One answer of fal, whole, and what can be read in it. Pure."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, NoReturn, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from provider_worker.fal.wire import ErrorDetail
+from shared.contracts.foreign import RESULT
 from shared.egress.retry_after import parse_retry_after
 
 _T = TypeVar("_T", bound=BaseModel)
 _DETAILS: TypeAdapter[list[ErrorDetail]] = TypeAdapter(list[ErrorDetail])
 _LONGEST_MESSAGE = 500
+_MAX_COMMAS = 100_000
+_HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers in small letters, and the body as it came."""
+    """Status, headers in small letters, and the body as it came; it is parsed once."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,7 +47,7 @@ class Answer:
         """Whether an error is fal's own, and not that of a proxy before it."""
         return bool(self.error_type or self.details or self._field("detail"))
 
-    @property
+    @cached_property
     def details(self) -> list[ErrorDetail]:
         """What a model found wrong, where it says so in fal's form."""
         body = self._body()
@@ -68,6 +74,12 @@ class Answer:
         """How long fal wants to be left alone."""
         return parse_retry_after(self.headers.get("retry-after", ""), datetime.now(UTC))
 
+    def parse(self) -> None:
+        """Read the body now, where that holds up nobody."""
+        if not self.is_success:
+            _ = self.details
+        _ = self._parsed
+
     def read(self, model: type[_T]) -> _T | None:
         """The body as one of fal's messages; none where it is not one."""
         try:
@@ -76,20 +88,37 @@ class Answer:
             return None
 
     def json(self) -> Any:
-        """The body as data; NaN and infinities are no JSON.
+        """The body as data.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is no JSON, as NaN and infinities are none, or too much of it.
         """
-        return from_json(self.content, allow_inf_nan=False)
+        data, fault = self._parsed
+        if fault:
+            raise ValueError(fault)
+        return data
+
+    @cached_property
+    def _parsed(self) -> tuple[Any, str]:
+        # Much text is pictures; many values are no answer, and may cost a hundred times their size.
+        is_large = len(self.content) > (RESULT.max_bytes or 0)
+        if is_large and self.content.count(b",") > _MAX_COMMAS:
+            return None, f"it has more than {_MAX_COMMAS} values"
+        try:
+            if _HALF_A_CHARACTER.search(self.content):  # which only this parser lets through
+                return json.loads(self.content, parse_constant=_refuse), ""
+            return from_json(self.content, allow_inf_nan=False), ""
+        except (ValueError, RecursionError) as error:
+            return None, f"it is no JSON: {error}"
 
     def _body(self) -> Any:
-        try:
-            return self.json()
-        except ValueError:
-            return None
+        return self._parsed[0]
 
     def _field(self, name: str) -> str:
         body = self._body()
         value = body.get(name) if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- JSON
         return value if isinstance(value, str) else ""
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")

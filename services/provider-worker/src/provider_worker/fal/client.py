@@ -5,20 +5,49 @@ each of them may be paid (docs/decisions/0012).
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
 
 import httpx
 
 from provider_worker.calls import Call, CallLog
+from provider_worker.errors import AnswerTooLargeError
 from provider_worker.fal.answer import Answer
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import ErrorCategory
 from shared.errors import PlatformError, SubmissionUnknownError
 
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 _CONNECT_TIMEOUT_S = 5.0
-_MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_MAX_ANSWER_BYTES = 1024 * 1024
+_MAX_ERROR_BYTES = 64 * 1024
+"""Of an error's body; what is longer is not read to its end, and tells nothing."""
+_THREADS = 2
 _HIDDEN = "(key)"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What may be sent again: a question, or a cancellation.
+
+    Attributes:
+        method: GET, or PUT of a cancellation.
+        url: where it goes.
+        request_id: fal's id of the request that it is about.
+        timeout_s: how long an answer may take; none: as configured.
+        max_bytes: of the answer, unless that is an error.
+        is_poll: one of hundreds that are asked in a wait.
+    """
+
+    method: str
+    url: str
+    request_id: str
+    timeout_s: float | None = None
+    max_bytes: int = _MAX_ANSWER_BYTES
+    is_poll: bool = False
 
 
 class FalQueue:
@@ -35,12 +64,14 @@ class FalQueue:
         # is a second try, for a submission it would be an unknown.
         self._submissions = self._client(httpx.Limits(max_keepalive_connections=0))
         self._questions = self._client(httpx.Limits(max_keepalive_connections=20))
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fal-answers")
 
     def _client(self, limits: httpx.Limits) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             headers={
                 "Authorization": f"Key {self._settings.key.get_secret_value()}",
                 "Accept": "application/json",
+                "Accept-Encoding": "identity",
                 "User-Agent": "sartiq-compute",
             },
             limits=limits,
@@ -71,8 +102,8 @@ class FalQueue:
         )
         try:
             async with asyncio.timeout(self._settings.submit_timeout_s):
-                return await self._sent(self._submissions, request, call)
-        except (httpx.HTTPError, TimeoutError, _TooLargeError) as error:
+                return await self._sent(self._submissions, request, call, _MAX_ANSWER_BYTES)
+        except (httpx.HTTPError, TimeoutError, AnswerTooLargeError) as error:
             why = self._redacted(error)
             if has_left:
                 raise SubmissionUnknownError(
@@ -85,29 +116,23 @@ class FalQueue:
         finally:
             log.add(call)
 
-    async def ask(
-        self,
-        method: str,
-        url: str,
-        log: CallLog,
-        *,
-        request_id: str,
-        timeout_s: float | None = None,
-        is_poll: bool = False,
-    ) -> Answer:
-        """Send what may be sent again: a question, or a cancellation.
+    async def ask(self, question: Question, log: CallLog) -> Answer:
+        """Send what may be sent again.
 
         Raises:
             PlatformError: NETWORK or TIMEOUT: there was no whole answer.
+            AnswerTooLargeError: it is longer than may be.
         """
-        call = Call(method, url, request_id)
-        limit_s = timeout_s or self._settings.answer_timeout_s
+        call = Call(question.method, question.url, question.request_id)
+        limit_s = question.timeout_s or self._settings.answer_timeout_s
         request = self._questions.build_request(
-            method, url, timeout=httpx.Timeout(limit_s, connect=min(limit_s, _CONNECT_TIMEOUT_S))
+            question.method,
+            question.url,
+            timeout=httpx.Timeout(limit_s, connect=min(limit_s, _CONNECT_TIMEOUT_S)),
         )
         try:
             async with asyncio.timeout(limit_s):
-                return await self._sent(self._questions, request, call)
+                return await self._sent(self._questions, request, call, question.max_bytes)
         except (TimeoutError, httpx.TimeoutException):
             raise PlatformError(
                 f"fal did not answer within {limit_s:g} s", category=ErrorCategory.TIMEOUT
@@ -117,28 +142,32 @@ class FalQueue:
             raise PlatformError(
                 f"fal did not answer ({why})", category=ErrorCategory.NETWORK
             ) from None
-        except _TooLargeError as error:
-            raise PlatformError(
-                str(error), category=ErrorCategory.PROVIDER_ERROR, is_final=True
-            ) from None
         finally:
-            log.add(call, is_poll=is_poll)
+            log.add(call, is_poll=question.is_poll)
 
-    async def _sent(self, client: httpx.AsyncClient, request: httpx.Request, call: Call) -> Answer:
+    async def apart(self, read: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Read an answer on a thread: a large one must not hold up all others' work."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: read(*args, **kwargs))
+
+    async def _sent(
+        self, client: httpx.AsyncClient, request: httpx.Request, call: Call, max_bytes: int
+    ) -> Answer:
         response = await client.send(request, stream=True)
         try:
             call.answered(response.status_code)
             call.request_id = response.headers.get("x-fal-request-id", call.request_id)
-            content = bytearray()
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > _MAX_ANSWER_BYTES:
-                    raise _TooLargeError
+            content = await _read(response, max_bytes)
         finally:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
+        return await self.apart(self._parsed, response.status_code, headers, content)
+
+    def _parsed(self, status: int, headers: Mapping[str, str], content: bytearray) -> Answer:
         key = self._settings.key.get_secret_value().encode()
-        return Answer(response.status_code, headers, bytes(content.replace(key, _HIDDEN.encode())))
+        answer = Answer(status, headers, bytes(content.replace(key, _HIDDEN.encode())))
+        answer.parse()
+        return answer
 
     def _redacted(self, error: Exception) -> str:
         """What went wrong, without the key, should anybody quote it."""
@@ -149,10 +178,16 @@ class FalQueue:
         """Let the connections go."""
         await self._submissions.aclose()
         await self._questions.aclose()
+        self._threads.shutdown(wait=False)
 
 
-class _TooLargeError(Exception):
-    """An answer that is not read to its end."""
-
-    def __init__(self) -> None:
-        super().__init__(f"fal's answer is larger than {_MAX_ANSWER_BYTES} bytes")
+async def _read(response: httpx.Response, max_bytes: int) -> bytearray:
+    content = bytearray()
+    limit = max_bytes if response.is_success else _MAX_ERROR_BYTES
+    async for chunk in response.aiter_bytes():
+        content += chunk
+        if len(content) > limit:
+            if response.is_success:
+                raise AnswerTooLargeError(limit)
+            return content[:limit]
+    return content

@@ -26,6 +26,7 @@ _BY_STATUS = {
 _PASSING = frozenset({408, 429})
 _OUT_OF_MONEY = re.compile(r"exhausted|balance|top.?up|quota|billing|credit", re.IGNORECASE)
 """fal locks an account that has run out: a 403 whose text alone says why."""
+_LONGEST = 500
 _URL_QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]+", re.IGNORECASE)
 """fal quotes the URLs that it was given; the signature of ours is in the query."""
 
@@ -96,7 +97,7 @@ def work_error(status: QueueStatus) -> PlatformError:
     category = _BY_TYPE.get(status.error_type or "", Category.PROVIDER_ERROR)
     told = status.error if isinstance(status.error, str) else status.error_type
     return PlatformError(
-        f"fal could not do it: {redacted(told or 'no reason given')[:500]}",
+        f"fal could not do it: {redacted((told or 'no reason given')[:_LONGEST])}",
         category=category,
         is_final=True,
     )

@@ -1,18 +1,20 @@
 """From what fal answers to a task's results. Pure."""
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
+from provider_worker.errors import UnusableAnswerError
 from provider_worker.fal.answer import Answer
 from provider_worker.fal.convert import FalOptions
 from provider_worker.fal.wire import LogLine, Pictures
 from shared.contracts.enums import ErrorCategory
+from shared.contracts.foreign import RESULT, ForeignValueError, admit, cleaned
 from shared.contracts.pictures import is_remote
 from shared.errors import PlatformError
 
-_MAX_RESULT_BYTES = 1024 * 1024
-"""An app's answer is kept in the record and travels through histories: no place for media."""
+_MAX_PICTURES = 64
 _MEDIA = ("images", "image", "videos", "video", "audio", "files", "file")
 """Where fal's apps put what they made, the likeliest first."""
 _PERCENT = re.compile(r"(\d{1,3})%\|")
@@ -23,11 +25,17 @@ def picture_urls(answer: Answer, options: FalOptions) -> list[str]:
     """Where the pictures of a GENERATION lie.
 
     Raises:
+        UnusableAnswerError: the answer cannot be read, or names too many.
         PlatformError: there are none, or all were blackened by fal's safety checker.
     """
+    _data(answer)
     pictures = answer.read(Pictures)
     if pictures is None:
         raise _final("fal's answer holds no pictures", ErrorCategory.PROVIDER_ERROR)
+    if len(pictures.images) > _MAX_PICTURES:
+        raise UnusableAnswerError(
+            f"it names {len(pictures.images)} pictures; at most {_MAX_PICTURES} are taken"
+        )
     flagged = pictures.has_nsfw_concepts or []
     is_checked = options.params.get("enable_safety_checker") is not False
     if is_checked and len(flagged) >= len(pictures.images) and all(flagged):
@@ -41,24 +49,19 @@ def app_results(answer: Answer) -> dict[str, Any]:
     """The app's own answer, and as `result_url`, unless it says one itself, what it made first.
 
     Raises:
-        PlatformError: the answer cannot be kept.
+        UnusableAnswerError: the answer cannot be kept.
     """
-    if len(answer.content) > _MAX_RESULT_BYTES:
-        raise _final(
-            f"the app's answer has {len(answer.content)} bytes; at most {_MAX_RESULT_BYTES} are"
-            " kept: let the app answer with URLs (sync_mode false)",
-            ErrorCategory.PROVIDER_ERROR,
-        )
-    try:
-        data = _without_nul(answer.json())
-    except ValueError:
-        raise _final("the app's answer is no JSON", ErrorCategory.PROVIDER_ERROR) from None
+    data = cleaned(_data(answer))
     results = cast("dict[str, Any]", data) if isinstance(data, dict) else {"output": data}
     own = results.get("result_url")
-    if isinstance(own, str):
-        return results
-    url = first_url(results)
-    return {**results, "result_url": url} if url or own is not None else results
+    if not isinstance(own, str):
+        url = first_url(results)
+        results |= {"result_url": url} if url or own is not None else {}
+    try:
+        admit(results, RESULT)
+    except ForeignValueError as error:
+        raise UnusableAnswerError(f"the app's answer {error}") from None
+    return results
 
 
 def first_url(results: Mapping[str, Any]) -> str | None:
@@ -80,9 +83,9 @@ def logged_progress(lines: Iterable[LogLine] | None) -> float | None:
 
 def _urls(values: Iterable[Any], *, is_bare_taken: bool) -> Iterator[str]:
     """The `url` of every object in fal's form of a file, outer ones first; or strings as well."""
-    waiting = list(values)
+    waiting = deque(values)
     while waiting:
-        value = waiting.pop(0)
+        value = waiting.popleft()
         if is_bare_taken and is_remote(value):
             yield value
         elif isinstance(value, dict):
@@ -94,16 +97,11 @@ def _urls(values: Iterable[Any], *, is_bare_taken: bool) -> Iterator[str]:
             waiting += cast("list[Any]", value)
 
 
-def _without_nul(value: Any) -> Any:
-    """The same data without NUL characters, which the records cannot hold."""
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, list):
-        return [_without_nul(item) for item in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        named = cast("dict[str, Any]", value)
-        return {name.replace("\0", ""): _without_nul(item) for name, item in named.items()}
-    return value
+def _data(answer: Answer) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise UnusableAnswerError(str(error)) from None
 
 
 def _final(message: str, category: ErrorCategory) -> PlatformError:

@@ -1,8 +1,18 @@
 """What fal's queue answers, as far as it is read. Everything else in an answer is let be."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _short_url(value: object) -> object:
+    is_usable = isinstance(value, str) and value.isascii() and len(value) <= _LONGEST_URL
+    return value if is_usable else None
+
+
+_LONGEST_URL = 2000
+_OwnUrl = Annotated[str | None, BeforeValidator(_short_url)]
+"""None where it is nothing to be called: it can be built as well, and the work is taken."""
 
 
 class _Answer(BaseModel):
@@ -14,9 +24,9 @@ class Queued(_Answer):
     """A submission that was taken."""
 
     request_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")
-    status_url: str | None = None
-    response_url: str | None = None
-    cancel_url: str | None = None
+    status_url: _OwnUrl = None
+    response_url: _OwnUrl = None
+    cancel_url: _OwnUrl = None
 
 
 class LogLine(_Answer):
@@ -62,5 +72,5 @@ class Picture(_Answer):
 class Pictures(_Answer):
     """What the picture models answer."""
 
-    images: list[Picture] = Field(min_length=1, max_length=64)
+    images: list[Picture] = Field(min_length=1)
     has_nsfw_concepts: list[bool] | None = None

@@ -93,7 +93,7 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     """
     task = await session.get(Task, outcome.task_id, with_for_update=True)
     if task is None:
-        return TaskStanding(status=outcome.status, results=outcome.results)
+        return TaskStanding(status=outcome.status)
     if task.status not in TASK_OPEN:
         _add_traces(task, outcome)
         await count_verdict(session, outcome.verdict)
@@ -118,7 +118,7 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     if task.workflow_id is not None:
         await _end_step(session, task)
     await count_verdict(session, outcome.verdict)
-    return TaskStanding(status=outcome.status, results=outcome.results)
+    return TaskStanding(status=outcome.status)
 
 
 async def write_task_account(session: AsyncSession, account: TaskAccount) -> None:

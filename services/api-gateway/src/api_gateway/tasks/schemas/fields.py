@@ -1,7 +1,5 @@
 """Field types that several request schemas share, each with its bounds."""
 
-import math
-import re
 from collections.abc import Callable
 from typing import Annotated, Any, cast
 
@@ -17,13 +15,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.enums import ProviderCapability, TaskType
+from shared.contracts.foreign import find_fault
 from shared.contracts.wording import faults_in_words
 
 JsonObject = dict[str, Any]
 
 _INT32 = 2**31
-_DEEPEST = 100
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _ALIASES = {"BACKGROUND_REMOVAL": TaskType.BACKGROUND_REMOVE}
 
 
@@ -49,40 +46,10 @@ def refuse_unstorable(value: object) -> object:
 
     JSON can spell them: a NUL character, half of a surrogate pair; and parsers let NaN through.
     """
-    fault = _unstorable(value, _DEEPEST)
+    fault = find_fault(value)
     if fault is not None:
         raise PydanticCustomError("unstorable", "{fault}", {"fault": fault})
     return value
-
-
-def _unstorable(value: object, levels_left: int) -> str | None:
-    if isinstance(value, str):
-        return _text_fault(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"{value} is no number that JSON can hold; give a finite one"
-    if isinstance(value, dict):
-        pairs = cast("dict[object, object]", value).items()
-        parts = [part for pair in pairs for part in pair]
-    elif isinstance(value, list):
-        parts = cast("list[object]", value)
-    else:
-        return None
-    if not levels_left:
-        return f"is nested more than {_DEEPEST} levels deep"
-    for part in parts:
-        fault = _unstorable(part, levels_left - 1)
-        if fault is not None:
-            return fault
-    return None
-
-
-def _text_fault(text: str) -> str | None:
-    if "\0" in text:
-        return "a text has a NUL character; leave it out"
-    # Most texts, and all large ones, are ASCII.
-    if not text.isascii() and _LONE_SURROGATE.search(text):
-        return "a text has half of a surrogate pair; leave it out"
-    return None
 
 
 def readable_as(schema: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:

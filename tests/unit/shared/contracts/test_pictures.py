@@ -1,0 +1,11 @@
+from shared.contracts.enums import TaskType
+from shared.contracts.pictures import remote_pictures, replace_pictures
+
+
+def test_what_is_no_picture_in_a_list_of_pictures_is_let_be() -> None:
+    """A step can map anything there; whoever reads it as a picture refuses it."""
+    inputs = {"reference_images": ["https://a.example/1.png", ["x"], {"y": 1}, None, 7]}
+    found = remote_pictures(TaskType.EDITING, inputs)
+    assert found == {"https://a.example/1.png": "reference_images.0"}
+    changed = replace_pictures(TaskType.EDITING, inputs, {"https://a.example/1.png": "key"})
+    assert changed == {"reference_images": ["key", ["x"], {"y": 1}, None, 7]}
