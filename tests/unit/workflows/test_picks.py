@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.contracts.enums import MappingTransform
 from shared.contracts.runs import StepMapping
-from workflows.definitions.mapping import MappingError, map_inputs, picks_of_singles
+from workflows.definitions.mapping import MappingError, MappingGate, map_inputs, picks_of_singles
 
 _PICK = st.sampled_from([MappingTransform.FIRST, MappingTransform.LAST])
 _SINGLE = st.text() | st.integers() | st.booleans() | st.dictionaries(st.text(), st.integers())
@@ -20,7 +20,7 @@ def mapping(transform: MappingTransform) -> StepMapping:
 
 
 def mapped(value: Any, transform: MappingTransform, **how: bool) -> Any:
-    return map_inputs([mapping(transform)], {"a": {"x": value}}, {}, **how)["y"]
+    return map_inputs([mapping(transform)], {"a": {"x": value}}, {}, MappingGate(), **how)["y"]
 
 
 @given(_SINGLE, _PICK)

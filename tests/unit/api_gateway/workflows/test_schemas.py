@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowUpdate
 from shared.contracts.enums import MappingTransform, ProviderType, TaskType
-from shared.contracts.pictures import PICTURE_FIELDS
+from shared.contracts.task_types.table import TASK_TYPES
 
 EXAMPLE: dict[str, Any] = CreateWorkflow.model_json_schema()["example"]
 
@@ -95,8 +95,8 @@ def test_mapping_transforms_are_known_ones() -> None:
     ("task_type", "alias", "field"),
     [
         (task_type, alias, field.name)
-        for task_type, fields in PICTURE_FIELDS.items()
-        for field in fields
+        for task_type, row in TASK_TYPES.items()
+        for field in row.pictures
         for alias in (field.name, *field.aliases)
     ],
 )
