@@ -20,7 +20,9 @@ def mapping(transform: MappingTransform) -> StepMapping:
 
 
 def mapped(value: Any, transform: MappingTransform, **how: bool) -> Any:
-    return map_inputs([mapping(transform)], {"a": {"x": value}}, {}, MappingGate(lambda: False), **how)["y"]
+    return map_inputs(
+        [mapping(transform)], {"a": {"x": value}}, {}, MappingGate(lambda: False), **how
+    )["y"]
 
 
 @given(_SINGLE, _PICK)
