@@ -51,7 +51,7 @@ from workflows.activities.run_states import (
     task_outcome,
     training_outcome,
 )
-from workflows.control import cancel_run
+from workflows.control import cancel_run, keeps_failing, terminate_run
 from workflows.starts import start_pipeline, start_task, start_training
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -184,8 +184,15 @@ class Reconciler(ReconcileActivities):
         cancelled = 0
         async for run in self._client.list_workflows(_OPEN_RUNS):
             if run.start_time < before and await self._is_forgotten(run.id, before):
-                cancelled += await cancel_run(self._client, run.id)
+                cancelled += await self._end_forgotten(run.id)
         return cancelled
+
+    async def _end_forgotten(self, temporal_id: str) -> bool:
+        """Cancel a run, or end one by force that stands still: that would not hear of it."""
+        if await keeps_failing(self._client, temporal_id):
+            await terminate_run(self._client, temporal_id)
+            return True
+        return await cancel_run(self._client, temporal_id)
 
     async def _is_forgotten(self, temporal_id: str, before: datetime) -> bool:
         kind, _, name = temporal_id.partition("-")

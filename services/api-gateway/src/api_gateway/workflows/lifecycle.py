@@ -1,5 +1,6 @@
 """A workflow's states: start, pause, resume, cancel. First the row changes, then the run."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -21,10 +22,13 @@ from shared.db.repositories.outcomes import write_pipeline_outcome
 from shared.db.repositories.subjects import find_workflow
 from shared.db.repositories.tasks import tasks_of_steps
 from workflows.control import (
+    STOOD_STILL,
     RunUnreachableError,
-    cancel_run,
+    Stop,
     has_closed,
     pause_run,
+    stop_run,
+    terminate_run,
     wait_until_closed,
 )
 from workflows.starts import NotStartedError, pipeline_run, start_pipeline
@@ -108,11 +112,19 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
             return workflow
         _demand(workflow, "cancel", WorkflowStatus.PENDING, WorkflowStatus.RUNNING)
         is_running = workflow.status == WorkflowStatus.RUNNING
-    if not is_running or not await _cancel_run(res, workflow):
+    stop = await _cancel_run(res, workflow) if is_running else Stop.GONE
+    if stop in {Stop.GONE, Stop.DEAF}:
         # No run will write this end.
-        outcome = PipelineOutcome(workflow_id=workflow.id, status=WorkflowStatus.CANCELLED)
+        outcome = PipelineOutcome(
+            workflow_id=workflow.id,
+            status=WorkflowStatus.CANCELLED,
+            errors=[STOOD_STILL] if stop is Stop.DEAF else [],
+        )
         async with res.sessions.begin() as session:
             await write_pipeline_outcome(session, outcome)
+    if stop is Stop.DEAF:
+        with suppress(RunUnreachableError):  # the reconciler ends it later, by what the record says
+            await terminate_run(res.temporal, workflow.temporal_id)
     return await _read(res, caller, workflow)
 
 
@@ -197,14 +209,12 @@ async def _read(res: Resources, caller: Principal, workflow: Workflow) -> Workfl
         return await find_workflow(session, caller.scope, workflow.id) or workflow
 
 
-async def _cancel_run(res: Resources, workflow: Workflow) -> bool:
+async def _cancel_run(res: Resources, workflow: Workflow) -> Stop:
+    within_s = res.settings.cancel_wait_s
     try:
-        was_open = await cancel_run(res.temporal, workflow.temporal_id)
+        return await stop_run(res.temporal, workflow.temporal_id, within_s=within_s)
     except RunUnreachableError as error:
         raise unavailable("Temporal") from error
-    if was_open:
-        await _wait(res, workflow)
-    return was_open
 
 
 async def _wait(res: Resources, workflow: Workflow) -> None:
