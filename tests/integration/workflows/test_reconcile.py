@@ -16,6 +16,7 @@ from shared.db.models.trainings import Training
 from tests.fixtures.crew import crew, workflow_worker
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.rows import add, task_row
+from tests.fixtures.standing_runs import broken_worker, standing
 from tests.fixtures.workflow_runs import generation, until
 from tests.integration.api_gateway.test_workflows import GENERATE, workflow
 from workflows.activities import reconcile as reconciliation
@@ -185,6 +186,21 @@ async def test_runs_whose_rows_have_ended_or_gone_are_cancelled(
     status = await status_of(gateway, waiting["celery_task_id"])
     assert status == WorkflowExecutionStatus.RUNNING
     await gateway.resources.temporal.get_workflow_handle(waiting["celery_task_id"]).terminate()
+
+
+@pytest.mark.usefixtures("alone")
+async def test_a_run_that_stands_still_and_whose_row_has_ended_is_ended_by_force(
+    gateway: Gateway,
+) -> None:
+    task = task_row(status="CANCELLED")
+    await add(gateway.resources.sessions, task)
+    temporal = gateway.resources.temporal
+    async with broken_worker(temporal):
+        await standing(temporal, "Task", task.temporal_id)
+    # Listed since long before: three attempts took seconds.
+    assert (await reconcile(gateway)).cancelled == 1
+
+    assert await status_of(gateway, task.temporal_id) == WorkflowExecutionStatus.TERMINATED
 
 
 @pytest.mark.usefixtures("alone")

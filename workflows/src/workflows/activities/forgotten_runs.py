@@ -11,7 +11,7 @@ from shared.contracts.enums import TASK_OPEN, TrainingStatus, WorkflowStatus
 from shared.contracts.training import ENDED
 from shared.db.models.registry import SUBJECT_TABLES
 from shared.db.session import Sessions
-from workflows.control import cancel_run, pause_run
+from workflows.control import cancel_run, keeps_failing, pause_run, terminate_run
 
 _OPEN = frozenset({*TASK_OPEN, *(frozenset(TrainingStatus) - ENDED), WorkflowStatus.RUNNING})
 _OPEN_RUNS = "ExecutionStatus = 'Running' AND WorkflowType IN ('Task', 'Pipeline', 'Training')"
@@ -39,11 +39,19 @@ async def _way_to_stop(sessions: Sessions, temporal_id: str, before: datetime) -
     async with sessions() as session:
         found = (await session.execute(rows)).one_or_none()
     if found is None:
-        return cancel_run
+        return _end
     status, updated_at = found
     if status in _OPEN or updated_at >= before:
         return None
-    return pause_run if status == WorkflowStatus.PAUSED else cancel_run
+    return pause_run if status == WorkflowStatus.PAUSED else _end
+
+
+async def _end(client: Client, temporal_id: str, run_id: str | None) -> bool:
+    """Cancel a run, or end one by force that stands still: that would not hear of it."""
+    if await keeps_failing(client, temporal_id, run_id):
+        await terminate_run(client, temporal_id, run_id)
+        return True
+    return await cancel_run(client, temporal_id, run_id)
 
 
 def _uuid(name: str) -> UUID | None:

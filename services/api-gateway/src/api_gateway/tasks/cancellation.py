@@ -1,5 +1,6 @@
 """Cancelling a task: what waits is cancelled at once, what runs by its run, truthfully."""
 
+from contextlib import suppress
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,10 +13,15 @@ from shared.db.models.tables import Task
 from shared.db.repositories.outcomes import outcome_of, write_task_outcome
 from shared.db.repositories.tasks import find_task
 from workflows.control import (
+    STOOD_STILL,
     RunUnreachableError,
+    Stop,
     cancel_run,
     cancel_step,
-    wait_until_closed,
+    keeps_failing,
+    stop_run,
+    terminate_run,
+    wait_or_terminate,
 )
 
 CLOSE_TIMEOUT_S = 15.0
@@ -29,7 +35,8 @@ async def cancel_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
         The record as it stands: a running task is CANCELLED once its worker has stopped.
 
     Raises:
-        Problem: 404; 409, it has completed or failed; 503, Temporal does not answer.
+        Problem: 404; 409, it has completed or failed, or its workflow stands still; 503, Temporal
+            does not answer.
     """
     async with res.sessions.begin() as session:
         task = await lock_task(session, caller, task_id)
@@ -40,13 +47,13 @@ async def cancel_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
         is_waiting = task.status == TaskStatus.PENDING
         if is_waiting:
             await write_task_outcome(session, outcome_of(task, TaskStatus.CANCELLED))
-    await _tell_run(res, task, is_needed=not is_waiting)
     if is_waiting:
+        await _tell_run(res, task)
         return task
-    if task.workflow_id is None:
-        await wait_until_closed(
-            res.temporal, task.temporal_id, timeout_s=res.settings.cancel_wait_s
-        )
+    try:
+        await _stop(res, task)
+    except RunUnreachableError as error:
+        raise unavailable("Temporal") from error
     async with res.sessions() as session:
         return await find_task(session, caller.scope, task_id) or task
 
@@ -81,30 +88,51 @@ async def end_before_removal(res: Resources, caller: Principal, task_id: UUID) -
             )
             raise Problem(409, "conflict", message)
         task = await cancel_task(res, caller, task_id)
-    if task.workflow_id is None and not await wait_until_closed(
-        res.temporal, task.temporal_id, timeout_s=CLOSE_TIMEOUT_S
-    ):
+    if task.workflow_id is None and not await has_let_go(res, task.temporal_id):
         message = f"task {task_id} is still being cancelled; try again in a moment"
         raise Problem(409, "conflict", message)
     return task
 
 
+async def has_let_go(res: Resources, temporal_id: str) -> bool:
+    """Whether a run closes soon whose record has ended; one that stands still is ended by force."""
+    try:
+        return await wait_or_terminate(res.temporal, temporal_id, timeout_s=CLOSE_TIMEOUT_S)
+    except RunUnreachableError:
+        return False
+
+
 async def release_run(res: Resources, task: Task) -> None:
     """Stop the run of a task whose record has been ended by hand; a step's run goes on by it."""
     if task.workflow_id is None:
-        await _tell_run(res, task, is_needed=False)
+        await _tell_run(res, task)
 
 
-async def _tell_run(res: Resources, task: Task, *, is_needed: bool) -> None:
-    try:
+async def _stop(res: Resources, task: Task) -> None:
+    """Stop what runs, and end the record of what stands still."""
+    if task.workflow_id is not None and task.step_id is not None:
+        await cancel_step(res.temporal, task.temporal_id, task.step_id)
+        if await keeps_failing(res.temporal, task.temporal_id):
+            message = f"workflow {task.workflow_id}, whose step it is, stands still; cancel that"
+            raise Problem(409, "conflict", message)
+        return
+    stop = await stop_run(res.temporal, task.temporal_id, within_s=res.settings.cancel_wait_s)
+    if stop is Stop.DEAF:
+        async with res.sessions.begin() as session:
+            fresh = await session.get(Task, task.id, with_for_update=True) or task
+            outcome = outcome_of(fresh, TaskStatus.CANCELLED, error=STOOD_STILL)
+            await write_task_outcome(session, outcome)
+        with suppress(RunUnreachableError):  # the reconciler ends it later, by what the record says
+            await terminate_run(res.temporal, task.temporal_id)
+
+
+async def _tell_run(res: Resources, task: Task) -> None:
+    """Let a run know what the records say already; otherwise the reconciler tells it later."""
+    with suppress(RunUnreachableError):
         if task.workflow_id is not None and task.step_id is not None:
             await cancel_step(res.temporal, task.temporal_id, task.step_id)
         else:
             await cancel_run(res.temporal, task.temporal_id)
-    except RunUnreachableError as error:
-        # What the records say already, the reconciler tells Temporal later.
-        if is_needed:
-            raise unavailable("Temporal") from error
 
 
 def _has_ended(task: Task) -> Problem:

@@ -1,12 +1,9 @@
 """Cancelling trainings: the record decides, and the answer says what it says."""
 
-import asyncio
-from datetime import timedelta
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
-from temporalio.client import WorkflowFailureError
-from temporalio.service import RPCError, RPCStatusCode
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found, unavailable
@@ -17,10 +14,17 @@ from shared.contracts.training import TrainingOutcome
 from shared.db.models.trainings import Training
 from shared.db.repositories.outcomes import owner_of
 from shared.db.repositories.trainings import find_training, write_training_outcome
+from workflows.control import (
+    STOOD_STILL,
+    RunUnreachableError,
+    Stop,
+    cancel_run,
+    stop_run,
+    terminate_run,
+)
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_RPC_TIMEOUT = timedelta(seconds=5)
 _SETTLES_WITHIN_S = 3.0
 """How long a cancel waits for a running training to stop; it goes on stopping after that."""
 
@@ -61,35 +65,33 @@ async def cancel_training(res: Resources, caller: Principal, training_id: UUID) 
 async def _tell(res: Resources, training: Training) -> None:
     """Let Temporal know of what the record says; the run finds it out by itself otherwise."""
     try:
-        await res.temporal.get_workflow_handle(training.temporal_id).cancel(
-            rpc_timeout=_RPC_TIMEOUT
-        )
-    except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's first connection
+        await cancel_run(res.temporal, training.temporal_id)
+    except RunUnreachableError as error:
         _log.warning("cancel_not_delivered", training=str(training.id), exc_info=error)
 
 
 async def _stop(res: Resources, training: Training) -> None:
     """Cancel a run that a worker has taken, and give it a moment to record its end."""
-    handle = res.temporal.get_workflow_handle(training.temporal_id)
     try:
-        await handle.cancel(rpc_timeout=_RPC_TIMEOUT)
-        await asyncio.wait_for(handle.result(), _SETTLES_WITHIN_S)
-    except TimeoutError:
-        return
-    except WorkflowFailureError:
-        pass  # the end of a run that was cancelled
-    except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:
-            raise unavailable("Temporal") from error
-    except RuntimeError as error:
+        stop = await stop_run(res.temporal, training.temporal_id, within_s=_SETTLES_WITHIN_S)
+    except RunUnreachableError as error:
         raise unavailable("Temporal") from error
+    if stop is Stop.STOPPING:
+        return
     # A run records its end before it closes. Where there is none any more and the record is still
-    # open, it was terminated or forgotten, and nobody else will end this record.
+    # open, it was terminated or forgotten, or it stands still: nobody else will end this record.
+    why = STOOD_STILL if stop is Stop.DEAF else None
     async with res.sessions.begin() as session:
-        await write_training_outcome(session, _cancelled(training))
+        await write_training_outcome(session, _cancelled(training, why))
+    if stop is Stop.DEAF:
+        with suppress(RunUnreachableError):  # the reconciler ends it later, by what the record says
+            await terminate_run(res.temporal, training.temporal_id)
 
 
-def _cancelled(training: Training) -> TrainingOutcome:
+def _cancelled(training: Training, why: str | None = None) -> TrainingOutcome:
     return TrainingOutcome(
-        training_id=training.id, status=TrainingStatus.CANCELLED, owner=owner_of(training)
+        training_id=training.id,
+        status=TrainingStatus.CANCELLED,
+        owner=owner_of(training),
+        error=why,
     )

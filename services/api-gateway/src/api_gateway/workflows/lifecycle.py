@@ -24,10 +24,14 @@ from shared.db.repositories.outcomes import write_pipeline_outcome
 from shared.db.repositories.subjects import find_workflow
 from shared.db.repositories.tasks import is_unbegun, tasks_of_steps
 from workflows.control import (
+    STOOD_STILL,
     RunUnreachableError,
+    Stop,
     cancel_run,
     has_closed,
     pause_run,
+    stop_run,
+    terminate_run,
     wait_until_closed,
 )
 from workflows.starts import pipeline_run, start_pipeline
@@ -99,13 +103,18 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
             return workflow
         _demand(workflow, "cancel", WorkflowStatus.PENDING, WorkflowStatus.RUNNING)
         is_running = workflow.status == WorkflowStatus.RUNNING
-    if not is_running or await _cancel_run(res, workflow):
+    stop = await _cancel_run(res, workflow) if is_running else Stop.GONE
+    if stop is not Stop.STOPPING:
         # A run writes how it ended before it closes; where none did, none will.
-        outcome = PipelineOutcome(workflow_id=workflow.id, status=WorkflowStatus.CANCELLED)
+        outcome = PipelineOutcome(
+            workflow_id=workflow.id,
+            status=WorkflowStatus.CANCELLED,
+            errors=[STOOD_STILL] if stop is Stop.DEAF else [],
+        )
         async with res.sessions.begin() as session:
             await write_pipeline_outcome(session, outcome)
         if is_running:
-            await _tell(res, workflow, cancel_run)
+            await _tell(res, workflow, terminate_run if stop is Stop.DEAF else cancel_run)
     return await _read(res, caller, workflow)
 
 
@@ -195,20 +204,19 @@ async def _read(res: Resources, caller: Principal, workflow: Workflow) -> Workfl
 async def _tell(
     res: Resources, workflow: Workflow, tell: Callable[[Client, str], Awaitable[object]]
 ) -> None:
-    """Tell a run that was started while the records were written; it may fail: the row stands."""
+    """Tell a run what the record says by now; it may fail: the reconciler does it later."""
     try:
         await tell(res.temporal, workflow.temporal_id)
     except RunUnreachableError as error:
         _log.warning("run_not_told", subject=workflow.temporal_id, exc_info=error)
 
 
-async def _cancel_run(res: Resources, workflow: Workflow) -> bool:
-    """Cancel a run; returns whether it has closed in a moment, or there is none."""
+async def _cancel_run(res: Resources, workflow: Workflow) -> Stop:
+    within_s = res.settings.cancel_wait_s
     try:
-        await cancel_run(res.temporal, workflow.temporal_id)
+        return await stop_run(res.temporal, workflow.temporal_id, within_s=within_s)
     except RunUnreachableError as error:
         raise unavailable("Temporal") from error
-    return await _wait(res, workflow)
 
 
 async def _wait(res: Resources, workflow: Workflow) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found
 from api_gateway.resources import Resources
-from api_gateway.tasks.cancellation import CLOSE_TIMEOUT_S
+from api_gateway.tasks.cancellation import has_let_go
 from api_gateway.tasks.removal import clean_up_files
 from api_gateway.workflows.lifecycle import cancel_workflow
 from api_gateway.workflows.presentation import present_workflow
@@ -20,7 +20,6 @@ from shared.db.models.tables import Task, Workflow
 from shared.db.repositories.subjects import find_workflow
 from shared.db.repositories.tasks import tasks_of_workflow
 from shared.errors import StorageError
-from workflows.control import wait_until_closed
 
 _OPEN = frozenset({WorkflowStatus.PENDING, WorkflowStatus.RUNNING})
 
@@ -56,7 +55,7 @@ async def clean_up_workflow(
 async def _end(res: Resources, caller: Principal, workflow: Workflow) -> None:
     if workflow.status in _OPEN:
         await cancel_workflow(res, caller, workflow.id)
-    if not await wait_until_closed(res.temporal, workflow.temporal_id, timeout_s=CLOSE_TIMEOUT_S):
+    if not await has_let_go(res, workflow.temporal_id):
         message = f"workflow {workflow.id} is still being cancelled; try again in a moment"
         raise Problem(409, "conflict", message)
 
