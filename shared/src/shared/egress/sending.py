@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from ssl import SSLContext
+from ssl import SSLCertVerificationError, SSLContext, SSLError
 from typing import Any
 
 import httpcore
@@ -65,7 +65,21 @@ async def send(request: OutboundRequest, guard: Guard) -> AsyncGenerator[httpcor
                 f"the host {url.host!r} did not answer in time", category=ErrorCategory.TIMEOUT
             ) from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            raise FetchError(f"the host {url.host!r} did not answer: {error}") from error
+            raise FetchError(f"the host {url.host!r} did not answer: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """In our own words: those of the libraries name addresses."""
+    mapped = error.args[0] if error.args else None
+    if isinstance(mapped, SSLCertVerificationError):
+        return f"its certificate is not valid: {mapped.verify_message}"
+    if isinstance(mapped, SSLError):
+        return "it does not speak TLS as we do"
+    if isinstance(error, httpcore.ConnectError):
+        return "it takes no connection"
+    if isinstance(error, httpcore.ProtocolError):
+        return "it does not speak HTTP"
+    return "the connection broke off"
 
 
 @cache
