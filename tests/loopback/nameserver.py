@@ -15,15 +15,15 @@ class NameServer(asyncio.DatagramProtocol):
     """Answers A and AAAA.
 
     Args:
-        names: addresses by name.
-        silent: names below these domains get no answer.
+        names: addresses by name; `*.example` is every other below `example`.
+        silent: names below these domains get no answer; may change.
     """
 
     def __init__(self, names: Mapping[str, Sequence[str]], silent: Sequence[str]) -> None:
         self.address = ""
         self.asked: list[str] = []
         self._names = names
-        self._silent = tuple(f".{domain}" for domain in silent)
+        self.silent = set(silent)
         self._transport: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -32,11 +32,13 @@ class NameServer(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         name, question, kind = _question(data)
         self.asked.append(name)
-        if not f".{name}".endswith(self._silent):
+        if not any(name.endswith(f".{domain}") for domain in self.silent):
             self._transport.sendto(self._answer(data[:2], name, question, kind), addr)
 
     def _answer(self, number: bytes, name: str, question: bytes, kind: int) -> bytes:
-        found = [ipaddress.ip_address(each) for each in self._names.get(name, ())]
+        any_below = f"*.{name.rpartition('.')[2]}"
+        known = self._names.get(name, self._names.get(any_below, ()))
+        found = [ipaddress.ip_address(each) for each in known]
         of_kind = [each for each in found if (_A if each.version == 4 else _AAAA) == kind]
         head = struct.pack("!HHHHH", _NO_ERROR if found else _NO_NAME, 1, len(of_kind), 0, 0)
         records = b"".join(

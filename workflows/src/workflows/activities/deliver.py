@@ -39,7 +39,7 @@ _GOES_ON_FOR_S = 30.0
 _SLOTS_A_PLACE = 4
 _PATIENCE_S = 30.0
 _CROWDED_WAIT_S = 5.0
-_BEAT_S = 3.0
+_BEAT_S = 4.0
 _AS_GOOD_AS_DUE_S = 1.0
 """Timers are no finer, and the clocks of writer and reader differ."""
 

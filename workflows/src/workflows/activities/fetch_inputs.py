@@ -23,7 +23,7 @@ _LINK_EXPIRY_S = 24 * 3600
 """Longer than a step waits for its provider."""
 _SLOTS_A_PLACE = 4
 _PATIENCE_S = 30.0
-_BEAT_S = 2.0
+_BEAT_S = 4.0
 
 
 class InputFetcher(InputActivities):
