@@ -142,6 +142,10 @@ bench-orchestration: $(INSTALLED) ## Tasks, chains, fan-outs and a full database
 bench-api: $(INSTALLED) ## How fast the API answers over a million tasks, and what uploads weigh
 	$(BIN)/python tests/bench/api.py
 
+.PHONY: bench-hostile
+bench-hostile: $(INSTALLED) ## What one tenant's hanging URLs, hostile answers and endless requests cost another
+	PYTHONPATH=. $(BIN)/python tests/bench/hostile.py $(ARGS)
+
 .PHONY: bench-engine
 bench-engine: $(INSTALLED) ## Our engine against diffusers' pipeline call, on the CPU
 	$(BIN)/python tests/bench/engine.py

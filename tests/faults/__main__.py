@@ -11,6 +11,7 @@ import sys
 from rich.console import Console
 
 from tests.faults.cases import KILLS
+from tests.faults.hostile_cases import HOSTILE
 from tests.faults.matrix import Row, complain, matrix, run_all
 from tests.faults.network import NETWORK
 from tests.faults.provider_cases import PROVIDER
@@ -31,7 +32,9 @@ async def main() -> int:
     """Run it all; 0: the three columns are zero."""
     arguments = _arguments()
     rows: list[Row] = []
-    cases = [case for case in (*KILLS, *PROVIDER, *NETWORK) if arguments.only in case.name]
+    cases = [
+        case for case in (*KILLS, *PROVIDER, *NETWORK, *HOSTILE) if arguments.only in case.name
+    ]
     async for row in run_all(cases):
         _tell(row)
         rows.append(row)

@@ -29,6 +29,7 @@ from tests.fakes.training import FakeTraining
 from tests.faults.proxy import Proxy
 from tests.fixtures.workflow_runs import activity_worker
 from tests.loopback.fal import LoopbackFal, open_fal
+from tests.loopback.nameserver import NameServer, name_server
 
 SERVERS = ("postgres", "temporal", "seaweed")
 STEP_S = 0.02
@@ -73,6 +74,8 @@ class Rig:
     temporal: Client
     fal: LoopbackFal
     """The provider, with a ledger; nobody kills it."""
+    names: NameServer
+    """Knows every name below `example` as this machine."""
     _started_at: float = field(default_factory=time.time)
 
     @property
@@ -141,13 +144,18 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
         # The ports are chosen before the stack starts: it takes those that it finds written down.
         plan = Plan(settings, load_credentials(settings), choose_ports(settings))
         fal = await exits.enter_async_context(open_fal())
+        names = await exits.enter_async_context(name_server({"*.example": ["127.0.0.1"]}))
         links: dict[Link, Proxy] = {}
         if is_proxied:
             addresses = _addresses(plan) | {"fal": fal.url.removeprefix("http://")}
             for link in LINKS:
                 links[link] = await exits.enter_async_context(Proxy(addresses[link[1]]))
         services = tuple(_through(plan, service, links) for service in SERVICES)
-        overrides = _OVERRIDES | {"SARTIQ_FAL_KEY": fal.key, "SARTIQ_FAL_BASE_URL": fal.url}
+        overrides = _OVERRIDES | {
+            "SARTIQ_FAL_KEY": fal.key,
+            "SARTIQ_FAL_BASE_URL": fal.url,
+            "SARTIQ_EGRESS_NAMESERVERS": f'["{names.address}"]',
+        }
         stack = await exits.enter_async_context(
             LocalStack(settings, services=services, overrides=overrides)
         )
@@ -168,7 +176,7 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
             activity_worker(temporal, TaskQueue.TRAINING, trainer.train_lora),
         ):
             await exits.enter_async_context(worker)
-        yield Rig(stack, links, api, temporal, fal)
+        yield Rig(stack, links, api, temporal, fal, names)
 
 
 def _addresses(plan: Plan) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.failures import SUBMISSION_UNKNOWN, UNSERVED
+from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED
 from shared.contracts.foreign import clean_text
 from shared.contracts.submissions import ServiceRequest
 
@@ -74,6 +74,15 @@ class UnservedError(PlatformError):
     """This worker cannot do the work yet; it waits for one that can."""
 
     failure_type = UNSERVED
+
+
+class CrowdedError(PlatformError):
+    """The tenant has so many of these under way here that this one is to come again."""
+
+    failure_type = CROWDED
+
+    def __init__(self) -> None:
+        super().__init__("the tenant's others come first", is_final=True)
 
 
 class SubmissionUnknownError(PlatformError):

@@ -5,6 +5,7 @@ embedded stack by setting these, and nothing else.
 """
 
 import base64
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.egress.guard import Exemptions, Guard
+from shared.egress.names import NameResolver
 
 
 class DatabaseSettings(BaseSettings):
@@ -175,6 +177,13 @@ class EgressSettings(BaseSettings):
     allowed_hosts: tuple[str, ...] = ()
     """Host names, addresses and networks, as a JSON list: `["127.0.0.1", "10.1.0.0/16"]`. For
     development and tests; every client can reach what is named here."""
+    nameservers: tuple[str, ...] = ()
+    """Name servers that clients' host names are asked of, as a JSON list: `["10.0.0.53"]`, a port
+    behind a colon where it is not 53. Empty: the system's."""
+
+    max_fetches: int = Field(default=64, ge=1)
+    """Pictures by URL that one process fetches at a time, each of them in memory. A tenant takes
+    half of them at most, and less the more tenants there are."""
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -182,10 +191,28 @@ class EgressSettings(BaseSettings):
         Exemptions.parse(entries)
         return entries
 
+    @field_validator("nameservers")
+    @classmethod
+    def _are_addresses(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+        for server in servers:
+            if not _is_server(server):
+                raise ValueError(f"{server!r} is no address; write 10.0.0.53 or 10.0.0.53:5353")
+        return servers
+
     @property
     def guard(self) -> Guard:
         """The guard that these settings describe."""
-        return Guard(Exemptions.parse(self.allowed_hosts))
+        return Guard(Exemptions.parse(self.allowed_hosts), NameResolver(self.nameservers))
+
+
+def _is_server(entry: str) -> bool:
+    host, colon, port = entry.rpartition(":")
+    has_port = bool(colon) and port.isdecimal() and (host.endswith("]") or ":" not in host)
+    try:
+        ip_address(host.strip("[]") if has_port else entry)
+    except ValueError:
+        return False
+    return not has_port or 0 < int(port) < 65536
 
 
 _FERNET_KEY_BYTES = 32
@@ -204,7 +231,8 @@ class WebhookSettings(BaseSettings):
     timeout_s: float = Field(default=15, gt=0, le=30)
     """How long a receiver may take to answer."""
     max_concurrent: int = Field(default=100, ge=1)
-    """Receivers called at a time by one process."""
+    """Receivers called at a time by one process. A tenant takes half of them at most, and less the
+    more tenants there are."""
     db_connections: int = Field(default=5, ge=1)
     """Connections to the database that deliveries have to themselves in a process."""
 

@@ -52,6 +52,20 @@ FETCH_RETRY = RetryPolicy(
 )
 """What is no picture, or must not be fetched, is not tried again: its failure says so itself."""
 
+CROWDED_FIRST_S = 2.0
+CROWDED_MAX_S = 60.0
+
+
+def crowded_wait_s(tries: int, jitter: float) -> float:
+    """Seconds until something is offered again whose tenant has its share under way.
+
+    Args:
+        tries: 1 after the first offer.
+        jitter: a number from 0 to 1: what was turned away together does not come back together.
+    """
+    return min(CROWDED_FIRST_S * BACKOFF_COEFFICIENT ** (tries - 1), CROWDED_MAX_S) * (0.5 + jitter)
+
+
 RECONCILE_TIMEOUT = timedelta(minutes=10)
 """One pass over all that has not ended."""
 

@@ -98,7 +98,7 @@ def build_worker(
         client: Temporal.
         records: local activities that write outcomes.
         settings: drain timeout and version.
-        others: activities that take longer: fetching inputs, reconciling.
+        others: activities that take longer: reconciling.
     """
     return Worker(
         client,
@@ -121,6 +121,23 @@ def build_worker(
     )
 
 
+def build_fetch_worker(client: Client, fetcher: InputFetcher, settings: WorkerSettings) -> Worker:
+    """The worker of the `fetch` queue: strangers' servers hold no slots of other work.
+
+    Args:
+        client: Temporal.
+        fetcher: the activity, and how many of it are taken at a time.
+        settings: drain timeout and version.
+    """
+    return Worker(
+        client,
+        task_queue=TaskQueue.FETCH,
+        activities=[fetcher.fetch_inputs],
+        max_concurrent_activities=fetcher.slots,
+        **worker_options(settings),
+    )
+
+
 def build_deliveries_worker(
     client: Client, courier: DeliveryActivities, settings: WorkerSettings, *, slots: int
 ) -> Worker:
@@ -130,7 +147,7 @@ def build_deliveries_worker(
         client: Temporal.
         courier: activities that call receivers.
         settings: drain timeout.
-        slots: receivers called at a time.
+        slots: activities at a time.
     """
     return Worker(
         client,
@@ -156,7 +173,8 @@ async def main() -> None:
     set_up_logging(LogSettings(), service="workflow-worker")
     settings = WorkerSettings()
     webhooks = WebhookSettings()
-    guard = EgressSettings().guard
+    egress = EgressSettings()
+    guard = egress.guard
     client = await connect(
         TemporalSettings(),
         identity=process_identity("workflow-worker"),
@@ -173,26 +191,35 @@ async def main() -> None:
     try:
         sessions = announcing(create_sessions(engine), waker)
         reconciler = Reconciler(client, sessions, objects)
-        fetcher = InputFetcher(objects, guard, PictureLimits())
+        fetcher = InputFetcher(objects, guard, PictureLimits(), places=egress.max_fetches)
         worker = build_worker(
             client,
             Records(sessions),
             settings,
-            others=[reconciler.reconcile_records, fetcher.fetch_inputs, fetcher.link_objects],
+            others=[
+                reconciler.reconcile_records,
+                fetcher.link_objects,
+                # Of runs from before there was a queue for it.
+                fetcher.fetch_inputs,
+            ],
         )
         courier = Courier(
             create_sessions(delivery_engine),
             Keyring(Vault(webhooks)),
             guard,
             timeout_s=webhooks.timeout_s,
+            places=webhooks.max_concurrent,
         )
-        deliveries = build_deliveries_worker(
-            client, courier, settings, slots=webhooks.max_concurrent
-        )
+        workers = [
+            worker,
+            build_fetch_worker(client, fetcher, settings),
+            build_deliveries_worker(client, courier, settings, slots=courier.slots),
+        ]
         await ensure_schedule(client, ReconcileSettings())
-        await run_until_stopped([worker, deliveries], settings)
+        await run_until_stopped(workers, settings)
     finally:
         await waker.close()
+        await guard.close()
         objects.close()
         await engine.dispose()
         await delivery_engine.dispose()

@@ -55,7 +55,8 @@ def build_worker(
 
 def build_adapters(objects: ObjectStore, fal: FalSettings) -> list[Adapter]:
     """The adapters of the providers that have credentials."""
-    pictures = PictureKeeper(objects, EgressSettings().guard, PictureLimits())
+    egress = EgressSettings()
+    pictures = PictureKeeper(objects, egress.guard, PictureLimits(), places=egress.max_fetches)
     return [FalAdapter(fal, objects, pictures)] if fal.is_configured else []
 
 

@@ -24,6 +24,7 @@ from shared.images.admission import (
 )
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
+from shared.temporal.shares import Shares, tenant_of_activity
 
 _PNG = "image/png"
 _LOSSLESS_MODES = frozenset({"L", "RGB", "RGBA"})
@@ -39,9 +40,13 @@ class PictureKeeper:
         objects: where they go.
         guard: which hosts may be called.
         limits: what a picture may be at most.
+        places: pictures that are fetched at a time; no tenant takes more than half.
     """
 
-    def __init__(self, objects: ObjectStore, guard: Guard, limits: PictureLimits) -> None:
+    def __init__(
+        self, objects: ObjectStore, guard: Guard, limits: PictureLimits, *, places: int = 64
+    ) -> None:
+        self._shares = Shares(places)
         self._objects = objects
         self._guard = guard
         self._limits = limits
@@ -52,6 +57,14 @@ class PictureKeeper:
         Raises:
             PlatformError: it cannot be had; final where a second try would end alike.
         """
+        async with self._shares.place(tenant_of_activity()):
+            return await self._keep(url, key, log)
+
+    async def close(self) -> None:
+        """Let go of what fetching has opened."""
+        await self._guard.close()
+
+    async def _keep(self, url: str, key: str, log: CallLog) -> StoredFile:
         content = await self._content(url, log)
         try:
             png, digest = await asyncio.to_thread(_as_png, content, self._limits)

@@ -267,6 +267,8 @@ class TaskQueue(StrEnum):
     WORKFLOWS = "workflows"
     WEBHOOKS = "webhooks"
     """Deliveries of events, apart from the work that they tell of."""
+    FETCH = "fetch"
+    """Pictures that clients name by URL: strangers' servers, apart from all bookkeeping."""
     INFERENCE = "inference"
     INFERENCE_CPU = "inference-cpu"
     TRAINING = "training"

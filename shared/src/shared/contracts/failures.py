@@ -50,6 +50,9 @@ WORKER_LOST = "WORKER_LOST"
 UNSERVED = "UNSERVED"
 """Failure type of an attempt that its worker cannot do yet: nobody tried it, and it waits on."""
 
+CROWDED = "CROWDED"
+"""Failure type of what was not begun, since its tenant holds its share: it is offered again."""
+
 SUBMISSION_UNKNOWN = "SUBMISSION_UNKNOWN"
 """Failure type of a submission whose answer was lost. The provider may have taken it and charge for
 it, so that it is sent neither again nor to another: the task fails, and says so."""

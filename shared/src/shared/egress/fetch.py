@@ -24,6 +24,22 @@ _PASSING = {
     429: ErrorCategory.RATE_LIMIT,
 }
 """Client errors that may be gone at the next try."""
+_LONGEST_RETRY_AFTER_S = 120.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How slow an answer may be: what drips holds a connection, a place and memory for nothing."""
+
+    head_s: float = 20.0
+    """Until its head is complete, look-up and connection included."""
+    num_bytes: int = 64 * 1024
+    """Then so much of its body, or all that is left, must arrive …"""
+    within_s: float = 10.0
+    """… in each so many seconds."""
+
+
+PACE = Pace()
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,7 @@ async def fetch(
     timeout_s: float,
     headers: Mapping[str, str] | None = None,
     guard: Guard = STRICT,
+    pace: Pace = PACE,
 ) -> Fetched:
     """GET a URL, following up to five redirects, each guarded anew.
 
@@ -53,6 +70,7 @@ async def fetch(
         timeout_s: for everything together, look-ups and redirects included.
         headers: sent along; credentials among them only to the origin of `url`.
         guard: what may be called.
+        pace: how slow each answer may be.
 
     Raises:
         ForbiddenUrlError: the URL or a redirect leads to where nothing is fetched.
@@ -63,7 +81,7 @@ async def fetch(
     try:
         async with asyncio.timeout(timeout_s):
             for _ in range(_MAX_REDIRECTS + 1):
-                found = await _visit(request, max_bytes, guard)
+                found = await _visit(request, max_bytes, guard, pace)
                 if isinstance(found, Fetched):
                     return found
                 request = found
@@ -75,19 +93,28 @@ async def fetch(
 
 
 async def _visit(
-    request: OutboundRequest, max_bytes: int, guard: Guard
+    request: OutboundRequest, max_bytes: int, guard: Guard, pace: Pace
 ) -> Fetched | OutboundRequest:
     """The answer, or where it sends us."""
-    async with send(request, guard) as response:
-        headers = httpx.Headers(response.headers)
-        if response.status in _REDIRECTS and "location" in headers:
-            return _redirected(request, headers["location"])
-        _check_status(response.status, headers)
-        if headers.get("content-encoding", "identity").lower() != "identity":
-            raise _useless("the answer is compressed although that was not asked for")
-        content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        content = await _read(response, headers, max_bytes)
-        return Fetched(content, content_type, request.url)
+    try:
+        async with (
+            asyncio.timeout(pace.head_s) as patience,
+            send(request, guard) as response,
+        ):
+            headers = httpx.Headers(response.headers)
+            if response.status in _REDIRECTS and "location" in headers:
+                return _redirected(request, headers["location"])
+            _check_status(response.status, headers)
+            _check_head(headers, max_bytes)
+            content = await _read(response, max_bytes, pace, patience)
+            content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+            return Fetched(content, content_type, request.url)
+    except TimeoutError as error:
+        raise FetchError(
+            f"the URL answers too slowly: a head takes {pace.head_s:g} s at most,"
+            f" {pace.num_bytes} bytes of a body {pace.within_s:g} s",
+            category=ErrorCategory.TIMEOUT,
+        ) from error
 
 
 def _redirected(request: OutboundRequest, location: str) -> OutboundRequest:
@@ -112,24 +139,40 @@ def _check_status(status: int, headers: httpx.Headers) -> None:
     if 200 <= status < 300:
         return
     category = _PASSING.get(status, ErrorCategory.VALIDATION if status < 500 else None)
+    asked_s = parse_retry_after(headers.get("retry-after", ""), datetime.now(UTC))
     raise FetchError(
         f"the URL answers {status}",
         category=category,
-        retry_after_s=parse_retry_after(headers.get("retry-after", ""), datetime.now(UTC)),
+        retry_after_s=asked_s and min(asked_s, _LONGEST_RETRY_AFTER_S),
     )
 
 
-async def _read(response: httpcore.Response, headers: httpx.Headers, max_bytes: int) -> bytes:
-    too_large = TooLargeError(f"the URL holds more than {max_bytes} bytes")
+def _check_head(headers: httpx.Headers, max_bytes: int) -> None:
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise _useless("the answer is compressed although that was not asked for")
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
-        raise too_large
-    content = bytearray()
+        raise _too_large(max_bytes)
+
+
+async def _read(
+    response: httpcore.Response, max_bytes: int, pace: Pace, patience: asyncio.Timeout
+) -> bytes:
+    clock = asyncio.get_running_loop().time
+    content, due = bytearray(), pace.num_bytes
+    patience.reschedule(clock() + pace.within_s)
     async for chunk in response.aiter_stream():
         content += chunk
         if len(content) > max_bytes:
-            raise too_large
+            raise _too_large(max_bytes)
+        if len(content) >= due:
+            due = len(content) + pace.num_bytes
+            patience.reschedule(clock() + pace.within_s)
     return bytes(content)
+
+
+def _too_large(max_bytes: int) -> TooLargeError:
+    return TooLargeError(f"the URL holds more than {max_bytes} bytes")
 
 
 def _useless(message: str) -> FetchError:

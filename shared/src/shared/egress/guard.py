@@ -1,14 +1,17 @@
 """What the guard lets through besides the public internet, and how it finds addresses."""
 
-import asyncio
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
+import structlog
+
 from shared.egress.addresses import Address, forbidden_reason
 from shared.egress.errors import FetchError, ForbiddenUrlError
+from shared.egress.names import NameResolver
+
+_log = structlog.stdlib.get_logger(__name__)
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 """From a host name and a port to IP addresses, in the order in which they are tried."""
@@ -44,37 +47,27 @@ class Exemptions:
         return any(address in network for network in self.networks)
 
 
-async def resolve_host(host: str, port: int) -> list[str]:
-    """The addresses of a host, as the system's resolver has them.
-
-    Raises:
-        FetchError: it has none.
-    """
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise FetchError(f"the host {host!r} cannot be resolved") from error
-    return [str(entry[4][0]) for entry in found]
-
-
 @dataclass(frozen=True)
 class Guard:
     """Decides which addresses are called."""
 
     exemptions: Exemptions = field(default_factory=Exemptions)
-    resolve: Resolver = resolve_host
+    resolve: Resolver = field(default_factory=NameResolver, compare=False)
 
     def check_address(self, address: Address, host: str) -> None:
         """Let a public or exempt address pass.
 
         Raises:
-            ForbiddenUrlError: it is neither.
+            ForbiddenUrlError: it is neither. The log names the address; whoever has the error reads
+                it only where it is what they wrote.
         """
         reason = forbidden_reason(address)
-        if reason is not None and not self.exemptions.covers(address):
-            raise ForbiddenUrlError(
-                f"the host {host!r} has the address {address}, which is not public: {reason}"
-            )
+        if reason is None or self.exemptions.covers(address):
+            return
+        _log.info("address_forbidden", host=host, address=str(address), reason=reason)
+        if host == str(address):
+            raise ForbiddenUrlError(f"the address {host} is not public: {reason}")
+        raise ForbiddenUrlError(f"the host {host!r} has an address that is not public")
 
     async def find_addresses(self, host: str, port: int) -> list[str]:
         """The addresses of a host, all of them checked.
@@ -90,6 +83,11 @@ class Guard:
             for address in found:
                 self.check_address(ip_address(address), host)
         return found
+
+    async def close(self) -> None:
+        """Let go of what looking names up has opened."""
+        if isinstance(self.resolve, NameResolver):
+            await self.resolve.close()
 
 
 STRICT = Guard()

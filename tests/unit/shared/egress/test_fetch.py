@@ -9,7 +9,7 @@ import pytest
 
 from shared.contracts.enums import ErrorCategory
 from shared.egress.errors import FetchError, ForbiddenUrlError
-from shared.egress.fetch import Fetched, fetch
+from shared.egress.fetch import Fetched, Pace, fetch
 from shared.egress.guard import STRICT, Exemptions, Guard
 from shared.egress.sending import OutboundRequest, send
 
@@ -152,9 +152,10 @@ async def test_name_that_turns_private_between_two_hops_is_not_called_again(
     server.answers["/"] = redirect("/again")
     async with listening("127.0.0.2", server.port) as private:
         names = Names("127.0.0.1", "127.0.0.2")
-        with pytest.raises(ForbiddenUrlError, match=r"127\.0\.0\.2"):
+        with pytest.raises(ForbiddenUrlError, match="not public") as refused:
             await get(server.url("/", NO_NAME_HERE), guard(names=names))
 
+    assert "127.0.0.2" not in str(refused.value)
     assert len(server.requests) == 1
     assert private.requests == []
 
@@ -281,6 +282,38 @@ async def test_slow_answer_ends_at_the_time_limit(server: Server) -> None:
         assert failed.value.category == ErrorCategory.TIMEOUT
 
 
+@pytest.mark.parametrize("path", ["/head", "/body"])
+async def test_what_drips_is_given_up_long_before_the_time_limit(server: Server, path: str) -> None:
+    async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n"
+        writer.write(head if path == "/head" else head + b"\r\n")
+        while not writer.is_closing():
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    server.answers[path] = drip
+    pace = Pace(head_s=0.3, num_bytes=100, within_s=0.3)
+    async with asyncio.timeout(5):
+        with pytest.raises(FetchError, match="too slowly") as failed:
+            await fetch(server.url(path), max_bytes=1000, timeout_s=60, guard=guard(), pace=pace)
+    assert failed.value.category == ErrorCategory.TIMEOUT
+
+
+async def test_what_is_slow_and_steady_arrives(server: Server) -> None:
+    async def steady(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(10):
+            writer.write(b"x" * 100)
+            await writer.drain()
+            await asyncio.sleep(0.1)
+
+    server.answers["/"] = steady
+    pace = Pace(num_bytes=100, within_s=0.5)
+    found = await fetch(server.url("/"), max_bytes=1000, timeout_s=20, guard=guard(), pace=pace)
+    assert len(found.content) == 1000
+
+
 async def test_look_up_counts_towards_the_time_limit() -> None:
     async def never(_host: str, _port: int) -> list[str]:
         await asyncio.Event().wait()
@@ -311,6 +344,25 @@ async def test_status_says_whether_another_try_can_help(
     assert (failed.value.category, failed.value.retry_after_s) == (category, 7)
 
 
+@pytest.mark.parametrize("asked", ["86400", "Fri, 31 Dec 2999 23:59:59 GMT"])
+async def test_wait_that_an_answer_asks_for_is_granted_for_minutes(
+    server: Server, asked: str
+) -> None:
+    server.answers["/"] = reply(status="503 Service Unavailable", Retry_After=asked)
+    with pytest.raises(FetchError) as failed:
+        await get(server.url("/"))
+    assert failed.value.retry_after_s == 120
+
+
+async def test_error_names_no_address(server: Server) -> None:
+    server.answers["/"] = b"SSH-2.0-OpenSSH_9\r\n"
+    for address, why in (("127.0.0.3", "takes no connection"), ("127.0.0.1", "not speak HTTP")):
+        using = guard(NO_NAME_HERE, names=Names(address))
+        with pytest.raises(FetchError, match=f"'{NO_NAME_HERE}' did not answer: it .*{why}") as e:
+            await get(server.url("/", NO_NAME_HERE), using)
+        assert "127.0.0" not in str(e.value)
+
+
 @pytest.mark.parametrize(
     "answer",
     [b"", b"HTTP/1.1 200 OK\r\n", b"SSH-2.0-OpenSSH_9\r\n", reply(b"short", length=100)],
@@ -338,7 +390,7 @@ async def test_nobody_listening_may_be_tried_again() -> None:
 
 
 async def test_name_that_nobody_knows_may_be_tried_again() -> None:
-    with pytest.raises(FetchError, match="cannot be resolved"):
+    with pytest.raises(FetchError, match="resolved"):
         await get("http://nobody.invalid/")
 
 
@@ -349,7 +401,7 @@ async def test_https_is_spoken_with_tls_or_not_at_all() -> None:
 
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as listener:
         port = listener.sockets[0].getsockname()[1]
-        with pytest.raises(FetchError):
+        with pytest.raises(FetchError, match="does not speak TLS"):
             await get(f"https://127.0.0.1:{port}/")
 
 

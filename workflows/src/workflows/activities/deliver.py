@@ -29,7 +29,9 @@ from shared.db.repositories.deliveries import (
 from shared.db.repositories.webhook_endpoints import note_failure, note_success
 from shared.db.session import Sessions
 from shared.egress.guard import Guard
+from shared.errors import CrowdedError
 from shared.temporal.heartbeat import Heartbeat
+from shared.temporal.shares import Shares, tenant_of_activity
 from shared.webhooks.keyring import Keyring
 from shared.webhooks.posting import UNFORESEEN, Answer, Verdict, post
 from shared.webhooks.schedule import delay_s
@@ -39,6 +41,10 @@ from shared.webhooks.vault import SealedForeverError
 _log = structlog.stdlib.get_logger(__name__)
 
 _GOES_ON_FOR_S = 30.0
+_SLOTS_A_PLACE = 4
+_PATIENCE_S = 30.0
+_CROWDED_WAIT_S = 5.0
+_BEAT_S = 4.0
 _AS_GOOD_AS_DUE_S = 1.0
 """Timers are no finer, and the clocks of writer and reader differ."""
 
@@ -62,6 +68,7 @@ class Courier(DeliveryActivities):
         keyring: what signs.
         guard: which hosts may be called.
         timeout_s: how long a receiver may take.
+        places: subjects whose receivers are called at a time; no tenant takes more than half.
         clock: what time it is.
     """
 
@@ -72,8 +79,12 @@ class Courier(DeliveryActivities):
         guard: Guard,
         *,
         timeout_s: float,
+        places: int = 100,
         clock: Clock = _now,
     ) -> None:
+        self.slots = _SLOTS_A_PLACE * places
+        """Activities that its worker takes at a time: those that wait for a place as well."""
+        self._shares = Shares(places, self.slots)
         self._sessions = sessions
         self._keyring = keyring
         self._guard = guard
@@ -83,12 +94,22 @@ class Courier(DeliveryActivities):
     @activity.defn(name="deliver_pending")
     async def deliver_pending(self, run: DeliveryRun) -> DeliveryStanding:
         """Post a subject's pending events in order, until one is not taken or none is left."""
+        try:
+            async with (
+                Heartbeat(_BEAT_S),
+                self._shares.place(tenant_of_activity(), patience_s=_PATIENCE_S),
+            ):
+                return await self._deliver_for_a_while(run)
+        except CrowdedError as error:
+            wait_s = _CROWDED_WAIT_S * (0.5 + random.random())  # noqa: S311 -- no secret
+            return DeliveryStanding(state=DeliveryState.WAITING, wait_s=wait_s, error=str(error))
+
+    async def _deliver_for_a_while(self, run: DeliveryRun) -> DeliveryStanding:
         until = time.monotonic() + _GOES_ON_FOR_S
-        async with Heartbeat():
-            while time.monotonic() < until:
-                standing = await self._deliver_next(run)
-                if standing is not None:
-                    return standing
+        while time.monotonic() < until:
+            standing = await self._deliver_next(run)
+            if standing is not None:
+                return standing
         return DeliveryStanding(state=DeliveryState.MORE)
 
     async def _deliver_next(self, run: DeliveryRun) -> DeliveryStanding | None:

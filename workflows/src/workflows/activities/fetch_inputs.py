@@ -17,21 +17,31 @@ from shared.images.admission import ImageRefusedError, admit_image
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
+from shared.temporal.shares import Shares, tenant_of_activity
 
 _LINK_EXPIRY_S = 24 * 3600
 """Longer than a step waits for its provider."""
+_SLOTS_A_PLACE = 4
+_PATIENCE_S = 30.0
+_BEAT_S = 4.0
 
 
 class InputFetcher(InputActivities):
-    """Fetches one picture after the other.
+    """Fetches one picture of a task after the other.
 
     Args:
         objects: where they go.
         guard: which hosts may be called.
         limits: what a picture may be at most.
+        places: tasks whose pictures are fetched at a time; no tenant takes more than half.
     """
 
-    def __init__(self, objects: ObjectStore, guard: Guard, limits: PictureLimits) -> None:
+    def __init__(
+        self, objects: ObjectStore, guard: Guard, limits: PictureLimits, *, places: int = 64
+    ) -> None:
+        self.slots = _SLOTS_A_PLACE * places
+        """Activities that its worker takes at a time: those that wait for a place as well."""
+        self._shares = Shares(places, self.slots)
         self._objects = objects
         self._guard = guard
         self._limits = limits
@@ -39,19 +49,11 @@ class InputFetcher(InputActivities):
     @activity.defn(name="fetch_inputs")
     async def fetch_inputs(self, request: FetchInputs) -> FetchedInputs:
         """Fetch every URL, check that it is a picture, and store it."""
-        files: dict[str, StoredFile] = {}
-        async with Heartbeat():
-            for url in request.urls:
-                try:
-                    files[url] = await self._fetch(url, request.task_id, request.task_type)
-                except PlatformError as error:
-                    error.args = (f"{request.names.get(url, 'a picture')}: {error}",)
-                    raise
-        # Two URLs of one picture are one object.
-        distinct = {file.key: file for file in files.values()}
-        return FetchedInputs(
-            keys={url: file.key for url, file in files.items()}, files=list(distinct.values())
-        )
+        async with (
+            Heartbeat(_BEAT_S),
+            self._shares.place(tenant_of_activity(), patience_s=_PATIENCE_S),
+        ):
+            return await self._fetch_all(request)
 
     @activity.defn(name="link_objects")
     async def link_objects(self, request: LinkObjects) -> dict[str, str]:
@@ -63,6 +65,20 @@ class InputFetcher(InputActivities):
             }
         except ValueError as error:  # no repetition makes a key of it
             raise InvalidInputError(f"what is to be linked is no object's key: {error}") from error
+
+    async def _fetch_all(self, request: FetchInputs) -> FetchedInputs:
+        files: dict[str, StoredFile] = {}
+        for url in request.urls:
+            try:
+                files[url] = await self._fetch(url, request.task_id, request.task_type)
+            except PlatformError as error:
+                error.args = (f"{request.names.get(url, 'a picture')}: {error}",)
+                raise
+        # Two URLs of one picture are one object.
+        distinct = {file.key: file for file in files.values()}
+        return FetchedInputs(
+            keys={url: file.key for url, file in files.items()}, files=list(distinct.values())
+        )
 
     async def _fetch(self, url: str, task_id: UUID, task_type: TaskType) -> StoredFile:
         fetched = await fetch(

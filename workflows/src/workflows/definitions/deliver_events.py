@@ -64,6 +64,8 @@ class DeliverEvents:
             start_to_close_timeout=DELIVERY_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=DELIVERY_RETRY,
+            # Whose it is: an activity that is started along with its workflow task inherits none.
+            priority=workflow.info().priority,
             summary="pending events",
         )
 

@@ -6,7 +6,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.failures import SUBMISSION_UNKNOWN, UNSERVED, WORKER_LOST
+from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED, WORKER_LOST
 from shared.contracts.foreign import clean_text, told
 from shared.contracts.submissions import ServiceRequest
 
@@ -25,6 +25,8 @@ class Failure:
     is_worker_lost: bool = False
     is_unserved: bool = False
     """The worker that took the attempt cannot do it: it was not tried at all."""
+    is_crowded: bool = False
+    """It was not begun, since its tenant has its share under way: its run waits and comes again."""
     is_final: bool = False
     """The work may have been taken and charged for: it is given neither again nor to another."""
     retry_after_s: float | None = None
@@ -70,6 +72,8 @@ def _raised(cause: ApplicationError) -> Failure:
         return Failure(message, ErrorCategory.INTERNAL, is_worker_lost=True)
     if cause.type in {_UNKNOWN_ACTIVITY, UNSERVED}:
         return Failure(message, ErrorCategory.INTERNAL, is_unserved=True)
+    if cause.type == CROWDED:
+        return Failure(message, ErrorCategory.INTERNAL, is_crowded=True)
     is_unknown = cause.type == SUBMISSION_UNKNOWN
     delay = cause.next_retry_delay
     return Failure(

@@ -34,10 +34,11 @@ async def fetch_remote_pictures(run: TaskRun) -> FetchedInputs | None:
             urls=list(names),
             names=names,
         ),
-        task_queue=TaskQueue.WORKFLOWS,
+        task_queue=TaskQueue.FETCH,
         start_to_close_timeout=FETCH_TIMEOUT,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=FETCH_RETRY,
+        priority=workflow.info().priority,
         summary=f"{len(names)} remote picture" + ("s" if len(names) > 1 else ""),
     )
 

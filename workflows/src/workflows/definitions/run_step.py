@@ -13,6 +13,7 @@ from shared.contracts.attempts import AttemptResult, StoredFile
 from shared.contracts.enums import ErrorCategory, TaskStatus
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.foreign import told
+from shared.contracts.inputs import FetchedInputs
 from shared.contracts.pictures import replace_pictures
 from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import TaskOutcome, TaskRun
@@ -25,7 +26,13 @@ from workflows.definitions.patience import Patience
 from workflows.definitions.recording import admit_attempt, record_account, record_task
 from workflows.definitions.remote import RemoteFailureError
 from workflows.definitions.unforeseen import ORDERLY
-from workflows.policies import LONG_WAIT_S, MAX_LOST_WORKERS, backoff_s, unserved_wait_s
+from workflows.policies import (
+    LONG_WAIT_S,
+    MAX_LOST_WORKERS,
+    backoff_s,
+    crowded_wait_s,
+    unserved_wait_s,
+)
 
 
 async def run_step(
@@ -110,7 +117,7 @@ class _Step:
     async def _fetch(self) -> TaskOutcome | None:
         """Bring remote pictures into storage; an outcome where that fails."""
         try:
-            fetched = await fetch_remote_pictures(self.run)
+            fetched = await self._fetch_in_turn()
         except ActivityError as error:
             return self._ended_by(error)
         if fetched is not None:
@@ -119,6 +126,24 @@ class _Step:
             self.resolved = {**self.resolved, **replaced}
             self.run = self.run.with_inputs(replaced)
         return None
+
+    async def _fetch_in_turn(self) -> FetchedInputs | None:
+        """While the tenant has its share under way, wait and offer it again."""
+        tries = 0
+        while True:
+            try:
+                return await fetch_remote_pictures(self.run)
+            except ActivityError as error:
+                if not read_failure(error).is_crowded:
+                    raise
+            if is_cancelling():
+                raise asyncio.CancelledError
+            tries += 1
+            await self.patience.wait(
+                crowded_wait_s(tries, workflow.random().random()),
+                "the tenant's other pictures are fetched first",
+                is_untried=True,
+            )
 
     async def _attempt_until_done(self) -> TaskOutcome:
         await self._fall_back_if_provider_is_down()

@@ -121,6 +121,7 @@ class FalAdapter:
     async def close(self) -> None:
         """Let connections go."""
         await self._fal.close()
+        await self._pictures.close()
 
     async def _ended(
         self, work: SubmittedWork, log: CallLog, on_progress: Callable[[float], None]

@@ -1,0 +1,87 @@
+"""Clients that never come to an end with their request: `python tests/bench/slow_clients.py PORT`.
+
+A process of its own, so that whoever measures beside it is not slowed by it. `--harmless`: as many
+connections that ask for something small, and at that pace. Whoever is cut off comes again.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable
+
+CONNECTIONS = 200
+PIECE_BYTES = 16_384
+_EVERY_S = 0.1
+_AGAIN_S = 0.5
+
+_Pieces = Callable[[int], bytes]
+
+
+def endless_head(piece: int) -> bytes:
+    """A header field after the other, and never the empty line."""
+    if not piece:
+        return b"POST /api/v1/tasks/ HTTP/1.1\r\nHost: gateway\r\n"
+    return f"X-{piece}: {'x' * PIECE_BYTES}\r\n".encode()
+
+
+def endless_body(piece: int) -> bytes:
+    """A chunk after the other, and never the last one."""
+    if not piece:
+        return (
+            b"POST /api/v1/tasks/ HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+    return f"{PIECE_BYTES:x}\r\n{'x' * PIECE_BYTES}\r\n".encode()
+
+
+def half_request(piece: int) -> bytes:
+    """The beginning of a head, and then nothing for ever."""
+    return b"" if piece else b"GET /api/v1/tasks/ HTTP/1.1\r\nHost: gat"
+
+
+def harmless(_piece: int) -> bytes:
+    """A whole request on a kept connection."""
+    return b"GET /livez HTTP/1.1\r\nHost: gateway\r\n\r\n"
+
+
+async def _connect_for_ever(port: int, pieces: _Pieces, every_s: float) -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            drain = asyncio.create_task(_read_to_the_end(reader))
+            for piece in itertools.count():
+                writer.write(pieces(piece))
+                await writer.drain()
+                await asyncio.wait([drain], timeout=every_s)
+                if drain.done():
+                    break
+            writer.close()
+        await asyncio.sleep(_AGAIN_S)
+
+
+async def _read_to_the_end(reader: asyncio.StreamReader) -> None:
+    with contextlib.suppress(OSError):
+        while await reader.read(65_536):
+            pass
+
+
+async def main() -> None:
+    """Until it is killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("--harmless", action="store_true")
+    chosen = parser.parse_args()
+    slow: tuple[_Pieces, ...] = (endless_head, endless_body, half_request)
+    kinds = itertools.cycle([harmless] if chosen.harmless else slow)
+    every_s = 20 * _EVERY_S if chosen.harmless else _EVERY_S
+    clients = [
+        asyncio.create_task(_connect_for_ever(chosen.port, next(kinds), every_s))
+        for _ in range(CONNECTIONS)
+    ]
+    print("ready", flush=True)  # noqa: T201 -- whoever started it waits for that
+    await asyncio.gather(*clients)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

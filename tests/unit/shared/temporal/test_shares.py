@@ -1,0 +1,131 @@
+"""Tenants share the places of a process: none shuts another out, and no place is lost."""
+
+import asyncio
+import random
+from collections import Counter
+from contextlib import AsyncExitStack
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.errors import CrowdedError
+from shared.temporal.shares import Shares
+
+
+async def turns() -> None:
+    """Let every task go as far as it can."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def fill(shares: Shares, tenant: str, stack: AsyncExitStack, most: int) -> int:
+    """Take places until none is given at once; how many there were."""
+    for count in range(most):
+        try:
+            await stack.enter_async_context(shares.place(tenant, patience_s=0))
+        except CrowdedError:
+            return count
+    return most
+
+
+async def test_one_tenant_takes_half_and_the_next_half_of_what_is_left() -> None:
+    shares = Shares(places=12)
+    async with AsyncExitStack() as stack:
+        assert await fill(shares, "greedy", stack, 100) == 6
+        assert await fill(shares, "eager", stack, 100) == 3
+        assert await fill(shares, "late", stack, 100) == 2
+        assert await fill(shares, "last", stack, 100) == 1
+    async with AsyncExitStack() as stack:
+        assert await fill(shares, "greedy", stack, 100) == 6
+
+
+async def test_newcomer_does_not_wait_behind_those_who_wait() -> None:
+    shares = Shares(places=4)
+    async with AsyncExitStack() as stack:
+        await fill(shares, "greedy", stack, 2)
+        waiting = asyncio.create_task(stack.enter_async_context(shares.place("greedy")))
+        await turns()
+        assert not waiting.done()
+        async with asyncio.timeout(1), shares.place("modest"):
+            pass
+        waiting.cancel()
+
+
+async def test_those_who_wait_come_in_as_places_are_left_first_come_first() -> None:
+    shares, order = Shares(places=2), list[int]()
+    leave = asyncio.Event()
+
+    async def work(number: int) -> None:
+        async with shares.place("one"):
+            order.append(number)
+            await leave.wait()
+
+    tasks = [asyncio.create_task(work(number)) for number in range(5)]
+    await turns()
+    assert order == [0]
+    leave.set()
+    await asyncio.wait_for(asyncio.gather(*tasks), 1)
+    assert order == [0, 1, 2, 3, 4]
+
+
+async def test_who_has_half_of_the_slots_is_told_to_come_again() -> None:
+    shares = Shares(places=2, slots=8)
+    here = [asyncio.create_task(_stay(shares, "greedy")) for _ in range(4)]
+    await turns()
+    with pytest.raises(CrowdedError):
+        await _stay(shares, "greedy")
+    modest = asyncio.create_task(_stay(shares, "modest"))
+    await turns()
+    assert not any(task.done() for task in (*here, modest))
+    for task in (*here, modest):
+        task.cancel()
+
+
+async def test_patience_ends() -> None:
+    shares = Shares(places=1)
+    async with shares.place("one"):
+        with pytest.raises(CrowdedError):
+            async with shares.place("one", patience_s=0.01):
+                pass
+
+
+@given(seed=st.integers(0, 2**32), places=st.integers(1, 8), spare=st.integers(0, 20))
+def test_no_place_is_lost_or_given_twice_whoever_comes_and_goes(
+    seed: int, places: int, spare: int
+) -> None:
+    dice = random.Random(seed)
+
+    async def come_and_go() -> None:
+        shares = Shares(places, places + spare)
+        at_work: Counter[str] = Counter()
+
+        async def visit(tenant: str) -> None:
+            try:
+                async with shares.place(tenant, patience_s=dice.choice([0, 0.001, None])):
+                    at_work[tenant] += 1
+                    assert at_work.total() <= places
+                    try:
+                        await asyncio.sleep(dice.choice([0, 0, 0.001]))
+                    finally:
+                        at_work[tenant] -= 1
+            except CrowdedError:
+                pass
+
+        visits = [asyncio.create_task(visit(dice.choice("abc"))) for _ in range(30)]
+        for each in visits:
+            if dice.random() < 0.5:
+                await asyncio.sleep(0)
+            if dice.random() < 0.3:
+                each.cancel()
+        ends = await asyncio.wait_for(asyncio.gather(*visits, return_exceptions=True), 5)
+        assert {type(end) for end in ends} <= {type(None), asyncio.CancelledError}
+        async with AsyncExitStack() as stack:
+            assert await fill(shares, "a", stack, 100) == (places + 1) // 2
+
+    asyncio.run(come_and_go())
+
+
+async def _stay(shares: Shares, tenant: str) -> None:
+    async with shares.place(tenant):
+        await asyncio.Event().wait()
