@@ -5,7 +5,11 @@ from typing import Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import ImageSource, canonical_task_type, object_or_none
+from api_gateway.tasks.schemas.fields import (
+    ImageSources,
+    canonical_task_type,
+    object_or_none,
+)
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
@@ -25,7 +29,7 @@ class CreateBackgroundRemovalTask(CreateTaskBase):
     )
 
     task_type: Literal[TaskType.BACKGROUND_REMOVE] = TaskType.BACKGROUND_REMOVE
-    input_image_paths: list[ImageSource] = Field(
+    input_image_paths: ImageSources = Field(
         min_length=1, description="List of image paths or URLs for batch background removal"
     )
 

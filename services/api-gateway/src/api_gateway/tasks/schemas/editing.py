@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.fields import (
     ImageSource,
+    ImageSources,
     JsonObject,
     Pixels,
     Seed,
@@ -56,7 +57,7 @@ class CreateEditingTask(CreateTaskBase):
     base_image_url: ImageSource | None = Field(
         default=None, description="DEPRECATED: Use base_image instead. URL to base image file."
     )
-    reference_images: list[ImageSource] | None = Field(
+    reference_images: ImageSources | None = Field(
         default=None,
         description="List of reference images (base64, data URLs, or remote URLs)",
     )

@@ -1,8 +1,9 @@
 """Field types that several request schemas share, each with its bounds."""
 
+import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, cast
 
 from pydantic import (
@@ -85,6 +86,29 @@ def _text_fault(text: str) -> str | None:
     return None
 
 
+def small_json(*, max_bytes: int, max_depth: int) -> Callable[[JsonObject], JsonObject]:
+    """Return a check of the size of a free object as JSON, and of its depth."""
+
+    def check(value: JsonObject) -> JsonObject:
+        size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+        if size > max_bytes:
+            raise ValueError(f"has {size} bytes as JSON; at most {max_bytes} are kept")
+        level: list[Any] = [value]
+        for _ in range(max_depth + 1):
+            level = [part for parent in level for part in _parts(parent)]
+        if level:
+            raise ValueError(f"is nested more than {max_depth} levels deep")
+        return value
+
+    return check
+
+
+def _parts(value: object) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("JsonObject", value).values()
+    return cast("list[Any]", value) if isinstance(value, list) else ()
+
+
 def readable_as(schema: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:
     """A check that the known keys of a free `config` fit `schema`; other keys may be anything."""
 
@@ -137,6 +161,15 @@ WebhookUrl = Annotated[
 Text = Annotated[str, StringConstraints(min_length=1)]
 ImageSource = Annotated[str, StringConstraints(min_length=1)]
 """Base64, data URL, remote URL or storage path."""
+
+# Every list that a client sends has a maximum, far above what work needs: each wrong item is a
+# fault of its own, and a request is checked on the loop that serves all others.
+ImageSources = Annotated[list[ImageSource], Field(max_length=100)]
+TrainingSources = Annotated[list[ImageSource], Field(max_length=2000)]
+SamplePrompts = Annotated[list[str], Field(max_length=100)]
+Capabilities = Annotated[list[Capability], Field(max_length=50)]
+ErrorTexts = Annotated[list[str], Field(max_length=100)]
+ServiceRequests = Annotated[list[JsonObject], Field(max_length=200)]
 
 Priority = Annotated[int, Field(ge=-_INT32, lt=_INT32)]
 Seed = Annotated[int, Field(ge=0, lt=_INT64)]

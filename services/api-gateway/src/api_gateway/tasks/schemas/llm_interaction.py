@@ -5,7 +5,10 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import ImageSource, Text
+from api_gateway.tasks.schemas.fields import (
+    ImageSources,
+    Text,
+)
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.update import TaskUpdateBase
 from shared.contracts.enums import TaskType
@@ -29,9 +32,7 @@ class CreateLLMInteractionTask(CreateTaskBase):
     task_type: Literal[TaskType.LLM_INTERACTION] = TaskType.LLM_INTERACTION
     prompt: Text = Field(description="User prompt")
     system_prompt: str | None = Field(default=None, description="System prompt")
-    input_images: list[ImageSource] | None = Field(
-        default=None, description="List of image paths/URLs"
-    )
+    input_images: ImageSources | None = Field(default=None, description="List of image paths/URLs")
 
 
 class LLMInteractionTaskPublic(TaskPublicBase):
