@@ -2,8 +2,10 @@
 
 import copy
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -105,6 +107,32 @@ def test_changing_any_task_is_documented_as_the_union_of_the_reference(document:
     branches = content["application/json"]["schema"]["anyOf"]
 
     assert len(branches) == len(SCHEMAS)
+
+
+def test_every_list_that_a_client_sends_has_a_maximum(document: Json) -> None:
+    bodies = [
+        operation["requestBody"]
+        for item in document["paths"].values()
+        for operation in item.values()
+        if "requestBody" in operation
+    ]
+    lists = list(_lists(bodies, document["components"]["schemas"], seen=set()))
+
+    assert len(lists) > 30
+    assert [name for name, found in lists if found.get("maxItems", math.inf) > 2000] == []
+
+
+def _lists(schema: Any, schemas: Json, *, seen: set[str]) -> Iterator[tuple[str, Json]]:
+    """Yield every list in a schema and its references, each with its name."""
+    parts = schema.items() if isinstance(schema, dict) else enumerate(schema)
+    for name, part in parts:
+        if name == "$ref" and part not in seen:
+            seen.add(part)
+            yield from _lists(schemas[part.rpartition("/")[2]], schemas, seen=seen)
+        elif isinstance(part, dict | list) and name not in {"example", "examples"}:
+            if isinstance(part, dict) and part.get("type") == "array":
+                yield str(part.get("title", name)), part
+            yield from _lists(part, schemas, seen=seen)
 
 
 def _drop_field(document: Json) -> None:

@@ -86,7 +86,7 @@ async def test_file_past_the_limit_is_413(gateway: Gateway, path: str) -> None:
 
 
 async def test_other_routes_keep_their_limit(gateway: Gateway) -> None:
-    async with gateway.client(settings=GatewaySettings(max_body_bytes=1000)) as api:
+    async with gateway.client(settings=GatewaySettings(max_json_bytes=1000)) as api:
         assert (await upload(api)).status_code == 201
         deletion = {"partial_path": "x" * 2000}
         assert (await api.request("DELETE", DELETE, json=deletion)).status_code == 413

@@ -1,57 +1,38 @@
 """The gateway process: two listeners in one event loop. `python -m api_gateway`."""
 
 import asyncio
-import contextlib
 import gc
 import signal
-from collections.abc import Generator
 
-import uvicorn
 import uvloop
-from fastapi import FastAPI
 
 from api_gateway.app import create_app, create_internal_app
+from api_gateway.listeners.server import create_listener
 from api_gateway.resources import open_resources
-from api_gateway.settings import GatewaySettings
+from api_gateway.settings import GatewaySettings, ListenerSettings
 from shared.settings import LogSettings
 from shared.telemetry.logs import set_up_logging
-
-
-class _Listener(uvicorn.Server):
-    """A server among several: main handles the signals."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
-def _listener(app: FastAPI, host: str, port: int, drain_timeout_s: int) -> _Listener:
-    return _Listener(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=drain_timeout_s,
-        )
-    )
 
 
 async def main() -> None:
     """Serve until SIGTERM."""
     set_up_logging(LogSettings(), service="api-gateway")
-    settings = GatewaySettings()
+    settings, limits = GatewaySettings(), ListenerSettings()
     async with open_resources(settings) as resources:
-        drain_s = settings.drain_timeout_s
         listeners = [
-            _listener(create_app(resources), settings.host, settings.port, drain_s),
-            _listener(
+            create_listener(
+                create_app(resources),
+                limits,
+                host=settings.host,
+                port=settings.port,
+                drain_timeout_s=settings.drain_timeout_s,
+            ),
+            create_listener(
                 create_internal_app(resources),
-                settings.internal_host,
-                settings.internal_port,
-                drain_s,
+                limits,
+                host=settings.internal_host,
+                port=settings.internal_port,
+                drain_timeout_s=settings.drain_timeout_s,
             ),
         ]
 

@@ -1,9 +1,9 @@
 """The two applications of the gateway: the public API, and the listener for workers."""
 
 from fastapi import FastAPI
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from api_gateway.auth.gate import Gate
+from api_gateway.body_limits import BodyLimit, internal_limits, public_limits
 from api_gateway.document import PublicApi
 from api_gateway.errors import add_error_handlers
 from api_gateway.evaluation.routes import router as evaluation
@@ -21,8 +21,6 @@ from api_gateway.tasks.routes import router as tasks
 from api_gateway.training.routes import router as training
 from api_gateway.webhooks.routes import router as webhooks
 from api_gateway.workflows.routes import router as workflows
-
-_INTERNAL_BODY_BYTES = 1024 * 1024
 
 
 def public_api() -> PublicApi:
@@ -51,10 +49,9 @@ def create_app(resources: Resources) -> FastAPI:
     """The public API."""
     app = public_api()
     app.state.resources = resources
+    # The gate stands outside: a stranger is told so, whatever the size of what it sends.
+    app.add_middleware(BodyLimit, limit_of=public_limits(resources.settings))
     app.add_middleware(Gate, resources=resources)
-    # As middleware, not as FastAPI's own setting: that one is checked a second time by its router.
-    limit = resources.settings.max_body_bytes
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=limit)
     app.add_middleware(Slashes)
     add_error_handlers(app)
     return app
@@ -62,8 +59,9 @@ def create_app(resources: Resources) -> FastAPI:
 
 def create_internal_app(resources: Resources) -> FastAPI:
     """The listener for workers; it has no documents and no public routes."""
-    app = FastAPI(openapi_url=None, max_body_size=_INTERNAL_BODY_BYTES)
+    app = FastAPI(openapi_url=None)
     app.state.resources = resources
+    app.add_middleware(BodyLimit, limit_of=internal_limits)
     app.include_router(progress)
     add_error_handlers(app)
     return app

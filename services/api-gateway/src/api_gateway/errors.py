@@ -7,7 +7,6 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
@@ -15,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError
 
+from api_gateway.fault_list import MAX_FAULTS, bounded_faults, clipped
 from api_gateway.methods import method_table
 from shared.contracts.wording import fault_in_words, plain
 from shared.errors import StorageError
@@ -68,7 +68,7 @@ class InvalidRequestError(Exception):
     """A request whose parts are well formed but do not fit together: 422."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("; ".join(fault.message for fault in faults))
+        super().__init__("; ".join(fault.message for fault in faults[:MAX_FAULTS]))
         self.faults = faults
 
 
@@ -134,6 +134,11 @@ def add_error_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
+def problem_response(problem: Problem) -> JSONResponse:
+    """Return the response for a problem."""
+    return _render(problem.status, problem.code, problem.detail, problem.headers)
+
+
 async def answer_to(request: Request, error: Exception) -> Response:
     """The answer to an error that comes up outside the application's routes."""
     kind = next(kind for kind in type(error).__mro__ if kind in _HANDLERS)
@@ -148,35 +153,36 @@ def _render(
         title=HTTPStatus(status).phrase,
         status=status,
         code=code,
-        detail=plain(detail),
+        detail=clipped(plain(detail)),
     )
     return JSONResponse(
         body.model_dump(), status, headers=dict(headers or {}), media_type=PROBLEM_MEDIA_TYPE
     )
 
 
-def _unprocessable(faults: list[dict[str, Any]]) -> JSONResponse:
-    return JSONResponse({"detail": faults}, 422)
+def _unprocessable(faults: Sequence[Mapping[str, Any]]) -> JSONResponse:
+    return JSONResponse({"detail": bounded_faults(faults)}, 422)
 
 
 async def _on_validation(request: Request, error: RequestValidationError) -> JSONResponse:
     if isinstance(error.body, bytes):  # so FastAPI hands on what does not say that it is JSON
         return await _on_problem(request, _not_json())
-    faults = [
+    faults = error.errors()
+    worded = [
         {"loc": fault["loc"], "msg": fault_in_words(fault), "type": fault["type"]}
-        for fault in error.errors()
+        for fault in faults[:MAX_FAULTS]
     ]
-    return _unprocessable(jsonable_encoder(faults))
+    return _unprocessable([*worded, *faults[MAX_FAULTS:]])
 
 
 async def _on_invalid(_request: Request, error: InvalidRequestError) -> JSONResponse:
     return _unprocessable(
-        [{"loc": list(f.loc), "msg": plain(f.message), "type": f.kind} for f in error.faults]
+        [{"loc": f.loc, "msg": plain(f.message), "type": f.kind} for f in error.faults]
     )
 
 
 async def _on_problem(_request: Request, error: Problem) -> JSONResponse:
-    return _render(error.status, error.code, error.detail, error.headers)
+    return problem_response(error)
 
 
 async def _on_repeated(request: Request, error: Repeated) -> JSONResponse:
@@ -192,7 +198,7 @@ async def _on_http(request: Request, error: HTTPException) -> JSONResponse:
     if error.status_code == 405:
         problem = method_not_allowed(method_table(request.app).allowed(request.scope["path"]))
         return await _on_problem(request, problem)
-    code = HTTPStatus(error.status_code).name.lower()
+    code = "too_large" if error.status_code == 413 else HTTPStatus(error.status_code).name.lower()
     told = _unreadable(error.__cause__) if error.status_code == 400 else None
     return _render(error.status_code, code, told or str(error.detail), error.headers)
 

@@ -37,7 +37,9 @@ class GatewaySettings(BaseSettings):
     """Creates are answered 429 while a tenant has so many tasks and trainings that have not ended.
     One workflow may bring more than are left. None: no limit."""
     max_body_bytes: int = Field(default=72 * 1024 * 1024, ge=1)
-    """Largest request; a picture in base64 is a third longer than its bytes."""
+    """Largest request body on routes that take pictures, which base64 makes a third larger."""
+    max_json_bytes: int = Field(default=2 * 1024 * 1024, ge=1)
+    """Largest request body on all other routes. LoRA uploads have their own limits."""
     min_free_upload_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
     """A process whose temporary folder, through which uploads go, has less than this left is not
     ready."""
@@ -58,3 +60,24 @@ class GatewaySettings(BaseSettings):
         if self.image_redirect == "cdn" and not self.cdn_base_url:
             raise ValueError("image_redirect `cdn` needs cdn_base_url")
         return self
+
+
+class ListenerSettings(BaseSettings):
+    """Limits of a client's connections, authenticated or not; for both listeners."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_GATEWAY_", frozen=True)
+
+    max_head_bytes: int = Field(default=32 * 1024, ge=1024)
+    """Largest URL with all headers, in bytes; beyond it 431."""
+    max_target_bytes: int = Field(default=8 * 1024, ge=256)
+    """Longest URL as sent, in bytes; beyond it 414."""
+    head_timeout_s: float = Field(default=10, gt=0)
+    """Time limit for URL and headers, and for the first byte of a connection; beyond it 408."""
+    body_timeout_s: float = Field(default=30, gt=0)
+    """Period in which a body must progress by 4 KiB or end; otherwise 408. A body that is still
+    arriving after its response is discarded for one period, then the connection is closed."""
+    write_timeout_s: float = Field(default=60, gt=0)
+    """Period in which a client must read 4 KiB of its response; otherwise it is disconnected."""
+    max_connections_per_address: int | None = Field(default=500, ge=1)
+    """Open connections per client address (of IPv6, its /64); beyond it 429. Proxies named in
+    FORWARDED_ALLOW_IPS are not counted. None: no limit."""

@@ -9,6 +9,8 @@ _INT64 = 2**63
 Text = Annotated[str, StringConstraints(min_length=1)]
 ImageSource = Annotated[str, StringConstraints(min_length=1)]
 """Base64, data URL, remote URL or storage path."""
+ImageSources = Annotated[list[ImageSource], Field(max_length=100)]
+"""Far more than a task needs: each wrong item is a fault of its own."""
 
 Seed = Annotated[int, Field(ge=0, lt=_INT64)]
 Pixels = Annotated[int, Field(ge=1, le=16_384)]

@@ -213,6 +213,20 @@ def test_base64_comes_back_whatever_its_header(content: bytes, header: str) -> N
     assert decode_base64_image(header + base64.b64encode(content).decode(), MAX_BYTES) == content
 
 
+@pytest.mark.parametrize("extra", [-2, -1, 0, 1, 2])
+def test_large_base64_comes_back_whole(extra: int) -> None:
+    content = (bytes(range(256)) * 6145)[: 2 * 3 * 256 * 1024 + extra]
+    for header in ("", "data:image/png;base64,"):
+        value = header + base64.b64encode(content).decode()
+        assert decode_base64_image(value, len(content)) == content
+
+
+@pytest.mark.parametrize("value", ["aGk=aGk=", "A" * (2**20 - 2) + "==AAAA", "A" * 2**20 + "==="])
+def test_padding_ends_base64(value: str) -> None:
+    with pytest.raises(ImageRefusedError, match="nor base64"):
+        decode_base64_image(value, 2**20)
+
+
 @pytest.mark.parametrize(
     "header",
     ["DATA:IMAGE/PNG;BASE64,", "data:image/svg+xml;charset=utf-8;base64,", "data:image/x;base64,"],

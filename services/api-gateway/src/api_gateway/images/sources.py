@@ -1,5 +1,6 @@
 """One picture of a request: base64, a data URL, a remote URL or the path of a stored object."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from shared.db.repositories.subjects import find_object
 from shared.egress.errors import ForbiddenUrlError
 from shared.egress.urls import check_url
 from shared.images.admission import ImageRefusedError, admit_image, decode_base64_image
+from shared.settings import PictureLimits
 
 _LONGEST_PATH = 1024
 
@@ -61,15 +63,12 @@ async def resolve_source(
         async with res.sessions() as session:
             if await find_object(session, caller.scope, value):
                 return value
-    return _upload(decode_base64_image(value, max_bytes=res.pictures.max_bytes), destination, res)
+    return await asyncio.to_thread(_upload, value, destination, res.pictures)
 
 
-def _upload(content: bytes, destination: Destination, res: Resources) -> Upload:
-    admitted = admit_image(
-        content,
-        max_bytes=res.pictures.max_bytes,
-        max_pixels=res.pictures.max_pixels,
-    )
+def _upload(value: str, destination: Destination, limits: PictureLimits) -> Upload:
+    content = decode_base64_image(value, max_bytes=limits.max_bytes)
+    admitted = admit_image(content, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels)
     digest = hashlib.sha256(content).hexdigest()
     folder = f"{destination.folder}/{destination.subject_id}/inputs"
     row = StoredObject(

@@ -22,9 +22,6 @@ from api_gateway.lora.upload import Upload
 from shared.db.repositories.loras import LoraFilters
 from shared.lora.names import LoraFolder
 
-_NO_LIMIT = 2**62
-"""Lifts the application's limit: `receive_form` bounds these bodies, and says so as a problem."""
-
 router = APIRouter(prefix="/api/v1/lora", tags=["lora"])
 admin_router = APIRouter(prefix="/api/v1/admin/lora", tags=["admin"])
 
@@ -53,7 +50,6 @@ def _form(name: str) -> dict[str, Any]:
     summary="Upload a LoRA model file",
     operation_id="upload_lora",
     dependencies=[Created],
-    max_body_size=_NO_LIMIT,
     openapi_extra=_form("Body_upload_lora"),
 )
 async def upload_lora(
@@ -90,7 +86,6 @@ async def list_loras(
     summary="Upload a LoRA model file (Admin)",
     operation_id="admin_upload_lora",
     dependencies=[Created],
-    max_body_size=_NO_LIMIT,
     openapi_extra=_form("Body_admin_upload_lora"),
 )
 async def admin_upload_lora(

@@ -19,6 +19,8 @@ from api_gateway.tasks.schemas.fields import (
     OriginInstance,
     OriginTenant,
     OriginZone,
+    SamplePrompts,
+    TrainingSources,
     WebhookUrl,
     inconsistent,
     refuse_unstorable,
@@ -31,7 +33,7 @@ from shared.contracts.enums import (
     TrainingType,
     TransformType,
 )
-from shared.contracts.fields import ImageSource, Text
+from shared.contracts.fields import Text
 from shared.contracts.request_model import RequestModel
 
 _INSTANCE = "Identifier for the instance that created this task (e.g., 'production', 'staging')"
@@ -51,6 +53,7 @@ def _known_transform(transform: JsonObject) -> JsonObject:
 
 
 Transform = Annotated[JsonObject, AfterValidator(_known_transform)]
+Transforms = Annotated[list[Transform], Field(max_length=100)]
 
 
 class TrainingTaskCreate(RequestModel):
@@ -78,8 +81,8 @@ class TrainingTaskCreate(RequestModel):
     rank: Annotated[int, Field(ge=1, le=1024)] | None = 16
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = 1000
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = 0.0001
-    sample_prompts: list[str] | None = Field(default=[])
-    source_images: list[ImageSource] | None = Field(default=[])
+    sample_prompts: SamplePrompts | None = Field(default=[])
+    source_images: TrainingSources | None = Field(default=[])
     base_model_path: Text | None = _BASE_MODEL
     bypass_guidance_embedding: bool | None = False
     webhook_url: WebhookUrl | None = None
@@ -87,7 +90,7 @@ class TrainingTaskCreate(RequestModel):
     origin_zone: OriginZone | None = Field(default=None, description=_ZONE)
     origin_version: str | None = Field(default=None, description=_VERSION)
     origin_tenant_id: OriginTenant | None = Field(default=None, description=_TENANT)
-    preprocessing_transforms: list[Transform] | None = Field(
+    preprocessing_transforms: Transforms | None = Field(
         default=None, description="List of image transformations to apply"
     )
     preprocessing_captioning_strategy: CaptioningStrategy | None = Field(

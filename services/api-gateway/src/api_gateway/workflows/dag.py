@@ -1,15 +1,19 @@
 """Whether a workflow's steps form a DAG whose mappings fit. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
+from itertools import chain, islice
 
 from api_gateway.errors import Fault
+from api_gateway.fault_list import named
 from api_gateway.workflows.schemas import FieldMapping, WorkflowStepDefinition
 from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.enums import MappingTransform
 from shared.contracts.task_types.table import TASK_TYPES
 
 Steps = Sequence[WorkflowStepDefinition]
+
+_MAX_FAULTS = 1000
 
 _OBJECTS = frozenset({"fal_parameters"})
 """Inputs with keys of their own: `fal_parameters.image_url` is a target, too."""
@@ -22,10 +26,13 @@ def dependencies(step: WorkflowStepDefinition) -> list[str]:
 
 def check_dag(steps: Steps) -> list[Fault]:
     """What is wrong with the steps, each fault with its place below `steps`."""
-    faults = _duplicates(steps) + _unknown_dependencies(steps)
-    if faults:
-        return faults
-    return _cycle(steps) + _mappings(steps)
+    faults = _first(chain(_duplicates(steps), _unknown_dependencies(steps)))
+    return faults or _first(chain(_cycle(steps), _mappings(steps)))
+
+
+def _first(faults: Iterator[Fault]) -> list[Fault]:
+    """Return the first faults: two hundred steps may name forty thousand that do not exist."""
+    return list(islice(faults, _MAX_FAULTS))
 
 
 def topological_order(steps: Steps) -> list[WorkflowStepDefinition]:
@@ -48,67 +55,59 @@ def final_step_id(ordered: Steps) -> str:
     return [step.id for step in ordered if step.id not in waited_for][-1]
 
 
-def _duplicates(steps: Steps) -> list[Fault]:
+def _duplicates(steps: Steps) -> Iterator[Fault]:
     seen: set[str] = set()
-    faults: list[Fault] = []
     for index, step in enumerate(steps):
         if step.id in seen:
-            faults.append(Fault((index, "id"), f"step id {step.id!r} is used twice"))
+            yield Fault((index, "id"), f"step id {step.id!r} is used twice")
         seen.add(step.id)
-    return faults
 
 
-def _unknown_dependencies(steps: Steps) -> list[Fault]:
+def _unknown_dependencies(steps: Steps) -> Iterator[Fault]:
     known = {step.id for step in steps}
-    listed = ", ".join(sorted(known))
-    faults: list[Fault] = []
+    listed = named(sorted(known))
     for index, step in enumerate(steps):
         places = [((index, "depends_on", i), name) for i, name in enumerate(step.depends_on)]
         places += [
             ((index, "input_mappings", i, "from_step"), m.from_step)
             for i, m in enumerate(step.input_mappings)
         ]
-        faults += [
-            Fault(place, f"there is no step {name!r}; the steps are {listed}")
-            for place, name in places
-            if name not in known
-        ]
-    return faults
+        for place, name in places:
+            if name not in known:
+                yield Fault(place, f"there is no step {name!r}; the steps are {listed}")
 
 
-def _cycle(steps: Steps) -> list[Fault]:
+def _cycle(steps: Steps) -> Iterator[Fault]:
     try:
         TopologicalSorter({step.id: dependencies(step) for step in steps}).prepare()
     except CycleError as error:
         names: list[str] = error.args[1]
         first = next(i for i, step in enumerate(steps) if step.id in names)
         # graphlib lists a cycle from dependency to dependent.
-        return [Fault((first, "depends_on"), f"the steps form a cycle: {' → '.join(names)}")]
-    return []
+        message = f"the steps form a cycle: {named(names, between=' → ')}"
+        yield Fault((first, "depends_on"), message)
 
 
-def _mappings(steps: Steps) -> list[Fault]:
+def _mappings(steps: Steps) -> Iterator[Fault]:
     by_id = {step.id: step for step in steps}
-    faults: list[Fault] = []
     for index, step in enumerate(steps):
         # A LoRA is looked up when the task is created, and that is before any step has run.
         taken = TASK_TYPES[step.task_type].inputs.model_fields.keys() - set(LORA_FIELDS)
+        fields = ", ".join(sorted(taken))
         targets: set[str] = set()
         for i, mapping in enumerate(step.input_mappings):
             place = (index, "input_mappings", i)
-            faults += _source_faults(place, mapping, by_id[mapping.from_step])
-            faults += _link_faults(place, mapping, step)
+            yield from _source_faults(place, mapping, by_id[mapping.from_step])
+            yield from _link_faults(place, mapping, step)
             is_taken = (
                 mapping.to_field in taken or mapping.to_field.partition(".")[0] in taken & _OBJECTS
             )
             if not is_taken or mapping.to_field in targets:
                 is_again = mapping.to_field in targets
                 why = "is mapped twice (an alias is the same)" if is_again else "is not an input"
-                fields = ", ".join(sorted(taken))
                 message = f"{mapping.to_field!r} {why} of {step.task_type}; inputs are {fields}"
-                faults.append(Fault((*place, "to_field"), message))
+                yield Fault((*place, "to_field"), message)
             targets.add(mapping.to_field)
-    return faults
 
 
 def _source_faults(

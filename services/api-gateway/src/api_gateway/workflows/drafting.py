@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
@@ -12,10 +13,12 @@ from api_gateway.resources import Resources
 from api_gateway.tasks.drafting import draft_task
 from api_gateway.tasks.image_inputs import resolve_images
 from api_gateway.tasks.lora_inputs import check_loras
+from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
 from api_gateway.workflows.dag import check_dag, dependencies, final_step_id, topological_order
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from api_gateway.workflows.step_validation import validate_step
 from shared.contracts.enums import StepStatus, WorkflowStatus
+from shared.contracts.pictures import PICTURE_FIELDS
 from shared.db.models.tables import Task, Workflow, WorkflowStep
 
 
@@ -111,7 +114,7 @@ def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> Workfl
         position=position,
         step_id=step.id,
         task_type=step.task_type,
-        config=step.config,
+        config=_recorded_config(step, task),
         dependencies=dependencies(step),
         input_mappings=[m.model_dump(mode="json") for m in step.input_mappings],
         status=StepStatus.PENDING,
@@ -126,3 +129,12 @@ def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> Workfl
         created_at=now,
         updated_at=now,
     )
+
+
+def _recorded_config(step: WorkflowStepDefinition, task: Task) -> dict[str, Any]:
+    """Return a step's config for the record, with paths of pictures instead of their bytes."""
+    fields = PICTURE_FIELDS[step.task_type]
+    names = {name for field in fields for name in (field.name, *field.aliases)}
+    names |= CREATE_SCHEMAS[step.task_type].replaced_fields
+    config = {name: value for name, value in step.config.items() if name not in names}
+    return config | {f.name: task.inputs[f.name] for f in fields if f.name in task.inputs}

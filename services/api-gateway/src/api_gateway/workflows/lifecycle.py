@@ -11,6 +11,7 @@ from temporalio.client import Client
 from api_gateway.auth.principal import Principal
 from api_gateway.creation import start_run
 from api_gateway.errors import Problem, not_found, unavailable
+from api_gateway.fault_list import named
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.workflows.reset import plan_resume, reset_steps
@@ -176,7 +177,7 @@ async def _demand_resumable(session: AsyncSession, workflow: Workflow) -> None:
     tasks = await tasks_of_steps(session, workflow)
     removed = [step.step_id for step in workflow.steps if step.step_id not in tasks]
     if removed:
-        names = ", ".join(removed)
+        names = named(removed)
         raise _conflict(workflow, f"the tasks of its steps {names} were deleted; create it anew")
 
 

@@ -5,7 +5,15 @@ from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
@@ -16,15 +24,22 @@ from api_gateway.tasks.schemas.fields import (
     OriginZone,
     WebhookUrl,
     refuse_unstorable,
+    small_json,
 )
 from api_gateway.tasks.schemas.provider_choice import ProviderChoice
 from shared.contracts.enums import MappingTransform, ProviderType, StepStatus, WorkflowStatus
 from shared.contracts.pictures import field_meant
 from shared.contracts.request_model import RequestModel
 
+MAX_STEPS = 200
+
 StepId = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 WorkflowName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 WorkflowDescription = Annotated[str, StringConstraints(max_length=1000)]
+StepIds = Annotated[list[StepId], Field(max_length=MAX_STEPS), FailFast()]
+WorkflowConfig = Annotated[
+    JsonObject, AfterValidator(small_json(max_bytes=64 * 1024, max_depth=20))
+]
 
 
 class FieldMapping(RequestModel):
@@ -38,6 +53,10 @@ class FieldMapping(RequestModel):
     )
 
 
+# Each is of one input, and no task has so many. Of a list within a list the first fault is told.
+FieldMappings = Annotated[list[FieldMapping], Field(max_length=50), FailFast()]
+
+
 class WorkflowStepDefinition(ProviderChoice):
     """One step of a workflow, as a client defines it."""
 
@@ -46,10 +65,8 @@ class WorkflowStepDefinition(ProviderChoice):
     config: JsonObject = Field(
         default={}, description="Static configuration for the task (prompt, dimensions, etc.)"
     )
-    depends_on: list[StepId] = Field(
-        default=[], description="List of step IDs this step depends on"
-    )
-    input_mappings: list[FieldMapping] = Field(
+    depends_on: StepIds = Field(default=[], description="List of step IDs this step depends on")
+    input_mappings: FieldMappings = Field(
         default=[], description="Mappings from previous step outputs to this step's inputs"
     )
     max_retries: int = Field(
@@ -107,9 +124,12 @@ class CreateWorkflow(RequestModel):
         default=None, description="Optional workflow description"
     )
     steps: list[WorkflowStepDefinition] = Field(
-        min_length=1, max_length=200, description="List of steps defining the workflow DAG"
+        min_length=1, max_length=MAX_STEPS, description="List of steps defining the workflow DAG"
     )
-    config: JsonObject = Field(default={}, description="Global workflow configuration")
+    config: WorkflowConfig = Field(
+        default={},
+        description="Global workflow configuration; at most 64 KiB of JSON, 20 levels deep",
+    )
     origin_instance: OriginInstance = Field(description="Origin instance identifier")
     origin_zone: OriginZone | None = Field(default=None, description="Origin zone identifier")
     origin_tenant_id: OriginTenant | None = Field(

@@ -10,14 +10,14 @@ from shared.contracts.background_removal import (
     RemoveBackgrounds,
 )
 from shared.contracts.enums import ProviderType, TaskQueue
-from shared.contracts.fields import ImageSource
+from shared.contracts.fields import ImageSources
 from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
 
 
 class BackgroundRemovalFields(InputFields):
     """Which pictures are cut out."""
 
-    input_image_paths: list[ImageSource] = Field(
+    input_image_paths: ImageSources = Field(
         min_length=1, description="List of image paths or URLs for batch background removal"
     )
 

@@ -11,7 +11,7 @@ from shared.contracts.capabilities import Need
 from shared.contracts.editing import EditImage
 from shared.contracts.enums import ProviderCapability as Cap
 from shared.contracts.enums import ProviderType, TaskQueue
-from shared.contracts.fields import ImageSource, Pixels, Seed, Text
+from shared.contracts.fields import ImageSource, ImageSources, Pixels, Seed, Text
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
 
@@ -24,7 +24,7 @@ class EditingFields(InputFields):
         description="Base image as base64, data URL (data:image/...), or remote URL (http://...). "
         "Where parts of it are transparent, local workers paint those anew, and no others"
     )
-    reference_images: list[ImageSource] | None = Field(
+    reference_images: ImageSources | None = Field(
         default=None,
         description="List of reference images (base64, data URLs, or remote URLs)",
     )

@@ -9,7 +9,7 @@ from pydantic import Field
 from shared.contracts.capabilities import Need
 from shared.contracts.enums import ProviderCapability as Cap
 from shared.contracts.enums import ProviderType
-from shared.contracts.fields import ImageSource, Text
+from shared.contracts.fields import ImageSources, Text
 from shared.contracts.message import Message
 from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeRow
 
@@ -19,9 +19,7 @@ class LLMInteractionFields(InputFields):
 
     prompt: Text = Field(description="User prompt")
     system_prompt: str | None = Field(default=None, description="System prompt")
-    input_images: list[ImageSource] | None = Field(
-        default=None, description="List of image paths/URLs"
-    )
+    input_images: ImageSources | None = Field(default=None, description="List of image paths/URLs")
 
 
 class AnswerResults(Message):

@@ -1,6 +1,7 @@
 """Field types that several request schemas share, each with its bounds."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, cast
 
 from pydantic import (
@@ -15,6 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.enums import ProviderCapability, TaskType
+from shared.contracts.fields import ImageSource
 from shared.contracts.foreign import find_fault
 from shared.contracts.wording import faults_in_words
 
@@ -50,6 +52,29 @@ def refuse_unstorable(value: object) -> object:
     if fault is not None:
         raise PydanticCustomError("unstorable", "{fault}", {"fault": fault})
     return value
+
+
+def small_json(*, max_bytes: int, max_depth: int) -> Callable[[JsonObject], JsonObject]:
+    """Return a check of the size of a free object as JSON, and of its depth."""
+
+    def check(value: JsonObject) -> JsonObject:
+        size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+        if size > max_bytes:
+            raise ValueError(f"has {size} bytes as JSON; at most {max_bytes} are kept")
+        level: list[Any] = [value]
+        for _ in range(max_depth + 1):
+            level = [part for parent in level for part in _parts(parent)]
+        if level:
+            raise ValueError(f"is nested more than {max_depth} levels deep")
+        return value
+
+    return check
+
+
+def _parts(value: object) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return cast("JsonObject", value).values()
+    return cast("list[Any]", value) if isinstance(value, list) else ()
 
 
 def readable_as(schema: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:
@@ -97,5 +122,13 @@ WebhookUrl = Annotated[
     Field(json_schema_extra={"pattern": "^([hH][tT][tT][pP][sS]?://.+)?$"}),
 ]
 """Empty counts as none, for clients that send empty strings."""
+
+# Every list that a client sends has a maximum, far above what work needs: each wrong item is a
+# fault of its own, and a request is checked on the loop that serves all others.
+TrainingSources = Annotated[list[ImageSource], Field(max_length=2000)]
+SamplePrompts = Annotated[list[str], Field(max_length=100)]
+Capabilities = Annotated[list[Capability], Field(max_length=50)]
+ErrorTexts = Annotated[list[str], Field(max_length=100)]
+ServiceRequests = Annotated[list[JsonObject], Field(max_length=200)]
 
 Priority = Annotated[int, Field(ge=-_INT32, lt=_INT32)]

@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api_gateway.tasks.schemas.fields import (
-    Capability,
+    Capabilities,
     JsonObject,
     canonical_task_type,
     inconsistent,
@@ -25,7 +25,7 @@ class ProviderChoice(RequestModel):
     provider_config: ProviderConfig | None = Field(
         default=None, description="Provider-specific configuration"
     )
-    active_provider_capabilities: list[Capability] | None = Field(
+    active_provider_capabilities: Capabilities | None = Field(
         default=None, description="List of active capabilities for this task"
     )
     fallback_provider_type: ProviderType | None = Field(
@@ -38,7 +38,7 @@ class ProviderChoice(RequestModel):
         description="Provider-specific config for the fallback provider. Shape varies by "
         "provider type.",
     )
-    fallback_provider_capabilities: list[Capability] | None = Field(
+    fallback_provider_capabilities: Capabilities | None = Field(
         default=None,
         description="Capabilities for the fallback provider. Replaces "
         "active_provider_capabilities on fallback activation.",

@@ -7,13 +7,15 @@ from pydantic import ConfigDict, Field, model_validator
 
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
-    Capability,
+    Capabilities,
+    ErrorTexts,
     JsonObject,
     OriginInstance,
     OriginReference,
     OriginTenant,
     OriginZone,
     Priority,
+    ServiceRequests,
     refuse_unstorable,
 )
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus
@@ -32,7 +34,7 @@ class TaskPublicUpdateBase(RequestModel):
     priority: Priority | None = None
     executor_type: str | None = None
     executor_instance: str | None = None
-    errors: list[str] | None = None
+    errors: ErrorTexts | None = None
     config: JsonObject | None = Field(default=None, description="Flexible configuration storage")
 
 
@@ -58,7 +60,7 @@ class TaskUpdateBase(TaskPublicUpdateBase):
     provider_type: ProviderType | None = Field(
         default=None, description="Provider type for task execution"
     )
-    active_provider_capabilities: list[Capability] | None = Field(
+    active_provider_capabilities: Capabilities | None = Field(
         default=None, description="List of active capabilities for this task"
     )
     queue_name: str | None = Field(default=None, description="Task queue name")
@@ -68,7 +70,7 @@ class TaskUpdateBase(TaskPublicUpdateBase):
     fallback_provider_config: Any | None = Field(
         default=None, description="Fallback provider-specific config"
     )
-    fallback_provider_capabilities: list[Capability] | None = Field(
+    fallback_provider_capabilities: Capabilities | None = Field(
         default=None, description="Fallback provider capabilities"
     )
     resume_attempt_count: int | None = Field(
@@ -80,6 +82,6 @@ class TaskUpdateBase(TaskPublicUpdateBase):
     error_category: ErrorCategory | None = Field(
         default=None, description="Error category classification"
     )
-    service_requests: list[JsonObject] | None = Field(
+    service_requests: ServiceRequests | None = Field(
         default=None, description="External service request log for observability"
     )

@@ -1,0 +1,1 @@
+"""Listeners of the gateway, with limits on the cost of a connection."""
