@@ -13,12 +13,12 @@ from api_gateway.resources import Resources
 from api_gateway.tasks.drafting import draft_task
 from api_gateway.tasks.image_inputs import resolve_images
 from api_gateway.tasks.lora_inputs import check_loras
-from api_gateway.tasks.schemas.unions import CREATE_SCHEMAS
+from api_gateway.tasks.schemas.unions import SCHEMAS
 from api_gateway.workflows.dag import check_dag, dependencies, final_step_id, topological_order
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from api_gateway.workflows.step_validation import validate_step
 from shared.contracts.enums import StepStatus, WorkflowStatus
-from shared.contracts.pictures import PICTURE_FIELDS
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task, Workflow, WorkflowStep
 
 
@@ -133,8 +133,8 @@ def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> Workfl
 
 def _recorded_config(step: WorkflowStepDefinition, task: Task) -> dict[str, Any]:
     """Return a step's config for the record, with paths of pictures instead of their bytes."""
-    fields = PICTURE_FIELDS[step.task_type]
+    fields = TASK_TYPES[step.task_type].pictures
     names = {name for field in fields for name in (field.name, *field.aliases)}
-    names |= CREATE_SCHEMAS[step.task_type].replaced_fields
+    names |= SCHEMAS[step.task_type].create.replaced_fields
     config = {name: value for name, value in step.config.items() if name not in names}
     return config | {f.name: task.inputs[f.name] for f in fields if f.name in task.inputs}
