@@ -21,7 +21,7 @@ request, answered at once, and runs durably: poll its record until `status` is `
 * **Pictures** come in as URL, base64 data URI or stored path, and go out as stored paths, read
   under `/api/v1/storage/images/{path}`.
 * **Repeating a create** with the same `Idempotency-Key` gives the first answer again.
-* **Errors**: wrong input is 422 with every fault and its place in the body; all others are
+* **Errors**: wrong input is 422 with up to 50 faults and their places in the body; all others are
   `application/problem+json` with a stable `code`.
 """
 _TAGS: dict[str, str] = {

@@ -7,6 +7,7 @@ response is in flight.
 """
 
 import asyncio
+import random
 from typing import Any
 
 from uvicorn.config import Config
@@ -85,7 +86,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] -- as uvicorn's
         super().connection_made(transport)
         self._head_since = self.loop.time()
-        self._tick = self.loop.call_later(self._tick_s, self._check)
+        # Connections that were opened together are not all looked at, and refused, at once.
+        first_s = self._tick_s * random.random()  # noqa: S311 — no secret
+        self._tick = self.loop.call_later(first_s, self._check)
         standing = self._peers.enter(self._host)
         if standing is Standing.REFUSED:
             message = "too many connections from this address; close some, or retry later"
