@@ -32,6 +32,7 @@ async def test_probes(api: httpx.AsyncClient) -> None:
         answer = await api.get(path)
         assert answer.status_code == 200, answer.text
         assert set(answer.json()["checks"].values()) == {"ok"}
+        assert "runs_standing_still" in answer.json()["details"]
 
 
 def _report(task_id: str, attempt: int, progress: float, kind: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from api_gateway.auth.access import Access
 from api_gateway.auth.key_cache import KeyCache
 from api_gateway.auth.settings import AuthSettings
 from api_gateway.events.feed import EventFeed
+from api_gateway.health.standstill import StandstillWatch
 from api_gateway.settings import GatewaySettings
 from api_gateway.tasks.loader import TaskLoader
 from shared.db.announcements import announcing
@@ -69,6 +70,11 @@ class Resources:
     def feed(self) -> EventFeed:
         """Tells open streams what is new."""
         return EventFeed(self.reads)
+
+    @cached_property
+    def standstill(self) -> StandstillWatch:
+        """Knows of runs that stand still."""
+        return StandstillWatch(self.temporal)
 
     @cached_property
     def keyring(self) -> Keyring:

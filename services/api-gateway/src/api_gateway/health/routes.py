@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy import text
 
 from api_gateway.dependencies import Res
@@ -22,6 +22,11 @@ class Health(BaseModel):
 
     status: str
     checks: dict[str, str] = {}
+    details: dict[str, int] = Field(
+        default={},
+        description="What decides nothing: runs that stand still, since their workflow task keeps"
+        " failing, and the workers' slots for such tasks; empty where Temporal does not say",
+    )
 
 
 _DOWN: dict[int | str, dict[str, Any]] = {
@@ -49,13 +54,24 @@ async def livez() -> Health:
 
 async def _probe(res: Resources, response: Response) -> Health:
     names = ("database", "storage", "temporal")
-    answers = await asyncio.gather(
-        _check(_database(res)), _check(_storage(res)), _check(_temporal(res))
+    *answers, details = await asyncio.gather(
+        _check(_database(res)), _check(_storage(res)), _check(_temporal(res)), _details(res)
     )
     checks: dict[str, str] = dict(zip(names, answers, strict=True))
     is_ready = all(answer == "ok" for answer in answers)
     response.status_code = 200 if is_ready else 503
-    return Health(status="ok" if is_ready else "unavailable", checks=checks)
+    return Health(status="ok" if is_ready else "unavailable", checks=checks, details=details)
+
+
+async def _details(res: Resources) -> dict[str, int]:
+    found = await res.standstill.latest(within_s=_CHECK_TIMEOUT_S)
+    if found is None:
+        return {}
+    return {
+        "runs_standing_still": found.num_runs,
+        "workflow_task_slots": found.num_slots,
+        "workflow_task_slots_taken": found.num_used,
+    }
 
 
 async def _check(work: Awaitable[object]) -> str:
