@@ -4,11 +4,23 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
-from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
+import pytest
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
+from shared.temporal.standstill import standstill
 from tests.fixtures.rows import add, runnable_training, task_row, workflow_row
 from tests.fixtures.standing_runs import broken_worker, standing
+from tests.fixtures.workflow_runs import until
 from tests.integration.api_gateway.conftest import Staff
+
+
+async def until_reported(client: Client, num_runs: int) -> None:
+    """Wait until Temporal counts runs as standing still: their task has failed five times."""
+
+    async def are_counted() -> bool:
+        return (await standstill(client)).num_runs == num_runs
+
+    await until(are_counted, timeout_s=60)
 
 
 async def _is_terminated(handle: WorkflowHandle[Any, Any]) -> bool:
@@ -46,6 +58,17 @@ async def test_what_stands_still_is_ended_by_its_cancellation(staff: Staff) -> N
     assert all("ended by force" in each.text for each in answers)
     assert ended_step["status"] == "CANCELLED"
     assert all([await _is_terminated(handle) for handle in handles])
+
+
+@pytest.mark.long
+async def test_a_run_that_stands_still_is_shown_and_makes_no_gateway_unready(staff: Staff) -> None:
+    client = staff.runs.client
+    async with broken_worker(client), staff.client() as api:
+        handle = await standing(client, "Task", f"task-{uuid4()}")
+        await until_reported(client, 1)
+        probe = await api.get("/readyz")
+    assert (probe.status_code, probe.json()["details"]["runs_standing_still"]) == (200, 1)
+    await handle.terminate()
 
 
 async def test_what_stands_still_is_cleaned_up_though_its_record_has_ended(staff: Staff) -> None:

@@ -1,5 +1,6 @@
 """What Prometheus reads of a worker, and that every alarm goes by a metric that there is."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -18,6 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from local_stack.ports import is_free
 from shared.settings import MetricsSettings, TemporalSettings
 from shared.temporal.client import connect
+from shared.temporal.standstill import show_standstill
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs, generation, until
@@ -109,6 +111,7 @@ async def scraped(client: Client, address: str) -> AsyncIterator[Scraped]:
     async with _worker(client, Before):
         handle = await client.start_workflow(Before.run, id=changed, **options)
         await found.until_there(r"temporal_workflow_task_execution_latency_seconds_count.*Changed")
+    watching = asyncio.create_task(show_standstill(client))
     async with _worker(client, After, Broken):
         await client.start_workflow(Broken.run, id=broken, **options)
         await handle.signal(After.poke)
@@ -118,7 +121,9 @@ async def scraped(client: Client, address: str) -> AsyncIterator[Scraped]:
             await found.until_there(
                 f'temporal_workflow_task_execution_failed_total{{failure_reason="{reason}"'
             )
+        await found.until_there(r"sartiq_runs_standing_still\{.*\} 0")
         yield found
+    watching.cancel()
     for temporal_id in (changed, broken):
         await client.get_workflow_handle(temporal_id).terminate()
 
@@ -143,7 +148,7 @@ def rules() -> list[dict[str, Any]]:
 async def test_alarm_goes_by_metrics_that_there_are(scraped: Scraped, rule: dict[str, Any]) -> None:
     lines = await scraped.lines()
     shown = {line.partition("{")[0] for line in lines}
-    asked = set(re.findall(r"temporal_\w+", rule["expr"]))
+    asked = set(re.findall(r"(?:temporal|sartiq)_\w+", rule["expr"]))
     assert asked
     assert asked <= shown
     for name in asked:

@@ -29,6 +29,7 @@ from shared.storage.s3 import S3ObjectStore
 from shared.telemetry.logs import set_up_logging
 from shared.temporal.client import connect
 from shared.temporal.identity import process_identity
+from shared.temporal.standstill import show_standstill
 from shared.temporal.worker import WorkerSettings, run_until_stopped, worker_options
 from shared.webhooks.keyring import Keyring
 from shared.webhooks.vault import Vault
@@ -175,11 +176,12 @@ async def main() -> None:
     webhooks = WebhookSettings()
     egress = EgressSettings()
     guard = egress.guard
+    metrics = MetricsSettings()
     client = await connect(
         TemporalSettings(),
         identity=process_identity("workflow-worker"),
         fairness=FairnessSettings(),
-        metrics=MetricsSettings(),
+        metrics=metrics,
     )
     database = DatabaseSettings()
     engine = create_engine(database, is_pinging=False)
@@ -216,7 +218,8 @@ async def main() -> None:
             build_deliveries_worker(client, courier, settings, slots=courier.slots),
         ]
         await ensure_schedule(client, ReconcileSettings())
-        await run_until_stopped(workers, settings)
+        background = [show_standstill(client)] if metrics.address else []
+        await run_until_stopped(workers, settings, *background)
     finally:
         await waker.close()
         await guard.close()

@@ -19,6 +19,7 @@ from api_gateway.health.checks import (
     temporal_check,
     uploads_check,
 )
+from api_gateway.health.standstill import StandstillWatch
 from api_gateway.settings import GatewaySettings
 from api_gateway.tasks.loader import TaskLoader
 from shared.db.announcements import announcing
@@ -86,6 +87,11 @@ class Resources:
             "storage": storage_check(self.objects),
             "temporal": temporal_check(self.temporal),
         }
+
+    @cached_property
+    def standstill(self) -> StandstillWatch:
+        """Knows of runs that stand still."""
+        return StandstillWatch(self.temporal)
 
     @cached_property
     def keyring(self) -> Keyring:

@@ -24,7 +24,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from shared.contracts.enums import TaskQueue
 from shared.temporal.client import WORKER_HEARTBEAT_EVERY
 
-_TIMEOUT = timedelta(seconds=5)
+RPC_TIMEOUT = timedelta(seconds=5)
 _BEATS_MISSED = 2.5
 _PAGE_SIZE = 200
 _AT_A_TIME = 20
@@ -116,7 +116,7 @@ async def _backlog(client: Client, queue: TaskQueue, kind: "TaskQueueType.ValueT
             task_queue_type=kind,
             report_stats=True,
         ),
-        timeout=_TIMEOUT,
+        timeout=RPC_TIMEOUT,
     )
     return answer.stats.approximate_backlog_count
 
@@ -131,7 +131,7 @@ async def _listed(client: Client) -> AsyncGenerator[str]:
                 next_page_token=token,
                 query="Status = 'Running'",  # a query with IN would find nothing, in silence
             ),
-            timeout=_TIMEOUT,
+            timeout=RPC_TIMEOUT,
         )
         for worker in answer.workers:
             if worker.task_queue in ours:
@@ -144,7 +144,7 @@ async def _listed(client: Client) -> AsyncGenerator[str]:
 async def _heartbeat(client: Client, key: str) -> WorkerHeartbeat | None:
     request = DescribeWorkerRequest(namespace=client.namespace, worker_instance_key=key)
     try:
-        answer = await client.workflow_service.describe_worker(request, timeout=_TIMEOUT)
+        answer = await client.workflow_service.describe_worker(request, timeout=RPC_TIMEOUT)
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:  # it went away since it was listed
             return None

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from api_gateway.dependencies import Res
 from api_gateway.health.checks import OK
@@ -15,6 +15,7 @@ router = APIRouter(tags=["Endpoints"])
 _NEEDED = frozenset({"database", "uploads"})
 """Without these a process serves nobody. The others are down for all processes alike: records and
 streams are read on meanwhile, and to take every process out of service would help no one."""
+_DETAILS_TIMEOUT_S = 2.0
 
 
 class Health(BaseModel):
@@ -22,6 +23,11 @@ class Health(BaseModel):
 
     status: str
     checks: dict[str, str] = {}
+    details: dict[str, int] = Field(
+        default={},
+        description="What decides nothing: runs that stand still, since their workflow task keeps"
+        " failing, and the workers' slots for such tasks; empty where Temporal does not say",
+    )
 
 
 _DOWN: dict[int | str, dict[str, Any]] = {
@@ -52,9 +58,22 @@ async def livez() -> Health:
 
 async def _probe(res: Resources, response: Response, needed: frozenset[str] | None) -> Health:
     """What each part is like; 503 where a needed one, or any where none is named, is not ok."""
-    answers = await asyncio.gather(*(check() for check in res.checks.values()))
-    checks = dict(zip(res.checks, answers, strict=True))
+    *answers, details = await asyncio.gather(
+        *(check() for check in res.checks.values()), _details(res)
+    )
+    checks: dict[str, str] = dict(zip(res.checks, answers, strict=True))
     faults = {name for name, answer in checks.items() if answer != OK}
     is_good = not (faults if needed is None else faults & needed)
     response.status_code = 200 if is_good else 503
-    return Health(status="ok" if is_good else "unavailable", checks=checks)
+    return Health(status="ok" if is_good else "unavailable", checks=checks, details=details)
+
+
+async def _details(res: Resources) -> dict[str, int]:
+    found = await res.standstill.latest(within_s=_DETAILS_TIMEOUT_S)
+    if found is None:
+        return {}
+    return {
+        "runs_standing_still": found.num_runs,
+        "workflow_task_slots": found.num_slots,
+        "workflow_task_slots_taken": found.num_used,
+    }
