@@ -17,7 +17,7 @@ from temporalio.client import Client
 from inference_worker.__main__ import build_worker as build_inference_worker
 from inference_worker.lora.conversion.activities import LoraConverter
 from shared.contracts.enums import TaskQueue
-from shared.contracts.lora import QUARANTINE
+from shared.contracts.folders import QUARANTINE_FOLDER
 from shared.settings import LoraSettings, TemporalSettings
 from shared.temporal.client import connect
 from shared.temporal.worker import WorkerSettings
@@ -84,7 +84,7 @@ async def test_pickle_is_kept_as_safetensors(
     assert path.stat().st_size == lora["file_size"]
     kept = load_file(path)
     assert all(torch.equal(kept[name], tensor) for name, tensor in tensors().items())
-    assert await gateway.resources.objects.list(QUARANTINE) == []
+    assert await gateway.resources.objects.list(f"{QUARANTINE_FOLDER}/") == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,9 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import TaskType
 from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities, LinkObjects
 from shared.contracts.pictures import OUTPUT_FOLDERS
+from shared.db.repositories.scope import Scope
+from shared.db.repositories.subjects import find_objects
+from shared.db.session import Sessions
 from shared.egress.fetch import fetch
 from shared.egress.guard import Guard
 from shared.errors import InvalidInputError, PlatformError
@@ -26,12 +29,16 @@ class InputFetcher(InputActivities):
     """Fetches one picture after the other.
 
     Args:
+        sessions: the records, which say where objects lie.
         objects: where they go.
         guard: which hosts may be called.
         limits: what a picture may be at most.
     """
 
-    def __init__(self, objects: ObjectStore, guard: Guard, limits: PictureLimits) -> None:
+    def __init__(
+        self, sessions: Sessions, objects: ObjectStore, guard: Guard, limits: PictureLimits
+    ) -> None:
+        self._sessions = sessions
         self._objects = objects
         self._guard = guard
         self._limits = limits
@@ -56,8 +63,13 @@ class InputFetcher(InputActivities):
     @activity.defn(name="link_objects")
     async def link_objects(self, request: LinkObjects) -> dict[str, str]:
         """Presigned URLs by object key; whoever has one can read the object until it expires."""
+        async with self._sessions() as session:
+            # Whose they are is asked apart: a link to somebody else's goes nowhere.
+            rows = await find_objects(session, Scope(), request.keys)
+        lies_at = {key: rows[key].lies_at if key in rows else key for key in request.keys}
         return {
-            key: self._objects.presigned_url(key, expires_s=_LINK_EXPIRY_S) for key in request.keys
+            key: self._objects.presigned_url(lies_at[key], expires_s=_LINK_EXPIRY_S)
+            for key in request.keys
         }
 
     async def _fetch(self, url: str, task_id: UUID, task_type: TaskType) -> StoredFile:

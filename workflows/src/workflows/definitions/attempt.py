@@ -16,6 +16,7 @@ from shared.contracts.fixing import EnhanceDetails, EnhanceFaces, FixerActivitie
 from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.message import Message
+from shared.contracts.picture_objects import with_object_keys
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.refinement import RefineImage
 from shared.contracts.runs import TaskRun
@@ -30,7 +31,7 @@ def _base(run: TaskRun, attempt: int) -> dict[str, Any]:
         "attempt": attempt,
         "provider_type": run.provider_type,
         "provider_config": run.provider_config,
-        "inputs": run.inputs,
+        "inputs": with_object_keys(run.task_type, run.inputs),
     }
 
 

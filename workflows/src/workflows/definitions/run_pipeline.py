@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
+from shared.contracts.picture_objects import PICTURE_OBJECTS
 from shared.contracts.runs import PipelineOutcome, PipelineRun, PipelineStep, TaskOutcome
 from workflows.definitions.fetching import link_objects
 from workflows.definitions.mapping import (
@@ -16,7 +17,12 @@ from workflows.definitions.mapping import (
     map_inputs,
 )
 from workflows.definitions.patience import Patience, PutOffError, StartAnewError
-from workflows.definitions.recording import foreign_objects, record_pipeline, record_task
+from workflows.definitions.recording import (
+    foreign_objects,
+    pin_pictures,
+    record_pipeline,
+    record_task,
+)
 from workflows.definitions.run_step import run_step
 
 
@@ -119,8 +125,14 @@ class RunPipeline:
         links = await link_objects(linked_keys(step.mappings, self._results))
         mapped = map_inputs(step.mappings, self._results, links)
         types = {other.step_id: other.run.task_type for other in self._run.steps}
-        keys = doubtful_keys(step, mapped, self._results, types)
-        if foreign := await foreign_objects(step.run.owner, keys):
+        paths = doubtful_keys(step, mapped, self._results, types)
+        if paths and workflow.patched("mapped-pictures-are-pinned"):
+            pinned = await pin_pictures(step.run, paths)
+            mapped[PICTURE_OBJECTS] = step.run.inputs.get(PICTURE_OBJECTS, {}) | pinned
+            foreign = [path for path in paths if path not in pinned]
+        else:
+            foreign = await foreign_objects(step.run.owner, paths)
+        if foreign:
             raise MappingError(f"there is no object {foreign[0]!r} that this workflow may read")
         return mapped
 

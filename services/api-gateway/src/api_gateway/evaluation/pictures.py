@@ -13,16 +13,13 @@ from api_gateway.errors import Fault, InvalidRequestError
 from api_gateway.evaluation.schemas import EvaluationRequest
 from api_gateway.images.sources import Destination, Upload, resolve_source
 from api_gateway.resources import Resources
+from shared.contracts.folders import EVALUATIONS_FOLDER
 from shared.egress.errors import ForbiddenUrlError
 from shared.egress.urls import check_url
 from shared.errors import StorageError
 from shared.images.admission import ImageRefusedError
 
 _log = structlog.stdlib.get_logger(__name__)
-
-FOLDER = "evaluations"
-"""Nothing in here outlives its evaluation, but for what a crash of the gateway leaves. No object
-in here has an owner row: the API serves none of them."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,9 @@ async def take_picture(
     try:
         found = await resolve_source(
             request.image_data or "",
-            Destination(FOLDER, evaluation_id, origin.origin_instance, origin.origin_tenant_id),
+            Destination(
+                EVALUATIONS_FOLDER, evaluation_id, origin.origin_instance, origin.origin_tenant_id
+            ),
             res,
             caller,
         )
@@ -74,7 +73,10 @@ async def take_picture(
 
 @asynccontextmanager
 async def stored(res: Resources, picture: Picture) -> AsyncGenerator[None]:
-    """Keep a picture's bytes in the object store while the body runs."""
+    """Keep a picture's bytes in the object store while the body runs.
+
+    They have no owner row: the API does not serve them, and what a crash leaves is swept.
+    """
     if picture.upload is None:
         yield
         return

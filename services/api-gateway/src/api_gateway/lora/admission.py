@@ -5,13 +5,13 @@ import contextlib
 import hashlib
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from api_gateway.errors import unavailable
 from api_gateway.lora.upload import Wanted, file_fault
 from api_gateway.resources import Resources
-from shared.contracts.lora import QUARANTINE, LoraConversion
+from shared.contracts.lora import LoraConversion
 from shared.errors import StorageError
 from shared.lora.errors import LoraFileError
 from shared.lora.inspection import LoraSummary, inspect_lora
@@ -23,7 +23,6 @@ from workflows.lora_conversion import (
 )
 
 _CONTENT_TYPE = "application/octet-stream"
-_ABANDONED_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,6 @@ async def _convert(res: Resources, wanted: Wanted, target: Path) -> None:
         size_bytes=wanted.file.size_bytes,
         max_bytes=res.lora.max_bytes,
     )
-    await _sweep_quarantine(res)
     try:
         await res.objects.put_file(conversion.source_key, wanted.file.path, _CONTENT_TYPE)
         await convert_lora(
@@ -81,17 +79,9 @@ async def _convert(res: Resources, wanted: Wanted, target: Path) -> None:
         raise unavailable("the converter of pickles") from error
     finally:
         for key in (conversion.source_key, conversion.result_key):
-            # What is left by an outage is swept by a later upload.
+            # What an outage leaves is swept.
             with contextlib.suppress(StorageError):
                 await res.objects.delete(key)
-
-
-async def _sweep_quarantine(res: Resources) -> None:
-    """Remove what a gateway that was killed has left there."""
-    abandoned_before = datetime.now(UTC) - _ABANDONED_AFTER
-    for item in await res.objects.list(QUARANTINE):
-        if item.last_modified < abandoned_before:
-            await res.objects.delete(item.key)
 
 
 def _digest(path: Path) -> str:

@@ -9,7 +9,7 @@ from api_gateway.auth.ownership import claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found, unavailable
 from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import Upload, stored
+from api_gateway.images.sources import Upload, note_uploads, own_pictures, stored
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.tasks.drafting import draft_task
@@ -43,11 +43,12 @@ async def create_task(
     if faults:
         raise InvalidRequestError([Fault(("body", *f.loc), f.message) for f in faults])
     check_run_size(task_run(task))
+    await note_uploads(res, uploads)
     async with res.sessions.begin() as session:
         await claim(session, request)
         await check_cap(session, res, task)
         async with stored(res, uploads):
-            answer = await _write(session, task, uploads)
+            answer = await _write(session, caller, task, uploads)
             await keep(session, request, answer)
     try:
         await start_task(res.temporal, task)
@@ -57,8 +58,11 @@ async def create_task(
     return answer
 
 
-async def _write(session: AsyncSession, task: Task, uploads: list[Upload]) -> TaskPublicBase:
-    session.add_all([task, *(upload.row for upload in uploads)])
+async def _write(
+    session: AsyncSession, caller: Principal, task: Task, uploads: list[Upload]
+) -> TaskPublicBase:
+    session.add(task)
+    await own_pictures(session, caller, [task], uploads)
     add_task_event(session, task, EventType.TASK_CREATED)
     await session.flush()
     return present_task(task)

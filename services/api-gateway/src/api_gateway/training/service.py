@@ -6,10 +6,15 @@ from api_gateway.admission_cap import check_cap
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import InvalidRequestError, not_found, unavailable
 from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import stored
+from api_gateway.images.sources import note_uploads, stored
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
-from api_gateway.training.drafting import draft_training, take_sources, training_origin
+from api_gateway.training.drafting import (
+    draft_training,
+    own_sources,
+    take_sources,
+    training_origin,
+)
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
 from api_gateway.webhooks.checks import check_webhook
@@ -51,11 +56,13 @@ async def create_training(
         raise InvalidRequestError(faults)
     check_run_size(training_run(training))
     answer = present_training(training)
+    await note_uploads(res, uploads)
     async with res.sessions.begin() as session:
         await claim(session, request)
         await check_cap(session, res, training)
         async with stored(res, uploads):
-            session.add_all([training, *(upload.row for upload in uploads)])
+            session.add(training)
+            await own_sources(session, caller, training, uploads)
             add_training_event(session, training)
             await keep(session, request, answer)
     try:

@@ -8,7 +8,7 @@ from api_gateway.admission_cap import check_cap
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import not_found
 from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import stored
+from api_gateway.images.sources import note_uploads, own_pictures, stored
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.webhooks.checks import check_webhook
@@ -41,21 +41,23 @@ async def create_workflow(
     check_webhook(res, body.webhook_url)
     draft = await draft_workflow(res, caller, body, start=start)
     check_run_size(pipeline_run(draft.workflow, draft.tasks))
+    await note_uploads(res, draft.uploads)
     async with res.sessions.begin() as session:
         await claim(session, request)
         await check_cap(session, res, draft.workflow)
         async with stored(res, draft.uploads):
-            answer = await _write(session, draft)
+            answer = await _write(session, caller, draft)
             await keep(session, request, answer)
     if start:
         await start_run(res, draft.workflow, draft.tasks, request)
     return answer
 
 
-async def _write(session: AsyncSession, draft: WorkflowDraft) -> WorkflowPublic:
+async def _write(session: AsyncSession, caller: Principal, draft: WorkflowDraft) -> WorkflowPublic:
     session.add(draft.workflow)
     await session.flush()
-    session.add_all([*draft.tasks.values(), *(upload.row for upload in draft.uploads)])
+    session.add_all(draft.tasks.values())
+    await own_pictures(session, caller, list(draft.tasks.values()), draft.uploads)
     for task in draft.tasks.values():
         add_task_event(session, task, EventType.TASK_CREATED)
     add_workflow_event(session, draft.workflow)
