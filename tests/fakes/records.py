@@ -12,6 +12,7 @@ from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
     OwnershipQuestion,
+    PinPictures,
     PipelineOutcome,
     PipelineStanding,
     TaskAccount,
@@ -52,6 +53,12 @@ class FakeRecords(RecordActivities):
     async def foreign_objects(self, question: OwnershipQuestion) -> list[str]:
         await self._answer()
         return [key for key in question.keys if not key.startswith("mine/")]
+
+    @activity.defn(name="pin_pictures")
+    async def pin_pictures(self, request: PinPictures) -> dict[str, str]:
+        await self._answer()
+        mine = [path for path in request.paths if path.startswith("mine/")]
+        return {path: path.replace("mine/", "saved/") for path in mine}
 
     @activity.defn(name="record_account")
     async def record_account(self, account: TaskAccount) -> None:

@@ -17,7 +17,7 @@ from temporalio.client import Client, WorkflowHandle
 from inference_worker.__main__ import build_worker as build_inference_worker
 from inference_worker.lora.conversion.activities import LoraConverter
 from shared.contracts.enums import TaskQueue
-from shared.contracts.lora import QUARANTINE
+from shared.contracts.folders import QUARANTINE_FOLDER
 from shared.settings import LoraSettings, TemporalSettings
 from shared.temporal.client import connect
 from shared.temporal.worker import WorkerSettings
@@ -82,7 +82,7 @@ async def test_pickle_is_kept_as_safetensors(
     assert path.stat().st_size == lora["file_size"]
     kept = load_file(path)
     assert all(torch.equal(kept[name], tensor) for name, tensor in tensors().items())
-    assert await gateway.resources.objects.list(QUARANTINE) == []
+    assert await gateway.resources.objects.list(f"{QUARANTINE_FOLDER}/") == []
 
 
 @pytest.mark.parametrize(
@@ -169,11 +169,13 @@ async def unacknowledged(gateway: Gateway, temporal: Client, key: str) -> Conver
     keys: list[str] = []
 
     async def is_converted() -> bool:
-        keys[:] = [item.key for item in await gateway.resources.objects.list(QUARANTINE)]
+        keys[:] = [
+            item.key for item in await gateway.resources.objects.list(f"{QUARANTINE_FOLDER}/")
+        ]
         return len(keys) == 2
 
     await until(is_converted)
-    run = temporal.get_workflow_handle(f"lora-{keys[0].removeprefix(QUARANTINE)}")
+    run = temporal.get_workflow_handle(f"lora-{keys[0].removeprefix(f'{QUARANTINE_FOLDER}/')}")
     return Conversion(keys, run, (await run.describe()).run_id)
 
 
@@ -190,7 +192,7 @@ async def test_key_is_one_conversion_though_its_acknowledgement_was_lost(
     [lora] = (await api.get("/api/v1/lora/")).json()["loras"]
     assert lora["filename"] == "key.safetensors"
     assert (await conversion.run.describe()).run_id == conversion.run_id
-    assert await gateway.resources.objects.list(QUARANTINE) == []
+    assert await gateway.resources.objects.list(f"{QUARANTINE_FOLDER}/") == []
 
 
 async def test_conversion_whose_result_is_gone_is_made_again_for_its_key(

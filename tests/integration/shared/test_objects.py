@@ -15,10 +15,10 @@ from shared.db.repositories.objects import (
     claim_object,
     end_of_prefix,
     hold_object,
-    is_in_use,
     list_objects,
 )
 from shared.db.repositories.scope import Scope
+from shared.db.repositories.uses import is_in_use
 from shared.db.session import Sessions
 
 ACME = Scope("shop", "acme")

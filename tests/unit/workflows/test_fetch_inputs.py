@@ -8,9 +8,10 @@ from temporalio.testing import ActivityEnvironment
 from shared.contracts.enums import TaskType
 from shared.contracts.inputs import FetchInputs
 from shared.contracts.pictures import remote_pictures
+from shared.db.session import create_engine, create_sessions
 from shared.egress.guard import Guard
 from shared.errors import PlatformError
-from shared.settings import PictureLimits
+from shared.settings import DatabaseSettings, PictureLimits
 from tests.fakes.object_store import MemoryObjectStore
 from workflows.activities.fetch_inputs import InputFetcher
 
@@ -37,7 +38,8 @@ def test_each_url_is_named_by_where_it_first_stands() -> None:
     ],
 )
 async def test_picture_that_cannot_be_had_is_named(names: dict[str, str], named: str) -> None:
-    fetcher = InputFetcher(MemoryObjectStore(), Guard(resolve=_nowhere), PictureLimits())
+    sessions = create_sessions(create_engine(DatabaseSettings()))  # connects to nothing
+    fetcher = InputFetcher(sessions, MemoryObjectStore(), Guard(resolve=_nowhere), PictureLimits())
     request = FetchInputs(
         task_id=UUID(int=1), task_type=TaskType.BACKGROUND_REMOVE, urls=[_AWAY], names=names
     )

@@ -34,6 +34,9 @@ class ReconcileSettings(BaseSettings):
     """Seconds between two passes; one that takes longer is not overtaken."""
     grace_s: float = Field(default=60, ge=0)
     """What changed within so many seconds is left alone."""
+    abandoned_after_s: float = Field(default=3600, ge=0)
+    """Objects that no record owns are removed after so long: longer than any upload takes. A
+    request that takes longer is refused, not harmed."""
 
 
 async def ensure_schedule(client: Client, settings: ReconcileSettings) -> None:
@@ -53,7 +56,9 @@ def _schedule(settings: ReconcileSettings) -> Schedule:
     return Schedule(
         action=ScheduleActionStartWorkflow(
             Reconcile.run,
-            ReconcileRequest(grace_s=settings.grace_s),
+            ReconcileRequest(
+                grace_s=settings.grace_s, abandoned_after_s=settings.abandoned_after_s
+            ),
             id=SCHEDULE_ID,
             task_queue=TaskQueue.WORKFLOWS,
             execution_timeout=2 * RECONCILE_TIMEOUT,

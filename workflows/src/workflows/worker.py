@@ -108,6 +108,7 @@ def build_worker(
         activities=[
             records.admit_attempt,
             records.foreign_objects,
+            records.pin_pictures,
             records.record_account,
             records.finish_task,
             records.finish_pipeline,
@@ -193,7 +194,7 @@ async def main() -> None:
     try:
         sessions = announcing(create_sessions(engine), waker)
         reconciler = Reconciler(client, sessions, objects)
-        fetcher = InputFetcher(objects, guard, PictureLimits(), places=egress.max_fetches)
+        fetcher = InputFetcher(sessions, objects, guard, PictureLimits(), places=egress.max_fetches)
         worker = build_worker(
             client,
             Records(sessions),

@@ -1,4 +1,4 @@
-"""The one way in which what runs comes to be: claim, cap, store, write, keep; then start."""
+"""The one way in which what runs comes to be: note, claim, cap, store, write, keep; then start."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from api_gateway.admission_cap import check_cap
 from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import Upload, stored
+from api_gateway.images.sources import Upload, note_uploads, stored
 from api_gateway.resources import Resources
 from shared.contracts.enums import TaskStatus, WorkflowStatus
 from shared.db.models.registry import Subject
@@ -36,7 +36,7 @@ class Creation(Generic[AnswerT]):
 
     subject: Subject
     uploads: list[Upload]
-    """Its pictures; their rows are written with it."""
+    """Its pictures; `write` owns them."""
     write: Callable[[AsyncSession], Awaitable[AnswerT]]
     """Writes the row with all that belongs to it, and returns the response."""
     start: Start | None
@@ -58,11 +58,11 @@ async def create(
         Repeated: the request was answered before.
         RunRefusedError: Temporal refuses to run it.
     """
+    await note_uploads(res, creation.uploads)
     async with res.sessions.begin() as session:
         await claim(session, request)
         await check_cap(session, res, creation.subject)
         async with stored(res, creation.uploads):
-            session.add_all(upload.row for upload in creation.uploads)
             answer = await creation.write(session)
             await keep(session, request, answer)
     if creation.start is not None:

@@ -5,10 +5,8 @@ from uuid import UUID
 
 from temporalio import activity
 
+from shared.contracts.folders import QUARANTINE_FOLDER
 from shared.contracts.message import Message
-
-QUARANTINE = "quarantine/"
-"""Prefix of the objects that nobody but the converter may open, and of what it makes of them."""
 
 
 class LoraConversion(Message):
@@ -28,12 +26,12 @@ class LoraConversion(Message):
     @property
     def source_key(self) -> str:
         """The object with the pickle."""
-        return f"{QUARANTINE}{self.conversion_id}"
+        return f"{QUARANTINE_FOLDER}/{self.conversion_id}"
 
     @property
     def result_key(self) -> str:
         """The object that the safetensors file is written to."""
-        return f"{QUARANTINE}{self.conversion_id}.safetensors"
+        return f"{QUARANTINE_FOLDER}/{self.conversion_id}.safetensors"
 
 
 class ConvertedLora(Message):

@@ -13,6 +13,8 @@ class ReconcileRequest(Message):
 
     grace_s: float = Field(default=60, ge=0)
     """What changed more recently is left alone: somebody is at work on it."""
+    abandoned_after_s: float = Field(default=3600, ge=0)
+    """Objects that nobody owns and that are younger are left alone: a request may be at them."""
 
 
 class Reconciled(Message):
@@ -34,6 +36,14 @@ class Reconciled(Message):
     """Deliveries that are older than their log goes back."""
     objects_swept: int = 0
     """Objects of completed tasks that no record names: lost attempts, finished tiles."""
+    loose_swept: int = 0
+    """Objects that requests left to nobody: what a crash has left between records and store."""
+    passing_swept: int = 0
+    """Objects of evaluations and conversions that are long over."""
+    pictures_lost: int = 0
+    """Rows whose object was found to be gone; they are no longer listed."""
+    pictures_found: int = 0
+    """Of those, the ones whose object is there again; they are listed again."""
 
 
 class ReconcileActivities(ABC):

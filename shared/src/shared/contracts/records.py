@@ -10,6 +10,7 @@ from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
     OwnershipQuestion,
+    PinPictures,
     PipelineOutcome,
     PipelineStanding,
     TaskAccount,
@@ -39,6 +40,11 @@ class RecordActivities(ABC):
     @abstractmethod
     async def foreign_objects(self, question: OwnershipQuestion) -> list[str]:
         """Which of the keys name no object of the owner's."""
+
+    @activity.defn(name="pin_pictures")
+    @abstractmethod
+    async def pin_pictures(self, request: PinPictures) -> dict[str, str]:
+        """Keep the owner's pictures as they are until the task ends; object key by path."""
 
     @activity.defn(name="record_account")
     @abstractmethod

@@ -158,6 +158,14 @@ class OwnershipQuestion(Message):
     keys: list[str] = Field(max_length=1000)
 
 
+class PinPictures(Message):
+    """Paths of doubtful origin that a task is about to read, mapped into its inputs."""
+
+    task_id: UUID
+    owner: Owner
+    paths: list[str] = Field(max_length=1000)
+
+
 class TaskStanding(Message):
     """How a task stands in the records: an earlier end outlives a later one."""
 

@@ -1,15 +1,24 @@
 """Only plain relative paths are keys, and some of them belong to the platform."""
 
 import posixpath
+import re
 import unicodedata
-from pathlib import PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import api_gateway
+import inference_worker
+import provider_worker
+import training_worker
+import workflows
 from api_gateway.errors import InvalidRequestError
 from api_gateway.storage.keys import check_deletable, check_writable, path_fault
+from shared.contracts import folders
+from shared.contracts.folders import PLATFORM_FOLDERS
+from shared.contracts.task_types.table import TASK_TYPES
 
 HOSTILE = [
     "",
@@ -116,13 +125,33 @@ def test_every_key_stays_where_it_is_put(path: str) -> None:
         assert len(PureWindowsPath(spelling).parts) == len(PurePosixPath(spelling).parts)
 
 
+_AS_WRITTEN = re.compile(r'f"(?P<folder>[a-z_]+)/\{[a-z_.]*(?:task_id|training_id|task\.id)\}')
+
+
+def folders_in_sources() -> set[str]:
+    """The first parts of the keys that any process writes, as its code spells them."""
+    found: set[str] = set()
+    for package in (api_gateway, inference_worker, provider_worker, training_worker, workflows):
+        for path in Path(package.__path__[0]).rglob("*.py"):
+            found |= {match["folder"] for match in _AS_WRITTEN.finditer(path.read_text())}
+    return found
+
+
+def test_the_list_of_the_platforms_folders_is_complete() -> None:
+    named = {name: value for name, value in vars(folders).items() if name.endswith("_FOLDER")}
+    assert set(named.values()) <= PLATFORM_FOLDERS
+    assert {row.folder for row in TASK_TYPES.values()} <= PLATFORM_FOLDERS
+    written = folders_in_sources()
+    assert {"refines", "background_removals"} <= written
+    assert written <= PLATFORM_FOLDERS
+
+
 @pytest.mark.parametrize(
-    "folder",
-    ["generations", "Editings", "REFINES", "videos", "trainings", "loras", "quarantine", "ｖideos"],
+    "folder", [*sorted(PLATFORM_FOLDERS), "Editings", "REFINES", "ｖideos", "Saved_Pictures"]
 )
 def test_folders_of_the_platform_are_not_written_whatever_their_case(folder: str) -> None:
     for path in (f"{folder}/a.png", folder):
-        with pytest.raises(InvalidRequestError, match="holds what tasks write"):
+        with pytest.raises(InvalidRequestError, match="holds what the platform writes"):
             check_writable(path)
 
 

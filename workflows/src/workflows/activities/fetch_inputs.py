@@ -10,6 +10,9 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import TaskType
 from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities, LinkObjects
 from shared.contracts.task_types.table import TASK_TYPES
+from shared.db.repositories.scope import Scope
+from shared.db.repositories.subjects import find_objects
+from shared.db.session import Sessions
 from shared.egress.fetch import fetch
 from shared.egress.guard import Guard
 from shared.errors import InvalidInputError, PlatformError
@@ -30,6 +33,7 @@ class InputFetcher(InputActivities):
     """Fetches one picture of a task after the other.
 
     Args:
+        sessions: the records, which say where objects lie.
         objects: where they go.
         guard: which hosts may be called.
         limits: what a picture may be at most.
@@ -37,11 +41,18 @@ class InputFetcher(InputActivities):
     """
 
     def __init__(
-        self, objects: ObjectStore, guard: Guard, limits: PictureLimits, *, places: int = 64
+        self,
+        sessions: Sessions,
+        objects: ObjectStore,
+        guard: Guard,
+        limits: PictureLimits,
+        *,
+        places: int = 64,
     ) -> None:
         self.slots = _SLOTS_A_PLACE * places
         """Activities that its worker takes at a time: those that wait for a place as well."""
         self._shares = Shares(places, self.slots)
+        self._sessions = sessions
         self._objects = objects
         self._guard = guard
         self._limits = limits
@@ -58,9 +69,13 @@ class InputFetcher(InputActivities):
     @activity.defn(name="link_objects")
     async def link_objects(self, request: LinkObjects) -> dict[str, str]:
         """Presigned URLs by object key; whoever has one can read the object until it expires."""
+        async with self._sessions() as session:
+            # Whose they are is asked apart: a link to somebody else's goes nowhere.
+            rows = await find_objects(session, Scope(), request.keys)
+        lies_at = {key: rows[key].lies_at if key in rows else key for key in request.keys}
         try:
             return {
-                key: self._objects.presigned_url(key, expires_s=_LINK_EXPIRY_S)
+                key: self._objects.presigned_url(lies_at[key], expires_s=_LINK_EXPIRY_S)
                 for key in request.keys
             }
         except ValueError as error:  # no repetition makes a key of it

@@ -44,7 +44,6 @@ from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
 from workflows.acknowledgement import RunRefusedError
 from workflows.activities.forgotten_runs import stop_forgotten_runs
-from workflows.activities.leftovers import LeftoverSweep
 from workflows.activities.overdue_deliveries import start_overdue
 from workflows.activities.run_states import (
     RUN_IS_GONE,
@@ -54,6 +53,7 @@ from workflows.activities.run_states import (
     task_outcome,
     training_outcome,
 )
+from workflows.activities.sweeps import Sweeps
 from workflows.control import cancel_step
 from workflows.starts import START_TIMEOUT, start_pipeline, start_task, start_training
 
@@ -74,13 +74,13 @@ class Reconciler(ReconcileActivities):
     Args:
         client: Temporal.
         sessions: the records.
-        objects: where tasks leave what no record names.
+        objects: where there are objects that no record names.
     """
 
     def __init__(self, client: Client, sessions: Sessions, objects: ObjectStore) -> None:
         self._client = client
         self._sessions = sessions
-        self._leftovers = LeftoverSweep(sessions, objects)
+        self._sweeps = Sweeps(sessions, objects)
 
     @activity.defn(name="reconcile_records")
     async def reconcile_records(self, request: ReconcileRequest) -> Reconciled:
@@ -101,7 +101,8 @@ class Reconciler(ReconcileActivities):
                 counts["deliveries_swept"] = await sweep_deliveries(session)
                 await sweep_secrets(session, datetime.now(UTC))
             # The last: it is in no hurry, and nothing waits for a store that is slow.
-            await self._leftovers.sweep(counts)
+            age = timedelta(seconds=request.abandoned_after_s)
+            await self._sweeps.sweep(age, counts)
         return Reconciled.model_validate(dict(counts))
 
     async def _stale(

@@ -18,6 +18,7 @@ from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
     OwnershipQuestion,
+    PinPictures,
     PipelineOutcome,
     PipelineStanding,
     TaskAccount,
@@ -36,6 +37,7 @@ from shared.db.repositories.outcomes import (
 from shared.db.repositories.scope import Scope
 from shared.db.repositories.subjects import find_objects
 from shared.db.repositories.trainings import write_dataset, write_training_outcome
+from shared.db.repositories.uses import pin_mapped
 from shared.db.session import Sessions
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -60,6 +62,12 @@ class Records(RecordActivities):
     async def foreign_objects(self, question: OwnershipQuestion) -> list[str]:
         """Which of the keys name no object of the owner's."""
         return await self._write(_foreign, question)
+
+    @activity.defn(name="pin_pictures")
+    async def pin_pictures(self, request: PinPictures) -> dict[str, str]:
+        """Keep the owner's pictures as they are until the task ends; object key by path."""
+        async with self._sessions.begin() as session:
+            return await pin_mapped(session, request)
 
     @activity.defn(name="record_account")
     async def record_account(self, account: TaskAccount) -> None:

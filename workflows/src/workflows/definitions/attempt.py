@@ -7,6 +7,7 @@ from temporalio.common import Priority
 
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.message import Message
+from shared.contracts.picture_objects import with_object_keys
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.runs import TaskRun
 from shared.contracts.task_types.row import OwnActivity
@@ -22,7 +23,7 @@ def _request(run: TaskRun, attempt: int, own: OwnActivity) -> Message:
         "attempt": attempt,
         "provider_type": run.provider_type,
         "provider_config": run.provider_config,
-        "inputs": run.inputs,
+        "inputs": with_object_keys(run.task_type, run.inputs),
     }
     if own.config_as:
         fields[own.config_as] = run.provider_config

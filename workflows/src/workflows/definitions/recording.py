@@ -12,9 +12,11 @@ from shared.contracts.runs import (
     AdmissionRequest,
     Owner,
     OwnershipQuestion,
+    PinPictures,
     PipelineOutcome,
     TaskAccount,
     TaskOutcome,
+    TaskRun,
 )
 from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
 from shared.uninterrupted import uninterrupted
@@ -79,6 +81,12 @@ async def foreign_objects(owner: Owner, keys: Sequence[str]) -> list[str]:
         return []
     question = OwnershipQuestion(owner=owner, keys=list(keys))
     return await _record(RecordActivities.foreign_objects, question, f"{len(keys)} keys")
+
+
+async def pin_pictures(run: TaskRun, paths: Sequence[str]) -> dict[str, str]:
+    """The object keys of those paths that name pictures of the owner's; they stay until it ends."""
+    request = PinPictures(task_id=run.task_id, owner=run.owner, paths=list(paths))
+    return await _record(RecordActivities.pin_pictures, request, f"{len(paths)} paths")
 
 
 async def admit_attempt(provider: ProviderType) -> Admission:

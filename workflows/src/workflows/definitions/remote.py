@@ -7,6 +7,7 @@ from temporalio.common import Priority
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from shared.contracts.enums import ErrorCategory
+from shared.contracts.picture_objects import with_object_keys
 from shared.contracts.runs import TaskRun
 from shared.contracts.submissions import (
     ProviderActivities,
@@ -58,7 +59,7 @@ async def run_remote_attempt(
         task_type=run.task_type,
         provider_type=run.provider_type,
         provider_config=run.provider_config,
-        inputs=run.inputs,
+        inputs=with_object_keys(run.task_type, run.inputs),
     )
     submission: Submission = await workflow.execute_activity_method(
         ProviderActivities.submit_work,

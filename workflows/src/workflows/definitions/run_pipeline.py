@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
 from shared.contracts.foreign import clean_text
+from shared.contracts.picture_objects import PICTURE_OBJECTS
 from shared.contracts.runs import PipelineOutcome, PipelineRun, PipelineStep, TaskOutcome
 from shared.uninterrupted import uninterrupted
 from workflows.definitions.failure import Failure, read_error
@@ -21,7 +22,12 @@ from workflows.definitions.mapping import (
     picks_of_singles,
 )
 from workflows.definitions.patience import Patience, PutOffError, StartAnewError
-from workflows.definitions.recording import foreign_objects, record_pipeline, record_task
+from workflows.definitions.recording import (
+    foreign_objects,
+    pin_pictures,
+    record_pipeline,
+    record_task,
+)
 from workflows.definitions.run_step import run_step
 from workflows.definitions.unforeseen import ORDERLY, failing_as_internal
 
@@ -154,8 +160,14 @@ class RunPipeline:
             step.mappings, self._results, links, self._gate, picks_letters=picks_letters
         )
         types = {other.step_id: other.run.task_type for other in self._run.steps}
-        keys = doubtful_keys(step, mapped, self._results, types)
-        if foreign := await foreign_objects(step.run.owner, keys):
+        paths = doubtful_keys(step, mapped, self._results, types)
+        if paths and workflow.patched("mapped-pictures-are-pinned"):
+            pinned = await pin_pictures(step.run, paths)
+            mapped[PICTURE_OBJECTS] = step.run.inputs.get(PICTURE_OBJECTS, {}) | pinned
+            foreign = [path for path in paths if path not in pinned]
+        else:
+            foreign = await foreign_objects(step.run.owner, paths)
+        if foreign:
             raise MappingError(f"there is no object {foreign[0]!r} that this workflow may read")
         return mapped
 

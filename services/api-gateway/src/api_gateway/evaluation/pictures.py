@@ -14,6 +14,7 @@ from api_gateway.errors import Fault, InvalidRequestError
 from api_gateway.evaluation.schemas import EvaluationRequest
 from api_gateway.images.sources import Destination, Upload, resolve_source
 from api_gateway.resources import Resources
+from shared.contracts.folders import EVALUATIONS_FOLDER
 from shared.egress.errors import ForbiddenUrlError
 from shared.egress.urls import check_url
 from shared.errors import StorageError
@@ -21,10 +22,6 @@ from shared.images.admission import ImageRefusedError
 from workflows.acknowledgement import RunUnknownError
 
 _log = structlog.stdlib.get_logger(__name__)
-
-FOLDER = "evaluations"
-"""Nothing in here outlives its evaluation, but for what a crash of the gateway leaves. No object
-in here has an owner row: the API serves none of them."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,9 @@ async def take_picture(
     try:
         found = await resolve_source(
             request.image_data or "",
-            Destination(FOLDER, evaluation_id, origin.origin_instance, origin.origin_tenant_id),
+            Destination(
+                EVALUATIONS_FOLDER, evaluation_id, origin.origin_instance, origin.origin_tenant_id
+            ),
             res,
             caller,
         )
@@ -79,7 +78,8 @@ async def stored(res: Resources, picture: Picture, *, is_repeatable: bool) -> As
     """Keep a picture's bytes in the object store while the body runs.
 
     Where it is not known how that ended, the evaluator may still need them: they stay for the
-    repeat of the request, if there can be one.
+    repeat of the request, if there can be one. They have no owner row: the API does not serve
+    them, and what a crash leaves is swept.
     """
     if picture.upload is None:
         yield

@@ -58,10 +58,10 @@ async def livez() -> Health:
 
 async def _probe(res: Resources, response: Response, needed: frozenset[str] | None) -> Health:
     """What each part is like; 503 where a needed one, or any where none is named, is not ok."""
-    *answers, details = await asyncio.gather(
-        *(check() for check in res.checks.values()), _details(res)
+    answers, details = await asyncio.gather(
+        asyncio.gather(*(check() for check in res.checks.values())), _details(res)
     )
-    checks: dict[str, str] = dict(zip(res.checks, answers, strict=True))
+    checks = dict(zip(res.checks, answers, strict=True))
     faults = {name for name, answer in checks.items() if answer != OK}
     is_good = not (faults if needed is None else faults & needed)
     response.status_code = 200 if is_good else 503

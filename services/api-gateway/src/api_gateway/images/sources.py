@@ -7,15 +7,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from api_gateway.auth.principal import Principal
+from api_gateway.errors import Problem, unavailable
 from api_gateway.resources import Resources
+from api_gateway.storage.loose import note
 from shared.contracts.pictures import is_remote
-from shared.db.models.tables import StoredObject
+from shared.db.models.tables import StoredObject, Task
+from shared.db.repositories.loose_objects import forget_loose
 from shared.db.repositories.subjects import find_object
+from shared.db.repositories.uses import pin_pictures
 from shared.egress.errors import ForbiddenUrlError
 from shared.egress.urls import check_url
+from shared.errors import StorageError
 from shared.images.admission import ImageRefusedError, admit_image, decode_base64_image
 from shared.settings import PictureLimits
+
+_log = structlog.stdlib.get_logger(__name__)
 
 _LONGEST_PATH = 1024
 
@@ -42,11 +52,11 @@ class Destination:
 
 async def resolve_source(
     value: str, destination: Destination, res: Resources, caller: Principal
-) -> Upload | str:
+) -> Upload | StoredObject | str:
     """What is to become of one picture.
 
     Returns:
-        An upload for bytes, the key of a stored object that the caller may see, or a URL, which is
+        An upload for bytes, the row of a stored object that the caller may see, or a URL, which is
         fetched by the run itself.
 
     Raises:
@@ -61,8 +71,9 @@ async def resolve_source(
     is_path = len(value) <= _LONGEST_PATH and not value.startswith("data:") and "\0" not in value
     if is_path:
         async with res.sessions() as session:
-            if await find_object(session, caller.scope, value):
-                return value
+            found = await find_object(session, caller.scope, value)
+        if found is not None and found.lost_at is None:
+            return found
     return await asyncio.to_thread(_upload, value, destination, res.pictures)
 
 
@@ -83,18 +94,69 @@ def _upload(value: str, destination: Destination, limits: PictureLimits) -> Uplo
     return Upload(row, content)
 
 
+async def note_uploads(res: Resources, uploads: list[Upload]) -> None:
+    """Note a request's pictures before the transaction in which they are `stored` and owned."""
+    await note(res, [upload.row.key for upload in uploads])
+
+
 @asynccontextmanager
 async def stored(res: Resources, uploads: list[Upload]) -> AsyncGenerator[None]:
     """Keep a request's pictures if the body ends well: it writes their rows.
 
     The transaction commits outside: where it is not known whether a commit came through, a picture
-    too many is the better mistake.
+    too many is the better mistake, and one that is swept.
     """
     try:
         for upload in uploads:
             await res.objects.put(upload.row.key, upload.content, upload.row.content_type)
         yield
     except Exception:
+        await _withdraw(res, uploads)
+        raise
+
+
+async def _withdraw(res: Resources, uploads: list[Upload]) -> None:
+    """Remove what was stored; their notes stay, since this is within the request's transaction."""
+    try:
         for upload in uploads:
             await res.objects.delete(upload.row.key)
-        raise
+    except StorageError as error:
+        _log.warning("uploads_left_to_the_sweep", exc_info=error)
+
+
+async def own_pictures(
+    session: AsyncSession, caller: Principal, tasks: list[Task], uploads: list[Upload]
+) -> None:
+    """Make uploads the tasks' own, and hold the other pictures that they name until the commit.
+
+    Args:
+        session: the transaction that writes the tasks.
+        caller: whose pictures they may read.
+        tasks: added to the session.
+        uploads: what came with the request.
+
+    Raises:
+        Problem: 409, a picture is gone since the request was looked at; 503, the uploads are.
+    """
+    session.add_all([upload.row for upload in uploads])
+    await session.flush()
+    await settle_uploads(session, uploads)
+    if gone := await pin_pictures(session, caller.scope, tasks):
+        raise picture_gone(gone[0])
+
+
+async def settle_uploads(session: AsyncSession, uploads: list[Upload]) -> None:
+    """Take back the notes of uploads whose rows are written.
+
+    Raises:
+        Problem: 503, it took so long that the sweep has been there.
+    """
+    if not await forget_loose(session, [upload.row.key for upload in uploads]):
+        raise unavailable("the object store")
+
+
+def picture_gone(path: str) -> Problem:
+    """A picture was there when the request was looked at, and is not there any more."""
+    return Problem(
+        409, "picture_gone", f"{path!r} was deleted while the request came in; save it again"
+    )

@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from api_gateway.errors import unavailable
 from api_gateway.idempotency import run_id
 from api_gateway.lora.upload import Wanted, file_fault
 from api_gateway.resources import Resources
-from shared.contracts.lora import QUARANTINE, LoraConversion
+from shared.contracts.lora import LoraConversion
 from shared.db.repositories.idempotency import CreateRequest
 from shared.errors import StorageError
 from shared.lora.errors import LoraFileError
@@ -25,7 +25,6 @@ from workflows.lora_conversion import (
 )
 
 _CONTENT_TYPE = "application/octet-stream"
-_ABANDONED_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,6 @@ async def _convert(
         size_bytes=wanted.file.size_bytes,
         max_bytes=res.lora.max_bytes,
     )
-    await _sweep_quarantine(res)
     is_needed = False
     try:
         # A repeat may find what the conversion of the first request has made meanwhile.
@@ -100,17 +98,9 @@ async def _convert(
 
 async def _discard(res: Resources, conversion: LoraConversion) -> None:
     for key in (conversion.source_key, conversion.result_key):
-        # What is left by an outage is swept by a later upload.
+        # What an outage leaves is swept.
         with contextlib.suppress(StorageError):
             await res.objects.delete(key)
-
-
-async def _sweep_quarantine(res: Resources) -> None:
-    """Remove what a gateway that was killed has left there."""
-    abandoned_before = datetime.now(UTC) - _ABANDONED_AFTER
-    for item in await res.objects.list(QUARANTINE):
-        if item.last_modified < abandoned_before:
-            await res.objects.delete(item.key)
 
 
 def _digest(path: Path) -> str:

@@ -10,7 +10,10 @@ from api_gateway.errors import Problem
 from api_gateway.lora.admission import Admitted
 from api_gateway.lora.upload import Wanted
 from api_gateway.resources import Resources
+from api_gateway.storage.loose import note
+from shared.contracts.folders import LORAS_FOLDER
 from shared.db.models.loras import Lora
+from shared.db.repositories.loose_objects import forget_loose
 from shared.db.repositories.loras import free_filename, has_digest, lock_digest
 
 _CONTENT_TYPE = "application/octet-stream"
@@ -18,12 +21,13 @@ _CONTENT_TYPE = "application/octet-stream"
 
 def object_key(sha256: str) -> str:
     """Where the bytes of a digest lie."""
-    return f"loras/sha256/{sha256}"
+    return f"{LORAS_FOLDER}/sha256/{sha256}"
 
 
 async def put_once(res: Resources, admitted: Admitted) -> None:
     """Write the bytes, unless they are there already."""
     key = object_key(admitted.sha256)
+    await note(res, [key])
     found = await res.objects.head(key)
     if found is None or found.size_bytes != admitted.size_bytes:
         await res.objects.put_file(key, admitted.path, _CONTENT_TYPE)
@@ -66,6 +70,7 @@ async def add_row(
     )
     session.add(lora)
     await session.flush()
+    await forget_loose(session, [object_key(admitted.sha256)])
     return lora
 
 
@@ -81,3 +86,4 @@ async def remove_unless_kept(res: Resources, admitted: Admitted) -> None:
         await lock_digest(session, admitted.sha256)
         if not await has_digest(session, admitted.sha256):
             await res.objects.delete(object_key(admitted.sha256))
+            await forget_loose(session, [object_key(admitted.sha256)])

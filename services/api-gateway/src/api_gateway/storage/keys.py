@@ -11,7 +11,12 @@ from typing import Annotated
 from fastapi import Path
 
 from api_gateway.errors import Fault, InvalidRequestError
-from shared.contracts.task_types.table import TASK_TYPES
+from shared.contracts.folders import (
+    LORAS_FOLDER,
+    PLATFORM_FOLDERS,
+    QUARANTINE_FOLDER,
+    TRAININGS_FOLDER,
+)
 
 MAX_KEY_BYTES = 1024
 _MAX_NAME_BYTES = 255
@@ -19,10 +24,8 @@ _FORBIDDEN_CHARACTERS = re.compile(r'[\\%:*?"<>|\x00-\x1f\x7f\ufffd]')
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, invisible marks, surrogates, private and unassigned characters, line separators."""
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
-_UNDELETABLE_FOLDERS = frozenset({"loras", "quarantine", "trainings"})
+_UNDELETABLE_FOLDERS = frozenset({LORAS_FOLDER, QUARANTINE_FOLDER, TRAININGS_FOLDER})
 """First parts of keys whose objects go with their own records."""
-_PLATFORM_FOLDERS = _UNDELETABLE_FOLDERS | {row.folder for row in TASK_TYPES.values()}
-"""First parts of keys that the platform writes itself, and clients do not."""
 
 
 async def image_path(
@@ -46,8 +49,10 @@ def check_writable(path: str) -> None:
         InvalidRequestError: names the folder.
     """
     folder = _folder(path)
-    if folder in _PLATFORM_FOLDERS:
-        raise _refused(f"{folder}/ holds what tasks write; use another folder, such as uploads/")
+    if folder in PLATFORM_FOLDERS:
+        raise _refused(
+            f"{folder}/ holds what the platform writes; use another folder, such as uploads/"
+        )
 
 
 def check_deletable(path: str) -> None:

@@ -15,7 +15,7 @@ from api_gateway.storage.keys import (
     check_writable,
     image_path,
 )
-from api_gateway.storage.saving import Save, save_image
+from api_gateway.storage.saving import Save, new_object_key, save_image
 from api_gateway.storage.schemas import (
     SAVE_FORM,
     DeletedImage,
@@ -99,7 +99,7 @@ async def save_image_at(
     """Save image to storage: PNG, JPEG or WebP. An image of one's own there is replaced."""
     check_writable(path)
     async with receive_image(request, res.pictures) as upload:
-        return await save_image(res, Save(caller, path, upload, repeat))
+        return await save_image(res, Save(caller, path, upload, repeat, new_object_key(path)))
 
 
 @router.delete("/images/{path:path}", summary="Delete Image", operation_id="delete_image")

@@ -1,35 +1,32 @@
-"""Saving a picture: its object and its row come together, or neither comes.
+"""Saving a picture: its bytes are a new object, and its path's row switches to it.
 
-The bytes go to a key of their own first. Only then is the wanted key claimed in a transaction, and
-under its lock the finished object is copied into place: no connection to the database waits for a
-client or for an upload, and two requests for one key come after each other.
+An object is written once, under a key of its own, and is never changed. The row, in one
+transaction, says which is the picture's, so that readers get the old bytes or the new ones, whole.
+The object that the row has let go of is removed after the commit. Each is noted while it is
+nobody's: what a crash leaves, the sweep finds.
 """
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
-from api_gateway.errors import Problem
+from api_gateway.commits import UnknownCommitError, commit
+from api_gateway.errors import Problem, unavailable
 from api_gateway.idempotency import claim, keep
 from api_gateway.resources import Resources
+from api_gateway.storage.loose import discard, note
 from api_gateway.storage.schemas import SavedImage
 from api_gateway.storage.uploads import ImageUpload
 from api_gateway.storage.urls import image_url
+from shared.contracts.folders import SAVED_FOLDER
 from shared.db.models.tables import StoredObject
 from shared.db.repositories.idempotency import CreateRequest
-from shared.db.repositories.objects import Claim, claim_object, is_in_use, replace_content
-from shared.errors import ObjectNotFoundError, StorageError
-from shared.storage.object_store import ObjectStore
+from shared.db.repositories.loose_objects import forget_loose, note_loose
+from shared.db.repositories.objects import Claim, claim_object, replace_content
+from shared.db.repositories.uses import is_in_use
 
-_log = structlog.stdlib.get_logger(__name__)
-
-_ASIDE = "quarantine/saves"
-"""Where objects lie that have no row: nobody can read them."""
 _UNBOUND_INSTANCE = "unknown"
 """Whose pictures those are that keys without an instance save."""
 
@@ -42,19 +39,26 @@ class Save:
     path: str
     upload: ImageUpload
     repeat: CreateRequest | None
+    object_key: str
+    """Where its bytes go."""
 
-    @property
     def row(self) -> StoredObject:
-        """The row of the picture, should its key be free."""
+        """The row of the picture, should its path be free."""
         bound = self.caller.scope
         return StoredObject(
             key=self.path,
+            object_key=self.object_key,
             origin_instance=bound.origin_instance or _UNBOUND_INSTANCE,
             origin_tenant_id=bound.origin_tenant_id,
             size_bytes=self.upload.size_bytes,
             content_type=self.upload.image.content_type,
             sha256=self.upload.sha256,
         )
+
+
+def new_object_key(path: str) -> str:
+    """A key that nobody has, ending in the picture's name: that is what links show."""
+    return f"{SAVED_FOLDER}/{uuid4()}/{path.rpartition('/')[2]}"
 
 
 async def save_image(res: Resources, save: Save) -> SavedImage:
@@ -64,15 +68,16 @@ async def save_image(res: Resources, save: Save) -> SavedImage:
         Problem: 409, the path is not the caller's, or work in progress reads what lies there.
         Repeated: the same request was answered before.
     """
-    answer = SavedImage(path=save.path, url=image_url(res.settings, save.path))
-    # The route names the path; a form has no one spelling, so its file stands for the body.
-    repeat = save.repeat and replace(save.repeat, body_hash=save.upload.sha256)
-    async with _uploaded(res.objects, save.upload) as aside, res.sessions() as session:
-        await claim(session, repeat)
-        claimed = await _claim_path(session, save)
-        await keep(session, repeat, answer)
-        async with _in_place(res.objects, aside, save.path, is_new=claimed is Claim.NEW):
-            await session.commit()
+    await note(res, [save.object_key])
+    try:
+        await _upload(res, save)
+        answer, nobodys = await _switch(res, save)
+    except UnknownCommitError:
+        raise
+    except Exception:
+        await discard(res, [save.object_key])
+        raise
+    await discard(res, nobodys)
     return answer
 
 
@@ -83,67 +88,62 @@ def in_use(path: str) -> Problem:
     )
 
 
-async def _claim_path(session: AsyncSession, save: Save) -> Claim:
-    row = save.row
+async def _upload(res: Resources, save: Save) -> None:
+    upload = save.upload
+    await res.objects.put_from(
+        save.object_key,
+        upload.file,
+        upload.size_bytes,
+        upload.image.content_type,
+        {"sha256": upload.sha256},
+    )
+
+
+async def _switch(res: Resources, save: Save) -> tuple[SavedImage, list[str]]:
+    """Let the path's row name the new object.
+
+    Returns:
+        The answer, and the keys of objects that are nobody's now.
+    """
+    # The route names the path; a form has no one spelling, so its file stands for the body.
+    repeat = save.repeat and replace(save.repeat, body_hash=save.upload.sha256)
+    async with res.sessions() as session:
+        await claim(session, repeat)
+        lies_at, nobodys = await _claim_path(res, session, save)
+        answer = SavedImage(path=save.path, url=image_url(res.settings, save.path, lies_at))
+        await keep(session, repeat, answer)
+        if lies_at == save.object_key and not await forget_loose(session, [save.object_key]):
+            raise unavailable("the object store")  # it took so long that the sweep has been there
+        await note_loose(session, nobodys)
+        await commit(session, lambda: _is_saved(res, save))
+    return answer, nobodys
+
+
+async def _claim_path(res: Resources, session: AsyncSession, save: Save) -> tuple[str, list[str]]:
+    """The key of the object that the path has from now on, and those that are nobody's then."""
+    row = save.row()
     claimed, held = await claim_object(session, save.caller.scope, row)
     if claimed is Claim.TAKEN:
         raise Problem(409, "path_taken", "this path cannot be written; choose another")
-    if claimed is Claim.REPLACED:
-        if held.sha256 != row.sha256 and await is_in_use(session, held):
+    if claimed is Claim.NEW:
+        return row.lies_at, []
+    if held.sha256 != row.sha256:
+        if await is_in_use(session, held):
             raise in_use(save.path)
-        replace_content(held, row)
-        await session.flush()
-    return claimed
+    elif await _is_there(res, held):
+        return held.lies_at, [row.lies_at]
+    before = replace_content(held, row)
+    await session.flush()
+    return row.lies_at, [before]
 
 
-@asynccontextmanager
-async def _uploaded(objects: ObjectStore, upload: ImageUpload) -> AsyncGenerator[str]:
-    """The key of an object that has the bytes, for as long as the block lasts."""
-    aside = f"{_ASIDE}/{uuid4()}"
-    try:
-        await objects.put_from(
-            aside,
-            upload.file,
-            upload.size_bytes,
-            upload.image.content_type,
-            {"sha256": upload.sha256},
-        )
-        yield aside
-    finally:
-        await _discard(objects, aside)
+async def _is_there(res: Resources, held: StoredObject) -> bool:
+    found = await res.objects.head(held.lies_at)
+    return found is not None and found.size_bytes == held.size_bytes
 
 
-@asynccontextmanager
-async def _in_place(
-    objects: ObjectStore, aside: str, key: str, *, is_new: bool
-) -> AsyncGenerator[None]:
-    """Copy into place; if the block fails, what was there before is there again."""
-    before = None if is_new else await _kept(objects, key)
-    try:
-        await objects.copy(aside, key)
-        yield
-    except BaseException:
-        await (objects.copy(before, key) if before else objects.delete(key))
-        if before:
-            await _discard(objects, before)
-        raise
-    if before:
-        await _discard(objects, before)
-
-
-async def _kept(objects: ObjectStore, key: str) -> str | None:
-    """The key of a copy of what lies under a key."""
-    before = f"{_ASIDE}/{uuid4()}"
-    try:
-        await objects.copy(key, before)
-    except ObjectNotFoundError:
-        return None
-    return before
-
-
-async def _discard(objects: ObjectStore, key: str) -> None:
-    """Remove an object that nobody needs; the request's outcome does not hang on it."""
-    try:
-        await objects.delete(key)
-    except StorageError as error:
-        _log.warning("object_left_behind", key=key, exc_info=error)
+async def _is_saved(res: Resources, save: Save) -> bool:
+    """Whether the path has the new object. Asks as a save does: that waits for one under way."""
+    async with res.sessions() as session:
+        claimed, held = await claim_object(session, save.caller.scope, save.row())
+        return claimed is Claim.REPLACED and held.lies_at == save.object_key

@@ -8,6 +8,7 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from api_gateway.auth.principal import Principal
+from api_gateway.commits import commit
 from api_gateway.errors import Problem, not_found
 from api_gateway.resources import Resources
 from api_gateway.storage.conditions import (
@@ -16,12 +17,16 @@ from api_gateway.storage.conditions import (
     Selection,
     select_part,
 )
+from api_gateway.storage.loose import discard
 from api_gateway.storage.saving import in_use
 from api_gateway.storage.schemas import DeletedImage, StoredImage, StoredImageList
 from api_gateway.storage.urls import redirect_url
 from shared.db.models.tables import StoredObject
-from shared.db.repositories.objects import hold_object, is_in_use, list_objects
+from shared.db.repositories.loose_objects import note_loose
+from shared.db.repositories.objects import hold_object, list_objects
+from shared.db.repositories.scope import Scope
 from shared.db.repositories.subjects import find_object
+from shared.db.repositories.uses import is_in_use
 from shared.errors import ObjectNotFoundError, StorageError
 from shared.storage.object_store import ObjectInfo
 
@@ -66,11 +71,22 @@ async def read_image(
         StorageError: the object cannot be read, or is not what its row says.
     """
     row = await _find(res, caller, path)
+    while True:
+        try:
+            return await _answer(res, row, asked)
+        except ObjectNotFoundError as error:
+            # Replaced since, and the object removed, the row is another one by now.
+            before, row = row, await _find(res, caller, path)
+            if row.lies_at == before.lies_at:
+                raise not_found(f"image {path!r}") from error
+
+
+async def _answer(res: Resources, row: StoredObject, asked: ReadConditions) -> Response:
     selected = select_part(asked, _representation(row))
     headers = _headers(row)
     if selected.status == 304:
         return Response(status_code=304, headers=headers)
-    url = redirect_url(res, path)
+    url = redirect_url(res, row.lies_at)
     if url is not None:
         return RedirectResponse(url, 302, {"Cache-Control": "private, no-store"})
     if selected.status == 416:
@@ -89,18 +105,25 @@ async def delete_image(res: Resources, caller: Principal, path: str) -> DeletedI
     Raises:
         Problem: 404 or 409.
     """
-    async with res.sessions.begin() as session:
+    async with res.sessions() as session:
         held = await hold_object(session, caller.scope, path)
         if held is None:
             raise not_found(f"image {path!r}")
         if await is_in_use(session, held):
             raise in_use(path)
+        lies_at = held.lies_at
         await session.delete(held)
-        await session.flush()
-        # Before the commit: a row without its object can be deleted again, an object without its
-        # row could not.
-        await res.objects.delete(path)
+        await note_loose(session, [lies_at])
+        await commit(session, lambda: _is_deleted(res, path, lies_at))
+    await discard(res, [lies_at])
     return DeletedImage(path=path, deleted=True)
+
+
+async def _is_deleted(res: Resources, path: str, lies_at: str) -> bool:
+    """Whether a path's row is gone, or another one by now. Waits for whoever holds it."""
+    async with res.sessions() as session:
+        held = await hold_object(session, Scope(), path)
+        return held is None or held.lies_at != lies_at
 
 
 async def _find(res: Resources, caller: Principal, path: str) -> StoredObject:
@@ -136,12 +159,9 @@ async def _send(
         headers["Content-Range"] = f"bytes {selected.first}-{last}/{row.size_bytes}"
     length = selected.length if selected.status == 206 else 0
     async with AsyncExitStack() as stack:
-        try:
-            opened = await stack.enter_async_context(
-                res.objects.open(row.key, offset=selected.first, length=length)
-            )
-        except ObjectNotFoundError as error:
-            raise not_found(f"image {row.key!r}") from error
+        opened = await stack.enter_async_context(
+            res.objects.open(row.lies_at, offset=selected.first, length=length)
+        )
         _check_same(opened.info, row)
         first = await anext(opened.chunks, b"")
         if len(first) == selected.length:
@@ -161,7 +181,7 @@ async def _chunks(
 
 
 def _check_same(info: ObjectInfo, row: StoredObject) -> None:
-    """An object may be newer than its row for a moment, while it is saved anew."""
+    """Damaged is not served."""
     digest = info.metadata.get("sha256", row.sha256)
     if (info.size_bytes, digest) != (row.size_bytes, row.sha256):
-        raise StorageError(f"the object under {row.key!r} is not the one that its record describes")
+        raise StorageError(f"the object of {row.key!r} is not the one that its record describes")

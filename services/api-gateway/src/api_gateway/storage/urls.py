@@ -8,19 +8,25 @@ from api_gateway.settings import GatewaySettings
 IMAGES = "/api/v1/storage/images"
 
 
-def image_url(settings: GatewaySettings, path: str) -> str:
-    """A lasting URL: the CDN's where there is one, else this API's."""
+def image_url(settings: GatewaySettings, path: str, lies_at: str) -> str:
+    """Where a picture is read: this API's URL, or the CDN's, which is that of its present bytes."""
     if settings.image_redirect == "cdn":
-        return f"{settings.cdn_base_url.rstrip('/')}/{quote(path)}"
+        return _cdn_url(settings, lies_at)
     return f"{settings.public_url.rstrip('/')}{IMAGES}/{quote(path)}"
 
 
-def redirect_url(res: Resources, path: str) -> str | None:
-    """Where a reader is sent, or none where the bytes go through this API."""
+def redirect_url(res: Resources, lies_at: str) -> str | None:
+    """Where a reader of an object is sent, or none where the bytes go through this API."""
     match res.settings.image_redirect:
         case "none":
             return None
         case "cdn":
-            return image_url(res.settings, path)
+            return _cdn_url(res.settings, lies_at)
         case "presigned":
-            return res.objects.presigned_url(path, expires_s=res.settings.image_redirect_expiry_s)
+            return res.objects.presigned_url(
+                lies_at, expires_s=res.settings.image_redirect_expiry_s
+            )
+
+
+def _cdn_url(settings: GatewaySettings, lies_at: str) -> str:
+    return f"{settings.cdn_base_url.rstrip('/')}/{quote(lies_at)}"

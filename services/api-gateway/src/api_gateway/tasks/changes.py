@@ -23,6 +23,7 @@ from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.outcomes import outcome_of, write_task_outcome
 from shared.db.repositories.subjects import find_object
+from shared.db.repositories.uses import pin_pictures
 
 _NEXT: dict[str, frozenset[TaskStatus]] = {
     TaskStatus.PENDING: frozenset({TaskStatus.EXECUTING, TaskStatus.CANCELLED}),
@@ -67,6 +68,8 @@ async def update_task(res: Resources, caller: Principal, task_id: UUID, read: Re
         _check_next(task, wanted)
         await _check_pictures(session, caller, task, values)
         _apply(task, values)
+        if values.keys() & _picture_inputs(task).keys():
+            await pin_pictures(session, caller.scope, [task])
         is_cancelling = wanted == TaskStatus.CANCELLED and task.status != wanted
         if wanted != task.status and not is_cancelling:
             await _advance(session, task, TaskStatus(wanted))
@@ -123,18 +126,23 @@ async def _check_pictures(
     session: AsyncSession, caller: Principal, task: Task, values: dict[str, Any]
 ) -> None:
     """A path that a change names must be one that the caller may see."""
-    names = {field.answered_as for field in TASK_TYPES[TaskType(task.task_type)].pictures}
-    for name in (names | {"result_image_path"}) & values.keys():
+    names = _picture_inputs(task).keys() | {"result_image_path"}
+    for name in names & values.keys():
         path = values[name]
         if isinstance(path, str) and await find_object(session, caller.scope, path) is None:
             raise InvalidRequestError([Fault(("body", name), f"there is no image {path!r}")])
 
 
-def _apply(task: Task, values: dict[str, Any]) -> None:
-    inputs, results = dict(task.inputs), dict(task.results)
-    picture_inputs = {
+def _picture_inputs(task: Task) -> dict[str, str]:
+    """The names of a task's pictures among its inputs, by those in answers."""
+    return {
         field.answered_as: field.name for field in TASK_TYPES[TaskType(task.task_type)].pictures
     }
+
+
+def _apply(task: Task, values: dict[str, Any]) -> None:
+    inputs, results = dict(task.inputs), dict(task.results)
+    picture_inputs = _picture_inputs(task)
     for name, value in values.items():
         if name in _COLUMNS:
             if value is not None or _COLUMNS[name].nullable:

@@ -7,6 +7,7 @@ from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
 from api_gateway.resources import Resources
 from shared.contracts.enums import TaskType
+from shared.contracts.picture_objects import PICTURE_OBJECTS
 from shared.contracts.pictures import FAL_OBJECTS
 from shared.db.models.tables import Task
 from shared.db.repositories.subjects import find_objects
@@ -27,9 +28,13 @@ async def note_fal_objects(task: Task, res: Resources, caller: Principal) -> lis
         message = f"holds {len(strings)} different texts; at most {_MAX_STRINGS} fit into one task"
         return [Fault(("fal_parameters",), message)]
     async with res.sessions() as session:
-        found = await find_objects(session, caller.scope, strings)
+        rows = await find_objects(session, caller.scope, strings)
+    found = {path: row for path, row in rows.items() if row.lost_at is None}
     if found:
         task.inputs[FAL_OBJECTS] = sorted(found)
+        elsewhere = {path: row.object_key for path, row in found.items() if row.object_key}
+        if elsewhere:
+            task.inputs[PICTURE_OBJECTS] = elsewhere
     return []
 
 

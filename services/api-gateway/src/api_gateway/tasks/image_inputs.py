@@ -8,6 +8,7 @@ from api_gateway.images.sources import Destination, Upload, resolve_source
 from api_gateway.resources import Resources
 from api_gateway.tasks.fal_inputs import note_fal_objects
 from shared.contracts.enums import TaskType
+from shared.contracts.picture_objects import PICTURE_OBJECTS
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.images.admission import ImageRefusedError
@@ -30,6 +31,8 @@ async def resolve_images(
             if value is not None:
                 task.inputs[field.name] = await resolver.resolve(name, value)
     resolver.faults += await note_fal_objects(task, res, caller)
+    if resolver.elsewhere:
+        task.inputs[PICTURE_OBJECTS] = resolver.elsewhere | task.inputs.get(PICTURE_OBJECTS, {})
     # One picture given twice is one object.
     uploads = {upload.row.key: upload for upload in resolver.uploads}
     return list(uploads.values()), resolver.faults
@@ -45,6 +48,8 @@ class _Resolver:
         )
         self._res, self._caller = res, caller
         self.uploads: list[Upload] = []
+        self.elsewhere: dict[str, str] = {}
+        """The object keys of saved pictures, by path."""
         self.faults: list[Fault] = []
 
     async def resolve(self, name: str, value: Any) -> Any:
@@ -65,5 +70,9 @@ class _Resolver:
             return value
         if isinstance(found, str):
             return found
-        self.uploads.append(found)
-        return found.row.key
+        if isinstance(found, Upload):
+            self.uploads.append(found)
+            return found.row.key
+        if found.object_key is not None:
+            self.elsewhere[found.key] = found.object_key
+        return found.key

@@ -3,15 +3,27 @@
 import uuid
 from datetime import UTC, datetime
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
-from api_gateway.images.sources import Destination, Upload, resolve_source
+from api_gateway.images.sources import (
+    Destination,
+    Upload,
+    picture_gone,
+    resolve_source,
+    settle_uploads,
+)
 from api_gateway.resources import Resources
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
 from shared.contracts.enums import TrainingStatus
+from shared.contracts.folders import TRAININGS_FOLDER
+from shared.contracts.pictures import is_remote
 from shared.contracts.training import LORA_FOLDERS
+from shared.db.models.tables import StoredObject
 from shared.db.models.trainings import Training
+from shared.db.repositories.uses import hold_objects
 from shared.images.admission import ImageRefusedError
 
 _UNSTATED = "unknown"
@@ -100,7 +112,7 @@ async def take_sources(
         message = "give at least one picture: there is nothing to train on"
         return [], [Fault(("body", "source_images"), message)]
     destination = Destination(
-        "trainings", training.id, origin.origin_instance, origin.origin_tenant_id
+        TRAININGS_FOLDER, training.id, origin.origin_instance, origin.origin_tenant_id
     )
     uploads: dict[str, Upload] = {}
     faults: list[Fault] = []
@@ -114,6 +126,31 @@ async def take_sources(
         if isinstance(found, Upload):
             # The same bytes twice are one object.
             uploads[found.row.key] = found
-        taken.append(found.row.key if isinstance(found, Upload) else found)
+        taken.append(_name(found))
     training.source_images = taken
     return list(uploads.values()), faults
+
+
+async def own_sources(
+    session: AsyncSession, caller: Principal, training: Training, uploads: list[Upload]
+) -> None:
+    """Make uploads the training's own, and hold its other pictures until the commit.
+
+    Raises:
+        Problem: 409, a picture is gone since the request was looked at; 503, the uploads are.
+    """
+    session.add_all([upload.row for upload in uploads])
+    await session.flush()
+    await settle_uploads(session, uploads)
+    paths = [source for source in training.source_images if not is_remote(source)]
+    found = await hold_objects(session, caller.scope, paths)
+    if gone := sorted(set(paths) - found.keys()):
+        raise picture_gone(gone[0])
+    elsewhere = {path: found[path] for path in paths if found[path] != path}
+    training.picture_objects = elsewhere or None
+
+
+def _name(found: Upload | StoredObject | str) -> str:
+    if isinstance(found, str):
+        return found
+    return found.row.key if isinstance(found, Upload) else found.key

@@ -7,9 +7,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api_gateway.auth.principal import Principal
 from api_gateway.creation import Creation, create
 from api_gateway.errors import InvalidRequestError, not_found
+from api_gateway.images.sources import Upload
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
-from api_gateway.training.drafting import draft_training, take_sources, training_origin
+from api_gateway.training.drafting import (
+    draft_training,
+    own_sources,
+    take_sources,
+    training_origin,
+)
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
 from api_gateway.webhooks.checks import check_webhook
@@ -46,14 +52,17 @@ async def create_training(
     creation = Creation(
         training,
         uploads,
-        lambda session: _write(session, training),
+        lambda session: _write(session, caller, training, uploads),
         lambda client: start_training(client, training),
     )
     return await create(res, request, creation)
 
 
-async def _write(session: AsyncSession, training: Training) -> TrainingTask:
+async def _write(
+    session: AsyncSession, caller: Principal, training: Training, uploads: list[Upload]
+) -> TrainingTask:
     session.add(training)
+    await own_sources(session, caller, training, uploads)
     add_training_event(session, training)
     await session.flush()
     return present_training(training)

@@ -134,7 +134,7 @@ async def resume_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
         await _demand_resumable(session, workflow)
-        tasks = await reset_steps(session, workflow)
+        tasks = await reset_steps(session, caller, workflow)
         check_run_size(pipeline_run(workflow, tasks))
         _run(session, workflow)
         await session.flush()

@@ -7,7 +7,7 @@ from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found
 from api_gateway.resources import Resources
 from api_gateway.tasks.cancellation import has_let_go
-from api_gateway.tasks.removal import clean_up_files
+from api_gateway.tasks.removal import clean_up_files, demand_unused
 from api_gateway.workflows.lifecycle import cancel_workflow
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import (
@@ -30,12 +30,15 @@ async def clean_up_workflow(
     """Mark a workflow as deleted, and remove its tasks' files where that is asked for.
 
     Raises:
-        Problem: 404; 409, it does not end.
+        Problem: 404; 409, it does not end, or other work reads its tasks' files.
     """
     async with res.sessions() as session:
         workflow = await find_workflow(session, caller.scope, workflow_id)
-    if workflow is None:
-        raise not_found(f"workflow {workflow_id}")
+        if workflow is None:
+            raise not_found(f"workflow {workflow_id}")
+        # Before it is cancelled: what is refused changes nothing.
+        for task in await tasks_of_workflow(session, workflow_id) if cleans_tasks else []:
+            await demand_unused(session, task, workflow_id)
     await _end(res, caller, workflow)
     async with res.sessions() as session:
         tasks = await tasks_of_workflow(session, workflow_id) if cleans_tasks else []
@@ -62,8 +65,8 @@ async def _end(res: Resources, caller: Principal, workflow: Workflow) -> None:
 
 async def _clean_up_task(res: Resources, task: Task, detail: WorkflowCleanupDetail) -> None:
     try:
-        cleaned = await clean_up_files(res, task)
-    except StorageError as error:
+        cleaned = await clean_up_files(res, task, workflow_id=task.workflow_id)
+    except (StorageError, Problem) as error:
         detail.errors.append(
             WorkflowCleanupError(
                 task_id=task.id,

@@ -7,6 +7,7 @@ import uuid
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api_gateway.auth.principal import Principal
 from api_gateway.workflows.schemas import (
     ResumePlan,
     ResumeReason,
@@ -26,6 +27,7 @@ from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.tasks import is_untried, tasks_of_steps
+from shared.db.repositories.uses import pin_pictures
 
 _COPIED = (
     "task_type",
@@ -85,8 +87,13 @@ def plan_resume(workflow: Workflow) -> ResumePlan:
     )
 
 
-async def reset_steps(session: AsyncSession, workflow: Workflow) -> dict[str, Task]:
-    """Give every step that has been tried in vain a new task; answers all tasks by step."""
+async def reset_steps(
+    session: AsyncSession, caller: Principal, workflow: Workflow
+) -> dict[str, Task]:
+    """Give every step that has been tried in vain a new task; answers all tasks by step.
+
+    Steps read what lies under their pictures' paths now. Of one that is gone, its step will say so.
+    """
     tasks = await tasks_of_steps(session, workflow)
     for step in workflow.steps:
         task = tasks.get(step.step_id)
@@ -100,6 +107,8 @@ async def reset_steps(session: AsyncSession, workflow: Workflow) -> dict[str, Ta
             tasks[step.step_id] = task
         step.task_id, step.status, step.retry_count = task.id, StepStatus.PENDING, 0
         step.result = step.error_message = step.started_at = step.completed_at = None
+    to_run = [tasks[s.step_id] for s in workflow.steps if s.step_id in tasks and not is_reused(s)]
+    await pin_pictures(session, caller.scope, to_run)
     return tasks
 
 

@@ -229,17 +229,34 @@ class StoredObject(Base):
         Index("ix_stored_objects_task", "task_id"),
         Index("ix_stored_objects_tenant", "origin_instance", "origin_tenant_id", "key"),
         Index("ix_stored_objects_instance", "origin_instance", "key"),
+        Index(
+            "uq_stored_objects_object_key",
+            "object_key",
+            unique=True,
+            postgresql_where=text("object_key IS NOT NULL"),
+        ),
     )
 
     key: Mapped[str] = mapped_column(String(1024, collation="C"), primary_key=True)
-    """Compared byte by byte, so that a prefix is a range of the indexes."""
+    """The path, as clients know it. Compared byte by byte, so that a prefix is a range of the
+    indexes."""
+    object_key: Mapped[str | None] = mapped_column(String(1024, collation="C"))
+    """Where the bytes lie: each save writes a new object, and the row switches to it. None: under
+    the path itself, as what tasks write does, and what was saved before there were such keys."""
     origin_instance: Mapped[str] = mapped_column(String(100))
     origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
     task_id: Mapped[uuid.UUID | None]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     content_type: Mapped[str] = mapped_column(String(100))
     sha256: Mapped[str] = mapped_column(String(64))
+    lost_at: Mapped[datetime | None]
+    """When the object was found to be gone; it is not listed, until it is there again."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+    @property
+    def lies_at(self) -> str:
+        """The key of the object that has the bytes."""
+        return self.object_key or self.key
 
 
 class ApiKey(Base):

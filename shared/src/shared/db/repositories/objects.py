@@ -1,18 +1,14 @@
-"""Owner rows of stored objects: listing by prefix, claiming a key, and whether it is in use."""
+"""Owner rows of stored objects: listing by prefix, claiming a key."""
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import ColumnElement, func, literal, literal_column, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.enums import TASK_OPEN, WORKFLOW_ENDED
-from shared.db.models.tables import StoredObject, Task, Workflow
+from shared.db.models.tables import StoredObject
 from shared.db.repositories.scope import Scope
-
-_MENTIONS: ColumnElement[Any] = literal_column("'$.** ? (@ == $key)'::jsonpath")
 
 
 class Claim(StrEnum):
@@ -26,8 +22,9 @@ class Claim(StrEnum):
 async def list_objects(
     session: AsyncSession, scope: Scope, prefix: str, limit: int
 ) -> Sequence[StoredObject]:
-    """The first objects under a prefix, in key order."""
-    rows = scope.limit(select(StoredObject), StoredObject).where(_starts_with(prefix))
+    """The first objects under a prefix, in key order; of those that can be read."""
+    rows = scope.limit(select(StoredObject), StoredObject)
+    rows = rows.where(_starts_with(prefix), StoredObject.lost_at.is_(None))
     return (await session.scalars(rows.order_by(StoredObject.key).limit(limit))).all()
 
 
@@ -82,28 +79,15 @@ async def hold_object(session: AsyncSession, scope: Scope, key: str) -> StoredOb
     return await session.scalar(scope.limit(rows, StoredObject).with_for_update())
 
 
-def replace_content(held: StoredObject, by: StoredObject) -> None:
-    """Let a row describe other bytes under the same key."""
-    held.size_bytes, held.content_type, held.sha256 = by.size_bytes, by.content_type, by.sha256
-    held.created_at = func.now()
+def replace_content(held: StoredObject, by: StoredObject) -> str:
+    """Let a row describe other bytes, under the same path.
 
-
-async def is_in_use(session: AsyncSession, held: StoredObject) -> bool:
-    """Whether work that has not ended may still read an object.
-
-    That is: its own task or that task's workflow, or a task that names it as an input.
+    Returns:
+        The key of the object that had the bytes until now.
     """
-    own = select(literal(1)).where(
-        Task.id == held.task_id,
-        Task.status.in_(TASK_OPEN)
-        | select(Workflow.id)
-        .where(Workflow.id == Task.workflow_id, Workflow.status.not_in(WORKFLOW_ENDED))
-        .exists(),
-    )
-    # A task can only name an object that was there before it.
-    naming = select(literal(1)).where(
-        Task.status.in_(TASK_OPEN),
-        Task.created_at >= held.created_at,
-        func.jsonb_path_exists(Task.inputs, _MENTIONS, func.jsonb_build_object("key", held.key)),
-    )
-    return bool(await session.scalar(select(own.exists() | naming.exists())))
+    before = held.lies_at
+    if held.sha256 != by.sha256:
+        held.created_at = func.now()
+    held.size_bytes, held.content_type, held.sha256 = by.size_bytes, by.content_type, by.sha256
+    held.object_key, held.lost_at = by.object_key, None
+    return before

@@ -135,8 +135,11 @@ async def mark_deleted(session: AsyncSession, task_id: UUID) -> None:
 
 
 async def forget_objects(session: AsyncSession, task_id: UUID) -> None:
-    """Remove the owner rows of a task's objects; the objects themselves are gone already."""
-    await session.execute(delete(StoredObject).where(StoredObject.task_id == task_id))
+    """Remove the owner rows of a task's objects; of those that others hold, once they let go."""
+    own = StoredObject.task_id == task_id
+    in_order = select(StoredObject.key).where(own).order_by(StoredObject.key)
+    await session.execute(in_order.with_for_update())
+    await session.execute(delete(StoredObject).where(own))
 
 
 async def remove_task(session: AsyncSession, task_id: UUID) -> None:

@@ -1,6 +1,6 @@
 """What every request for a task has in common."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -19,6 +19,9 @@ from shared.contracts.enums import ProviderType
 
 class CreateTaskBase(ProviderChoice):
     """The fields of every create request; unknown ones are ignored."""
+
+    replaced_fields: ClassVar[frozenset[str]] = frozenset()
+    """Deprecated fields: what they hold is moved into those that replaced them."""
 
     priority: Priority = 0
     config: JsonObject | None = Field(default=None, description="Flexible configuration storage")

@@ -16,11 +16,6 @@ from shared.contracts.enums import TaskType
 from shared.contracts.fields import ImageSource
 from shared.contracts.task_types.editing import EditingFields
 
-_DEPRECATED = frozenset(
-    {"base_image_data", "base_image_url", "reference_image_data", "reference_image_url"}
-)
-"""What they hold is moved into the fields that replaced them."""
-
 
 class CreateEditingTask(EditingFields, CreateTaskBase):
     """A request to edit a picture."""
@@ -35,6 +30,10 @@ class CreateEditingTask(EditingFields, CreateTaskBase):
                 "origin_instance": "api-prod",
             }
         }
+    )
+
+    replaced_fields = frozenset(
+        {"base_image_data", "base_image_url", "reference_image_data", "reference_image_url"}
     )
 
     task_type: Literal[TaskType.EDITING] = TaskType.EDITING
@@ -72,12 +71,12 @@ class CreateEditingTask(EditingFields, CreateTaskBase):
         if body is None:
             return data
         # They stay beside what they stand for until they have been checked themselves.
-        deprecated = {name: body[name] for name in _DEPRECATED if name in body}
+        deprecated = {name: body[name] for name in cls.replaced_fields if name in body}
         return _without_deprecated(body) | deprecated
 
     @model_validator(mode="after")
     def _drop_deprecated_fields(self) -> Self:
-        for name in _DEPRECATED & self.model_fields_set:
+        for name in self.replaced_fields & self.model_fields_set:
             setattr(self, name, None)
         return self
 

@@ -1,0 +1,60 @@
+"""Pictures by path, as clients name them, and by object key, as workers read them.
+
+A saved picture's bytes lie under a key of their own. The gateway writes down which, in the
+transaction that creates the work: the record, its answers and its provenance go on naming the path.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from shared.contracts.enums import TaskType
+from shared.contracts.pictures import FAL_OBJECTS, is_remote, replace_pictures
+from shared.contracts.task_types.table import TASK_TYPES
+
+PICTURE_OBJECTS = "picture_objects"
+"""The input that holds the object key by path, of those pictures that lie elsewhere. Only the
+gateway and the workflow worker write it."""
+
+_FAL_PARAMETERS = "fal_parameters"
+
+
+def picture_paths(task_type: TaskType, inputs: Mapping[str, Any]) -> list[str]:
+    """The paths of objects that a task names, each once."""
+    named = [value for value in _named(task_type, inputs) if not is_remote(value)]
+    return list(dict.fromkeys(named))
+
+
+def _named(task_type: TaskType, inputs: Mapping[str, Any]) -> Iterator[str]:
+    fields = [field.name for field in TASK_TYPES[task_type].pictures]
+    if task_type == TaskType.EXPERIMENTAL_FAL:
+        fields.append(FAL_OBJECTS)
+    for name in fields:
+        value = inputs.get(name)
+        for item in cast("list[Any]", value) if isinstance(value, list) else [value]:
+            if isinstance(item, str):
+                yield item
+
+
+def with_object_keys(task_type: TaskType, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's inputs as its worker reads them: object keys in place of paths."""
+    read = {name: value for name, value in inputs.items() if name != PICTURE_OBJECTS}
+    keys: Mapping[str, str] = inputs.get(PICTURE_OBJECTS) or {}
+    if not keys:
+        return read
+    read |= replace_pictures(task_type, inputs, keys)
+    if task_type == TaskType.EXPERIMENTAL_FAL:
+        names = (_FAL_PARAMETERS, FAL_OBJECTS)
+        read |= {name: _replaced(inputs[name], keys) for name in names if name in inputs}
+    return read
+
+
+def _replaced(value: Any, keys: Mapping[str, str]) -> Any:
+    """The same data with paths replaced, however deep they lie."""
+    if isinstance(value, str):
+        return keys.get(value, value)
+    if isinstance(value, list):
+        return [_replaced(item, keys) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {name: _replaced(item, keys) for name, item in members.items()}
+    return value

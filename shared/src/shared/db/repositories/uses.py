@@ -1,0 +1,150 @@
+"""Which objects work reads that has not ended: they stay as they are until it has.
+
+Work that is created takes hold of the rows of its pictures until its own row is committed, and
+whoever replaces or removes a picture locks its row before asking whether it is in use. So neither
+overlooks the other.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, literal, literal_column, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.contracts.enums import TASK_OPEN, WORKFLOW_ENDED, TaskType, TrainingStatus
+from shared.contracts.picture_objects import PICTURE_OBJECTS, picture_paths
+from shared.contracts.runs import PinPictures
+from shared.contracts.training import ENDED
+from shared.db.models.tables import StoredObject, Task, Workflow
+from shared.db.models.trainings import Training
+from shared.db.repositories.scope import Scope
+
+_TRAINING_OPEN = frozenset(TrainingStatus) - ENDED
+_WORKFLOW_IS_OPEN = (
+    select(Workflow.id)
+    .where(Workflow.id == Task.workflow_id, Workflow.status.not_in(WORKFLOW_ENDED))
+    .exists()
+)
+_LONGEST_TRANSACTION = timedelta(minutes=5)
+"""Rows carry the time at which their transaction began."""
+
+
+async def pin_pictures(session: AsyncSession, scope: Scope, tasks: Sequence[Task]) -> list[str]:
+    """Write down where the bytes of a task's pictures lie, and hold them until the commit.
+
+    Args:
+        session: the transaction that writes the tasks. Objects that come with them have rows.
+        scope: whose pictures the tasks may read.
+        tasks: about to be started, or to be started later.
+
+    Returns:
+        The paths that no picture has any more.
+    """
+    named = {task.id: picture_paths(TaskType(task.task_type), task.inputs) for task in tasks}
+    paths = {path for each in named.values() for path in each}
+    found = await hold_objects(session, scope, paths)
+    for task in tasks:
+        elsewhere = {path: found[path] for path in named[task.id] if found.get(path, path) != path}
+        if elsewhere != task.inputs.get(PICTURE_OBJECTS, {}):
+            rest = {name: task.inputs[name] for name in task.inputs if name != PICTURE_OBJECTS}
+            task.inputs = rest | ({PICTURE_OBJECTS: elsewhere} if elsewhere else {})
+    return sorted(paths - found.keys())
+
+
+async def hold_objects(session: AsyncSession, scope: Scope, paths: Iterable[str]) -> dict[str, str]:
+    """Hold pictures as they are until the transaction ends.
+
+    Returns:
+        The object key of each that there is, by path.
+    """
+    wanted = list(paths)
+    if not wanted:
+        return {}
+    rows = select(StoredObject).where(StoredObject.key.in_(wanted)).order_by(StoredObject.key)
+    held = await session.scalars(scope.limit(rows, StoredObject).with_for_update(read=True))
+    return {row.key: row.lies_at for row in held}
+
+
+async def pin_mapped(session: AsyncSession, request: PinPictures) -> dict[str, str]:
+    """Hold pictures as they are until the task has ended that they were mapped into.
+
+    Returns:
+        The object key of each that is the owner's, by path.
+    """
+    owner = request.owner
+    scope = Scope(owner.origin_instance, owner.origin_tenant_id)
+    found = await hold_objects(session, scope, request.paths)
+    task = await session.get(Task, request.task_id, with_for_update=True)
+    if task is not None and task.status in TASK_OPEN:
+        known: dict[str, str] = task.inputs.get(PICTURE_OBJECTS, {})
+        task.inputs = {**task.inputs, PICTURE_OBJECTS: known | found}
+    return found
+
+
+async def is_in_use(session: AsyncSession, held: StoredObject) -> bool:
+    """Whether work that has not ended may still read an object.
+
+    That is: its own task or that task's workflow, or work that names it as an input.
+    """
+    own = select(literal(1)).where(
+        Task.id == held.task_id, Task.status.in_(TASK_OPEN) | _WORKFLOW_IS_OPEN
+    )
+    # Work names what was there before it was created or last changed.
+    since = held.created_at - _LONGEST_TRANSACTION
+    reads = _open_work("@ == $path", held.key, Task.updated_at >= since)
+    return bool(await session.scalar(select(own.exists() | reads)))
+
+
+async def is_step_of_open_workflow(session: AsyncSession, task_id: UUID) -> bool:
+    """Whether a task is a step of a workflow that may still hand on what it has made."""
+    steps = select(literal(1)).where(Task.id == task_id, _WORKFLOW_IS_OPEN)
+    return bool(await session.scalar(select(steps.exists())))
+
+
+async def is_folder_in_use(
+    session: AsyncSession, folder: str, *, besides: UUID, workflow_id: UUID | None = None
+) -> bool:
+    """Whether work that has not ended reads what lies in a task's folder.
+
+    Args:
+        session: for a lasting answer, holds the rows of what lies there.
+        folder: with a slash at its end.
+        besides: the task itself.
+        workflow_id: a workflow that goes together with its tasks.
+    """
+    others = [Task.id != besides]
+    if workflow_id is not None:
+        others.append(Task.workflow_id.is_distinct_from(workflow_id))
+    return bool(await session.scalar(select(_open_work("@ starts with $path", folder, *others))))
+
+
+def _open_work(condition: str, path: str, *which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether there is open work one of whose inputs is such a path, or was mapped from one."""
+    mapped = condition.replace("@", "@.key")
+
+    def names(column: Any, *places: str) -> ColumnElement[bool]:
+        variables = func.jsonb_build_object("path", path)
+        found: ColumnElement[bool] = literal_column("false")
+        for place in places:
+            found = found | func.jsonb_path_exists(
+                column, literal_column(f"'{place}'::jsonpath"), variables
+            )
+        return found
+
+    tasks = select(literal(1)).where(
+        Task.status.in_(TASK_OPEN),
+        Task.is_deleted.is_(False),  # as the index by status has it
+        *which,
+        names(
+            Task.inputs,
+            f"$.** ? ({condition})",
+            f"$.{PICTURE_OBJECTS}.keyvalue() ? ({mapped})",
+        ),
+    )
+    trainings = select(literal(1)).where(
+        Training.status.in_(_TRAINING_OPEN),
+        names(Training.source_images, f"$[*] ? ({condition})"),
+    )
+    return tasks.exists() | trainings.exists()
