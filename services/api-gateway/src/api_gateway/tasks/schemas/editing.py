@@ -16,7 +16,7 @@ from shared.contracts.task_types.editing import EditingFields
 _DEPRECATED = frozenset(
     {"base_image_data", "base_image_url", "reference_image_data", "reference_image_url"}
 )
-"""What they hold is moved into the fields that replaced them."""
+"""Their values move into the fields that replaced them."""
 
 
 class CreateEditingTask(EditingFields, CreateTaskBase):
