@@ -1,4 +1,4 @@
-"""What a request's fields need of a provider; each task type's row says it for its own."""
+"""The demands of request fields on a provider; each task type's row states its own."""
 
 from dataclasses import dataclass
 

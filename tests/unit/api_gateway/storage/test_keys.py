@@ -141,9 +141,12 @@ def test_the_list_of_the_platforms_folders_is_complete() -> None:
     named = {name: value for name, value in vars(folders).items() if name.endswith("_FOLDER")}
     assert set(named.values()) <= PLATFORM_FOLDERS
     assert {row.folder for row in TASK_TYPES.values()} <= PLATFORM_FOLDERS
-    written = folders_in_sources()
-    assert {"refines", "background_removals"} <= written
-    assert written <= PLATFORM_FOLDERS
+    assert folders_in_sources() <= PLATFORM_FOLDERS
+
+
+def test_a_folder_that_code_spells_out_is_found() -> None:
+    [found] = _AS_WRITTEN.finditer('key = f"odd_folder/{request.task_id}/a1"')
+    assert found["folder"] == "odd_folder"
 
 
 @pytest.mark.parametrize(

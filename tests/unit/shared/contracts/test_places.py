@@ -1,4 +1,4 @@
-"""Where task types are told apart: in their rows, and in few places more."""
+"""The places that tell task types apart: their rows, and few more."""
 
 import ast
 from pathlib import Path
@@ -26,7 +26,7 @@ WORDS = {
 
 
 def lists_task_types(source: str) -> bool:
-    """Whether some table, set, chain of conditions or class names many task types.
+    """Tell if some table, set, chain of conditions or class names many task types.
 
     A type is named by its member, its wire name or its folder.
     """

@@ -15,7 +15,7 @@ LIGHT_DEFAULT = 220
 
 
 class BackgroundFixFields(InputFields):
-    """Which background is moved, toward what colour, and how."""
+    """The picture, the palette, and the bounds of the shift."""
 
     base_image: ImageSource = Field(
         description="Base image as base64, data URL (data:image/...), remote URL (http://...), "

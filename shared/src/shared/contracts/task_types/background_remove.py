@@ -15,7 +15,7 @@ from shared.contracts.task_types.row import InputFields, OwnActivity, PictureFie
 
 
 class BackgroundRemovalFields(InputFields):
-    """Which pictures are cut out."""
+    """The pictures to cut out."""
 
     input_image_paths: ImageSources = Field(
         min_length=1, description="List of image paths or URLs for batch background removal"

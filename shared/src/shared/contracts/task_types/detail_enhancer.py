@@ -12,7 +12,7 @@ from shared.contracts.task_types.row import InputFields, OwnActivity, PictureFie
 
 
 class DetailEnhancerFields(InputFields):
-    """Which picture is mended, after which one."""
+    """The picture to mend, and the one that shows the detail."""
 
     base_image: ImageSource = Field(
         description="Base image as base64, data URL (data:image/...), or remote URL (http://...)"

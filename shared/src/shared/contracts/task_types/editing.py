@@ -17,7 +17,7 @@ from shared.contracts.task_types.row import InputFields, OwnActivity, PictureFie
 
 
 class EditingFields(InputFields):
-    """Which picture is changed, and how."""
+    """The picture to change, the prompt, and the references."""
 
     prompt: Text = Field(description="Task prompt")
     base_image: ImageSource = Field(

@@ -12,7 +12,7 @@ from shared.contracts.task_types.row import InputFields, TaskTypeRow
 
 
 class ExperimentalFalFields(InputFields):
-    """Which app runs, on what."""
+    """The app and its parameters."""
 
     fal_app_id: Text = Field(description="FAL app ID for task execution")
     fal_parameters: dict[str, Any] = Field(
@@ -26,7 +26,7 @@ class AppResults(Message):
     model_config = ConfigDict(extra="allow")
 
     result_url: str | None = None
-    """What it made first."""
+    """The first picture, video or file in the answer."""
 
 
 ROW = TaskTypeRow(

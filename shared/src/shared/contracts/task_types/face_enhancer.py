@@ -11,7 +11,7 @@ from shared.contracts.task_types.row import InputFields, OwnActivity, PictureFie
 
 
 class FaceEnhancerFields(InputFields):
-    """Which picture's faces are redrawn."""
+    """The picture with the faces to redraw."""
 
     input_image: ImageSource = Field(
         description="Input image as base64, data URL (data:image/...), or remote URL (http://...)"

@@ -28,7 +28,7 @@ class LoraPaths(BaseModel):
 
 
 class GenerationFields(LoraPaths, InputFields):
-    """What pictures are asked for."""
+    """The prompt, the size, the LoRAs and the reference."""
 
     prompt: Text = Field(description="Task prompt")
     width: Pixels | None = Field(default=None, description="Image width")

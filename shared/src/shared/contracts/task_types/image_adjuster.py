@@ -19,7 +19,7 @@ from shared.contracts.task_types.row import InputFields, OwnActivity, PictureFie
 
 
 class ImageAdjusterFields(InputFields):
-    """Which picture is adjusted, and to what."""
+    """The picture to adjust, and the wanted size, shape or margins."""
 
     input_image: ImageSource = Field(
         description="Input image as base64, data URL (data:image/...), remote URL (http://...), "

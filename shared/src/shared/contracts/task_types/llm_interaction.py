@@ -15,7 +15,7 @@ from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeR
 
 
 class LLMInteractionFields(InputFields):
-    """What is asked, and about which pictures."""
+    """The question, and the pictures that it is about."""
 
     prompt: Text = Field(description="User prompt")
     system_prompt: str | None = Field(default=None, description="System prompt")

@@ -24,7 +24,7 @@ _FIXED_UPSCALES = {
 
 
 class RefineFields(InputFields):
-    """Which picture is refined, and how."""
+    """The picture to refine, its new size, and how far details may change."""
 
     base_image_url: ImageSource = Field(description="Base image URL")
     upscale_enabled: bool = Field(default=True, description="Whether to upscale the image")

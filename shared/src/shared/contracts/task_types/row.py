@@ -112,7 +112,7 @@ class TaskTypeRow:
 
     @property
     def has_free_results(self) -> bool:
-        """Whether a result may have fields of any name."""
+        """True where a result may have fields of any name."""
         return self.results.model_config.get("extra") == "allow"
 
     def task_folder(self, task_id: UUID) -> str:

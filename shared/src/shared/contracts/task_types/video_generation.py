@@ -15,7 +15,7 @@ from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeR
 
 
 class VideoGenerationFields(InputFields):
-    """What video is asked for."""
+    """The prompt, the first picture, and the length."""
 
     prompt: Text = Field(description="Text prompt describing the desired video content")
     input_image_url: ImageSource | None = Field(

@@ -8,7 +8,7 @@ from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 
 
 class TaskSchemas(NamedTuple):
-    """What creates a task of the type, what shows it, what changes it."""
+    """The create request, the record, and the change of a record."""
 
     create: type[CreateTaskBase]
     public: type[TaskPublicBase]
