@@ -11,6 +11,7 @@ import sys
 from rich.console import Console
 
 from tests.faults.cases import KILLS
+from tests.faults.lost_answers import LOST_ANSWERS
 from tests.faults.matrix import Row, complain, matrix, run_all
 from tests.faults.network import NETWORK
 from tests.faults.provider_cases import PROVIDER
@@ -28,10 +29,12 @@ def _arguments() -> argparse.Namespace:
 
 
 async def main() -> int:
-    """Run it all; 0: the three columns are zero."""
+    """Run it all; 0: the four columns are zero."""
     arguments = _arguments()
     rows: list[Row] = []
-    cases = [case for case in (*KILLS, *PROVIDER, *NETWORK) if arguments.only in case.name]
+    cases = [
+        case for case in (*KILLS, *PROVIDER, *NETWORK, *LOST_ANSWERS) if arguments.only in case.name
+    ]
     async for row in run_all(cases):
         _tell(row)
         rows.append(row)
