@@ -12,6 +12,7 @@ from rich.console import Console
 
 from tests.faults.cases import KILLS
 from tests.faults.hostile_cases import HOSTILE
+from tests.faults.lost_answers import LOST_ANSWERS
 from tests.faults.matrix import Row, complain, matrix, run_all
 from tests.faults.network import NETWORK
 from tests.faults.provider_cases import PROVIDER
@@ -29,11 +30,13 @@ def _arguments() -> argparse.Namespace:
 
 
 async def main() -> int:
-    """Run it all; 0: the three columns are zero."""
+    """Run it all; 0: the four columns are zero."""
     arguments = _arguments()
     rows: list[Row] = []
     cases = [
-        case for case in (*KILLS, *PROVIDER, *NETWORK, *HOSTILE) if arguments.only in case.name
+        case
+        for case in (*KILLS, *PROVIDER, *NETWORK, *LOST_ANSWERS, *HOSTILE)
+        if arguments.only in case.name
     ]
     async for row in run_all(cases):
         _tell(row)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -16,7 +17,8 @@ from tests.faults.rig import Rig
 
 WITHIN_S = 60.0
 _POLL_S = 0.25
-_KINDS = ("Task", "Pipeline", "Training")
+_KINDS = ("Task", "Pipeline", "Training", "Evaluation", "LoraConversion")
+_ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _AWAY = (OSError, RPCError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _ENDS = """
@@ -44,7 +46,7 @@ UNION ALL SELECT 'step task-' || tasks.id FROM tasks JOIN workflows ON workflows
             AND workflows.status IN ('COMPLETED', 'CANCELLED')
 """
 
-_MADE_TWICE = """
+_MADE = """
 SELECT key, count(*) AS times FROM (
   SELECT origin_reference AS key FROM tasks
   WHERE workflow_id IS NULL AND status = 'COMPLETED' AND origin_reference = ANY($1)
@@ -52,7 +54,9 @@ SELECT key, count(*) AS times FROM (
             WHERE status = 'COMPLETED' AND origin_reference = ANY($1)
   UNION ALL SELECT trigger_word FROM trainings
             WHERE status = 'COMPLETED' AND trigger_word = ANY($1)
-) AS made GROUP BY key HAVING count(*) > 1
+  UNION ALL SELECT split_part(original_filename, '.', 1) FROM loras
+            WHERE split_part(original_filename, '.', 1) = ANY($1)
+) AS made GROUP BY key
 """
 
 
@@ -72,18 +76,27 @@ class Verdict:
     num_answers_500: int = 0
     """Answers that told a client of a bug: an outage is 503."""
     lost: list[str] = field(default_factory=list)
+    """It has no record, or its record does not tell its story."""
     paid_twice: list[str] = field(default_factory=list)
-    orphans: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    """One key, and more than one record of what was made for it."""
+    standing_still: list[str] = field(default_factory=list)
+    """It has not ended, or a run without a record goes on."""
 
     @property
     def is_good(self) -> bool:
-        """Three zeros, nothing failed that need not, and no client was told of a bug."""
+        """Four zeros, nothing failed that need not, and no client was told of a bug."""
         return not self.complaints
+
+    @property
+    def zeros(self) -> tuple[list[str], ...]:
+        """What the matrix shows in its columns, in order."""
+        return self.lost, self.paid_twice, self.doubled, self.standing_still
 
     @property
     def is_settled(self) -> bool:
         """Waiting would change nothing more."""
-        return not (self.lost or self.orphans)
+        return not (self.lost or self.standing_still)
 
     @property
     def complaints(self) -> list[str]:
@@ -91,7 +104,8 @@ class Verdict:
         return [
             *(f"lost: {each}" for each in self.lost),
             *(f"paid twice: {each}" for each in self.paid_twice),
-            *(f"orphan: {each}" for each in self.orphans),
+            *(f"doubled: {each}" for each in self.doubled),
+            *(f"stands still: {each}" for each in self.standing_still),
             *(f"failed: {each}" for each in self.failed),
             *([f"late: {self.slowest_s:.1f} s"] if self.slowest_s > WITHIN_S else []),
             *([f"answered 500: {self.num_answers_500} times"] if self.num_answers_500 else []),
@@ -117,23 +131,19 @@ async def _judge(rig: Rig, clients: Clients) -> Verdict:
     ids = list(clients.accepted.values())
     ends = await rig.rows(_ENDS, ids)
     statuses = {row["id"]: row["status"] for row in ends}
+    still = [f"{_name(row)} is {row['status']}" for row in ends if row["status"] not in _ENDED]
+    made = await rig.rows(_MADE, [work.key for work in clients.asked])
+    times: dict[str, int] = {row["key"]: row["times"] for row in made}
     lost = [f"{missing} has no record" for missing in set(ids) - statuses.keys()]
     lost += [complaint for row in ends if (complaint := _complaint(row))]
-    if not lost:
+    lost += [f"no LoRA {w.key}" for w in clients.asked if w.file and w.key not in times]
+    if not (lost or still):
         lost = await _seen_otherwise(rig.api, clients, statuses)
-    twice = [
-        f"{row['times']} records COMPLETED for the key {row['key']}"
-        for row in await rig.rows(_MADE_TWICE, [work.key for work in clients.asked])
-    ]
-    submits = rig.fal.ledger.submits
-    twice += [
-        f"{submits[work.key]} submissions to the provider for the key {work.key}"
-        for work in clients.asked
-        if submits[work.key] > 1
-    ]
     return Verdict(
-        num_accepted=len(ids),
-        num_completed=sum(statuses.get(each) == "COMPLETED" for each in ids),
+        num_accepted=len(clients.taken),
+        # What has no record that ends was waited for.
+        num_completed=sum(statuses.get(each) == "COMPLETED" for each in ids)
+        + len(clients.taken - clients.accepted.keys()),
         slowest_s=_slowest_s(rig, clients, ends),
         num_answers_500=clients.answers[500],
         failed=[
@@ -144,9 +154,24 @@ async def _judge(rig: Rig, clients: Clients) -> Verdict:
             and not work.is_remote
         ],
         lost=lost,
-        paid_twice=twice,
-        orphans=await _orphans(rig),
+        paid_twice=[
+            f"{times} submissions to the provider for the key {key}"
+            for key, times in _paid(rig, clients).items()
+            if times > 1
+        ],
+        doubled=[
+            f"{times[key]} records COMPLETED for the key {key}" for key in times if times[key] > 1
+        ],
+        standing_still=still + await _orphans(rig),
     )
+
+
+def _paid(rig: Rig, clients: Clients) -> Counter[str]:
+    """How often each key was paid for."""
+    keys = {work.key for work in clients.asked}
+    evaluated = (job.custom_instructions for job in rig.evaluator.jobs)
+    paid = rig.fal.ledger.submits + Counter(key for key in evaluated if key)
+    return Counter({key: times for key, times in paid.items() if key in keys})
 
 
 def _slowest_s(rig: Rig, clients: Clients, ends: Sequence[asyncpg.Record]) -> float:
@@ -160,10 +185,14 @@ def _slowest_s(rig: Rig, clients: Clients, ends: Sequence[asyncpg.Record]) -> fl
     )
 
 
+def _name(row: asyncpg.Record) -> str:
+    return f"{row['kind']} {row['id']}"
+
+
 def _complaint(row: asyncpg.Record) -> str | None:
-    name, status = f"{row['kind']} {row['id']}", row["status"]
-    if status not in {"COMPLETED", "FAILED", "CANCELLED"}:
-        return f"{name} is {status}"
+    name, status = _name(row), row["status"]
+    if status not in _ENDED:
+        return None
     # A failed workflow may be resumed, so that its failure is not the last word.
     is_resumable = row["kind"] == "workflow" and status == "FAILED"
     num_ends = row["num_failures"] if is_resumable else row["num_ends"]

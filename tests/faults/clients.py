@@ -30,11 +30,16 @@ class Work:
     body: dict[str, Any]
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Its Idempotency-Key, and a mark in its record."""
+    is_keyed: bool = True
+    """Its key is sent along; otherwise it is asked for once."""
+    file: bytes | None = None
+    """Sent as a form; none: the body is sent as JSON."""
 
     @property
     def is_remote(self) -> bool:
         """An outside provider does it, and is paid."""
-        return self.body.get("provider_config") == _FAL
+        steps = self.body.get("steps", [self.body])
+        return any(step.get("provider_config") == _FAL for step in steps)
 
 
 def task(seconds: float = STEP_S, **fields: Any) -> Work:
@@ -86,6 +91,32 @@ def remote_task() -> Work:
     return Work(work.path, work.body | {"prompt": work.key}, work.key)
 
 
+def remote_workflow() -> Work:
+    """A workflow whose one step fal does."""
+    work = chain(1)
+    [step] = work.body["steps"]
+    config = step["config"] | {"prompt": work.key}
+    steps = [step | {"config": config, "provider_config": _FAL}]
+    return Work(work.path, work.body | {"steps": steps}, work.key)
+
+
+def evaluation() -> Work:
+    """A picture to evaluate; the evaluator knows it by its instructions: its key."""
+    key = uuid.uuid4().hex
+    body = {
+        "image_data": picture_text(),
+        "expected_framing": "full_body",
+        "expected_view_angle": "front",
+        "custom_instructions": key,
+    }
+    return Work("/api/v1/evaluation/", body, key)
+
+
+def lora(content: bytes) -> Work:
+    """A pickled LoRA to be converted; its key is its name."""
+    return Work("/api/v1/lora/upload", {}, file=content)
+
+
 def mixture() -> list[Work]:
     """Some of everything, long enough to be going on a moment later."""
     return [
@@ -126,18 +157,27 @@ class Clients:
 
     api: httpx.AsyncClient
     asked: list[Work] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+    """Keys of what was answered with success."""
     accepted: dict[str, UUID] = field(default_factory=dict)
     """Ids that were answered with 201, by key."""
     accepted_at: dict[UUID, float] = field(default_factory=dict)
     answers: Counter[int] = field(default_factory=Counter)
 
-    async def submit(self, work: Work) -> UUID:
-        """Ask until it is accepted, as a client does who was told nothing, or to come again."""
+    async def ask(self, work: Work) -> dict[str, Any]:
+        """Ask until it is taken, as a client does who was told nothing, or to come again."""
         self.asked.append(work)
         deadline = time.monotonic() + _PATIENCE_S
-        while (accepted := await self._try(work)) is None:
-            assert time.monotonic() < deadline, f"never accepted; answers so far: {self.answers}"
+        while (taken := await self._try(work)) is None:
+            assert work.is_keyed, f"not taken, and not to be asked for again: {self.answers}"
+            assert time.monotonic() < deadline, f"never taken; answers so far: {self.answers}"
             await asyncio.sleep(_AGAIN_S)
+        self.taken.add(work.key)
+        return taken
+
+    async def submit(self, work: Work) -> UUID:
+        """Ask for something that has a record, until it is accepted."""
+        accepted = UUID((await self.ask(work))["id"])
         self.accepted_at.setdefault(accepted, time.time())
         known = self.accepted.setdefault(work.key, accepted)
         assert known == accepted, f"{work.key} was answered with {known}, then with {accepted}"
@@ -147,14 +187,17 @@ class Clients:
         """All at once."""
         return await asyncio.gather(*(self.submit(work) for work in works))
 
-    async def _try(self, work: Work) -> UUID | None:
-        headers = {"Idempotency-Key": work.key}
+    async def _try(self, work: Work) -> dict[str, Any] | None:
+        headers = {"Idempotency-Key": work.key} if work.is_keyed else {}
+        sent: dict[str, Any] = {"json": work.body}
+        if work.file is not None:
+            sent = {"files": {"file": (f"{work.key}.pt", work.file)}}
         try:
-            answer = await self.api.post(work.path, json=work.body, headers=headers)
+            answer = await self.api.post(work.path, headers=headers, **sent)
         except httpx.TransportError:
             return None
         self.answers[answer.status_code] += 1
         if answer.status_code in _REPEATED:
             return None
-        assert answer.status_code == 201, f"{answer.status_code}: {answer.text}"
-        return UUID(answer.json()["id"])
+        assert answer.is_success, f"{answer.status_code}: {answer.text}"
+        return answer.json()

@@ -72,9 +72,10 @@ async def _is_mended(rig: Rig) -> bool:
 
 
 def matrix(rows: Iterable[Row]) -> Table:
-    """Three columns that must be zero, and what they are counted over."""
-    table = Table("victim", "point", "accepted", "completed", "lost", "paid twice", "orphans")
-    table.add_column("slowest", justify="right")
+    """Four columns that must be zero, and what they are counted over."""
+    table = Table("victim", "point", "accepted", "completed", "lost", "paid twice")
+    for name in ("doubled per key", "standing still", "slowest"):
+        table.add_column(name, justify="right")
     for row in rows:
         verdict = row.verdict
         if verdict is None:
@@ -85,7 +86,7 @@ def matrix(rows: Iterable[Row]) -> Table:
             row.case.point,
             str(verdict.num_accepted),
             str(verdict.num_completed),
-            *(_shown(found) for found in (verdict.lost, verdict.paid_twice, verdict.orphans)),
+            *map(_shown, verdict.zeros),
             f"{max(verdict.slowest_s, 0):.1f} s",
         )
     return table

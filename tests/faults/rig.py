@@ -25,6 +25,7 @@ from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from shared.contracts.enums import TaskQueue
 from shared.temporal.heartbeat import Heartbeat
+from tests.fakes.evaluator import FakeEvaluator
 from tests.fakes.training import FakeTraining
 from tests.faults.proxy import Proxy
 from tests.fixtures.workflow_runs import activity_worker
@@ -76,6 +77,8 @@ class Rig:
     """The provider, with a ledger; nobody kills it."""
     names: NameServer
     """Knows every name below `example` as this machine."""
+    evaluator: FakeEvaluator
+    """It is paid by the picture."""
     _started_at: float = field(default_factory=time.time)
 
     @property
@@ -169,14 +172,15 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
             )
         )
         temporal = await _direct_client(stack)
-        # No service trains yet: this process plays the worker, which nobody kills.
-        trainer = FakeTraining(_train_a_while)
+        # No service trains or evaluates yet: this process plays the workers, which nobody kills.
+        trainer, evaluator = FakeTraining(_train_a_while), FakeEvaluator()
         for worker in (
+            activity_worker(temporal, TaskQueue.PROVIDER_LLM, evaluator.evaluate_image),
             activity_worker(temporal, TaskQueue.PREPROCESSING, trainer.preprocess_dataset),
             activity_worker(temporal, TaskQueue.TRAINING, trainer.train_lora),
         ):
             await exits.enter_async_context(worker)
-        yield Rig(stack, links, api, temporal, fal, names)
+        yield Rig(stack, links, api, temporal, fal, names, evaluator)
 
 
 def _addresses(plan: Plan) -> dict[str, str]:

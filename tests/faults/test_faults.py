@@ -6,12 +6,14 @@ In full, with 100 random kills: `make test-faults`.
 import random
 import uuid
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from tests.faults.audit import settle
 from tests.faults.cases import KILLS, Case
 from tests.faults.clients import Clients, remote_task, task
+from tests.faults.lost_answers import LOST_ANSWERS
 from tests.faults.matrix import run_case
 from tests.faults.network import NETWORK
 from tests.faults.provider_cases import PROVIDER
@@ -31,9 +33,10 @@ _TELLING = (
 )
 
 
-def _telling() -> list[Case]:
+def _telling() -> list[Any]:
     cases = {case.name: case for case in (*KILLS, *PROVIDER, *NETWORK)}
-    return [cases[name] for name in _TELLING]
+    long = [pytest.param(case, marks=pytest.mark.long) for case in LOST_ANSWERS]
+    return [*(cases[name] for name in _TELLING), *long]
 
 
 @pytest.mark.parametrize("case", _telling(), ids=lambda case: case.name)
@@ -99,7 +102,7 @@ async def test_audit_sees_what_runs_without_a_record(rig: Rig) -> None:
     finally:
         await handle.terminate()
 
-    assert verdict.orphans == [f"{name} runs, its record has ended"]
+    assert verdict.standing_still == [f"{name} runs, its record has ended"]
 
 
 async def test_audit_sees_what_is_made_twice(rig: Rig) -> None:
@@ -111,4 +114,4 @@ async def test_audit_sees_what_is_made_twice(rig: Rig) -> None:
 
     verdict = await settle(rig, clients)
 
-    assert verdict.paid_twice == [f"2 records COMPLETED for the key {work.key}"]
+    assert verdict.doubled == [f"2 records COMPLETED for the key {work.key}"]

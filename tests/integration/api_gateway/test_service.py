@@ -102,20 +102,21 @@ async def test_picture_is_served_with_an_etag(gateway: Gateway, api: httpx.Async
     assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_outages_are_503_with_retry_after(gateway: Gateway, servers: Any) -> None:
+async def test_outages_are_503_with_retry_after_and_work_waits_for_temporal(
+    gateway: Gateway, servers: Any
+) -> None:
     dead = "127.0.0.1:9"
     engine = create_engine(
         DatabaseSettings(url=SecretStr(f"postgresql+asyncpg://a:b@{dead}/sartiq"))
     )
     temporal = await connect(TemporalSettings(address=dead), identity="tests", is_lazy=True)
-    for outage in (
-        {"sessions": create_sessions(engine)},
-        {"temporal": temporal},
-    ):
-        async with gateway.client(**outage) as client:
-            answer = await client.post("/api/v1/tasks/", json=GENERATION)
-            assert answer.status_code == 503, answer.text
-            assert answer.headers["retry-after"]
-            assert answer.json()["code"] == "dependency_down"
-            assert (await client.get("/livez")).json()["status"] == "ok"
+    async with gateway.client(sessions=create_sessions(engine)) as client:
+        answer = await client.post("/api/v1/tasks/", json=GENERATION)
+        assert answer.status_code == 503, answer.text
+        assert answer.headers["retry-after"]
+        assert answer.json()["code"] == "dependency_down"
+        assert (await client.get("/livez")).json()["status"] == "ok"
+    async with gateway.client(temporal=temporal) as client:
+        created = await client.post("/api/v1/tasks/", json=GENERATION)
+        assert (created.status_code, created.json()["status"]) == (201, "PENDING")
     await engine.dispose()

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 import structlog
 from pydantic import BaseModel
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
@@ -59,15 +59,28 @@ async def create(
         RunRefusedError: Temporal refuses to run it.
     """
     await note_uploads(res, creation.uploads)
-    async with res.sessions.begin() as session:
-        await claim(session, request)
-        await check_cap(session, res, creation.subject)
-        async with stored(res, creation.uploads):
-            answer = await creation.write(session)
-            await keep(session, request, answer)
+    answer: AnswerT | None = None
+    try:
+        async with res.sessions.begin() as session:
+            await claim(session, request)
+            await check_cap(session, res, creation.subject)
+            async with stored(res, creation.uploads):
+                answer = await creation.write(session)
+                await keep(session, request, answer)
+    except (DBAPIError, OSError):
+        # What was lost may be the answer to the commit: a request without a key would be doubled.
+        if answer is None or not await _is_committed(res, creation.subject):
+            raise
     if creation.start is not None:
         await start_run(res, creation.subject, creation.start, request)
     return answer
+
+
+async def _is_committed(res: Resources, subject: Subject) -> bool:
+    table = type(subject)
+    async with res.reads.connect() as connection:
+        found = await connection.scalar(select(table.id).where(table.id == subject.id))
+    return found is not None
 
 
 async def start_run(
