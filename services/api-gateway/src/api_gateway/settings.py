@@ -1,5 +1,6 @@
 """The gateway's own settings. What it shares with other processes is in `shared.settings`."""
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -38,6 +39,9 @@ class GatewaySettings(BaseSettings):
     One workflow may bring more than are left. None: no limit."""
     max_body_bytes: int = Field(default=72 * 1024 * 1024, ge=1)
     """Largest request; a picture in base64 is a third longer than its bytes."""
+    upload_dir: Path | None = None
+    """Where uploads lie on their way to the object store; none: the system's folder for temporary
+    files. What a gateway that was killed leaves there, the next one removes."""
     public_url: str = ""
     """Where clients reach this API, `https://host`: answers carry it in URLs. Empty: such URLs are
     relative to it."""

@@ -6,6 +6,7 @@ Run it with `python -m inference_worker`.
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -30,6 +31,7 @@ from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.enums import TaskQueue
+from shared.own_folder import own_folder
 from shared.progress import Executant, ProgressReporter
 from shared.settings import (
     LogSettings,
@@ -97,15 +99,20 @@ def engine_activities(
     ]
 
 
-def cpu_activities(equipment: Equipment) -> list[Callable[..., Any]]:
-    """Those of the `inference-cpu` queue, which need no model of the engine."""
+def cpu_activities(equipment: Equipment, folder: Path | None = None) -> list[Callable[..., Any]]:
+    """Those of the `inference-cpu` queue, which need no model of the engine.
+
+    Args:
+        equipment: what they share.
+        folder: for temporary files; none: the system's.
+    """
     models, files = equipment.models, equipment.files
     heard = (equipment.reporter, equipment.executant)
     pictures = PictureActivities(
         models, files, *heard, max_output_pixels=equipment.settings.max_output_pixels
     )
     return [
-        LoraConverter(files.objects).convert_lora,
+        LoraConverter(files.objects, folder).convert_lora,
         pictures.adjust_image,
         pictures.fix_background,
         BackgroundRemover(models, files, *heard).remove_backgrounds,
@@ -149,6 +156,7 @@ async def main() -> None:
     with (
         ThreadPoolExecutor(1, thread_name_prefix="engine") as engine_thread,
         ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu") as cpu,
+        own_folder(f"sartiq-{_SERVICE}") as folder,
     ):
         equipment = Equipment(
             settings,
@@ -174,7 +182,7 @@ async def main() -> None:
             build_worker(
                 client,
                 TaskQueue.INFERENCE_CPU,
-                cpu_activities(equipment),
+                cpu_activities(equipment, folder),
                 worker_settings,
                 slots=_CPU_SLOTS,
             ),

@@ -8,7 +8,7 @@ from api_gateway.admission_cap import check_cap
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import not_found
 from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import note_uploads, own_pictures, stored
+from api_gateway.images.sources import add_tasks, note_uploads, stored
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.webhooks.checks import check_webhook
@@ -56,8 +56,7 @@ async def create_workflow(
 async def _write(session: AsyncSession, caller: Principal, draft: WorkflowDraft) -> WorkflowPublic:
     session.add(draft.workflow)
     await session.flush()
-    session.add_all(draft.tasks.values())
-    await own_pictures(session, caller, list(draft.tasks.values()), draft.uploads)
+    await add_tasks(session, caller, list(draft.tasks.values()), draft.uploads)
     for task in draft.tasks.values():
         add_task_event(session, task, EventType.TASK_CREATED)
     add_workflow_event(session, draft.workflow)
