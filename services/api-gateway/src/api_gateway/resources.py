@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -25,6 +26,7 @@ from api_gateway.tasks.loader import TaskLoader
 from shared.db.announcements import announcing
 from shared.db.session import Sessions, create_engine, create_sessions, reading_engine
 from shared.egress.guard import Guard
+from shared.own_folder import own_folder
 from shared.settings import (
     DatabaseSettings,
     EgressSettings,
@@ -62,6 +64,8 @@ class Resources:
     key_cache: KeyCache
     access: Access
     webhooks: WebhookSettings
+    uploads: Path | None = None
+    """A folder of this process's own; none: the system's."""
 
     @cached_property
     def reads(self) -> AsyncEngine:
@@ -83,7 +87,7 @@ class Resources:
         """How each part is, as the probes tell it."""
         return {
             "database": database_check(self.sessions),
-            "uploads": uploads_check(self.settings.min_free_upload_bytes),
+            "uploads": uploads_check(self.settings.upload_dir, self.settings.min_free_upload_bytes),
             "storage": storage_check(self.objects),
             "temporal": temporal_check(self.temporal),
         }
@@ -115,19 +119,21 @@ async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]
     )
     waker = Waker(temporal)
     try:
-        yield Resources(
-            settings=settings,
-            model=ModelSettings(),
-            pictures=PictureLimits(),
-            guard=EgressSettings().guard,
-            lora=LoraSettings(),
-            sessions=announcing(create_sessions(engine), waker),
-            objects=objects,
-            temporal=temporal,
-            key_cache=KeyCache(settings.key_cache_s),
-            access=access,
-            webhooks=webhooks,
-        )
+        with own_folder("sartiq-api-gateway", settings.upload_dir) as uploads:
+            yield Resources(
+                settings=settings,
+                model=ModelSettings(),
+                pictures=PictureLimits(),
+                guard=EgressSettings().guard,
+                lora=LoraSettings(),
+                sessions=announcing(create_sessions(engine), waker),
+                objects=objects,
+                temporal=temporal,
+                key_cache=KeyCache(settings.key_cache_s),
+                access=access,
+                webhooks=webhooks,
+                uploads=uploads,
+            )
     finally:
         await waker.close()
         await access.close()

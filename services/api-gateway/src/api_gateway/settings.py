@@ -1,5 +1,6 @@
 """The gateway's own settings. What it shares with other processes is in `shared.settings`."""
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -40,9 +41,11 @@ class GatewaySettings(BaseSettings):
     """Largest request body on routes that take pictures, which base64 makes a third larger."""
     max_json_bytes: int = Field(default=2 * 1024 * 1024, ge=1)
     """Largest request body on all other routes. LoRA uploads have their own limits."""
+    upload_dir: Path | None = None
+    """Where uploads lie on their way to the object store; none: the system's folder for temporary
+    files. What a gateway that was killed leaves there, the next one removes."""
     min_free_upload_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
-    """A process whose temporary folder, through which uploads go, has less than this left is not
-    ready."""
+    """A process whose folder for uploads has less than this left is not ready."""
     public_url: str = ""
     """Where clients reach this API, `https://host`: answers carry it in URLs. Empty: such URLs are
     relative to it."""

@@ -6,6 +6,7 @@ Run it with `python -m inference_worker`.
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -30,6 +31,7 @@ from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.enums import TaskQueue
+from shared.own_folder import own_folder
 from shared.progress import Executant, ProgressReporter
 from shared.settings import (
     LogSettings,
@@ -92,13 +94,18 @@ def engine_activities(
     )
 
 
-def cpu_activities(equipment: Equipment) -> list[Callable[..., Any]]:
-    """Those of the `inference-cpu` queue, which need no model of the engine."""
+def cpu_activities(equipment: Equipment, folder: Path | None = None) -> list[Callable[..., Any]]:
+    """Those of the `inference-cpu` queue, which need no model of the engine.
+
+    Args:
+        equipment: what they share.
+        folder: for temporary files; none: the system's.
+    """
     models, files = equipment.models, equipment.files
     heard = (equipment.reporter, equipment.executant)
     max_output_pixels = equipment.settings.max_output_pixels
     return _activities_of(
-        LoraConverter(files.objects),
+        LoraConverter(files.objects, folder),
         PictureActivities(models, files, *heard, max_output_pixels=max_output_pixels),
         BackgroundRemover(models, files, *heard),
     )
@@ -151,6 +158,7 @@ async def main() -> None:
     with (
         ThreadPoolExecutor(1, thread_name_prefix="engine") as engine_thread,
         ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu") as cpu,
+        own_folder(f"sartiq-{_SERVICE}") as folder,
     ):
         equipment = Equipment(
             settings,
@@ -176,7 +184,7 @@ async def main() -> None:
             build_worker(
                 client,
                 TaskQueue.INFERENCE_CPU,
-                cpu_activities(equipment),
+                cpu_activities(equipment, folder),
                 worker_settings,
                 slots=_CPU_SLOTS,
             ),

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 from temporalio.client import Client
@@ -64,9 +65,9 @@ def database_check(sessions: Sessions) -> Check:
     return Check("database", lambda: find_write_fault(sessions))
 
 
-def uploads_check(min_free_bytes: int) -> Check:
-    """Whether this process can lay down uploads, in the system's temporary folder."""
-    return Check("uploads", lambda: asyncio.to_thread(_uploads_fault, min_free_bytes))
+def uploads_check(folder: Path | None, min_free_bytes: int) -> Check:
+    """Whether this process can lay down uploads: in a folder, or the system's temporary one."""
+    return Check("uploads", lambda: asyncio.to_thread(_uploads_fault, folder, min_free_bytes))
 
 
 def temporal_check(client: Client) -> Check:
@@ -95,9 +96,9 @@ def storage_check(objects: ObjectStore) -> Check:
     return Check("storage", ask)
 
 
-def _uploads_fault(min_free_bytes: int) -> str | None:
+def _uploads_fault(folder: Path | None, min_free_bytes: int) -> str | None:
     try:
-        with tempfile.TemporaryFile(buffering=0) as probe:
+        with tempfile.TemporaryFile(buffering=0, dir=folder) as probe:
             probe.write(_PROBE_BYTES)
             file_system = os.fstatvfs(probe.fileno())
     except OSError as error:

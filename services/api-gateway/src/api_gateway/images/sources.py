@@ -124,29 +124,23 @@ async def _withdraw(res: Resources, uploads: list[Upload]) -> None:
         _log.warning("uploads_left_to_the_sweep", exc_info=error)
 
 
-async def own_pictures(
+async def add_tasks(
     session: AsyncSession, caller: Principal, tasks: list[Task], uploads: list[Upload]
 ) -> None:
-    """Make uploads the tasks' own, and hold the other pictures that they name until the commit.
-
-    Args:
-        session: the transaction that writes the tasks.
-        caller: whose pictures they may read.
-        tasks: added to the session.
-        uploads: what came with the request.
+    """Add tasks with their uploads, and hold the other pictures that they name until the commit.
 
     Raises:
         Problem: 409, a picture is gone since the request was looked at; 503, the uploads are.
     """
-    session.add_all([upload.row for upload in uploads])
-    await session.flush()
     await settle_uploads(session, uploads)
-    if gone := await pin_pictures(session, caller.scope, tasks):
+    own = {upload.row.key for upload in uploads}
+    if gone := await pin_pictures(session, caller.scope, tasks, besides=own):
         raise picture_gone(gone[0])
+    session.add_all([*tasks, *(upload.row for upload in uploads)])
 
 
 async def settle_uploads(session: AsyncSession, uploads: list[Upload]) -> None:
-    """Take back the notes of uploads whose rows are written.
+    """Take back the notes of uploads whose rows this transaction writes.
 
     Raises:
         Problem: 503, it took so long that the sweep has been there.

@@ -27,7 +27,7 @@ async def upload_lora(res: Resources, upload: Upload[AnswerT]) -> AnswerT:
         InvalidRequestError: the form or the file is at fault.
         Problem: 409 name taken, 413 too large, 415 no form, 503 nobody converts pickles.
     """
-    with tempfile.TemporaryDirectory(prefix="sartiq-lora-") as name:
+    with tempfile.TemporaryDirectory(prefix="lora-", dir=res.uploads) as name:
         folder = Path(name)
         received = await receive_form(
             upload.request,

@@ -8,7 +8,7 @@ from api_gateway.auth.ownership import claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.creation import Creation, create
 from api_gateway.errors import Fault, InvalidRequestError, not_found
-from api_gateway.images.sources import Upload, own_pictures
+from api_gateway.images.sources import Upload, add_tasks
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.tasks.drafting import draft_task
@@ -53,8 +53,7 @@ async def create_task(
 async def _write(
     session: AsyncSession, caller: Principal, task: Task, uploads: list[Upload]
 ) -> TaskPublicBase:
-    session.add(task)
-    await own_pictures(session, caller, [task], uploads)
+    await add_tasks(session, caller, [task], uploads)
     add_task_event(session, task, EventType.TASK_CREATED)
     await session.flush()
     return present_task(task)

@@ -131,23 +131,22 @@ async def take_sources(
     return list(uploads.values()), faults
 
 
-async def own_sources(
+async def add_training(
     session: AsyncSession, caller: Principal, training: Training, uploads: list[Upload]
 ) -> None:
-    """Make uploads the training's own, and hold its other pictures until the commit.
+    """Add a training with its uploads, and hold its other pictures until the commit.
 
     Raises:
         Problem: 409, a picture is gone since the request was looked at; 503, the uploads are.
     """
-    session.add_all([upload.row for upload in uploads])
-    await session.flush()
     await settle_uploads(session, uploads)
-    paths = [source for source in training.source_images if not is_remote(source)]
+    own = {upload.row.key for upload in uploads}
+    paths = [each for each in training.source_images if not is_remote(each) and each not in own]
     found = await hold_objects(session, caller.scope, paths)
-    if gone := sorted(set(paths) - found.keys()):
+    if gone := [path for path in paths if path not in found]:
         raise picture_gone(gone[0])
-    elsewhere = {path: found[path] for path in paths if found[path] != path}
-    training.picture_objects = elsewhere or None
+    training.picture_objects = {path: key for path, key in found.items() if path != key} or None
+    session.add_all([training, *(upload.row for upload in uploads)])
 
 
 def _name(found: Upload | StoredObject | str) -> str:

@@ -11,8 +11,8 @@ from api_gateway.images.sources import Upload
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.training.drafting import (
+    add_training,
     draft_training,
-    own_sources,
     take_sources,
     training_origin,
 )
@@ -61,8 +61,7 @@ async def create_training(
 async def _write(
     session: AsyncSession, caller: Principal, training: Training, uploads: list[Upload]
 ) -> TrainingTask:
-    session.add(training)
-    await own_sources(session, caller, training, uploads)
+    await add_training(session, caller, training, uploads)
     add_training_event(session, training)
     await session.flush()
     return present_training(training)

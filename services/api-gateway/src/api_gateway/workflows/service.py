@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api_gateway.auth.principal import Principal
 from api_gateway.creation import Creation, create
 from api_gateway.errors import not_found
-from api_gateway.images.sources import own_pictures
+from api_gateway.images.sources import add_tasks
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
 from api_gateway.webhooks.checks import check_webhook
@@ -51,8 +51,7 @@ async def create_workflow(
 async def _write(session: AsyncSession, caller: Principal, draft: WorkflowDraft) -> WorkflowPublic:
     session.add(draft.workflow)
     await session.flush()
-    session.add_all(draft.tasks.values())
-    await own_pictures(session, caller, list(draft.tasks.values()), draft.uploads)
+    await add_tasks(session, caller, list(draft.tasks.values()), draft.uploads)
     for task in draft.tasks.values():
         add_task_event(session, task, EventType.TASK_CREATED)
     add_workflow_event(session, draft.workflow)

@@ -5,7 +5,7 @@ whoever replaces or removes a picture locks its row before asking whether it is 
 overlooks the other.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -31,19 +31,26 @@ _LONGEST_TRANSACTION = timedelta(minutes=5)
 """Rows carry the time at which their transaction began."""
 
 
-async def pin_pictures(session: AsyncSession, scope: Scope, tasks: Sequence[Task]) -> list[str]:
-    """Write down where the bytes of a task's pictures lie, and hold them until the commit.
+async def pin_pictures(
+    session: AsyncSession,
+    scope: Scope,
+    tasks: Sequence[Task],
+    *,
+    besides: Collection[str] = (),
+) -> list[str]:
+    """Write down where the bytes of tasks' pictures lie, and hold them until the commit.
 
     Args:
-        session: the transaction that writes the tasks. Objects that come with them have rows.
+        session: the transaction that writes the tasks.
         scope: whose pictures the tasks may read.
         tasks: about to be started, or to be started later.
+        besides: paths of what comes with the tasks.
 
     Returns:
         The paths that no picture has any more.
     """
     named = {task.id: picture_paths(TaskType(task.task_type), task.inputs) for task in tasks}
-    paths = {path for each in named.values() for path in each}
+    paths = {path for each in named.values() for path in each}.difference(besides)
     found = await hold_objects(session, scope, paths)
     for task in tasks:
         elsewhere = {path: found[path] for path in named[task.id] if found.get(path, path) != path}

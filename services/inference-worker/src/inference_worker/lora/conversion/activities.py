@@ -18,15 +18,17 @@ class LoraConverter(LoraActivities):
 
     Args:
         objects: where pickles come from and results go to.
+        folder: where they lie meanwhile; none: the system's folder for temporary files.
     """
 
-    def __init__(self, objects: ObjectStore) -> None:
+    def __init__(self, objects: ObjectStore, folder: Path | None = None) -> None:
         self._objects = objects
+        self._folder = folder
 
     @activity.defn(name="convert_lora")
     async def convert_lora(self, request: LoraConversion) -> ConvertedLora:
         """Read a pickle in a process with limits, and write its tensors as safetensors."""
-        with tempfile.TemporaryDirectory(prefix="sartiq-convert-") as folder:
+        with tempfile.TemporaryDirectory(prefix="convert-", dir=self._folder) as folder:
             source, target = Path(folder) / "in", Path(folder) / "out.safetensors"
             async with Heartbeat():
                 found = await self._objects.head(request.source_key)

@@ -1,0 +1,283 @@
+"""What nobody owns goes after a while; what somebody owns stays, and says so where it is lost."""
+
+import hashlib
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any, BinaryIO
+
+import httpx
+import pytest
+from sqlalchemy import delete, update
+from structlog.testing import capture_logs
+
+from shared.db.models.loose_objects import LooseObject
+from shared.db.models.tables import StoredObject
+from shared.db.repositories.loose_objects import loose_for, note_loose
+from shared.errors import StorageError
+from shared.storage.object_store import ObjectInfo
+from tests.fakes.broken_store import BrokenStore
+from tests.fixtures.gateway import Gateway
+from tests.fixtures.rows import add
+from tests.fixtures.storage import BLUE, IMAGES, RED, at, object_key, save
+from tests.integration.workflows.test_reconcile import reconcile
+from workflows.activities.loose_objects import LooseSweep
+from workflows.activities.lost_pictures import LostPictures
+from workflows.activities.passing_objects import sweep_passing
+
+_NOW, _HOUR = timedelta(), timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+async def _settled(gateway: Gateway) -> AsyncIterator[None]:
+    """No notes of other tests."""
+    await settle(gateway)
+    yield
+    await settle(gateway)
+
+
+async def settle(gateway: Gateway, age: timedelta = _NOW, store: Any = None) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    res = gateway.resources
+    await LooseSweep(res.sessions, store or res.objects).sweep(age, counts)
+    return counts
+
+
+async def put(gateway: Gateway, *keys: str) -> None:
+    for key in keys:
+        await gateway.resources.objects.put(key, RED, "image/png")
+
+
+async def note(gateway: Gateway, *keys: str) -> None:
+    async with gateway.resources.sessions.begin() as session:
+        await note_loose(session, keys)
+
+
+async def wait_a_day(gateway: Gateway) -> None:
+    earlier = LooseObject.noted_at - timedelta(days=1)
+    async with gateway.resources.sessions.begin() as session:
+        await session.execute(update(LooseObject).values(noted_at=earlier))
+
+
+async def notes(gateway: Gateway) -> list[str]:
+    async with gateway.resources.sessions() as session:
+        return sorted(await loose_for(session, _NOW, 100))
+
+
+async def left(gateway: Gateway, folder: str) -> list[str]:
+    found = await gateway.resources.objects.list(folder)
+    return [each.key.removeprefix(folder) for each in found]
+
+
+def row(key: str, **fields: Any) -> StoredObject:
+    digest = hashlib.sha256(RED).hexdigest()
+    plain: dict[str, Any] = {"origin_instance": "shop", "size_bytes": len(RED), "sha256": digest}
+    return StoredObject(key=key, content_type="image/png", **plain | fields)
+
+
+async def test_noted_object_goes_unless_somebody_owns_it(gateway: Gateway) -> None:
+    folder = f"saved_pictures/{uuid.uuid4()}/"
+    names = ["nobodys", "by key", "by path", "once by path"]
+    await put(gateway, *(folder + name for name in names))
+    await add(
+        gateway.resources.sessions,
+        row(f"uploads/{uuid.uuid4()}", object_key=folder + "by key"),
+        row(folder + "by path"),
+        row(folder + "once by path", object_key=f"{folder}elsewhere"),
+    )
+    await note(gateway, *(folder + name for name in names), folder + "never written")
+
+    assert await settle(gateway, _HOUR) == {}  # a request may be at it
+    assert await left(gateway, folder) == sorted(names)
+
+    assert (await settle(gateway))["loose_swept"] == 3
+    assert await left(gateway, folder) == ["by key", "by path"]
+    assert await notes(gateway) == []
+
+
+async def test_noted_folder_loses_what_no_row_names(gateway: Gateway) -> None:
+    folder = f"generations/{uuid.uuid4()}/"
+    beside = folder.removesuffix("/") + "0/a1/image_0.png"
+    await put(gateway, folder + "a1/image_0.png", folder + "a2/image_0.png", beside)
+    await add(gateway.resources.sessions, row(folder + "a2/image_0.png"))
+    await note(gateway, folder)
+
+    assert await settle(gateway) == {"loose_swept": 1}
+
+    assert await left(gateway, folder) == ["a2/image_0.png"]
+    assert await gateway.resources.objects.head(beside)
+
+
+class _Refusing(BrokenStore):
+    """Does not delete one object."""
+
+    def __init__(self, gateway: Gateway, key: str) -> None:
+        super().__init__(gateway.resources.objects)
+        self._key = key
+
+    async def delete(self, key: str) -> None:
+        if key == self._key:
+            raise StorageError("it is broken")
+        await self._store.delete(key)
+
+
+async def test_object_that_cannot_be_removed_keeps_no_other_and_has_another_turn(
+    gateway: Gateway,
+) -> None:
+    folder = f"saved_pictures/{uuid.uuid4()}/"
+    await put(gateway, folder + "a", folder + "b")
+    await note(gateway, folder + "a")
+    await wait_a_day(gateway)
+    await note(gateway, folder + "b")
+
+    with capture_logs():
+        counts = await settle(gateway, store=_Refusing(gateway, folder + "a"))
+
+    assert (counts["failed"] >= 1, counts["loose_swept"]) == (True, 1)
+    assert await left(gateway, folder) == ["a"]
+    assert await settle(gateway) == {"loose_swept": 1}
+
+
+class _Slow(BrokenStore):
+    """Takes so long to store a picture that the sweep is there before."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        super().__init__(gateway.resources.objects)
+        self._gateway = gateway
+
+    async def put_from(self, key: str, source: BinaryIO, *args: Any) -> None:
+        await self._store.put_from(key, source, *args)
+        await settle(self._gateway)
+
+    async def put(self, key: str, *args: Any) -> None:
+        await self._store.put(key, *args)
+        await settle(self._gateway)
+
+
+async def test_request_that_takes_longer_than_the_sweep_waits_is_refused_not_harmed(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
+    path = f"uploads/{uuid.uuid4()}.png"
+    await save(api, path, RED)
+    async with gateway.client(objects=_Slow(gateway)) as slow:
+        answer = await save(slow, path, BLUE)
+        assert answer.status_code == 503, answer.text
+    assert (await api.get(at(path))).content == RED
+
+
+async def listed(api: httpx.AsyncClient, prefix: str) -> list[str]:
+    answer = (await api.get(IMAGES, params={"prefix": prefix})).json()
+    return [image["path"].removeprefix(prefix) for image in answer["images"]]
+
+
+@pytest.fixture
+async def pictures(gateway: Gateway) -> LostPictures:
+    """Looks at the rows of this test alone."""
+    async with gateway.resources.sessions.begin() as session:
+        await session.execute(delete(StoredObject))
+    return LostPictures(gateway.resources.sessions, gateway.resources.objects)
+
+
+async def test_picture_whose_object_is_gone_is_not_listed_until_it_is_back(
+    gateway: Gateway, api: httpx.AsyncClient, pictures: LostPictures
+) -> None:
+    folder = f"uploads/{uuid.uuid4()}/"
+    for name in ("a.png", "b.png", "c.png"):
+        await save(api, folder + name)
+    lost = await object_key(gateway, folder + "b.png")
+    await gateway.resources.objects.delete(lost)
+    counts: Counter[str] = Counter()
+
+    with capture_logs() as logs:
+        await pictures.look(counts)
+
+    assert counts == {"pictures_lost": 1}
+    assert [(entry["event"], entry["path"]) for entry in logs] == [
+        ("picture_lost", folder + "b.png")
+    ]
+    assert await listed(api, folder) == ["a.png", "c.png"]
+    assert (await api.get(at(folder + "b.png"))).status_code == 404
+    body = {
+        "task_type": "FACE_ENHANCER",
+        "input_image": folder + "b.png",
+        "origin_instance": "shop",
+    }
+    assert (await api.post("/api/v1/tasks/", json=body)).status_code == 422
+
+    await put(gateway, lost)
+    await pictures.look(counts)
+
+    assert counts == {"pictures_lost": 1, "pictures_found": 1}
+    assert await listed(api, folder) == ["a.png", "b.png", "c.png"]
+
+
+async def test_lost_picture_is_saved_anew_or_deleted(
+    gateway: Gateway, api: httpx.AsyncClient, pictures: LostPictures
+) -> None:
+    folder = f"uploads/{uuid.uuid4()}/"
+    for name in ("a.png", "b.png"):
+        await save(api, folder + name)
+        await gateway.resources.objects.delete(await object_key(gateway, folder + name))
+    with capture_logs():
+        await pictures.look(Counter())
+
+    assert (await save(api, folder + "a.png")).status_code == 201
+    assert (await api.delete(at(folder + "b.png"))).status_code == 200
+
+    assert await listed(api, folder) == ["a.png"]
+    assert (await api.get(at(folder + "a.png"))).content == RED
+
+
+async def test_rows_are_looked_at_some_in_each_pass(
+    gateway: Gateway, pictures: LostPictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows.activities.lost_pictures._A_PASS", 2)
+    looked: list[str] = []
+
+    class Watched(BrokenStore):
+        async def head(self, key: str) -> ObjectInfo | None:
+            looked.append(key)
+            return await self._store.head(key)
+
+    names = [f"uploads/{name}" for name in "abcde"]
+    await put(gateway, *names)
+    await add(gateway.resources.sessions, *map(row, names))
+    walking = LostPictures(gateway.resources.sessions, Watched(gateway.resources.objects))
+    for _ in range(4):
+        await walking.look(Counter())
+    assert looked == [*names, *names[:2]]
+
+
+async def test_folders_of_requests_lose_what_has_lain_there_for_long(gateway: Gateway) -> None:
+    mark = uuid.uuid4().hex
+    passing = [f"evaluations/{mark}/inputs/a.png", f"quarantine/{mark}"]
+    owned = f"evaluations/{mark}.png"  # a client's, of when that was a folder like others
+    await put(gateway, *passing, owned)
+    await add(gateway.resources.sessions, row(owned))
+    res, counts = gateway.resources, Counter[str]()
+
+    await sweep_passing(res.sessions, res.objects, _HOUR, counts)
+    assert [await res.objects.head(key) is not None for key in [*passing, owned]] == [True] * 3
+    await sweep_passing(res.sessions, res.objects, -_HOUR, counts)
+
+    assert [await res.objects.head(key) is not None for key in passing] == [False] * 2
+    assert await res.objects.head(owned)
+
+
+@pytest.mark.usefixtures("alone")
+async def test_a_pass_of_the_reconciler_makes_every_sweep(
+    gateway: Gateway, api: httpx.AsyncClient, pictures: LostPictures
+) -> None:
+    del pictures  # no rows of other tests
+    path = f"uploads/{uuid.uuid4()}.png"
+    await save(api, path)
+    await gateway.resources.objects.delete(await object_key(gateway, path))
+    abandoned = f"saved_pictures/{uuid.uuid4()}/a.png"
+    await put(gateway, abandoned)
+    await note(gateway, abandoned)
+    await wait_a_day(gateway)
+
+    made = await reconcile(gateway)
+
+    assert (made.loose_swept, made.pictures_lost, made.failed) == (1, 1, 0)
