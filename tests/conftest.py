@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.fixtures.servers import Servers, SharedServers
@@ -45,7 +46,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogethe
     return FilesTogether(config, log)
 
 
+# A logged exception with its locals, as structlog shows it by itself, takes seconds.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
+
 @pytest.fixture(scope="session")
 async def servers(worker_id: str) -> Servers:
     """Real Postgres, Temporal and S3, with a database, a namespace and a bucket for this worker."""
     return await SharedServers.of_address(os.environ[_ADDRESS]).own(worker_id)
+
+
+@pytest.fixture(scope="session")
+async def platform_servers(worker_id: str) -> Servers:
+    """The same for a platform, whose workers would take the runs of other tests."""
+    return await SharedServers.of_address(os.environ[_ADDRESS]).own(f"{worker_id}-platform")

@@ -24,9 +24,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-async def platform(servers: Servers) -> AsyncIterator[Platform]:
+async def platform(platform_servers: Servers) -> AsyncIterator[Platform]:
     with tempfile.TemporaryDirectory(prefix="sartiq-e2e-") as folder:
-        async with OwnServices(servers, Path(folder)) as stack, _opened(stack) as opened:
+        async with OwnServices(platform_servers, Path(folder)) as stack, _opened(stack) as opened:
             yield opened
 
 

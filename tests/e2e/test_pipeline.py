@@ -33,7 +33,8 @@ async def test_reference_example_makes_and_refines_a_picture(platform: Platform)
 async def test_run_is_readable_in_the_web_ui(platform: Platform) -> None:
     created = await platform.post("/api/v1/workflows/", json.loads(example_workflow()))
     await platform.completed(f"/api/v1/workflows/{created['id']}")
-    client = await Client.connect(platform.stack.endpoints.temporal_address)
+    endpoints = platform.stack.endpoints
+    client = await Client.connect(endpoints.temporal_address, namespace=endpoints.namespace)
 
     description = await client.get_workflow_handle(f"workflow-{created['id']}").describe()
 
@@ -42,7 +43,7 @@ async def test_run_is_readable_in_the_web_ui(platform: Platform) -> None:
     assert "`refine`: REFINE" in str(await description.static_details())
     assert description.search_attributes["Kind"] == ["workflow"]
     assert description.search_attributes["OriginInstance"] == ["local-demo"]
-    page = await platform.api.get(platform.stack.endpoints.run_url(created["id"]))
+    page = await platform.api.get(endpoints.run_url(created["id"]))
     assert page.status_code == 200
 
 

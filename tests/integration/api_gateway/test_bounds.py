@@ -234,7 +234,11 @@ async def test_json_that_is_none_says_where(api: httpx.AsyncClient) -> None:
 
     assert response.status_code == 422
     (fault,) = response.json()["detail"]
-    assert fault == {"loc": ["body", 11], "msg": "JSON decode error", "type": "json_invalid"}
+    assert fault == {
+        "loc": ["body", 11],
+        "msg": "the body is no JSON: Expecting value",
+        "type": "json_invalid",
+    }
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from shared.contracts.enums import TaskType
 from shared.contracts.picture_objects import PICTURE_OBJECTS, picture_paths, with_object_keys
-from shared.contracts.pictures import FAL_OBJECTS, PICTURE_FIELDS
+from shared.contracts.pictures import FAL_OBJECTS
+from shared.contracts.task_types.table import TASK_TYPES
 
 _KEYS = {"uploads/a.png": "saved/1/a.png", "uploads/b.png": "saved/2/b.png"}
 _TEXTS = st.sampled_from([*_KEYS, "uploads/c.png", "https://example.com/a.png", "a red dress"])
@@ -21,14 +22,14 @@ def _objects(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]
 _JSON = st.recursive(_TEXTS | st.integers(), lambda inner: st.lists(inner) | _objects(inner))
 
 
-@pytest.mark.parametrize("task_type", [each for each in TaskType if PICTURE_FIELDS[each]])
+@pytest.mark.parametrize("task_type", [each for each in TaskType if TASK_TYPES[each].pictures])
 @pytest.mark.parametrize("is_list", [True, False])
 def test_every_picture_of_every_type_is_read_by_its_key(
     task_type: TaskType,
     is_list: bool,  # noqa: FBT001
 ) -> None:
     given: dict[str, Any] = {"prompt": "uploads/a.png", PICTURE_OBJECTS: _KEYS}
-    names = [field.name for field in PICTURE_FIELDS[task_type]]
+    names = [field.name for field in TASK_TYPES[task_type].pictures]
     one: Any = ["uploads/a.png", "https://example.com/x"] if is_list else "uploads/a.png"
 
     read = with_object_keys(task_type, given | dict.fromkeys(names, one))
