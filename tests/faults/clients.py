@@ -34,7 +34,7 @@ class Work:
     @property
     def is_remote(self) -> bool:
         """An outside provider does it, and is paid."""
-        return self.body.get("provider_config") == _FAL
+        return "fal_app_id" in str(self.body)
 
 
 def task(seconds: float = STEP_S, **fields: Any) -> Work:
@@ -84,6 +84,30 @@ def remote_task() -> Work:
     """A GENERATION by fal, whose ledger knows it by its prompt: its key."""
     work = task(provider_config=_FAL)
     return Work(work.path, work.body | {"prompt": work.key}, work.key)
+
+
+def app_task() -> Work:
+    """A run of an app on fal, whose ledger knows it by its key."""
+    key = uuid.uuid4().hex
+    body = {"task_type": "EXPERIMENTAL_FAL", "origin_instance": "faults", "origin_reference": key}
+    return Work("/api/v1/tasks/", body | _app(key), key)
+
+
+def app_chain(to_field: str, **mapping: Any) -> Work:
+    """An app, and another one that is given something of its answer."""
+    key = uuid.uuid4().hex
+    link = {"from_step": "first", "to_field": to_field} | mapping
+    kind = {"task_type": "EXPERIMENTAL_FAL"}
+    steps = [
+        kind | {"id": "first", "config": _app(key)},
+        kind | {"id": "second", "config": _app(uuid.uuid4().hex), "input_mappings": [link]},
+    ]
+    body = {"name": "apps", "origin_instance": "faults", "origin_reference": key, "steps": steps}
+    return Work("/api/v1/workflows/", body, key)
+
+
+def _app(marker: str) -> dict[str, Any]:
+    return {"fal_app_id": "acme/anything", "fal_parameters": {"marker": marker}}
 
 
 def mixture() -> list[Work]:
