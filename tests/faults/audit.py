@@ -24,7 +24,10 @@ _AWAY = (OSError, RPCError, TimeoutError, asyncpg.PostgresError, asyncpg.Interfa
 _ENDS = """
 WITH mine AS (
   SELECT id, 'task' AS kind, status, completed_at FROM tasks
-  WHERE id = ANY($1) OR workflow_id = ANY($1)
+  WHERE id = ANY($1) OR workflow_id = ANY($1) AND NOT (
+    -- What is behind a failed step waits for a resume.
+    status = 'PENDING' AND workflow_id IN (SELECT id FROM workflows WHERE status = 'FAILED')
+  )
   UNION ALL SELECT id, 'workflow', status, completed_at FROM workflows WHERE id = ANY($1)
   UNION ALL SELECT id, 'training', status, completed_at FROM trainings WHERE id = ANY($1)
 )

@@ -38,8 +38,7 @@ class Work:
     @property
     def is_remote(self) -> bool:
         """An outside provider does it, and is paid."""
-        steps = self.body.get("steps", [self.body])
-        return any(step.get("provider_config") == _FAL for step in steps)
+        return "fal_app_id" in str(self.body)
 
 
 def task(seconds: float = STEP_S, **fields: Any) -> Work:
@@ -115,6 +114,30 @@ def evaluation() -> Work:
 def lora(content: bytes) -> Work:
     """A pickled LoRA to be converted; its key is its name."""
     return Work("/api/v1/lora/upload", {}, file=content)
+
+
+def app_task() -> Work:
+    """A run of an app on fal, whose ledger knows it by its key."""
+    key = uuid.uuid4().hex
+    body = {"task_type": "EXPERIMENTAL_FAL", "origin_instance": "faults", "origin_reference": key}
+    return Work("/api/v1/tasks/", body | _app(key), key)
+
+
+def app_chain(to_field: str, **mapping: Any) -> Work:
+    """An app, and another one that is given something of its answer."""
+    key = uuid.uuid4().hex
+    link = {"from_step": "first", "to_field": to_field} | mapping
+    kind = {"task_type": "EXPERIMENTAL_FAL"}
+    steps = [
+        kind | {"id": "first", "config": _app(key)},
+        kind | {"id": "second", "config": _app(uuid.uuid4().hex), "input_mappings": [link]},
+    ]
+    body = {"name": "apps", "origin_instance": "faults", "origin_reference": key, "steps": steps}
+    return Work("/api/v1/workflows/", body, key)
+
+
+def _app(marker: str) -> dict[str, Any]:
+    return {"fal_app_id": "acme/anything", "fal_parameters": {"marker": marker}}
 
 
 def mixture() -> list[Work]:

@@ -1,11 +1,13 @@
 """Work that an outside provider does and is paid for: whoever dies, it is asked for once."""
 
 import asyncio
+import random
 
 from tests.faults.cases import Case
-from tests.faults.clients import Clients, Work, remote_task
+from tests.faults.clients import Clients, Work, app_chain, app_task, remote_task, task
 from tests.faults.proxy import NetworkFault
 from tests.faults.rig import Rig
+from tests.fixtures.hostile import hostile_body
 from tests.loopback.fal import Fault
 
 _LONG_POLLS = 8
@@ -96,10 +98,31 @@ async def _during_upload(rig: Rig, clients: Clients) -> None:
     await rig.start("provider-worker")
 
 
+async def _hostile_answers(rig: Rig, clients: Clients) -> None:
+    """Apps that answer anything; the works of everybody else are done meanwhile."""
+    chosen = random.Random(13)
+    fields = ("text", "score", "images", "output", "image_path")
+    hostile = [
+        *(app_task() for _ in range(20)),
+        *(app_chain("fal_parameters.value", from_field=field) for field in fields),
+        *(app_chain("fal_parameters.value", from_field=f, transform="json") for f in fields),
+    ]
+    rig.fal.play(*(Fault(on="work", marker=w.key, raw=hostile_body(chosen)) for w in hostile))
+    await clients.submit_all(hostile)
+    harmless = await clients.submit_all([*(remote_task() for _ in range(5)), task(), task()])
+
+    async def are_done() -> bool:
+        rows = await rig.rows("SELECT status FROM tasks WHERE id = ANY($1)", harmless)
+        return all(row["status"] == "COMPLETED" for row in rows)
+
+    await rig.until(are_done)
+
+
 PROVIDER: tuple[Case, ...] = (
     Case("provider-worker", "after accept, before its id is recorded", _before_id_is_recorded),
     Case("provider-worker", "while a submission is on its way", _before_acceptance),
     Case("provider-worker", "during upload", _during_upload),
+    Case("provider", "hostile answers", _hostile_answers),
     *(
         kind(victim)
         for kind in (_while_it_works, _at_acceptance)

@@ -1,54 +1,17 @@
 """A task for fal from REST to the record, through the platform's own workflows."""
 
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 import pytest
 
-from provider_worker.__main__ import build_worker
-from shared.contracts.enums import TaskQueue
-from shared.temporal.worker import WorkerSettings
-from tests.fixtures.crew import workflow_worker
+from tests.fixtures.fal_platform import create_task, ended, fal_platform
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.pictures import picture
-from tests.fixtures.remote_work import fal_activities, until_true
+from tests.fixtures.remote_work import until_true
 from tests.fixtures.storage import save
-from tests.fixtures.workflow_runs import until
 from tests.loopback.fal import KEY, LoopbackFal
 from tests.loopback.fal_ledger import Entry, Fault
-
-_ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
-
-
-@asynccontextmanager
-async def _platform(gateway: Gateway, fal: LoopbackFal) -> AsyncIterator[None]:
-    async with workflow_worker(gateway), fal_activities(fal, gateway.resources.objects) as built:
-        settings = WorkerSettings(drain_timeout_s=0.2)
-        async with build_worker(
-            gateway.resources.temporal, TaskQueue.PROVIDER_FAL, built, settings
-        ):
-            yield
-
-
-async def _create(api: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
-    body = {"origin_instance": "shop", "max_retries": 0} | fields
-    answer = await api.post("/api/v1/tasks/", json=body)
-    assert answer.status_code == 201, answer.text
-    return answer.json()
-
-
-async def _ended(api: httpx.AsyncClient, task: dict[str, Any]) -> dict[str, Any]:
-    seen: dict[str, Any] = {}
-
-    async def has_ended() -> bool:
-        seen.update((await api.get(f"/api/v1/tasks/{task['id']}")).json())
-        return seen["status"] in _ENDED
-
-    await until(has_ended)
-    return seen
 
 
 def _entry(fal: LoopbackFal, marker: str) -> Entry:
@@ -61,14 +24,14 @@ async def test_a_generation_by_fal_is_a_picture_of_ours(
 ) -> None:
     marker = f"a hat {uuid.uuid4()}"
     config = {"provider_type": "fal_standard", "fal_app_id": "fal-ai/flux/dev"}
-    async with _platform(gateway, fal):
-        task = await _create(
+    async with fal_platform(gateway, fal):
+        task = await create_task(
             api, task_type="GENERATION", prompt=marker, width=64, height=64, provider_config=config
         )
-        ended = await _ended(api, task)
-    assert ended["status"] == "COMPLETED", ended
-    assert ended["fal_request_id"] == _entry(fal, marker).request_id
-    path = ended["result_image_path"]
+        done = await ended(api, task["id"])
+    assert done["status"] == "COMPLETED", done
+    assert done["fal_request_id"] == _entry(fal, marker).request_id
+    path = done["result_image_path"]
     content = (await api.get(f"/api/v1/storage/images/{path}")).content
     assert content.startswith(b"\x89PNG")
     assert fal.ledger.posts[marker] == 1
@@ -80,16 +43,16 @@ async def test_an_app_reads_the_callers_picture_and_answers_with_a_url(
     marker, path = str(uuid.uuid4()), f"shop/{uuid.uuid4()}.png"
     assert (await save(api, path, picture())).status_code == 201
     parameters = {"marker": marker, "image_url": path}
-    async with _platform(gateway, fal):
-        task = await _create(
+    async with fal_platform(gateway, fal):
+        task = await create_task(
             api, task_type="EXPERIMENTAL_FAL", fal_app_id="acme/cutter", fal_parameters=parameters
         )
-        ended = await _ended(api, task)
-    assert ended["status"] == "COMPLETED", ended
-    assert ended["result_url"].startswith(fal.url)
-    assert ended["fal_parameters"] == parameters
+        done = await ended(api, task["id"])
+    assert done["status"] == "COMPLETED", done
+    assert done["result_url"].startswith(fal.url)
+    assert done["fal_parameters"] == parameters
     assert _entry(fal, marker).input["image_url"].startswith("data:image/png;base64,")
-    assert KEY not in str(ended)
+    assert KEY not in str(done)
 
 
 async def test_a_lost_answer_fails_the_task_and_is_paid_once_at_most(
@@ -97,17 +60,17 @@ async def test_a_lost_answer_fails_the_task_and_is_paid_once_at_most(
 ) -> None:
     marker = str(uuid.uuid4())
     fal.play(Fault(on="submit", marker=marker, is_taken=True, is_dropped=True))
-    async with _platform(gateway, fal):
-        task = await _create(
+    async with fal_platform(gateway, fal):
+        task = await create_task(
             api,
             task_type="EXPERIMENTAL_FAL",
             fal_app_id="acme/cutter",
             fal_parameters={"marker": marker},
             max_retries=3,
         )
-        ended = await _ended(api, task)
-    assert ended["status"] == "FAILED"
-    assert "may have taken the work" in str(ended["errors"])
+        done = await ended(api, task["id"])
+    assert done["status"] == "FAILED"
+    assert "may have taken the work" in str(done["errors"])
     assert fal.ledger.posts[marker] == 1
 
 
@@ -119,16 +82,16 @@ async def test_a_paid_answer_that_cannot_be_used_is_not_bought_again(
 ) -> None:
     marker = str(uuid.uuid4())
     fal.play(Fault(on="work", marker=marker, raw=raw, times=0))
-    async with _platform(gateway, fal):
-        task = await _create(
+    async with fal_platform(gateway, fal):
+        task = await create_task(
             api,
             task_type="EXPERIMENTAL_FAL",
             fal_app_id="acme/cutter",
             fal_parameters={"marker": marker},
             max_retries=3,
         )
-        ended = await _ended(api, task)
-    assert (ended["status"], ended["error_category"]) == ("FAILED", "VALIDATION")
+        done = await ended(api, task["id"])
+    assert (done["status"], done["error_category"]) == ("FAILED", "VALIDATION")
     assert fal.ledger.posts[marker] == 1
 
 
@@ -137,8 +100,8 @@ async def test_a_cancelled_task_is_withdrawn_at_fal(
 ) -> None:
     marker = str(uuid.uuid4())
     fal.play(Fault(on="work", marker=marker, polls=0))
-    async with _platform(gateway, fal):
-        task = await _create(
+    async with fal_platform(gateway, fal):
+        task = await create_task(
             api,
             task_type="EXPERIMENTAL_FAL",
             fal_app_id="acme/cutter",
@@ -150,6 +113,6 @@ async def test_a_cancelled_task_is_withdrawn_at_fal(
         answer = await api.post(f"/api/v1/tasks/{task['id']}/cancel")
         assert answer.status_code == 200, answer.text
         await until_true(lambda: entry.is_cancelled)
-        ended = await _ended(api, task)
-    assert ended["status"] == "CANCELLED"
+        done = await ended(api, task["id"])
+    assert done["status"] == "CANCELLED"
     assert fal.ledger.cancels == [entry.request_id]

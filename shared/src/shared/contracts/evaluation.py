@@ -8,7 +8,7 @@ from pydantic import Field
 from temporalio import activity
 
 from shared.contracts.enums import AiProvider, AnatomyIssue, Framing, Gender, ViewAngle
-from shared.contracts.foreign import ErrorText, clean_text
+from shared.contracts.foreign import ErrorText, Prose, clean_text
 from shared.contracts.message import Message
 from shared.contracts.runs import Owner
 
@@ -49,9 +49,9 @@ class EvaluationFindings(Message):
     anatomy_confidence: Confidence | None = None
     detected_gender: Gender | None = None
     gender_confidence: Confidence | None = None
-    garment_description: str | None = None
-    subject_description: str | None = None
-    scene_description: str | None = None
+    garment_description: Prose | None = None
+    subject_description: Prose | None = None
+    scene_description: Prose | None = None
     collage_detected: bool | None = None
 
 

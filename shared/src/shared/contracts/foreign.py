@@ -140,6 +140,8 @@ def _cleans(longest: int) -> BeforeValidator:
 
 ErrorText = Annotated[str, _cleans(_LONGEST_ERROR)]
 """What went wrong, whoever says it."""
+Prose = Annotated[str, _cleans(4000)]
+"""What a model says of a picture."""
 Label = Annotated[str, _cleans(500)]
 """A name or an address that somebody else has given."""
 

@@ -65,3 +65,17 @@ def test_request_ids_that_would_lead_elsewhere_are_no_acceptance() -> None:
 def test_numbers_that_no_record_can_hold_are_refused() -> None:
     with pytest.raises(ValueError, match=r".+"):
         Answer(200, {}, b'{"score": NaN}').json()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://fal.example/" + "x" * 5000, "https://a/\0é", 7, ["x"], None]
+)
+def test_work_that_was_taken_is_not_lost_for_a_url_that_cannot_be_called(url: Any) -> None:
+    taken = answer(200, {"request_id": "019", "status_url": url, "cancel_url": "https://a/c"})
+    assert taken.read(Queued) == Queued(request_id="019", cancel_url="https://a/c")
+
+
+def test_many_values_are_not_even_parsed() -> None:
+    """They may cost a hundred times the memory of their text."""
+    with pytest.raises(ValueError, match="more than 100000 values"):
+        Answer(200, {}, b"[" + b"{}," * 700_000 + b"{}]").json()

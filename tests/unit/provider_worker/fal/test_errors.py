@@ -15,7 +15,9 @@ from provider_worker.fal.errors import (
 from provider_worker.fal.wire import QueueStatus
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.failures import CONSEQUENCES
+from shared.contracts.foreign import find_fault
 from shared.errors import PlatformError, SubmissionUnknownError
+from tests.fixtures.hostile import bodies
 from tests.unit.provider_worker.fal.test_answer import answer
 
 _LOCKED = {"detail": "User is locked. Reason: Exhausted balance. Top up your balance."}
@@ -142,3 +144,14 @@ def test_signatures_of_quoted_urls_are_left_out() -> None:
     assert redacted(told) == "cannot load https://s3.test/a.png 403"
     error = result_error(answer(422, {"detail": [{"msg": told, "type": "file_download_error"}]}))
     assert "X-Amz" not in str(error)
+
+
+@given(bodies(), st.integers(200, 599), st.text(max_size=20))
+def test_whatever_is_answered_its_error_is_a_text_that_a_record_holds(
+    content: bytes, status: int, word: str
+) -> None:
+    found = Answer(status, {"x-fal-error-type": word}, content)
+    for read in (submit_error, poll_error, result_error):
+        assert find_fault(str(read(found))) is None
+    done = QueueStatus(status="COMPLETED", error=word * 200, error_type=word)
+    assert find_fault(str(work_error(done))) is None

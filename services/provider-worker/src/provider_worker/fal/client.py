@@ -23,8 +23,6 @@ _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _CONNECT_TIMEOUT_S = 5.0
 _MAX_ANSWER_BYTES = 1024 * 1024
-_MAX_ERROR_BYTES = 64 * 1024
-"""Of an error's body; what is longer is not read to its end, and tells nothing."""
 _THREADS = 2
 _HIDDEN = "(key)"
 
@@ -183,11 +181,10 @@ class FalQueue:
 
 async def _read(response: httpx.Response, max_bytes: int) -> bytearray:
     content = bytearray()
-    limit = max_bytes if response.is_success else _MAX_ERROR_BYTES
     async for chunk in response.aiter_bytes():
         content += chunk
-        if len(content) > limit:
+        if len(content) > max_bytes:
             if response.is_success:
-                raise AnswerTooLargeError(limit)
-            return content[:limit]
+                raise AnswerTooLargeError(max_bytes)
+            break  # its status says enough
     return content
