@@ -25,6 +25,13 @@ def endless_head(piece: int) -> bytes:
     return f"X-{piece}: {'x' * PIECE_BYTES}\r\n".encode()
 
 
+def endless_field(piece: int) -> bytes:
+    """One header field that goes on and on."""
+    if not piece:
+        return b"GET /livez HTTP/1.1\r\nHost: gateway\r\nX-Endless: "
+    return b"x" * PIECE_BYTES
+
+
 def endless_body(piece: int) -> bytes:
     """A chunk after the other, and never the last one."""
     if not piece:
@@ -72,7 +79,7 @@ async def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--harmless", action="store_true")
     chosen = parser.parse_args()
-    slow: tuple[_Pieces, ...] = (endless_head, endless_body, half_request)
+    slow: tuple[_Pieces, ...] = (endless_head, endless_field, endless_body, half_request)
     kinds = itertools.cycle([harmless] if chosen.harmless else slow)
     every_s = 20 * _EVERY_S if chosen.harmless else _EVERY_S
     clients = [

@@ -99,9 +99,8 @@ async def test_urls_that_hang_hold_up_neither_anothers_picture_nor_housekeeping(
         await reconciliation.result()
     assert shop.at_server("/held") == _PLACES // 2
 
-    # Those that did not even find room to wait come again once there is some.
     shop.may_go_on.set()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(2 * _AT_ONCE_S):
         await asyncio.gather(*(handle.result() for handle in greedy))
     for handle in slow:
         await handle.cancel()

@@ -52,7 +52,7 @@ FETCH_RETRY = RetryPolicy(
 )
 """What is no picture, or must not be fetched, is not tried again: its failure says so itself."""
 
-CROWDED_FIRST_S = 2.0
+CROWDED_FIRST_S = 5.0
 CROWDED_MAX_S = 60.0
 
 
@@ -63,7 +63,8 @@ def crowded_wait_s(tries: int, jitter: float) -> float:
         tries: 1 after the first offer.
         jitter: a number from 0 to 1: what was turned away together does not come back together.
     """
-    return min(CROWDED_FIRST_S * BACKOFF_COEFFICIENT ** (tries - 1), CROWDED_MAX_S) * (0.5 + jitter)
+    planned = CROWDED_FIRST_S * BACKOFF_COEFFICIENT ** (min(tries, 10) - 1)
+    return min(planned, CROWDED_MAX_S) * (0.5 + jitter)
 
 
 RECONCILE_TIMEOUT = timedelta(minutes=10)
@@ -123,8 +124,9 @@ TASK_EXECUTION_TIMEOUT = timedelta(days=7)
 PIPELINE_EXECUTION_TIMEOUT = timedelta(days=14)
 """Upper bounds of whole runs, time in queues included."""
 
-DELIVERY_TIMEOUT = timedelta(seconds=90)
-"""One activity that delivers events: 30 s of it, the last answer's 15 s, the records."""
+DELIVERY_TIMEOUT = timedelta(seconds=120)
+"""One activity that delivers events: its wait for a place, 30 s of it, the last answer's 15 s, the
+records."""
 
 DELIVERY_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),

@@ -41,9 +41,10 @@ from shared.webhooks.vault import SealedForeverError
 _log = structlog.stdlib.get_logger(__name__)
 
 _GOES_ON_FOR_S = 30.0
-_SLOTS_A_PLACE = 4
-_PATIENCE_S = 30.0
-_CROWDED_WAIT_S = 5.0
+_SLOTS_A_PLACE = 8
+_PATIENCE_S = 40.0
+_CROWDED_WAIT_S = 30.0
+"""Longer than a receiver may take: those that are here first must have got somewhere by then."""
 _BEAT_S = 4.0
 _AS_GOOD_AS_DUE_S = 1.0
 """Timers are no finer, and the clocks of writer and reader differ."""

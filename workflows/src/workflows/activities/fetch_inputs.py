@@ -24,8 +24,9 @@ from shared.temporal.shares import Shares, tenant_of_activity
 
 _LINK_EXPIRY_S = 24 * 3600
 """Longer than a step waits for its provider."""
-_SLOTS_A_PLACE = 4
-_PATIENCE_S = 30.0
+_SLOTS_A_PLACE = 8
+_PATIENCE_S = 60.0
+"""Waiting here costs a heartbeat now and then; to come again, a timer and two workflow tasks."""
 _BEAT_S = 4.0
 
 
