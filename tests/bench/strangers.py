@@ -30,7 +30,7 @@ class Strangers:
     relented: asyncio.Event = field(default_factory=asyncio.Event)
 
     def first_call(self, path: str) -> asyncio.Future[float]:
-        """When a path is first called, by `time.perf_counter`."""
+        """The moment of a path's first call, by `time.perf_counter`."""
         return self.first_calls.setdefault(path, asyncio.get_running_loop().create_future())
 
     def named(self, host: str, path: str) -> str:

@@ -1,4 +1,4 @@
-"""What finds no room beside its tenant's others is told to come again, and costs no attempt."""
+"""Work without room beside its tenant's others is told to come again, and costs no attempt."""
 
 import asyncio
 from typing import Any

@@ -29,7 +29,7 @@ _LONGEST_RETRY_AFTER_S = 120.0
 
 @dataclass(frozen=True)
 class Pace:
-    """How slow an answer may be: what drips holds a connection, a place and memory for nothing."""
+    """The slowest answer that is waited for: what drips holds a place and memory for nothing."""
 
     head_s: float = 20.0
     """Until its head is complete, look-up and connection included."""

@@ -77,7 +77,7 @@ class Shares:
 
 
 class _Held:
-    """How many of a number of things each tenant holds."""
+    """The count of what each tenant holds of a number of things."""
 
     def __init__(self, total: float) -> None:
         self._free = total
