@@ -13,6 +13,7 @@ from rich.console import Console
 from tests.faults.cases import KILLS
 from tests.faults.matrix import Row, complain, matrix, run_all
 from tests.faults.network import NETWORK
+from tests.faults.picture_cases import PICTURES
 from tests.faults.provider_cases import PROVIDER
 from tests.faults.random_kills import kill_at_random
 
@@ -31,7 +32,9 @@ async def main() -> int:
     """Run it all; 0: the three columns are zero."""
     arguments = _arguments()
     rows: list[Row] = []
-    cases = [case for case in (*KILLS, *PROVIDER, *NETWORK) if arguments.only in case.name]
+    cases = [
+        case for case in (*KILLS, *PICTURES, *PROVIDER, *NETWORK) if arguments.only in case.name
+    ]
     async for row in run_all(cases):
         _tell(row)
         rows.append(row)

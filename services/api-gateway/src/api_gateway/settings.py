@@ -40,7 +40,7 @@ class GatewaySettings(BaseSettings):
     max_body_bytes: int = Field(default=72 * 1024 * 1024, ge=1)
     """Largest request; a picture in base64 is a third longer than its bytes."""
     upload_dir: Path | None = None
-    """Where uploads lie on their way to the object store; none: the system's folder for temporary
+    """Folder for uploads on their way to the object store; none: the system's folder for temporary
     files. What a gateway that was killed leaves there, the next one removes."""
     public_url: str = ""
     """Where clients reach this API, `https://host`: answers carry it in URLs. Empty: such URLs are
@@ -50,7 +50,8 @@ class GatewaySettings(BaseSettings):
     image_redirect_expiry_s: int = Field(default=3600, ge=1, le=604_800)
     """How long a presigned URL works."""
     cdn_base_url: str = ""
-    """Where the CDN serves the bucket from; needed for `cdn`. It lets in whoever knows a path."""
+    """URL under which the CDN serves the bucket; needed for `cdn`. It lets in whoever knows an
+    object's key: a saved picture's is as secret as a UUID, and goes with its bytes."""
     drain_timeout_s: int = Field(default=5, ge=1)
     """How long requests may go on after SIGTERM."""
 

@@ -134,7 +134,7 @@ async def _check_pictures(
 
 
 def _picture_inputs(task: Task) -> dict[str, str]:
-    """The names of a task's pictures among its inputs, by those in answers."""
+    """The names of a task's pictures among its inputs, by those in responses."""
     return {field.answered_as: field.name for field in PICTURE_FIELDS[TaskType(task.task_type)]}
 
 
