@@ -23,7 +23,7 @@ class Killed(BaseException):
 
 
 class Fault(Enum):
-    """What happens at the step."""
+    """Fault that happens at the step."""
 
     DEATH = auto()
     """Every later step fails, too."""
@@ -50,12 +50,12 @@ class Steps:
 
     @property
     def is_cut(self) -> bool:
-        """Whether it has come so far."""
+        """Return whether it has come so far."""
         return 0 < self.cut <= len(self.names)
 
     @property
     def point(self) -> str:
-        """Where it was cut."""
+        """The step at which it was cut."""
         return self.names[self.cut - 1]
 
     def step(self, name: str, error: Exception) -> None:

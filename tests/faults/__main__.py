@@ -15,6 +15,7 @@ from tests.faults.hostile_cases import HOSTILE
 from tests.faults.lost_answers import LOST_ANSWERS
 from tests.faults.matrix import Row, complain, matrix, run_all
 from tests.faults.network import NETWORK
+from tests.faults.picture_cases import PICTURES
 from tests.faults.provider_cases import PROVIDER
 from tests.faults.random_kills import kill_at_random
 
@@ -35,7 +36,7 @@ async def main() -> int:
     rows: list[Row] = []
     cases = [
         case
-        for case in (*KILLS, *PROVIDER, *NETWORK, *LOST_ANSWERS, *HOSTILE)
+        for case in (*KILLS, *PICTURES, *PROVIDER, *NETWORK, *LOST_ANSWERS, *HOSTILE)
         if arguments.only in case.name
     ]
     async for row in run_all(cases):

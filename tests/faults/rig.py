@@ -46,6 +46,7 @@ _OVERRIDES = {
     # As one who operates it would, where a minute is too long.
     "SARTIQ_RECONCILE_EVERY_S": "1",
     "SARTIQ_RECONCILE_GRACE_S": "2",
+    "SARTIQ_RECONCILE_ABANDONED_AFTER_S": "5",
 }
 
 Link = tuple[str, str]

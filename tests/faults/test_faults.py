@@ -16,6 +16,7 @@ from tests.faults.clients import Clients, remote_task, task
 from tests.faults.lost_answers import LOST_ANSWERS
 from tests.faults.matrix import run_case
 from tests.faults.network import NETWORK
+from tests.faults.picture_cases import PICTURES
 from tests.faults.provider_cases import PROVIDER
 from tests.faults.random_kills import kill_round
 from tests.faults.rig import Rig
@@ -45,6 +46,14 @@ async def test_nothing_is_lost_or_doubled_or_left_behind(rig: Rig, case: Case) -
 
     assert verdict.complaints == []
     assert verdict.num_accepted > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", PICTURES, ids=lambda case: case.name)
+async def test_picture_is_the_old_or_the_new_one(rig: Rig, case: Case) -> None:
+    verdict = await rig.stack.guard(run_case(rig, case))
+
+    assert verdict.complaints == []
 
 
 async def test_random_kills_lose_nothing(rig: Rig) -> None:

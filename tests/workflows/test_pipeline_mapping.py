@@ -11,6 +11,7 @@ from shared.contracts.enums import (
     TaskStatus,
     WorkflowStatus,
 )
+from shared.contracts.picture_objects import PICTURE_OBJECTS
 from shared.contracts.runs import PipelineStep, StepMapping
 from tests.fixtures.workflow_runs import (
     Runs,
@@ -177,6 +178,18 @@ async def test_an_app_may_name_an_object_of_its_own(working: Runs) -> None:
     async with working.provider_worker():
         handle = await working.start_pipeline(pipeline(*from_app()))
         assert (await handle.result()).status == WorkflowStatus.COMPLETED
+
+
+async def test_it_is_read_where_its_bytes_lie_and_named_by_its_path(working: Runs) -> None:
+    working.provider.results = {"image_path": "mine/image.png"}
+    steps = from_app()
+    async with working.provider_worker():
+        await (await working.start_pipeline(pipeline(*steps))).result()
+    assert working.inference.attempts[0].inputs.base_image_url == "saved/image.png"
+    assert working.outcome(steps[1].run.task_id).mapped_inputs == {
+        "base_image_url": "mine/image.png",
+        PICTURE_OBJECTS: {"mine/image.png": "saved/image.png"},
+    }
 
 
 async def test_a_foreign_object_gets_no_link(working: Runs) -> None:

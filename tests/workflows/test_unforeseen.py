@@ -100,7 +100,7 @@ async def test_a_bug_in_a_step_ends_its_task(working: Runs) -> None:
         error = await failure_of(await working.start_task(run))
     outcome = working.outcome(run.task_id)
     assert (outcome.status, outcome.error_category) == (TaskStatus.FAILED, ErrorCategory.INTERNAL)
-    assert "AssertionError: no worker of ours" in outcome.errors[0]
+    assert "AssertionError" in outcome.errors[0]
     assert isinstance(error, ApplicationError)
     assert error.type == ErrorCategory.INTERNAL
 

@@ -26,7 +26,15 @@ from tests.fixtures.storage import BLUE, IMAGES, RED, at, save
 from tests.integration.api_gateway.test_tasks import GENERATION
 from workflows.activities.loose_objects import LooseSweep
 
-_FAULTS = pytest.mark.parametrize("fault", Fault, ids=lambda fault: fault.name.lower())
+pytestmark = pytest.mark.long
+
+_FAULTS = pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault.DEATH, id="death"),
+        pytest.param(Fault.LOSS, id="loss", marks=pytest.mark.long),
+    ],
+)
 _NOW = timedelta()
 TASKS = "/api/v1/tasks/"
 TENANT = {"origin_instance": "shop", "origin_tenant_id": "acme"}
@@ -36,7 +44,7 @@ Ask = Callable[[httpx.AsyncClient, str], Awaitable[httpx.Response]]
 
 @dataclass(frozen=True)
 class Seen:
-    """What a client sees of a path: its bytes, and whether it is listed."""
+    """A path as clients see it: its bytes, and whether it is listed."""
 
     content: bytes | None
     is_listed: bool
@@ -79,7 +87,7 @@ async def stored(gateway: Gateway) -> set[str]:
 
 
 async def sweep(gateway: Gateway) -> None:
-    """What a pass does an hour later."""
+    """Do as a pass does an hour later."""
     counts: Counter[str] = Counter()
     res = gateway.resources
     await LooseSweep(res.sessions, res.objects).sweep(_NOW, counts)
@@ -110,7 +118,7 @@ async def delete(client: httpx.AsyncClient, path: str) -> httpx.Response:
     [
         pytest.param(None, save_blue, BLUE, id="save"),
         pytest.param(RED, save_blue, BLUE, id="replace"),
-        pytest.param(BLUE, save_blue, BLUE, id="save the same"),
+        pytest.param(BLUE, save_blue, BLUE, id="save the same", marks=pytest.mark.long),
         pytest.param(RED, delete, None, id="delete"),
     ],
 )
@@ -153,7 +161,7 @@ async def test_picture_is_the_old_or_the_new_one_wherever_it_is_cut(
 
 @dataclass(frozen=True)
 class Subject:
-    """What a request is about."""
+    """The subject of a request."""
 
     mark: str
     """In its Idempotency-Key, and unique."""

@@ -4,11 +4,13 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.fakes.broken_store import BrokenStore
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.lora_api import (
     ADMIN_UPLOAD,
@@ -173,3 +175,20 @@ async def test_refused_upload_leaves_its_key_free(api: httpx.AsyncClient) -> Non
     key = str(uuid.uuid4())
     assert (await upload(api, b"broken", key=key)).status_code == 422
     assert (await upload(api, key=key)).status_code == 201
+
+
+async def test_upload_lies_in_the_process_own_folder_and_goes(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    seen: list[Path] = []
+
+    class Watched(BrokenStore):
+        async def put_file(self, key: str, path: Path, content_type: str) -> None:
+            seen.append(path)
+            await self._store.put_file(key, path, content_type)
+
+    objects = Watched(gateway.resources.objects)
+    async with gateway.client(uploads=tmp_path, objects=objects) as client:
+        assert (await upload(client)).status_code == 201
+    assert [path.is_relative_to(tmp_path) for path in seen] == [True]
+    assert list(tmp_path.iterdir()) == []

@@ -26,7 +26,7 @@ def _without_logs() -> Iterator[None]:
 
 @pytest.fixture
 async def cable(gateway: Gateway) -> AsyncIterator[Proxy]:
-    """What lies between a gateway and Postgres."""
+    """The connection between a gateway and Postgres."""
     url = make_url(gateway.stack.environment["SARTIQ_DB_URL"])
     async with Proxy(f"{url.host}:{url.port}") as proxy:
         yield proxy

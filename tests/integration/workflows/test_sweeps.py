@@ -1,4 +1,4 @@
-"""What nobody owns goes after a while; what somebody owns stays, and says so where it is lost."""
+"""Objects without an owner go after a while; owned ones stay, and are missed if they are lost."""
 
 import hashlib
 import uuid

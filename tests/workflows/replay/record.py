@@ -34,6 +34,7 @@ from tests.fixtures.workflow_runs import (
     training,
 )
 from tests.workflows.test_fallback import always, remote_generation
+from tests.workflows.test_pipeline_mapping import from_app
 from tests.workflows.test_remote_attempts import fal
 from workflows.definitions.deliver_events import DeliverEvents
 
@@ -73,6 +74,9 @@ async def record(runs: Runs, asked: set[str]) -> None:
     }
     for handle in shapes.values():
         await handle.result()
+    runs.provider.results = {"image_path": "mine/a.png"}
+    shapes["pipeline-from-an-app"] = await runs.start_pipeline(pipeline(*from_app()))
+    await shapes["pipeline-from-an-app"].result()
     runs.inference.act = fail_once
     shapes["task-retried"] = await runs.start_task(generation())
     await shapes["task-retried"].result()

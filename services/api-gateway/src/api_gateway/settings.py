@@ -42,7 +42,7 @@ class GatewaySettings(BaseSettings):
     max_json_bytes: int = Field(default=2 * 1024 * 1024, ge=1)
     """Largest request body on all other routes. LoRA uploads have their own limits."""
     upload_dir: Path | None = None
-    """Where uploads lie on their way to the object store; none: the system's folder for temporary
+    """Folder for uploads on their way to the object store; none: the system's folder for temporary
     files. What a gateway that was killed leaves there, the next one removes."""
     min_free_upload_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
     """A process whose folder for uploads has less than this left is not ready."""
@@ -54,7 +54,8 @@ class GatewaySettings(BaseSettings):
     image_redirect_expiry_s: int = Field(default=3600, ge=1, le=604_800)
     """How long a presigned URL works."""
     cdn_base_url: str = ""
-    """Where the CDN serves the bucket from; needed for `cdn`. It lets in whoever knows a path."""
+    """URL under which the CDN serves the bucket; needed for `cdn`. It lets in whoever knows an
+    object's key: a saved picture's is as secret as a UUID, and goes with its bytes."""
     drain_timeout_s: int = Field(default=5, ge=1)
     """How long requests may go on after SIGTERM."""
 

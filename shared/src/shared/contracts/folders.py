@@ -16,10 +16,10 @@ LORAS_FOLDER = "loras"
 """LoRA files, by digest."""
 
 TRAININGS_FOLDER = "trainings"
-"""What trainings read and make."""
+"""Pictures, datasets and models of trainings."""
 
 PASSING_FOLDERS = frozenset({EVALUATIONS_FOLDER, QUARANTINE_FOLDER})
-"""Where whatever has lain for long was left behind by a process that died."""
+"""Folders of requests that are under way: what lies there for long, a dead process has left."""
 
 PLATFORM_FOLDERS = frozenset(
     {

@@ -1,7 +1,7 @@
 """Pictures by path, as clients name them, and by object key, as workers read them.
 
-A saved picture's bytes lie under a key of their own. The gateway writes down which, in the
-transaction that creates the work: the record, its answers and its provenance go on naming the path.
+A saved picture's bytes lie under a key of their own. The gateway writes it down in the transaction
+that creates the work: the record, its responses and its provenance go on naming the path.
 """
 
 from collections.abc import Iterator, Mapping

@@ -14,7 +14,7 @@ from api_gateway.events import streams
 from shared.contracts.enums import EventType
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
-from shared.db.repositories.tasks import remove_task
+from shared.db.repositories.tasks import remove_tasks
 from tests.fixtures.credentials import make_key, set_column
 from tests.fixtures.gateway import OTHER_INSTANCE_KEY, OTHER_TENANT_KEY, Gateway
 from tests.fixtures.http_server import serving
@@ -219,7 +219,7 @@ async def test_task_that_is_deleted_ends_its_streams(streaming: Streaming) -> No
     reading = asyncio.create_task(client.connect())
     await client.until(1)
     async with streaming.gateway.resources.sessions.begin() as session:
-        await remove_task(session, task.row.id)
+        await remove_tasks(session, [task.row.id])
     async with asyncio.timeout(15):
         await reading
     assert (await client.api.get(task.path)).status_code == 404

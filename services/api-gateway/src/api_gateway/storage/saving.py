@@ -40,7 +40,7 @@ class Save:
     upload: ImageUpload
     repeat: CreateRequest | None
     object_key: str
-    """Where its bytes go."""
+    """Key of the object that its bytes become."""
 
     def row(self) -> StoredObject:
         """The row of the picture, should its path be free."""
@@ -143,7 +143,7 @@ async def _is_there(res: Resources, held: StoredObject) -> bool:
 
 
 async def _is_saved(res: Resources, save: Save) -> bool:
-    """Whether the path has the new object. Asks as a save does: that waits for one under way."""
+    """Ask, as a save does, whether the path has the new object: that waits for one under way."""
     async with res.sessions() as session:
         claimed, held = await claim_object(session, save.caller.scope, save.row())
         return claimed is Claim.REPLACED and held.lies_at == save.object_key

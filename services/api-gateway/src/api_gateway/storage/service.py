@@ -120,7 +120,7 @@ async def delete_image(res: Resources, caller: Principal, path: str) -> DeletedI
 
 
 async def _is_deleted(res: Resources, path: str, lies_at: str) -> bool:
-    """Whether a path's row is gone, or another one by now. Waits for whoever holds it."""
+    """Return whether a path's row is gone or replaced, once nobody holds it."""
     async with res.sessions() as session:
         held = await hold_object(session, Scope(), path)
         return held is None or held.lies_at != lies_at

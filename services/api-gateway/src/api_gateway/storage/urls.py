@@ -9,14 +9,14 @@ IMAGES = "/api/v1/storage/images"
 
 
 def image_url(settings: GatewaySettings, path: str, lies_at: str) -> str:
-    """Where a picture is read: this API's URL, or the CDN's, which is that of its present bytes."""
+    """Return a picture's URL: this API's, or the CDN's, which is that of its present bytes."""
     if settings.image_redirect == "cdn":
         return _cdn_url(settings, lies_at)
     return f"{settings.public_url.rstrip('/')}{IMAGES}/{quote(path)}"
 
 
 def redirect_url(res: Resources, lies_at: str) -> str | None:
-    """Where a reader of an object is sent, or none where the bytes go through this API."""
+    """Return the URL that readers are sent to; none: the bytes go through this API."""
     match res.settings.image_redirect:
         case "none":
             return None

@@ -110,13 +110,19 @@ async def update_task(
     "/{task_id}", response_model=TaskPublic, summary="Delete Task", operation_id="delete_task"
 )
 async def delete_task(task_id: UUID, res: Res, caller: Caller) -> TaskPublicBase:
-    """Delete a task and permanently remove its files; a running one is cancelled first."""
+    """Delete a task and permanently remove its files; a running one is cancelled first.
+
+    409 while other work that has not ended reads its files.
+    """
     return await removal.delete_task(res, caller, task_id)
 
 
 @router.post("/{task_id}/cleanup", summary="Cleanup Task", operation_id="cleanup_task")
 async def cleanup_task(task_id: UUID, res: Res, caller: Caller) -> TaskCleanup:
-    """Permanently remove a task's files and mark it as deleted; its record stays."""
+    """Permanently remove a task's files and mark it as deleted; its record stays.
+
+    409 while other work that has not ended reads its files.
+    """
     return await removal.clean_up_task(res, caller, task_id)
 
 

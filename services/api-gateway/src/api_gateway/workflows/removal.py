@@ -1,5 +1,6 @@
 """Cleaning up a workflow: its tasks' files go, the records stay, hidden from lists."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found
 from api_gateway.resources import Resources
 from api_gateway.tasks.cancellation import has_let_go
-from api_gateway.tasks.removal import clean_up_files, demand_unused
+from api_gateway.tasks.removal import demand_unused, files_of, remove_files
 from api_gateway.workflows.lifecycle import cancel_workflow
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import (
@@ -18,7 +19,7 @@ from api_gateway.workflows.schemas import (
 from shared.contracts.enums import WorkflowStatus
 from shared.db.models.tables import Task, Workflow
 from shared.db.repositories.subjects import find_workflow
-from shared.db.repositories.tasks import tasks_of_workflow
+from shared.db.repositories.tasks import mark_deleted, tasks_of_workflow
 from shared.errors import StorageError
 
 _OPEN = frozenset({WorkflowStatus.PENDING, WorkflowStatus.RUNNING})
@@ -36,15 +37,13 @@ async def clean_up_workflow(
         workflow = await find_workflow(session, caller.scope, workflow_id)
         if workflow is None:
             raise not_found(f"workflow {workflow_id}")
+        tasks = await tasks_of_workflow(session, workflow_id) if cleans_tasks else []
         # Before it is cancelled: what is refused changes nothing.
-        for task in await tasks_of_workflow(session, workflow_id) if cleans_tasks else []:
-            await demand_unused(session, task, workflow_id)
+        await demand_unused(session, tasks, workflow_id)
     await _end(res, caller, workflow)
     async with res.sessions() as session:
         tasks = await tasks_of_workflow(session, workflow_id) if cleans_tasks else []
-    detail = WorkflowCleanupDetail(tasks_processed=len(tasks))
-    for task in tasks:
-        await _clean_up_task(res, task, detail)
+    detail = await _clean_up_tasks(res, tasks, workflow_id)
     async with res.sessions.begin() as session:
         workflow = await find_workflow(session, caller.scope, workflow_id, lock=True)
         if workflow is None:
@@ -63,18 +62,26 @@ async def _end(res: Resources, caller: Principal, workflow: Workflow) -> None:
         raise Problem(409, "conflict", message)
 
 
-async def _clean_up_task(res: Resources, task: Task, detail: WorkflowCleanupDetail) -> None:
-    try:
-        cleaned = await clean_up_files(res, task, workflow_id=task.workflow_id)
-    except (StorageError, Problem) as error:
-        detail.errors.append(
-            WorkflowCleanupError(
-                task_id=task.id,
-                step_id=task.step_id or "",
-                task_type=task.task_type,
-                error=str(error),
+async def _clean_up_tasks(
+    res: Resources, tasks: Sequence[Task], workflow_id: UUID
+) -> WorkflowCleanupDetail:
+    """Remove all tasks' files together; those whose files cannot be listed stay."""
+    detail = WorkflowCleanupDetail(tasks_processed=len(tasks))
+    listed: list[Task] = []
+    for task in tasks:
+        try:
+            detail.deleted_paths += await files_of(res, task)
+        except StorageError as error:
+            detail.errors.append(
+                WorkflowCleanupError(
+                    task_id=task.id,
+                    step_id=task.step_id or "",
+                    task_type=task.task_type,
+                    error=str(error),
+                )
             )
-        )
-        return
-    detail.tasks_cleaned += 1
-    detail.deleted_paths += cleaned.deleted_paths
+        else:
+            listed.append(task)
+    await remove_files(res, listed, detail.deleted_paths, mark_deleted, workflow_id)
+    detail.tasks_cleaned = len(listed)
+    return detail

@@ -90,7 +90,7 @@ def plan_resume(workflow: Workflow) -> ResumePlan:
 async def reset_steps(
     session: AsyncSession, caller: Principal, workflow: Workflow
 ) -> dict[str, Task]:
-    """Give every step that has been tried in vain a new task; answers all tasks by step.
+    """Give every step that has been tried in vain a new task; return all tasks by step.
 
     Steps read what lies under their pictures' paths now. Of one that is gone, its step will say so.
     """

@@ -126,5 +126,8 @@ async def cleanup_workflow(
         bool, Query(description="Whether to clean up associated task files")
     ] = True,
 ) -> WorkflowCleanupResponse:
-    """Soft-delete a workflow and, by default, its tasks and their files."""
+    """Soft-delete a workflow and, by default, its tasks and their files.
+
+    409 while other work that has not ended reads its files.
+    """
     return await removal.clean_up_workflow(res, caller, workflow_id, cleans_tasks=cleanup_tasks)

@@ -241,8 +241,8 @@ class StoredObject(Base):
     """The path, as clients know it. Compared byte by byte, so that a prefix is a range of the
     indexes."""
     object_key: Mapped[str | None] = mapped_column(String(1024, collation="C"))
-    """Where the bytes lie: each save writes a new object, and the row switches to it. None: under
-    the path itself, as what tasks write does, and what was saved before there were such keys."""
+    """Key of the object with the bytes: each save writes a new one, and the row switches to it.
+    None: the path is the key, as for what tasks write, and what was saved before there were any."""
     origin_instance: Mapped[str] = mapped_column(String(100))
     origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
     task_id: Mapped[uuid.UUID | None]

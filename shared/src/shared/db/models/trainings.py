@@ -53,7 +53,7 @@ class Training(Base, Origin, Timestamps):
     training_folder: Mapped[str] = mapped_column(default="")
     source_images: Mapped[list[str]] = mapped_column(default=list)
     picture_objects: Mapped[dict[str, Any] | None]
-    """Where the bytes of saved pictures among the sources lie: object key by path."""
+    """Object keys of saved pictures among the sources, by path."""
     processed_dataset_path: Mapped[str | None]
     preprocessing_transforms: Mapped[list[dict[str, Any]] | None]
     preprocessing_captioning_strategy: Mapped[str] = mapped_column(String(20))

@@ -60,7 +60,7 @@ async def put_off(session: AsyncSession, key: str) -> None:
 
 
 async def has_owner(session: AsyncSession, key: str) -> bool:
-    """Whether a record says that an object is somebody's."""
+    """Return whether a record says that an object is somebody's."""
     if digest := _lora_digest(key):
         return await has_digest(session, digest)
     by_path = (StoredObject.key == key) & StoredObject.object_key.is_(None)

@@ -125,27 +125,27 @@ async def tasks_with_leftovers(
     return {task_id: TaskType(task_type) for task_id, task_type in found}
 
 
-async def mark_deleted(session: AsyncSession, task_id: UUID) -> None:
-    """Hide a task whose files are gone; the first time counts."""
+async def mark_deleted(session: AsyncSession, task_ids: Collection[UUID]) -> None:
+    """Hide tasks whose files are gone; the first time counts."""
     await session.execute(
         update(Task)
-        .where(Task.id == task_id, Task.is_deleted.is_(False))
+        .where(Task.id.in_(task_ids), Task.is_deleted.is_(False))
         .values(is_deleted=True, deleted_at=datetime.now(UTC))
     )
 
 
-async def forget_objects(session: AsyncSession, task_id: UUID) -> None:
-    """Remove the owner rows of a task's objects; of those that others hold, once they let go."""
-    own = StoredObject.task_id == task_id
+async def forget_objects(session: AsyncSession, task_ids: Collection[UUID]) -> None:
+    """Remove the owner rows of tasks' objects; of those that others hold, once they let go."""
+    own = StoredObject.task_id.in_(task_ids)
     in_order = select(StoredObject.key).where(own).order_by(StoredObject.key)
     await session.execute(in_order.with_for_update())
     await session.execute(delete(StoredObject).where(own))
 
 
-async def remove_task(session: AsyncSession, task_id: UUID) -> None:
-    """Remove a task's record and its events."""
-    await session.execute(delete(Event).where(Event.subject_id == task_id))
-    await session.execute(delete(Task).where(Task.id == task_id))
+async def remove_tasks(session: AsyncSession, task_ids: Collection[UUID]) -> None:
+    """Remove tasks' records and their events."""
+    await session.execute(delete(Event).where(Event.subject_id.in_(task_ids)))
+    await session.execute(delete(Task).where(Task.id.in_(task_ids)))
 
 
 def is_unbegun(workflow: Workflow, tasks: Mapping[str, Task]) -> bool:

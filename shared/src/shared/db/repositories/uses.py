@@ -1,4 +1,4 @@
-"""Which objects work reads that has not ended: they stay as they are until it has.
+"""Objects that are read by work which has not ended: they stay as they are until it has.
 
 Work that is created takes hold of the rows of its pictures until its own row is committed, and
 whoever replaces or removes a picture locks its row before asking whether it is in use. So neither
@@ -11,7 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, literal, literal_column, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.contracts.enums import TASK_OPEN, WORKFLOW_ENDED, TaskType, TrainingStatus
 from shared.contracts.picture_objects import PICTURE_OBJECTS, picture_paths
@@ -91,7 +93,7 @@ async def pin_mapped(session: AsyncSession, request: PinPictures) -> dict[str, s
 
 
 async def is_in_use(session: AsyncSession, held: StoredObject) -> bool:
-    """Whether work that has not ended may still read an object.
+    """Return whether work that has not ended may still read an object.
 
     That is: its own task or that task's workflow, or work that names it as an input.
     """
@@ -100,58 +102,56 @@ async def is_in_use(session: AsyncSession, held: StoredObject) -> bool:
     )
     # Work names what was there before it was created or last changed.
     since = held.created_at - _LONGEST_TRANSACTION
-    reads = _open_work("@ == $path", held.key, Task.updated_at >= since)
+    reads = _open_work("==", [held.key], Task.updated_at >= since)
     return bool(await session.scalar(select(own.exists() | reads)))
 
 
 async def is_step_of_open_workflow(session: AsyncSession, task_id: UUID) -> bool:
-    """Whether a task is a step of a workflow that may still hand on what it has made."""
+    """Return whether a task is a step of a workflow that may still hand on its results."""
     steps = select(literal(1)).where(Task.id == task_id, _WORKFLOW_IS_OPEN)
     return bool(await session.scalar(select(steps.exists())))
 
 
-async def is_folder_in_use(
-    session: AsyncSession, folder: str, *, besides: UUID, workflow_id: UUID | None = None
+async def are_folders_in_use(
+    session: AsyncSession,
+    folders: Sequence[str],
+    *,
+    besides: Collection[UUID],
+    workflow_id: UUID | None = None,
 ) -> bool:
-    """Whether work that has not ended reads what lies in a task's folder.
+    """Return whether work that has not ended reads what lies in tasks' folders.
 
     Args:
-        session: for a lasting answer, holds the rows of what lies there.
-        folder: with a slash at its end.
-        besides: the task itself.
-        workflow_id: a workflow that goes together with its tasks.
+        session: for a lasting answer, has removed the rows of what lies there.
+        folders: each with a slash at its end.
+        besides: the tasks themselves.
+        workflow_id: a workflow that goes together with all its tasks.
     """
-    others = [Task.id != besides]
+    others: list[ColumnElement[bool]] = [Task.id.not_in(besides)]
     if workflow_id is not None:
         others.append(Task.workflow_id.is_distinct_from(workflow_id))
-    return bool(await session.scalar(select(_open_work("@ starts with $path", folder, *others))))
+    return bool(await session.scalar(select(_open_work("starts with", folders, *others))))
 
 
-def _open_work(condition: str, path: str, *which: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether there is open work one of whose inputs is such a path, or was mapped from one."""
-    mapped = condition.replace("@", "@.key")
+def _open_work(
+    comparison: str, paths: Sequence[str], *which: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Ask for open work one of whose inputs is such a path, or was mapped from one."""
+    variables = literal({f"p{place}": path for place, path in enumerate(paths)}, JSONB)
 
-    def names(column: Any, *places: str) -> ColumnElement[bool]:
-        variables = func.jsonb_build_object("path", path)
-        found: ColumnElement[bool] = literal_column("false")
-        for place in places:
-            found = found | func.jsonb_path_exists(
-                column, literal_column(f"'{place}'::jsonpath"), variables
-            )
-        return found
+    def matches(column: InstrumentedAttribute[Any], place: str, item: str) -> ColumnElement[bool]:
+        condition = " || ".join(f"{item} {comparison} $p{number}" for number in range(len(paths)))
+        query: ColumnElement[Any] = literal_column(f"'{place} ? ({condition})'::jsonpath")
+        return func.jsonb_path_exists(column, query, variables)
 
     tasks = select(literal(1)).where(
         Task.status.in_(TASK_OPEN),
         Task.is_deleted.is_(False),  # as the index by status has it
         *which,
-        names(
-            Task.inputs,
-            f"$.** ? ({condition})",
-            f"$.{PICTURE_OBJECTS}.keyvalue() ? ({mapped})",
-        ),
+        matches(Task.inputs, "$.**", "@")
+        | matches(Task.inputs, f"$.{PICTURE_OBJECTS}.keyvalue()", "@.key"),
     )
     trainings = select(literal(1)).where(
-        Training.status.in_(_TRAINING_OPEN),
-        names(Training.source_images, f"$[*] ? ({condition})"),
+        Training.status.in_(_TRAINING_OPEN), matches(Training.source_images, "$[*]", "@")
     )
     return tasks.exists() | trainings.exists()
