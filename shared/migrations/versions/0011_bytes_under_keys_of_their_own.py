@@ -21,6 +21,7 @@ def upgrade() -> None:
     op.add_column('stored_objects', sa.Column('object_key', _KEY, nullable=True))
     op.add_column('stored_objects', sa.Column('lost_at', sa.DateTime(timezone=True), nullable=True))
     op.create_index('uq_stored_objects_object_key', 'stored_objects', ['object_key'], unique=True, postgresql_where=sa.text('object_key IS NOT NULL'))
+    op.create_index('ix_stored_objects_lost', 'stored_objects', ['key'], unique=False, postgresql_where=sa.text('lost_at IS NOT NULL'))
     op.add_column('trainings', sa.Column('picture_objects', postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True))
     op.create_table('loose_objects',
     sa.Column('key', _KEY, nullable=False),
@@ -34,6 +35,7 @@ def downgrade() -> None:
     op.drop_index('ix_loose_objects_oldest', table_name='loose_objects')
     op.drop_table('loose_objects')
     op.drop_column('trainings', 'picture_objects')
+    op.drop_index('ix_stored_objects_lost', table_name='stored_objects')
     op.drop_index('uq_stored_objects_object_key', table_name='stored_objects')
     op.drop_column('stored_objects', 'lost_at')
     op.drop_column('stored_objects', 'object_key')

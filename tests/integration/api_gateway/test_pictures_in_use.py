@@ -19,6 +19,7 @@ from shared.db.repositories.uses import pin_pictures
 from shared.errors import PlatformError
 from tests.fakes.broken_store import BrokenStore
 from tests.fakes.inference import Attempt
+from tests.fixtures.crew import crew
 from tests.fixtures.gateway import ADMIN_KEY, TENANT_KEY, Gateway
 from tests.fixtures.rows import add, task_row, workflow_row
 from tests.fixtures.storage import BLUE, RED, at, object_key, save
@@ -97,6 +98,16 @@ async def test_worker_reads_the_object_and_everybody_else_the_path(
     assert [item["path"] for item in media["inputs"]] == [folder]
     async with httpx.AsyncClient() as web:
         assert (await web.get(media["inputs"][0]["url"])).content == RED
+
+
+async def test_real_worker_reads_a_saved_picture(
+    gateway: Gateway, api: httpx.AsyncClient, folder: str
+) -> None:
+    await save(api, folder)
+    async with crew(gateway):
+        created = await api.post(TASKS, json=GENERATION | picture_of(folder))
+        task = await ended(api, created.json()["id"])
+    assert (task["status"], task["reference_image_path"]) == ("COMPLETED", folder), task["errors"]
 
 
 async def test_app_on_fal_is_given_the_object(staff: Staff, folder: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import httpx
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, update
 from structlog.testing import capture_logs
 
 from shared.db.models.loose_objects import LooseObject
@@ -198,6 +198,7 @@ async def test_picture_whose_object_is_gone_is_not_listed_until_it_is_back(
     ]
     assert await listed(api, folder) == ["a.png", "c.png"]
     assert (await api.get(at(folder + "b.png"))).status_code == 404
+    assert (await api.head(at(folder + "b.png"))).status_code == 404
     body = {
         "task_type": "FACE_ENHANCER",
         "input_image": folder + "b.png",
@@ -247,6 +248,16 @@ async def test_rows_are_looked_at_some_in_each_pass(
     for _ in range(4):
         await walking.look(Counter())
     assert looked == [*names, *names[:2]]
+
+    # One that is marked has a turn of its own in each pass.
+    async with gateway.resources.sessions.begin() as session:
+        marked = update(StoredObject).where(StoredObject.key == names[4])
+        await session.execute(marked.values(lost_at=func.now()))
+    looked.clear()
+    counts: Counter[str] = Counter()
+    await walking.look(counts)
+    assert looked[0] == names[4]
+    assert counts == {"pictures_found": 1}
 
 
 async def test_folders_of_requests_lose_what_has_lain_there_for_long(gateway: Gateway) -> None:

@@ -49,7 +49,8 @@ class TaskRun(Message):
     provider_config: dict[str, Any] = {}
     fallback: Fallback | None = None
     inputs: dict[str, Any] = {}
-    """The task type's request fields by their REST names; images as object keys."""
+    """The task type's request fields by their REST names; images as paths, beside which
+    `picture_objects` has the keys of those whose bytes lie elsewhere."""
     max_retries: int = 3
     priority: int | None = None
     """A step's own priority, as requests have it; none: the run's."""

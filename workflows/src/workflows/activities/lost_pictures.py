@@ -6,10 +6,12 @@ bucket that was mounted wrongly, or that is being restored, must not cost the re
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models.tables import StoredObject
 from shared.db.session import Sessions
@@ -23,7 +25,7 @@ _SIDE_BY_SIDE = 10
 
 
 class LostPictures:
-    """Walks over all rows, some in each pass, and begins again at their end.
+    """Walks over all rows, and apart over the marked ones, some in each pass, again and again.
 
     Args:
         sessions: the records.
@@ -33,7 +35,8 @@ class LostPictures:
     def __init__(self, sessions: Sessions, objects: ObjectStore) -> None:
         self._sessions = sessions
         self._objects = objects
-        self._after = ""
+        self._all = _Walk(StoredObject.key.is_not(None))
+        self._lost = _Walk(StoredObject.lost_at.is_not(None))
 
     async def look(self, counts: Counter[str]) -> None:
         """Look at the next rows.
@@ -41,13 +44,12 @@ class LostPictures:
         Args:
             counts: takes `pictures_lost` and `pictures_found`.
         """
-        rows = select(StoredObject).where(StoredObject.key > self._after)
-        async with self._sessions() as session:
-            page = (await session.scalars(rows.order_by(StoredObject.key).limit(_A_PASS))).all()
-        for first in range(0, len(page), _SIDE_BY_SIDE):
-            some = page[first : first + _SIDE_BY_SIDE]
-            await asyncio.gather(*(self._look_at(row, counts) for row in some))
-        self._after = page[-1].key if len(page) == _A_PASS else ""
+        for walk in (self._lost, self._all):
+            async with self._sessions() as session:
+                page = await walk.next_page(session)
+            for first in range(0, len(page), _SIDE_BY_SIDE):
+                some = page[first : first + _SIDE_BY_SIDE]
+                await asyncio.gather(*(self._look_at(row, counts) for row in some))
 
     async def _look_at(self, row: StoredObject, counts: Counter[str]) -> None:
         is_there = await self._objects.head(row.lies_at) is not None
@@ -63,3 +65,18 @@ class LostPictures:
             held.lost_at = None if is_there else datetime.now(UTC)
         counts["pictures_found" if is_there else "pictures_lost"] += 1
         _log.warning("picture_found" if is_there else "picture_lost", path=row.key, key=row.lies_at)
+
+
+class _Walk:
+    """Some rows after the others, in the order of their paths."""
+
+    def __init__(self, which: ColumnElement[bool]) -> None:
+        self._which = which
+        self._after = ""
+
+    async def next_page(self, session: AsyncSession) -> Sequence[StoredObject]:
+        """Return the next rows; behind the last the first come again."""
+        rows = select(StoredObject).where(self._which, StoredObject.key > self._after)
+        page = (await session.scalars(rows.order_by(StoredObject.key).limit(_A_PASS))).all()
+        self._after = page[-1].key if len(page) == _A_PASS else ""
+        return page

@@ -54,6 +54,8 @@ async def describe_image(
 ) -> Response:
     """What a read would answer, without the bytes."""
     row = await _find(res, caller, path)
+    if row.lost_at is not None:
+        raise not_found(f"image {path!r}")
     selected = select_part(asked.model_copy(update={"range": ""}), _representation(row))
     headers = _headers(row)
     if selected.status == 200:
@@ -87,7 +89,7 @@ async def _answer(res: Resources, row: StoredObject, asked: ReadConditions) -> R
     if selected.status == 304:
         return Response(status_code=304, headers=headers)
     url = redirect_url(res, row.lies_at)
-    if url is not None:
+    if url is not None and row.lost_at is None:
         return RedirectResponse(url, 302, {"Cache-Control": "private, no-store"})
     if selected.status == 416:
         raise Problem(

@@ -76,7 +76,8 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
     max_retries: Mapped[int] = mapped_column(default=3)
     config: Mapped[dict[str, Any]] = mapped_column(default=dict)
     inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """The task type's own request fields, by their REST names; images as object keys."""
+    """The task type's own request fields, by their REST names; images as paths, beside which
+    `picture_objects` has the keys of those whose bytes lie elsewhere."""
     results: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """The task type's own result fields, by their REST names."""
     provenance: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
@@ -235,6 +236,7 @@ class StoredObject(Base):
             unique=True,
             postgresql_where=text("object_key IS NOT NULL"),
         ),
+        Index("ix_stored_objects_lost", "key", postgresql_where=text("lost_at IS NOT NULL")),
     )
 
     key: Mapped[str] = mapped_column(String(1024, collation="C"), primary_key=True)
