@@ -15,13 +15,13 @@ import pytest
 from local_stack.processes import descendants, wait_all
 from local_stack.stack_file import StackFile
 
+pytestmark = pytest.mark.long
+
 PROGRAM = """
 import asyncio, sys
 from local_stack.foreground import run_in_foreground
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
-
-pytestmark = pytest.mark.long
 
 async def main():
     async with LocalStack(LocalSettings(), services=()) as stack:

@@ -10,12 +10,12 @@ import pytest
 from starlette.responses import Response
 from temporalio.client import WorkflowHandle
 
-from local_stack.stack import LocalStack
 from shared.contracts.enums import TaskStatus
 from shared.db.models.tables import Task
+from shared.db.session import create_engine, create_sessions
 from shared.egress.guard import Exemptions, Guard
 from shared.egress.names import NameResolver
-from shared.settings import PictureLimits
+from shared.settings import DatabaseSettings, PictureLimits
 from shared.temporal.worker import WorkerSettings
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.deliveries import PostOffice
@@ -23,6 +23,7 @@ from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.pictures import picture
 from tests.fixtures.receiver import Post, Receiver, receiving
 from tests.fixtures.rows import runnable_task
+from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs
 from tests.loopback.nameserver import NameServer, name_server
 from workflows.activities.fetch_inputs import InputFetcher
@@ -56,7 +57,7 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(servers: LocalStack) -> AsyncIterator[Shop]:
+async def shop(servers: Servers) -> AsyncIterator[Shop]:
     may_go_on = asyncio.Event()
 
     async def serve(post: Post) -> Response:
@@ -71,12 +72,15 @@ async def shop(servers: LocalStack) -> AsyncIterator[Shop]:
 
 
 @asynccontextmanager
-async def open_shop(servers: LocalStack) -> AsyncIterator[tuple[Runs, NameServer]]:
+async def open_shop(servers: Servers) -> AsyncIterator[tuple[Runs, NameServer]]:
     client = await open_namespace(servers, f"pools-{uuid.uuid4().hex[:8]}")
     runs = Runs(client)
     async with name_server({}, silent=["silent.example"]) as names:
         guard = Guard(Exemptions.parse(["127.0.0.1"]), NameResolver([names.address]))
-        fetcher = InputFetcher(MemoryObjectStore(), guard, PictureLimits(), places=_PLACES)
+        sessions = create_sessions(create_engine(DatabaseSettings()))  # connects to nothing
+        fetcher = InputFetcher(
+            sessions, MemoryObjectStore(), guard, PictureLimits(), places=_PLACES
+        )
         settings = WorkerSettings(drain_timeout_s=0.1)
         async with runs.working(), build_fetch_worker(client, fetcher, settings):
             yield runs, names

@@ -11,9 +11,10 @@ from temporalio.testing import ActivityEnvironment
 from shared.contracts.deliveries import DeliveryRun, DeliveryState
 from shared.contracts.enums import TaskType
 from shared.contracts.inputs import FetchInputs
+from shared.db.session import create_engine, create_sessions
 from shared.egress.guard import Guard
 from shared.errors import CrowdedError
-from shared.settings import PictureLimits
+from shared.settings import DatabaseSettings, PictureLimits
 from tests.fakes.object_store import MemoryObjectStore
 from workflows.activities.deliver import Courier
 from workflows.activities.fetch_inputs import InputFetcher
@@ -56,7 +57,9 @@ async def test_fetch_in_a_crowd_is_not_tried_again_by_temporal() -> None:
         await asyncio.Event().wait()
         return []
 
-    fetcher = InputFetcher(MemoryObjectStore(), Guard(resolve=hang), PictureLimits(), places=1)
+    sessions = create_sessions(create_engine(DatabaseSettings()))  # connects to nothing
+    guard = Guard(resolve=hang)
+    fetcher = InputFetcher(sessions, MemoryObjectStore(), guard, PictureLimits(), places=1)
     request = FetchInputs.model_validate(
         {"task_id": _ID, "task_type": TaskType.BACKGROUND_REMOVE, "urls": ["http://a.example/"]}
     )

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from inference_worker.vision.models import VisionModels
 from shared.contracts.background_removal import RembgModel
 
+pytestmark = pytest.mark.models
+
 _STARTED = """
 import sys
 import inference_worker.__main__
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.settings import VisionSettings
 
-pytestmark = pytest.mark.models
 VisionModels(VisionSettings()).choose_subject_model(None)
 print(sorted({"onnxruntime", "ai_edge_litert"} & set(sys.modules)))
 """
