@@ -139,6 +139,7 @@ async def test_dry_run_changes_nothing(
     assert provider.attempts == attempts
 
 
+@pytest.mark.long  # Temporal takes half a minute to forget
 async def test_resume_works_when_temporal_has_forgotten_the_run(
     staff: Staff, shop: httpx.AsyncClient, provider: Provider
 ) -> None:
