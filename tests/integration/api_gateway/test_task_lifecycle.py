@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from shared.db.models.tables import Event, StoredObject
+from shared.db.models.tables import Event, StoredObject, Task
 from tests.fixtures.crew import crew
 from tests.fixtures.gateway import TENANT_KEY, Gateway
 from tests.fixtures.workflow_runs import until
@@ -272,6 +272,23 @@ async def test_task_that_does_not_end_is_not_removed(
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
     assert (await api.get(f"/api/v1/tasks/{task['id']}")).json()["status"] == "CANCELLED"
     await stop(gateway, task)
+
+
+async def test_calls_that_an_administrator_noted_are_kept_and_in_nobodys_way(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
+    noted = [{"k": {"BOOL": [True, None]}}, {}]
+    for method, way in (("POST", "/cancel"), ("POST", "/cleanup"), ("DELETE", "")):
+        task_id = (await create(api))["id"]
+        path = f"/api/v1/tasks/{task_id}"
+        assert (await api.put(path, json={"service_requests": noted})).status_code == 200
+
+        ended = await api.request(method, f"{path}{way}")
+
+        assert ended.status_code == 200, ended.text
+        async with gateway.resources.sessions() as session:
+            row = await session.get(Task, uuid.UUID(task_id))
+        assert row is None or row.service_requests == noted
 
 
 CHANGES: list[tuple[dict[str, Any], int]] = [

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -78,11 +79,19 @@ def outcome_of(
         error_category=category or (ErrorCategory.CANCELLED if is_cancelled else known),
         fallback_used=task.fallback_used,
         service_task_id=task.service_task_id,
-        service_requests=[ServiceRequest.model_validate(r) for r in task.service_requests],
+        service_requests=[each for each in map(_read, task.service_requests) if each is not None],
         resumes=task.resume_attempt_count,
         resumed_at=task.last_resume_attempt,
         results=results or {},
     )
+
+
+def _read(recorded: dict[str, Any]) -> ServiceRequest | None:
+    """Return a recorded call; none for what an administrator wrote there that is no call."""
+    try:
+        return ServiceRequest.model_validate(recorded)
+    except ValidationError:
+        return None
 
 
 async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> TaskStanding:
@@ -151,7 +160,9 @@ def _write_account(task: Task, account: TaskAccount) -> None:
         _fall_back(task)
     if account.service_task_id != task.service_task_id:
         _name_work(task, account.service_task_id)
-    task.service_requests = [each.model_dump(mode="json") for each in account.service_requests]
+    unreadable = [each for each in task.service_requests if _read(each) is None]
+    told = [each.model_dump(mode="json") for each in account.service_requests]
+    task.service_requests = [*unreadable, *told]
     task.is_resumed = account.resumes > 0
     task.resume_attempt_count = account.resumes
     task.last_resume_attempt = account.resumed_at
