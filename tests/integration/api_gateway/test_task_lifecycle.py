@@ -281,7 +281,8 @@ async def test_calls_that_an_administrator_noted_are_kept_and_in_nobodys_way(
     for method, way in (("POST", "/cancel"), ("POST", "/cleanup"), ("DELETE", "")):
         task_id = (await create(api))["id"]
         path = f"/api/v1/tasks/{task_id}"
-        assert (await api.put(path, json={"service_requests": noted})).status_code == 200
+        written = f"/api/v1/tasks/generation/{task_id}"
+        assert (await api.put(written, json={"service_requests": noted})).status_code == 200
 
         ended = await api.request(method, f"{path}{way}")
 
