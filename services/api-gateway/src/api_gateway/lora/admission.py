@@ -13,7 +13,7 @@ from api_gateway.lora.upload import Wanted, file_fault
 from api_gateway.resources import Resources
 from shared.contracts.lora import LoraConversion
 from shared.db.repositories.idempotency import CreateRequest
-from shared.errors import StorageError
+from shared.errors import ObjectNotFoundError, StorageError
 from shared.lora.errors import LoraFileError
 from shared.lora.inspection import LoraSummary, inspect_lora
 from shared.lora.names import STORED_SUFFIX
@@ -86,7 +86,8 @@ async def _convert(
         await res.objects.get_file(conversion.result_key, target)
     except ConversionRefusedError as error:
         raise file_fault(str(error)) from error
-    except ConversionUnavailableError as error:
+    # A repeat under way at the same time may have taken the result away with it.
+    except (ConversionUnavailableError, ObjectNotFoundError) as error:
         raise unavailable("the converter of pickles") from error
     except (RunUnknownError, asyncio.CancelledError):
         is_needed = repeatable is not None
