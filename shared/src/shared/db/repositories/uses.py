@@ -72,7 +72,9 @@ async def hold_objects(session: AsyncSession, scope: Scope, paths: Iterable[str]
     if not wanted:
         return {}
     rows = select(StoredObject).where(StoredObject.key.in_(wanted)).order_by(StoredObject.key)
-    held = await session.scalars(scope.limit(rows, StoredObject).with_for_update(read=True))
+    locking = scope.limit(rows, StoredObject).with_for_update(read=True)
+    # The session may know some from before they were locked.
+    held = await session.scalars(locking.execution_options(populate_existing=True))
     return {row.key: row.lies_at for row in held}
 
 
