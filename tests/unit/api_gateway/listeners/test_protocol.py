@@ -451,4 +451,5 @@ async def test_many_half_requests_hold_nobody_up_and_are_gone(target: Target) ->
         await target.is_serving()
         received = await asyncio.gather(*(client.rest() for client in clients))
     # One whose bytes were not read before its time was over is cut off without a word.
+    assert any(received)
     assert all(not one or problem(one)["status"] == 408 for one in received)
