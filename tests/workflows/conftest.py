@@ -7,13 +7,12 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Replayer
 
 from local_stack.binaries import script
 from tests.fixtures.namespaces import open_namespace
+from tests.fixtures.replaying import replay
 from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs
-from workflows.worker import WORKFLOWS, sandbox
 
 
 @pytest.fixture(scope="session")
@@ -48,11 +47,8 @@ async def hurried(skipping_client: Client) -> AsyncIterator[Runs]:
 @asynccontextmanager
 async def replaying(started: Runs) -> AsyncIterator[Runs]:
     yield started
-    replayer = Replayer(
-        workflows=WORKFLOWS, workflow_runner=sandbox(), data_converter=pydantic_data_converter
-    )
     for handle in started.handles:
-        await replayer.replay_workflow(await handle.fetch_history())
+        await replay(await handle.fetch_history())
 
 
 @pytest.fixture

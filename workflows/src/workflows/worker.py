@@ -6,8 +6,7 @@ from typing import Any
 
 import uvloop
 from temporalio.client import Client
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from shared.contracts.deliveries import DeliveryActivities
 from shared.contracts.enums import TaskQueue
@@ -58,30 +57,6 @@ WORKFLOWS = (
 )
 """Every workflow there is."""
 
-_IMPORTED_ONCE = (
-    "shared.contracts",
-    "shared.uninterrupted",
-    "workflows.policies",
-    *(
-        f"workflows.definitions.{name}"
-        for name in (
-            "account",
-            "attempt",
-            "failure",
-            "fetching",
-            "mapping",
-            "patience",
-            "recording",
-            "remote",
-            "run_step",
-            "unforeseen",
-        )
-    ),
-)
-"""What the sandbox does not import anew for each run: that costs 70 ms for the messages, and much
-of a run's CPU for the rest. They have no state of their own, and recorded histories replay on them
-in tests; the workflows themselves stay inside."""
-
 _STICKY_TIMEOUT = timedelta(seconds=1)
 """How long the server waits for a dead worker's cached workflows before another takes them."""
 
@@ -117,7 +92,7 @@ def build_worker(
             records.record_evaluation,
             *others,
         ],
-        workflow_runner=sandbox(),
+        workflow_runner=UnsandboxedWorkflowRunner(),
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         **worker_options(settings),
     )
@@ -156,17 +131,10 @@ def build_deliveries_worker(
         task_queue=TaskQueue.WEBHOOKS,
         workflows=[DeliverEvents],
         activities=[courier.deliver_pending],
-        workflow_runner=sandbox(),
+        workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=slots,
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         **worker_options(settings),
-    )
-
-
-def sandbox() -> SandboxedWorkflowRunner:
-    """Return the runner of our workflows: what has no state is imported once, not for each run."""
-    return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*_IMPORTED_ONCE)
     )
 
 

@@ -82,6 +82,10 @@ class ListenerSettings(BaseSettings):
     arriving after its response is discarded for one period, then the connection is closed."""
     write_timeout_s: float = Field(default=60, gt=0)
     """Period in which a client must read 4 KiB of its response; otherwise it is disconnected."""
+    keep_alive_s: int = Field(default=75, ge=1)
+    """Time that a connection may stay open between requests. Longer than clients and load
+    balancers keep idle connections (httpx 5 s, many balancers 60 s): they must close first, or a
+    request sent just then is lost."""
     max_connections_per_address: int | None = Field(default=500, ge=1)
     """Open connections per client address (of IPv6, its /64); beyond it 429. Proxies named in
     FORWARDED_ALLOW_IPS are not counted. None: no limit."""

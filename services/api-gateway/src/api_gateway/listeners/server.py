@@ -45,6 +45,7 @@ def create_listener(
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=limits.keep_alive_s,
         timeout_graceful_shutdown=drain_timeout_s,
     )
     trusted = ProxyHeadersMiddleware(app, config.forwarded_allow_ips).trusted_hosts  # pyright: ignore[reportArgumentType] -- starlette's ASGI types and uvicorn's
