@@ -127,9 +127,9 @@ def test_half_a_character_costs_no_answer() -> None:
     ids=["numbers", "objects", "pictures"],
 )
 def test_a_large_answer_is_searched_in_linear_time(body: dict[str, Any]) -> None:
-    begin = time.monotonic()
+    begin = time.thread_time()
     assert first_url(body) is None
-    assert time.monotonic() - begin < 2
+    assert time.thread_time() - begin < 2
 
 
 def test_more_pictures_than_are_taken_are_refused() -> None:

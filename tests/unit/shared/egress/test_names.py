@@ -38,21 +38,21 @@ async def test_every_address_comes_back() -> None:
 
 
 async def test_silent_names_hold_up_no_other_and_end_in_time() -> None:
-    async with resolving(NAMES, silent=["silent.example"], timeout_s=1) as (server, resolve):
+    async with resolving(NAMES, silent=["silent.example"], timeout_s=2) as (server, resolve):
         begin = time.monotonic()
         silent = [
             asyncio.create_task(resolve(f"n{number}.silent.example", 80)) for number in range(200)
         ]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while sum(name.endswith("silent.example") for name in server.asked) < 200:
                 await asyncio.sleep(0.01)
         assert await resolve("pictures.example", 80)
         assert not any(each.done() for each in silent)
         ends = await asyncio.gather(*silent, return_exceptions=True)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 20
     assert {type(end) for end in ends} == {FetchError}
     assert {end.category for end in ends if isinstance(end, FetchError)} == {ErrorCategory.TIMEOUT}
-    assert "was not resolved within 1 s" in str(ends[0])
+    assert "was not resolved within 2 s" in str(ends[0])
 
 
 async def test_name_that_nobody_has_is_an_error() -> None:
