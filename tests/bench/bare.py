@@ -1,4 +1,4 @@
-"""The baseline: a workflow with one no-op activity on another queue. `python bare.py ADDRESS`."""
+"""The baseline: a workflow of no-op activities on another queue. `python bare.py ADDRESS`."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,14 @@ async def no_op() -> None:
 
 @workflow.defn
 class Bare:
-    """What one durable activity costs at the least."""
+    """What durable activities cost at the least."""
 
     @workflow.run
-    async def run(self) -> None:
-        """Run the one activity."""
+    async def run(self, number: int = 1) -> None:
+        """Run so many activities side by side."""
+        await asyncio.gather(*(self._activity() for _ in range(number)))
+
+    async def _activity(self) -> None:
         await workflow.execute_activity(
             no_op,
             task_queue=ACTIVITY_QUEUE,

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from goals import Goal
-from overhead import ORIGIN, TASK, Bench, console, cpu_s, measure, run_on_a_stack, timed
+from overhead import ORIGIN, TASK, Bench, console, cpu_s, measure, run_bare, run_on_a_stack, timed
 from rich.progress import track
 
 CHAIN, FAN_OUT, REPEATS = 10, 50, 15
@@ -41,7 +41,7 @@ def fan_out() -> list[dict[str, Any]]:
 
 async def shapes(bench: Bench) -> list[Goal]:
     """One task, a chain and a fan-out in turn, unloaded."""
-    samples: dict[str, list[float]] = {"task": [], "chain": [], "fan-out": []}
+    samples: dict[str, list[float]] = {"task": [], "chain": [], "fan-out": [], "bare": []}
     ids: dict[str, str] = {}
 
     async def workflow(name: str, steps: list[dict[str, Any]]) -> None:
@@ -54,9 +54,15 @@ async def shapes(bench: Bench) -> list[Goal]:
         await asyncio.sleep(0.3)
         samples["fan-out"].append(await timed(lambda: workflow("fan-out", fan_out())))
         await asyncio.sleep(0.3)
+        samples["bare"].append(await timed(lambda: run_bare(bench.client, FAN_OUT)))
+        await asyncio.sleep(0.3)
     medians = {name: statistics.median(values) for name, values in samples.items()}
     for name, value in medians.items():
         console.print(f"{name:<8} p50 {value:7.1f} ms")
+    beside_bare = medians["fan-out"] / medians["bare"]
+    console.print(
+        f"fan-out of {FAN_OUT} / {FAN_OUT} activities of a bare workflow {beside_bare:.2f} x"
+    )
     for name, workflow_id in ids.items():
         handle = bench.client.get_workflow_handle(f"workflow-{workflow_id}")
         events = [event async for event in handle.fetch_history_events()]
