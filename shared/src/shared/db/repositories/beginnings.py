@@ -1,6 +1,7 @@
 """When a task is picked up: its row, and its step where it is one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
@@ -28,21 +29,38 @@ async def _begin_step(session: AsyncSession, task: Task, at: datetime) -> None:
     workflow = await session.get(Workflow, task.workflow_id, with_for_update=True)
     if workflow is None or workflow.status != WorkflowStatus.RUNNING:
         return
-    steps = list(
-        await session.scalars(
-            select(WorkflowStep)
-            .where(WorkflowStep.workflow_id == task.workflow_id)
-            .order_by(WorkflowStep.position)
-        )
-    )
-    for step in steps:
-        if step.task_id == task.id and step.status == StepStatus.PENDING:
-            step.status, step.started_at = StepStatus.RUNNING, at
-    show_progress(workflow, steps)
+    step = await find_step(session, task)
+    if step is not None and step.status == StepStatus.PENDING:
+        step.status, step.started_at = StepStatus.RUNNING, at
+    show_progress(workflow, await read_states(session, workflow))
     add_workflow_event(session, workflow)
 
 
-def show_progress(workflow: Workflow, steps: Sequence[WorkflowStep]) -> None:
+async def find_step(session: AsyncSession, task: Task) -> WorkflowStep | None:
+    """Return the step that a workflow's task does."""
+    of_workflow = WorkflowStep.workflow_id == task.workflow_id
+    return await session.scalar(
+        select(WorkflowStep).where(of_workflow, WorkflowStep.task_id == task.id)
+    )
+
+
+@dataclass(frozen=True)
+class StepState:
+    """The state of a step, without its configuration and result, which may be large."""
+
+    step_id: str
+    status: str
+
+
+async def read_states(session: AsyncSession, workflow: Workflow) -> list[StepState]:
+    """Return the states of a workflow's steps in order, changes of this session included."""
+    columns = select(WorkflowStep.step_id, WorkflowStep.status)
+    of_workflow = columns.where(WorkflowStep.workflow_id == workflow.id)
+    rows = await session.execute(of_workflow.order_by(WorkflowStep.position))
+    return [StepState(step_id, status) for step_id, status in rows]
+
+
+def show_progress(workflow: Workflow, steps: Sequence[WorkflowStep | StepState]) -> None:
     """Bring a workflow's counters and current step in line with its steps."""
     workflow.completed_steps = sum(step.status == StepStatus.COMPLETED for step in steps)
     workflow.current_step = next(

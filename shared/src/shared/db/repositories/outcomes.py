@@ -34,7 +34,12 @@ from shared.contracts.runs import (
 from shared.contracts.submissions import ServiceRequest
 from shared.db.models.base import Origin
 from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
-from shared.db.repositories.beginnings import begin, show_progress
+from shared.db.repositories.beginnings import (
+    begin,
+    find_step,
+    read_states,
+    show_progress,
+)
 from shared.db.repositories.breakers import count_verdict
 from shared.db.repositories.events import add_task_event, add_workflow_event
 
@@ -249,22 +254,16 @@ async def _own(
 async def _end_step(session: AsyncSession, task: Task) -> None:
     # The workflow's row is locked before its steps, so that steps ending together queue up here.
     workflow = await session.get(Workflow, task.workflow_id, with_for_update=True)
-    steps = await session.scalars(
-        select(WorkflowStep)
-        .where(WorkflowStep.workflow_id == task.workflow_id)
-        .order_by(WorkflowStep.position)
-    )
     if workflow is None:
         return
-    all_steps = list(steps)
-    for step in all_steps:
-        if step.task_id == task.id:
-            step.status = _STEP_STATUS[TaskStatus(task.status)]
-            step.result = task.results or None
-            is_done = task.status == TaskStatus.COMPLETED
-            step.error_message = task.errors[-1] if task.errors and not is_done else None
-            step.retry_count = task.retry_count
-            step.started_at = task.started_at
-            step.completed_at = task.completed_at
-    show_progress(workflow, all_steps)
+    step = await find_step(session, task)
+    if step is not None:
+        step.status = _STEP_STATUS[TaskStatus(task.status)]
+        step.result = task.results or None
+        is_done = task.status == TaskStatus.COMPLETED
+        step.error_message = task.errors[-1] if task.errors and not is_done else None
+        step.retry_count = task.retry_count
+        step.started_at = task.started_at
+        step.completed_at = task.completed_at
+    show_progress(workflow, await read_states(session, workflow))
     add_workflow_event(session, workflow)
