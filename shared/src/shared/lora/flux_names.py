@@ -221,7 +221,7 @@ class _Spelling:
             for name, (to, t) in _BLOCKS.items()
             if t in tables
         }
-        outside = _OUTSIDE if part is Part.TRANSFORMER else {}
+        outside: _Table = _OUTSIDE if part is Part.TRANSFORMER else {}
         self._outside = {name.replace(".", dot): layers for name, layers in outside.items()}
         dot, names = re.escape(dot), "|".join(map(re.escape, self._blocks))
         self._block = re.compile(rf"({names}){dot}(0|[1-9]\d{{0,3}}){dot}(.+)")

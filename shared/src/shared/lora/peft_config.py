@@ -118,7 +118,7 @@ class _Part:
 
     def _patterns(self, field: str, entries: Mapping[str, object]) -> dict[str, tuple[int, float]]:
         """Plain names by how they are compared, each with its place: the first that fits counts."""
-        found = entries.get(field) or {}
+        found: object = entries.get(field) or cast("dict[str, object]", {})
         if not isinstance(found, dict):
             raise LoraFileError(f"has a {field} in its header that is no object of numbers by name")
         patterns: dict[str, tuple[int, float]] = {}
