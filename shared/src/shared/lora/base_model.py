@@ -14,11 +14,17 @@ _DEEP_UNET_BLOCK = re.compile(r"transformer_blocks[._][2-9][._]")
 
 _BY_CONTEXT_WIDTH = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL"}
 _BY_LAYER = (
-    (re.compile(r"to_qkv_mlp_proj|(?:double|single)_stream_modulation"), "FLUX.2"),
+    (
+        re.compile(
+            r"to_qkv_mlp_proj|(?:double|single)_stream_modulation|ff(?:_context)?[._]linear_"
+        ),
+        "FLUX.2",
+    ),
+    (re.compile(r"joint_transformer_blocks"), "AuraFlow"),
     (re.compile(r"distilled_guidance_layer"), "Chroma"),
     (
         re.compile(
-            r"individual_token_refiner|blocks\.\d+\.(?:img|txt)_(?:attn|mod|mlp)_"
+            r"token_refiner|blocks\.\d+\.(?:img|txt)_(?:attn|mod|mlp)_"
             r"|(?:img|txt)_mlp[._]fc|(?:img|txt)_mod[._]linear"
         ),
         "HunyuanVideo",
