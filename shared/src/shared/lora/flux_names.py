@@ -114,8 +114,23 @@ _DOUBLE: Mapping[str, _Layers] = {
 }
 """Of a block with a stream each for picture and text."""
 
+_DIFFSYNTH: Mapping[str, _Layers] = {
+    "attn.a_to_qkv": _Layers(_QKV),
+    "attn.b_to_qkv": _Layers(_ADDED),
+    "attn.a_to_out": _Layers(("attn.to_out.0",)),
+    "attn.b_to_out": _Layers(("attn.to_add_out",)),
+    "ff_a.0": _Layers(("ff.net.0.proj",)),
+    "ff_a.2": _Layers(("ff.net.2",)),
+    "ff_b.0": _Layers(("ff_context.net.0.proj",)),
+    "ff_b.2": _Layers(("ff_context.net.2",)),
+    "norm1_a.linear": _Layers(("norm1.linear",)),
+    "norm1_b.linear": _Layers(("norm1_context.linear",)),
+}
+"""The same as DiffSynth-Studio has it, streams a and b."""
+
 _SINGLE: Mapping[str, _Layers] = {
     **_attention("linear1", (*_QKV, "proj_mlp")),
+    "to_qkv_mlp": _Layers((*_QKV, "proj_mlp")),
     "linear2": _Layers(("proj_out",)),
     "modulation.lin": _Layers(("norm.linear",)),
     "processor.qkv_lora": _Layers(_QKV),
@@ -168,6 +183,7 @@ _Table = Mapping[str, _Layers]
 _BLOCKS: Mapping[str, tuple[str, _Table]] = {
     "double_blocks": ("transformer_blocks", _DOUBLE),
     "transformer_blocks": ("transformer_blocks", _DOUBLE),
+    "blocks": ("transformer_blocks", _DIFFSYNTH),
     "single_blocks": ("single_transformer_blocks", _SINGLE),
     "single_transformer_blocks": ("single_transformer_blocks", _SINGLE),
     "text_model.encoder.layers": ("text_model.encoder.layers", _CLIP),
@@ -211,7 +227,7 @@ class _Spelling:
 
     def __init__(self, part: Part, root: re.Pattern[str], dot: str) -> None:
         tables = {
-            Part.TRANSFORMER: (_DOUBLE, _SINGLE),
+            Part.TRANSFORMER: (_DOUBLE, _DIFFSYNTH, _SINGLE),
             Part.CLIP: (_CLIP,),
             Part.T5: (_T5,),
         }[part]

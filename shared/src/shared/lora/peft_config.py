@@ -16,6 +16,9 @@ _PARTS = ("transformer.", "text_encoder_2.", "text_encoder.")
 _MODEL_ROOT = re.compile(
     r"^(?:base_model\.model\.|model\.|diffusion_model\.|transformer\.|text_encoder(?:_2)?\.)+"
 )
+_MAX_STEPS = 16
+"""Of a layer's name that are compared; no model nests deeper."""
+
 _PLAIN = re.compile(r"\^?[\w-]+(?:\\?\.[\w-]+)*\$?")
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Ways to begin a training that change the model itself, so that pairs alone are not the whole."""
@@ -155,7 +158,7 @@ def _matching(
     """The number of the first pattern that is the module's name or an ending of it."""
     if not patterns:
         return default
-    steps = module.split(".")
+    steps = module.split(".")[-_MAX_STEPS:]
     spellings = [".".join(steps[first:]) for first in range(len(steps))]
     found = [patterns[name] for name in (f"^{module}", *spellings) if name in patterns]
     return min(found)[1] if found else default

@@ -19,6 +19,8 @@ _ALPHAS = ("lora_alpha", "ss_network_alpha", "network_alpha")
 _RANKS = ("lora_rank", "rank", "ss_network_dim", "network_dim")
 _CONFIGS = ("lora_adapter_metadata", "adapter_config", "peft_config", "lora_config")
 """Where diffusers and others put PEFT's configuration into a file."""
+_MAX_CONFIG_CHARS = 1024 * 1024
+_MAX_NUMBER_CHARS = 64
 _NOT_SAID = frozenset({"", "None", "null"})
 
 
@@ -77,6 +79,11 @@ def _from_notes(notes: Mapping[str, str], pairs: list[LoraPair]) -> dict[str, fl
 def _config(notes: Mapping[str, str]) -> PeftConfig | None:
     for note in _CONFIGS:
         if note in notes:
+            if len(notes[note]) > _MAX_CONFIG_CHARS:
+                raise LoraFileError(
+                    f"has {len(notes[note])} characters of {note} in its header; at most "
+                    f"{_MAX_CONFIG_CHARS} may be"
+                )
             try:
                 config: object = json.loads(notes[note])
             except (ValueError, RecursionError) as error:
@@ -96,7 +103,7 @@ def _stated(notes: Mapping[str, str], names: Iterable[str]) -> float | None:
         if text in _NOT_SAID:
             continue
         try:
-            found[name] = float(text)
+            found[name] = float(text if len(text) <= _MAX_NUMBER_CHARS else "long")
         except ValueError as error:
             raise LoraFileError(
                 f"has {shown(text)} as {name} in its header, which is no number; write an alpha "

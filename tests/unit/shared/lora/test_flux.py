@@ -105,6 +105,8 @@ def test_ranks_by_name_and_rank_stabilised_alphas(tmp_path: Path) -> None:
         ({"ss_network_alpha": "Dynamic"}, "'Dynamic' as ss_network_alpha"),
         ({"ss_network_alpha": "inf"}, "inf as ss_network_alpha"),
         ({"lora_alpha": "0"}, "0 as lora_alpha"),
+        ({"lora_alpha": "1" * 1_000_000}, "as lora_alpha .* no number"),
+        ({"lora_adapter_metadata": "[" + "[]," * 400_000 + "0]"}, "at most 1048576 may be"),
         ({"lora_alpha": "2", "ss_network_alpha": "8"}, "contradicts itself"),
         ({"lora_alpha": "2", "rank": "8"}, "rank 8 and alpha 2.*rank 4"),
     ],
