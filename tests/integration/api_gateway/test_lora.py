@@ -22,7 +22,7 @@ from tests.fixtures.lora_api import (
     state,
     upload,
 )
-from tests.fixtures.lora_files import lora_bytes, pair
+from tests.fixtures.lora_files import FLUX_MODULE, lora_bytes, pair
 
 
 @pytest.fixture(autouse=True)
@@ -109,12 +109,22 @@ async def test_name_is_free_again_once_its_file_is_in_the_bin(api: httpx.AsyncCl
         assert deleted.status_code == 200
 
 
+_DORA = {f"{FLUX_MODULE}.dora_scale": ("BF16", [64, 1])}
+_BIAS = {f"{FLUX_MODULE}.lora_B.bias": ("BF16", [64])}
+_EXPRESSION = {
+    "lora_adapter_metadata": '{"transformer.lora_alpha": 4, "transformer.alpha_pattern": {".*": 2}}'
+}
+
 BROKEN = [
     ("file", {"content": b""}, "shorter than 8"),
     ("file", {"content": FINE[:-1]}, "ends before"),
     ("file", {"content": FINE + b"x"}, "1 bytes behind"),
     ("file", {"content": lora_bytes(fill=0xFF)}, "NaN"),
     ("file", {"content": lora_bytes({"w": ("F32", [2])})}, "belongs to no LoRA"),
+    ("file", {"content": lora_bytes(pair() | _DORA)}, "is a DoRA"),
+    ("file", {"content": lora_bytes(pair(), _EXPRESSION)}, "name the layers in full"),
+    ("file", {"content": lora_bytes(pair() | _BIAS, fill=1)}, "is not applied here"),
+    ("file", {"content": lora_bytes(pair() | pair("transformer.odd"), fill=1)}, "no layer of FLUX"),
     ("file", {"name": "dress.zip"}, ".safetensors, .ckpt, .pt, .pth, .bin"),
     ("file", {"name": "../dress.safetensors"}, "plain file name"),
     ("file", {"name": "..%2fdress.safetensors"}, "plain file name"),

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from inference_worker.images import (
     decode_cutout,
@@ -165,6 +166,57 @@ def test_of_an_animation_the_first_frame_counts(photo: Image.Image) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 8000), (8000, 1)])
 def test_thin_pictures_are_read(size: tuple[int, int]) -> None:
     assert _decode(_encoded(Image.new("L", size, 9), "PNG")).size == size
+
+
+_XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/">
+<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+ xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_orientation_in_xmp_alone_is_not_applied(photo: Image.Image, kind: str) -> None:
+    assert _decode(_encoded(photo, kind, xmp=_XMP)).size == photo.size
+
+
+@pytest.mark.parametrize("key", ["XML:com.adobe.xmp", "Raw profile type exif"])
+def test_orientation_in_a_pngs_text_is_not_applied(photo: Image.Image, key: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    raw = exif.tobytes()
+    text = PngInfo()
+    text.add_itxt(key, _XMP.decode() if "xmp" in key else f"\nexif\n{len(raw)}\n{raw.hex()}\n")
+    assert _decode(_encoded(photo, "PNG", pnginfo=text)).size == photo.size
+
+
+@pytest.mark.parametrize("junk", [b"\x12\x34\x56\0", b"\xff\0\xff\xff", b"\0" * 60_000])
+def test_junk_between_a_jpegs_segments_is_skipped(photo: Image.Image, junk: bytes) -> None:
+    content = _encoded(photo, "JPEG")
+    end = 4 + int.from_bytes(content[4:6], "big")  # of the first segment
+    assert _decode(content[:end] + junk + content[end:]).tobytes() == _decode(content).tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_every_orientation_in_exif_is_applied(
+    photo: Image.Image, kind: str, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = _encoded(photo, kind, exif=exif)
+    with Image.open(io.BytesIO(content)) as image:
+        expected = ImageOps.exif_transpose(image).convert("RGB")
+    assert _decode(content).tobytes() == expected.tobytes()
+
+
+def test_exif_behind_a_pngs_pixels_is_not_applied(photo: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = _encoded(photo, "PNG", exif=exif)
+    begin = content.index(b"eXIf") - 4
+    end = begin + 12 + int.from_bytes(content[begin : begin + 4], "big")
+    last = content.rindex(b"IEND") - 4
+    moved = content[:begin] + content[end:last] + content[begin:end] + content[last:]
+    assert _decode(moved).tobytes() == photo.tobytes()
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")

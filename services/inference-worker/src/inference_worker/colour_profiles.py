@@ -1,10 +1,18 @@
 """Every picture that Pillow opens becomes 8-bit sRGB: L, LA, RGB or RGBA."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+
+from inference_worker.png_colours import (
+    gamma_curve,
+    matrix_profile,
+    profile_of_code_points,
+    read_chunk,
+)
 
 _PROFILE_SPACES = {"L": {"GRAY", "RGB"}, "RGB": {"RGB"}, "CMYK": {"CMYK"}}
 """The colour spaces whose profiles can describe pixels of each mode; grey is also an RGB."""
@@ -13,13 +21,39 @@ _LATTICE_STEPS = np.linspace(0, 255, 9).astype(np.uint8)
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 
-def to_srgb(image: Image.Image) -> Image.Image:
-    """Apply the picture's own ICC profile; without one, or with a broken one, it counts as sRGB.
+def own_profile(image: Image.Image, content: bytes) -> bytes | None:
+    """Return the ICC profile of a picture's colours; none counts as sRGB.
+
+    PNGs have other ways to say the same. The first of these counts, as for browsers: cICP, iCCP,
+    sRGB, gAMA with cHRM. One of the last two alone would leave the other to be guessed.
+
+    Args:
+        image: just opened, its pixels not read yet.
+        content: the file.
+    """
+    if image.format == "PNG":
+        code_points = read_chunk(content, b"cICP")
+        if code_points is not None and (profile := profile_of_code_points(code_points)):
+            return profile
+    embedded: object = image.info.get("icc_profile")
+    if isinstance(embedded, bytes) and embedded:
+        return embedded
+    gamma: object = image.info.get("gamma")
+    chromaticities: Sequence[float] = image.info.get("chromaticity", ())
+    if image.format != "PNG" or "srgb" in image.info or len(chromaticities) != 8:
+        return None
+    if not isinstance(gamma, float) or not gamma:
+        return None
+    white, *primaries = zip(chromaticities[::2], chromaticities[1::2], strict=True)
+    return matrix_profile(white, primaries, gamma_curve(1 / gamma))
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Apply a picture's own profile; without one, or with a broken one, it counts as sRGB.
 
     Browsers treat broken profiles the same. CMYK without a profile takes Pillow's plain formula.
     Alpha stays as it is; 16 bits keep their upper 8, as Pillow reads all but greyscale itself.
     """
-    embedded: object = image.info.get("icc_profile")
     image = _to_eight_bits(image)
     alpha = None
     if image.has_transparency_data:
@@ -28,7 +62,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
     elif image.mode not in {"L", "RGB", "CMYK"}:
         image = image.convert("L" if image.mode == "1" else "RGB")
     colours = _drop_alpha(image)
-    managed = _apply(colours, embedded) if isinstance(embedded, bytes) and embedded else colours
+    managed = _apply(colours, profile) if profile else colours
     if managed.mode == "CMYK":
         managed = managed.convert("RGB")
     if alpha is not None:
@@ -56,14 +90,14 @@ def _drop_alpha(image: Image.Image) -> Image.Image:
     return bands[0] if len(bands) == 1 else Image.merge("RGB", bands)
 
 
-def _apply(image: Image.Image, embedded: bytes) -> Image.Image:
-    space = embedded[_SPACE_IN_HEADER].decode("latin-1").strip()
+def _apply(image: Image.Image, profile: bytes) -> Image.Image:
+    space = profile[_SPACE_IN_HEADER].decode("latin-1").strip()
     if space not in _PROFILE_SPACES[image.mode]:
         return image
     mode = "L" if space == "GRAY" else space
     try:
         transform = ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(io.BytesIO(embedded)),
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
             ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")),  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] -- C code
             mode,
             "RGB",

@@ -7,10 +7,11 @@ import zlib
 from collections.abc import Callable
 from typing import Any, cast
 
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from inference_worker.colour_profiles import to_srgb
+from inference_worker.colour_profiles import own_profile, to_srgb
 from shared.errors import InvalidInputError
+from shared.images.orientation import exif_turn
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _WHITE = (255, 255, 255)
@@ -59,7 +60,9 @@ def _decode(
                     f"the picture has {image.width} × {image.height} pixels; at most"
                     f" {max_pixels} are read"
                 )
-            return convert(to_srgb(_upright(_load(image))))
+            # What stands behind the pixels of a file counts for no viewer.
+            turn, profile = exif_turn(image), own_profile(image, content)
+            return convert(to_srgb(_turned(_load(image), turn), profile))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InvalidInputError(f"the picture has too many pixels: {error}") from error
     except UnidentifiedImageError as error:
@@ -104,12 +107,8 @@ def _load(image: ImageFile.ImageFile) -> Image.Image:
     return image.convert("LA") if stored == "LA;16B" else image
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF orientation says, where there is one that can be read."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error):
-        return image
+def _turned(image: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    return image.copy() if turn is None else image.transpose(turn)
 
 
 def _keep_alpha(image: Image.Image) -> Image.Image:

@@ -5,7 +5,7 @@ import base64
 import hashlib
 import io
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from provider_worker.calls import Call, CallLog
 from provider_worker.errors import UnusableAnswerError
@@ -20,8 +20,9 @@ from shared.images.admission import (
     ImageTooLargeError,
     TooManyPixelsError,
     admit_image,
-    decode_base64_image,
 )
+from shared.images.inline import decode_base64_image, is_data_url
+from shared.images.orientation import exif_turn
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
 from shared.temporal.shares import Shares, tenant_of_activity
@@ -74,7 +75,7 @@ class PictureKeeper:
         return StoredFile(key=key, size_bytes=len(png), content_type=_PNG, sha256=digest)
 
     async def _content(self, url: str, log: CallLog) -> bytes:
-        if url.startswith("data:"):
+        if is_data_url(url):
             try:
                 return await asyncio.to_thread(decode_base64_image, url, self._limits.max_bytes)
             except ImageRefusedError as error:
@@ -111,8 +112,9 @@ def _as_png(content: bytes, limits: PictureLimits) -> tuple[bytes, str]:
     admit_image(content, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels)
     try:
         with Image.open(io.BytesIO(content)) as image:
+            turn = exif_turn(image)
             image.load()
-            upright = ImageOps.exif_transpose(image)
+            upright = image.copy() if turn is None else image.transpose(turn)
     except (OSError, SyntaxError, ValueError) as error:
         raise ImageRefusedError(f"cannot be read; it is damaged: {error}") from error
     if upright.mode not in _LOSSLESS_MODES:

@@ -4,8 +4,6 @@ PNG, JPEG and WebP are admitted, as the workers read them. A picture that lies a
 cut short or would unfold into more pixels than allowed is refused here, before it is stored.
 """
 
-import base64
-import binascii
 import io
 import re
 import struct
@@ -23,10 +21,6 @@ _SIGNATURES = {
     "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
 }
 _LONGEST_SIGNATURE = 12
-_DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<parameters>(?:;[^;,]*)*),", re.IGNORECASE)
-_LONGEST_DATA_URL_HEADER = 256
-_PIECE_CHARACTERS = 4 * 256 * 1024
-"""A multiple of four, the unit of base64."""
 
 
 class ImageRefusedError(ValueError):
@@ -87,50 +81,6 @@ def admit_image_file(file: BinaryIO, *, max_bytes: int, max_pixels: int) -> Admi
 def too_large(max_bytes: int) -> ImageTooLargeError:
     """The refusal of a picture with too many bytes."""
     return ImageTooLargeError(f"is larger than {max_bytes} bytes; send a smaller picture")
-
-
-def decode_base64_image(value: str, max_bytes: int) -> bytes:
-    """The bytes behind base64 or a base64 data URL; their number is limited before decoding.
-
-    Raises:
-        ImageRefusedError: it is neither, is no picture by its own word, or is too large.
-    """
-    start = 0
-    if value[:5].lower() == "data:":
-        start = _check_data_url(value[:_LONGEST_DATA_URL_HEADER])
-    padding = len(value) - len(value.rstrip("=")) if value.endswith("=") else 0
-    if (len(value) - start) * 3 // 4 - padding > max_bytes:
-        raise too_large(max_bytes)
-    try:
-        return _decoded(value, start)
-    except (binascii.Error, ValueError) as error:
-        raise ImageRefusedError(
-            "is neither the path of a stored picture nor base64 nor a data URL"
-        ) from error
-
-
-def _decoded(value: str, start: int) -> bytes:
-    """Decode base64 from a position on; in pieces, since each holds the interpreter's lock."""
-    end = value.find("=", start)
-    if 0 <= end < len(value) - 2:
-        raise ValueError("data behind the padding")
-    return b"".join(
-        base64.b64decode(value[place : place + _PIECE_CHARACTERS], validate=True)
-        for place in range(start, len(value), _PIECE_CHARACTERS)
-    )
-
-
-def _check_data_url(header: str) -> int:
-    """Where the data of a data URL starts, if it says that it is a picture in base64."""
-    found = _DATA_URL.match(header)
-    if found is None:
-        raise ImageRefusedError("is not a data URL; write data:image/png;base64,…")
-    named = found["type"].strip().lower()
-    if named and not named.startswith("image/"):
-        raise ImageRefusedError(f"is a data URL of {named}; its type must be image/*")
-    if "base64" not in found["parameters"].lower().split(";"):
-        raise ImageRefusedError("is a data URL not in base64; write data:image/png;base64,…")
-    return found.end()
 
 
 def _read_size(file: BinaryIO, kind: str, max_pixels: int) -> tuple[int, int]:

@@ -5,13 +5,18 @@ clips there.
 """
 
 import io
+import re
 import struct
 from typing import BinaryIO
 
 _READ_BYTES = 1024 * 1024
 _MOST_PARTS = 100_000
 """Chunks or segments of one file; no writer makes that many, and each costs a step here."""
+_MOST_JUNK_BYTES = 64 * 1024
+"""Between all of a JPEG's segments; Pillow steps through it byte by byte."""
+_JUNK_BLOCK_BYTES = 4096
 _PNG_SIGNATURE_BYTES = 8
+_MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 _JPEG_END = b"\xff\xd9"
 _JPEG_SCAN = 0xDA
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD9)})
@@ -77,21 +82,43 @@ def _is_png_complete(file: BinaryIO, size_bytes: int) -> bool:
 
 def _seek_scan(file: BinaryIO) -> bool:
     """Goes to where the first scan of a JPEG starts: previews, with end markers, lie before it."""
+    junk_bytes = 0
     for _ in range(_MOST_PARTS):
-        marker = file.read(2)
-        if len(marker) < 2 or marker[0] != 0xFF:
+        skipped = _seek_marker(file, _MOST_JUNK_BYTES - junk_bytes)
+        marker = file.read(1)
+        if skipped is None or not marker:
             return False
-        if marker[1] == _JPEG_SCAN:
+        junk_bytes += skipped
+        if marker[0] == _JPEG_SCAN:
             return True
-        if marker[1] == 0xFF:
-            # Fill bytes: any number of them may precede a marker.
-            file.seek(-1, io.SEEK_CUR)
-        elif marker[1] not in _JPEG_BARE:
+        if marker[0] not in _JPEG_BARE:
             length = file.read(2)
             if len(length) < 2:
                 return False
             file.seek(max(0, int.from_bytes(length, "big") - 2), io.SEEK_CUR)
     return False
+
+
+def _seek_marker(file: BinaryIO, most_bytes: int) -> int | None:
+    """Goes behind the next 0xFF that begins a marker, as libjpeg does.
+
+    Between segments it skips everything else: bytes, 0xFF with a 0 behind it, and fill bytes.
+
+    Returns:
+        How many bytes it skipped; none where there is no marker within so many.
+    """
+    skipped = 0
+    last = b""
+    while skipped <= most_bytes:
+        block = last + file.read(_JUNK_BLOCK_BYTES if last else 2)
+        if found := _MARKER.search(block):
+            file.seek(found.end() - 1 - len(block), io.SEEK_CUR)
+            return skipped + found.start()
+        if len(block) <= len(last):
+            return None
+        skipped += len(block) - 1
+        last = block[-1:]
+    return None
 
 
 def _has_jpeg_end(file: BinaryIO) -> bool:

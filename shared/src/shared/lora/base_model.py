@@ -5,21 +5,37 @@ from collections.abc import Iterable
 
 from shared.lora.layers import LoraPair
 
-_TEXT_ENCODER = re.compile(r"(?:^|\.)(?:text_encoder|lora_te\d?_|text_model)")
+FLUX_1 = "FLUX.1"
+
+_TEXT_ENCODER = re.compile(r"(?:^|\.)(?:text_encoder|lora_te\d?[_.]|text_model|clip_l\.|t5\.)")
 _CROSS_ATTENTION_INPUT = re.compile(r"attn2[._](?:processor[._])?to_[kv]$")
 _UNET = re.compile(r"(?:input|output|down|up|middle|mid)_blocks?[._]")
 _DEEP_UNET_BLOCK = re.compile(r"transformer_blocks[._][2-9][._]")
 
 _BY_CONTEXT_WIDTH = {768: "SD 1.x", 1024: "SD 2.x", 2048: "SDXL"}
 _BY_LAYER = (
-    (re.compile(r"to_qkv_mlp_proj"), "FLUX.2"),
-    (re.compile(r"single_transformer_blocks|single_blocks|double_blocks"), "FLUX.1"),
+    (
+        re.compile(
+            r"to_qkv_mlp_proj|(?:double|single)_stream_modulation|ff(?:_context)?[._]linear_"
+        ),
+        "FLUX.2",
+    ),
+    (re.compile(r"joint_transformer_blocks"), "AuraFlow"),
+    (re.compile(r"distilled_guidance_layer"), "Chroma"),
+    (
+        re.compile(
+            r"token_refiner|blocks\.\d+\.(?:img|txt)_(?:attn|mod|mlp)_"
+            r"|(?:img|txt)_mlp[._]fc|(?:img|txt)_mod[._]linear"
+        ),
+        "HunyuanVideo",
+    ),
+    (re.compile(r"single_transformer_blocks|single_blocks|double_blocks"), FLUX_1),
     (re.compile(r"joint_blocks"), "SD3"),
     (re.compile(r"(?:img|txt)_(?:mlp|mod)[._]"), "Qwen-Image"),
 )
 """Transformers that a layer's name gives away; the first that fits counts."""
 
-_DOUBLE_BLOCK = re.compile(r"attn\.(?:add_|to_add_out)|ff_context")
+_DOUBLE_BLOCK = re.compile(r"attn[._](?:add_|to_add_out)|ff_context")
 _SD3_WIDTHS = frozenset({1536, 2432})
 
 
@@ -35,17 +51,17 @@ def guess_base_model(pairs: Iterable[LoraPair]) -> str | None:
 
 
 def _of_text_encoders(pairs: list[LoraPair]) -> str | None:
-    # SDXL alone numbers a second CLIP; FLUX numbers its T5 as the third.
+    # SDXL alone numbers a second CLIP; FLUX has a T5 beside its first.
+    if any("SelfAttention" in pair.module for pair in pairs):
+        return FLUX_1
     if any(pair.module.startswith("lora_te2_") for pair in pairs):
         return "SDXL"
-    if any(pair.module.startswith("lora_te3_") for pair in pairs):
-        return "FLUX.1"
     return None
 
 
 def _of_unet(pairs: list[LoraPair]) -> str | None:
     for pair in pairs:
-        if _CROSS_ATTENTION_INPUT.search(pair.module) and pair.in_features in _BY_CONTEXT_WIDTH:
+        if _CROSS_ATTENTION_INPUT.search(pair.layer) and pair.in_features in _BY_CONTEXT_WIDTH:
             return _BY_CONTEXT_WIDTH[pair.in_features]
     return "SDXL" if any(_DEEP_UNET_BLOCK.search(pair.module) for pair in pairs) else None
 
@@ -59,4 +75,4 @@ def _of_transformer(pairs: list[LoraPair]) -> str | None:
     if any(pair.in_features in _SD3_WIDTHS for pair in pairs):
         return "SD3"
     # Double blocks alone; SD3 names them the same way, but has other widths.
-    return "FLUX.1" if any(_DOUBLE_BLOCK.search(pair.module) for pair in pairs) else None
+    return FLUX_1 if any(_DOUBLE_BLOCK.search(pair.module) for pair in pairs) else None

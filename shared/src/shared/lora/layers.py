@@ -1,6 +1,6 @@
 """Recognises a LoRA by its tensors' names: the pairs, their ranks, what they change and in whom.
 
-Names as diffusers, PEFT, kohya's scripts, ai-toolkit and x-flux write them.
+Names as diffusers, PEFT, kohya's scripts, ai-toolkit, OneTrainer and x-flux write them.
 """
 
 import re
@@ -14,14 +14,16 @@ _HALF = re.compile(
     r"(?P<module>.+?)(?:"
     r"\.lora_(?P<letter>A|B|down|up)(?:\.(?P<adapter>\w+))?\.weight"  # PEFT, ai-toolkit, kohya
     r"|\.lora_embedding_(?P<embedding>A|B)(?:\.\w+)?"  # PEFT, of an embedding
-    r"|(?:\.lora|\.lora_linear_layer|_lora\d?)\.(?P<word>down|up)\.weight"  # diffusers, x-flux
+    r"|(?:\.lora|\.lora_linear_layer|(?<=_lora)|(?<=_lora\d))\.(?P<word>down|up)\.weight"
+    # diffusers and x-flux, whose modules are told apart by `_lora1` and `_lora2` alone
     r")"
 )
-_COMPANION = re.compile(
-    r"(?P<module>.+?)\.(?:alpha|dora_scale|lora_mid\.weight|lora_magnitude_vector(?:\.\w+)*"
-    r"|lora_B(?:\.\w+)?\.bias|diff_b|bias_diff)"
-)
-_OTHER_METHODS = re.compile(r"\.(?:hada_|lokr_|oft_|boft_|ia3_)")
+_ALPHA = re.compile(r"(?P<module>.+?)(?:\.lora|\.lora_linear_layer)?\.alpha")
+_MIDDLE = re.compile(r"(?P<module>.+?)\.lora_mid\.weight")
+_DORA = re.compile(r"\.(?:dora_scale|lora_magnitude_vector)(?:\.|$)")
+_OFFSET = re.compile(r".+\.(?:lora_[AB](?:\.\w+)?\.bias|diff|diff_b|bias_diff|set_weight|bias)")
+_OTHER_METHODS = re.compile(r"\.(?:hada_|lokr_|oft_|boft_|ia3_|vera_|w_norm|b_norm)")
+_EMBEDDING = re.compile(r"^bundle_emb\b|^emb_params$|\.string_to_param")
 _DOWN = frozenset({"A", "down"})
 
 _BLOCK = re.compile(r"(?:^|.*[._])(?:blocks|block|layers|resnets|attentions)[._]\d+[._]")
@@ -30,54 +32,126 @@ _PREFIX = re.compile(
     r"text_encoder(?:_\d)?[._]|text_model[._]|"
     r"lora_(?:unet|transformer|te\d?|text_encoder)[._])+"
 )
+_OLD_SUFFIX = re.compile(r"_lora\d?$")
 
 
 @dataclass(frozen=True, slots=True)
 class LoraPair:
-    """Two matrices whose product is added to one of the model's."""
+    """Two matrices whose product is added to one of the model's.
+
+    Attributes:
+        module: the changed matrix, as the file calls it.
+        down: the tensor's name.
+        up: the tensor's name.
+        alpha: name of the tensor that scales the pair, if there is one.
+        rank: rows of `down`, columns of `up`.
+        in_features: of the changed layer.
+        out_features: of the changed layer.
+        is_linear: whether both are plain matrices.
+    """
 
     module: str
-    """The changed matrix, as the file calls it."""
+    down: str
+    up: str
+    alpha: str | None
     rank: int
     in_features: int
+    out_features: int
+    is_linear: bool
+
+    @property
+    def layer(self) -> str:
+        """The changed layer, without what early diffusers put behind its name."""
+        return _OLD_SUFFIX.sub("", self.module)
 
 
-def find_pairs(tensors: dict[str, TensorEntry]) -> list[LoraPair]:
-    """The pairs of a LoRA; every tensor belongs to one.
+@dataclass(frozen=True)
+class LoraTensors:
+    """A file's tensors, by what they are.
+
+    Attributes:
+        pairs: matrices that are multiplied.
+        offsets: what would be added to a layer beside them; nothing here applies it.
+    """
+
+    pairs: list[LoraPair]
+    offsets: list[str]
+
+
+_Halves = dict[tuple[str, bool], tuple[str, TensorEntry]]
+
+
+def find_pairs(tensors: dict[str, TensorEntry]) -> LoraTensors:
+    """The pairs of a LoRA, and what stands beside them; every tensor is one or the other.
 
     Raises:
         LoraFileError: it has other tensors, or half a pair, or one whose ranks differ.
     """
-    halves: dict[tuple[str, bool], tuple[str, TensorEntry]] = {}
-    companions: dict[str, str] = {}
+    halves: _Halves = {}
+    alphas: dict[str, str] = {}
+    middles: dict[str, str] = {}
+    offsets: list[str] = []
     for name, entry in tensors.items():
         if match := _HALF.fullmatch(name):
             half = match["letter"] or match["embedding"] or match["word"]
-            place = (match["module"], half in _DOWN)
-            if place in halves:
-                raise LoraFileError(f"has {shown(name)} beside {shown(halves[place][0])}")
-            halves[place] = (name, entry)
-        elif match := _COMPANION.fullmatch(name):
-            companions.setdefault(match["module"], name)
+            _add(halves, (match["module"], half in _DOWN), name, entry)
+        elif match := _ALPHA.fullmatch(name):
+            _add_alpha(alphas, match["module"], name, entry)
+        elif match := _MIDDLE.fullmatch(name):
+            middles[match["module"]] = name
+        elif _OFFSET.fullmatch(name):
+            offsets.append(name)
         else:
             raise _unknown(name)
     if not halves:
         raise LoraFileError("is no LoRA: it has no pair of matrices such as lora_A and lora_B")
-    pairs = [_pair(module, halves) for module in dict.fromkeys(module for module, _ in halves)]
-    _check_companions(companions, {pair.module for pair in pairs})
-    return pairs
+    modules = dict.fromkeys(module for module, _ in halves)
+    # Early diffusers wrote `to_q_lora.down.weight` beside `to_q.alpha`.
+    alphas = {m if m in modules else f"{m}_lora": name for m, name in alphas.items()}
+    for module, name in (alphas | middles).items():
+        if module not in modules:
+            raise LoraFileError(f"has {shown(name)} without the pair that it belongs to")
+    pairs = [_pair(module, halves, alphas.get(module), middles) for module in modules]
+    return LoraTensors(pairs, offsets)
+
+
+def _add(halves: _Halves, place: tuple[str, bool], name: str, entry: TensorEntry) -> None:
+    if place in halves:
+        raise LoraFileError(f"has {shown(name)} beside {shown(halves[place][0])}; keep one of them")
+    halves[place] = (name, entry)
+
+
+def _add_alpha(alphas: dict[str, str], module: str, name: str, entry: TensorEntry) -> None:
+    if entry.size != 1:
+        raise LoraFileError(f"has {entry.size} numbers in {shown(name)}; an alpha is one number")
+    if module in alphas:
+        raise LoraFileError(f"has {shown(name)} beside {shown(alphas[module])}; keep one of them")
+    alphas[module] = name
 
 
 def _unknown(name: str) -> LoraFileError:
+    if _DORA.search(name):
+        return LoraFileError(
+            f"is a DoRA (tensor {shown(name)}), which is not applied here and acts wrongly as a "
+            "LoRA; train it again without DoRA"
+        )
     if _OTHER_METHODS.search(name):
-        return LoraFileError(f"is another kind of adapter (tensor {shown(name)}); LoRA is needed")
+        return LoraFileError(
+            f"is another kind of adapter (tensor {shown(name)}), which is not applied here; "
+            "LoRA is needed"
+        )
+    if _EMBEDDING.search(name):
+        return LoraFileError(
+            f"holds an embedding (tensor {shown(name)}), which is not applied here; save the LoRA "
+            "without it"
+        )
     return LoraFileError(
         f"has a tensor {shown(name)} that belongs to no LoRA; pairs are named lora_A and lora_B, "
         "lora_down and lora_up, or lora.down and lora.up"
     )
 
 
-def _pair(module: str, halves: dict[tuple[str, bool], tuple[str, TensorEntry]]) -> LoraPair:
+def _pair(module: str, halves: _Halves, alpha: str | None, middles: dict[str, str]) -> LoraPair:
     down, up = halves.get((module, True)), halves.get((module, False))
     if down is None or up is None:
         (name, _) = down or up or ("", None)
@@ -91,18 +165,15 @@ def _pair(module: str, halves: dict[tuple[str, bool], tuple[str, TensorEntry]]) 
             f"has a pair that does not fit: {shown(down_name)} has rank {rank}, "
             f"{shown(up_name)} rank {b.shape[1]}"
         )
-    return LoraPair(module, rank, a.shape[1])
-
-
-def _check_companions(companions: dict[str, str], modules: set[str]) -> None:
-    for module, name in companions.items():
-        if module not in modules:
-            raise LoraFileError(f"has {shown(name)} without the pair that it belongs to")
+    is_linear = len(a.shape) == len(b.shape) == 2 and module not in middles
+    return LoraPair(
+        module, down_name, up_name, alpha, rank, a.shape[1], b.shape[0], is_linear=is_linear
+    )
 
 
 def target_modules(pairs: Iterable[LoraPair]) -> list[str]:
     """What is changed, without prefix and block numbers: `attn.to_q`, `img_attn_proj`."""
-    return sorted({_target(pair.module) for pair in pairs})
+    return sorted({_target(pair.layer) for pair in pairs})
 
 
 def _target(module: str) -> str:

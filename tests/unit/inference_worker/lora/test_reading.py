@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from structlog.testing import capture_logs
 from torch import Tensor
 
-from inference_worker.lora.reading import LoraParts, Pairs, read_lora
+from inference_worker.lora.reading import LoraParts, Pairs, changed_parts, read_lora
 from inference_worker.pipelines.engine import LoraUse
 from shared.errors import InvalidInputError
 from tests.fixtures.loras import diffusers_names, random_pairs, saved
@@ -79,6 +78,7 @@ def test_alphas_in_pefts_configuration(tmp_path: Path) -> None:
         "transformer.r": 4,
         "transformer.lora_alpha": 8,
         "transformer.alpha_pattern": {"attn.to_k": 2},
+        "transformer.rank_pattern": {"attn.to_k": 8},
         "text_encoder.lora_alpha": 2,
         "text_encoder.use_rslora": True,
     }
@@ -154,22 +154,20 @@ def test_float8_is_read(tmp_path: Path) -> None:
     assert torch.equal(change.down, down.to(torch.bfloat16))
 
 
-_T5_PAIR = _kohya("lora_te3_encoder_block_0_layer_0_SelfAttention_q", _pair(), 1.0)
+def test_t5_is_changed_by_its_own_pairs(tmp_path: Path) -> None:
+    down, up = _pair(rows=32, columns=32)
+    name = "encoder.block.0.layer.0.SelfAttention.q"
+    lora = saved(_kohya(f"lora_te3_{name.replace('.', '_')}", (down, up), 2.0), tmp_path)
+    parts = read_lora(lora)
+    assert parts.transformer == parts.clip == {}
+    _assert_same(parts.t5, {name: up @ down / 2})
+    assert changed_parts(lora) == {"text_encoder_2"}
 
 
-@pytest.mark.parametrize(
-    "others",
-    [
-        {f"transformer.{_TO_Q}.lora_B.bias": torch.ones(64)},
-        _T5_PAIR,
-    ],
-)
-def test_what_has_no_effect_is_told(others: dict[str, Tensor], tmp_path: Path) -> None:
-    with capture_logs() as logs:
-        parts = _read(diffusers_names({_TO_Q: _pair()}) | others, tmp_path)
-    assert parts.transformer.keys() == {_TO_Q}
-    (entry,) = [log for log in logs if log["event"] == "lora_tensors_without_effect"]
-    assert set(entry["examples"]) == set(others)
+def test_bias_is_refused_by_name(tmp_path: Path) -> None:
+    bias = {f"transformer.{_TO_Q}.lora_B.bias": torch.ones(64)}
+    with pytest.raises(InvalidInputError, match=r"subject_model_path: has .*to_q\.lora_B\.bias'"):
+        _read(diffusers_names({_TO_Q: _pair()}) | bias, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["dora_scale", "lora_magnitude_vector.weight"])
@@ -179,18 +177,21 @@ def test_a_dora_is_refused_by_name(name: str, tmp_path: Path) -> None:
         _read(diffusers_names({_TO_Q: _pair()}) | magnitudes, tmp_path)
 
 
-def test_pairs_of_another_format_beside_kohyas_are_told(tmp_path: Path) -> None:
-    layer = "transformer_blocks_0_attn_to_q"
-    others = _kohya(f"lora_unet_{layer}", _pair(), None)
-    with capture_logs() as logs:
-        parts = _read(_kohya(f"lora_transformer_{layer}", _pair(), 4.0) | others, tmp_path)
-    assert parts.transformer.keys() == {_TO_Q}
-    assert set(logs[0]["examples"]) == set(others)
+def test_pairs_of_two_formats_act_both(tmp_path: Path) -> None:
+    q, k = _pair(seed=1), _pair(seed=2)
+    names = (
+        "lora_transformer_transformer_blocks_0_attn_to_q",
+        "lora_unet_transformer_blocks_0_attn_to_k",
+    )
+    parts = _read(_kohya(names[0], q, 4.0) | _kohya(names[1], k, None), tmp_path)
+    expected = {_TO_Q: q[1] @ q[0], _TO_Q.replace("to_q", "to_k"): k[1] @ k[0]}
+    _assert_same(parts.transformer, expected)
 
 
-def test_file_without_any_effect_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="subject_model_path: nothing in it changes"):
-        _read(_T5_PAIR, tmp_path)
+def test_file_of_zeros_for_layers_that_there_are_not_is_an_error(tmp_path: Path) -> None:
+    zeros = diffusers_names({"strange": (torch.zeros(4, 64), torch.zeros(64, 4))})
+    with pytest.raises(InvalidInputError, match="subject_model_path: changes nothing"):
+        _read(zeros, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +199,6 @@ def test_file_without_any_effect_is_an_error(tmp_path: Path) -> None:
     [
         _kohya("lora_unet_down_blocks_1_attentions_0_proj_in", _pair(), 1.0),
         _kohya("lora_unet_single_blocks_0_linear1", _pair(rows=100), 1.0),
-        _kohya("lora_unet_double_blocks_19_img_mlp_0", _pair(), 1.0),
         _kohya("lora_unet_double_blocks_0_img_attn_proj", _pair(), 1.0)
         | _kohya("lora_unet_double_blocks_0_strange", _pair(), 1.0),
         {f"transformer.{_TO_Q}.lora_A.weight": torch.ones(4, 64)},
@@ -208,7 +208,7 @@ def test_file_without_any_effect_is_an_error(tmp_path: Path) -> None:
 def test_file_of_another_kind_of_model_is_an_error(
     tensors: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    told = "subject_model_path: is no LoRA of a FLUX model: .*[^: ]$"
+    told = "subject_model_path: .*(no layer of FLUX.1|without the other half|no query, key)"
     with pytest.raises(InvalidInputError, match=told):
         _read(tensors, tmp_path)
 
@@ -217,5 +217,5 @@ def test_text_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "text.safetensors"
     path.write_text("this is no safetensors file")
     use = LoraUse(field="style_model_path", sha256="0" * 64, path=path, weight=1)
-    with pytest.raises(InvalidInputError, match="style_model_path: its file cannot be read"):
+    with pytest.raises(InvalidInputError, match="style_model_path: is not a safetensors file"):
         read_lora(use)

@@ -111,12 +111,20 @@ def test_four_loras_differ_from_three(
     assert not _are_equal(four, _generate(engine, others, **fields))
 
 
+@pytest.mark.parametrize(
+    ("prefix", "layer"),
+    [
+        ("text_encoder.", "encoder.layers.0.mlp.fc1"),
+        ("text_encoder_2.", "encoder.block.0.layer.0.SelfAttention.v"),
+    ],
+)
 def test_prompt_is_embedded_anew_under_a_text_encoders_lora(
-    swatch: tuple[ModelEngine, FluxComponents], tmp_path: Path
+    swatch: tuple[ModelEngine, FluxComponents], prefix: str, layer: str, tmp_path: Path
 ) -> None:
     engine, parts = swatch
-    pairs = random_pairs(parts.clip, ["encoder.layers.0.mlp.fc1"], scale=3)
-    lora = saved(diffusers_names(pairs, "text_encoder."), tmp_path)
+    encoder = parts.clip if prefix == "text_encoder." else parts.t5
+    pairs = random_pairs(encoder, [layer], scale=3)
+    lora = saved(diffusers_names(pairs, prefix), tmp_path)
     base = _generate(engine)
     assert not _are_equal(_generate(engine, [lora]), base)
     assert _are_equal(_generate(engine), base)
@@ -220,8 +228,8 @@ def test_a_lora_that_is_not_finite_once_scaled_is_refused(
     engine: ModelEngine, brighter: LoraUse, tmp_path: Path
 ) -> None:
     tensors = load_file(brighter.path)
-    notes = {"lora_adapter_metadata": '{"transformer.lora_alpha": 1e400}'}
-    endless = saved(tensors, tmp_path, metadata=notes)
+    tensors["transformer.proj_out.lora_B.weight"] *= 1e9
+    endless = saved(tensors | {"transformer.proj_out.alpha": torch.tensor(3e38)}, tmp_path)
     with pytest.raises(InvalidInputError, match=r"subject_model_path: .* not finite"):
         _generate(engine, [endless])
 

@@ -35,7 +35,7 @@ def kohya(module: str, rank: int = 4, width: int = 8) -> Tensors:
             "FLUX.1",
         ),
         (pair("base_model.model.double_blocks.1.img_attn.proj"), 4, ["img_attn.proj"], "FLUX.1"),
-        (pair("diffusion_model.single_blocks.37.linear1"), 4, ["linear1"], "FLUX.1"),
+        (pair("diffusion_model.single_blocks.37.linear2"), 4, ["linear2"], "FLUX.1"),
         (
             kohya("lora_unet_double_blocks_0_img_attn_proj"),
             4,
@@ -45,7 +45,7 @@ def kohya(module: str, rank: int = 4, width: int = 8) -> Tensors:
         (
             {
                 "double_blocks.0.processor.qkv_lora1.down.weight": ("F32", [16, 8]),
-                "double_blocks.0.processor.qkv_lora1.up.weight": ("F32", [8, 16]),
+                "double_blocks.0.processor.qkv_lora1.up.weight": ("F32", [24, 16]),
             },
             16,
             ["processor.qkv"],
@@ -95,13 +95,23 @@ def kohya(module: str, rank: int = 4, width: int = 8) -> Tensors:
             "SD 1.x",
         ),
         (kohya("lora_te2_text_model_encoder_layers_0_mlp_fc1"), 4, ["mlp_fc1"], "SDXL"),
+        (kohya("lora_te2_encoder_block_0_layer_0_SelfAttention_q"), 4, None, "FLUX.1"),
+        (
+            kohya("lora_transformer_transformer_blocks_0_attn_add_k_proj", 4, 3072),
+            4,
+            None,
+            "FLUX.1",
+        ),
+        (pair("transformer.double_blocks.0.img_attn_qkv"), 4, None, "HunyuanVideo"),
+        (kohya("lora_unet_double_blocks_0_img_mod_linear"), 4, None, "HunyuanVideo"),
+        (pair("diffusion_model.double_stream_modulation_img.lin"), 4, None, "FLUX.2"),
+        (pair("diffusion_model.distilled_guidance_layer.layers.0.in_layer"), 4, None, "Chroma"),
         (kohya("lora_te1_text_model_encoder_layers_0_mlp_fc1"), 4, ["mlp_fc1"], None),
         (pair("some.thing"), 4, ["some.thing"], None),
         (
             {
                 "unet.down_blocks.0.resnets.0.conv1.lora_A.default.weight": ("F32", [2, 3, 3, 3]),
                 "unet.down_blocks.0.resnets.0.conv1.lora_B.default.weight": ("F32", [5, 2, 1, 1]),
-                "unet.down_blocks.0.resnets.0.conv1.lora_magnitude_vector": ("F32", [5]),
             },
             2,
             ["conv1"],
@@ -138,6 +148,10 @@ A, B = f"{FLUX_MODULE}.lora_A.weight", f"{FLUX_MODULE}.lora_B.weight"
         ({A: ("F32", [0, 8]), B: ("F32", [8, 0])}, "not two matrices"),
         (pair() | {"other.alpha": ("F32", [])}, "without the pair"),
         (pair() | {f"{FLUX_MODULE}.lora_down.weight": ("F32", [4, 64])}, "beside"),
+        (pair() | {f"{FLUX_MODULE}.alpha": ("F32", [4])}, "an alpha is one number"),
+        (pair() | {f"{FLUX_MODULE}.dora_scale": ("F32", [64, 1])}, "DoRA .* train it again"),
+        (pair() | {f"{FLUX_MODULE}.lora_magnitude_vector.default.weight": ("F32", [64])}, "DoRA"),
+        (pair() | {"bundle_emb.a.clip_l": ("F32", [2, 64])}, "embedding .* without it"),
     ],
 )
 def test_what_is_no_lora_is_refused(path: Path, tensors: Tensors, message: str) -> None:

@@ -22,7 +22,8 @@ from shared.db.repositories.uses import pin_pictures
 from shared.egress.errors import ForbiddenUrlError
 from shared.egress.urls import check_url
 from shared.errors import StorageError
-from shared.images.admission import ImageRefusedError, admit_image, decode_base64_image
+from shared.images.admission import ImageRefusedError, UnsupportedImageError, admit_image
+from shared.images.inline import decode_base64_image, is_data_url
 from shared.settings import PictureLimits
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -68,13 +69,21 @@ async def resolve_source(
         except ForbiddenUrlError as error:
             raise ImageRefusedError(str(error)) from error
         return value
-    is_path = len(value) <= _LONGEST_PATH and not value.startswith("data:") and "\0" not in value
+    is_path = len(value) <= _LONGEST_PATH and not is_data_url(value) and "\0" not in value
     if is_path:
         async with res.sessions() as session:
             found = await find_object(session, caller.scope, value)
         if found is not None and found.lost_at is None:
             return found
-    return await asyncio.to_thread(_upload, value, destination, res.pictures)
+    try:
+        return await asyncio.to_thread(_upload, value, destination, res.pictures)
+    except UnsupportedImageError as error:
+        if not is_path:
+            raise
+        # Many a path is base64 as well.
+        raise ImageRefusedError(
+            "is neither the path of a stored picture nor a PNG, JPEG or WebP picture in base64"
+        ) from error
 
 
 def _upload(value: str, destination: Destination, limits: PictureLimits) -> Upload:

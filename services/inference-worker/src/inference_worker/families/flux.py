@@ -23,6 +23,7 @@ _PARTS: dict[str, Any] = {
 _LORA_PARTS: dict[str, Callable[[LoraParts], Pairs]] = {
     "transformer": lambda parts: parts.transformer,
     "text_encoder": lambda parts: parts.clip,
+    "text_encoder_2": lambda parts: parts.t5,
 }
 _SAMPLER = "FlowMatchEulerDiscreteScheduler"
 

@@ -75,8 +75,9 @@ class _Addition:
     def __call__(self, layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         inputs: Tensor = args[0]  # [..., in]
         for pair, weight in self._pairs:
-            # Where an offloaded module's own weights come and go, a LoRA's stay behind.
-            down, up = pair.down.to(inputs.device), pair.up.to(inputs.device)
+            # Where an offloaded module's own weights come and go, a LoRA's stay behind; T5 has
+            # layers of more precision than its others.
+            down, up = pair.down.to(inputs), pair.up.to(inputs)
             output = output + weight * functional.linear(functional.linear(inputs, down), up)
         return output
 

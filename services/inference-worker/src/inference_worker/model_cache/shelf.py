@@ -13,7 +13,7 @@ from inference_worker.families.family import Family, Model
 from inference_worker.families.registry import family_of
 from inference_worker.lora.adapters import ModuleAdapters
 from inference_worker.lora.mixing import SlotPlan
-from inference_worker.lora.reading import LoraParts, Pairs
+from inference_worker.lora.reading import LoraParts, Pairs, changed_parts
 from inference_worker.model_cache.part_cache import PartCache, module_bytes
 from inference_worker.model_cache.parts import Parts
 from inference_worker.pipelines.components import resolve_folder
@@ -91,7 +91,9 @@ class Shelf:
         names = [name for name in opened.family.lora_parts if name != opened.family.backbone]
         with self.cache.hold():
             for name in names:
-                self._activate(opened.parts, name, loras)
+                # A part that none of them changes need not be loaded for them.
+                changing = [use for use in loras if use.weight and name in changed_parts(use)]
+                self._activate(opened.parts, name, changing)
             found = (self._adapters.get(opened.parts.key(name)) for name in names)
             yield tuple(adapters.active for adapters in found if adapters)
 

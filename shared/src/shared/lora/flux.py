@@ -1,0 +1,101 @@
+"""What a LoRA file does to FLUX.1, tensor by tensor, or why it cannot be applied as it was trained.
+
+Upload and worker read the same plan: what a worker would not apply is refused before it is stored.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from shared.lora.errors import LoraFileError, shown
+from shared.lora.flux_names import Part, Place, WrongShapeError, find_places
+from shared.lora.header import Header, read_header
+from shared.lora.layers import LoraPair, find_pairs
+from shared.lora.scales import read_scales
+from shared.lora.values import is_zero
+
+
+@dataclass(frozen=True)
+class Change:
+    """A pair of a file, and what its product is added to.
+
+    Attributes:
+        pair: names its tensors.
+        scale: of the product.
+        places: where its rows go.
+    """
+
+    pair: LoraPair
+    scale: float
+    places: tuple[Place, ...]
+
+
+def read_flux_plan(path: Path) -> list[Change]:
+    """Return all that a stored file changes.
+
+    Raises:
+        LoraFileError: it is malformed, no LoRA, or not to be applied to FLUX.1.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        header = read_header(file, path.stat().st_size)
+        found = find_pairs(header.tensors)
+        check_offsets(file, header, found.offsets)
+        return plan_flux(file, header, found.pairs)
+
+
+def check_offsets(file: BinaryIO, header: Header, names: Iterable[str]) -> None:
+    """Let tensors beside pairs pass that are 0 throughout, since nothing applies them.
+
+    Raises:
+        LoraFileError: names the first that would change a picture.
+    """
+    for name in names:
+        if not is_zero(file, header, name):
+            raise LoraFileError(
+                f"has {shown(name)}, which is added to a layer beside its pair and is not applied "
+                "here; train without biases and norms (PEFT: bias='none', lora_bias=False), or "
+                "remove it if the picture may do without"
+            )
+
+
+def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list[Change]:
+    """Return where each pair goes, and how strongly; pairs whose product is 0 are left out.
+
+    Raises:
+        LoraFileError: names the first layer that FLUX.1 does not have, or that is changed twice.
+    """
+    pairs = list(pairs)
+    scales = read_scales(file, header, pairs)
+    changes: list[Change] = []
+    changed: dict[tuple[Part, str], str] = {}
+    for pair in pairs:
+        places = _places(pair)
+        if places is None:
+            if is_zero(file, header, pair.up) or is_zero(file, header, pair.down):
+                continue
+            raise LoraFileError(
+                f"changes {shown(pair.module)}, which is no layer of FLUX.1 that can be changed "
+                "here; train without it, or upload a LoRA of FLUX.1"
+            )
+        for place in places:
+            before = changed.setdefault((place.part, place.layer), pair.module)
+            if before != pair.module:
+                raise LoraFileError(
+                    f"changes {place.layer} twice, as {shown(before)} and as {shown(pair.module)}; "
+                    "keep the tensors of one of them"
+                )
+        changes.append(Change(pair, scales[pair.module], places))
+    return changes
+
+
+def _places(pair: LoraPair) -> tuple[Place, ...] | None:
+    if not pair.is_linear:
+        return None
+    try:
+        return find_places(pair.module, pair.in_features, pair.out_features)
+    except WrongShapeError as error:
+        raise LoraFileError(
+            f"has a pair of {shown(pair.module)} that {error}; a LoRA of FLUX.1 is needed"
+        ) from error

@@ -1,0 +1,115 @@
+"""Pictures in base64: every spelling comes back, and what is none says what is wrong with it."""
+
+import base64
+import contextlib
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.images.admission import ImageRefusedError, ImageTooLargeError
+from shared.images.inline import decode_base64_image
+
+_MAX_BYTES = 50 * 1024 * 1024
+_PNG = "data:image/png;base64,"
+_HEADERS = (
+    "",
+    _PNG,
+    "data:;base64,",
+    "DATA:IMAGE/PNG;BASE64,",
+    "data: image/png; base64,",
+    "data:image/svg+xml;charset=utf-8;base64,",
+    "\n data:image/x;base64,",
+)
+
+
+def _spelt(content: bytes, header: str, spellings: list[Callable[[str], str]]) -> str:
+    text = base64.b64encode(content).decode()
+    for spelling in spellings:
+        text = spelling(text)
+    return header + text
+
+
+_SPELLINGS: dict[str, Callable[[str], str]] = {
+    "mime": lambda text: "\r\n".join(text[n : n + 76] for n in range(0, len(text), 76)),
+    "pem": lambda text: "\n".join(text[n : n + 64] for n in range(0, len(text), 64)) + "\n",
+    "url-safe": lambda text: text.translate(str.maketrans("+/", "-_")),
+    "unpadded": lambda text: text.replace("=", ""),
+    "half padded": lambda text: text.replace("==", "="),
+    "blank before": lambda text: f" {text}",
+    "blank behind": lambda text: f"{text} \t",
+    "blank before its padding": lambda text: text.replace("=", " =", 1),
+}
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(_HEADERS),
+    st.lists(st.sampled_from(sorted(_SPELLINGS)), unique=True),
+)
+def test_every_spelling_comes_back(content: bytes, header: str, spellings: list[str]) -> None:
+    value = _spelt(content, header, [_SPELLINGS[name] for name in spellings])
+    assert decode_base64_image(value, len(content)) == content
+
+
+@given(st.binary(max_size=100))
+def test_data_urls_may_be_escaped(content: bytes) -> None:
+    text = base64.b64encode(content).decode()
+    for letter, escape in (("+", "%2B"), ("/", "%2f"), ("=", "%3D")):
+        text = text.replace(letter, escape)
+    assert decode_base64_image(f"{_PNG}{text}%0A", len(content)) == content
+
+
+@pytest.mark.parametrize("extra", [-2, -1, 0, 1, 2])
+@pytest.mark.parametrize("spelling", ["mime", "url-safe", "unpadded", "blank before"])
+def test_large_ones_come_back_whole(extra: int, spelling: str) -> None:
+    """Decoded in pieces, which end anywhere among the letters."""
+    content = (bytes(range(256)) * 6145)[: 2 * 3 * 256 * 1024 + extra]
+    for header in ("", _PNG):
+        value = _spelt(content, header, [_SPELLINGS[spelling]])
+        assert decode_base64_image(value, len(content)) == content
+
+
+@given(st.integers(0, 300), st.integers(1, 300), st.sampled_from(sorted(_SPELLINGS)))
+def test_size_is_limited_to_the_byte_before_decoding(size: int, limit: int, spelling: str) -> None:
+    value = _spelt(b"x" * size, "", [_SPELLINGS[spelling]])
+    if size <= limit:
+        assert len(decode_base64_image(value, limit)) == size
+    else:
+        with pytest.raises(ImageTooLargeError):
+            decode_base64_image(value, limit)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("data:text/html;base64,aGk=", "text/html; its type must be image"),
+        ("data:application/octet-stream;base64,aGk=", "must be image"),
+        ("data:image/png,hello", "not in base64"),
+        ("data:image/png;base64", "not a data URL"),
+        ("data:" + ";a=b" * 1000 + ";base64,aGk=", "not a data URL"),
+        (f"{_PNG}not base64!", r"data URL whose data is not base64: .* no '!'.* character 11"),
+        (f"{_PNG}%41", "base64 has no '%'"),
+        ("aGk%3D", "base64 has no '%'"),
+        ("aGkaG", "nor a data URL: it ends within a byte, after 5 letters"),
+        ("aGk=aGk=", "behind its padding"),
+        ("A" * (2**20 - 2) + "==AAAA", "behind its padding"),
+        ("A" * 2**20 + "===", "too much padding"),
+        ("aGk==", "too much padding"),
+        ("A" * 2**20 + "AA!A", "no '!', which is its character 1048579"),
+        ("uploads/nobody.png", r"stored picture .* no '\.', which is its character 15"),
+        ("aé", r"base64 has no '\\xe9', which is its character 2"),
+        ("aGk\u00a0", r"base64 has no '\\xa0'"),
+        ("aGk\0", r"base64 has no '\\x00'"),
+    ],
+)
+def test_what_is_wrong_is_named(value: str, message: str) -> None:
+    with pytest.raises(ImageRefusedError, match=message):
+        decode_base64_image(value, _MAX_BYTES)
+
+
+@given(st.text(max_size=100))
+def test_any_text_is_read_or_refused(value: str) -> None:
+    with contextlib.suppress(ImageRefusedError):
+        assert len(decode_base64_image(value, _MAX_BYTES)) <= len(value)

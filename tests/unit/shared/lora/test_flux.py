@@ -1,0 +1,208 @@
+"""What a file of FLUX.1 says of strength and of layers is followed exactly, or it is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from shared.lora.errors import LoraFileError
+from shared.lora.flux import read_flux_plan
+from shared.lora.inspection import inspect_lora
+from tests.fixtures.lora_files import entries, joined
+
+_BLOCK = "single_transformer_blocks.0"
+_Q, _K, _V = (f"transformer.{_BLOCK}.attn.to_{name}" for name in "qkv")
+
+Tensors = dict[str, NDArray[np.float32]]
+
+
+def _pair(module: str = _Q, rank: int = 4, width: int = 64) -> Tensors:
+    return {
+        f"{module}.lora_A.weight": np.ones((rank, width), np.float32),
+        f"{module}.lora_B.weight": np.ones((width, rank), np.float32),
+    }
+
+
+def _file(folder: Path, tensors: Tensors, notes: dict[str, str] | None = None) -> Path:
+    header, _ = entries({name: ("F32", list(value.shape)) for name, value in tensors.items()})
+    if notes:
+        header["__metadata__"] = notes
+    path = folder / "lora.safetensors"
+    path.write_bytes(joined(header, b"".join(value.tobytes() for value in tensors.values())))
+    return path
+
+
+def _scales(path: Path) -> dict[str, float]:
+    inspect_lora(path)
+    return {change.pair.module: change.scale for change in read_flux_plan(path)}
+
+
+def _config(**entries: Any) -> dict[str, str]:
+    return {
+        "lora_adapter_metadata": json.dumps({f"transformer.{k}": v for k, v in entries.items()})
+    }
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        f"{_BLOCK}.attn.to_q",
+        f"^{_BLOCK}.attn.to_q",
+        f"^{_BLOCK}\\.attn\\.to_q$",
+        "attn.to_q",
+        r"attn\.to_q",
+        "to_q",
+        "to_q$",
+    ],
+)
+def test_names_in_patterns_mean_what_they_mean_to_peft(pattern: str, tmp_path: Path) -> None:
+    notes = _config(r=4, lora_alpha=8, alpha_pattern={pattern: 2})
+    assert _scales(_file(tmp_path, _pair() | _pair(_K), notes)) == {_Q: 0.5, _K: 2}
+
+
+@pytest.mark.parametrize("pattern", ["^attn.to_q", "^to_q", "q", "o_q", "attn"])
+def test_names_that_peft_does_not_match_change_nothing(pattern: str, tmp_path: Path) -> None:
+    notes = _config(r=4, lora_alpha=8, alpha_pattern={pattern: 2})
+    assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: 2}
+
+
+def test_the_first_pattern_that_fits_counts(tmp_path: Path) -> None:
+    notes = _config(r=4, lora_alpha=8, alpha_pattern={"to_q": 2, f"{_BLOCK}.attn.to_q": 4})
+    assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: 0.5}
+
+
+@pytest.mark.parametrize("field", ["alpha_pattern", "rank_pattern"])
+@pytest.mark.parametrize(
+    "pattern",
+    [r".*\.attn\.to_[qkv]", "to_q|to_k", "to_.", "(to_q)", "to_[q]", r"\d+", "(a+)+$", ""],
+)
+def test_expressions_are_not_run(field: str, pattern: str, tmp_path: Path) -> None:
+    path = _file(tmp_path, _pair(), _config(r=4, lora_alpha=4, **{field: {pattern: 4}}))
+    with pytest.raises(LoraFileError, match=f"regular expression .* {field}.*not run: name"):
+        inspect_lora(path)
+
+
+def test_ranks_by_name_and_rank_stabilised_alphas(tmp_path: Path) -> None:
+    notes = _config(r=4, lora_alpha=8, rank_pattern={"to_k": 16}, use_rslora=True)
+    assert _scales(_file(tmp_path, _pair() | _pair(_K, rank=16), notes)) == {_Q: 4, _K: 2}
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [
+        (_config(r=8, lora_alpha=8), "rank 8, and it has 4"),
+        (_config(r=4, lora_alpha="8"), "lora_alpha .* no number"),
+        (_config(r=4, lora_alpha=float("nan")), "'nan' as lora_alpha"),
+        (_config(r=4, lora_alpha=4, alpha_pattern=["to_q"]), "alpha_pattern .* by name"),
+        (_config(r=4, lora_alpha=4, use_dora=True), "use_dora .* plain LoRA"),
+        (_config(r=4, lora_alpha=4, init_lora_weights="pissa_niter_4"), "'pissa_niter_4'"),
+        ({"lora_adapter_metadata": "[1"}, "not JSON"),
+        ({"lora_adapter_metadata": "[" * 100_000}, "not JSON"),
+        ({"lora_adapter_metadata": "[]"}, "no JSON object"),
+        ({"ss_network_alpha": "Dynamic"}, "'Dynamic' as ss_network_alpha"),
+        ({"ss_network_alpha": "inf"}, "inf as ss_network_alpha"),
+        ({"lora_alpha": "0"}, "0 as lora_alpha"),
+        ({"lora_alpha": "1" * 1_000_000}, "as lora_alpha .* no number"),
+        ({"lora_adapter_metadata": "[" + "[]," * 400_000 + "0]"}, "at most 1048576 may be"),
+        ({"lora_alpha": "2", "ss_network_alpha": "8"}, "contradicts itself"),
+        ({"lora_alpha": "2", "rank": "8"}, "rank 8 and alpha 2.*rank 4"),
+    ],
+)
+def test_what_a_header_says_unclearly_is_refused(
+    notes: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    path = _file(tmp_path, _pair(), notes)
+    with pytest.raises(LoraFileError, match=message):
+        inspect_lora(path)
+    with pytest.raises(LoraFileError, match=message):
+        read_flux_plan(path)
+
+
+@pytest.mark.parametrize(
+    ("notes", "scale"),
+    [
+        ({}, 1),
+        ({"ss_network_alpha": "None", "lora_alpha": ""}, 1),
+        ({"ss_network_alpha": "2.0", "ss_network_dim": "4"}, 0.5),
+        ({"lora_alpha": "2", "rank": "4"}, 0.5),
+        ({"lora_adapter_metadata": "{}", "lora_alpha": "2"}, 0.5),
+        ({"lora_adapter_metadata": json.dumps({"r": 4, "lora_alpha": 2})}, 0.5),
+        ({"lora_adapter_metadata": json.dumps({"text_encoder.lora_alpha": 2})}, 1),
+        ({"lora_config": json.dumps({"r": 4, "lora_alpha": 2})}, 0.5),
+    ],
+)
+def test_alpha_in_the_header(notes: dict[str, str], scale: float, tmp_path: Path) -> None:
+    assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: scale}
+
+
+def test_alphas_beside_pairs_count_before_the_headers(tmp_path: Path) -> None:
+    tensors = _pair() | {f"{_Q}.alpha": np.asarray(2, np.float32)}
+    notes = {"ss_network_alpha": "Dynamic"}
+    assert _scales(_file(tmp_path, tensors, notes)) == {_Q: 0.5}
+    with pytest.raises(LoraFileError, match="states an alpha beside some pairs"):
+        inspect_lora(_file(tmp_path, tensors | _pair(_K), {"lora_alpha": "8"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        (f"{_Q}.lora_B.bias", (64,)),
+        (f"{_Q}.lora_B.default.bias", (64,)),
+        (f"{_Q}.diff_b", (64,)),
+        (f"{_Q}.bias_diff", (64,)),
+        (f"diffusion_model.{_BLOCK}.norm.diff", (64,)),
+        (f"transformer.{_BLOCK}.proj_out.bias", (64,)),
+    ],
+)
+def test_what_stands_beside_pairs_must_be_nothing(
+    name: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    zero = np.zeros(shape, np.float32)
+    assert _scales(_file(tmp_path, _pair() | {name: zero})) == {_Q: 1}
+    zero[-1] = 1e-3
+    path = _file(tmp_path, _pair() | {name: zero})
+    for read in (inspect_lora, read_flux_plan):
+        with pytest.raises(LoraFileError, match=f"{name}.*not applied here; train without"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "transformer.strange",
+        "lora_unet_double_blocks_0_img_attn_strange",
+        "lora_te1_text_projection",
+        "text_encoders.clip_l.transformer.text_model.embeddings.position_embedding",
+        "text_encoder_2.encoder.block.0.layer.0.SelfAttention.relative_attention_bias",
+        "transformer.single_transformer_blocks.00.attn.to_q",
+        "transformer.double_blocks.0.img_attn_proj",
+    ],
+)
+def test_layers_that_are_not_known_are_named(module: str, tmp_path: Path) -> None:
+    other = _pair(module)
+    path = _file(tmp_path, _pair() | other)
+    with pytest.raises(LoraFileError, match=f"{module}' *, which is no layer of FLUX.1"):
+        read_flux_plan(path)
+    other[f"{module}.lora_B.weight"][:] = 0
+    assert _scales(_file(tmp_path, _pair() | other)) == {_Q: 1}
+
+
+def test_one_layer_under_two_names_is_refused(tmp_path: Path) -> None:
+    path = _file(tmp_path, _pair() | _pair(f"lora_unet_{_BLOCK.replace('.', '_')}_attn_to_q"))
+    with pytest.raises(LoraFileError, match=r"to_q twice, as .* and as .*keep"):
+        inspect_lora(path)
+
+
+def test_joined_projections_of_other_widths_are_refused(tmp_path: Path) -> None:
+    path = _file(tmp_path, _pair("diffusion_model.single_blocks.0.linear1"))
+    with pytest.raises(LoraFileError, match="takes 64 and gives 64 features"):
+        inspect_lora(path)
+
+
+def test_pairs_with_a_third_matrix_are_of_no_linear_layer(tmp_path: Path) -> None:
+    path = _file(tmp_path, _pair() | {f"{_Q}.lora_mid.weight": np.ones((4, 4, 1, 1), np.float32)})
+    with pytest.raises(LoraFileError, match=r"to_q', which is no layer"):
+        inspect_lora(path)
