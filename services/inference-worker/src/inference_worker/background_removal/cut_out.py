@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from inference_worker.images import on_white
 from inference_worker.vision.protocols import SubjectSegmenter
 from inference_worker.vision.resizing import resize_map, resize_picture, shrink_size
 
-_WHITE = (255, 255, 255)
 _WINDOW_SHARE = 1 / 12
 """Side of the window in which a soft pixel looks for the subject's colour, over the longer side."""
 _LEAST_WINDOW = 9
@@ -23,35 +23,37 @@ _STRIP_PIXELS = 131_072
 def cut_out(picture: Image.Image, segmenter: SubjectSegmenter) -> Image.Image:
     """What the picture is about, in RGBA; what was transparent before stays so.
 
+    What was translucent keeps its colour, except where the subject's own edge is soft.
+
     Args:
         picture: RGB or RGBA, upright.
         segmenter: finds the subject.
     """
-    given = picture.getchannel("A") if picture.mode == "RGBA" else None
-    colours = np.asarray(_on_white(picture))
-    alpha = segmenter.subject_mask(colours)
-    if given is not None:
-        alpha *= np.asarray(given, np.float32) / 255
-        colours = np.asarray(picture)[..., :3]
-    levels = np.rint(alpha * 255).astype(np.uint8)
-    subject = _subject_colours(colours, levels)
-    return Image.fromarray(np.dstack([subject, levels]))
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
+    mask = segmenter.subject_mask(np.asarray(on_white(picture)))
+    levels = np.rint(mask * 255).astype(np.uint8)
+    colours = np.asarray(picture)[..., :3]
     if picture.mode != "RGBA":
-        return picture.convert("RGB")
-    flat = Image.new("RGB", picture.size, _WHITE)
-    flat.paste(picture, mask=picture.getchannel("A"))
-    return flat
+        return Image.fromarray(np.dstack([_subject_colours(colours, levels), levels]))
+    given = np.asarray(picture.getchannel("A"))
+    subject = _subject_colours(colours, levels, given)
+    seen = np.rint(mask * given).astype(np.uint8)
+    subject[seen == 0] = 0
+    return Image.fromarray(np.dstack([subject, seen]))
 
 
-def _subject_colours(colours: NDArray[np.uint8], levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The subject's own colours: opaque pixels as they are, black where there is no subject.
+def _subject_colours(
+    colours: NDArray[np.uint8], levels: NDArray[np.uint8], given: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """The subject's own colours: its inner pixels as they are, black where there is no subject.
 
     A pixel on a soft edge was photographed as a mix with what lies behind it. The mix is undone by
     one pass of blur fusion (Forte: Approximate Fast Foreground Colour Estimation, ICIP 2021). Its
     blurs are smooth, so that they are found at a moderate size.
+
+    Args:
+        colours: of the picture, H × W × 3.
+        levels: H × W, how much of each pixel is the subject.
+        given: H × W, how opaque the picture is: what is hidden lends no colour; none: wholly.
     """
     result = np.where(levels[..., None] > 0, colours, 0).astype(np.uint8)
     soft = (levels > 0) & (levels < 255)
@@ -59,7 +61,11 @@ def _subject_colours(colours: NDArray[np.uint8], levels: NDArray[np.uint8]) -> N
         return result
     height, width = levels.shape
     size = shrink_size((width, height), _LONGEST)
-    fields = _front_and_behind(resize_picture(colours, size), levels, size)
+    weights = [_unit(level, size) for level in (levels, 255 - levels)]
+    if given is not None:
+        weights = [weight * _unit(given, size) for weight in weights]
+    small = resize_picture(colours, size)
+    fields = [_mean_around(small, weight[..., None]) for weight in weights]
     strip = max(1, _STRIP_PIXELS // width)
     for first in range(0, height, strip):
         rows, columns = np.nonzero(soft[first : first + strip])
@@ -80,15 +86,14 @@ def _sampled(field: NDArray[np.float32], places: list[NDArray[np.float64]]) -> N
     return np.stack(channels, axis=1)
 
 
-def _front_and_behind(
-    colours: NDArray[np.uint8], levels: NDArray[np.uint8], size: tuple[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean colours of the subject and of its background around each pixel: h × w × 3 each."""
-    alpha = resize_map(levels.astype(np.float32) / np.float32(255), size)[..., None]
-    share = round(max(size) * _WINDOW_SHARE) | 1
+def _unit(levels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Levels as 0 to 1, at another width and height."""
+    return resize_map(levels.astype(np.float32) / np.float32(255), size)
+
+
+def _mean_around(colours: NDArray[np.uint8], weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weighted mean of the colours around each pixel: h × w × 3."""
+    share = round(max(weight.shape) * _WINDOW_SHARE) | 1
     window = (max(_LEAST_WINDOW, share), max(_LEAST_WINDOW, share), 1)
     smooth = cast("Any", ndimage).uniform_filter
-    weight = smooth(alpha, window)
-    front = smooth(colours * alpha, window) / np.maximum(weight, _LITTLE)
-    behind = smooth(colours * (1 - alpha), window) / np.maximum(1 - weight, _LITTLE)
-    return front, behind
+    return smooth(colours * weight, window) / np.maximum(smooth(weight, window), _LITTLE)
