@@ -8,6 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from inference_worker.images import on_white
+from inference_worker.vision.box_means import Planes, box_means
 from inference_worker.vision.protocols import SubjectSegmenter
 from inference_worker.vision.resizing import resize_map, resize_picture, shrink_size
 
@@ -65,13 +66,12 @@ def _subject_colours(
     if given is not None:
         weights = [weight * _unit(given, size) for weight in weights]
     small = resize_picture(colours, size)
-    fields = [_mean_around(small, weight[..., None]) for weight in weights]
+    fields = _means_around(small, weights)
     strip = max(1, _STRIP_PIXELS // width)
     for first in range(0, height, strip):
         rows, columns = np.nonzero(soft[first : first + strip])
         rows += first
-        places = [(rows + 0.5) * size[1] / height - 0.5, (columns + 0.5) * size[0] / width - 0.5]
-        front, behind = (_sampled(field, places) for field in fields)
+        front, behind = (_sampled(field, rows, columns, (width, height)) for field in fields)
         alpha = levels[rows, columns].astype(np.float32)[:, None] / np.float32(255)
         seen = colours[rows, columns].astype(np.float32)
         fused = front + alpha * (seen - alpha * front - (1 - alpha) * behind)
@@ -79,10 +79,16 @@ def _subject_colours(
     return result
 
 
-def _sampled(field: NDArray[np.float32], places: list[NDArray[np.float64]]) -> NDArray[np.float32]:
-    """A field (h × w × 3) between its pixels: n × 3."""
+def _sampled(
+    field: Planes, rows: NDArray[np.intp], columns: NDArray[np.intp], size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """A field (h × 3 × w) at pixels of a picture of that width and height: n × 3."""
+    height, _, width = field.shape
+    if size == (width, height):
+        return field[rows, :, columns]
+    places = [(rows + 0.5) * height / size[1] - 0.5, (columns + 0.5) * width / size[0] - 0.5]
     sample = cast("Any", ndimage).map_coordinates
-    channels = [sample(field[..., c], places, order=1, mode="nearest") for c in range(3)]
+    channels = [sample(field[:, c], places, order=1, mode="nearest") for c in range(3)]
     return np.stack(channels, axis=1)
 
 
@@ -91,9 +97,12 @@ def _unit(levels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float3
     return resize_map(levels.astype(np.float32) / np.float32(255), size)
 
 
-def _mean_around(colours: NDArray[np.uint8], weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weighted mean of the colours around each pixel: h × w × 3."""
-    share = round(max(weight.shape) * _WINDOW_SHARE) | 1
-    window = (max(_LEAST_WINDOW, share), max(_LEAST_WINDOW, share), 1)
-    smooth = cast("Any", ndimage).uniform_filter
-    return smooth(colours * weight, window) / np.maximum(smooth(weight, window), _LITTLE)
+def _means_around(colours: NDArray[np.uint8], weights: list[NDArray[np.float32]]) -> list[Planes]:
+    """For each weight, the weighted mean of the colours around each pixel: h × 3 × w."""
+    share = round(max(colours.shape[:2]) * _WINDOW_SHARE) | 1
+    lying = colours.transpose(0, 2, 1)
+    planes = [part for weight in weights for part in (lying * weight[:, None], weight[:, None])]
+    means = box_means(np.concatenate(planes, axis=1), max(_LEAST_WINDOW, share), "reflect")
+    sums, totals = means.reshape(len(means), 2, 4, -1)[:, :, :3], means[:, 3::4, None]
+    sums /= np.maximum(totals, _LITTLE)
+    return [sums[:, 0], sums[:, 1]]
