@@ -12,6 +12,7 @@ WEIGHTS := services/inference-worker/weights.txt
 ISNET := services/inference-worker/src/inference_worker/vision/install_isnet.py
 INSTALLED := $(VENV)/.installed
 GENERATOR := $(VENV)/generator/.installed
+REMBG := $(VENV)/rembg/.installed
 
 .PHONY: help
 help: ## List the targets
@@ -35,6 +36,12 @@ $(GENERATOR): $(INSTALLED) tests/clients/requirements.txt
 	@test -x $(VENV)/generator/bin/python || $(BIN)/python -m venv $(VENV)/generator
 	$(VENV)/generator/bin/pip install --quiet --disable-pip-version-check \
 	  -r tests/clients/requirements.txt
+	@touch $@
+
+# An environment of its own: its import name is that of a package in ours.
+$(REMBG): $(INSTALLED) tests/bench/rembg.txt
+	@test -x $(VENV)/rembg/bin/python || $(BIN)/python -m venv $(VENV)/rembg
+	$(VENV)/rembg/bin/pip install --quiet --disable-pip-version-check -r tests/bench/rembg.txt
 	@touch $@
 
 .PHONY: install
@@ -153,6 +160,10 @@ bench-engine: $(INSTALLED) ## Our engine against diffusers' pipeline call, on th
 .PHONY: bench-refine
 bench-refine: $(INSTALLED) ## A whole REFINE against its tile edits, its memory; pictures of 24 megapixels
 	$(BIN)/python tests/bench/refine.py
+
+.PHONY: bench-vision
+bench-vision: $(INSTALLED) $(REMBG) ## Cut-outs through our path against rembg's own server, same model: four minutes
+	$(BIN)/python tests/bench/vision.py $(VENV)/rembg/bin/rembg
 
 .PHONY: bench-gpu
 bench-gpu: $(INSTALLED) ## The profiles on a GPU, random weights of the full FLUX.1-dev: make bench-gpu ARGS="--help"

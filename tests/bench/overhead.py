@@ -68,14 +68,15 @@ class Ours:
 
     async def run(self) -> None:
         """One task, from POST sent to its terminal row's commit."""
-        self.submitted.append(await self._completed("/api/v1/tasks/", TASK | ORIGIN))
+        self.submitted.append(await self.completed("/api/v1/tasks/", TASK | ORIGIN))
 
     async def run_workflow(self, steps: list[dict[str, Any]]) -> str:
         """One workflow, likewise; its id."""
         body = {"name": "bench", "steps": steps} | ORIGIN
-        return await self._completed("/api/v1/workflows/", body)
+        return await self.completed("/api/v1/workflows/", body)
 
-    async def _completed(self, path: str, body: dict[str, Any]) -> str:
+    async def completed(self, path: str, body: dict[str, Any]) -> str:
+        """POST a request, and return its id once it is COMPLETED."""
         answer = await self.http.post(path, json=body)
         answer.raise_for_status()
         created = answer.json()["id"]
@@ -170,9 +171,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def open_bench(stack: LocalStack, bare_pid: int) -> AsyncGenerator[Bench]:
-    """Connections to everything that is measured."""
-    client = await Client.connect(stack.endpoints.temporal_address)
+async def connected(stack: LocalStack) -> AsyncGenerator[tuple[asyncpg.Connection, Ours]]:
+    """The gateway, and the database that tells when work has ended."""
     database = stack.environment["SARTIQ_DB_URL"].replace("+asyncpg", "")
     connection = await asyncpg.connect(database)
     headers = {"Authorization": f"Bearer {stack.api_key}"}
@@ -182,10 +182,18 @@ async def open_bench(stack: LocalStack, bare_pid: int) -> AsyncGenerator[Bench]:
         ours = Ours(http)
         await connection.execute(NOTIFY)
         await connection.add_listener("bench", ours.heard)
-        pids = {**stack.pids, "bare-worker": bare_pid, "this-client": psutil.Process().pid}
-        yield Bench(client, connection, ours, pids)
+        yield connection, ours
         await connection.remove_listener("bench", ours.heard)
     await connection.close()
+
+
+@asynccontextmanager
+async def open_bench(stack: LocalStack, bare_pid: int) -> AsyncGenerator[Bench]:
+    """Connections to everything that is measured."""
+    client = await Client.connect(stack.endpoints.temporal_address)
+    async with connected(stack) as (connection, ours):
+        pids = {**stack.pids, "bare-worker": bare_pid, "this-client": psutil.Process().pid}
+        yield Bench(client, connection, ours, pids)
 
 
 async def measure(bench: Bench) -> list[Goal]:

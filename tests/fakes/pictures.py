@@ -4,7 +4,12 @@ from temporalio import activity
 
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities
 from shared.contracts.attempts import PictureResult, StoredFile
-from shared.contracts.backgrounds import BackgroundActivities, FixBackground
+from shared.contracts.backgrounds import (
+    BackgroundActivities,
+    BackgroundMask,
+    FixBackground,
+    FixBackgroundResult,
+)
 from tests.fakes.inference import STARTED_AT
 
 
@@ -19,8 +24,9 @@ class FakePictures(AdjustingActivities, BackgroundActivities):
         return self._done(request)
 
     @activity.defn(name="fix_background")
-    async def fix_background(self, request: FixBackground) -> PictureResult:
-        return self._done(request)
+    async def fix_background(self, request: FixBackground) -> FixBackgroundResult:
+        done = self._done(request)
+        return FixBackgroundResult(**vars(done), mask_used=BackgroundMask.PERSON)
 
     def _done(self, request: AdjustImage | FixBackground) -> PictureResult:
         self.attempts.append(request)

@@ -237,11 +237,11 @@ def backgrounds(models: VisionModels) -> list[Goal]:
     """The astronaut before another wall: what stays, and what the wall gets."""
     base = Image.fromarray(data.astronaut())
     palette = Image.new("RGB", (32, 32), SAND)
-    fixer = BackgroundFixer(lambda: models.persons)
+    fixer = BackgroundFixer(models)
 
     def fix(**fields: Any) -> np.ndarray:
         inputs = BackgroundFixInputs(base_image="-", palette_image="-", **fields)
-        return np.asarray(rgb2lab(np.asarray(fixer.fix(base, palette, inputs))))
+        return np.asarray(rgb2lab(np.asarray(fixer.fix(base, palette, inputs).image)))
 
     mask = models.persons.person_mask(np.asarray(base))
     own = rgb2lab(np.asarray(base))

@@ -118,18 +118,18 @@ def _cut_and_moved(models: VisionModels, astronaut: Image.Image) -> Iterator[Sho
             after = _on_squares(cut_out(picture, segmenter))
             yield Shown(f"background-remove-{name}-{model}", note, picture, after)
     palette = Image.new("RGB", (64, 64), _PALETTE)
-    fixer = BackgroundFixer(lambda: models.persons)
+    fixer = BackgroundFixer(models)
     for strategy in ("lab_shift", "replace"):
         inputs = BackgroundFixInputs.model_validate(
             {"base_image": "-", "palette_image": "-", "strategy": strategy}
         )
         note = f"BACKGROUND_FIX, {strategy}, palette {_PALETTE}"
-        after = fixer.fix(astronaut, palette, inputs)
+        after = fixer.fix(astronaut, palette, inputs).image
         yield Shown(f"background-fix-{strategy}", note, astronaut, after)
     studio = _studio(cut_out(astronaut, models.subjects))
     inputs = BackgroundFixInputs(base_image="-", palette_image="-")
     note = f"BACKGROUND_FIX, lab_shift before a light wall, palette {_PALETTE}"
-    yield Shown("background-fix-studio", note, studio, fixer.fix(studio, palette, inputs))
+    yield Shown("background-fix-studio", note, studio, fixer.fix(studio, palette, inputs).image)
 
 
 def _adjusted(models: VisionModels, astronaut: Image.Image) -> Iterator[Shown]:

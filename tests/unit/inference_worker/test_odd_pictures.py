@@ -165,6 +165,8 @@ _REFUSED = {
     ("a line", "refine"): "refined picture would have 2 × 16000 pixels",
     ("a pixel", "details"): "base_image: the garment was not found: no person",
     ("a line", "details"): "base_image: the garment was not found: no person",
+    ("a pixel", "fix background"): "base_image: neither a person nor a product is found",
+    ("a line", "fix background"): "base_image: neither a person nor a product is found",
 }
 _MADE = [(kind, name) for kind in _RIGHT for name in _ALL if (kind, name) not in _REFUSED]
 
@@ -236,7 +238,7 @@ if sys.argv[1] == "adjust":
 elif sys.argv[1] == "fix background":
     asked = BackgroundFixInputs(base_image="-", palette_image="-")
     palette = Image.new("RGB", (16, 16), "tan")
-    BackgroundFixer(lambda: models.persons).fix(large, palette, asked)
+    BackgroundFixer(models).fix(large, palette, asked)
 else:
     cut_out(large, models.subjects)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)

@@ -9,7 +9,7 @@ from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.images import sha256_hex
+from inference_worker.images import encode_png, sha256_hex
 from inference_worker.picture_activities import PictureActivities
 from inference_worker.picture_files import PictureFiles
 from inference_worker.vision.weights import ModelFile, Weights
@@ -142,6 +142,20 @@ async def test_a_fixed_background_is_stored_under_its_attempt(
     assert started.started == [(TASK, 2)]
 
 
+async def test_a_cutout_is_its_own_mask_and_no_model_looks_at_it(
+    activities: PictureActivities, objects: MemoryObjectStore
+) -> None:
+    cutout = Image.new("RGBA", (40, 30), (0, 0, 0, 0))
+    cutout.paste((250, 250, 240, 255), (10, 10, 30, 30))
+    await objects.put("uploads/base.png", encode_png(cutout), "image/png")
+    await objects.put("uploads/palette.png", picture(colour="#e0d8c8"), "image/png")
+    result = await run(activities.fix_background, fix(strategy="replace"))
+    assert (result.mask_used, result.provenance.models) == ("alpha", [])
+    stored = opened(objects, result.result_image_path)
+    assert stored.getpixel((0, 0)) == (0xE0, 0xD8, 0xC8)
+    assert stored.getpixel((15, 20)) == (250, 250, 240)
+
+
 @pytest.mark.parametrize("name", ["base", "palette"])
 async def test_a_picture_that_cannot_be_read_is_named(
     activities: PictureActivities, objects: MemoryObjectStore, name: str
@@ -179,9 +193,16 @@ async def test_a_fixed_background_says_how_it_was_made(
     result = await run(activities.fix_background, fix())
     made = result.provenance
     model = Weights(None).file(ModelFile.SELFIE_SEGMENTATION).read_bytes()
-    assert [dict(model) for model in made.models] == [
-        {"finds": "persons", "name": "selfie_segmentation", "sha256": sha256_hex(model)}
+    assert dict(made.models[0]) == {
+        "finds": "persons",
+        "name": "selfie_segmentation",
+        "sha256": sha256_hex(model),
+    }
+    assert [(model.finds, model.name) for model in made.models[1:]] == [
+        ("subjects", "u2netp"),
+        ("poses", "blazepose"),
     ]
+    assert result.fields()["mask_used"] == "person"
     assert (made.engine, made.model, made.sampler, made.steps) == ("background_fix", "", None, None)
     assert {"sartiq-inference-worker", "pillow", "numpy", "scipy"} <= set(made.versions)
     assert "torch" not in made.versions

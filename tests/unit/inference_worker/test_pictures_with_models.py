@@ -4,15 +4,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 from scipy.ndimage import binary_erosion
 from skimage.color import deltaE_cie76, rgb2lab
 from skimage.data import astronaut
 
 from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.backgrounds.fixer import BackgroundFixer
+from inference_worker.backgrounds.palette import background_colour
 from shared.contracts.adjusting import AdjustInputs
-from shared.contracts.backgrounds import BackgroundFixInputs
+from shared.contracts.backgrounds import BackgroundFixInputs, BackgroundMask
+from shared.errors import InvalidInputError
 
 pytestmark = pytest.mark.models
 
@@ -36,7 +38,7 @@ def photograph() -> Image.Image:
 
 def fixed(models: Any, base: Image.Image, palette: Image.Image, **fields: Any) -> np.ndarray:
     inputs = BackgroundFixInputs(base_image="a", palette_image="b", **fields)
-    return np.asarray(BackgroundFixer(lambda: models.persons).fix(base, palette, inputs))
+    return np.asarray(BackgroundFixer(models).fix(base, palette, inputs).image)
 
 
 @pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
@@ -67,6 +69,52 @@ def test_the_wall_gets_the_colour_where_the_weight_is_one(
     assert np.linalg.norm(rgb2lab(result)[wall].mean(axis=0) - colour) <= 2
 
 
+_DRESS = "40,10 44,10 50,18 56,10 60,10 62,35 58,45 78,92 22,92 42,45 38,35"
+_SHIRT = "38,20 62,20 80,28 90,45 78,52 72,42 72,85 28,85 28,42 22,52 10,45 20,28"
+
+
+def _packshot(outline: str, colour: tuple[int, int, int]) -> tuple[Image.Image, np.ndarray]:
+    """A garment that nobody wears before a light wall, and where it is."""
+    size = 512
+    corners = [tuple(float(part) * size / 100 for part in at.split(",")) for at in outline.split()]
+    area = Image.new("L", (size, size), 0)
+    ImageDraw.Draw(area).polygon(corners, fill=255)
+    folds = 1 + 0.12 * np.sin(np.arange(size) / 20)
+    garment = np.array(colour) * folds[None, :, None]
+    pixels = np.where(np.asarray(area)[..., None] > 0, garment, 238)
+    pixels = pixels + np.random.default_rng(0).normal(0, 3, (size, size, 1))
+    picture = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    inside = binary_erosion(np.asarray(area) > 0, iterations=4)
+    return picture.filter(ImageFilter.GaussianBlur(1)), inside
+
+
+@pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
+@pytest.mark.parametrize("is_printed", [False, True])
+def test_a_garment_is_kept_whole(
+    models: Any, photograph: Image.Image, strategy: str, *, is_printed: bool
+) -> None:
+    """A dress of which persons' models see parts, and a shirt with a face that has a pose."""
+    packshot, inside = _packshot(_DRESS, (180, 40, 50))
+    if is_printed:
+        packshot, inside = _packshot(_SHIRT, (40, 60, 120))
+        packshot.paste(photograph.crop((140, 0, 320, 200)).resize((140, 150)), (186, 180))
+    partly = models.persons.person_mask(np.asarray(packshot)) >= 0.5
+    assert 0.1 < (partly & inside).sum() / inside.sum() < 0.95
+    inputs = BackgroundFixInputs(base_image="a", palette_image="b", strategy=strategy)
+    palette = Image.new("RGB", (32, 32), SAND)
+    result = BackgroundFixer(models).fix(packshot, palette, inputs)
+    assert result.mask_used == BackgroundMask.SUBJECT
+    before, after = np.asarray(packshot, int)[inside], np.asarray(result.image, int)[inside]
+    assert (np.abs(after - before).max(axis=1) <= 4).mean() > 0.99
+    assert np.abs(np.asarray(result.image, int)[5, 5] - SAND).max() <= 3
+
+
+def test_an_empty_wall_is_refused(models: Any) -> None:
+    wall = np.tile(np.linspace(200, 230, 300)[:, None, None], (1, 200, 3)).astype(np.uint8)
+    with pytest.raises(InvalidInputError, match=r"^base_image: neither a person nor a product"):
+        fixed(models, Image.fromarray(wall), Image.new("RGB", (32, 32), SAND))
+
+
 def test_a_palette_with_a_person_gives_its_wall(models: Any, photograph: Image.Image) -> None:
     """The photograph's own person, cut out, before a wall."""
     mask = Image.fromarray(
@@ -74,8 +122,7 @@ def test_a_palette_with_a_person_gives_its_wall(models: Any, photograph: Image.I
     )
     palette = Image.new("RGB", photograph.size, SAND)
     palette.paste(photograph, mask=mask)
-    result = fixed(models, Image.new("RGB", (64, 64), "white"), palette)
-    assert np.abs(result.astype(int) - SAND).max() <= 3
+    assert np.abs(np.subtract(background_colour(palette, models).srgb, SAND)).max() <= 3
 
 
 def test_a_photographs_subject_gets_its_margins(models: Any, photograph: Image.Image) -> None:

@@ -16,6 +16,8 @@ from shared.images.orientation import exif_turn
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _WHITE = (255, 255, 255)
 _OPAQUE = 255
+_IS_SEEN = [0, *[_OPAQUE] * 255]
+"""By alpha."""
 _WIDENED: dict[object, int] = {"L;2": 85, "L;4": 17}
 """By what Pillow multiplies the levels of PNGs that have few of them."""
 
@@ -44,8 +46,9 @@ def decode_with_alpha(content: bytes, *, max_pixels: int) -> Image.Image:
 def decode_cutout(content: bytes, *, max_pixels: int) -> Image.Image:
     """The same with alpha, made to be used apart from the colours.
 
-    Under what is transparent the visible colours go on, whatever lay there: no hidden colour
-    bleeds into an edge when colours and alpha are resized, or used, apart.
+    Colours of which anything is seen stay as given, however little. Under what is wholly
+    transparent they go on, whatever lay there: no hidden colour bleeds into an edge when colours
+    and alpha are resized, or used, apart.
     """
     return _decode(content, max_pixels, _to_cutout)
 
@@ -131,8 +134,11 @@ def _to_cutout(image: Image.Image) -> Image.Image:
     image = _keep_alpha(image)
     if image.mode == "RGB":
         return image
+    alpha = image.getchannel("A")
     cutout = _carry_colours_on(image)
-    cutout.putalpha(image.getchannel("A"))
+    # Blended with what goes on below them, translucent colours would change.
+    cutout.paste(image, mask=alpha.point(_IS_SEEN))
+    cutout.putalpha(alpha)
     return cutout
 
 

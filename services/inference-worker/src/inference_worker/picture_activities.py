@@ -15,7 +15,11 @@ from inference_worker.vision.looking import Looking
 from inference_worker.vision.models import VisionModels
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities
 from shared.contracts.attempts import AttemptRequest, PictureResult
-from shared.contracts.backgrounds import BackgroundActivities, FixBackground
+from shared.contracts.backgrounds import (
+    BackgroundActivities,
+    FixBackground,
+    FixBackgroundResult,
+)
 from shared.contracts.enums import OutputFormat
 from shared.contracts.provenance import Provenance
 from shared.contracts.task_types import background_fix, image_adjuster
@@ -73,7 +77,7 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
             return await self._result(image_adjuster.ROW, request, started_at, adjusted, made)
 
     @activity.defn(name="fix_background")
-    async def fix_background(self, request: FixBackground) -> PictureResult:
+    async def fix_background(self, request: FixBackground) -> FixBackgroundResult:
         """Move one picture's background toward the palette's colour, and store it."""
         started_at = datetime.now(UTC)
         inputs = request.inputs
@@ -81,10 +85,12 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
             base = await self._files.fetch("base_image", inputs.base_image, decode_cutout)
             palette = await self._files.fetch("palette_image", inputs.palette_image)
             looking = Looking(self._models)
-            fixer = BackgroundFixer(lambda: looking.persons)
+            fixer = BackgroundFixer(looking)
             fixed = await self._files.cpu.run_stoppable(partial(fixer.fix, base, palette, inputs))
             made = computed_provenance("background_fix", looking.used)
-            return await self._result(background_fix.ROW, request, started_at, fixed, made)
+            row = background_fix.ROW
+            result = await self._result(row, request, started_at, fixed.image, made)
+        return FixBackgroundResult(**vars(result), mask_used=fixed.mask_used)
 
     async def _result(
         self,

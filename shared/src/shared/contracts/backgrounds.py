@@ -1,13 +1,24 @@
 """What a BACKGROUND_FIX attempt gets and gives. Field names are the REST API's."""
 
 from abc import ABC, abstractmethod
+from enum import StrEnum
 
 from pydantic import Field
 from temporalio import activity
 
-from shared.contracts.attempts import AttemptRequest, PictureResult
+from shared.contracts.attempts import AttemptRequest, AttemptResult, PictureResults
 from shared.contracts.enums import BackgroundFixStrategy
 from shared.contracts.message import Message
+
+
+class BackgroundMask(StrEnum):
+    """What told a picture's background from what is kept of it."""
+
+    ALPHA = "alpha"
+    """The picture's own transparency."""
+    PERSON = "person"
+    SUBJECT = "subject"
+    """What the picture is about, as BACKGROUND_REMOVE finds it."""
 
 
 class BackgroundFixInputs(Message):
@@ -26,7 +37,7 @@ class BackgroundFixInputs(Message):
     light_threshold: int = Field(default=220, ge=0, le=255)
     """Lightness from which it moves them all the way."""
     mask_expansion_percentage: float = Field(default=0.005, ge=0, le=1)
-    """How far the person's mask grows, over the picture's longer side."""
+    """How far the mask of what is kept grows, over the picture's longer side."""
 
 
 class FixBackground(AttemptRequest):
@@ -35,10 +46,21 @@ class FixBackground(AttemptRequest):
     inputs: BackgroundFixInputs
 
 
+class BackgroundFixResults(PictureResults):
+    """The picture, and what was kept of it."""
+
+    mask_used: BackgroundMask | None = None
+    """None: of a worker that did not say yet."""
+
+
+class FixBackgroundResult(BackgroundFixResults, AttemptResult):
+    """An attempt that fixed a background."""
+
+
 class BackgroundActivities(ABC):
     """On the `inference-cpu` task queue. Idempotent: keys derive from task and attempt."""
 
     @activity.defn(name="fix_background")
     @abstractmethod
-    async def fix_background(self, request: FixBackground) -> PictureResult:
+    async def fix_background(self, request: FixBackground) -> FixBackgroundResult:
         """Move one picture's background toward the palette's colour, and store it."""

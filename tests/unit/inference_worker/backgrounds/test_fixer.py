@@ -14,9 +14,9 @@ from inference_worker.backgrounds.fixer import BackgroundFixer, move_background
 from inference_worker.backgrounds.protection import Protection
 from inference_worker.errors import Cancelled
 from inference_worker.lab import LabColour
-from shared.contracts.backgrounds import BackgroundFixInputs
+from shared.contracts.backgrounds import BackgroundFixInputs, BackgroundMask
 from shared.errors import InvalidInputError
-from tests.fixtures.segmenters import ColourSegmenter
+from tests.fixtures.segmenters import ColourFinders, ColourSegmenter
 
 CREAM = (240, 232, 214)
 GREY = (205, 208, 212)
@@ -37,7 +37,7 @@ def studio() -> Image.Image:
 def fixed(base: Image.Image, colour: Any = CREAM, **fields: Any) -> np.ndarray:
     palette = Image.new("RGB", (64, 64), colour)
     inputs = BackgroundFixInputs(base_image="a.png", palette_image="b.png", **fields)
-    return np.asarray(BackgroundFixer(ColourSegmenter).fix(base, palette, inputs))
+    return np.asarray(BackgroundFixer(ColourFinders()).fix(base, palette, inputs).image)
 
 
 def lab(pixels: Any) -> np.ndarray:
@@ -70,7 +70,8 @@ def test_a_white_garment_stays_white_beside_a_dark_palette() -> None:
         base_image="a", palette_image="b", mask_expansion_percentage=0, strategy="replace"
     )
     palette = Image.new("RGB", (8, 8), (60, 40, 40))
-    result = np.asarray(BackgroundFixer(lambda: white).fix(base, palette, inputs))
+    fixer = BackgroundFixer(ColourFinders(white))
+    result = np.asarray(fixer.fix(base, palette, inputs).image)
     left, top, right, bottom = PERSON
     assert (result[top:bottom, left:right] == 255).all()
 
@@ -160,9 +161,13 @@ def test_strips_leave_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (fixed(studio()) == whole).all()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 8000), (8000, 1)])
+@pytest.mark.parametrize("size", [(1, 8000), (8000, 1)])
 def test_the_thinnest_pictures_are_fixed(size: tuple[int, int]) -> None:
-    assert (fixed(Image.new("RGB", size, "white")) == CREAM).all()
+    base = Image.new("RGB", size, "white")
+    base.paste("red", (0, 0, *(min(side, 4000) for side in size)))
+    result = fixed(base)
+    assert (result.reshape(-1, 3)[0] == (255, 0, 0)).all()
+    assert (result.reshape(-1, 3)[-1] == CREAM).all()
 
 
 def test_work_for_a_caller_who_has_gone_stops_at_the_next_strip() -> None:
@@ -185,24 +190,109 @@ def test_work_for_a_caller_who_has_gone_stops_at_the_next_strip() -> None:
 
 
 def _cutout() -> Image.Image:
-    """The studio, half of its left part transparent."""
+    """A garment that nobody wears, in the palette's own colours, with a translucent edge."""
+    pixels = np.random.default_rng(2).integers(180, 256, (300, 400, 4), np.uint8)
+    pixels[..., 3] = 0
+    pixels[60:240, 80:320, 3] = 128
+    pixels[70:230, 90:310, 3] = 255
+    return Image.fromarray(pixels)
+
+
+def _seen_by_nobody() -> BackgroundFixer:
+    """A fixer whose models find nothing."""
+    return BackgroundFixer(ColourFinders(ColourSegmenter("#010203", tolerance=0)))
+
+
+def _inputs(**fields: Any) -> BackgroundFixInputs:
+    return BackgroundFixInputs(base_image="a", palette_image="b", **fields)
+
+
+_PALETTE = Image.new("RGB", (8, 8), CREAM)
+
+
+@pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
+def test_all_that_shows_of_a_cutout_is_kept(strategy: str) -> None:
+    cutout = _cutout()
+    result = _seen_by_nobody().fix(cutout, _PALETTE, _inputs(strategy=strategy))
+    assert result.mask_used == BackgroundMask.ALPHA
+    pixels = np.asarray(cutout)
+    opaque = pixels[..., 3] == 255
+    assert (np.asarray(result.image.convert("RGB"))[opaque] == pixels[opaque][:, :3]).all()
+
+
+def test_a_shift_leaves_a_cutout_as_it_is() -> None:
+    cutout = _cutout()
+    assert _seen_by_nobody().fix(cutout, _PALETTE, _inputs()).image.tobytes() == cutout.tobytes()
+
+
+def test_a_colour_that_replaces_the_background_goes_behind_a_cutout() -> None:
+    cutout = _cutout()
+    result = np.asarray(_seen_by_nobody().fix(cutout, _PALETTE, _inputs(strategy="replace")).image)
+    pixels = np.asarray(cutout)
+    share = pixels[..., 3:] / 255
+    expected = share * pixels[..., :3] + (1 - share) * np.array(CREAM)
+    assert result.shape[2] == 3
+    assert np.abs(result - expected).max() <= 1.5
+
+
+class _PartsAlone(ColourSegmenter):
+    """Sees a person in the left half of what it knows, as persons' models do in packshots."""
+
+    def person_mask(self, picture: np.ndarray) -> np.ndarray:
+        mask = super().person_mask(picture)
+        mask[:, 150:] = 0
+        return mask
+
+
+@pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
+@pytest.mark.parametrize("is_somebody", [True, False])
+@pytest.mark.parametrize(
+    "person", [_PartsAlone(), ColourSegmenter("#010203", tolerance=0)], ids=["parts", "nobody"]
+)
+def test_a_product_is_kept_where_no_person_is(
+    strategy: str, person: ColourSegmenter, *, is_somebody: bool
+) -> None:
+    """Nor where a face is printed on it, in which a pose may be seen."""
     base = studio()
-    alpha = Image.new("L", base.size, 255)
-    alpha.paste(0, (0, 0, 50, 300))
-    alpha.paste(128, (50, 0, 80, 300))
-    base.putalpha(alpha)
-    return base
+    finders = ColourFinders(is_somebody=is_somebody, person=person)
+    result = BackgroundFixer(finders).fix(base, _PALETTE, _inputs(strategy=strategy))
+    assert result.mask_used == BackgroundMask.SUBJECT
+    left, top, right, bottom = PERSON
+    product = np.s_[top:bottom, left:right]
+    assert (np.asarray(result.image)[product] == np.asarray(base)[product]).all()
+    assert (np.asarray(result.image) != np.asarray(base)).any()
 
 
-def test_a_shift_leaves_what_is_transparent_transparent() -> None:
-    base = _cutout()
-    shifted = fixed(base)
-    assert (shifted[..., 3] == np.asarray(base)[..., 3]).all()
-    assert (shifted[..., :3] == fixed(base.convert("RGB")))[:, 80:].mean() > 0.99
+def test_a_person_is_kept_and_named() -> None:
+    result = BackgroundFixer(ColourFinders()).fix(studio(), _PALETTE, _inputs())
+    assert result.mask_used == BackgroundMask.PERSON
 
 
-def test_a_colour_that_replaces_the_background_shows_through_what_is_transparent() -> None:
-    replaced = fixed(_cutout(), strategy="replace")
-    assert replaced.shape[2] == 3
-    assert np.abs(replaced[:, :50].astype(int) - np.array(CREAM)).max() <= 1
-    assert (replaced[100:250, 120:180] == (255, 0, 0)).all()
+def test_a_person_without_a_pose_is_kept_where_no_subject_stands_out() -> None:
+    finders = ColourFinders(
+        ColourSegmenter("#010203", tolerance=0), is_somebody=False, person=ColourSegmenter()
+    )
+    result = BackgroundFixer(finders).fix(studio(), _PALETTE, _inputs(strategy="replace"))
+    assert result.mask_used == BackgroundMask.PERSON
+    assert result.image.getpixel((150, 200)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
+@pytest.mark.parametrize(
+    "base", [studio(), Image.new("RGBA", (40, 40), (200, 10, 10, 0))], ids=["wall", "transparent"]
+)
+def test_where_nothing_is_found_nothing_is_painted(strategy: str, base: Image.Image) -> None:
+    with pytest.raises(InvalidInputError, match=r"^base_image: neither .* transparent background"):
+        _seen_by_nobody().fix(base, _PALETTE, _inputs(strategy=strategy))
+
+
+@pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
+def test_grey_before_grey_stays_without_colour(strategy: str) -> None:
+    levels = np.linspace(0, 255, 400, dtype=np.uint8)
+    base = Image.fromarray(np.repeat(np.tile(levels, (300, 1))[:, :, None], 3, axis=2))
+    base.paste((0, 0, 0), PERSON)
+    fixer = BackgroundFixer(ColourFinders(ColourSegmenter("black", tolerance=0)))
+    for level in range(150, 256, 7):
+        palette = Image.new("RGB", (8, 8), (level, level, level))
+        result = np.asarray(fixer.fix(base, palette, _inputs(strategy=strategy)).image, int)
+        assert np.ptp(result, axis=2).max() == 0

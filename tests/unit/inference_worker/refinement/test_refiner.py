@@ -273,3 +273,26 @@ async def test_progress_goes_on_from_the_upscale_to_the_tiles(
     assert bench.fractions[:3] == [0, 0.25, 0.45]
     assert bench.fractions == sorted(bench.fractions)
     assert bench.fractions[-1] == 1
+
+
+class _Tinting:
+    """An upscaler that draws everything redder."""
+
+    def upscale(self, picture: Image.Image, size: tuple[int, int], **_options: Any) -> Image.Image:
+        return Image.fromarray(np.asarray(picture.resize(size)) | np.array([31, 0, 0], np.uint8))
+
+
+@pytest.mark.parametrize("has_colour", [True, False])
+async def test_an_upscaler_gives_no_colour_to_what_has_none(
+    engine_executor: Executor, cpu: CpuThreads, photo: Image.Image, *, has_colour: bool
+) -> None:
+    engine = IdentityEngine(edit_side_px=_SIDE_PX)
+    bench = Bench(engine, engine_executor, cpu, upscaler=_Tinting())
+    base = photo if has_colour else photo.convert("L").convert("RGB")
+    made = np.asarray((await bench.refine(base)).image, int)
+    plain = np.asarray(base.resize((192, 144)), int)
+    assert (made != plain).any()
+    assert (made[..., 1] == made[..., 2]).all() != has_colour
+    assert ((made[..., 0] == plain[..., 0] | 31).all()) == has_colour
+    if not has_colour:
+        assert np.ptp(made, axis=2).max() == 0

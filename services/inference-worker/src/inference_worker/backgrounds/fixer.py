@@ -1,34 +1,46 @@
 """The whole of a BACKGROUND_FIX: base and palette in, the base on the palette's colour out."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from inference_worker.backgrounds.kept import Finders, find_kept
 from inference_worker.backgrounds.palette import background_colour
 from inference_worker.backgrounds.protection import Protection
 from inference_worker.cancellation import NEVER, CancelFlag, stop_if
-from inference_worker.images import on_white
 from inference_worker.lab import LabColour, Ramp, move_toward
 from inference_worker.transparency import alpha_of
-from inference_worker.vision.protocols import PersonSegmenter
-from shared.contracts.backgrounds import BackgroundFixInputs
+from shared.contracts.backgrounds import BackgroundFixInputs, BackgroundMask
 from shared.contracts.enums import BackgroundFixStrategy
 from shared.errors import InvalidInputError
 
+_NOTHING_FOUND = (
+    "base_image: neither a person nor a product is found in it, so that its background cannot be"
+    " told; send a cut-out on a transparent background, or a picture whose subject stands out"
+)
 _STRIP_PIXELS = 131_072
 """Pixels at a time: their planes stay in the processor's cache, and memory stays bounded."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The picture, and what told its background."""
+
+    image: Image.Image
+    mask_used: BackgroundMask
 
 
 class BackgroundFixer:
     """Moves backgrounds toward a colour.
 
     Args:
-        persons: gives what finds those who must stay as they are.
+        finders: find what must stay as it is.
     """
 
-    def __init__(self, persons: Callable[[], PersonSegmenter]) -> None:
-        self._persons = persons
+    def __init__(self, finders: Finders) -> None:
+        self._finders = finders
 
     def fix(
         self,
@@ -36,19 +48,20 @@ class BackgroundFixer:
         palette: Image.Image,
         inputs: BackgroundFixInputs,
         cancel: CancelFlag = NEVER,
-    ) -> Image.Image:
+    ) -> Fixed:
         """The base with its background as the request says.
 
         Args:
-            base: RGB or RGBA; its people are kept. A shift leaves it as transparent as it is; a
-                colour that replaces the background shows wherever it is not opaque.
+            base: RGB, or RGBA. Of a cut-out, all that shows is kept: a shift leaves it as it is,
+                and a colour that replaces the background goes behind it.
             palette: RGB; its background's colour is taken.
             inputs: the request.
             cancel: looked at between strips of the picture.
 
         Raises:
             Cancelled: the flag was set.
-            InvalidInputError: thresholds cross, or the palette shows no background.
+            InvalidInputError: thresholds cross, the palette shows no background, or nothing is
+                found in the base that could be kept.
         """
         is_shift = inputs.strategy == BackgroundFixStrategy.LAB_SHIFT
         if is_shift and inputs.shadow_threshold >= inputs.light_threshold:
@@ -56,24 +69,27 @@ class BackgroundFixer:
                 "shadow_threshold must be below light_threshold; they are"
                 f" {inputs.shadow_threshold} and {inputs.light_threshold}"
             )
-        persons = self._persons()
-        colour = background_colour(palette, persons.person_mask(np.asarray(palette)))
+        colour = background_colour(palette, self._finders)
+        alpha = alpha_of(base)
+        if alpha is not None and alpha.getbbox():
+            fixed = base if is_shift else _in_front_of(colour, base)
+            return Fixed(fixed, BackgroundMask.ALPHA)
+        kept = find_kept(np.asarray(base), self._finders) if alpha is None else None
+        if kept is None:
+            raise InvalidInputError(_NOTHING_FOUND)
         protection = Protection(
-            persons.person_mask(np.asarray(on_white(base))),
+            kept.mask,
             grow_px=inputs.mask_expansion_percentage * max(base.size),
             blur_sigma_px=inputs.edge_blur_sigma,
         )
         ramp = Ramp(inputs.shadow_threshold, inputs.light_threshold) if is_shift else None
-        moved = move_background(base.convert("RGB"), colour, protection, ramp, cancel)
-        alpha = alpha_of(base)
-        if alpha is None:
-            return moved
-        if is_shift:
-            moved.putalpha(alpha)
-            return moved
-        ground = Image.new("RGB", base.size, colour.srgb)
-        ground.paste(moved, mask=alpha)
-        return ground
+        return Fixed(move_background(base, colour, protection, ramp, cancel), kept.found_by)
+
+
+def _in_front_of(colour: LabColour, cutout: Image.Image) -> Image.Image:
+    ground = Image.new("RGB", cutout.size, colour.srgb)
+    ground.paste(cutout, mask=cutout.getchannel("A"))
+    return ground
 
 
 def move_background(
@@ -100,4 +116,12 @@ def move_background(
         last = min(base.height, first + rows)
         share = np.float32(1) - protection.rows(first, last)
         fixed[first:last] = move_toward(pixels[first:last], colour, share, ramp)
-    return Image.fromarray(fixed)
+    moved = Image.fromarray(fixed)
+    if len(set(colour.srgb)) == 1 and _is_grey(pixels):
+        # Rounding makes a grey's channels differ by a level now and then.
+        return moved.getchannel("G").convert("RGB")
+    return moved
+
+
+def _is_grey(pixels: NDArray[np.uint8]) -> bool:
+    return bool((pixels[..., :2] == pixels[..., 1:]).all())

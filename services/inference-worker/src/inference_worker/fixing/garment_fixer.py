@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from inference_worker.checks.metric import Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
@@ -13,7 +14,7 @@ from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.images import on_white
 from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.blend import blend
-from inference_worker.refinement.colour import keep_colours
+from inference_worker.refinement.colour import has_colour, keep_colours, relight
 from inference_worker.refinement.editors import (
     ImageEditor,
     InstructionEditor,
@@ -59,7 +60,8 @@ class Detail:
 class GarmentFixer:
     """Find, enlarge the box, split it where it is long, edit, check, paste.
 
-    Colours are not led back to the picture's: they are the reference's to say.
+    Colours are not led back to the picture's: they are the reference's to say. Where neither has
+    any, none come in.
 
     Args:
         engine: the model.
@@ -98,8 +100,8 @@ class GarmentFixer:
             InvalidInputError: it cannot be done as asked; the message names the field.
             ConsistencyError: strict checks, and a tile never passed.
         """
-        plan = await self._cpu.run(partial(self._plan, detail, options, config, seed))
         picture = await self._cpu.run(lambda: colours(base))
+        plan = await self._cpu.run(partial(self._plan, picture, detail, options, config, seed))
         found = await self._cpu.run(lambda: self._find(base, detail.label))
         box = expanded(found, config.bbox_expand_percent, base.size)
         width, height = box[2] - box[0], box[3] - box[1]
@@ -132,12 +134,20 @@ class GarmentFixer:
         return self._finder.find(np.asarray(on_white(base)), label)
 
     def _plan(
-        self, detail: Detail, options: FixConfig, config: GarmentFixerConfig, seed: int
+        self,
+        picture: Pixels,
+        detail: Detail,
+        options: FixConfig,
+        config: GarmentFixerConfig,
+        seed: int,
     ) -> EditPlan:
+        seen = [picture]
+        if self.follows_references:
+            seen.append(np.asarray(detail.reference))
         return EditPlan(
             editor=self._editor(detail, options),
             choose_side=largest_side,
-            match_colours=keep_colours,
+            match_colours=keep_colours if any(map(has_colour, seen)) else relight,
             metrics=self._metrics.chosen(config, side_px=self._engine.engine.edit_side_px),
             max_tries=config.max_retries + 1,
             seed=seed,

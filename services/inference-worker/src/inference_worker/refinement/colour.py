@@ -1,21 +1,37 @@
 """Gives an edited tile the colours of its source, so that neighbours agree."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from inference_worker.checks.metric import Pixels
 from inference_worker.lab import Plane, from_lab, to_lab
 
 _LEVELS = 256
+_WITHOUT_COLOUR = 8
+"""Levels between a pixel's channels up to which it passes for grey: a lossy file or a profile moves
+greys by a few."""
+_RED_IN_LUMA, _BLUE_IN_LUMA = np.float32(0.299), np.float32(0.114)
+"""Shares of ITU-R BT.601, as in JPEG."""
 _MOST_STRETCH = 2.0
 """Contrast is at most doubled or halved: noise on a flat ground is not stretched to a texture."""
 _LITTLE = np.float32(1e-3)
 _STRIP_PX = 2**18
+_Level = TypeVar("_Level", np.uint8, np.int16)
 
 ColourMatch = Callable[[Pixels, Pixels], Pixels]
 """The edited pixels in the colours of the source, which comes second."""
+
+
+def has_colour(pixels: Pixels) -> bool:
+    """Return whether a picture has more than greys."""
+    red, green, blue = np.moveaxis(pixels, 2, 0)
+    most = np.maximum(np.maximum(red, green), blue)
+    least = np.minimum(np.minimum(red, green), blue)
+    return bool((most - least > _WITHOUT_COLOUR).any())
 
 
 def keep_colours(edited: Pixels, _source: Pixels) -> Pixels:
@@ -23,18 +39,42 @@ def keep_colours(edited: Pixels, _source: Pixels) -> Pixels:
     return edited
 
 
+def relight(edited: Pixels, source: Pixels) -> Pixels:
+    """The source's hues with the edit's luma: a source that has no colour gets none."""
+    change = _luma(edited) - _luma(source)
+    return np.clip(source + change[:, :, None], 0, 255).astype(np.uint8)
+
+
 def match_histograms(edited: Pixels, source: Pixels) -> Pixels:
-    """Match each channel's histogram to the source's; a tile that is its source stays as it is."""
+    """Match each channel's histogram to the source's; a tile that is its source stays as it is.
+
+    Then, at the same luma, those of red − green and blue − green: an edit's noise differs from
+    channel to channel, and matched there alone it would colour what is grey. Matching along other
+    axes in turn: Pitié et al., Automated colour grading using colour distribution transfer, 2007.
+    """
     channels = [_match(edited[:, :, channel], source[:, :, channel]) for channel in range(3)]
-    return np.stack(channels, axis=2)
+    matched = np.stack(channels, axis=2)
+    if not has_colour(source):
+        return relight(matched, source)
+    red, blue = _differences(matched)
+    wanted_red, wanted_blue = map(_match, (red, blue), _differences(source))
+    moved = _RED_IN_LUMA * (red - wanted_red) + _BLUE_IN_LUMA * (blue - wanted_blue)
+    green = matched[:, :, 1] + np.rint(moved).astype(np.int16)
+    levels = np.stack([green + wanted_red, green, green + wanted_blue], axis=2)
+    return np.clip(levels, 0, _LEVELS - 1).astype(np.uint8)
 
 
 def match_lab(edited: Pixels, source: Pixels) -> Pixels:
     """Give each channel of CIELAB the source's mean and contrast (Reinhard et al. 2001).
 
     Within what either of the two has: stretched beyond that, what is nearly white in an orange tile
-    would turn cyan.
+    would turn cyan. A tile without colour stays without.
     """
+    matched = _match_lab(edited, source)
+    return matched if has_colour(source) else relight(matched, source)
+
+
+def _match_lab(edited: Pixels, source: Pixels) -> Pixels:
     lab = _lab(source)
     wanted_mean, wanted_deviation = _moments(lab)
     least, most = lab.min((0, 1)), lab.max((0, 1))
@@ -71,15 +111,29 @@ def _moments(lab: Plane) -> Plane:
     return np.array([[c.mean() for c in channels], [c.std() for c in channels]], np.float32)
 
 
-def _match(edited: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _luma(pixels: Pixels) -> NDArray[np.int16]:
+    return np.asarray(Image.fromarray(pixels).convert("L"), np.int16)
+
+
+def _differences(pixels: Pixels) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Red and blue, less green."""
+    red, green, blue = np.moveaxis(pixels.astype(np.int16), 2, 0)
+    return red - green, blue - green
+
+
+def _match(edited: NDArray[_Level], source: NDArray[_Level]) -> NDArray[_Level]:
     """Each level takes the source's level of the same rank.
 
     Only levels that the source has are used. scikit-image's `match_histograms` interpolates between
     them, and so spreads the least noise on a flat ground over the gap to the next level.
     """
-    edited_counts = np.bincount(edited.ravel(), minlength=_LEVELS)
-    source_counts = np.bincount(source.ravel(), minlength=_LEVELS)
+    edited_counts, source_counts = _counts(edited), _counts(source)
     # Doubled, so that the middle of a level's ranks is a whole number.
     middle_ranks = 2 * np.cumsum(edited_counts) - edited_counts
-    levels = np.searchsorted(2 * np.cumsum(source_counts), middle_ranks).astype(np.uint8)
-    return levels[edited]
+    places = np.searchsorted(2 * np.cumsum(source_counts), middle_ranks)
+    return (places - _LEVELS).astype(edited.dtype)[edited.astype(np.int16) + _LEVELS]
+
+
+def _counts(values: NDArray[_Level]) -> NDArray[np.intp]:
+    """Of the values from −256 to 255, in this order."""
+    return np.bincount(values.ravel().astype(np.int16) + _LEVELS, minlength=2 * _LEVELS)

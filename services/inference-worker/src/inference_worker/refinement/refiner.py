@@ -14,7 +14,12 @@ from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine_thread import EngineThread
 from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.blend import blend
-from inference_worker.refinement.colour import match_histograms, match_lab
+from inference_worker.refinement.colour import (
+    has_colour,
+    match_histograms,
+    match_lab,
+    relight,
+)
 from inference_worker.refinement.editors import Wish, choose_editor
 from inference_worker.refinement.grid import lay_grid
 from inference_worker.refinement.parts import Part, PartEditing, Run, face_parts, paste_faces
@@ -160,16 +165,22 @@ class TiledRefiner:
     async def _upscale(
         self, base: Image.Image, size: tuple[int, int], upscaler: Upscaler, run: Run
     ) -> Pixels:
-        return await self._cpu.run_stoppable(
-            lambda cancel: np.asarray(
+        def upscale(cancel: CancelFlag) -> Pixels:
+            picture = base.convert("RGB")
+            upscaled = np.asarray(
                 upscaler.upscale(
-                    base.convert("RGB"),
+                    picture,
                     size,
                     cancel=cancel,
                     on_progress=lambda done: run.on_progress(_NETWORK_SHARE * done),
                 )
             )
-        )
+            if upscaler is LANCZOS or has_colour(np.asarray(picture)):
+                return upscaled
+            # A network draws greys with a tinge.
+            return relight(upscaled, np.asarray(LANCZOS.upscale(picture, size)))
+
+        return await self._cpu.run_stoppable(upscale)
 
     def _plan(self, inputs: RefineInputs, config: TiledRefinerConfig) -> _Plans:
         """Version 1 edits faces as it edits tiles; face detail has parameters of its own."""

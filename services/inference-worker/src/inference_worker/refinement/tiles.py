@@ -13,7 +13,7 @@ from shared.contracts.message import Message
 from shared.errors import ObjectNotFoundError
 from shared.storage.object_store import ObjectStore
 
-_RECIPE = 3
+_RECIPE = 4
 """Raise it when a change to this package changes the pixels of a tile."""
 _REPORT = "report"
 _PICTURES = ("base_image_url", "base_image", "reference_image", "input_image")

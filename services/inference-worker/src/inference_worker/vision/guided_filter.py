@@ -7,12 +7,10 @@ arXiv:1505.00996), so that the cost hardly grows with the picture, and hair is f
 resolution.
 """
 
-from typing import Any, cast
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from inference_worker.vision.box_means import Planes, box_means
 from inference_worker.vision.resizing import resize_map, resize_picture, shrink_size
 
 _WINDOW_SHARE = 1 / 32
@@ -39,46 +37,43 @@ def guided_mask(
     """
     height, width = picture.shape[:2]
     size = shrink_size((width, height), longest)
-    guide = _unit(resize_picture(picture, size))
-    slopes, offset = _coefficients(guide, resize_map(mask, size))
-    refined = np.array(resize_map(offset, (width, height)))
-    for channel in range(3):
-        slope = resize_map(np.ascontiguousarray(slopes[..., channel]), (width, height))
+    coefficients = _coefficients(_unit(resize_picture(picture, size)), resize_map(mask, size))
+    *slopes, offset = (
+        resize_map(np.ascontiguousarray(coefficients[:, plane]), (width, height))
+        for plane in range(4)
+    )
+    refined = np.array(offset)
+    for channel, slope in enumerate(slopes):
         refined += slope * (picture[..., channel] * np.float32(1 / 255))
     refined -= _HAZE
     refined /= 1 - 2 * _HAZE
     return np.clip(refined, 0, 1, out=refined)
 
 
-def _unit(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return picture.astype(np.float32) / np.float32(255)
+def _unit(picture: NDArray[np.uint8]) -> Planes:
+    """The colours as h × 3 × w, 0 to 1."""
+    return picture.transpose(0, 2, 1).astype(np.float32, order="C") / np.float32(255)
 
 
-def _coefficients(
-    guide: NDArray[np.float32], mask: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Slopes (h × w × 3) and offset (h × w) of the mask as a function of the colour."""
+def _coefficients(guide: Planes, mask: NDArray[np.float32]) -> Planes:
+    """Three slopes and the offset of the mask as a function of the colour: h × 4 × w."""
     window = max(3, round(max(mask.shape) * _WINDOW_SHARE) | 1)
-
-    def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        smooth = cast("Any", ndimage).uniform_filter
-        axes = (window, window, 1)[: values.ndim]
-        return smooth(values, axes, mode="nearest")
-
-    guide_mean, mask_mean = mean(guide), mean(mask)
-    covariance = np.subtract(
-        mean(guide * mask[..., None]), guide_mean * mask_mean[..., None], dtype=np.float32
+    mask = mask[:, None]
+    means = box_means(
+        np.concatenate([guide, mask, guide * mask, _products(guide)], axis=1), window, "nearest"
     )
-    spread = np.subtract(mean(_products(guide)), _products(guide_mean), dtype=np.float32)
-    spread[..., _DIAGONAL] += _EPSILON
+    guide_mean, mask_mean, both_mean, products_mean = np.split(means, (3, 4, 7), axis=1)
+    covariance = np.subtract(both_mean, guide_mean * mask_mean, dtype=np.float32)
+    spread = np.subtract(products_mean, _products(guide_mean), dtype=np.float32)
+    spread[:, _DIAGONAL] += _EPSILON
     slopes = _solve_symmetric(spread, covariance)
-    offset = mask_mean - np.einsum("hwc,hwc->hw", slopes, guide_mean)
-    return mean(slopes), mean(offset)
+    offset = mask_mean - (slopes * guide_mean).sum(axis=1, keepdims=True)
+    return box_means(np.concatenate([slopes, offset], axis=1), window, "nearest")
 
 
-def _products(colours: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Red², red · green, red · blue, green², green · blue, blue²: h × w × 6."""
-    red, green, blue = np.moveaxis(colours, -1, 0)
+def _products(colours: Planes) -> Planes:
+    """Red², red · green, red · blue, green², green · blue, blue²: h × 6 × w."""
+    red, green, blue = np.moveaxis(colours, 1, 0)
     pairs = (
         (red, red),
         (red, green),
@@ -87,18 +82,16 @@ def _products(colours: NDArray[np.float32]) -> NDArray[np.float32]:
         (green, blue),
         (blue, blue),
     )
-    return np.stack([first * second for first, second in pairs], axis=-1)
+    return np.stack([first * second for first, second in pairs], axis=1)
 
 
-def _solve_symmetric(
-    matrix: NDArray[np.float32], right: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Solves a symmetric 3 × 3 system (its upper triangle: h × w × 6) for every pixel."""
-    rr, rg, rb, gg, gb, bb = np.moveaxis(matrix, -1, 0)
-    x, y, z = np.moveaxis(right, -1, 0)
+def _solve_symmetric(matrix: Planes, right: Planes) -> Planes:
+    """Solves a symmetric 3 × 3 system (its upper triangle: h × 6 × w) for every pixel."""
+    rr, rg, rb, gg, gb, bb = np.moveaxis(matrix, 1, 0)
+    x, y, z = np.moveaxis(right, 1, 0)
     # By the adjugate: its upper triangle, too.
     a, b, c = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
     d, e, f = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
     determinant = rr * a + rg * b + rb * c
     solved = (a * x + b * y + c * z, b * x + d * y + e * z, c * x + e * y + f * z)
-    return np.divide(np.stack(solved, axis=-1), determinant[..., None], dtype=np.float32)
+    return np.divide(np.stack(solved, axis=1), determinant[:, None], dtype=np.float32)

@@ -8,6 +8,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+_MOST_THREADS = 2
+"""These models take milliseconds; more threads would take longer to wake."""
+
 
 class LiteRtModel:
     """A model that is opened once; threads take turns, since its interpreter has one state.
@@ -18,6 +21,7 @@ class LiteRtModel:
     """
 
     def __init__(self, path: Path, *, threads: int) -> None:
+        threads = min(threads, _MOST_THREADS)
         self._interpreter: Any = Interpreter(model_path=str(path), num_threads=threads)
         self._interpreter.allocate_tensors()
         self._input: int = self._interpreter.get_input_details()[0]["index"]

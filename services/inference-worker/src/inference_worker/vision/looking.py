@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from inference_worker.vision.models import VisionModels
-from inference_worker.vision.protocols import PersonSegmenter, SubjectSegmenter
+from inference_worker.vision.protocols import PersonSegmenter, PoseEstimator, SubjectSegmenter
 from inference_worker.vision.rembg_models import SubjectModel
 from inference_worker.vision.weights import ModelFile
 from shared.contracts.provenance import ModelProvenance
@@ -32,6 +32,13 @@ class Looking:
         file = ModelFile.SELFIE_SEGMENTATION
         self._note("persons", Path(file).stem, [self._models.weights.file(file)])
         return self._models.persons
+
+    @property
+    def poses(self) -> PoseEstimator:
+        """Finds how a person stands."""
+        files = ModelFile.POSE_DETECTION, ModelFile.POSE_LANDMARKS
+        self._note("poses", "blazepose", [self._models.weights.file(file) for file in files])
+        return self._models.poses
 
     @property
     def subjects(self) -> SubjectSegmenter:

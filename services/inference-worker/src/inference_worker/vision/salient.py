@@ -14,6 +14,8 @@ from inference_worker.vision.guided_filter import guided_mask
 from inference_worker.vision.onnx_model import OnnxModel
 
 _LONGEST = 1024
+_SMALL_PX = 320
+"""Models of larger inputs take gigabytes, which are not to be kept."""
 _LEAST_CONTRAST = 0.1
 """Of scores from 0 to 1: an empty wall reaches hundredths, what a picture is about nearly all."""
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -52,7 +54,8 @@ class SalientSegmenter:
     """
 
     def __init__(self, path: Path, expects: SalientInput, *, threads: int) -> None:
-        self._model = OnnxModel(path, threads=threads)
+        keeps_memory = expects.side_px <= _SMALL_PX
+        self._model = OnnxModel(path, threads=threads, keeps_memory=keeps_memory)
         self._expects = expects
 
     def subject_mask(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -1,9 +1,27 @@
 """Where the models that look at pictures lie, and how they run."""
 
+import os
+import sys
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_MOST_THREADS = 8
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Of a container: microseconds of processor time in so many by the clock, or `max`."""
+
+
+def usable_cores(quota: Path = _QUOTA) -> int:
+    """Return how many cores this process may use, by its affinity and its container's quota."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    try:
+        allowed, period = quota.read_text().split()
+    except OSError:
+        allowed, period = "max", "0"
+    if allowed != "max":
+        cores = min(cores, int(allowed) // int(period))
+    return min(max(cores, 1), _MOST_THREADS)
 
 
 class VisionSettings(BaseSettings):
@@ -13,7 +31,8 @@ class VisionSettings(BaseSettings):
 
     model_dir: Path | None = None
     """Folder of model files that win over the installed ones, such as rembg's `u2net.onnx`."""
-    threads: int = Field(default=1, ge=1)
-    """CPU threads of each model; several models may run side by side."""
+    threads: int = Field(default_factory=usable_cores, ge=1)
+    """CPU threads of each model, which runs one picture at a time; else every core that the process
+    may use, eight at most."""
     nsfw_threshold: float = Field(default=0, ge=0, le=1)
     """Outputs that the NSFW classifier scores at or above this fail as CONTENT_POLICY; 0: off."""

@@ -4,8 +4,11 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from shared.contracts.attempts import PictureResults
-from shared.contracts.backgrounds import BackgroundActivities, FixBackground
+from shared.contracts.backgrounds import (
+    BackgroundActivities,
+    BackgroundFixResults,
+    FixBackground,
+)
 from shared.contracts.enums import BackgroundFixStrategy, ProviderType, TaskQueue
 from shared.contracts.fields import Brightness, Fraction, ImageSource
 from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
@@ -49,7 +52,7 @@ class BackgroundFixFields(InputFields):
 
 ROW = TaskTypeRow(
     inputs=BackgroundFixFields,
-    results=PictureResults,
+    results=BackgroundFixResults,
     folder="background_fixes",
     start_to_close=timedelta(minutes=10),
     default_provider=ProviderType.LOCAL,

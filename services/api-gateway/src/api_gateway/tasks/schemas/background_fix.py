@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.fields import inconsistent
@@ -57,6 +57,11 @@ class BackgroundFixTaskPublic(ImageTaskPublicBase):
     shadow_threshold: int | None = None
     light_threshold: int | None = None
     mask_expansion_percentage: float | None = None
+    mask_used: str | None = Field(
+        default=None,
+        description="What was kept of the picture: what its own `alpha` shows, a `person`, or its "
+        "`subject`",
+    )
 
 
 class BackgroundFixTaskPublicUpdate(TaskPublicUpdateBase):

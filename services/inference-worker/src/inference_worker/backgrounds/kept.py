@@ -1,0 +1,69 @@
+"""What of a picture is no background: a person, or else the subject.
+
+Both are looked for. A person's model sees sleeves and skirts in a packshot, though only parts of
+them: it is believed where a pose says that somebody is there, and where it has nearly all of the
+subject.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference_worker.vision.protocols import PersonSegmenter, PoseEstimator, SubjectSegmenter
+from inference_worker.vision.resizing import resize_map, resize_picture, shrink_size
+from shared.contracts.backgrounds import BackgroundMask
+
+_LONGEST = 1024
+"""What is kept is looked for at this size, and its mask is smooth beyond: its edge is blurred."""
+_IS_KEPT = 0.5
+_NEARLY_ALL = 0.9
+"""Of the subject, where it is a person. Of a shirt with a face printed on it, persons' masks have
+less."""
+
+
+class Finders(Protocol):
+    """Models that may be opened when they are first asked for: that blocks."""
+
+    @property
+    def persons(self) -> PersonSegmenter: ...
+
+    @property
+    def poses(self) -> PoseEstimator: ...
+
+    @property
+    def subjects(self) -> SubjectSegmenter: ...
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is to stay of a picture.
+
+    Attributes:
+        mask: H × W, 0 to 1.
+        found_by: what told it.
+    """
+
+    mask: NDArray[np.float32]
+    found_by: BackgroundMask
+
+
+def find_kept(picture: NDArray[np.uint8], finders: Finders) -> Kept | None:
+    """Return what of a picture (H × W × 3) is no background; none where nothing is found."""
+    size = picture.shape[1], picture.shape[0]
+    kept = _kept_of(resize_picture(picture, shrink_size(size, _LONGEST)), finders)
+    return kept and replace(kept, mask=resize_map(kept.mask, size))
+
+
+def _kept_of(picture: NDArray[np.uint8], finders: Finders) -> Kept | None:
+    person = finders.persons.person_mask(picture)
+    subject = finders.subjects.subject_mask(picture)
+    is_person, is_subject = person >= _IS_KEPT, subject >= _IS_KEPT
+    if is_person.any() and finders.poses.pose(picture) is not None:
+        if (is_person & is_subject).sum() >= _NEARLY_ALL * is_subject.sum():
+            return Kept(person, BackgroundMask.PERSON)
+        return Kept(np.maximum(person, subject), BackgroundMask.SUBJECT)
+    if is_subject.any():
+        return Kept(subject, BackgroundMask.SUBJECT)
+    return Kept(person, BackgroundMask.PERSON) if is_person.any() else None
