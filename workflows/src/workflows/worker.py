@@ -69,6 +69,7 @@ _IMPORTED_ONCE = (
             "attempt",
             "failure",
             "fetching",
+            "fitting",
             "mapping",
             "patience",
             "recording",
