@@ -122,9 +122,12 @@ async def test_mapped_value_of_the_wrong_kind_fails_the_step(working: Runs) -> N
     await end_of(await working.start_pipeline(run))
     outcome = working.outcome(refine.run.task_id)
     assert outcome.error_category == ErrorCategory.VALIDATION
-    assert outcome.mapped_inputs == {"base_image_url": 7}
+    assert outcome.mapped_inputs == {}
     [error] = outcome.errors
-    assert error.endswith("inputs.base_image_url: Input should be a valid string")
+    assert error == (
+        "generate.result_image_path cannot be mapped to base_image_url, it is 7: "
+        "base_image_url: Input should be a valid string"
+    )
 
 
 async def test_a_path_is_handed_on_as_a_url(working: Runs) -> None:

@@ -25,6 +25,7 @@ def test_there_is_a_history_of_every_type() -> None:
 def test_there_is_a_history_of_each_shape() -> None:
     shapes = {
         "pipeline-from-an-app",
+        "pipeline-unchecked",
         "task-editing",
         "task-retried",
         "task-remote",

@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from shared.contracts.enums import ErrorCategory, MappingTransform
-from shared.contracts.runs import PipelineRun
+from shared.contracts.runs import PipelineRun, StepMapping
 from shared.settings import TemporalSettings
 from shared.temporal.client import connect
 from tests.fakes.courier import waiting
@@ -54,6 +54,13 @@ def pick_of_a_text() -> PipelineRun:
     return pipeline(found, step("refine", "found", run=refinement(), mappings=[pick]))
 
 
+def value_out_of_bounds() -> PipelineRun:
+    """A step is given a width that no request may have; recorded when nobody looked at it."""
+    found = step("found").model_copy(update={"result": {"attempts_used": 4}})
+    link = StepMapping(from_step="found", from_field="attempts_used", to_field="width")
+    return pipeline(found, step("generate", "found", mappings=[link]))
+
+
 async def record(runs: Runs, asked: set[str]) -> None:
     """One history of each shape."""
     shapes = {
@@ -66,6 +73,7 @@ async def record(runs: Runs, asked: set[str]) -> None:
             )
         ),
         "pipeline-pick": await runs.start_pipeline(pick_of_a_text()),
+        "pipeline-unchecked": await runs.start_pipeline(value_out_of_bounds()),
         "training": await runs.start_training(training()),
         "evaluation": await runs.start_evaluation(evaluation()),
         "delivery": await runs.start_delivery(),

@@ -19,6 +19,7 @@ from api_gateway.storage.routes import router as storage
 from api_gateway.tasks.generation_routes import router as generation_tasks
 from api_gateway.tasks.routes import router as tasks
 from api_gateway.training.routes import router as training
+from api_gateway.unexpected_errors import UnexpectedErrors
 from api_gateway.webhooks.routes import router as webhooks
 from api_gateway.workflows.routes import router as workflows
 
@@ -53,6 +54,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.add_middleware(BodyLimit, limit_of=public_limits(resources.settings))
     app.add_middleware(Gate, resources=resources)
     app.add_middleware(Slashes)
+    app.add_middleware(UnexpectedErrors)
     add_error_handlers(app)
     return app
 
@@ -62,6 +64,7 @@ def create_internal_app(resources: Resources) -> FastAPI:
     app = FastAPI(openapi_url=None)
     app.state.resources = resources
     app.add_middleware(BodyLimit, limit_of=internal_limits)
+    app.add_middleware(UnexpectedErrors)
     app.include_router(progress)
     add_error_handlers(app)
     return app

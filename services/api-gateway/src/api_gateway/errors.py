@@ -129,9 +129,10 @@ def unavailable(part: str) -> Problem:
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Render every error of this application."""
+    """Render every foreseen error of this application."""
     for kind, handler in _HANDLERS.items():
-        app.add_exception_handler(kind, handler)
+        if kind is not Exception:  # `UnexpectedErrors` answers those
+            app.add_exception_handler(kind, handler)
 
 
 def problem_response(problem: Problem) -> JSONResponse:

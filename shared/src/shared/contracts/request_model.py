@@ -35,6 +35,13 @@ class RequestModel(BaseModel):
         return cast("object", data)
 
 
+def inconsistent(message: str, *fields: str) -> PydanticCustomError:
+    """Return the error of an object whose fields contradict each other; it carries their names."""
+    return PydanticCustomError(
+        "inconsistent_fields", "{reason}", {"reason": message, "fields": list(fields)}
+    )
+
+
 def _fault(value: float, types: frozenset[type]) -> PydanticCustomError | None:
     if isinstance(value, bool):
         if types & {int, float} and bool not in types:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from shared.contracts.enums import MappingTransform, TaskType
-from shared.contracts.foreign import MAPPED, ForeignValueError, admit, find_fault
+from shared.contracts.foreign import MAPPED, ForeignValueError, admit, clean_text, find_fault
 from shared.contracts.pictures import is_remote
 from shared.contracts.runs import PipelineStep, StepMapping
 from shared.contracts.task_types.table import TASK_TYPES
@@ -17,6 +17,8 @@ _MAX_OBJECTS = 1000
 """That a step reads or links to; a message carries no more."""
 _ALL_BYTES = 1024 * 1024
 """Mapped in one run. Steps may start all at once, and what they start with is one message."""
+_LONGEST_SHOWN = 100
+"""Of a value, in a message."""
 _PICKING = frozenset({MappingTransform.FIRST, MappingTransform.LAST})
 """Transforms that hand on what they find, or a part of it."""
 _NAMED_BY_WORKERS = frozenset({"result_image_path", "result_image_paths", "result_video_path"})
@@ -169,6 +171,17 @@ def _name(mapping: StepMapping) -> str:
     return f"{mapping.from_step}.{mapping.from_field}"
 
 
+def told(mapping: StepMapping, value: object) -> str:
+    """A mapping and its value, in short, at the beginning of what is wrong with them."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (ValueError, RecursionError):  # what was let pass before there was a gate
+        text = f"a {type(value).__name__}"
+    if len(text) > _LONGEST_SHOWN:
+        text = f"{text[: _LONGEST_SHOWN - 1]}…"
+    return clean_text(f"{_name(mapping)} cannot be mapped to {mapping.to_field}, it is {text}")
+
+
 def _distinct(keys: list[str]) -> list[str]:
     distinct = list(dict.fromkeys(keys))
     if len(distinct) > _MAX_OBJECTS:
@@ -194,7 +207,7 @@ def _value(
     try:
         return transforms[mapping.transform](value)
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
-        message = f"{_name(mapping)} cannot be transformed by {mapping.transform}"
+        message = f"{told(mapping, value)}, which {mapping.transform} makes nothing of"
         raise MappingError(message) from error
 
 

@@ -13,6 +13,7 @@ from shared.contracts.runs import PipelineOutcome, PipelineRun, PipelineStep, Ta
 from shared.uninterrupted import uninterrupted
 from workflows.definitions.failure import Failure, read_error
 from workflows.definitions.fetching import link_objects
+from workflows.definitions.fitting import fitted
 from workflows.definitions.mapping import (
     MappingError,
     MappingGate,
@@ -32,6 +33,8 @@ from workflows.definitions.run_step import run_step
 from workflows.definitions.unforeseen import ORDERLY, failing_as_internal
 
 _GATED = "mapped-values-pass-a-gate"
+
+_VALIDATED = "mapped-values-are-validated"
 
 FIRST_OF_A_TEXT = "first-of-a-text"
 """Marks runs in which a text is a list of one; in older ones its first was its first letter."""
@@ -159,6 +162,7 @@ class RunPipeline:
         mapped = map_inputs(
             step.mappings, self._results, links, self._gate, picks_letters=picks_letters
         )
+        mapped = _fitted(step, mapped)
         types = {other.step_id: other.run.task_type for other in self._run.steps}
         paths = doubtful_keys(step, mapped, self._results, types)
         if paths and workflow.patched("mapped-pictures-are-pinned"):
@@ -233,6 +237,17 @@ class RunPipeline:
         if outcome.status == WorkflowStatus.FAILED:
             raise ApplicationError(clean_text("; ".join(outcome.errors)), non_retryable=True)
         return outcome
+
+
+def _fitted(step: PipelineStep, mapped: dict[str, Any]) -> dict[str, Any]:
+    """The values as the step's task takes them; in runs that began before, as they are."""
+    try:
+        taken = fitted(step, mapped)
+    except MappingError:
+        if workflow.patched(_VALIDATED):
+            raise
+        return mapped
+    return taken if taken != mapped and workflow.patched(_VALIDATED) else mapped
 
 
 async def _fail(step: PipelineStep, failure: Failure) -> TaskOutcome:

@@ -4,10 +4,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from api_gateway.tasks.schemas.fields import inconsistent, refuse_unstorable
+from api_gateway.tasks.schemas.fields import refuse_unstorable
 from shared.contracts.enums import AnatomyIssue, Framing, Gender, ViewAngle
 from shared.contracts.fields import Fraction
-from shared.contracts.request_model import RequestModel
+from shared.contracts.request_model import RequestModel, inconsistent
 
 _Image = Annotated[str, StringConstraints(min_length=1)]
 

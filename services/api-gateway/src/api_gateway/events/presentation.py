@@ -9,6 +9,7 @@ from api_gateway.events.schemas import (
     TrainingStatusEvent,
     WorkflowStatusEvent,
 )
+from api_gateway.recorded import shown
 from shared.contracts.enums import EventType
 from shared.db.repositories.event_streams import RecordedEvent
 
@@ -24,4 +25,4 @@ SCHEMAS: dict[EventType, type[BaseEvent]] = {
 
 def present_event(event: RecordedEvent) -> BaseEvent:
     """What an event says, in the schema of its type."""
-    return SCHEMAS[EventType(event.event_type)].model_validate(event.payload)
+    return shown(SCHEMAS[EventType(event.event_type)], event.payload)

@@ -3,13 +3,14 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from api_gateway.recorded import Recorded
 from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, WorkflowStatus
 
 
-class BaseEvent(BaseModel, frozen=True):
+class BaseEvent(Recorded, frozen=True):
     """What every event says."""
 
     event_type: EventType

@@ -3,8 +3,8 @@
 from datetime import datetime
 
 from api_gateway.lora.schemas import LoraPublic
+from api_gateway.recorded import shown
 from shared.db.models.loras import Lora
-from shared.lora.names import LoraFolder
 
 
 def partial_path(lora: Lora) -> str:
@@ -24,14 +24,8 @@ def timestamp(moment: datetime) -> str:
 
 def present_lora(lora: Lora) -> LoraPublic:
     """One entry of the list."""
-    return LoraPublic(
-        partial_path=partial_path(lora),
-        filename=lora.filename,
-        folder=LoraFolder(lora.folder),
-        file_size=lora.size_bytes,
-        sha256=lora.sha256,
-        rank=lora.rank,
-        base_model=lora.base_model,
-        target_modules=lora.target_modules,
-        created_at=lora.created_at,
+    names = ("filename", "folder", "sha256", "rank", "base_model", "target_modules", "created_at")
+    fields = {name: getattr(lora, name) for name in names}
+    return shown(
+        LoraPublic, fields | {"partial_path": partial_path(lora), "file_size": lora.size_bytes}
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
+from api_gateway.recorded import Recorded
 from api_gateway.tasks.schemas.fields import refuse_unstorable
 from shared.lora.names import LoraFolder
 
@@ -106,7 +107,7 @@ class LoRADeleteResponse(BaseModel):
     )
 
 
-class LoraPublic(BaseModel):
+class LoraPublic(Recorded):
     """A LoRA file in the store."""
 
     partial_path: str = Field(

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from api_gateway.auth.principal import Principal
 from api_gateway.monitoring.schemas.tasks import MediaItem, TaskMediaResponse
+from api_gateway.recorded import members
 from api_gateway.resources import Resources
 from shared.db.models.tables import StoredObject, Task
 from shared.db.repositories.subjects import find_objects
@@ -33,7 +34,7 @@ async def media_of_task(
     What is media, the records of the objects say: a text is a picture or video where it is the key
     of one.
     """
-    inputs, outputs = list(_texts(task.inputs)), list(_texts(task.results))
+    inputs, outputs = list(_texts(members(task.inputs))), list(_texts(members(task.results)))
     async with res.sessions() as session:
         keys = {named.text for named in inputs + outputs}
         known = await find_objects(session, caller.scope, keys)

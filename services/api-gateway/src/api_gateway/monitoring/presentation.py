@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from api_gateway.monitoring.schemas.tasks import TaskDetailResponse
 from api_gateway.monitoring.schemas.workflows import WorkflowDetailResponse, WorkflowStepMonitor
+from api_gateway.recorded import shown
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from shared.db.models.tables import Task, Workflow, WorkflowStep
@@ -34,13 +35,14 @@ def present_task_detail(task: Task | TaskRow) -> TaskDetailResponse:
         for name in TaskDetailResponse.model_fields
         if name not in computed
     }
-    return TaskDetailResponse.model_validate(
+    return shown(
+        TaskDetailResponse,
         fields
         | {
             "duration_ms": duration_ms(task.started_at, task.completed_at),
             "celery_task_id": task.temporal_id,
             "task_data": {name: value for name, value in own.items() if name != "task_type"},
-        }
+        },
     )
 
 
@@ -52,14 +54,15 @@ def present_workflow_detail(workflow: Workflow) -> WorkflowDetailResponse:
         for name in WorkflowDetailResponse.model_fields
         if name not in computed
     }
-    return WorkflowDetailResponse.model_validate(
+    return shown(
+        WorkflowDetailResponse,
         fields
         | {
             "duration_ms": duration_ms(workflow.started_at, workflow.completed_at),
             "progress": percent_done(workflow.completed_steps, workflow.total_steps),
             "canvas_task_id": workflow.temporal_id,
             "steps": [_present_step(step) for step in workflow.steps],
-        }
+        },
     )
 
 
@@ -69,6 +72,7 @@ def _present_step(step: WorkflowStep) -> WorkflowStepMonitor:
         for name in WorkflowStepMonitor.model_fields
         if name != "duration_ms"
     }
-    return WorkflowStepMonitor.model_validate(
-        fields | {"duration_ms": duration_ms(step.started_at, step.completed_at)}
+    return shown(
+        WorkflowStepMonitor,
+        fields | {"duration_ms": duration_ms(step.started_at, step.completed_at)},
     )

@@ -15,6 +15,7 @@ from api_gateway.monitoring.schemas.workflows import (
     WorkflowAggregateStats,
     WorkflowListItem,
 )
+from api_gateway.recorded import shown
 from api_gateway.resources import Resources
 from shared.contracts.enums import TaskStatus, WorkflowStatus
 from shared.db.repositories.monitoring import list_task_lines, list_workflow_lines
@@ -38,7 +39,7 @@ async def list_tasks(res: Resources, caller: Principal, query: TaskQuery) -> Tas
     async with res.sessions() as session:
         lines, amount = await list_task_lines(session, caller.scope, query.listing())
     return TaskListResponse(
-        items=[TaskListItem.model_validate(_with_duration(line)) for line in lines],
+        items=[shown(TaskListItem, _with_duration(line)) for line in lines],
         total=amount,
         page=query.page,
         page_size=query.page_size,
@@ -53,9 +54,10 @@ async def list_workflows(
     async with res.sessions() as session:
         lines, amount = await list_workflow_lines(session, caller.scope, query.listing())
     items = [
-        WorkflowListItem.model_validate(
+        shown(
+            WorkflowListItem,
             _with_duration(line)
-            | {"progress": percent_done(line["completed_steps"], line["total_steps"])}
+            | {"progress": percent_done(line["completed_steps"], line["total_steps"])},
         )
         for line in lines
     ]

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, Problem
+from api_gateway.recorded import members
 from api_gateway.resources import Resources
 from api_gateway.tasks.cancellation import cancel_task, lock_task, release_run
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
@@ -140,14 +141,14 @@ def _picture_inputs(task: Task) -> dict[str, str]:
 
 
 def _apply(task: Task, values: dict[str, Any]) -> None:
-    inputs, results = dict(task.inputs), dict(task.results)
+    inputs, results = dict(members(task.inputs)), dict(members(task.results))
     picture_inputs = _picture_inputs(task)
     for name, value in values.items():
         if name in _COLUMNS:
             if value is not None or _COLUMNS[name].nullable:
                 setattr(task, name, value)
         elif name == "fal_request_id":
-            task.provider_config = {**(task.provider_config or {}), name: value}
+            task.provider_config = {**members(task.provider_config), name: value}
         elif name == "result_image_path":
             results[name] = value
         else:

@@ -11,16 +11,15 @@ from api_gateway.tasks.editing_checks import check_editing
 from api_gateway.tasks.provider_checks import choose_provider
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.size_checks import check_size
-from shared.contracts.capabilities import LORA_FIELDS, lora_weight_field
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
-from shared.contracts.generation import MAX_LORA_WEIGHT
+from shared.contracts.local_limits import LORA_WEIGHTS, MAX_SIDE_PX, SIDES, weight_fault
 from shared.contracts.task_types.row import TaskTypeRow
+from shared.contracts.task_types.shapes import Kind, input_shape
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.settings import ModelSettings
 
 _SEED_BOUND = 2**31
-_SIDES = ("width", "height")
 _DEFAULT_SIDE_PX = 1024
 
 
@@ -44,9 +43,9 @@ def draft_task(
     config = {key: value for key, value in (body.config or {}).items() if key not in mapped}
     sent = body.model_dump(mode="json", include=row.inputs.model_fields.keys() - mapped)
     # A size that was not asked for is decided below, by what the model can do.
-    unasked = {*_SIDES} - body.model_fields_set
+    unasked = {*SIDES} - body.model_fields_set
     inputs = {n: value for n, value in sent.items() if value is not None and n not in unasked}
-    fields = {**inputs, **dict.fromkeys(mapped, "mapped"), "config": config}
+    fields = {**inputs, **{name: _stand_in(row, name) for name in mapped}, "config": config}
     provider, queue, faults = choose_provider(task_type, body, fields)
     does_local = ProviderType.LOCAL in {provider, body.fallback_provider_type}
     if task_type == TaskType.EDITING and does_local:
@@ -57,6 +56,11 @@ def draft_task(
     task = _row(body, origin, config=config, inputs=inputs)
     task.task_type, task.provider_type, task.queue_name = task_type, provider, queue
     return task, faults
+
+
+def _stand_in(row: TaskTypeRow, name: str) -> object:
+    """What asks least of a provider, in place of what is looked at once it has been mapped."""
+    return False if input_shape(row, name).kind is Kind.TRUTH else "mapped"
 
 
 def _row(
@@ -113,7 +117,9 @@ def _complete(
     for name in row.defaults.keys() - mapped:
         inputs.setdefault(name, row.defaults[name])
     faults: list[Fault] = []
-    for side in _SIDES:
+    if model is not None and not mapped.isdisjoint(SIDES):
+        inputs[MAX_SIDE_PX] = model.max_side_px
+    for side in SIDES:
         if side in row.inputs.model_fields and side not in mapped:
             most = _DEFAULT_SIDE_PX if model is None else model.native_side_px
             inputs.setdefault(side, min(_DEFAULT_SIDE_PX, most))
@@ -124,9 +130,9 @@ def _complete(
 def _check_weights(inputs: Mapping[str, Any]) -> list[Fault]:
     """How strongly LoRAs may act on the local model."""
     return [
-        Fault((name,), f"goes from {-MAX_LORA_WEIGHT} to {MAX_LORA_WEIGHT}")
-        for name in map(lora_weight_field, LORA_FIELDS)
-        if abs(inputs.get(name, 0)) > MAX_LORA_WEIGHT
+        Fault((name,), fault)
+        for name in LORA_WEIGHTS
+        if (fault := weight_fault(inputs.get(name, 0)))
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
+from api_gateway.recorded import members, shown
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.unions import SCHEMAS
 from shared.contracts.enums import TaskType
@@ -57,24 +58,25 @@ _ANSWERS: dict[str, _Answer] = {
 def present_task(task: Task | TaskRow) -> TaskPublicBase:
     """The answer for a task, by its type's schema."""
     answer = _ANSWERS[task.task_type]
-    inputs: dict[str, Any] = task.inputs
-    provider_config = task.provider_config or {}
+    inputs, results = members(task.inputs), members(task.results)
+    provider_config = members(task.provider_config)
     fields: dict[str, Any] = dict(zip(_COLUMNS, _column_values(task), strict=True))
     for name, value in inputs.items():
         fields[answer.answered_as.get(name, name)] = value
-    for name in answer.results & task.results.keys():
-        fields[name] = task.results[name]
+    for name in answer.results & results.keys():
+        fields[name] = results[name]
     fields["task_type"] = answer.task_type
     fields["celery_task_id"] = task.temporal_id
     if task.workflow_id:
         fields["workflow_id"] = str(task.workflow_id)
     fields["fal_app_id"] = inputs.get("fal_app_id") or provider_config.get("fal_app_id")
     fields["fal_request_id"] = provider_config.get("fal_request_id")
-    if answer.task_type is TaskType.EDITING and inputs.get("reference_images"):
+    references = inputs.get("reference_images")
+    if answer.task_type is TaskType.EDITING and references and isinstance(references, list):
         # Deprecated: clients from before there were several read the first one here.
-        fields["reference_image_path"] = inputs["reference_images"][0]
+        fields["reference_image_path"] = references[0]
     for name, nothing in answer.empty.items():
         # What an earlier step of a workflow will give is empty until then.
         if fields.get(name) is None:
             fields[name] = nothing
-    return answer.schema.model_validate(fields)
+    return shown(answer.schema, fields)

@@ -3,10 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field, ValidationError
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found
+from api_gateway.recorded import Recorded, members, shown
 from api_gateway.resources import Resources
 from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.capabilities import LORA_FIELDS
@@ -21,7 +22,7 @@ from shared.lora.names import digest_path
 _ORIGIN = ("origin_instance", "origin_zone", "origin_tenant_id")
 
 
-class TaskProvenance(BaseModel):
+class TaskProvenance(Recorded):
     """A task's provenance record."""
 
     task_id: UUID
@@ -59,24 +60,30 @@ async def get_provenance(res: Resources, caller: Principal, task_id: UUID) -> Ta
             f"task {task_id} is {task.status} and has no provenance record; tasks have one where "
             "our own workers made a picture, and did not merely hand back the one they were given",
         )
-    return _present(task, ProvenanceRecord.model_validate(task.provenance))
+    try:
+        record = ProvenanceRecord.model_validate(task.provenance)
+    except ValidationError:
+        message = f"task {task_id} has a provenance record that this version cannot read"
+        raise Problem(404, "no_provenance", message) from None
+    return _present(task, record)
 
 
 def _present(task: Task, record: ProvenanceRecord) -> TaskProvenance:
-    return TaskProvenance(
-        task_id=task.id,
-        task_type=TaskType(task.task_type),
-        provider_type=record.provider_type,
-        request=rerun_request(task, record),
-        lora_paths={name: record.inputs[name] for name in LORA_FIELDS if record.inputs.get(name)},
-        made=record.made,
-        checks=_checks(task),
-    )
+    fields = {
+        "task_id": task.id,
+        "task_type": TaskType(task.task_type),
+        "provider_type": record.provider_type,
+        "request": rerun_request(task, record),
+        "lora_paths": {n: record.inputs[n] for n in LORA_FIELDS if record.inputs.get(n)},
+        "made": record.made,
+        "checks": _checks(task),
+    }
+    return shown(TaskProvenance, fields)
 
 
-def _checks(task: Task) -> CheckRecord | None:
-    known = {name: task.results[name] for name in CheckRecord.model_fields.keys() & task.results}
-    return CheckRecord.model_validate(known) if known else None
+def _checks(task: Task) -> dict[str, Any] | None:
+    results = members(task.results)
+    return {name: results[name] for name in CheckRecord.model_fields.keys() & results} or None
 
 
 def rerun_request(task: Task, record: ProvenanceRecord) -> dict[str, Any]:
@@ -105,7 +112,7 @@ def _provider_config(task_type: TaskType, record: ProvenanceRecord) -> dict[str,
 
 def _config(task_type: TaskType, record: ProvenanceRecord) -> dict[str, Any]:
     """With what the worker chose: another one might choose otherwise."""
-    config: dict[str, Any] = {**(record.inputs.get("config") or {})}
+    config = {**members(record.inputs.get("config"))}
     if task_type in {TaskType.GENERATION, TaskType.EDITING}:
         chosen = {"num_inference_steps": record.made.steps, "guidance_scale": record.made.guidance}
         config |= {name: value for name, value in chosen.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from api_gateway.recorded import shown
 from api_gateway.training.schemas import TrainingTask
 from shared.db.models.trainings import Training
 
@@ -20,4 +21,4 @@ def present_training(training: Training) -> TrainingTask:
     fields: dict[str, Any] = {name: getattr(training, name) for name in _COLUMNS}
     fields |= dict.fromkeys(_TEMPORAL_IDS, training.temporal_id)
     fields |= {"total_steps": training.steps, "webhook_url": training.webhook_url or ""}
-    return TrainingTask.model_validate(fields)
+    return shown(TrainingTask, fields)

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -14,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from api_gateway.recorded import Recorded
 from api_gateway.tasks.schemas.fields import (
     JsonObject,
     OriginInstance,
@@ -22,7 +22,6 @@ from api_gateway.tasks.schemas.fields import (
     SamplePrompts,
     TrainingSources,
     WebhookUrl,
-    inconsistent,
     refuse_unstorable,
 )
 from shared.contracts.enums import (
@@ -34,7 +33,7 @@ from shared.contracts.enums import (
     TransformType,
 )
 from shared.contracts.fields import Text
-from shared.contracts.request_model import RequestModel
+from shared.contracts.request_model import RequestModel, inconsistent
 
 _INSTANCE = "Identifier for the instance that created this task (e.g., 'production', 'staging')"
 _ZONE = "Environment identifier (e.g., 'eu', 'us')"
@@ -137,7 +136,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class TrainingTask(BaseModel):
+class TrainingTask(Recorded):
     """A training, as it stands."""
 
     id: UUID = Field(default_factory=uuid4)

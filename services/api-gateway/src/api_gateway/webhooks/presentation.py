@@ -1,7 +1,9 @@
 """Rows of deliveries, receivers and keys as they are answered."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from api_gateway.recorded import shown
 from api_gateway.webhooks.schemas import (
     PreviousWebhookSecret,
     WebhookDeliveryDetail,
@@ -15,13 +17,16 @@ from shared.webhooks.keyring import DatedKeys
 
 def present_delivery(delivery: WebhookDelivery) -> WebhookDeliveryPublic:
     """A delivery in a list."""
-    return WebhookDeliveryPublic.model_validate(delivery, from_attributes=True)
+    return shown(WebhookDeliveryPublic, _fields(delivery))
 
 
 def present_delivery_detail(delivery: WebhookDelivery) -> WebhookDeliveryDetail:
     """A delivery by itself; its event has been read with it."""
-    shown = present_delivery(delivery)
-    return WebhookDeliveryDetail(**dict(shown), payload=delivery.event.payload)
+    return shown(WebhookDeliveryDetail, _fields(delivery) | {"payload": delivery.event.payload})
+
+
+def _fields(delivery: WebhookDelivery) -> dict[str, Any]:
+    return {name: getattr(delivery, name) for name in WebhookDeliveryPublic.model_fields}
 
 
 def present_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpointPublic:

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import BaseModel, Field
 
+from api_gateway.recorded import Recorded
 from api_gateway.tasks.schemas.fields import JsonObject, OriginInstance, OriginTenant
 from shared.contracts.deliveries import DeliveryStatus, SubjectKind
 from shared.contracts.enums import EventType
@@ -21,7 +22,7 @@ class DeliveryAttempt(BaseModel):
     error: str | None = Field(description="Why the event does not count as delivered")
 
 
-class WebhookDeliveryPublic(BaseModel):
+class WebhookDeliveryPublic(Recorded):
     """One event on its way to one receiver."""
 
     id: UUID

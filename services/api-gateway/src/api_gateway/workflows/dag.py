@@ -6,17 +6,12 @@ from itertools import chain, islice
 
 from api_gateway.errors import Fault
 from api_gateway.fault_list import named
-from api_gateway.workflows.schemas import FieldMapping, WorkflowStepDefinition
-from shared.contracts.capabilities import LORA_FIELDS
-from shared.contracts.enums import MappingTransform
-from shared.contracts.task_types.table import TASK_TYPES
+from api_gateway.workflows.mapping_checks import check_mapping
+from api_gateway.workflows.schemas import WorkflowStepDefinition
 
 Steps = Sequence[WorkflowStepDefinition]
 
 _MAX_FAULTS = 1000
-
-_OBJECTS = frozenset({"fal_parameters"})
-"""Inputs with keys of their own: `fal_parameters.image_url` is a target, too."""
 
 
 def dependencies(step: WorkflowStepDefinition) -> list[str]:
@@ -91,49 +86,11 @@ def _cycle(steps: Steps) -> Iterator[Fault]:
 def _mappings(steps: Steps) -> Iterator[Fault]:
     by_id = {step.id: step for step in steps}
     for index, step in enumerate(steps):
-        # A LoRA is looked up when the task is created, and that is before any step has run.
-        taken = TASK_TYPES[step.task_type].inputs.model_fields.keys() - set(LORA_FIELDS)
-        fields = ", ".join(sorted(taken))
         targets: set[str] = set()
         for i, mapping in enumerate(step.input_mappings):
             place = (index, "input_mappings", i)
-            yield from _source_faults(place, mapping, by_id[mapping.from_step])
-            yield from _link_faults(place, mapping, step)
-            is_taken = (
-                mapping.to_field in taken or mapping.to_field.partition(".")[0] in taken & _OBJECTS
-            )
-            if not is_taken or mapping.to_field in targets:
-                is_again = mapping.to_field in targets
-                why = "is mapped twice (an alias is the same)" if is_again else "is not an input"
-                message = f"{mapping.to_field!r} {why} of {step.task_type}; inputs are {fields}"
-                yield Fault((*place, "to_field"), message)
+            is_again = mapping.to_field in targets
             targets.add(mapping.to_field)
-
-
-def _source_faults(
-    place: tuple[str | int, ...], mapping: FieldMapping, source: WorkflowStepDefinition
-) -> list[Fault]:
-    faults: list[Fault] = []
-    row = TASK_TYPES[source.task_type]
-    produced = row.results.model_fields
-    if not row.has_free_results and mapping.from_field not in produced:
-        fields = ", ".join(sorted(produced))
-        message = (
-            f"{source.task_type} never produces {mapping.from_field!r}; its results are {fields}"
-        )
-        faults.append(Fault((*place, "from_field"), message))
-    return faults
-
-
-def _link_faults(
-    place: tuple[str | int, ...], mapping: FieldMapping, step: WorkflowStepDefinition
-) -> list[Fault]:
-    if mapping.transform != MappingTransform.TO_URL:
-        return []
-    if "path" not in mapping.from_field:
-        message = f"to_url makes a URL of an object's path; {mapping.from_field!r} is none"
-        return [Fault((*place, "transform"), message)]
-    if mapping.to_field in {field.name for field in TASK_TYPES[step.task_type].pictures}:
-        message = f"{mapping.to_field!r} takes the path itself; leave the transform out"
-        return [Fault((*place, "transform"), message)]
-    return []
+            source = by_id[mapping.from_step]
+            for fault in check_mapping(mapping, source, step, is_again=is_again):
+                yield Fault((*place, *fault.loc), fault.message)

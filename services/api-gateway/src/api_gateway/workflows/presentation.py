@@ -1,7 +1,8 @@
 """A workflow's rows as clients see them."""
 
+from api_gateway.recorded import shown
 from api_gateway.workflows.schemas import WorkflowPublic, WorkflowStepPublic
-from shared.db.models.tables import Workflow
+from shared.db.models.tables import Workflow, WorkflowStep
 
 
 def present_workflow(workflow: Workflow) -> WorkflowPublic:
@@ -12,14 +13,17 @@ def present_workflow(workflow: Workflow) -> WorkflowPublic:
         for name in WorkflowPublic.model_fields
         if name not in {"progress", "canvas_task_id", "steps"}
     }
-    steps = [
-        WorkflowStepPublic.model_validate(step, from_attributes=True) for step in workflow.steps
-    ]
-    return WorkflowPublic.model_validate(
+    return shown(
+        WorkflowPublic,
         plain
         | {
             "progress": 100 * workflow.completed_steps / total if total else 0,
             "canvas_task_id": workflow.temporal_id,
-            "steps": steps,
-        }
+            "steps": [_present_step(step) for step in workflow.steps],
+        },
     )
+
+
+def _present_step(step: WorkflowStep) -> WorkflowStepPublic:
+    fields = {name: getattr(step, name) for name in WorkflowStepPublic.model_fields}
+    return shown(WorkflowStepPublic, fields)

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from api_gateway.recorded import Recorded
 from api_gateway.tasks.schemas.fields import (
     AcceptedTaskType,
     JsonObject,
@@ -156,7 +157,7 @@ class WorkflowUpdate(RequestModel):
     webhook_url: WebhookUrl | None = None
 
 
-class WorkflowStepPublic(BaseModel):
+class WorkflowStepPublic(Recorded):
     """One step of a workflow, as it stands."""
 
     id: UUID
@@ -182,7 +183,7 @@ class WorkflowStepPublic(BaseModel):
     updated_at: datetime
 
 
-class WorkflowPublic(BaseModel):
+class WorkflowPublic(Recorded):
     """Public representation of a workflow."""
 
     id: UUID

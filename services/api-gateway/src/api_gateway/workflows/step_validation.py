@@ -12,22 +12,17 @@ from api_gateway.tasks.schemas.unions import SCHEMAS
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from shared.contracts.enums import TaskType
 from shared.contracts.pictures import field_meant
+from shared.contracts.task_types.shapes import placeholder
+from shared.contracts.task_types.table import TASK_TYPES
 from shared.contracts.wording import fault_in_words
-
-
-class Mapped:
-    """Stands for a value that an earlier step will give: present, and in every order."""
-
-    def __lt__(self, other: object) -> bool:
-        return True
-
-    __le__ = __gt__ = __ge__ = __lt__
 
 
 @cache
 def _schema(task_type: TaskType, mapped: frozenset[str]) -> type[CreateTaskBase]:
-    schema = SCHEMAS[task_type].create
-    fields: dict[str, Any] = {name: (Any, Mapped()) for name in mapped & schema.model_fields.keys()}
+    schema, row = SCHEMAS[task_type].create, TASK_TYPES[task_type]
+    fields: dict[str, Any] = {
+        name: (Any, placeholder(row, name)) for name in mapped & schema.model_fields.keys()
+    }
     return create_model(schema.__name__, __base__=schema, **fields)
 
 

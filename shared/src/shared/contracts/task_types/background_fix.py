@@ -12,13 +12,25 @@ from shared.contracts.backgrounds import (
 from shared.contracts.enums import BackgroundFixStrategy, ProviderType, TaskQueue
 from shared.contracts.fields import Brightness, Fraction, ImageSource
 from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
+from shared.contracts.task_types.rules import Rule
 
-SHADOW_DEFAULT = 150
-LIGHT_DEFAULT = 220
+_SHADOW_DEFAULT = 150
+_LIGHT_DEFAULT = 220
+
+
+def _shadow_is_darker(strategy: str, shadow: int | None, light: int | None) -> str | None:
+    shadow = _SHADOW_DEFAULT if shadow is None else shadow
+    light = _LIGHT_DEFAULT if light is None else light
+    # A replaced background is one colour: the thresholds have no say.
+    if strategy != BackgroundFixStrategy.LAB_SHIFT or shadow < light:
+        return None
+    return f"shadow_threshold must be below light_threshold; they are {shadow} and {light}"
 
 
 class BackgroundFixFields(InputFields):
     """The picture, the palette, and the bounds of the shift."""
+
+    rules = (Rule(("strategy", "shadow_threshold", "light_threshold"), _shadow_is_darker),)
 
     base_image: ImageSource = Field(
         description="Base image as base64, data URL (data:image/...), remote URL (http://...), "
@@ -37,11 +49,11 @@ class BackgroundFixFields(InputFields):
         description="Gaussian blur sigma for soft edge transitions (default 20.0)",
     )
     shadow_threshold: Brightness | None = Field(
-        default=SHADOW_DEFAULT,
+        default=_SHADOW_DEFAULT,
         description="Brightness below which no color shift applied (0-255, default 150)",
     )
     light_threshold: Brightness | None = Field(
-        default=LIGHT_DEFAULT,
+        default=_LIGHT_DEFAULT,
         description="Brightness above which full color shift applied (0-255, default 220)",
     )
     mask_expansion_percentage: Fraction | None = Field(

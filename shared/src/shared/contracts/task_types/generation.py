@@ -14,6 +14,7 @@ from shared.contracts.fields import ImageSource, Percentage, Pixels, Seed, Text
 from shared.contracts.generation import DEFAULT_LORA_WEIGHT, GenerateImage
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
+from shared.contracts.task_types.rules import one_of
 
 
 class LoraPaths(BaseModel):
@@ -29,6 +30,8 @@ class LoraPaths(BaseModel):
 
 class GenerationFields(LoraPaths, InputFields):
     """The prompt, the size, the LoRAs and the reference."""
+
+    rules = (one_of("reference_image_url", "reference_image_data"),)
 
     prompt: Text = Field(description="Task prompt")
     width: Pixels | None = Field(default=None, description="Image width")

@@ -1,6 +1,7 @@
 """IMAGE_ADJUSTER: a picture brought to a size, a shape or margins, without inventing any of it."""
 
 from datetime import timedelta
+from functools import partial
 
 from pydantic import Field
 
@@ -16,10 +17,33 @@ from shared.contracts.attempts import PictureResults
 from shared.contracts.enums import ProviderType, TaskQueue
 from shared.contracts.fields import Fraction, ImageSource, Pixels
 from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
+from shared.contracts.task_types.rules import Rule, size_is_whole
+
+
+def _one_target(ratio: float | None, width: int | None) -> str | None:
+    if ratio is None or width is None:
+        return None
+    return "give aspect_ratio, or target_width and target_height, not all of them"
+
+
+def _leave_room(names: str, first: float | None, second: float | None) -> str | None:
+    total = (first or 0) + (second or 0)
+    return f"{names} must add up to less than 1; they add up to {total:g}" if total >= 1 else None
+
+
+def _margins(first: str, second: str) -> Rule:
+    return Rule((first, second), partial(_leave_room, f"{first} and {second}"))
 
 
 class ImageAdjusterFields(InputFields):
     """The picture to adjust, and the wanted size, shape or margins."""
+
+    rules = (
+        size_is_whole("target_width", "target_height"),
+        Rule(("aspect_ratio", "target_width"), _one_target),
+        _margins("margin_top", "margin_bottom"),
+        _margins("margin_left", "margin_right"),
+    )
 
     input_image: ImageSource = Field(
         description="Input image as base64, data URL (data:image/...), remote URL (http://...), "

@@ -14,6 +14,7 @@ from shared.contracts.fields import Fraction, ImageSource, Pixels, Seed, Steps
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage
 from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
+from shared.contracts.task_types.rules import Rule, size_is_whole
 
 _FIXED_UPSCALES = {
     2.0: Cap.UPSCALE_2X,
@@ -23,8 +24,23 @@ _FIXED_UPSCALES = {
 }
 
 
+def _size_is_known(
+    factor: float | None, width: int | None, height: int | None, is_upscaled: object
+) -> str | None:
+    if not is_upscaled or factor is not None or (width is not None and height is not None):
+        return None
+    return "give upscale_factor, or target_width and target_height, or set upscale_enabled to false"
+
+
 class RefineFields(InputFields):
     """The picture to refine, its new size, and how far details may change."""
+
+    rules = (
+        size_is_whole("target_width", "target_height"),
+        Rule(
+            ("upscale_factor", "target_width", "target_height", "upscale_enabled"), _size_is_known
+        ),
+    )
 
     base_image_url: ImageSource = Field(description="Base image URL")
     upscale_enabled: bool = Field(default=True, description="Whether to upscale the image")
@@ -65,7 +81,7 @@ def _needs(fields: Mapping[str, Any]) -> list[Need]:
         fixed = _FIXED_UPSCALES.get(float(factor))
         any_of = {Cap.UPSCALE_FLOAT, fixed} if fixed else {Cap.UPSCALE_FLOAT}
         needs.append(Need("upscale_factor", frozenset(any_of)))
-    elif fields.get("target_width"):
+    elif factor is None and fields.get("target_width"):
         needs.append(Need("target_width", frozenset({Cap.OUTPUT_SIZE})))
     return needs
 

@@ -4,25 +4,37 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, create_model, model_validator
 
 from shared.contracts.capabilities import Need
 from shared.contracts.enums import ProviderType, TaskQueue
 from shared.contracts.message import Message
-from shared.contracts.request_model import RequestModel
+from shared.contracts.request_model import RequestModel, inconsistent
+from shared.contracts.task_types.rules import Rule
 
 
 class InputFields(RequestModel):
     """The inputs of one task type as its create request has them, pictures in any form.
 
-    The gateway's create schema derives from it and adds what relates several fields. The workers'
-    messages are models of their own: complete, and lenient towards older senders.
+    The gateway's create schema derives from it. The workers' messages are models of their own:
+    complete, and lenient towards older senders.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+    """The relations of several fields."""
+
+    @model_validator(mode="after")
+    def _fields_fit_together(self) -> Self:
+        for rule in self.rules:
+            fault = rule.fault(*(getattr(self, name) for name in rule.fields))
+            if fault is not None:
+                raise inconsistent(fault, *rule.fields)
+        return self
 
     @classmethod
     def validate_one(cls, name: str, value: object) -> Any:

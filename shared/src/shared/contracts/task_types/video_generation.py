@@ -12,10 +12,13 @@ from shared.contracts.enums import ProviderType
 from shared.contracts.fields import ImageSource, Text
 from shared.contracts.message import Message
 from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeRow
+from shared.contracts.task_types.rules import one_of
 
 
 class VideoGenerationFields(InputFields):
     """The prompt, the first picture, and the length."""
+
+    rules = (one_of("input_image_url", "input_image_data"),)
 
     prompt: Text = Field(description="Text prompt describing the desired video content")
     input_image_url: ImageSource | None = Field(

@@ -147,11 +147,11 @@ def _status(task: Task) -> dict[str, Any]:
 
 
 def _inference(task: Task, backend_ids: dict[str, str]) -> dict[str, Any]:
-    prompt_id = task.config.get("prompt_id")
+    prompt_id = _member(task.config, "prompt_id")
     return backend_ids | {
         "prompt_id": prompt_id[:_LONGEST_ID] if isinstance(prompt_id, str) else None,
-        "result_image_path": task.results.get("result_image_path"),
-        "refined_image_path": task.results.get("refined_image_path"),
+        "result_image_path": _member(task.results, "result_image_path"),
+        "refined_image_path": _member(task.results, "refined_image_path"),
         "completed_at": _iso(task.completed_at),
         "error_message": _error(task),
     }
@@ -161,7 +161,7 @@ def _backend_ids(task: Task) -> dict[str, str] | None:
     """By which a backend knows a generation; none unless it has given both."""
     if task.task_type != TaskType.GENERATION:
         return None
-    ids = {name: _as_uuid(task.config.get(name)) for name in _BACKEND_IDS}
+    ids = {name: _as_uuid(_member(task.config, name)) for name in _BACKEND_IDS}
     return {name: value for name, value in ids.items() if value} if all(ids.values()) else None
 
 
@@ -196,6 +196,11 @@ def _error(task: Task) -> str | None:
 
 def _shortened(text: str | None) -> str | None:
     return text[:_LONGEST_TEXT] if text else text
+
+
+def _member(value: Any, name: str) -> Any:
+    """A member of what a record holds; none where that is no object."""
+    return value.get(name) if isinstance(value, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- JSON
 
 
 def _as_uuid(value: object) -> str | None:

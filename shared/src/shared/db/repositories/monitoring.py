@@ -76,7 +76,7 @@ _TASK_LINE = (
     Task.created_at,
     Task.started_at,
     Task.completed_at,
-    (func.jsonb_array_length(Task.errors) > 0).label("has_error"),
+    (Task.errors != func.jsonb_build_array()).label("has_error"),
 )
 _WORKFLOW_LINE = (
     Workflow.id,
@@ -93,7 +93,7 @@ _WORKFLOW_LINE = (
     Workflow.created_at,
     Workflow.started_at,
     Workflow.completed_at,
-    (func.jsonb_array_length(Workflow.errors) > 0).label("has_error"),
+    (Workflow.errors != func.jsonb_build_array()).label("has_error"),
 )
 
 

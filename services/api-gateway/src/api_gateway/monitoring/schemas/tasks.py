@@ -5,11 +5,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from api_gateway.recorded import Recorded
 from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
 
 
-class TaskListItem(BaseModel):
+class TaskListItem(Recorded):
     """One line of the task list."""
 
     id: UUID
@@ -40,7 +41,7 @@ class TaskListResponse(BaseModel):
     pages: int = Field(description="Total number of pages")
 
 
-class TaskDetailResponse(BaseModel):
+class TaskDetailResponse(Recorded):
     """Detailed task view with full configuration."""
 
     id: UUID

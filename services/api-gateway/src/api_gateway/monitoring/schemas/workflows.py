@@ -5,11 +5,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from api_gateway.recorded import Recorded
 from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.enums import StepStatus, WorkflowStatus
 
 
-class WorkflowListItem(BaseModel):
+class WorkflowListItem(Recorded):
     """One line of the workflow list."""
 
     id: UUID
@@ -44,7 +45,7 @@ class MonitoringWorkflowListResponse(BaseModel):
     pages: int = Field(description="Total number of pages")
 
 
-class WorkflowStepMonitor(BaseModel):
+class WorkflowStepMonitor(Recorded):
     """One step, as the dashboard shows it."""
 
     id: UUID
@@ -66,7 +67,7 @@ class WorkflowStepMonitor(BaseModel):
     result: JsonObject | None = Field(default=None, description="Output data from this step")
 
 
-class WorkflowDetailResponse(BaseModel):
+class WorkflowDetailResponse(Recorded):
     """Detailed workflow view with all steps."""
 
     id: UUID

@@ -31,13 +31,6 @@ def canonical_task_type(value: object) -> object:
     return _ALIASES.get(value, value) if isinstance(value, str) else value
 
 
-def inconsistent(message: str, *fields: str) -> PydanticCustomError:
-    """The error of an object whose fields contradict each other; it carries their names."""
-    return PydanticCustomError(
-        "inconsistent_fields", "{reason}", {"reason": message, "fields": list(fields)}
-    )
-
-
 def object_or_none(value: object) -> JsonObject | None:
     """A shallow copy of a JSON object; none for anything else."""
     return dict(cast("JsonObject", value)) if isinstance(value, dict) else None

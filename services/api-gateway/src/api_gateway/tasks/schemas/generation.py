@@ -1,11 +1,11 @@
 """GENERATION: pictures from a prompt, with LoRAs and a reference image."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import JsonObject, inconsistent, readable_as
+from api_gateway.tasks.schemas.fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.public import FalImageTaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase, TaskUpdateBase
@@ -49,16 +49,6 @@ class CreateGenerationTask(GenerationFields, CreateTaskBase):
         description="Flexible configuration storage; known keys are num_inference_steps, "
         "guidance_scale, negative_prompt, num_images and output_format (png, webp or jpeg)",
     )
-
-    @model_validator(mode="after")
-    def _one_reference(self) -> Self:
-        if self.reference_image_url is not None and self.reference_image_data is not None:
-            raise inconsistent(
-                "give reference_image_url or reference_image_data, not both",
-                "reference_image_url",
-                "reference_image_data",
-            )
-        return self
 
 
 class GenerationTaskPublic(LoraPaths, _LoraWeights, FalImageTaskPublicBase):

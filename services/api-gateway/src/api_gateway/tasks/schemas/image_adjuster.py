@@ -1,11 +1,10 @@
 """IMAGE_ADJUSTER: a picture brought to a size, a shape or margins, without inventing any of it."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import inconsistent
 from api_gateway.tasks.schemas.public import ImageTaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
@@ -30,35 +29,6 @@ class CreateImageAdjusterTask(ImageAdjusterFields, CreateTaskBase):
     )
 
     task_type: Literal[TaskType.IMAGE_ADJUSTER] = TaskType.IMAGE_ADJUSTER
-
-    @model_validator(mode="after")
-    def _one_target(self) -> Self:
-        if (self.target_width is None) != (self.target_height is None):
-            raise inconsistent(
-                "give target_width and target_height, both or neither",
-                "target_width",
-                "target_height",
-            )
-        if self.aspect_ratio is not None and self.target_width is not None:
-            raise inconsistent(
-                "give aspect_ratio, or target_width and target_height, not all of them",
-                "aspect_ratio",
-                "target_width",
-                "target_height",
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _margins_leave_room(self) -> Self:
-        for first, second in (("margin_top", "margin_bottom"), ("margin_left", "margin_right")):
-            total = (getattr(self, first) or 0) + (getattr(self, second) or 0)
-            if total >= 1:
-                raise inconsistent(
-                    f"{first} and {second} must add up to less than 1; they add up to {total:g}",
-                    first,
-                    second,
-                )
-        return self
 
 
 class ImageAdjusterTaskPublic(ImageTaskPublicBase):

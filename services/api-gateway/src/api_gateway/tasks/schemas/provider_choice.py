@@ -8,12 +8,11 @@ from api_gateway.tasks.schemas.fields import (
     Capabilities,
     JsonObject,
     canonical_task_type,
-    inconsistent,
     object_or_none,
 )
 from api_gateway.tasks.schemas.providers import ProviderConfig
 from shared.contracts.enums import ProviderType
-from shared.contracts.request_model import RequestModel
+from shared.contracts.request_model import RequestModel, inconsistent
 from shared.contracts.task_types.table import TASK_TYPES
 
 

@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from api_gateway.recorded import Recorded
 from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus
 
 
-class TaskPublicBase(BaseModel):
+class TaskPublicBase(Recorded):
     """The fields of every task's record that clients may see."""
 
     priority: int = Field(description="Task priority")

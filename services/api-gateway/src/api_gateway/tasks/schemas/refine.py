@@ -1,11 +1,11 @@
 """REFINE: a picture upscaled and its detail restored."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import JsonObject, inconsistent, readable_as
+from api_gateway.tasks.schemas.fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.public import FalImageTaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
@@ -34,25 +34,6 @@ class CreateRefineTask(RefineFields, CreateTaskBase):
         description="Flexible configuration storage; known keys are strict_checks and upscaler "
         "(lanczos or real_esrgan)",
     )
-
-    @model_validator(mode="after")
-    def _output_size_is_known(self) -> Self:
-        if (self.target_width is None) != (self.target_height is None):
-            raise inconsistent(
-                "give target_width and target_height, both or neither",
-                "target_width",
-                "target_height",
-            )
-        if self.upscale_enabled and self.upscale_factor is None and self.target_width is None:
-            raise inconsistent(
-                "give upscale_factor, or target_width and target_height, or set upscale_enabled "
-                "to false",
-                "upscale_factor",
-                "target_width",
-                "target_height",
-                "upscale_enabled",
-            )
-        return self
 
 
 class RefineTaskPublic(FalImageTaskPublicBase):

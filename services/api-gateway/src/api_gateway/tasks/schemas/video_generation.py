@@ -1,11 +1,10 @@
 """VIDEO_GENERATION: a video from a prompt, starting from a picture or from nothing."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict
 
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import inconsistent
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
@@ -29,16 +28,6 @@ class CreateVideoGenerationTask(VideoGenerationFields, CreateTaskBase):
     )
 
     task_type: Literal[TaskType.VIDEO_GENERATION] = TaskType.VIDEO_GENERATION
-
-    @model_validator(mode="after")
-    def _one_input_image(self) -> Self:
-        if self.input_image_url is not None and self.input_image_data is not None:
-            raise inconsistent(
-                "give input_image_url or input_image_data, not both",
-                "input_image_url",
-                "input_image_data",
-            )
-        return self
 
 
 class VideoGenerationTaskPublic(TaskPublicBase):

@@ -1,0 +1,75 @@
+"""The values that were mapped into a task, against what its type takes as a whole.
+
+Each value by itself is `InputFields.validate_one`'s to judge; here it stands among the others. The
+gateway holds requests against the same rules, as far as their values are known by then.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from shared.contracts.enums import ProviderType
+from shared.contracts.local_limits import (
+    LORA_WEIGHTS,
+    MAX_SIDE_PX,
+    SIDES,
+    side_fault,
+    weight_fault,
+)
+from shared.contracts.providers import PROVIDERS
+from shared.contracts.runs import TaskRun
+from shared.contracts.task_types.table import TASK_TYPES
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """One thing wrong, and the inputs that it is about."""
+
+    fields: tuple[str, ...]
+    fault: str
+
+
+def misfits(run: TaskRun, mapped: Collection[str]) -> Iterator[Misfit]:
+    """Find what is wrong with a task because of what was mapped into it.
+
+    Args:
+        run: the task, complete.
+        mapped: the inputs that an earlier step has given.
+    """
+    for rule in TASK_TYPES[run.task_type].inputs.rules:
+        if not set(rule.fields).isdisjoint(mapped):
+            fault = rule.fault(*(_value(run, name) for name in rule.fields))
+            if fault is not None:
+                yield Misfit(rule.fields, fault)
+    yield from _unmet_needs(run, mapped)
+    if ProviderType.LOCAL in _providers(run):
+        yield from _beyond_the_model(run, mapped)
+
+
+def _value(run: TaskRun, name: str) -> Any:
+    stated = TASK_TYPES[run.task_type].inputs.model_fields[name]
+    return run.inputs.get(name, None if stated.is_required() else stated.default)
+
+
+def _providers(run: TaskRun) -> list[ProviderType]:
+    return [run.provider_type, *([run.fallback.provider_type] if run.fallback else [])]
+
+
+def _unmet_needs(run: TaskRun, mapped: Collection[str]) -> Iterator[Misfit]:
+    row = TASK_TYPES[run.task_type]
+    for need in row.needs(run.inputs):
+        if need.field in row.seeds and need.field not in mapped:
+            continue  # Nobody asked for it: it was drawn.
+        for provider in _providers(run):
+            if not need.any_of & PROVIDERS[provider].capabilities:
+                wanted = " or ".join(sorted(need.any_of))
+                yield Misfit((need.field,), f"{provider} lacks the capability {wanted}")
+
+
+def _beyond_the_model(run: TaskRun, mapped: Collection[str]) -> Iterator[Misfit]:
+    for name in SIDES:
+        if name in mapped and (fault := side_fault(run.inputs[name], run.inputs.get(MAX_SIDE_PX))):
+            yield Misfit((name,), fault)
+    for name in LORA_WEIGHTS:
+        if name in mapped and (fault := weight_fault(run.inputs[name])):
+            yield Misfit((name,), fault)

@@ -1,0 +1,31 @@
+"""What was mapped into a task is held against its type and its provider, and nothing else is."""
+
+import uuid
+from typing import Any
+
+from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+from shared.contracts.misfits import misfits
+from shared.contracts.runs import Owner, TaskRun
+
+
+def faults(provider: ProviderType, mapped: set[str], **inputs: Any) -> list[str]:
+    run = TaskRun(
+        task_id=uuid.uuid4(),
+        task_type=TaskType.EDITING,
+        provider_type=provider,
+        task_queue=TaskQueue.PROVIDER_FASHN,
+        inputs={"prompt": "a", "base_image": "b", "width": 1000, "height": 64, "seed": 1} | inputs,
+        owner=Owner(origin_instance="tests"),
+    )
+    return [misfit.fault for misfit in misfits(run, mapped)]
+
+
+def test_seed_that_was_drawn_asks_nothing_of_the_provider() -> None:
+    assert faults(ProviderType.FASHN_STANDARD, {"prompt"}) == []
+    assert len(faults(ProviderType.FASHN_STANDARD, {"seed"})) == 1
+
+
+def test_sides_are_those_of_the_local_model_alone() -> None:
+    assert faults(ProviderType.VERTEX, {"width"}) == []
+    assert len(faults(ProviderType.LOCAL, {"width"})) == 1
+    assert faults(ProviderType.LOCAL, {"height"}) == []
