@@ -244,6 +244,7 @@ class _Step:
             mapped_inputs=self.resolved,
             results=result.fields(),
             files=[*self.fetched, *result.files],
+            warnings=result.warnings,
             provenance=self._record(result.provenance),
             executor_type=result.executor_type,
             executor_instance=result.executor_instance,

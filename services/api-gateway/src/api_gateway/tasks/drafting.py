@@ -8,6 +8,7 @@ from typing import Any
 from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
 from api_gateway.tasks.editing_checks import check_editing
+from api_gateway.tasks.idle_work import idle_work
 from api_gateway.tasks.provider_checks import choose_provider
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.size_checks import check_size
@@ -55,6 +56,7 @@ def draft_task(
         _choose_seeds(config, mapped, "seed")
     faults += _complete(row, inputs, mapped, model if does_local else None)
     task = _row(body, origin, config=config, inputs=inputs)
+    task.warnings = idle_work(task_type, inputs, mapped) or None
     task.task_type, task.provider_type, task.queue_name = task_type, provider, queue
     return task, faults
 

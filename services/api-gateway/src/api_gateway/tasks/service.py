@@ -1,5 +1,6 @@
 """Creating and reading tasks."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,9 +28,20 @@ from workflows.starts import start_task, task_run
 
 
 async def create_task(
-    res: Resources, caller: Principal, body: CreateTaskBase, request: CreateRequest | None
+    res: Resources,
+    caller: Principal,
+    body: CreateTaskBase,
+    request: CreateRequest | None,
+    warnings: Sequence[str] = (),
 ) -> TaskPublicBase:
     """Write a task and start its run.
+
+    Args:
+        res: the gateway's connections.
+        caller: whose task it will be.
+        body: the validated request.
+        request: the request as its repeats will know it.
+        warnings: what of the request is ignored, for the record.
 
     Raises:
         InvalidRequestError: names every field that is wrong.
@@ -40,6 +52,7 @@ async def create_task(
     faults += image_faults + await check_loras(task, res, caller)
     if faults:
         raise InvalidRequestError([Fault(("body", *f.loc), f.message) for f in faults])
+    task.warnings = [*warnings, *(task.warnings or [])] or None
     check_run_size(task_run(task))
     creation = Creation(
         task,

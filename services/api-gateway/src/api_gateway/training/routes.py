@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
+from api_gateway.ignored.dependency import JUDGED, Ignored
 from api_gateway.training import cancellation, service
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
 
-router = APIRouter(prefix="/api/v1/training", tags=["Training"])
+router = APIRouter(prefix="/api/v1/training", tags=["Training"], dependencies=[JUDGED])
 
 
 @router.post(
@@ -23,10 +24,10 @@ router = APIRouter(prefix="/api/v1/training", tags=["Training"])
     dependencies=[Created],
 )
 async def create_training_task(
-    body: TrainingTaskCreate, res: Res, caller: Caller, request: Repeatable
+    body: TrainingTaskCreate, res: Res, caller: Caller, request: Repeatable, ignored: Ignored
 ) -> TrainingTask:
     """Create and start a new training task."""
-    return await service.create_training(res, caller, body, request)
+    return await service.create_training(res, caller, body, request, ignored.warnings)
 
 
 @router.get("/", summary="List Training Tasks", operation_id="list_training_tasks")

@@ -33,7 +33,7 @@ from shared.contracts.enums import (
     TrainingType,
     TransformType,
 )
-from shared.contracts.fields import Text
+from shared.contracts.fields import OptionalPrompt, Text
 from shared.contracts.request_model import RequestModel
 
 _INSTANCE = "Identifier for the instance that created this task (e.g., 'production', 'staging')"
@@ -96,7 +96,7 @@ class TrainingTaskCreate(RequestModel):
     preprocessing_captioning_strategy: CaptioningStrategy | None = Field(
         default=CaptioningStrategy.TRIGGER_ONLY, description="Strategy for image captioning"
     )
-    preprocessing_captioning_prompt: str | None = Field(
+    preprocessing_captioning_prompt: OptionalPrompt | None = Field(
         default=None, description="Custom prompt for captioning"
     )
 
@@ -175,6 +175,9 @@ class TrainingTask(BaseModel):
     completed_at: datetime | None = None
     logs: str = ""
     error_message: str | None = None
+    warnings: list[str] | None = Field(
+        default=None, description="What of the request does less than its sender may think"
+    )
     webhook_url: str = ""
     celery_training_task_id: str | None = None
     celery_preprocessing_task_id: str | None = None

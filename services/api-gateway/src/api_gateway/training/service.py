@@ -1,5 +1,6 @@
 """Creating, reading and cancelling trainings."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,7 +28,11 @@ from workflows.starts import start_training, training_run
 
 
 async def create_training(
-    res: Resources, caller: Principal, body: TrainingTaskCreate, request: CreateRequest | None
+    res: Resources,
+    caller: Principal,
+    body: TrainingTaskCreate,
+    request: CreateRequest | None,
+    warnings: Sequence[str] = (),
 ) -> TrainingTask:
     """Write a training and start its run.
 
@@ -36,6 +41,7 @@ async def create_training(
         caller: whose training it will be.
         body: the validated request.
         request: the request as its repeats will know it.
+        warnings: what of the request is ignored, for the record.
 
     Raises:
         InvalidRequestError: names every picture that is none.
@@ -48,6 +54,7 @@ async def create_training(
     uploads, faults = await take_sources(training, body, origin, res, caller)
     if faults:
         raise InvalidRequestError(faults)
+    training.warnings = list(warnings) or None
     check_run_size(training_run(training))
     creation = Creation(
         training,

@@ -1,5 +1,6 @@
 """Creating, reading and renaming workflows."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,14 +31,24 @@ async def create_workflow(
     request: CreateRequest | None,
     *,
     start: bool,
+    warnings: Sequence[str] = (),
 ) -> WorkflowPublic:
     """Write a workflow and, if asked, start its run.
+
+    Args:
+        res: the gateway's connections.
+        caller: whose workflow it will be.
+        body: the validated request.
+        request: the request as its repeats will know it.
+        start: whether it is started at once.
+        warnings: what of the request is ignored, for the record.
 
     Raises:
         InvalidRequestError: names every step and field that is wrong.
     """
     check_webhook(res, body.webhook_url)
     draft = await draft_workflow(res, caller, body, start=start)
+    draft.workflow.warnings = [*warnings, *(draft.workflow.warnings or [])] or None
     check_run_size(pipeline_run(draft.workflow, draft.tasks))
     creation = Creation(
         draft.workflow,

@@ -9,7 +9,7 @@ from pydantic import Field
 from shared.contracts.capabilities import Need
 from shared.contracts.enums import ProviderCapability as Cap
 from shared.contracts.enums import ProviderType
-from shared.contracts.fields import ImageSource, Text
+from shared.contracts.fields import ImageSource, OptionalPrompt, Prompt
 from shared.contracts.message import Message
 from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeRow
 
@@ -17,7 +17,7 @@ from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeR
 class VideoGenerationFields(InputFields):
     """The prompt, the first picture, and the length."""
 
-    prompt: Text = Field(description="Text prompt describing the desired video content")
+    prompt: Prompt = Field(description="Text prompt describing the desired video content")
     input_image_url: ImageSource | None = Field(
         default=None, description="URL to input image for video generation"
     )
@@ -25,7 +25,7 @@ class VideoGenerationFields(InputFields):
         default=None,
         description="Base64-encoded input image data (data:image/jpeg;base64,... format)",
     )
-    negative_prompt: str | None = Field(
+    negative_prompt: OptionalPrompt | None = Field(
         default=None, description="Negative prompt to avoid unwanted elements"
     )
     duration_seconds: int = Field(

@@ -25,6 +25,8 @@ from shared.db.models.trainings import Training
 from shared.db.repositories.deliveries import queue_delivery
 
 _BACKEND_IDS = ("backend_generation_id", "backend_prediction_id")
+IDS_IN_CONFIG = frozenset({*_BACKEND_IDS, "prompt_id"})
+"""The keys of a generation's `config` by which a backend knows it."""
 _LONGEST_ID = 255
 _LONGEST_TEXT = 2000
 """Characters of an error in an event, which stays below 20 kB in all."""

@@ -113,6 +113,9 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     if outcome.mapped_inputs:
         task.inputs = merged_inputs(task.inputs, outcome.mapped_inputs)
     task.results = outcome.results
+    if outcome.warnings:
+        known = task.warnings or []
+        task.warnings = [*known, *(said for said in outcome.warnings if said not in known)]
     if outcome.provenance is not None:
         task.provenance = outcome.provenance.model_dump(mode="json")
     task.executor_type = outcome.executor_type or task.executor_type
@@ -263,6 +266,7 @@ async def _end_step(session: AsyncSession, task: Task) -> None:
             step.result = task.results or None
             is_done = task.status == TaskStatus.COMPLETED
             step.error_message = task.errors[-1] if task.errors and not is_done else None
+            step.warnings = task.warnings
             step.retry_count = task.retry_count
             step.started_at = task.started_at
             step.completed_at = task.completed_at
