@@ -133,6 +133,7 @@ class TaskOutcome(TaskAccount):
             "mapped_inputs": {},
             "results": {},
             "files": [],
+            "warnings": [],
             "provenance": None,
             "executor_type": None,
             "executor_instance": None,

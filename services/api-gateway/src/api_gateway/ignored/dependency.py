@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol, TypeVar, get_args
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
@@ -24,22 +24,12 @@ def ignored_parts(request: Request) -> IgnoredParts:
     return request.scope[SCOPE_KEY]
 
 
-async def judge(
-    request: Request,
-    prefer: Annotated[
-        str | None,
-        Header(
-            description="`handling=strict` (RFC 7240): fields and parameters that are not known "
-            "are refused with 422. By default they are ignored, and named in `Sartiq-Ignored`"
-        ),
-    ] = None,
-) -> IgnoredParts:
+async def judge(request: Request) -> IgnoredParts:
     """Note what a request's query and body have that its route does not know.
 
     Raises:
         InvalidRequestError: the request prefers to be judged strictly; names each of them.
     """
-    del prefer  # for the document; the middleware has read all lines of it
     ignored = ignored_parts(request)
     ignored.is_judged = True
     route: APIRoute = request.scope["route"]

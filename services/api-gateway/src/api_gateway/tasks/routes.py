@@ -90,7 +90,7 @@ async def list_tasks(  # noqa: PLR0913 — query parameters
 @router.get("/{task_id}", response_model=TaskPublic, summary="Get Task", operation_id="get_task")
 async def get_task(task_id: UUID, res: Res, caller: Caller) -> TaskPublicBase:
     """Get a specific task by ID."""
-    return present_task(await service.get_task(res, caller, task_id))
+    return await service.read_task(res, caller, task_id)
 
 
 @router.get(

@@ -38,14 +38,13 @@ async def list_training_tasks(
     skip: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> list[TrainingTask]:
     """List all training tasks with pagination, newest first."""
-    page = await service.page_of_trainings(res, caller, skip=skip, limit=limit)
-    return [present_training(training) for training in page]
+    return await service.page_of_trainings(res, caller, skip=skip, limit=limit)
 
 
 @router.get("/{task_id}", summary="Get Training Status", operation_id="get_training_status")
 async def get_training_status(task_id: UUID, res: Res, caller: Caller) -> TrainingTask:
     """Get status of a training task."""
-    return present_training(await service.get_training(res, caller, task_id))
+    return await service.read_training(res, caller, task_id)
 
 
 @router.post("/{task_id}/cancel", summary="Cancel Training", operation_id="cancel_training")

@@ -178,6 +178,9 @@ class TrainingTask(BaseModel):
     warnings: list[str] | None = Field(
         default=None, description="What of the request does less than its sender may think"
     )
+    waiting_for: str | None = Field(
+        default=None, description="What has to come before it can go on; null while it does"
+    )
     webhook_url: str = ""
     celery_training_task_id: str | None = None
     celery_preprocessing_task_id: str | None = None

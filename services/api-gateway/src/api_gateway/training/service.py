@@ -19,6 +19,7 @@ from api_gateway.training.drafting import (
 )
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
+from api_gateway.waiting.records import tell_trainings
 from api_gateway.webhooks.checks import check_webhook
 from shared.db.models.trainings import Training
 from shared.db.repositories.events import add_training_event
@@ -87,9 +88,23 @@ async def get_training(res: Resources, caller: Principal, training_id: UUID) -> 
     return training
 
 
+async def read_training(res: Resources, caller: Principal, training_id: UUID) -> TrainingTask:
+    """A training as it is answered, with what it waits for.
+
+    Raises:
+        Problem: 404.
+    """
+    answer = present_training(await get_training(res, caller, training_id))
+    await tell_trainings(res, [answer])
+    return answer
+
+
 async def page_of_trainings(
     res: Resources, caller: Principal, *, skip: int, limit: int
-) -> list[Training]:
+) -> list[TrainingTask]:
     """One page of the caller's trainings, newest first."""
     async with res.sessions() as session:
-        return await list_trainings(session, caller.scope, skip=skip, limit=limit)
+        page = await list_trainings(session, caller.scope, skip=skip, limit=limit)
+    answers = [present_training(training) for training in page]
+    await tell_trainings(res, answers)
+    return answers

@@ -108,7 +108,12 @@ async def _draft_step(
     draft.tasks[step.id] = task
     draft.warnings += [f"step {clipped(step.id, 40)}: {said}" for said in task.warnings or []]
     draft.uploads += uploads
-    return [Fault(("config", *f.loc), f.message) for f in task_faults]
+    return [Fault(_place(f.loc), f.message, f.kind) for f in task_faults]
+
+
+def _place(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Where in a step a fault of its task stands: a step has configurations of its own."""
+    return loc if str(loc[0]).endswith("provider_config") else ("config", *loc)
 
 
 def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> WorkflowStep:

@@ -67,7 +67,7 @@ async def list_workflows(  # noqa: PLR0913 — query parameters
         limit=limit,
     )
     return WorkflowListResponse(
-        workflows=[present_workflow(workflow) for workflow in page],
+        workflows=page,
         total=total,
         skip=skip,
         limit=limit,
@@ -77,7 +77,7 @@ async def list_workflows(  # noqa: PLR0913 — query parameters
 @router.get("/{workflow_id}", summary="Get Workflow", operation_id="get_workflow")
 async def get_workflow(workflow_id: UUID, res: Res, caller: Caller) -> WorkflowPublic:
     """Get a workflow with all its steps and their current status."""
-    return present_workflow(await service.get_workflow(res, caller, workflow_id))
+    return await service.read_workflow(res, caller, workflow_id)
 
 
 @router.patch("/{workflow_id}", summary="Update Workflow", operation_id="update_workflow")

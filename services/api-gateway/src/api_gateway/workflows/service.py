@@ -11,6 +11,7 @@ from api_gateway.errors import not_found
 from api_gateway.images.sources import add_tasks
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
+from api_gateway.waiting.records import tell_workflows
 from api_gateway.webhooks.checks import check_webhook
 from api_gateway.workflows.drafting import WorkflowDraft, draft_workflow
 from api_gateway.workflows.presentation import present_workflow
@@ -83,12 +84,26 @@ async def get_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> 
     return workflow
 
 
+async def read_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> WorkflowPublic:
+    """A workflow as it is answered, with what its steps wait for.
+
+    Raises:
+        Problem: 404.
+    """
+    answer = present_workflow(await get_workflow(res, caller, workflow_id))
+    await tell_workflows(res, [answer])
+    return answer
+
+
 async def page_of_workflows(
     res: Resources, caller: Principal, filters: WorkflowFilters, *, skip: int, limit: int
-) -> tuple[list[Workflow], int]:
+) -> tuple[list[WorkflowPublic], int]:
     """One page of the caller's workflows, newest first, and how many there are in all."""
     async with res.sessions() as session:
-        return await list_workflows(session, caller.scope, filters, skip=skip, limit=limit)
+        page, total = await list_workflows(session, caller.scope, filters, skip=skip, limit=limit)
+    answers = [present_workflow(workflow) for workflow in page]
+    await tell_workflows(res, answers)
+    return answers, total
 
 
 async def rename_workflow(

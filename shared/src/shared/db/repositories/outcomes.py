@@ -159,6 +159,7 @@ def _write_account(task: Task, account: TaskAccount) -> None:
     task.retry_count = account.retry_count
     task.errors = account.errors
     task.error_category = account.error_category
+    task.waiting_for = account.waiting_for
     if account.fallback_used and not task.fallback_used:
         _fall_back(task)
     if account.service_task_id != task.service_task_id:
