@@ -9,7 +9,7 @@ from api_gateway.resources import Resources
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.training.schemas import TrainingTask
 from api_gateway.waiting.words import before_a_step, worker_of
-from api_gateway.workflows.schemas import WorkflowPublic
+from api_gateway.workflows.schemas import WorkflowPublic, WorkflowStepPublic
 from shared.contracts.enums import (
     StepStatus,
     TaskQueue,
@@ -64,22 +64,14 @@ def _worker(queue: str, abandoned: frozenset[TaskQueue]) -> str | None:
 
 
 async def tell_workflows(res: Resources, answers: Sequence[WorkflowPublic]) -> None:
-    """Say what the steps of workflows wait for."""
-    ready: dict[UUID, Any] = {}
-    for workflow in answers:
-        by_id = {step.step_id: step.status for step in workflow.steps}
-        for step in workflow.steps:
-            if step.status != StepStatus.PENDING:
-                continue
-            unfinished = {
-                name: by_id[name]
-                for name in step.dependencies
-                if name in by_id and by_id[name] != StepStatus.COMPLETED
-            }
-            step.waiting_for = before_a_step(workflow.status, unfinished)
-            is_ready = step.waiting_for is None and workflow.status == WorkflowStatus.RUNNING
-            if is_ready and step.task_id and _is_old(step.updated_at):
-                ready[step.task_id] = step
+    """Say which steps wait for a worker; what they wait for within their workflow is said."""
+    ready = {
+        step.task_id: step
+        for workflow in answers
+        if workflow.status == WorkflowStatus.RUNNING
+        for step in workflow.steps
+        if step.task_id and step.waiting_for is None and _is_ready(step)
+    }
     if not ready:
         return
     async with res.sessions() as session:
@@ -87,6 +79,10 @@ async def tell_workflows(res: Resources, answers: Sequence[WorkflowPublic]) -> N
     abandoned = await res.queues.abandoned(TaskQueue(each.queue) for each in queues.values())
     for task_id, each in queues.items():
         ready[task_id].waiting_for = each.waiting_for or _worker(each.queue, abandoned)
+
+
+def _is_ready(step: WorkflowStepPublic) -> bool:
+    return step.status == StepStatus.PENDING and _is_old(step.updated_at)
 
 
 async def tell_trainings(res: Resources, answers: Sequence[TrainingTask]) -> None:
