@@ -85,17 +85,17 @@ async def test_isnet_is_there_by_its_name(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("model", ["u2net", "silueta", "sam"])
-async def test_model_that_is_not_there_is_said_to_be_missing(
-    platform: Platform, model: str
-) -> None:
-    task = await _remove(
-        platform,
-        [_inline(_png("coffee", (32, 32)))],
-        provider_type="local",
-        provider_config={"rembg_model": model},
-    )
+async def test_model_that_is_not_there_is_refused(platform: Platform, model: str) -> None:
+    body = {
+        "task_type": "BACKGROUND_REMOVE",
+        "input_image_paths": [_inline(_png("coffee", (32, 32)))],
+        "origin_instance": "e2e",
+        "provider_config": {"rembg_model": model},
+    }
 
-    assert (task["status"], task["error_category"]) == ("FAILED", "VALIDATION")
-    assert f"rembg_model '{model}' is not on this worker" in task["errors"][0]
-    assert "SARTIQ_VISION_MODEL_DIR" in task["errors"][0]
-    assert task["result_image_paths"] is None
+    answer = await platform.api.post("/api/v1/tasks/", json=body)
+
+    assert answer.status_code == 422
+    (fault,) = answer.json()["detail"]
+    assert fault["loc"] == ["body", "provider_config", "rembg_model"]
+    assert f"the model {model} is not installed here" in fault["msg"]

@@ -307,6 +307,15 @@ async def test_a_pause_does_not_wait_for_a_step_that_nobody_has_tried(working: R
     run = pipeline(*steps)
     handle = await working.start_pipeline(run)
     await until_event(handle, EventType.EVENT_TYPE_TIMER_STARTED)
+    shown = (await handle.query("__temporal_workflow_metadata")).current_details
+    waited_for = (
+        "a worker that can do it: those of the task queue `inference` cannot do FACE_ENHANCER by "
+        "sartiq_ultimate_face_fixer yet"
+    )
+    assert f"- `later` FACE_ENHANCER: waits for {waited_for}" in shown.splitlines()
+    (told,) = working.records.accounts
+    assert (told.task_id, told.waiting_for) == (steps[1].run.task_id, waited_for)
+    assert (told.attempt, told.retry_count) == (0, 0)
     await handle.signal(RunPipeline.pause)
     assert (await handle.result()).status == WorkflowStatus.PAUSED
     assert steps[1].run.task_id not in working.records.tasks

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.contracts.background_removal import RembgModel
 from shared.egress.guard import Exemptions, Guard
 from shared.egress.names import NameResolver
 
@@ -118,6 +119,9 @@ class ModelSettings(BaseSettings):
     """Longest side that it may generate, in pixels; 0: 64 for swatch, else twice native."""
     default_steps: int = Field(default=0, ge=0)
     """Denoise steps where a request names none; 0: 8 for swatch, else what the family takes."""
+    cutout_models: tuple[RembgModel, ...] = (RembgModel.U2NETP, RembgModel.ISNET_GENERAL_USE)
+    """Models for BACKGROUND_REMOVE that a request may name, as a JSON list: those whose files lie
+    on every worker. The default is what an installation comes with."""
 
     @property
     def native_side_px(self) -> int:

@@ -1,9 +1,12 @@
-"""What Temporal carries of a workflow that is resumed."""
+"""What Temporal carries of a workflow, and shows of it."""
 
 import uuid
+from typing import Any
+
+import pytest
 
 from shared.db.models.tables import Task, Workflow, WorkflowStep
-from workflows.starts import pipeline_run
+from workflows.starts import pipeline_run, start_pipeline
 
 
 def task() -> Task:
@@ -34,3 +37,42 @@ def test_a_completed_step_is_carried_as_far_as_later_steps_need_it() -> None:
     )
     run = pipeline_run(workflow, {"first": task(), "second": task()})
     assert [step.result for step in run.steps] == [{"seed": 7}, None]
+
+
+class Recorder:
+    """A client that starts nothing."""
+
+    summary = ""
+
+    async def start_workflow(self, *_args: Any, **options: Any) -> None:
+        self.summary = options["static_summary"]
+
+
+@pytest.mark.parametrize(
+    ("dependencies", "summary"),
+    [
+        ({"a": []}, "w: a"),
+        ({"a": [], "b": ["a"], "c": ["b"]}, "w: a → b → c"),
+        ({"a": [], "b": ["a"], "c": ["a", "b"]}, "w: a → b → c"),
+        ({"a": [], "b": []}, "w: a, b"),
+        ({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}, "w: a, b, c, d"),
+    ],
+)
+async def test_arrows_stand_between_steps_that_are_a_chain(
+    dependencies: dict[str, list[str]], summary: str
+) -> None:
+    workflow = Workflow(
+        id=uuid.uuid4(),
+        name="w",
+        temporal_id="workflow-1",
+        origin_instance="shop",
+        steps=[
+            WorkflowStep(step_id=name, dependencies=before, input_mappings=[], task_type="REFINE")
+            for name, before in dependencies.items()
+        ],
+    )
+    client: Any = Recorder()
+
+    await start_pipeline(client, workflow, {name: task() for name in dependencies})
+
+    assert client.summary == summary

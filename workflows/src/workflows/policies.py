@@ -13,7 +13,8 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """Silence after which a worker counts as lost."""
 
 ONE_ATTEMPT = RetryPolicy(maximum_attempts=1)
-"""Attempts are counted by `run_step`, so that records and retries tell the same story."""
+"""Attempts, and fetches of pictures before them, are counted by `run_step`, so that records and
+retries tell the same story."""
 
 MAX_LOST_WORKERS = 10
 """Attempts that may be lost with their worker before the task fails; they are not retries."""
@@ -43,14 +44,6 @@ RETRY_AFTER_MAX_S = 3600.0
 
 FETCH_TIMEOUT = timedelta(minutes=5)
 """Fetching the remote pictures of one task, all of them."""
-
-FETCH_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
-    backoff_coefficient=2.0,
-    maximum_interval=timedelta(seconds=30),
-    maximum_attempts=5,
-)
-"""What is no picture, or must not be fetched, is not tried again: its failure says so itself."""
 
 CROWDED_FIRST_S = 5.0
 CROWDED_MAX_S = 60.0

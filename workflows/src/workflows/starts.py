@@ -186,7 +186,6 @@ async def start_pipeline(
         RunUnknownError: Temporal did not acknowledge it.
         RunRefusedError: Temporal refused it.
     """
-    steps = " → ".join(step.step_id for step in workflow.steps)
     policies = WorkflowIDReusePolicy
     reuse = policies.ALLOW_DUPLICATE if is_resumed else policies.REJECT_DUPLICATE
     with _once():
@@ -195,7 +194,7 @@ async def start_pipeline(
             pipeline_run(workflow, tasks),
             id=workflow.temporal_id,
             execution_timeout=PIPELINE_EXECUTION_TIMEOUT,
-            static_summary=_shorten(f"{workflow.name}: {steps}", 200),
+            static_summary=_shorten(f"{workflow.name}: {_in_order(workflow)}", 200),
             static_details="\n".join(
                 [
                     f"**{workflow.name}** of `{workflow.origin_instance}`",
@@ -210,6 +209,16 @@ async def start_pipeline(
             versioning_override=MOVES_ON,
             **start_options(workflow, 0, reuse),
         )
+
+
+def _in_order(workflow: Workflow) -> str:
+    """Return a workflow's steps, with arrows where they are a chain and nowhere else."""
+    names = [step.step_id for step in workflow.steps]
+    waited_for = [set(step.dependencies) for step in workflow.steps]
+    is_chain = all(
+        before in dependencies for before, dependencies in zip(names, waited_for[1:], strict=False)
+    )
+    return (" → " if is_chain else ", ").join(names)
 
 
 async def start_training(client: Client, training: Training) -> None:

@@ -9,6 +9,7 @@ from api_gateway.errors import add_error_handlers
 from api_gateway.evaluation.routes import router as evaluation
 from api_gateway.events.routes import router as events
 from api_gateway.health.routes import router as health
+from api_gateway.ignored.middleware import IgnoredHeaders
 from api_gateway.lora.routes import admin_router as admin_lora
 from api_gateway.lora.routes import router as lora
 from api_gateway.monitoring.routes import router as monitoring
@@ -50,6 +51,7 @@ def create_app(resources: Resources) -> FastAPI:
     """The public API."""
     app = public_api()
     app.state.resources = resources
+    app.add_middleware(IgnoredHeaders)
     # The gate stands outside: a stranger is told so, whatever the size of what it sends.
     app.add_middleware(BodyLimit, limit_of=public_limits(resources.settings))
     app.add_middleware(Gate, resources=resources)

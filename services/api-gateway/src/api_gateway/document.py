@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api_gateway.error_responses import add_error_responses
+from api_gateway.ignored.documented import add_ignored_headers
 from api_gateway.unrouted_schemas import add_unrouted_schemas
 
 _DESCRIPTION = """\
@@ -23,6 +24,8 @@ request, answered at once, and runs durably: poll its record until `status` is `
 * **Repeating a create** with the same `Idempotency-Key` gives the first answer again.
 * **Errors**: wrong input is 422 with up to 50 faults and their places in the body; all others are
   `application/problem+json` with a stable `code`.
+* **Unknown fields and parameters** are ignored, and named in the header `Sartiq-Ignored` and in a
+  record's `warnings`; with `Prefer: handling=strict` they are 422.
 """
 _TAGS: dict[str, str] = {
     "Training": "LoRA trainings, from pictures to weights.",
@@ -67,5 +70,6 @@ class PublicApi(FastAPI):
             )
             add_unrouted_schemas(document)
             add_error_responses(document)
+            add_ignored_headers(document)
             self.openapi_schema = document
         return self.openapi_schema

@@ -23,6 +23,7 @@ from api_gateway.health.checks import (
 from api_gateway.health.standstill import StandstillWatch
 from api_gateway.settings import GatewaySettings
 from api_gateway.tasks.loader import TaskLoader
+from api_gateway.waiting.queues import QueueWatch
 from shared.db.announcements import announcing
 from shared.db.session import Sessions, create_engine, create_sessions, reading_engine
 from shared.egress.guard import Guard
@@ -96,6 +97,11 @@ class Resources:
     def standstill(self) -> StandstillWatch:
         """Knows of runs that stand still."""
         return StandstillWatch(self.temporal)
+
+    @cached_property
+    def queues(self) -> QueueWatch:
+        """Knows which task queues nobody polls."""
+        return QueueWatch(self.temporal)
 
     @cached_property
     def keyring(self) -> Keyring:

@@ -170,6 +170,7 @@ class LocalInference(InferenceActivities):
             files=[picture, *debug.stored],
             debug_image_paths=debug.paths,
             provenance=outputs.provenance,
+            warnings=refined.facts.warnings,
             result_image_path=picture.key,
             tiles=refined.tiles,
             faces=refined.faces,
@@ -196,6 +197,7 @@ class LocalInference(InferenceActivities):
             started_at=started_at,
             files=outputs.files,
             provenance=outputs.provenance,
+            warnings=made.facts.warnings,
             result_image_path=keys[0],
             result_image_paths=keys,
         )

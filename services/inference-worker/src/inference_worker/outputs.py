@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache, partial
 from importlib import metadata
+from typing import Any
 from uuid import UUID
 
 from PIL import Image
@@ -84,13 +85,17 @@ class Outputs:
 def provenance_of(facts: EngineFacts, loras: Sequence[LoraChoice] = ()) -> Provenance:
     """How an attempt makes its pictures, as far as that is the same for all of them."""
     return Provenance(
-        **asdict(facts),
+        **_of_provenance(facts),
         loras=[
             LoraProvenance(field=lora.field, sha256=lora.sha256, weight=lora.weight)
             for lora in loras
         ],
         versions=_versions(_ENGINE_SOFTWARE),
     )
+
+
+def _of_provenance(facts: EngineFacts) -> dict[str, Any]:
+    return {name: value for name, value in asdict(facts).items() if name != "warnings"}
 
 
 def computed_provenance(method: str, models: Sequence[ModelProvenance]) -> Provenance:

@@ -40,6 +40,8 @@ class AttemptResult(Message):
     faults: list[ErrorText] = []
     """What of a batch could not be done, since the request is at fault: the task fails with these
     as its errors, and keeps what was done."""
+    warnings: list[ErrorText] = []
+    """What of the request had less effect than its sender may think, a sentence each."""
 
     def fields(self) -> dict[str, Any]:
         """The result fields of the task, by their REST names."""

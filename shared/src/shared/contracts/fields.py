@@ -1,12 +1,40 @@
 """Field types that requests and messages share, each with its bounds."""
 
+import unicodedata
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 _INT64 = 2**63
+_INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me", "Cn"})
+"""Categories of Unicode that show nothing by themselves: controls, formats, blanks, marks."""
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols by category, and blank all the same."""
+
+
+def is_blank(text: str) -> bool:
+    """Whether nobody sees anything of a text: it is empty, white space or of zero width."""
+    return all(letter in _FILLERS or unicodedata.category(letter) in _INVISIBLE for letter in text)
+
+
+def _says_something(text: str) -> str:
+    if is_blank(text):
+        raise ValueError("must say something: it has nothing but white space or invisible letters")
+    return text
+
+
+def _says_something_or_nothing(text: str) -> str:
+    if text and is_blank(text):
+        raise ValueError(
+            "has nothing but white space or invisible letters; say something, or leave it out"
+        )
+    return text
+
 
 Text = Annotated[str, StringConstraints(min_length=1)]
+Prompt = Annotated[str, StringConstraints(min_length=1), AfterValidator(_says_something)]
+OptionalPrompt = Annotated[str, AfterValidator(_says_something_or_nothing)]
+"""Of one that may be left out; empty counts as left out."""
 ImageSource = Annotated[str, StringConstraints(min_length=1)]
 """Base64, data URL, remote URL or storage path."""
 ImageSources = Annotated[list[ImageSource], Field(max_length=100)]

@@ -93,6 +93,8 @@ class TaskAccount(Message):
     resumes: int = 0
     """How often the wait for a provider's work was taken up again."""
     resumed_at: datetime | None = None
+    waiting_for: str | None = None
+    """What has to come before it can go on."""
     verdict: Verdict | None = None
     """Of the last attempt; none where it says nothing about its provider."""
 
@@ -118,6 +120,8 @@ class TaskOutcome(TaskAccount):
     results: dict[str, Any] = {}
     """Result fields by their REST names."""
     files: list[StoredFile] = []
+    warnings: list[ErrorText] = []
+    """What of the request had less effect than its sender may think."""
     provenance: ProvenanceRecord | None = None
     executor_type: str | None = None
     executor_instance: str | None = None
@@ -129,6 +133,7 @@ class TaskOutcome(TaskAccount):
             "mapped_inputs": {},
             "results": {},
             "files": [],
+            "warnings": [],
             "provenance": None,
             "executor_type": None,
             "executor_instance": None,

@@ -45,3 +45,18 @@ def test_cutting_a_prompt_is_logged_without_its_text(parts: FluxComponents) -> N
     expected: dict[str, Any] = {"event": "prompt_cut", "max_tokens": 24, "log_level": "warning"}
     assert entry.items() >= expected.items()
     assert "red" not in str(entry)
+
+
+def test_what_a_prompt_lost_is_told_until_it_is_forgotten(parts: FluxComponents) -> None:
+    encoder = PromptEncoder(parts, num_remembered=2)
+    long = [f"{colour} " * 40 for colour in ("red", "blue", "green")]
+    for prompt in ("a", *long[:2]):
+        encoder.encode(prompt)
+
+    said = encoder.cut(long[0])
+    assert said is not None
+    assert "the model reads the first 24" in said
+    assert "red" not in said
+    assert encoder.cut("a") is None
+    encoder.encode(long[2])
+    assert [encoder.cut(prompt) is not None for prompt in long] == [False, True, True]

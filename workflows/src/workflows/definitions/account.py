@@ -24,6 +24,8 @@ class Account:
         """Failures that count against `max_retries`, at the provider that has the task now."""
         self.lost_workers = 0
         self.unserved = 0
+        self.fetch_retries = 0
+        """Failed fetches of its pictures that were followed by another; they are retries, too."""
         self.errors: list[str] = []
         self.fallback_used = False
         self.service_task_id: str | None = None
@@ -42,6 +44,14 @@ class Account:
             self.retries += 1
         counts = CONSEQUENCES[failure.category].counts_against_provider
         self.verdict = Verdict(provider_type=provider, is_success=False if counts else None)
+
+    def note_failed_fetch(self, failure: Failure) -> None:
+        """Take down why the pictures could not be fetched: nothing that its provider did."""
+        self.errors.append(failure.message)
+        if failure.is_worker_lost:
+            self.lost_workers += 1
+        else:
+            self.retries += 1
 
     def note_success(self, provider: ProviderType) -> None:
         """Take down that the attempt succeeded."""
@@ -82,13 +92,20 @@ class Account:
         self.retries = 0
         self.service_task_id = None
 
-    def written(self, category: ErrorCategory | None = None) -> TaskAccount:
-        """As the record has it; `category` of the last failure. A verdict is told once."""
+    def written(
+        self, category: ErrorCategory | None = None, *, waiting_for: str | None = None
+    ) -> TaskAccount:
+        """As the record has it. A verdict is told once.
+
+        Args:
+            category: of the last failure.
+            waiting_for: what has to come before it can go on.
+        """
         verdict, self.verdict = self.verdict, None
         return TaskAccount(
             task_id=self.task_id,
             attempt=self.attempt,
-            retry_count=max(self.attempt - 1, 0),
+            retry_count=max(self.attempt - 1, 0) + self.fetch_retries,
             errors=list(self.errors),
             error_category=category,
             fallback_used=self.fallback_used,
@@ -96,5 +113,6 @@ class Account:
             service_requests=list(self.service_requests),
             resumes=self.resumes,
             resumed_at=self.resumed_at,
+            waiting_for=waiting_for,
             verdict=verdict,
         )

@@ -9,16 +9,20 @@ from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities,
 from shared.contracts.pictures import remote_pictures
 from shared.contracts.runs import TaskRun
 from workflows.policies import (
-    FETCH_RETRY,
     FETCH_TIMEOUT,
     HEARTBEAT_TIMEOUT,
+    ONE_ATTEMPT,
     RECORD_RETRY,
     RECORD_TIMEOUT,
 )
 
 
-async def fetch_remote_pictures(run: TaskRun) -> FetchedInputs | None:
-    """Fetch what a task names by URL; none where it names nothing so.
+async def fetch_remote_pictures(run: TaskRun, label: str) -> FetchedInputs | None:
+    """Fetch what a task names by URL, once; none where it names nothing so.
+
+    Args:
+        run: the task.
+        label: what the Web UI shows of the task.
 
     Raises:
         ActivityError: a picture cannot be had, or is none.
@@ -37,9 +41,9 @@ async def fetch_remote_pictures(run: TaskRun) -> FetchedInputs | None:
         task_queue=TaskQueue.FETCH,
         start_to_close_timeout=FETCH_TIMEOUT,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
-        retry_policy=FETCH_RETRY,
+        retry_policy=ONE_ATTEMPT,
         priority=workflow.info().priority,
-        summary=f"{len(names)} remote picture" + ("s" if len(names) > 1 else ""),
+        summary=f"{label}: {len(names)} remote picture" + ("s" if len(names) > 1 else ""),
     )
 
 

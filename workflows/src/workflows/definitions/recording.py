@@ -26,15 +26,20 @@ from workflows.policies import RECORD_LOCAL_RETRY_THRESHOLD, RECORD_RETRY, RECOR
 _R = TypeVar("_R", bound=Recordable)
 
 
-async def record_task(outcome: TaskOutcome) -> TaskOutcome:
+async def record_task(outcome: TaskOutcome, label: str = "") -> TaskOutcome:
     """Write how a task ended.
+
+    Args:
+        outcome: how.
+        label: what the Web UI shows of the task, such as its step's id.
 
     Returns:
         How it stands in the records, where an end that was written before outlives this one: a
         cancellation by the gateway, or a result whose workflow task was lost. Without provenance:
         a run's result is part of its history, which has all that already.
     """
-    outcome, standing = await _end(RecordActivities.finish_task, outcome, outcome.status)
+    summary = f"{label}: {outcome.status}" if label else outcome.status
+    outcome, standing = await _end(RecordActivities.finish_task, outcome, summary)
     if standing.note:
         outcome = outcome.bare(standing.note)
     outcome = outcome.model_copy(update={"provenance": None})
@@ -70,9 +75,11 @@ async def record_training(outcome: TrainingOutcome) -> TrainingOutcome:
     return outcome.model_copy(update=dict(standing))
 
 
-async def record_account(account: TaskAccount) -> None:
+async def record_account(account: TaskAccount, label: str = "") -> None:
     """Write what a task that goes on has been through, so that its record is true meanwhile."""
-    await _end(RecordActivities.record_account, account, f"attempt {account.attempt}")
+    nth = f"attempt {account.attempt}"
+    summary = f"{label}: {nth}" if label else nth
+    await _end(RecordActivities.record_account, account, summary)
 
 
 async def foreign_objects(owner: Owner, keys: Sequence[str]) -> list[str]:

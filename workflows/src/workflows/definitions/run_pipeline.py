@@ -229,7 +229,10 @@ class RunPipeline:
             for s in self._run.steps
         ]
         head = f"**{self._run.name}**: {done} of {len(self._run.steps)} steps done"
-        workflow.set_current_details("\n".join([head, "", *lines, *self._errors]))
+        # A list of its own: what follows a list directly is part of its last item.
+        errors = ["", "Errors:", "", *(f"- {error}" for error in self._errors)]
+        shown = [head, "", *lines, *(errors if self._errors else [])]
+        workflow.set_current_details("\n".join(shown))
 
     def _closed(self, outcome: PipelineOutcome) -> PipelineOutcome:
         if outcome.status == WorkflowStatus.CANCELLED:
@@ -252,7 +255,7 @@ def _fitted(step: PipelineStep, mapped: dict[str, Any]) -> dict[str, Any]:
 
 async def _fail(step: PipelineStep, failure: Failure) -> TaskOutcome:
     """Record the end of a step that nobody has tried."""
-    return await record_task(_failed(step, failure))
+    return await record_task(_failed(step, failure), step.step_id)
 
 
 def _outcome_of(step: PipelineStep, task: asyncio.Task[TaskOutcome | None]) -> TaskOutcome | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,7 +10,6 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from shared.contracts.attempts import AttemptResult, StoredFile
 from shared.contracts.enums import ErrorCategory, TaskStatus
-from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.foreign import told
 from shared.contracts.inputs import FetchedInputs
 from shared.contracts.pictures import replace_pictures
@@ -22,17 +20,19 @@ from workflows.definitions.account import Account
 from workflows.definitions.attempt import run_attempt
 from workflows.definitions.failure import Failure, read_error, read_failure
 from workflows.definitions.fetching import fetch_remote_pictures
+from workflows.definitions.following import Next, following, is_retried
 from workflows.definitions.patience import Patience
 from workflows.definitions.recording import admit_attempt, record_account, record_task
 from workflows.definitions.remote import RemoteFailureError
 from workflows.definitions.unforeseen import ORDERLY
 from workflows.policies import (
-    LONG_WAIT_S,
-    MAX_LOST_WORKERS,
     backoff_s,
     crowded_wait_s,
     unserved_wait_s,
 )
+
+_COUNTED_FETCHES = "fetches-count-as-attempts"
+_SAID_WAITS = "waits-are-recorded"
 
 
 async def run_step(
@@ -60,17 +60,9 @@ async def run_step(
         PutOffError: nobody has tried it, and its run starts no more.
     """
     step = _Step(run, label or run.task_type, mapped_inputs or {}, show, patience)
-    outcome = await record_task(await step.run_until_done())
+    outcome = await record_task(await step.run_until_done(), step.label)
     show(step.in_words(outcome.status))
     return outcome
-
-
-class _Next(Enum):
-    """What follows a failed attempt."""
-
-    RETRY = auto()
-    FALL_BACK = auto()
-    END = auto()
 
 
 class _Step:
@@ -91,6 +83,7 @@ class _Step:
         """Inputs that the request did not have as they are now: mapped, or fetched."""
         self.fetched: list[StoredFile] = []
         self.account = Account(run.task_id)
+        self.said_waiting_for: str | None = None
 
     async def run_until_done(self) -> TaskOutcome:
         """Attempt, decide, wait, attempt again."""
@@ -114,11 +107,20 @@ class _Step:
         return status.lower() + (switch if account.fallback_used else nth)
 
     async def _fetch(self) -> TaskOutcome | None:
-        """Bring remote pictures into storage; an outcome where that fails."""
-        try:
-            fetched = await self._fetch_in_turn()
-        except ActivityError as error:
-            return self._ended_by(error)
+        """Bring remote pictures into storage; an outcome where that fails.
+
+        A failure counts against `max_retries`, as one of an attempt does.
+        """
+        while True:
+            try:
+                fetched = await self._fetch_in_turn()
+                break
+            except ActivityError as error:
+                if is_cancelled_exception(error) or not workflow.patched(_COUNTED_FETCHES):
+                    return self._ended_by(error)
+                failure = read_failure(error)
+            if ended := await self._after_failed_fetch(failure):
+                return ended
         if fetched is not None:
             self.fetched = fetched.files
             replaced = replace_pictures(self.run.task_type, self.run.inputs, fetched.keys)
@@ -126,12 +128,27 @@ class _Step:
             self.run = self.run.with_inputs(replaced)
         return None
 
+    async def _after_failed_fetch(self, failure: Failure) -> TaskOutcome | None:
+        """Wait until the pictures are fetched again; an outcome where they are not."""
+        self.account.note_failed_fetch(failure)
+        if is_cancelling():
+            return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
+        if not is_retried(failure, self.account, self.run):
+            return self._ended(TaskStatus.FAILED, failure.category)
+        self.account.fetch_retries += 1
+        await record_account(self.account.written(failure.category), self.label)
+        if not is_cancelling():
+            await self._wait(failure)
+        if is_cancelling():  # heard while the records were written
+            return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
+        return None
+
     async def _fetch_in_turn(self) -> FetchedInputs | None:
         """While the tenant has its share under way, wait and offer it again."""
         tries = 0
         while True:
             try:
-                return await fetch_remote_pictures(self.run)
+                return await fetch_remote_pictures(self.run, self.label)
             except ActivityError as error:
                 if not read_failure(error).is_crowded:
                     raise
@@ -141,7 +158,7 @@ class _Step:
             await self.patience.wait(
                 crowded_wait_s(tries, workflow.random().random()),
                 "the tenant's other pictures are fetched first",
-                is_untried=True,
+                is_untried=not self.account.fetch_retries,
             )
 
     async def _attempt_until_done(self) -> TaskOutcome:
@@ -158,13 +175,13 @@ class _Step:
             self.account.note_failure(failure, self.run.provider_type)
             if is_cancelling():
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
-            following = self._after(failure)
-            if following is _Next.END:
+            then = following(failure, self.account, self.run)
+            if then is Next.END:
                 return self._ended(TaskStatus.FAILED, failure.category)
-            if following is _Next.FALL_BACK:
+            if then is Next.FALL_BACK:
                 self._fall_back()
-            await record_account(self.account.written(failure.category))
-            if following is _Next.RETRY:
+            await record_account(self.account.written(failure.category), self.label)
+            if then is Next.RETRY:
                 await self._wait(failure)
                 await self._fall_back_if_provider_is_down()
 
@@ -172,7 +189,10 @@ class _Step:
         """One more attempt: how the task ended with it, or why it failed."""
         self.account.attempt += 1
         nth = "" if self.account.attempt == 1 else f", attempt {self.account.attempt}"
-        self.show(f"{self.run.provider_type}{nth}")
+        self.show(
+            f"{self.run.provider_type}{nth}: waits for a worker of the queue "
+            f"`{self.run.task_queue}`, or runs there"
+        )
         try:
             result = await run_attempt(self.run, self.account, f"{self.label}{nth}")
         except RemoteFailureError as error:
@@ -182,19 +202,6 @@ class _Step:
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
             return read_failure(error)
         return self._completed(result)
-
-    def _after(self, failure: Failure) -> _Next:
-        if failure.is_final:
-            return _Next.END
-        if failure.is_worker_lost:
-            is_lasting = self.account.lost_workers > MAX_LOST_WORKERS
-            return _Next.END if is_lasting else _Next.RETRY
-        consequence = CONSEQUENCES[failure.category]
-        can_fall_back = consequence.falls_back and self.run.fallback is not None
-        is_told_to_wait_long = (failure.retry_after_s or 0) > LONG_WAIT_S
-        if consequence.is_retried and self.account.retries <= self.run.max_retries:
-            return _Next.FALL_BACK if can_fall_back and is_told_to_wait_long else _Next.RETRY
-        return _Next.FALL_BACK if can_fall_back else _Next.END
 
     def _fall_back(self) -> None:
         self.run = self.run.on_fallback()
@@ -210,13 +217,22 @@ class _Step:
             return
         self.account.errors.append(f"{provider} is left out: its breaker is {admission.state}")
         self._fall_back()
-        await record_account(self.account.written())
+        await record_account(self.account.written(), self.label)
 
     async def _wait_for_a_worker_that_can_do_it(self) -> None:
         """The task stays PENDING: nobody has tried it, so this is no attempt and no retry."""
         self.account.attempt -= 1
         self.account.unserved += 1
-        self.show(f"waits: no worker of `{self.run.task_queue}` can do it yet")
+        waiting_for = (
+            f"a worker that can do it: those of the task queue `{self.run.task_queue}` cannot do "
+            f"{self.run.task_type} by {self.run.provider_type} yet"
+        )
+        self.show(f"waits for {waiting_for}")
+        if self.said_waiting_for != waiting_for and workflow.patched(_SAID_WAITS):
+            self.said_waiting_for = waiting_for
+            await record_account(self.account.written(waiting_for=waiting_for), self.label)
+            if is_cancelling():  # heard while the records were written
+                raise asyncio.CancelledError
         await self.patience.wait(
             unserved_wait_s(self.account.unserved),
             f"no worker can do {self.run.task_type} yet",
@@ -243,6 +259,7 @@ class _Step:
             mapped_inputs=self.resolved,
             results=result.fields(),
             files=[*self.fetched, *result.files],
+            warnings=result.warnings,
             provenance=self._record(result.provenance),
             executor_type=result.executor_type,
             executor_instance=result.executor_instance,

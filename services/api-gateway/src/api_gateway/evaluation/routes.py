@@ -9,9 +9,10 @@ from api_gateway.dependencies import Res
 from api_gateway.evaluation import service
 from api_gateway.evaluation.schemas import EvaluationRequest, EvaluationResponse, HealthStatus
 from api_gateway.idempotency import Repeatable
+from api_gateway.ignored.dependency import JUDGED
 from shared.contracts.enums import AiProvider
 
-router = APIRouter(prefix="/api/v1/evaluation", tags=["evaluation"])
+router = APIRouter(prefix="/api/v1/evaluation", tags=["evaluation"], dependencies=[JUDGED])
 
 
 @router.post("/", summary="Evaluate Image", operation_id="evaluate_image")

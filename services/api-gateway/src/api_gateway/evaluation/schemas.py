@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from api_gateway.tasks.schemas.fields import refuse_unstorable
 from shared.contracts.enums import AnatomyIssue, Framing, Gender, ViewAngle
-from shared.contracts.fields import Fraction
+from shared.contracts.fields import Fraction, OptionalPrompt
 from shared.contracts.request_model import RequestModel, inconsistent
 
 _Image = Annotated[str, StringConstraints(min_length=1)]
@@ -35,7 +35,7 @@ class EvaluationRequest(RequestModel):
     expected_gender: Gender | None = Field(
         default=Gender.FEMALE, description="Expected gender for the image"
     )
-    custom_instructions: str | None = Field(
+    custom_instructions: OptionalPrompt | None = Field(
         default=None, description="Custom instructions for the evaluation"
     )
     include_descriptions: bool = Field(

@@ -24,7 +24,14 @@ class BaseEvent(Recorded, frozen=True):
     metadata: JsonObject | None = None
 
 
-class TaskCreatedEvent(BaseEvent, frozen=True):
+class _OfAStep(BaseEvent, frozen=True):
+    """Which step it is about, where its task is one."""
+
+    workflow_id: UUID | None = Field(default=None, description="Of a step: its workflow")
+    step_id: str | None = Field(default=None, description="Of a step: its id in the workflow")
+
+
+class TaskCreatedEvent(_OfAStep, frozen=True):
     """A task exists."""
 
     event_type: EventType = EventType.TASK_CREATED
@@ -33,7 +40,7 @@ class TaskCreatedEvent(BaseEvent, frozen=True):
     total_steps: int = 0
 
 
-class TaskStatusEvent(BaseEvent, frozen=True):
+class TaskStatusEvent(_OfAStep, frozen=True):
     """A task's status or progress changed."""
 
     event_type: EventType = EventType.TASK_STATUS_UPDATE
@@ -46,7 +53,7 @@ class TaskStatusEvent(BaseEvent, frozen=True):
     error_category: ErrorCategory | None = None
 
 
-class InferenceStatusEvent(BaseEvent, frozen=True):
+class InferenceStatusEvent(_OfAStep, frozen=True):
     """A generation that a backend knows by its own ids changed."""
 
     event_type: EventType = EventType.INFERENCE_STATUS_UPDATE

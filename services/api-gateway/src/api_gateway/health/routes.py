@@ -8,9 +8,10 @@ from pydantic import BaseModel, Field
 
 from api_gateway.dependencies import Res
 from api_gateway.health.checks import OK
+from api_gateway.ignored.dependency import JUDGED
 from api_gateway.resources import Resources
 
-router = APIRouter(tags=["Endpoints"])
+router = APIRouter(tags=["Endpoints"], dependencies=[JUDGED])
 
 _NEEDED = frozenset({"database", "uploads"})
 """Without these a process serves nobody. The others are down for all processes alike: records and

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from api_gateway.auth.dependencies import Admin, Caller
 from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
+from api_gateway.ignored.dependency import JUDGED
 from api_gateway.lora import service
 from api_gateway.lora.presentation import present_lora
 from api_gateway.lora.schemas import (
@@ -22,8 +23,8 @@ from api_gateway.lora.upload import Upload
 from shared.db.repositories.loras import LoraFilters
 from shared.lora.names import LoraFolder
 
-router = APIRouter(prefix="/api/v1/lora", tags=["lora"])
-admin_router = APIRouter(prefix="/api/v1/admin/lora", tags=["admin"])
+router = APIRouter(prefix="/api/v1/lora", tags=["lora"], dependencies=[JUDGED])
+admin_router = APIRouter(prefix="/api/v1/admin/lora", tags=["admin"], dependencies=[JUDGED])
 
 _FILE_PART: dict[str, Any] = {
     "contentType": "application/octet-stream",

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Res
+from api_gateway.ignored.dependency import JUDGED
 from api_gateway.monitoring import infrastructure, records
 from api_gateway.monitoring.media import media_of_task
 from api_gateway.monitoring.presentation import present_task_detail, present_workflow_detail
@@ -31,7 +32,7 @@ from api_gateway.monitoring.schemas.workflows import (
 from api_gateway.tasks.service import get_task
 from api_gateway.workflows.service import get_workflow
 
-router = APIRouter(prefix="/api/v1/monitoring", tags=["Monitoring"])
+router = APIRouter(prefix="/api/v1/monitoring", tags=["Monitoring"], dependencies=[JUDGED])
 
 
 @router.get("/tasks", summary="List Monitored Tasks", operation_id="list_monitored_tasks")

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
+from api_gateway.ignored.dependency import JUDGED
 from api_gateway.storage import service
 from api_gateway.storage.conditions import ReadConditions
 from api_gateway.storage.keys import (
@@ -24,7 +25,7 @@ from api_gateway.storage.schemas import (
 )
 from api_gateway.storage.uploads import receive_image
 
-router = APIRouter(prefix="/api/v1/storage", tags=["Storage"])
+router = APIRouter(prefix="/api/v1/storage", tags=["Storage"], dependencies=[JUDGED])
 
 ImagePath = Annotated[str, Depends(image_path)]
 Conditions = Annotated[ReadConditions, Header()]

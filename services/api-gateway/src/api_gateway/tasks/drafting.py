@@ -8,7 +8,9 @@ from typing import Any
 from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
 from api_gateway.tasks.editing_checks import check_editing
+from api_gateway.tasks.idle_work import idle_work
 from api_gateway.tasks.provider_checks import choose_provider
+from api_gateway.tasks.provider_needs import missing_fields, missing_models
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.size_checks import check_size
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
@@ -47,6 +49,8 @@ def draft_task(
     inputs = {n: value for n, value in sent.items() if value is not None and n not in unasked}
     fields = {**inputs, **{name: _stand_in(row, name) for name in mapped}, "config": config}
     provider, queue, faults = choose_provider(task_type, body, fields)
+    lacks, said = missing_fields(task_type, provider, body, fields)
+    faults += [*lacks, *missing_models(body, model)]
     does_local = ProviderType.LOCAL in {provider, body.fallback_provider_type}
     if task_type == TaskType.EDITING and does_local:
         faults += check_editing(fields, model)
@@ -54,6 +58,7 @@ def draft_task(
         _choose_seeds(config, mapped, "seed")
     faults += _complete(row, inputs, mapped, model if does_local else None)
     task = _row(body, origin, config=config, inputs=inputs)
+    task.warnings = [*said, *idle_work(task_type, inputs, mapped)] or None
     task.task_type, task.provider_type, task.queue_name = task_type, provider, queue
     return task, faults
 

@@ -9,6 +9,7 @@ from api_gateway.auth.dependencies import Caller
 from api_gateway.auth.principal import Principal
 from api_gateway.dependencies import Res
 from api_gateway.errors import not_found
+from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
 from api_gateway.resources import Resources
 from api_gateway.tasks import cancellation, changes, service
 from api_gateway.tasks.presentation import present_task
@@ -18,7 +19,7 @@ from api_gateway.tasks.schemas.public import TaskPublicBase
 from shared.contracts.enums import TaskStatus, TaskType
 from shared.db.repositories.tasks import TaskFilters, TaskRow
 
-router = APIRouter(prefix="/api/v1/tasks/generation", tags=["Tasks"])
+router = APIRouter(prefix="/api/v1/tasks/generation", tags=["Tasks"], dependencies=[JUDGED])
 
 
 @router.get(
@@ -59,7 +60,7 @@ async def list_generation_tasks(  # noqa: PLR0913 — query parameters
 )
 async def get_generation_task(task_id: UUID, res: Res, caller: Caller) -> TaskPublicBase:
     """Get a specific generation task by ID."""
-    return present_task(await _generation(res, caller, task_id))
+    return await service.shown_task(res, await _generation(res, caller, task_id))
 
 
 @router.put(
@@ -69,11 +70,12 @@ async def get_generation_task(task_id: UUID, res: Res, caller: Caller) -> TaskPu
     operation_id="update_generation_task",
 )
 async def update_generation_task(
-    task_id: UUID, task_data: GenerationTaskUpdate, res: Res, caller: Caller
+    task_id: UUID, task_data: GenerationTaskUpdate, res: Res, caller: Caller, ignored: Ignored
 ) -> TaskPublicBase:
     """Update a generation task with generation-specific fields."""
     await _generation(res, caller, task_id)
-    return present_task(await changes.update_task(res, caller, task_id, lambda _: task_data))
+    task = await changes.update_task(res, caller, task_id, lambda _: task_data)
+    return with_warnings(present_task(task), ignored)
 
 
 @router.post(

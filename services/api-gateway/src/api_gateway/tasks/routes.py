@@ -8,6 +8,9 @@ from fastapi import APIRouter, Body, Query
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
+from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
+from api_gateway.ignored.fields import FIXED
+from api_gateway.ignored.parts import IgnoredPart
 from api_gateway.tasks import cancellation, changes, removal, service
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.provenance import TaskProvenance, get_provenance
@@ -25,10 +28,11 @@ from api_gateway.tasks.schemas.unions import (
     TaskPublic,
     TaskPublicUpdate,
 )
-from shared.contracts.enums import TaskStatus
+from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
+from shared.contracts.enums import TaskStatus, TaskType
 from shared.db.repositories.tasks import TaskFilters
 
-router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"])
+router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"], dependencies=[JUDGED])
 
 _EXAMPLES: dict[str, Any] = {
     task_type: {"value": schemas.create.model_json_schema()["example"]}
@@ -49,9 +53,10 @@ async def create_task(
     res: Res,
     caller: Caller,
     request: Repeatable,
+    ignored: Ignored,
 ) -> TaskPublicBase:
     """Create and start a new task."""
-    return await service.create_task(res, caller, task_data, request)
+    return await service.create_task(res, caller, task_data, request, ignored.warnings)
 
 
 @router.get("/", response_model=list[TaskPublic], summary="List Tasks", operation_id="list_tasks")
@@ -85,7 +90,7 @@ async def list_tasks(  # noqa: PLR0913 — query parameters
 @router.get("/{task_id}", response_model=TaskPublic, summary="Get Task", operation_id="get_task")
 async def get_task(task_id: UUID, res: Res, caller: Caller) -> TaskPublicBase:
     """Get a specific task by ID."""
-    return present_task(await service.get_task(res, caller, task_id))
+    return await service.read_task(res, caller, task_id)
 
 
 @router.get(
@@ -100,10 +105,18 @@ async def get_task_provenance(task_id: UUID, res: Res, caller: Caller) -> TaskPr
     "/{task_id}", response_model=TaskPublic, summary="Update Task", operation_id="update_task"
 )
 async def update_task(
-    task_id: UUID, task_data: TaskPublicUpdate, res: Res, caller: Caller
+    task_id: UUID, task_data: TaskPublicUpdate, res: Res, caller: Caller, ignored: Ignored
 ) -> TaskPublicBase:
     """Update a specific task: fields that its type's update does not have are ignored."""
-    return present_task(await changes.update_task(res, caller, task_id, task_data.as_type))
+
+    def read(task_type: TaskType) -> TaskPublicUpdateBase:
+        change = task_data.as_type(task_type)
+        dropped = task_data.model_fields_set - type(change).model_fields.keys()
+        ignored.note(IgnoredPart(("body", name), why=FIXED) for name in sorted(dropped))
+        return change
+
+    task = await changes.update_task(res, caller, task_id, read)
+    return with_warnings(present_task(task), ignored)
 
 
 @router.delete(

@@ -1,5 +1,6 @@
 """Creating and reading tasks."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +18,7 @@ from api_gateway.tasks.lora_inputs import check_loras
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.public import TaskPublicBase
+from api_gateway.waiting.records import tell_tasks
 from api_gateway.webhooks.checks import check_webhook
 from shared.contracts.enums import EventType
 from shared.db.models.tables import Task
@@ -27,9 +29,20 @@ from workflows.starts import start_task, task_run
 
 
 async def create_task(
-    res: Resources, caller: Principal, body: CreateTaskBase, request: CreateRequest | None
+    res: Resources,
+    caller: Principal,
+    body: CreateTaskBase,
+    request: CreateRequest | None,
+    warnings: Sequence[str] = (),
 ) -> TaskPublicBase:
     """Write a task and start its run.
+
+    Args:
+        res: the gateway's connections.
+        caller: whose task it will be.
+        body: the validated request.
+        request: the request as its repeats will know it.
+        warnings: what of the request is ignored, for the record.
 
     Raises:
         InvalidRequestError: names every field that is wrong.
@@ -39,7 +52,8 @@ async def create_task(
     uploads, image_faults = await resolve_images(task, res, caller)
     faults += image_faults + await check_loras(task, res, caller)
     if faults:
-        raise InvalidRequestError([Fault(("body", *f.loc), f.message) for f in faults])
+        raise InvalidRequestError([Fault(("body", *f.loc), f.message, f.kind) for f in faults])
+    task.warnings = [*warnings, *(task.warnings or [])] or None
     check_run_size(task_run(task))
     creation = Creation(
         task,
@@ -71,10 +85,28 @@ async def get_task(res: Resources, caller: Principal, task_id: UUID) -> TaskRow:
     return task
 
 
+async def read_task(res: Resources, caller: Principal, task_id: UUID) -> TaskPublicBase:
+    """A task as it is answered, with what it waits for.
+
+    Raises:
+        Problem: 404.
+    """
+    return await shown_task(res, await get_task(res, caller, task_id))
+
+
+async def shown_task(res: Resources, task: TaskRow) -> TaskPublicBase:
+    """A task that was read, as it is answered, with what it waits for."""
+    answer = present_task(task)
+    await tell_tasks(res, [task], [answer])
+    return answer
+
+
 async def page_of_tasks(
     res: Resources, caller: Principal, filters: TaskFilters, *, skip: int, limit: int
 ) -> list[TaskPublicBase]:
     """One page of the caller's tasks, newest first."""
     async with res.sessions() as session:
         page = await list_tasks(session, caller.scope, filters, skip=skip, limit=limit)
-    return [present_task(task) for task in page]
+    answers = [present_task(task) for task in page]
+    await tell_tasks(res, page, answers)
+    return answers

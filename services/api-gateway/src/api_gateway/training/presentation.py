@@ -13,7 +13,12 @@ _TEMPORAL_IDS = (
 )
 """One workflow runs both stages."""
 
-_COLUMNS = frozenset(TrainingTask.model_fields) - {*_TEMPORAL_IDS, "total_steps", "webhook_url"}
+_COLUMNS = frozenset(TrainingTask.model_fields) - {
+    *_TEMPORAL_IDS,
+    "total_steps",
+    "webhook_url",
+    "waiting_for",
+}
 
 
 def present_training(training: Training) -> TrainingTask:

@@ -8,11 +8,12 @@ from fastapi import APIRouter, Query
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
+from api_gateway.ignored.dependency import JUDGED, Ignored
 from api_gateway.training import cancellation, service
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
 
-router = APIRouter(prefix="/api/v1/training", tags=["Training"])
+router = APIRouter(prefix="/api/v1/training", tags=["Training"], dependencies=[JUDGED])
 
 
 @router.post(
@@ -23,10 +24,10 @@ router = APIRouter(prefix="/api/v1/training", tags=["Training"])
     dependencies=[Created],
 )
 async def create_training_task(
-    body: TrainingTaskCreate, res: Res, caller: Caller, request: Repeatable
+    body: TrainingTaskCreate, res: Res, caller: Caller, request: Repeatable, ignored: Ignored
 ) -> TrainingTask:
     """Create and start a new training task."""
-    return await service.create_training(res, caller, body, request)
+    return await service.create_training(res, caller, body, request, ignored.warnings)
 
 
 @router.get("/", summary="List Training Tasks", operation_id="list_training_tasks")
@@ -37,14 +38,13 @@ async def list_training_tasks(
     skip: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> list[TrainingTask]:
     """List all training tasks with pagination, newest first."""
-    page = await service.page_of_trainings(res, caller, skip=skip, limit=limit)
-    return [present_training(training) for training in page]
+    return await service.page_of_trainings(res, caller, skip=skip, limit=limit)
 
 
 @router.get("/{task_id}", summary="Get Training Status", operation_id="get_training_status")
 async def get_training_status(task_id: UUID, res: Res, caller: Caller) -> TrainingTask:
     """Get status of a training task."""
-    return present_training(await service.get_training(res, caller, task_id))
+    return await service.read_training(res, caller, task_id)
 
 
 @router.post("/{task_id}/cancel", summary="Cancel Training", operation_id="cancel_training")

@@ -32,7 +32,7 @@ from shared.contracts.enums import (
     TrainingType,
     TransformType,
 )
-from shared.contracts.fields import Text
+from shared.contracts.fields import OptionalPrompt, Text
 from shared.contracts.request_model import RequestModel, inconsistent
 
 _INSTANCE = "Identifier for the instance that created this task (e.g., 'production', 'staging')"
@@ -95,7 +95,7 @@ class TrainingTaskCreate(RequestModel):
     preprocessing_captioning_strategy: CaptioningStrategy | None = Field(
         default=CaptioningStrategy.TRIGGER_ONLY, description="Strategy for image captioning"
     )
-    preprocessing_captioning_prompt: str | None = Field(
+    preprocessing_captioning_prompt: OptionalPrompt | None = Field(
         default=None, description="Custom prompt for captioning"
     )
 
@@ -174,6 +174,12 @@ class TrainingTask(Recorded):
     completed_at: datetime | None = None
     logs: str = ""
     error_message: str | None = None
+    warnings: list[str] | None = Field(
+        default=None, description="What of the request does less than its sender may think"
+    )
+    waiting_for: str | None = Field(
+        default=None, description="What has to come before it can go on; null while it does"
+    )
     webhook_url: str = ""
     celery_training_task_id: str | None = None
     celery_preprocessing_task_id: str | None = None

@@ -1,5 +1,6 @@
 """Creating, reading and cancelling trainings."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +19,7 @@ from api_gateway.training.drafting import (
 )
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
+from api_gateway.waiting.records import tell_trainings
 from api_gateway.webhooks.checks import check_webhook
 from shared.db.models.trainings import Training
 from shared.db.repositories.events import add_training_event
@@ -27,7 +29,11 @@ from workflows.starts import start_training, training_run
 
 
 async def create_training(
-    res: Resources, caller: Principal, body: TrainingTaskCreate, request: CreateRequest | None
+    res: Resources,
+    caller: Principal,
+    body: TrainingTaskCreate,
+    request: CreateRequest | None,
+    warnings: Sequence[str] = (),
 ) -> TrainingTask:
     """Write a training and start its run.
 
@@ -36,6 +42,7 @@ async def create_training(
         caller: whose training it will be.
         body: the validated request.
         request: the request as its repeats will know it.
+        warnings: what of the request is ignored, for the record.
 
     Raises:
         InvalidRequestError: names every picture that is none.
@@ -48,6 +55,7 @@ async def create_training(
     uploads, faults = await take_sources(training, body, origin, res, caller)
     if faults:
         raise InvalidRequestError(faults)
+    training.warnings = list(warnings) or None
     check_run_size(training_run(training))
     creation = Creation(
         training,
@@ -80,9 +88,23 @@ async def get_training(res: Resources, caller: Principal, training_id: UUID) -> 
     return training
 
 
+async def read_training(res: Resources, caller: Principal, training_id: UUID) -> TrainingTask:
+    """A training as it is answered, with what it waits for.
+
+    Raises:
+        Problem: 404.
+    """
+    answer = present_training(await get_training(res, caller, training_id))
+    await tell_trainings(res, [answer])
+    return answer
+
+
 async def page_of_trainings(
     res: Resources, caller: Principal, *, skip: int, limit: int
-) -> list[Training]:
+) -> list[TrainingTask]:
     """One page of the caller's trainings, newest first."""
     async with res.sessions() as session:
-        return await list_trainings(session, caller.scope, skip=skip, limit=limit)
+        page = await list_trainings(session, caller.scope, skip=skip, limit=limit)
+    answers = [present_training(training) for training in page]
+    await tell_trainings(res, answers)
+    return answers

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Res
+from api_gateway.ignored.dependency import JUDGED
 from api_gateway.webhooks import service
 from api_gateway.webhooks.schemas import (
     Overlap,
@@ -19,7 +20,7 @@ from api_gateway.webhooks.schemas import (
 from shared.contracts.deliveries import DeliveryStatus
 from shared.db.repositories.deliveries import DeliveryFilters
 
-router = APIRouter(prefix="/api/v1/webhooks", tags=["Webhooks"])
+router = APIRouter(prefix="/api/v1/webhooks", tags=["Webhooks"], dependencies=[JUDGED])
 
 Skip = Annotated[int, Query(ge=0, le=2**31)]
 Limit = Annotated[int, Query(ge=1, le=1000)]

@@ -8,6 +8,7 @@ from typing import Any
 from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError
+from api_gateway.fault_list import clipped
 from api_gateway.images.sources import Upload
 from api_gateway.resources import Resources
 from api_gateway.tasks.drafting import draft_task
@@ -30,6 +31,7 @@ class WorkflowDraft:
     tasks: dict[str, Task] = field(default_factory=dict[str, Task])
     uploads: list[Upload] = field(default_factory=list[Upload])
     faults: list[Fault] = field(default_factory=list[Fault])
+    warnings: list[str] = field(default_factory=list[str])
 
 
 async def draft_workflow(
@@ -49,6 +51,7 @@ async def draft_workflow(
         draft.faults += [Fault((index, *f.loc), f.message, f.kind) for f in faults]
     if draft.faults:
         raise InvalidRequestError(_placed(draft.faults))
+    draft.workflow.warnings = draft.warnings or None
     draft.workflow.steps = [
         _step_row(position, step, draft.tasks[step.id])
         for position, step in enumerate(topological_order(body.steps))
@@ -103,8 +106,14 @@ async def _draft_step(
     task.workflow_id, task.step_id = draft.workflow.id, step.id
     task.temporal_id, task.max_retries = draft.workflow.temporal_id, step.max_retries
     draft.tasks[step.id] = task
+    draft.warnings += [f"step {clipped(step.id, 40)}: {said}" for said in task.warnings or []]
     draft.uploads += uploads
-    return [Fault(("config", *f.loc), f.message) for f in task_faults]
+    return [Fault(_place(f.loc), f.message, f.kind) for f in task_faults]
+
+
+def _place(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Where in a step a fault of its task stands: a step has configurations of its own."""
+    return loc if str(loc[0]).endswith("provider_config") else ("config", *loc)
 
 
 def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> WorkflowStep:
@@ -119,6 +128,7 @@ def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> Workfl
         input_mappings=[m.model_dump(mode="json") for m in step.input_mappings],
         status=StepStatus.PENDING,
         task_id=task.id,
+        warnings=task.warnings,
         retry_count=0,
         max_retries=step.max_retries,
         provider_config=task.provider_config,

@@ -1,7 +1,11 @@
 """A workflow's rows as clients see them."""
 
+from collections.abc import Sequence
+
 from api_gateway.recorded import shown
+from api_gateway.waiting.words import before_a_step
 from api_gateway.workflows.schemas import WorkflowPublic, WorkflowStepPublic
+from shared.contracts.enums import StepStatus, WorkflowStatus
 from shared.db.models.tables import Workflow, WorkflowStep
 
 
@@ -13,17 +17,28 @@ def present_workflow(workflow: Workflow) -> WorkflowPublic:
         for name in WorkflowPublic.model_fields
         if name not in {"progress", "canvas_task_id", "steps"}
     }
+    steps = [_present_step(step) for step in workflow.steps]
+    _tell_what_comes_before(WorkflowStatus(workflow.status), steps)
     return shown(
         WorkflowPublic,
         plain
         | {
             "progress": 100 * workflow.completed_steps / total if total else 0,
             "canvas_task_id": workflow.temporal_id,
-            "steps": [_present_step(step) for step in workflow.steps],
+            "steps": steps,
         },
     )
 
 
 def _present_step(step: WorkflowStep) -> WorkflowStepPublic:
-    fields = {name: getattr(step, name) for name in WorkflowStepPublic.model_fields}
-    return shown(WorkflowStepPublic, fields)
+    names = WorkflowStepPublic.model_fields.keys() - {"waiting_for"}
+    return shown(WorkflowStepPublic, {name: getattr(step, name) for name in names})
+
+
+def _tell_what_comes_before(workflow: WorkflowStatus, steps: Sequence[WorkflowStepPublic]) -> None:
+    open_steps = {step.step_id: step.status for step in steps}
+    for step in steps:
+        if step.status == StepStatus.PENDING:
+            before = {name: open_steps[name] for name in step.dependencies if name in open_steps}
+            unfinished = {n: s for n, s in before.items() if s != StepStatus.COMPLETED}
+            step.waiting_for = before_a_step(workflow, unfinished)

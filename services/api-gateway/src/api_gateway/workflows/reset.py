@@ -43,6 +43,7 @@ _COPIED = (
     "origin_zone",
     "origin_tenant_id",
     "origin_reference",
+    "warnings",
 )
 
 _CHOSEN = (

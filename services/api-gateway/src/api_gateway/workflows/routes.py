@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
+from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
 from api_gateway.workflows import lifecycle, removal, service
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import (
@@ -21,7 +22,7 @@ from api_gateway.workflows.schemas import (
 from shared.contracts.enums import WorkflowStatus
 from shared.db.repositories.subjects import WorkflowFilters
 
-router = APIRouter(prefix="/api/v1/workflows", tags=["workflows"])
+router = APIRouter(prefix="/api/v1/workflows", tags=["workflows"], dependencies=[JUDGED])
 
 
 @router.post(
@@ -36,10 +37,13 @@ async def create_workflow(
     res: Res,
     caller: Caller,
     request: Repeatable,
+    ignored: Ignored,
     start: Annotated[bool, Query(description="Start workflow immediately after creation")] = True,  # noqa: FBT002 — a query parameter
 ) -> WorkflowPublic:
     """Create a new workflow and, by default, start it."""
-    return await service.create_workflow(res, caller, body, request, start=start)
+    return await service.create_workflow(
+        res, caller, body, request, start=start, warnings=ignored.warnings
+    )
 
 
 @router.get("/", summary="List Workflows", operation_id="list_workflows")
@@ -63,7 +67,7 @@ async def list_workflows(  # noqa: PLR0913 — query parameters
         limit=limit,
     )
     return WorkflowListResponse(
-        workflows=[present_workflow(workflow) for workflow in page],
+        workflows=page,
         total=total,
         skip=skip,
         limit=limit,
@@ -73,15 +77,16 @@ async def list_workflows(  # noqa: PLR0913 — query parameters
 @router.get("/{workflow_id}", summary="Get Workflow", operation_id="get_workflow")
 async def get_workflow(workflow_id: UUID, res: Res, caller: Caller) -> WorkflowPublic:
     """Get a workflow with all its steps and their current status."""
-    return present_workflow(await service.get_workflow(res, caller, workflow_id))
+    return await service.read_workflow(res, caller, workflow_id)
 
 
 @router.patch("/{workflow_id}", summary="Update Workflow", operation_id="update_workflow")
 async def update_workflow(
-    workflow_id: UUID, body: WorkflowUpdate, res: Res, caller: Caller
+    workflow_id: UUID, body: WorkflowUpdate, res: Res, caller: Caller, ignored: Ignored
 ) -> WorkflowPublic:
     """Update a workflow's name, description or webhook."""
-    return present_workflow(await service.rename_workflow(res, caller, workflow_id, body))
+    workflow = await service.rename_workflow(res, caller, workflow_id, body)
+    return with_warnings(present_workflow(workflow), ignored)
 
 
 @router.delete("/{workflow_id}", summary="Cancel Workflow", operation_id="cancel_workflow")

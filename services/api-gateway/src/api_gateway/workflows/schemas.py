@@ -175,6 +175,12 @@ class WorkflowStepPublic(Recorded):
     task_id: UUID | None = None
     result: JsonObject | None = None
     error_message: str | None = None
+    warnings: list[str] | None = Field(
+        default=None, description="What of the request does less than its sender may think"
+    )
+    waiting_for: str | None = Field(
+        default=None, description="What has to come before it can be done; null once it is begun"
+    )
     started_at: datetime | None = None
     completed_at: datetime | None = None
     retry_count: int
@@ -206,6 +212,9 @@ class WorkflowPublic(Recorded):
     webhook_url: str | None = None
     error_message: str | None = None
     errors: list[str]
+    warnings: list[str] | None = Field(
+        default=None, description="What of the request does less than its sender may think"
+    )
     started_at: datetime | None = None
     completed_at: datetime | None = None
     created_at: datetime

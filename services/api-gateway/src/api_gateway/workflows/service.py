@@ -1,5 +1,6 @@
 """Creating, reading and renaming workflows."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +11,7 @@ from api_gateway.errors import not_found
 from api_gateway.images.sources import add_tasks
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
+from api_gateway.waiting.records import tell_workflows
 from api_gateway.webhooks.checks import check_webhook
 from api_gateway.workflows.drafting import WorkflowDraft, draft_workflow
 from api_gateway.workflows.presentation import present_workflow
@@ -30,14 +32,24 @@ async def create_workflow(
     request: CreateRequest | None,
     *,
     start: bool,
+    warnings: Sequence[str] = (),
 ) -> WorkflowPublic:
     """Write a workflow and, if asked, start its run.
+
+    Args:
+        res: the gateway's connections.
+        caller: whose workflow it will be.
+        body: the validated request.
+        request: the request as its repeats will know it.
+        start: whether it is started at once.
+        warnings: what of the request is ignored, for the record.
 
     Raises:
         InvalidRequestError: names every step and field that is wrong.
     """
     check_webhook(res, body.webhook_url)
     draft = await draft_workflow(res, caller, body, start=start)
+    draft.workflow.warnings = [*warnings, *(draft.workflow.warnings or [])] or None
     check_run_size(pipeline_run(draft.workflow, draft.tasks))
     creation = Creation(
         draft.workflow,
@@ -72,12 +84,26 @@ async def get_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> 
     return workflow
 
 
+async def read_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> WorkflowPublic:
+    """A workflow as it is answered, with what its steps wait for.
+
+    Raises:
+        Problem: 404.
+    """
+    answer = present_workflow(await get_workflow(res, caller, workflow_id))
+    await tell_workflows(res, [answer])
+    return answer
+
+
 async def page_of_workflows(
     res: Resources, caller: Principal, filters: WorkflowFilters, *, skip: int, limit: int
-) -> tuple[list[Workflow], int]:
+) -> tuple[list[WorkflowPublic], int]:
     """One page of the caller's workflows, newest first, and how many there are in all."""
     async with res.sessions() as session:
-        return await list_workflows(session, caller.scope, filters, skip=skip, limit=limit)
+        page, total = await list_workflows(session, caller.scope, filters, skip=skip, limit=limit)
+    answers = [present_workflow(workflow) for workflow in page]
+    await tell_workflows(res, answers)
+    return answers, total
 
 
 async def rename_workflow(

@@ -42,6 +42,10 @@ class Model(Protocol):
         """
         ...
 
+    def cut(self, prompt: str) -> str | None:
+        """What a prompt lost that was embedded lately; none where it was read whole."""
+        ...
+
     def context(self, pictures: Sequence[Image.Image]) -> Context:
         """Encode pictures that the transformer looks at while it makes another."""
         ...

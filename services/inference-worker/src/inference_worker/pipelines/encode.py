@@ -33,6 +33,8 @@ class PromptEncoder:
         self._max_tokens = max_tokens or min(stated, _MAX_T5_TOKENS)
         self._num_remembered = num_remembered
         self._remembered: OrderedDict[Hashable, PromptEmbeddings] = OrderedDict()
+        self._cut: OrderedDict[str, int] = OrderedDict()
+        """The tokens of the last prompts that were cut."""
 
     def encode(self, prompt: str, variant: Hashable = ()) -> PromptEmbeddings:
         """Embed one prompt; a longer one than the encoder reads is cut, which is logged.
@@ -49,11 +51,27 @@ class PromptEncoder:
             self._remembered.popitem(last=False)
         return embeddings
 
+    def cut(self, prompt: str) -> str | None:
+        """What a prompt lost that was encoded lately, in a sentence; none where it was read whole.
+
+        May be asked from any thread.
+        """
+        num_tokens = self._cut.get(prompt)
+        if num_tokens is None:
+            return None
+        return (
+            f"The prompt was cut: it has {num_tokens} tokens, and the model reads the first"
+            f" {self._max_tokens}. Shorten it, or begin with what matters most."
+        )
+
     def _embed(self, prompt: str) -> PromptEmbeddings:
         parts = self._components
         num_tokens = len(parts.t5_tokenizer(prompt, verbose=False).input_ids)
         if num_tokens > self._max_tokens:
             _log.warning("prompt_cut", num_tokens=num_tokens, max_tokens=self._max_tokens)
+            self._cut[prompt] = num_tokens
+            if len(self._cut) > self._num_remembered:
+                self._cut.popitem(last=False)
         clip_ids = self._tokenize(
             parts.clip_tokenizer, prompt, parts.clip_tokenizer.model_max_length
         )

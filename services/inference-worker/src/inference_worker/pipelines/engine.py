@@ -73,6 +73,7 @@ class EngineFacts:
         steps: denoise steps of the whole schedule.
         guidance: distilled guidance.
         settings: the worker's own settings that pixels depend on besides, by name.
+        warnings: what of the task had no effect, for its record; of provenance it is no part.
     """
 
     engine: str
@@ -86,6 +87,7 @@ class EngineFacts:
     steps: int
     guidance: float | None
     settings: dict[str, float] = field(default_factory=dict[str, float])
+    warnings: list[str] = field(default_factory=list[str])
 
 
 class ImageEngine(Protocol):

@@ -47,6 +47,9 @@ class FluxModel:
     def embed(self, prompt: str, variant: Hashable = ()) -> PromptEmbeddings:
         return self._encoder.encode(prompt, variant)
 
+    def cut(self, prompt: str) -> str | None:
+        return self._encoder.cut(prompt)
+
     def context(self, pictures: Sequence[Image.Image]) -> Context:
         return encode_context(self._components, pictures)
 

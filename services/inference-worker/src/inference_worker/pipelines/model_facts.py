@@ -49,4 +49,11 @@ def model_facts(
         steps=steps,
         guidance=settings.guidance_scale if guidance is None else guidance,
         settings=others,
+        warnings=[said for text in _prompts(inputs) if (said := opened.blocks.cut(text))],
     )
+
+
+def _prompts(inputs: GenerationInputs | EditingInputs | RefineInputs) -> list[str]:
+    if isinstance(inputs, RefineInputs):
+        return [inputs.upscale_prompt or ""]
+    return [inputs.prompt, inputs.config.negative_prompt or ""]

@@ -93,7 +93,11 @@ class StrengthEditor(_EngineEditor):
     @property
     def facts(self) -> EngineFacts:
         return self.engine.engine.facts(
-            RefineInputs(base_image_url="", upscale_steps=self.wish.num_steps)
+            RefineInputs(
+                base_image_url="",
+                upscale_prompt=self.wish.prompt,
+                upscale_steps=self.wish.num_steps,
+            )
         )
 
     @property

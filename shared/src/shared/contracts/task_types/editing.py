@@ -11,7 +11,7 @@ from shared.contracts.capabilities import Need
 from shared.contracts.editing import EditImage
 from shared.contracts.enums import ProviderCapability as Cap
 from shared.contracts.enums import ProviderType, TaskQueue
-from shared.contracts.fields import ImageSource, ImageSources, Pixels, Seed, Text
+from shared.contracts.fields import ImageSource, ImageSources, Pixels, Prompt, Seed
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
 
@@ -19,7 +19,7 @@ from shared.contracts.task_types.row import InputFields, OwnActivity, PictureFie
 class EditingFields(InputFields):
     """The picture to change, the prompt, and the references."""
 
-    prompt: Text = Field(description="Task prompt")
+    prompt: Prompt = Field(description="Task prompt")
     base_image: ImageSource = Field(
         description="Base image as base64, data URL (data:image/...), or remote URL (http://...). "
         "Where parts of it are transparent, local workers paint those anew, and no others"

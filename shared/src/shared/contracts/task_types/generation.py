@@ -10,7 +10,7 @@ from shared.contracts.attempts import PictureResults
 from shared.contracts.capabilities import LORA_FIELDS, Need
 from shared.contracts.enums import ProviderCapability as Cap
 from shared.contracts.enums import ProviderType, TaskQueue
-from shared.contracts.fields import ImageSource, Percentage, Pixels, Seed, Text
+from shared.contracts.fields import ImageSource, Percentage, Pixels, Prompt, Seed
 from shared.contracts.generation import DEFAULT_LORA_WEIGHT, GenerateImage
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
@@ -33,7 +33,7 @@ class GenerationFields(LoraPaths, InputFields):
 
     rules = (one_of("reference_image_url", "reference_image_data"),)
 
-    prompt: Text = Field(description="Task prompt")
+    prompt: Prompt = Field(description="Task prompt")
     width: Pixels | None = Field(default=None, description="Image width")
     height: Pixels | None = Field(default=None, description="Image height")
     seed: Seed | None = Field(default=None, description="Random seed for generation")

@@ -9,7 +9,7 @@ from pydantic import Field
 from shared.contracts.capabilities import Need
 from shared.contracts.enums import ProviderCapability as Cap
 from shared.contracts.enums import ProviderType
-from shared.contracts.fields import ImageSources, Text
+from shared.contracts.fields import ImageSources, OptionalPrompt, Prompt
 from shared.contracts.message import Message
 from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeRow
 
@@ -17,8 +17,8 @@ from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeR
 class LLMInteractionFields(InputFields):
     """The question, and the pictures that it is about."""
 
-    prompt: Text = Field(description="User prompt")
-    system_prompt: str | None = Field(default=None, description="System prompt")
+    prompt: Prompt = Field(description="User prompt")
+    system_prompt: OptionalPrompt | None = Field(default=None, description="System prompt")
     input_images: ImageSources | None = Field(default=None, description="List of image paths/URLs")
 
 

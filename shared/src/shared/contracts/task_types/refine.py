@@ -10,7 +10,7 @@ from shared.contracts.attempts import PictureResults
 from shared.contracts.capabilities import Need
 from shared.contracts.enums import ProviderCapability as Cap
 from shared.contracts.enums import ProviderType, TaskQueue
-from shared.contracts.fields import Fraction, ImageSource, Pixels, Seed, Steps
+from shared.contracts.fields import Fraction, ImageSource, OptionalPrompt, Pixels, Seed, Steps
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.refinement import RefineImage
 from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
@@ -54,14 +54,16 @@ class RefineFields(InputFields):
     )
     target_width: Pixels | None = Field(default=None, description="Target output width in pixels")
     target_height: Pixels | None = Field(default=None, description="Target output height in pixels")
-    upscale_prompt: str | None = Field(default=None, description="Task prompt")
+    upscale_prompt: OptionalPrompt | None = Field(default=None, description="Task prompt")
     upscale_denoise: Fraction = Field(default=0.35, description="Denoise strength")
     upscale_steps: Steps = Field(default=20, description="Number of inference steps")
     upscale_seed: Seed | None = Field(default=None, description="Seed for the upscale")
     face_detail_enabled: bool = Field(
         default=False, description="Whether to enhance face details in the image"
     )
-    face_detail_prompt: str | None = Field(default=None, description="Face detail prompt")
+    face_detail_prompt: OptionalPrompt | None = Field(
+        default=None, description="Face detail prompt"
+    )
     face_detail_denoise: Fraction = Field(default=0.35, description="Denoise strength")
     face_detail_steps: Steps = Field(default=20, description="Number of inference steps")
     face_detail_seed: Seed | None = Field(

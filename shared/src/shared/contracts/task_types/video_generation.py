@@ -9,7 +9,7 @@ from pydantic import Field
 from shared.contracts.capabilities import Need
 from shared.contracts.enums import ProviderCapability as Cap
 from shared.contracts.enums import ProviderType
-from shared.contracts.fields import ImageSource, Text
+from shared.contracts.fields import ImageSource, OptionalPrompt, Prompt
 from shared.contracts.message import Message
 from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeRow
 from shared.contracts.task_types.rules import one_of
@@ -20,7 +20,7 @@ class VideoGenerationFields(InputFields):
 
     rules = (one_of("input_image_url", "input_image_data"),)
 
-    prompt: Text = Field(description="Text prompt describing the desired video content")
+    prompt: Prompt = Field(description="Text prompt describing the desired video content")
     input_image_url: ImageSource | None = Field(
         default=None, description="URL to input image for video generation"
     )
@@ -28,7 +28,7 @@ class VideoGenerationFields(InputFields):
         default=None,
         description="Base64-encoded input image data (data:image/jpeg;base64,... format)",
     )
-    negative_prompt: str | None = Field(
+    negative_prompt: OptionalPrompt | None = Field(
         default=None, description="Negative prompt to avoid unwanted elements"
     )
     duration_seconds: int = Field(

@@ -86,6 +86,10 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
     attempt: Mapped[int] = mapped_column(default=0, server_default="0")
     retry_count: Mapped[int] = mapped_column(default=0)
     errors: Mapped[list[str]] = mapped_column(default=list)
+    warnings: Mapped[list[str] | None]
+    """What of its request does less than its sender may think, a sentence each."""
+    waiting_for: Mapped[str | None]
+    """What its run has found to be missing before it can be done; void once it is picked up."""
     error_category: Mapped[str | None] = mapped_column(String(30))
     fallback_used: Mapped[bool] = mapped_column(default=False, server_default="false")
     executor_type: Mapped[str | None] = mapped_column(String(50))
@@ -167,6 +171,8 @@ class Workflow(Base, Origin, Deletion, Timestamps):
     final_step_result: Mapped[dict[str, Any] | None]
     error_message: Mapped[str | None]
     errors: Mapped[list[str]] = mapped_column(default=list)
+    warnings: Mapped[list[str] | None]
+    """What of its request does less than its sender may think, a sentence each."""
     last_seq: Mapped[int] = mapped_column(default=0, server_default="0")
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
@@ -194,6 +200,8 @@ class WorkflowStep(Base, ProviderChoice, Timestamps):
     task_id: Mapped[uuid.UUID | None]
     result: Mapped[dict[str, Any] | None]
     error_message: Mapped[str | None]
+    warnings: Mapped[list[str] | None]
+    """Those of its task."""
     retry_count: Mapped[int] = mapped_column(default=0)
     max_retries: Mapped[int] = mapped_column(default=3)
     started_at: Mapped[datetime | None]

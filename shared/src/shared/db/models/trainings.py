@@ -71,6 +71,8 @@ class Training(Base, Origin, Timestamps):
     logs: Mapped[str] = mapped_column(default="")
     error_message: Mapped[str | None]
     errors: Mapped[list[str]] = mapped_column(default=list)
+    warnings: Mapped[list[str] | None]
+    """What of its request does less than its sender may think, a sentence each."""
     webhook_url: Mapped[str | None] = mapped_column(String(512))
     temporal_id: Mapped[str] = mapped_column(String(64))
     """Workflow id of the Temporal run: `training-<uuid>`."""

@@ -25,6 +25,8 @@ from shared.db.models.trainings import Training
 from shared.db.repositories.deliveries import queue_delivery
 
 _BACKEND_IDS = ("backend_generation_id", "backend_prediction_id")
+IDS_IN_CONFIG = frozenset({*_BACKEND_IDS, "prompt_id"})
+"""The keys of a generation's `config` by which a backend knows it."""
 _LONGEST_ID = 255
 _LONGEST_TEXT = 2000
 """Characters of an error in an event, which stays below 20 kB in all."""
@@ -102,7 +104,7 @@ def _add(
         seq=subject.last_seq,
         event_type=event_type,
         is_terminal=is_terminal,
-        payload=_common(subject, event_type) | own,
+        payload=_common(subject, event_type) | _step(subject) | own,
     )
     session.add(event)
     queue_delivery(session, subject, event)
@@ -125,6 +127,13 @@ def _common(subject: Task | Workflow | Training, event_type: EventType) -> dict[
         "origin_zone": subject.origin_zone,
         "metadata": metadata,
     }
+
+
+def _step(subject: Task | Workflow | Training) -> dict[str, Any]:
+    """Of which workflow it is which step."""
+    if not isinstance(subject, Task) or subject.workflow_id is None:
+        return {}
+    return {"workflow_id": str(subject.workflow_id), "step_id": subject.step_id}
 
 
 def _created(task: Task) -> dict[str, Any]:

@@ -118,6 +118,9 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     if outcome.mapped_inputs:
         task.inputs = merged_inputs(task.inputs, outcome.mapped_inputs)
     task.results = outcome.results
+    if outcome.warnings:
+        known = task.warnings or []
+        task.warnings = [*known, *(said for said in outcome.warnings if said not in known)]
     if outcome.provenance is not None:
         task.provenance = outcome.provenance.model_dump(mode="json")
     task.executor_type = outcome.executor_type or task.executor_type
@@ -161,6 +164,7 @@ def _write_account(task: Task, account: TaskAccount) -> None:
     task.retry_count = account.retry_count
     task.errors = account.errors
     task.error_category = account.error_category
+    task.waiting_for = account.waiting_for
     if account.fallback_used and not task.fallback_used:
         _fall_back(task)
     if account.service_task_id != task.service_task_id:
@@ -262,6 +266,7 @@ async def _end_step(session: AsyncSession, task: Task) -> None:
         step.result = task.results or None
         is_done = task.status == TaskStatus.COMPLETED
         step.error_message = task.errors[-1] if task.errors and not is_done else None
+        step.warnings = task.warnings
         step.retry_count = task.retry_count
         step.started_at = task.started_at
         step.completed_at = task.completed_at

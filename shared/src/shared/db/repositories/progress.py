@@ -21,11 +21,13 @@ async def write_progress(session: AsyncSession, report: TaskProgress) -> bool:
     if report.attempt < task.attempt:
         return False
     if report.attempt > task.attempt:
+        # Beside retries of its attempts it may have some of its pictures' fetches.
+        task.retry_count += report.attempt - max(task.attempt, 1)
         task.attempt, task.progress = report.attempt, 0
-        task.retry_count = report.attempt - 1
     elif report.kind == ProgressKind.PROGRESS and report.progress <= task.progress:
         return False
     await begin(session, task, report.at)
+    task.waiting_for = None
     task.started_at = task.started_at or report.at
     task.progress = max(task.progress, report.progress)
     task.executor_instance = report.executor_instance

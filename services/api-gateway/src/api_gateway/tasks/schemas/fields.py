@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.enums import ProviderCapability, TaskType
-from shared.contracts.fields import ImageSource
+from shared.contracts.fields import ImageSource, Prompt
 from shared.contracts.foreign import find_fault
 from shared.contracts.wording import faults_in_words
 
@@ -119,7 +119,7 @@ WebhookUrl = Annotated[
 # Every list that a client sends has a maximum, far above what work needs: each wrong item is a
 # fault of its own, and a request is checked on the loop that serves all others.
 TrainingSources = Annotated[list[ImageSource], Field(max_length=2000)]
-SamplePrompts = Annotated[list[str], Field(max_length=100)]
+SamplePrompts = Annotated[list[Prompt], Field(max_length=100)]
 Capabilities = Annotated[list[Capability], Field(max_length=50)]
 ErrorTexts = Annotated[list[str], Field(max_length=100)]
 ServiceRequests = Annotated[list[JsonObject], Field(max_length=200)]

@@ -22,6 +22,8 @@ class CreateLLMInteractionTask(LLMInteractionFields, CreateTaskBase):
                 "system_prompt": "You are a fashion editor.",
                 "prompt": "Describe the garment in one sentence.",
                 "input_images": ["https://images.example.com/dress.jpg"],
+                "provider_type": "ai_core",
+                "provider_config": {"ai_provider": "gemini", "model": "gemini-2.5-flash"},
                 "origin_instance": "api-prod",
             }
         }

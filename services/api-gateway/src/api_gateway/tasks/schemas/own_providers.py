@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from shared.contracts.enums import ProviderType
+from shared.contracts.fields import OptionalPrompt
 from shared.contracts.fixing import FaceFixerConfig, GarmentFixerConfig
 from shared.contracts.refinement import TiledRefinerConfig
 from shared.contracts.request_model import RequestModel
@@ -83,6 +84,7 @@ class SartiqUltimateFaceFixerConfig(FaceFixerConfig, ProviderConfigBase):
     provider_type: Literal[ProviderType.SARTIQ_ULTIMATE_FACE_FIXER] = (
         ProviderType.SARTIQ_ULTIMATE_FACE_FIXER
     )
+    face_prompt: OptionalPrompt | None = None
 
 
 class SartiqUltimateGarmentFixerConfig(GarmentFixerConfig, ProviderConfigBase):

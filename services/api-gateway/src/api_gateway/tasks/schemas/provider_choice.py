@@ -46,10 +46,12 @@ class ProviderChoice(RequestModel):
     @model_validator(mode="before")
     @classmethod
     def _name_the_configs(cls, data: object) -> object:
-        """Lets a config and its `provider_type` stand for each other, whichever was given."""
         body = object_or_none(data)
-        if body is None:
-            return data
+        return data if body is None else cls.with_named_configs(body)
+
+    @classmethod
+    def with_named_configs(cls, body: JsonObject) -> JsonObject:
+        """Let a config and its `provider_type` stand for each other, whichever was given."""
         _name_config(body, "fallback_provider_type", "fallback_provider_config", default=None)
         kind = canonical_task_type(body.get("task_type", _default_of(cls, "task_type")))
         row = TASK_TYPES.get(kind) if isinstance(kind, str) else None  # pyright: ignore[reportArgumentType] -- a StrEnum's key

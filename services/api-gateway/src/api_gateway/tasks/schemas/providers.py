@@ -14,7 +14,7 @@ from api_gateway.tasks.schemas.own_providers import (
     SartiqUltimateRefinerConfig,
 )
 from shared.contracts.enums import ProviderType
-from shared.contracts.fields import Fraction, Text
+from shared.contracts.fields import Fraction, OptionalPrompt, Text
 
 
 class FalStandardConfig(ProviderConfigBase):
@@ -73,7 +73,7 @@ class _FreepikConfig(ProviderConfigBase):
     # The wire name is the provider's own, camelCase.
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 
-    default_prompt: str | None = Field(
+    default_prompt: OptionalPrompt | None = Field(
         default=None,
         alias="defaultPrompt",
         description="Default prompt to use if none provided",
@@ -133,7 +133,7 @@ class VertexConfig(ProviderConfigBase):
     image_size: Literal["1K", "2K", "4K"] = Field(
         default="2K", description="Output image size: '1K', '2K', or '4K'."
     )
-    system_instructions: str | None = Field(
+    system_instructions: OptionalPrompt | None = Field(
         default=None,
         description="Custom system instruction. Defaults to fashion specialist prompt if not set.",
     )
@@ -164,7 +164,7 @@ class NanoBananaUpscalerConfig(ProviderConfigBase):
     """Upscaling by Gemini's image model."""
 
     provider_type: Literal[ProviderType.NANO_BANANA_UPSCALER] = ProviderType.NANO_BANANA_UPSCALER
-    default_prompt: str | None = Field(
+    default_prompt: OptionalPrompt | None = Field(
         default=None,
         description="Custom prompt for upscaling. If not provided, uses the default upscale "
         "prompt.",

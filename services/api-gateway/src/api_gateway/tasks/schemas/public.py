@@ -38,6 +38,12 @@ class TaskPublicBase(Recorded):
     fallback_provider_config: Any | None = None
     fallback_provider_capabilities: list[str] | None = None
     errors: list[str] | None = None
+    warnings: list[str] | None = Field(
+        default=None, description="What of the request does less than its sender may think"
+    )
+    waiting_for: str | None = Field(
+        default=None, description="What has to come before it can be done; null once it is begun"
+    )
     error_category: ErrorCategory | None = None
     retry_count: int = 0
     progress: float = 0.0

@@ -1,8 +1,9 @@
 """The schemas of every task type, and the three unions over them."""
 
 import operator
+from collections.abc import Mapping
 from functools import reduce
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator
 
@@ -56,22 +57,31 @@ def _name_task_type(data: object) -> object:
         return data
     if "task_type" in body:
         return body | {"task_type": canonical_task_type(body["task_type"])}
-    return body | {"task_type": _type_by_fields(body)}
+    task_type = _type_by_fields(body)
+    if task_type is None:
+        raise ValueError(
+            "task_type is missing, and the fields are not enough for any type; give task_type "
+            f"as one of {', '.join(SCHEMAS)}"
+        )
+    return body | {"task_type": task_type}
 
 
-def _type_by_fields(body: JsonObject) -> TaskType:
+def type_of(body: Mapping[str, Any]) -> TaskType | None:
+    """Return the type of the task that a body asks for; none where it names or fits no type."""
+    if "task_type" not in body:
+        return _type_by_fields(dict(body))
+    named = canonical_task_type(body["task_type"])
+    return TaskType(named) if isinstance(named, str) and named in SCHEMAS else None
+
+
+def _type_by_fields(body: JsonObject) -> TaskType | None:
     """The type that knows most of the given fields and lacks none that it needs."""
     matches = {
         task_type: known
         for task_type, schemas in SCHEMAS.items()
         if (known := schemas.create.matching_fields(body)) is not None
     }
-    if not matches:
-        raise ValueError(
-            "task_type is missing, and the fields are not enough for any type; give task_type "
-            f"as one of {', '.join(SCHEMAS)}"
-        )
-    return max(matches, key=lambda task_type: matches[task_type])
+    return max(matches, key=lambda task_type: matches[task_type], default=None)
 
 
 class AnyTaskPublicUpdate(ExperimentalFalTaskPublicUpdate, LLMInteractionTaskPublicUpdate):

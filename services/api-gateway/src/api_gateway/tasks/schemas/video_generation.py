@@ -22,6 +22,8 @@ class CreateVideoGenerationTask(VideoGenerationFields, CreateTaskBase):
                 "prompt": "the model turns around slowly",
                 "input_image_url": "https://images.example.com/model.jpg",
                 "duration_seconds": 5,
+                "provider_type": "fal_standard",
+                "provider_config": {"fal_app_id": "fal-ai/kling-video/v3/standard/image-to-video"},
                 "origin_instance": "api-prod",
             }
         }

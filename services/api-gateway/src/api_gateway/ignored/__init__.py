@@ -1,0 +1,1 @@
+"""What of a request nothing reads: said to whoever sent it, or refused where they ask for that."""

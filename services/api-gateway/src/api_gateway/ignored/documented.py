@@ -1,0 +1,34 @@
+"""The headers by which a request asks about unknown fields, and is told, in the document."""
+
+from typing import Any
+
+from api_gateway.ignored.parts import HEADER, MAX_HEADER_BYTES, MAX_NAMES
+
+Json = dict[str, Any]
+
+_METHODS = frozenset({"get", "head", "post", "put", "patch", "delete"})
+_PREFER: Json = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "`handling=strict` (RFC 7240): fields and parameters that are not known are "
+    f"refused with 422. By default they are ignored, and named in `{HEADER}`",
+}
+_IGNORED: Json = {
+    "description": "Fields and parameters that were ignored, each with the nearest known one: "
+    f"up to {MAX_NAMES} in {MAX_HEADER_BYTES} bytes, as a list of RFC 8941",
+    "required": False,
+    "schema": {"type": "string"},
+}
+
+
+def add_ignored_headers(document: Json) -> None:
+    """Add them to every operation of an OpenAPI document."""
+    for item in document["paths"].values():
+        for method in _METHODS & item.keys():
+            operation = item[method]
+            operation.setdefault("parameters", []).append(_PREFER)
+            for status, response in operation["responses"].items():
+                if status in {"200", "201"}:
+                    response.setdefault("headers", {})[HEADER] = _IGNORED

@@ -1,0 +1,36 @@
+"""Tells in the headers of each answer what of its request was ignored, and how it was judged."""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api_gateway.ignored.parts import HEADER, IgnoredParts
+from api_gateway.ignored.prefer import is_strict
+
+SCOPE_KEY = "sartiq.ignored"
+
+
+class IgnoredHeaders:
+    """ASGI middleware: gives each request its `IgnoredParts`, and its answer their header."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        ignored = IgnoredParts(is_strict(Headers(scope=scope).getlist("prefer")))
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add(MutableHeaders(scope=message), ignored)
+            await send(message)
+
+        await self._app({**scope, SCOPE_KEY: ignored}, receive, tell)
+
+
+def _add(headers: MutableHeaders, ignored: IgnoredParts) -> None:
+    if ignored.header is not None:
+        headers[HEADER] = ignored.header
+    if ignored.is_strict and ignored.is_judged:
+        headers["Preference-Applied"] = "handling=strict"

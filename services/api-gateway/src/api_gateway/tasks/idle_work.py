@@ -1,0 +1,55 @@
+"""Requests that are well formed and ask for nothing: the result is the picture as it came. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from shared.contracts.enums import TaskType
+
+_TARGETS = (
+    "aspect_ratio",
+    "target_width",
+    "reference_image",
+    "margin_top",
+    "margin_bottom",
+    "margin_left",
+    "margin_right",
+)
+
+
+def idle_work(task_type: TaskType, inputs: Mapping[str, Any], mapped: frozenset[str]) -> list[str]:
+    """Return what a request asks for in vain, a sentence each.
+
+    Args:
+        task_type: the task's type.
+        inputs: the task's, complete.
+        mapped: those that an earlier step will give; they may ask for anything.
+    """
+    check = _CHECKS.get(task_type)
+    said = check(inputs, mapped) if check else None
+    return [said] if said else []
+
+
+def _adjuster(inputs: Mapping[str, Any], mapped: frozenset[str]) -> str | None:
+    if any(name in mapped or inputs.get(name) for name in _TARGETS):
+        return None
+    return (
+        "The picture stays as it is: no target is given. Give aspect_ratio, target_width and "
+        "target_height, a margin, or reference_image."
+    )
+
+
+def _refine(inputs: Mapping[str, Any], mapped: frozenset[str]) -> str | None:
+    if inputs.get("face_detail_enabled") or "face_detail_enabled" in mapped:
+        return None
+    if inputs.get("upscale_factor") == 1 and inputs.get("upscale_denoise") == 0:
+        return (
+            "The picture stays as it is: upscale_factor is 1 and upscale_denoise 0. Give a larger "
+            "factor, or a denoise strength above 0."
+        )
+    return None
+
+
+_CHECKS: dict[TaskType, Callable[[Mapping[str, Any], frozenset[str]], str | None]] = {
+    TaskType.IMAGE_ADJUSTER: _adjuster,
+    TaskType.REFINE: _refine,
+}

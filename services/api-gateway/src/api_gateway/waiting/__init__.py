@@ -1,0 +1,1 @@
+"""What has to come before work can begin: said on its record, found when that is read."""

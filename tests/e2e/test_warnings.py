@@ -1,0 +1,18 @@
+"""What a request asks for in vain is said on its record by the worker that finds it out."""
+
+from tests.fixtures.platform import Platform
+
+LONG = "a red dress with pleats " * 850
+
+
+async def test_prompt_that_the_model_cuts_is_said_to_be(platform: Platform) -> None:
+    long = await platform.generate(prompt=LONG, config={"num_inference_steps": 1})
+    short = await platform.generate(config={"num_inference_steps": 1})
+
+    (warning,) = long["warnings"]
+    assert "The prompt was cut: it has" in warning
+    assert short["warnings"] is None
+    made = (await platform.api.get(f"/api/v1/tasks/{long['id']}/provenance")).json()
+    assert "warnings" not in str(made)
+    listed = (await platform.api.get("/api/v1/tasks/", params={"limit": 1000})).json()
+    assert [task["warnings"] for task in listed if task["id"] == long["id"]] == [[warning]]

@@ -1,0 +1,30 @@
+"""Texts that show nothing are told from those that say something."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.contracts.fields import is_blank
+
+_INVISIBLE = st.text(
+    st.sampled_from(" \t\n\u00a0\u00ad\u200b\u200d\u2060\u2028\u3164\u2800\ufeff\U000e0061")
+)
+
+
+@given(_INVISIBLE)
+def test_invisible_letters_are_blank_however_many(text: str) -> None:
+    assert is_blank(text)
+
+
+@given(
+    _INVISIBLE,
+    st.characters(categories=["Lu", "Ll", "Nd", "Po"]) | st.sampled_from("愛👗é"),
+    _INVISIBLE,
+)
+def test_one_visible_letter_says_something(before: str, letter: str, after: str) -> None:
+    assert not is_blank(before + letter + after)
+
+
+@pytest.mark.parametrize("text", ["e\u0301", "👩\u200d🎨", "שלום\u200f"])
+def test_letters_with_marks_and_joiners_say_something(text: str) -> None:
+    assert not is_blank(text)

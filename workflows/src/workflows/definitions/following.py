@@ -1,0 +1,37 @@
+"""What follows a failed attempt: another, the fallback provider, or the end."""
+
+from enum import Enum, auto
+
+from shared.contracts.failures import CONSEQUENCES
+from shared.contracts.runs import TaskRun
+from workflows.definitions.account import Account
+from workflows.definitions.failure import Failure
+from workflows.policies import LONG_WAIT_S, MAX_LOST_WORKERS
+
+
+class Next(Enum):
+    """What follows a failed attempt."""
+
+    RETRY = auto()
+    FALL_BACK = auto()
+    END = auto()
+
+
+def following(failure: Failure, account: Account, run: TaskRun) -> Next:
+    """Return what follows a failure that the account has taken down."""
+    if failure.is_final:
+        return Next.END
+    if failure.is_worker_lost:
+        return Next.RETRY if is_retried(failure, account, run) else Next.END
+    can_fall_back = CONSEQUENCES[failure.category].falls_back and run.fallback is not None
+    if is_retried(failure, account, run):
+        is_told_to_wait_long = (failure.retry_after_s or 0) > LONG_WAIT_S
+        return Next.FALL_BACK if can_fall_back and is_told_to_wait_long else Next.RETRY
+    return Next.FALL_BACK if can_fall_back else Next.END
+
+
+def is_retried(failure: Failure, account: Account, run: TaskRun) -> bool:
+    """Return whether there is another try at the same, by what was counted so far."""
+    if failure.is_worker_lost:
+        return account.lost_workers <= MAX_LOST_WORKERS
+    return CONSEQUENCES[failure.category].is_retried and account.retries <= run.max_retries
