@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api_gateway.error_responses import add_error_responses
+from api_gateway.paging import add_page_headers
 from api_gateway.unrouted_schemas import add_unrouted_schemas
 
 _DESCRIPTION = """\
@@ -49,6 +50,8 @@ class PublicApi(FastAPI):
             summary="Generative imaging as durable tasks and workflows",
             description=_DESCRIPTION,
             redirect_slashes=False,
+            docs_url=None,
+            redoc_url=None,
             openapi_tags=[
                 {"name": name, "description": description} for name, description in _TAGS.items()
             ],
@@ -67,5 +70,6 @@ class PublicApi(FastAPI):
             )
             add_unrouted_schemas(document)
             add_error_responses(document)
+            add_page_headers(document)
             self.openapi_schema = document
         return self.openapi_schema

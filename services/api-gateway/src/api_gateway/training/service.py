@@ -82,7 +82,7 @@ async def get_training(res: Resources, caller: Principal, training_id: UUID) -> 
 
 async def page_of_trainings(
     res: Resources, caller: Principal, *, skip: int, limit: int
-) -> list[Training]:
-    """One page of the caller's trainings, newest first."""
+) -> tuple[list[Training], int]:
+    """One page of the caller's trainings, newest first, and how many there are in all."""
     async with res.sessions() as session:
         return await list_trainings(session, caller.scope, skip=skip, limit=limit)
