@@ -237,7 +237,7 @@ def _unusable(definition: WorkflowStepDefinition, config: JsonObject) -> list[Fa
         for name, meant in fields.items()
         if meant in sources
     ]
-    if not isinstance(config.get("config") or {}, dict):
+    if not isinstance(config.get("config"), dict | None):
         faults.append(Fault(("config", "config"), "must be an object"))
     return faults
 

@@ -60,8 +60,9 @@ class StepToRun(BaseModel):
     reason: ResumeReason
     config: JsonObject | None = Field(
         default=None,
+        exclude_if=lambda config: config is None,
         description="The step's config with its overrides; a picture that is sent along is shown"
-        " as `sha256:` and its digest. None where nothing is overridden",
+        " as `sha256:` and its digest. Left out where nothing is overridden",
     )
 
 
