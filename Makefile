@@ -77,7 +77,8 @@ test-long: $(INSTALLED) $(GENERATOR) ## Kills, drains, faults, restarts, fuzzing
 	HYPOTHESIS_PROFILE=thorough $(PYTEST) -m "long or property"
 
 .PHONY: ci
-ci: ## What CI runs: make test, then make test-long; half an hour
+ci: export SARTIQ_TEST_BROWSER := required
+ci: ## What CI runs: make test, then make test-long; half an hour. Needs the Debian package chromium
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory test-long
 
@@ -176,8 +177,9 @@ bench-gpu-refine: $(INSTALLED) ## A REFINE to 2048² on a GPU against tiles in t
 # --- make what is committed ---------------------------------------------------------------------
 
 .PHONY: openapi
-openapi: $(INSTALLED) ## Write docs/openapi.json, which clients are generated from
+openapi: $(INSTALLED) ## Write docs/openapi.json, which clients are generated from, and docs/task-types.md
 	$(BIN)/python -m api_gateway.openapi > docs/openapi.new && mv docs/openapi.new docs/openapi.json
+	$(BIN)/python -m api_gateway.task_types_page > docs/task-types.new && mv docs/task-types.new docs/task-types.md
 
 .PHONY: swatch
 swatch: $(INSTALLED) ## Train the small model anew (needs the Debian package dataset-fashion-mnist)

@@ -12,13 +12,17 @@ from pydantic import BaseModel
 
 from api_gateway.evaluation.schemas import EvaluationRequest
 from api_gateway.openapi import document_text
+from api_gateway.task_types_page import page_text
 from api_gateway.tasks.schemas.unions import SCHEMAS
 from api_gateway.training.schemas import TrainingTaskCreate
 from api_gateway.workflows.schemas import CreateWorkflow
+from shared.contracts.enums import TaskType
+from shared.contracts.task_types.table import TASK_TYPES
 
 from .contract_check import Json, check_operations, check_schemas, load_contract
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
+TASK_TYPES_PAGE = COMMITTED.with_name("task-types.md")
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,18 @@ def contract() -> Json:
 
 def test_committed_document_is_what_the_gateway_serves() -> None:
     assert COMMITTED.read_text() == document_text(), "run `make openapi` and commit the result"
+
+
+def test_committed_page_of_task_types_is_what_their_table_says() -> None:
+    assert TASK_TYPES_PAGE.read_text() == page_text(), "run `make openapi` and commit the result"
+
+
+@pytest.mark.parametrize("task_type", SCHEMAS)
+def test_record_shows_every_result_field(task_type: TaskType) -> None:
+    fields = TASK_TYPES[task_type].results.model_fields
+    assert fields.keys() <= SCHEMAS[task_type].public.model_fields.keys()
+    assert all(field.description for field in fields.values())
+    assert all(f"`{name}`" in page_text() for name in fields)
 
 
 def test_every_operation_of_the_reference_is_served_as_it_documents_it(

@@ -30,6 +30,16 @@ async def test_reference_example_makes_and_refines_a_picture(platform: Platform)
         assert stored == await platform.picture(task["result_image_path"])
 
 
+async def test_first_examples_of_the_document_are_done_by_the_default_model(
+    platform: Platform,
+) -> None:
+    document = (await platform.api.get("/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    for path, name in (("tasks", "CreateGenerationTask"), ("workflows", "CreateWorkflow")):
+        created = await platform.post(f"/api/v1/{path}/", schemas[name]["example"])
+        await platform.completed(f"/api/v1/{path}/{created['id']}")
+
+
 async def test_run_is_readable_in_the_web_ui(platform: Platform) -> None:
     created = await platform.post("/api/v1/workflows/", json.loads(example_workflow()))
     await platform.completed(f"/api/v1/workflows/{created['id']}")

@@ -90,8 +90,8 @@ def after_call(context: HookContext, case: Case, response: Response) -> None:
 
 def _text(response: Response) -> str:
     """What a client reads; nothing of a picture."""
-    is_read = "json" in response.headers.get("content-type", [""])[0]
-    return response.content.decode(errors="replace") if is_read else ""
+    is_picture = response.headers.get("content-type", [""])[0].startswith("image/")
+    return "" if is_picture else response.content.decode(errors="replace")
 
 
 def _case(context: HookContext, request: Request) -> Case:

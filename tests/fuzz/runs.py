@@ -12,6 +12,7 @@ from pathlib import Path
 
 from local_stack.stack import LocalStack
 from tests.contract.contract_check import load_contract
+from tests.fuzz.records import unspeakable_records
 from tests.fuzz.target import open_target
 from tests.fuzz.verdict import Verdict, judge
 
@@ -62,7 +63,9 @@ async def fuzz(stack: LocalStack, runs: tuple[tuple[str, ...], ...], *, shows: b
         answers.touch()
         results = [await _run(stack, options, answers, shows=shows) for options in runs]
         verdict = judge(
-            answers, (f"{o['method']} {o['path']}" for o in load_contract()["operations"])
+            answers,
+            (f"{o['method']} {o['path']}" for o in load_contract()["operations"]),
+            await unspeakable_records(stack),
         )
     codes = tuple(code for code, _ in results)
     return Outcome(codes, "\n".join(printed for _, printed in results), verdict)

@@ -1,23 +1,55 @@
 """What a fuzzing run showed, from the answers that its hooks wrote down."""
 
 import json
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_UNSPEAKABLE = (" at 0x", "pydantic.dev", "<TaskType", "Traceback (most recent call last)")
-"""What only Python's own words have; no client reads it in an answer."""
+_UNSPEAKABLE = re.compile(
+    r" at 0x[0-9A-Fa-f]+"
+    r"|pydantic\.dev"
+    r"|<[A-Za-z_][\w.]*: (?:'|-?\d)"  # a member of an enum
+    r"|<(?:class|function|bound method|module|built-in) "
+    r"|Traceback \(most recent call last\)"
+    r"|error parsing the body"
+)
+"""What only Python and its libraries say; no client reads it in an answer."""
+_MESSAGES = frozenset({"msg", "detail", "error", "error_message", "errors"})
+"""Where answers and records tell what went wrong."""
+_IN_THE_MIDDLE = (":", ",", ";", "(")
 
 
 def unspeakable(text: str) -> str | None:
-    """The first of it in an answer, with what stands around it; none where there is none."""
-    for word in _UNSPEAKABLE:
-        at = text.find(word)
-        if at >= 0:
-            return text[max(0, at - 60) : at + 60]
-    return None
+    """The first of it in an answer, with what stands around it; none where there is none.
+
+    A message that ends in the middle counts as well.
+    """
+    found = _UNSPEAKABLE.search(text)
+    if found is not None:
+        return text[max(0, found.start() - 60) : found.end() + 60]
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return None
+    return next((one[-120:] for one in _messages(body) if _is_cut_off(one)), None)
+
+
+def _messages(body: Any, *, is_told: bool = False) -> Iterator[str]:
+    if isinstance(body, str) and is_told:
+        yield body
+    elif isinstance(body, list):
+        for item in body:
+            yield from _messages(item, is_told=is_told)
+    elif isinstance(body, dict):
+        for name, value in body.items():
+            yield from _messages(value, is_told=name in _MESSAGES)
+
+
+def _is_cut_off(message: str) -> bool:
+    return message.rstrip().endswith(_IN_THE_MIDDLE)
 
 
 @dataclass(frozen=True)
@@ -26,7 +58,7 @@ class Verdict:
 
     server_errors: list[str]
     unspeakable: list[str]
-    """Answers in Python's own words."""
+    """Answers and records in Python's own words."""
     never_succeeded: list[str]
     """Operations of the contract without an answer of 2xx."""
     statuses: dict[int, int]
@@ -45,17 +77,18 @@ class Verdict:
         return "\n".join(lines)
 
 
-def judge(answers: Path, contract: Iterable[str]) -> Verdict:
+def judge(answers: Path, contract: Iterable[str], in_records: Sequence[str] = ()) -> Verdict:
     """Read the answers of a run.
 
     Args:
         answers: a JSON object a line, as `hooks.after_call` writes it.
         contract: the operations that must have succeeded, `GET /api/v1/tasks/`.
+        in_records: what is unspeakable in the records that the run has left.
     """
     statuses: Counter[int] = Counter()
     by_operation: dict[str, set[int]] = defaultdict(set)
     errors: list[str] = []
-    in_python: list[str] = []
+    in_python = list(in_records)
     for line in answers.read_text().splitlines():
         answer: dict[str, Any] = json.loads(line)
         status = answer["status"]

@@ -32,6 +32,7 @@ def test_what_takes_pictures_takes_more() -> None:
     limits = {name: limit(*name.split()) for name in operations_with_bodies()}
 
     pictures = {"tasks/", "workflows/", "training/", "evaluation/", "storage/images/{path}"}
+    pictures.add("workflows/{workflow_id}/resume")
     assert {name for name, most in limits.items() if most == SETTINGS.max_body_bytes} == {
         f"POST /api/v1/{path}" for path in pictures
     }

@@ -14,7 +14,13 @@ from tests.fuzz.verdict import judge, unspeakable
         "<function f at 0x7f00>",
         "For further information visit https://errors.pydantic.dev/2/v/missing",
         "one of <TaskType.EDITING: 'EDITING'>",
+        "<ProviderType.LOCAL: 'local'>",
+        "<Priority.HIGH: 2>",
+        "<class 'int'>",
         "Traceback (most recent call last):\\n",
+        "There was an error parsing the body",
+        "Incompatible keys detected:",
+        "Incompatible keys: a, b,",
     ],
 )
 def test_answer_in_pythons_own_words_is_told_and_is_no_good(tmp_path: Path, said: str) -> None:

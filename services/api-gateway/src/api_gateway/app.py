@@ -13,6 +13,7 @@ from api_gateway.ignored.middleware import IgnoredHeaders
 from api_gateway.lora.routes import admin_router as admin_lora
 from api_gateway.lora.routes import router as lora
 from api_gateway.monitoring.routes import router as monitoring
+from api_gateway.pages.routes import router as pages
 from api_gateway.progress.routes import router as progress
 from api_gateway.resources import Resources
 from api_gateway.slashes import Slashes
@@ -41,6 +42,7 @@ def public_api() -> PublicApi:
         monitoring,
         webhooks,
         health,
+        pages,
     ):
         # As the application's own: those of an included router are matched twice a request.
         api.router.routes.extend(router.routes)

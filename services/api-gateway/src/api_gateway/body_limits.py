@@ -4,6 +4,7 @@ JSON is limited by the number of its values as well: their cost in time and memo
 of the bytes of a picture. Both are counted while the body arrives, before it is parsed.
 """
 
+import re
 from collections.abc import Callable
 
 from starlette.datastructures import Headers
@@ -21,6 +22,8 @@ _PICTURES_INSIDE = frozenset(
     f"/api/v1/{collection}" for collection in ("tasks", "workflows", "training", "evaluation")
 )
 """Collections whose POST may carry pictures in base64."""
+_RESUME = re.compile(r"/api/v1/workflows/[^/]+/resume")
+"""May carry other pictures for its steps."""
 _SAVES = "/api/v1/storage/images/"
 _LORA_UPLOADS = frozenset({"/api/v1/lora/upload", "/api/v1/admin/lora/upload"})
 
@@ -37,7 +40,7 @@ def public_limits(settings: GatewaySettings) -> LimitOf:
             return settings.max_json_bytes
         if path in _LORA_UPLOADS:
             return None
-        if path in _PICTURES_INSIDE or path.startswith(_SAVES):
+        if path in _PICTURES_INSIDE or path.startswith(_SAVES) or _RESUME.fullmatch(path):
             return settings.max_body_bytes
         return settings.max_json_bytes
 

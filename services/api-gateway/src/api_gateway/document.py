@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api_gateway.error_responses import add_error_responses
 from api_gateway.ignored.documented import add_ignored_headers
+from api_gateway.paging import add_page_headers
 from api_gateway.unrouted_schemas import add_unrouted_schemas
 
 _DESCRIPTION = """\
@@ -52,6 +53,8 @@ class PublicApi(FastAPI):
             summary="Generative imaging as durable tasks and workflows",
             description=_DESCRIPTION,
             redirect_slashes=False,
+            docs_url=None,
+            redoc_url=None,
             openapi_tags=[
                 {"name": name, "description": description} for name, description in _TAGS.items()
             ],
@@ -71,5 +74,6 @@ class PublicApi(FastAPI):
             add_unrouted_schemas(document)
             add_error_responses(document)
             add_ignored_headers(document)
+            add_page_headers(document)
             self.openapi_schema = document
         return self.openapi_schema

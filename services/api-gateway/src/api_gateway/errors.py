@@ -106,7 +106,7 @@ def _not_json() -> Problem:
 
 
 def _unreadable(cause: BaseException | None) -> str | None:
-    """Why a body could not be read as JSON, where that is why."""
+    """Why a body could not be read as JSON, where that is why: FastAPI does not say."""
     match cause:
         case UnicodeError():
             return "the body is not text in UTF-8"
@@ -114,8 +114,10 @@ def _unreadable(cause: BaseException | None) -> str | None:
             return "the body nests too deeply"
         case ValueError():
             return "the body has a number with too many digits"
-        case _:
+        case None:
             return None
+        case _:
+            return "the body cannot be read"
 
 
 def unavailable(part: str) -> Problem:

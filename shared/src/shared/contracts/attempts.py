@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic import Field
+
 from shared.contracts.enums import ProviderType
 from shared.contracts.foreign import ErrorText
 from shared.contracts.message import Message
@@ -51,8 +53,10 @@ class AttemptResult(Message):
 class PictureResults(Message):
     """One picture, or several where they were asked for."""
 
-    result_image_path: str
-    result_image_paths: list[str] | None = None
+    result_image_path: str = Field(description="The picture, or the first one")
+    result_image_paths: list[str] | None = Field(
+        default=None, description="All pictures, where there can be several"
+    )
 
 
 class PictureResult(PictureResults, AttemptResult):

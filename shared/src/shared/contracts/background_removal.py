@@ -51,9 +51,8 @@ class CutoutResults(Message):
     one is at fault.
     """
 
-    result_image_paths: list[str]
-    rembg_model_used: RembgModel
-    """The model that cut the pictures out."""
+    result_image_paths: list[str] = Field(description="A cut-out for each picture, in order")
+    rembg_model_used: RembgModel = Field(description="The model that cut the pictures out")
 
 
 class RemoveBackgroundsResult(CutoutResults, AttemptResult):

@@ -55,13 +55,18 @@ class EnhanceFaces(AttemptRequest):
 class FaceResults(PictureResults):
     """The picture with its faces mended, or as it came where it has none."""
 
-    face_detected: bool
-    attempts_used: int = 0
-    """Of the face that took most."""
-    final_ssim_score: float | None = None
-    final_lpips_score: float | None = None
-    final_dists_score: float | None = None
-    """Each of the face that fared worst."""
+    face_detected: bool = Field(description="False: the picture is as it came")
+    attempts_used: int = Field(default=0, description="Tries of the face that took most")
+    final_ssim_score: float | None = Field(
+        default=None,
+        description="Likeness to the face before, 0 to 1; of the face that fared worst",
+    )
+    final_lpips_score: float | None = Field(
+        default=None, description="Distance from the face before; of the face that fared worst"
+    )
+    final_dists_score: float | None = Field(
+        default=None, description="Distance from the face before; of the face that fared worst"
+    )
 
 
 class EnhanceFacesResult(FaceResults, AttemptResult):

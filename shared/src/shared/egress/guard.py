@@ -8,7 +8,7 @@ from typing import TypeAlias
 import structlog
 
 from shared.egress.addresses import Address, forbidden_reason
-from shared.egress.errors import FetchError, ForbiddenUrlError
+from shared.egress.errors import FetchError, private_url
 from shared.egress.names import NameResolver
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -66,8 +66,8 @@ class Guard:
             return
         _log.info("address_forbidden", host=host, address=str(address), reason=reason)
         if host == str(address):
-            raise ForbiddenUrlError(f"the address {host} is not public: {reason}")
-        raise ForbiddenUrlError(f"the host {host!r} has an address that is not public")
+            raise private_url(f"the address {host} is not public: {reason}")
+        raise private_url(f"the host {host!r} has an address that is not public")
 
     async def find_addresses(self, host: str, port: int) -> list[str]:
         """The addresses of a host, all of them checked.

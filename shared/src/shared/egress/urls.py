@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 import httpx
 
 from shared.egress.addresses import Address
-from shared.egress.errors import ForbiddenUrlError
+from shared.egress.errors import ForbiddenUrlError, private_url
 from shared.egress.guard import STRICT, Guard
 
 MAX_URL_LENGTH = 8192
@@ -84,7 +84,7 @@ def _check_host(host: str, guard: Guard) -> None:
     elif host.lower() in guard.exemptions.hosts:
         return
     elif host.lower() in _LOCAL_NAMES or host.lower().endswith(".localhost"):
-        raise ForbiddenUrlError(f"the host {host!r} is this machine")
+        raise private_url(f"the host {host!r} is this machine")
 
 
 def _literal(host: str) -> Address | None:

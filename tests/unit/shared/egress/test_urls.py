@@ -162,6 +162,8 @@ def test_forbidden_urls_are_refused_with_their_reason(reason: str, url: str) -> 
     with pytest.raises(ForbiddenUrlError, match=reason) as refused:
         check_url(url)
     assert refused.value.category == ErrorCategory.VALIDATION
+    is_private = reason in {"not public", "this machine"}
+    assert ("SARTIQ_EGRESS_ALLOWED_HOSTS" in str(refused.value)) == is_private
 
 
 @given(st.integers(0, 2**32 - 1).map(IPv4Address))

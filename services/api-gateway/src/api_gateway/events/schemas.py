@@ -3,15 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from api_gateway.recorded import Recorded
 from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, WorkflowStatus
 
 
-class BaseEvent(Recorded, frozen=True):
+class BaseEvent(Recorded):
     """What every event says."""
+
+    model_config = ConfigDict(frozen=True)
 
     event_type: EventType
     task_id: UUID
@@ -24,14 +26,14 @@ class BaseEvent(Recorded, frozen=True):
     metadata: JsonObject | None = None
 
 
-class _OfAStep(BaseEvent, frozen=True):
+class _OfAStep(BaseEvent):
     """Which step it is about, where its task is one."""
 
     workflow_id: UUID | None = Field(default=None, description="Of a step: its workflow")
     step_id: str | None = Field(default=None, description="Of a step: its id in the workflow")
 
 
-class TaskCreatedEvent(_OfAStep, frozen=True):
+class TaskCreatedEvent(_OfAStep):
     """A task exists."""
 
     event_type: EventType = EventType.TASK_CREATED
@@ -40,7 +42,7 @@ class TaskCreatedEvent(_OfAStep, frozen=True):
     total_steps: int = 0
 
 
-class TaskStatusEvent(_OfAStep, frozen=True):
+class TaskStatusEvent(_OfAStep):
     """A task's status or progress changed."""
 
     event_type: EventType = EventType.TASK_STATUS_UPDATE
@@ -53,7 +55,7 @@ class TaskStatusEvent(_OfAStep, frozen=True):
     error_category: ErrorCategory | None = None
 
 
-class InferenceStatusEvent(_OfAStep, frozen=True):
+class InferenceStatusEvent(_OfAStep):
     """A generation that a backend knows by its own ids changed."""
 
     event_type: EventType = EventType.INFERENCE_STATUS_UPDATE
@@ -66,7 +68,7 @@ class InferenceStatusEvent(_OfAStep, frozen=True):
     error_message: str | None = None
 
 
-class PreprocessingStatusEvent(BaseEvent, frozen=True):
+class PreprocessingStatusEvent(BaseEvent):
     """The preparation of a training's images moved on."""
 
     event_type: EventType = EventType.PREPROCESSING_STATUS_UPDATE
@@ -79,7 +81,7 @@ class PreprocessingStatusEvent(BaseEvent, frozen=True):
     error_message: str | None = None
 
 
-class TrainingStatusEvent(BaseEvent, frozen=True):
+class TrainingStatusEvent(BaseEvent):
     """A training moved on."""
 
     event_type: EventType = EventType.TRAINING_STATUS_UPDATE
@@ -92,7 +94,7 @@ class TrainingStatusEvent(BaseEvent, frozen=True):
     error_message: str | None = None
 
 
-class WorkflowStatusEvent(BaseEvent, frozen=True):
+class WorkflowStatusEvent(BaseEvent):
     """A workflow moved on; `task_id` repeats its id, because every event has one."""
 
     event_type: EventType = EventType.WORKFLOW_STATUS_UPDATE

@@ -153,9 +153,8 @@ class _Search:
 
 
 def _recorded(schema: Schema) -> frozenset[str]:
-    return next(
-        (names for base, names in _RECORDED.items() if issubclass(schema, base)), frozenset()
-    )
+    found = (names for base, names in _RECORDED.items() if issubclass(schema, base))
+    return next(found, frozenset[str]())
 
 
 def _path(place: Place, name: str) -> str:
@@ -179,7 +178,7 @@ def _provider_named(schema: Schema, name: str, sent: Json) -> Json:
     """Return the provider of a configuration, as the request names it beside."""
     if not (issubclass(schema, ProviderChoice) and name.endswith("provider_config")):
         return {}
-    body = {**sent, name: sent.get(name) or {}}
+    body: dict[str, Any] = {**sent, name: sent.get(name) or {}}
     if "task_type" not in body and "task_type" in schema.model_fields:
         body["task_type"] = schema.model_fields["task_type"].default
     return schema.with_named_configs(body).get(name) or {}

@@ -20,6 +20,7 @@ from api_gateway.lora.schemas import (
     UploadForm,
 )
 from api_gateway.lora.upload import Upload
+from api_gateway.paging import Pages
 from shared.db.repositories.loras import LoraFilters
 from shared.lora.names import LoraFolder
 
@@ -68,6 +69,7 @@ async def upload_lora(
 async def list_loras(
     res: Res,
     caller: Caller,
+    paging: Pages,
     *,
     folder: Annotated[LoraFolder | None, Query(description="Those of one entity type")] = None,
     skip: Annotated[int, Query(ge=0, le=2**31)] = 0,
@@ -77,6 +79,7 @@ async def list_loras(
     page, total = await service.page_of_loras(
         res, caller, LoraFilters(folder), skip=skip, limit=limit
     )
+    paging.set_by_total(skip, limit, total)
     loras = [present_lora(lora) for lora in page]
     return LoraListResponse(loras=loras, total=total, skip=skip, limit=limit)
 

@@ -6,8 +6,15 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from api_gateway.paging import Paging
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType, WorkflowStatus
-from shared.db.repositories.monitoring import Listing, SortOrder, TaskSort, WorkflowSort
+from shared.db.repositories.monitoring import (
+    COUNTED_AT_MOST,
+    Listing,
+    SortOrder,
+    TaskSort,
+    WorkflowSort,
+)
 from shared.db.repositories.totals import Filters
 
 _MOST_A_PAGE = 500
@@ -100,6 +107,13 @@ class WorkflowQuery(_PageQuery):
     def listing(self) -> Listing:
         """The same in terms of the records."""
         return _listing(self, self.search, self.sort_by)
+
+
+def set_headers(paging: Paging, query: TaskQuery | WorkflowQuery, amount: int) -> None:
+    """Set the headers of a page; a search that found too much to be counted has no total."""
+    is_exact = not query.search or amount < COUNTED_AT_MOST
+    following = {"page": query.page + 1} if query.page * query.page_size < amount else None
+    paging.set(total=amount if is_exact else None, following=following)
 
 
 def _listing(query: _PageQuery, search: str | None, sort_by: TaskSort | WorkflowSort) -> Listing:

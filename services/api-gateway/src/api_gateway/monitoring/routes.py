@@ -11,7 +11,7 @@ from api_gateway.ignored.dependency import JUDGED
 from api_gateway.monitoring import infrastructure, records
 from api_gateway.monitoring.media import media_of_task
 from api_gateway.monitoring.presentation import present_task_detail, present_workflow_detail
-from api_gateway.monitoring.queries import StatsQuery, TaskQuery, WorkflowQuery
+from api_gateway.monitoring.queries import StatsQuery, TaskQuery, WorkflowQuery, set_headers
 from api_gateway.monitoring.schemas.providers import ProviderStandingsResponse
 from api_gateway.monitoring.schemas.tasks import (
     AggregateStats,
@@ -29,6 +29,7 @@ from api_gateway.monitoring.schemas.workflows import (
     WorkflowAggregateStats,
     WorkflowDetailResponse,
 )
+from api_gateway.paging import Pages
 from api_gateway.tasks.service import get_task
 from api_gateway.workflows.service import get_workflow
 
@@ -37,14 +38,16 @@ router = APIRouter(prefix="/api/v1/monitoring", tags=["Monitoring"], dependencie
 
 @router.get("/tasks", summary="List Monitored Tasks", operation_id="list_monitored_tasks")
 async def list_monitored_tasks(
-    query: Annotated[TaskQuery, Query()], res: Res, caller: Caller
+    query: Annotated[TaskQuery, Query()], res: Res, caller: Caller, paging: Pages
 ) -> TaskListResponse:
     """List tasks with filtering, pagination, and sorting.
 
     All filters are optional and can be combined. Tasks that were cleaned up are not shown.
     `total` is exact; of what a search finds, at most 1,000 are counted.
     """
-    return await records.list_tasks(res, caller, query)
+    page = await records.list_tasks(res, caller, query)
+    set_headers(paging, query, page.total)
+    return page
 
 
 @router.get("/tasks/{task_id}", summary="Get Monitored Task", operation_id="get_monitored_task")
@@ -74,14 +77,16 @@ async def get_monitoring_stats(
     "/workflows", summary="List Monitored Workflows", operation_id="list_monitored_workflows"
 )
 async def list_monitored_workflows(
-    query: Annotated[WorkflowQuery, Query()], res: Res, caller: Caller
+    query: Annotated[WorkflowQuery, Query()], res: Res, caller: Caller, paging: Pages
 ) -> MonitoringWorkflowListResponse:
     """List workflows with filtering, pagination, and sorting.
 
     All filters are optional and can be combined. Workflows that were cleaned up are not shown.
     `total` is exact; of what a search finds, at most 1,000 are counted.
     """
-    return await records.list_workflows(res, caller, query)
+    page = await records.list_workflows(res, caller, query)
+    set_headers(paging, query, page.total)
+    return page
 
 
 @router.get(

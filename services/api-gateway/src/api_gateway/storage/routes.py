@@ -8,18 +8,15 @@ from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
 from api_gateway.ignored.dependency import JUDGED
+from api_gateway.paging import Pages
 from api_gateway.storage import service
 from api_gateway.storage.conditions import ReadConditions
-from api_gateway.storage.keys import (
-    MAX_KEY_BYTES,
-    check_deletable,
-    check_writable,
-    image_path,
-)
+from api_gateway.storage.keys import check_deletable, check_writable, image_path
 from api_gateway.storage.saving import Save, new_object_key, save_image
 from api_gateway.storage.schemas import (
     SAVE_FORM,
     DeletedImage,
+    PicturesQuery,
     SavedImage,
     StoredImageList,
 )
@@ -51,13 +48,13 @@ _FORM: dict[str, Any] = {
 
 @router.get("/images", summary="List Images", operation_id="list_images")
 async def list_images(
-    caller: Caller,
-    res: Res,
-    prefix: Annotated[str, Query(max_length=MAX_KEY_BYTES, pattern=r"^[^\x00]*$")] = "",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    caller: Caller, res: Res, paging: Pages, wanted: Annotated[PicturesQuery, Query()]
 ) -> StoredImageList:
-    """List stored images, in the order of their paths."""
-    return await service.list_images(res, caller, prefix, limit)
+    """List stored images, in the order of their paths.
+
+    The `Link` header leads to the next page; `X-Total-Count` is there for up to 10,000 images.
+    """
+    return await service.list_images(res, caller, paging, wanted)
 
 
 @router.get(

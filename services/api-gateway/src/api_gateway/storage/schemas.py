@@ -2,7 +2,23 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+
+from api_gateway.storage.cursors import MAX_CURSOR_LENGTH
+from api_gateway.storage.keys import MAX_KEY_BYTES
+
+
+class PicturesQuery(BaseModel):
+    """Which pictures a list shows."""
+
+    prefix: str = Field(default="", max_length=MAX_KEY_BYTES, pattern=r"^[^\x00]*$")
+    limit: int = Field(default=100, ge=1, le=1000)
+    cursor: str | None = Field(
+        default=None,
+        max_length=MAX_CURSOR_LENGTH,
+        description="Where the page begins, from the `Link` header of the page before; the prefix"
+        " must be the same",
+    )
 
 
 class StoredImage(BaseModel):

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from api_gateway.auth.principal import Principal
 from api_gateway.commits import commit
 from api_gateway.errors import Problem, not_found
+from api_gateway.paging import Paging, split
 from api_gateway.resources import Resources
 from api_gateway.storage.conditions import (
     ReadConditions,
@@ -17,13 +18,19 @@ from api_gateway.storage.conditions import (
     Selection,
     select_part,
 )
+from api_gateway.storage.cursors import cursor_behind, path_before
 from api_gateway.storage.loose import discard
 from api_gateway.storage.saving import in_use
-from api_gateway.storage.schemas import DeletedImage, StoredImage, StoredImageList
+from api_gateway.storage.schemas import (
+    DeletedImage,
+    PicturesQuery,
+    StoredImage,
+    StoredImageList,
+)
 from api_gateway.storage.urls import redirect_url
 from shared.db.models.tables import StoredObject
 from shared.db.repositories.loose_objects import note_loose
-from shared.db.repositories.objects import hold_object, list_objects
+from shared.db.repositories.objects import count_objects, hold_object, list_objects
 from shared.db.repositories.scope import Scope
 from shared.db.repositories.subjects import find_object
 from shared.db.repositories.uses import is_in_use
@@ -32,11 +39,21 @@ from shared.storage.object_store import ObjectInfo
 
 
 async def list_images(
-    res: Resources, caller: Principal, prefix: str, limit: int
+    res: Resources, caller: Principal, paging: Paging, wanted: PicturesQuery
 ) -> StoredImageList:
-    """The first pictures under a prefix that the caller may see, by path."""
+    """One page of the pictures under a prefix that the caller may see, by path.
+
+    Raises:
+        InvalidRequestError: the cursor is none of this list.
+    """
+    prefix, limit = wanted.prefix, wanted.limit
+    after = None if wanted.cursor is None else path_before(wanted.cursor, prefix)
     async with res.sessions() as session:
-        rows = await list_objects(session, caller.scope, prefix, limit)
+        found = await list_objects(session, caller.scope, prefix, limit + 1, after=after)
+        total = await count_objects(session, caller.scope, prefix)
+    rows, has_more = split(found, limit)
+    following = {"cursor": cursor_behind(rows[-1].key)} if has_more else None
+    paging.set(total=total, following=following)
     images = [
         StoredImage(
             path=row.key,

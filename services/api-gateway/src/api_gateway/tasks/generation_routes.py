@@ -10,6 +10,7 @@ from api_gateway.auth.principal import Principal
 from api_gateway.dependencies import Res
 from api_gateway.errors import not_found
 from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
+from api_gateway.paging import Pages
 from api_gateway.resources import Resources
 from api_gateway.tasks import cancellation, changes, service
 from api_gateway.tasks.presentation import present_task
@@ -31,6 +32,7 @@ router = APIRouter(prefix="/api/v1/tasks/generation", tags=["Tasks"], dependenci
 async def list_generation_tasks(  # noqa: PLR0913 — query parameters
     res: Res,
     caller: Caller,
+    paging: Pages,
     *,
     status: TaskStatus | None = None,
     workflow_id: UUID | None = None,
@@ -49,7 +51,9 @@ async def list_generation_tasks(  # noqa: PLR0913 — query parameters
         origin_zone=origin_zone,
         workflow_id=workflow_id,
     )
-    return await service.page_of_tasks(res, caller, filters, skip=skip, limit=limit)
+    page, total = await service.page_of_tasks(res, caller, filters, skip=skip, limit=limit)
+    paging.set_by_total(skip, limit, total)
+    return page
 
 
 @router.get(

@@ -11,6 +11,7 @@ from api_gateway.idempotency import Repeatable
 from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
 from api_gateway.ignored.fields import FIXED
 from api_gateway.ignored.parts import IgnoredPart
+from api_gateway.paging import Pages
 from api_gateway.tasks import cancellation, changes, removal, service
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.provenance import TaskProvenance, get_provenance
@@ -63,6 +64,7 @@ async def create_task(
 async def list_tasks(  # noqa: PLR0913 — query parameters
     res: Res,
     caller: Caller,
+    paging: Pages,
     *,
     task_type: AcceptedTaskType | None = None,
     status: TaskStatus | None = None,
@@ -84,7 +86,9 @@ async def list_tasks(  # noqa: PLR0913 — query parameters
         origin_zone=origin_zone,
         include_deleted=include_deleted,
     )
-    return await service.page_of_tasks(res, caller, filters, skip=skip, limit=limit)
+    page, total = await service.page_of_tasks(res, caller, filters, skip=skip, limit=limit)
+    paging.set_by_total(skip, limit, total)
+    return page
 
 
 @router.get("/{task_id}", response_model=TaskPublic, summary="Get Task", operation_id="get_task")

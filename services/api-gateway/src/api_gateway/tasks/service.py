@@ -24,7 +24,7 @@ from shared.contracts.enums import EventType
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.idempotency import CreateRequest
-from shared.db.repositories.tasks import TaskFilters, TaskRow, list_tasks
+from shared.db.repositories.tasks import TaskFilters, TaskRow, count_tasks, list_tasks
 from workflows.starts import start_task, task_run
 
 
@@ -103,10 +103,11 @@ async def shown_task(res: Resources, task: TaskRow) -> TaskPublicBase:
 
 async def page_of_tasks(
     res: Resources, caller: Principal, filters: TaskFilters, *, skip: int, limit: int
-) -> list[TaskPublicBase]:
-    """One page of the caller's tasks, newest first."""
+) -> tuple[list[TaskPublicBase], int]:
+    """One page of the caller's tasks, newest first, and how many there are in all."""
     async with res.sessions() as session:
         page = await list_tasks(session, caller.scope, filters, skip=skip, limit=limit)
+        total = await count_tasks(session, caller.scope, filters)
     answers = [present_task(task) for task in page]
     await tell_tasks(res, page, answers)
-    return answers
+    return answers, total

@@ -9,6 +9,7 @@ from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
 from api_gateway.ignored.dependency import JUDGED, Ignored
+from api_gateway.paging import Pages
 from api_gateway.training import cancellation, service
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
@@ -34,11 +35,14 @@ async def create_training_task(
 async def list_training_tasks(
     res: Res,
     caller: Caller,
+    paging: Pages,
     limit: Annotated[int, Query(ge=1, le=1000)] = 10,
     skip: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> list[TrainingTask]:
     """List all training tasks with pagination, newest first."""
-    return await service.page_of_trainings(res, caller, skip=skip, limit=limit)
+    page, total = await service.page_of_trainings(res, caller, skip=skip, limit=limit)
+    paging.set_by_total(skip, limit, total)
+    return page
 
 
 @router.get("/{task_id}", summary="Get Training Status", operation_id="get_training_status")

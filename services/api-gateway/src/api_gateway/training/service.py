@@ -101,10 +101,10 @@ async def read_training(res: Resources, caller: Principal, training_id: UUID) ->
 
 async def page_of_trainings(
     res: Resources, caller: Principal, *, skip: int, limit: int
-) -> list[TrainingTask]:
-    """One page of the caller's trainings, newest first."""
+) -> tuple[list[TrainingTask], int]:
+    """One page of the caller's trainings, newest first, and how many there are in all."""
     async with res.sessions() as session:
-        page = await list_trainings(session, caller.scope, skip=skip, limit=limit)
+        page, total = await list_trainings(session, caller.scope, skip=skip, limit=limit)
     answers = [present_training(training) for training in page]
     await tell_trainings(res, answers)
-    return answers
+    return answers, total

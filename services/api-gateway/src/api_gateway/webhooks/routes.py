@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Res
 from api_gateway.ignored.dependency import JUDGED
+from api_gateway.paging import Pages
 from api_gateway.webhooks import service
 from api_gateway.webhooks.schemas import (
     Overlap,
@@ -47,9 +48,10 @@ async def rotate_webhook_secret(
 @router.get(
     "/deliveries", summary="List Webhook Deliveries", operation_id="list_webhook_deliveries"
 )
-async def list_webhook_deliveries(
+async def list_webhook_deliveries(  # noqa: PLR0913 — query parameters
     res: Res,
     caller: Caller,
+    paging: Pages,
     *,
     subject_id: Annotated[
         UUID | None, Query(description="Of one task, workflow or training")
@@ -60,7 +62,9 @@ async def list_webhook_deliveries(
 ) -> list[WebhookDeliveryPublic]:
     """List deliveries of the last 90 days, newest first."""
     filters = DeliveryFilters(subject_id=subject_id, status=status)
-    return await service.page_of_deliveries(res, caller, filters, skip=skip, limit=limit)
+    page, has_more = await service.page_of_deliveries(res, caller, filters, skip=skip, limit=limit)
+    paging.set(total=None, following={"skip": skip + limit} if has_more else None)
+    return page
 
 
 @router.get(
@@ -89,10 +93,12 @@ async def replay_webhook_delivery(
 
 @router.get("/endpoints", summary="List Webhook Endpoints", operation_id="list_webhook_endpoints")
 async def list_webhook_endpoints(
-    res: Res, caller: Caller, skip: Skip = 0, limit: Limit = 100
+    res: Res, caller: Caller, paging: Pages, skip: Skip = 0, limit: Limit = 100
 ) -> list[WebhookEndpointPublic]:
     """List receivers that have failed at least once, and whether they are still called."""
-    return await service.page_of_endpoints(res, caller, skip=skip, limit=limit)
+    page, has_more = await service.page_of_endpoints(res, caller, skip=skip, limit=limit)
+    paging.set(total=None, following={"skip": skip + limit} if has_more else None)
+    return page
 
 
 @router.post(

@@ -6,6 +6,7 @@ from uuid import UUID
 from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, Problem, not_found
+from api_gateway.paging import split
 from api_gateway.resources import Resources
 from api_gateway.webhooks.presentation import (
     present_delivery,
@@ -37,11 +38,12 @@ from shared.db.repositories.webhook_endpoints import (
 
 async def page_of_deliveries(
     res: Resources, caller: Principal, filters: DeliveryFilters, *, skip: int, limit: int
-) -> list[WebhookDeliveryPublic]:
-    """One page of the caller's deliveries, newest first."""
+) -> tuple[list[WebhookDeliveryPublic], bool]:
+    """One page of the caller's deliveries, newest first, and whether there are more."""
     async with res.sessions() as session:
-        page = await list_deliveries(session, caller.scope, filters, skip=skip, limit=limit)
-    return [present_delivery(delivery) for delivery in page]
+        found = await list_deliveries(session, caller.scope, filters, skip=skip, limit=limit + 1)
+    page, has_more = split(found, limit)
+    return [present_delivery(delivery) for delivery in page], has_more
 
 
 async def get_delivery(
@@ -82,11 +84,12 @@ async def replay(res: Resources, caller: Principal, delivery_id: UUID) -> Webhoo
 
 async def page_of_endpoints(
     res: Resources, caller: Principal, *, skip: int, limit: int
-) -> list[WebhookEndpointPublic]:
-    """One page of the caller's receivers that have failed."""
+) -> tuple[list[WebhookEndpointPublic], bool]:
+    """One page of the caller's receivers that have failed, and whether there are more."""
     async with res.sessions() as session:
-        page = await list_endpoints(session, caller.scope, skip=skip, limit=limit)
-    return [present_endpoint(endpoint) for endpoint in page]
+        found = await list_endpoints(session, caller.scope, skip=skip, limit=limit + 1)
+    page, has_more = split(found, limit)
+    return [present_endpoint(endpoint) for endpoint in page], has_more
 
 
 async def enable(res: Resources, caller: Principal, endpoint_id: UUID) -> WebhookEndpointPublic:

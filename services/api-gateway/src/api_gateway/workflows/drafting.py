@@ -32,6 +32,8 @@ class WorkflowDraft:
     uploads: list[Upload] = field(default_factory=list[Upload])
     faults: list[Fault] = field(default_factory=list[Fault])
     warnings: list[str] = field(default_factory=list[str])
+    task_ids: dict[str, uuid.UUID] = field(default_factory=dict[str, uuid.UUID])
+    """Of tasks that are in the records already, by step."""
 
 
 async def draft_workflow(
@@ -47,7 +49,7 @@ async def draft_workflow(
     origin = claim_origin(caller, body)
     draft = WorkflowDraft(_workflow_row(body, origin, is_running=start))
     for index, step in enumerate(body.steps):
-        faults = await _draft_step(draft, step, body, origin, res, caller)
+        faults = await draft_step(draft, step, body, origin, res, caller)
         draft.faults += [Fault((index, *f.loc), f.message, f.kind) for f in faults]
     if draft.faults:
         raise InvalidRequestError(_placed(draft.faults))
@@ -88,7 +90,7 @@ def _workflow_row(body: CreateWorkflow, origin: Origin, *, is_running: bool) -> 
     )
 
 
-async def _draft_step(
+async def draft_step(
     draft: WorkflowDraft,
     step: WorkflowStepDefinition,
     body: CreateWorkflow,
@@ -96,11 +98,13 @@ async def _draft_step(
     res: Resources,
     caller: Principal,
 ) -> list[Fault]:
+    """Add the task of a step to a draft, with its uploads; return what is wrong with the step."""
     request, faults = validate_step(step, body, origin)
     if request is None:
         return faults
     mapped = {mapping.to_field for mapping in step.input_mappings}
     task, task_faults = draft_task(request, origin, res.model, mapped=mapped)
+    task.id = draft.task_ids.get(step.id, task.id)
     uploads, image_faults = await resolve_images(task, res, caller)
     task_faults += image_faults + await check_loras(task, res, caller)
     task.workflow_id, task.step_id = draft.workflow.id, step.id
@@ -123,7 +127,7 @@ def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> Workfl
         position=position,
         step_id=step.id,
         task_type=step.task_type,
-        config=_recorded_config(step, task),
+        config=recorded_config(step, task),
         dependencies=dependencies(step),
         input_mappings=[m.model_dump(mode="json") for m in step.input_mappings],
         status=StepStatus.PENDING,
@@ -141,10 +145,10 @@ def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> Workfl
     )
 
 
-def _recorded_config(step: WorkflowStepDefinition, task: Task) -> dict[str, Any]:
+def recorded_config(step: WorkflowStepDefinition, task: Task) -> dict[str, Any]:
     """Return a step's config for the record, with paths of pictures instead of their bytes."""
     fields = TASK_TYPES[step.task_type].pictures
     names = {name for field in fields for name in (field.name, *field.aliases)}
-    names |= SCHEMAS[step.task_type].create.replaced_fields
+    names |= SCHEMAS[step.task_type].create.replaced_fields.keys()
     config = {name: value for name, value in step.config.items() if name not in names}
     return config | {f.name: task.inputs[f.name] for f in fields if f.name in task.inputs}

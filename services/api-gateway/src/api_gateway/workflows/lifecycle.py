@@ -12,13 +12,15 @@ from api_gateway.auth.principal import Principal
 from api_gateway.creation import start_run
 from api_gateway.errors import Problem, not_found, unavailable
 from api_gateway.fault_list import named
+from api_gateway.images.sources import note_uploads, stored
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
+from api_gateway.workflows.overrides import Overrides, draft_overrides
 from api_gateway.workflows.reset import plan_resume, reset_steps
-from api_gateway.workflows.schemas import ResumePlan
+from api_gateway.workflows.resume_schemas import ResumePlan, ResumeWorkflow
 from shared.contracts.enums import WorkflowStatus
 from shared.contracts.runs import PipelineOutcome
-from shared.db.models.tables import Workflow
+from shared.db.models.tables import Task, Workflow
 from shared.db.repositories.beginnings import show_progress
 from shared.db.repositories.events import add_workflow_event
 from shared.db.repositories.outcomes import write_pipeline_outcome
@@ -119,25 +121,27 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
     return await _read(res, caller, workflow)
 
 
-async def resume_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
+async def resume_workflow(
+    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow | None = None
+) -> Workflow:
     """Run a failed or paused workflow on. Completed steps stay, failed ones get new tasks.
 
     Raises:
+        InvalidRequestError: names every step and field that cannot be overridden as sent.
         Problem: 404; 409, it is neither FAILED nor PAUSED; 503, Temporal does not answer.
     """
-    async with res.sessions() as session:
-        workflow = await find_workflow(session, caller.scope, workflow_id)
-    if workflow is None:
-        raise not_found(f"workflow {workflow_id}")
-    if workflow.status in _RESUMABLE:
-        await _until_its_run_has_closed(res, workflow)
+    workflow, overrides = await _resumable(res, caller, workflow_id, body)
+    await _until_its_run_has_closed(res, workflow)
+    await note_uploads(res, overrides.uploads)
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
         await _demand_resumable(session, workflow)
-        tasks = await reset_steps(session, caller, workflow)
-        check_run_size(pipeline_run(workflow, tasks))
-        _run(session, workflow)
-        await session.flush()
+        async with stored(res, overrides.uploads):
+            await overrides.own_uploads(session)
+            tasks = await reset_steps(session, caller, workflow, overrides.apply)
+            check_run_size(pipeline_run(workflow, tasks))
+            _run(session, workflow)
+            await session.flush()
     await start_run(
         res, workflow, lambda client: start_pipeline(client, workflow, tasks, is_resumed=True)
     )
@@ -156,21 +160,32 @@ async def _until_its_run_has_closed(res: Resources, workflow: Workflow) -> None:
         raise _conflict(workflow, "its run is still closing; try again in a moment")
 
 
-async def plan_workflow_resume(res: Resources, caller: Principal, workflow_id: UUID) -> ResumePlan:
+async def plan_workflow_resume(
+    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow | None = None
+) -> ResumePlan:
     """What `resume_workflow` would do now; nothing changes.
 
     Raises:
+        InvalidRequestError: as from a resume.
         Problem: 404 and 409 as from a resume.
     """
+    workflow, overrides = await _resumable(res, caller, workflow_id, body)
+    return plan_resume(workflow, overrides.shown())
+
+
+async def _resumable(
+    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow | None
+) -> tuple[Workflow, Overrides]:
+    """A workflow that can be resumed as things stand, and what is to be different in it."""
     async with res.sessions() as session:
         workflow = await find_workflow(session, caller.scope, workflow_id)
         if workflow is None:
             raise not_found(f"workflow {workflow_id}")
-        await _demand_resumable(session, workflow)
-    return plan_resume(workflow)
+        tasks = await _demand_resumable(session, workflow)
+    return workflow, await draft_overrides(res, caller, workflow, tasks, body)
 
 
-async def _demand_resumable(session: AsyncSession, workflow: Workflow) -> None:
+async def _demand_resumable(session: AsyncSession, workflow: Workflow) -> dict[str, Task]:
     _demand(workflow, "resume", *_RESUMABLE)
     if workflow.is_deleted:
         raise _conflict(workflow, "its files are gone; create it anew")
@@ -179,6 +194,7 @@ async def _demand_resumable(session: AsyncSession, workflow: Workflow) -> None:
     if removed:
         names = named(removed)
         raise _conflict(workflow, f"the tasks of its steps {names} were deleted; create it anew")
+    return tasks
 
 
 def _run(session: AsyncSession, workflow: Workflow) -> None:

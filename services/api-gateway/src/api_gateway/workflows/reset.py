@@ -4,11 +4,13 @@ What a dry run tells comes out of the same rule: `is_reused`.
 """
 
 import uuid
+from collections.abc import Callable, Mapping
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
-from api_gateway.workflows.schemas import (
+from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.workflows.resume_schemas import (
     ResumePlan,
     ResumeReason,
     ReusedStep,
@@ -56,6 +58,9 @@ _CHOSEN = (
 """As the step has them: its task's own were replaced where its fallback stepped in."""
 
 
+Override = Callable[[WorkflowStep, Task], bool]
+"""Changes what a step is to run with; returns whether it did."""
+
 _REASONS = {
     StepStatus.FAILED: ResumeReason.FAILED,
     StepStatus.CANCELLED: ResumeReason.CANCELLED,
@@ -68,8 +73,13 @@ def is_reused(step: WorkflowStep) -> bool:
     return step.status == StepStatus.COMPLETED
 
 
-def plan_resume(workflow: Workflow) -> ResumePlan:
-    """What a resume would do with each step, in topological order."""
+def plan_resume(workflow: Workflow, configs: Mapping[str, JsonObject]) -> ResumePlan:
+    """What a resume would do with each step, in topological order.
+
+    Args:
+        workflow: as it stands.
+        configs: what overridden steps would run with, by step.
+    """
     return ResumePlan(
         workflow_id=workflow.id,
         reused=[
@@ -81,6 +91,7 @@ def plan_resume(workflow: Workflow) -> ResumePlan:
             StepToRun(
                 step_id=step.step_id,
                 reason=_REASONS.get(StepStatus(step.status), ResumeReason.NOT_RUN_YET),
+                config=configs.get(step.step_id),
             )
             for step in workflow.steps
             if not is_reused(step)
@@ -89,11 +100,20 @@ def plan_resume(workflow: Workflow) -> ResumePlan:
 
 
 async def reset_steps(
-    session: AsyncSession, caller: Principal, workflow: Workflow
+    session: AsyncSession, caller: Principal, workflow: Workflow, override: Override
 ) -> dict[str, Task]:
-    """Give every step that has been tried in vain a new task; return all tasks by step.
+    """Give every step that has been tried in vain a new task.
 
     Steps read what lies under their pictures' paths now. Of one that is gone, its step will say so.
+
+    Args:
+        session: the transaction that resumes the workflow.
+        caller: whose pictures the steps read.
+        workflow: is locked.
+        override: is given each step that runs again, with its task, before they are written.
+
+    Returns:
+        All tasks, by step.
     """
     tasks = await tasks_of_steps(session, workflow)
     for step in workflow.steps:
@@ -102,10 +122,13 @@ async def reset_steps(
             continue
         if not is_untried(task):
             task = renewed(task, step)
+            override(step, task)
             session.add(task)
             await session.flush()
             add_task_event(session, task, EventType.TASK_CREATED)
             tasks[step.step_id] = task
+        elif override(step, task):
+            add_task_event(session, task, EventType.TASK_STATUS_UPDATE, is_change=True)
         step.task_id, step.status, step.retry_count = task.id, StepStatus.PENDING, 0
         step.result = step.error_message = step.started_at = step.completed_at = None
     to_run = [tasks[s.step_id] for s in workflow.steps if s.step_id in tasks and not is_reused(s)]

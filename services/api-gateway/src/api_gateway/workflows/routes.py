@@ -9,11 +9,12 @@ from api_gateway.auth.dependencies import Caller
 from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
 from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
+from api_gateway.paging import Pages
 from api_gateway.workflows import lifecycle, removal, service
 from api_gateway.workflows.presentation import present_workflow
+from api_gateway.workflows.resume_schemas import ResumePlan, ResumeWorkflow
 from api_gateway.workflows.schemas import (
     CreateWorkflow,
-    ResumePlan,
     WorkflowCleanupResponse,
     WorkflowListResponse,
     WorkflowPublic,
@@ -50,6 +51,7 @@ async def create_workflow(
 async def list_workflows(  # noqa: PLR0913 — query parameters
     res: Res,
     caller: Caller,
+    paging: Pages,
     *,
     status: WorkflowStatus | None = None,
     origin_instance: str | None = None,
@@ -66,6 +68,7 @@ async def list_workflows(  # noqa: PLR0913 — query parameters
         skip=skip,
         limit=limit,
     )
+    paging.set_by_total(skip, limit, total)
     return WorkflowListResponse(
         workflows=page,
         total=total,
@@ -112,14 +115,18 @@ async def resume_workflow(
     workflow_id: UUID,
     res: Res,
     caller: Caller,
+    body: ResumeWorkflow | None = None,
     dry_run: Annotated[  # noqa: FBT002 — a query parameter
-        bool, Query(description="Change nothing; answer which steps would run")
+        bool, Query(description="Change nothing; answer which steps would run, and with what")
     ] = False,
 ) -> WorkflowPublic | ResumePlan:
-    """Resume a FAILED or PAUSED workflow: completed steps are kept, all others run."""
+    """Resume a FAILED or PAUSED workflow: completed steps are kept, all others run.
+
+    `steps` in the body gives steps that run again another config, field by field.
+    """
     if dry_run:
-        return await lifecycle.plan_workflow_resume(res, caller, workflow_id)
-    return present_workflow(await lifecycle.resume_workflow(res, caller, workflow_id))
+        return await lifecycle.plan_workflow_resume(res, caller, workflow_id, body)
+    return present_workflow(await lifecycle.resume_workflow(res, caller, workflow_id, body))
 
 
 @router.post("/{workflow_id}/cleanup", summary="Cleanup Workflow", operation_id="cleanup_workflow")

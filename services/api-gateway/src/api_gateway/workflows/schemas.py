@@ -1,7 +1,6 @@
 """What clients send and get for workflows: steps that form a directed acyclic graph."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -92,11 +91,7 @@ class CreateWorkflow(RequestModel):
                 "origin_instance": "api-prod",
                 "steps": [
                     {
-                        "config": {
-                            "height": 1024,
-                            "prompt": "fashion model wearing elegant dress",
-                            "width": 1024,
-                        },
+                        "config": {"prompt": "fashion model wearing elegant dress"},
                         "id": "generate",
                         "task_type": "GENERATION",
                     },
@@ -231,38 +226,6 @@ class WorkflowListResponse(BaseModel):
     total: int
     skip: int
     limit: int
-
-
-class ResumeReason(StrEnum):
-    """Why a resume would run a step."""
-
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    INTERRUPTED = "interrupted"
-    """Its run ended while it was under way."""
-    NOT_RUN_YET = "not_run_yet"
-
-
-class ReusedStep(BaseModel):
-    """A completed step: its result is used again, and it does not run."""
-
-    step_id: str
-    task_id: UUID
-
-
-class StepToRun(BaseModel):
-    """A step that would run."""
-
-    step_id: str
-    reason: ResumeReason
-
-
-class ResumePlan(BaseModel):
-    """What a resume would do; each step is in one of the lists, in topological order."""
-
-    workflow_id: UUID
-    reused: list[ReusedStep]
-    run: list[StepToRun]
 
 
 class WorkflowCleanupError(BaseModel):

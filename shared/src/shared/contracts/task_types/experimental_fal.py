@@ -25,8 +25,9 @@ class AppResults(Message):
 
     model_config = ConfigDict(extra="allow")
 
-    result_url: str | None = None
-    """The first picture, video or file in the answer."""
+    result_url: str | None = Field(
+        default=None, description="The first picture, video or file in the app's answer"
+    )
 
 
 ROW = TaskTypeRow(

@@ -25,11 +25,12 @@ class LLMInteractionFields(InputFields):
 class AnswerResults(Message):
     """The model's answer, and what it cost."""
 
-    result_text: str | None = None
-    result_json: Any | None = None
-    """The answer as data, where an output schema was given."""
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    result_text: str | None = Field(default=None, description="The answer")
+    result_json: Any | None = Field(
+        default=None, description="The answer as data, where an output schema was given"
+    )
+    input_tokens: int | None = Field(default=None, description="What the question took")
+    output_tokens: int | None = Field(default=None, description="What the answer took")
 
 
 def _needs(fields: Mapping[str, Any]) -> list[Need]:

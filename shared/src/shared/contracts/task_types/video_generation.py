@@ -42,7 +42,7 @@ class VideoGenerationFields(InputFields):
 class VideoResults(Message):
     """One video."""
 
-    result_video_path: str
+    result_video_path: str = Field(description="The video")
 
 
 def _needs(fields: Mapping[str, Any]) -> list[Need]:

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.db.models.tables import StoredObject
 from shared.db.repositories.scope import Scope
+
+_RowsT = TypeVar("_RowsT", bound=Select[Any])
 
 
 class Claim(StrEnum):
@@ -19,13 +22,32 @@ class Claim(StrEnum):
     TAKEN = "taken"
 
 
+COUNTED_AT_MOST = 10_000
+"""Of the objects under a prefix, so many are counted."""
+
+
 async def list_objects(
-    session: AsyncSession, scope: Scope, prefix: str, limit: int
+    session: AsyncSession, scope: Scope, prefix: str, limit: int, *, after: str | None = None
 ) -> Sequence[StoredObject]:
-    """The first objects under a prefix, in key order; of those that can be read."""
-    rows = scope.limit(select(StoredObject), StoredObject)
-    rows = rows.where(_starts_with(prefix), StoredObject.lost_at.is_(None))
+    """The first objects under a prefix, behind a key, in key order; of those that can be read."""
+    rows = _readable(select(StoredObject), scope, prefix)
+    if after is not None:
+        rows = rows.where(StoredObject.key > after)
     return (await session.scalars(rows.order_by(StoredObject.key).limit(limit))).all()
+
+
+async def count_objects(session: AsyncSession, scope: Scope, prefix: str) -> int | None:
+    """How many objects under a prefix can be read; none where they are more than are counted."""
+    # In key order, so that an index is read and left after as many.
+    some = _readable(select(StoredObject.key), scope, prefix).order_by(StoredObject.key)
+    counted = select(func.count()).select_from(some.limit(COUNTED_AT_MOST + 1).subquery())
+    amount = await session.scalar(counted) or 0
+    return amount if amount <= COUNTED_AT_MOST else None
+
+
+def _readable(rows: _RowsT, scope: Scope, prefix: str) -> _RowsT:
+    rows = scope.limit(rows, StoredObject)
+    return rows.where(_starts_with(prefix), StoredObject.lost_at.is_(None))
 
 
 async def owned_keys(session: AsyncSession, prefix: str) -> set[str]:

@@ -6,7 +6,18 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Row, Uuid, any_, bindparam, delete, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Row,
+    Uuid,
+    any_,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import undefer
 
@@ -14,6 +25,7 @@ from shared.contracts.enums import StepStatus, TaskStatus, TaskType
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Event, StoredObject, Task, Workflow
 from shared.db.repositories.scope import Scope
+from shared.db.repositories.totals import TASKS, Filters, total
 from shared.db.session import plan_for_values
 
 TaskRow: TypeAlias = Row[Any]
@@ -70,22 +82,42 @@ class TaskFilters:
     workflow_id: UUID | None = None
     include_deleted: bool = False
 
+    def counted(self) -> Filters:
+        """The same in terms of the counters, which know no workflows."""
+        return Filters(
+            status=self.status,
+            task_type=self.task_type,
+            origin_instance=self.origin_instance,
+            origin_tenant_id=self.origin_tenant_id,
+            origin_zone=self.origin_zone,
+            is_deleted=None if self.include_deleted else False,
+        )
+
 
 async def list_tasks(
     session: AsyncSession, scope: Scope, filters: TaskFilters, *, skip: int, limit: int
 ) -> Sequence[TaskRow]:
     """One page of tasks to be shown, newest first."""
     await plan_for_values(session)
-    asked = Scope(filters.origin_instance, filters.origin_tenant_id)
-    rows = asked.limit(scope.limit(select(*_SHOWN), Task), Task)
-    for name in ("status", "task_type", "origin_zone", "workflow_id"):
-        value = getattr(filters, name)
-        if value is not None:
-            rows = rows.where(getattr(Task, name) == value)
-    if not filters.include_deleted:
-        rows = rows.where(Task.is_deleted.is_(False))
+    rows = select(*_SHOWN).where(*_conditions(scope, filters))
     page = rows.order_by(Task.created_at.desc(), Task.id.desc()).offset(skip).limit(limit)
     return (await session.execute(page)).all()
+
+
+async def count_tasks(session: AsyncSession, scope: Scope, filters: TaskFilters) -> int:
+    """How many tasks all pages of a list have together."""
+    await plan_for_values(session)
+    if filters.workflow_id is None:
+        return await total(session, TASKS, scope, filters.counted())
+    rows = select(func.count()).select_from(Task).where(*_conditions(scope, filters))
+    return await session.scalar(rows) or 0
+
+
+def _conditions(scope: Scope, filters: TaskFilters) -> list[ColumnElement[bool]]:
+    conditions = filters.counted().on_rows(TASKS.rows, scope)
+    if filters.workflow_id is not None:
+        conditions.append(Task.workflow_id == filters.workflow_id)
+    return conditions
 
 
 async def tasks_of_workflow(session: AsyncSession, workflow_id: UUID) -> list[Task]:

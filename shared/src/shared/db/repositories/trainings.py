@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -32,11 +32,12 @@ async def find_training(
 
 async def list_trainings(
     session: AsyncSession, scope: Scope, *, skip: int, limit: int
-) -> list[Training]:
-    """One page of trainings, newest first."""
+) -> tuple[list[Training], int]:
+    """One page of trainings, newest first, and how many there are in all."""
     rows = scope.limit(select(Training), Training)
+    total = await session.scalar(scope.limit(select(func.count(Training.id)), Training))
     newest = rows.order_by(Training.created_at.desc(), Training.id.desc())
-    return list(await session.scalars(newest.offset(skip).limit(limit)))
+    return list(await session.scalars(newest.offset(skip).limit(limit))), total or 0
 
 
 async def write_training_outcome(

@@ -1,5 +1,6 @@
 """What every request for a task has in common."""
 
+from collections.abc import Mapping
 from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
@@ -20,8 +21,8 @@ from shared.contracts.enums import ProviderType
 class CreateTaskBase(ProviderChoice):
     """The fields of every create request; unknown ones are ignored."""
 
-    replaced_fields: ClassVar[frozenset[str]] = frozenset()
-    """Deprecated fields: what they hold is moved into those that replaced them."""
+    replaced_fields: ClassVar[Mapping[str, str]] = {}
+    """Deprecated fields, and those that replaced them: what the former hold is moved there."""
 
     priority: Priority = 0
     config: JsonObject | None = Field(default=None, description="Flexible configuration storage")

@@ -32,9 +32,12 @@ class CreateEditingTask(EditingFields, CreateTaskBase):
         }
     )
 
-    replaced_fields = frozenset(
-        {"base_image_data", "base_image_url", "reference_image_data", "reference_image_url"}
-    )
+    replaced_fields = {
+        "base_image_data": "base_image",
+        "base_image_url": "base_image",
+        "reference_image_data": "reference_images",
+        "reference_image_url": "reference_images",
+    }
 
     task_type: Literal[TaskType.EDITING] = TaskType.EDITING
     config: JsonObject | None = Field(
@@ -76,7 +79,7 @@ class CreateEditingTask(EditingFields, CreateTaskBase):
 
     @model_validator(mode="after")
     def _drop_deprecated_fields(self) -> Self:
-        for name in self.replaced_fields & self.model_fields_set:
+        for name in self.replaced_fields.keys() & self.model_fields_set:
             setattr(self, name, None)
         return self
 

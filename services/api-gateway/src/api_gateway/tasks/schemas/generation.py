@@ -34,8 +34,6 @@ class CreateGenerationTask(GenerationFields, CreateTaskBase):
             "example": {
                 "task_type": "GENERATION",
                 "prompt": "fashion model wearing elegant dress",
-                "width": 1024,
-                "height": 1024,
                 "seed": 42,
                 "config": {"num_inference_steps": 28, "guidance_scale": 3.5},
                 "origin_instance": "api-prod",

@@ -1,0 +1,1 @@
+Redoc.init(document.currentScript.dataset.document, {}, document.getElementById("page"));

@@ -1,0 +1,260 @@
+"""Other configs for steps that a resume runs again, checked as when the workflow was created."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api_gateway.auth.ownership import Origin
+from api_gateway.auth.principal import Principal
+from api_gateway.errors import Fault, InvalidRequestError, Problem
+from api_gateway.fault_list import named
+from api_gateway.images.sources import Upload, settle_uploads
+from api_gateway.resources import Resources
+from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.tasks.schemas.unions import SCHEMAS
+from api_gateway.workflows.drafting import WorkflowDraft, draft_step, recorded_config
+from api_gateway.workflows.reset import is_reused
+from api_gateway.workflows.resume_schemas import ResumeWorkflow, StepOverride
+from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
+from shared.contracts.enums import TaskType
+from shared.contracts.pictures import field_meant
+from shared.contracts.task_types.table import TASK_TYPES
+from shared.db.models.tables import Task, Workflow, WorkflowStep
+from shared.db.repositories.tasks import is_untried
+
+
+@dataclass(frozen=True)
+class Override:
+    """One step as it is to run."""
+
+    before: JsonObject | None
+    """Its config when the override was checked."""
+    config: JsonObject
+    """As it is to be recorded."""
+    draft: Task
+    """Has the inputs and the engine's config."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What is to be different, by step; checked."""
+
+    steps: dict[str, Override] = field(default_factory=dict[str, Override])
+    uploads: list[Upload] = field(default_factory=list[Upload])
+
+    def shown(self) -> dict[str, JsonObject]:
+        """Return the configs with digests in place of pictures that are not stored yet."""
+        digests = {upload.row.key: f"sha256:{upload.row.sha256}" for upload in self.uploads}
+        return {
+            step_id: {name: _shown(value, digests) for name, value in override.config.items()}
+            for step_id, override in self.steps.items()
+        }
+
+    async def own_uploads(self, session: AsyncSession) -> None:
+        """Write the rows of the pictures that were sent along."""
+        await settle_uploads(session, self.uploads)
+        session.add_all(upload.row for upload in self.uploads)
+
+    def apply(self, step: WorkflowStep, task: Task) -> bool:
+        """Let a step run with its override, if it has one.
+
+        Args:
+            step: is locked.
+            task: the one that it is to run; not begun.
+
+        Raises:
+            Problem: 409, another resume has changed the step since the override was checked.
+        """
+        override = self.steps.get(step.step_id)
+        if override is None:
+            return False
+        is_new, was_new = (each.id != step.task_id for each in (task, override.draft))
+        if step.config != override.before or is_new != was_new:
+            message = f"step {step.step_id!r} has been changed meanwhile; look at it and try again"
+            raise Problem(409, "conflict", message)
+        step.config = override.config
+        task.id = override.draft.id
+        task.inputs, task.config = override.draft.inputs, override.draft.config
+        return True
+
+
+async def draft_overrides(
+    res: Resources,
+    caller: Principal,
+    workflow: Workflow,
+    tasks: Mapping[str, Task],
+    body: ResumeWorkflow | None,
+) -> Overrides:
+    """Check what is sent, and prepare it; nothing is stored yet.
+
+    Args:
+        res: the gateway's connections.
+        caller: whose pictures and LoRAs may be named.
+        workflow: FAILED or PAUSED.
+        tasks: the present task of each step.
+        body: what is sent; none: nothing is to be different.
+
+    Raises:
+        InvalidRequestError: names every step and field that is wrong.
+    """
+    sent = {} if body is None else body.steps
+    if faults := _misplaced(workflow, sent):
+        raise InvalidRequestError(faults)
+    drafting = _Drafting(res, caller, workflow)
+    for step in workflow.steps:
+        if step.step_id in sent:
+            await drafting.add(step, tasks[step.step_id], sent[step.step_id].config)
+    if drafting.faults:
+        raise InvalidRequestError(drafting.faults)
+    return Overrides(drafting.steps, drafting.draft.uploads)
+
+
+def _misplaced(workflow: Workflow, sent: Mapping[str, StepOverride]) -> list[Fault]:
+    """What is sent for steps that there are not, or that do not run again."""
+    to_run = [step.step_id for step in workflow.steps if not is_reused(step)]
+    known = {step.step_id for step in workflow.steps}
+    return [
+        Fault(
+            ("body", "steps", step_id),
+            f"{'has completed' if step_id in known else 'is no step of this workflow'}; steps that"
+            f" run again are {named(to_run) or 'none'}",
+        )
+        for step_id in sent
+        if step_id not in to_run
+    ]
+
+
+class _Drafting:
+    """The steps of one workflow, drafted as if it was created with these configs."""
+
+    def __init__(self, res: Resources, caller: Principal, workflow: Workflow) -> None:
+        self._res, self._caller, self._workflow = res, caller, workflow
+        self._origin = Origin(
+            workflow.origin_instance,
+            workflow.origin_zone,
+            workflow.origin_tenant_id,
+            workflow.origin_reference,
+        )
+        self.draft = WorkflowDraft(workflow)
+        self.steps: dict[str, Override] = {}
+        self.faults: list[Fault] = []
+
+    async def add(self, step: WorkflowStep, task: Task, config: JsonObject) -> None:
+        """Draft one step; what is wrong with it is among the faults."""
+        if is_untried(task):
+            self.draft.task_ids[step.step_id] = task.id
+        definition = _definition(step, config)
+        faults = _unusable(definition, config)
+        if not faults:
+            definition.config = merged(step, config)
+            faults = await draft_step(
+                self.draft,
+                definition,
+                self._request(definition),
+                self._origin,
+                self._res,
+                self._caller,
+            )
+        place = ("body", "steps", step.step_id)
+        self.faults += [Fault((*place, *f.loc), f.message, f.kind) for f in faults]
+        if not faults:
+            drafted = self.draft.tasks[step.step_id]
+            recorded = recorded_config(definition, drafted)
+            _keep_the_rest(task, drafted, config)
+            self.steps[step.step_id] = Override(step.config, recorded, drafted)
+
+    def _request(self, definition: WorkflowStepDefinition) -> CreateWorkflow:
+        return CreateWorkflow(
+            name=self._workflow.name,
+            steps=[definition],
+            origin_instance=self._workflow.origin_instance,
+            webhook_url=self._workflow.webhook_url,
+            suppress_subtask_events=self._workflow.suppress_subtask_events,
+        )
+
+
+def _definition(step: WorkflowStep, config: JsonObject) -> WorkflowStepDefinition:
+    return WorkflowStepDefinition.model_validate(
+        {
+            "id": step.step_id,
+            "task_type": step.task_type,
+            "config": config,
+            "depends_on": step.dependencies,
+            "input_mappings": step.input_mappings,
+            "max_retries": step.max_retries,
+            "provider_config": step.provider_config,
+            "active_provider_capabilities": step.active_provider_capabilities,
+            "fallback_provider_type": step.fallback_provider_type,
+            "fallback_provider_config": step.fallback_provider_config,
+            "fallback_provider_capabilities": step.fallback_provider_capabilities,
+        }
+    )
+
+
+def merged(step: WorkflowStep, config: JsonObject) -> JsonObject:
+    """A step's config with an override, field by field and key by key of the engine's `config`.
+
+    Pure. A field goes by the name of the input that it means. Keys of the engine may stand in
+    `config` or beside the fields: what is sent counts, wherever the step has it.
+    """
+    task_type = TaskType(step.task_type)
+    known = SCHEMAS[task_type].create.model_fields.keys()
+    (sent, sent_inside), (has, has_inside) = _parts(config), _parts(step.config or {})
+    if config.get("config", {}) is None:
+        has_inside = {}
+    meant = {_meant(task_type, name) for name in sent}
+    kept = {
+        name: value
+        for name, value in has.items()
+        if _meant(task_type, name) not in meant and (name in known or name not in sent_inside)
+    }
+    loose = sent.keys() - known
+    inside = {key: value for key, value in has_inside.items() if key not in loose} | sent_inside
+    given = {name: value for name, value in (kept | sent).items() if value is not None}
+    return given | ({"config": inside} if inside else {})
+
+
+def _parts(config: JsonObject) -> tuple[JsonObject, JsonObject]:
+    """The fields, and the engine's keys, which stand in `config`."""
+    fields = {name: value for name, value in config.items() if name != "config"}
+    inside = config.get("config")
+    return fields, cast("JsonObject", inside) if isinstance(inside, dict) else {}
+
+
+def _meant(task_type: TaskType, name: str) -> str:
+    replaced = SCHEMAS[task_type].create.replaced_fields
+    return field_meant(task_type, replaced.get(name, name))
+
+
+def _unusable(definition: WorkflowStepDefinition, config: JsonObject) -> list[Fault]:
+    """What is sent and could not have any effect."""
+    sources = {mapping.to_field: mapping.from_step for mapping in definition.input_mappings}
+    fields = {name: _meant(definition.task_type, name) for name in config}
+    faults = [
+        Fault(("config", name), f"is mapped from step {sources[meant]!r}, whose result it will be")
+        for name, meant in fields.items()
+        if meant in sources
+    ]
+    if not isinstance(config.get("config"), dict | None):
+        faults.append(Fault(("config", "config"), "must be an object"))
+    return faults
+
+
+def _keep_the_rest(task: Task, drafted: Task, config: JsonObject) -> None:
+    """Leave what is not overridden as the task has it: seeds as drawn, pictures as fetched."""
+    task_type = TaskType(task.task_type)
+    sent = {_meant(task_type, name) for name in config}
+    for name in TASK_TYPES[task_type].inputs.model_fields.keys() - sent:
+        if name in drafted.inputs and name in task.inputs:
+            drafted.inputs[name] = task.inputs[name]
+    is_seed_sent = "seed" in sent or "seed" in _parts(config)[1]
+    if not is_seed_sent and "seed" in drafted.config and "seed" in task.config:
+        drafted.config["seed"] = task.config["seed"]
+
+
+def _shown(value: Any, digests: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_shown(item, digests) for item in cast("list[Any]", value)]
+    return digests.get(value, value) if isinstance(value, str) else value

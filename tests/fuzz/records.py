@@ -1,0 +1,31 @@
+"""What the records say of errors once a run has ended, workers' own words included."""
+
+import httpx
+
+from local_stack.stack import LocalStack
+from tests.fuzz.verdict import unspeakable
+
+_LISTS = (
+    "/api/v1/tasks/?include_deleted=true&limit=1000",
+    "/api/v1/workflows/?include_deleted=true&limit=1000",
+    "/api/v1/training/?limit=1000",
+    "/api/v1/webhooks/deliveries?limit=1000",
+    "/api/v1/webhooks/endpoints?limit=1000",
+)
+
+
+async def unspeakable_records(stack: LocalStack) -> list[str]:
+    """Read every list to its end; return what is said there in Python's own words."""
+    headers = {"Authorization": f"Bearer {stack.api_key}"}
+    found: list[str] = []
+    async with httpx.AsyncClient(
+        base_url=stack.endpoints.gateway_url, headers=headers, timeout=60, trust_env=False
+    ) as api:
+        for first in _LISTS:
+            url: str | None = first
+            while url is not None:
+                page = (await api.get(url)).raise_for_status()
+                said = unspeakable(page.text)
+                found += [f"{url}: {said}"] if said else []
+                url = page.links.get("next", {}).get("url")
+    return found

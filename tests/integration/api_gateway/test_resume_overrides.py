@@ -1,0 +1,183 @@
+"""A failed step is repaired: a resume gives it another config, checked as at creation."""
+
+import base64
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.db.repositories.scope import Scope
+from shared.db.repositories.subjects import find_workflow
+from tests.fakes.inference import Attempt
+from tests.fixtures.gateway import OTHER_TENANT_KEY, TENANT_KEY, Gateway
+from tests.fixtures.pictures import picture
+from tests.fixtures.storage import IMAGES
+from tests.integration.api_gateway.conftest import Staff
+from tests.integration.api_gateway.test_workflow_lifecycle import create, reached, read, statuses
+from tests.integration.api_gateway.test_workflow_resume import Provider, task_of
+from tests.integration.api_gateway.test_workflows import GENERATE, REFINE
+
+DRAW = GENERATE | {"id": "draw"}
+FINISH = REFINE | {"id": "finish", "depends_on": ["broken"], "max_retries": 0}
+FINISH["input_mappings"] = [REFINE["input_mappings"][0] | {"from_step": "broken"}]
+BROKEN: dict[str, Any] = GENERATE | {"id": "broken", "depends_on": ["draw"], "max_retries": 0}
+BROKEN["config"] = GENERATE["config"] | {"config": {"num_inference_steps": 3}}
+
+
+@pytest.fixture
+async def provider(staff: Staff) -> AsyncIterator[Provider]:
+    acting = Provider()
+    staff.runs.inference.act = acting.act
+    async with staff.workflow_worker(), staff.runs.inference_worker():
+        yield acting
+
+
+@pytest.fixture
+async def shop(staff: Staff) -> AsyncIterator[httpx.AsyncClient]:
+    async with staff.client(TENANT_KEY) as client:
+        yield client
+
+
+@pytest.fixture
+async def failed(shop: httpx.AsyncClient, provider: Provider) -> dict[str, Any]:
+    """A picture is there; the step after it fails, and one more waits."""
+    created = await create(shop, DRAW, BROKEN, FINISH, start="false")
+    provider.down_for = {task_of(created, "broken")}
+    assert (await shop.post(f"/api/v1/workflows/{created['id']}/start")).status_code == 200
+    found = await reached(shop, created, "FAILED", "COMPLETED")
+    assert statuses(found) == {"draw": "COMPLETED", "broken": "FAILED", "finish": "PENDING"}
+    provider.down_for = set()
+    return found
+
+
+async def resume(
+    client: httpx.AsyncClient, workflow: dict[str, Any], query: str = "", **configs: Any
+) -> httpx.Response:
+    steps = {step_id: {"config": config} for step_id, config in configs.items()}
+    path = f"/api/v1/workflows/{workflow['id']}/resume{query}"
+    return await client.post(path, json={"steps": steps})
+
+
+def step_of(workflow: dict[str, Any], step_id: str) -> dict[str, Any]:
+    return next(step for step in workflow["steps"] if step["step_id"] == step_id)
+
+
+def attempts_of(staff: Staff, workflow: dict[str, Any], step_id: str) -> list[Attempt]:
+    task_id = task_of(workflow, step_id)
+    return [one for one in staff.runs.inference.attempts if str(one.task_id) == task_id]
+
+
+async def test_steps_that_run_again_run_with_what_is_sent_and_else_with_what_they_had(
+    staff: Staff, shop: httpx.AsyncClient, failed: dict[str, Any]
+) -> None:
+    sent = {
+        "broken": {"prompt": "a blue dress", "config": {"num_inference_steps": 7}},
+        "finish": {"upscale_factor": 4},
+    }
+    plan = (await resume(shop, failed, "?dry_run=true", **sent)).json()
+    size = {"width": 64, "height": 64}
+    assert plan["run"] == [
+        {"step_id": "broken", "reason": "failed", "config": sent["broken"] | size},
+        {"step_id": "finish", "reason": "not_run_yet", "config": sent["finish"]},
+    ]
+
+    answer = await resume(shop, failed, **sent)
+    assert answer.status_code == 200, answer.text
+    done = await reached(shop, failed, "COMPLETED", "FAILED")
+
+    assert done["status"] == "COMPLETED", done
+    assert {s["step_id"]: s["config"] for s in done["steps"] if s["step_id"] in sent} == {
+        line["step_id"]: line["config"] for line in plan["run"]
+    }
+    before, after = (attempts_of(staff, each, "broken")[0].inputs for each in (failed, done))
+    assert (before.prompt, after.prompt) == ("a red dress", "a blue dress")
+    assert after.config.num_inference_steps == 7
+    assert after.seed == before.seed, "a seed that was drawn stays"
+    [refined] = attempts_of(staff, done, "finish")
+    assert refined.inputs.upscale_factor == 4
+    assert task_of(done, "finish") == task_of(failed, "finish"), "nobody has begun it"
+    task = (await shop.get(f"/api/v1/tasks/{task_of(done, 'broken')}")).json()
+    assert (task["prompt"], task["seed"]) == ("a blue dress", before.seed)
+
+
+async def test_null_takes_a_value_out(
+    staff: Staff, shop: httpx.AsyncClient, failed: dict[str, Any]
+) -> None:
+    answer = await resume(shop, failed, broken={"width": None, "config": None})
+    assert answer.status_code == 200, answer.text
+    done = await reached(shop, failed, "COMPLETED", "FAILED")
+    assert step_of(done, "broken")["config"] == {"prompt": "a red dress", "height": 64}
+    assert attempts_of(staff, done, "broken")[0].inputs.config.num_inference_steps != 3
+
+
+@pytest.mark.parametrize("query", ["", "?dry_run=true"])
+@pytest.mark.parametrize(
+    ("step_id", "config", "place", "words"),
+    [
+        ("draw", {"prompt": "x"}, [], "has completed; steps that run again are broken, finish"),
+        ("none", {"prompt": "x"}, [], "is no step of this workflow"),
+        ("broken", {"prompt": None}, ["config", "prompt"], "required"),
+        ("broken", {"width": 128}, ["config", "width"], "64"),
+        ("broken", {"seed": "red"}, ["config", "seed"], "integer"),
+        ("broken", {"config": []}, ["config", "config"], "must be an object"),
+        ("broken", {"style_model_path": "a"}, ["config", "style_model_path"], "no LoRA"),
+        ("broken", {"reference_image_url": "a"}, ["config", "reference_image_url"], ""),
+        ("finish", {"base_image_url": "a"}, ["config", "base_image_url"], "from step 'broken'"),
+        ("finish", {"upscale_factor": 99}, ["config", "upscale_factor"], "16"),
+    ],
+)
+async def test_what_cannot_be_is_refused_by_name_and_nothing_changes(
+    gateway: Gateway,
+    api: httpx.AsyncClient,
+    paused: dict[str, Any],
+    query: str,
+    step_id: str,
+    config: dict[str, Any],
+    place: list[str],
+    words: str,
+) -> None:
+    rows = await gateway.row_counts()
+    answer = await resume(api, paused, query, **{step_id: config})
+    assert answer.status_code == 422, answer.text
+    [fault] = answer.json()["detail"]
+    assert fault["loc"] == ["body", "steps", step_id, *place]
+    assert words in fault["msg"]
+    assert await read(api, paused) == paused
+    assert await gateway.row_counts() == rows
+
+
+@pytest.fixture
+async def paused(gateway: Gateway, api: httpx.AsyncClient) -> dict[str, Any]:
+    """Its first step is done, so the records say; nothing runs."""
+    created = await create(api, DRAW, BROKEN, FINISH, start="false")
+    async with gateway.resources.sessions.begin() as session:
+        found = await find_workflow(session, Scope(), uuid.UUID(created["id"]), lock=True)
+        assert found is not None
+        found.status, found.steps[0].status = "PAUSED", "COMPLETED"
+    return await read(api, created)
+
+
+async def test_picture_that_is_sent_along_is_kept_for_the_step(
+    staff: Staff, gateway: Gateway, shop: httpx.AsyncClient, failed: dict[str, Any]
+) -> None:
+    sent = {"reference_image_data": base64.b64encode(picture()).decode()}
+    rows = await gateway.row_counts()
+    plan = (await resume(shop, failed, "?dry_run=true", broken=sent)).json()
+    assert plan["run"][0]["config"]["reference_image_url"].startswith("sha256:")
+    assert await gateway.row_counts() == rows
+
+    answer = await resume(shop, failed, broken=sent)
+    assert answer.status_code == 200, answer.text
+    done = await reached(shop, failed, "COMPLETED", "FAILED")
+    path = step_of(done, "broken")["config"]["reference_image_url"]
+    assert path.startswith(f"generations/{task_of(done, 'broken')}/inputs/")
+    assert attempts_of(staff, done, "broken")[0].inputs.reference_image_url == path
+    assert (await shop.get(f"{IMAGES}/{path}")).content == picture()
+
+
+async def test_stranger_overrides_nothing(gateway: Gateway, paused: dict[str, Any]) -> None:
+    async with gateway.client(OTHER_TENANT_KEY) as stranger:
+        answer = await resume(stranger, paused, broken={"prompt": "theirs"})
+    assert answer.status_code == 404
