@@ -3,17 +3,15 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from api_gateway.recorded import Recorded
 from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, WorkflowStatus
 
 
-class BaseEvent(Recorded):
+class BaseEvent(Recorded, frozen=True):  # pyright: ignore[reportGeneralTypeIssues] -- no fields
     """What every event says."""
-
-    model_config = ConfigDict(frozen=True)
 
     event_type: EventType
     task_id: UUID
@@ -26,14 +24,14 @@ class BaseEvent(Recorded):
     metadata: JsonObject | None = None
 
 
-class _OfAStep(BaseEvent):
+class _OfAStep(BaseEvent, frozen=True):
     """Which step it is about, where its task is one."""
 
     workflow_id: UUID | None = Field(default=None, description="Of a step: its workflow")
     step_id: str | None = Field(default=None, description="Of a step: its id in the workflow")
 
 
-class TaskCreatedEvent(_OfAStep):
+class TaskCreatedEvent(_OfAStep, frozen=True):
     """A task exists."""
 
     event_type: EventType = EventType.TASK_CREATED
@@ -42,7 +40,7 @@ class TaskCreatedEvent(_OfAStep):
     total_steps: int = 0
 
 
-class TaskStatusEvent(_OfAStep):
+class TaskStatusEvent(_OfAStep, frozen=True):
     """A task's status or progress changed."""
 
     event_type: EventType = EventType.TASK_STATUS_UPDATE
@@ -55,7 +53,7 @@ class TaskStatusEvent(_OfAStep):
     error_category: ErrorCategory | None = None
 
 
-class InferenceStatusEvent(_OfAStep):
+class InferenceStatusEvent(_OfAStep, frozen=True):
     """A generation that a backend knows by its own ids changed."""
 
     event_type: EventType = EventType.INFERENCE_STATUS_UPDATE
@@ -68,7 +66,7 @@ class InferenceStatusEvent(_OfAStep):
     error_message: str | None = None
 
 
-class PreprocessingStatusEvent(BaseEvent):
+class PreprocessingStatusEvent(BaseEvent, frozen=True):
     """The preparation of a training's images moved on."""
 
     event_type: EventType = EventType.PREPROCESSING_STATUS_UPDATE
@@ -81,7 +79,7 @@ class PreprocessingStatusEvent(BaseEvent):
     error_message: str | None = None
 
 
-class TrainingStatusEvent(BaseEvent):
+class TrainingStatusEvent(BaseEvent, frozen=True):
     """A training moved on."""
 
     event_type: EventType = EventType.TRAINING_STATUS_UPDATE
@@ -94,7 +92,7 @@ class TrainingStatusEvent(BaseEvent):
     error_message: str | None = None
 
 
-class WorkflowStatusEvent(BaseEvent):
+class WorkflowStatusEvent(BaseEvent, frozen=True):
     """A workflow moved on; `task_id` repeats its id, because every event has one."""
 
     event_type: EventType = EventType.WORKFLOW_STATUS_UPDATE
