@@ -3,15 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from api_gateway.recorded import Recorded
 from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, WorkflowStatus
 
 
-class BaseEvent(Recorded, frozen=True):
+class BaseEvent(Recorded):
     """What every event says."""
+
+    model_config = ConfigDict(frozen=True)
 
     event_type: EventType
     task_id: UUID
@@ -24,7 +26,7 @@ class BaseEvent(Recorded, frozen=True):
     metadata: JsonObject | None = None
 
 
-class TaskCreatedEvent(BaseEvent, frozen=True):
+class TaskCreatedEvent(BaseEvent):
     """A task exists."""
 
     event_type: EventType = EventType.TASK_CREATED
@@ -33,7 +35,7 @@ class TaskCreatedEvent(BaseEvent, frozen=True):
     total_steps: int = 0
 
 
-class TaskStatusEvent(BaseEvent, frozen=True):
+class TaskStatusEvent(BaseEvent):
     """A task's status or progress changed."""
 
     event_type: EventType = EventType.TASK_STATUS_UPDATE
@@ -46,7 +48,7 @@ class TaskStatusEvent(BaseEvent, frozen=True):
     error_category: ErrorCategory | None = None
 
 
-class InferenceStatusEvent(BaseEvent, frozen=True):
+class InferenceStatusEvent(BaseEvent):
     """A generation that a backend knows by its own ids changed."""
 
     event_type: EventType = EventType.INFERENCE_STATUS_UPDATE
@@ -59,7 +61,7 @@ class InferenceStatusEvent(BaseEvent, frozen=True):
     error_message: str | None = None
 
 
-class PreprocessingStatusEvent(BaseEvent, frozen=True):
+class PreprocessingStatusEvent(BaseEvent):
     """The preparation of a training's images moved on."""
 
     event_type: EventType = EventType.PREPROCESSING_STATUS_UPDATE
@@ -72,7 +74,7 @@ class PreprocessingStatusEvent(BaseEvent, frozen=True):
     error_message: str | None = None
 
 
-class TrainingStatusEvent(BaseEvent, frozen=True):
+class TrainingStatusEvent(BaseEvent):
     """A training moved on."""
 
     event_type: EventType = EventType.TRAINING_STATUS_UPDATE
@@ -85,7 +87,7 @@ class TrainingStatusEvent(BaseEvent, frozen=True):
     error_message: str | None = None
 
 
-class WorkflowStatusEvent(BaseEvent, frozen=True):
+class WorkflowStatusEvent(BaseEvent):
     """A workflow moved on; `task_id` repeats its id, because every event has one."""
 
     event_type: EventType = EventType.WORKFLOW_STATUS_UPDATE
