@@ -3,17 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from api_gateway.recorded import Recorded
+from api_gateway.recorded import AS_IT_IS
 from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, WorkflowStatus
 
 
-class BaseEvent(Recorded):
+class BaseEvent(BaseModel, frozen=True):
     """What every event says."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = AS_IT_IS
 
     event_type: EventType
     task_id: UUID
@@ -26,7 +26,7 @@ class BaseEvent(Recorded):
     metadata: JsonObject | None = None
 
 
-class TaskCreatedEvent(BaseEvent):
+class TaskCreatedEvent(BaseEvent, frozen=True):
     """A task exists."""
 
     event_type: EventType = EventType.TASK_CREATED
@@ -35,7 +35,7 @@ class TaskCreatedEvent(BaseEvent):
     total_steps: int = 0
 
 
-class TaskStatusEvent(BaseEvent):
+class TaskStatusEvent(BaseEvent, frozen=True):
     """A task's status or progress changed."""
 
     event_type: EventType = EventType.TASK_STATUS_UPDATE
@@ -48,7 +48,7 @@ class TaskStatusEvent(BaseEvent):
     error_category: ErrorCategory | None = None
 
 
-class InferenceStatusEvent(BaseEvent):
+class InferenceStatusEvent(BaseEvent, frozen=True):
     """A generation that a backend knows by its own ids changed."""
 
     event_type: EventType = EventType.INFERENCE_STATUS_UPDATE
@@ -61,7 +61,7 @@ class InferenceStatusEvent(BaseEvent):
     error_message: str | None = None
 
 
-class PreprocessingStatusEvent(BaseEvent):
+class PreprocessingStatusEvent(BaseEvent, frozen=True):
     """The preparation of a training's images moved on."""
 
     event_type: EventType = EventType.PREPROCESSING_STATUS_UPDATE
@@ -74,7 +74,7 @@ class PreprocessingStatusEvent(BaseEvent):
     error_message: str | None = None
 
 
-class TrainingStatusEvent(BaseEvent):
+class TrainingStatusEvent(BaseEvent, frozen=True):
     """A training moved on."""
 
     event_type: EventType = EventType.TRAINING_STATUS_UPDATE
@@ -87,7 +87,7 @@ class TrainingStatusEvent(BaseEvent):
     error_message: str | None = None
 
 
-class WorkflowStatusEvent(BaseEvent):
+class WorkflowStatusEvent(BaseEvent, frozen=True):
     """A workflow moved on; `task_id` repeats its id, because every event has one."""
 
     event_type: EventType = EventType.WORKFLOW_STATUS_UPDATE
