@@ -10,7 +10,6 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-
 AS_IT_IS = ConfigDict(polymorphic_serialization=True)
 """Of schemas that `shown` fills, so that a value that is shown as it is, is also sent as it is."""
 
