@@ -10,22 +10,24 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+AS_IT_IS = ConfigDict(polymorphic_serialization=True)
+"""Of schemas that `shown` fills, so that a value that is shown as it is, is also sent as it is."""
+
 
 class Recorded(BaseModel):
     """The base of what shows a record."""
 
-    # So that a value that is shown as it is, is also sent as it is.
-    model_config = ConfigDict(polymorphic_serialization=True)
+    model_config = AS_IT_IS
 
 
-RecordedT = TypeVar("RecordedT", bound=Recorded)
+RecordedT = TypeVar("RecordedT", bound=BaseModel)
 
 
 def shown(schema: type[RecordedT], fields: Mapping[str, Any]) -> RecordedT:
     """Return a record in its schema, with those values as they are that the schema does not take.
 
     Args:
-        schema: the record's.
+        schema: the record's, configured by `AS_IT_IS`.
         fields: its values by field.
     """
     try:

@@ -49,7 +49,11 @@ class FixBackground(AttemptRequest):
 class BackgroundFixResults(PictureResults):
     """The picture, and what was kept of it."""
 
-    mask_used: BackgroundMask | None = None
+    mask_used: BackgroundMask | None = Field(
+        default=None,
+        description="What was kept of the picture: what its own `alpha` shows, a `person`, or its "
+        "`subject`",
+    )
     """None: of a worker that did not say yet."""
 
 

@@ -3,15 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from api_gateway.recorded import Recorded
+from api_gateway.recorded import AS_IT_IS
 from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, WorkflowStatus
 
 
-class BaseEvent(Recorded, frozen=True):  # pyright: ignore[reportGeneralTypeIssues] -- no fields
+class BaseEvent(BaseModel, frozen=True):
     """What every event says."""
+
+    model_config = AS_IT_IS
 
     event_type: EventType
     task_id: UUID
