@@ -128,6 +128,8 @@ def test_what_a_header_says_unclearly_is_refused(
         ({"ss_network_alpha": "None", "lora_alpha": ""}, 1),
         ({"ss_network_alpha": "2.0", "ss_network_dim": "4"}, 0.5),
         ({"lora_alpha": "2", "rank": "4"}, 0.5),
+        ({"alpha": "2"}, 0.5),
+        ({"alpha": "release 3"}, 1),
         ({"lora_adapter_metadata": "{}", "lora_alpha": "2"}, 0.5),
         ({"lora_adapter_metadata": json.dumps({"r": 4, "lora_alpha": 2})}, 0.5),
         ({"lora_adapter_metadata": json.dumps({"text_encoder.lora_alpha": 2})}, 1),
@@ -205,4 +207,14 @@ def test_joined_projections_of_other_widths_are_refused(tmp_path: Path) -> None:
 def test_pairs_with_a_third_matrix_are_of_no_linear_layer(tmp_path: Path) -> None:
     path = _file(tmp_path, _pair() | {f"{_Q}.lora_mid.weight": np.ones((4, 4, 1, 1), np.float32)})
     with pytest.raises(LoraFileError, match=r"to_q', which is no layer"):
+        inspect_lora(path)
+
+
+def test_whole_numbers_are_refused(tmp_path: Path) -> None:
+    header, size_bytes = entries(
+        {f"{_Q}.lora_A.weight": ("I8", [4, 64]), f"{_Q}.lora_B.weight": ("I8", [64, 4])}
+    )
+    path = tmp_path / "lora.safetensors"
+    path.write_bytes(joined(header, bytes(size_bytes)))
+    with pytest.raises(LoraFileError, match=r"whole numbers .I8. in .*; save"):
         inspect_lora(path)
