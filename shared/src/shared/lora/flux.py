@@ -15,6 +15,8 @@ from shared.lora.layers import LoraPair, find_pairs
 from shared.lora.scales import read_scales
 from shared.lora.values import is_zero
 
+_FLOATS = frozenset({"F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"})
+
 
 @dataclass(frozen=True)
 class Change:
@@ -86,8 +88,19 @@ def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list
                     f"changes {place.layer} twice, as {shown(before)} and as {shown(pair.module)}; "
                     "keep the tensors of one of them"
                 )
+        _check_floats(header, pair)
         changes.append(Change(pair, scales[pair.module], places))
     return changes
+
+
+def _check_floats(header: Header, pair: LoraPair) -> None:
+    for name in (pair.down, pair.up):
+        dtype = header.tensors[name].dtype
+        if dtype not in _FLOATS:
+            raise LoraFileError(
+                f"has whole numbers ({dtype}) in {shown(name)}, whose scale is not known; save the "
+                f"LoRA in one of {', '.join(sorted(_FLOATS))}"
+            )
 
 
 def _places(pair: LoraPair) -> tuple[Place, ...] | None:

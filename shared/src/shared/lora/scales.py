@@ -15,7 +15,7 @@ from shared.lora.layers import LoraPair
 from shared.lora.peft_config import PeftConfig, module_in_model
 from shared.lora.values import is_zero, read_number
 
-_ALPHAS = ("lora_alpha", "ss_network_alpha", "network_alpha")
+_ALPHAS = ("lora_alpha", "ss_network_alpha", "network_alpha", "linear_alpha", "alpha")
 _RANKS = ("lora_rank", "rank", "ss_network_dim", "network_dim")
 _CONFIGS = ("lora_adapter_metadata", "adapter_config", "peft_config", "lora_config")
 """Where diffusers and others put PEFT's configuration into a file."""
@@ -105,6 +105,8 @@ def _stated(notes: Mapping[str, str], names: Iterable[str]) -> float | None:
         try:
             found[name] = float(text if len(text) <= _MAX_NUMBER_CHARS else "long")
         except ValueError as error:
+            if name == "alpha":
+                continue  # may be anything, such as a state of release
             raise LoraFileError(
                 f"has {shown(text)} as {name} in its header, which is no number; write an alpha "
                 "beside every pair"

@@ -128,6 +128,8 @@ def test_what_a_header_says_unclearly_is_refused(
         ({"ss_network_alpha": "None", "lora_alpha": ""}, 1),
         ({"ss_network_alpha": "2.0", "ss_network_dim": "4"}, 0.5),
         ({"lora_alpha": "2", "rank": "4"}, 0.5),
+        ({"alpha": "2"}, 0.5),
+        ({"alpha": "release 3"}, 1),
         ({"lora_adapter_metadata": "{}", "lora_alpha": "2"}, 0.5),
         ({"lora_adapter_metadata": json.dumps({"r": 4, "lora_alpha": 2})}, 0.5),
         ({"lora_adapter_metadata": json.dumps({"text_encoder.lora_alpha": 2})}, 1),
@@ -206,3 +208,45 @@ def test_pairs_with_a_third_matrix_are_of_no_linear_layer(tmp_path: Path) -> Non
     path = _file(tmp_path, _pair() | {f"{_Q}.lora_mid.weight": np.ones((4, 4, 1, 1), np.float32)})
     with pytest.raises(LoraFileError, match=r"to_q', which is no layer"):
         inspect_lora(path)
+
+
+def test_whole_numbers_are_refused(tmp_path: Path) -> None:
+    header, size_bytes = entries(
+        {f"{_Q}.lora_A.weight": ("I8", [4, 64]), f"{_Q}.lora_B.weight": ("I8", [64, 4])}
+    )
+    path = tmp_path / "lora.safetensors"
+    path.write_bytes(joined(header, bytes(size_bytes)))
+    with pytest.raises(LoraFileError, match=r"whole numbers .I8. in .*; save"):
+        inspect_lora(path)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "encoded"),
+    [
+        ("BF16", b"\x00\x40"),
+        ("F16", np.float16(2).tobytes()),
+        ("F32", np.float32(2).tobytes()),
+        ("F64", np.float64(2).tobytes()),
+        ("I64", np.int64(2).tobytes()),
+        ("U8", b"\2"),
+    ],
+)
+def test_alphas_of_every_type(dtype: str, encoded: bytes, tmp_path: Path) -> None:
+    tensors: dict[str, tuple[str, list[int]]] = {f"{_Q}.alpha": (dtype, [1])}
+    tensors |= {name: ("F32", list(value.shape)) for name, value in _pair().items()}
+    header, _ = entries(tensors)
+    path = tmp_path / "lora.safetensors"
+    data = b"".join(value.tobytes() for value in _pair().values())
+    path.write_bytes(joined(header, encoded + data))
+    assert _scales(path) == {_Q: 0.5}
+
+
+@pytest.mark.parametrize("alpha", [0.0, -0.0])
+def test_an_alpha_of_nothing_is_refused_where_the_layer_was_trained(
+    alpha: float, tmp_path: Path
+) -> None:
+    tensors = _pair() | {f"{_Q}.alpha": np.asarray(alpha, np.float32)}
+    with pytest.raises(LoraFileError, match="some loaders take for no effect"):
+        inspect_lora(_file(tmp_path, tensors))
+    tensors[f"{_Q}.lora_B.weight"][:] = 0
+    assert _scales(_file(tmp_path, tensors)) == {_Q: 1}

@@ -206,7 +206,8 @@ def test_eight_bit_floats_have_their_own_bits_for_it(
     bits: int,
     is_finite: bool,  # noqa: FBT001 -- a case
 ) -> None:
-    path.write_bytes(lora_bytes({A: (dtype, [4, 8]), B: (dtype, [8, 4])}, fill=bits))
+    tensors = {"a.lora_A.weight": (dtype, [4, 8]), "a.lora_B.weight": (dtype, [8, 4])}
+    path.write_bytes(lora_bytes(tensors, fill=bits))
     if is_finite:
         assert inspect_lora(path).rank == 4
     else:
