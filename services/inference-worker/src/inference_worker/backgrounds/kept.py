@@ -15,7 +15,7 @@ from inference_worker.vision.protocols import PersonSegmenter, PoseEstimator, Su
 from inference_worker.vision.resizing import resize_map, resize_picture, shrink_size
 from shared.contracts.backgrounds import BackgroundMask
 
-_LONGEST = 1024
+_LONGEST = 640
 """What is kept is looked for at this size, and its mask is smooth beyond: its edge is blurred."""
 _IS_KEPT = 0.5
 _NEARLY_ALL = 0.9
