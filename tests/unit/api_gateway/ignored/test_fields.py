@@ -236,6 +236,15 @@ def test_any_json_can_be_searched(body: object, schemas: tuple[type[BaseModel], 
     assert all(isinstance(part, IgnoredPart) for part in parts)
 
 
+@pytest.mark.parametrize("value", ["x", 3, True, ["x"], None, {"provider_type": {}}])
+@pytest.mark.parametrize("field", ["config", "provider_config", "fallback_provider_config"])
+def test_part_of_another_kind_is_left_to_validation(field: str, value: object) -> None:
+    body = {"task_type": "REFINE", field: value, "provider_type": value, "zzz": 1}
+
+    assert "body.zzz" in _found(body)
+    assert "body.steps.0.zzz" in _found(_step(body), CreateWorkflow)
+
+
 def test_many_unknown_fields_take_no_time() -> None:
     body = {"task_type": TaskType.GENERATION} | {f"f{i}": 1 for i in range(100_000)}
 

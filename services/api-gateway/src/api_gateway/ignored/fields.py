@@ -14,7 +14,11 @@ from api_gateway.ignored.names import nearest
 from api_gateway.ignored.parts import NO_FIELD, IgnoredPart
 from api_gateway.ignored.schemas import Parts, Schema, engine_config, names_of, parts_of
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import canonical_task_type
+from api_gateway.tasks.schemas.fields import (
+    JsonObject,
+    canonical_task_type,
+    object_or_none,
+)
 from api_gateway.tasks.schemas.provider_choice import ProviderChoice
 from api_gateway.tasks.schemas.unions import SCHEMAS, type_of
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
@@ -153,8 +157,10 @@ class _Search:
 
 
 def _recorded(schema: Schema) -> frozenset[str]:
-    found = (names for base, names in _RECORDED.items() if issubclass(schema, base))
-    return next(found, frozenset[str]())
+    for base, names in _RECORDED.items():
+        if issubclass(schema, base):
+            return names
+    return frozenset()
 
 
 def _path(place: Place, name: str) -> str:
@@ -178,7 +184,7 @@ def _provider_named(schema: Schema, name: str, sent: Json) -> Json:
     """Return the provider of a configuration, as the request names it beside."""
     if not (issubclass(schema, ProviderChoice) and name.endswith("provider_config")):
         return {}
-    body: dict[str, Any] = {**sent, name: sent.get(name) or {}}
+    body: JsonObject = {**sent, name: object_or_none(sent.get(name)) or {}}
     if "task_type" not in body and "task_type" in schema.model_fields:
         body["task_type"] = schema.model_fields["task_type"].default
-    return schema.with_named_configs(body).get(name) or {}
+    return object_or_none(schema.with_named_configs(body).get(name)) or {}

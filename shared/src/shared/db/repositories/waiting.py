@@ -49,7 +49,7 @@ async def unfinished_before(
         if task_id is None:
             continue
         known = found.setdefault(task_id, StepBefore(WorkflowStatus(workflow)))
-        if name is not None:  # pyright: ignore[reportUnnecessaryComparison] -- an outer join
+        if name:  # an outer join has none where nothing is unfinished
             known.unfinished[name] = StepStatus(status)
     return found
 
