@@ -2,20 +2,23 @@
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from fastapi import FastAPI, Request, Response
-from starlette.requests import ClientDisconnect
-from starlette.responses import StreamingResponse
 
 from api_gateway.settings import ListenerSettings
 from tests.fixtures.http_server import serving
+from tests.fixtures.raw_http import (
+    GET,
+    LARGE_BYTES,
+    Client,
+    Seen,
+    Target,
+    application,
+    endless,
+    problem,
+)
 
 LIMITS = ListenerSettings(
     max_head_bytes=2048,
@@ -26,112 +29,7 @@ LIMITS = ListenerSettings(
     max_connections_per_address=3,
 )
 HEAD = b"POST /echo HTTP/1.1\r\nhost: a\r\n"
-GET = b"GET /here HTTP/1.1\r\nhost: a\r\n\r\n"
-LARGE_BYTES = 8 * 1024 * 1024
 UNTRUSTED, UNTRUSTED_TOO = "127.0.0.2", "127.0.0.3"
-
-
-@dataclass
-class Seen:
-    """Events as the application sees them."""
-
-    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
-    streaming: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def forget(self) -> None:
-        for event in (self.interrupted, self.streaming, self.ended):
-            event.clear()
-
-
-def application(seen: Seen) -> FastAPI:
-    app = FastAPI()
-
-    @app.get("/here")
-    async def here() -> str:
-        return "here"
-
-    @app.post("/echo")
-    async def echo(request: Request) -> int:
-        try:
-            return len(await request.body())
-        except ClientDisconnect:
-            seen.interrupted.set()
-            raise
-
-    @app.post("/refuse")
-    async def refuse() -> Response:
-        return Response(status_code=401)
-
-    @app.get("/large")
-    async def large() -> Response:
-        return Response(b"x" * LARGE_BYTES)
-
-    @app.get("/stream")
-    async def stream() -> Response:
-        async def parts() -> AsyncIterator[bytes]:
-            try:
-                while True:
-                    yield b"tick"
-                    seen.streaming.set()
-                    await asyncio.sleep(0.02)
-            finally:
-                seen.ended.set()
-
-        return StreamingResponse(parts())
-
-    return app
-
-
-@dataclass
-class Client:
-    """A raw connection."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    async def send(self, *parts: bytes) -> None:
-        for part in parts:
-            self.writer.write(part)
-            await self.writer.drain()
-
-    async def rest(self, *, within_s: float = 4) -> bytes:
-        """Return all that arrives until the server closes."""
-        received = b""
-        async with asyncio.timeout(within_s):
-            with contextlib.suppress(ConnectionError):
-                while part := await self.reader.read(65536):
-                    received += part
-        return received
-
-    async def response(self) -> tuple[int, bytes]:
-        """Return one response; the connection stays open."""
-        async with asyncio.timeout(4):
-            head = await self.reader.readuntil(b"\r\n\r\n")
-            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-            return int(head.split()[1]), await self.reader.readexactly(int(length))
-
-
-@dataclass
-class Target:
-    seen: Seen
-    host: str
-    port: int
-
-    @asynccontextmanager
-    async def client(self, source: str = "127.0.0.1") -> AsyncIterator[Client]:
-        reader, writer = await asyncio.open_connection(
-            self.host, self.port, local_addr=(source, 0), limit=65536
-        )
-        try:
-            yield Client(reader, writer)
-        finally:
-            writer.transport.abort()
-
-    async def is_serving(self) -> None:
-        async with self.client() as client:
-            await client.send(GET)
-            assert await client.response() == (200, b'"here"')
 
 
 @pytest.fixture(scope="module")
@@ -146,34 +44,6 @@ async def served() -> AsyncIterator[Target]:
 def target(served: Target) -> Target:
     served.seen.forget()
     return served
-
-
-def problem(received: bytes) -> dict[str, Any]:
-    """Return the problem in the last response of a connection."""
-    head, _, body = received.partition(b"\r\n\r\n")
-    lines = head.lower().split(b"\r\n")
-    assert b"content-type: application/problem+json" in lines
-    assert b"connection: close" in lines
-    found = json.loads(body)
-    assert found["status"] == int(head.split()[1])
-    return found
-
-
-async def endless(client: Client, start: bytes, piece: bytes) -> bytes:
-    """Return what arrives while the client sends without end."""
-
-    async def send() -> None:
-        with contextlib.suppress(ConnectionError):
-            await client.send(start)
-            while True:
-                await client.send(piece)
-                await asyncio.sleep(0.001)
-
-    sending = asyncio.create_task(send())
-    try:
-        return await client.rest()
-    finally:
-        sending.cancel()
 
 
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"

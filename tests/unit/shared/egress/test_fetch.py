@@ -1,9 +1,7 @@
 """Fetching from real servers on loopback, which a guard exempts, and from where it does not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -12,63 +10,15 @@ from shared.egress.errors import FetchError, ForbiddenUrlError
 from shared.egress.fetch import Fetched, Pace, fetch
 from shared.egress.guard import STRICT, Exemptions, Guard
 from shared.egress.sending import OutboundRequest, send
+from tests.fixtures.raw_server import Server, listening, redirect, reply
 
 NO_NAME_HERE = "pictures.example"
-Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@dataclass
-class Server:
-    """Answers by path; keeps what it was asked."""
-
-    port: int = 0
-    answers: dict[str, bytes | Answer] = field(default_factory=dict)
-    requests: list[str] = field(default_factory=list)
-
-    def url(self, path: str, host: str = "127.0.0.1") -> str:
-        return f"http://{host}:{self.port}{path}"
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            request = (await reader.readuntil(b"\r\n\r\n")).decode()
-            self.requests.append(request)
-            answer = self.answers[request.split()[1]]
-            if isinstance(answer, bytes):
-                writer.write(answer)
-                await writer.drain()
-            else:
-                await answer(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def listening(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[Server]:
-    server = Server()
-    listener = await asyncio.start_server(server.serve, host, port)
-    server.port = listener.sockets[0].getsockname()[1]
-    async with listener:
-        yield server
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     async with listening() as opened:
         yield opened
-
-
-def reply(
-    body: bytes = b"", status: str = "200 OK", length: int | None = None, **headers: str
-) -> bytes:
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}"]
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-
-
-def redirect(location: str, status: str = "302 Found") -> bytes:
-    return reply(status=status, Location=location)
 
 
 class Names:
