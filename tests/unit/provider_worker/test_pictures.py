@@ -43,6 +43,18 @@ async def test_transparency_and_grey_are_kept_and_metadata_is_not() -> None:
         assert (kept.mode, kept.info) == (mode, {})
 
 
+@pytest.mark.parametrize(("turned", "size"), [("exif", (4, 8)), ("xmp", (8, 4))])
+async def test_pictures_are_turned_by_exif_alone(turned: str, size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    xmp = b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 4)).save(buffer, "JPEG", **{turned: {"exif": exif, "xmp": xmp}[turned]})
+    objects = MemoryObjectStore()
+    await _keeper(objects).keep(data_url(buffer.getvalue(), "image/jpeg"), "a", _LOG)
+    assert Image.open(io.BytesIO(objects.objects["a"][0])).size == size
+
+
 @pytest.mark.parametrize(
     ("url", "told"),
     [

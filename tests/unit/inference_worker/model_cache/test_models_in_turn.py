@@ -141,6 +141,15 @@ def test_a_lora_needs_no_denoiser_beside_the_encoders(
         assert shelf.cache.has(opened.parts.key("transformer"))
 
 
+def test_a_lora_of_the_denoiser_loads_no_encoder(tiny_flux_folder: Path, tmp_path: Path) -> None:
+    shelf = Shelf(InferenceSettings())
+    opened = shelf.open(str(tiny_flux_folder))
+    with shelf.encoding(opened, _six_loras(tiny_flux_folder, tmp_path)[:1]) as variant:
+        assert not variant
+        for name in ("text_encoder", "text_encoder_2"):
+            assert not shelf.cache.has(opened.parts.key(name))
+
+
 def _six_loras(flux: Path, folder: Path) -> list[LoraUse]:
     transformer = FluxPipeline.from_pretrained(flux).transformer
     names = ["single_transformer_blocks.0.proj_out", "transformer_blocks.0.attn.to_q"]

@@ -94,8 +94,9 @@ class Shelf:
                 # A part that none of them changes need not be loaded for them.
                 changing = [use for use in loras if use.weight and name in changed_parts(use)]
                 self._activate(opened.parts, name, changing)
-            found = (self._adapters.get(opened.parts.key(name)) for name in names)
-            yield tuple(adapters.active for adapters in found if adapters)
+            found = {name: self._adapters.get(opened.parts.key(name)) for name in names}
+            # An encoder that has left is as it was, and so is one without LoRAs.
+            yield tuple((name, own.active) for name, own in found.items() if own and own.active)
 
     @contextmanager
     def denoising(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> Generator[None]:
