@@ -44,7 +44,7 @@ def fitted(step: PipelineStep, mapped: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_free(field: str) -> bool:
-    """Whether an input is a key within an object: it takes anything."""
+    """Return true for a key within an object: it takes anything."""
     return "." in field
 
 
