@@ -125,7 +125,7 @@ async def test_mapped_value_of_the_wrong_kind_fails_the_step(working: Runs) -> N
     assert outcome.mapped_inputs == {}
     [error] = outcome.errors
     assert error == (
-        "generate.result_image_path cannot be mapped to base_image_url, it is 7: "
+        "generate.result_image_path is 7 and cannot be mapped to base_image_url: "
         "base_image_url: Input should be a valid string"
     )
 

@@ -11,6 +11,8 @@ from shared.contracts.enums import TaskType
 from shared.contracts.task_types.table import TASK_TYPES
 from tests.fixtures.gateway import Gateway
 from tests.fuzz.verdict import unspeakable
+from tests.integration.api_gateway.conftest import Staff
+from tests.integration.api_gateway.test_workflow_lifecycle import reached
 from tests.integration.api_gateway.test_workflows import GENERATE, workflow
 
 PICTURE = "https://images.example.com/a.png"
@@ -173,6 +175,33 @@ async def test_conflict_that_is_known_already_is_refused(
     answer = await create(api, APP, step)
     assert answer.status_code == 422, answer.text
     assert any(words in fault["msg"] for fault in answer.json()["detail"]), answer.text
+
+
+async def test_value_that_does_not_fit_fails_its_step_and_leaves_its_record_as_it_was(
+    staff: Staff,
+) -> None:
+    """From an app's answer to the record, on real Postgres and Temporal."""
+    staff.runs.provider.results = {"level": 300, "wide": 4}
+    shift = target("BACKGROUND_FIX", ("level", "light_threshold"))
+    draw = target("GENERATION", ("wide", "width")) | {"id": "c"}
+    async with staff.client() as api, staff.workflow_worker(), staff.runs.provider_worker():
+        created = await api.post("/api/v1/workflows/", json=workflow(APP, shift, draw))
+        ended = await reached(api, created.json(), "COMPLETED", "FAILED")
+        tasks = [
+            (await api.get(f"/api/v1/tasks/{step['task_id']}")).json() for step in ended["steps"]
+        ]
+    assert [task["status"] for task in tasks] == ["COMPLETED", "FAILED", "FAILED"]
+    assert {task["error_category"] for task in tasks[1:]} == {"VALIDATION"}
+    assert tasks[1]["errors"] == [
+        "a.level is 300 and cannot be mapped to light_threshold: "
+        "light_threshold: Input should be less than or equal to 255"
+    ]
+    assert tasks[2]["errors"] == [
+        "a.wide is 4 and cannot be mapped to width: "
+        "the model makes sides of 16 to 64 px in steps of 16, not 4"
+    ]
+    assert tasks[1]["light_threshold"] is None
+    assert tasks[2]["width"] is None
 
 
 async def test_what_is_mapped_asks_for_no_capability_before_it_is_there(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
@@ -164,6 +165,35 @@ def estate(
         **stored({"target_modules": value}),
     )
     return Estate(row, workflow, trained, lora, delivery)
+
+
+POISONED: list[tuple[TaskType, dict[str, Any]]] = [
+    (TaskType.BACKGROUND_REMOVE, {"input_image_paths": "generations/a.png"}),
+    (TaskType.GENERATION, {"seed": "a lot"}),
+    (TaskType.GENERATION, {"prompt": 7, "width": 0.97}),
+    (TaskType.BACKGROUND_FIX, {"base_image": "a.png", "palette_image": "b.png"}),
+    (TaskType.EDITING, {"base_image": "a.png", "reference_images": "b.png"}),
+]
+"""Inputs as mappings left them that nobody checked."""
+
+
+@pytest.mark.parametrize(("task_type", "inputs"), POISONED)
+async def test_record_that_a_mapping_has_spoilt_is_shown_as_it_is(
+    gateway: Gateway, api: httpx.AsyncClient, task_type: TaskType, inputs: dict[str, Any]
+) -> None:
+    task = task_row(task_type=task_type, inputs=inputs, status="FAILED")
+    await add(gateway.resources.sessions, task)
+    path = f"/api/v1/tasks/{task.id}"
+    shown = (await api.get(path)).json()
+    assert {name: shown[name] for name in inputs.keys() & shown.keys()} == {
+        name: value for name, value in inputs.items() if name in shown
+    }
+    listed = (await api.get(f"/api/v1/tasks/?task_type={task_type}&status=FAILED")).json()
+    assert shown in listed
+    assert (await api.put(path, json={"priority": 0})).json() | {"updated_at": 0} == shown | {
+        "updated_at": 0
+    }
+    assert (await api.delete(path)).json()["id"] == shown["id"]
 
 
 @given(TASK, STEP, WORKFLOW, TRAINING, JSON)

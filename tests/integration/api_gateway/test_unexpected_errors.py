@@ -1,4 +1,4 @@
-"""What nobody foresaw is an orderly answer, and its connection goes on."""
+"""An unforeseen error is an orderly answer, and its connection goes on."""
 
 import asyncio
 import json

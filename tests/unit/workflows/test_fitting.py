@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.unions import SCHEMAS
@@ -23,6 +25,7 @@ from shared.contracts.runs import Owner, StepMapping, TaskRun
 from shared.contracts.task_types.shapes import Kind, result_shape
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
+from tests.fixtures.hostile import values
 from tests.fixtures.workflow_runs import step
 from workflows.definitions.fitting import fitted
 from workflows.definitions.mapping import MappingError, MappingGate, linked_keys, map_inputs
@@ -131,8 +134,8 @@ def test_creation_resolution_and_reading_agree(source: tuple[TaskType, str]) -> 
         for value in values:
             resolution = resolved(mapping, target_type, value)
             if isinstance(resolution, str):
-                place = f"a.{mapping.from_field} cannot be mapped to {mapping.to_field}, it is "
-                assert resolution.startswith(place)
+                assert resolution.startswith(f"a.{mapping.from_field} is "), resolution
+                assert f" and cannot be mapped to {mapping.to_field}: " in resolution
                 continue
             given, taken = resolution
             # Requests take "64" and 64.0 for 64; of a source of such types a transform is due.
@@ -165,3 +168,14 @@ def test_the_transform_that_a_refusal_proposes_is_accepted(source: tuple[TaskTyp
         transform = None if proposed == remedy else MappingTransform(proposed)
         better = mapping.model_copy(update={"transform": transform})
         assert check_mapping(better, *steps, is_again=False) == [], fault.message
+
+
+@given(values(), st.sampled_from(TARGETS), st.sampled_from(TRANSFORMS))
+def test_any_value_is_taken_or_its_fault_is_said(
+    value: Any, target: tuple[TaskType, str], transform: MappingTransform | None
+) -> None:
+    target_type, to_field = target
+    mapping = FieldMapping(from_step="a", from_field="x", to_field=to_field, transform=transform)
+    resolution = resolved(mapping, target_type, value)
+    if not isinstance(resolution, str):
+        _assert_readable(to_field, target_type, resolution[1])

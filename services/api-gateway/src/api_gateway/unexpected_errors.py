@@ -1,4 +1,4 @@
-"""What nobody foresaw, answered as every other error is, on a connection that stays."""
+"""Unforeseen errors, answered as every other error is, on a connection that stays."""
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -23,9 +23,9 @@ def side_fault(side_px: int, most_px: int | None) -> str | None:
     is_short = most_px is None or side_px <= most_px
     if side_px >= SIDE_MULTIPLE_PX and is_short and side_px % SIDE_MULTIPLE_PX == 0:
         return None
-    up_to = "" if most_px is None else f"to {most_px} "
+    up_to = "px and more" if most_px is None else f"to {most_px} px"
     steps = f"in steps of {SIDE_MULTIPLE_PX}, not {side_px}"
-    return f"the model makes sides of {SIDE_MULTIPLE_PX} {up_to}px {steps}"
+    return f"the model makes sides of {SIDE_MULTIPLE_PX} {up_to} {steps}"
 
 
 def weight_fault(weight: float) -> str | None:

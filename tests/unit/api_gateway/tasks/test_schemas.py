@@ -230,7 +230,6 @@ def test_fields_that_contradict_each_other_are_refused(
 
     assert error["type"] == "inconsistent_fields"
     assert complaint in error["msg"]
-    # A workflow skips the complaint where one of these is mapped from an earlier step.
     assert set(error["ctx"]["fields"]) & fields.keys()
 
 

@@ -44,7 +44,7 @@ def fitted(step: PipelineStep, mapped: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_free(field: str) -> bool:
-    """Whether an input is a key within an object: it takes anything."""
+    """Return true for a key within an object: it takes anything."""
     return "." in field
 
 
@@ -55,4 +55,4 @@ def _as_taken(row: TaskTypeRow, field: str, value: Any) -> Any:
 def _all_told(step: PipelineStep, fields: Collection[str], values: Mapping[str, Any]) -> str:
     """The mappings into some fields; all of them, where it is about none of those."""
     concerned: Iterable[StepMapping] = [m for m in step.mappings if m.to_field in fields]
-    return " and ".join(told(m, values[m.to_field]) for m in concerned or step.mappings)
+    return ", and ".join(told(m, values[m.to_field]) for m in concerned or step.mappings)

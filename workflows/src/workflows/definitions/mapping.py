@@ -179,7 +179,7 @@ def told(mapping: StepMapping, value: object) -> str:
         text = f"a {type(value).__name__}"
     if len(text) > _LONGEST_SHOWN:
         text = f"{text[: _LONGEST_SHOWN - 1]}…"
-    return clean_text(f"{_name(mapping)} cannot be mapped to {mapping.to_field}, it is {text}")
+    return clean_text(f"{_name(mapping)} is {text} and cannot be mapped to {mapping.to_field}")
 
 
 def _distinct(keys: list[str]) -> list[str]:
@@ -207,7 +207,7 @@ def _value(
     try:
         return transforms[mapping.transform](value)
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
-        message = f"{told(mapping, value)}, which {mapping.transform} makes nothing of"
+        message = f"{told(mapping, value)}: {mapping.transform} makes nothing of it"
         raise MappingError(message) from error
 
 

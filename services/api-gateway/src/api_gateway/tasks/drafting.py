@@ -64,7 +64,7 @@ def draft_task(
 
 
 def _stand_in(row: TaskTypeRow, name: str) -> object:
-    """What asks least of a provider, in place of what is looked at once it has been mapped."""
+    """Return what asks least of a provider; the value itself is looked at once it is mapped."""
     return False if input_shape(row, name).kind is Kind.TRUTH else "mapped"
 
 

@@ -1,4 +1,4 @@
-"""Whether the result of one step fits the input of another, as far as their types tell. Pure."""
+"""Mappings between steps: names, and the types of both ends as far as they are known. Pure."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What several fields of one request must fulfil together, known in full or not yet."""
+"""Relations of several fields of one request, whose values may be known later."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -50,7 +50,7 @@ _PLURALS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """What a value looks like.
+    """The form of a value.
 
     Attributes:
         kind: of the value.
