@@ -25,10 +25,15 @@ def data_url(picture: Image.Image) -> str:
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-async def result_of(platform: Platform, **fields: Any) -> Image.Image:
+async def completed(platform: Platform, **fields: Any) -> dict[str, Any]:
     task = await platform.post("/api/v1/tasks/", {"origin_instance": "e2e", **fields})
     done = await platform.completed(f"/api/v1/tasks/{task['id']}")
     assert done["progress"] == 100
+    return done
+
+
+async def result_of(platform: Platform, **fields: Any) -> Image.Image:
+    done = await completed(platform, **fields)
     return Image.open(io.BytesIO(await platform.picture(done["result_image_path"])))
 
 
@@ -99,7 +104,7 @@ async def test_a_photographs_subject_is_found(platform: Platform) -> None:
 @pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
 async def test_a_background_takes_the_palettes_colour(platform: Platform, strategy: str) -> None:
     photograph = Image.fromarray(astronaut())
-    result = await result_of(
+    task = await completed(
         platform,
         task_type="BACKGROUND_FIX",
         base_image=data_url(photograph),
@@ -107,8 +112,32 @@ async def test_a_background_takes_the_palettes_colour(platform: Platform, strate
         strategy=strategy,
         edge_blur_sigma=4,
     )
+    assert task["mask_used"] == "person"
+    result = Image.open(io.BytesIO(await platform.picture(task["result_image_path"])))
     assert (result.mode, result.size) == ("RGB", photograph.size)
     face = (slice(80, 160), slice(190, 250))
     assert (np.asarray(result)[face] == np.asarray(photograph)[face]).mean() > 0.95
     if strategy == "replace":
         assert result.getpixel((4, 4)) == (0xD8, 0xC8, 0xB0)
+
+
+async def test_a_cutout_keeps_its_pixels_before_a_new_background(platform: Platform) -> None:
+    cutout = Image.new("RGBA", (60, 40), (0, 0, 0, 0))
+    cutout.paste((250, 248, 240, 255), (20, 10, 40, 40))
+    fields = {"base_image": data_url(cutout), "strategy": "replace"}
+    fields |= {"palette_image": data_url(Image.new("RGB", (8, 8), "#d8c8b0"))}
+    task = await completed(platform, task_type="BACKGROUND_FIX", **fields)
+    assert task["mask_used"] == "alpha"
+    result = Image.open(io.BytesIO(await platform.picture(task["result_image_path"])))
+    assert result.getpixel((0, 0)) == (0xD8, 0xC8, 0xB0)
+    assert result.getpixel((30, 20)) == (250, 248, 240)
+
+
+@needs_models
+async def test_a_background_without_anything_before_it_fails_by_name(platform: Platform) -> None:
+    wall = data_url(Image.new("RGB", (64, 64), "white"))
+    body = {"base_image": wall, "palette_image": wall, "origin_instance": "e2e"}
+    task = await platform.post("/api/v1/tasks/", body | {"task_type": "BACKGROUND_FIX"})
+    ended = await platform.ended(f"/api/v1/tasks/{task['id']}")
+    assert (ended["status"], ended["error_category"]) == ("FAILED", "VALIDATION")
+    assert ended["errors"][0].startswith("base_image: neither a person nor a product is found")

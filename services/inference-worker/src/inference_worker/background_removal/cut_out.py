@@ -100,9 +100,13 @@ def _unit(levels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float3
 def _means_around(colours: NDArray[np.uint8], weights: list[NDArray[np.float32]]) -> list[Planes]:
     """For each weight, the weighted mean of the colours around each pixel: h × 3 × w."""
     share = round(max(colours.shape[:2]) * _WINDOW_SHARE) | 1
-    lying = colours.transpose(0, 2, 1)
-    planes = [part for weight in weights for part in (lying * weight[:, None], weight[:, None])]
-    means = box_means(np.concatenate(planes, axis=1), max(_LEAST_WINDOW, share), "reflect")
-    sums, totals = means.reshape(len(means), 2, 4, -1)[:, :, :3], means[:, 3::4, None]
-    sums /= np.maximum(totals, _LITTLE)
-    return [sums[:, 0], sums[:, 1]]
+    lying = colours.transpose(0, 2, 1).astype(np.float32, order="C")
+    planes = np.empty((len(colours), 8, lying.shape[2]), np.float32)
+    for half, weight in zip(np.split(planes, 2, axis=1), weights, strict=True):
+        np.multiply(lying, weight[:, None], out=half[:, :3])
+        half[:, 3] = weight
+    means = box_means(planes, max(_LEAST_WINDOW, share), "reflect")
+    return [
+        np.divide(half[:, :3], np.maximum(half[:, 3:], _LITTLE), out=half[:, :3])
+        for half in np.split(means, 2, axis=1)
+    ]

@@ -74,7 +74,7 @@ class BackgroundFixer:
         if alpha is not None and alpha.getbbox():
             fixed = base if is_shift else _in_front_of(colour, base)
             return Fixed(fixed, BackgroundMask.ALPHA)
-        kept = find_kept(np.asarray(base), self._finders) if alpha is None else None
+        kept = find_kept(base, self._finders) if alpha is None else None
         if kept is None:
             raise InvalidInputError(_NOTHING_FOUND)
         protection = Protection(

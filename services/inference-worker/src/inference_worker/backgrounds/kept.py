@@ -10,9 +10,10 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from inference_worker.vision.protocols import PersonSegmenter, PoseEstimator, SubjectSegmenter
-from inference_worker.vision.resizing import resize_map, resize_picture, shrink_size
+from inference_worker.vision.resizing import resize_map, resized_pixels, shrink_size
 from shared.contracts.backgrounds import BackgroundMask
 
 _LONGEST = 640
@@ -49,11 +50,10 @@ class Kept:
     found_by: BackgroundMask
 
 
-def find_kept(picture: NDArray[np.uint8], finders: Finders) -> Kept | None:
-    """Return what of a picture (H × W × 3) is no background; none where nothing is found."""
-    size = picture.shape[1], picture.shape[0]
-    kept = _kept_of(resize_picture(picture, shrink_size(size, _LONGEST)), finders)
-    return kept and replace(kept, mask=resize_map(kept.mask, size))
+def find_kept(picture: Image.Image, finders: Finders) -> Kept | None:
+    """Return what of an RGB picture is no background; none where nothing is found."""
+    kept = _kept_of(resized_pixels(picture, shrink_size(picture.size, _LONGEST)), finders)
+    return kept and replace(kept, mask=resize_map(kept.mask, picture.size))
 
 
 def _kept_of(picture: NDArray[np.uint8], finders: Finders) -> Kept | None:

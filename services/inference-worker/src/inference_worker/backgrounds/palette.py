@@ -34,7 +34,7 @@ def background_colour(palette: Image.Image, finders: Finders) -> LabColour:
     cell = max(1, -(-max(palette.size) // _SAMPLED_SIDE_PX))
     small = palette.reduce(cell)
     pixels = np.asarray(small)
-    kept = None if _is_plain(small) else find_kept(np.asarray(palette), finders)
+    kept = None if _is_plain(small) else find_kept(palette, finders)
     if kept is None:
         return _median(pixels)
     cover = np.asarray(Image.fromarray(kept.mask).reduce(cell))

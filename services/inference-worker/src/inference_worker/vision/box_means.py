@@ -35,11 +35,12 @@ def _means_down(rows: Planes, window: int, edge: Edge) -> Planes:
     total = rows[places[:window]].sum(axis=0, dtype=np.float64)
     change = np.empty_like(total)
     means = np.empty_like(rows)
-    np.divide(total, window, out=means[0], casting="same_kind")
+    share = 1 / window
+    np.multiply(total, share, out=means[0], casting="same_kind")
     for row in range(1, len(rows)):
         entering, leaving = rows[places[row + window - 1]], rows[places[row - 1]]
         total += np.subtract(entering, leaving, out=change)
-        np.divide(total, window, out=means[row], casting="same_kind")
+        np.multiply(total, share, out=means[row], casting="same_kind")
     return means
 
 

@@ -58,13 +58,14 @@ def _unit(picture: NDArray[np.uint8]) -> Planes:
 def _coefficients(guide: Planes, mask: NDArray[np.float32]) -> Planes:
     """Three slopes and the offset of the mask as a function of the colour: h × 4 × w."""
     window = max(3, round(max(mask.shape) * _WINDOW_SHARE) | 1)
-    mask = mask[:, None]
-    means = box_means(
-        np.concatenate([guide, mask, guide * mask, _products(guide)], axis=1), window, "nearest"
-    )
-    guide_mean, mask_mean, both_mean, products_mean = np.split(means, (3, 4, 7), axis=1)
-    covariance = np.subtract(both_mean, guide_mean * mask_mean, dtype=np.float32)
-    spread = np.subtract(products_mean, _products(guide_mean), dtype=np.float32)
+    planes = np.empty((len(mask), 13, mask.shape[1]), np.float32)
+    planes[:, :3], planes[:, 3] = guide, mask
+    np.multiply(guide, mask[:, None], out=planes[:, 4:7])
+    planes[:, 7:] = _products(guide)
+    means = box_means(planes, window, "nearest")
+    guide_mean, mask_mean, covariance, spread = np.split(means, (3, 4, 7), axis=1)
+    covariance -= guide_mean * mask_mean
+    spread -= _products(guide_mean)
     spread[:, _DIAGONAL] += _EPSILON
     slopes = _solve_symmetric(spread, covariance)
     offset = mask_mean - (slopes * guide_mean).sum(axis=1, keepdims=True)

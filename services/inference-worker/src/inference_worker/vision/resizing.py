@@ -18,7 +18,11 @@ def resize_picture(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray
     """An RGB picture at another width and height."""
     if size == (picture.shape[1], picture.shape[0]):
         return picture
-    image = Image.fromarray(picture)
+    return resized_pixels(Image.fromarray(picture), size)
+
+
+def resized_pixels(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The same of an image, without a copy of its pixels at their own size."""
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=_REDUCING_GAP))
 
 
