@@ -41,12 +41,13 @@ def _adjuster(inputs: Mapping[str, Any], mapped: frozenset[str]) -> str | None:
 def _refine(inputs: Mapping[str, Any], mapped: frozenset[str]) -> str | None:
     if inputs.get("face_detail_enabled") or "face_detail_enabled" in mapped:
         return None
-    if inputs.get("upscale_factor") == 1 and inputs.get("upscale_denoise") == 0:
-        return (
-            "The picture stays as it is: upscale_factor is 1 and upscale_denoise 0. Give a larger "
-            "factor, or a denoise strength above 0."
-        )
-    return None
+    is_enlarged = inputs.get("upscale_enabled", True) and inputs.get("upscale_factor") != 1
+    if is_enlarged or "upscale_enabled" in mapped or inputs.get("upscale_denoise") != 0:
+        return None
+    return (
+        "The picture stays as it is: it keeps its size, and upscale_denoise is 0. Give an "
+        "upscale_factor above 1, or a denoise strength above 0."
+    )
 
 
 _CHECKS: dict[TaskType, Callable[[Mapping[str, Any], frozenset[str]], str | None]] = {
