@@ -85,7 +85,7 @@ async def draft_overrides(
     caller: Principal,
     workflow: Workflow,
     tasks: Mapping[str, Task],
-    body: ResumeWorkflow | None,
+    body: ResumeWorkflow,
 ) -> Overrides:
     """Check what is sent, and prepare it; nothing is stored yet.
 
@@ -94,12 +94,12 @@ async def draft_overrides(
         caller: whose pictures and LoRAs may be named.
         workflow: FAILED or PAUSED.
         tasks: the present task of each step.
-        body: what is sent; none: nothing is to be different.
+        body: what is sent.
 
     Raises:
         InvalidRequestError: names every step and field that is wrong.
     """
-    sent = {} if body is None else body.steps
+    sent = body.steps
     if faults := _misplaced(workflow, sent):
         raise InvalidRequestError(faults)
     drafting = _Drafting(res, caller, workflow)
