@@ -65,7 +65,7 @@ async def test_body_that_is_no_request_is_refused(
     api: httpx.AsyncClient, found: list[Operation], name: str
 ) -> None:
     for operation in json_operations(found):
-        if name in {"nothing", "null"} and not operation.details["requestBody"].get("required"):
+        if name == "nothing" and not operation.details["requestBody"].get("required"):
             continue
         answer = await api.request(
             operation.method,

@@ -94,3 +94,15 @@ async def test_content_policy_lets_nothing_in_from_elsewhere(url: str, page: str
 async def test_nothing_else_is_an_asset(url: str, name: str) -> None:
     async with httpx.AsyncClient(base_url=url) as client:
         assert (await client.get(f"/docs/assets/{name}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("required", "outcome"), [("", pytest.skip.Exception), ("required", pytest.fail.Exception)]
+)
+def test_missing_browser_is_a_failure_only_where_one_is_required(
+    monkeypatch: pytest.MonkeyPatch, required: str, outcome: type[Exception]
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("SARTIQ_TEST_BROWSER", required)
+    with pytest.raises(outcome, match="chromium"):
+        find_browser()

@@ -152,11 +152,15 @@ async def test_what_cannot_be_is_refused_by_name_and_nothing_changes(
 async def paused(gateway: Gateway, api: httpx.AsyncClient) -> dict[str, Any]:
     """Its first step is done, so the records say; nothing runs."""
     created = await create(api, DRAW, BROKEN, FINISH, start="false")
+    await as_paused(gateway, created)
+    return await read(api, created)
+
+
+async def as_paused(gateway: Gateway, workflow: dict[str, Any]) -> None:
     async with gateway.resources.sessions.begin() as session:
-        found = await find_workflow(session, Scope(), uuid.UUID(created["id"]), lock=True)
+        found = await find_workflow(session, Scope(), uuid.UUID(workflow["id"]), lock=True)
         assert found is not None
         found.status, found.steps[0].status = "PAUSED", "COMPLETED"
-    return await read(api, created)
 
 
 async def test_picture_that_is_sent_along_is_kept_for_the_step(
@@ -175,6 +179,31 @@ async def test_picture_that_is_sent_along_is_kept_for_the_step(
     assert path.startswith(f"generations/{task_of(done, 'broken')}/inputs/")
     assert attempts_of(staff, done, "broken")[0].inputs.reference_image_url == path
     assert (await shop.get(f"{IMAGES}/{path}")).content == picture()
+
+
+async def test_same_picture_may_be_sent_along_again(
+    gateway: Gateway, api: httpx.AsyncClient, paused: dict[str, Any]
+) -> None:
+    sent = {"reference_image_data": base64.b64encode(picture()).decode()}
+    for _ in range(2):
+        resumed = await resume(api, paused, broken=sent)
+        assert resumed.status_code == 200, resumed.text
+        path = step_of(resumed.json(), "broken")["config"]["reference_image_url"]
+        assert (await api.get(f"{IMAGES}/{path}")).content == picture()
+        run = resumed.json()["canvas_task_id"]
+        await gateway.resources.temporal.get_workflow_handle(run).terminate()
+        await as_paused(gateway, paused)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"steps": {}}'])
+async def test_body_may_be_left_out(
+    api: httpx.AsyncClient, paused: dict[str, Any], content: bytes
+) -> None:
+    """Generated clients say that it is JSON all the same."""
+    path = f"/api/v1/workflows/{paused['id']}/resume?dry_run=true"
+    answer = await api.post(path, content=content, headers={"content-type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    assert [tuple(line) for line in answer.json()["run"]] == [("step_id", "reason")] * 2
 
 
 async def test_stranger_overrides_nothing(gateway: Gateway, paused: dict[str, Any]) -> None:

@@ -122,7 +122,7 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
 
 
 async def resume_workflow(
-    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow | None = None
+    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow
 ) -> Workflow:
     """Run a failed or paused workflow on. Completed steps stay, failed ones get new tasks.
 
@@ -161,7 +161,7 @@ async def _until_its_run_has_closed(res: Resources, workflow: Workflow) -> None:
 
 
 async def plan_workflow_resume(
-    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow | None = None
+    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow
 ) -> ResumePlan:
     """What `resume_workflow` would do now; nothing changes.
 
@@ -174,7 +174,7 @@ async def plan_workflow_resume(
 
 
 async def _resumable(
-    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow | None
+    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow
 ) -> tuple[Workflow, Overrides]:
     """A workflow that can be resumed as things stand, and what is to be different in it."""
     async with res.sessions() as session:

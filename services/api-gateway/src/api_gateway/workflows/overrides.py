@@ -21,7 +21,8 @@ from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from shared.contracts.enums import TaskType
 from shared.contracts.pictures import field_meant
 from shared.contracts.task_types.table import TASK_TYPES
-from shared.db.models.tables import Task, Workflow, WorkflowStep
+from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
+from shared.db.repositories.subjects import find_objects
 from shared.db.repositories.tasks import is_untried
 
 
@@ -55,7 +56,12 @@ class Overrides:
     async def own_uploads(self, session: AsyncSession) -> None:
         """Write the rows of the pictures that were sent along."""
         await settle_uploads(session, self.uploads)
-        session.add_all(upload.row for upload in self.uploads)
+        for upload in self.uploads:
+            lost = await session.get(StoredObject, upload.row.key)
+            if lost is None:
+                session.add(upload.row)
+            else:
+                lost.lost_at = None
 
     def apply(self, step: WorkflowStep, task: Task) -> bool:
         """Let a step run with its override, if it has one.
@@ -85,7 +91,7 @@ async def draft_overrides(
     caller: Principal,
     workflow: Workflow,
     tasks: Mapping[str, Task],
-    body: ResumeWorkflow | None,
+    body: ResumeWorkflow,
 ) -> Overrides:
     """Check what is sent, and prepare it; nothing is stored yet.
 
@@ -94,12 +100,12 @@ async def draft_overrides(
         caller: whose pictures and LoRAs may be named.
         workflow: FAILED or PAUSED.
         tasks: the present task of each step.
-        body: what is sent; none: nothing is to be different.
+        body: what is sent.
 
     Raises:
         InvalidRequestError: names every step and field that is wrong.
     """
-    sent = {} if body is None else body.steps
+    sent = body.steps
     if faults := _misplaced(workflow, sent):
         raise InvalidRequestError(faults)
     drafting = _Drafting(res, caller, workflow)
@@ -108,7 +114,15 @@ async def draft_overrides(
             await drafting.add(step, tasks[step.step_id], sent[step.step_id].config)
     if drafting.faults:
         raise InvalidRequestError(drafting.faults)
-    return Overrides(drafting.steps, drafting.draft.uploads)
+    return Overrides(drafting.steps, await _without_known(res, caller, drafting.draft.uploads))
+
+
+async def _without_known(res: Resources, caller: Principal, uploads: list[Upload]) -> list[Upload]:
+    """Leave out what a step that nobody has begun has from before."""
+    async with res.sessions() as session:
+        found = await find_objects(session, caller.scope, [upload.row.key for upload in uploads])
+    known = {key for key, row in found.items() if row.lost_at is None}
+    return [upload for upload in uploads if upload.row.key not in known]
 
 
 def _misplaced(workflow: Workflow, sent: Mapping[str, StepOverride]) -> list[Fault]:

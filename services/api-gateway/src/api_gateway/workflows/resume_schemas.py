@@ -36,6 +36,9 @@ class ResumeWorkflow(RequestModel):
     )
 
 
+UNCHANGED = ResumeWorkflow()
+
+
 class ResumeReason(StrEnum):
     """Why a resume would run a step."""
 

@@ -12,7 +12,7 @@ from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
 from api_gateway.paging import Pages
 from api_gateway.workflows import lifecycle, removal, service
 from api_gateway.workflows.presentation import present_workflow
-from api_gateway.workflows.resume_schemas import ResumePlan, ResumeWorkflow
+from api_gateway.workflows.resume_schemas import UNCHANGED, ResumePlan, ResumeWorkflow
 from api_gateway.workflows.schemas import (
     CreateWorkflow,
     WorkflowCleanupResponse,
@@ -115,7 +115,7 @@ async def resume_workflow(
     workflow_id: UUID,
     res: Res,
     caller: Caller,
-    body: ResumeWorkflow | None = None,
+    body: ResumeWorkflow = UNCHANGED,
     dry_run: Annotated[  # noqa: FBT002 — a query parameter
         bool, Query(description="Change nothing; answer which steps would run, and with what")
     ] = False,

@@ -14,6 +14,7 @@ from torch import nn
 from inference_worker.errors import ModelLoadError
 from inference_worker.model_cache.part_cache import Part, PartCache
 from inference_worker.pipelines.fingerprint import fingerprint
+from shared.contracts.wording import in_one_line
 from shared.errors import PlatformError
 
 Prepare = Callable[[str, str, nn.Module], nn.Module]
@@ -76,7 +77,7 @@ class Parts:
                 raise
             except Exception as error:
                 raise ModelLoadError(
-                    f"cannot load {str(folder)!r} on {self.device}: {error}"
+                    f"cannot load {str(folder)!r} on {self.device}: {in_one_line(error)}"
                 ) from error
 
         return Part(
@@ -96,7 +97,9 @@ def _expected_bytes(folder: Path, dtype: torch.dtype) -> int:
     try:
         return sum(_file_bytes(path, dtype) for path in _weight_files(folder))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelLoadError(f"cannot read the weights in {str(folder)!r}: {error}") from error
+        raise ModelLoadError(
+            f"cannot read the weights in {str(folder)!r}: {in_one_line(error)}"
+        ) from error
 
 
 def _weight_files(folder: Path) -> list[Path]:
