@@ -7,8 +7,11 @@ import uuid
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
+from skimage.data import astronaut
 
 from shared.contracts.capabilities import LORA_OBJECTS
 from shared.db.models.tables import Task
@@ -143,7 +146,14 @@ async def test_rerun_from_the_record_of_an_editing_gives_the_same_pixels(
     assert embedded_record(first[0])["seed"] == task["seed"]
 
 
+def _encoded(pixels: NDArray[np.uint8]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 _SHOWN = base64.b64encode(picture()).decode()
+_PERSON = base64.b64encode(_encoded(astronaut()[::2, ::2])).decode()
 
 
 @pytest.mark.parametrize(
@@ -151,8 +161,8 @@ _SHOWN = base64.b64encode(picture()).decode()
     [
         ({"task_type": "IMAGE_ADJUSTER", "input_image": _SHOWN, "aspect_ratio": 2}, []),
         (
-            {"task_type": "BACKGROUND_FIX", "base_image": _SHOWN, "palette_image": _SHOWN},
-            ["selfie_segmentation"],
+            {"task_type": "BACKGROUND_FIX", "base_image": _PERSON, "palette_image": _PERSON},
+            ["selfie_segmentation", "u2netp", "blazepose"],
         ),
         (
             {"task_type": "BACKGROUND_REMOVE", "input_image_paths": [_SHOWN, _SHOWN]},

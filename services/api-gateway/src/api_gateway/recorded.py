@@ -43,6 +43,12 @@ def members(value: object) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
+def texts(value: object) -> list[str]:
+    """Return the texts of what should be a list of them; none where it is something else."""
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, str)]
+
+
 @lru_cache(maxsize=256)
 def _leaving_open(schema: type[RecordedT], odd: frozenset[str]) -> type[RecordedT]:
     """The same schema, in which some fields take anything."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from api_gateway.recorded import shown
+from api_gateway.recorded import shown, texts
 from api_gateway.waiting.words import before_a_step
 from api_gateway.workflows.schemas import WorkflowPublic, WorkflowStepPublic
 from shared.contracts.enums import StepStatus, WorkflowStatus
@@ -39,6 +39,7 @@ def _tell_what_comes_before(workflow: WorkflowStatus, steps: Sequence[WorkflowSt
     open_steps = {step.step_id: step.status for step in steps}
     for step in steps:
         if step.status == StepStatus.PENDING:
-            before = {name: open_steps[name] for name in step.dependencies if name in open_steps}
+            dependencies = texts(step.dependencies)
+            before = {name: open_steps[name] for name in dependencies if name in open_steps}
             unfinished = {n: s for n, s in before.items() if s != StepStatus.COMPLETED}
             step.waiting_for = before_a_step(workflow, unfinished)
