@@ -59,6 +59,21 @@ def test_the_fault_of_a_value_is_said(value: Any, transform: str | None, fault: 
         mapped(value, transform)
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("é", "é"),
+        (True, "true"),
+        (7, "7"),
+        (0.5, "0.5"),
+        (["a", None], '["a", null]'),
+        ({"a": "é"}, '{"a": "é"}'),
+    ],
+)
+def test_a_value_becomes_the_text_that_json_has_for_it(value: Any, text: str) -> None:
+    assert mapped(value, "to_string") == text
+
+
 def test_the_first_of_many_is_mapped_though_all_of_them_could_not_be() -> None:
     assert mapped(["x", *[0] * 100_000], "first") == "x"
     assert mapped([*[0] * 100_000, "x"], "last") == "x"

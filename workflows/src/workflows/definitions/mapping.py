@@ -215,6 +215,11 @@ def _to_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType] -- JSON
 
 
+def _to_string(value: Any) -> str:
+    """A text as it is; everything else as JSON spells it, which is no Python."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _to_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else json.dumps(value)
 
@@ -224,7 +229,7 @@ _TRANSFORMS: _Transforms = {
     MappingTransform.FIRST: lambda value: _to_list(value)[0],
     MappingTransform.LAST: lambda value: _to_list(value)[-1],
     MappingTransform.TO_LIST: _to_list,
-    MappingTransform.TO_STRING: str,
+    MappingTransform.TO_STRING: _to_string,
     MappingTransform.TO_INT: int,
     MappingTransform.TO_FLOAT: float,
     MappingTransform.JSON: _to_json,
