@@ -20,6 +20,7 @@ TENANT_ADMIN_KEY = "sk_test_tenant_admin_" + "f" * 32
 
 @pytest.fixture(autouse=True)
 async def _empty_store(gateway: Gateway) -> AsyncIterator[None]:
+    await clear(gateway)
     yield
     await clear(gateway)
 

@@ -26,6 +26,7 @@ from tests.fixtures.lora_files import entries
 
 @pytest.fixture(autouse=True)
 async def _empty_store(gateway: Gateway) -> AsyncIterator[None]:
+    await clear(gateway)
     yield
     await clear(gateway)
 

@@ -51,6 +51,7 @@ async def temporal(gateway: Gateway) -> Client:
 @pytest.fixture
 async def api(gateway: Gateway, temporal: Client) -> AsyncIterator[httpx.AsyncClient]:
     """The gateway with both workers polling."""
+    await clear(gateway)
     converter = LoraConverter(gateway.resources.objects)
     async with (
         build_worker(temporal, FakeRecords(), _SETTINGS),

@@ -1,6 +1,7 @@
 """Work that waits says for what: the record of a task, of a step, of a training."""
 
 import uuid
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,14 +15,26 @@ from shared.contracts.enums import TaskQueue
 from shared.contracts.generation import GenerateImage
 from shared.db.models.tables import Task, Workflow
 from tests.fixtures.gateway import Gateway
+from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.rows import add, runnable_training, task_row, workflow_row
+from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import activity_worker
-
-from .conftest import Staff
 
 TASKS, WORKFLOWS, TRAININGS = "/api/v1/tasks/", "/api/v1/workflows/", "/api/v1/training/"
 OLD = datetime.now(UTC) - timedelta(minutes=5)
 NO_FAL = "a worker: none polls the task queue `provider-fal`"
+
+
+@pytest.fixture(scope="module")
+async def temporal(servers: Servers) -> Client:
+    """A namespace in which no other test's workers have polled."""
+    return await open_namespace(servers, "waiting-tests")
+
+
+@pytest.fixture
+async def api(gateway: Gateway, temporal: Client) -> AsyncIterator[httpx.AsyncClient]:
+    async with gateway.client(temporal=temporal) as client:
+        yield client
 
 
 def _waiting(**fields: Any) -> Task:
@@ -68,7 +81,7 @@ async def test_task_that_is_new_or_begun_waits_for_nothing(
 
 
 async def test_task_whose_queue_is_polled_is_merely_in_its_turn(
-    staff: Staff, gateway: Gateway
+    gateway: Gateway, temporal: Client, api: httpx.AsyncClient
 ) -> None:
     @activity.defn(name="generate_image")
     async def generate(_: GenerateImage) -> AttemptResult:
@@ -76,10 +89,7 @@ async def test_task_whose_queue_is_polled_is_merely_in_its_turn(
 
     polled, other = _waiting(queue_name="inference"), _waiting(queue_name="provider-llm")
     await add(gateway.resources.sessions, polled, other)
-    async with (
-        activity_worker(staff.runs.client, TaskQueue.INFERENCE, generate),
-        staff.client() as api,
-    ):
+    async with activity_worker(temporal, TaskQueue.INFERENCE, generate):
         assert await _said(api, other) == "a worker: none polls the task queue `provider-llm`"
         assert await _said(api, polled) is None
 
