@@ -210,3 +210,62 @@ async def test_stranger_overrides_nothing(gateway: Gateway, paused: dict[str, An
     async with gateway.client(OTHER_TENANT_KEY) as stranger:
         answer = await resume(stranger, paused, broken={"prompt": "theirs"})
     assert answer.status_code == 404
+
+
+async def test_misspelt_field_is_said_or_refused(
+    shop: httpx.AsyncClient, failed: dict[str, Any]
+) -> None:
+    sent = {"promt": "a blue dress", "config": {"num_inference_step": 7}}
+    path = f"/api/v1/workflows/{failed['id']}/resume"
+    body = {"steps": {"broken": {"config": sent}}}
+
+    strict = await shop.post(path, json=body, headers={"Prefer": "handling=strict"})
+    assert strict.status_code == 422
+    place = ["body", "steps", "broken", "config"]
+    assert [each["loc"] for each in strict.json()["detail"]] == [
+        [*place, "promt"],
+        [*place, "config", "num_inference_step"],
+    ]
+    for query in ("?dry_run=true", ""):
+        said = await shop.post(path + query, json=body)
+        assert said.status_code == 200, said.text
+        assert '"body.steps.broken.config.promt";nearest="prompt"' in said.headers["sartiq-ignored"]
+    await reached(shop, failed, "COMPLETED", "FAILED")
+
+
+async def test_warnings_are_those_of_the_override(
+    gateway: Gateway, shop: httpx.AsyncClient
+) -> None:
+    image = base64.b64encode(picture()).decode()
+    idle = {"id": "a", "task_type": "IMAGE_ADJUSTER", "config": {"input_image": image}}
+    created = await create(shop, DRAW, idle | {"depends_on": ["draw"]}, start="false")
+    async with gateway.resources.sessions.begin() as session:
+        row = await find_workflow(session, Scope("shop", "acme"), uuid.UUID(created["id"]))
+        assert row is not None
+        row.status = "PAUSED"
+    assert step_of(created, "a")["warnings"]
+
+    resumed = await resume(shop, created, a={"aspect_ratio": 2})
+    assert resumed.status_code == 200, resumed.text
+
+    assert not step_of(resumed.json(), "a")["warnings"]
+    task = (await shop.get(f"/api/v1/tasks/{task_of(resumed.json(), 'a')}")).json()
+    assert not task["warnings"]
+
+
+async def test_step_that_was_recorded_under_other_rules_is_refused_by_name(
+    gateway: Gateway, shop: httpx.AsyncClient, failed: dict[str, Any]
+) -> None:
+    async with gateway.resources.sessions.begin() as session:
+        row = await find_workflow(session, Scope("shop", "acme"), uuid.UUID(failed["id"]))
+        assert row is not None
+        for step in row.steps:
+            if step.step_id == "broken":
+                step.provider_config = {"provider_type": "of old"}
+
+    answer = await resume(shop, failed, broken={"prompt": "a blue dress"})
+
+    assert answer.status_code == 422, answer.text
+    [fault] = answer.json()["detail"]
+    assert fault["loc"] == ["body", "steps", "broken"]
+    assert "other rules" in fault["msg"]

@@ -94,6 +94,15 @@ async def test_task_whose_queue_is_polled_is_merely_in_its_turn(
         assert await _said(api, polled) is None
 
 
+async def test_queue_of_another_version_is_no_error(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
+    task = _waiting(queue_name="of-another-version")
+    await add(gateway.resources.sessions, task)
+
+    assert await _said(api, task) is None
+
+
 async def test_what_a_run_has_noted_wins_over_the_queue(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:

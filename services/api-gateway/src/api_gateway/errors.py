@@ -179,8 +179,10 @@ async def _on_validation(request: Request, error: RequestValidationError) -> JSO
 
 
 async def _on_invalid(_request: Request, error: InvalidRequestError) -> JSONResponse:
+    told, counted = error.faults[:MAX_FAULTS], error.faults[MAX_FAULTS:]
+    worded = [{"loc": f.loc, "msg": plain(f.message), "type": f.kind} for f in told]
     return _unprocessable(
-        [{"loc": f.loc, "msg": plain(f.message), "type": f.kind} for f in error.faults]
+        [*worded, *({"loc": f.loc, "msg": f.message, "type": f.kind} for f in counted)]
     )
 
 

@@ -11,10 +11,17 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me", "Cn"})
 _FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols by category, and blank all the same."""
 
+_LOOKED_AT = 2**20
+"""Letters; a run's input is smaller."""
+
 
 def is_blank(text: str) -> bool:
-    """Whether nobody sees anything of a text: it is empty, white space or of zero width."""
-    return all(letter in _FILLERS or unicodedata.category(letter) in _INVISIBLE for letter in text)
+    """Whether nobody sees anything of a text: it is empty, white space or of zero width.
+
+    The rest of a text that no run can carry is not looked at.
+    """
+    letters = set(text[:_LOOKED_AT])
+    return all(each in _FILLERS or unicodedata.category(each) in _INVISIBLE for each in letters)
 
 
 def _says_something(text: str) -> str:

@@ -254,3 +254,19 @@ def test_many_unknown_fields_take_no_time() -> None:
     body = {"task_type": TaskType.GENERATION} | {f"f{i}": 1 for i in range(100_000)}
 
     assert sum(1 for _ in unknown_fields(_CREATES, body)) == 100_000
+
+
+_STEP = {"id": "a", "task_type": "GENERATION", "config": {"zz": 1}}
+
+
+def test_lists_within_a_list_are_not_searched() -> None:
+    body = {"name": "a", "origin_instance": "a", "steps": [[_STEP], _STEP]}
+
+    assert _found(body, CreateWorkflow).keys() == {"body.steps.1.config.zz"}
+
+
+def test_of_very_many_objects_the_first_are_searched() -> None:
+    body = {"name": "a", "origin_instance": "a", "steps": [_STEP] * 20_000}
+
+    parts = list(unknown_fields((CreateWorkflow,), body))
+    assert 1000 < len(parts) < 10_000

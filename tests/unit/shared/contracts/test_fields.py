@@ -1,5 +1,7 @@
 """Texts that show nothing are told from those that say something."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,3 +30,9 @@ def test_one_visible_letter_says_something(before: str, letter: str, after: str)
 @pytest.mark.parametrize("text", ["e\u0301", "👩\u200d🎨", "שלום\u200f"])
 def test_letters_with_marks_and_joiners_say_something(text: str) -> None:
     assert not is_blank(text)
+
+
+def test_a_long_blank_text_is_found_out_at_once() -> None:
+    begin = time.thread_time()
+    assert is_blank(" " * 30_000_000)
+    assert time.thread_time() - begin < 2

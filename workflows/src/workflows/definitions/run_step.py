@@ -236,7 +236,9 @@ class _Step:
         await self.patience.wait(
             unserved_wait_s(self.account.unserved),
             f"no worker can do {self.run.task_type} yet",
-            is_untried=not (self.account.attempt or self.account.fallback_used),
+            is_untried=not (
+                self.account.attempt or self.account.fallback_used or self.account.fetch_retries
+            ),
         )
 
     async def _wait(self, failure: Failure) -> None:

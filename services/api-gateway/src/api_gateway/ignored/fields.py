@@ -33,8 +33,8 @@ from shared.contracts.enums import TaskType
 Place = tuple[str | int, ...]
 Json = Mapping[str, Any]
 
-_MOST_ITEMS = 2000
-"""More than any list may have; a longer one is refused."""
+_MOST_OBJECTS = 5000
+"""Searched in one body; one that has more is refused for the length of its lists."""
 _RECORDED: dict[Schema, frozenset[str]] = {
     TaskPublicUpdateBase: frozenset(
         name
@@ -64,6 +64,17 @@ def unknown_fields(schemas: tuple[Schema, ...], body: object) -> Iterator[Ignore
         yield from _Search().within(schema, sent, ("body",))
 
 
+def unknown_in_step(task_type: str, config: Json, place: Place) -> Iterator[IgnoredPart]:
+    """Return what a step's config has that its task type does not know.
+
+    Args:
+        task_type: the step's.
+        config: JSON, valid or not.
+        place: where it stands in the body.
+    """
+    yield from _Search().of_step(task_type, config, place)
+
+
 def _task_schema(body: Json) -> Schema | None:
     task_type = type_of(body)
     return None if task_type is None else SCHEMAS[task_type].create
@@ -74,6 +85,7 @@ class _Search:
     """One search through a body."""
 
     num_found: int = 0
+    num_searched: int = 0
 
     def within(
         self, schema: Schema, sent: Json, place: Place, also: frozenset[str] = frozenset()
@@ -86,10 +98,14 @@ class _Search:
             place: where it stands.
             also: names that it may have besides.
         """
+        self.num_searched += 1
+        if self.num_searched > _MOST_OBJECTS:
+            return
         names = names_of(schema)
         known = names.keys() | also
         if unknown := [name for name in sent if name not in known]:
-            fixed, below = _recorded(schema), _names_below(schema, sent, place)
+            fixed = _recorded(schema)
+            below = _names_below(schema, sent, place) if self._is_naming else []
             for name in unknown:
                 is_fixed = name in fixed
                 part = IgnoredPart((*place, name), why=FIXED) if is_fixed else None
@@ -103,7 +119,7 @@ class _Search:
     def _below(self, schema: Schema, name: str, sent: Json, place: Place) -> Iterator[IgnoredPart]:
         value = sent[place[-1]]  # pyright: ignore[reportArgumentType] -- a name
         if schema is WorkflowStepDefinition and name == "config":
-            yield from self._step(sent, value, place)
+            yield from self.of_step(sent.get("task_type"), value, place)
             return
         parts = parts_of(schema, name)
         if parts.schemas:
@@ -116,17 +132,18 @@ class _Search:
             for name, item in cast("Json", value).items():
                 yield from self._part(unkeyed, item, (*place, name), tags)
         elif isinstance(value, list):
-            for index, item in enumerate(cast("list[object]", value)[:_MOST_ITEMS]):
-                yield from self._part(parts, item, (*place, index), tags)
+            for index, item in enumerate(cast("list[object]", value)):
+                if not isinstance(item, list):  # no list of ours has lists in it
+                    yield from self._part(parts, item, (*place, index), tags)
         elif isinstance(value, dict):
             sent = cast("Json", value)
             schema = parts.fitting({**tags, **sent})
             if schema is not None:
                 yield from self.within(schema, sent, place)
 
-    def _step(self, step: Json, config: object, place: Place) -> Iterator[IgnoredPart]:
+    def of_step(self, named: object, config: object, place: Place) -> Iterator[IgnoredPart]:
         """Search a step's config: it has the fields of its task type and the keys of its engine."""
-        task_type = canonical_task_type(step.get("task_type"))
+        task_type = canonical_task_type(named)
         if isinstance(config, dict) and isinstance(task_type, str) and task_type in SCHEMAS:
             kind = TaskType(task_type)
             also = engine_config(kind)
@@ -137,10 +154,18 @@ class _Search:
     ) -> Iterator[IgnoredPart]:
         """Search a task's free configuration, where an engine reads some of its keys."""
         known = engine_config(task_type)
-        beside = [_path(place[:-1], name) for name in sorted(names_of(schema))]
-        if known and isinstance(config, dict):
-            for name in (name for name in cast("Json", config) if name not in known):
+        if not (known and isinstance(config, dict)):
+            return
+        if unknown := [name for name in cast("Json", config) if name not in known]:
+            names = sorted(names_of(schema)) if self._is_naming else []
+            beside = [_path(place[:-1], name) for name in names]
+            for name in unknown:
                 yield self._unknown(name, place, known, beside, NO_KEY)
+
+    @property
+    def _is_naming(self) -> bool:
+        """Whether the next part is told its nearest name: of very many, the first are."""
+        return self.num_found < MAX_FAULTS
 
     def _unknown(
         self,
@@ -150,10 +175,11 @@ class _Search:
         elsewhere: Collection[str],
         why: str = NO_FIELD,
     ) -> IgnoredPart:
+        is_named = self._is_naming  # nobody is told more, and comparing names takes time
         self.num_found += 1
-        if self.num_found > MAX_FAULTS:  # nobody is told more, and comparing names takes time
-            return IgnoredPart((*place, name), why=why)
-        return IgnoredPart((*place, name), nearest(name, known, elsewhere), why)
+        return IgnoredPart(
+            (*place, name), nearest(name, known, elsewhere) if is_named else None, why
+        )
 
 
 def _recorded(schema: Schema) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """Fills in what tasks, workflows and trainings wait for, on their way to a client."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,7 @@ _STAGES = {
     TrainingStatus.PREPROCESSING: TaskQueue.TRAINING,
 }
 """Where a training waits: its stage begins with the first report of a worker."""
+_QUEUES = frozenset(TaskQueue)
 
 
 async def tell_tasks(
@@ -47,7 +48,7 @@ async def tell_tasks(
         tasks = [row.id for row in waiting if row.workflow_id is not None]
         async with res.sessions() as session:
             before = await unfinished_before(session, list(steps), tasks)
-    abandoned = await res.queues.abandoned(TaskQueue(row.queue_name) for row in waiting)
+    abandoned = await res.queues.abandoned(_known(row.queue_name for row in waiting))
     said = {row.id: _of_task(row, before.get(row.id), abandoned) for row in waiting}
     for row, answer in zip(rows, answers, strict=True):
         if row.id in said:
@@ -57,6 +58,11 @@ async def tell_tasks(
 def _of_task(row: Any, step: StepBefore | None, abandoned: frozenset[TaskQueue]) -> str | None:
     held = before_a_step(step.workflow, step.unfinished) if step else None
     return held or row.waiting_for or _worker(row.queue_name, abandoned)
+
+
+def _known(names: Iterable[str]) -> frozenset[TaskQueue]:
+    """The queues of these names; another version may have others."""
+    return frozenset(TaskQueue(name) for name in names if name in _QUEUES)
 
 
 def _worker(queue: str, abandoned: frozenset[TaskQueue]) -> str | None:
@@ -76,7 +82,7 @@ async def tell_workflows(res: Resources, answers: Sequence[WorkflowPublic]) -> N
         return
     async with res.sessions() as session:
         queues = await queues_of(session, list(ready))
-    abandoned = await res.queues.abandoned(TaskQueue(each.queue) for each in queues.values())
+    abandoned = await res.queues.abandoned(_known(each.queue for each in queues.values()))
     for task_id, each in queues.items():
         ready[task_id].waiting_for = each.waiting_for or _worker(each.queue, abandoned)
 

@@ -12,6 +12,7 @@ from api_gateway.auth.principal import Principal
 from api_gateway.creation import start_run
 from api_gateway.errors import Problem, not_found, unavailable
 from api_gateway.fault_list import named
+from api_gateway.ignored.parts import IgnoredParts
 from api_gateway.images.sources import note_uploads, stored
 from api_gateway.resources import Resources
 from api_gateway.run_size import check_run_size
@@ -122,7 +123,11 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
 
 
 async def resume_workflow(
-    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow
+    res: Resources,
+    caller: Principal,
+    workflow_id: UUID,
+    body: ResumeWorkflow,
+    ignored: IgnoredParts,
 ) -> Workflow:
     """Run a failed or paused workflow on. Completed steps stay, failed ones get new tasks.
 
@@ -130,12 +135,13 @@ async def resume_workflow(
         InvalidRequestError: names every step and field that cannot be overridden as sent.
         Problem: 404; 409, it is neither FAILED nor PAUSED; 503, Temporal does not answer.
     """
-    workflow, overrides = await _resumable(res, caller, workflow_id, body)
+    workflow, overrides = await _resumable(res, caller, workflow_id, body, ignored)
     await _until_its_run_has_closed(res, workflow)
     await note_uploads(res, overrides.uploads)
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
         await _demand_resumable(session, workflow)
+        overrides = await overrides.less_stored(session, caller.scope)
         async with stored(res, overrides.uploads):
             await overrides.own_uploads(session)
             tasks = await reset_steps(session, caller, workflow, overrides.apply)
@@ -161,7 +167,11 @@ async def _until_its_run_has_closed(res: Resources, workflow: Workflow) -> None:
 
 
 async def plan_workflow_resume(
-    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow
+    res: Resources,
+    caller: Principal,
+    workflow_id: UUID,
+    body: ResumeWorkflow,
+    ignored: IgnoredParts,
 ) -> ResumePlan:
     """What `resume_workflow` would do now; nothing changes.
 
@@ -169,12 +179,16 @@ async def plan_workflow_resume(
         InvalidRequestError: as from a resume.
         Problem: 404 and 409 as from a resume.
     """
-    workflow, overrides = await _resumable(res, caller, workflow_id, body)
+    workflow, overrides = await _resumable(res, caller, workflow_id, body, ignored)
     return plan_resume(workflow, overrides.shown())
 
 
 async def _resumable(
-    res: Resources, caller: Principal, workflow_id: UUID, body: ResumeWorkflow
+    res: Resources,
+    caller: Principal,
+    workflow_id: UUID,
+    body: ResumeWorkflow,
+    ignored: IgnoredParts,
 ) -> tuple[Workflow, Overrides]:
     """A workflow that can be resumed as things stand, and what is to be different in it."""
     async with res.sessions() as session:
@@ -182,7 +196,7 @@ async def _resumable(
         if workflow is None:
             raise not_found(f"workflow {workflow_id}")
         tasks = await _demand_resumable(session, workflow)
-    return workflow, await draft_overrides(res, caller, workflow, tasks, body)
+    return workflow, await draft_overrides(res, caller, workflow, tasks, body, ignored)
 
 
 async def _demand_resumable(session: AsyncSession, workflow: Workflow) -> dict[str, Task]:

@@ -1,15 +1,18 @@
 """Other configs for steps that a resume runs again, checked as when the workflow was created."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.ownership import Origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, Problem
 from api_gateway.fault_list import named
+from api_gateway.ignored.fields import unknown_in_step
+from api_gateway.ignored.parts import IgnoredParts
 from api_gateway.images.sources import Upload, settle_uploads
 from api_gateway.resources import Resources
 from api_gateway.tasks.schemas.fields import JsonObject
@@ -19,9 +22,11 @@ from api_gateway.workflows.reset import is_reused
 from api_gateway.workflows.resume_schemas import ResumeWorkflow, StepOverride
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from shared.contracts.enums import TaskType
+from shared.contracts.foreign import told
 from shared.contracts.pictures import field_meant
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
+from shared.db.repositories.scope import Scope
 from shared.db.repositories.subjects import find_objects
 from shared.db.repositories.tasks import is_untried
 
@@ -53,6 +58,15 @@ class Overrides:
             for step_id, override in self.steps.items()
         }
 
+    async def less_stored(self, session: AsyncSession, scope: Scope) -> "Overrides":
+        """Leave out the pictures that the records have; the caller holds the workflow's lock.
+
+        A step that nobody has begun has them from before, or from another resume.
+        """
+        found = await find_objects(session, scope, [upload.row.key for upload in self.uploads])
+        known = {key for key, row in found.items() if row.lost_at is None}
+        return replace(self, uploads=[each for each in self.uploads if each.row.key not in known])
+
     async def own_uploads(self, session: AsyncSession) -> None:
         """Write the rows of the pictures that were sent along."""
         await settle_uploads(session, self.uploads)
@@ -81,6 +95,7 @@ class Overrides:
             message = f"step {step.step_id!r} has been changed meanwhile; look at it and try again"
             raise Problem(409, "conflict", message)
         step.config = override.config
+        task.warnings = step.warnings = override.draft.warnings
         task.id = override.draft.id
         task.inputs, task.config = override.draft.inputs, override.draft.config
         return True
@@ -92,6 +107,7 @@ async def draft_overrides(
     workflow: Workflow,
     tasks: Mapping[str, Task],
     body: ResumeWorkflow,
+    ignored: IgnoredParts,
 ) -> Overrides:
     """Check what is sent, and prepare it; nothing is stored yet.
 
@@ -101,6 +117,7 @@ async def draft_overrides(
         workflow: FAILED or PAUSED.
         tasks: the present task of each step.
         body: what is sent.
+        ignored: takes down what of it nothing reads.
 
     Raises:
         InvalidRequestError: names every step and field that is wrong.
@@ -111,18 +128,14 @@ async def draft_overrides(
     drafting = _Drafting(res, caller, workflow)
     for step in workflow.steps:
         if step.step_id in sent:
+            place = ("body", "steps", step.step_id, "config")
+            ignored.note(unknown_in_step(step.task_type, sent[step.step_id].config, place))
             await drafting.add(step, tasks[step.step_id], sent[step.step_id].config)
     if drafting.faults:
         raise InvalidRequestError(drafting.faults)
-    return Overrides(drafting.steps, await _without_known(res, caller, drafting.draft.uploads))
-
-
-async def _without_known(res: Resources, caller: Principal, uploads: list[Upload]) -> list[Upload]:
-    """Leave out what a step that nobody has begun has from before."""
     async with res.sessions() as session:
-        found = await find_objects(session, caller.scope, [upload.row.key for upload in uploads])
-    known = {key for key, row in found.items() if row.lost_at is None}
-    return [upload for upload in uploads if upload.row.key not in known]
+        overrides = Overrides(drafting.steps, drafting.draft.uploads)
+        return await overrides.less_stored(session, caller.scope)
 
 
 def _misplaced(workflow: Workflow, sent: Mapping[str, StepOverride]) -> list[Fault]:
@@ -159,7 +172,13 @@ class _Drafting:
         """Draft one step; what is wrong with it is among the faults."""
         if is_untried(task):
             self.draft.task_ids[step.step_id] = task.id
-        definition = _definition(step, config)
+        place = ("body", "steps", step.step_id)
+        try:
+            definition = _definition(step, config)
+        except ValidationError as error:
+            outdated = f"was recorded under other rules and cannot be changed: {told(error)}"
+            self.faults.append(Fault(place, outdated))
+            return
         faults = _unusable(definition, config)
         if not faults:
             definition.config = merged(step, config)
@@ -171,7 +190,6 @@ class _Drafting:
                 self._res,
                 self._caller,
             )
-        place = ("body", "steps", step.step_id)
         self.faults += [Fault((*place, *f.loc), f.message, f.kind) for f in faults]
         if not faults:
             drafted = self.draft.tasks[step.step_id]

@@ -115,6 +115,7 @@ async def resume_workflow(
     workflow_id: UUID,
     res: Res,
     caller: Caller,
+    ignored: Ignored,
     body: ResumeWorkflow = UNCHANGED,
     dry_run: Annotated[  # noqa: FBT002 — a query parameter
         bool, Query(description="Change nothing; answer which steps would run, and with what")
@@ -125,8 +126,9 @@ async def resume_workflow(
     `steps` in the body gives steps that run again another config, field by field.
     """
     if dry_run:
-        return await lifecycle.plan_workflow_resume(res, caller, workflow_id, body)
-    return present_workflow(await lifecycle.resume_workflow(res, caller, workflow_id, body))
+        return await lifecycle.plan_workflow_resume(res, caller, workflow_id, body, ignored)
+    workflow = await lifecycle.resume_workflow(res, caller, workflow_id, body, ignored)
+    return with_warnings(present_workflow(workflow), ignored)
 
 
 @router.post("/{workflow_id}/cleanup", summary="Cleanup Workflow", operation_id="cleanup_workflow")

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import ARRAY, Uuid, and_, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.elements import CollectionAggregate
 
 from shared.contracts.enums import StepStatus, WorkflowStatus
 from shared.db.models.tables import Task, Workflow, WorkflowStep
@@ -37,20 +39,23 @@ async def unfinished_before(
         before.status != StepStatus.COMPLETED,
         step.dependencies.has_key(before.step_id),
     )
+    names, statuses = (
+        func.array_agg(aggregate_order_by(column, before.position))
+        for column in (before.step_id, before.status)
+    )
     rows = (
-        select(step.task_id, Workflow.status, before.step_id, before.status)
+        select(step.task_id, Workflow.status, names, statuses)
         .join(Workflow, Workflow.id == step.workflow_id)
         .outerjoin(before, is_before)
-        .where(step.workflow_id.in_(workflow_ids), step.task_id.in_(task_ids))
-        .order_by(before.position)
+        .where(step.workflow_id == _any_of(workflow_ids), step.task_id == _any_of(task_ids))
+        .group_by(step.task_id, Workflow.status)
     )
     found: dict[UUID, StepBefore] = {}
-    for task_id, workflow, name, status in await session.execute(rows):
-        if task_id is None:
-            continue
-        known = found.setdefault(task_id, StepBefore(WorkflowStatus(workflow)))
-        if name:  # an outer join has none where nothing is unfinished
-            known.unfinished[name] = StepStatus(status)
+    for task_id, workflow, those, stand in await session.execute(rows):
+        # An outer join has a null where nothing is unfinished.
+        unfinished = {name: StepStatus(is_) for name, is_ in zip(those, stand, strict=True) if name}
+        if task_id is not None:
+            found[task_id] = StepBefore(WorkflowStatus(workflow), unfinished)
     return found
 
 
@@ -64,6 +69,11 @@ class QueuedTask:
 
 async def queues_of(session: AsyncSession, task_ids: Sequence[UUID]) -> dict[UUID, QueuedTask]:
     """Return where tasks wait for their workers."""
-    rows = select(Task.id, Task.queue_name, Task.waiting_for).where(Task.id.in_(task_ids))
+    rows = select(Task.id, Task.queue_name, Task.waiting_for).where(Task.id == _any_of(task_ids))
     found = await session.execute(rows)
     return {row.id: QueuedTask(row.queue_name, row.waiting_for) for row in found}
+
+
+def _any_of(ids: Sequence[UUID]) -> CollectionAggregate[bool]:
+    """One parameter for any number of ids."""
+    return any_(bindparam(None, list(ids), type_=ARRAY(Uuid)))
