@@ -215,7 +215,7 @@ def test_whole_numbers_are_refused(tmp_path: Path) -> None:
         {f"{_Q}.lora_A.weight": ("I8", [4, 64]), f"{_Q}.lora_B.weight": ("I8", [64, 4])}
     )
     path = tmp_path / "lora.safetensors"
-    path.write_bytes(joined(header, bytes(size_bytes)))
+    path.write_bytes(joined(header, b"\1" * size_bytes))
     with pytest.raises(LoraFileError, match=r"whole numbers .I8. in .*; save"):
         inspect_lora(path)
 
@@ -249,7 +249,7 @@ def test_an_alpha_of_nothing_is_refused_where_the_layer_was_trained(
     with pytest.raises(LoraFileError, match="some loaders take for no effect"):
         inspect_lora(_file(tmp_path, tensors))
     tensors[f"{_Q}.lora_B.weight"][:] = 0
-    assert _scales(_file(tmp_path, tensors)) == {_Q: 1}
+    assert _scales(_file(tmp_path, tensors | _pair(_K))) == {_K: 1}
 
 
 def _beside(alpha: float = 4) -> Tensors:
@@ -357,3 +357,23 @@ def test_a_rank_without_alpha_may_be_anything(notes: dict[str, str], tmp_path: P
     assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: 1}
     config = {"lora_config": json.dumps(notes)}
     assert _scales(_file(tmp_path, _pair(), config)) == {_Q: 1}
+
+
+@pytest.mark.parametrize("half", ["lora_A", "lora_B"])
+def test_pairs_without_any_effect_are_no_part_of_the_plan(half: str, tmp_path: Path) -> None:
+    idle = _pair(_K) | _pair(f"lora_unet_{_BLOCK.replace('.', '_')}_attn_to_q")
+    for name, tensor in idle.items():
+        if half in name or "lora_unet" in name:
+            tensor[:] = 0
+    assert _scales(_file(tmp_path, _pair() | idle)) == {_Q: 1}
+    path = _file(tmp_path, idle)
+    for read in (inspect_lora, read_flux_plan):
+        with pytest.raises(LoraFileError, match="changes nothing: every number in it is 0"):
+            read(path)
+
+
+def test_effects_are_found_at_the_very_end_of_a_tensor(tmp_path: Path) -> None:
+    tensors = _pair(width=128 * 1024)
+    tensors[f"{_Q}.lora_B.weight"][:] = 0
+    tensors[f"{_Q}.lora_B.weight"][-1, -1] = 1
+    assert _scales(_file(tmp_path, tensors)) == {_Q: 1}
