@@ -377,3 +377,19 @@ def test_effects_are_found_at_the_very_end_of_a_tensor(tmp_path: Path) -> None:
     tensors[f"{_Q}.lora_B.weight"][:] = 0
     tensors[f"{_Q}.lora_B.weight"][-1, -1] = 1
     assert _scales(_file(tmp_path, tensors)) == {_Q: 1}
+
+
+def test_early_diffusers_pairs_have_one_alpha(tmp_path: Path) -> None:
+    stem = f"transformer.{_BLOCK}.attn.processor.to_q"
+    tensors: Tensors = {
+        f"{stem}_lora.down.weight": np.ones((4, 64), np.float32),
+        f"{stem}_lora.up.weight": np.ones((64, 4), np.float32),
+        f"{stem}.alpha": np.asarray(1, np.float32),
+    }
+    assert _scales(_file(tmp_path, tensors)) == {f"{stem}_lora": 0.25}
+    both = tensors | {f"{stem}_lora.alpha": np.asarray(4, np.float32)}
+    for order in (both, dict(reversed(both.items()))):
+        with pytest.raises(
+            LoraFileError, match=r"to_q.*\.alpha.* beside .*to_q.*\.alpha.*keep one"
+        ):
+            inspect_lora(_file(tmp_path, order))
