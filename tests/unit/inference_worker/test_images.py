@@ -244,6 +244,28 @@ def test_truncated_pictures_are_refused(photo: Image.Image, form: str) -> None:
         _decode(content[: len(content) // 2])
 
 
+@pytest.mark.parametrize("damage", [b"\xff\xfe\xfd\xfc", b"IDAT"])  # the latter of wrong data
+def test_damage_is_told_in_plain_words(damage: bytes, photo: Image.Image) -> None:
+    whole = _encoded(photo, "PNG")
+    begin, end = whole.index(b"IDAT") + 4, whole.index(b"IEND") - 8
+    half = (begin + end) // 2
+    parts = _chunk(b"IDAT", whole[begin:half]), _chunk(damage, b"\0\1\2" * 99)
+    broken = whole[: begin - 8] + b"".join(parts) + whole[end + 4 :]
+    with pytest.raises(InvalidInputError) as caught:
+        _decode(broken)
+    assert str(caught.value) == "the picture cannot be read as PNG, JPEG, WEBP: it is damaged"
+    assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("size", [(10_000, 10_000), (60_000, 60_000)])
+def test_what_pillow_takes_for_a_bomb_has_too_many_pixels(size: tuple[int, int]) -> None:
+    header = struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", b"")
+    with pytest.raises(InvalidInputError) as caught:
+        _decode(content)
+    assert str(caught.value) == "the picture has too many pixels; at most 89478485 are read"
+
+
 def test_too_many_pixels_are_refused_by_the_header(photo: Image.Image) -> None:
     with pytest.raises(InvalidInputError, match="at most 6911"):
         _decode(_encoded(photo, "PNG"), max_pixels=96 * 72 - 1)

@@ -1,6 +1,7 @@
 """Pictures inside an answer; those behind URLs are in the integration tests."""
 
 import io
+import struct
 
 import pytest
 from PIL import Image
@@ -65,6 +66,27 @@ async def test_pictures_are_turned_by_exif_alone(turned: str, size: tuple[int, i
 )
 async def test_what_is_no_picture_is_the_providers_fault_and_final(url: str, told: str) -> None:
     await _refuses(url, told, ErrorCategory.PROVIDER_ERROR)
+
+
+async def test_damage_is_told_in_plain_words() -> None:
+    whole = picture("PNG")
+    data = whole.index(b"IDAT")
+    # The first byte of the pixels' stream says how they are compressed.
+    broken = whole[: data + 4] + b"\xff" + whole[data + 5 :]
+    told = "^the provider's picture cannot be read; it is damaged$"
+    await _refuses(data_url(broken, "image/png"), told, ErrorCategory.PROVIDER_ERROR)
+
+
+@pytest.mark.parametrize("error", [OverflowError("far"), IndexError("off"), struct.error("short")])
+async def test_whatever_pillow_meets_in_a_picture_is_damage(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_picture: Image.Image) -> None:
+        raise error
+
+    monkeypatch.setattr("provider_worker.pictures.exif_turn", fail)
+    url = data_url(picture("PNG"), "image/png")
+    await _refuses(url, "it is damaged$", ErrorCategory.PROVIDER_ERROR)
 
 
 @pytest.mark.parametrize(

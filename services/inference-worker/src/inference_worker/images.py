@@ -67,7 +67,10 @@ def _decode(
             turn, profile = exif_turn(image), own_profile(image, content)
             return convert(to_srgb(_turned(_load(image), turn), profile))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InvalidInputError(f"the picture has too many pixels: {error}") from error
+        most = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)
+        raise InvalidInputError(
+            f"the picture has too many pixels; at most {most} are read"
+        ) from error
     except UnidentifiedImageError as error:
         raise InvalidInputError(
             f"the picture cannot be read as {', '.join(_FORMATS)}: it is none of these"
@@ -75,7 +78,7 @@ def _decode(
     # Pillow's readers meet hostile bytes with any of these.
     except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
         raise InvalidInputError(
-            f"the picture cannot be read as {', '.join(_FORMATS)}: {error}"
+            f"the picture cannot be read as {', '.join(_FORMATS)}: it is damaged"
         ) from error
 
 

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import io
+import struct
 
 from PIL import Image
 
@@ -115,8 +116,9 @@ def _as_png(content: bytes, limits: PictureLimits) -> tuple[bytes, str]:
             turn = exif_turn(image)
             image.load()
             upright = image.copy() if turn is None else image.transpose(turn)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageRefusedError(f"cannot be read; it is damaged: {error}") from error
+    # Pillow's readers meet hostile bytes with any of these.
+    except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
+        raise ImageRefusedError("cannot be read; it is damaged") from error
     if upright.mode not in _LOSSLESS_MODES:
         upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
     # Pillow's writers put what was read into these back out.

@@ -66,7 +66,8 @@ def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list
     """Return where each pair goes, and how strongly; pairs whose product is 0 are left out.
 
     Raises:
-        LoraFileError: names the first layer that FLUX.1 does not have, or that is changed twice.
+        LoraFileError: names the first layer that FLUX.1 does not have, or that is changed twice;
+            or nothing is left.
     """
     pairs = list(pairs)
     scales = read_scales(file, header, pairs)
@@ -74,9 +75,9 @@ def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list
     changed: dict[tuple[Part, str], str] = {}
     for pair in pairs:
         places = _places(pair)
+        if is_zero(file, header, pair.up) or is_zero(file, header, pair.down):
+            continue
         if places is None:
-            if is_zero(file, header, pair.up) or is_zero(file, header, pair.down):
-                continue
             raise LoraFileError(
                 f"changes {shown(pair.module)}, which is no layer of FLUX.1 that can be changed "
                 "here; train without it, or upload a LoRA of FLUX.1"
@@ -90,6 +91,8 @@ def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list
                 )
         _check_floats(header, pair)
         changes.append(Change(pair, scales[pair.module], places))
+    if not changes:
+        raise LoraFileError("changes nothing: every number in it is 0")
     return changes
 
 

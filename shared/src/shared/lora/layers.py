@@ -88,7 +88,7 @@ def find_pairs(tensors: dict[str, TensorEntry]) -> LoraTensors:
         LoraFileError: it has other tensors, or half a pair, or one whose ranks differ.
     """
     halves: _Halves = {}
-    alphas: dict[str, str] = {}
+    found: list[tuple[str, str]] = []
     middles: dict[str, str] = {}
     offsets: list[str] = []
     for name, entry in tensors.items():
@@ -96,7 +96,8 @@ def find_pairs(tensors: dict[str, TensorEntry]) -> LoraTensors:
             half = match["letter"] or match["embedding"] or match["word"]
             _add(halves, (match["module"], half in _DOWN), name, entry)
         elif match := _ALPHA.fullmatch(name):
-            _add_alpha(alphas, match["module"], name, entry)
+            _check_alpha(name, entry)
+            found.append((match["module"], name))
         elif match := _MIDDLE.fullmatch(name):
             middles[match["module"]] = name
         elif _OFFSET.fullmatch(name):
@@ -106,8 +107,10 @@ def find_pairs(tensors: dict[str, TensorEntry]) -> LoraTensors:
     if not halves:
         raise LoraFileError("is no LoRA: it has no pair of matrices such as lora_A and lora_B")
     modules = dict.fromkeys(module for module, _ in halves)
-    # Early diffusers wrote `to_q_lora.down.weight` beside `to_q.alpha`.
-    alphas = {m if m in modules else f"{m}_lora": name for m, name in alphas.items()}
+    alphas: dict[str, str] = {}
+    for module, name in found:
+        # Early diffusers wrote `to_q_lora.down.weight` beside `to_q.alpha`.
+        _add_alpha(alphas, module if module in modules else f"{module}_lora", name)
     for module, name in (alphas | middles).items():
         if module not in modules:
             raise LoraFileError(f"has {shown(name)} without the pair that it belongs to")
@@ -121,9 +124,12 @@ def _add(halves: _Halves, place: tuple[str, bool], name: str, entry: TensorEntry
     halves[place] = (name, entry)
 
 
-def _add_alpha(alphas: dict[str, str], module: str, name: str, entry: TensorEntry) -> None:
+def _check_alpha(name: str, entry: TensorEntry) -> None:
     if entry.size != 1:
         raise LoraFileError(f"has {entry.size} numbers in {shown(name)}; an alpha is one number")
+
+
+def _add_alpha(alphas: dict[str, str], module: str, name: str) -> None:
     if module in alphas:
         raise LoraFileError(f"has {shown(name)} beside {shown(alphas[module])}; keep one of them")
     alphas[module] = name

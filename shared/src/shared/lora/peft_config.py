@@ -6,7 +6,7 @@ compared as they are, and anything else is refused.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from shared.lora.errors import LoraFileError, shown
@@ -18,6 +18,10 @@ _MODEL_ROOT = re.compile(
 )
 _MAX_STEPS = 16
 """Of a layer's name that are compared; no model nests deeper."""
+
+_ALPHAS = ("lora_alpha", "network_alpha", "linear_alpha", "alpha")
+_RANKS = ("r", "lora_rank", "rank", "network_dim")
+"""Fields by PEFT's name, and by those that other trainers have for the same."""
 
 _PLAIN = re.compile(r"\^?[\w-]+(?:\\?\.[\w-]+)*\$?")
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
@@ -37,7 +41,7 @@ _OTHER_MODELS = (
 """Settings under which a layer's output is not its own plus the pair's."""
 
 
-def module_in_model(module: str) -> str:
+def _module_in_model(module: str) -> str:
     """The name that patterns are compared with: the layer's within its part of the model."""
     return _MODEL_ROOT.sub("", module)
 
@@ -57,19 +61,19 @@ class PeftConfig:
         self._note = note
         self._parts = {part: self._part(part, entries) for part in (*_PARTS, "")}
 
-    def scale(self, module: str, pair: LoraPair) -> float:
-        """Return a pair's scale: alpha / rank, or alpha / √rank (rsLoRA).
-
-        Args:
-            module: the layer's name within its part.
-            pair: of that layer.
+    def scale(self, pair: LoraPair) -> float | None:
+        """Return a pair's scale: alpha / rank, or alpha / √rank (rsLoRA); none if no alpha is said.
 
         Raises:
             LoraFileError: the file's rank is not the pair's.
         """
         name = next((part for part in _PARTS if _is_of(part, pair.module)), "transformer.")
-        part = self._parts[name] or self._parts[""]
-        return part.scale(module, pair) if part else 1.0
+        module = _module_in_model(pair.module)
+        for part in (self._parts[name], self._parts[""]):
+            scale = part.scale(module, pair) if part else None
+            if scale is not None:
+                return scale
+        return None
 
     def _part(self, part: str, entries: Mapping[str, object]) -> "_Part | None":
         own = {
@@ -101,13 +105,19 @@ class _Part:
                     f"has {name} in the {note} of its header, which is not applied here; train a "
                     "plain LoRA without it"
                 )
-        self._alpha = self._number("lora_alpha", entries.get("lora_alpha"))
-        self._rank = self._number("r", entries.get("r"))
+        self._alpha = self._one(_ALPHAS, entries)
         self._alphas = self._patterns("alpha_pattern", entries)
+        says_alpha = self._alpha is not None or self._alphas
+        self._rank = self._one(_RANKS if says_alpha else _RANKS[:1], entries)
         self._ranks = self._patterns("rank_pattern", entries)
         self._is_stabilised = bool(entries.get("use_rslora"))
+        if self._is_stabilised and not says_alpha:
+            raise LoraFileError(
+                f"has use_rslora in the {note} of its header without lora_alpha; write the "
+                f"{note} as it was trained"
+            )
 
-    def scale(self, module: str, pair: LoraPair) -> float:
+    def scale(self, module: str, pair: LoraPair) -> float | None:
         rank = _matching(self._ranks, module, self._rank)
         if rank is not None and rank != pair.rank:
             raise LoraFileError(
@@ -116,7 +126,7 @@ class _Part:
             )
         alpha = _matching(self._alphas, module, self._alpha)
         if alpha is None:
-            return 1.0
+            return None
         return alpha / (math.sqrt(pair.rank) if self._is_stabilised else pair.rank)
 
     def _patterns(self, field: str, entries: Mapping[str, object]) -> dict[str, tuple[int, float]]:
@@ -138,12 +148,23 @@ class _Part:
                 patterns.setdefault(plain, (place, number))
         return patterns
 
+    def _one(self, fields: Iterable[str], entries: Mapping[str, object]) -> float | None:
+        """The one number that these fields state."""
+        found = {field: self._number(field, entries.get(field)) for field in fields}
+        known = {field: number for field, number in found.items() if number is not None}
+        if len(set(known.values())) > 1:
+            stated = ", ".join(f"{field} {number:g}" for field, number in known.items())
+            raise LoraFileError(
+                f"contradicts itself in the {self._note} of its header ({stated}); keep one of them"
+            )
+        return next(iter(known.values()), None)
+
     def _number(self, field: str, value: object) -> float | None:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise LoraFileError(
-                f"has in the {self._note} of its header a {field} that is no number"
+                f"has {field} in the {self._note} of its header, which is no number"
             )
         if abs(value) > 1e9 or not math.isfinite(value):
             raise LoraFileError(

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from shared.lora.errors import LoraFileError, shown
 from shared.lora.header import Header
 
+_FIRST_CHUNK_BYTES = 4096
+"""Enough for any layer that was trained."""
 _CHUNK_BYTES = 1024 * 1024
 _PLAIN = {
     "U8": "<u1",
@@ -53,9 +55,10 @@ def is_zero(file: BinaryIO, header: Header, name: str) -> bool:
     """
     entry = header.tensors[name]
     file.seek(header.data_start + entry.start)
-    left = entry.end - entry.start
+    left, size = entry.end - entry.start, _FIRST_CHUNK_BYTES
     while left:
-        chunk = file.read(min(left, _CHUNK_BYTES))
+        chunk = file.read(min(left, size))
+        size = _CHUNK_BYTES
         if not chunk:
             raise LoraFileError(f"ends within tensor {shown(name)}")
         left -= len(chunk)

@@ -60,3 +60,26 @@ def test_what_a_prompt_lost_is_told_until_it_is_forgotten(parts: FluxComponents)
     assert encoder.cut("a") is None
     encoder.encode(long[2])
     assert [encoder.cut(prompt) is not None for prompt in long] == [False, True, True]
+
+
+def test_what_a_prompt_lost_is_told_as_long_as_it_is_remembered(parts: FluxComponents) -> None:
+    encoder = PromptEncoder(parts, num_remembered=2)
+    used, other, third = (f"{colour} " * 40 for colour in ("red", "blue", "green"))
+    for prompt in (used, other, used, third):
+        encoder.encode(prompt)
+    assert [encoder.cut(prompt) is not None for prompt in (used, other, third)] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_a_prompt_is_cut_alike_with_any_loras(parts: FluxComponents) -> None:
+    encoder = PromptEncoder(parts, num_remembered=2)
+    long = "red " * 40
+    for variant in ("a", "b", "c"):
+        encoder.encode(long, variant)
+    assert encoder.cut(long) is not None
+    encoder.encode("a")
+    encoder.encode("b")
+    assert encoder.cut(long) is None

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -13,7 +14,7 @@ from inference_worker.errors import MissingWeightsError
 from inference_worker.upscaling.upscaler import LANCZOS
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision import weights
-from inference_worker.vision.settings import VisionSettings
+from inference_worker.vision.settings import VisionSettings, usable_cores
 from inference_worker.vision.weights import ModelFile, Weights
 from shared.contracts.refinement import UpscalerKind
 
@@ -44,6 +45,20 @@ def test_the_network_is_opened_once() -> None:
 
     assert opened is upscalers.open(UpscalerKind.REAL_ESRGAN)
     assert upscalers.open(UpscalerKind.LANCZOS) is LANCZOS
+
+
+@pytest.mark.parametrize(("setting", "threads"), [("", 2), ("1", 1), ("4", 4)])
+def test_the_network_takes_two_threads_unless_a_setting_says(
+    setting: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("inference_worker.vision.settings.os.sched_getaffinity", lambda _: range(8))
+    if setting:
+        monkeypatch.setenv("SARTIQ_VISION_THREADS", setting)
+    opened: Any = Upscalers(VisionSettings()).open(UpscalerKind.REAL_ESRGAN)
+    # A container's quota may allow one.
+    assert opened._net._net.opt.num_threads == (
+        threads if setting else min(threads, usable_cores())
+    )
 
 
 def test_a_record_names_the_networks_files() -> None:

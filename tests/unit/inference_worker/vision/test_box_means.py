@@ -35,3 +35,14 @@ def test_sums_do_not_drift() -> None:
     planes[::2] = 0.9
     means = box_means(planes, 33, "nearest")
     np.testing.assert_allclose(means[1000:1002], means[3000:3002], atol=1e-7)
+
+
+def test_differences_are_of_64_bits_too() -> None:
+    planes = np.random.default_rng(3).random((4000, 1, 3), np.float32)
+    planes[::7] *= np.float32(1e-5)
+    window = 3
+    exact = np.pad(planes.astype(np.float64), ((1, 1), (0, 0), (0, 0)), "edge")
+    down = (exact[:-2] + exact[1:-1] + exact[2:]) / window
+    expected = ndimage.uniform_filter1d(down, window, axis=2, mode="nearest")
+    means = box_means(planes, window, "nearest")
+    np.testing.assert_allclose(means, expected, rtol=3e-7)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.images import inline
 from shared.images.admission import ImageRefusedError, ImageTooLargeError
 from shared.images.inline import decode_base64_image
 
@@ -61,6 +62,45 @@ def test_data_urls_may_be_escaped(content: bytes) -> None:
     assert decode_base64_image(f"{_PNG}{text}%0A", len(content)) == content
 
 
+_ESCAPED = {"+": "%2B", "/": "%2f", "=": "%3d", "\n": "%0D%0a", "-": "%2D", "_": "%5F", " ": "%20"}
+
+
+@given(
+    st.binary(max_size=60),
+    st.lists(st.sampled_from(sorted(_SPELLINGS)), unique=True),
+    st.integers(3, 20),
+)
+def test_escapes_are_read_wherever_pieces_end(
+    content: bytes, spellings: list[str], piece: int
+) -> None:
+    value = _spelt(content, "", [_SPELLINGS[name] for name in spellings])
+    escaped = "".join(_ESCAPED.get(letter, letter) for letter in value)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inline, "_PIECE_CHARACTERS", piece)
+        assert decode_base64_image(_PNG + escaped, len(content)) == content
+
+
+@pytest.mark.parametrize("place", [-3, -2, -1, 0])
+def test_escapes_between_pieces_of_a_megabyte(place: int) -> None:
+    letters = "A" * (2**20 + place)
+    rest = "A" * (3 - place)
+    value = f"{_PNG}{letters}%2B{rest}"
+    assert decode_base64_image(value, 2**20) == base64.b64decode(f"{letters}+{rest}")
+
+
+def test_an_escaped_text_of_any_length_is_not_unescaped() -> None:
+    with pytest.raises(ImageTooLargeError, match="larger than 100 bytes"):
+        decode_base64_image(_PNG + "%0A" * 10_000, 100)
+    with pytest.raises(ImageTooLargeError):
+        decode_base64_image(_PNG + "%2B" * 137, 100)
+    assert len(decode_base64_image(_PNG + "%2B" * 132, 100)) == 99
+
+
+def test_what_is_left_of_escapes_is_no_escape() -> None:
+    with pytest.raises(ImageRefusedError, match="base64 has no '%'"):
+        decode_base64_image(f"{_PNG}aGkA%0%20A", _MAX_BYTES)
+
+
 @pytest.mark.parametrize("extra", [-2, -1, 0, 1, 2])
 @pytest.mark.parametrize("spelling", ["mime", "url-safe", "unpadded", "blank before"])
 def test_large_ones_come_back_whole(extra: int, spelling: str) -> None:
@@ -95,6 +135,8 @@ def test_size_is_limited_to_the_byte_before_decoding(size: int, limit: int, spel
         ("aGkaG", "nor a data URL: it ends within a byte, after 5 letters"),
         ("aGk=aGk=", "behind its padding"),
         ("A" * (2**20 - 2) + "==AAAA", "behind its padding"),
+        ("=" * 2**22 + " \n" + "A", "behind its padding"),
+        ("=" * 2**22, "too much padding"),
         ("A" * 2**20 + "===", "too much padding"),
         ("aGk==", "too much padding"),
         ("A" * 2**20 + "AA!A", "no '!', which is its character 1048579"),

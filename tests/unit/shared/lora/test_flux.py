@@ -215,7 +215,7 @@ def test_whole_numbers_are_refused(tmp_path: Path) -> None:
         {f"{_Q}.lora_A.weight": ("I8", [4, 64]), f"{_Q}.lora_B.weight": ("I8", [64, 4])}
     )
     path = tmp_path / "lora.safetensors"
-    path.write_bytes(joined(header, bytes(size_bytes)))
+    path.write_bytes(joined(header, b"\1" * size_bytes))
     with pytest.raises(LoraFileError, match=r"whole numbers .I8. in .*; save"):
         inspect_lora(path)
 
@@ -249,4 +249,147 @@ def test_an_alpha_of_nothing_is_refused_where_the_layer_was_trained(
     with pytest.raises(LoraFileError, match="some loaders take for no effect"):
         inspect_lora(_file(tmp_path, tensors))
     tensors[f"{_Q}.lora_B.weight"][:] = 0
+    assert _scales(_file(tmp_path, tensors | _pair(_K))) == {_K: 1}
+
+
+def _beside(alpha: float = 4) -> Tensors:
+    return _pair() | {f"{_Q}.alpha": np.asarray(alpha, np.float32)}
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [
+        (_config(init_lora_weights="pissa"), "'pissa'"),
+        (_config(use_dora=True), "use_dora"),
+        (_config(layer_replication=[[0, 2]]), "layer_replication"),
+        (_config(modules_to_save=["proj_out"]), "modules_to_save"),
+        (_config(alpha_pattern={"to_.": 4}), "regular expression"),
+        (_config(rank_pattern={"to_q|to_k": 4}), "regular expression"),
+        (_config(use_rslora=True), "use_rslora .* without lora_alpha"),
+        (_config(r=4, lora_alpha=4, use_rslora=True), r"contradicts itself.*2 .* 1 .*alpha"),
+        (_config(r=4, lora_alpha=8), r"contradicts itself.*2 .* 1 .*alpha"),
+        (_config(r=4, lora_alpha=4, alpha_pattern={"to_q": 8}), "contradicts itself"),
+        (_config(r=8, lora_alpha=8), "rank 8, and it has 4"),
+        ({"peft_config": "[1"}, "not JSON"),
+    ],
+)
+def test_a_configuration_counts_where_alphas_stand_beside_pairs(
+    notes: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    path = _file(tmp_path, _beside(), notes)
+    for read in (inspect_lora, read_flux_plan):
+        with pytest.raises(LoraFileError, match=message):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        _config(r=4, lora_alpha=4, init_lora_weights=True, use_dora=False, modules_to_save=None),
+        _config(r=4, lora_alpha=2, use_rslora=True),
+        _config(r=4, lora_alpha=9, alpha_pattern={"to_q": 4}),
+        _config(r=4),
+        {"lora_config": json.dumps({"name": "x"})},
+        {"ss_network_alpha": "Dynamic", "ss_network_dim": "Dynamic"},
+    ],
+)
+def test_a_configuration_may_agree_with_alphas_beside_pairs(
+    notes: dict[str, str], tmp_path: Path
+) -> None:
+    assert _scales(_file(tmp_path, _beside(), notes)) == {_Q: 1}
+
+
+def test_alphas_beside_pairs_are_often_of_few_bits(tmp_path: Path) -> None:
+    rounded = float(np.float16(0.3))
+    notes = _config(r=4, lora_alpha=0.3)
+    assert _scales(_file(tmp_path, _beside(rounded), notes)) == {_Q: rounded / 4}
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {"lora_config": json.dumps({"rank": 4, "alpha": 1})},
+        {"lora_config": json.dumps({"name": "x"}), "lora_alpha": "1"},
+        _config(r=4) | {"ss_network_alpha": "1"},
+        _config(r=4, lora_alpha=1) | {"ss_network_alpha": "1", "ss_network_dim": "4"},
+        _config(r=4, lora_alpha=1) | {"peft_config": json.dumps({"r": 4, "lora_alpha": 1})},
+        _config(r=4, lora_alpha=1) | {"lora_config": json.dumps({"name": "x"})},
+        _config(r=4) | {"lora_config": json.dumps({"lora_alpha": 1})},
+        {"peft_config": json.dumps({"text_encoder.lora_alpha": 2}), "lora_alpha": "1"},
+        {"peft_config": json.dumps({"transformer.r": 4, "lora_alpha": 1})},
+    ],
+)
+def test_what_says_no_alpha_hides_no_other_statement(notes: dict[str, str], tmp_path: Path) -> None:
+    assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: 0.25}
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {"peft_config": json.dumps({"lora_alpha": 4}), "ss_network_alpha": "1"},
+        _config(lora_alpha=4) | {"peft_config": json.dumps({"lora_alpha": 1})},
+        _config(lora_alpha=4, alpha_pattern={"to_q": 1}) | {"lora_alpha": "4"},
+        {"lora_config": json.dumps({"lora_alpha": 4, "alpha": 1})},
+    ],
+)
+def test_statements_that_differ_are_refused(notes: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(LoraFileError, match="contradicts itself"):
+        inspect_lora(_file(tmp_path, _pair(), notes))
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        _config(r=4, lora_alpha=0),
+        _config(r=4, lora_alpha=4, alpha_pattern={"to_q": 0}),
+        {"lora_config": json.dumps({"alpha": 0.0})},
+    ],
+)
+def test_an_alpha_of_nothing_in_a_configuration_is_refused_too(
+    notes: dict[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(LoraFileError, match="some loaders take for no effect"):
+        inspect_lora(_file(tmp_path, _pair(), notes))
+
+
+@pytest.mark.parametrize("notes", [{"rank": "S-tier"}, {"network_dim": "Dynamic"}])
+def test_a_rank_without_alpha_may_be_anything(notes: dict[str, str], tmp_path: Path) -> None:
+    assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: 1}
+    config = {"lora_config": json.dumps(notes)}
+    assert _scales(_file(tmp_path, _pair(), config)) == {_Q: 1}
+
+
+@pytest.mark.parametrize("half", ["lora_A", "lora_B"])
+def test_pairs_without_any_effect_are_no_part_of_the_plan(half: str, tmp_path: Path) -> None:
+    idle = _pair(_K) | _pair(f"lora_unet_{_BLOCK.replace('.', '_')}_attn_to_q")
+    for name, tensor in idle.items():
+        if half in name or "lora_unet" in name:
+            tensor[:] = 0
+    assert _scales(_file(tmp_path, _pair() | idle)) == {_Q: 1}
+    path = _file(tmp_path, idle)
+    for read in (inspect_lora, read_flux_plan):
+        with pytest.raises(LoraFileError, match="changes nothing: every number in it is 0"):
+            read(path)
+
+
+def test_effects_are_found_at_the_very_end_of_a_tensor(tmp_path: Path) -> None:
+    tensors = _pair(width=128 * 1024)
+    tensors[f"{_Q}.lora_B.weight"][:] = 0
+    tensors[f"{_Q}.lora_B.weight"][-1, -1] = 1
     assert _scales(_file(tmp_path, tensors)) == {_Q: 1}
+
+
+def test_early_diffusers_pairs_have_one_alpha(tmp_path: Path) -> None:
+    stem = f"transformer.{_BLOCK}.attn.processor.to_q"
+    tensors: Tensors = {
+        f"{stem}_lora.down.weight": np.ones((4, 64), np.float32),
+        f"{stem}_lora.up.weight": np.ones((64, 4), np.float32),
+        f"{stem}.alpha": np.asarray(1, np.float32),
+    }
+    assert _scales(_file(tmp_path, tensors)) == {f"{stem}_lora": 0.25}
+    both = tensors | {f"{stem}_lora.alpha": np.asarray(4, np.float32)}
+    for order in (both, dict(reversed(both.items()))):
+        with pytest.raises(
+            LoraFileError, match=r"to_q.*\.alpha.* beside .*to_q.*\.alpha.*keep one"
+        ):
+            inspect_lora(_file(tmp_path, order))

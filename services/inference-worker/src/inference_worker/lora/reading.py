@@ -83,8 +83,6 @@ def read_lora(lora: LoraUse) -> LoraParts:
                 down, up = file.get_tensor(change.pair.down), file.get_tensor(change.pair.up)
                 for place, pair in _split(change, down, up):
                     found[place.part][place.layer] = pair
-    if not plan:
-        raise InvalidInputError(f"{lora.field}: changes nothing: every number in it is 0")
     return LoraParts(found[Part.TRANSFORMER], found[Part.CLIP], found[Part.T5])
 
 

@@ -13,6 +13,9 @@ from shared.errors import UnservedError
 
 _REAL_ESRGAN = ModelFile.REAL_ESRGAN_STRUCTURE, ModelFile.REAL_ESRGAN_WEIGHTS
 
+_MOST_THREADS = 2
+"""Of a network, which works for minutes, unless a setting says more."""
+
 
 class Upscalers:
     """The upscalers, by kind.
@@ -23,7 +26,8 @@ class Upscalers:
 
     def __init__(self, settings: VisionSettings) -> None:
         self._weights = Weights(settings.model_dir)
-        self._threads = settings.threads
+        is_set = "threads" in settings.model_fields_set
+        self._threads = settings.threads if is_set else min(settings.threads, _MOST_THREADS)
         self._real_esrgan: Upscaler | None = None
         self._lock = Lock()
         self._network_in_use = Lock()

@@ -39,7 +39,7 @@ def _means_down(rows: Planes, window: int, edge: Edge) -> Planes:
     np.multiply(total, share, out=means[0], casting="same_kind")
     for row in range(1, len(rows)):
         entering, leaving = rows[places[row + window - 1]], rows[places[row - 1]]
-        total += np.subtract(entering, leaving, out=change)
+        total += np.subtract(entering, leaving, out=change, dtype=np.float64)
         np.multiply(total, share, out=means[row], casting="same_kind")
     return means
 

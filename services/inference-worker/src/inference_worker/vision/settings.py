@@ -33,6 +33,6 @@ class VisionSettings(BaseSettings):
     """Folder of model files that win over the installed ones, such as rembg's `u2net.onnx`."""
     threads: int = Field(default_factory=usable_cores, ge=1)
     """CPU threads of each model, which runs one picture at a time; else every core that the process
-    may use, eight at most."""
+    may use, eight at most, and two for Real-ESRGAN."""
     nsfw_threshold: float = Field(default=0, ge=0, le=1)
     """Outputs that the NSFW classifier scores at or above this fail as CONTENT_POLICY; 0: off."""
