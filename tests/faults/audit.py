@@ -39,6 +39,12 @@ FROM mine LEFT JOIN events ON events.subject_id = mine.id
 GROUP BY mine.id, kind, mine.status, completed_at
 """
 
+_WHY = """
+SELECT id, left(errors::text, 600) AS errors FROM tasks WHERE id = ANY($1) AND status = 'FAILED'
+UNION ALL
+SELECT id, left(errors::text, 600) FROM workflows WHERE id = ANY($1) AND status = 'FAILED'
+"""
+
 _OPEN_ROWS = """
 SELECT temporal_id FROM tasks WHERE workflow_id IS NULL AND status IN ('PENDING', 'EXECUTING')
 UNION ALL SELECT temporal_id FROM workflows WHERE status = 'RUNNING'
@@ -136,6 +142,7 @@ async def _judge(rig: Rig, clients: Clients) -> Verdict:
     statuses = {row["id"]: row["status"] for row in ends}
     still = [f"{_name(row)} is {row['status']}" for row in ends if row["status"] not in _ENDED]
     made = await rig.rows(_MADE, [work.key for work in clients.asked])
+    why: dict[UUID, str] = {row["id"]: row["errors"] for row in await rig.rows(_WHY, ids)}
     times: dict[str, int] = {row["key"]: row["times"] for row in made}
     lost = [f"{missing} has no record" for missing in set(ids) - statuses.keys()]
     lost += [complaint for row in ends if (complaint := _complaint(row))]
@@ -150,7 +157,7 @@ async def _judge(rig: Rig, clients: Clients) -> Verdict:
         slowest_s=_slowest_s(rig, clients, ends),
         num_answers_500=clients.answers[500],
         failed=[
-            f"{work.path}{subject}"
+            f"{work.path}{subject}: {why.get(subject)}"
             for work in clients.asked
             if (subject := clients.accepted.get(work.key))
             and statuses.get(subject) == "FAILED"
