@@ -75,6 +75,16 @@ class PeftConfig:
                 return scale
         return None
 
+    def check_names(self) -> None:
+        """Check that alphas by name were of pairs that `scale` was called with.
+
+        Raises:
+            LoraFileError: one was of none, and differs from that of all others.
+        """
+        for part in self._parts.values():
+            if part:
+                part.check_names()
+
     def _part(self, part: str, entries: Mapping[str, object]) -> "_Part | None":
         own = {
             key.removeprefix(part): value
@@ -107,6 +117,8 @@ class _Part:
                 )
         self._alpha = self._one(_ALPHAS, entries)
         self._alphas = self._patterns("alpha_pattern", entries)
+        self._unmatched = {n for n, (_, alpha) in self._alphas.items() if alpha != self._alpha}
+        self._is_called = False
         says_alpha = self._alpha is not None or self._alphas
         self._rank = self._one(_RANKS if says_alpha else _RANKS[:1], entries)
         self._ranks = self._patterns("rank_pattern", entries)
@@ -118,16 +130,27 @@ class _Part:
             )
 
     def scale(self, module: str, pair: LoraPair) -> float | None:
-        rank = _matching(self._ranks, module, self._rank)
+        self._is_called = True
+        rank = _first(self._ranks, _matching(self._ranks, module), self._rank)
         if rank is not None and rank != pair.rank:
             raise LoraFileError(
                 f"says in the {self._note} of its header that the pair of {shown(pair.module)} has "
                 f"rank {rank:g}, and it has {pair.rank}; write the {self._note} as it was trained"
             )
-        alpha = _matching(self._alphas, module, self._alpha)
+        matching = _matching(self._alphas, module)
+        self._unmatched.difference_update(matching)
+        alpha = _first(self._alphas, matching, self._alpha)
         if alpha is None:
             return None
         return alpha / (math.sqrt(pair.rank) if self._is_stabilised else pair.rank)
+
+    def check_names(self) -> None:
+        if self._is_called and self._unmatched:
+            raise LoraFileError(
+                f"has an alpha_pattern in the {self._note} of its header whose "
+                f"{shown(min(self._unmatched))} is the name of no pair; name the layers as the "
+                "tensors do, or remove it"
+            )
 
     def _patterns(self, field: str, entries: Mapping[str, object]) -> dict[str, tuple[int, float]]:
         """Plain names by how they are compared, each with its place: the first that fits counts."""
@@ -173,13 +196,17 @@ class _Part:
         return float(value)
 
 
-def _matching(
-    patterns: Mapping[str, tuple[int, float]], module: str, default: float | None
-) -> float | None:
-    """The number of the first pattern that is the module's name or an ending of it."""
+def _matching(patterns: Mapping[str, tuple[int, float]], module: str) -> list[str]:
+    """The patterns that are the module's name or an ending of it."""
     if not patterns:
-        return default
+        return []
     steps = module.split(".")[-_MAX_STEPS:]
     spellings = [".".join(steps[first:]) for first in range(len(steps))]
-    found = [patterns[name] for name in (f"^{module}", *spellings) if name in patterns]
-    return min(found)[1] if found else default
+    return [name for name in (f"^{module}", *spellings) if name in patterns]
+
+
+def _first(
+    patterns: Mapping[str, tuple[int, float]], matching: Iterable[str], default: float | None
+) -> float | None:
+    """The number of that which stands first in the file."""
+    return min((patterns[name] for name in matching), default=(0, default))[1]

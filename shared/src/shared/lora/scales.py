@@ -49,6 +49,9 @@ def read_scales(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> di
         if 0 in known.values() and is_zero(file, header, pair.up):
             known = {}  # of a layer that was not trained
         scales[pair.module] = _agreed(pair, known)
+    if not all(pair.alpha for pair in pairs):
+        for config in configs.values():
+            config.check_names()
     _check_mixed(pairs, scales)
     return scales
 

@@ -64,9 +64,19 @@ def test_names_in_patterns_mean_what_they_mean_to_peft(pattern: str, tmp_path: P
 
 
 @pytest.mark.parametrize("pattern", ["^attn.to_q", "^to_q", "q", "o_q", "attn"])
-def test_names_that_peft_does_not_match_change_nothing(pattern: str, tmp_path: Path) -> None:
-    notes = _config(r=4, lora_alpha=8, alpha_pattern={pattern: 2})
-    assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: 2}
+def test_alphas_of_names_that_match_no_pair_are_refused(pattern: str, tmp_path: Path) -> None:
+    path = _file(tmp_path, _pair(), _config(r=4, lora_alpha=8, alpha_pattern={pattern: 2}))
+    for read in (inspect_lora, read_flux_plan):
+        with pytest.raises(LoraFileError, match=r"alpha_pattern .* no pair.*; name"):
+            read(path)
+    notes = _config(r=4, lora_alpha=8, alpha_pattern={pattern: 8, "to_q": 2, "attn.to_q": 3})
+    assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: 0.5}
+    notes = {"peft_config": json.dumps({"text_encoder.alpha_pattern": {"q_proj": 2}})}
+    assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: 1}
+    flat = _pair("lora_unet_double_blocks_0_img_attn_proj")
+    notes = {"lora_config": json.dumps({"alpha_pattern": {"double_blocks.0.img_attn.proj": 1}})}
+    with pytest.raises(LoraFileError, match=r"alpha_pattern .* no pair"):
+        inspect_lora(_file(tmp_path, flat, notes))
 
 
 def test_the_first_pattern_that_fits_counts(tmp_path: Path) -> None:
@@ -370,13 +380,6 @@ def test_pairs_without_any_effect_are_no_part_of_the_plan(half: str, tmp_path: P
     for read in (inspect_lora, read_flux_plan):
         with pytest.raises(LoraFileError, match="changes nothing: every number in it is 0"):
             read(path)
-
-
-def test_effects_are_found_at_the_very_end_of_a_tensor(tmp_path: Path) -> None:
-    tensors = _pair(width=128 * 1024)
-    tensors[f"{_Q}.lora_B.weight"][:] = 0
-    tensors[f"{_Q}.lora_B.weight"][-1, -1] = 1
-    assert _scales(_file(tmp_path, tensors)) == {_Q: 1}
 
 
 def test_early_diffusers_pairs_have_one_alpha(tmp_path: Path) -> None:
