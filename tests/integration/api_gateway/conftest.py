@@ -10,6 +10,7 @@ from temporalio.worker import Worker
 
 from shared.db.session import Sessions
 from shared.temporal.worker import WorkerSettings
+from tests.fakes.failing_steps import Provider
 from tests.fixtures.gateway import ADMIN_KEY, TENANT_KEY, Gateway
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.servers import Servers
@@ -52,3 +53,11 @@ def folder() -> str:
 async def tenant(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     async with gateway.client(TENANT_KEY) as client:
         yield client
+
+
+@pytest.fixture
+async def provider(staff: Staff) -> AsyncIterator[Provider]:
+    acting = Provider()
+    staff.runs.inference.act = acting.act
+    async with staff.workflow_worker(), staff.runs.inference_worker():
+        yield acting

@@ -10,13 +10,14 @@ import pytest
 
 from shared.db.repositories.scope import Scope
 from shared.db.repositories.subjects import find_workflow
+from tests.fakes.failing_steps import Provider
 from tests.fakes.inference import Attempt
 from tests.fixtures.gateway import OTHER_TENANT_KEY, TENANT_KEY, Gateway
 from tests.fixtures.pictures import picture
 from tests.fixtures.storage import IMAGES
 from tests.integration.api_gateway.conftest import Staff
 from tests.integration.api_gateway.test_workflow_lifecycle import create, reached, read, statuses
-from tests.integration.api_gateway.test_workflow_resume import Provider, task_of
+from tests.integration.api_gateway.test_workflow_resume import task_of
 from tests.integration.api_gateway.test_workflows import GENERATE, REFINE
 
 DRAW = GENERATE | {"id": "draw"}
@@ -24,14 +25,6 @@ FINISH = REFINE | {"id": "finish", "depends_on": ["broken"], "max_retries": 0}
 FINISH["input_mappings"] = [REFINE["input_mappings"][0] | {"from_step": "broken"}]
 BROKEN: dict[str, Any] = GENERATE | {"id": "broken", "depends_on": ["draw"], "max_retries": 0}
 BROKEN["config"] = GENERATE["config"] | {"config": {"num_inference_steps": 3}}
-
-
-@pytest.fixture
-async def provider(staff: Staff) -> AsyncIterator[Provider]:
-    acting = Provider()
-    staff.runs.inference.act = acting.act
-    async with staff.workflow_worker(), staff.runs.inference_worker():
-        yield acting
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -12,14 +11,12 @@ import pytest
 from sqlalchemy import update
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
-from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from shared.contracts.enums import ErrorCategory
 from shared.db.models.tables import Workflow
 from shared.db.repositories.scope import Scope
 from shared.db.repositories.subjects import find_workflow
-from tests.fakes.inference import Attempt
+from tests.fakes.failing_steps import Provider
 from tests.fixtures.event_streams import Parser
 from tests.fixtures.gateway import OTHER_TENANT_KEY, Gateway
 from tests.fixtures.workflow_runs import until
@@ -39,29 +36,6 @@ def chain() -> list[dict[str, Any]]:
         fields = {"id": name, "depends_on": [previous], "input_mappings": [mapping]}
         steps.append(REFINE | fields | {"max_retries": 0})
     return steps
-
-
-@dataclass
-class Provider:
-    """Who does the steps; it is down for some of them while a test says so."""
-
-    down_for: set[str] = field(default_factory=set)
-    attempts: Counter[str] = field(default_factory=Counter[str])
-
-    async def act(self, attempt: Attempt) -> None:
-        task = str(attempt.task_id)
-        self.attempts[task] += 1
-        if task in self.down_for:
-            kind = ErrorCategory.PROVIDER_ERROR
-            raise ApplicationError("the provider is down", type=kind, non_retryable=True)
-
-
-@pytest.fixture
-async def provider(staff: Staff) -> AsyncIterator[Provider]:
-    acting = Provider()
-    staff.runs.inference.act = acting.act
-    async with staff.workflow_worker(), staff.runs.inference_worker():
-        yield acting
 
 
 @pytest.fixture
