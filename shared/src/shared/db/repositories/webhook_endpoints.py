@@ -9,9 +9,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.elements import ColumnElement
 
+from shared.db.failing_receivers import DISABLED_AFTER, failing_since, is_to_be_disabled
 from shared.db.models.webhooks import WebhookDelivery, WebhookEndpoint
 from shared.db.repositories.scope import Scope
-from shared.webhooks.schedule import DISABLED_AFTER, failing_since, is_to_be_disabled
 
 
 def endpoint_of(delivery: type[WebhookDelivery] | WebhookDelivery) -> ColumnElement[bool]:
