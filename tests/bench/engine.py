@@ -50,7 +50,7 @@ from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
 from shared.errors import PlatformError
-from shared.progress import Executant, ProgressReporter
+from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import ModelSettings, ProgressSettings, StorageSettings
 from shared.storage.s3 import S3ObjectStore
 
@@ -165,7 +165,7 @@ async def time_overhead(engine: ImageEngine, objects: S3ObjectStore) -> Goal:
     Image.effect_noise((256, 256), 60).convert("RGB").save(reference, "PNG")
     key = "uploads/bench.png"
     await objects.put(key, reference.getvalue(), "image/png")
-    executant = Executant("inference-worker@bench:1", "local")
+    executant = ExecutorIdentity("inference-worker@bench:1", "local")
     samples_ms: dict[str, list[float]] = {"text alone": [], "with a reference": []}
     models = VisionModels(VisionSettings())
     with (

@@ -49,7 +49,7 @@ from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
-from shared.progress import Executant, ProgressReporter
+from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import ModelSettings, ProgressSettings
 from tests.bench.goals import Goal, conclude
 from tests.fakes.object_store import MemoryObjectStore
@@ -166,7 +166,7 @@ def bench(base: Image.Image) -> Iterator[Bench]:
             progress=ProgressReporter(
                 ProgressSettings(url=""), executor_instance="bench", executor_type="local"
             ),
-            executant=Executant("inference-worker@bench:1", "local"),
+            executant=ExecutorIdentity("inference-worker@bench:1", "local"),
             settings=settings,
             people=models,
             metrics=TimedMetrics(checks),

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED
-from shared.contracts.foreign import clean_text
 from shared.contracts.submissions import ServiceRequest
+from shared.contracts.untrusted import clean_text
 
 
 class PlatformError(Exception):
@@ -76,7 +76,7 @@ class UnservedError(PlatformError):
     failure_type = UNSERVED
 
 
-class CrowdedError(PlatformError):
+class TenantLimitError(PlatformError):
     """The tenant has so many of these under way here that this one is to come again."""
 
     failure_type = CROWDED

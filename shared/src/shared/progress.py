@@ -44,7 +44,7 @@ class ProgressSink(Protocol):
 
 
 @dataclass(frozen=True)
-class Executant:
+class ExecutorIdentity:
     """Who ran an attempt, as its result says."""
 
     executor_instance: str

@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 
 from shared.breaker import FAILURES_TO_OPEN, OPEN_FOR
 from shared.contracts.enums import BreakerState, ProviderType
-from shared.contracts.runs import Verdict
+from shared.contracts.runs import ProviderVerdict
 from shared.db.models.breakers import ProviderBreaker
 from shared.db.repositories.breakers import admit, all_breakers, count_verdict
 from shared.db.session import Sessions
@@ -33,14 +33,14 @@ async def forget_all(sessions: Sessions) -> None:
 async def fail(sessions: Sessions, times: int) -> None:
     async def once() -> None:
         async with sessions.begin() as session:
-            await count_verdict(session, Verdict(provider_type=FAL, is_success=False))
+            await count_verdict(session, ProviderVerdict(provider_type=FAL, is_success=False))
 
     await asyncio.gather(*(once() for _ in range(times)))
 
 
 async def succeed(sessions: Sessions) -> None:
     async with sessions.begin() as session:
-        await count_verdict(session, Verdict(provider_type=FAL, is_success=True))
+        await count_verdict(session, ProviderVerdict(provider_type=FAL, is_success=True))
 
 
 async def ask(sessions: Sessions) -> tuple[BreakerState, bool]:
@@ -94,5 +94,5 @@ async def test_a_probe_that_says_nothing_lets_the_next_one_through(sessions: Ses
     assert await ask(sessions) == (BreakerState.HALF_OPEN, True)
     assert await ask(sessions) == (BreakerState.HALF_OPEN, False)
     async with sessions.begin() as session:
-        await count_verdict(session, Verdict(provider_type=FAL, is_success=None))
+        await count_verdict(session, ProviderVerdict(provider_type=FAL, is_success=None))
     assert await ask(sessions) == (BreakerState.HALF_OPEN, True)

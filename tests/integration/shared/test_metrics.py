@@ -19,7 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from local_stack.ports import is_free
 from shared.settings import MetricsSettings, TemporalSettings
 from shared.temporal.client import connect
-from shared.temporal.standstill import show_standstill
+from shared.temporal.stuck_runs import publish_stuck_runs
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs, generation, until
@@ -111,7 +111,7 @@ async def scraped(client: Client, address: str) -> AsyncIterator[Scraped]:
     async with _worker(client, Before):
         handle = await client.start_workflow(Before.run, id=changed, **options)
         await found.until_there(r"temporal_workflow_task_execution_latency_seconds_count.*Changed")
-    watching = asyncio.create_task(show_standstill(client))
+    watching = asyncio.create_task(publish_stuck_runs(client))
     async with _worker(client, After, Broken):
         await client.start_workflow(Broken.run, id=broken, **options)
         await handle.signal(After.poke)

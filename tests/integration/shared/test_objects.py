@@ -10,15 +10,15 @@ from sqlalchemy import text
 
 from shared.contracts.enums import TaskStatus, WorkflowStatus
 from shared.db.models.tables import StoredObject, Task, Workflow
+from shared.db.repositories.object_use import is_in_use
 from shared.db.repositories.objects import (
-    Claim,
+    KeyClaim,
     claim_object,
     end_of_prefix,
     hold_object,
     list_objects,
 )
 from shared.db.repositories.scope import Scope
-from shared.db.repositories.uses import is_in_use
 from shared.db.session import Sessions
 
 ACME = Scope("shop", "acme")
@@ -104,16 +104,16 @@ async def test_lists_need_neither_a_scan_nor_a_sort(sessions: Sessions, scope: S
 async def test_first_to_claim_a_key_owns_it(sessions: Sessions, folder: str) -> None:
     async with sessions.begin() as session:
         first, row = await claim_object(session, ACME, owned(folder))
-        assert (first, row.origin_tenant_id) == (Claim.NEW, "acme")
+        assert (first, row.origin_tenant_id) == (KeyClaim.NEW, "acme")
     async with sessions.begin() as session:
-        assert (await claim_object(session, ACME, owned(folder)))[0] == Claim.REPLACED
-        assert (await claim_object(session, OTHER, owned(folder, OTHER)))[0] == Claim.TAKEN
+        assert (await claim_object(session, ACME, owned(folder)))[0] == KeyClaim.REPLACED
+        assert (await claim_object(session, OTHER, owned(folder, OTHER)))[0] == KeyClaim.TAKEN
         again, row = await claim_object(session, EVERYBODY, owned(folder, EVERYBODY))
-        assert (again, row.origin_tenant_id) == (Claim.REPLACED, "acme")
+        assert (again, row.origin_tenant_id) == (KeyClaim.REPLACED, "acme")
 
 
 async def test_racing_claim_waits_and_sees_who_won(sessions: Sessions, folder: str) -> None:
-    async def claim_too() -> Claim:
+    async def claim_too() -> KeyClaim:
         async with sessions.begin() as session:
             return (await claim_object(session, OTHER, owned(folder, OTHER)))[0]
 
@@ -122,7 +122,7 @@ async def test_racing_claim_waits_and_sees_who_won(sessions: Sessions, folder: s
         second = asyncio.create_task(claim_too())
         done, _ = await asyncio.wait([second], timeout=0.3)
         assert not done
-    assert await second == Claim.TAKEN
+    assert await second == KeyClaim.TAKEN
 
 
 async def test_held_row_is_the_callers_own(sessions: Sessions, folder: str) -> None:

@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from shared.contracts.enums import TaskStatus
 from shared.contracts.progress import ProgressKind, TaskProgress
-from shared.contracts.runs import Owner, TaskAccount, TaskOutcome
+from shared.contracts.runs import Owner, TaskHistory, TaskOutcome
 from shared.db.models.tables import Event, Task, WorkflowStep
-from shared.db.repositories.outcomes import write_task_account, write_task_outcome
+from shared.db.repositories.outcomes import write_task_history, write_task_outcome
 from shared.db.repositories.progress import write_progress
 from shared.db.session import Sessions
 from tests.fixtures.rows import add, task_row, workflow_row
@@ -51,9 +51,9 @@ async def test_what_is_waited_for_is_void_once_it_goes_on(sessions: Sessions) ->
     picked_up, went_on = task_row(), task_row()
     await add(sessions, picked_up, went_on)
     for task in (picked_up, went_on):
-        account = TaskAccount(task_id=task.id, waiting_for="a worker that can do it")
+        account = TaskHistory(task_id=task.id, waiting_for="a worker that can do it")
         async with sessions.begin() as session:
-            await write_task_account(session, account)
+            await write_task_history(session, account)
         row = await _read(sessions, task)
         assert (row.waiting_for, row.status) == ("a worker that can do it", "PENDING")
 
@@ -78,7 +78,7 @@ async def test_retries_of_a_fetch_stay_beside_those_of_attempts(sessions: Sessio
     task = task_row(max_retries=5)
     await add(sessions, task)
     async with sessions.begin() as session:
-        await write_task_account(session, TaskAccount(task_id=task.id, retry_count=2))
+        await write_task_history(session, TaskHistory(task_id=task.id, retry_count=2))
 
     counts: list[int] = []
     for attempt in (1, 2, 4):

@@ -12,14 +12,14 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ProviderType, StepStatus, TaskStatus, WorkflowStatus
 from shared.contracts.progress import ProgressKind, TaskProgress
 from shared.contracts.provenance import Provenance, ProvenanceRecord
-from shared.contracts.runs import Owner, PipelineOutcome, TaskAccount, TaskOutcome
+from shared.contracts.runs import Owner, PipelineOutcome, TaskHistory, TaskOutcome
 from shared.contracts.submissions import ServiceRequest
 from shared.db.models.registry import METADATA
 from shared.db.models.tables import Event, StoredObject, Task, Workflow, WorkflowStep
 from shared.db.repositories.outcomes import (
     outcome_of,
     write_pipeline_outcome,
-    write_task_account,
+    write_task_history,
     write_task_outcome,
 )
 from shared.db.repositories.progress import write_progress
@@ -267,7 +267,7 @@ def call(**fields: Any) -> ServiceRequest:
 async def test_account_of_a_running_task_is_written(sessions: Sessions) -> None:
     task = new_task(status="EXECUTING", provider_type="fal_standard", queue_name="provider-fal")
     await add(sessions, task)
-    account = TaskAccount(
+    account = TaskHistory(
         task_id=task.id,
         attempt=1,
         service_task_id="req-1",
@@ -276,7 +276,7 @@ async def test_account_of_a_running_task_is_written(sessions: Sessions) -> None:
         resumed_at=datetime.now(UTC),
     )
     async with sessions.begin() as session:
-        await write_task_account(session, account)
+        await write_task_history(session, account)
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
     assert row.service_task_id == "req-1"
@@ -298,12 +298,12 @@ async def test_fallback_takes_the_place_of_the_provider(sessions: Sessions) -> N
         fallback_provider_capabilities=["OUTPUT_SIZE"],
     )
     await add(sessions, task)
-    account = TaskAccount(
+    account = TaskHistory(
         task_id=task.id, attempt=2, retry_count=1, errors=["a", "b"], fallback_used=True
     )
     for _ in range(2):
         async with sessions.begin() as session:
-            await write_task_account(session, account)
+            await write_task_history(session, account)
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
     assert row.fallback_used
@@ -316,7 +316,7 @@ async def test_account_of_an_ended_task_changes_nothing(sessions: Sessions) -> N
     task = new_task(status="COMPLETED")
     await add(sessions, task)
     async with sessions.begin() as session:
-        await write_task_account(session, TaskAccount(task_id=task.id, attempt=3, errors=["late"]))
+        await write_task_history(session, TaskHistory(task_id=task.id, attempt=3, errors=["late"]))
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
     assert (row.attempt, row.errors) == (0, [])
@@ -340,9 +340,9 @@ async def test_what_was_submitted_is_no_longer_pending(sessions: Sessions) -> No
     """Though the worker's own word of it was lost: a cancellation must ask the provider."""
     task = new_task(provider_type="fal_standard", queue_name="provider-fal")
     await add(sessions, task)
-    account = TaskAccount(task_id=task.id, attempt=1, service_task_id="req-1")
+    account = TaskHistory(task_id=task.id, attempt=1, service_task_id="req-1")
     async with sessions.begin() as session:
-        await write_task_account(session, account)
+        await write_task_history(session, account)
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
     assert row.status == "EXECUTING"
@@ -353,7 +353,7 @@ async def test_what_was_left_to_its_fallback_untried_is_still_pending(sessions: 
     task = new_task(provider_type="fal_standard", fallback_provider_type="local")
     await add(sessions, task)
     async with sessions.begin() as session:
-        await write_task_account(session, TaskAccount(task_id=task.id, fallback_used=True))
+        await write_task_history(session, TaskHistory(task_id=task.id, fallback_used=True))
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
     assert (row.status, row.provider_type) == ("PENDING", "local")

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from temporalio.testing import ActivityEnvironment
 
-from shared.contracts.deliveries import DeliveryRun, DeliveryStanding, DeliveryState
+from shared.contracts.deliveries import DeliveryProgress, DeliveryRun, DeliveryState
 from shared.contracts.enums import EventType, TaskStatus
 from shared.db.models.tables import Event, Task
 from shared.db.models.webhooks import WebhookDelivery, WebhookEndpoint, WebhookSecret
@@ -34,7 +34,7 @@ async def task_with_events(sessions: Sessions, url: str, events: int, **fields: 
     return row.id
 
 
-async def deliver(courier: Courier, subject_id: uuid.UUID) -> DeliveryStanding:
+async def deliver(courier: Courier, subject_id: uuid.UUID) -> DeliveryProgress:
     return await ActivityEnvironment().run(
         courier.deliver_pending, DeliveryRun(subject_id=subject_id)
     )

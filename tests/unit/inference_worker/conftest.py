@@ -22,7 +22,7 @@ from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
-from shared.progress import Executant
+from shared.progress import ExecutorIdentity
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
 from tests.fakes.progress import RecordedProgress
@@ -104,7 +104,7 @@ def build(
             files=PictureFiles(objects, cpu, max_pixels=worker_settings.max_input_pixels),
             loras=loras,
             progress=progress,
-            executant=Executant("inference-worker@test:1", "local"),
+            executant=ExecutorIdentity("inference-worker@test:1", "local"),
             settings=worker_settings,
             people=FakePeople(),
             metrics=Metrics(None, DeviceKind.CPU),

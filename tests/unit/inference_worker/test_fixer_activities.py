@@ -32,7 +32,7 @@ from shared.contracts.fixing import (
     GarmentFixerConfig,
 )
 from shared.errors import ConsistencyError, InvalidInputError
-from shared.progress import Executant
+from shared.progress import ExecutorIdentity
 from tests.fakes.engine import MendingEngine
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
@@ -57,7 +57,7 @@ class Bench:
             engine=EngineThread(self.engine, executor),
             files=PictureFiles(self.objects, cpu, max_pixels=10**7),
             progress=RecordedProgress(),
-            executant=Executant("inference-worker@test:1", "local"),
+            executant=ExecutorIdentity("inference-worker@test:1", "local"),
             settings=InferenceSettings(),
             people=self.people,
             metrics=Metrics(None, DeviceKind.CPU),

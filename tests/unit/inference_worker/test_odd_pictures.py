@@ -33,7 +33,7 @@ from shared.contracts.backgrounds import BackgroundFixInputs, FixBackground
 from shared.contracts.fixing import DetailInputs, EnhanceDetails, EnhanceFaces, FaceInputs
 from shared.contracts.refinement import RefineImage, RefineInputs
 from shared.errors import InvalidInputError
-from shared.progress import Executant
+from shared.progress import ExecutorIdentity
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
 
@@ -111,7 +111,7 @@ def operations(
     there: dict[str, Any] = {
         "files": files,
         "progress": RecordedProgress(),
-        "executant": Executant("inference-worker@test:1", "local"),
+        "executant": ExecutorIdentity("inference-worker@test:1", "local"),
     }
     pictures = PictureActivities(models, **there, max_output_pixels=10**7)
     fixers = LocalFixers(

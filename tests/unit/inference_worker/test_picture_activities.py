@@ -16,7 +16,7 @@ from inference_worker.vision.weights import ModelFile, Weights
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities, AdjustInputs
 from shared.contracts.backgrounds import BackgroundActivities, BackgroundFixInputs, FixBackground
 from shared.errors import InvalidInputError, ObjectNotFoundError
-from shared.progress import Executant
+from shared.progress import ExecutorIdentity
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
 from tests.fixtures.embedded import embedded_record
@@ -24,7 +24,7 @@ from tests.fixtures.pictures import picture
 from tests.fixtures.segmenters import ColourModels
 
 TASK = UUID(int=7)
-WORKER = Executant("inference-worker@test:1", "inference-worker")
+WORKER = ExecutorIdentity("inference-worker@test:1", "inference-worker")
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ from shared.contracts.fixing import (
     GarmentFixerConfig,
 )
 from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
-from shared.progress import Executant
+from shared.progress import ExecutorIdentity
 from tests.fakes.engine import MendingEngine
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
@@ -107,7 +107,7 @@ def operate(
     there: dict[str, Any] = {
         "files": files,
         "progress": RecordedProgress(),
-        "executant": Executant("inference-worker@test:1", "local"),
+        "executant": ExecutorIdentity("inference-worker@test:1", "local"),
     }
     models = _AllOfIt(VisionSettings())
     pictures = PictureActivities(models, **there, max_output_pixels=10**6)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.enums import MappingTransform
-from shared.contracts.foreign import MAPPED, admit
 from shared.contracts.runs import StepMapping
+from shared.contracts.untrusted import MAPPED, admit
 from tests.fixtures.hostile import nested, values
 from workflows.definitions.mapping import MappingError, MappingGate, linked_keys, map_inputs
 

@@ -32,7 +32,7 @@ from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.enums import TaskQueue
 from shared.own_folder import own_folder
-from shared.progress import Executant, ProgressReporter
+from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import (
     LogSettings,
     MetricsSettings,
@@ -68,7 +68,7 @@ class Equipment:
     settings: InferenceSettings
     files: PictureFiles
     reporter: ProgressReporter
-    executant: Executant
+    executant: ExecutorIdentity
     models: VisionModels
     metrics: Metrics
     upscalers: Upscalers
@@ -143,7 +143,7 @@ async def main() -> None:
     """Run until SIGTERM."""
     set_up_logging(LogSettings(), service=_SERVICE)
     settings, worker_settings = InferenceSettings(), WorkerSettings()
-    executant = Executant(process_identity(_SERVICE), _SERVICE)
+    executant = ExecutorIdentity(process_identity(_SERVICE), _SERVICE)
     engine = load_engine(settings, ModelSettings())
     engine.warm_up()
     objects = S3ObjectStore(StorageSettings())

@@ -30,7 +30,7 @@ from shared.contracts.provenance import Provenance
 from shared.contracts.refinement import RefineImage, RefineImageResult, UpscalerKind
 from shared.contracts.task_types import editing, generation, refine
 from shared.contracts.task_types.row import TaskTypeRow
-from shared.progress import Executant, ProgressSink
+from shared.progress import ExecutorIdentity, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 
 
@@ -57,7 +57,7 @@ class LocalInference(InferenceActivities):
         files: PictureFiles,
         loras: LoraFiles,
         progress: ProgressSink,
-        executant: Executant,
+        executant: ExecutorIdentity,
         settings: InferenceSettings,
         people: PeopleModels,
         metrics: Metrics,

@@ -32,7 +32,7 @@ from shared.contracts.fixing import (
     FixerActivities,
 )
 from shared.contracts.task_types import detail_enhancer, face_enhancer
-from shared.progress import Executant, ProgressSink
+from shared.progress import ExecutorIdentity, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 
 
@@ -56,7 +56,7 @@ class LocalFixers(FixerActivities):
         engine: EngineThread,
         files: PictureFiles,
         progress: ProgressSink,
-        executant: Executant,
+        executant: ExecutorIdentity,
         settings: InferenceSettings,
         people: PeopleModels,
         metrics: Metrics,

@@ -24,7 +24,7 @@ from shared.contracts.enums import OutputFormat
 from shared.contracts.provenance import Provenance
 from shared.contracts.task_types import background_fix, image_adjuster
 from shared.contracts.task_types.row import TaskTypeRow
-from shared.progress import Executant, ProgressSink
+from shared.progress import ExecutorIdentity, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 
 
@@ -44,7 +44,7 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
         models: VisionModels,
         files: PictureFiles,
         progress: ProgressSink,
-        executant: Executant,
+        executant: ExecutorIdentity,
         *,
         max_output_pixels: int,
     ) -> None:

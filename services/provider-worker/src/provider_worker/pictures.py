@@ -26,7 +26,7 @@ from shared.images.inline import decode_base64_image, is_data_url
 from shared.images.orientation import exif_turn
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
-from shared.temporal.shares import Shares, tenant_of_activity
+from shared.temporal.shares import TenantShares, tenant_of_activity
 
 _PNG = "image/png"
 _LOSSLESS_MODES = frozenset({"L", "RGB", "RGBA"})
@@ -48,7 +48,7 @@ class PictureKeeper:
     def __init__(
         self, objects: ObjectStore, guard: Guard, limits: PictureLimits, *, places: int = 64
     ) -> None:
-        self._shares = Shares(places)
+        self._shares = TenantShares(places)
         self._objects = objects
         self._guard = guard
         self._limits = limits

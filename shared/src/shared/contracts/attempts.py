@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.contracts.enums import ProviderType
-from shared.contracts.foreign import ErrorText
 from shared.contracts.message import Message
 from shared.contracts.provenance import Provenance
+from shared.contracts.untrusted import ErrorText
 
 
 class AttemptRequest(Message):

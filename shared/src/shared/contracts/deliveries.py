@@ -6,8 +6,8 @@ from uuid import UUID
 
 from temporalio import activity
 
-from shared.contracts.foreign import ErrorText
 from shared.contracts.message import Message
+from shared.contracts.untrusted import ErrorText
 
 
 class DeliveryStatus(StrEnum):
@@ -47,7 +47,7 @@ class DeliveryState(StrEnum):
     """Events are pending; the activity has had its time."""
 
 
-class DeliveryStanding(Message):
+class DeliveryProgress(Message):
     """How the deliveries of a subject stand."""
 
     state: DeliveryState
@@ -64,5 +64,5 @@ class DeliveryActivities(ABC):
 
     @activity.defn(name="deliver_pending")
     @abstractmethod
-    async def deliver_pending(self, run: DeliveryRun) -> DeliveryStanding:
+    async def deliver_pending(self, run: DeliveryRun) -> DeliveryProgress:
         """Post a subject's pending events in order, until one is not taken or none is left."""

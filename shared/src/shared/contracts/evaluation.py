@@ -8,9 +8,9 @@ from pydantic import Field
 from temporalio import activity
 
 from shared.contracts.enums import AiProvider, AnatomyIssue, Framing, Gender, ViewAngle
-from shared.contracts.foreign import ErrorText, Prose, clean_text
 from shared.contracts.message import Message
 from shared.contracts.runs import Owner
+from shared.contracts.untrusted import ErrorText, Prose, clean_text
 
 NO_EVALUATOR = "NO_EVALUATOR"
 """Failure type of a run whose picture no worker took in time; nothing was evaluated."""
@@ -74,6 +74,6 @@ class EvaluationRecord(Message):
     error: ErrorText | None = None
     owner: Owner
 
-    def bare(self, note: str) -> Self:
+    def without_untrusted(self, note: str) -> Self:
         """The same without what came from elsewhere, for records that could not hold it."""
         return self.model_copy(update={"error": self.error and clean_text(note)})

@@ -9,21 +9,21 @@ from shared.contracts.evaluation import EvaluationRecord
 from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
-    OwnershipQuestion,
+    OwnershipCheck,
     PinPictures,
     PipelineOutcome,
-    PipelineStanding,
-    TaskAccount,
+    PipelineRecordState,
+    TaskHistory,
     TaskOutcome,
-    TaskStanding,
+    TaskRecordState,
 )
-from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
+from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingRecordState
 
 
 class Recordable(Protocol):
     """What can be written without what came from elsewhere, where the records refuse that."""
 
-    def bare(self, note: str) -> Self:
+    def without_untrusted(self, note: str) -> Self:
         """The same without it, and a note instead."""
         ...
 
@@ -38,7 +38,7 @@ class RecordActivities(ABC):
 
     @activity.defn(name="foreign_objects")
     @abstractmethod
-    async def foreign_objects(self, question: OwnershipQuestion) -> list[str]:
+    async def foreign_objects(self, question: OwnershipCheck) -> list[str]:
         """Which of the keys name no object of the owner's."""
 
     @activity.defn(name="pin_pictures")
@@ -48,27 +48,27 @@ class RecordActivities(ABC):
 
     @activity.defn(name="record_account")
     @abstractmethod
-    async def record_account(self, account: TaskAccount) -> None:
+    async def record_account(self, account: TaskHistory) -> None:
         """Write what a task that goes on has been through; nothing where it has ended."""
 
     @activity.defn(name="finish_task")
     @abstractmethod
-    async def finish_task(self, outcome: TaskOutcome) -> TaskStanding:
+    async def finish_task(self, outcome: TaskOutcome) -> TaskRecordState:
         """Write a task's outcome, its files' owner rows and its event; answers what stands."""
 
     @activity.defn(name="finish_pipeline")
     @abstractmethod
-    async def finish_pipeline(self, outcome: PipelineOutcome) -> PipelineStanding:
+    async def finish_pipeline(self, outcome: PipelineOutcome) -> PipelineRecordState:
         """Write a workflow's outcome and its event; answers what stands."""
 
     @activity.defn(name="record_dataset")
     @abstractmethod
-    async def record_dataset(self, record: DatasetRecord) -> TrainingStanding:
+    async def record_dataset(self, record: DatasetRecord) -> TrainingRecordState:
         """Write a training's prepared dataset and its event; answers whether it goes on."""
 
     @activity.defn(name="finish_training")
     @abstractmethod
-    async def finish_training(self, outcome: TrainingOutcome) -> TrainingStanding:
+    async def finish_training(self, outcome: TrainingOutcome) -> TrainingRecordState:
         """Write a training's outcome, its files' owner rows and its event; answers what stands."""
 
     @activity.defn(name="record_evaluation")

@@ -17,11 +17,11 @@ from shared.contracts.enums import (
     TaskType,
     WorkflowStatus,
 )
-from shared.contracts.foreign import ErrorText, clean_text
 from shared.contracts.inputs import merged_inputs
 from shared.contracts.message import Message
 from shared.contracts.provenance import ProvenanceRecord
 from shared.contracts.submissions import ServiceRequest
+from shared.contracts.untrusted import ErrorText, clean_text
 
 
 class Owner(Message):
@@ -68,7 +68,7 @@ class TaskRun(Message):
         return self.model_copy(update={**dict(self.fallback), "fallback": None})
 
 
-class Verdict(Message):
+class ProviderVerdict(Message):
     """What an attempt says about its provider: the provider's breaker counts it."""
 
     provider_type: ProviderType
@@ -76,7 +76,7 @@ class Verdict(Message):
     """None: it has ended, and says nothing about the provider."""
 
 
-class TaskAccount(Message):
+class TaskHistory(Message):
     """What a task has been through so far."""
 
     task_id: UUID
@@ -95,10 +95,10 @@ class TaskAccount(Message):
     resumed_at: datetime | None = None
     waiting_for: str | None = None
     """What has to come before it can go on."""
-    verdict: Verdict | None = None
+    verdict: ProviderVerdict | None = None
     """Of the last attempt; none where it says nothing about its provider."""
 
-    def bare(self, note: str) -> Self:
+    def without_untrusted(self, note: str) -> Self:
         """The same without what came from elsewhere, for records that could not hold it."""
         service_task_id = self.service_task_id and clean_text(self.service_task_id, 255)
         return self.model_copy(
@@ -110,7 +110,7 @@ class TaskAccount(Message):
         )
 
 
-class TaskOutcome(TaskAccount):
+class TaskOutcome(TaskHistory):
     """How a task ended; `finish_task` writes it into the records."""
 
     status: TaskStatus
@@ -127,7 +127,7 @@ class TaskOutcome(TaskAccount):
     executor_instance: str | None = None
     started_at: datetime | None = None
 
-    def bare(self, note: str) -> Self:
+    def without_untrusted(self, note: str) -> Self:
         """The same without what came from elsewhere; what had completed has no result then."""
         own: dict[str, Any] = {
             "mapped_inputs": {},
@@ -140,7 +140,7 @@ class TaskOutcome(TaskAccount):
         }
         if self.status == TaskStatus.COMPLETED:
             own |= {"status": TaskStatus.FAILED, "error_category": ErrorCategory.INTERNAL}
-        return super().bare(note).model_copy(update=own)
+        return super().without_untrusted(note).model_copy(update=own)
 
 
 class Admission(Message):
@@ -157,7 +157,7 @@ class AdmissionRequest(Message):
     provider_type: ProviderType
 
 
-class OwnershipQuestion(Message):
+class OwnershipCheck(Message):
     """Object keys of doubtful origin, and who is about to read them."""
 
     owner: Owner
@@ -172,7 +172,7 @@ class PinPictures(Message):
     paths: list[str] = Field(max_length=1000)
 
 
-class TaskStanding(Message):
+class TaskRecordState(Message):
     """How a task stands in the records: an earlier end outlives a later one."""
 
     status: TaskStatus
@@ -211,7 +211,7 @@ class PipelineRun(Message):
     steps: list[PipelineStep] = Field(min_length=1, max_length=200)
 
 
-class PipelineStanding(Message):
+class PipelineRecordState(Message):
     """How a workflow stands in the records: an earlier end outlives a later one."""
 
     status: WorkflowStatus
@@ -224,6 +224,6 @@ class PipelineOutcome(Message):
     status: WorkflowStatus
     errors: list[ErrorText] = []
 
-    def bare(self, note: str) -> Self:
+    def without_untrusted(self, note: str) -> Self:
         """The same without what came from elsewhere, for records that could not hold it."""
         return self.model_copy(update={"errors": [clean_text(note)]})

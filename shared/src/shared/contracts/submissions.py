@@ -15,8 +15,8 @@ from temporalio import activity
 
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.enums import ProviderType, TaskType
-from shared.contracts.foreign import ErrorText, Label
 from shared.contracts.message import Message
+from shared.contracts.untrusted import ErrorText, Label
 
 
 class ServiceRequest(Message):

@@ -17,9 +17,9 @@ from shared.contracts.enums import (
     TrainingType,
     TransformType,
 )
-from shared.contracts.foreign import ErrorText, clean_text
 from shared.contracts.message import Message
 from shared.contracts.runs import Owner
+from shared.contracts.untrusted import ErrorText, clean_text
 
 LORA_FOLDERS: dict[EntityType, str] = {
     EntityType.SUBJECT: "identities",
@@ -172,7 +172,7 @@ class TrainingOutcome(Message):
     error_category: ErrorCategory | None = None
     started_at: datetime | None = None
 
-    def bare(self, note: str) -> Self:
+    def without_untrusted(self, note: str) -> Self:
         """The same without what came from elsewhere; what had completed has no model then."""
         own: dict[str, Any] = {"local_model_path": None, "files": [], "error": clean_text(note)}
         if self.status == TrainingStatus.COMPLETED:
@@ -180,7 +180,7 @@ class TrainingOutcome(Message):
         return self.model_copy(update=own)
 
 
-class TrainingStanding(Message):
+class TrainingRecordState(Message):
     """How a training stands in the records: an earlier end outlives a later one."""
 
     status: TrainingStatus

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from shared.lora.errors import LoraFileError, shown
-from shared.lora.flux_names import Part, Place, WrongShapeError, find_places
+from shared.lora.flux_names import LayerSlice, ModelPart, WrongShapeError, find_layer_slices
 from shared.lora.header import Header, read_header
 from shared.lora.layers import LoraPair, find_pairs
 from shared.lora.scales import read_scales
@@ -19,7 +19,7 @@ _FLOATS = frozenset({"F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"})
 
 
 @dataclass(frozen=True)
-class Change:
+class LoraChange:
     """A pair of a file, and what its product is added to.
 
     Attributes:
@@ -30,10 +30,10 @@ class Change:
 
     pair: LoraPair
     scale: float
-    places: tuple[Place, ...]
+    places: tuple[LayerSlice, ...]
 
 
-def read_flux_plan(path: Path) -> list[Change]:
+def read_flux_plan(path: Path) -> list[LoraChange]:
     """Return all that a stored file changes.
 
     Raises:
@@ -62,7 +62,7 @@ def check_offsets(file: BinaryIO, header: Header, names: Iterable[str]) -> None:
             )
 
 
-def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list[Change]:
+def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list[LoraChange]:
     """Return where each pair goes, and how strongly; pairs whose product is 0 are left out.
 
     Raises:
@@ -71,8 +71,8 @@ def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list
     """
     pairs = list(pairs)
     scales = read_scales(file, header, pairs)
-    changes: list[Change] = []
-    changed: dict[tuple[Part, str], str] = {}
+    changes: list[LoraChange] = []
+    changed: dict[tuple[ModelPart, str], str] = {}
     for pair in pairs:
         places = _places(pair)
         if is_zero(file, header, pair.up) or is_zero(file, header, pair.down):
@@ -90,7 +90,7 @@ def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list
                     "keep the tensors of one of them"
                 )
         _check_floats(header, pair)
-        changes.append(Change(pair, scales[pair.module], places))
+        changes.append(LoraChange(pair, scales[pair.module], places))
     if not changes:
         raise LoraFileError("changes nothing: every number in it is 0")
     return changes
@@ -106,11 +106,11 @@ def _check_floats(header: Header, pair: LoraPair) -> None:
             )
 
 
-def _places(pair: LoraPair) -> tuple[Place, ...] | None:
+def _places(pair: LoraPair) -> tuple[LayerSlice, ...] | None:
     if not pair.is_linear:
         return None
     try:
-        return find_places(pair.module, pair.in_features, pair.out_features)
+        return find_layer_slices(pair.module, pair.in_features, pair.out_features)
     except WrongShapeError as error:
         raise LoraFileError(
             f"has a pair of {shown(pair.module)} that {error}; a LoRA of FLUX.1 is needed"

@@ -13,7 +13,7 @@ _QKV = ("attn.to_q", "attn.to_k", "attn.to_v")
 _ADDED = ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj")
 
 
-class Part(StrEnum):
+class ModelPart(StrEnum):
     """A part of the model that LoRAs change, as diffusers' folders call it."""
 
     TRANSFORMER = "transformer"
@@ -22,7 +22,7 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True)
-class Place:
+class LayerSlice:
     """Rows of a pair's product, and the layer they are added to.
 
     Attributes:
@@ -31,7 +31,7 @@ class Place:
         rows: first and last (exclusive) of the product's, in the layer's order.
     """
 
-    part: Part
+    part: ModelPart
     layer: str
     rows: tuple[tuple[int, int], ...]
 
@@ -193,15 +193,15 @@ _BLOCKS: Mapping[str, tuple[str, _Table]] = {
 
 _WRAPPED = r"(?:base_model\.model\.)?"
 _DOTTED_ROOTS = {
-    Part.T5: re.compile(
+    ModelPart.T5: re.compile(
         rf"{_WRAPPED}(?:text_encoder_2\.|text_encoders\.t5xxl\.(?:transformer\.)?|t5\."
         rf"|lora_te[23]\.){_WRAPPED}"
     ),
-    Part.CLIP: re.compile(
+    ModelPart.CLIP: re.compile(
         rf"{_WRAPPED}(?:text_encoder\.|text_encoders\.clip_l\.(?:transformer\.)?|clip_l\."
         rf"|lora_te1?\.|(?=text_model\.)){_WRAPPED}"
     ),
-    Part.TRANSFORMER: re.compile(
+    ModelPart.TRANSFORMER: re.compile(
         r"(?:base_model\.model\.|model\.|diffusion_model\.|transformer\.|unet\.|lora_unet\."
         r"|lora_transformer\.)*"
     ),
@@ -209,9 +209,9 @@ _DOTTED_ROOTS = {
 """How names begin where they have the model's own dots; the first that fits counts."""
 
 _FLAT_ROOTS = {
-    Part.T5: re.compile(r"lora_te[23]_"),
-    Part.CLIP: re.compile(r"lora_te1?_"),
-    Part.TRANSFORMER: re.compile(r"(?:lora_unet|lora_transformer|lycoris)_"),
+    ModelPart.T5: re.compile(r"lora_te[23]_"),
+    ModelPart.CLIP: re.compile(r"lora_te1?_"),
+    ModelPart.TRANSFORMER: re.compile(r"(?:lora_unet|lora_transformer|lycoris)_"),
 }
 """How they begin where kohya's scripts, or ones like them, have written underscores for dots."""
 
@@ -225,11 +225,11 @@ class _Spelling:
         dot: what stands between the steps of a name.
     """
 
-    def __init__(self, part: Part, root: re.Pattern[str], dot: str) -> None:
+    def __init__(self, part: ModelPart, root: re.Pattern[str], dot: str) -> None:
         tables = {
-            Part.TRANSFORMER: (_DOUBLE, _DIFFSYNTH, _SINGLE),
-            Part.CLIP: (_CLIP,),
-            Part.T5: (_T5,),
+            ModelPart.TRANSFORMER: (_DOUBLE, _DIFFSYNTH, _SINGLE),
+            ModelPart.CLIP: (_CLIP,),
+            ModelPart.T5: (_T5,),
         }[part]
         self._root = root
         self._blocks = {
@@ -237,7 +237,7 @@ class _Spelling:
             for name, (to, t) in _BLOCKS.items()
             if t in tables
         }
-        outside: _Table = _OUTSIDE if part is Part.TRANSFORMER else {}
+        outside: _Table = _OUTSIDE if part is ModelPart.TRANSFORMER else {}
         self._outside = {name.replace(".", dot): layers for name, layers in outside.items()}
         dot, names = re.escape(dot), "|".join(map(re.escape, self._blocks))
         self._block = re.compile(rf"({names}){dot}(0|[1-9]\d{{0,3}}){dot}(.+)")
@@ -264,7 +264,9 @@ _SPELLINGS = [
 ]
 
 
-def find_places(module: str, in_features: int, out_features: int) -> tuple[Place, ...] | None:
+def find_layer_slices(
+    module: str, in_features: int, out_features: int
+) -> tuple[LayerSlice, ...] | None:
     """Return where a pair's product goes; none where no trainer calls a FLUX.1 layer so.
 
     Args:
@@ -282,5 +284,5 @@ def find_places(module: str, in_features: int, out_features: int) -> tuple[Place
     stem, layers = found
     rows = layers.split(in_features, out_features)
     return tuple(
-        Place(part, f"{stem}{name}", own) for name, own in zip(layers.names, rows, strict=True)
+        LayerSlice(part, f"{stem}{name}", own) for name, own in zip(layers.names, rows, strict=True)
     )

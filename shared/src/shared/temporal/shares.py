@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 from temporalio import activity
 
-from shared.errors import CrowdedError
+from shared.errors import TenantLimitError
 
 
-class Shares:
+class TenantShares:
     """So many at work, so many present; of neither does a tenant hold more than it leaves free.
 
     One tenant alone comes to half of the places, two to a third each, and so on: one that has none
@@ -28,21 +28,21 @@ class Shares:
         self._waiting: dict[asyncio.Future[None], str] = {}
 
     @asynccontextmanager
-    async def place(self, tenant: str, *, patience_s: float | None = None) -> AsyncGenerator[None]:
+    async def place(self, tenant: str, *, max_wait_s: float | None = None) -> AsyncGenerator[None]:
         """Hold a place, once the tenant may have one more.
 
         Args:
             tenant: who it is for.
-            patience_s: how long to wait for it; none: as long as it takes.
+            max_wait_s: how long to wait for it; none: as long as it takes.
 
         Raises:
-            CrowdedError: the tenant has so many here already that this one is to come again.
+            TenantLimitError: the tenant has so many here already that this one is to come again.
         """
         if not self._present.may_have(tenant):
-            raise CrowdedError
+            raise TenantLimitError
         self._present.take(tenant)
         try:
-            await self._take_turn(tenant, patience_s)
+            await self._take_turn(tenant, max_wait_s)
             try:
                 yield
             finally:
@@ -51,17 +51,17 @@ class Shares:
         finally:
             self._present.give_back(tenant)
 
-    async def _take_turn(self, tenant: str, patience_s: float | None) -> None:
+    async def _take_turn(self, tenant: str, max_wait_s: float | None) -> None:
         turn = asyncio.get_running_loop().create_future()
         self._waiting[turn] = tenant
         self._let_in()
         is_taken = False
         try:
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(max_wait_s):
                 await turn
             is_taken = True
         except TimeoutError as error:
-            raise CrowdedError from error
+            raise TenantLimitError from error
         finally:
             if not is_taken and self._waiting.pop(turn, None) is None:
                 # It was let in just as it gave up.

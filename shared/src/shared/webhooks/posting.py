@@ -23,7 +23,7 @@ _ASKS_TO_WAIT = frozenset({429, 503})
 UNFORESEEN = "the attempt failed in a way that was not foreseen; it has been logged"
 
 
-class Verdict(StrEnum):
+class DeliveryVerdict(StrEnum):
     """What an attempt has come to."""
 
     TAKEN = "taken"
@@ -38,10 +38,10 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Answer:
+class PostResult:
     """How an attempt went."""
 
-    verdict: Verdict
+    verdict: DeliveryVerdict
     ms: int
     status_code: int | None = None
     error: str | None = None
@@ -50,7 +50,7 @@ class Answer:
 
 async def post(
     url: str, headers: Mapping[str, str], body: bytes, *, guard: Guard, timeout_s: float
-) -> Answer:
+) -> PostResult:
     """Send an event once. Whatever comes of it is an answer, and is never raised.
 
     What the receiver says is not read.
@@ -64,8 +64,8 @@ async def post(
     """
     begun = time.perf_counter()
 
-    def answer(verdict: Verdict, error: str | None = None) -> Answer:
-        return Answer(verdict, round(1000 * (time.perf_counter() - begun)), error=error)
+    def answer(verdict: DeliveryVerdict, error: str | None = None) -> PostResult:
+        return PostResult(verdict, round(1000 * (time.perf_counter() - begun)), error=error)
 
     try:
         async with (
@@ -75,27 +75,27 @@ async def post(
             ms = round(1000 * (time.perf_counter() - begun))
             return _read(response.status, httpx.Headers(response.headers), ms)
     except TimeoutError:
-        return answer(Verdict.NOT_TAKEN, f"no answer within {timeout_s:g} s")
+        return answer(DeliveryVerdict.FAILED, f"no answer within {timeout_s:g} s")
     except ForbiddenUrlError as error:
-        return answer(Verdict.FORBIDDEN, str(error))
+        return answer(DeliveryVerdict.FORBIDDEN, str(error))
     except FetchError as error:
-        return answer(Verdict.NOT_TAKEN, str(error))
+        return answer(DeliveryVerdict.FAILED, str(error))
     except Exception as error:  # noqa: BLE001 — a stranger's server decides what comes up here
         _log.error("attempt_broke", exc_info=error)
-        return answer(Verdict.NOT_TAKEN, UNFORESEEN)
+        return answer(DeliveryVerdict.FAILED, UNFORESEEN)
 
 
-def _read(status: int, headers: httpx.Headers, ms: int) -> Answer:
+def _read(status: int, headers: httpx.Headers, ms: int) -> PostResult:
     if 200 <= status < 300:
-        return Answer(Verdict.TAKEN, ms, status)
+        return PostResult(DeliveryVerdict.DELIVERED, ms, status)
     if status == _GONE:
-        return Answer(Verdict.GONE, ms, status, "the receiver answers 410: it is gone")
+        return PostResult(DeliveryVerdict.GONE, ms, status, "the receiver answers 410: it is gone")
     if 300 <= status < 400:
         error = f"the receiver answers {status}: redirects are not followed"
-        return Answer(Verdict.NOT_TAKEN, ms, status, error)
+        return PostResult(DeliveryVerdict.FAILED, ms, status, error)
     asked = headers.get("retry-after") if status in _ASKS_TO_WAIT else None
-    return Answer(
-        Verdict.NOT_TAKEN,
+    return PostResult(
+        DeliveryVerdict.FAILED,
         ms,
         status,
         f"the receiver answers {status}",

@@ -6,7 +6,7 @@ from shared.errors import PlatformError
 from shared.settings import WebhookSettings
 
 
-class SealedForeverError(PlatformError):
+class UndecryptableSecretError(PlatformError):
     """A signing key was encrypted with a key that the settings do not have."""
 
 
@@ -24,11 +24,11 @@ class Vault:
         """Decrypt.
 
         Raises:
-            SealedForeverError: none of the keys fits.
+            UndecryptableSecretError: none of the keys fits.
         """
         try:
             return self._fernet.decrypt(sealed)
         except InvalidToken as error:
-            raise SealedForeverError(
+            raise UndecryptableSecretError(
                 "a signing key was encrypted with a key that SARTIQ_WEBHOOKS_ENCRYPTION_KEYS lacks"
             ) from error

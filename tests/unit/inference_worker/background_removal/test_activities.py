@@ -23,7 +23,7 @@ from shared.contracts.background_removal import (
     RemoveBackgroundsResult,
 )
 from shared.errors import InvalidInputError, StorageError
-from shared.progress import Executant
+from shared.progress import ExecutorIdentity
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
 from tests.fixtures.embedded import embedded_record
@@ -58,7 +58,7 @@ def _remover(
     progress: RecordedProgress | None = None,
 ) -> BackgroundRemover:
     files = PictureFiles(objects, cpu, max_pixels=max_pixels)
-    executant = Executant("inference-worker@test:1", "local")
+    executant = ExecutorIdentity("inference-worker@test:1", "local")
     return BackgroundRemover(models, files, progress or RecordedProgress(), executant)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inference_worker.lora.reading import read_lora
 from inference_worker.lora.targets import check_fit, find_targets, linear_layers
-from shared.lora.flux_names import find_places
+from shared.lora.flux_names import find_layer_slices
 from shared.lora.inspection import inspect_lora
 from tests.fixtures.loras import saved
 from tests.fixtures.trainers import TRAINERS, Deltas, Layer, Trainer, original_layers
@@ -150,7 +150,7 @@ def test_rows_go_where_diffusers_own_converter_puts_a_models() -> None:
             checkpoint[f"{block}.norm.{norm}.scale"] = torch.zeros(1)
     converted = single_file_utils.convert_flux_transformer_checkpoint_to_diffusers(checkpoint)
     for name, rows in marked.items():
-        places = find_places(f"diffusion_model.{name}", *shapes[name])
+        places = find_layer_slices(f"diffusion_model.{name}", *shapes[name])
         assert places is not None
         for place in places:
             own = torch.cat([rows[first:last] for first, last in place.rows])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import CrowdedError
-from shared.temporal.shares import Shares
+from shared.errors import TenantLimitError
+from shared.temporal.shares import TenantShares
 
 
 async def turns() -> None:
@@ -19,18 +19,18 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
-async def fill(shares: Shares, tenant: str, stack: AsyncExitStack, most: int) -> int:
+async def fill(shares: TenantShares, tenant: str, stack: AsyncExitStack, most: int) -> int:
     """Take places until none is given at once; how many there were."""
     for count in range(most):
         try:
-            await stack.enter_async_context(shares.place(tenant, patience_s=0))
-        except CrowdedError:
+            await stack.enter_async_context(shares.place(tenant, max_wait_s=0))
+        except TenantLimitError:
             return count
     return most
 
 
 async def test_one_tenant_takes_half_and_the_next_half_of_what_is_left() -> None:
-    shares = Shares(places=12)
+    shares = TenantShares(places=12)
     async with AsyncExitStack() as stack:
         assert await fill(shares, "greedy", stack, 100) == 6
         assert await fill(shares, "eager", stack, 100) == 3
@@ -41,7 +41,7 @@ async def test_one_tenant_takes_half_and_the_next_half_of_what_is_left() -> None
 
 
 async def test_newcomer_does_not_wait_behind_those_who_wait() -> None:
-    shares = Shares(places=4)
+    shares = TenantShares(places=4)
     async with AsyncExitStack() as stack:
         await fill(shares, "greedy", stack, 2)
         waiting = asyncio.create_task(stack.enter_async_context(shares.place("greedy")))
@@ -53,7 +53,7 @@ async def test_newcomer_does_not_wait_behind_those_who_wait() -> None:
 
 
 async def test_those_who_wait_come_in_as_places_are_left_first_come_first() -> None:
-    shares, order = Shares(places=2), list[int]()
+    shares, order = TenantShares(places=2), list[int]()
     leave = asyncio.Event()
 
     async def work(number: int) -> None:
@@ -70,10 +70,10 @@ async def test_those_who_wait_come_in_as_places_are_left_first_come_first() -> N
 
 
 async def test_who_has_half_of_the_slots_is_told_to_come_again() -> None:
-    shares = Shares(places=2, slots=8)
+    shares = TenantShares(places=2, slots=8)
     here = [asyncio.create_task(_stay(shares, "greedy")) for _ in range(4)]
     await turns()
-    with pytest.raises(CrowdedError):
+    with pytest.raises(TenantLimitError):
         await _stay(shares, "greedy")
     modest = asyncio.create_task(_stay(shares, "modest"))
     await turns()
@@ -83,10 +83,10 @@ async def test_who_has_half_of_the_slots_is_told_to_come_again() -> None:
 
 
 async def test_patience_ends() -> None:
-    shares = Shares(places=1)
+    shares = TenantShares(places=1)
     async with shares.place("one"):
-        with pytest.raises(CrowdedError):
-            async with shares.place("one", patience_s=0.01):
+        with pytest.raises(TenantLimitError):
+            async with shares.place("one", max_wait_s=0.01):
                 pass
 
 
@@ -97,19 +97,19 @@ def test_no_place_is_lost_or_given_twice_whoever_comes_and_goes(
     dice = random.Random(seed)
 
     async def come_and_go() -> None:
-        shares = Shares(places, places + spare)
+        shares = TenantShares(places, places + spare)
         at_work: Counter[str] = Counter()
 
         async def visit(tenant: str) -> None:
             try:
-                async with shares.place(tenant, patience_s=dice.choice([0, 0.001, None])):
+                async with shares.place(tenant, max_wait_s=dice.choice([0, 0.001, None])):
                     at_work[tenant] += 1
                     assert at_work.total() <= places
                     try:
                         await asyncio.sleep(dice.choice([0, 0, 0.001]))
                     finally:
                         at_work[tenant] -= 1
-            except CrowdedError:
+            except TenantLimitError:
                 pass
 
         visits = [asyncio.create_task(visit(dice.choice("abc"))) for _ in range(30)]
@@ -126,6 +126,6 @@ def test_no_place_is_lost_or_given_twice_whoever_comes_and_goes(
     asyncio.run(come_and_go())
 
 
-async def _stay(shares: Shares, tenant: str) -> None:
+async def _stay(shares: TenantShares, tenant: str) -> None:
     async with shares.place(tenant):
         await asyncio.Event().wait()

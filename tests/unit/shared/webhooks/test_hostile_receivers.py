@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shared.egress import sending
 from shared.egress.guard import Exemptions, Guard
 from shared.egress.retry_after import LONGEST_RETRY_AFTER_S
-from shared.webhooks.posting import UNFORESEEN, Answer, Verdict, post
+from shared.webhooks.posting import UNFORESEEN, DeliveryVerdict, PostResult, post
 from tests.fixtures.certificates import Authority
 
 Raw = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -52,11 +52,11 @@ async def listening(raw: Raw) -> AsyncIterator[int]:
 
 async def attempt(
     url: str, guard: Guard | None = None, timeout_s: float = 10, body: bytes = b"{}"
-) -> Answer:
+) -> PostResult:
     """Send once, and hold what every answer promises to the log."""
     using = guard or Guard(LOOPBACK)
     answer = await post(url, {"webhook-id": "msg_1"}, body, guard=using, timeout_s=timeout_s)
-    assert (answer.error is None) == (answer.verdict is Verdict.TAKEN)
+    assert (answer.error is None) == (answer.verdict is DeliveryVerdict.DELIVERED)
     assert len(answer.error or "") < 400
     assert (answer.error or "").isprintable()
     assert "b'" not in (answer.error or "")
@@ -64,7 +64,7 @@ async def attempt(
     return answer
 
 
-async def answer_to(raw: Raw, timeout_s: float = 10) -> Answer:
+async def answer_to(raw: Raw, timeout_s: float = 10) -> PostResult:
     async with listening(raw) as port:
         return await attempt(f"http://127.0.0.1:{port}/", timeout_s=timeout_s)
 
@@ -92,28 +92,30 @@ async def answer_to(raw: Raw, timeout_s: float = 10) -> Answer:
 )
 async def test_what_is_no_answer_of_http_is_an_attempt_that_failed(raw: bytes) -> None:
     answer = await answer_to(raw)
-    assert answer.verdict is Verdict.NOT_TAKEN
+    assert answer.verdict is DeliveryVerdict.FAILED
     assert answer.error != UNFORESEEN
 
 
 async def test_connection_may_end_at_every_byte_of_the_answer() -> None:
     answers = await asyncio.gather(*(answer_to(TAKEN[:end]) for end in range(len(TAKEN))))
-    assert {answer.verdict for answer in answers} == {Verdict.NOT_TAKEN}
+    assert {answer.verdict for answer in answers} == {DeliveryVerdict.FAILED}
     assert UNFORESEEN not in {answer.error for answer in answers}
-    assert (await answer_to(TAKEN)).verdict is Verdict.TAKEN
+    assert (await answer_to(TAKEN)).verdict is DeliveryVerdict.DELIVERED
 
 
 @pytest.mark.parametrize(
     ("start", "again", "verdict"),
     [
-        (b"HTTP/1.1 200 OK\r\n", b"X-Header: a\r\n" * 1000, Verdict.NOT_TAKEN),
-        (b"HTTP/1.1 200 ", b"K" * 10_000, Verdict.NOT_TAKEN),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, Verdict.NOT_TAKEN),
-        (TAKEN.replace(b": 2", b": 999999999"), b"body" * 1000, Verdict.TAKEN),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Header: a\r\n" * 1000, DeliveryVerdict.FAILED),
+        (b"HTTP/1.1 200 ", b"K" * 10_000, DeliveryVerdict.FAILED),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, DeliveryVerdict.FAILED),
+        (TAKEN.replace(b": 2", b": 999999999"), b"body" * 1000, DeliveryVerdict.DELIVERED),
     ],
     ids=["headers", "a line", "provisional answers", "a body"],
 )
-async def test_what_has_no_end_is_ended(start: bytes, again: bytes, verdict: Verdict) -> None:
+async def test_what_has_no_end_is_ended(
+    start: bytes, again: bytes, verdict: DeliveryVerdict
+) -> None:
     async def flood(writer: asyncio.StreamWriter) -> None:
         writer.write(start)
         while not writer.is_closing():
@@ -149,7 +151,7 @@ async def test_plain_server_where_tls_is_spoken_has_not_taken_it() -> None:
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         answer = await attempt(f"https://127.0.0.1:{port}/")
-    assert answer.verdict is Verdict.NOT_TAKEN
+    assert answer.verdict is DeliveryVerdict.FAILED
     assert answer.error != UNFORESEEN
 
 
@@ -176,7 +178,7 @@ async def test_garbage_below_tls_is_an_attempt_that_failed(
         spoiling = asyncio.create_task(asyncio.to_thread(spoil, listener))
         answer = await attempt(url, NAMED)
         await spoiling
-    assert answer.verdict is Verdict.NOT_TAKEN
+    assert answer.verdict is DeliveryVerdict.FAILED
     assert answer.error != UNFORESEEN
 
 
@@ -187,7 +189,7 @@ async def test_any_name_that_is_down_has_not_taken_it(host: str) -> None:
         port = closed.getsockname()[1]
     for scheme in ("http", "https"):
         answer = await attempt(f"{scheme}://{host}:{port}/", NAMED)
-        assert answer.verdict is Verdict.NOT_TAKEN
+        assert answer.verdict is DeliveryVerdict.FAILED
         assert answer.error != UNFORESEEN
         assert host in (answer.error or "")
 
@@ -204,7 +206,7 @@ async def test_what_nobody_foresaw_is_an_attempt_that_failed(error: Exception) -
 
     for resolver in (broken, nonsense):
         answer = await attempt("http://hooks.example.com/", Guard(resolve=resolver))
-        assert answer.verdict is Verdict.NOT_TAKEN
+        assert answer.verdict is DeliveryVerdict.FAILED
 
 
 async def test_cancellation_is_no_answer() -> None:

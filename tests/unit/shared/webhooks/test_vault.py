@@ -5,7 +5,7 @@ from cryptography.fernet import Fernet
 from pydantic import SecretStr, ValidationError
 
 from shared.settings import WebhookSettings
-from shared.webhooks.vault import SealedForeverError, Vault
+from shared.webhooks.vault import UndecryptableSecretError, Vault
 
 
 def vault(*keys: str) -> Vault:
@@ -27,7 +27,7 @@ def test_older_keys_still_open_what_they_sealed() -> None:
     old, new = fernet_key(), fernet_key()
     sealed = vault(old).seal(b"x")
     assert vault(new, old).unseal(sealed) == b"x"
-    with pytest.raises(SealedForeverError, match="SARTIQ_WEBHOOKS_ENCRYPTION_KEYS"):
+    with pytest.raises(UndecryptableSecretError, match="SARTIQ_WEBHOOKS_ENCRYPTION_KEYS"):
         vault(new).unseal(sealed)
 
 

@@ -17,8 +17,8 @@ from api_gateway.storage.loose import note
 from shared.contracts.pictures import is_remote
 from shared.db.models.tables import StoredObject, Task
 from shared.db.repositories.loose_objects import forget_loose
+from shared.db.repositories.object_use import pin_pictures
 from shared.db.repositories.subjects import find_object
-from shared.db.repositories.uses import pin_pictures
 from shared.egress.errors import ForbiddenUrlError
 from shared.egress.urls import check_url
 from shared.errors import StorageError

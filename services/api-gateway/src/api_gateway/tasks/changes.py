@@ -22,9 +22,9 @@ from shared.contracts.providers import PROVIDERS
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
+from shared.db.repositories.object_use import pin_pictures
 from shared.db.repositories.outcomes import outcome_of, write_task_outcome
 from shared.db.repositories.subjects import find_object
-from shared.db.repositories.uses import pin_pictures
 
 _NEXT: dict[str, frozenset[TaskStatus]] = {
     TaskStatus.PENDING: frozenset({TaskStatus.EXECUTING, TaskStatus.CANCELLED}),

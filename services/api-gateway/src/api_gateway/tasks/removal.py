@@ -23,8 +23,8 @@ from shared.contracts.enums import TASK_ENDED, TaskType
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.loose_objects import note_loose
+from shared.db.repositories.object_use import are_folders_in_use, is_step_of_open_workflow
 from shared.db.repositories.tasks import TaskRow, forget_objects, mark_deleted, remove_tasks
-from shared.db.repositories.uses import are_folders_in_use, is_step_of_open_workflow
 from shared.errors import StorageError
 
 _log = structlog.stdlib.get_logger(__name__)

@@ -23,7 +23,7 @@ from shared.contracts.pictures import is_remote
 from shared.contracts.training import LORA_FOLDERS
 from shared.db.models.tables import StoredObject
 from shared.db.models.trainings import Training
-from shared.db.repositories.uses import hold_objects
+from shared.db.repositories.object_use import hold_objects
 from shared.images.admission import ImageRefusedError
 
 _UNSTATED = "unknown"

@@ -26,7 +26,7 @@ from shared.contracts.enums import ErrorCategory, OutputFormat
 from shared.contracts.provenance import FileProvenance
 from shared.contracts.task_types import background_remove
 from shared.errors import InvalidInputError, PlatformError
-from shared.progress import Executant, ProgressSink
+from shared.progress import ExecutorIdentity, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 
 _AT_ONCE = 2
@@ -57,7 +57,7 @@ class BackgroundRemover(BackgroundRemovalActivities):
         models: VisionModels,
         files: PictureFiles,
         progress: ProgressSink,
-        executant: Executant,
+        executant: ExecutorIdentity,
     ) -> None:
         self._models = models
         self._files = files

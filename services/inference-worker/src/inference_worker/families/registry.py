@@ -6,7 +6,7 @@ from pathlib import Path
 from inference_worker.errors import ModelLoadError
 from inference_worker.families.family import Family
 from inference_worker.families.flux import FLUX, FLUX_KONTEXT
-from shared.contracts.wording import in_one_line
+from shared.contracts.error_text import one_line
 
 FAMILIES = (FLUX, FLUX_KONTEXT)
 
@@ -22,7 +22,7 @@ def family_of(folder: Path) -> Family:
         pipeline_class = index["_class_name"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelLoadError(
-            f"{str(folder)!r} is no model folder in diffusers format: {in_one_line(error)}"
+            f"{str(folder)!r} is no model folder in diffusers format: {one_line(error)}"
         ) from error
     for family in FAMILIES:
         if family.pipeline_class == pipeline_class:

@@ -12,11 +12,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from inference_worker.pipelines.engine import LoraUse
-from shared.contracts.wording import in_one_line
+from shared.contracts.error_text import one_line
 from shared.errors import InvalidInputError
 from shared.lora.errors import LoraFileError
-from shared.lora.flux import Change, read_flux_plan
-from shared.lora.flux_names import Part, Place
+from shared.lora.flux import LoraChange, read_flux_plan
+from shared.lora.flux_names import LayerSlice, ModelPart
 
 _open = cast(Any, safe_open)
 
@@ -75,7 +75,7 @@ def read_lora(lora: LoraUse) -> LoraParts:
     Raises:
         InvalidInputError: names the request field; the file is not to be applied.
     """
-    found: dict[str, dict[str, Pair]] = {part: {} for part in Part}
+    found: dict[str, dict[str, Pair]] = {part: {} for part in ModelPart}
     with _at_field(lora.field):
         plan = read_flux_plan(lora.path)
         with _open(lora.path, framework="pt") as file:
@@ -83,7 +83,7 @@ def read_lora(lora: LoraUse) -> LoraParts:
                 down, up = file.get_tensor(change.pair.down), file.get_tensor(change.pair.up)
                 for place, pair in _split(change, down, up):
                     found[place.part][place.layer] = pair
-    return LoraParts(found[Part.TRANSFORMER], found[Part.CLIP], found[Part.T5])
+    return LoraParts(found[ModelPart.TRANSFORMER], found[ModelPart.CLIP], found[ModelPart.T5])
 
 
 @contextmanager
@@ -94,11 +94,11 @@ def _at_field(field: str) -> Generator[None]:
     except LoraFileError as error:
         raise InvalidInputError(f"{field}: {error}") from error
     except (SafetensorError, OSError) as error:
-        message = f"{field}: its file cannot be read: {in_one_line(error)}"
+        message = f"{field}: its file cannot be read: {one_line(error)}"
         raise InvalidInputError(message) from error
 
 
-def _split(change: Change, down: Tensor, up: Tensor) -> list[tuple[Place, Pair]]:
+def _split(change: LoraChange, down: Tensor, up: Tensor) -> list[tuple[LayerSlice, Pair]]:
     """One pair a layer: of a joined projection, each has all of `down` and its rows of `up`."""
     # Nothing multiplies float8 matrices on a CPU.
     if down.dtype in _FLOAT8:

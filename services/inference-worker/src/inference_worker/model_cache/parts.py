@@ -14,7 +14,7 @@ from torch import nn
 from inference_worker.errors import ModelLoadError
 from inference_worker.model_cache.part_cache import Part, PartCache
 from inference_worker.pipelines.fingerprint import fingerprint
-from shared.contracts.wording import in_one_line
+from shared.contracts.error_text import one_line
 from shared.errors import PlatformError
 
 Prepare = Callable[[str, str, nn.Module], nn.Module]
@@ -77,7 +77,7 @@ class Parts:
                 raise
             except Exception as error:
                 raise ModelLoadError(
-                    f"cannot load {str(folder)!r} on {self.device}: {in_one_line(error)}"
+                    f"cannot load {str(folder)!r} on {self.device}: {one_line(error)}"
                 ) from error
 
         return Part(
@@ -98,7 +98,7 @@ def _expected_bytes(folder: Path, dtype: torch.dtype) -> int:
         return sum(_file_bytes(path, dtype) for path in _weight_files(folder))
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelLoadError(
-            f"cannot read the weights in {str(folder)!r}: {in_one_line(error)}"
+            f"cannot read the weights in {str(folder)!r}: {one_line(error)}"
         ) from error
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from inference_worker.errors import ModelLoadError
 from inference_worker.model_cache.parts import Parts
 from inference_worker.pipelines.diffusers_functions import FluxPipeline
-from shared.contracts.wording import in_one_line
+from shared.contracts.error_text import one_line
 
 
 class Transformer(Protocol):
@@ -67,7 +67,7 @@ class FluxComponents:
             self.vae_scale_factor = 2 ** (len(vae["block_out_channels"]) - 1)
             """Pixels per latent, along each side."""
         except Exception as error:
-            raise ModelLoadError(f"cannot load {str(folder)!r}: {in_one_line(error)}") from error
+            raise ModelLoadError(f"cannot load {str(folder)!r}: {one_line(error)}") from error
         self.image_processor: ImageProcessor = VaeImageProcessor(
             vae_scale_factor=2 * self.vae_scale_factor
         )  # pyright: ignore[reportAttributeAccessIssue] -- diffusers ships no types
@@ -115,5 +115,5 @@ def resolve_folder(source: str) -> Path:
         return Path(str(FluxPipeline.download(source)))
     except Exception as error:
         raise ModelLoadError(
-            f"{source!r} is neither a folder nor a model of the hub's: {in_one_line(error)}"
+            f"{source!r} is neither a folder nor a model of the hub's: {one_line(error)}"
         ) from error

@@ -20,9 +20,9 @@ from provider_worker.pictures import PictureKeeper, data_url
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskType
 from shared.contracts.failures import CONSEQUENCES
-from shared.contracts.foreign import RESULT
 from shared.contracts.submissions import RemoteWork, SubmittedWork
 from shared.contracts.task_types.table import TASK_TYPES
+from shared.contracts.untrusted import RESULT
 from shared.errors import ObjectNotFoundError, PlatformError
 from shared.storage.object_store import ObjectStore
 

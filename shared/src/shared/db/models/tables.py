@@ -264,7 +264,7 @@ class StoredObject(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     @property
-    def lies_at(self) -> str:
+    def content_key(self) -> str:
         """The key of the object that has the bytes."""
         return self.object_key or self.key
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.breaker import Breaker
 from shared.contracts.enums import ProviderType
-from shared.contracts.runs import Admission, Verdict
+from shared.contracts.runs import Admission, ProviderVerdict
 from shared.db.models.breakers import ProviderBreaker
 
 
@@ -23,7 +23,7 @@ async def admit(session: AsyncSession, provider: ProviderType) -> Admission:
     return Admission(state=breaker.state(now), is_admitted=admitted is not None)
 
 
-async def count_verdict(session: AsyncSession, verdict: Verdict | None) -> None:
+async def count_verdict(session: AsyncSession, verdict: ProviderVerdict | None) -> None:
     """Take down how an attempt at a provider ended. To be the last lock of a transaction."""
     if verdict is None:
         return

@@ -16,7 +16,7 @@ _NEWEST = 100
 
 
 @dataclass(frozen=True)
-class Attempted:
+class EvaluationAttempt:
     """How one evaluation went, and when."""
 
     at: datetime
@@ -37,7 +37,7 @@ class EvaluationFigures:
     total: int
     succeeded: int
     average_s: float
-    newest: list[Attempted]
+    newest: list[EvaluationAttempt]
 
 
 async def write_evaluation(session: AsyncSession, record: EvaluationRecord) -> None:
@@ -63,5 +63,5 @@ async def evaluation_figures(
         counts = counts.where(Evaluation.provider == provider)
     total, succeeded, average_ms = (await session.execute(counts)).one()
     newest = await session.scalars(rows.order_by(Evaluation.created_at.desc()).limit(_NEWEST))
-    attempts = [Attempted(row.created_at, row.success) for row in newest]
+    attempts = [EvaluationAttempt(row.created_at, row.success) for row in newest]
     return EvaluationFigures(total, succeeded, float(average_ms) / 1000, attempts[::-1])

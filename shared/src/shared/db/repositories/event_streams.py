@@ -50,7 +50,7 @@ class SubjectState:
 
 
 @dataclass(frozen=True)
-class Place:
+class EventPosition:
     """In a subject's events, after this one."""
 
     subject_id: UUID
@@ -106,8 +106,8 @@ async def find_subject(
 
 
 async def read_events(
-    connection: AsyncConnection, places: Collection[Place], *, most: int
-) -> dict[Place, list[RecordedEvent]]:
+    connection: AsyncConnection, places: Collection[EventPosition], *, most: int
+) -> dict[EventPosition, list[RecordedEvent]]:
     """What comes after each place, oldest first; nothing where nothing does.
 
     Args:
@@ -121,9 +121,9 @@ async def read_events(
         "seqs": [place.seq for place in ordered],
         "most": most,
     }
-    events: dict[Place, list[RecordedEvent]] = {}
+    events: dict[EventPosition, list[RecordedEvent]] = {}
     for row in await connection.execute(_EVENTS_AFTER, given):
-        place = Place(row.subject_id, row.after)
+        place = EventPosition(row.subject_id, row.after)
         event = RecordedEvent(row.seq, row.event_type, row.payload)
         events.setdefault(place, []).append(event)
     return events

@@ -52,7 +52,7 @@ async def claim_key(session: AsyncSession, request: CreateRequest) -> Idempotenc
     return await session.get(IdempotencyKey, (request.owner, request.route, request.key))
 
 
-async def keep_answer(
+async def store_response(
     session: AsyncSession, request: CreateRequest, answer: dict[str, Any]
 ) -> None:
     """Keep the answer for repeats; same transaction as the claim."""

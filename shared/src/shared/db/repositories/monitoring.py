@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.db.models.tables import Task, Workflow
 from shared.db.repositories.scope import Scope
-from shared.db.repositories.totals import TASKS, WORKFLOWS, Counted, Filters, total
+from shared.db.repositories.totals import TASKS, WORKFLOWS, CountedTable, Filters, total
 from shared.db.session import plan_for_values
 
 COUNTED_AT_MOST = 1000
@@ -53,7 +53,7 @@ class WorkflowSort(StrEnum):
 
 
 @dataclass(frozen=True)
-class Listing:
+class ListQuery:
     """Which rows a list shows, in which order, and which page of them."""
 
     filters: Filters
@@ -101,7 +101,7 @@ _Columns = Sequence[ColumnElement[Any] | InstrumentedAttribute[Any]]
 
 
 async def list_task_lines(
-    session: AsyncSession, scope: Scope, listing: Listing
+    session: AsyncSession, scope: Scope, listing: ListQuery
 ) -> tuple[Sequence[RowMapping], int]:
     """One page of tasks, and how many match in all; a search finds ids by their beginning."""
     found = None if listing.search is None else _starts_id(Task.id, listing.search)
@@ -111,7 +111,7 @@ async def list_task_lines(
 
 
 async def list_workflow_lines(
-    session: AsyncSession, scope: Scope, listing: Listing
+    session: AsyncSession, scope: Scope, listing: ListQuery
 ) -> tuple[Sequence[RowMapping], int]:
     """One page of workflows, and how many match in all.
 
@@ -128,9 +128,9 @@ async def list_workflow_lines(
 
 async def _amount(
     session: AsyncSession,
-    of: Counted,
+    of: CountedTable,
     scope: Scope,
-    listing: Listing,
+    listing: ListQuery,
     matching: list[ColumnElement[bool]],
 ) -> int:
     await plan_for_values(session)
@@ -150,9 +150,9 @@ async def _amount(
 
 async def _page(
     session: AsyncSession,
-    of: Counted,
+    of: CountedTable,
     line: _Columns,
-    listing: Listing,
+    listing: ListQuery,
     matching: list[ColumnElement[bool]],
 ) -> Sequence[RowMapping]:
     page = await session.execute(
@@ -165,7 +165,7 @@ async def _page(
     return page.mappings().all()
 
 
-def _order(of: Counted, listing: Listing) -> list[ColumnElement[Any]]:
+def _order(of: CountedTable, listing: ListQuery) -> list[ColumnElement[Any]]:
     """An order that an index has; ascending is descending reversed, ties included.
 
     A row without the value counts as least: it is last in descending order.

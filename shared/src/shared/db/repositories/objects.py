@@ -14,7 +14,7 @@ from shared.db.repositories.scope import Scope
 _RowsT = TypeVar("_RowsT", bound=Select[Any])
 
 
-class Claim(StrEnum):
+class KeyClaim(StrEnum):
     """What became of an attempt to own a key."""
 
     NEW = "new"
@@ -75,7 +75,7 @@ def end_of_prefix(prefix: str) -> str | None:
 
 async def claim_object(
     session: AsyncSession, scope: Scope, row: StoredObject
-) -> tuple[Claim, StoredObject]:
+) -> tuple[KeyClaim, StoredObject]:
     """Make a key this caller's, or take hold of the row that says that it is already.
 
     A request that races with another for the same key waits here until that one has ended.
@@ -90,9 +90,9 @@ async def claim_object(
         insert(StoredObject).values(values).on_conflict_do_nothing().returning(StoredObject)
     )
     if claimed is not None:
-        return Claim.NEW, claimed
+        return KeyClaim.NEW, claimed
     held = await hold_object(session, scope, row.key)
-    return (Claim.TAKEN, row) if held is None else (Claim.REPLACED, held)
+    return (KeyClaim.TAKEN, row) if held is None else (KeyClaim.REPLACED, held)
 
 
 async def hold_object(session: AsyncSession, scope: Scope, key: str) -> StoredObject | None:
@@ -107,7 +107,7 @@ def replace_content(held: StoredObject, by: StoredObject) -> str:
     Returns:
         The key of the object that had the bytes until now.
     """
-    before = held.lies_at
+    before = held.content_key
     if held.sha256 != by.sha256:
         held.created_at = func.now()
     held.size_bytes, held.content_type, held.sha256 = by.size_bytes, by.content_type, by.sha256

@@ -26,22 +26,22 @@ from shared.contracts.providers import PROVIDERS, REQUEST_ID_FIELDS
 from shared.contracts.runs import (
     Owner,
     PipelineOutcome,
-    PipelineStanding,
-    TaskAccount,
+    PipelineRecordState,
+    TaskHistory,
     TaskOutcome,
-    TaskStanding,
+    TaskRecordState,
 )
 from shared.contracts.submissions import ServiceRequest
 from shared.db.models.base import Origin
 from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
-from shared.db.repositories.beginnings import (
+from shared.db.repositories.breakers import count_verdict
+from shared.db.repositories.events import add_task_event, add_workflow_event
+from shared.db.repositories.starts import (
     begin,
     find_step,
     read_states,
     show_progress,
 )
-from shared.db.repositories.breakers import count_verdict
-from shared.db.repositories.events import add_task_event, add_workflow_event
 
 _STEP_STATUS = {
     TaskStatus.COMPLETED: StepStatus.COMPLETED,
@@ -99,7 +99,7 @@ def _read(recorded: dict[str, Any]) -> ServiceRequest | None:
         return None
 
 
-async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> TaskStanding:
+async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> TaskRecordState:
     """End a task: its row, its files' owners, its event, and its step where it is one.
 
     Returns:
@@ -107,11 +107,11 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     """
     task = await session.get(Task, outcome.task_id, with_for_update=True)
     if task is None:
-        return TaskStanding(status=outcome.status)
+        return TaskRecordState(status=outcome.status)
     if task.status not in TASK_OPEN:
         _add_traces(task, outcome)
         await count_verdict(session, outcome.verdict)
-        return TaskStanding(status=TaskStatus(task.status), results=task.results)
+        return TaskRecordState(status=TaskStatus(task.status), results=task.results)
     now = datetime.now(UTC)
     _write_account(task, outcome)
     task.status = outcome.status
@@ -135,10 +135,10 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     if task.workflow_id is not None:
         await _end_step(session, task)
     await count_verdict(session, outcome.verdict)
-    return TaskStanding(status=outcome.status)
+    return TaskRecordState(status=outcome.status)
 
 
-async def write_task_account(session: AsyncSession, account: TaskAccount) -> None:
+async def write_task_history(session: AsyncSession, account: TaskHistory) -> None:
     """Write what a task that goes on has been through."""
     task = await session.get(Task, account.task_id, with_for_update=True)
     if task is not None and task.status in TASK_OPEN:
@@ -151,7 +151,7 @@ async def write_task_account(session: AsyncSession, account: TaskAccount) -> Non
     await count_verdict(session, account.verdict)
 
 
-def _add_traces(task: Task, account: TaskAccount) -> None:
+def _add_traces(task: Task, account: TaskHistory) -> None:
     """What a task went through that was cancelled meanwhile, without its run: it may have cost."""
     if task.status == TaskStatus.CANCELLED and account.attempt >= task.attempt:
         category = task.error_category
@@ -159,7 +159,7 @@ def _add_traces(task: Task, account: TaskAccount) -> None:
         task.error_category = category
 
 
-def _write_account(task: Task, account: TaskAccount) -> None:
+def _write_account(task: Task, account: TaskHistory) -> None:
     task.attempt = account.attempt
     task.retry_count = account.retry_count
     task.errors = account.errors
@@ -198,7 +198,7 @@ def _name_work(task: Task, service_task_id: str | None) -> None:
 
 async def write_pipeline_outcome(
     session: AsyncSession, outcome: PipelineOutcome
-) -> PipelineStanding:
+) -> PipelineRecordState:
     """End a run of a workflow: its row and its event. A cancelled one takes its open tasks along.
 
     Returns:
@@ -208,9 +208,9 @@ async def write_pipeline_outcome(
     open_tasks = await _open_tasks(session, outcome)
     workflow = await session.get(Workflow, outcome.workflow_id, with_for_update=True)
     if workflow is None:
-        return PipelineStanding(status=outcome.status)
+        return PipelineRecordState(status=outcome.status)
     if workflow.status not in WORKFLOW_OPEN:
-        return PipelineStanding(status=WorkflowStatus(workflow.status))
+        return PipelineRecordState(status=WorkflowStatus(workflow.status))
     for task in open_tasks:
         await write_task_outcome(session, outcome_of(task, TaskStatus.CANCELLED))
     workflow.status = outcome.status
@@ -228,7 +228,7 @@ async def write_pipeline_outcome(
         )
         workflow.final_step_result = final.result if final else None
     add_workflow_event(session, workflow)
-    return PipelineStanding(status=outcome.status)
+    return PipelineRecordState(status=outcome.status)
 
 
 async def _open_tasks(session: AsyncSession, outcome: PipelineOutcome) -> list[Task]:

@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from shared.contracts.enums import EventType, TaskStatus
 from shared.contracts.progress import ProgressKind, TaskProgress
 from shared.db.models.tables import Task
-from shared.db.repositories.beginnings import begin
 from shared.db.repositories.events import add_task_event
+from shared.db.repositories.starts import begin
 
 
 async def write_progress(session: AsyncSession, report: TaskProgress) -> bool:

@@ -24,7 +24,7 @@ from shared.db.repositories.scope import Scope
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedTable:
     """A table and its counters."""
 
     rows: FromClause
@@ -35,8 +35,8 @@ class Counted:
     deltas: Table
 
 
-TASKS = Counted(Task.__table__, TASK_COUNTS, TASK_COUNTS_BY_DAY, TASK_SUMS_BY_DAY, TASK_DELTAS)
-WORKFLOWS = Counted(
+TASKS = CountedTable(Task.__table__, TASK_COUNTS, TASK_COUNTS_BY_DAY, TASK_SUMS_BY_DAY, TASK_DELTAS)
+WORKFLOWS = CountedTable(
     Workflow.__table__,
     WORKFLOW_COUNTS,
     WORKFLOW_COUNTS_BY_DAY,
@@ -88,7 +88,7 @@ class Filters:
         return conditions
 
 
-async def total(session: AsyncSession, of: Counted, scope: Scope, filters: Filters) -> int:
+async def total(session: AsyncSession, of: CountedTable, scope: Scope, filters: Filters) -> int:
     """How many rows match, exactly."""
     first, end = _whole_days(filters)
     rows = select(func.count()).select_from(of.rows)
@@ -108,7 +108,7 @@ async def total(session: AsyncSession, of: Counted, scope: Scope, filters: Filte
 
 
 def _folded(
-    of: Counted,
+    of: CountedTable,
     scope: Scope,
     filters: Filters,
     days: tuple[date | None, date | None],
@@ -144,7 +144,7 @@ def _between(table: Table, first: date | None, end: date | None) -> list[ColumnE
 
 
 async def _has_most_days(
-    session: AsyncSession, of: Counted, first: date | None, end: date | None
+    session: AsyncSession, of: CountedTable, first: date | None, end: date | None
 ) -> bool:
     """Whether a range has more than half of the days that there are: the others are fewer."""
     if not first and not end:
@@ -158,7 +158,7 @@ async def _has_most_days(
 
 
 async def totals_by(
-    session: AsyncSession, of: Counted, scope: Scope, filters: Filters, names: tuple[str, ...]
+    session: AsyncSession, of: CountedTable, scope: Scope, filters: Filters, names: tuple[str, ...]
 ) -> dict[str, dict[str, int]]:
     """How many rows match for each value of each of these columns, all in one snapshot."""
     counters = _of_all_days(of, scope, filters, (*names, "n"))
@@ -179,7 +179,9 @@ async def total_steps(session: AsyncSession, scope: Scope, filters: Filters) -> 
     return int(await session.scalar(select(func.sum(counters.c.steps))) or 0)
 
 
-def _of_all_days(of: Counted, scope: Scope, filters: Filters, names: tuple[str, ...]) -> FromClause:
+def _of_all_days(
+    of: CountedTable, scope: Scope, filters: Filters, names: tuple[str, ...]
+) -> FromClause:
     folded, unfolded = (
         select(*(table.c[name] for name in names)).where(*filters.on(table, scope))
         for table in (of.counts, of.deltas)

@@ -12,7 +12,7 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import TrainingStatus
 from shared.contracts.progress import TrainingProgress
 from shared.contracts.runs import Owner
-from shared.contracts.training import ENDED, DatasetRecord, TrainingOutcome, TrainingStanding
+from shared.contracts.training import ENDED, DatasetRecord, TrainingOutcome, TrainingRecordState
 from shared.db.models.tables import StoredObject
 from shared.db.models.trainings import Training
 from shared.db.repositories.events import add_training_event
@@ -42,7 +42,7 @@ async def list_trainings(
 
 async def write_training_outcome(
     session: AsyncSession, outcome: TrainingOutcome
-) -> TrainingStanding:
+) -> TrainingRecordState:
     """End a training: its row, its files' owners and its event.
 
     Returns:
@@ -50,7 +50,7 @@ async def write_training_outcome(
     """
     training = await session.get(Training, outcome.training_id, with_for_update=True)
     if training is None:
-        return TrainingStanding(status=outcome.status, local_model_path=outcome.local_model_path)
+        return TrainingRecordState(status=outcome.status, local_model_path=outcome.local_model_path)
     if training.status in ENDED:
         return _standing(training)
     training.status = outcome.status
@@ -69,7 +69,7 @@ async def write_training_outcome(
     return _standing(training)
 
 
-async def write_dataset(session: AsyncSession, record: DatasetRecord) -> TrainingStanding:
+async def write_dataset(session: AsyncSession, record: DatasetRecord) -> TrainingRecordState:
     """Write that a training's dataset is prepared; its trainer has not begun for all we know.
 
     Returns:
@@ -77,7 +77,7 @@ async def write_dataset(session: AsyncSession, record: DatasetRecord) -> Trainin
     """
     training = await session.get(Training, record.training_id, with_for_update=True)
     if training is None:
-        return TrainingStanding(status=TrainingStatus.PREPROCESSING)
+        return TrainingRecordState(status=TrainingStatus.PREPROCESSING)
     if training.status in ENDED or training.preprocessing_completed_at is not None:
         return _standing(training)
     dataset = record.dataset
@@ -152,8 +152,8 @@ def _move_training(training: Training, report: TrainingProgress) -> bool:
     return True
 
 
-def _standing(training: Training) -> TrainingStanding:
-    return TrainingStanding(
+def _standing(training: Training) -> TrainingRecordState:
+    return TrainingRecordState(
         status=TrainingStatus(training.status),
         local_model_path=training.local_model_path,
         error=training.error_message,

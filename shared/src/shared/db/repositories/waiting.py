@@ -15,7 +15,7 @@ from shared.db.models.tables import Task, Workflow, WorkflowStep
 
 
 @dataclass
-class StepBefore:
+class StepDependencies:
     """What stands before one step."""
 
     workflow: WorkflowStatus
@@ -23,9 +23,9 @@ class StepBefore:
     """The steps that it depends on and that are not completed, in topological order."""
 
 
-async def unfinished_before(
+async def unfinished_dependencies(
     session: AsyncSession, workflow_ids: Sequence[UUID], task_ids: Sequence[UUID]
-) -> dict[UUID, StepBefore]:
+) -> dict[UUID, StepDependencies]:
     """Return what the steps wait for whose tasks these are, by task.
 
     Args:
@@ -50,12 +50,12 @@ async def unfinished_before(
         .where(step.workflow_id == _any_of(workflow_ids), step.task_id == _any_of(task_ids))
         .group_by(step.task_id, Workflow.status)
     )
-    found: dict[UUID, StepBefore] = {}
+    found: dict[UUID, StepDependencies] = {}
     for task_id, workflow, those, stand in await session.execute(rows):
         # An outer join has a null where nothing is unfinished.
         unfinished = {name: StepStatus(is_) for name, is_ in zip(those, stand, strict=True) if name}
         if task_id is not None:
-            found[task_id] = StepBefore(WorkflowStatus(workflow), unfinished)
+            found[task_id] = StepDependencies(WorkflowStatus(workflow), unfinished)
     return found
 
 

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from shared.contracts.enums import ProviderType, TaskQueue, TaskType
-from shared.contracts.misfits import misfits
+from shared.contracts.mapping_faults import mapping_faults
 from shared.contracts.runs import Owner, TaskRun
 
 
@@ -17,7 +17,7 @@ def faults(provider: ProviderType, mapped: set[str], **inputs: Any) -> list[str]
         inputs={"prompt": "a", "base_image": "b", "width": 1000, "height": 64, "seed": 1} | inputs,
         owner=Owner(origin_instance="tests"),
     )
-    return [misfit.fault for misfit in misfits(run, mapped)]
+    return [misfit.fault for misfit in mapping_faults(run, mapped)]
 
 
 def test_seed_that_was_drawn_asks_nothing_of_the_provider() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator
 
 from shared.contracts.enums import TaskType
-from shared.contracts.wording import fault_in_words, faults_in_words, in_one_line, plain
+from shared.contracts.error_text import describe_fault, describe_faults, one_line, without_reprs
 
 
 class _Inner(BaseModel):
@@ -52,7 +52,7 @@ def _refusal(value: object) -> ValidationError:
     ],
 )
 def test_faults_are_said_without_pythons_names(value: object, words: str) -> None:
-    assert faults_in_words(_refusal(value)).startswith(words)
+    assert describe_faults(_refusal(value)).startswith(words)
 
 
 def test_unknown_tag_lists_the_known_by_name() -> None:
@@ -62,7 +62,7 @@ def test_unknown_tag_lists_the_known_by_name() -> None:
     with pytest.raises(ValidationError) as refused:
         union.validate_python({"task_type": "X"})
     [fault] = refused.value.errors()
-    assert fault_in_words(fault) == "'task_type' must be one of 'GENERATION', 'EDITING'"
+    assert describe_fault(fault) == "'task_type' must be one of 'GENERATION', 'EDITING'"
 
 
 _JSON = st.recursive(
@@ -77,7 +77,7 @@ def test_nothing_that_pydantic_says_has_pythons_words(value: object) -> None:
     try:
         _Model.model_validate(value)
     except ValidationError as error:
-        said = faults_in_words(error)
+        said = describe_faults(error)
         given_text = json.dumps(value)
         for word in ("pydantic.dev", "<TaskType", "Value error", "dictionary", "_Inner"):
             assert word not in said or word in given_text
@@ -88,21 +88,21 @@ class _Colour(StrEnum):
 
 
 def test_addresses_and_members_are_left_out() -> None:
-    assert plain(f"needs {_Colour.RED!r}, not {object()!r}") == "needs 'red', not"
+    assert without_reprs(f"needs {_Colour.RED!r}, not {object()!r}") == "needs 'red', not"
     me = test_addresses_and_members_are_left_out
-    assert plain(f"of {me!r}, {print!r}") == f"of, {print!r}"
+    assert without_reprs(f"of {me!r}, {print!r}") == f"of, {print!r}"
 
 
 @given(st.text())
 def test_text_without_angle_brackets_stays(text: str) -> None:
     text = text.replace("<", "")
-    assert plain(text) == text
+    assert without_reprs(text) == text
 
 
 def test_message_of_several_lines_does_not_end_at_its_colon() -> None:
     error = ValueError("Incompatible keys detected: \n\n lora_unet_x, lora_unet_y")
-    assert in_one_line(error) == "Incompatible keys detected: lora_unet_x, lora_unet_y"
-    assert in_one_line(ValueError("\n")) == "ValueError"
-    long = in_one_line(ValueError("a " * 1000))
+    assert one_line(error) == "Incompatible keys detected: lora_unet_x, lora_unet_y"
+    assert one_line(ValueError("\n")) == "ValueError"
+    long = one_line(ValueError("a " * 1000))
     assert len(long) == 200
     assert long.endswith("…")

@@ -22,14 +22,14 @@ from shared.contracts.task_types.table import TASK_TYPES
 
 
 @dataclass(frozen=True)
-class Misfit:
+class MappingFault:
     """One thing wrong, and the inputs that it is about."""
 
     fields: tuple[str, ...]
     fault: str
 
 
-def misfits(run: TaskRun, mapped: Collection[str]) -> Iterator[Misfit]:
+def mapping_faults(run: TaskRun, mapped: Collection[str]) -> Iterator[MappingFault]:
     """Find what is wrong with a task because of what was mapped into it.
 
     Args:
@@ -40,7 +40,7 @@ def misfits(run: TaskRun, mapped: Collection[str]) -> Iterator[Misfit]:
         if not set(rule.fields).isdisjoint(mapped):
             fault = rule.fault(*(_value(run, name) for name in rule.fields))
             if fault is not None:
-                yield Misfit(rule.fields, fault)
+                yield MappingFault(rule.fields, fault)
     yield from _unmet_needs(run, mapped)
     if ProviderType.LOCAL in _providers(run):
         yield from _beyond_the_model(run, mapped)
@@ -55,7 +55,7 @@ def _providers(run: TaskRun) -> list[ProviderType]:
     return [run.provider_type, *([run.fallback.provider_type] if run.fallback else [])]
 
 
-def _unmet_needs(run: TaskRun, mapped: Collection[str]) -> Iterator[Misfit]:
+def _unmet_needs(run: TaskRun, mapped: Collection[str]) -> Iterator[MappingFault]:
     row = TASK_TYPES[run.task_type]
     for need in row.needs(run.inputs):
         if need.field in row.seeds and need.field not in mapped:
@@ -63,13 +63,13 @@ def _unmet_needs(run: TaskRun, mapped: Collection[str]) -> Iterator[Misfit]:
         for provider in _providers(run):
             if not need.any_of & PROVIDERS[provider].capabilities:
                 wanted = " or ".join(sorted(need.any_of))
-                yield Misfit((need.field,), f"{provider} lacks the capability {wanted}")
+                yield MappingFault((need.field,), f"{provider} lacks the capability {wanted}")
 
 
-def _beyond_the_model(run: TaskRun, mapped: Collection[str]) -> Iterator[Misfit]:
+def _beyond_the_model(run: TaskRun, mapped: Collection[str]) -> Iterator[MappingFault]:
     for name in SIDES:
         if name in mapped and (fault := side_fault(run.inputs[name], run.inputs.get(MAX_SIDE_PX))):
-            yield Misfit((name,), fault)
+            yield MappingFault((name,), fault)
     for name in LORA_WEIGHTS:
         if name in mapped and (fault := weight_fault(run.inputs[name])):
-            yield Misfit((name,), fault)
+            yield MappingFault((name,), fault)

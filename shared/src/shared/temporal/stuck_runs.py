@@ -11,7 +11,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from shared.contracts.enums import TaskQueue
-from shared.temporal.standing import RPC_TIMEOUT, TemporalDownError, live_workers
+from shared.temporal.queues import RPC_TIMEOUT, TemporalDownError, live_workers
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -27,7 +27,7 @@ _STANDING = (
 
 
 @dataclass(frozen=True)
-class Standstill:
+class StuckRuns:
     """How much stands still, and how much room is left.
 
     Attributes:
@@ -41,7 +41,7 @@ class Standstill:
     num_used: int
 
 
-async def standstill(client: Client) -> Standstill:
+async def count_stuck_runs(client: Client) -> StuckRuns:
     """Ask Temporal.
 
     Raises:
@@ -52,14 +52,14 @@ async def standstill(client: Client) -> Standstill:
     except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's first connection
         raise TemporalDownError(str(error)) from error
     workers = [w for w in await live_workers(client) if w.queue is TaskQueue.WORKFLOWS]
-    return Standstill(
+    return StuckRuns(
         num_runs=count.count,
         num_slots=sum(worker.num_slots for worker in workers),
         num_used=sum(worker.num_used for worker in workers),
     )
 
 
-async def show_standstill(client: Client) -> None:
+async def publish_stuck_runs(client: Client) -> None:
     """Keep a gauge of the runs that stand still among this process's metrics, for ever."""
     runtime = client.service_client.config.runtime
     assert runtime is not None, "`connect` gives every client one"
@@ -67,7 +67,7 @@ async def show_standstill(client: Client) -> None:
     gauge = meter.create_gauge(_GAUGE, "Runs whose workflow task keeps failing")
     while True:
         try:
-            gauge.set((await standstill(client)).num_runs)
+            gauge.set((await count_stuck_runs(client)).num_runs)
         except TemporalDownError as error:
             _log.warning("standstill_unknown", error=str(error))
         await asyncio.sleep(_EVERY_S)

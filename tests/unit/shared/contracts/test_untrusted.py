@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from shared.contracts.foreign import (
+from shared.contracts.untrusted import (
     MAPPED,
     RESULT,
     STORABLE,
     ErrorText,
-    ForeignValueError,
     Limits,
+    UntrustedValueError,
     admit,
     clean_text,
     cleaned,
@@ -32,7 +32,7 @@ _SMALL = Limits(max_bytes=300, max_values=12, max_depth=4)
 def test_what_is_let_in_can_be_carried_and_recorded(value: Any) -> None:
     try:
         size = admit(value, _SMALL)
-    except ForeignValueError:
+    except UntrustedValueError:
         return
     carried = to_json(value)
     assert len(carried) == size <= 300
@@ -79,7 +79,7 @@ def test_any_text_becomes_one_that_a_record_holds(text: str, longest: int) -> No
     ids=lambda value: value if isinstance(value, str) and len(value) < 40 else "value",
 )
 def test_the_limit_that_a_value_breaks_is_said(value: Any, fault: str) -> None:
-    with pytest.raises(ForeignValueError, match=fault):
+    with pytest.raises(UntrustedValueError, match=fault):
         admit(value, RESULT)
 
 

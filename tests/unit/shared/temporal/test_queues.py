@@ -6,7 +6,7 @@ import pytest
 from temporalio.api.enums.v1 import WorkerStatus
 from temporalio.api.worker.v1 import WorkerHeartbeat
 
-from shared.temporal.standing import is_alive
+from shared.temporal.queues import is_alive
 
 NOW = datetime(2026, 3, 14, tzinfo=UTC)
 RUNNING = WorkerStatus.WORKER_STATUS_RUNNING

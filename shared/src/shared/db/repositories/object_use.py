@@ -75,7 +75,7 @@ async def hold_objects(session: AsyncSession, scope: Scope, paths: Iterable[str]
     locking = scope.limit(rows, StoredObject).with_for_update(read=True)
     # The session may know some from before they were locked.
     held = await session.scalars(locking.execution_options(populate_existing=True))
-    return {row.key: row.lies_at for row in held}
+    return {row.key: row.content_key for row in held}
 
 
 async def pin_mapped(session: AsyncSession, request: PinPictures) -> dict[str, str]:

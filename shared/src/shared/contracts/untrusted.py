@@ -14,7 +14,7 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import to_json
 
-from shared.contracts.wording import faults_in_words, plain
+from shared.contracts.error_text import describe_faults, without_reprs
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _LARGEST = int(sys.float_info.max)
@@ -47,7 +47,7 @@ MAPPED = Limits(max_bytes=256 * 1024, max_values=10_000)
 """Of what is mapped into one step, beside inputs of up to 1 MiB."""
 
 
-class ForeignValueError(ValueError):
+class UntrustedValueError(ValueError):
     """A value from outside that is not let in; the message says which limit it breaks."""
 
 
@@ -58,14 +58,14 @@ def admit(value: object, limits: Limits) -> int:
         Its size as JSON, in bytes.
 
     Raises:
-        ForeignValueError: it is larger than its limits, or no record can hold it.
+        UntrustedValueError: it is larger than its limits, or no record can hold it.
     """
     fault = find_fault(value, limits)
     if fault is not None:
-        raise ForeignValueError(fault)
+        raise UntrustedValueError(fault)
     size = len(to_json(value))
     if limits.max_bytes is not None and size > limits.max_bytes:
-        raise ForeignValueError(_too_large(limits.max_bytes))
+        raise UntrustedValueError(_too_large(limits.max_bytes))
     return size
 
 
@@ -110,14 +110,14 @@ def clean_text(text: str, longest: int = _LONGEST_ERROR) -> str:
     return _clean(text)
 
 
-def told(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """What a validation found wrong, field by field; of another error, its kind and its words."""
     if isinstance(error, ValidationError):
-        return clean_text(faults_in_words(error))
-    return clean_text(f"{type(error).__name__}: {plain(str(error))}")
+        return clean_text(describe_faults(error))
+    return clean_text(f"{type(error).__name__}: {without_reprs(str(error))}")
 
 
-def showable(error: Exception) -> Exception | None:
+def storable_cause(error: Exception) -> Exception | None:
     """The error, to be shown as a failure's cause; none where a text in its chain is not storable.
 
     Temporal spells out the whole chain, as it is.

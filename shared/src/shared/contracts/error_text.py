@@ -13,36 +13,38 @@ _LONGEST_LINE = 200
 _MOST_FAULTS = 10
 
 
-def plain(text: str) -> str:
+def without_reprs(text: str) -> str:
     """A text without the names that only Python knows: members of enums, and addresses."""
     return _OBJECT.sub("", _ENUM_MEMBER.sub(r"\1", text))
 
 
-def in_one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """All that an error says, as far as one line has room; its type where it says nothing."""
-    text = " ".join(plain(str(error)).split()) or type(error).__name__
+    text = " ".join(without_reprs(str(error)).split()) or type(error).__name__
     return text if len(text) <= _LONGEST_LINE else f"{text[: _LONGEST_LINE - 1]}…"
 
 
-def fault_in_words(fault: Mapping[str, Any]) -> str:
+def describe_fault(fault: Mapping[str, Any]) -> str:
     """One fault that pydantic has found, without its place."""
     context: Mapping[str, Any] = fault.get("ctx") or {}
     match fault["type"]:
         case "json_invalid":
             return f"the body is no JSON: {context['error']}"
         case "union_tag_invalid":
-            return plain(f"{context['discriminator']} must be one of {context['expected_tags']}")
+            return without_reprs(
+                f"{context['discriminator']} must be one of {context['expected_tags']}"
+            )
         case kind if kind in _OF_AN_OBJECT:
             return "must be an object"
         case _:
-            return plain(fault["msg"]).removeprefix("Value error, ")
+            return without_reprs(fault["msg"]).removeprefix("Value error, ")
 
 
-def faults_in_words(error: ValidationError) -> str:
+def describe_faults(error: ValidationError) -> str:
     """What is wrong, each with its place: the first few, and how many more there are."""
     faults = error.errors(include_url=False, include_input=False)
     shown = [
-        f"{'.'.join(map(str, fault['loc']))}: {fault_in_words(fault)}".removeprefix(": ")
+        f"{'.'.join(map(str, fault['loc']))}: {describe_fault(fault)}".removeprefix(": ")
         for fault in faults[:_MOST_FAULTS]
     ]
     more = len(faults) - len(shown)
