@@ -15,8 +15,8 @@ from shared.db.repositories.objects import (
     KeyClaim,
     claim_object,
     end_of_prefix,
-    hold_object,
     list_objects,
+    lock_object,
 )
 from shared.db.repositories.scope import Scope
 from shared.db.session import Sessions
@@ -129,13 +129,13 @@ async def test_held_row_is_the_callers_own(sessions: Sessions, folder: str) -> N
     async with sessions.begin() as session:
         session.add(owned(folder))
     async with sessions.begin() as session:
-        assert await hold_object(session, OTHER, folder) is None
-        assert await hold_object(session, ACME, folder) is not None
+        assert await lock_object(session, OTHER, folder) is None
+        assert await lock_object(session, ACME, folder) is not None
 
 
 async def used(sessions: Sessions, key: str) -> bool:
     async with sessions.begin() as session:
-        held = await hold_object(session, EVERYBODY, key)
+        held = await lock_object(session, EVERYBODY, key)
         assert held is not None
         return await is_in_use(session, held)
 

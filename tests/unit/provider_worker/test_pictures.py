@@ -84,7 +84,7 @@ async def test_whatever_pillow_meets_in_a_picture_is_damage(
     def fail(_picture: Image.Image) -> None:
         raise error
 
-    monkeypatch.setattr("provider_worker.pictures.exif_turn", fail)
+    monkeypatch.setattr("provider_worker.pictures.exif_transposition", fail)
     url = data_url(picture("PNG"), "image/png")
     await _refuses(url, "it is damaged$", ErrorCategory.PROVIDER_ERROR)
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from inference_worker.colour_profiles import own_profile, to_srgb
 from shared.errors import InvalidInputError
-from shared.images.orientation import exif_turn
+from shared.images.orientation import exif_transposition
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _WHITE = (255, 255, 255)
@@ -64,7 +64,7 @@ def _decode(
                     f" {max_pixels} are read"
                 )
             # What stands behind the pixels of a file counts for no viewer.
-            turn, profile = exif_turn(image), own_profile(image, content)
+            turn, profile = exif_transposition(image), own_profile(image, content)
             return convert(to_srgb(_turned(_load(image), turn), profile))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         most = min(max_pixels, Image.MAX_IMAGE_PIXELS or max_pixels)

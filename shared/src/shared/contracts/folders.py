@@ -18,13 +18,13 @@ LORAS_FOLDER = "loras"
 TRAININGS_FOLDER = "trainings"
 """Pictures, datasets and models of trainings."""
 
-PASSING_FOLDERS = frozenset({EVALUATIONS_FOLDER, QUARANTINE_FOLDER})
+TEMPORARY_FOLDERS = frozenset({EVALUATIONS_FOLDER, QUARANTINE_FOLDER})
 """Folders of requests that are under way: what lies there for long, a dead process has left."""
 
 PLATFORM_FOLDERS = frozenset(
     {
         *(row.folder for row in TASK_TYPES.values()),
-        *PASSING_FOLDERS,
+        *TEMPORARY_FOLDERS,
         SAVED_FOLDER,
         LORAS_FOLDER,
         TRAININGS_FOLDER,

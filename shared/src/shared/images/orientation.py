@@ -16,7 +16,7 @@ _TURNS = {
 }
 
 
-def exif_turn(image: Image.Image) -> Image.Transpose | None:
+def exif_transposition(image: Image.Image) -> Image.Transpose | None:
     """Return how a picture's own EXIF turns it; none where it lies right, or says nothing readable.
 
     Viewers follow EXIF alone, and only where it stands before the pixels: Pillow would also follow

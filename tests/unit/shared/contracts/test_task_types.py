@@ -73,7 +73,7 @@ def test_create_schema_adds_no_input_to_those_of_the_row(
 def test_pictures_seeds_and_defaults_are_inputs(task_type: TaskType, row: TaskTypeRow) -> None:
     pictures = {name for one in row.pictures for name in (one.name, *one.aliases)}
     assert pictures | {*row.seeds} | row.defaults.keys() <= row.inputs.model_fields.keys()
-    assert {one.answered_as for one in row.pictures} - {"base_image_path"} <= {
+    assert {one.record_field for one in row.pictures} - {"base_image_path"} <= {
         *SCHEMAS[task_type].public.model_fields
     }
 

@@ -31,7 +31,7 @@ from api_gateway.storage.urls import redirect_url
 from shared.db.models.tables import StoredObject
 from shared.db.repositories.loose_objects import note_loose
 from shared.db.repositories.object_use import is_in_use
-from shared.db.repositories.objects import count_objects, hold_object, list_objects
+from shared.db.repositories.objects import count_objects, list_objects, lock_object
 from shared.db.repositories.scope import Scope
 from shared.db.repositories.subjects import find_object
 from shared.errors import ObjectNotFoundError, StorageError
@@ -125,7 +125,7 @@ async def delete_image(res: Resources, caller: Principal, path: str) -> DeletedI
         Problem: 404 or 409.
     """
     async with res.sessions() as session:
-        held = await hold_object(session, caller.scope, path)
+        held = await lock_object(session, caller.scope, path)
         if held is None:
             raise not_found(f"image {path!r}")
         if await is_in_use(session, held):
@@ -141,7 +141,7 @@ async def delete_image(res: Resources, caller: Principal, path: str) -> DeletedI
 async def _is_deleted(res: Resources, path: str, content_key: str) -> bool:
     """Return whether a path's row is gone or replaced, once nobody holds it."""
     async with res.sessions() as session:
-        held = await hold_object(session, Scope(), path)
+        held = await lock_object(session, Scope(), path)
         return held is None or held.content_key != content_key
 
 

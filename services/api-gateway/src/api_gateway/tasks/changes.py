@@ -137,7 +137,7 @@ async def _check_pictures(
 def _picture_inputs(task: Task) -> dict[str, str]:
     """The names of a task's pictures among its inputs, by those in responses."""
     fields = TASK_TYPES[TaskType(task.task_type)].pictures
-    return {field.answered_as: field.name for field in fields}
+    return {field.record_field: field.name for field in fields}
 
 
 def _apply(task: Task, values: dict[str, Any]) -> None:

@@ -61,12 +61,12 @@ class PictureField:
 
     Attributes:
         name: the input; it holds object keys, or URLs that have not been fetched yet.
-        answered_as: the name in records.
+        record_field: the name in records.
         aliases: request fields that mean the same.
     """
 
     name: str
-    answered_as: str
+    record_field: str
     aliases: tuple[str, ...] = ()
 
 

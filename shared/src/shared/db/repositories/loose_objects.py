@@ -41,7 +41,7 @@ async def loose_for(session: AsyncSession, age: timedelta, limit: int) -> Sequen
     return list(await session.scalars(rows.order_by(LooseObject.noted_at).limit(limit)))
 
 
-async def hold_loose(session: AsyncSession, key: str, age: timedelta) -> LooseObject | None:
+async def lock_loose(session: AsyncSession, key: str, age: timedelta) -> LooseObject | None:
     """A note, locked until the transaction ends; none where it is gone, renewed or held."""
     if digest := _lora_digest(key):
         # First, as whoever keeps a LoRA has it.
@@ -52,7 +52,7 @@ async def hold_loose(session: AsyncSession, key: str, age: timedelta) -> LooseOb
     return await session.scalar(rows.with_for_update(skip_locked=True))
 
 
-async def put_off(session: AsyncSession, key: str) -> None:
+async def postpone_loose(session: AsyncSession, key: str) -> None:
     """Let a note have its next turn after the others."""
     await session.execute(
         update(LooseObject).where(LooseObject.key == key).values(noted_at=func.now())

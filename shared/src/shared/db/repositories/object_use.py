@@ -53,7 +53,7 @@ async def pin_pictures(
     """
     named = {task.id: picture_paths(TaskType(task.task_type), task.inputs) for task in tasks}
     paths = {path for each in named.values() for path in each}.difference(besides)
-    found = await hold_objects(session, scope, paths)
+    found = await lock_objects(session, scope, paths)
     for task in tasks:
         elsewhere = {path: found[path] for path in named[task.id] if found.get(path, path) != path}
         if elsewhere != task.inputs.get(PICTURE_OBJECTS, {}):
@@ -62,7 +62,7 @@ async def pin_pictures(
     return sorted(paths - found.keys())
 
 
-async def hold_objects(session: AsyncSession, scope: Scope, paths: Iterable[str]) -> dict[str, str]:
+async def lock_objects(session: AsyncSession, scope: Scope, paths: Iterable[str]) -> dict[str, str]:
     """Hold pictures as they are until the transaction ends.
 
     Returns:
@@ -86,7 +86,7 @@ async def pin_mapped(session: AsyncSession, request: PinPictures) -> dict[str, s
     """
     owner = request.owner
     scope = Scope(owner.origin_instance, owner.origin_tenant_id)
-    found = await hold_objects(session, scope, request.paths)
+    found = await lock_objects(session, scope, request.paths)
     task = await session.get(Task, request.task_id, with_for_update=True)
     if task is not None and task.status in TASK_OPEN:
         known: dict[str, str] = task.inputs.get(PICTURE_OBJECTS, {})

@@ -91,11 +91,11 @@ async def claim_object(
     )
     if claimed is not None:
         return KeyClaim.NEW, claimed
-    held = await hold_object(session, scope, row.key)
+    held = await lock_object(session, scope, row.key)
     return (KeyClaim.TAKEN, row) if held is None else (KeyClaim.REPLACED, held)
 
 
-async def hold_object(session: AsyncSession, scope: Scope, key: str) -> StoredObject | None:
+async def lock_object(session: AsyncSession, scope: Scope, key: str) -> StoredObject | None:
     """The row of an object within a scope, locked until the transaction ends."""
     rows = select(StoredObject).where(StoredObject.key == key)
     return await session.scalar(scope.limit(rows, StoredObject).with_for_update())

@@ -29,7 +29,7 @@ _COUNT = text(
 )
 
 
-async def hold_tenant(session: AsyncSession, tenant: str) -> None:
+async def lock_tenant(session: AsyncSession, tenant: str) -> None:
     """Let one transaction at a time decide about a tenant's queue; held until it ends."""
     lock = func.pg_advisory_xact_lock(func.hashtextextended(f"queue:{tenant}", 0))
     await session.execute(select(lock))
