@@ -198,7 +198,7 @@ async def test_value_that_does_not_fit_fails_its_step_and_leaves_its_record_as_i
     ]
     assert tasks[2]["errors"] == [
         "a.wide is 4 and cannot be mapped to width: "
-        "the model makes sides of 16 to 64 px in steps of 16, not 4"
+        "the model generates sides of 16 to 64 px in steps of 16, not 4"
     ]
     assert tasks[1]["light_threshold"] is None
     assert tasks[2]["width"] is None

@@ -1,7 +1,7 @@
-"""The values that were mapped into a task, against what its type takes as a whole.
+"""Checks of mapped values against the task's other inputs, its provider and its model.
 
-Each value by itself is `InputFields.validate_one`'s to judge; here it stands among the others. The
-gateway holds requests against the same rules, as far as their values are known by then.
+`InputFields.validate_one` checks each value by itself; the checks here involve several fields. The
+gateway applies the same rules to requests, as far as the values are known at creation.
 """
 
 from collections.abc import Collection, Iterator
@@ -23,18 +23,18 @@ from shared.contracts.task_types.table import TASK_TYPES
 
 @dataclass(frozen=True)
 class MappingFault:
-    """One thing wrong, and the inputs that it is about."""
+    """An error and the inputs that it concerns."""
 
     fields: tuple[str, ...]
     fault: str
 
 
 def mapping_faults(run: TaskRun, mapped: Collection[str]) -> Iterator[MappingFault]:
-    """Find what is wrong with a task because of what was mapped into it.
+    """Yield the errors of a task that its mapped values cause.
 
     Args:
-        run: the task, complete.
-        mapped: the inputs that an earlier step has given.
+        run: the task with complete inputs.
+        mapped: the inputs that come from an earlier step.
     """
     for rule in TASK_TYPES[run.task_type].inputs.rules:
         if not set(rule.fields).isdisjoint(mapped):
@@ -59,7 +59,7 @@ def _unmet_needs(run: TaskRun, mapped: Collection[str]) -> Iterator[MappingFault
     row = TASK_TYPES[run.task_type]
     for need in row.needs(run.inputs):
         if need.field in row.seeds and need.field not in mapped:
-            continue  # Nobody asked for it: it was drawn.
+            continue  # The seed was drawn, not requested.
         for provider in _providers(run):
             if not need.any_of & PROVIDERS[provider].capabilities:
                 wanted = " or ".join(sorted(need.any_of))

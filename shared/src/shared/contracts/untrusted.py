@@ -1,7 +1,7 @@
-"""The gate for values from outside: bounded, and storable as Postgres text and JSON. Pure.
+"""Validation of untrusted values: bounded in size, and storable as Postgres text and JSON. Pure.
 
-What a provider answers, what one step hands to the next and what an error says can be anything. It
-passes here before it enters a result, a mapping, an error text or a record.
+Responses of providers, mapped values and error texts can contain anything. They are checked or
+cleaned here before they enter a result, a mapping, an error or the database.
 """
 
 import re
@@ -18,20 +18,19 @@ from shared.contracts.error_text import describe_faults, without_reprs
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _LARGEST = int(sys.float_info.max)
-"""What is beyond it, readers of JSON that count in doubles take for infinite."""
+"""The largest double: JSON readers that use doubles take larger numbers for infinity."""
 _LONGEST_ERROR = 2000
 _LONGEST_CHAIN = 10
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How large a value may be.
+    """Bounds on the size of a value.
 
     Attributes:
-        max_bytes: as JSON; none: whoever read it has bounded it.
-        max_values: strings, numbers, lists and objects, all together; none: the same.
-        max_depth: of lists and objects within each other. Parsers and serializers of JSON give up
-            at twice that.
+        max_bytes: of its JSON. None: already bounded by its reader.
+        max_values: number of strings, numbers, lists and objects together. None: the same.
+        max_depth: nesting of lists and objects. JSON parsers and serializers fail at twice that.
     """
 
     max_bytes: int | None = None
@@ -40,25 +39,25 @@ class Limits:
 
 
 STORABLE = Limits()
-"""Of a request, whose body is bounded before it is parsed."""
+"""Limits of a request, whose body is bounded before it is parsed."""
 RESULT = Limits(max_bytes=1024 * 1024, max_values=100_000)
-"""Of a task's result: Temporal carries 2 MiB, the encryption of payloads included."""
+"""Limits of a task's result: Temporal's payloads hold 2 MiB, encryption included."""
 MAPPED = Limits(max_bytes=256 * 1024, max_values=10_000)
-"""Of what is mapped into one step, beside inputs of up to 1 MiB."""
+"""Limits of the values mapped into one step, in addition to inputs of up to 1 MiB."""
 
 
 class UntrustedValueError(ValueError):
-    """A value from outside that is not let in; the message says which limit it breaks."""
+    """An untrusted value was rejected; the message names the limit that it exceeds."""
 
 
 def admit(value: object, limits: Limits) -> int:
-    """Let a value in.
+    """Check a value against its limits.
 
     Returns:
-        Its size as JSON, in bytes.
+        The size of its JSON, in bytes.
 
     Raises:
-        UntrustedValueError: it is larger than its limits, or no record can hold it.
+        UntrustedValueError: it exceeds the limits or cannot be stored.
     """
     fault = find_fault(value, limits)
     if fault is not None:
@@ -70,7 +69,10 @@ def admit(value: object, limits: Limits) -> int:
 
 
 def find_fault(value: object, limits: Limits = STORABLE) -> str | None:
-    """Say why a value is not let in, in linear time; its exact size is `admit`'s to measure."""
+    """Return why a value is not admitted, or none. Linear in its size.
+
+    The size limit is only approximated by the number of characters; `admit` checks it exactly.
+    """
     num_values = num_characters = 0
     waiting = [(value, 0)]
     while waiting:
@@ -96,14 +98,14 @@ def find_fault(value: object, limits: Limits = STORABLE) -> str | None:
 
 
 def cleaned(value: Any) -> Any:
-    """The same data with every text storable, as deep as data may be."""
+    """Return a copy in which every text is storable, down to the maximal depth."""
     return _cleaned(value, STORABLE.max_depth)
 
 
 def clean_text(text: str, longest: int = _LONGEST_ERROR) -> str:
-    """A text as every record can hold it: without NUL and halves of characters, and not too long.
+    """Return a text that can be stored: without NUL and lone surrogates, and truncated.
 
-    An error must not fail for what it says, so that nothing is refused here.
+    Nothing is refused: reporting an error must not fail because of the error's text.
     """
     if len(text) > longest:
         text = f"{text[: longest - 1]}…"
@@ -111,16 +113,16 @@ def clean_text(text: str, longest: int = _LONGEST_ERROR) -> str:
 
 
 def describe_error(error: Exception) -> str:
-    """What a validation found wrong, field by field; of another error, its kind and its words."""
+    """Return the text of an error: of a validation field by field, otherwise type and message."""
     if isinstance(error, ValidationError):
         return clean_text(describe_faults(error))
     return clean_text(f"{type(error).__name__}: {without_reprs(str(error))}")
 
 
 def storable_cause(error: Exception) -> Exception | None:
-    """The error, to be shown as a failure's cause; none where a text in its chain is not storable.
+    """Return the error for use as a failure's cause; none if a text in its chain is not storable.
 
-    Temporal spells out the whole chain, as it is.
+    Temporal serialises the whole chain of causes unchanged.
     """
     link: BaseException | None = error
     for _ in range(_LONGEST_CHAIN):
@@ -139,11 +141,11 @@ def _cleans(longest: int) -> BeforeValidator:
 
 
 ErrorText = Annotated[str, _cleans(_LONGEST_ERROR)]
-"""What went wrong, whoever says it."""
+"""The text of an error, from any source."""
 Prose = Annotated[str, _cleans(4000)]
-"""What a model says of a picture."""
+"""A description of a picture, written by a model."""
 Label = Annotated[str, _cleans(500)]
-"""A name or an address that somebody else has given."""
+"""A name or an address from an outside service."""
 
 _NOTHING: list[object] = []
 
@@ -170,19 +172,19 @@ def _parts(value: object) -> list[object]:
 
 def _text_fault(text: str) -> str | None:
     if "\0" in text:
-        return "a text has a NUL character; leave it out"
+        return "a text has a NUL character; remove it"
     # Most texts, and all large ones, are ASCII.
     if not text.isascii() and _LONE_SURROGATE.search(text):
-        return "a text has half of a surrogate pair; leave it out"
+        return "a text has half of a surrogate pair; remove it"
     return None
 
 
 def _number_fault(number: float) -> str | None:
     if -_LARGEST <= number <= _LARGEST:
         return None
-    # The digits of an integer may be too many to be written down.
-    named = number if isinstance(number, float) else f"one of {number.bit_length()} bits"
-    return f"{named} is no number that JSON can hold; give a finite one"
+    # An integer may have too many digits to convert to text.
+    named = number if isinstance(number, float) else f"an integer of {number.bit_length()} bits"
+    return f"{named} is not a number that JSON can hold; use a finite one in the range of a double"
 
 
 def _clean(text: str) -> str:
