@@ -99,7 +99,7 @@ class TaskPriority(IntEnum):
 
 
 class ProviderType(StrEnum):
-    """Providers of tasks. `shared.contracts.providers` lists the types and capabilities of each."""
+    """Providers that can run tasks. Each serves some task types and has some capabilities."""
 
     FAL_STANDARD = "fal_standard"
     FAL_SHOOTIFY_REFINER = "fal_shootify_refiner"
@@ -148,7 +148,7 @@ class AiProvider(StrEnum):
 
 
 class ErrorCategory(StrEnum):
-    """Categories of errors. `shared.contracts.failures` defines retry and fallback for each."""
+    """Categories of errors. The category of a failure decides on retry and fallback."""
 
     VALIDATION = "VALIDATION"
     AUTHENTICATION = "AUTHENTICATION"
