@@ -21,7 +21,7 @@ def waiting(wait_s: float, failures: int = 1) -> DeliveryProgress:
         state=DeliveryState.WAITING,
         wait_s=wait_s,
         failures=failures,
-        error="the receiver answers 503",
+        error="the receiver returned 503",
     )
 
 

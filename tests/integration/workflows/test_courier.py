@@ -62,7 +62,7 @@ async def test_event_is_given_up_after_ten_attempts_and_the_next_one_goes_on(
     begun, waits = clock.now, list[float]()
     while (standing := await deliver(courier, subject_id)).failures < 10:
         assert standing.state == DeliveryState.WAITING
-        assert standing.error == "the receiver answers 500"
+        assert standing.error == "the receiver returned 500"
         if {post.seq for post in receiver.posts} == {1, 2}:
             break
         waits.append(standing.wait_s)

@@ -14,21 +14,20 @@ DELAYS_S = (
     20 * _HOUR,
     24 * _HOUR,
 )
-"""Waits before each attempt: those that Standard Webhooks recommends, 75.6 hours in all."""
+"""Delay before each attempt, as Standard Webhooks recommends: 75.6 hours in all."""
 
 _JITTER = 0.1
-"""Waits are shorter or longer by up to so much, so that a receiver that comes back is not run over
-by all that waited for it."""
+"""Maximal relative jitter of a delay, so that a receiver is not flooded after an outage."""
 _LONGEST_RETRY_AFTER_S = 24 * _HOUR
 
 
 def delay_s(failures: int, jitter: float, retry_after_s: float | None = None) -> float | None:
-    """Seconds until the next attempt; none where there is none any more.
+    """Return the seconds until the next attempt; none if there is no further attempt.
 
     Args:
-        failures: attempts that have failed, from 0.
-        jitter: a number from 0 to 1: the wait is between 10 % shorter and 10 % longer.
-        retry_after_s: the least wait that the receiver asked for; a day at most is granted.
+        failures: number of failed attempts, from 0.
+        jitter: from 0 (10 % shorter) to 1 (10 % longer).
+        retry_after_s: minimal delay that the receiver asked for; capped at one day.
     """
     if failures >= len(DELAYS_S):
         return None

@@ -129,7 +129,7 @@ async def test_receiver_that_reads_nothing_is_waited_for_no_longer_than_any_othe
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
         answer = await attempt(url, timeout_s=0.3, body=b"{" * 50_000_000)
-    assert answer.error == "no answer within 0.3 s"
+    assert answer.error == "no response within 0.3 s"
 
 
 async def test_redirect_to_itself_is_called_once() -> None:

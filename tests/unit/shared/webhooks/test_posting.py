@@ -81,7 +81,7 @@ async def test_receiver_that_does_not_answer_in_time_has_not_taken_it(
     answer = await send(receiver.url(), timeout_s=0.2)
     is_over.set()
     assert (answer.verdict, answer.status_code) == (DeliveryVerdict.FAILED, None)
-    assert answer.error == "no answer within 0.2 s"
+    assert answer.error == "no response within 0.2 s"
     assert answer.ms >= 190
 
 

@@ -195,7 +195,7 @@ class FalAdapter:
     async def _picture_url(self, key: str) -> str:
         info = await self._objects.head(key)
         if info is None:
-            raise ObjectNotFoundError(f"there is no object under {key!r}")
+            raise ObjectNotFoundError(f"there is no object with the key {key!r}")
         if info.size_bytes > self._settings.inline_max_bytes:
             return self._presigned(key)
         return data_url(await self._objects.get(key), info.content_type)
