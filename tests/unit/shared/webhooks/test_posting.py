@@ -90,7 +90,7 @@ async def test_receiver_that_is_not_there_has_not_taken_it() -> None:
         url = receiver.url()
     answer = await send(url)
     assert answer.verdict is DeliveryVerdict.FAILED
-    assert "did not answer" in (answer.error or "")
+    assert "did not respond" in (answer.error or "")
 
 
 async def test_nothing_is_sent_to_an_address_of_our_own(receiver: Receiver) -> None:
