@@ -60,7 +60,7 @@ async def test_pictures_are_turned_by_exif_alone(turned: str, size: tuple[int, i
     ("url", "told"),
     [
         (data_url(b"no picture", "image/png"), "not a PNG"),
-        (data_url(picture()[:-30], "image/png"), "ends too early"),
+        (data_url(picture()[:-30], "image/png"), "truncated"),
         ("data:text/html,hello", "text/html"),
     ],
 )

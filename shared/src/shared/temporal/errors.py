@@ -1,4 +1,4 @@
-"""Our errors as Temporal's: the category becomes the failure's type, and decides about retries."""
+"""Translation of exceptions into Temporal failures, whose type is the error category."""
 
 import asyncio
 from datetime import timedelta
@@ -18,7 +18,7 @@ _RETRY_AFTER_MAX_S = 86_400.0
 
 
 class ErrorInterceptor(Interceptor):
-    """Translates what activities raise; every worker of ours carries it."""
+    """Translates exceptions of activities. All workers use it."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 — the SDK's name
         """Wrap the activity call."""
@@ -47,7 +47,7 @@ class _Translate(ActivityInboundInterceptor):
             if _is_shutting_down():
                 raise ApplicationError("the worker shut down", type=WORKER_LOST) from None
             raise
-        except Exception as error:  # noqa: BLE001 — told to Temporal, which decides about retries
+        except Exception as error:  # noqa: BLE001 — reported to Temporal, which decides on retries
             raise ApplicationError(
                 describe_error(error), type=ErrorCategory.INTERNAL
             ) from storable_cause(error)

@@ -1,7 +1,7 @@
-"""What Temporal knows of queues and workers right now.
+"""Backlogs of task queues and live workers, as Temporal reports them.
 
-A worker lives while it sends heartbeats. That it is listed says little: one that was killed stays
-listed for five minutes, among the pollers of its queue as well.
+A worker is alive while it sends heartbeats. Lists of workers and pollers are not enough: a killed
+worker stays listed for five minutes.
 """
 
 import asyncio
@@ -35,38 +35,38 @@ _WORKFLOWS = TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
 
 @dataclass(frozen=True)
 class LiveWorker:
-    """One poller of one queue, as of its last heartbeat; a process may have several."""
+    """A worker of one queue, as of its last heartbeat. A process may have several."""
 
     identity: str
-    """Its process: `inference-worker@host:pid`."""
+    """Identity of its process: `inference-worker@host:pid`."""
     queue: TaskQueue
     num_slots: int
-    """Tasks that it takes at a time."""
+    """Maximal number of concurrent tasks."""
     num_used: int
     num_processed: int
-    """Tasks that it has ended since its start, well or not."""
+    """Tasks that it has ended since its start, successfully or not."""
     started_at: datetime
     beat_at: datetime
 
 
 class TemporalDownError(Exception):
-    """Temporal does not answer."""
+    """Temporal does not respond."""
 
 
 async def backlogs(client: Client) -> dict[TaskQueue, int]:
-    """How many tasks wait in each queue for a worker to take them."""
-    asked = [(queue, _ACTIVITIES) for queue in TaskQueue] + [(TaskQueue.WORKFLOWS, _WORKFLOWS)]
-    async with _answering():
-        lengths = await asyncio.gather(*(_backlog(client, *queue) for queue in asked))
+    """Return the number of tasks that wait in each queue for a worker."""
+    queried = [(queue, _ACTIVITIES) for queue in TaskQueue] + [(TaskQueue.WORKFLOWS, _WORKFLOWS)]
+    async with _translating_errors():
+        lengths = await asyncio.gather(*(_backlog(client, *queue) for queue in queried))
     found = dict.fromkeys(TaskQueue, 0)
-    for (queue, _), length in zip(asked, lengths, strict=True):
+    for (queue, _), length in zip(queried, lengths, strict=True):
         found[queue] += length
     return found
 
 
 async def live_workers(client: Client) -> list[LiveWorker]:
-    """The workers of our queues that were heard of lately."""
-    async with _answering():
+    """Return the workers of the platform's queues that sent a recent heartbeat."""
+    async with _translating_errors():
         keys = [key async for key in _listed(client)]
         limit = asyncio.Semaphore(_AT_A_TIME)
 
@@ -80,10 +80,10 @@ async def live_workers(client: Client) -> list[LiveWorker]:
 
 
 def is_alive(beat: WorkerHeartbeat, now: datetime) -> bool:
-    """Whether a worker runs, and its next heartbeat is not long overdue."""
+    """Return true if a worker runs and its next heartbeat is not long overdue."""
     if beat.status != WorkerStatus.WORKER_STATUS_RUNNING:
         return False
-    # A worker with another interval than ours shows it by the time between its last two beats.
+    # A worker may have another interval; it shows in the time between its last two heartbeats.
     interval = max(WORKER_HEARTBEAT_EVERY, beat.elapsed_since_last_heartbeat.ToTimedelta())
     return now - _moment(beat) <= _BEATS_MISSED * interval
 
@@ -109,7 +109,7 @@ def _moment(beat: WorkerHeartbeat) -> datetime:
 
 
 async def _backlog(client: Client, queue: TaskQueue, kind: "TaskQueueType.ValueType") -> int:
-    answer = await client.workflow_service.describe_task_queue(
+    response = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,
             task_queue=QueueName(name=queue),
@@ -118,25 +118,25 @@ async def _backlog(client: Client, queue: TaskQueue, kind: "TaskQueueType.ValueT
         ),
         timeout=RPC_TIMEOUT,
     )
-    return answer.stats.approximate_backlog_count
+    return response.stats.approximate_backlog_count
 
 
 async def _listed(client: Client) -> AsyncGenerator[str]:
     ours, token = frozenset[str](TaskQueue), b""
     while True:
-        answer = await client.workflow_service.list_workers(
+        response = await client.workflow_service.list_workers(
             ListWorkersRequest(
                 namespace=client.namespace,
                 page_size=_PAGE_SIZE,
                 next_page_token=token,
-                query="Status = 'Running'",  # a query with IN would find nothing, in silence
+                query="Status = 'Running'",  # a query with IN silently finds nothing
             ),
             timeout=RPC_TIMEOUT,
         )
-        for worker in answer.workers:
+        for worker in response.workers:
             if worker.task_queue in ours:
                 yield worker.worker_instance_key
-        token = answer.next_page_token
+        token = response.next_page_token
         if not token:
             return
 
@@ -144,16 +144,16 @@ async def _listed(client: Client) -> AsyncGenerator[str]:
 async def _heartbeat(client: Client, key: str) -> WorkerHeartbeat | None:
     request = DescribeWorkerRequest(namespace=client.namespace, worker_instance_key=key)
     try:
-        answer = await client.workflow_service.describe_worker(request, timeout=RPC_TIMEOUT)
+        response = await client.workflow_service.describe_worker(request, timeout=RPC_TIMEOUT)
     except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:  # it went away since it was listed
+        if error.status is RPCStatusCode.NOT_FOUND:  # removed since it was listed
             return None
         raise
-    return answer.worker_info.worker_heartbeat
+    return response.worker_info.worker_heartbeat
 
 
 @asynccontextmanager
-async def _answering() -> AsyncGenerator[None]:
+async def _translating_errors() -> AsyncGenerator[None]:
     try:
         yield
     except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's first connection

@@ -1,6 +1,6 @@
-"""Runs that stand still, since their workflow task fails again and again, and the slots they share.
+"""Stuck runs, whose workflow task fails again and again, and the worker slots that they use.
 
-Such a run is tried anew for ever, in silence. Enough of them take the slots of all others.
+Temporal retries their workflow tasks forever and silently. Many of them can use up all slots.
 """
 
 import asyncio
@@ -18,22 +18,23 @@ _log = structlog.stdlib.get_logger(__name__)
 _GAUGE = "sartiq_runs_standing_still"
 _EVERY_S = 30
 _PROBLEMS = "'category=WorkflowTaskFailed', 'category=WorkflowTaskTimedOut'"
-_STANDING = (
+_STUCK = (
     "ExecutionStatus = 'Running'"
     f" AND TaskQueue IN ('{TaskQueue.WORKFLOWS}', '{TaskQueue.WEBHOOKS}')"
     f" AND TemporalReportedProblems IN ({_PROBLEMS})"
 )
-"""Temporal marks a run whose workflow task has failed five times in a row, until it succeeds."""
+"""Visibility query. Temporal marks a run whose workflow task failed five times in a row, until it
+succeeds."""
 
 
 @dataclass(frozen=True)
 class StuckRuns:
-    """How much stands still, and how much room is left.
+    """The number of stuck runs, and the workflow task slots of the workers.
 
     Attributes:
         num_runs: runs whose workflow task keeps failing.
-        num_slots: workflow tasks that the workers can do at a time.
-        num_used: how many of those are taken.
+        num_slots: workflow tasks that the workers can run concurrently.
+        num_used: slots in use.
     """
 
     num_runs: int
@@ -42,13 +43,14 @@ class StuckRuns:
 
 
 async def count_stuck_runs(client: Client) -> StuckRuns:
-    """Ask Temporal.
+    """Query Temporal for stuck runs and slots.
 
     Raises:
-        TemporalDownError: it does not answer, or knows no such runs: its server is older than 1.30.
+        TemporalDownError: it does not respond, or its server is older than 1.30 and does not mark
+            stuck runs.
     """
     try:
-        count = await client.count_workflows(_STANDING, rpc_timeout=RPC_TIMEOUT)
+        count = await client.count_workflows(_STUCK, rpc_timeout=RPC_TIMEOUT)
     except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's first connection
         raise TemporalDownError(str(error)) from error
     workers = [w for w in await live_workers(client) if w.queue is TaskQueue.WORKFLOWS]
@@ -60,7 +62,7 @@ async def count_stuck_runs(client: Client) -> StuckRuns:
 
 
 async def publish_stuck_runs(client: Client) -> None:
-    """Keep a gauge of the runs that stand still among this process's metrics, for ever."""
+    """Update a gauge of stuck runs in this process's metrics, until cancelled."""
     runtime = client.service_client.config.runtime
     assert runtime is not None, "`connect` gives every client one"
     meter = runtime.metric_meter.with_additional_attributes({"namespace": client.namespace})

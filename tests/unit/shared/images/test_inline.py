@@ -97,7 +97,7 @@ def test_an_escaped_text_of_any_length_is_not_unescaped() -> None:
 
 
 def test_what_is_left_of_escapes_is_no_escape() -> None:
-    with pytest.raises(ImageRefusedError, match="base64 has no '%'"):
+    with pytest.raises(ImageRefusedError, match="'%', is not in the alphabet"):
         decode_base64_image(f"{_PNG}aGkA%0%20A", _MAX_BYTES)
 
 
@@ -130,9 +130,9 @@ def test_size_is_limited_to_the_byte_before_decoding(size: int, limit: int, spel
         ("data:image/png;base64", "not a data URL"),
         ("data:" + ";a=b" * 1000 + ";base64,aGk=", "not a data URL"),
         (f"{_PNG}not base64!", r"data URL whose data is not base64: .* no '!'.* character 11"),
-        (f"{_PNG}%41", "base64 has no '%'"),
-        ("aGk%3D", "base64 has no '%'"),
-        ("aGkaG", "nor a data URL: it ends within a byte, after 5 letters"),
+        (f"{_PNG}%41", "'%', is not in the alphabet"),
+        ("aGk%3D", "'%', is not in the alphabet"),
+        ("aGkaG", "nor a data URL: it ends within a byte, after 5 characters"),
         ("aGk=aGk=", "behind its padding"),
         ("A" * (2**20 - 2) + "==AAAA", "behind its padding"),
         ("=" * 2**22 + " \n" + "A", "behind its padding"),
@@ -141,9 +141,9 @@ def test_size_is_limited_to_the_byte_before_decoding(size: int, limit: int, spel
         ("aGk==", "too much padding"),
         ("A" * 2**20 + "AA!A", "no '!', which is its character 1048579"),
         ("uploads/nobody.png", r"stored picture .* no '\.', which is its character 15"),
-        ("aé", r"base64 has no '\\xe9', which is its character 2"),
-        ("aGk\u00a0", r"base64 has no '\\xa0'"),
-        ("aGk\0", r"base64 has no '\\x00'"),
+        ("aé", r"its character 2, '\\xe9', is not in the alphabet of base64"),
+        ("aGk\u00a0", r"'\\xa0', is not in the alphabet"),
+        ("aGk\0", r"'\\x00', is not in the alphabet"),
     ],
 )
 def test_what_is_wrong_is_named(value: str, message: str) -> None:

@@ -91,7 +91,7 @@ async def test_codec_of_ones_own_is_used() -> None:
 @pytest.mark.parametrize(
     ("keys", "codec", "reason"),
     [
-        ((NEW, "short"), "", "SARTIQ_TEMPORAL_CODEC_KEYS: key 2 is no Fernet key"),
+        ((NEW, "short"), "", "SARTIQ_TEMPORAL_CODEC_KEYS: key 2 is not a Fernet key"),
         ((NEW,), "a:b", "SARTIQ_TEMPORAL_CODEC and SARTIQ_TEMPORAL_CODEC_KEYS exclude each other"),
         ((), "nowhere:codec", "SARTIQ_TEMPORAL_CODEC must be module:attribute"),
         ((), f"{__name__}:PROMPT", "SARTIQ_TEMPORAL_CODEC must be module:attribute"),

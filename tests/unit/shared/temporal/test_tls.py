@@ -85,10 +85,10 @@ def switched_off(folder: Path) -> dict[str, Any]:
     ("wrong", "setting", "reason"),
     [
         (missing, "TLS_SERVER_CA", "cannot be read: No such file"),
-        (no_pem, "TLS_SERVER_CA", "does not hold what it must"),
+        (no_pem, "TLS_SERVER_CA", "does not have the expected content"),
         (key_alone, "TLS_CLIENT_KEY", "needs SARTIQ_TEMPORAL_TLS_CLIENT_CERT"),
         (cert_alone, "TLS_CLIENT_CERT", "needs SARTIQ_TEMPORAL_TLS_CLIENT_KEY"),
-        (swapped, "TLS_CLIENT_KEY", "does not hold what it must"),
+        (swapped, "TLS_CLIENT_KEY", "does not have the expected content"),
         (strangers_key, "TLS_CLIENT_KEY", "is not the key of the certificate"),
         (switched_off, "IS_TLS", "is off"),
     ],

@@ -41,7 +41,7 @@ def test_our_own_names_win(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["SARTIQ_WORKER_DEPLOYMENT_NAME", "SARTIQ_WORKER_BUILD_ID"])
 def test_half_a_version_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "x")
-    with pytest.raises(ValidationError, match="SARTIQ_WORKER_BUILD_ID need each other"):
+    with pytest.raises(ValidationError, match="SARTIQ_WORKER_BUILD_ID, or neither"):
         WorkerSettings()
 
 
