@@ -90,7 +90,7 @@ def switched_off(folder: Path) -> dict[str, Any]:
         (cert_alone, "TLS_CLIENT_CERT", "needs SARTIQ_TEMPORAL_TLS_CLIENT_KEY"),
         (swapped, "TLS_CLIENT_KEY", "does not have the expected content"),
         (strangers_key, "TLS_CLIENT_KEY", "is not the key of the certificate"),
-        (switched_off, "IS_TLS", "is off"),
+        (switched_off, "IS_TLS", "is false"),
     ],
 )
 def test_wrong_setting_is_named(tmp_path: Path, wrong: Wrong, setting: str, reason: str) -> None:
