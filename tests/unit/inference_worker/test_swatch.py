@@ -13,8 +13,8 @@ from inference_worker.engine_thread import EngineThread
 from inference_worker.images import encode_png
 from inference_worker.loading import load_engine
 from inference_worker.pipelines.engine import ImageEngine
-from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import TiledRefiner
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
 from inference_worker.settings import DeviceKind, EditorKind, InferenceSettings
 from shared.contracts.generation import GenerationInputs

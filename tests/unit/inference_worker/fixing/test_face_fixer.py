@@ -13,7 +13,7 @@ from inference_worker.engine_thread import EngineThread
 from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
 from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.refinement.parts import Run
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
 from inference_worker.settings import DeviceKind, EditorKind
 from inference_worker.vision.protocols import Box

@@ -14,7 +14,7 @@ from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.garment_fixer import Detail, FixedDetail, GarmentFixer
 from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.refinement.parts import Run
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
 from inference_worker.settings import DeviceKind
 from inference_worker.vision.protocols import BodyRegion, Box

@@ -17,7 +17,7 @@ from inference_worker.images import encode_png
 from inference_worker.pipelines.engine import Edit
 from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement import parts, refiner, tile_editor
-from inference_worker.refinement.parts import Run
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tile_editor import tile_seed
 from inference_worker.refinement.tiles import S3TileStore
 from inference_worker.upscaling.upscaler import LANCZOS
