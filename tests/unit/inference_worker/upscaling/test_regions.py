@@ -28,7 +28,7 @@ def test_a_grown_region_holds_its_own_pixels_where_it_says(
         grown = region.grown(by, size)
         assert 0 <= grown.left <= region.left < region.right <= grown.right <= size[0]
         around = picture[grown.slices]
-        assert (around[region.seen_from(grown).slices] == picture[region.slices]).all()
-        larger = region.seen_from(Region(0, 0, 0, 0), 2)
-        within = around.repeat(2, axis=0).repeat(2, axis=1)[region.seen_from(grown, 2).slices]
+        assert (around[region.relative_to(grown).slices] == picture[region.slices]).all()
+        larger = region.relative_to(Region(0, 0, 0, 0), 2)
+        within = around.repeat(2, axis=0).repeat(2, axis=1)[region.relative_to(grown, 2).slices]
         assert (within == doubled[larger.slices]).all()
