@@ -106,7 +106,7 @@ def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
 
 
 def position_ids(height: int, width: int, *, picture: int = 0) -> Tensor:
-    """Rotary positions of the tokens: [H*W, 3]; the first axis counts pictures, 0 is being made."""
+    """Return the tokens' rotary positions [H*W, 3], the first one the picture (0: generated)."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return torch.stack([torch.full_like(rows, picture), rows, columns], 2).view(-1, 3).float()
 
