@@ -1,4 +1,4 @@
-"""The activities end to end in memory: inputs fetched, results stored under their keys."""
+"""The activities end to end in memory: inputs are fetched, results stored under their keys."""
 
 import asyncio
 import io
@@ -307,7 +307,7 @@ async def test_activities_beat_while_the_engine_computes(
 async def test_refined_cutout_is_transparent_where_it_was(
     build: Any, objects: MemoryObjectStore
 ) -> None:
-    """What lies hidden under its transparency, here green, shows nowhere."""
+    """The hidden colour under transparent pixels, here green, shows nowhere."""
     alpha = Image.new("L", (64, 48))
     alpha.paste(255, (8, 8, 56, 40))
     cutout = Image.new("RGBA", alpha.size, (0, 255, 0, 0))

@@ -1,4 +1,4 @@
-"""Pictures with profiles of their own become sRGB."""
+"""Conversion of pictures with embedded profiles to sRGB."""
 
 import io
 from typing import Any

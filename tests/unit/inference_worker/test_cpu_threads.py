@@ -1,4 +1,4 @@
-"""The worker's threads as coroutines see them, and what cancelling a coroutine does to its work."""
+"""The worker's thread pool as used by coroutines, and the cancellation of its work."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from inference_worker.cpu_threads import CpuThreads, gather
 from shared.temporal.heartbeat import Heartbeat
 
 _TURNS = 10
-"""Of the event loop: many more than a cancellation takes to arrive."""
+"""Iterations of the event loop, many more than a cancellation takes."""
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def one_thread() -> Iterator[CpuThreads]:
 
 
 class Job:
-    """Something that computes until it is told to end."""
+    """Work that runs until it is cancelled."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -115,7 +115,7 @@ async def test_first_failure_of_many_is_raised_once_the_others_have_ended(
 
 
 async def test_activity_beats_while_its_cancelled_work_ends(one_thread: CpuThreads) -> None:
-    """Else Temporal would take the worker for dead, and give its work to the next."""
+    """Otherwise Temporal would consider the worker dead, and retry its activity on another one."""
     job = Job()
     environment = ActivityEnvironment()
     beats: asyncio.Queue[None] = asyncio.Queue()

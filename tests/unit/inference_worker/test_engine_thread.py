@@ -1,4 +1,4 @@
-"""The engine off the event loop, and how cancelling a coroutine reaches it."""
+"""The engine on its own thread, and its cancellation with the calling coroutine."""
 
 import asyncio
 import threading
@@ -90,7 +90,7 @@ async def test_event_loop_runs_while_the_engine_computes(
     while not running.done():
         await asyncio.sleep(0.001)
         turns += 1
-    assert turns > 2  # a blocked loop comes round once or twice
+    assert turns > 2  # a blocked loop iterates once or twice
 
 
 async def test_engine_runs_on_the_executors_thread(photo: Image.Image) -> None:

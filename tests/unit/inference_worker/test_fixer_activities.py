@@ -1,4 +1,4 @@
-"""The fixers' activities in memory: inputs fetched, results stored and reported."""
+"""The fixers' activities in memory: inputs are fetched, results stored and reported."""
 
 import io
 from concurrent.futures import Executor
@@ -42,7 +42,7 @@ _TASK = UUID(int=42)
 
 
 class Bench:
-    """The activities over one engine, and what they stored."""
+    """The activities over one engine, and their stored objects."""
 
     def __init__(self, executor: Executor, cpu: CpuThreads, *, nsfw_threshold: float = 0) -> None:
         vision = VisionSettings(nsfw_threshold=nsfw_threshold)
@@ -147,7 +147,7 @@ async def test_picture_without_faces_comes_back_byte_by_byte(
 async def test_phones_jpeg_of_several_pictures_comes_back_as_a_jpeg(
     bench: Bench, person_photo: Image.Image
 ) -> None:
-    """Pillow calls it MPO, a kind that no browser shows."""
+    """Pillow calls it MPO, a format that no browser shows."""
     buffer = io.BytesIO()
     person_photo.save(buffer, "MPO", save_all=True, append_images=[person_photo.rotate(90)])
     await bench.objects.put("uploads/a.jpg", buffer.getvalue(), "image/jpeg")
@@ -231,7 +231,7 @@ async def test_what_the_check_refuses_is_not_stored_with_the_attempt(
     request_: Any,
     refused: str,
 ) -> None:
-    """The classifier itself: no picture scores 0, so that this threshold refuses every one."""
+    """The real classifier: no picture scores 0, so this threshold refuses every one."""
     bench = Bench(engine_executor, cpu, nsfw_threshold=1e-9)
     await _upload(bench.objects, person_photo)
     with pytest.raises(UnsafeOutputError, match=f"^{refused}.* is not safe for work"):

@@ -1,4 +1,4 @@
-"""Untrusted pictures in, deterministic PNG out."""
+"""Decoding of untrusted pictures, and deterministic encoding as PNG."""
 
 import io
 import struct
@@ -37,7 +37,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _png(bits: int, colour_type: int, row: bytes, width: int, *chunks: bytes) -> bytes:
-    """One row of pixels as they lie in the file: Pillow writes neither 2 bits nor deep colours."""
+    """Encode one row of raw pixels: Pillow writes neither 2-bit nor 16-bit colours."""
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, bits, colour_type, 0, 0, 0))
     data = _chunk(b"IDAT", zlib.compress(b"\0" + row))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + data + _chunk(b"IEND", b"")
@@ -295,14 +295,14 @@ def _cutout(content: bytes, max_pixels: int = _LIMIT) -> Image.Image:
 
 
 def _half_hidden(hidden: tuple[int, int, int], size: int = 32) -> Image.Image:
-    """Blue on the left; on the right transparent, over a colour that nobody sees."""
+    """Draw blue at the left, and a hidden colour under transparent pixels at the right."""
     image = Image.new("RGBA", (size, size), (*hidden, 0))
     image.paste((0, 0, 200, 255), (0, 0, size // 2, size))
     return image
 
 
 def _is_blue(image: Image.Image) -> bool:
-    """Within rounding, whatever the alpha."""
+    """Return whether the colour is blue, up to rounding, at any alpha."""
     return bool(np.allclose(np.asarray(image)[..., :3], (0, 0, 200), atol=2))
 
 

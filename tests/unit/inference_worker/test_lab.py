@@ -1,4 +1,4 @@
-"""Colours on their way through CIELAB, held against scikit-image."""
+"""Conversion of colours to CIELAB and back, compared with scikit-image."""
 
 import numpy as np
 import pytest
@@ -70,7 +70,7 @@ def test_lab_is_scikit_images() -> None:
 
 
 def test_colours_come_back_from_lab_as_they_were() -> None:
-    """A fifth of all there are, on every level of each channel."""
+    """A fifth of all colours, with every level of each channel."""
     levels = np.arange(256, dtype=np.uint8)
     for blue in range(0, 256, 5):
         red, green = np.meshgrid(levels, levels)

@@ -1,4 +1,4 @@
-"""Adjusting and background fixing end to end in memory: inputs fetched, results stored."""
+"""Adjusting and background fixing end to end in memory: inputs are fetched, results stored."""
 
 import io
 from typing import Any
@@ -181,7 +181,7 @@ async def test_a_picture_that_is_not_there_is_said_so(activities: PictureActivit
 
 
 def within(objects: MemoryObjectStore, result: Any) -> dict[str, Any]:
-    """What the one file of a result says of itself."""
+    """Return the record embedded in the single file of a result."""
     return embedded_record(objects.objects[result.result_image_path][0])
 
 

@@ -1,4 +1,4 @@
-"""What PNGs say of their colours in chunks of their own is followed as browsers follow it."""
+"""Colour chunks of PNGs are interpreted as in browsers."""
 
 import io
 import struct
@@ -62,7 +62,7 @@ def _decoded(content: bytes) -> NDArray[np.int16]:
 
 
 def _matrix(points: tuple[tuple[float, float], ...]) -> NDArray[np.float64]:
-    """Light of each primary to XYZ, white being (1, 1, 1): by the book."""
+    """Return the matrix from linear RGB to XYZ with white at (1, 1, 1), by the textbook."""
     columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in points]).T
     x, y = _WHITE
     return columns * np.linalg.solve(columns, [x / y, 1, (1 - x - y) / y])

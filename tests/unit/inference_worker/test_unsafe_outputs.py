@@ -1,4 +1,4 @@
-"""What the optional check refuses is never stored, whichever activity made it."""
+"""Pictures that fail the optional check are not stored by any activity."""
 
 from typing import Any
 from uuid import UUID
@@ -42,7 +42,7 @@ def _outputs(objects: MemoryObjectStore) -> list[str]:
 async def test_output_over_the_threshold_is_refused_and_not_stored(
     build: Any, objects: MemoryObjectStore, activity: str
 ) -> None:
-    """The classifier itself: no picture scores 0, so that this threshold refuses every one."""
+    """The real classifier: no picture scores 0, so this threshold refuses every one."""
     work = getattr(build(nsfw_threshold=1e-9), activity)
     with pytest.raises(UnsafeOutputError, match="output 0 is not safe for work") as refusal:
         await ActivityEnvironment().run(work, _REQUESTS[activity])

@@ -1,4 +1,4 @@
-"""The adjuster on pictures whose subject is a red box: what each field does to the result."""
+"""The adjuster on pictures whose subject is a red box: the effect of each field."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ ALL = ("margin_top", "margin_bottom", "margin_left", "margin_right")
 def picture_of(
     size: tuple[int, int] = (200, 300), subject: tuple[int, int, int, int] = SUBJECT
 ) -> Image.Image:
-    """Grey from left to right, so that each column can be told; the subject is red."""
+    """Draw a grey gradient from left to right, with the subject in red."""
     width, height = size
     ramp = np.linspace(100, 250, width).astype(np.uint8)
     picture = Image.fromarray(np.repeat(np.tile(ramp, (height, 1))[:, :, None], 3, axis=2))
@@ -36,7 +36,7 @@ def adjusted(picture: Image.Image, reference: Image.Image | None = None, **field
 
 
 def coverage(picture: Image.Image) -> np.ndarray:
-    """How much of each pixel is the subject: it is red, and all else is grey."""
+    """Return the share of the red subject in each pixel; all else is grey."""
     red, green, _ = np.moveaxis(np.asarray(picture, float), 2, 0)
     return (red - green) / 255
 
@@ -48,7 +48,7 @@ def subject_in(picture: Image.Image) -> Box:
 
 
 def margins_of(picture: Image.Image) -> dict[str, float]:
-    """In pixels and fractions of them."""
+    """Return the margins in pixels, as floats."""
     covered = coverage(picture)
     columns, rows = covered.max(axis=0), covered.max(axis=1)
     edges = [1 - line[: line.argmax()] for line in (rows, rows[::-1], columns, columns[::-1])]
@@ -105,7 +105,7 @@ def test_resampling_chooses_the_filter() -> None:
 def test_scaling_proportions_say_which_margins_are_exact(
     proportions: str, margins: tuple[float, float]
 ) -> None:
-    """Of 100 × 100: a subject of 60 × 150 with margins of a tenth above and below, .3 beside."""
+    """Target 100 × 100; subject 60 × 150 with margins of 0.1 above and below, 0.3 beside."""
     result = adjusted(
         picture_of((400, 400), (170, 125, 230, 275)),
         mode="scale",
@@ -127,7 +127,7 @@ def test_scaling_proportions_say_which_margins_are_exact(
 @pytest.mark.parametrize("mode", ["auto", "pad"])
 @pytest.mark.parametrize("name", ALL)
 def test_each_margin_is_left_at_least(mode: str, name: str) -> None:
-    """The subject reaches to within ten pixels of each edge; a quarter is wanted."""
+    """The subject is within ten pixels of each edge; a quarter is requested."""
     picture = picture_of((200, 300), (10, 10, 190, 290))
     result = adjusted(picture, mode=mode, **{name: 0.25})
     length = result.height if name in {"margin_top", "margin_bottom"} else result.width
@@ -261,7 +261,7 @@ def test_the_thinnest_pictures_are_adjusted(size: tuple[int, int], mode: str) ->
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[Image.Image, dict[str, Any]]:
-    """A picture with a subject of 16 pixels or more each way, and margins with room for it."""
+    """Draw a picture with a subject of at least 16 pixels, and margins that leave space for it."""
     width, height = draw(st.integers(40, 160)), draw(st.integers(40, 160))
     left, top = draw(st.integers(0, width - 20)), draw(st.integers(0, height - 20))
     right, bottom = draw(st.integers(left + 16, width)), draw(st.integers(top + 16, height))

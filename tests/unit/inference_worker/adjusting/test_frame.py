@@ -1,4 +1,4 @@
-"""Frames: what each mode promises, for any picture, subject and margins."""
+"""Properties of the frames of each mode, for any picture, subject and margins."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def axes(draw: st.DrawFn, *, is_free: bool | None = None) -> Axis:
 
 @st.composite
 def layouts(draw: st.DrawFn, *, is_free: bool | None = None) -> Layout:
-    """Nobody has looked for the subject where no margin is asked for."""
+    """Draw layouts; without a margin, the subject is unknown."""
     across, down = draw(axes(is_free=is_free)), draw(axes(is_free=is_free))
     if across.is_free and down.is_free:
         across, down = Axis(across.length), Axis(down.length)
@@ -82,7 +82,7 @@ def test_crop_keeps_as_much_of_the_subject_as_has_room(layout: Layout, position:
 
 @given(layouts(is_free=False), st.floats(0.01, 0.99))
 def test_crop_gives_up_only_where_no_frame_would_do(layout: Layout, share: float) -> None:
-    """If any frame of the ratio within the picture leaves the margins, there is a crop."""
+    """If any frame of that ratio inside the picture keeps the margins, there is a crop."""
     if layout.crop("center") is not None:
         return
     most = min(layout.down.length, layout.across.length / layout.ratio)

@@ -1,4 +1,4 @@
-"""BACKGROUND_REMOVE end to end in memory, with the models that are installed."""
+"""BACKGROUND_REMOVE end to end in memory, with the installed models."""
 
 import io
 from pathlib import Path
@@ -40,7 +40,7 @@ def models() -> VisionModels:
 
 @pytest.fixture
 async def objects() -> MemoryObjectStore:
-    """Two pictures, a truncated one, and one that is none."""
+    """A store with two pictures, a truncated one, and a file that is not a picture."""
     store = MemoryObjectStore()
     for name in ("astronaut", "coffee"):
         picture = Image.fromarray(getattr(data, name)()).resize((160, 120))

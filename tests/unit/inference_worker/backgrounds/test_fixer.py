@@ -1,4 +1,4 @@
-"""Backgrounds moved toward a palette's colour: what each field does, and what never changes."""
+"""Backgrounds moved toward a palette's colour: the effect of each field, and invariants."""
 
 import threading
 from typing import Any
@@ -24,7 +24,7 @@ PERSON = (100, 60, 200, 300)
 
 
 def studio() -> Image.Image:
-    """A person in red before a bluish wall, light above and in shadow below; a black prop."""
+    """Draw a person in red on a bluish wall, light above and in shadow below, and a black prop."""
     light = np.linspace(250, 120, 300)[:, None, None]
     noise = np.random.default_rng(1).normal(0, 2, (300, 400, 3))
     wall = np.clip(light * np.array([0.96, 0.98, 1.0]) + noise, 0, 255)
@@ -62,7 +62,7 @@ def test_the_person_stays(strategy: str, colour: tuple[int, int, int]) -> None:
 
 
 def test_a_white_garment_stays_white_beside_a_dark_palette() -> None:
-    """The blurred mask alone would tint its edges."""
+    """The blurred mask without the maximum would tint its edges."""
     base = studio()
     base.paste("white", PERSON)
     white = ColourSegmenter("white", tolerance=0)
@@ -190,7 +190,7 @@ def test_work_for_a_caller_who_has_gone_stops_at_the_next_strip() -> None:
 
 
 def _cutout() -> Image.Image:
-    """A garment that nobody wears, in the palette's own colours, with a translucent edge."""
+    """Draw a garment without a person, in the palette's colours, with a translucent edge."""
     pixels = np.random.default_rng(2).integers(180, 256, (300, 400, 4), np.uint8)
     pixels[..., 3] = 0
     pixels[60:240, 80:320, 3] = 128
@@ -199,7 +199,7 @@ def _cutout() -> Image.Image:
 
 
 def _seen_by_nobody() -> BackgroundFixer:
-    """A fixer whose models find nothing."""
+    """Return a fixer whose models find nothing."""
     return BackgroundFixer(ColourFinders(ColourSegmenter("#010203", tolerance=0)))
 
 
@@ -236,7 +236,7 @@ def test_a_colour_that_replaces_the_background_goes_behind_a_cutout() -> None:
 
 
 class _PartsAlone(ColourSegmenter):
-    """Sees a person in the left half of what it knows, as persons' models do in packshots."""
+    """Detects a person in the left half of the product, as person models do in packshots."""
 
     def person_mask(self, picture: np.ndarray) -> np.ndarray:
         mask = super().person_mask(picture)
@@ -252,7 +252,7 @@ class _PartsAlone(ColourSegmenter):
 def test_a_product_is_kept_where_no_person_is(
     strategy: str, person: ColourSegmenter, *, is_somebody: bool
 ) -> None:
-    """Nor where a face is printed on it, in which a pose may be seen."""
+    """This includes a product with a printed face, in which a pose may be detected."""
     base = studio()
     finders = ColourFinders(is_somebody=is_somebody, person=person)
     result = BackgroundFixer(finders).fix(base, _PALETTE, _inputs(strategy=strategy))

@@ -1,4 +1,4 @@
-"""What is kept: the person, and a soft edge around."""
+"""The soft mask: the person, and a soft edge around it."""
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_rows_do_not_depend_on_how_they_are_asked_for() -> None:
 
 
 def test_the_picture_ends_no_person() -> None:
-    """Who stands at the lower edge is not faded out there."""
+    """A person at the lower edge does not fade out there."""
     assert kept(person(), 5, 20)[-1, 140] == pytest.approx(1)
     beside = kept(person(), 5, 20)[:, 85]
     assert beside[-1] == pytest.approx(beside[250], abs=0.01)

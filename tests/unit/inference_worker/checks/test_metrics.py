@@ -1,4 +1,4 @@
-"""Metrics, their thresholds, and what passes."""
+"""Metrics, and the scores that pass their thresholds."""
 
 import io
 import subprocess

@@ -1,4 +1,4 @@
-"""The garment fixer: each field of its configuration, and where details are looked for."""
+"""The garment fixer: each field of its configuration, and the location of details."""
 
 from concurrent.futures import Executor
 from typing import Any
@@ -162,7 +162,7 @@ async def test_model_that_looks_at_no_reference_edits_by_strength_and_says_so(
 
 
 class RepaintingEngine(PaintingEngine):
-    """Makes everything red."""
+    """An engine that paints everything red."""
 
     def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         return Image.new("RGB", image.size, (220, 20, 20))
@@ -222,7 +222,7 @@ async def test_part_that_is_not_in_the_picture_is_named(
 
 
 class ShadingEngine(PaintingEngine):
-    """Makes each picture darker or lighter, by its seed."""
+    """An engine that darkens or lightens each picture by its seed."""
 
     def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         shade = np.random.default_rng(edit.seed).integers(-40, 41)

@@ -1,4 +1,4 @@
-"""The cache of LoRA files: one download, checked, bounded, and whole after any end."""
+"""The cache of LoRA files: single downloads, checks, bounds, and consistency after failures."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ _SIZE = 1000
 
 
 class CountingStore(MemoryObjectStore):
-    """Counts what is read, and holds readers up until they may go on."""
+    """A store that counts reads, and blocks them until released."""
 
     def __init__(self) -> None:
         super().__init__()

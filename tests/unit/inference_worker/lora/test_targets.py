@@ -1,4 +1,4 @@
-"""Whether a LoRA fits a model, and where its pairs go where projections are fused."""
+"""Matching of a LoRA to a model, also to one with fused projections."""
 
 from typing import Any
 

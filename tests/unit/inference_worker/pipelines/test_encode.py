@@ -1,4 +1,4 @@
-"""Prompts: remembered, and cut where the encoder ends."""
+"""Encoding of prompts: cached, and truncated to the encoder's length."""
 
 from pathlib import Path
 from typing import Any

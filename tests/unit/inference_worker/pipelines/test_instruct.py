@@ -1,4 +1,4 @@
-"""EDITING in the engine: diffusers' own pixels, and what a picture keeps."""
+"""EDITING in the engine: equal to diffusers' pixels, with unmasked pixels kept."""
 
 import threading
 from pathlib import Path
@@ -31,7 +31,7 @@ def kontext_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def painter(tiny_flux_folder: Path) -> ModelEngine:
-    """Has no editor: edits by strength."""
+    """An engine without an editing model, which edits by strength."""
     return ModelEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
 
 

@@ -1,4 +1,4 @@
-"""LoRAs through the engine: pixels move with weights, and nothing of them stays behind."""
+"""LoRAs in the engine: pixels change with their weights, and the model is restored."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -155,7 +155,7 @@ def test_lora_of_another_model_is_refused_and_the_engine_goes_on(
 
 @pytest.mark.filterwarnings("ignore:Already found a `peft_config`")
 def test_four_loras_are_diffusers_own(tiny_flux_folder: Path, tmp_path: Path) -> None:
-    """PEFT adapters on diffusers' own pipeline, to a rounding of one level."""
+    """Equal to PEFT adapters on diffusers' pipeline, up to one level of rounding."""
     pipeline = FluxPipeline.from_pretrained(tiny_flux_folder)
     pipeline.set_progress_bar_config(disable=True)
     names = ["transformer_blocks.0.attn.to_q", "single_transformer_blocks.0.proj_out"]

@@ -1,4 +1,4 @@
-"""Plans on whole models: where weights wait changes no pixel, and tiles hardly any."""
+"""Plans on whole models: offloading changes no pixel, and tiling hardly any."""
 
 import threading
 from dataclasses import replace
@@ -43,7 +43,7 @@ def _picture(opened: OpenedModel, *, negative: str = "", image: Any = None) -> I
 
 
 def _difference(one: Image.Image, other: Image.Image) -> int:
-    """Of the pixel that differs most, in 255ths."""
+    """Return the largest difference of a pixel, in levels of 255."""
     first, second = (np.asarray(picture, np.int16) for picture in (one, other))
     return int(np.abs(first - second).max())
 

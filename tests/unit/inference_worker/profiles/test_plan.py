@@ -1,4 +1,4 @@
-"""Profiles as a table, and the order in which memory is given up."""
+"""The table of profiles, and the order of the memory levels."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What the settings and the hardware make of a profile, and what is refused with its reason."""
+"""Resolution of a profile by settings and hardware, and refusals with their reason."""
 
 from typing import Any
 

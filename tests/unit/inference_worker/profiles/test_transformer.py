@@ -1,4 +1,4 @@
-"""Each step on a tiny FLUX transformer: the output stays, up to rounding."""
+"""Each optimisation on a tiny FLUX transformer: the output is equal up to rounding."""
 
 import copy
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Tiles that are edited together: which, how their tries go on, and what a cut-off run leaves."""
+"""Batches of tiles: their composition, their retries, and resumption after an interruption."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _SIDE_PX = 64
 
 
 class BatchingEngine(PaintingEngine):
-    """Adds seeded noise, somewhat more of it in a batch, and remembers who came together."""
+    """An engine that adds seeded noise, more of it in a batch, and records the batches."""
 
     def __init__(
         self, *, batch: int, noise: int = 11, spoilt: Sequence[int] = (), fails_at: int = -1

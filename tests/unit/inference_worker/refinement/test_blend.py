@@ -1,4 +1,4 @@
-"""Weights sum to 1, agreeing tiles give exactly what they agree on, and no seam shows."""
+"""Blending: weights sum to 1, equal tiles stay exactly the same, and no seam shows."""
 
 import threading
 from collections.abc import Iterator

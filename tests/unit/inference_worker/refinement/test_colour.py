@@ -1,4 +1,4 @@
-"""Edited tiles take the colours of their source."""
+"""Matching of edited tiles to the colours of their source."""
 
 import tracemalloc
 
@@ -83,7 +83,7 @@ def test_lab_stretches_no_noise_to_a_texture() -> None:
 
 
 def test_lab_beyond_srgb_is_scikit_images_without_its_warning() -> None:
-    """Dark yellow with the contrast of grey noise: some pixels get less blue than there is."""
+    """Dark yellow with the contrast of grey noise: some pixels get negative blue."""
     source = np.full((40, 40, 3), (60, 60, 0), np.uint8)
     grey = np.random.default_rng(5).integers(0, 256, (40, 40, 1)).astype(np.uint8)
     edited = np.repeat(grey, 3, axis=2)
@@ -98,7 +98,7 @@ def test_lab_beyond_srgb_is_scikit_images_without_its_warning() -> None:
 
 
 def test_lab_makes_no_colour_that_neither_has() -> None:
-    """What is nearly white in a tile of strong orange stays so; it does not turn cyan."""
+    """Near-white pixels of an orange tile stay near-white, instead of turning cyan."""
     source = np.full((40, 40, 3), (230, 100, 30), np.uint8)
     source[::2] = (120, 40, 10)
     edited = np.full((40, 40, 3), (220, 120, 70), np.uint8)
@@ -109,7 +109,7 @@ def test_lab_makes_no_colour_that_neither_has() -> None:
 
 
 def _grey(seed: int, width: int = 60) -> np.ndarray:
-    """A grey photograph's levels: few in places, many in others."""
+    """Return the grey levels of a photograph, with sparse and dense ranges."""
     rng = np.random.default_rng(seed)
     levels = np.cumsum(rng.integers(-9, 10, (48, width)), axis=1) + rng.integers(60, 200, (48, 1))
     return np.repeat(np.clip(levels, 0, 255)[:, :, None], 3, axis=2).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What version 1 and face detail do beyond version 2: faces, colours, resolutions."""
+"""Version 1 and face detail compared with version 2: faces, colours, resolutions."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -22,7 +22,7 @@ _FACE = Box(0.3, 0.2, 0.5, 0.5)
 
 
 class MarkingEngine(PaintingEngine):
-    """Draws noise over what it edits, and remembers what it was given."""
+    """An engine that replaces pictures by noise, and records its inputs."""
 
     def __init__(self, *, noise: int = 10, side_px: int = 256) -> None:
         super().__init__(edit_side_px=side_px)
@@ -202,7 +202,7 @@ async def test_face_detail_out_of_range_names_its_field(bench: Any, smooth: Imag
 
 
 class CastingEngine(PaintingEngine):
-    """Shifts the colours of what it edits by up to 8 levels, each time another way."""
+    """An engine that shifts colours by up to 8 levels, differently each time."""
 
     def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         shift = np.random.default_rng(edit.seed).integers(-8, 9, 3)
@@ -238,7 +238,7 @@ async def test_no_seam_shows_where_tiles_meet(
 
 @pytest.fixture(scope="module")
 def photo_with_grain() -> Image.Image:
-    """192 × 192 pixels of one texture all over, so that any border is as any other place."""
+    """A picture of 192 × 192 pixels of uniform texture, on which a seam would show."""
     rng = np.random.default_rng(7)
     ground = (
         np.array([120, 140, 110])

@@ -1,4 +1,4 @@
-"""Tiles cover every picture, overlap enough and keep within it."""
+"""Grids of tiles: they cover the picture, overlap, and stay inside it."""
 
 import itertools
 
@@ -28,7 +28,7 @@ def test_grid_holds_what_it_promises(
         for span in spans:
             assert 0 <= span.start <= span.core_start < span.core_stop <= span.stop <= length
             assert span.core_stop - span.core_start >= min(16, length)
-            # Everything that the blend needs of a tile lies in the tile.
+            # The pixels that the blend needs of a tile are in the tile.
             assert span.start <= max(span.core_start - axis.feather_px / 2, 0)
             assert span.stop >= min(span.core_stop + axis.feather_px / 2, length)
         for left, right in itertools.pairwise(spans):

@@ -1,4 +1,4 @@
-"""Boxes of parts that are edited apart, and how these are put back."""
+"""Boxes of separately edited patches, and their pasting."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tiles at the model's resolution, and only the change coming back."""
+"""Tiles at the editor's resolution, and the application of only their changes."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_answer_of_another_size_is_refused(photo: Image.Image) -> None:
 
 @pytest.mark.parametrize("side_px", [24, 48])
 def test_an_edge_that_an_edit_took_away_leaves_no_rings(side_px: int) -> None:
-    """Its detail stays, light on one side of where it was and dark on the other: once each."""
+    """Its fine detail leaves one light and one dark line, without further rings."""
     source = np.full((96, 96, 3), 60, np.uint8)
     source[:, 48:] = 200
     shown = Image.fromarray(source).resize((side_px, side_px), RESAMPLING)

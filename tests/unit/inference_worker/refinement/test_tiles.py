@@ -1,4 +1,4 @@
-"""Finished tiles in the object store, and what tells refinements apart."""
+"""Finished tiles in the object store, and the digest that identifies a refinement."""
 
 from typing import Any
 

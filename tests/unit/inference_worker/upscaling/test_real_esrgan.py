@@ -1,4 +1,4 @@
-"""Real-ESRGAN by its packaged weights, on small pictures."""
+"""Real-ESRGAN with its packaged weights, on small pictures."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Regions cover a picture once, and know their place in one another."""
+"""Regions: they cover a picture once, and convert to relative coordinates."""
 
 import numpy as np
 from hypothesis import given

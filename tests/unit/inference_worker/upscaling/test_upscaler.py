@@ -1,4 +1,4 @@
-"""The plain upscale, and what it shows of a picture of other proportions."""
+"""The Lanczos upscaler, and its crop to another aspect ratio."""
 
 import numpy as np
 from hypothesis import given

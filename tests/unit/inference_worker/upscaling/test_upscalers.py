@@ -1,4 +1,4 @@
-"""Upscalers are opened when they are asked for, and say what is missing."""
+"""Loading of upscalers on first use, and errors about missing files."""
 
 import hashlib
 import shutil

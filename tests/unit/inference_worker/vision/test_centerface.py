@@ -1,4 +1,4 @@
-"""Faces on photographs: where they are, and where there are none."""
+"""Detection of faces on photographs with and without them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The guided filter is the one of the paper, and models' masks do not hang on their threads."""
+"""The guided filter equals the paper's, and masks do not depend on the number of threads."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tests.examples import up_to
 
 
 def _plain(mask: NDArray[np.float32], picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Equations 14 to 16 of the paper, and the cut of the haze, in 64 bits."""
+    """Compute equations 14 to 16 of the paper, and the final clipping, in 64 bits."""
     window = max(3, round(max(mask.shape) / 32) | 1)
     guide = picture / 255
 

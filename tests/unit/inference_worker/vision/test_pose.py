@@ -1,4 +1,4 @@
-"""How a person stands, turned or cut off, and the boxes of what they may wear."""
+"""Poses of a person, also rotated or cut off, and the boxes of body regions."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_any_size_is_looked_at(models: VisionModels, size: tuple[int, int]) -> N
 
 
 def _standing() -> NDArray[np.float32]:
-    """A figure 400 pixels tall at the middle of 300 × 500."""
+    """Return the landmarks of a figure 400 pixels tall, centred in 300 × 500."""
     landmarks = np.tile(np.array([150, 70], np.float32), (33, 1))
     for side, joints in ((1, range(11, 33, 2)), (-1, range(12, 33, 2))):
         heights = {11: 120, 13: 180, 15: 240, 23: 250, 25: 340, 27: 430, 29: 440, 31: 450}

@@ -1,4 +1,4 @@
-"""Every model name that a request may ask for, and what happens where its file is missing."""
+"""Every model name of a request, with and without its file."""
 
 import shutil
 from pathlib import Path
@@ -44,7 +44,7 @@ def _models(folder: Path) -> VisionModels:
 
 @pytest.fixture
 def red_square() -> NDArray[np.uint8]:
-    """120 × 200 pixels of blue, with red from (80, 40) to (130, 90)."""
+    """A blue picture, 120 × 200 pixels, with red from (80, 40) to (130, 90)."""
     picture = np.full((120, 200, 3), (20, 30, 200), np.uint8)
     picture[40:90, 80:130] = (220, 30, 20)
     return picture

@@ -1,4 +1,4 @@
-"""The converter's activity: from one object to another, or a refusal and no object."""
+"""The converter's activity: it stores the converted object, or refuses and stores none."""
 
 import uuid
 from pathlib import Path

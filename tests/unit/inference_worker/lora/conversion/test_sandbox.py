@@ -1,4 +1,4 @@
-"""The converter as the process that it is: refuses every trick, converts the rest bit by bit."""
+"""The converter as a separate process: it refuses malicious files, and converts others exactly."""
 
 import asyncio
 import contextlib

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.models
 
 
 def bank() -> PairBank:
-    """Ten garments whose latents say who they are: channel 0 the garment, channel 1 the shade."""
+    """A bank of ten garments with identifying latents: channel 0 garment, channel 1 shade."""
     shades = torch.tensor([[garment % 9 * 2, (garment + 1) % 9 * 2] for garment in range(10)])
     latents = torch.zeros(10, 2, 16, 8, 8)
     latents[:, :, 0] = torch.arange(10.0)[:, None, None, None]
@@ -24,7 +24,7 @@ def shares_of(*, reference: float, borrow: float, keep: float = 0) -> SwatchConf
 
 
 def clean(recipe: SwatchConfig, seed: int = 0) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Garment and shade of the target and of each context: [B, 2]."""
+    """Return garment and shade of the target and of each context: [B, 2]."""
     batch = draw_edit_batch(bank(), recipe, seed)
     target = batch.latents - batch.sigma[:, None, None, None] * _unpacked(batch.velocity)
     return tuple_of(target), [tuple_of(context) for context in batch.contexts]
