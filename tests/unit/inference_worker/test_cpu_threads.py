@@ -43,7 +43,7 @@ async def _turns(count: int = _TURNS) -> None:
         await asyncio.sleep(0)
 
 
-async def test_cancelled_caller_waits_for_what_has_begun(one_thread: CpuThreads) -> None:
+async def test_cancelled_caller_waits_for_running_work(one_thread: CpuThreads) -> None:
     job = Job()
     running = asyncio.create_task(one_thread.run(job))
     await job.begun.wait()
@@ -57,7 +57,7 @@ async def test_cancelled_caller_waits_for_what_has_begun(one_thread: CpuThreads)
     assert job.has_ended
 
 
-async def test_what_waits_for_a_thread_is_dropped_at_once_and_never_begins(
+async def test_queued_work_is_dropped_at_once_on_cancellation(
     one_thread: CpuThreads,
 ) -> None:
     job = Job()
@@ -76,7 +76,7 @@ async def test_what_waits_for_a_thread_is_dropped_at_once_and_never_begins(
     assert begun == ["third"]
 
 
-async def test_long_work_learns_that_its_caller_has_gone(one_thread: CpuThreads) -> None:
+async def test_long_work_sees_the_cancellation_of_its_caller(one_thread: CpuThreads) -> None:
     begun = asyncio.Event()
     loop = asyncio.get_running_loop()
     seen: list[bool] = []
@@ -114,7 +114,7 @@ async def test_first_failure_of_many_is_raised_once_the_others_have_ended(
     assert job.has_ended
 
 
-async def test_activity_beats_while_its_cancelled_work_ends(one_thread: CpuThreads) -> None:
+async def test_activity_heartbeats_while_its_cancelled_work_ends(one_thread: CpuThreads) -> None:
     """Otherwise Temporal would consider the worker dead, and retry its activity on another one."""
     job = Job()
     environment = ActivityEnvironment()

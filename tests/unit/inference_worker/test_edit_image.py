@@ -105,7 +105,7 @@ async def test_repeated_editing_writes_the_same_bytes(
 @pytest.mark.parametrize(
     ("content", "error"), [(None, ObjectNotFoundError), (b"text", InvalidInputError)]
 )
-async def test_editing_with_a_bad_picture_says_which(
+async def test_editing_with_a_bad_picture_names_it(
     build: Any,
     objects: MemoryObjectStore,
     photo: Image.Image,

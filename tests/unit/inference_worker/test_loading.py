@@ -59,7 +59,7 @@ def test_unknown_hub_id_names_the_setting(monkeypatch: pytest.MonkeyPatch, tmp_p
         load_engine(InferenceSettings(), ModelSettings(source="not a model"))
 
 
-def test_packaged_model_lies_in_the_package() -> None:
+def test_packaged_model_is_in_the_package() -> None:
     assert packaged_model().parts[-3:] == ("inference_worker", "models", "swatch")
 
 

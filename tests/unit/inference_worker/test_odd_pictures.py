@@ -172,7 +172,7 @@ _MADE = [(kind, name) for kind in _RIGHT for name in _ALL if (kind, name) not in
 
 
 @pytest.mark.parametrize(("kind", "operation"), _MADE)
-async def test_it_is_made_at_its_size_and_shows_what_it_is_to_show(
+async def test_result_has_its_size_and_shows_the_picture(
     operations: dict[str, Any], kind: str, operation: str
 ) -> None:
     encode, seen = _RIGHT[kind]
@@ -186,7 +186,7 @@ async def test_it_is_made_at_its_size_and_shows_what_it_is_to_show(
 
 
 @pytest.mark.parametrize(("kind", "operation"), _REFUSED)
-async def test_what_cannot_be_done_to_it_is_said(
+async def test_impossible_operations_are_explained(
     operations: dict[str, Any], kind: str, operation: str
 ) -> None:
     encode, _ = _RIGHT[kind]

@@ -42,7 +42,7 @@ def fixed(models: Any, base: Image.Image, palette: Image.Image, **fields: Any) -
 
 
 @pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
-def test_a_person_stays_as_they_are(models: Any, photograph: Image.Image, strategy: str) -> None:
+def test_a_person_is_unchanged(models: Any, photograph: Image.Image, strategy: str) -> None:
     result = fixed(models, photograph, Image.new("RGB", (32, 32), SAND), strategy=strategy)
     person = models.persons.person_mask(np.asarray(photograph)) >= 0.5
     assert 0.2 < person.mean() < 0.8
@@ -115,7 +115,7 @@ def test_an_empty_wall_is_refused(models: Any) -> None:
         fixed(models, Image.fromarray(wall), Image.new("RGB", (32, 32), SAND))
 
 
-def test_a_palette_with_a_person_gives_its_wall(models: Any, photograph: Image.Image) -> None:
+def test_a_palette_with_a_person_gives_its_background(models: Any, photograph: Image.Image) -> None:
     """The palette shows the photograph's person in front of a wall."""
     mask = Image.fromarray(
         (models.persons.person_mask(np.asarray(photograph)) * 255).astype(np.uint8)

@@ -74,7 +74,7 @@ _OPERATIONS = (
 )
 
 
-class _AllOfIt(VisionModels):
+class _WholePictureModels(VisionModels):
     """A segmenter whose subject is the whole picture."""
 
     @property
@@ -109,7 +109,7 @@ def operate(
         "progress": RecordedProgress(),
         "executant": Executant("inference-worker@test:1", "local"),
     }
-    models = _AllOfIt(VisionSettings())
+    models = _WholePictureModels(VisionSettings())
     pictures = PictureActivities(models, **there, max_output_pixels=10**6)
     fixers = LocalFixers(
         engine=EngineThread(MendingEngine(noise=20), engine_executor),
@@ -201,7 +201,7 @@ async def test_translucent_colours_stay_as_given_where_nothing_is_edited(
 
 @pytest.mark.parametrize("alpha", [None, *_ALPHAS])
 @pytest.mark.parametrize("operation", [*_OPERATIONS, "refine with noise 1", "refine with noise 2"])
-async def test_a_picture_without_colour_stays_without(
+async def test_a_grey_picture_stays_grey(
     operate: Any, build: Any, objects: MemoryObjectStore, operation: str, alpha: str | None
 ) -> None:
     base = _PICTURES["grey"] if alpha is None else _translucent("grey", alpha)

@@ -73,12 +73,12 @@ def test_aspect_ratio_keeps_the_pictures_own_pixels(mode: str, size: tuple[int, 
     assert (box.right - box.left, box.bottom - box.top) == (60, 150)
 
 
-def test_nothing_asked_for_changes_nothing() -> None:
+def test_request_without_changes_returns_the_picture() -> None:
     picture = picture_of()
     assert adjusted(picture) is picture
 
 
-def test_cropping_position_says_what_stays() -> None:
+def test_cropping_position_selects_the_kept_part() -> None:
     subjects = {
         position: subject_in(
             adjusted(picture_of(), mode="crop", aspect_ratio=1, cropping_position=position)
@@ -102,7 +102,7 @@ def test_resampling_chooses_the_filter() -> None:
     ("proportions", "margins"),
     [("height", (10, 10)), ("width", (30, 30)), ("fit", (10, 10))],
 )
-def test_scaling_proportions_say_which_margins_are_exact(
+def test_scaling_proportions_select_the_exact_margins(
     proportions: str, margins: tuple[float, float]
 ) -> None:
     """Target 100 × 100; subject 60 × 150 with margins of 0.1 above and below, 0.3 beside."""
@@ -126,7 +126,7 @@ def test_scaling_proportions_say_which_margins_are_exact(
 
 @pytest.mark.parametrize("mode", ["auto", "pad"])
 @pytest.mark.parametrize("name", ALL)
-def test_each_margin_is_left_at_least(mode: str, name: str) -> None:
+def test_each_margin_is_at_least_the_requested_one(mode: str, name: str) -> None:
     """The subject is within ten pixels of each edge; a quarter is requested."""
     picture = picture_of((200, 300), (10, 10, 190, 290))
     result = adjusted(picture, mode=mode, **{name: 0.25})
@@ -136,7 +136,7 @@ def test_each_margin_is_left_at_least(mode: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_crop_leaves_each_margin_by_taking_less(name: str) -> None:
+def test_crop_keeps_each_margin_by_a_smaller_frame(name: str) -> None:
     picture = picture_of((200, 300), (80, 130, 120, 170))
     result = adjusted(
         picture, mode="crop", aspect_ratio=0.5, cropping_position="top", **{name: 0.4}
@@ -145,7 +145,7 @@ def test_crop_leaves_each_margin_by_taking_less(name: str) -> None:
     assert margins_of(result)[name] >= 0.4 * length - 1
 
 
-def test_crop_that_cannot_leave_a_margin_is_refused_by_its_name() -> None:
+def test_crop_without_space_for_a_margin_names_the_margin() -> None:
     picture = picture_of((200, 300), (10, 10, 190, 290))
     with pytest.raises(InvalidInputError, match=r"^margin_top: .*use pad, scale or auto"):
         adjusted(picture, mode="crop", margin_top=0.25)
@@ -160,7 +160,7 @@ def test_reference_image_gives_the_margins_of_its_subject() -> None:
     assert found["margin_right"] >= 159
 
 
-def test_a_given_margin_goes_before_the_references() -> None:
+def test_a_given_margin_overrides_the_references() -> None:
     reference = picture_of((100, 100), (30, 20, 60, 90))
     target = {"target_width": 400, "target_height": 400, "scaling_proportions": "height"}
     result = adjusted(picture_of(), reference, mode="scale", margin_top=0.4, **target)
@@ -169,7 +169,7 @@ def test_a_given_margin_goes_before_the_references() -> None:
 
 
 @pytest.mark.parametrize(("tolerance", "stays"), [(0, 0), (0.03, 0), (0.05, 1), (1, 1)])
-def test_tolerance_leaves_a_picture_that_is_near_enough(tolerance: float, stays: int) -> None:
+def test_picture_within_the_tolerance_is_returned_unchanged(tolerance: float, stays: int) -> None:
     picture = picture_of((200, 300))
     target = {"target_width": 208, "target_height": 300, "tolerance": tolerance}
     assert (adjusted(picture, **target) is picture) == bool(stays)
@@ -182,7 +182,7 @@ def test_tolerance_leaves_a_picture_that_is_near_enough(tolerance: float, stays:
         {"aspect_ratio": 1, "tolerance": 0.29},
     ],
 )
-def test_off_by_the_tolerance_exactly_is_within_it(target: dict[str, Any]) -> None:
+def test_tolerance_is_inclusive(target: dict[str, Any]) -> None:
     picture = picture_of((129, 100), (20, 20, 40, 40))
     assert adjusted(picture, **target) is picture
 
@@ -203,7 +203,7 @@ def test_a_subject_fits_with_its_margins_though_it_is_wide() -> None:
     assert (box.right - box.left, box.bottom - box.top) == pytest.approx((200, 55), abs=1)
 
 
-def test_tolerance_forgives_a_margin_that_crop_could_not_leave() -> None:
+def test_tolerance_accepts_a_margin_that_crop_cannot_keep() -> None:
     picture = picture_of((200, 300), (60, 28, 120, 200))
     assert adjusted(picture, mode="crop", margin_top=0.1, tolerance=0.05) is picture
 
@@ -221,12 +221,12 @@ def test_tolerance_forgives_a_margin_that_crop_could_not_leave() -> None:
         ({"mode": "pad", "margin_top": 0.499_999, "margin_bottom": 0.5}, "margin_top"),
     ],
 )
-def test_what_no_result_can_have_is_refused_by_its_name(fields: dict[str, Any], named: str) -> None:
+def test_impossible_requests_name_their_field(fields: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidInputError, match=named):
         adjusted(picture_of(), **fields)
 
 
-def test_a_picture_without_a_subject_is_refused_where_margins_are_wanted() -> None:
+def test_margins_of_a_picture_without_a_subject_are_refused() -> None:
     empty = Image.new("RGB", (20, 30), "white")
     with pytest.raises(InvalidInputError, match=r"^input_image: no subject"):
         adjusted(empty, margin_top=0.1)
@@ -299,7 +299,7 @@ def test_size_is_exact_and_margins_are_within_a_pixel(
         assert found[name] >= fields[name] * length - 1
 
 
-def test_margins_that_leave_nothing_of_the_subject_are_refused() -> None:
+def test_margins_that_leave_no_pixel_of_the_subject_are_refused() -> None:
     target = {"target_width": 400, "target_height": 400}
     with pytest.raises(InvalidInputError, match=r"margin_left, margin_right: .*less than one"):
         adjusted(picture_of(), mode="scale", margin_left=0.5, margin_right=0.4999, **target)

@@ -56,7 +56,7 @@ def test_background_does_not_shine_through_soft_edges() -> None:
     assert np.abs(np.asarray(picture)[is_mixed].astype(int) - red).max() > 100
 
 
-def test_what_was_transparent_stays_so_and_is_looked_at_on_white() -> None:
+def test_transparent_pixels_stay_and_are_segmented_on_white() -> None:
     pixels = np.full((10, 20, 4), (50, 60, 70, 255), np.uint8)
     pixels[:, :5, 3] = 0
     pixels[:, 5:10, 3] = 128
@@ -83,7 +83,7 @@ def test_any_size_and_mask_keep_size_and_alpha(height: int, width: int, seed: in
     assert (result[mask == 1][:, :3] == np.asarray(picture)[mask == 1]).all()
 
 
-def test_a_picture_that_is_soft_all_over_takes_little_more_memory_than_another() -> None:
+def test_memory_is_bounded_for_a_picture_with_only_soft_pixels() -> None:
     side = 1000
     picture = Image.effect_noise((side, side), 50).convert("RGB")
 

@@ -101,7 +101,7 @@ def test_replace_paints_shadows_and_props_too() -> None:
     assert (result[far_from_person(150)] == CREAM).all()
 
 
-def test_shadow_threshold_says_what_is_left_alone() -> None:
+def test_shadow_threshold_bounds_the_unchanged_pixels() -> None:
     base = studio()
     unchanged = [
         int((fixed(base, shadow_threshold=value) == np.asarray(base)).all(axis=2).sum())
@@ -111,7 +111,7 @@ def test_shadow_threshold_says_what_is_left_alone() -> None:
     assert len(set(unchanged)) == 3
 
 
-def test_light_threshold_says_what_goes_all_the_way() -> None:
+def test_light_threshold_bounds_the_fully_moved_pixels() -> None:
     base = studio()
     arrived = [
         int((fixed(base, light_threshold=value) == CREAM).all(axis=2).sum())
@@ -149,7 +149,7 @@ def test_edge_blur_softens_the_edge() -> None:
     assert widths[2] > widths[1] > 8
 
 
-def test_thresholds_that_cross_are_refused_by_name() -> None:
+def test_crossed_thresholds_are_refused_by_name() -> None:
     with pytest.raises(InvalidInputError, match=r"^shadow_threshold must be below light_threshold"):
         fixed(studio(), shadow_threshold=220, light_threshold=220)
     fixed(studio(), shadow_threshold=220, light_threshold=220, strategy="replace")
@@ -170,7 +170,7 @@ def test_the_thinnest_pictures_are_fixed(size: tuple[int, int]) -> None:
     assert (result.reshape(-1, 3)[-1] == CREAM).all()
 
 
-def test_work_for_a_caller_who_has_gone_stops_at_the_next_strip() -> None:
+def test_cancelled_work_stops_at_the_next_strip() -> None:
     cancel = threading.Event()
     strips: list[int] = []
 
@@ -198,7 +198,7 @@ def _cutout() -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _seen_by_nobody() -> BackgroundFixer:
+def _fixer_that_finds_nothing() -> BackgroundFixer:
     """Return a fixer whose models find nothing."""
     return BackgroundFixer(ColourFinders(ColourSegmenter("#010203", tolerance=0)))
 
@@ -213,7 +213,7 @@ _PALETTE = Image.new("RGB", (8, 8), CREAM)
 @pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
 def test_all_that_shows_of_a_cutout_is_kept(strategy: str) -> None:
     cutout = _cutout()
-    result = _seen_by_nobody().fix(cutout, _PALETTE, _inputs(strategy=strategy))
+    result = _fixer_that_finds_nothing().fix(cutout, _PALETTE, _inputs(strategy=strategy))
     assert result.mask_used == BackgroundMask.ALPHA
     pixels = np.asarray(cutout)
     opaque = pixels[..., 3] == 255
@@ -222,12 +222,17 @@ def test_all_that_shows_of_a_cutout_is_kept(strategy: str) -> None:
 
 def test_a_shift_leaves_a_cutout_as_it_is() -> None:
     cutout = _cutout()
-    assert _seen_by_nobody().fix(cutout, _PALETTE, _inputs()).image.tobytes() == cutout.tobytes()
+    assert (
+        _fixer_that_finds_nothing().fix(cutout, _PALETTE, _inputs()).image.tobytes()
+        == cutout.tobytes()
+    )
 
 
 def test_a_colour_that_replaces_the_background_goes_behind_a_cutout() -> None:
     cutout = _cutout()
-    result = np.asarray(_seen_by_nobody().fix(cutout, _PALETTE, _inputs(strategy="replace")).image)
+    result = np.asarray(
+        _fixer_that_finds_nothing().fix(cutout, _PALETTE, _inputs(strategy="replace")).image
+    )
     pixels = np.asarray(cutout)
     share = pixels[..., 3:] / 255
     expected = share * pixels[..., :3] + (1 - share) * np.array(CREAM)
@@ -281,9 +286,9 @@ def test_a_person_without_a_pose_is_kept_where_no_subject_stands_out() -> None:
 @pytest.mark.parametrize(
     "base", [studio(), Image.new("RGBA", (40, 40), (200, 10, 10, 0))], ids=["wall", "transparent"]
 )
-def test_where_nothing_is_found_nothing_is_painted(strategy: str, base: Image.Image) -> None:
+def test_picture_without_a_foreground_is_refused(strategy: str, base: Image.Image) -> None:
     with pytest.raises(InvalidInputError, match=r"^base_image: neither .* transparent background"):
-        _seen_by_nobody().fix(base, _PALETTE, _inputs(strategy=strategy))
+        _fixer_that_finds_nothing().fix(base, _PALETTE, _inputs(strategy=strategy))
 
 
 @pytest.mark.parametrize("strategy", ["lab_shift", "replace"])

@@ -91,7 +91,7 @@ def pictures() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @torch.inference_mode()
-def test_lpips_is_its_authors(
+def test_lpips_equals_the_authors(
     torchvision: dict[str, _Backbone], pictures: tuple[torch.Tensor, torch.Tensor], tmp_path: Path
 ) -> None:
     torch.save(torchvision["alexnet"].state_dict(), tmp_path / "alexnet-0.pth")
@@ -109,7 +109,7 @@ def test_lpips_is_its_authors(
 
 
 @torch.inference_mode()
-def test_dists_is_its_authors(
+def test_dists_equals_the_authors(
     torchvision: dict[str, _Backbone],
     pictures: tuple[torch.Tensor, torch.Tensor],
     tmp_path: Path,
@@ -128,7 +128,7 @@ def test_dists_is_its_authors(
 
 
 @torch.inference_mode()
-def test_packaged_lpips_gives_what_its_authors_code_gave() -> None:
+def test_packaged_lpips_equals_recorded_values_of_the_authors() -> None:
     """Computed once by stlpips-pytorch 0.0.2, `LPIPS(net="alex", variant="shift_tolerant")`."""
     first, second = _reference_pictures()
     network = load_lpips(None, _CPU)
@@ -144,7 +144,7 @@ def _reference_pictures() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(picture)[None], torch.from_numpy(bent.astype(np.float32))[None]
 
 
-def test_classic_backbones_are_taken_where_they_are_given(tmp_path: Path) -> None:
+def test_given_classic_backbones_are_used(tmp_path: Path) -> None:
     torch.save(_alexnet().state_dict(), tmp_path / "alexnet-owt-7be5be79.pth")
     given, packaged = Metrics(tmp_path, DeviceKind.CPU), Metrics(None, DeviceKind.CPU)
     config = CheckedEdit(ssim_threshold=0, lpips_threshold=0.1, dists_threshold=0.1)
@@ -154,7 +154,7 @@ def test_classic_backbones_are_taken_where_they_are_given(tmp_path: Path) -> Non
     assert dists.weights == packaged.chosen(config, side_px=64)[1].weights
 
 
-def test_heads_are_taken_where_they_are_given(tmp_path: Path) -> None:
+def test_given_heads_are_used(tmp_path: Path) -> None:
     torch.save(_alexnet().state_dict(), tmp_path / "alexnet.pth")
     sizes = (64, 192, 384, 256, 256)
     heads = {f"lin{i}.model.1.weight": torch.ones(1, c, 1, 1) for i, c in enumerate(sizes)}

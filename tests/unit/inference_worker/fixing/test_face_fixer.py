@@ -93,14 +93,14 @@ async def test_no_face_no_picture(bench: Any, person_photo: Image.Image) -> None
     assert (fixed.image, fixed.faces, engine.edits) == (None, [], [])
 
 
-async def test_every_face_is_mended(bench: Any, person_photo: Image.Image) -> None:
+async def test_every_face_is_repaired(bench: Any, person_photo: Image.Image) -> None:
     run = bench(MendingEngine())
     run.people.face_boxes = [_FACE, Box(0.05, 0.1, 0.2, 0.4)]
     fixed = await run.fix(person_photo)
     assert [face.index for face in fixed.faces] == [0, 1]
 
 
-async def test_most_certain_of_two_overlapping_faces_shows(
+async def test_overlapping_faces_show_the_one_with_the_higher_score(
     bench: Any, person_photo: Image.Image
 ) -> None:
     """Faces are detected by descending score."""
@@ -132,9 +132,7 @@ async def test_feather_fades_the_face_in(bench: Any, person_photo: Image.Image) 
     assert changes[1] < changes[0] / 2
 
 
-async def test_face_prompt_is_what_the_editor_is_told(
-    bench: Any, person_photo: Image.Image
-) -> None:
+async def test_face_prompt_reaches_the_editor(bench: Any, person_photo: Image.Image) -> None:
     engine = MendingEngine()
     await bench(engine).fix(person_photo, face_prompt="an old man")
     assert engine.edits[0].prompt == "an old man"
@@ -188,7 +186,7 @@ async def test_finished_faces_are_not_edited_again(bench: Any, person_photo: Ima
     assert repeated.faces == fixed.faces
 
 
-async def test_faces_whose_boxes_grow_into_one_are_edited_once(
+async def test_faces_with_equal_enlarged_boxes_are_edited_once(
     bench: Any, person_photo: Image.Image
 ) -> None:
     """Two edits of one box would share a checkpoint, and a retry would give another picture."""

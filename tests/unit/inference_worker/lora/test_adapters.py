@@ -83,7 +83,7 @@ def make(tiny: Any, layer_names: tuple[str, ...], tmp_path: Path) -> Callable[..
     return make
 
 
-def test_sum_of_weighted_loras_is_what_merging_them_gives(
+def test_sum_of_weighted_loras_equals_merging(
     tiny: Any,
     adapters: ModuleAdapters,
     make: Callable[..., LoraUse],
@@ -104,7 +104,7 @@ def test_sum_of_weighted_loras_is_what_merging_them_gives(
     assert not torch.allclose(mixed, base, atol=1e-2)
 
 
-def test_text_encoders_part_acts_and_is_told(tiny: Any, make: Callable[..., LoraUse]) -> None:
+def test_text_encoder_pairs_apply_and_are_reported(tiny: Any, make: Callable[..., LoraUse]) -> None:
     adapters = ModuleAdapters(tiny.text_encoder, attrgetter("clip"), max_bytes=2**20)
     base = pooled_prompt_embeds(tiny.text_encoder)
     with_clip, without = make(1, weight=0.5, with_clip=True), make(2)
@@ -172,7 +172,7 @@ def test_six_loras_in_turn_stay_within_the_bound_and_reload_only_what_it_forced_
     assert len(loads) == num_forced == 9
 
 
-def test_what_is_evicted_is_freed(tiny: Any, make: Callable[..., LoraUse]) -> None:
+def test_evicted_loras_are_freed(tiny: Any, make: Callable[..., LoraUse]) -> None:
     first, second = make(1), make(2)
     adapters = of_transformer(tiny)
     adapters.activate([first])

@@ -109,9 +109,7 @@ def test_two_models_and_six_loras_in_turn_stay_within_the_budget(
     assert loaded == [loras[1].sha256]
 
 
-def test_loras_that_nobody_wants_make_way_before_parts_do(
-    tiny_flux_folder: Path, tmp_path: Path
-) -> None:
+def test_unused_loras_are_evicted_before_parts(tiny_flux_folder: Path, tmp_path: Path) -> None:
     roomy, cache = _engine(tiny_flux_folder, tiny_flux_folder, 10**9)
     _generate(roomy)
     one_model = cache.used_bytes
@@ -159,7 +157,9 @@ def _six_loras(flux: Path, folder: Path) -> list[LoraUse]:
     ]
 
 
-def test_a_model_that_does_not_fit_says_so(tiny_flux_folder: Path, kontext_folder: Path) -> None:
+def test_a_model_that_does_not_fit_is_reported(
+    tiny_flux_folder: Path, kontext_folder: Path
+) -> None:
     engine, cache = _engine(tiny_flux_folder, kontext_folder, 100_000)
     with pytest.raises(ResourceError, match=r"needs .* MiB.*SARTIQ_INFERENCE_MEMORY_BYTES"):
         _generate(engine)

@@ -52,7 +52,7 @@ def _generate(engine: ModelEngine, inputs: GenerationInputs, **options: Any) -> 
     return engine.generate(inputs, fields.pop("reference"), fields.pop("loras"), **fields)
 
 
-def test_engine_says_which_model_makes_a_picture_and_with_what(
+def test_engine_reports_the_model_and_parameters_of_a_picture(
     engine: ModelEngine, tiny_flux_folder: Path
 ) -> None:
     facts = engine.facts(_inputs(config={"negative_prompt": "hats"}))

@@ -70,7 +70,7 @@ def test_fast_without_fp8_gives_nearly_the_pictures_of_quality(
     torch.compiler.reset()
 
 
-def test_cached_runs_do_not_hear_of_each_other(tiny_flux_folder: Path) -> None:
+def test_cached_runs_are_independent(tiny_flux_folder: Path) -> None:
     cached = _open(tiny_flux_folder, Plan(cache_threshold=1.0))
     alone = _picture(cached)
     _picture(cached, negative="blurry, low quality")

@@ -84,7 +84,7 @@ async def test_scores_of_a_batch_are_those_of_its_tiles(bench: Any, smooth: Imag
         )
 
 
-async def test_cut_off_batch_is_edited_whole_and_gives_the_same_bytes(
+async def test_interrupted_batch_is_edited_again_and_gives_the_same_bytes(
     bench: Any, smooth: Image.Image
 ) -> None:
     whole = await bench(BatchingEngine(batch=4)).refine(smooth, num_tiles=9)

@@ -50,7 +50,7 @@ def smooth() -> Image.Image:
     return Image.fromarray(np.stack([waves, waves[:, ::-1], waves[::-1]], axis=2).astype(np.uint8))
 
 
-async def test_version_1_edits_faces_apart_and_version_2_does_not(
+async def test_version_1_edits_faces_separately_and_version_2_does_not(
     bench: Any, smooth: Image.Image
 ) -> None:
     first, second = bench(), bench()
@@ -98,7 +98,7 @@ async def test_version_1_edits_at_the_size_of_the_tile_and_version_2_at_the_larg
     assert {max(size) for size, _ in second.engine.edits} == {256}
 
 
-async def test_versions_match_colours_each_in_its_way(bench: Any, smooth: Image.Image) -> None:
+async def test_each_version_has_its_colour_matching(bench: Any, smooth: Image.Image) -> None:
     first, second = bench(MarkingEngine(side_px=64)), bench(MarkingEngine(side_px=64))
     for run in (first, second):
         run.people.face_boxes = []
@@ -135,9 +135,7 @@ async def test_face_detail_has_parameters_of_its_own(bench: Any, smooth: Image.I
     assert seeds[0].isdisjoint(seeds[1])
 
 
-async def test_face_detail_without_a_prompt_takes_one_that_suits_any(
-    bench: Any, smooth: Image.Image
-) -> None:
+async def test_face_detail_without_a_prompt_uses_a_default(bench: Any, smooth: Image.Image) -> None:
     run = bench()
     await run.refine(smooth, refine_inputs(face_detail_enabled=True), num_tiles=1)
     assert FACE_PROMPT in {edit.prompt for _, edit in run.engine.edits}
@@ -159,9 +157,7 @@ async def test_face_detail_alone_leaves_the_rest_of_the_picture(
     assert rows.max() <= 96 * 0.6
 
 
-async def test_picture_without_faces_is_refined_all_the_same(
-    bench: Any, smooth: Image.Image
-) -> None:
+async def test_picture_without_faces_is_refined(bench: Any, smooth: Image.Image) -> None:
     run = bench()
     run.people.face_boxes = []
     refined = await run.refine(smooth, version="1", num_tiles=4)

@@ -15,7 +15,7 @@ _FEATHERS = st.integers(0, 512)
 
 
 @given(width=_SIDES, height=_SIDES, num_tiles=_COUNTS, feather_px=_FEATHERS)
-def test_grid_holds_what_it_promises(
+def test_grid_keeps_its_invariants(
     width: int, height: int, num_tiles: int, feather_px: int
 ) -> None:
     grid = lay_grid((width, height), num_tiles=num_tiles, feather_px=feather_px)
@@ -40,7 +40,7 @@ def test_grid_holds_what_it_promises(
 
 
 @given(width=st.integers(1024, 4096), height=st.integers(1024, 4096), num_tiles=_COUNTS)
-def test_count_is_near_the_one_asked_for(width: int, height: int, num_tiles: int) -> None:
+def test_count_is_near_the_requested_one(width: int, height: int, num_tiles: int) -> None:
     count = len(lay_grid((width, height), num_tiles=num_tiles, feather_px=32).tiles)
     assert num_tiles / 1.5 <= count <= num_tiles * 1.5
 

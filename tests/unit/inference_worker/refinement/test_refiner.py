@@ -88,7 +88,7 @@ def test_identity_editor_gives_the_upscaled_picture_exactly(
     assert all(tile.passed and tile.attempts == 1 and tile.ssim == 1 for tile in refined.tiles)
 
 
-async def test_edits_reach_the_picture_with_the_parameters_asked_for(
+async def test_edits_reach_the_picture_with_the_requested_parameters(
     bench: Any, smooth: Image.Image
 ) -> None:
     engine = RepaintingEngine()
@@ -131,7 +131,7 @@ async def test_strict_checks_fail_the_refinement(bench: Any, smooth: Image.Image
         )
 
 
-async def test_cut_off_run_goes_on_with_the_missing_tiles_and_gives_the_same_bytes(
+async def test_interrupted_run_resumes_with_the_missing_tiles_and_gives_the_same_bytes(
     bench: Any, smooth: Image.Image
 ) -> None:
     whole = await bench(RepaintingEngine()).refine(smooth, num_tiles=9)
@@ -240,7 +240,7 @@ async def test_event_loop_stays_free(
         ({"upscale_factor": None}, {}, "upscale_factor"),
     ],
 )
-async def test_what_cannot_be_done_names_the_field(
+async def test_invalid_parameters_name_the_field(
     bench: Any, smooth: Image.Image, inputs: dict[str, Any], config: dict[str, Any], named: str
 ) -> None:
     engine = RepaintingEngine()
@@ -287,7 +287,7 @@ class _Tinting:
 
 
 @pytest.mark.parametrize("has_colour", [True, False])
-async def test_an_upscaler_gives_no_colour_to_what_has_none(
+async def test_an_upscaler_adds_no_colour_to_a_grey_picture(
     engine_executor: Executor, cpu: CpuThreads, photo: Image.Image, *, has_colour: bool
 ) -> None:
     engine = IdentityEngine(edit_side_px=_SIDE_PX)

@@ -19,7 +19,7 @@ def test_every_pixel_is_in_one_region(size: tuple[int, int], side: int) -> None:
 
 
 @given(size=_SIZES, side=st.integers(1, 40), by=st.integers(0, 40))
-def test_a_grown_region_holds_its_own_pixels_where_it_says(
+def test_grown_region_locates_the_original_pixels(
     size: tuple[int, int], side: int, by: int
 ) -> None:
     picture = np.arange(size[0] * size[1]).reshape(size[::-1])

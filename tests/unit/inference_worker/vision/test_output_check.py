@@ -35,7 +35,7 @@ def test_picture_over_the_threshold_is_named_as_content_policy(
     assert refusal.value.category is ErrorCategory.CONTENT_POLICY
 
 
-def test_check_is_off_by_default_and_opens_nothing(astronaut: NDArray[np.uint8]) -> None:
+def test_check_is_off_by_default_and_loads_nothing(astronaut: NDArray[np.uint8]) -> None:
     class NoModels:
         """Models that fail to load."""
 

@@ -45,13 +45,13 @@ def test_edit_by_words_keeps_the_garment_and_changes_its_shade() -> None:
     assert (target[:, 1] != base[:, 1]).all()
 
 
-def test_edit_by_reference_takes_the_very_shade_of_another_picture() -> None:
+def test_edit_by_reference_takes_the_shade_of_another_picture() -> None:
     target, (base, reference) = clean(shares_of(reference=1, borrow=1))
     assert torch.equal(target[:, 0], base[:, 0])
     assert torch.equal(target[:, 1], reference[:, 1])
 
 
-def test_words_decide_beside_a_reference_too() -> None:
+def test_words_override_a_reference() -> None:
     target, (base, reference) = clean(shares_of(reference=1, borrow=0))
     assert torch.equal(target[:, 0], base[:, 0])
     assert (target[:, 1] != reference[:, 1]).any()
