@@ -109,7 +109,7 @@ class TileEditor:
             seeds = [tile_seed(self.plan.seed, tile.index, attempt) for tile in waiting]
             edited = await self.plan.editor.edit([tile.shown for tile in waiting], seeds, on_step)
             changed = await gather(map(self._apply, waiting, edited))
-            await self._cpu.run_stoppable(partial(self._judge, waiting, changed))
+            await self._cpu.run_stoppable(partial(self._score, waiting, changed))
             waiting = [tile for tile in waiting if tile.best.margin < 0]
             if not waiting:
                 break
@@ -132,7 +132,7 @@ class TileEditor:
 
         return await self._cpu.run(apply)
 
-    def _judge(self, tiles: Sequence[_Tile], changed: Sequence[Pixels], cancel: CancelFlag) -> None:
+    def _score(self, tiles: Sequence[_Tile], changed: Sequence[Pixels], cancel: CancelFlag) -> None:
         metrics = self.plan.metrics
         sources = [tile.source for tile in tiles]
         by_metric: list[Sequence[float]] = []
@@ -145,10 +145,10 @@ class TileEditor:
                 metric.name: round(score, _SCORE_DIGITS)
                 for metric, score in zip(metrics, scores, strict=True)
             }
-            judged = _Try(pixels, Scores.model_validate(named), worst_margin(metrics, scores))
-            tile.tries.append(judged.scores)
-            if judged.margin > tile.best.margin:
-                tile.best = judged
+            candidate = _Try(pixels, Scores.model_validate(named), worst_margin(metrics, scores))
+            tile.tries.append(candidate.scores)
+            if candidate.margin > tile.best.margin:
+                tile.best = candidate
 
 
 def tile_seed(seed: int, index: int, attempt: int) -> int:

@@ -68,7 +68,7 @@ class Scores(BaseModel):
     """For a single 64×64 picture at the recommended steps."""
 
 
-class Studio:
+class Sampler:
     """Generates the pictures that are scored."""
 
     def __init__(self, config: SwatchConfig) -> None:
@@ -110,60 +110,60 @@ class Studio:
         )
 
 
-def score_classes(studio: Studio, judge: NearestGarments) -> dict[str, float]:
+def score_classes(sampler: Sampler, classifier: NearestGarments) -> dict[str, float]:
     """Return the share of right classes for each of the ten, over twenty pictures each."""
     shares: dict[str, float] = {}
     for label, name in enumerate(CLASS_NAMES):
         shades = itertools.islice(itertools.cycle(Colour), 20)
-        images = studio.generate(
+        images = sampler.generate(
             [simple_prompt(shade, name) for shade in shades], seed=1000 * label
         )
-        shares[name] = (judge.classify(images) == label).float().mean().item()
+        shares[name] = (classifier.classify(images) == label).float().mean().item()
     return shares
 
 
-def score_ceiling(test: Split, judge: NearestGarments) -> float:
+def score_ceiling(test: Split, classifier: NearestGarments) -> float:
     """Return the class score of 200 real pictures."""
     colours = list(itertools.islice(itertools.cycle(Colour), 200))
     images = colour_pictures(test.pictures[:200], colours, seeded(0))
-    return (judge.classify(images) == test.labels[:200]).float().mean().item()
+    return (classifier.classify(images) == test.labels[:200]).float().mean().item()
 
 
-def score_colours(studio: Studio) -> float:
+def score_colours(sampler: Sampler) -> float:
     """Return the share of right hues over every pair of hue and class."""
     pairs = list(itertools.product(HUES, CLASS_NAMES))
-    images = studio.generate([simple_prompt(*pair) for pair in pairs], seed=50_000)
+    images = sampler.generate([simple_prompt(*pair) for pair in pairs], seed=50_000)
     return fmean(nearest_hue(image) is hue for image, (hue, _) in zip(images, pairs, strict=True))
 
 
-def score_demo(studio: Studio, judge: NearestGarments) -> float:
+def score_demo(sampler: Sampler, classifier: NearestGarments) -> float:
     """Return the share of dresses for the API reference's prompt."""
-    images = studio.generate([_DEMO_PROMPT] * 10, seed=60_000)
-    return (judge.classify(images) == CLASS_NAMES.index("dress")).float().mean().item()
+    images = sampler.generate([_DEMO_PROMPT] * 10, seed=60_000)
+    return (classifier.classify(images) == CLASS_NAMES.index("dress")).float().mean().item()
 
 
 @torch.no_grad()
-def score_autoencoder(studio: Studio, test: Split) -> tuple[float, float]:
+def score_autoencoder(sampler: Sampler, test: Split) -> tuple[float, float]:
     """Return the mean SSIM of reconstructions of whole garments and of crops."""
     generator = seeded(0)
     garments = colour_pictures(test.pictures[:200], draw_colours(200, generator), generator)
     crops = crop_randomly(garments, generator)
-    vae = studio.pipeline.vae
+    vae = sampler.pipeline.vae
     decoded = [decode(vae, encode(vae, images).mean) for images in (garments, crops)]
     return fmean(_similarities(garments, decoded[0])), fmean(_similarities(crops, decoded[1]))
 
 
-def score_refinement(studio: Studio) -> tuple[float, float]:
+def score_refinement(sampler: Sampler) -> tuple[float, float]:
     """Return the mean SSIM of tiles to their light edits, and the share at or above 0.6."""
     prompts = [simple_prompt(colour, name) for colour in HUES for name in CLASS_NAMES]
-    images = studio.generate(prompts, seed=70_000)
+    images = sampler.generate(prompts, seed=70_000)
     enlarged = functional.interpolate(images, size=_ENLARGED_PX, mode="bicubic").clamp(-1, 1)
     generator = seeded(0)
     sizes = itertools.cycle(_TILE_SIZES_PX)
     tiles = torch.stack(
         [cut_tile(image, size, generator) for image, size in zip(enlarged, sizes, strict=False)]
     )
-    values = _similarities(tiles, studio.refine(tiles, prompts))
+    values = _similarities(tiles, sampler.refine(tiles, prompts))
     return fmean(values), fmean(value >= 0.6 for value in values)
 
 
@@ -178,38 +178,38 @@ def _similarities(left: Tensor, right: Tensor) -> list[float]:
     return [similarity(ours, theirs) for ours, theirs in zip(left, right, strict=True)]
 
 
-def time_one_image(studio: Studio) -> float:
+def time_one_image(sampler: Sampler) -> float:
     """Return the seconds for one picture, the fastest of five."""
     seconds: list[float] = []
     for _ in range(5):
         started = time.perf_counter()
-        studio.generate(["a red dress"])
+        sampler.generate(["a red dress"])
         seconds.append(time.perf_counter() - started)
     return min(seconds)
 
 
 def evaluate(config: SwatchConfig) -> Scores:
     """Score the exported folder, and write its contact sheet."""
-    studio = Studio(config)
-    judge = NearestGarments(load_split(config.dataset_dir, "train"))
+    sampler = Sampler(config)
+    classifier = NearestGarments(load_split(config.dataset_dir, "train"))
     test = load_split(config.dataset_dir, "t10k")
-    by_name = score_classes(studio, judge)
-    garment_ssim, crop_ssim = score_autoencoder(studio, test)
-    refine_ssim, refine_above = score_refinement(studio)
+    by_name = score_classes(sampler, classifier)
+    garment_ssim, crop_ssim = score_autoencoder(sampler, test)
+    refine_ssim, refine_above = score_refinement(sampler)
     scores = Scores(
         class_accuracy=fmean(by_name.values()),
         class_accuracy_by_name=by_name,
-        class_ceiling=score_ceiling(test, judge),
-        colour_accuracy=score_colours(studio),
-        demo_accuracy=score_demo(studio, judge),
+        class_ceiling=score_ceiling(test, classifier),
+        colour_accuracy=score_colours(sampler),
+        demo_accuracy=score_demo(sampler, classifier),
         garment_ssim=garment_ssim,
         crop_ssim=crop_ssim,
         refine_ssim=refine_ssim,
         refine_above_threshold=refine_above,
-        seconds_to_load=studio.seconds_to_load,
-        seconds_per_image=time_one_image(studio),
+        seconds_to_load=sampler.seconds_to_load,
+        seconds_per_image=time_one_image(sampler),
     )
-    write_contact_sheet(studio.generate, config.contact_sheet_path)
+    write_contact_sheet(sampler.generate, config.contact_sheet_path)
     return scores
 
 

@@ -218,8 +218,8 @@ def evaluate_editor(config: SwatchConfig, *, num_edits: int = _NUM_EDITS) -> Edi
     edits = draw_edit_set(test, num_edits, seed=0)
     editor = Editor(config)
     rng = random.Random(0)  # noqa: S311
-    asked = list(zip(edits.class_names, edits.wanted, strict=True))
-    words = [draw_recolouring(name, hue, rng) for name, hue in asked]
+    targets = list(zip(edits.class_names, edits.wanted, strict=True))
+    words = [draw_recolouring(name, hue, rng) for name, hue in targets]
     unseen = [rng.choice(UNSEEN_TEMPLATES).format(colour=hue.value) for hue in edits.wanted]
     borrow = [draw_borrowing(name, rng) for name in edits.class_names]
     keep = [draw_keeping(name, rng) for name in edits.class_names]

@@ -1,8 +1,8 @@
 """Flow matching with pictures in the context: a single prediction, and the sampling loop.
 
 As in Batifol et al., "FLUX.1 Kontext: Flow Matching for In-Context Image Generation and Editing in
-Latent Space" (2025), section 3: the tokens of context pictures follow those of the picture being
-made, and the first axis of their positions counts them from 1.
+Latent Space" (2025), section 3: the tokens of context pictures follow those of the generated
+picture, and the first axis of their positions counts them from 1.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def predict_edit(
 
     Args:
         transformer: The model.
-        latents: The picture being made, between clean and noise.
+        latents: The generated picture, between clean and noise.
         sigma: The share of noise, [B].
         contexts: The base, then the references; each [B, 16, H, W].
         text: The instruction: pooled [B, clip width] and tokens [B, L, t5 width].
