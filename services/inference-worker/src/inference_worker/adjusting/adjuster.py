@@ -56,7 +56,7 @@ class ImageAdjuster:
             return picture
         if frame is None:
             raise InvalidInputError(
-                f"{_requested(inputs)}: input_image has too little space around its subject for these"
+                f"{_fields(inputs)}: input_image has too little space around its subject for these"
                 " margins, and mode crop adds none; use mode pad, scale or auto"
             )
         size = self._size(frame, target, picture.size, inputs)
@@ -115,7 +115,7 @@ class ImageAdjuster:
         if is_fine or (size[0] <= own[0] and size[1] <= own[1]):
             return size
         raise InvalidInputError(
-            f"{_requested(inputs)}: the result would have {size[0]} × {size[1]} pixels; the limits are"
+            f"{_fields(inputs)}: the result would have {size[0]} × {size[1]} pixels; the limits are"
             f" {self._max_output_pixels} pixels and {_LONGEST_SIDE_PX} pixels per side"
         )
 
@@ -125,7 +125,7 @@ def _require_visible(subject: Box, frame: Box, size: tuple[int, int], inputs: Ad
     down = (subject.bottom - subject.top) * size[1] / (frame.bottom - frame.top)
     if min(across, down) < 1:
         raise InvalidInputError(
-            f"{_requested(inputs)}: the subject of input_image would have {across:.2g} × {down:.2g} of"
+            f"{_fields(inputs)}: the subject of input_image would have {across:.2g} × {down:.2g} of"
             f" the {size[0]} × {size[1]} pixels, less than one pixel; use smaller margins"
         )
 
@@ -147,7 +147,7 @@ def _target(inputs: AdjustInputs) -> tuple[int, int] | None:
     )
 
 
-def _requested(inputs: AdjustInputs) -> str:
+def _fields(inputs: AdjustInputs) -> str:
     """Return the names of the given fields that determine the frame, for messages."""
     names = ("target_width", "target_height", "aspect_ratio", *_VERTICAL, *_HORIZONTAL)
     requested = [name for name in (*names, "reference_image") if getattr(inputs, name) is not None]
