@@ -17,7 +17,7 @@ from inference_worker.images import decode_cutout
 from inference_worker.outputs import Outputs, provenance_of
 from inference_worker.picture_files import DebugFolder, PictureFiles
 from inference_worker.pipelines.engine import EngineFacts
-from inference_worker.refinement.parts import Run
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
 from inference_worker.vision.output_check import OutputCheck

@@ -1,4 +1,4 @@
-"""The tiny model's parts, each test's own, and its LoRAs."""
+"""Fresh components of the tiny model for each test, and its LoRAs."""
 
 from typing import Any
 
@@ -26,5 +26,5 @@ def tiny() -> Any:
 
 @pytest.fixture
 def layer_names() -> tuple[str, ...]:
-    """Layers of every kind in the tiny transformer."""
+    """Names of layers of every kind in the tiny transformer."""
     return _LAYERS
