@@ -136,8 +136,8 @@ A, B = f"{FLUX_MODULE}.lora_A.weight", f"{FLUX_MODULE}.lora_B.weight"
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({"model.weight": ("F32", [2, 2])}, "belongs to no LoRA"),
-        (pair() | {"model.weight": ("F32", [2, 2])}, "belongs to no LoRA"),
+        ({"model.weight": ("F32", [2, 2])}, "not part of a LoRA"),
+        (pair() | {"model.weight": ("F32", [2, 2])}, "not part of a LoRA"),
         ({"a.hada_w1_a": ("F32", [2, 2])}, "another kind of adapter"),
         ({"a.lokr_w1": ("F32", [2, 2])}, "another kind of adapter"),
         ({"a.alpha": ("F32", [])}, "no pair"),
@@ -147,7 +147,7 @@ A, B = f"{FLUX_MODULE}.lora_A.weight", f"{FLUX_MODULE}.lora_B.weight"
         ({A: ("F32", [4]), B: ("F32", [8, 4])}, "not two matrices"),
         ({A: ("F32", [0, 8]), B: ("F32", [8, 0])}, "not two matrices"),
         (pair() | {"other.alpha": ("F32", [])}, "without the pair"),
-        (pair() | {f"{FLUX_MODULE}.lora_down.weight": ("F32", [4, 64])}, "beside"),
+        (pair() | {f"{FLUX_MODULE}.lora_down.weight": ("F32", [4, 64])}, "has both"),
         (pair() | {f"{FLUX_MODULE}.alpha": ("F32", [4])}, "an alpha is one number"),
         (pair() | {f"{FLUX_MODULE}.dora_scale": ("F32", [64, 1])}, "DoRA .* train it again"),
         (pair() | {f"{FLUX_MODULE}.lora_magnitude_vector.default.weight": ("F32", [64])}, "DoRA"),
