@@ -120,7 +120,7 @@ BROKEN = [
     ("file", {"content": FINE[:-1]}, "ends before"),
     ("file", {"content": FINE + b"x"}, "1 bytes behind"),
     ("file", {"content": lora_bytes(fill=0xFF)}, "NaN"),
-    ("file", {"content": lora_bytes({"w": ("F32", [2])})}, "belongs to no LoRA"),
+    ("file", {"content": lora_bytes({"w": ("F32", [2])})}, "not part of a LoRA"),
     ("file", {"content": lora_bytes(pair() | _DORA)}, "is a DoRA"),
     ("file", {"content": lora_bytes(pair(), _EXPRESSION)}, "name the layers in full"),
     ("file", {"content": lora_bytes(pair() | _BIAS, fill=1)}, "is not applied here"),
