@@ -16,7 +16,7 @@ _NOT_FINITE: dict[str, tuple[str, int]] = {
     "F32": ("<u4", 0x7F800000),
     "F64": ("<u8", 0x7FF0000000000000),
 }
-"""By type: the NumPy type to read its bits, and the mask of bits that only NaN and infinity set."""
+"""NumPy type to read the bits, and mask of the bits that only NaN and infinity set, by type."""
 
 
 def check_finite(file: BinaryIO, header: Header) -> None:

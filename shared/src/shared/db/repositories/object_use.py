@@ -37,7 +37,7 @@ async def pin_pictures(
     scope: Scope,
     tasks: Sequence[Task],
     *,
-    besides: Collection[str] = (),
+    excluding: Collection[str] = (),
 ) -> list[str]:
     """Add the object keys of tasks' pictures to their inputs, and lock the pictures' rows.
 
@@ -45,13 +45,13 @@ async def pin_pictures(
         session: the transaction that writes the tasks.
         scope: the pictures that the tasks may read.
         tasks: tasks to be started now or later.
-        besides: paths of pictures that were uploaded with the tasks, which are skipped.
+        excluding: paths of pictures that were uploaded with the tasks, which are skipped.
 
     Returns:
         The paths of pictures that do not exist.
     """
     named = {task.id: picture_paths(TaskType(task.task_type), task.inputs) for task in tasks}
-    paths = {path for each in named.values() for path in each}.difference(besides)
+    paths = {path for each in named.values() for path in each}.difference(excluding)
     found = await lock_objects(session, scope, paths)
     for task in tasks:
         elsewhere = {path: found[path] for path in named[task.id] if found.get(path, path) != path}
@@ -117,7 +117,7 @@ async def are_folders_in_use(
     session: AsyncSession,
     folders: Sequence[str],
     *,
-    besides: Collection[UUID],
+    excluding: Collection[UUID],
     workflow_id: UUID | None = None,
 ) -> bool:
     """Return true if unfinished work reads objects in tasks' folders.
@@ -125,10 +125,10 @@ async def are_folders_in_use(
     Args:
         session: must have deleted the rows of those objects, so that the result stays true.
         folders: prefixes, each with a trailing slash.
-        besides: the tasks themselves, which do not count.
+        excluding: the tasks themselves, which do not count.
         workflow_id: a workflow that is removed together with all its tasks.
     """
-    others: list[ColumnElement[bool]] = [Task.id.not_in(besides)]
+    others: list[ColumnElement[bool]] = [Task.id.not_in(excluding)]
     if workflow_id is not None:
         others.append(Task.workflow_id.is_distinct_from(workflow_id))
     return bool(await session.scalar(select(_open_work("starts with", folders, *others))))

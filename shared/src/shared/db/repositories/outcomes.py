@@ -120,7 +120,7 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     task.results = outcome.results
     if outcome.warnings:
         known = task.warnings or []
-        task.warnings = [*known, *(said for said in outcome.warnings if said not in known)]
+        task.warnings = [*known, *(warning for warning in outcome.warnings if warning not in known)]
     if outcome.provenance is not None:
         task.provenance = outcome.provenance.model_dump(mode="json")
     task.executor_type = outcome.executor_type or task.executor_type

@@ -165,6 +165,6 @@ async def _own(
 ) -> None:
     if not files:
         return
-    whose = owner.model_dump() | {"task_id": training_id}
-    rows = [file.model_dump() | whose for file in files]
+    owner_columns = owner.model_dump() | {"task_id": training_id}
+    rows = [file.model_dump() | owner_columns for file in files]
     await session.execute(insert(StoredObject).values(rows).on_conflict_do_nothing())

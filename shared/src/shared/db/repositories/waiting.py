@@ -51,9 +51,13 @@ async def unfinished_dependencies(
         .group_by(step.task_id, Workflow.status)
     )
     found: dict[UUID, StepDependencies] = {}
-    for task_id, workflow, those, stand in await session.execute(rows):
+    for task_id, workflow, step_ids, step_statuses in await session.execute(rows):
         # The outer join gives null if there are no uncompleted dependencies.
-        unfinished = {name: StepStatus(is_) for name, is_ in zip(those, stand, strict=True) if name}
+        unfinished = {
+            name: StepStatus(status)
+            for name, status in zip(step_ids, step_statuses, strict=True)
+            if name
+        }
         if task_id is not None:
             found[task_id] = StepDependencies(WorkflowStatus(workflow), unfinished)
     return found
