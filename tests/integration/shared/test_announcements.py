@@ -1,4 +1,4 @@
-"""Who listens hears of each commit that left deliveries, and of nothing else."""
+"""The listener is notified after each commit that created deliveries, and only then."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Breakers in the records: counted exactly, though attempts end at the same time."""
+"""Circuit breakers in the database: counts are exact, even if attempts end concurrently."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ FAL = ProviderType.FAL_STANDARD
 
 @pytest.fixture(autouse=True)
 async def no_breakers(sessions: Sessions) -> AsyncIterator[None]:
-    """Breakers are the platform's: what a test trips would hold up others, and theirs it."""
+    """Reset all breakers: they are shared by all tests."""
     await forget_all(sessions)
     yield
     await forget_all(sessions)

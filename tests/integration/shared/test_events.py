@@ -1,4 +1,4 @@
-"""Every event's payload is what the API's schemas say, and small enough for any receiver."""
+"""Every event's payload is valid by the API's schemas, and small enough for any receiver."""
 
 import json
 import uuid

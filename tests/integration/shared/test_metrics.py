@@ -1,4 +1,4 @@
-"""What Prometheus reads of a worker, and that every alarm goes by a metric that there is."""
+"""A worker's Prometheus metrics, and that every alert uses an existing metric."""
 
 import asyncio
 import re
@@ -31,7 +31,7 @@ TIMEOUT = timedelta(seconds=60)
 
 @workflow.defn(name="Changed")
 class Before:
-    """Waits for a timer, then for ever."""
+    """A workflow that waits for a timer."""
 
     @workflow.run
     async def run(self) -> None:
@@ -44,7 +44,7 @@ class Before:
 
 @workflow.defn(name="Changed")
 class After:
-    """Has no timer, which the history of the other does not fit."""
+    """The same workflow type without the timer, which does not match the history."""
 
     @workflow.run
     async def run(self) -> None:
@@ -57,7 +57,7 @@ class After:
 
 @workflow.defn
 class Broken:
-    """Has a bug: its workflow task fails and is tried again, for as long as that takes."""
+    """A workflow with a bug: its workflow task fails and is retried forever."""
 
     @workflow.run
     async def run(self) -> None:
@@ -65,7 +65,7 @@ class Broken:
 
 
 class Scraped:
-    """A process's metrics, as Prometheus reads them."""
+    """Return a process's metrics, as Prometheus reads them."""
 
     def __init__(self, address: str) -> None:
         self._url = f"http://{address}/metrics"
@@ -83,14 +83,14 @@ class Scraped:
 
 @pytest.fixture(scope="module")
 def address() -> str:
-    # Below the range from which the kernel takes ports for connections, which would take it too.
+    # Below the kernel's range of ephemeral ports, which could otherwise take this port.
     port = next(port for port in range(22_000, 25_000) if is_free("127.0.0.1", port))
     return f"127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
 async def client(servers: Servers, address: str) -> Client:
-    """A client whose process shows metrics, in a namespace of its own."""
+    """A client in a namespace of its own, whose process serves metrics."""
     name = f"metrics-{uuid4().hex[:8]}"
     namespace = (await open_namespace(servers, name)).namespace
     return await connect(
@@ -102,7 +102,7 @@ async def client(servers: Servers, address: str) -> Client:
 
 @pytest.fixture(scope="module")
 async def scraped(client: Client, address: str) -> AsyncIterator[Scraped]:
-    """After a task that was done, a run with a bug, and one that does not fit its history."""
+    """The metrics after a completed task, a run with a bug, and a run that fails to replay."""
     found, runs = Scraped(address), Runs(client)
     changed, broken = f"changed-{uuid4()}", f"broken-{uuid4()}"
     options: dict[str, Any] = {"task_queue": QUEUE, "execution_timeout": TIMEOUT}

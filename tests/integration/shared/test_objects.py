@@ -1,4 +1,4 @@
-"""Owner rows: prefixes are ranges of an index, keys have one owner, work in progress holds them."""
+"""Owner rows: prefixes are index ranges, paths have one owner, unfinished work protects them."""
 
 import asyncio
 import uuid
@@ -91,7 +91,7 @@ async def test_lists_need_neither_a_scan_nor_a_sort(sessions: Sessions, scope: S
     if scope.origin_tenant_id:
         statement += " AND origin_tenant_id = 'acme'"
     async with sessions.begin() as session:
-        # With so few rows Postgres may choose otherwise; what counts is that it need not.
+        # With few rows Postgres may prefer another plan; the index only has to be usable.
         for way in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):
             await session.execute(text(f"SET LOCAL {way} = off"))
         lines = await session.scalars(text(statement + " ORDER BY key LIMIT 100"))

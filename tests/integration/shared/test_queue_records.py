@@ -1,4 +1,4 @@
-"""What the records say of queues and of workers' memory."""
+"""Statistics of queues, and workers' memory, in the database."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ async def test_queue_is_told_by_what_ran_and_waited_within_the_hour(sessions: Se
             "created_at": minutes(20),
             "started_at": minutes(17),
             "completed_at": minutes(16),
-            # Cleaned up at once, as clients do: it was work all the same.
+            # Deleted at once, as clients do; it still counts as work.
             "is_deleted": True,
         },
         {"status": "FAILED", "created_at": minutes(90), "completed_at": minutes(1)},

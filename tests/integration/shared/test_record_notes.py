@@ -1,4 +1,4 @@
-"""What a task's record says beside its outcome: its warnings, and what it waits for."""
+"""Warnings in a task's record, and the condition that the task waits for."""
 
 import uuid
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The records on a real Postgres: guarded ends, gap-free events, a schema equal to the models."""
+"""The database on a real Postgres: terminal states, gap-free events, schema equal to the models."""
 
 import uuid
 from datetime import UTC, datetime
@@ -337,7 +337,7 @@ async def test_an_end_from_outside_keeps_what_the_task_has_been_through(sessions
 
 
 async def test_what_was_submitted_is_no_longer_pending(sessions: Sessions) -> None:
-    """Though the worker's own word of it was lost: a cancellation must ask the provider."""
+    """Even if the worker's report was lost: a cancellation must reach the provider."""
     task = new_task(provider_type="fal_standard", queue_name="provider-fal")
     await add(sessions, task)
     account = TaskHistory(task_id=task.id, attempt=1, service_task_id="req-1")
@@ -362,7 +362,7 @@ async def test_what_was_left_to_its_fallback_untried_is_still_pending(sessions: 
 async def test_what_a_provider_took_is_told_of_a_task_that_was_cancelled_meanwhile(
     sessions: Sessions,
 ) -> None:
-    """The gateway cancels what is PENDING at once; its submission was on its way."""
+    """The gateway cancels a PENDING task at once, while its submission is in progress."""
     task = new_task(provider_type="fal_standard")
     await add(sessions, task)
     async with sessions.begin() as session:

@@ -1,4 +1,4 @@
-"""The object store on a real S3 server, and the one in memory that stands in for it."""
+"""The object store on a real S3 server, and its in-memory fake."""
 
 import io
 import random

@@ -1,4 +1,4 @@
-"""The client speaks TLS to a frontend that asks for it, and shows its certificate."""
+"""The client uses mutual TLS with a frontend that requires it."""
 
 from pathlib import Path
 from typing import Any

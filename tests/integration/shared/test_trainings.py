@@ -1,4 +1,4 @@
-"""A training's record: what moves it on, and what comes too late to."""
+"""A training's record: progress, and reports that arrive too late."""
 
 import uuid
 from datetime import UTC, datetime, timedelta

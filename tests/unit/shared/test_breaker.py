@@ -1,4 +1,4 @@
-"""The breaker's rules: five failures open it, 60 s half-open it, two successes close it."""
+"""Five failures open a breaker, after 60 s it is half-open, two successes close it."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""A process's folder goes with it; what one that was killed has left, the next one removes."""
+"""A process removes its folder at exit; after a kill the next process removes it."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ with own_folder("tests", Path(sys.argv[1])) as folder:
 
 @contextmanager
 def other_process(parent: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Another process, and its folder."""
+    """Another process and its folder."""
     command = [sys.executable, "-c", _PROCESS, str(parent)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

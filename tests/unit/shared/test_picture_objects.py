@@ -1,4 +1,4 @@
-"""Records name pictures by path; workers read them by object key, and nothing else changes."""
+"""Records have paths of pictures, workers get object keys; other inputs do not change."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a worker announces, against a real listener on loopback."""
+"""Progress reports of a worker, sent to a real listener on loopback."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ TASK = uuid.UUID(int=7)
 
 
 class Listener:
-    """Answers 204 to everything, and keeps what was posted."""
+    """A listener that returns 204 and records the requests."""
 
     def __init__(self) -> None:
         self.reports: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

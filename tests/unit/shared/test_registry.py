@@ -1,4 +1,4 @@
-"""The tables that everything else asks are complete."""
+"""The registries of providers and error categories are complete."""
 
 from typing import Any
 

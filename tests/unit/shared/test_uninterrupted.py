@@ -1,3 +1,5 @@
+"""`uninterrupted` finishes its work despite cancellations."""
+
 import asyncio
 
 import pytest

@@ -1,4 +1,4 @@
-"""What Python and its libraries say, as clients read it."""
+"""Texts of Python and pydantic errors, as clients read them."""
 
 import json
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Texts that show nothing are told from those that say something."""
+"""Blank texts are recognised, including those of invisible characters."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What was mapped into a task is held against its type and its provider, and nothing else is."""
+"""Mapped values are checked against the task's type and provider; other inputs are not."""
 
 import uuid
 from typing import Any

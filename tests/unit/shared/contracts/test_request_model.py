@@ -1,4 +1,4 @@
-"""JSON's types are kept apart where Python's are not."""
+"""JSON's booleans, numbers and strings are not converted into each other in requests."""
 
 from datetime import datetime
 from typing import Annotated, Any

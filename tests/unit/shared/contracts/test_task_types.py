@@ -1,4 +1,4 @@
-"""Each task type's row: complete, and true of the schemas, the messages and the providers."""
+"""Each task type's row is complete and consistent with schemas, messages and providers."""
 
 import math
 from collections.abc import Callable

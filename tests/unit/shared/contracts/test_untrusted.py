@@ -1,4 +1,4 @@
-"""The gate for values from outside: whatever comes, what is let in can be carried and recorded."""
+"""Untrusted values: every admitted one can be carried by Temporal and stored."""
 
 import json
 import time
@@ -36,9 +36,9 @@ def test_what_is_let_in_can_be_carried_and_recorded(value: Any) -> None:
         return
     carried = to_json(value)
     assert len(carried) == size <= 300
-    # Temporal's converter and the records' both read it as it was.
+    # The converters of Temporal and of the database both round-trip it.
     assert json.loads(json.dumps(value)) == from_json(carried) == value
-    # Postgres takes JSON of text that is UTF-8 and has no NUL.
+    # Postgres accepts JSON texts that are UTF-8 without NUL.
     assert "\\u0000" not in json.dumps(value)
     carried.decode()
 

@@ -1,4 +1,4 @@
-"""Only the public internet is public."""
+"""Only addresses of the public internet are allowed."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 

@@ -1,4 +1,4 @@
-"""Fetching from real servers on loopback, which a guard exempts, and from where it does not."""
+"""Downloads from real servers on loopback, with and without an exemption in the guard."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ async def server() -> AsyncIterator[Server]:
 
 
 class Names:
-    """A resolver with answers in turn; the last one stays."""
+    """A resolver that returns given addresses in turn, then the last ones forever."""
 
     def __init__(self, *answers: str | list[str]) -> None:
         self.asked: list[str] = []
@@ -84,7 +84,7 @@ async def test_one_private_address_among_public_ones_is_enough_to_refuse(server:
 
 
 async def test_checked_address_is_the_one_that_is_called(server: Server) -> None:
-    """Were the name asked for twice, the second answer would lead elsewhere."""
+    """DNS rebinding: a second query would return another address."""
     server.answers["/"] = reply(b"picture")
     async with listening("127.0.0.2", server.port) as other:
         names = Names("127.0.0.1", "127.0.0.2")

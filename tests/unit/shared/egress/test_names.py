@@ -1,4 +1,4 @@
-"""Names resolved by a real name server on loopback."""
+"""Names are resolved by a real name server on loopback."""
 
 import asyncio
 import time

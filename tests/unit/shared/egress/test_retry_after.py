@@ -1,4 +1,4 @@
-"""`Retry-After` as RFC 9110 has it, and as strangers write it."""
+"""`Retry-After` in the formats of RFC 9110, and in malformed ones."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

@@ -1,4 +1,4 @@
-"""The URLs that attackers of such guards use, and those that must pass."""
+"""URLs of SSRF attacks are refused, and valid ones are accepted."""
 
 from ipaddress import IPv4Address
 

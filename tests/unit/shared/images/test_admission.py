@@ -1,4 +1,4 @@
-"""Pictures are admitted by what they are; liars, bombs and fragments are not."""
+"""Pictures are admitted by content; wrong types, bombs and truncated files are refused."""
 
 import io
 import struct
@@ -61,7 +61,7 @@ def png(*before_data: bytes, width: int = 8, height: int = 8) -> bytes:
 
 
 def webp(width: int, height: int) -> bytes:
-    """A header that declares a canvas, and nothing behind it."""
+    """A header that declares a canvas, without any data after it."""
     sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     body = b"WEBP" + b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + sides
     return b"RIFF" + struct.pack("<I", len(body)) + body
@@ -75,7 +75,7 @@ def jpeg_of(width: int, height: int) -> bytes:
 
 
 def jpeg_with(junk: bytes) -> bytes:
-    """Junk behind every segment before the scan."""
+    """A JPEG with junk after every segment before the scan."""
     content = picture("JPEG")
     made, position = b"\xff\xd8", 2
     while content[position + 1] != 0xDA:

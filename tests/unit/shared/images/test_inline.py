@@ -1,4 +1,4 @@
-"""Pictures in base64: every spelling comes back, and what is none says what is wrong with it."""
+"""Pictures in base64: all variants are decoded, and invalid ones are refused with a reason."""
 
 import base64
 import contextlib
@@ -104,7 +104,7 @@ def test_what_is_left_of_escapes_is_no_escape() -> None:
 @pytest.mark.parametrize("extra", [-2, -1, 0, 1, 2])
 @pytest.mark.parametrize("spelling", ["mime", "url-safe", "unpadded", "blank before"])
 def test_large_ones_come_back_whole(extra: int, spelling: str) -> None:
-    """Decoded in pieces, which end anywhere among the letters."""
+    """Decoding works in pieces, which end at any character."""
     content = (bytes(range(256)) * 6145)[: 2 * 3 * 256 * 1024 + extra]
     for header in ("", _PNG):
         value = _spelt(content, header, [_SPELLINGS[spelling]])

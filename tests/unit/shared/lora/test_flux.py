@@ -1,4 +1,4 @@
-"""What a file of FLUX.1 says of strength and of layers is followed exactly, or it is refused."""
+"""A LoRA of FLUX.1 is applied with exactly its scales and layers, or it is refused."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The header of a safetensors file, as it should not be."""
+"""Invalid headers of safetensors files are refused."""
 
 import contextlib
 import io

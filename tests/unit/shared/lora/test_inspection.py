@@ -1,4 +1,4 @@
-"""A file is a LoRA, or it is refused with a reason."""
+"""LoRA files are recognised, and others are refused with a reason."""
 
 import struct
 from pathlib import Path

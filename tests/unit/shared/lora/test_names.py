@@ -1,4 +1,4 @@
-"""Names that can be stored, and those that cannot."""
+"""Names of LoRA files: valid ones are stored, others are refused."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Payloads are encrypted where there are keys, and read whatever they were written with."""
+"""Payloads are encrypted if there are keys, and decoded with or without encryption."""
 
 import asyncio
 from typing import Any
@@ -31,7 +31,7 @@ def converter(*keys: str, **fields: Any) -> DataConverter:
 
 
 def make_codec() -> FernetCodec:
-    """What `SARTIQ_TEMPORAL_CODEC` may name."""
+    """A payload codec for `SARTIQ_TEMPORAL_CODEC`."""
     return FernetCodec([Fernet(OLD)])
 
 

@@ -1,4 +1,4 @@
-"""Tenants share the places of a process: none shuts another out, and no place is lost."""
+"""Tenants share the slots of a process: none blocks another, and no slot is lost."""
 
 import asyncio
 import random
@@ -14,13 +14,13 @@ from shared.temporal.shares import TenantShares
 
 
 async def turns() -> None:
-    """Let every task go as far as it can."""
+    """Let every task run until it waits."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def fill(shares: TenantShares, tenant: str, stack: AsyncExitStack, most: int) -> int:
-    """Take places until none is given at once; how many there were."""
+    """Acquire slots until none is free, and return their number."""
     for count in range(most):
         try:
             await stack.enter_async_context(shares.place(tenant, max_wait_s=0))

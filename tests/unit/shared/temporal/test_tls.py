@@ -1,4 +1,4 @@
-"""TLS settings are whole and readable, or the process does not start and says which is wrong."""
+"""Incomplete or unreadable TLS settings stop the process at start, with the setting's name."""
 
 from collections.abc import Callable
 from pathlib import Path

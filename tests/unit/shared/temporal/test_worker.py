@@ -1,4 +1,4 @@
-"""A worker is versioned where its environment says so, by our names or by the controller's."""
+"""A worker is versioned by environment variables, either ours or those of the controller."""
 
 import pytest
 from pydantic import ValidationError

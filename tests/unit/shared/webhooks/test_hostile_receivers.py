@@ -1,4 +1,4 @@
-"""Receivers that answer anything at all, by raw sockets: every attempt ends, and as an answer."""
+"""Hostile receivers on raw sockets: every attempt ends with a result, never with an exception."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ NAMED = Guard(Exemptions.parse(["127.0.0.0/8"]), resolve)
 
 @asynccontextmanager
 async def listening(raw: Raw) -> AsyncIterator[int]:
-    """A port on which every request gets these bytes, and then the end of the connection."""
+    """A port that responds to every request with these bytes, and closes the connection."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -53,7 +53,7 @@ async def listening(raw: Raw) -> AsyncIterator[int]:
 async def attempt(
     url: str, guard: Guard | None = None, timeout_s: float = 10, body: bytes = b"{}"
 ) -> PostResult:
-    """Send once, and hold what every answer promises to the log."""
+    """Post once, and check the invariants of a result."""
     using = guard or Guard(LOOPBACK)
     answer = await post(url, {"webhook-id": "msg_1"}, body, guard=using, timeout_s=timeout_s)
     assert (answer.error is None) == (answer.verdict is DeliveryVerdict.DELIVERED)
@@ -184,7 +184,7 @@ async def test_garbage_below_tls_is_an_attempt_that_failed(
 
 @pytest.mark.parametrize("host", ["xn--a", "xn--0.com", "xn--80ak6aa92e.com", "a_b.example"])
 async def test_any_name_that_is_down_has_not_taken_it(host: str) -> None:
-    """Names that look like others are no Unicode: `xn--` and what decodes to nothing."""
+    """Punycode names (`xn--`) that do not decode are a result, not an exception."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     for scheme in ("http", "https"):

@@ -1,4 +1,4 @@
-"""What each answer of a receiver comes to."""
+"""Results of delivery attempts, by the receiver's response."""
 
 import asyncio
 from collections.abc import AsyncIterator

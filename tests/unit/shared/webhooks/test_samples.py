@@ -1,4 +1,4 @@
-"""The samples of docs/webhooks.md run as they stand."""
+"""The code samples of docs/webhooks.md run unchanged."""
 
 import re
 from datetime import UTC, datetime

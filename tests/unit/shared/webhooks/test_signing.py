@@ -1,4 +1,4 @@
-"""Signatures are those that the public library and plain Ed25519 verify."""
+"""Signatures verify with the public library and with plain Ed25519."""
 
 import base64
 import re
@@ -56,7 +56,7 @@ def test_keys_are_spelled_as_the_specification_does() -> None:
 
 
 def test_known_message_has_the_known_signature() -> None:
-    """The specification's own example."""
+    """The example of the specification is verified."""
     secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     keys = SigningKeys(secret, bytes(32))
     at = datetime.fromtimestamp(1614265330, UTC)

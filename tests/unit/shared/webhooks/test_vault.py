@@ -1,4 +1,4 @@
-"""Keys at rest are encrypted, and readable while one of the settings' keys fits."""
+"""Signing keys are encrypted at rest, and readable with any key of the settings."""
 
 import pytest
 from cryptography.fernet import Fernet
