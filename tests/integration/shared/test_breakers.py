@@ -55,7 +55,7 @@ async def let_time_pass(sessions: Sessions) -> None:
         await session.execute(update(ProviderBreaker).values(opened_at=opened_at))
 
 
-async def test_failures_at_the_same_time_are_all_counted(sessions: Sessions) -> None:
+async def test_concurrent_failures_are_all_counted(sessions: Sessions) -> None:
     await fail(sessions, FAILURES_TO_OPEN - 1)
     assert await ask(sessions) == (BreakerState.CLOSED, True)
     await fail(sessions, 1)
@@ -88,7 +88,7 @@ async def test_every_provider_has_a_state(sessions: Sessions) -> None:
     assert [p for p in breakers if breakers[p].state(now) is BreakerState.OPEN] == [FAL]
 
 
-async def test_a_probe_that_says_nothing_lets_the_next_one_through(sessions: Sessions) -> None:
+async def test_inconclusive_probe_admits_the_next_one(sessions: Sessions) -> None:
     await fail(sessions, FAILURES_TO_OPEN)
     await let_time_pass(sessions)
     assert await ask(sessions) == (BreakerState.HALF_OPEN, True)

@@ -145,7 +145,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-async def test_alarm_goes_by_metrics_that_there_are(scraped: Scraped, rule: dict[str, Any]) -> None:
+async def test_alerts_use_existing_metrics(scraped: Scraped, rule: dict[str, Any]) -> None:
     lines = await scraped.lines()
     shown = {line.partition("{")[0] for line in lines}
     asked = set(re.findall(r"(?:temporal|sartiq)_\w+", rule["expr"]))
@@ -167,7 +167,7 @@ def _labels(expression: str) -> set[str]:
     return {label.strip() for group in grouped for label in group.split(",")} | set(matched)
 
 
-async def test_run_that_does_not_fit_its_history_is_told_from_one_with_a_bug(
+async def test_replay_failure_differs_from_a_bug_in_the_metrics(
     scraped: Scraped,
 ) -> None:
     failed = [
@@ -178,14 +178,14 @@ async def test_run_that_does_not_fit_its_history_is_told_from_one_with_a_bug(
     assert sorted(failed) == [["NonDeterminismError", "Changed"], ["WorkflowError", "Broken"]]
 
 
-async def test_waits_are_counted_in_buckets_around_the_alarms(scraped: Scraped) -> None:
+async def test_latency_buckets_match_the_alerts(scraped: Scraped) -> None:
     for name in ("workflow_task", "activity"):
         series = f"temporal_{name}_schedule_to_start_latency_seconds_bucket"
         lines = [line for line in await scraped.lines() if line.startswith(series)]
         assert {"1", "300"} <= {re.findall(r'le="([^"]+)"', line)[0] for line in lines}
 
 
-async def test_address_that_is_taken_is_named(servers: Servers, address: str) -> None:
+async def test_address_in_use_is_named(servers: Servers, address: str) -> None:
     taken = servers.endpoints.temporal_address
     with pytest.raises(ValueError, match=f"SARTIQ_METRICS_ADDRESS {taken}: .*in use"):
         await connect(

@@ -68,7 +68,7 @@ def test_prefix_is_a_range_of_code_points(prefix: str, other: str) -> None:
         assert is_within == key.startswith(prefix)
 
 
-async def test_objects_under_a_prefix_come_byte_by_byte(sessions: Sessions, folder: str) -> None:
+async def test_objects_under_a_prefix_are_in_byte_order(sessions: Sessions, folder: str) -> None:
     names = ["/a", "/B", "/b", "/é", "/a/b", "/a.png", "/a-b", "/\U0001f600", "0", "."]
     async with sessions.begin() as session:
         session.add_all([owned(folder + name) for name in names])
@@ -125,7 +125,7 @@ async def test_racing_claim_waits_and_sees_who_won(sessions: Sessions, folder: s
     assert await second == KeyClaim.TAKEN
 
 
-async def test_held_row_is_the_callers_own(sessions: Sessions, folder: str) -> None:
+async def test_locked_row_is_the_clients_own(sessions: Sessions, folder: str) -> None:
     async with sessions.begin() as session:
         session.add(owned(folder))
     async with sessions.begin() as session:
@@ -175,7 +175,7 @@ async def test_object_that_is_not_named_is_not_in_use(sessions: Sessions, folder
     assert not await used(sessions, f"{folder}\"'$key")
 
 
-async def test_step_that_ended_is_in_use_while_its_workflow_goes_on(
+async def test_ended_step_is_in_use_while_its_workflow_runs(
     sessions: Sessions, folder: str
 ) -> None:
     workflow = Workflow(

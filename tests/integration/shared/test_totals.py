@@ -146,7 +146,7 @@ async def test_counters_are_exact_while_many_write_at_once(sessions: Sessions) -
             assert await session.scalar(select(func.count()).where(table.c.n == 0)) == 0
 
 
-async def test_rebuilding_counts_what_was_loaded_past_the_triggers(sessions: Sessions) -> None:
+async def test_rebuilding_counts_rows_loaded_without_triggers(sessions: Sessions) -> None:
     instance = f"totals-{uuid.uuid4()}"
     async with sessions.begin() as session:
         await session.execute(text("SET LOCAL session_replication_role = replica"))
@@ -159,7 +159,7 @@ async def test_rebuilding_counts_what_was_loaded_past_the_triggers(sessions: Ses
     await assert_exact(sessions, instance)
 
 
-async def test_deleting_a_workflow_uncounts_it_and_its_tasks(sessions: Sessions) -> None:
+async def test_deleting_a_workflow_updates_the_counters(sessions: Sessions) -> None:
     instance = f"totals-{uuid.uuid4()}"
     workflow = workflow_row("a", "b", origin_instance=instance)
     tasks = [task_row(origin_instance=instance, workflow_id=workflow.id) for _ in range(2)]
@@ -208,7 +208,7 @@ def moments() -> list[datetime]:
 
 @pytest.mark.parametrize("task_type", [None, "GENERATION"])
 @pytest.mark.parametrize("is_folded", [False, True])
-async def test_total_of_any_range_is_what_counting_says(
+async def test_total_of_any_range_equals_counting(
     sessions: Sessions, task_type: str | None, *, is_folded: bool
 ) -> None:
     instance = f"totals-{uuid.uuid4()}"

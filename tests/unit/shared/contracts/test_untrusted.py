@@ -29,7 +29,7 @@ _SMALL = Limits(max_bytes=300, max_values=12, max_depth=4)
 
 
 @given(values())
-def test_what_is_let_in_can_be_carried_and_recorded(value: Any) -> None:
+def test_admitted_values_can_be_carried_and_stored(value: Any) -> None:
     try:
         size = admit(value, _SMALL)
     except UntrustedValueError:
@@ -52,7 +52,7 @@ def test_a_cleaned_value_is_refused_for_its_limits_alone(value: Any) -> None:
 
 
 @given(st.text() | st.text(st.characters(categories=["Cs", "Cc"])), st.integers(1, 50))
-def test_any_text_becomes_one_that_a_record_holds(text: str, longest: int) -> None:
+def test_any_text_becomes_storable(text: str, longest: int) -> None:
     clean = clean_text(text, longest)
     assert len(clean) <= longest
     assert find_fault(clean) is None
@@ -78,7 +78,7 @@ def test_any_text_becomes_one_that_a_record_holds(text: str, longest: int) -> No
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 40 else "value",
 )
-def test_the_limit_that_a_value_breaks_is_said(value: Any, fault: str) -> None:
+def test_error_names_the_limit(value: Any, fault: str) -> None:
     with pytest.raises(UntrustedValueError, match=fault):
         admit(value, RESULT)
 
@@ -88,7 +88,7 @@ def test_the_limit_that_a_value_breaks_is_said(value: Any, fault: str) -> None:
     [None, True, "", [], {}, 1e308, 10**308, -(2**63), "\U0001f457", nested(100)],
     ids=lambda value: type(value).__name__,
 )
-def test_what_a_record_can_hold_is_let_in(value: Any) -> None:
+def test_storable_values_are_admitted(value: Any) -> None:
     assert admit(value, MAPPED) == len(to_json(value))
 
 
@@ -102,7 +102,7 @@ def test_what_a_record_can_hold_is_let_in(value: Any) -> None:
     ],
     ids=["long list", "large object", "long text", "deep list"],
 )
-def test_no_value_takes_long(value: Any) -> None:
+def test_checks_are_fast_for_any_value(value: Any) -> None:
     begin = time.thread_time()
     assert find_fault(value, RESULT)
     find_fault(value, STORABLE)
@@ -122,7 +122,7 @@ class _Form(BaseModel):
     names: list[int]
 
 
-def test_what_a_validation_found_is_told_without_values_and_addresses() -> None:
+def test_validation_errors_have_no_values_and_addresses() -> None:
     with pytest.raises(ValidationError) as caught:
         _Form.model_validate({"size": "my secret", "names": ["x"] * 30})
     said = told(caught.value)

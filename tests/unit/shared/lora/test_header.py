@@ -31,7 +31,7 @@ def test_well_formed_header_is_read() -> None:
     assert header.metadata == {"note": "é"}
 
 
-def test_tensors_may_be_named_in_another_order_than_they_lie() -> None:
+def test_order_of_names_may_differ_from_order_of_data() -> None:
     fields, size = entries({"a": ("F32", [2]), "b": ("F32", [1])})
     header = read(joined(dict(reversed(fields.items())), bytes(size)))
     assert list(header.tensors) == ["b", "a"]
@@ -87,9 +87,7 @@ def test_spaces_may_pad_the_header() -> None:
         (joined({"a": entry(), "__metadata__": {"\udfff": "a"}}, bytes(8)), "not Unicode"),
     ],
 )
-def test_header_that_contradicts_itself_or_the_file_is_refused(
-    content: bytes, message: str
-) -> None:
+def test_inconsistent_header_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(LoraFileError, match=message):
         read(content)
 

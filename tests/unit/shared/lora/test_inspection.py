@@ -154,7 +154,7 @@ A, B = f"{FLUX_MODULE}.lora_A.weight", f"{FLUX_MODULE}.lora_B.weight"
         (pair() | {"bundle_emb.a.clip_l": ("F32", [2, 64])}, "embedding .* without it"),
     ],
 )
-def test_what_is_no_lora_is_refused(path: Path, tensors: Tensors, message: str) -> None:
+def test_other_files_are_refused(path: Path, tensors: Tensors, message: str) -> None:
     path.write_bytes(lora_bytes(tensors))
     with pytest.raises(LoraFileError, match=message):
         inspect_lora(path)
@@ -174,7 +174,7 @@ def brain(value: float) -> bytes:
         ("F64", lambda value: struct.pack("<d", value)),
     ],
 )
-def test_number_that_is_not_finite_is_found_wherever_it_is(
+def test_non_finite_number_is_found_anywhere(
     path: Path, dtype: str, encode: object, value: float
 ) -> None:
     assert callable(encode)
@@ -200,7 +200,7 @@ def test_number_that_is_not_finite_is_found_wherever_it_is(
         ("U8", 0xFF, True),
     ],
 )
-def test_eight_bit_floats_have_their_own_bits_for_it(
+def test_non_finite_eight_bit_floats_are_found(
     path: Path,
     dtype: str,
     bits: int,
