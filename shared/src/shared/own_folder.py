@@ -28,7 +28,9 @@ def own_folder(kind: str, parent: Path | None = None) -> Generator[Path]:
     family = (parent or Path(tempfile.gettempdir())) / f"{kind}-{os.getuid()}"
     family.mkdir(mode=0o700, parents=True, exist_ok=True)
     if family.is_symlink() or family.stat().st_uid != os.getuid():
-        raise PermissionError(f"{family} belongs to another user; remove it or use another folder")
+        raise PermissionError(
+            f"{family} is a symbolic link or belongs to another user; remove it or use another folder"
+        )
     with _locked(family):
         # No folder is created meanwhile, so each folder that can be locked is of a dead process.
         for folder in family.iterdir():
