@@ -20,8 +20,8 @@ from shared.contracts.untrusted import (
     admit,
     clean_text,
     cleaned,
+    describe_error,
     find_fault,
-    told,
 )
 from tests.fixtures.hostile import nested, values
 
@@ -125,9 +125,9 @@ class _Form(BaseModel):
 def test_validation_errors_have_no_values_and_addresses() -> None:
     with pytest.raises(ValidationError) as caught:
         _Form.model_validate({"size": "my secret", "names": ["x"] * 30})
-    said = told(caught.value)
+    said = describe_error(caught.value)
     assert said.startswith("size: Input should be a valid integer")
     assert "secret" not in said
     assert "http" not in said
     assert said.endswith("and 21 more")
-    assert told(KeyError("k\0")) == "KeyError: 'k\\x00'"
+    assert describe_error(KeyError("k\0")) == "KeyError: 'k\\x00'"
