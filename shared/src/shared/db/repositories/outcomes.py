@@ -131,7 +131,7 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     if outcome.status == TaskStatus.COMPLETED:
         task.progress = 100
     add_task_event(session, task, EventType.TASK_STATUS_UPDATE)
-    await _own(session, outcome.owner, task, outcome.files)
+    await _write_owner_rows(session, outcome.owner, task, outcome.files)
     if task.workflow_id is not None:
         await _end_step(session, task)
     await count_verdict(session, outcome.verdict)
@@ -238,7 +238,7 @@ async def _open_tasks(session: AsyncSession, outcome: PipelineOutcome) -> list[T
     return list(await session.scalars(rows.order_by(Task.id).with_for_update()))
 
 
-async def _own(
+async def _write_owner_rows(
     session: AsyncSession, owner: Owner, task: Task, files: Sequence[StoredFile]
 ) -> None:
     if not files:

@@ -65,7 +65,7 @@ async def write_training_outcome(
         training.current_step = outcome.current_step
         training.progress = 100
     add_training_event(session, training)
-    await _own(session, outcome.owner, training.id, outcome.files)
+    await _write_owner_rows(session, outcome.owner, training.id, outcome.files)
     return _record_state(training)
 
 
@@ -91,7 +91,7 @@ async def write_dataset(session: AsyncSession, record: DatasetRecord) -> Trainin
     training.processed_dataset_path = dataset.dataset_path
     training.status = TrainingStatus.PREPROCESSING
     add_training_event(session, training)
-    await _own(session, record.owner, training.id, dataset.files)
+    await _write_owner_rows(session, record.owner, training.id, dataset.files)
     return _record_state(training)
 
 
@@ -160,7 +160,7 @@ def _record_state(training: Training) -> TrainingRecordState:
     )
 
 
-async def _own(
+async def _write_owner_rows(
     session: AsyncSession, owner: Owner, training_id: UUID, files: Sequence[StoredFile]
 ) -> None:
     if not files:
