@@ -23,12 +23,14 @@ def own_folder(kind: str, parent: Path | None = None) -> Generator[Path]:
         parent: folder to create it in; none: the system's folder for temporary files.
 
     Raises:
-        PermissionError: the folder of this kind belongs to another user.
+        PermissionError: the kind's folder is a symlink or belongs to another user.
     """
     family = (parent or Path(tempfile.gettempdir())) / f"{kind}-{os.getuid()}"
     family.mkdir(mode=0o700, parents=True, exist_ok=True)
     if family.is_symlink() or family.stat().st_uid != os.getuid():
-        raise PermissionError(f"{family} belongs to another user; remove it or use another folder")
+        raise PermissionError(
+            f"{family} is a symlink or belongs to another user; remove it, or use another folder"
+        )
     with _locked(family):
         # No folder is created meanwhile, so each folder that can be locked is of a dead process.
         for folder in family.iterdir():

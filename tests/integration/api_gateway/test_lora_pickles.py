@@ -114,7 +114,7 @@ async def test_trick_is_refused_with_nothing_kept(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"model.weight": torch.zeros(2, 2)}, "belongs to no LoRA"),
+        ({"model.weight": torch.zeros(2, 2)}, "not part of a LoRA"),
         ({name: torch.full_like(t, float("nan")) for name, t in tensors().items()}, "NaN"),
     ],
     ids=["no LoRA", "not finite"],

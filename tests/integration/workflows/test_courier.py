@@ -101,7 +101,7 @@ async def test_receiver_that_takes_nothing_for_five_days_is_called_no_more(
     found = await endpoint(sessions, url)
     assert (found.disabled_at, found.disabled_reason) == (
         clock.now,
-        "it has taken nothing for 5 days",
+        "all deliveries failed for 5 days",
     )
 
 

@@ -38,7 +38,7 @@ class AttemptResult(Message):
     executor_type: str
     files: list[StoredFile] = []
     provenance: Provenance | None = None
-    """How the files were made. None: the worker does not report it."""
+    """Provenance of the files. None: the worker does not report it."""
     faults: list[ErrorText] = []
     """Errors of the items of a batch that failed because of the request. The task fails with these
     errors and keeps the results of the other items."""

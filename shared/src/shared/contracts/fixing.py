@@ -82,7 +82,7 @@ class EnhanceFacesResult(FaceResults, AttemptResult):
     """The result of an attempt that enhanced faces, with the checks of each face."""
 
     faces: list[TileReport] = []
-    """By descending detection confidence."""
+    """Sorted by descending detection confidence."""
     metric_weights: MetricWeights = MetricWeights()
     debug_image_paths: list[str] = []
     """Paths of the intermediate pictures, if the request asked for them."""

@@ -208,7 +208,7 @@ def test_file_of_zeros_for_layers_that_there_are_not_is_an_error(tmp_path: Path)
 def test_file_of_another_kind_of_model_is_an_error(
     tensors: dict[str, Tensor], tmp_path: Path
 ) -> None:
-    told = "subject_model_path: .*(no layer of FLUX.1|without the other half|no query, key)"
+    told = "subject_model_path: .*(not a layer of FLUX.1|without the other half|not fit query, key)"
     with pytest.raises(InvalidInputError, match=told):
         _read(tensors, tmp_path)
 

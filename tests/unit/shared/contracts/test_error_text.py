@@ -1,4 +1,4 @@
-"""What Python and its libraries say, as clients read it."""
+"""Texts of Python and pydantic errors, as clients read them."""
 
 import json
 from enum import StrEnum
@@ -51,7 +51,7 @@ def _refusal(value: object) -> ValidationError:
         (1, "must be an object"),
     ],
 )
-def test_faults_are_said_without_pythons_names(value: object, words: str) -> None:
+def test_errors_have_no_python_names(value: object, words: str) -> None:
     assert describe_faults(_refusal(value)).startswith(words)
 
 
@@ -73,7 +73,7 @@ _JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(list(_Model.model_fields)), _JSON, min_size=1) | _JSON)
-def test_nothing_that_pydantic_says_has_pythons_words(value: object) -> None:
+def test_no_message_of_pydantic_has_python_names(value: object) -> None:
     try:
         _Model.model_validate(value)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What was mapped into a task is held against its type and its provider, and nothing else is."""
+"""Mapped values are checked against the task's type and provider; other inputs are not."""
 
 import uuid
 from typing import Any
@@ -20,12 +20,12 @@ def faults(provider: ProviderType, mapped: set[str], **inputs: Any) -> list[str]
     return [misfit.fault for misfit in mapping_faults(run, mapped)]
 
 
-def test_seed_that_was_drawn_asks_nothing_of_the_provider() -> None:
+def test_drawn_seed_needs_no_capability() -> None:
     assert faults(ProviderType.FASHN_STANDARD, {"prompt"}) == []
     assert len(faults(ProviderType.FASHN_STANDARD, {"seed"})) == 1
 
 
-def test_sides_are_those_of_the_local_model_alone() -> None:
+def test_sides_are_only_checked_for_the_local_model() -> None:
     assert faults(ProviderType.VERTEX, {"width"}) == []
     assert len(faults(ProviderType.LOCAL, {"width"})) == 1
     assert faults(ProviderType.LOCAL, {"height"}) == []

@@ -1,4 +1,4 @@
-"""The gate for values from outside: whatever comes, what is let in can be carried and recorded."""
+"""Untrusted values: every admitted one can be carried by Temporal and stored."""
 
 import json
 import time
@@ -20,8 +20,8 @@ from shared.contracts.untrusted import (
     admit,
     clean_text,
     cleaned,
+    describe_error,
     find_fault,
-    told,
 )
 from tests.fixtures.hostile import nested, values
 
@@ -29,16 +29,16 @@ _SMALL = Limits(max_bytes=300, max_values=12, max_depth=4)
 
 
 @given(values())
-def test_what_is_let_in_can_be_carried_and_recorded(value: Any) -> None:
+def test_admitted_values_can_be_carried_and_stored(value: Any) -> None:
     try:
         size = admit(value, _SMALL)
     except UntrustedValueError:
         return
     carried = to_json(value)
     assert len(carried) == size <= 300
-    # Temporal's converter and the records' both read it as it was.
+    # The converters of Temporal and of the database both round-trip it.
     assert json.loads(json.dumps(value)) == from_json(carried) == value
-    # Postgres takes JSON of text that is UTF-8 and has no NUL.
+    # Postgres accepts JSON texts that are UTF-8 without NUL.
     assert "\\u0000" not in json.dumps(value)
     carried.decode()
 
@@ -52,7 +52,7 @@ def test_a_cleaned_value_is_refused_for_its_limits_alone(value: Any) -> None:
 
 
 @given(st.text() | st.text(st.characters(categories=["Cs", "Cc"])), st.integers(1, 50))
-def test_any_text_becomes_one_that_a_record_holds(text: str, longest: int) -> None:
+def test_any_text_becomes_storable(text: str, longest: int) -> None:
     clean = clean_text(text, longest)
     assert len(clean) <= longest
     assert find_fault(clean) is None
@@ -66,10 +66,10 @@ def test_any_text_becomes_one_that_a_record_holds(text: str, longest: int) -> No
         ({"a\0": 1}, "NUL"),
         (["\ud83d"], "half of a surrogate pair"),
         ({"\udc00": 1}, "half of a surrogate pair"),
-        ([float("nan")], "no number"),
-        ([float("-inf")], "no number"),
-        (10**400, "no number"),
-        (-(10**5000), "no number"),
+        ([float("nan")], "not a number"),
+        ([float("-inf")], "not a number"),
+        (10**400, "not a number"),
+        (-(10**5000), "not a number"),
         (nested(101), "more than 100 levels"),
         ({"a": [{}] * 100_001}, "more than 100000 values"),
         ("x" * 2**20, "larger than 1048576 bytes"),
@@ -78,7 +78,7 @@ def test_any_text_becomes_one_that_a_record_holds(text: str, longest: int) -> No
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 40 else "value",
 )
-def test_the_limit_that_a_value_breaks_is_said(value: Any, fault: str) -> None:
+def test_error_names_the_limit(value: Any, fault: str) -> None:
     with pytest.raises(UntrustedValueError, match=fault):
         admit(value, RESULT)
 
@@ -88,7 +88,7 @@ def test_the_limit_that_a_value_breaks_is_said(value: Any, fault: str) -> None:
     [None, True, "", [], {}, 1e308, 10**308, -(2**63), "\U0001f457", nested(100)],
     ids=lambda value: type(value).__name__,
 )
-def test_what_a_record_can_hold_is_let_in(value: Any) -> None:
+def test_storable_values_are_admitted(value: Any) -> None:
     assert admit(value, MAPPED) == len(to_json(value))
 
 
@@ -102,7 +102,7 @@ def test_what_a_record_can_hold_is_let_in(value: Any) -> None:
     ],
     ids=["long list", "large object", "long text", "deep list"],
 )
-def test_no_value_takes_long(value: Any) -> None:
+def test_checks_are_fast_for_any_value(value: Any) -> None:
     begin = time.thread_time()
     assert find_fault(value, RESULT)
     find_fault(value, STORABLE)
@@ -122,12 +122,12 @@ class _Form(BaseModel):
     names: list[int]
 
 
-def test_what_a_validation_found_is_told_without_values_and_addresses() -> None:
+def test_validation_errors_have_no_values_and_addresses() -> None:
     with pytest.raises(ValidationError) as caught:
         _Form.model_validate({"size": "my secret", "names": ["x"] * 30})
-    said = told(caught.value)
+    said = describe_error(caught.value)
     assert said.startswith("size: Input should be a valid integer")
     assert "secret" not in said
     assert "http" not in said
     assert said.endswith("and 21 more")
-    assert told(KeyError("k\0")) == "KeyError: 'k\\x00'"
+    assert describe_error(KeyError("k\0")) == "KeyError: 'k\\x00'"

@@ -7,11 +7,11 @@ from shared.db.failing_receivers import failing_since, is_to_be_disabled
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 
 
-def test_receiver_fails_since_its_first_failure_in_a_row() -> None:
+def test_failing_since_is_the_first_consecutive_failure() -> None:
     first = NOW - timedelta(days=4)
     assert failing_since(None, None, NOW) == NOW
     assert failing_since(first, NOW - timedelta(hours=26), NOW) == first
-    # So far apart, it may have worked in between.
+    # The failures are too far apart: it may have worked in between.
     assert failing_since(first, NOW - timedelta(hours=49), NOW) == NOW
 
 

@@ -1,4 +1,4 @@
-"""When a worker counts as alive: its own word, and how long ago it gave it."""
+"""A worker is alive by its status and the age of its last heartbeat."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Tenants share the places of a process: none shuts another out, and no place is lost."""
+"""Tenants share the slots of a process: none blocks another, and no slot is lost."""
 
 import asyncio
 import random
@@ -14,13 +14,13 @@ from shared.temporal.shares import TenantShares
 
 
 async def turns() -> None:
-    """Let every task go as far as it can."""
+    """Let every task run until it waits."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def fill(shares: TenantShares, tenant: str, stack: AsyncExitStack, most: int) -> int:
-    """Take places until none is given at once; how many there were."""
+    """Acquire slots until none is free, and return their number."""
     for count in range(most):
         try:
             await stack.enter_async_context(shares.place(tenant, max_wait_s=0))
@@ -40,7 +40,7 @@ async def test_one_tenant_takes_half_and_the_next_half_of_what_is_left() -> None
         assert await fill(shares, "greedy", stack, 100) == 6
 
 
-async def test_newcomer_does_not_wait_behind_those_who_wait() -> None:
+async def test_new_tenant_does_not_wait_behind_others() -> None:
     shares = TenantShares(places=4)
     async with AsyncExitStack() as stack:
         await fill(shares, "greedy", stack, 2)
@@ -52,7 +52,7 @@ async def test_newcomer_does_not_wait_behind_those_who_wait() -> None:
         waiting.cancel()
 
 
-async def test_those_who_wait_come_in_as_places_are_left_first_come_first() -> None:
+async def test_waiting_work_starts_in_order_of_arrival() -> None:
     shares, order = TenantShares(places=2), list[int]()
     leave = asyncio.Event()
 
@@ -69,7 +69,7 @@ async def test_those_who_wait_come_in_as_places_are_left_first_come_first() -> N
     assert order == [0, 1, 2, 3, 4]
 
 
-async def test_who_has_half_of_the_slots_is_told_to_come_again() -> None:
+async def test_tenant_with_half_of_the_slots_is_refused() -> None:
     shares = TenantShares(places=2, slots=8)
     here = [asyncio.create_task(_stay(shares, "greedy")) for _ in range(4)]
     await turns()
@@ -82,7 +82,7 @@ async def test_who_has_half_of_the_slots_is_told_to_come_again() -> None:
         task.cancel()
 
 
-async def test_patience_ends() -> None:
+async def test_wait_times_out() -> None:
     shares = TenantShares(places=1)
     async with shares.place("one"):
         with pytest.raises(TenantLimitError):
@@ -91,9 +91,7 @@ async def test_patience_ends() -> None:
 
 
 @given(seed=st.integers(0, 2**32), places=st.integers(1, 8), spare=st.integers(0, 20))
-def test_no_place_is_lost_or_given_twice_whoever_comes_and_goes(
-    seed: int, places: int, spare: int
-) -> None:
+def test_no_slot_is_lost_or_given_twice(seed: int, places: int, spare: int) -> None:
     dice = random.Random(seed)
 
     async def come_and_go() -> None:

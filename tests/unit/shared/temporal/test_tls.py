@@ -1,4 +1,4 @@
-"""TLS settings are whole and readable, or the process does not start and says which is wrong."""
+"""Incomplete or unreadable TLS settings stop the process at start, with the setting's name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,11 +27,11 @@ def config(**fields: Any) -> TLSConfig | bool:
         ({"tls_domain": "temporal.internal"}, TLSConfig(domain="temporal.internal")),
     ],
 )
-def test_tls_is_on_where_something_asks_for_it(fields: dict[str, Any], expected: object) -> None:
+def test_tls_is_on_if_a_setting_needs_it(fields: dict[str, Any], expected: object) -> None:
     assert config(**fields) == expected
 
 
-def test_files_are_handed_over_as_they_are(tmp_path: Path) -> None:
+def test_files_are_passed_on_unchanged(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     us = authority.sign("us")
     assert config(

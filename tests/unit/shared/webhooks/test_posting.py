@@ -1,4 +1,4 @@
-"""What each answer of a receiver comes to."""
+"""Results of delivery attempts, by the receiver's response."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ async def send(url: str, guard: Guard = LOOPBACK, timeout_s: float = 5) -> PostR
         (500, DeliveryVerdict.FAILED),
     ],
 )
-async def test_status_says_whether_an_event_is_taken(
+async def test_status_decides_on_delivery(
     receiver: Receiver, status: int, verdict: DeliveryVerdict
 ) -> None:
     receiver.answer = refuse(status)
@@ -55,7 +55,7 @@ async def test_redirects_are_not_followed(receiver: Receiver) -> None:
     assert [each.path for each in receiver.posts] == ["/hook"]
 
 
-async def test_retry_after_is_read_in_both_spellings(receiver: Receiver) -> None:
+async def test_retry_after_is_read_in_both_formats(receiver: Receiver) -> None:
     receiver.answer = refuse(429, retry_after="120")
     assert (await send(receiver.url())).retry_after_s == 120
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)
@@ -68,7 +68,7 @@ async def test_retry_after_is_read_in_both_spellings(receiver: Receiver) -> None
     assert (await send(receiver.url())).retry_after_s is None
 
 
-async def test_receiver_that_does_not_answer_in_time_has_not_taken_it(
+async def test_timeout_is_a_failed_delivery(
     receiver: Receiver,
 ) -> None:
     is_over = asyncio.Event()
@@ -85,7 +85,7 @@ async def test_receiver_that_does_not_answer_in_time_has_not_taken_it(
     assert answer.ms >= 190
 
 
-async def test_receiver_that_is_not_there_has_not_taken_it() -> None:
+async def test_unreachable_receiver_is_a_failed_delivery() -> None:
     async with receiving() as receiver:
         url = receiver.url()
     answer = await send(url)
@@ -93,7 +93,7 @@ async def test_receiver_that_is_not_there_has_not_taken_it() -> None:
     assert "did not respond" in (answer.error or "")
 
 
-async def test_nothing_is_sent_to_an_address_of_our_own(receiver: Receiver) -> None:
+async def test_nothing_is_sent_to_private_addresses(receiver: Receiver) -> None:
     async def resolve(_host: str, _port: int) -> list[str]:
         return ["127.0.0.1"]
 

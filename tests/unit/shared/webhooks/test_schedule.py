@@ -25,7 +25,7 @@ def test_waits_differ_by_a_tenth_at_most(failures: int, jitter: float) -> None:
 
 
 @given(failures=st.integers(0, 9), jitter=unit, asked=st.floats(0, 1e12))
-def test_receiver_is_not_called_before_it_asked_for_unless_that_is_over_a_day(
+def test_retry_after_of_the_receiver_is_respected_up_to_a_day(
     failures: int, jitter: float, asked: float
 ) -> None:
     wait = delay_s(failures, jitter, asked)

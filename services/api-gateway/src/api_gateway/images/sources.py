@@ -143,7 +143,7 @@ async def add_tasks(
     """
     await settle_uploads(session, uploads)
     own = {upload.row.key for upload in uploads}
-    if gone := await pin_pictures(session, caller.scope, tasks, besides=own):
+    if gone := await pin_pictures(session, caller.scope, tasks, excluding=own):
         raise picture_gone(gone[0])
     session.add_all([*tasks, *(upload.row for upload in uploads)])
 

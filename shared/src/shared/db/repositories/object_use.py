@@ -1,8 +1,7 @@
-"""Objects that are read by work which has not ended: they stay as they are until it has.
+"""Protection of objects that unfinished work reads: they must not change until it has ended.
 
-Work that is created takes hold of the rows of its pictures until its own row is committed, and
-whoever replaces or removes a picture locks its row before asking whether it is in use. So neither
-overlooks the other.
+Creating work locks the rows of its pictures until its own row is committed. Replacing or deleting a
+picture locks its row before checking its use. Therefore neither can miss the other.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -30,7 +29,7 @@ _WORKFLOW_IS_OPEN = (
     .exists()
 )
 _LONGEST_TRANSACTION = timedelta(minutes=5)
-"""Rows carry the time at which their transaction began."""
+"""Timestamps in rows are those of the start of their transaction."""
 
 
 async def pin_pictures(
@@ -38,21 +37,21 @@ async def pin_pictures(
     scope: Scope,
     tasks: Sequence[Task],
     *,
-    besides: Collection[str] = (),
+    excluding: Collection[str] = (),
 ) -> list[str]:
-    """Write down where the bytes of tasks' pictures lie, and hold them until the commit.
+    """Add the object keys of tasks' pictures to their inputs, and lock the pictures' rows.
 
     Args:
         session: the transaction that writes the tasks.
-        scope: whose pictures the tasks may read.
-        tasks: about to be started, or to be started later.
-        besides: paths of what comes with the tasks.
+        scope: the pictures that the tasks may read.
+        tasks: tasks to be started now or later.
+        excluding: paths of pictures that were uploaded with the tasks, which are skipped.
 
     Returns:
-        The paths that no picture has any more.
+        The paths of pictures that do not exist.
     """
     named = {task.id: picture_paths(TaskType(task.task_type), task.inputs) for task in tasks}
-    paths = {path for each in named.values() for path in each}.difference(besides)
+    paths = {path for each in named.values() for path in each}.difference(excluding)
     found = await lock_objects(session, scope, paths)
     for task in tasks:
         elsewhere = {path: found[path] for path in named[task.id] if found.get(path, path) != path}
@@ -63,26 +62,26 @@ async def pin_pictures(
 
 
 async def lock_objects(session: AsyncSession, scope: Scope, paths: Iterable[str]) -> dict[str, str]:
-    """Hold pictures as they are until the transaction ends.
+    """Lock pictures' rows against changes until the transaction ends.
 
     Returns:
-        The object key of each that there is, by path.
+        The object keys of the existing pictures, by path.
     """
     wanted = list(paths)
     if not wanted:
         return {}
     rows = select(StoredObject).where(StoredObject.key.in_(wanted)).order_by(StoredObject.key)
     locking = scope.limit(rows, StoredObject).with_for_update(read=True)
-    # The session may know some from before they were locked.
+    # The session may have loaded some before they were locked.
     held = await session.scalars(locking.execution_options(populate_existing=True))
     return {row.key: row.content_key for row in held}
 
 
 async def pin_mapped(session: AsyncSession, request: PinPictures) -> dict[str, str]:
-    """Hold pictures as they are until the task has ended that they were mapped into.
+    """Protect mapped pictures from changes until their task has ended.
 
     Returns:
-        The object key of each that is the owner's, by path.
+        The object keys of the owner's pictures, by path.
     """
     owner = request.owner
     scope = Scope(owner.origin_instance, owner.origin_tenant_id)
@@ -95,21 +94,21 @@ async def pin_mapped(session: AsyncSession, request: PinPictures) -> dict[str, s
 
 
 async def is_in_use(session: AsyncSession, held: StoredObject) -> bool:
-    """Return whether work that has not ended may still read an object.
+    """Return true if unfinished work may still read an object.
 
-    That is: its own task or that task's workflow, or work that names it as an input.
+    That is its own task, that task's workflow, or work that has it as an input.
     """
     own = select(literal(1)).where(
         Task.id == held.task_id, Task.status.in_(TASK_OPEN) | _WORKFLOW_IS_OPEN
     )
-    # Work names what was there before it was created or last changed.
+    # Work can only name an object that existed before the work was created or last changed.
     since = held.created_at - _LONGEST_TRANSACTION
     reads = _open_work("==", [held.key], Task.updated_at >= since)
     return bool(await session.scalar(select(own.exists() | reads)))
 
 
 async def is_step_of_open_workflow(session: AsyncSession, task_id: UUID) -> bool:
-    """Return whether a task is a step of a workflow that may still hand on its results."""
+    """Return true if a task is a step of a workflow that may still map its results."""
     steps = select(literal(1)).where(Task.id == task_id, _WORKFLOW_IS_OPEN)
     return bool(await session.scalar(select(steps.exists())))
 
@@ -118,18 +117,18 @@ async def are_folders_in_use(
     session: AsyncSession,
     folders: Sequence[str],
     *,
-    besides: Collection[UUID],
+    excluding: Collection[UUID],
     workflow_id: UUID | None = None,
 ) -> bool:
-    """Return whether work that has not ended reads what lies in tasks' folders.
+    """Return true if unfinished work reads objects in tasks' folders.
 
     Args:
-        session: for a lasting answer, has removed the rows of what lies there.
-        folders: each with a slash at its end.
-        besides: the tasks themselves.
-        workflow_id: a workflow that goes together with all its tasks.
+        session: must have deleted the rows of those objects, so that the result stays true.
+        folders: prefixes, each with a trailing slash.
+        excluding: the tasks themselves, which do not count.
+        workflow_id: a workflow that is removed together with all its tasks.
     """
-    others: list[ColumnElement[bool]] = [Task.id.not_in(besides)]
+    others: list[ColumnElement[bool]] = [Task.id.not_in(excluding)]
     if workflow_id is not None:
         others.append(Task.workflow_id.is_distinct_from(workflow_id))
     return bool(await session.scalar(select(_open_work("starts with", folders, *others))))
@@ -138,7 +137,7 @@ async def are_folders_in_use(
 def _open_work(
     comparison: str, paths: Sequence[str], *which: ColumnElement[bool]
 ) -> ColumnElement[bool]:
-    """Ask for open work one of whose inputs is such a path, or was mapped from one."""
+    """Return the condition that unfinished work has such a path as an input or a mapped input."""
     variables = literal({f"p{place}": path for place, path in enumerate(paths)}, JSONB)
 
     def matches(column: InstrumentedAttribute[Any], place: str, item: str) -> ColumnElement[bool]:

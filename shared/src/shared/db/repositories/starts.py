@@ -1,4 +1,4 @@
-"""When a task is picked up: its row, and its step where it is one."""
+"""Start of a task's execution: its row, and its step in a workflow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from shared.db.repositories.events import add_workflow_event
 
 
 async def begin(session: AsyncSession, task: Task, at: datetime) -> None:
-    """Write that a worker has picked a task up; the caller holds its lock, and writes its event.
+    """Write that a worker picked a task up. The caller holds its row lock and writes its event.
 
-    Nothing changes where that is known already.
+    Does nothing if the task has already started.
     """
     if task.status != TaskStatus.PENDING:
         return
@@ -37,7 +37,7 @@ async def _begin_step(session: AsyncSession, task: Task, at: datetime) -> None:
 
 
 async def find_step(session: AsyncSession, task: Task) -> WorkflowStep | None:
-    """Return the step that a workflow's task does."""
+    """Return the step of a workflow's task; none if it has been reset."""
     of_workflow = WorkflowStep.workflow_id == task.workflow_id
     return await session.scalar(
         select(WorkflowStep).where(of_workflow, WorkflowStep.task_id == task.id)
@@ -53,7 +53,7 @@ class StepState:
 
 
 async def read_states(session: AsyncSession, workflow: Workflow) -> list[StepState]:
-    """Return the states of a workflow's steps in order, changes of this session included."""
+    """Return the states of a workflow's steps in order, including changes of this session."""
     columns = select(WorkflowStep.step_id, WorkflowStep.status)
     of_workflow = columns.where(WorkflowStep.workflow_id == workflow.id)
     rows = await session.execute(of_workflow.order_by(WorkflowStep.position))
@@ -61,7 +61,7 @@ async def read_states(session: AsyncSession, workflow: Workflow) -> list[StepSta
 
 
 def show_progress(workflow: Workflow, steps: Sequence[WorkflowStep | StepState]) -> None:
-    """Bring a workflow's counters and current step in line with its steps."""
+    """Update a workflow's counters and current step from its steps."""
     workflow.completed_steps = sum(step.status == StepStatus.COMPLETED for step in steps)
     workflow.current_step = next(
         (step.step_id for step in steps if step.status == StepStatus.RUNNING), None

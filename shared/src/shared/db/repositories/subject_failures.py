@@ -1,4 +1,4 @@
-"""Ending any subject whose run will not write how it ended."""
+"""Recording the failure of a subject whose run cannot record it itself."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,11 +16,11 @@ from shared.db.repositories.outcomes import (
 from shared.db.repositories.trainings import write_training_outcome
 
 START_REFUSED = "Temporal refused to start its run"
-"""Why a subject failed whose run Temporal will never take."""
+"""Error of a subject whose run Temporal refused to start."""
 
 
 async def fail_subject(session: AsyncSession, subject: Subject, reason: str) -> None:
-    """Write that a subject FAILED for a reason of the platform's; an earlier end stands."""
+    """Record that a subject FAILED with an internal error. An earlier terminal state is kept."""
     category = ErrorCategory.INTERNAL
     if isinstance(subject, Task):
         outcome = outcome_of(subject, TaskStatus.FAILED, error=reason, category=category)
