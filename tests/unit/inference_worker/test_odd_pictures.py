@@ -108,21 +108,21 @@ def operations(
 ) -> dict[str, Any]:
     """Every operation, as a function from a picture's file to the result."""
     files = PictureFiles(objects, cpu, max_pixels=10**7)
-    there: dict[str, Any] = {
+    common: dict[str, Any] = {
         "files": files,
         "progress": RecordedProgress(),
         "executant": ExecutorIdentity("inference-worker@test:1", "local"),
     }
-    pictures = PictureActivities(models, **there, max_output_pixels=10**7)
+    pictures = PictureActivities(models, **common, max_output_pixels=10**7)
     fixers = LocalFixers(
         engine=EngineThread(IdentityEngine(edit_side_px=64), engine_executor),
         settings=InferenceSettings(),
         people=models,
         metrics=Metrics(None, DeviceKind.CPU),
         check=OutputCheck(VisionSettings(), models),
-        **there,
+        **common,
     )
-    remover = BackgroundRemover(models, **there)
+    remover = BackgroundRemover(models, **common)
     adjusted = AdjustInputs(input_image=_KEY, mode="pad", target_width=90, target_height=70)
     shifted = BackgroundFixInputs(base_image=_KEY, palette_image="uploads/palette")
     detail = DetailInputs(base_image=_KEY, reference_image="uploads/palette")
@@ -147,8 +147,8 @@ def operations(
         async def run(content: bytes) -> Image.Image:
             await objects.put(_KEY, content, "image/png")
             await objects.put("uploads/palette", encode_png(_PALETTE), "image/png")
-            asked = request(task_id=_TASK, attempt=1, **fields)
-            result = await ActivityEnvironment().run(activity, asked)
+            sent = request(task_id=_TASK, attempt=1, **fields)
+            result = await ActivityEnvironment().run(activity, sent)
             made, _ = objects.objects[result.files[0].key]
             return Image.open(io.BytesIO(made))
 

@@ -104,20 +104,20 @@ def operate(
 ) -> Callable[..., Any]:
     """Function that runs one operation on a picture, with another as its second input."""
     files = PictureFiles(objects, cpu, max_pixels=10**6)
-    there: dict[str, Any] = {
+    common: dict[str, Any] = {
         "files": files,
         "progress": RecordedProgress(),
         "executant": ExecutorIdentity("inference-worker@test:1", "local"),
     }
     models = _WholePictureModels(VisionSettings())
-    pictures = PictureActivities(models, **there, max_output_pixels=10**6)
+    pictures = PictureActivities(models, **common, max_output_pixels=10**6)
     fixers = LocalFixers(
         engine=EngineThread(MendingEngine(noise=20), engine_executor),
         settings=InferenceSettings(),
         people=FakePeople([_PART], {BodyRegion.UPPER_BODY: _PART}, person=_PART),
         metrics=Metrics(None, DeviceKind.CPU),
         check=OutputCheck(VisionSettings(), models),
-        **there,
+        **common,
     )
     unedited = build(engine=IdentityEngine(edit_side_px=64)).refine_image
     background = {"base_image": _KEY, "palette_image": _OTHER}
@@ -148,7 +148,7 @@ def operate(
             _request(EnhanceDetails, detail, fixer=GarmentFixerConfig(**unchecked)),
         ),
         "remove": (
-            BackgroundRemover(models, **there).remove_backgrounds,
+            BackgroundRemover(models, **common).remove_backgrounds,
             _request(RemoveBackgrounds, BackgroundRemovalInputs(input_image_paths=[_KEY])),
         ),
     }
