@@ -14,8 +14,9 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from torch import Tensor
 
 from inference_worker.profiles.hardware import fastest_attention, look_around
-from inference_worker.profiles.parts import prepare_part
-from inference_worker.profiles.plan import FASTEST, PROFILES, Plan, ProfileKind
+from inference_worker.profiles.plan import FASTEST, PROFILES, Plan
+from inference_worker.profiles.preparation import prepare_part
+from inference_worker.settings import ProfileKind
 
 
 @dataclass(frozen=True)

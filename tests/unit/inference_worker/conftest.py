@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference_worker.activities import LocalInference
+from inference_worker.activities.inference import LocalInference
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.identity_engine import IdentityEngine
+from inference_worker.io.picture_files import PictureFiles
 from inference_worker.lora.files import LoraFiles
-from inference_worker.picture_files import PictureFiles
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.settings import InferenceSettings
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
+from shared.flux.kinds import DeviceKind
 from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople

@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 
 from inference_worker.calibrate import Measured, Trial, largest_within, lpips_distance, measure
-from inference_worker.model_cache.shelf import Shelf
-from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.engine.model_store import Shelf
+from inference_worker.settings import InferenceSettings
+from shared.flux.kinds import DeviceKind
 
 _CPU = torch.device("cpu")
 _TRIAL = Trial(

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 from skimage.color import lab2rgb
 
-from inference_worker.images import decode_image, decode_with_alpha
+from shared.pixels.images import decode_image, decode_with_alpha
 from tests.fixtures.icc_profiles import linear_grey, poster_cmyk, swapped_rgb
 
 _LIMIT = 89_478_485

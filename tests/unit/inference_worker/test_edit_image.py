@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.cancellation import CancelFlag
-from inference_worker.images import encode_png, sha256_hex
-from inference_worker.pipelines.engine import StepCallback
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.identity_engine import IdentityEngine
+from shared.cancellation import CancelFlag
 from shared.contracts.editing import EditImage, EditingConfig, EditingInputs
 from shared.errors import InvalidInputError, ObjectNotFoundError
+from shared.flux.engine import StepCallback
+from shared.pixels.images import encode_png, sha256_hex
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
 from tests.fixtures.embedded import embedded_record

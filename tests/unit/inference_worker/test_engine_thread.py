@@ -9,9 +9,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import pytest
 from PIL import Image
 
-from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.engine import Edit
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.identity_engine import IdentityEngine
+from shared.flux.engine import Edit
 
 _STEP_S = 0.02
 

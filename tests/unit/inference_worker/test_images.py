@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from inference_worker.images import (
+from shared.errors import InvalidInputError
+from shared.pixels.images import (
     decode_cutout,
     decode_image,
     decode_with_alpha,
     encode_png,
     sha256_hex,
 )
-from shared.errors import InvalidInputError
 from tests.examples import up_to
 from tests.fixtures.icc_profiles import linear_grey
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.color import lab2rgb, rgb2lab
 
-from inference_worker.lab import LabColour, Ramp, from_lab, move_toward, to_lab
+from shared.pixels.lab import LabColour, Ramp, from_lab, move_toward, to_lab
 
 RNG = np.random.default_rng(3)
 ANY = RNG.integers(0, 256, (128, 128, 3)).astype(np.uint8)

@@ -8,13 +8,14 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from inference_worker.errors import ModelLoadError
-from inference_worker.loading import load_engine, packaged_model
-from inference_worker.pipelines.device import choose_device, choose_dtype
-from inference_worker.pipelines.fingerprint import fingerprint
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.pipelines.model_engine import ModelEngine
-from inference_worker.settings import DeviceKind, DtypeKind, EngineKind, InferenceSettings
+from inference_worker.engine.identity_engine import IdentityEngine
+from inference_worker.engine.loading import load_engine, packaged_model
+from inference_worker.engine.model_engine import ModelEngine
+from inference_worker.settings import EngineKind, InferenceSettings
+from shared.flux.device import choose_device, choose_dtype
+from shared.flux.errors import ModelLoadError
+from shared.flux.fingerprint import fingerprint
+from shared.flux.kinds import DeviceKind, DtypeKind
 from shared.settings import ModelSettings
 
 
@@ -35,7 +36,8 @@ def test_engine_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_identity_worker_imports_no_torch() -> None:
     code = (
-        "import sys; import inference_worker.activities; from inference_worker.loading import *;"
+        "import sys; import inference_worker.activities.inference;"
+        "from inference_worker.engine.loading import *;"
         "load_engine(InferenceSettings(engine='identity'), ModelSettings());"
         "sys.exit('torch' in sys.modules)"
     )

@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
+from inference_worker.activities.pictures import PictureActivities
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.images import encode_png, sha256_hex
-from inference_worker.picture_activities import PictureActivities
-from inference_worker.picture_files import PictureFiles
+from inference_worker.io.picture_files import PictureFiles
 from inference_worker.vision.weights import ModelFile, Weights
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities, AdjustInputs
 from shared.contracts.backgrounds import BackgroundActivities, BackgroundFixInputs, FixBackground
 from shared.errors import InvalidInputError, ObjectNotFoundError
+from shared.pixels.images import encode_png, sha256_hex
 from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress

@@ -5,7 +5,7 @@ import io
 from PIL import Image
 
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.picture_files import PictureFiles
+from inference_worker.io.picture_files import PictureFiles
 from tests.fakes.object_store import MemoryObjectStore
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference_worker.images import decode_image, decode_with_alpha
 from shared.errors import InvalidInputError
+from shared.pixels.images import decode_image, decode_with_alpha
 from tests.fixtures.icc_profiles import swapped_rgb
 
 _SRGB = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))

@@ -8,11 +8,11 @@ from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
 from inference_worker.errors import UnsafeOutputError
-from inference_worker.images import encode_png
 from shared.contracts.editing import EditImage, EditingInputs
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.generation import GenerateImage, GenerationInputs
 from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
+from shared.pixels.images import encode_png
 from tests.fakes.object_store import MemoryObjectStore
 
 _TASK = UUID(int=42)

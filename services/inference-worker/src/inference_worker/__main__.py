@@ -13,24 +13,24 @@ import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from inference_worker.activities import LocalInference
-from inference_worker.background_removal.activities import BackgroundRemover
+from inference_worker.activities.background_removal import BackgroundRemover
+from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.inference import LocalInference
+from inference_worker.activities.lora_conversion import LoraConverter
+from inference_worker.activities.pictures import PictureActivities
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.fixer_activities import LocalFixers
-from inference_worker.loading import load_engine
-from inference_worker.lora.conversion.activities import LoraConverter
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.loading import load_engine
+from inference_worker.io.picture_files import PictureFiles
 from inference_worker.lora.files import LoraFiles
-from inference_worker.picture_activities import PictureActivities
-from inference_worker.picture_files import PictureFiles
-from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.enums import TaskQueue
+from shared.flux.device import reserved_vram_bytes
 from shared.own_folder import own_folder
 from shared.progress import Executant, ProgressReporter
 from shared.settings import (

@@ -18,17 +18,17 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from inference_worker.cancellation import NEVER
 from inference_worker.checks.perceptual import PerceptualMetric
 from inference_worker.checks.weights import load_lpips
-from inference_worker.loading import packaged_model
-from inference_worker.model_cache.shelf import OpenedModel, Shelf
-from inference_worker.pipelines.conditioning import Conditioning
-from inference_worker.pipelines.diffusers_functions import hide_progress_bars
-from inference_worker.pipelines.engine import ignore_step
-from inference_worker.pipelines.prepare import cpu_generator
+from inference_worker.engine.loading import packaged_model
+from inference_worker.engine.model_store import OpenedModel, Shelf
 from inference_worker.profiles.transformer import set_cache_threshold
 from inference_worker.settings import InferenceSettings
+from shared.cancellation import NEVER
+from shared.flux.engine import ignore_step
+from shared.flux.pipeline.conditioning import Conditioning
+from shared.flux.pipeline.diffusers_functions import hide_progress_bars
+from shared.flux.pipeline.prepare import cpu_generator
 from shared.settings import ModelSettings
 
 _JUDGED_PX = 512

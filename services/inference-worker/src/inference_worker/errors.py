@@ -4,30 +4,6 @@ from shared.contracts.enums import ErrorCategory
 from shared.errors import PlatformError
 
 
-class Cancelled(PlatformError):  # noqa: N818 — says what happened; it is no fault
-    """Work was told to stop, and did so between two of its steps."""
-
-    category = ErrorCategory.CANCELLED
-
-
-class ModelLoadError(PlatformError):
-    """The model could not be loaded.
-
-    Args:
-        message: what is wrong with it.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(f"{message}. {_HOW_TO_CHOOSE}")
-
-
-_HOW_TO_CHOOSE = (
-    "Set SARTIQ_MODEL_SOURCE and SARTIQ_MODEL_EDITOR_SOURCE to folders in diffusers format or hub"
-    " ids, or leave them empty for the packaged models; SARTIQ_INFERENCE_DEVICE and _DTYPE choose"
-    " the hardware."
-)
-
-
 class MissingWeightsError(PlatformError):
     """A model that ships in a package is not on this worker.
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from inference_worker.profiles.plan import OffloadKind, ProfileKind
 from shared.contracts.refinement import UpscalerKind
+from shared.flux.kinds import DeviceKind, DtypeKind
 
 _GIB = 1024**3
 
@@ -19,22 +19,19 @@ class EngineKind(StrEnum):
     IDENTITY = "identity"
 
 
-class DeviceKind(StrEnum):
-    """Where the model computes."""
+class ProfileKind(StrEnum):
+    """What speed is worth."""
 
-    AUTO = "auto"
-    CUDA = "cuda"
-    MPS = "mps"
-    CPU = "cpu"
+    QUALITY = "quality"
+    BALANCED = "balanced"
+    FAST = "fast"
 
 
-class DtypeKind(StrEnum):
-    """Number format of weights and activations."""
+class OffloadKind(StrEnum):
+    """Where weights wait for their turn."""
 
-    AUTO = "auto"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-    FLOAT32 = "float32"
+    NONE = "none"
+    GROUP = "group"
 
 
 class EditorKind(StrEnum):

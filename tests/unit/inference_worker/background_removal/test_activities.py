@@ -11,10 +11,9 @@ from PIL import Image
 from skimage import data
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.background_removal.activities import BackgroundRemover
+from inference_worker.activities.background_removal import BackgroundRemover
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.images import encode_png, sha256_hex
-from inference_worker.picture_files import PictureFiles
+from inference_worker.io.picture_files import PictureFiles
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.background_removal import (
@@ -23,6 +22,7 @@ from shared.contracts.background_removal import (
     RemoveBackgroundsResult,
 )
 from shared.errors import InvalidInputError, StorageError
+from shared.pixels.images import encode_png, sha256_hex
 from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from inference_worker.lora.reading import LoraParts, Pairs, changed_parts, read_lora
-from inference_worker.pipelines.engine import LoraUse
 from shared.errors import InvalidInputError
+from shared.flux.engine import LoraUse
+from shared.flux.lora.reading import LoraParts, Pairs, changed_parts, read_lora
 from tests.fixtures.loras import diffusers_names, random_pairs, saved
 
 _TO_Q = "transformer_blocks.0.attn.to_q"

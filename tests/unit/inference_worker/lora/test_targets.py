@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from inference_worker.lora.reading import Pair
-from inference_worker.lora.targets import check_fit, find_targets, linear_layers, place
 from shared.errors import InvalidInputError
+from shared.flux.lora.reading import Pair
+from shared.flux.lora.targets import check_fit, find_targets, linear_layers, place
 
 _ATTENTION = "transformer_blocks.0.attn"
 

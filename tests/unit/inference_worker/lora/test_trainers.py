@@ -10,8 +10,8 @@ import torch
 from diffusers.loaders import single_file_utils
 from torch import Tensor
 
-from inference_worker.lora.reading import read_lora
-from inference_worker.lora.targets import check_fit, find_targets, linear_layers
+from shared.flux.lora.reading import read_lora
+from shared.flux.lora.targets import check_fit, find_targets, linear_layers
 from shared.lora.flux_names import find_places
 from shared.lora.inspection import inspect_lora
 from tests.fixtures.loras import saved

@@ -7,15 +7,15 @@ from diffusers import FluxPipeline
 from PIL import Image, ImageChops
 from structlog.testing import capture_logs
 
-from inference_worker.cancellation import NEVER
-from inference_worker.model_cache.part_cache import PartCache
-from inference_worker.model_cache.shelf import Shelf
-from inference_worker.pipelines.engine import LoraUse, ignore_step
-from inference_worker.pipelines.model_engine import ModelEngine
+from inference_worker.engine.model_engine import ModelEngine
+from inference_worker.engine.model_store import Shelf
 from inference_worker.settings import InferenceSettings
+from shared.cancellation import NEVER
 from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
 from shared.errors import ResourceError
+from shared.flux.engine import LoraUse, ignore_step
+from shared.flux.model_cache.part_cache import PartCache
 from shared.settings import ModelSettings
 from tests.fixtures.loras import diffusers_names, random_pairs, saved
 from tests.fixtures.tiny_flux import save_tiny_kontext

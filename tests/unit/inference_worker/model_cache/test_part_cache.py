@@ -3,8 +3,8 @@
 import pytest
 from torch import nn
 
-from inference_worker.model_cache.part_cache import Part, PartCache, module_bytes
 from shared.errors import ResourceError
+from shared.flux.model_cache.part_cache import Part, PartCache, module_bytes
 
 _SIDE = 64
 _BYTES = _SIDE * _SIDE * 4

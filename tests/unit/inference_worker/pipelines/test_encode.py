@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from inference_worker.model_cache.shelf import Shelf
-from inference_worker.pipelines.components import FluxComponents
-from inference_worker.pipelines.encode import PromptEncoder
+from inference_worker.engine.model_store import Shelf
 from inference_worker.settings import InferenceSettings
+from shared.flux.pipeline.components import FluxComponents
+from shared.flux.pipeline.encode import PromptEncoder
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,10 @@ import threading
 import pytest
 from PIL import Image
 
-from inference_worker.cancellation import NEVER
-from inference_worker.errors import Cancelled
-from inference_worker.pipelines.engine import Edit, ignore_step
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.identity_engine import IdentityEngine
+from shared.cancellation import NEVER, Cancelled
 from shared.contracts.generation import GenerationConfig, GenerationInputs
+from shared.flux.engine import Edit, ignore_step
 
 
 def _generate(prompt: str, seed: int, num_images: int = 1) -> list[bytes]:

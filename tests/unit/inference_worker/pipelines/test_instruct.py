@@ -10,13 +10,12 @@ import torch
 from diffusers import FluxImg2ImgPipeline, FluxInpaintPipeline, FluxKontextPipeline, FluxPipeline
 from PIL import Image, ImageChops
 
-from inference_worker.cancellation import NEVER
-from inference_worker.errors import Cancelled
-from inference_worker.pipelines.engine import ignore_step
-from inference_worker.pipelines.model_engine import ModelEngine
+from inference_worker.engine.model_engine import ModelEngine
 from inference_worker.settings import InferenceSettings
+from shared.cancellation import NEVER, Cancelled
 from shared.contracts.editing import EditingConfig, EditingInputs
 from shared.errors import InvalidInputError
+from shared.flux.engine import ignore_step
 from shared.settings import ModelSettings
 from tests.fixtures.tiny_flux import save_tiny_kontext
 

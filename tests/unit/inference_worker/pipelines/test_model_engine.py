@@ -10,16 +10,15 @@ import torch
 from diffusers import FluxImg2ImgPipeline, FluxPipeline, FluxTransformer2DModel
 from PIL import Image, ImageChops
 
-from inference_worker.cancellation import NEVER
-from inference_worker.errors import Cancelled
-from inference_worker.pipelines.engine import Edit, ignore_step
-from inference_worker.pipelines.fingerprint import fingerprint
-from inference_worker.pipelines.model_engine import ModelEngine
+from inference_worker.engine.model_engine import ModelEngine
 from inference_worker.profiles.plan import Plan
 from inference_worker.settings import InferenceSettings
+from shared.cancellation import NEVER, Cancelled
 from shared.contracts.generation import GenerationConfig, GenerationInputs
 from shared.contracts.refinement import RefineInputs
 from shared.errors import InvalidInputError, ResourceError
+from shared.flux.engine import Edit, ignore_step
+from shared.flux.fingerprint import fingerprint
 from shared.settings import ModelSettings
 from tests.fixtures.tiny_flux import save_tiny_flux
 

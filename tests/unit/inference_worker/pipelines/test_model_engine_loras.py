@@ -12,15 +12,15 @@ from diffusers import FluxPipeline
 from PIL import Image, ImageChops
 from safetensors.torch import load_file
 
-from inference_worker.cancellation import NEVER
-from inference_worker.model_cache.shelf import Shelf
-from inference_worker.pipelines.components import FluxComponents
-from inference_worker.pipelines.engine import Edit, LoraUse, ignore_step
-from inference_worker.pipelines.model_engine import ModelEngine
-from inference_worker.profiles.plan import PROFILES, ProfileKind
-from inference_worker.settings import InferenceSettings
+from inference_worker.engine.model_engine import ModelEngine
+from inference_worker.engine.model_store import Shelf
+from inference_worker.profiles.plan import PROFILES
+from inference_worker.settings import InferenceSettings, ProfileKind
+from shared.cancellation import NEVER
 from shared.contracts.generation import GenerationConfig, GenerationInputs
 from shared.errors import InvalidInputError
+from shared.flux.engine import Edit, LoraUse, ignore_step
+from shared.flux.pipeline.components import FluxComponents
 from shared.settings import ModelSettings
 from tests.fixtures.loras import (
     brightness,

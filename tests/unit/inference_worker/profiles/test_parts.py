@@ -10,11 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from inference_worker.model_cache.shelf import OpenedModel, Shelf
-from inference_worker.pipelines.conditioning import Conditioning
-from inference_worker.pipelines.prepare import cpu_generator
-from inference_worker.profiles.plan import PROFILES, OffloadKind, Plan, ProfileKind
-from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.engine.model_store import OpenedModel, Shelf
+from inference_worker.profiles.plan import PROFILES, Plan
+from inference_worker.settings import InferenceSettings, OffloadKind, ProfileKind
+from shared.flux.kinds import DeviceKind
+from shared.flux.pipeline.conditioning import Conditioning
+from shared.flux.pipeline.prepare import cpu_generator
 
 _NEVER = threading.Event()
 _BALANCED = replace(PROFILES[ProfileKind.BALANCED], compile_backend="aot_eager")

@@ -5,13 +5,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_worker.profiles.plan import (
-    PROFILES,
-    OffloadKind,
-    Plan,
-    ProfileKind,
-    next_level,
-)
+from inference_worker.profiles.plan import PROFILES, Plan, next_level
+from inference_worker.settings import OffloadKind, ProfileKind
 
 _PLANS = st.builds(
     Plan,

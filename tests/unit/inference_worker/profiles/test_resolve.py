@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 
-from inference_worker.errors import ModelLoadError
 from inference_worker.profiles.hardware import Hardware, fastest_attention, look_around
-from inference_worker.profiles.plan import PROFILES, OffloadKind, Plan, ProfileKind
+from inference_worker.profiles.plan import PROFILES, Plan
 from inference_worker.profiles.resolve import resolve_plan
-from inference_worker.settings import InferenceSettings
+from inference_worker.settings import InferenceSettings, OffloadKind, ProfileKind
+from shared.flux.errors import ModelLoadError
 
 _HOPPER = Hardware("cuda", (9, 0), has_torchao=True, has_compiler=True)
 _AMPERE = Hardware("cuda", (8, 0), has_torchao=True, has_compiler=True)

@@ -9,16 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
-from inference_worker.model_cache.part_cache import module_bytes
 from inference_worker.profiles.plan import Plan
 from inference_worker.profiles.transformer import (
-    forget_steps,
     fuse_qkv,
     prepare_transformer,
-    prompt_context,
     repeated_blocks,
     set_cache_threshold,
 )
+from shared.flux.model_cache.part_cache import module_bytes
+from shared.flux.pipeline.step_cache import forget_steps, prompt_context
 from tests.fixtures.tiny_flux import build_tiny_flux
 
 _BALANCED = Plan(fuses_qkv=True, compiles=True, compile_backend="aot_eager")

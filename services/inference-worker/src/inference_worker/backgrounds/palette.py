@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference_worker.backgrounds.kept import Finders, find_kept
-from inference_worker.lab import LabColour, to_lab
 from shared.contracts.backgrounds import BackgroundMask
 from shared.errors import InvalidInputError
+from shared.pixels.lab import LabColour, to_lab
 
 _SAMPLED_SIDE_PX = 512
 _SURELY_NONE = 0.05

@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from inference_worker.lora.mixing import HookMixer, Mixer, SlotMixer, SlotPlan
-from inference_worker.lora.reading import LoraParts, Pair, Pairs, read_lora
-from inference_worker.lora.targets import check_fit, find_targets, linear_layers, place
-from inference_worker.pipelines.engine import LoraUse
 from shared.contracts.capabilities import lora_weight_field
 from shared.contracts.generation import MAX_LORA_WEIGHT
 from shared.errors import InvalidInputError, ResourceError
+from shared.flux.engine import LoraUse
+from shared.flux.lora.reading import LoraParts, Pair, Pairs, read_lora
+from shared.flux.lora.targets import check_fit, find_targets, linear_layers, place
 
 _log = structlog.stdlib.get_logger(__name__)
 

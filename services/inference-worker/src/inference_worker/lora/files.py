@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 import structlog
 
-from inference_worker.pipelines.engine import LoraUse
 from shared.contracts.generation import LoraChoice
 from shared.errors import InvalidInputError, ObjectNotFoundError, ResourceError, StorageError
+from shared.flux.engine import LoraUse
 from shared.storage.object_store import ObjectStore
 
 _log = structlog.stdlib.get_logger(__name__)

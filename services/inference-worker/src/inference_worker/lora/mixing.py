@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
-from inference_worker.lora.reading import Pair, Pairs
-from inference_worker.lora.targets import Layers, Targets
 from shared.errors import InvalidInputError
+from shared.flux.lora.reading import Pair, Pairs
+from shared.flux.lora.targets import Layers, Targets
 
 Mix = Sequence[tuple[Pairs, float]]
 """Pairs by layer, and how strongly they act."""

@@ -1,12 +1,10 @@
-"""What is done to a model before it runs. The profiles are the three plans that people choose from.
-
-Needs nothing but the standard library: settings and `benchmarks/gpu_flux.py` read it too.
-"""
+"""Plans for preparing a model before it runs; the profiles are three of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from types import MappingProxyType
+
+from inference_worker.settings import OffloadKind, ProfileKind
 
 NATIVE = "native"
 """Torch's own attention, which is everywhere."""
@@ -14,21 +12,6 @@ FASTEST = "fastest"
 """The fastest attention that the hardware has; `hardware.fastest_attention` gives its name."""
 
 _SMALL_TILE_PX = 512
-
-
-class ProfileKind(StrEnum):
-    """What speed is worth."""
-
-    QUALITY = "quality"
-    BALANCED = "balanced"
-    FAST = "fast"
-
-
-class OffloadKind(StrEnum):
-    """Where weights wait for their turn."""
-
-    NONE = "none"
-    GROUP = "group"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import torch
 
-from inference_worker.errors import ModelLoadError
 from inference_worker.profiles.hardware import (
     ATTENTIONS,
     FP8_SINCE,
@@ -13,6 +12,7 @@ from inference_worker.profiles.hardware import (
 )
 from inference_worker.profiles.plan import FASTEST, NATIVE, PROFILES, Plan
 from inference_worker.settings import InferenceSettings
+from shared.flux.errors import ModelLoadError
 
 _NO_COMPILE = "SARTIQ_INFERENCE_PROFILE=quality or SARTIQ_INFERENCE_COMPILE=false"
 _NO_FP8 = "SARTIQ_INFERENCE_PROFILE=balanced or SARTIQ_INFERENCE_FP8=false"

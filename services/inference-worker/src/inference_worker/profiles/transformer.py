@@ -4,7 +4,6 @@ For diffusers' transformers with `_repeated_blocks`, FLUX's among them.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, cast
 
@@ -99,17 +98,6 @@ def set_cache_threshold(transformer: Any, threshold: float) -> None:
         transformer.disable_cache()
     if threshold:
         transformer.enable_cache(first_block_cache.FirstBlockCacheConfig(threshold=threshold))
-
-
-def forget_steps(transformer: Any) -> None:
-    """Before a run: what the cache keeps of the last one belongs to another picture."""
-    if transformer.is_cache_enabled:
-        transformer._reset_stateful_cache()  # noqa: SLF001 -- diffusers' pipelines call it too
-
-
-def prompt_context(transformer: Any, name: str) -> AbstractContextManager[None]:
-    """Around a call of the transformer: each prompt of a run has a cache of its own."""
-    return transformer.cache_context(name)
 
 
 def repeated_blocks(transformer: Any) -> Iterator[Any]:

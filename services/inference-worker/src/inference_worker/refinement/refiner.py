@@ -7,12 +7,10 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
-from inference_worker.cancellation import CancelFlag
 from inference_worker.checks.metric import Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import (
     has_colour,
@@ -28,12 +26,14 @@ from inference_worker.refinement.resolution import fitting_side, largest_side
 from inference_worker.refinement.target_size import target_size
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
 from inference_worker.settings import EditorKind
-from inference_worker.transparency import alpha_of, with_alpha
 from inference_worker.upscaling.upscaler import LANCZOS, Upscaler
 from inference_worker.vision.people import PeopleModels
+from shared.cancellation import CancelFlag
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
 from shared.errors import InvalidInputError
+from shared.flux.engine import EngineFacts
+from shared.pixels.transparency import alpha_of, with_alpha
 
 _NETWORK_SHARE = 0.5
 """Of the progress, what an upscale by a network takes."""

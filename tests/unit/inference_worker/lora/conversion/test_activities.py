@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.lora.conversion.activities import LoraConverter
+from inference_worker.activities.lora_conversion import LoraConverter
 from shared.contracts.lora import LoraConversion
 from shared.errors import InvalidInputError
 from shared.lora.inspection import inspect_lora

@@ -1,0 +1,59 @@
+"""What an engine over real models says of itself for provenance records."""
+
+from collections.abc import Mapping
+
+from inference_worker.engine.model_store import OpenedModel, Shelf
+from inference_worker.settings import InferenceSettings
+from shared.contracts.editing import EditingInputs
+from shared.contracts.generation import GenerationInputs
+from shared.contracts.refinement import RefineInputs
+from shared.flux.engine import EngineFacts
+
+
+def model_facts(
+    opened: OpenedModel,
+    shelf: Shelf,
+    settings: InferenceSettings,
+    inputs: GenerationInputs | EditingInputs | RefineInputs,
+    *,
+    steps: int,
+    tiling: Mapping[str, float],
+) -> EngineFacts:
+    """The facts of one task.
+
+    Args:
+        opened: the model that does it.
+        shelf: where that model computes.
+        settings: what counts where the request leaves it open.
+        inputs: the task's.
+        steps: denoise steps of the whole schedule.
+        tiling: how it refines tiles.
+    """
+    guidance: float | None = None
+    others: dict[str, float] = {"max_text_tokens": settings.max_text_tokens}
+    if isinstance(inputs, RefineInputs):
+        others |= tiling
+    else:
+        guidance = inputs.config.guidance_scale
+        if inputs.config.negative_prompt:
+            others["true_cfg_scale"] = settings.true_cfg_scale
+    return EngineFacts(
+        engine=opened.family.name,
+        model=opened.name,
+        model_digest=opened.digest,
+        profile=settings.profile,
+        plan=shelf.plan.pixel_traits,
+        device=shelf.device.type,
+        dtype=str(shelf.dtype).removeprefix("torch."),
+        sampler=opened.family.sampler,
+        steps=steps,
+        guidance=settings.guidance_scale if guidance is None else guidance,
+        settings=others,
+        warnings=[said for text in _prompts(inputs) if (said := opened.blocks.cut(text))],
+    )
+
+
+def _prompts(inputs: GenerationInputs | EditingInputs | RefineInputs) -> list[str]:
+    if isinstance(inputs, RefineInputs):
+        return [inputs.upscale_prompt or ""]
+    return [inputs.prompt, inputs.config.negative_prompt or ""]

@@ -1,0 +1,193 @@
+"""The models that a worker may run, opened when they are first asked for."""
+
+from collections.abc import Callable, Generator, Hashable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import torch
+from torch import nn
+
+from inference_worker.lora.adapters import ModuleAdapters
+from inference_worker.lora.mixing import SlotPlan
+from inference_worker.profiles.hardware import look_around
+from inference_worker.profiles.plan import Plan, next_level
+from inference_worker.profiles.preparation import prepare_part
+from inference_worker.profiles.resolve import resolve_plan
+from inference_worker.settings import InferenceSettings, OffloadKind
+from shared.flux.device import choose_device, choose_dtype, memory_budget_bytes
+from shared.flux.engine import LoraUse
+from shared.flux.families.family import Family, Model
+from shared.flux.families.registry import family_of
+from shared.flux.fingerprint import fingerprint
+from shared.flux.lora.reading import LoraParts, Pairs, changed_parts
+from shared.flux.model_cache.model_parts import Parts
+from shared.flux.model_cache.part_cache import PartCache, module_bytes
+from shared.flux.pipeline.components import resolve_folder
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model, ready to run: its weights come and go with the cache."""
+
+    name: str
+    """The folder's own name, which tells people what it is."""
+    digest: str
+    family: Family
+    blocks: Model
+    parts: Parts
+
+
+class Shelf:
+    """Opens each model once, and puts LoRAs on it. The engine's one thread owns it.
+
+    Args:
+        settings: hardware, profile, memory and number format.
+        plan: what is done to models; none: what the settings' profile says.
+
+    Raises:
+        ModelLoadError: this machine cannot run the profile.
+    """
+
+    def __init__(self, settings: InferenceSettings, plan: Plan | None = None) -> None:
+        self._settings = settings
+        self.device = choose_device(settings.device)
+        self.dtype = choose_dtype(settings.dtype, self.device)
+        self.plan = plan or resolve_plan(settings, look_around(self.device), self.dtype)
+        self._adapters: dict[str, ModuleAdapters] = {}
+        self._opened: dict[str, OpenedModel] = {}
+        self.cache = PartCache(
+            self._budget_bytes,
+            free_beside=lambda before: any(a.drop_idle(before) for a in self._adapters.values()),
+            beside_bytes=lambda: sum(found.loaded_bytes for found in self._adapters.values()),
+            on_evict=lambda key: self._adapters.pop(key, None),
+        )
+
+    def open(self, source: str) -> OpenedModel:
+        """The model of a folder or a hub id.
+
+        Raises:
+            ModelLoadError: there is no usable model there.
+        """
+        opened = self._opened.get(source)
+        if opened is None:
+            opened = self._opened[source] = self._open(resolve_folder(source))
+        return opened
+
+    @contextmanager
+    def encoding(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> Generator[Hashable]:
+        """Around the encoding of prompts: these LoRAs act on encoders, and no encoder leaves.
+
+        Yields:
+            What changes the encoders: embeddings of one prompt differ by it.
+
+        Raises:
+            InvalidInputError: a LoRA does not fit the model; names the field.
+            ResourceError: they take more memory than there is for them.
+        """
+        names = [name for name in opened.family.lora_parts if name != opened.family.backbone]
+        with self.cache.hold():
+            for name in names:
+                # A part that none of them changes need not be loaded for them.
+                changing = [use for use in loras if use.weight and name in changed_parts(use)]
+                self._activate(opened.parts, name, changing)
+            found = {name: self._adapters.get(opened.parts.key(name)) for name in names}
+            # An encoder that has left is as it was, and so is one without LoRAs.
+            yield tuple((name, own.active) for name, own in found.items() if own and own.active)
+
+    @contextmanager
+    def denoising(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> Generator[None]:
+        """Around all that follows: these LoRAs act on the denoiser, and no part leaves.
+
+        Raises:
+            InvalidInputError: a LoRA does not fit the model; names the field.
+            ResourceError: they take more memory than there is for them.
+        """
+        with self.cache.hold():
+            self._activate(opened.parts, opened.family.backbone, loras)
+            yield
+
+    def _activate(self, parts: Parts, name: str, loras: Sequence[LoraUse]) -> None:
+        if loras:
+            parts.load(name)  # before room is made for LoRAs on it
+        if adapters := self._adapters.get(parts.key(name)):
+            adapters.activate(loras)
+
+    def step_down(self) -> bool:
+        """Take less memory from now on: parts leave, and come back under the next lower plan.
+
+        Returns:
+            Whether there is one.
+        """
+        lower = next_level(self.plan)
+        self.cache.clear()
+        if lower is None:
+            return False
+        _log.warning("memory_stepped_down", plan=str(lower))
+        self.plan = lower
+        return True
+
+    def _budget_bytes(self) -> int:
+        """Where weights wait in the machine's memory, that is what they have to fit into."""
+        is_offloaded = self.plan.offload is not OffloadKind.NONE
+        place = torch.device("cpu") if is_offloaded else self.device
+        return self._settings.memory_bytes or memory_budget_bytes(place)
+
+    def _open(self, folder: Path) -> OpenedModel:
+        family = family_of(folder)
+
+        def prepare(key: str, name: str, module: nn.Module) -> nn.Module:
+            return self._prepare(key, name, module, family.lora_parts.get(name))
+
+        parts = Parts(
+            folder,
+            family.part_classes,
+            self.cache,
+            device=self.device,
+            dtype=self.dtype,
+            prepare=prepare,
+        )
+        blocks = family.open(folder, parts, max_text_tokens=self._settings.max_text_tokens)
+        return OpenedModel(folder.name, fingerprint(folder), family, blocks, parts)
+
+    def _prepare(
+        self,
+        key: str,
+        name: str,
+        module: nn.Module,
+        lora_part: Callable[[LoraParts], Pairs] | None,
+    ) -> nn.Module:
+        own_bytes = module_bytes(module)
+
+        def reserve(needed_bytes: int) -> None:
+            # Until it is loaded, the cache does not count the module itself.
+            unseen_bytes = 0 if self.cache.has(key) else own_bytes
+            self.cache.make_room(unseen_bytes + needed_bytes, f"LoRAs on the {name}")
+
+        def add_adapters(target: nn.Module, slots: SlotPlan | None = None) -> None:
+            assert lora_part is not None
+            self._adapters[key] = ModuleAdapters(
+                target,
+                lora_part,
+                max_bytes=self._settings.lora_memory_bytes,
+                reserve=reserve,
+                slots=slots,
+            )
+
+        def add_slots(target: nn.Module) -> None:
+            settings = self._settings
+            add_adapters(target, SlotPlan(settings.lora_slots, settings.lora_target_rank))
+
+        if self.plan.offload is OffloadKind.NONE:
+            module = module.to(self.device)
+        try:
+            module = prepare_part(name, module, self.plan, self.device, add_lora_slots=add_slots)
+        except BaseException:
+            self._adapters.pop(key, None)
+            raise
+        if lora_part is not None and key not in self._adapters:
+            add_adapters(module)
+        return module

@@ -1,0 +1,124 @@
+"""Reads a LoRA file: pairs of matrices by the layer they change, their scales multiplied in."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from shared.contracts.wording import in_one_line
+from shared.errors import InvalidInputError
+from shared.flux.engine import LoraUse
+from shared.lora.errors import LoraFileError
+from shared.lora.flux import Change, read_flux_plan
+from shared.lora.flux_names import Part, Place
+
+_open = cast(Any, safe_open)
+
+_FLOAT8 = frozenset({torch.float8_e4m3fn, torch.float8_e5m2})
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What is added to a linear layer's matrix: `up @ down`."""
+
+    down: Tensor  # [R, in]
+    up: Tensor  # [out, R], times alpha / rank
+
+    @property
+    def rank(self) -> int:
+        """R."""
+        return self.down.shape[0]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of both matrices."""
+        return sum(t.numel() * t.element_size() for t in (self.down, self.up))
+
+
+Pairs = Mapping[str, Pair]
+"""By the changed layer's name."""
+
+
+@dataclass(frozen=True)
+class LoraParts:
+    """A file's pairs, by the part of the model they change."""
+
+    transformer: Pairs
+    clip: Pairs
+    t5: Pairs
+
+
+def changed_parts(lora: LoraUse) -> frozenset[str]:
+    """Return the parts of the model that a file changes, from its header.
+
+    Raises:
+        InvalidInputError: names the request field; the file is not to be applied.
+    """
+    with _at_field(lora.field):
+        return _parts_of(lora.sha256, lora.path)
+
+
+@lru_cache(maxsize=256)
+def _parts_of(_sha256: str, path: Path) -> frozenset[str]:
+    return frozenset(place.part for change in read_flux_plan(path) for place in change.places)
+
+
+def read_lora(lora: LoraUse) -> LoraParts:
+    """Read a file into the CPU's memory, whichever trainer wrote it.
+
+    Raises:
+        InvalidInputError: names the request field; the file is not to be applied.
+    """
+    found: dict[str, dict[str, Pair]] = {part: {} for part in Part}
+    with _at_field(lora.field):
+        plan = read_flux_plan(lora.path)
+        with _open(lora.path, framework="pt") as file:
+            for change in plan:
+                down, up = file.get_tensor(change.pair.down), file.get_tensor(change.pair.up)
+                for place, pair in _split(change, down, up):
+                    found[place.part][place.layer] = pair
+    return LoraParts(found[Part.TRANSFORMER], found[Part.CLIP], found[Part.T5])
+
+
+@contextmanager
+def _at_field(field: str) -> Generator[None]:
+    """Name the request field in what is wrong with its file."""
+    try:
+        yield
+    except LoraFileError as error:
+        raise InvalidInputError(f"{field}: {error}") from error
+    except (SafetensorError, OSError) as error:
+        message = f"{field}: its file cannot be read: {in_one_line(error)}"
+        raise InvalidInputError(message) from error
+
+
+def _split(change: Change, down: Tensor, up: Tensor) -> list[tuple[Place, Pair]]:
+    """One pair a layer: of a joined projection, each has all of `down` and its rows of `up`."""
+    # Nothing multiplies float8 matrices on a CPU.
+    if down.dtype in _FLOAT8:
+        down = down.to(torch.bfloat16)
+    if up.dtype in _FLOAT8:
+        up = up.to(torch.bfloat16)
+    if change.scale != 1:
+        up = up.float() * change.scale
+    return [
+        (
+            place,
+            _without_idle(Pair(down, torch.cat([up[first:last] for first, last in place.rows]))),
+        )
+        for place in change.places
+    ]
+
+
+def _without_idle(pair: Pair) -> Pair:
+    """The pair without ranks that add nothing: kohya's `split_qkv` has each part's own ranks."""
+    acts = pair.up.any(dim=0)
+    if acts.all() or not acts.any():
+        return pair
+    return Pair(pair.down[acts], pair.up[:, acts])

@@ -1,0 +1,128 @@
+"""The parts of one model folder, each loaded when it is first needed."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from shared.contracts.wording import in_one_line
+from shared.errors import PlatformError
+from shared.flux.errors import ModelLoadError
+from shared.flux.fingerprint import fingerprint
+from shared.flux.model_cache.part_cache import Part, PartCache
+
+Prepare = Callable[[str, str, nn.Module], nn.Module]
+"""Puts a part that was just loaded, on the CPU, on its device and makes it ready to run: its key,
+its name and itself."""
+
+_PLAIN = ("diffusion_pytorch_model.safetensors", "model.safetensors")
+_NUMBER = re.compile(r"\d+")
+
+
+class Parts:
+    """Asks the cache for the parts of a folder.
+
+    Args:
+        folder: the model.
+        classes: class of each part, by subfolder.
+        cache: where they are kept.
+        device: where they compute.
+        dtype: their number format.
+        prepare: what is done to each once it is on the device.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        classes: Mapping[str, Any],
+        cache: PartCache,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        prepare: Prepare,
+    ) -> None:
+        self._cache = cache
+        self.device = device
+        self.dtype = dtype
+        self._parts = {name: self._part(folder / name, classes[name], prepare) for name in classes}
+
+    def __getitem__(self, name: str) -> Any:
+        return self.load(name)
+
+    def load(self, name: str) -> nn.Module:
+        """The part of a subfolder, loaded if it is not there."""
+        return self._cache.get(self._parts[name])
+
+    def key(self, name: str) -> str:
+        """Equal for equal weights."""
+        return self._parts[name].key
+
+    def _part(self, folder: Path, part_class: Any, prepare: Prepare) -> Part:
+        key = f"{folder.name}:{fingerprint(folder)}"
+
+        # What is made within inference mode could not be changed outside of it any more.
+        @torch.inference_mode(mode=False)
+        @torch.no_grad()
+        def load() -> nn.Module:
+            try:
+                module = part_class.from_pretrained(folder, dtype=self.dtype)
+                return prepare(key, folder.name, module.eval())
+            except (torch.OutOfMemoryError, MemoryError, PlatformError):
+                raise
+            except Exception as error:
+                raise ModelLoadError(
+                    f"cannot load {str(folder)!r} on {self.device}: {in_one_line(error)}"
+                ) from error
+
+        return Part(
+            key=key,
+            name=f"the {folder.name} of {folder.parent.name}",
+            expected_bytes=_expected_bytes(folder, self.dtype),
+            load=load,
+        )
+
+
+def _expected_bytes(folder: Path, dtype: torch.dtype) -> int:
+    """What a part's weights will take in memory, from the headers of its files.
+
+    Raises:
+        ModelLoadError: it has no safetensors files, or one that cannot be read.
+    """
+    try:
+        return sum(_file_bytes(path, dtype) for path in _weight_files(folder))
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ModelLoadError(
+            f"cannot read the weights in {str(folder)!r}: {in_one_line(error)}"
+        ) from error
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The files that `from_pretrained` reads: those of the index, or the only one."""
+    for index in folder.glob("*.safetensors.index.json"):
+        if index.name.removesuffix(".index.json") in _PLAIN:
+            names = json.loads(index.read_text())["weight_map"].values()
+            return [folder / name for name in sorted(set(names))]
+    files = [path for name in _PLAIN if (path := folder / name).is_file()]
+    if not files:
+        raise FileNotFoundError(f"there is neither {' nor '.join(_PLAIN)}")
+    return files
+
+
+def _file_bytes(path: Path, dtype: torch.dtype) -> int:
+    opened: Any = safe_open(path, framework="pt")
+    with opened as file:
+        slices = [file.get_slice(name) for name in file.keys()]  # noqa: SIM118 -- no mapping
+        return sum(_slice_bytes(part.get_shape(), part.get_dtype(), dtype) for part in slices)
+
+
+def _slice_bytes(shape: list[int], stored_as: str, dtype: torch.dtype) -> int:
+    bits = _NUMBER.search(stored_as)
+    is_float = stored_as.startswith(("F", "BF"))
+    item = dtype.itemsize if is_float else int(bits[0]) // 8 if bits else 1
+    return math.prod(shape) * item
