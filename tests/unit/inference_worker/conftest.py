@@ -27,6 +27,7 @@ from shared.progress import Executant
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
 from tests.fakes.progress import RecordedProgress
+from tests.fixtures.pictures import noisy_photo
 
 
 @pytest.fixture(scope="session")
@@ -50,13 +51,7 @@ def cpu() -> Iterator[CpuThreads]:
 
 @pytest.fixture(scope="session")
 def photo() -> Image.Image:
-    """96 × 72 pixels with edges, a gradient and noise."""
-    rng = np.random.default_rng(0)
-    rows, columns = np.mgrid[0:72, 0:96]
-    red = (columns * 2.5).astype(np.uint8)
-    green = np.where((rows // 12 + columns // 12) % 2, 220, 30).astype(np.uint8)
-    blue = rng.integers(0, 255, (72, 96), np.uint8)
-    return Image.fromarray(np.stack([red, green, blue], axis=2))
+    return noisy_photo()
 
 
 @pytest.fixture(scope="session")
