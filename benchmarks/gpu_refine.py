@@ -35,8 +35,8 @@ from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.engine.model_engine import ModelEngine
 from inference_worker.refinement.grid import Grid, lay_grid
-from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import TiledRefiner
+from inference_worker.refinement.region_editing import Run
 from inference_worker.settings import EditorKind, InferenceSettings
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.settings import VisionSettings

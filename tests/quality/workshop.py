@@ -15,8 +15,8 @@ from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
 from inference_worker.fixing.garment_fixer import Detail, FixedDetail, GarmentFixer
-from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import Refined, TiledRefiner
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
 from inference_worker.settings import EditorKind
 from inference_worker.vision.people import PeopleModels

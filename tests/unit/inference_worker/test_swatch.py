@@ -11,8 +11,8 @@ from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.engine.loading import load_engine
-from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import TiledRefiner
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
 from inference_worker.settings import EditorKind, InferenceSettings
 from shared.contracts.generation import GenerationInputs

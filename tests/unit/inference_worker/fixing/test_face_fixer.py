@@ -12,7 +12,7 @@ from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
-from inference_worker.refinement.parts import Run
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
 from inference_worker.settings import EditorKind
 from inference_worker.vision.protocols import Box

@@ -13,7 +13,7 @@ from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.garment_fixer import Detail, FixedDetail, GarmentFixer
-from inference_worker.refinement.parts import Run
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
 from inference_worker.vision.protocols import BodyRegion, Box
 from shared.contracts.fixing import FixConfig, GarmentFixerConfig

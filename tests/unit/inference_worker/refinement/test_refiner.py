@@ -14,8 +14,8 @@ from PIL import Image
 
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.identity_engine import IdentityEngine
-from inference_worker.refinement import parts, refiner, tile_editor
-from inference_worker.refinement.parts import Run
+from inference_worker.refinement import refiner, region_editing, tile_editor
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tile_editor import tile_seed
 from inference_worker.refinement.tiles import S3TileStore
 from inference_worker.upscaling.upscaler import LANCZOS
@@ -219,7 +219,11 @@ async def test_event_loop_stays_free(
         threads[name] = threading.get_ident()
         return work(*args)
 
-    for module, name in ((parts, "encode_png"), (refiner, "blend"), (tile_editor, "apply_change")):
+    for module, name in (
+        (region_editing, "encode_png"),
+        (refiner, "blend"),
+        (tile_editor, "apply_change"),
+    ):
         monkeypatch.setattr(module, name, partial(noted, name, getattr(module, name)))
     await bench(RepaintingEngine()).refine(smooth, num_tiles=9)
     assert len(threads) == 3

@@ -5,13 +5,13 @@ import torch
 from torch import Tensor, nn
 
 from training_worker.swatch.config import StageConfig
+from training_worker.swatch.diffusers_calls import seeded
 from training_worker.swatch.loop import (
     Trainer,
     build_optimizers,
     learning_rate_factor,
     step_seed,
 )
-from training_worker.swatch.parts import seeded
 
 pytestmark = pytest.mark.models
 

@@ -12,7 +12,7 @@ from inference_worker.background_removal.cut_out import cut_out
 from inference_worker.cpu_threads import gather
 from inference_worker.io.outputs import Outputs, computed_provenance
 from inference_worker.io.picture_files import PictureFiles
-from inference_worker.vision.looking import Looking
+from inference_worker.vision.model_usage import ModelUsage
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.protocols import SubjectSegmenter
 from shared.contracts.attempts import StoredFile
@@ -79,9 +79,9 @@ class BackgroundRemover(BackgroundRemovalActivities):
         folder = background_remove.ROW.attempt_folder(request.task_id, request.attempt)
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
             model = self._models.choose_subject_model(request.remover.rembg_model)
-            looking = Looking(self._models)
-            segmenter = await self._files.cpu.run(lambda: looking.subjects_by(model))
-            made = computed_provenance("background_remove", looking.used)
+            usage = ModelUsage(self._models)
+            segmenter = await self._files.cpu.run(lambda: usage.subjects_by(model))
+            made = computed_provenance("background_remove", usage.used)
             outputs = Outputs(request.task_id, made, OutputFormat.PNG, self._files)
             outcomes = await self._remove_all(keys, _Removal(folder, segmenter, outputs), report)
         files = [outcome for outcome in outcomes if isinstance(outcome, StoredFile)]

@@ -15,7 +15,7 @@ from inference_worker.fixing.face_fixer import FaceFixer
 from inference_worker.fixing.garment_fixer import Detail, GarmentFixer
 from inference_worker.io.outputs import Outputs, provenance_of
 from inference_worker.io.picture_files import DebugFolder, PictureFiles
-from inference_worker.refinement.parts import Run
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
 from inference_worker.vision.output_check import OutputCheck

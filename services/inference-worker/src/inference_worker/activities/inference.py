@@ -12,8 +12,8 @@ from inference_worker.engine.engine_thread import EngineThread, Made
 from inference_worker.io.outputs import Outputs, provenance_of
 from inference_worker.io.picture_files import DebugFolder, PictureFiles
 from inference_worker.lora.files import LoraFiles
-from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import TiledRefiner
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from inference_worker.settings import InferenceSettings
 from inference_worker.upscaling.upscaler import is_enlarged

@@ -10,7 +10,7 @@ from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.io.outputs import Outputs, computed_provenance
 from inference_worker.io.picture_files import PictureFiles
-from inference_worker.vision.looking import Looking
+from inference_worker.vision.model_usage import ModelUsage
 from inference_worker.vision.models import VisionModels
 from shared.contracts.adjusting import AdjustImage, AdjustingActivities
 from shared.contracts.attempts import AttemptRequest, PictureResult
@@ -66,14 +66,14 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
                 reference = await self._files.fetch(
                     "reference_image", inputs.reference_image, decode_with_alpha
                 )
-            looking = Looking(self._models)
+            usage = ModelUsage(self._models)
             adjuster = ImageAdjuster(
-                lambda: looking.subjects, max_output_pixels=self._max_output_pixels
+                lambda: usage.subjects, max_output_pixels=self._max_output_pixels
             )
             adjusted = await self._files.cpu.run(
                 partial(adjuster.adjust, picture, reference, inputs)
             )
-            made = computed_provenance("image_adjuster", looking.used)
+            made = computed_provenance("image_adjuster", usage.used)
             return await self._result(image_adjuster.ROW, request, started_at, adjusted, made)
 
     @activity.defn(name="fix_background")
@@ -84,10 +84,10 @@ class PictureActivities(AdjustingActivities, BackgroundActivities):
         async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt):
             base = await self._files.fetch("base_image", inputs.base_image, decode_cutout)
             palette = await self._files.fetch("palette_image", inputs.palette_image)
-            looking = Looking(self._models)
-            fixer = BackgroundFixer(looking)
+            usage = ModelUsage(self._models)
+            fixer = BackgroundFixer(usage)
             fixed = await self._files.cpu.run_stoppable(partial(fixer.fix, base, palette, inputs))
-            made = computed_provenance("background_fix", looking.used)
+            made = computed_provenance("background_fix", usage.used)
             row = background_fix.ROW
             result = await self._result(row, request, started_at, fixed.image, made)
         return FixBackgroundResult(**vars(result), mask_used=fixed.mask_used)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference_worker.backgrounds.kept import Finders, find_kept
+from inference_worker.backgrounds.foreground import ForegroundModels, find_foreground
 from inference_worker.backgrounds.palette import background_colour
 from inference_worker.backgrounds.protection import Protection
 from shared.cancellation import NEVER, CancelFlag, stop_if
@@ -39,7 +39,7 @@ class BackgroundFixer:
         finders: find what must stay as it is.
     """
 
-    def __init__(self, finders: Finders) -> None:
+    def __init__(self, finders: ForegroundModels) -> None:
         self._finders = finders
 
     def fix(
@@ -74,7 +74,7 @@ class BackgroundFixer:
         if alpha is not None and alpha.getbbox():
             fixed = base if is_shift else _in_front_of(colour, base)
             return Fixed(fixed, BackgroundMask.ALPHA)
-        kept = find_kept(base, self._finders) if alpha is None else None
+        kept = find_foreground(base, self._finders) if alpha is None else None
         if kept is None:
             raise InvalidInputError(_NOTHING_FOUND)
         protection = Protection(

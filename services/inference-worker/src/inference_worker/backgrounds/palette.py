@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference_worker.backgrounds.kept import Finders, find_kept
+from inference_worker.backgrounds.foreground import ForegroundModels, find_foreground
 from shared.contracts.backgrounds import BackgroundMask
 from shared.errors import InvalidInputError
 from shared.pixels.lab import LabColour, to_lab
@@ -19,7 +19,7 @@ _PLAIN = 8
 """Levels by which a swatch's channels may vary."""
 
 
-def background_colour(palette: Image.Image, finders: Finders) -> LabColour:
+def background_colour(palette: Image.Image, finders: ForegroundModels) -> LabColour:
     """The median, in CIELAB, of what is no person or product: noise and shadows do not move it.
 
     A plain swatch is its own median.
@@ -34,7 +34,7 @@ def background_colour(palette: Image.Image, finders: Finders) -> LabColour:
     cell = max(1, -(-max(palette.size) // _SAMPLED_SIDE_PX))
     small = palette.reduce(cell)
     pixels = np.asarray(small)
-    kept = None if _is_plain(small) else find_kept(palette, finders)
+    kept = None if _is_plain(small) else find_foreground(palette, finders)
     if kept is None:
         return _median(pixels)
     cover = np.asarray(Image.fromarray(kept.mask).reduce(cell))

@@ -9,10 +9,10 @@ from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.refinement.colour import match_lab
-from inference_worker.refinement.editors import Wish, choose_editor
-from inference_worker.refinement.parts import PartEditing, Run, face_parts, paste_faces
+from inference_worker.refinement.editors import EditRequest, choose_editor
 from inference_worker.refinement.patches import expanded
 from inference_worker.refinement.refiner import FACE_INSTRUCTION, FACE_PROMPT
+from inference_worker.refinement.region_editing import RegionEditor, Run, face_regions, paste_faces
 from inference_worker.refinement.resolution import largest_side
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
 from inference_worker.settings import EditorKind
@@ -58,7 +58,7 @@ class FaceFixer:
         self._metrics = metrics
         self._people = people
         self._editor = editor
-        self._parts = PartEditing(cpu)
+        self._parts = RegionEditor(cpu)
 
     async def fix(
         self, base: Image.Image, options: FixConfig, config: FaceFixerConfig, *, seed: int, run: Run
@@ -73,7 +73,7 @@ class FaceFixer:
         picture = await self._cpu.run(lambda: colours(base))
         found = await self._cpu.run(lambda: self._people.faces.faces(picture))
         boxes = [expanded(face.box, config.expand_percent, base.size) for face in found]
-        parts = face_parts(boxes, TileEditor(plan, self._cpu), first=0)
+        parts = face_regions(boxes, TileEditor(plan, self._cpu), first=0)
         edited = await self._parts.edit(picture, parts, run)
 
         def put_together() -> Image.Image:
@@ -87,7 +87,7 @@ class FaceFixer:
         return FixedFaces(image, reports, weights_of(plan.metrics), plan.editor.facts)
 
     def _plan(self, options: FixConfig, config: FaceFixerConfig, seed: int) -> EditPlan:
-        wish = Wish(
+        wish = EditRequest(
             prompt=config.face_prompt or FACE_PROMPT,
             instruction=config.face_prompt or FACE_INSTRUCTION,
             strength=options.denoise,

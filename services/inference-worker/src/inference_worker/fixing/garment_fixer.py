@@ -14,15 +14,15 @@ from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import has_colour, keep_colours, relight
 from inference_worker.refinement.editors import (
+    EditRequest,
     ImageEditor,
     InstructionEditor,
     StrengthEditor,
-    Wish,
     follows_instructions,
 )
 from inference_worker.refinement.grid import split_longer_side
-from inference_worker.refinement.parts import Part, PartEditing, Run
 from inference_worker.refinement.patches import PixelBox, expanded, paste
+from inference_worker.refinement.region_editing import Part, RegionEditor, Run
 from inference_worker.refinement.resolution import largest_side
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
 from inference_worker.vision.protocols import Box
@@ -77,7 +77,7 @@ class GarmentFixer:
         self._cpu = cpu
         self._metrics = metrics
         self._finder = finder
-        self._parts = PartEditing(cpu)
+        self._parts = RegionEditor(cpu)
 
     @property
     def follows_references(self) -> bool:
@@ -155,7 +155,7 @@ class GarmentFixer:
 
     def _editor(self, detail: Detail, options: FixConfig) -> ImageEditor:
         name = detail.label or "garment"
-        wish = Wish(
+        wish = EditRequest(
             prompt=f"a photograph of a {name}, its fabric and its details sharp",
             instruction=f"Make the {name} look as in the reference picture; change nothing else",
             strength=options.denoise,

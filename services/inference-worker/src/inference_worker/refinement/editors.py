@@ -54,7 +54,7 @@ class ImageEditor(Protocol):
 
 
 @dataclass(frozen=True)
-class Wish:
+class EditRequest:
     """What an edit is to do.
 
     Attributes:
@@ -75,7 +75,7 @@ class _EngineEditor:
     """What both editors have of the engine."""
 
     engine: EngineThread
-    wish: Wish
+    wish: EditRequest
 
     @property
     def side_px(self) -> int:
@@ -179,7 +179,7 @@ def follows_instructions(engine: EngineThread, num_references: int = 0) -> bool:
     return most is not None and most >= num_references
 
 
-def choose_editor(engine: EngineThread, kind: EditorKind, wish: Wish) -> ImageEditor:
+def choose_editor(engine: EngineThread, kind: EditorKind, wish: EditRequest) -> ImageEditor:
     """The editor that the settings ask for; by strength where there is no instruction model."""
     if kind is EditorKind.INSTRUCT and follows_instructions(engine):
         return InstructionEditor(engine, wish)

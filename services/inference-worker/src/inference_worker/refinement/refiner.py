@@ -18,10 +18,16 @@ from inference_worker.refinement.colour import (
     match_lab,
     relight,
 )
-from inference_worker.refinement.editors import Wish, choose_editor
+from inference_worker.refinement.editors import EditRequest, choose_editor
 from inference_worker.refinement.grid import lay_grid
-from inference_worker.refinement.parts import Part, PartEditing, Run, face_parts, paste_faces
 from inference_worker.refinement.patches import expanded
+from inference_worker.refinement.region_editing import (
+    Part,
+    RegionEditor,
+    Run,
+    face_regions,
+    paste_faces,
+)
 from inference_worker.refinement.resolution import fitting_side, largest_side
 from inference_worker.refinement.target_size import target_size
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
@@ -101,7 +107,7 @@ class TiledRefiner:
         self._people = people
         self._editor = editor
         self._max_output_pixels = max_output_pixels
-        self._parts = PartEditing(cpu)
+        self._parts = RegionEditor(cpu)
 
     async def refine(
         self,
@@ -138,7 +144,7 @@ class TiledRefiner:
         if plans.faces is not None:
             found = await self._cpu.run(lambda: self._people.faces.faces(upscaled))
             boxes = [expanded(face.box, config.face_expand_percent, size) for face in found]
-            faces = face_parts(boxes, TileEditor(plans.faces, self._cpu), first=len(tiles))
+            faces = face_regions(boxes, TileEditor(plans.faces, self._cpu), first=len(tiles))
         limited = replace(run, max_workers=config.max_workers)
         edited = await self._parts.edit(upscaled, [*tiles, *faces], limited)
         done, done_faces = edited[: len(tiles)], edited[len(tiles) :]
@@ -185,7 +191,7 @@ class TiledRefiner:
     def _plan(self, inputs: RefineInputs, config: TiledRefinerConfig) -> _Plans:
         """Version 1 edits faces as it edits tiles; face detail has parameters of its own."""
         is_first = config.version == "1"
-        tile_wish = Wish(
+        tile_wish = EditRequest(
             prompt=inputs.upscale_prompt or "",
             instruction=inputs.upscale_prompt or _TILE_INSTRUCTION,
             strength=inputs.upscale_denoise,
@@ -200,7 +206,7 @@ class TiledRefiner:
             seed=inputs.upscale_seed,
         )
         if inputs.face_detail_enabled:
-            face_wish = Wish(
+            face_wish = EditRequest(
                 prompt=inputs.face_detail_prompt or FACE_PROMPT,
                 instruction=inputs.face_detail_prompt or FACE_INSTRUCTION,
                 strength=inputs.face_detail_denoise,

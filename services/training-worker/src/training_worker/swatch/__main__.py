@@ -13,12 +13,12 @@ import torch
 from training_worker.swatch.autoencoder import train_autoencoder
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import load_split
+from training_worker.swatch.diffusers_calls import load_pipeline
 from training_worker.swatch.editing.stage import make_editor
 from training_worker.swatch.evaluate import evaluate
 from training_worker.swatch.export import export_pipeline
 from training_worker.swatch.guidance import distil_guidance
 from training_worker.swatch.model_card import TrainingTime, write_model_card
-from training_worker.swatch.parts import load_pipeline
 from training_worker.swatch.running import run_recipe
 from training_worker.swatch.text import TextTokenizers
 from training_worker.swatch.transformer import fill_bank, train_transformer

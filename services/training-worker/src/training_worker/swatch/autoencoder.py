@@ -15,8 +15,8 @@ from training_worker.swatch.colouring import (
 )
 from training_worker.swatch.config import IMAGE_SIZE_PX, AutoencoderConfig, SwatchConfig
 from training_worker.swatch.data import Split
+from training_worker.swatch.diffusers_calls import decode, encode, seed_parameters, seeded
 from training_worker.swatch.loop import Trainer, step_seed
-from training_worker.swatch.parts import decode, encode, seed_parameters, seeded
 
 _START_LOG_VARIANCE = -6.0
 _BRANCH_ENDS = ("conv2", "to_out.0")

@@ -20,7 +20,7 @@ from training_worker.swatch.colouring import HUES, Colour, colour_pictures, crop
 from training_worker.swatch.config import IMAGE_SIZE_PX, SwatchConfig
 from training_worker.swatch.contact_sheet import write_contact_sheet
 from training_worker.swatch.data import CLASS_NAMES, Split, load_split
-from training_worker.swatch.parts import (
+from training_worker.swatch.diffusers_calls import (
     call_pipeline,
     decode,
     encode,

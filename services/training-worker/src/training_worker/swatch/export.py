@@ -9,7 +9,7 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
 )
 
 from training_worker.swatch.config import SwatchConfig
-from training_worker.swatch.parts import save_pipeline
+from training_worker.swatch.diffusers_calls import save_pipeline
 from training_worker.swatch.text import TextTokenizers
 from training_worker.swatch.transformer import SwatchModel
 

@@ -14,8 +14,14 @@ from training_worker.swatch.captions import draw_caption, draw_detail_caption
 from training_worker.swatch.colouring import Colour, colour_pictures, crop_randomly
 from training_worker.swatch.config import SwatchConfig, TransformerConfig
 from training_worker.swatch.data import CLASS_NAMES, Split
+from training_worker.swatch.diffusers_calls import (
+    encode,
+    predict,
+    seed_parameters,
+    seeded,
+    set_latent_scale,
+)
 from training_worker.swatch.loop import Trainer, step_seed
-from training_worker.swatch.parts import encode, predict, seed_parameters, seeded, set_latent_scale
 from training_worker.swatch.text import TextEncoders, TextTokenizers
 
 logger = logging.getLogger(__name__)

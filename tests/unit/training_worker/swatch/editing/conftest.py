@@ -8,7 +8,7 @@ from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 import inference_worker.models
 from training_worker.swatch.config import KontextConfig, StageConfig, SwatchConfig
 from training_worker.swatch.data import Split
-from training_worker.swatch.parts import load_pipeline
+from training_worker.swatch.diffusers_calls import load_pipeline
 
 MODELS = Path(inference_worker.models.__path__[0])
 

@@ -9,8 +9,8 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
 )
 
 from training_worker.swatch.config import SwatchConfig
+from training_worker.swatch.diffusers_calls import load_pipeline, read_text, seeded
 from training_worker.swatch.editing.flow import edit_pictures, predict_edit, shifted_sigmas
-from training_worker.swatch.parts import load_pipeline, read_text, seeded
 
 pytestmark = pytest.mark.models
 

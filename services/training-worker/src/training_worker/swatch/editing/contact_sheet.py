@@ -11,8 +11,8 @@ from torch import Tensor
 from training_worker.swatch.colouring import Colour, colour_pictures
 from training_worker.swatch.contact_sheet import to_picture
 from training_worker.swatch.data import CLASS_NAMES, Split
+from training_worker.swatch.diffusers_calls import seeded
 from training_worker.swatch.editing.evaluate import Editor
-from training_worker.swatch.parts import seeded
 
 _CELL_PX = 96
 _LABEL_PX = 20

@@ -20,19 +20,19 @@ from training_worker.swatch.captions import simple_prompt
 from training_worker.swatch.colouring import HUES, Colour, colour_pictures
 from training_worker.swatch.config import IMAGE_SIZE_PX, SwatchConfig
 from training_worker.swatch.data import CLASS_NAMES, Split, load_split
-from training_worker.swatch.editing.flow import edit_pictures
-from training_worker.swatch.editing.instructions import (
-    draw_borrowing,
-    draw_keeping,
-    draw_recolouring,
-)
-from training_worker.swatch.parts import (
+from training_worker.swatch.diffusers_calls import (
     call_pipeline,
     decode,
     encode,
     image_to_image,
     load_pipeline,
     seeded,
+)
+from training_worker.swatch.editing.flow import edit_pictures
+from training_worker.swatch.editing.instructions import (
+    draw_borrowing,
+    draw_keeping,
+    draw_recolouring,
 )
 from training_worker.swatch.scores import (
     ink_correlation,

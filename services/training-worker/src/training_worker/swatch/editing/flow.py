@@ -14,7 +14,14 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from torch import Tensor
 
-from training_worker.swatch.parts import decode, encode, latent_scale, predict, read_text, seeded
+from training_worker.swatch.diffusers_calls import (
+    decode,
+    encode,
+    latent_scale,
+    predict,
+    read_text,
+    seeded,
+)
 from training_worker.swatch.transformer import pack, position_ids, unpack
 
 

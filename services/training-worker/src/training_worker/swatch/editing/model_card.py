@@ -4,8 +4,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from training_worker.swatch.config import SwatchConfig
+from training_worker.swatch.diffusers_calls import load_pipeline
 from training_worker.swatch.editing.evaluate import IMG2IMG_STRENGTH, EditScores
-from training_worker.swatch.parts import load_pipeline
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 

@@ -11,13 +11,13 @@ from torch import Tensor
 from training_worker.swatch.colouring import Colour, jittered_rgb, shade_pictures
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import CLASS_NAMES, Split
+from training_worker.swatch.diffusers_calls import seeded
 from training_worker.swatch.editing.flow import encode_context
 from training_worker.swatch.editing.instructions import (
     draw_borrowing,
     draw_keeping,
     draw_recolouring,
 )
-from training_worker.swatch.parts import seeded
 from training_worker.swatch.transformer import draw_sigmas, pack
 
 logger = logging.getLogger(__name__)

@@ -6,11 +6,11 @@ import torch
 
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import load_split
+from training_worker.swatch.diffusers_calls import load_pipeline
 from training_worker.swatch.editing.contact_sheet import write_edit_sheet
 from training_worker.swatch.editing.evaluate import Editor, evaluate_editor
 from training_worker.swatch.editing.model_card import write_editor_card
 from training_worker.swatch.editing.training import export_editor, train_editing
-from training_worker.swatch.parts import load_pipeline
 
 logger = logging.getLogger(__name__)
 

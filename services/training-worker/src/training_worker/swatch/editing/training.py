@@ -11,10 +11,10 @@ from torch import Tensor
 
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import Split
+from training_worker.swatch.diffusers_calls import save_transformer
 from training_worker.swatch.editing.flow import predict_edit
 from training_worker.swatch.editing.pairs import EditBatch, draw_edit_batch, fill_pair_bank
 from training_worker.swatch.loop import Trainer, step_seed
-from training_worker.swatch.parts import save_transformer
 from training_worker.swatch.text import TextTokenizers
 
 PIPELINE_CLASS = "FluxKontextPipeline"

@@ -10,7 +10,7 @@ from inference_worker.vision.weights import ModelFile
 from shared.contracts.provenance import ModelProvenance
 
 
-class Looking:
+class ModelUsage:
     """This worker's models, as one task asks for them: those that it has asked for are kept.
 
     Args:

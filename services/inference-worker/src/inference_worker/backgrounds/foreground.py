@@ -24,7 +24,7 @@ _NEARLY_ALL = 0.9
 less."""
 
 
-class Finders(Protocol):
+class ForegroundModels(Protocol):
     """Models that may be opened when they are first asked for: that blocks."""
 
     @property
@@ -38,7 +38,7 @@ class Finders(Protocol):
 
 
 @dataclass(frozen=True)
-class Kept:
+class Foreground:
     """What is to stay of a picture.
 
     Attributes:
@@ -50,20 +50,20 @@ class Kept:
     found_by: BackgroundMask
 
 
-def find_kept(picture: Image.Image, finders: Finders) -> Kept | None:
+def find_foreground(picture: Image.Image, finders: ForegroundModels) -> Foreground | None:
     """Return what of an RGB picture is no background; none where nothing is found."""
     kept = _kept_of(resized_pixels(picture, shrink_size(picture.size, _LONGEST)), finders)
     return kept and replace(kept, mask=resize_map(kept.mask, picture.size))
 
 
-def _kept_of(picture: NDArray[np.uint8], finders: Finders) -> Kept | None:
+def _kept_of(picture: NDArray[np.uint8], finders: ForegroundModels) -> Foreground | None:
     person = finders.persons.person_mask(picture)
     subject = finders.subjects.subject_mask(picture)
     is_person, is_subject = person >= _IS_KEPT, subject >= _IS_KEPT
     if is_person.any() and finders.poses.pose(picture) is not None:
         if (is_person & is_subject).sum() >= _NEARLY_ALL * is_subject.sum():
-            return Kept(person, BackgroundMask.PERSON)
-        return Kept(np.maximum(person, subject), BackgroundMask.SUBJECT)
+            return Foreground(person, BackgroundMask.PERSON)
+        return Foreground(np.maximum(person, subject), BackgroundMask.SUBJECT)
     if is_subject.any():
-        return Kept(subject, BackgroundMask.SUBJECT)
-    return Kept(person, BackgroundMask.PERSON) if is_person.any() else None
+        return Foreground(subject, BackgroundMask.SUBJECT)
+    return Foreground(person, BackgroundMask.PERSON) if is_person.any() else None

@@ -80,7 +80,7 @@ class Run:
     max_workers: int | None = None
 
 
-class PartEditing:
+class RegionEditor:
     """Edits parts of pictures.
 
     Args:
@@ -168,7 +168,7 @@ class PartEditing:
                 await debug.save(f"{part.name}_{metric.name}", shown)
 
 
-def face_parts(boxes: Sequence[PixelBox], editor: TileEditor, *, first: int) -> list[Part]:
+def face_regions(boxes: Sequence[PixelBox], editor: TileEditor, *, first: int) -> list[Part]:
     """A part for each box, numbered from `first`; faces whose boxes grew into one share it.
 
     Named by its box: a checkpoint is of one place, even if another detector counts differently.
