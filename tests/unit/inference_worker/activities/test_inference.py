@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.activities import inference
+from inference_worker.activities import attempts
 from inference_worker.activities.inference import LocalInference
 from inference_worker.lora.files import LoraFiles
 from inference_worker.upscaling.real_esrgan import RealEsrgan
@@ -295,7 +295,7 @@ async def test_cancelled_activity_stops_the_engine(
 async def test_activities_beat_while_the_engine_computes(
     build: Any, progress: RecordedProgress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inference, "Heartbeat", partial(Heartbeat, every_s=0.001))
+    monkeypatch.setattr(attempts, "Heartbeat", partial(Heartbeat, every_s=0.001))
     environment = ActivityEnvironment()
     steps_at_beats: list[int] = []
     environment.on_heartbeat = lambda *_: steps_at_beats.append(len(progress.fractions))

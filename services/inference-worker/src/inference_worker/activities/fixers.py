@@ -1,27 +1,23 @@
-"""FACE_ENHANCER and DETAIL_ENHANCER for Temporal: fetch inputs, call the fixers, store results."""
+"""The activities FACE_ENHANCER and DETAIL_ENHANCER: fetch inputs, call fixers, store results."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
-from PIL import Image
 from temporalio import activity
 
+from inference_worker.activities.attempts import AttemptRunner
+from inference_worker.activities.tile_runs import TileRuns
 from inference_worker.checks.metrics import Metrics
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.face_fixer import FaceFixer
 from inference_worker.fixing.garment_fixer import Detail, GarmentFixer
-from inference_worker.io.outputs import Outputs, provenance_of
-from inference_worker.io.picture_files import DebugFolder, PictureFiles
-from inference_worker.refinement.region_editing import Run
-from inference_worker.refinement.tiles import S3TileStore, tile_digest
+from inference_worker.io.outputs import provenance_of
+from inference_worker.io.picture_files import PictureFiles
 from inference_worker.settings import InferenceSettings
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import TileReport
-from shared.contracts.enums import OutputFormat
 from shared.contracts.fixing import (
     EnhanceDetails,
     EnhanceDetailsResult,
@@ -30,10 +26,8 @@ from shared.contracts.fixing import (
     FixerActivities,
 )
 from shared.contracts.task_types import detail_enhancer, face_enhancer
-from shared.flux.engine import EngineFacts
 from shared.pixels.images import decode_cutout
 from shared.progress import Executant, ProgressSink
-from shared.temporal.heartbeat import Heartbeat
 
 
 class LocalFixers(FixerActivities):
@@ -41,16 +35,16 @@ class LocalFixers(FixerActivities):
 
     Args:
         engine: the model on its thread.
-        files: where pictures come from and go to.
-        progress: hears that attempts start and how far they are.
+        files: loads and stores pictures.
+        progress: receives the start and the progress of attempts.
         executant: this worker.
         settings: how the model edits.
-        people: models that find them.
-        metrics: judge what was made.
-        check: says whether it may be handed out.
+        people: models that find people.
+        metrics: compare edits with their sources.
+        check: decides which pictures may be stored as outputs.
     """
 
-    def __init__(  # noqa: PLR0913 — what the worker has
+    def __init__(  # noqa: PLR0913 — what a process has, each by its name
         self,
         *,
         engine: EngineThread,
@@ -62,12 +56,9 @@ class LocalFixers(FixerActivities):
         metrics: Metrics,
         check: OutputCheck,
     ) -> None:
-        self._engine = engine
-        self._check = check
-        self._progress = progress
-        self._executant = executant
-        self._traits = settings.edit_traits
         self._files = files
+        self._attempts = AttemptRunner(files, progress, executant, check)
+        self._tile_runs = TileRuns(engine.engine, settings.edit_traits)
         self._faces = FaceFixer(
             engine, files.cpu, metrics=metrics, people=people, editor=settings.editor
         )
@@ -77,108 +68,79 @@ class LocalFixers(FixerActivities):
 
     @activity.defn(name="enhance_faces")
     async def enhance_faces(self, request: EnhanceFaces) -> EnhanceFacesResult:
-        """Mend the faces of one picture; one without faces is handed back byte by byte."""
-        started_at = datetime.now(UTC)
-        inputs = request.inputs
-        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+        """Fix the faces of one picture; store a picture without faces byte by byte as it is."""
+        inputs, options = request.inputs, request.fixer
+        async with self._attempts.attempt(face_enhancer.ROW, request) as attempt:
             content, base = await self._files.read("input_image", inputs.input_image, decode_cutout)
-            folder = face_enhancer.ROW.task_folder(request.task_id)
-            output = face_enhancer.ROW.attempt_folder(request.task_id, request.attempt)
-            debug = DebugFolder(self._files, f"{output}/debug", self._check)
-            run = await self._run(request, [content], folder, report, debug)
+            debug = attempt.debug_folder("debug")
+            run = await self._tile_runs.start(
+                attempt,
+                [content],
+                inputs,
+                options,
+                debug=debug if options.save_debug_images else None,
+            )
             seed = inputs.config.seed or 0
+            fixed = await self._faces.fix(base, inputs.config, options, seed=seed, run=run)
             provenance = None
-            fixed = await self._faces.fix(base, inputs.config, request.fixer, seed=seed, run=run)
             if fixed.image is None:
-                picture = await self._files.store_copy(f"{output}/image", content)
+                picture = await self._files.store_copy(f"{attempt.folder}/image", content)
             else:
-                outputs = self._outputs(request, fixed.facts)
-                await self._require_safe(fixed.image)
-                picture = await outputs.store(f"{output}/image", fixed.image, seed)
-                provenance = outputs.provenance
+                outputs = await attempt.check_and_store(
+                    fixed.image, provenance_of(fixed.facts), seed
+                )
+                (picture,), provenance = outputs.files, outputs.provenance
         return EnhanceFacesResult(
-            **vars(self._executant),
-            started_at=started_at,
-            files=[picture, *debug.stored],
-            debug_image_paths=debug.paths,
-            provenance=provenance,
+            **attempt.result_fields([picture, *debug.stored], provenance),
             warnings=fixed.facts.warnings if fixed.image else [],
             result_image_path=picture.key,
+            debug_image_paths=debug.paths,
             face_detected=fixed.image is not None,
-            attempts_used=max((face.attempts for face in fixed.faces), default=0),
-            final_ssim_score=_worst(fixed.faces, "ssim", min),
-            final_lpips_score=_worst(fixed.faces, "lpips", max),
-            final_dists_score=_worst(fixed.faces, "dists", max),
             faces=fixed.faces,
             metric_weights=fixed.weights,
+            **_worst_face(fixed.faces),
         )
 
     @activity.defn(name="enhance_details")
     async def enhance_details(self, request: EnhanceDetails) -> EnhanceDetailsResult:
-        """Mend a garment's detail after a reference picture."""
-        started_at = datetime.now(UTC)
-        inputs = request.inputs
-        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+        """Fix a garment's detail after a reference picture."""
+        inputs, options = request.inputs, request.fixer
+        async with self._attempts.attempt(detail_enhancer.ROW, request) as attempt:
             content, base = await self._files.read("base_image", inputs.base_image, decode_cutout)
             shown, reference = await self._files.read("reference_image", inputs.reference_image)
-            folder = detail_enhancer.ROW.task_folder(request.task_id)
-            output = detail_enhancer.ROW.attempt_folder(request.task_id, request.attempt)
-            debug = DebugFolder(self._files, f"{output}/debug", self._check)
-            seed = inputs.config.seed or 0
-            fixed = await self._garments.fix(
-                base,
-                Detail(inputs.detail_label, reference),
-                inputs.config,
-                request.fixer,
-                seed=seed,
-                run=await self._run(request, [content, shown], folder, report, debug),
+            debug = attempt.debug_folder("debug")
+            run = await self._tile_runs.start(
+                attempt,
+                [content, shown],
+                inputs,
+                options,
+                debug=debug if options.save_debug_images else None,
             )
-            outputs = self._outputs(request, fixed.facts)
-            await self._require_safe(fixed.image)
-            picture = await outputs.store(f"{output}/image", fixed.image, seed)
+            seed = inputs.config.seed or 0
+            detail = Detail(inputs.detail_label, reference)
+            fixed = await self._garments.fix(
+                base, detail, inputs.config, options, seed=seed, run=run
+            )
+            outputs = await attempt.check_and_store(fixed.image, provenance_of(fixed.facts), seed)
         return EnhanceDetailsResult(
-            **vars(self._executant),
-            started_at=started_at,
-            files=[picture, *debug.stored],
-            debug_image_paths=debug.paths,
-            provenance=outputs.provenance,
+            **attempt.result_fields([*outputs.files, *debug.stored], outputs.provenance),
             warnings=fixed.facts.warnings,
-            result_image_path=picture.key,
+            result_image_path=outputs.files[0].key,
+            debug_image_paths=debug.paths,
             tiles=fixed.tiles,
             metric_weights=fixed.weights,
             follows_reference=fixed.follows_reference,
         )
 
-    def _outputs(self, request: EnhanceFaces | EnhanceDetails, facts: EngineFacts) -> Outputs:
-        return Outputs(request.task_id, provenance_of(facts), OutputFormat.PNG, self._files)
 
-    async def _require_safe(self, picture: Image.Image) -> None:
-        await self._files.cpu.run(partial(self._check.require_safe, picture, "output 0"))
-
-    async def _run(
-        self,
-        request: EnhanceFaces | EnhanceDetails,
-        sources: list[bytes],
-        folder: str,
-        report: Callable[[float], None],
-        debug: DebugFolder,
-    ) -> Run:
-        digest = await self._files.cpu.run(
-            partial(
-                tile_digest,
-                sources,
-                request.inputs,
-                request.fixer,
-                engine=self._engine.engine,
-                traits=self._traits,
-            )
-        )
-        return Run(
-            store=S3TileStore(self._files.objects, folder, digest),
-            on_progress=report,
-            is_strict=request.inputs.config.strict_checks,
-            debug=debug if request.fixer.save_debug_images else None,
-        )
+def _worst_face(reports: list[TileReport]) -> dict[str, Any]:
+    """Return the fields of a result that tell of the face with the worst figure."""
+    return {
+        "attempts_used": max((report.attempts for report in reports), default=0),
+        "final_ssim_score": _worst(reports, "ssim", min),
+        "final_lpips_score": _worst(reports, "lpips", max),
+        "final_dists_score": _worst(reports, "dists", max),
+    }
 
 
 def _worst(

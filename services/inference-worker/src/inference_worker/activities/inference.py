@@ -1,37 +1,37 @@
-"""What the worker does for Temporal: fetch inputs, call the plain classes, store the results."""
+"""The activities GENERATION, EDITING and REFINE: fetch inputs, call the engine, store results."""
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 
 from PIL import Image
 from temporalio import activity
 
+from inference_worker.activities.attempts import AttemptRunner, RunningAttempt
+from inference_worker.activities.tile_runs import TileRuns
 from inference_worker.checks.metrics import Metrics
-from inference_worker.engine.engine_thread import EngineThread, Made
-from inference_worker.io.outputs import Outputs, provenance_of
-from inference_worker.io.picture_files import DebugFolder, PictureFiles
+from inference_worker.engine.engine_thread import EngineResult, EngineThread
+from inference_worker.io.outputs import provenance_of
+from inference_worker.io.picture_files import PictureFiles
 from inference_worker.lora.files import LoraFiles
-from inference_worker.refinement.refiner import TiledRefiner
-from inference_worker.refinement.region_editing import Run
-from inference_worker.refinement.tiles import S3TileStore, tile_digest
+from inference_worker.refinement.refiner import Refined, TiledRefiner
 from inference_worker.settings import InferenceSettings
 from inference_worker.upscaling.upscaler import is_enlarged
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.attempts import PictureResult
-from shared.contracts.editing import EditImage
-from shared.contracts.enums import OutputFormat
-from shared.contracts.generation import GenerateImage
+from shared.contracts.editing import EditImage, EditingInputs
+from shared.contracts.generation import GenerateImage, GenerationInputs
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.provenance import Provenance
-from shared.contracts.refinement import RefineImage, RefineImageResult, UpscalerKind
+from shared.contracts.refinement import (
+    RefineImage,
+    RefineImageResult,
+    RefineInputs,
+    UpscalerKind,
+)
 from shared.contracts.task_types import editing, generation, refine
-from shared.contracts.task_types.row import TaskTypeRow
 from shared.pixels.images import decode_cutout
 from shared.progress import Executant, ProgressSink
-from shared.temporal.heartbeat import Heartbeat
 
 
 class LocalInference(InferenceActivities):
@@ -39,15 +39,15 @@ class LocalInference(InferenceActivities):
 
     Args:
         engine: the model on its thread.
-        files: where pictures come from and go to.
+        files: loads and stores pictures.
         loras: the files of the LoRAs that requests name.
-        progress: hears that attempts start and how far they are.
+        progress: receives the start and the progress of attempts.
         executant: this worker.
         settings: the limit of output sizes, and how the model edits.
-        people: models that find them.
-        metrics: judge what was made.
-        check: says whether it may be handed out.
-        upscalers: make pictures larger before they are refined.
+        people: models that find people.
+        metrics: compare edits with their sources.
+        check: decides which pictures may be stored as outputs.
+        upscalers: enlarge pictures before they are refined.
     """
 
     def __init__(  # noqa: PLR0913 — what a process has, each by its name
@@ -65,12 +65,10 @@ class LocalInference(InferenceActivities):
         upscalers: Upscalers,
     ) -> None:
         self._engine = engine
-        self._check = check
-        self._loras = loras
-        self._progress = progress
-        self._executant = executant
         self._files = files
-        self._traits = settings.edit_traits
+        self._loras = loras
+        self._attempts = AttemptRunner(files, progress, executant, check)
+        self._tile_runs = TileRuns(engine.engine, settings.edit_traits)
         self._upscaler = settings.upscaler
         self._upscalers = upscalers
         self._refiner = TiledRefiner(
@@ -84,12 +82,10 @@ class LocalInference(InferenceActivities):
 
     @activity.defn(name="generate_image")
     async def generate_image(self, request: GenerateImage) -> PictureResult:
-        """Make the pictures of one GENERATION and store them."""
-        started_at = datetime.now(UTC)
+        """Generate the pictures of one GENERATION and store them."""
         inputs = request.inputs
         async with (
-            Heartbeat(),
-            self._progress.attempt(request.task_id, request.attempt) as report,
+            self._attempts.attempt(generation.ROW, request) as attempt,
             self._loras.fetched(inputs.loras) as loras,
         ):
             reference = None
@@ -97,111 +93,86 @@ class LocalInference(InferenceActivities):
                 reference = await self._files.fetch(
                     "reference_image_url", inputs.reference_image_url
                 )
-            made = await self._engine.generate(
-                inputs, reference, loras, lambda done, steps: report(done / steps)
-            )
-            provenance = provenance_of(made.facts, inputs.loras)
-            return await self._result(generation.ROW, request, started_at, made, provenance)
+            result = await self._engine.generate(inputs, reference, loras, attempt.report_step)
+            provenance = provenance_of(result.facts, inputs.loras)
+            return await _store_pictures(attempt, result, provenance, inputs)
 
     @activity.defn(name="edit_image")
     async def edit_image(self, request: EditImage) -> PictureResult:
-        """Change one picture as a prompt says, and store what came of it."""
-        started_at = datetime.now(UTC)
+        """Change one picture as a prompt says, and store the results."""
         inputs = request.inputs
-        async with Heartbeat(), self._progress.attempt(request.task_id, request.attempt) as report:
+        async with self._attempts.attempt(editing.ROW, request) as attempt:
             base = await self._files.fetch("base_image", inputs.base_image, decode_cutout)
             references = [
                 await self._files.fetch(f"reference_images.{index}", key)
                 for index, key in enumerate(inputs.reference_images)
             ]
-            made = await self._engine.instruct(
-                inputs, base, references, lambda done, steps: report(done / steps)
-            )
-            provenance = provenance_of(made.facts)
-            return await self._result(editing.ROW, request, started_at, made, provenance)
+            result = await self._engine.instruct(inputs, base, references, attempt.report_step)
+            return await _store_pictures(attempt, result, provenance_of(result.facts), inputs)
 
     @activity.defn(name="refine_image")
     async def refine_image(self, request: RefineImage) -> RefineImageResult:
         """Refine one picture tile by tile and store it."""
-        started_at = datetime.now(UTC)
         inputs = request.inputs
-        kind = UpscalerKind.LANCZOS
-        if inputs.upscale_enabled:
-            kind = inputs.config.upscaler or self._upscaler
+        kind = self._upscaler_kind(inputs)
         async with (
             self._upscalers.reserved(kind),
-            Heartbeat(),
-            self._progress.attempt(request.task_id, request.attempt) as report,
+            self._attempts.attempt(refine.ROW, request) as attempt,
         ):
             content, base = await self._files.read(
                 "base_image_url", inputs.base_image_url, decode_cutout
             )
-            digest = await self._files.cpu.run(
-                partial(
-                    tile_digest,
-                    [content],
-                    inputs,
-                    request.refiner,
-                    engine=self._engine.engine,
-                    traits=[*self._traits, kind],
-                )
-            )
-            folder = refine.ROW.task_folder(request.task_id)
-            output = refine.ROW.attempt_folder(request.task_id, request.attempt)
-            debug = DebugFolder(self._files, f"{output}/tiles", self._check)
-            run = Run(
-                store=S3TileStore(self._files.objects, folder, digest),
-                on_progress=report,
-                is_strict=inputs.config.strict_checks,
+            debug = attempt.debug_folder("tiles")
+            run = await self._tile_runs.start(
+                attempt,
+                [content],
+                inputs,
+                request.refiner,
                 debug=debug if request.refiner.save_debug_tiles else None,
+                traits=[kind],
             )
             upscaler = await self._files.cpu.run(partial(self._upscalers.open, kind))
             refined = await self._refiner.refine(base, inputs, request.refiner, run, upscaler)
-            made = provenance_of(refined.facts)
-            if is_enlarged(base.size, refined.image.size):
-                models = await self._files.cpu.run(partial(self._upscalers.models, kind))
-                made = made.model_copy(update={"upscaler": kind, "models": models})
-            outputs = Outputs(request.task_id, made, OutputFormat.PNG, self._files)
-            await self._require_safe([refined.image])
-            picture = await outputs.store(f"{output}/image", refined.image, refined.seed)
+            provenance = await self._provenance_of(refined, base, kind)
+            outputs = await attempt.check_and_store(refined.image, provenance, refined.seed)
         return RefineImageResult(
-            **vars(self._executant),
-            started_at=started_at,
-            files=[picture, *debug.stored],
-            debug_image_paths=debug.paths,
-            provenance=outputs.provenance,
+            **attempt.result_fields([*outputs.files, *debug.stored], outputs.provenance),
             warnings=refined.facts.warnings,
-            result_image_path=picture.key,
+            result_image_path=outputs.files[0].key,
+            debug_image_paths=debug.paths,
             tiles=refined.tiles,
             faces=refined.faces,
             metric_weights=refined.weights,
         )
 
-    async def _result(
-        self,
-        row: TaskTypeRow,
-        request: GenerateImage | EditImage,
-        started_at: datetime,
-        made: Made,
-        provenance: Provenance,
-    ) -> PictureResult:
-        await self._require_safe(made.pictures)
-        inputs = request.inputs
-        outputs = Outputs(request.task_id, provenance, inputs.config.output_format, self._files)
-        stem = f"{row.attempt_folder(request.task_id, request.attempt)}/image"
-        for index, picture in enumerate(made.pictures):
-            await outputs.store(f"{stem}_{index}", picture, inputs.seed + index)
-        keys = [file.key for file in outputs.files]
-        return PictureResult(
-            **vars(self._executant),
-            started_at=started_at,
-            files=outputs.files,
-            provenance=outputs.provenance,
-            warnings=made.facts.warnings,
-            result_image_path=keys[0],
-            result_image_paths=keys,
-        )
+    def _upscaler_kind(self, inputs: RefineInputs) -> UpscalerKind:
+        if not inputs.upscale_enabled:
+            return UpscalerKind.LANCZOS
+        return inputs.config.upscaler or self._upscaler
 
-    async def _require_safe(self, pictures: Sequence[Image.Image]) -> None:
-        for index, picture in enumerate(pictures):
-            await self._files.cpu.run(partial(self._check.require_safe, picture, f"output {index}"))
+    async def _provenance_of(
+        self, refined: Refined, base: Image.Image, kind: UpscalerKind
+    ) -> Provenance:
+        provenance = provenance_of(refined.facts)
+        if not is_enlarged(base.size, refined.image.size):
+            return provenance
+        models = await self._files.cpu.run(partial(self._upscalers.models, kind))
+        return provenance.model_copy(update={"upscaler": kind, "models": models})
+
+
+async def _store_pictures(
+    attempt: RunningAttempt,
+    result: EngineResult,
+    provenance: Provenance,
+    inputs: GenerationInputs | EditingInputs,
+) -> PictureResult:
+    outputs = await attempt.check_and_store_all(
+        result.pictures, provenance, inputs.config.output_format, inputs.seed
+    )
+    keys = [file.key for file in outputs.files]
+    return PictureResult(
+        **attempt.result_fields(outputs.files, outputs.provenance),
+        warnings=result.facts.warnings,
+        result_image_path=keys[0],
+        result_image_paths=keys,
+    )

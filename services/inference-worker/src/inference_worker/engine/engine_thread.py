@@ -17,8 +17,8 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Made:
-    """Pictures, and how the engine stood when it made them."""
+class EngineResult:
+    """Generated pictures, and the engine's facts of the time when it made them."""
 
     pictures: list[Image.Image]
     facts: EngineFacts
@@ -45,10 +45,10 @@ class EngineThread:
         reference: Image.Image | None,
         loras: Sequence[LoraUse],
         on_step: StepCallback,
-    ) -> Made:
+    ) -> EngineResult:
         """Make the pictures of a generation."""
         return await self._call(
-            lambda cancel: Made(
+            lambda cancel: EngineResult(
                 self.engine.generate(inputs, reference, loras, on_step=on_step, cancel=cancel),
                 self.engine.facts(inputs),
             )
@@ -60,10 +60,10 @@ class EngineThread:
         base: Image.Image,
         references: Sequence[Image.Image],
         on_step: StepCallback,
-    ) -> Made:
+    ) -> EngineResult:
         """Change a picture as a prompt says."""
         return await self._call(
-            lambda cancel: Made(
+            lambda cancel: EngineResult(
                 self.engine.instruct(inputs, base, references, on_step=on_step, cancel=cancel),
                 self.engine.facts(inputs),
             )
