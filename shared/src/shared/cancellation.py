@@ -1,4 +1,4 @@
-"""How work on a thread hears that nobody waits for it any more."""
+"""Cancellation of work on a thread: a flag that it checks between its steps."""
 
 import threading
 from typing import Protocol
@@ -7,20 +7,20 @@ from shared.contracts.enums import ErrorCategory
 from shared.errors import PlatformError
 
 
-class Cancelled(PlatformError):  # noqa: N818 — says what happened; it is no fault
-    """Work was told to stop, and did so between two of its steps."""
+class Cancelled(PlatformError):  # noqa: N818 — an event, no fault
+    """Work was cancelled between two of its steps."""
 
     category = ErrorCategory.CANCELLED
 
 
 class CancelFlag(Protocol):
-    """A `threading.Event`, as far as those who compute look at it."""
+    """The read side of a `threading.Event`."""
 
     def is_set(self) -> bool: ...
 
 
 NEVER: CancelFlag = threading.Event()
-"""Of a run that nobody cancels."""
+"""The flag of work that is never cancelled."""
 
 
 def stop_if(cancel: CancelFlag) -> None:

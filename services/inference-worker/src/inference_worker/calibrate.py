@@ -21,7 +21,7 @@ from rich.table import Table
 from inference_worker.checks.perceptual import PerceptualMetric
 from inference_worker.checks.weights import load_lpips
 from inference_worker.engine.loading import packaged_model
-from inference_worker.engine.model_store import OpenedModel, Shelf
+from inference_worker.engine.model_store import ModelStore, OpenedModel
 from inference_worker.profiles.transformer import set_cache_threshold
 from inference_worker.settings import InferenceSettings
 from shared.cancellation import NEVER
@@ -133,7 +133,7 @@ def largest_within(found: Iterable[Measured], budget: float) -> Measured | None:
 def _make(opened: OpenedModel, trial: Trial) -> tuple[list[Image.Image], float]:
     """The pictures, and the seconds that their denoising took."""
     size = (trial.side_px, trial.side_px)
-    blocks = opened.blocks
+    blocks = opened.model
     pictures: list[Image.Image] = []
     elapsed_s = 0.0
     for prompt in trial.prompts:
@@ -175,16 +175,16 @@ def main() -> int:
     console = Console()
     hide_progress_bars()
     settings, model = InferenceSettings(), ModelSettings()
-    shelf = Shelf(settings.model_copy(update={"cache_threshold": 0}))
-    opened = shelf.open(model.source or str(packaged_model()))
+    store = ModelStore(settings.model_copy(update={"cache_threshold": 0}))
+    opened = store.open(model.source or str(packaged_model()))
     trial = Trial(
         prompts=PROMPTS,
         seeds=range(options.seeds),
         side_px=model.native_side_px,
-        num_steps=model.num_default_steps or opened.blocks.default_steps,
+        num_steps=model.num_default_steps or opened.model.default_steps,
         guidance_scale=settings.guidance_scale,
     )
-    distance = lpips_distance(shelf.device, settings.metrics_dir)
+    distance = lpips_distance(store.device, settings.metrics_dir)
     found = measure(opened, trial, options.thresholds, distance)
     return _report(console, found, options.budget)
 

@@ -1,4 +1,4 @@
-"""Where the model computes and in which number format, chosen from the hardware."""
+"""Device, number format and memory of a model, chosen from the hardware."""
 
 import os
 
@@ -7,7 +7,7 @@ import torch
 from shared.flux.kinds import DeviceKind, DtypeKind
 
 _SHARE_OF_CARD = 0.85
-"""The rest is for activations."""
+"""Share of a card for weights; the rest is for activations."""
 _SHARE_OF_MACHINE = 0.5
 _DTYPES = {
     DtypeKind.BFLOAT16: torch.bfloat16,
@@ -17,7 +17,7 @@ _DTYPES = {
 
 
 def choose_device(kind: DeviceKind) -> torch.device:
-    """The device asked for; auto takes the fastest that is there."""
+    """Return the requested device; for `auto` the fastest one of this machine."""
     if kind is not DeviceKind.AUTO:
         return torch.device(kind.value)
     if torch.cuda.is_available():
@@ -28,14 +28,14 @@ def choose_device(kind: DeviceKind) -> torch.device:
 
 
 def choose_dtype(kind: DtypeKind, device: torch.device) -> torch.dtype:
-    """The format asked for; auto is float32 on a CPU, else bfloat16."""
+    """Return the requested format; for `auto` float32 on a CPU, else bfloat16."""
     if kind is not DtypeKind.AUTO:
         return _DTYPES[kind]
     return torch.float32 if device.type == "cpu" else torch.bfloat16
 
 
 def memory_budget_bytes(device: torch.device) -> int:
-    """What models may take where nobody says: most of the card, or half of the machine."""
+    """Return the default memory of models: most of the card, or half of the machine."""
     if device.type == "cuda":
         _, total_bytes = torch.cuda.mem_get_info(device)
         return int(total_bytes * _SHARE_OF_CARD)
@@ -43,7 +43,7 @@ def memory_budget_bytes(device: torch.device) -> int:
 
 
 def reserved_vram_bytes() -> int | None:
-    """GPU memory that this process has taken; none where there is no GPU."""
+    """Return the GPU memory that this process has reserved; None without a GPU."""
     if not torch.cuda.is_available():
         return None
     return sum(torch.cuda.memory_reserved(place) for place in range(torch.cuda.device_count()))

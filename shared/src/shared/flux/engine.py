@@ -16,22 +16,22 @@ from shared.contracts.generation import GenerationInputs
 from shared.contracts.refinement import RefineInputs
 
 StepCallback = Callable[[int, int], None]
-"""Called after each denoise step with the steps done and the steps in all."""
+"""Called after each denoise step with the number of finished steps and of all steps."""
 
 
 def ignore_step(done: int, steps: int) -> None:
-    """Of a run whose progress nobody watches."""
+    """Do nothing: the callback of a run without progress reports."""
 
 
 @dataclass(frozen=True)
 class Edit:
     """An image-to-image edit of one picture.
 
-    Args:
-        prompt: what the picture shows.
-        strength: 0 leaves the picture alone, 1 replaces it.
+    Attributes:
+        prompt: a description of the picture.
+        strength: 0 keeps the picture, 1 replaces it.
         num_steps: denoise steps of the whole schedule; the edit runs its last `strength` part.
-        seed: same picture, edit and seed give the same pixels.
+        seed: the same picture, edit and seed give the same pixels.
     """
 
     prompt: str
@@ -44,11 +44,11 @@ class Edit:
 class LoraUse:
     """One LoRA of a request, on this machine.
 
-    Args:
+    Attributes:
         field: the request field that named it, for messages: `subject_model_path`.
         sha256: the digest of its bytes.
         path: a safetensors file, admitted as a LoRA when it was uploaded.
-        weight: how strongly it acts; 0 is as if it were not there.
+        weight: its strength; 0 has no effect.
     """
 
     field: str
@@ -59,21 +59,21 @@ class LoraUse:
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """What an engine says of itself for a provenance record, whose fields these are.
+    """The engine's part of a provenance record, under the record's field names.
 
-    Args:
+    Attributes:
         engine: the model's family.
         model: the model's own name; never a path.
-        model_digest: tells its weights from all others.
-        profile: how speed is traded for likeness.
-        plan: what was done to the model for it, as far as that moves pixels.
+        model_digest: digest of its weights.
+        profile: the profile of speed and fidelity.
+        plan: the optimisations that change pixels.
         device: `cuda`, `mps` or `cpu`.
         dtype: `bfloat16` …
         sampler: the scheduler's class.
         steps: denoise steps of the whole schedule.
         guidance: distilled guidance.
-        settings: the worker's own settings that pixels depend on besides, by name.
-        warnings: what of the task had no effect, for its record; of provenance it is no part.
+        settings: the worker's further settings that change pixels, by name.
+        warnings: parts of the request that had no effect; no part of provenance.
     """
 
     engine: str
@@ -91,39 +91,39 @@ class EngineFacts:
 
 
 class ImageEngine(Protocol):
-    """A model behind the worker. Its methods raise `Cancelled` between two steps."""
+    """An engine. Its methods raise `Cancelled` between two steps."""
 
     @property
     def model_id(self) -> str:
-        """Names everything on this side that changes an edit: weights, number format, settings."""
+        """The identity of weights, number format and settings: all that changes an edit."""
         ...
 
     @property
     def edit_side_px(self) -> int:
-        """Longer side at which pictures are best given to `edit`."""
+        """The best longer side of pictures for `edit`, in pixels."""
         ...
 
     @property
     def multiple_of(self) -> int:
-        """Both sides of a picture given to `edit` are multiples of this."""
+        """The divisor of both sides of pictures for `edit`, in pixels."""
         ...
 
     @property
     def edit_batch(self) -> int:
-        """Pictures that `edit` takes at once, where it is not one."""
+        """The number of pictures that `edit` takes at once, beside one."""
         ...
 
     @property
     def max_references(self) -> int | None:
-        """Pictures that `instruct` looks at beside the base; none: it follows no instructions."""
+        """The most references that `instruct` takes; None: it follows no instructions."""
         ...
 
     def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
-        """How a task with these inputs is done. May be asked from any thread."""
+        """Return the facts of a task with these inputs. May be called from any thread."""
         ...
 
     def warm_up(self) -> None:
-        """Load and run what the first request would wait for."""
+        """Load and run the model once, so that the first request does not wait for it."""
         ...
 
     def generate(
@@ -135,17 +135,18 @@ class ImageEngine(Protocol):
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """Make `inputs.config.num_images` pictures of exactly the size asked for.
+        """Generate `inputs.config.num_images` pictures of exactly the requested size.
 
         Args:
             inputs: prompt, size, seed and the rest.
             reference: the picture under `inputs.reference_image_url`, if there is one.
             loras: mixed by their weights.
-            on_step: hears of progress, on the calling thread.
-            cancel: looked at before each step.
+            on_step: called after each step, on the calling thread.
+            cancel: checked before each step.
 
         Raises:
-            InvalidInputError: names the field that this model cannot do.
+            InvalidInputError: this model cannot do it; names the field.
+            Cancelled: the flag was set.
         """
         ...
 
@@ -158,17 +159,18 @@ class ImageEngine(Protocol):
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """Change a picture as the prompt says; `inputs.config.num_images` answers.
+        """Change a picture as the prompt says, in `inputs.config.num_images` versions.
 
         Args:
             inputs: prompt, size, seed and the rest.
-            base: RGB, or RGBA whose transparent parts are to be painted anew.
-            references: RGB pictures that show what is meant.
-            on_step: hears of progress, on the calling thread.
-            cancel: looked at before each step.
+            base: RGB, or RGBA whose transparent parts are inpainted.
+            references: RGB pictures that the prompt refers to.
+            on_step: called after each step, on the calling thread.
+            cancel: checked before each step.
 
         Raises:
-            InvalidInputError: names the field that this model cannot do.
+            InvalidInputError: this model cannot do it; names the field.
+            Cancelled: the flag was set.
         """
         ...
 
@@ -180,15 +182,18 @@ class ImageEngine(Protocol):
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """Edit one RGB picture, or `edit_batch` of one size in one run; the answers have it too.
+        """Edit one RGB picture, or `edit_batch` pictures of one size, in one run.
 
-        Never another number: a compiled model then sees two shapes, and what comes of a picture
-        does not depend on how many others there were.
+        Never another number: a compiled model then has two shapes, and the result of a picture does
+        not depend on the number of others.
 
         Args:
-            images: of one size.
+            images: RGB, of one size; the results have it too.
             edits: one for each; they differ in their seeds alone.
-            on_step: hears of progress, on the calling thread.
-            cancel: looked at before each step.
+            on_step: called after each step, on the calling thread.
+            cancel: checked before each step.
+
+        Raises:
+            Cancelled: the flag was set.
         """
         ...

@@ -4,10 +4,10 @@ from shared.errors import PlatformError
 
 
 class ModelLoadError(PlatformError):
-    """The model could not be loaded.
+    """A model could not be loaded.
 
     Args:
-        message: what is wrong with it.
+        message: the cause; the remedy is added.
     """
 
     def __init__(self, message: str) -> None:

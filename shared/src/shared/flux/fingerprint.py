@@ -1,4 +1,4 @@
-"""Tells apart models that lie under the same name."""
+"""Digests of model folders, which tell apart models of the same name."""
 
 import hashlib
 import json
@@ -12,11 +12,11 @@ _LENGTH_BYTES = 8
 
 
 def fingerprint(folder: Path) -> str:
-    """Of a model folder: its files' names and sizes, and what is in them.
+    """Return a digest, in hex, of the names, sizes and contents of a folder's files.
 
-    Small files count whole, of large weights every tensor's name, type, shape and first 4 KiB. A
-    training moves each number of the tensors that it trains; reading tens of gigabytes at every
-    start to say the same would take minutes.
+    Small files are hashed whole; of large weights the header and the first 4 KiB of every tensor
+    are. Training changes each number of the tensors that it trains, and reading tens of gigabytes
+    at every start would take minutes.
     """
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class DeviceKind(StrEnum):
-    """Where the model computes."""
+    """The device that computes."""
 
     AUTO = "auto"
     CUDA = "cuda"
@@ -13,7 +13,7 @@ class DeviceKind(StrEnum):
 
 
 class DtypeKind(StrEnum):
-    """Number format of weights and activations."""
+    """The number format of weights and activations."""
 
     AUTO = "auto"
     BFLOAT16 = "bfloat16"

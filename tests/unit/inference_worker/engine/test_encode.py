@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from inference_worker.engine.model_store import Shelf
+from inference_worker.engine.model_store import ModelStore
 from inference_worker.settings import InferenceSettings
 from shared.flux.pipeline.components import FluxComponents
 from shared.flux.pipeline.encode import PromptEncoder
@@ -15,7 +15,7 @@ from shared.flux.pipeline.encode import PromptEncoder
 @pytest.fixture(scope="module")
 def parts(tiny_flux_folder: Path) -> FluxComponents:
     return FluxComponents(
-        tiny_flux_folder, Shelf(InferenceSettings()).open(str(tiny_flux_folder)).parts
+        tiny_flux_folder, ModelStore(InferenceSettings()).open(str(tiny_flux_folder)).parts
     )
 
 
@@ -34,8 +34,8 @@ def test_oldest_prompt_is_forgotten(parts: FluxComponents) -> None:
 
 
 def test_length_is_the_tokenizers_or_the_settings(parts: FluxComponents) -> None:
-    assert PromptEncoder(parts).encode("a").words.shape == (1, 24, 32)
-    assert PromptEncoder(parts, max_tokens=8).encode("a").words.shape == (1, 8, 32)
+    assert PromptEncoder(parts).encode("a").prompt_embeds.shape == (1, 24, 32)
+    assert PromptEncoder(parts, max_tokens=8).encode("a").prompt_embeds.shape == (1, 8, 32)
 
 
 def test_cutting_a_prompt_is_logged_without_its_text(parts: FluxComponents) -> None:
@@ -53,13 +53,17 @@ def test_what_a_prompt_lost_is_told_until_it_is_forgotten(parts: FluxComponents)
     for prompt in ("a", *long[:2]):
         encoder.encode(prompt)
 
-    said = encoder.cut(long[0])
+    said = encoder.truncation_warning(long[0])
     assert said is not None
     assert "the model reads the first 24" in said
     assert "red" not in said
-    assert encoder.cut("a") is None
+    assert encoder.truncation_warning("a") is None
     encoder.encode(long[2])
-    assert [encoder.cut(prompt) is not None for prompt in long] == [False, True, True]
+    assert [encoder.truncation_warning(prompt) is not None for prompt in long] == [
+        False,
+        True,
+        True,
+    ]
 
 
 def test_what_a_prompt_lost_is_told_as_long_as_it_is_remembered(parts: FluxComponents) -> None:
@@ -67,7 +71,7 @@ def test_what_a_prompt_lost_is_told_as_long_as_it_is_remembered(parts: FluxCompo
     used, other, third = (f"{colour} " * 40 for colour in ("red", "blue", "green"))
     for prompt in (used, other, used, third):
         encoder.encode(prompt)
-    assert [encoder.cut(prompt) is not None for prompt in (used, other, third)] == [
+    assert [encoder.truncation_warning(prompt) is not None for prompt in (used, other, third)] == [
         True,
         False,
         True,
@@ -79,7 +83,7 @@ def test_a_prompt_is_cut_alike_with_any_loras(parts: FluxComponents) -> None:
     long = "red " * 40
     for variant in ("a", "b", "c"):
         encoder.encode(long, variant)
-    assert encoder.cut(long) is not None
+    assert encoder.truncation_warning(long) is not None
     encoder.encode("a")
     encoder.encode("b")
-    assert encoder.cut(long) is None
+    assert encoder.truncation_warning(long) is None

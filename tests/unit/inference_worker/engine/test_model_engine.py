@@ -11,7 +11,7 @@ from diffusers import FluxImg2ImgPipeline, FluxPipeline, FluxTransformer2DModel
 from PIL import Image, ImageChops
 
 from inference_worker.engine.model_engine import ModelEngine
-from inference_worker.profiles.plan import Plan
+from inference_worker.profiles.plan import ExecutionPlan
 from inference_worker.settings import InferenceSettings
 from shared.cancellation import NEVER, Cancelled
 from shared.contracts.generation import GenerationConfig, GenerationInputs
@@ -60,7 +60,7 @@ def test_engine_says_which_model_makes_a_picture_and_with_what(
     assert (facts.device, facts.dtype) == ("cpu", "float32")
     assert facts.sampler == "FlowMatchEulerDiscreteScheduler"
     assert (facts.steps, facts.guidance) == (3, 3.5)
-    assert (facts.profile, facts.plan) == ("quality", Plan().pixel_traits)
+    assert (facts.profile, facts.plan) == ("quality", ExecutionPlan().pixel_traits)
     assert facts.settings == {"max_text_tokens": 0, "true_cfg_scale": 2.5}
     by_default = engine.facts(GenerationInputs(prompt="", width=64, height=64, seed=0))
     assert by_default.steps == 8

@@ -13,7 +13,7 @@ from PIL import Image, ImageChops
 from safetensors.torch import load_file
 
 from inference_worker.engine.model_engine import ModelEngine
-from inference_worker.engine.model_store import Shelf
+from inference_worker.engine.model_store import ModelStore
 from inference_worker.profiles.plan import PROFILES
 from inference_worker.settings import InferenceSettings, ProfileKind
 from shared.cancellation import NEVER
@@ -193,8 +193,8 @@ def test_a_compiled_profile_mixes_loras_alike(tiny_flux_folder: Path, tmp_path: 
     settings, model = InferenceSettings(torch_threads=1), ModelSettings(max_px=64)
     plan = replace(PROFILES[ProfileKind.BALANCED], compile_backend="aot_eager")
     engines = [
-        ModelEngine(shelf, shelf.open(str(tiny_flux_folder)), None, settings, model)
-        for shelf in (Shelf(settings), Shelf(settings, plan))
+        ModelEngine(store, store.open(str(tiny_flux_folder)), None, settings, model)
+        for store in (ModelStore(settings), ModelStore(settings, plan))
     ]
     transformer = FluxPipeline.from_pretrained(tiny_flux_folder).transformer
     names = ["transformer_blocks.0.attn.to_k", "single_transformer_blocks.0.attn.to_v"]
@@ -211,8 +211,8 @@ def test_a_compiled_profile_mixes_loras_alike(tiny_flux_folder: Path, tmp_path: 
 def test_nothing_of_a_huge_lora_stays_in_the_slots(tiny_flux_folder: Path, tmp_path: Path) -> None:
     settings, model = InferenceSettings(torch_threads=1), ModelSettings(max_px=64)
     plan = replace(PROFILES[ProfileKind.BALANCED], compile_backend="eager")
-    shelf = Shelf(settings, plan)
-    engine = ModelEngine(shelf, shelf.open(str(tiny_flux_folder)), None, settings, model)
+    store = ModelStore(settings, plan)
+    engine = ModelEngine(store, store.open(str(tiny_flux_folder)), None, settings, model)
     base = _generate(engine)
     name = "single_transformer_blocks.0.proj_out"
     transformer = FluxPipeline.from_pretrained(tiny_flux_folder).transformer

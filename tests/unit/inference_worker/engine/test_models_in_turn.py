@@ -8,7 +8,7 @@ from PIL import Image, ImageChops
 from structlog.testing import capture_logs
 
 from inference_worker.engine.model_engine import ModelEngine
-from inference_worker.engine.model_store import Shelf
+from inference_worker.engine.model_store import ModelStore
 from inference_worker.settings import InferenceSettings
 from shared.cancellation import NEVER
 from shared.contracts.editing import EditingInputs
@@ -43,9 +43,9 @@ def _instruct(engine: ModelEngine, base: Image.Image) -> Image.Image:
 
 def _engine(flux: Path, kontext: Path, budget_bytes: int) -> tuple[ModelEngine, PartCache]:
     settings = InferenceSettings(torch_threads=1, memory_bytes=budget_bytes)
-    shelf = Shelf(settings)
-    editor = shelf.open(str(kontext))
-    return ModelEngine(shelf, shelf.open(str(flux)), editor, settings, _MODEL), shelf.cache
+    store = ModelStore(settings)
+    editor = store.open(str(kontext))
+    return ModelEngine(store, store.open(str(flux)), editor, settings, _MODEL), store.cache
 
 
 def test_equal_parts_are_loaded_once(tiny_flux_folder: Path, kontext_folder: Path) -> None:
@@ -131,23 +131,23 @@ def test_loras_that_nobody_wants_make_way_before_parts_do(
 def test_a_lora_needs_no_denoiser_beside_the_encoders(
     tiny_flux_folder: Path, tmp_path: Path
 ) -> None:
-    shelf = Shelf(InferenceSettings())
-    opened = shelf.open(str(tiny_flux_folder))
+    store = ModelStore(InferenceSettings())
+    opened = store.open(str(tiny_flux_folder))
     loras = _six_loras(tiny_flux_folder, tmp_path)[:1]
-    with shelf.encoding(opened, loras) as variant:
-        opened.blocks.embed("a red dress", variant)
-        assert not shelf.cache.has(opened.parts.key("transformer"))
-    with shelf.denoising(opened, loras):
-        assert shelf.cache.has(opened.parts.key("transformer"))
+    with store.encoding(opened, loras) as variant:
+        opened.model.embed("a red dress", variant)
+        assert not store.cache.has(opened.parts.key("transformer"))
+    with store.denoising(opened, loras):
+        assert store.cache.has(opened.parts.key("transformer"))
 
 
 def test_a_lora_of_the_denoiser_loads_no_encoder(tiny_flux_folder: Path, tmp_path: Path) -> None:
-    shelf = Shelf(InferenceSettings())
-    opened = shelf.open(str(tiny_flux_folder))
-    with shelf.encoding(opened, _six_loras(tiny_flux_folder, tmp_path)[:1]) as variant:
+    store = ModelStore(InferenceSettings())
+    opened = store.open(str(tiny_flux_folder))
+    with store.encoding(opened, _six_loras(tiny_flux_folder, tmp_path)[:1]) as variant:
         assert not variant
         for name in ("text_encoder", "text_encoder_2"):
-            assert not shelf.cache.has(opened.parts.key(name))
+            assert not store.cache.has(opened.parts.key(name))
 
 
 def _six_loras(flux: Path, folder: Path) -> list[LoraUse]:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from inference_worker.engine.model_store import OpenedModel, Shelf
-from inference_worker.profiles.plan import PROFILES, Plan
+from inference_worker.engine.model_store import ModelStore, OpenedModel
+from inference_worker.profiles.plan import PROFILES, ExecutionPlan
 from inference_worker.settings import InferenceSettings, OffloadKind, ProfileKind
 from shared.flux.kinds import DeviceKind
 from shared.flux.pipeline.conditioning import Conditioning
@@ -22,13 +22,13 @@ _BALANCED = replace(PROFILES[ProfileKind.BALANCED], compile_backend="aot_eager")
 _FAST_ON_CPU = replace(_BALANCED, cache_threshold=0.02)
 
 
-def _open(folder: Path, plan: Plan) -> OpenedModel:
-    return Shelf(InferenceSettings(device=DeviceKind.CPU), plan).open(str(folder))
+def _open(folder: Path, plan: ExecutionPlan) -> OpenedModel:
+    return ModelStore(InferenceSettings(device=DeviceKind.CPU), plan).open(str(folder))
 
 
 @torch.inference_mode()
 def _picture(opened: OpenedModel, *, negative: str = "", image: Any = None) -> Image.Image:
-    blocks = opened.blocks
+    blocks = opened.model
     conditioning = Conditioning(
         blocks.embed("a red dress"), 3.5, blocks.embed(negative) if negative else None, 2.0
     )
@@ -51,7 +51,7 @@ def _difference(one: Image.Image, other: Image.Image) -> int:
 
 @pytest.fixture(scope="module")
 def plain(tiny_flux_folder: Path) -> OpenedModel:
-    return _open(tiny_flux_folder, Plan())
+    return _open(tiny_flux_folder, ExecutionPlan())
 
 
 def test_balanced_gives_the_pictures_of_quality(tiny_flux_folder: Path, plain: OpenedModel) -> None:
@@ -72,15 +72,15 @@ def test_fast_without_fp8_gives_nearly_the_pictures_of_quality(
 
 
 def test_cached_runs_do_not_hear_of_each_other(tiny_flux_folder: Path) -> None:
-    cached = _open(tiny_flux_folder, Plan(cache_threshold=1.0))
+    cached = _open(tiny_flux_folder, ExecutionPlan(cache_threshold=1.0))
     alone = _picture(cached)
     _picture(cached, negative="blurry, low quality")
     assert _difference(_picture(cached), alone) == 0
 
 
-@pytest.mark.parametrize("plan", [Plan(), _FAST_ON_CPU], ids=["quality", "fast"])
+@pytest.mark.parametrize("plan", [ExecutionPlan(), _FAST_ON_CPU], ids=["quality", "fast"])
 def test_offloaded_weights_change_no_pixel(
-    tiny_flux_folder: Path, photo: Image.Image, plan: Plan
+    tiny_flux_folder: Path, photo: Image.Image, plan: ExecutionPlan
 ) -> None:
     image = photo.resize((64, 48))
     resident = _open(tiny_flux_folder, plan)
@@ -92,10 +92,10 @@ def test_offloaded_weights_change_no_pixel(
 
 def test_tiles_begin_above_their_side(tiny_flux_folder: Path, plain: OpenedModel) -> None:
     whole = _picture(plain)
-    fits = _open(tiny_flux_folder, Plan(vae_tile_px=64))
+    fits = _open(tiny_flux_folder, ExecutionPlan(vae_tile_px=64))
     assert _difference(_picture(fits), whole) == 0
-    untiled = _open(tiny_flux_folder, Plan(vae_tile_px=0))
+    untiled = _open(tiny_flux_folder, ExecutionPlan(vae_tile_px=0))
     assert _difference(_picture(untiled), whole) == 0
-    tiled = _open(tiny_flux_folder, Plan(vae_tile_px=32))
+    tiled = _open(tiny_flux_folder, ExecutionPlan(vae_tile_px=32))
     assert _picture(tiled).size == whole.size
     assert _difference(_picture(tiled), whole) > 0

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from inference_worker.engine.editing import changed_part, context_pictures, kept_outside
 from inference_worker.engine.model_facts import model_facts
-from inference_worker.engine.model_store import OpenedModel, Shelf
+from inference_worker.engine.model_store import ModelStore, OpenedModel
 from inference_worker.engine.out_of_memory import run_or_step_down
 from inference_worker.settings import InferenceSettings
 from shared.cancellation import NEVER, CancelFlag, stop_if
@@ -48,7 +48,7 @@ class ModelEngine:
     alone or among others. Tiles are, and always as many.
 
     Args:
-        shelf: opens models.
+        store: opens models.
         generator: the model that makes pictures, and refines tiles.
         editor: the model that edits by instruction; none: the generator edits by strength.
         settings: guidance and sizes of this worker.
@@ -57,13 +57,13 @@ class ModelEngine:
 
     def __init__(
         self,
-        shelf: Shelf,
+        store: ModelStore,
         generator: OpenedModel,
         editor: OpenedModel | None,
         settings: InferenceSettings,
         model: ModelSettings,
     ) -> None:
-        self._shelf = shelf
+        self._store = store
         self._generator = generator
         self._editor = editor
         self._settings = settings
@@ -86,16 +86,16 @@ class ModelEngine:
         hide_progress_bars()
         if settings.torch_threads:
             torch.set_num_threads(settings.torch_threads)
-        shelf = Shelf(settings)
-        editor = shelf.open(editor_source) if editor_source else None
-        return cls(shelf, shelf.open(source), editor, settings, model)
+        store = ModelStore(settings)
+        editor = store.open(editor_source) if editor_source else None
+        return cls(store, store.open(source), editor, settings, model)
 
     @property
     def model_id(self) -> str:
         traits = (
-            self._shelf.device.type,
-            self._shelf.dtype,
-            self._shelf.plan.pixel_traits,
+            self._store.device.type,
+            self._store.dtype,
+            self._store.plan.pixel_traits,
             self._settings.guidance_scale,
             self._settings.max_text_tokens,
         )
@@ -112,9 +112,9 @@ class ModelEngine:
 
     @property
     def edit_batch(self) -> int:
-        if self._shelf.plan.cache_threshold:  # steps are skipped for a whole batch, or not
+        if self._store.plan.cache_threshold:  # steps are skipped for a whole batch, or not
             return 1
-        return self._settings.edit_batch or (1 if self._shelf.device.type == "cpu" else _GPU_BATCH)
+        return self._settings.edit_batch or (1 if self._store.device.type == "cpu" else _GPU_BATCH)
 
     @property
     def max_references(self) -> int | None:
@@ -127,7 +127,7 @@ class ModelEngine:
         is_refining = isinstance(inputs, RefineInputs)
         return model_facts(
             opened,
-            self._shelf,
+            self._store,
             self._settings,
             inputs,
             steps=inputs.upscale_steps if is_refining else self._num_steps(opened, inputs.config),
@@ -161,7 +161,7 @@ class ModelEngine:
         if not 0 <= inputs.reference_image_strength <= 100:
             raise InvalidInputError("reference_image_strength: goes from 0 to 100")
         opened = self._generator
-        blocks = opened.blocks
+        blocks = opened.model
         size = self._covering(opened, inputs.width, inputs.height)
         canvas = reference and ImageOps.fit(reference, size, Image.Resampling.LANCZOS)
         num_steps = self._num_steps(opened, inputs.config)
@@ -198,7 +198,7 @@ class ModelEngine:
             raise InvalidInputError(
                 f"reference_images: has {len(references)}; {opened.name} looks at {most}"
             )
-        blocks = opened.blocks
+        blocks = opened.model
         size = self._covering(opened, inputs.width, inputs.height)
         canvas, mask = changed_part(base, size)
         num_steps = self._num_steps(opened, inputs.config)
@@ -239,13 +239,13 @@ class ModelEngine:
         A strength that leaves no step gives the pictures back.
         """
         opened = self._generator
-        blocks = opened.blocks
+        blocks = opened.model
 
         def make() -> list[Image.Image]:
             stop_if(cancel)
-            with self._shelf.encoding(opened, ()) as variant:
+            with self._store.encoding(opened, ()) as variant:
                 positive = blocks.embed(edits[0].prompt, variant)
-            with self._shelf.denoising(opened, ()):
+            with self._store.denoising(opened, ()):
                 starts = [
                     blocks.start_from_image(
                         image,
@@ -267,11 +267,11 @@ class ModelEngine:
                     for place, image in enumerate(images)
                 ]
 
-        return run_or_step_down(make, self._shelf.step_down)
+        return run_or_step_down(make, self._store.step_down)
 
     def _run(self, job: _Job, on_step: StepCallback, cancel: CancelFlag) -> list[Image.Image]:
         return run_or_step_down(
-            lambda: self._make(job, on_step=on_step, cancel=cancel), self._shelf.step_down
+            lambda: self._make(job, on_step=on_step, cancel=cancel), self._store.step_down
         )
 
     def _make(self, job: _Job, *, on_step: StepCallback, cancel: CancelFlag) -> list[Image.Image]:
@@ -280,7 +280,7 @@ class ModelEngine:
         num_images = inputs.config.num_images
         pictures: list[Image.Image] = []
         # Encoders may leave for the transformer, where both do not fit.
-        with self._shelf.encoding(opened, job.loras) as variant:
+        with self._store.encoding(opened, job.loras) as variant:
             conditioning = self._condition(opened, inputs, variant)
         for index in range(num_images):
 
@@ -288,16 +288,16 @@ class ModelEngine:
                 on_step(index * steps + done, num_images * steps)
 
             stop_if(cancel)
-            with self._shelf.denoising(opened, job.loras):
+            with self._store.denoising(opened, job.loras):
                 begun = job.start(cpu_generator(inputs.seed + index))
                 if begun is None:
                     assert job.unchanged is not None
                     pictures.append(job.unchanged)
                     continue
-                latents = opened.blocks.denoise(
+                latents = opened.model.denoise(
                     begun, conditioning, on_step=on_image_step, cancel=cancel
                 )
-                pictures.append(opened.blocks.decode(latents, job.size))
+                pictures.append(opened.model.decode(latents, job.size))
         return pictures
 
     def _condition(
@@ -312,15 +312,15 @@ class ModelEngine:
             raise InvalidInputError(f"config.negative_prompt: {opened.name} follows none")
         scale = config.guidance_scale
         return Conditioning(
-            positive=opened.blocks.embed(inputs.prompt, variant),
+            positive=opened.model.embed(inputs.prompt, variant),
             guidance_scale=self._settings.guidance_scale if scale is None else scale,
-            negative=opened.blocks.embed(negative, variant) if negative else None,
+            negative=opened.model.embed(negative, variant) if negative else None,
             true_cfg_scale=self._settings.true_cfg_scale,
         )
 
     def _num_steps(self, opened: OpenedModel, config: GenerationConfig | EditingConfig) -> int:
         stated = config.num_inference_steps or self._model.num_default_steps
-        return stated or opened.blocks.default_steps
+        return stated or opened.model.default_steps
 
     def _check_size(self, width: int, height: int) -> None:
         longest = self._model.max_side_px
@@ -329,7 +329,7 @@ class ModelEngine:
                 raise InvalidInputError(f"{name}: {side} px; this model makes 1 to {longest} px")
 
     def _covering(self, opened: OpenedModel, width: int, height: int) -> tuple[int, int]:
-        multiple = opened.blocks.multiple_of
+        multiple = opened.model.multiple_of
         return -(-width // multiple) * multiple, -(-height // multiple) * multiple
 
 

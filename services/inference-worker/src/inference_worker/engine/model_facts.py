@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from inference_worker.engine.model_store import OpenedModel, Shelf
+from inference_worker.engine.model_store import ModelStore, OpenedModel
 from inference_worker.settings import InferenceSettings
 from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
@@ -12,7 +12,7 @@ from shared.flux.engine import EngineFacts
 
 def model_facts(
     opened: OpenedModel,
-    shelf: Shelf,
+    store: ModelStore,
     settings: InferenceSettings,
     inputs: GenerationInputs | EditingInputs | RefineInputs,
     *,
@@ -23,7 +23,7 @@ def model_facts(
 
     Args:
         opened: the model that does it.
-        shelf: where that model computes.
+        store: where that model computes.
         settings: what counts where the request leaves it open.
         inputs: the task's.
         steps: denoise steps of the whole schedule.
@@ -42,14 +42,16 @@ def model_facts(
         model=opened.name,
         model_digest=opened.digest,
         profile=settings.profile,
-        plan=shelf.plan.pixel_traits,
-        device=shelf.device.type,
-        dtype=str(shelf.dtype).removeprefix("torch."),
+        plan=store.plan.pixel_traits,
+        device=store.device.type,
+        dtype=str(store.dtype).removeprefix("torch."),
         sampler=opened.family.sampler,
         steps=steps,
         guidance=settings.guidance_scale if guidance is None else guidance,
         settings=others,
-        warnings=[said for text in _prompts(inputs) if (said := opened.blocks.cut(text))],
+        warnings=[
+            said for text in _prompts(inputs) if (said := opened.model.truncation_warning(text))
+        ],
     )
 
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from inference_worker.lora.adapters import ModuleAdapters
 from inference_worker.lora.mixing import SlotPlan
-from inference_worker.profiles.hardware import look_around
-from inference_worker.profiles.plan import Plan, next_level
+from inference_worker.profiles.hardware import detect_hardware
+from inference_worker.profiles.plan import ExecutionPlan, next_level
 from inference_worker.profiles.preparation import prepare_part
 from inference_worker.profiles.resolve import resolve_plan
 from inference_worker.settings import InferenceSettings, OffloadKind
@@ -22,7 +22,7 @@ from shared.flux.families.family import Family, Model
 from shared.flux.families.registry import family_of
 from shared.flux.fingerprint import fingerprint
 from shared.flux.lora.reading import LoraParts, Pairs, changed_parts
-from shared.flux.model_cache.model_parts import Parts
+from shared.flux.model_cache.model_parts import FolderParts
 from shared.flux.model_cache.part_cache import PartCache, module_bytes
 from shared.flux.pipeline.components import resolve_folder
 
@@ -38,10 +38,10 @@ class OpenedModel:
     digest: str
     family: Family
     blocks: Model
-    parts: Parts
+    parts: FolderParts
 
 
-class Shelf:
+class ModelStore:
     """Opens each model once, and puts LoRAs on it. The engine's one thread owns it.
 
     Args:
@@ -52,17 +52,17 @@ class Shelf:
         ModelLoadError: this machine cannot run the profile.
     """
 
-    def __init__(self, settings: InferenceSettings, plan: Plan | None = None) -> None:
+    def __init__(self, settings: InferenceSettings, plan: ExecutionPlan | None = None) -> None:
         self._settings = settings
         self.device = choose_device(settings.device)
         self.dtype = choose_dtype(settings.dtype, self.device)
-        self.plan = plan or resolve_plan(settings, look_around(self.device), self.dtype)
+        self.plan = plan or resolve_plan(settings, detect_hardware(self.device), self.dtype)
         self._adapters: dict[str, ModuleAdapters] = {}
         self._opened: dict[str, OpenedModel] = {}
         self.cache = PartCache(
             self._budget_bytes,
-            free_beside=lambda before: any(a.drop_idle(before) for a in self._adapters.values()),
-            beside_bytes=lambda: sum(found.loaded_bytes for found in self._adapters.values()),
+            free_attached=lambda before: any(a.drop_idle(before) for a in self._adapters.values()),
+            attached_bytes=lambda: sum(found.loaded_bytes for found in self._adapters.values()),
             on_evict=lambda key: self._adapters.pop(key, None),
         )
 
@@ -110,7 +110,7 @@ class Shelf:
             self._activate(opened.parts, opened.family.backbone, loras)
             yield
 
-    def _activate(self, parts: Parts, name: str, loras: Sequence[LoraUse]) -> None:
+    def _activate(self, parts: FolderParts, name: str, loras: Sequence[LoraUse]) -> None:
         if loras:
             parts.load(name)  # before room is made for LoRAs on it
         if adapters := self._adapters.get(parts.key(name)):
@@ -142,7 +142,7 @@ class Shelf:
         def prepare(key: str, name: str, module: nn.Module) -> nn.Module:
             return self._prepare(key, name, module, family.lora_parts.get(name))
 
-        parts = Parts(
+        parts = FolderParts(
             folder,
             family.part_classes,
             self.cache,

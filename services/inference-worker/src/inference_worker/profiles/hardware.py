@@ -75,7 +75,7 @@ class Hardware:
         return attention.module is None or attention.module in self.modules
 
 
-def look_around(device: torch.device) -> Hardware:
+def detect_hardware(device: torch.device) -> Hardware:
     """The machine that this process is on; ROCm cards have no compute capability here."""
     is_cuda = device.type == "cuda" and torch.version.cuda is not None
     wanted = {attention.module for attention in ATTENTIONS if attention.module is not None}

@@ -15,7 +15,7 @@ _SMALL_TILE_PX = 512
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExecutionPlan:
     """What is done to the parts of a model.
 
     Attributes:
@@ -58,16 +58,18 @@ class Plan:
         return "+".join(traits)
 
 
-PROFILES: Mapping[ProfileKind, Plan] = MappingProxyType(
+PROFILES: Mapping[ProfileKind, ExecutionPlan] = MappingProxyType(
     {
-        ProfileKind.QUALITY: Plan(),
-        ProfileKind.BALANCED: Plan(fuses_qkv=True, compiles=True),
-        ProfileKind.FAST: Plan(fuses_qkv=True, compiles=True, uses_fp8=True, attention=FASTEST),
+        ProfileKind.QUALITY: ExecutionPlan(),
+        ProfileKind.BALANCED: ExecutionPlan(fuses_qkv=True, compiles=True),
+        ProfileKind.FAST: ExecutionPlan(
+            fuses_qkv=True, compiles=True, uses_fp8=True, attention=FASTEST
+        ),
     }
 )
 
 
-def next_level(plan: Plan) -> Plan | None:
+def next_level(plan: ExecutionPlan) -> ExecutionPlan | None:
     """The next plan that takes less memory: smaller tiles, then offloaded weights; none: no more.
 
     Pixels of pictures that were not tiled before may move a little; offloading moves none.

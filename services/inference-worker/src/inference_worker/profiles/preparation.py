@@ -7,7 +7,7 @@ import torch
 from diffusers.hooks.group_offloading import apply_group_offloading
 from torch import nn
 
-from inference_worker.profiles.plan import Plan
+from inference_worker.profiles.plan import ExecutionPlan
 from inference_worker.profiles.transformer import prepare_transformer
 from inference_worker.settings import OffloadKind
 
@@ -15,7 +15,7 @@ from inference_worker.settings import OffloadKind
 def prepare_part(
     name: str,
     module: nn.Module,
-    plan: Plan,
+    plan: ExecutionPlan,
     device: torch.device,
     *,
     add_lora_slots: Callable[[Any], object] = lambda _: None,

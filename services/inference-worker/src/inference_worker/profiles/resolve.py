@@ -10,7 +10,7 @@ from inference_worker.profiles.hardware import (
     Hardware,
     fastest_attention,
 )
-from inference_worker.profiles.plan import FASTEST, NATIVE, PROFILES, Plan
+from inference_worker.profiles.plan import FASTEST, NATIVE, PROFILES, ExecutionPlan
 from inference_worker.settings import InferenceSettings
 from shared.flux.errors import ModelLoadError
 
@@ -18,7 +18,9 @@ _NO_COMPILE = "SARTIQ_INFERENCE_PROFILE=quality or SARTIQ_INFERENCE_COMPILE=fals
 _NO_FP8 = "SARTIQ_INFERENCE_PROFILE=balanced or SARTIQ_INFERENCE_FP8=false"
 
 
-def resolve_plan(settings: InferenceSettings, hardware: Hardware, dtype: torch.dtype) -> Plan:
+def resolve_plan(
+    settings: InferenceSettings, hardware: Hardware, dtype: torch.dtype
+) -> ExecutionPlan:
     """The profile's plan with what the settings change of it.
 
     Raises:
@@ -50,7 +52,7 @@ def _either(chosen: bool | None, otherwise: bool) -> bool:  # noqa: FBT001 -- va
     return otherwise if chosen is None else chosen
 
 
-def _compile_fault(plan: Plan, hardware: Hardware) -> str:
+def _compile_fault(plan: ExecutionPlan, hardware: Hardware) -> str:
     if not plan.compiles:
         return ""
     if hardware.device_type not in {"cuda", "cpu"}:
@@ -61,7 +63,7 @@ def _compile_fault(plan: Plan, hardware: Hardware) -> str:
     return f"it compiles, which needs {missing}: install it, or set {_NO_COMPILE}"
 
 
-def _fp8_fault(plan: Plan, hardware: Hardware, dtype: torch.dtype) -> str:
+def _fp8_fault(plan: ExecutionPlan, hardware: Hardware, dtype: torch.dtype) -> str:
     if not plan.uses_fp8:
         return ""
     if hardware.capability is None or hardware.capability < FP8_SINCE:
@@ -76,7 +78,7 @@ def _fp8_fault(plan: Plan, hardware: Hardware, dtype: torch.dtype) -> str:
     return ""
 
 
-def _attention_fault(plan: Plan, hardware: Hardware, dtype: torch.dtype) -> str:
+def _attention_fault(plan: ExecutionPlan, hardware: Hardware, dtype: torch.dtype) -> str:
     if plan.attention == NATIVE:
         return ""
     known = {attention.backend: attention for attention in ATTENTIONS}

@@ -11,7 +11,7 @@ import torch
 from diffusers.hooks import first_block_cache
 from torch import nn
 
-from inference_worker.profiles.plan import NATIVE, Plan
+from inference_worker.profiles.plan import NATIVE, ExecutionPlan
 
 _UNFUSED = ("to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj")
 _FP8_MULTIPLE = 16
@@ -19,7 +19,10 @@ _FP8_MULTIPLE = 16
 
 
 def prepare_transformer(
-    transformer: Any, plan: Plan, *, add_lora_slots: Callable[[Any], object] = lambda _: None
+    transformer: Any,
+    plan: ExecutionPlan,
+    *,
+    add_lora_slots: Callable[[Any], object] = lambda _: None,
 ) -> None:
     """All steps of a plan but offloading, in place.
 

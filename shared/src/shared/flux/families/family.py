@@ -1,4 +1,4 @@
-"""What the engine must know of a kind of model, and of one that is open."""
+"""The description of a family of models, and the protocol of an opened model."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from torch import Tensor
 from shared.cancellation import CancelFlag
 from shared.flux.engine import StepCallback
 from shared.flux.lora.reading import LoraParts, Pairs
-from shared.flux.model_cache.model_parts import Parts
+from shared.flux.model_cache.model_parts import FolderParts
 from shared.flux.pipeline.conditioning import Conditioning, PromptEmbeddings
 from shared.flux.pipeline.start import Context, Start
 
 
 class Model(Protocol):
-    """A model that can be run: the four blocks of a pipeline. Parts load when a block needs them.
+    """The four blocks of a model's pipeline. A part is loaded when a block needs it.
 
     Sizes are (width, height) in pixels, multiples of `multiple_of`.
     """
@@ -34,7 +34,7 @@ class Model(Protocol):
         ...
 
     def embed(self, prompt: str, variant: Hashable = ()) -> PromptEmbeddings:
-        """Encode: text becomes what the transformer attends to.
+        """Encode text into what the transformer attends to.
 
         Args:
             prompt: the text.
@@ -42,18 +42,18 @@ class Model(Protocol):
         """
         ...
 
-    def cut(self, prompt: str) -> str | None:
-        """What a prompt lost that was embedded lately; none where it was read whole."""
+    def truncation_warning(self, prompt: str) -> str | None:
+        """Return a sentence on what a recent prompt lost; None where nothing was truncated."""
         ...
 
     def context(self, pictures: Sequence[Image.Image]) -> Context:
-        """Encode pictures that the transformer looks at while it makes another."""
+        """Encode pictures that the transformer attends to while it denoises another."""
         ...
 
     def start_from_noise(
         self, size: tuple[int, int], num_steps: int, generator: torch.Generator
     ) -> Start:
-        """Prepare: pure noise, the whole schedule."""
+        """Prepare pure noise and the whole schedule."""
         ...
 
     def start_from_image(
@@ -65,9 +65,17 @@ class Model(Protocol):
         generator: torch.Generator,
         mask: Image.Image | None = None,
     ) -> Start | None:
-        """Prepare: a picture under noise; none where the strength, 0 to 1, leaves no step.
+        """Prepare a picture under noise and the last part of the schedule.
 
-        Where there is a mask (L, white is painted anew), the rest is led back to the picture.
+        Args:
+            image: RGB.
+            strength: share of the schedule, 0 to 1.
+            num_steps: denoise steps of the whole schedule.
+            generator: the source of the noise.
+            mask: L; white may change, the rest is restored after each step.
+
+        Returns:
+            None where the strength leaves no step.
         """
         ...
 
@@ -79,35 +87,43 @@ class Model(Protocol):
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> Tensor:
-        """Denoise: follow the schedule to its end. Answers latents as `decode` takes them."""
+        """Follow the schedule to its end and return latents as `decode` takes them.
+
+        Raises:
+            Cancelled: the flag was set before a step.
+        """
         ...
 
     def decode(self, latents: Tensor, size: tuple[int, int]) -> Image.Image:
-        """Decode: latents become a picture, RGB."""
+        """Decode latents into an RGB picture.
+
+        Raises:
+            InvalidInputError: the latents are not finite.
+        """
         ...
 
 
 class OpenModel(Protocol):
-    """Makes a `Model` over the parts of a folder."""
+    """Constructor of a `Model` over the parts of a folder."""
 
-    def __call__(self, folder: Path, parts: Parts, *, max_text_tokens: int) -> Model: ...
+    def __call__(self, folder: Path, parts: FolderParts, *, max_text_tokens: int) -> Model: ...
 
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of model.
+    """A family of models.
 
-    Args:
-        name: as provenance records name it.
+    Attributes:
+        name: its name in provenance records.
         pipeline_class: `_class_name` in the `model_index.json` of its folders.
         part_classes: class of each part, by subfolder.
         backbone: the part that denoises.
-        lora_parts: what of a LoRA file changes which part.
-        sampler: as provenance records name it.
-        max_references: pictures that it can look at beside the one it edits; none: it follows no
+        lora_parts: for each part that LoRAs can change, its pairs out of a LoRA file.
+        sampler: the scheduler's name in provenance records.
+        max_references: pictures that it attends to beside the one it edits; None: it follows no
             instructions, and edits by strength.
-        has_true_cfg: whether a negative prompt can be followed.
-        open: makes a model over its parts.
+        has_true_cfg: whether it can follow a negative prompt.
+        open: opens a model over its parts.
     """
 
     name: str

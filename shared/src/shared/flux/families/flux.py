@@ -1,4 +1,4 @@
-"""FLUX.1: text to picture ([dev], [schnell], Krea), and Kontext, which edits by instruction.
+"""FLUX.1: text to image ([dev], [schnell], Krea), and Kontext, which edits by instruction.
 
 Both have one architecture; Kontext was trained with pictures in its context.
 """

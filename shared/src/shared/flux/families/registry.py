@@ -1,4 +1,4 @@
-"""Which family a folder belongs to."""
+"""The known families, and the one that a folder belongs to."""
 
 import json
 from pathlib import Path
@@ -12,17 +12,17 @@ FAMILIES = (FLUX, FLUX_KONTEXT)
 
 
 def family_of(folder: Path) -> Family:
-    """The family that a folder in diffusers format belongs to.
+    """Return the family that a folder in diffusers format belongs to.
 
     Raises:
-        ModelLoadError: it is no such folder, is incomplete, or is of a family that is not known.
+        ModelLoadError: it is no such folder, is incomplete, or is of an unknown family.
     """
     try:
         index = json.loads((folder / "model_index.json").read_text())
         pipeline_class = index["_class_name"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelLoadError(
-            f"{str(folder)!r} is no model folder in diffusers format: {in_one_line(error)}"
+            f"{str(folder)!r} is not a model folder in diffusers format: {in_one_line(error)}"
         ) from error
     for family in FAMILIES:
         if family.pipeline_class == pipeline_class:

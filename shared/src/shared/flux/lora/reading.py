@@ -1,4 +1,4 @@
-"""Reads a LoRA file: pairs of matrices by the layer they change, their scales multiplied in."""
+"""LoRA files as pairs of matrices by the layer that they change, scales multiplied in."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -25,29 +25,34 @@ _FLOAT8 = frozenset({torch.float8_e4m3fn, torch.float8_e5m2})
 
 @dataclass(frozen=True)
 class Pair:
-    """What is added to a linear layer's matrix: `up @ down`."""
+    """The change of a linear layer's matrix, `up @ down`.
 
-    down: Tensor  # [R, in]
-    up: Tensor  # [out, R], times alpha / rank
+    Attributes:
+        down: [R, in].
+        up: [out, R], times alpha / rank.
+    """
+
+    down: Tensor
+    up: Tensor
 
     @property
     def rank(self) -> int:
-        """R."""
+        """R, the rank of the change."""
         return self.down.shape[0]
 
     @property
     def size_bytes(self) -> int:
-        """Of both matrices."""
+        """The memory of both matrices."""
         return sum(t.numel() * t.element_size() for t in (self.down, self.up))
 
 
 Pairs = Mapping[str, Pair]
-"""By the changed layer's name."""
+"""Pairs by the name of the layer that they change."""
 
 
 @dataclass(frozen=True)
 class LoraParts:
-    """A file's pairs, by the part of the model they change."""
+    """The pairs of a file, by the part of the model that they change."""
 
     transformer: Pairs
     clip: Pairs
@@ -58,7 +63,7 @@ def changed_parts(lora: LoraUse) -> frozenset[str]:
     """Return the parts of the model that a file changes, from its header.
 
     Raises:
-        InvalidInputError: names the request field; the file is not to be applied.
+        InvalidInputError: the file cannot be applied; names the request field.
     """
     with _at_field(lora.field):
         return _parts_of(lora.sha256, lora.path)
@@ -70,10 +75,10 @@ def _parts_of(_sha256: str, path: Path) -> frozenset[str]:
 
 
 def read_lora(lora: LoraUse) -> LoraParts:
-    """Read a file into the CPU's memory, whichever trainer wrote it.
+    """Read a file of any known trainer into the CPU's memory.
 
     Raises:
-        InvalidInputError: names the request field; the file is not to be applied.
+        InvalidInputError: the file cannot be applied; names the request field.
     """
     found: dict[str, dict[str, Pair]] = {part: {} for part in Part}
     with _at_field(lora.field):
@@ -88,7 +93,7 @@ def read_lora(lora: LoraUse) -> LoraParts:
 
 @contextmanager
 def _at_field(field: str) -> Generator[None]:
-    """Name the request field in what is wrong with its file."""
+    """Raise errors of a file as `InvalidInputError` that names the request field."""
     try:
         yield
     except LoraFileError as error:
@@ -99,8 +104,8 @@ def _at_field(field: str) -> Generator[None]:
 
 
 def _split(change: Change, down: Tensor, up: Tensor) -> list[tuple[Place, Pair]]:
-    """One pair a layer: of a joined projection, each has all of `down` and its rows of `up`."""
-    # Nothing multiplies float8 matrices on a CPU.
+    """Return one pair a layer; of a joined projection, each has `down` and its rows of `up`."""
+    # A CPU does not multiply float8 matrices.
     if down.dtype in _FLOAT8:
         down = down.to(torch.bfloat16)
     if up.dtype in _FLOAT8:
@@ -117,7 +122,7 @@ def _split(change: Change, down: Tensor, up: Tensor) -> list[tuple[Place, Pair]]
 
 
 def _without_idle(pair: Pair) -> Pair:
-    """The pair without ranks that add nothing: kohya's `split_qkv` has each part's own ranks."""
+    """Drop ranks that are zero: in kohya's `split_qkv`, each part has ranks of its own."""
     acts = pair.up.any(dim=0)
     if acts.all() or not acts.any():
         return pair

@@ -1,4 +1,4 @@
-"""Where a LoRA's pairs go in a model: its linear layers by name, and whether the pairs fit them."""
+"""The linear layers of a model that LoRA pairs change, and the check that the pairs fit."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -15,14 +15,14 @@ _FUSED = {
     "to_qkv": ("to_q", "to_k", "to_v"),
     "to_added_qkv": ("add_q_proj", "add_k_proj", "add_v_proj"),
 }
-"""diffusers' fused projections, and those whose rows they hold, in order."""
+"""Fused projections of diffusers, and the projections whose rows they hold, in order."""
 
 _OLD_CLIP_ROOT = "text_model."
-"""Where older transformers, and so most LoRA files, have CLIP's layers."""
+"""The prefix of CLIP's layers in older transformers, and so in most LoRA files."""
 
 
 Layers = Mapping[str, nn.Linear]
-"""A module's linear layers by name."""
+"""The linear layers of a module, by name."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Target:
 
     Attributes:
         layer: the name of the layer that computes them.
-        first_row: where they begin; others than 0 are of fused projections.
+        first_row: the first of them; over 0 in fused projections alone.
         in_features: width of the layer's input.
-        out_features: how many rows.
+        out_features: number of rows.
     """
 
     layer: str
@@ -46,13 +46,13 @@ Targets = Mapping[str, Target]
 
 
 def linear_layers(module: nn.Module) -> Layers:
-    """Every linear layer of a module."""
+    """Return every linear layer of a module."""
     modules = cast("Iterable[tuple[str, nn.Module]]", module.named_modules())  # pyright: ignore[reportUnknownMemberType] -- torch leaves it out
     return {name: layer for name, layer in modules if isinstance(layer, nn.Linear)}
 
 
 def find_targets(layers: Layers) -> Targets:
-    """Where each linear layer's changes go; the parts of a fused one by the names they had."""
+    """Return the target of each linear layer; the parts of a fused one keep their old names."""
     targets: dict[str, Target] = {}
     fused: dict[str, Target] = {}
     for name, layer in layers.items():
@@ -62,15 +62,21 @@ def find_targets(layers: Layers) -> Targets:
         for index, part in enumerate(parts):
             num_rows = layer.out_features // len(parts)
             fused[f"{parent}.{part}"] = Target(name, index * num_rows, layer.in_features, num_rows)
-    # What was fused may still stand beside it; it computes nothing any more.
+    # A projection that was fused may still exist; it computes nothing any more.
     return targets | fused
 
 
 def check_fit(pairs: Pairs, module: nn.Module, targets: Targets, field: str) -> Pairs:
-    """The pairs by this model's names.
+    """Return the pairs by this model's layer names.
+
+    Args:
+        pairs: of a file.
+        module: the model.
+        targets: of the model.
+        field: the request field that named the file, for messages.
 
     Raises:
-        InvalidInputError: names the field and the first pair that this model has no place for.
+        InvalidInputError: a pair does not fit this model; names the field and the pair.
     """
     fitting: dict[str, Pair] = {}
     for named, pair in pairs.items():
@@ -101,7 +107,7 @@ def _fault(name: str, pair: Pair, module: nn.Module, targets: Targets) -> str:
 
 
 def _missing(name: str, module: nn.Module) -> str:
-    """Why a model has no such layer: it has fewer blocks, or none of that name."""
+    """Describe a missing layer: the model has fewer blocks, or none of that name."""
     here: nn.Module = module
     path = name.split(".")
     for depth, step in enumerate(path):
@@ -115,10 +121,10 @@ def _missing(name: str, module: nn.Module) -> str:
 
 
 def place(pairs: Pairs, targets: Targets, layers: Layers) -> Pairs:
-    """One pair for each layer: those of a fused projection's parts side by side, which is exact.
+    """Return one pair for each layer; pairs of a fused projection's parts are joined, exactly.
 
     Args:
-        pairs: by this model's names, fitting.
+        pairs: by this model's names, as `check_fit` returns them.
         targets: of the model.
         layers: of the model.
     """

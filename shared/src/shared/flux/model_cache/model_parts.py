@@ -15,26 +15,25 @@ from shared.contracts.wording import in_one_line
 from shared.errors import PlatformError
 from shared.flux.errors import ModelLoadError
 from shared.flux.fingerprint import fingerprint
-from shared.flux.model_cache.part_cache import Part, PartCache
+from shared.flux.model_cache.part_cache import CachedPart, PartCache
 
 Prepare = Callable[[str, str, nn.Module], nn.Module]
-"""Puts a part that was just loaded, on the CPU, on its device and makes it ready to run: its key,
-its name and itself."""
+"""Moves a loaded part to its device and makes it ready to run: takes its key, name and module."""
 
 _PLAIN = ("diffusion_pytorch_model.safetensors", "model.safetensors")
 _NUMBER = re.compile(r"\d+")
 
 
-class Parts:
-    """Asks the cache for the parts of a folder.
+class FolderParts:
+    """The parts of a folder, loaded through a cache.
 
     Args:
-        folder: the model.
+        folder: the model in diffusers format.
         classes: class of each part, by subfolder.
-        cache: where they are kept.
+        cache: keeps loaded parts.
         device: where they compute.
         dtype: their number format.
-        prepare: what is done to each once it is on the device.
+        prepare: called with each part once it is loaded on the CPU.
     """
 
     def __init__(
@@ -56,17 +55,17 @@ class Parts:
         return self.load(name)
 
     def load(self, name: str) -> nn.Module:
-        """The part of a subfolder, loaded if it is not there."""
+        """Return the part of a subfolder, loaded if need be."""
         return self._cache.get(self._parts[name])
 
     def key(self, name: str) -> str:
-        """Equal for equal weights."""
+        """Return a key that is equal for equal weights."""
         return self._parts[name].key
 
-    def _part(self, folder: Path, part_class: Any, prepare: Prepare) -> Part:
+    def _part(self, folder: Path, part_class: Any, prepare: Prepare) -> CachedPart:
         key = f"{folder.name}:{fingerprint(folder)}"
 
-        # What is made within inference mode could not be changed outside of it any more.
+        # Tensors that are created in inference mode cannot be changed outside of it.
         @torch.inference_mode(mode=False)
         @torch.no_grad()
         def load() -> nn.Module:
@@ -80,7 +79,7 @@ class Parts:
                     f"cannot load {str(folder)!r} on {self.device}: {in_one_line(error)}"
                 ) from error
 
-        return Part(
+        return CachedPart(
             key=key,
             name=f"the {folder.name} of {folder.parent.name}",
             expected_bytes=_expected_bytes(folder, self.dtype),
@@ -89,7 +88,7 @@ class Parts:
 
 
 def _expected_bytes(folder: Path, dtype: torch.dtype) -> int:
-    """What a part's weights will take in memory, from the headers of its files.
+    """Return the memory that a part's weights will take, from the headers of its files.
 
     Raises:
         ModelLoadError: it has no safetensors files, or one that cannot be read.
@@ -103,7 +102,7 @@ def _expected_bytes(folder: Path, dtype: torch.dtype) -> int:
 
 
 def _weight_files(folder: Path) -> list[Path]:
-    """The files that `from_pretrained` reads: those of the index, or the only one."""
+    """Return the files that `from_pretrained` reads: those of the index, or the only one."""
     for index in folder.glob("*.safetensors.index.json"):
         if index.name.removesuffix(".index.json") in _PLAIN:
             names = json.loads(index.read_text())["weight_map"].values()

@@ -1,4 +1,4 @@
-"""Keeps the parts of models in memory, within a budget; the least recently used leave first."""
+"""A cache of models' parts in memory, within a budget; evicts the least recently used first."""
 
 import gc
 import math
@@ -20,14 +20,14 @@ _MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Part:
+class CachedPart:
     """A part that can be loaded.
 
-    Args:
+    Attributes:
         key: equal for equal weights: two models that share a part load it once.
         name: for messages: `transformer of FLUX.1-dev`.
-        expected_bytes: what it will take; room for it is made before it is loaded.
-        load: gives the module, on its device.
+        expected_bytes: the memory that it will take; it is freed before the part is loaded.
+        load: returns the module, on its device.
     """
 
     key: str
@@ -37,46 +37,46 @@ class Part:
 
 
 class PartCache:
-    """Least recently used parts leave when another needs their room; those in use never.
+    """A least-recently-used cache of parts. Parts in use are never evicted.
 
     Not thread-safe: the engine's one thread owns it.
 
     Args:
-        budget_bytes: says what all parts may take together, and what lies beside them.
-        beside_bytes: what lies beside them now, and leaves with them: their LoRAs.
-        free_beside: lets some of that go that nobody wants now and that was last used before a time
-            (`time.monotonic`); answers whether there was any.
-        on_evict: hears the key of a part that leaves.
+        budget_bytes: returns the memory that all parts may take, attached memory included.
+        attached_bytes: returns the memory that is attached to parts and freed with them: LoRAs.
+        free_attached: frees some attached memory that is not in use and was last used before a time
+            (`time.monotonic`); returns False if there is none.
+        on_evict: called with the key of an evicted part.
     """
 
     def __init__(
         self,
         budget_bytes: Callable[[], int],
         *,
-        beside_bytes: Callable[[], int] = lambda: 0,
-        free_beside: Callable[[float], bool] = lambda _: False,
+        attached_bytes: Callable[[], int] = lambda: 0,
+        free_attached: Callable[[float], bool] = lambda _: False,
         on_evict: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._budget_bytes = budget_bytes
-        self._beside_bytes = beside_bytes
-        self._free_beside = free_beside
+        self._attached_bytes = attached_bytes
+        self._free_attached = free_attached
         self._on_evict = on_evict
         self._modules: OrderedDict[str, nn.Module] = OrderedDict()
         self._used_at: dict[str, float] = {}
         self._held: list[set[str]] = []
         self.num_loads = 0
-        """How often a part was loaded, since the start."""
+        """The number of loads since the start."""
 
     @property
     def used_bytes(self) -> int:
-        """What the parts and what lies beside them take now, measured."""
-        return sum(map(module_bytes, self._modules.values())) + self._beside_bytes()
+        """The memory of parts and of what is attached to them, measured."""
+        return sum(map(module_bytes, self._modules.values())) + self._attached_bytes()
 
-    def get(self, part: Part) -> nn.Module:
-        """A part's module; it is loaded if need be, and stays while a `hold` lasts.
+    def get(self, part: CachedPart) -> nn.Module:
+        """Return a part's module, loaded if need be. It stays until the end of a `hold` block.
 
         Raises:
-            ResourceError: it fits into the budget not even when all else has left.
+            ResourceError: it does not fit into the budget beside what is in use.
         """
         module = self._modules.get(part.key)
         if module is None:
@@ -92,12 +92,12 @@ class PartCache:
         return module
 
     def has(self, key: str) -> bool:
-        """Whether a part is loaded."""
+        """Return True where a part is loaded."""
         return key in self._modules
 
     @contextmanager
     def hold(self) -> Generator[None]:
-        """No part that is asked for within it leaves before its end."""
+        """Keep every part that the block gets until the block ends."""
         self._held.append(set())
         try:
             yield
@@ -105,16 +105,20 @@ class PartCache:
             self._held.pop()
 
     def make_room(self, needed_bytes: int, name: str) -> None:
-        """Let parts leave until so much more fits into the budget.
+        """Evict parts until so much more fits into the budget.
+
+        Args:
+            needed_bytes: the memory to free.
+            name: what needs it, for the message.
 
         Raises:
-            ResourceError: what is in use leaves too little room.
+            ResourceError: parts in use leave too little.
         """
         held = {key for keys in self._held for key in keys}
         idle = [key for key in self._modules if key not in held]
         budget_bytes = self._budget_bytes()
         while self.used_bytes + needed_bytes > budget_bytes:
-            if self._free_beside(self._used_at[idle[0]] if idle else math.inf):
+            if self._free_attached(self._used_at[idle[0]] if idle else math.inf):
                 continue
             if not idle:
                 raise ResourceError(
@@ -126,7 +130,7 @@ class PartCache:
             self._evict(idle.pop(0))
 
     def clear(self) -> None:
-        """Let everything leave that is not in use."""
+        """Evict every part that is not in use."""
         held = {key for keys in self._held for key in keys}
         for key in [key for key in self._modules if key not in held]:
             self._evict(key)
@@ -134,14 +138,14 @@ class PartCache:
     def _evict(self, key: str) -> None:
         del self._modules[key], self._used_at[key]
         self._on_evict(key)
-        gc.collect()  # modules refer to themselves; without it, their memory would stay a while
+        gc.collect()  # modules refer to themselves, so that reference counts alone free nothing
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         _log.info("part_evicted", part=key)
 
 
 def module_bytes(module: nn.Module) -> int:
-    """What a module's weights take, shared storages counted once."""
+    """Return the memory of a module's weights, shared storages counted once."""
     storages: dict[int, int] = {}
     for tensor in chain(module.parameters(), module.buffers()):
         start, size = _storage(tensor)
@@ -153,5 +157,5 @@ def _storage(tensor: Tensor) -> tuple[int, int]:
     try:
         storage = tensor.untyped_storage()
         return storage.data_ptr() or id(tensor), storage.nbytes()
-    except (RuntimeError, NotImplementedError):  # quantised ones are no single storage
+    except (RuntimeError, NotImplementedError):  # a quantised tensor is no single storage
         return id(tensor), tensor.numel() * tensor.element_size()

@@ -1,4 +1,4 @@
-"""The parts of a FLUX model as its blocks use them."""
+"""The parts of a FLUX model as the blocks of its pipeline use them."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from shared.contracts.wording import in_one_line
 from shared.flux.errors import ModelLoadError
-from shared.flux.model_cache.model_parts import Parts
+from shared.flux.model_cache.model_parts import FolderParts
 from shared.flux.pipeline.diffusers_functions import FluxPipeline
 
 
@@ -32,7 +32,7 @@ class Transformer(Protocol):
 
 
 class ImageProcessor(Protocol):
-    """`VaeImageProcessor`: pictures to tensors in -1…1 and back."""
+    """`VaeImageProcessor`: converts pictures to tensors in -1…1 and back."""
 
     def preprocess(self, image: Image.Image, height: int, width: int) -> Tensor: ...
 
@@ -40,17 +40,17 @@ class ImageProcessor(Protocol):
 
 
 class FluxComponents:
-    """A model's tokenizers and schedule, in memory; its weights, whenever they are asked for.
+    """A model's tokenizers and scheduler, in memory; its weights are loaded when they are needed.
 
     Args:
         folder: the model in diffusers format.
         parts: its encoders, transformer and VAE.
 
     Raises:
-        ModelLoadError: a small file is missing or of another kind.
+        ModelLoadError: a configuration or tokenizer file is missing or invalid.
     """
 
-    def __init__(self, folder: Path, parts: Parts) -> None:
+    def __init__(self, folder: Path, parts: FolderParts) -> None:
         self._parts = parts
         self.device = parts.device
         self.dtype = parts.dtype
@@ -74,12 +74,12 @@ class FluxComponents:
 
     @property
     def clip(self) -> Any:
-        """CLIP's text encoder."""
+        """The text encoder of CLIP."""
         return self._parts["text_encoder"]
 
     @property
     def t5(self) -> Any:
-        """T5's encoder."""
+        """The encoder of T5."""
         return self._parts["text_encoder_2"]
 
     @property
@@ -89,11 +89,11 @@ class FluxComponents:
 
     @property
     def vae(self) -> Any:
-        """Pixels to latents and back."""
+        """The autoencoder between pixels and latents."""
         return self._parts["vae"]
 
     def new_scheduler(self) -> Any:
-        """A fresh one, since it keeps the state of the run."""
+        """Return a scheduler of its own for a run, whose state it keeps."""
         return self._scheduler.from_config(self._scheduler.config)
 
     @property
@@ -103,7 +103,10 @@ class FluxComponents:
 
 
 def resolve_folder(source: str) -> Path:
-    """The folder of a model: the path itself, or the hub's snapshot of an id, downloaded if needed.
+    """Return the folder of a model, downloaded from the hub if needed.
+
+    Args:
+        source: a folder, or an id of the Hugging Face hub.
 
     Raises:
         ModelLoadError: the source is neither.
@@ -115,5 +118,5 @@ def resolve_folder(source: str) -> Path:
         return Path(str(FluxPipeline.download(source)))
     except Exception as error:
         raise ModelLoadError(
-            f"{source!r} is neither a folder nor a model of the hub's: {in_one_line(error)}"
+            f"{source!r} is neither a folder nor a model of the hub: {in_one_line(error)}"
         ) from error

@@ -1,32 +1,70 @@
-"""First block: text becomes what the transformer attends to."""
+"""First block: text becomes embeddings that the transformer attends to."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 import structlog
-import torch
 from torch import Tensor
 
 from shared.flux.pipeline.components import FluxComponents
-from shared.flux.pipeline.conditioning import PromptEmbeddings
+from shared.flux.pipeline.conditioning import PromptEmbeddings, text_ids
 
 _log = structlog.stdlib.get_logger(__name__)
 
 _MAX_T5_TOKENS = 512
 
 
+def tokenize(
+    tokenizer: Any,
+    prompts: Sequence[str],
+    *,
+    max_length: int | None = None,
+    padding: str = "max_length",
+) -> Tensor:
+    """Return the token ids of prompts, [N, T].
+
+    Args:
+        tokenizer: CLIP's or T5's.
+        prompts: the texts.
+        max_length: longer prompts are cut to so many tokens; None: to what the tokenizer states.
+        padding: `max_length`, or `longest` for a tokenizer whose encoder ignores padding.
+    """
+    tokens = tokenizer(
+        list(prompts),
+        padding=padding,
+        max_length=max_length,
+        truncation=True,
+        return_tensors="pt",
+    )
+    return tokens.input_ids
+
+
+def encode_tokens(clip: Any, t5: Any, clip_ids: Tensor, t5_ids: Tensor) -> PromptEmbeddings:
+    """Run both text encoders.
+
+    Args:
+        clip: CLIP's text encoder.
+        t5: T5's encoder.
+        clip_ids: [N, T] of CLIP's tokenizer.
+        t5_ids: [N, T] of T5's tokenizer.
+    """
+    pooled: Tensor = clip(clip_ids, output_hidden_states=False).pooler_output
+    embeds: Tensor = t5(t5_ids, output_hidden_states=False)[0]
+    return PromptEmbeddings(embeds, pooled, text_ids(embeds))
+
+
 @dataclass(frozen=True)
-class _Encoded:
+class _EncodedPrompt:
     embeddings: PromptEmbeddings
     num_tokens: int
-    """Of the prompt for T5, those that were cut too."""
+    """T5's tokens of the whole prompt, truncated ones included."""
 
 
 class PromptEncoder:
-    """Encodes prompts, and remembers the last ones: refining asks for the same one per tile.
+    """Encodes prompts, and remembers the last ones: refinement encodes the same one per tile.
 
     Args:
         components: tokenizers and encoders.
@@ -41,11 +79,11 @@ class PromptEncoder:
         stated = int(components.t5_tokenizer.model_max_length)
         self._max_tokens = max_tokens or min(stated, _MAX_T5_TOKENS)
         self._num_remembered = num_remembered
-        self._remembered: OrderedDict[tuple[str, Hashable], _Encoded] = OrderedDict()
+        self._remembered: OrderedDict[tuple[str, Hashable], _EncodedPrompt] = OrderedDict()
         self._lock = Lock()
 
     def encode(self, prompt: str, variant: Hashable = ()) -> PromptEmbeddings:
-        """Embed one prompt; a longer one than the encoder reads is cut, which is logged.
+        """Encode one prompt; one over the token limit is truncated, which is logged.
 
         Args:
             prompt: the text.
@@ -56,17 +94,17 @@ class PromptEncoder:
             if known := self._remembered.get(key):
                 self._remembered.move_to_end(key)
                 return known.embeddings
-        encoded = self._embed(prompt)
+        encoded = self._encode(prompt)
         with self._lock:
             self._remembered[key] = encoded
             if len(self._remembered) > self._num_remembered:
                 self._remembered.popitem(last=False)
         return encoded.embeddings
 
-    def cut(self, prompt: str) -> str | None:
-        """What a remembered prompt lost, in a sentence; none where it was read whole.
+    def truncation_warning(self, prompt: str) -> str | None:
+        """Return a sentence on what a remembered prompt lost; None where nothing was truncated.
 
-        May be asked from any thread.
+        May be called from any thread.
         """
         with self._lock:
             found = (known for (text, _), known in self._remembered.items() if text == prompt)
@@ -78,30 +116,16 @@ class PromptEncoder:
             f" {self._max_tokens}. Shorten it, or begin with what matters most."
         )
 
-    def _embed(self, prompt: str) -> _Encoded:
+    def _encode(self, prompt: str) -> _EncodedPrompt:
         parts = self._components
         num_tokens = len(parts.t5_tokenizer(prompt, verbose=False).input_ids)
         if num_tokens > self._max_tokens:
             _log.warning("prompt_cut", num_tokens=num_tokens, max_tokens=self._max_tokens)
-        clip_ids = self._tokenize(
-            parts.clip_tokenizer, prompt, parts.clip_tokenizer.model_max_length
+        clip_ids = tokenize(
+            parts.clip_tokenizer, [prompt], max_length=parts.clip_tokenizer.model_max_length
         )
-        t5_ids = self._tokenize(parts.t5_tokenizer, prompt, self._max_tokens)
-        gist: Tensor = parts.clip(clip_ids, output_hidden_states=False).pooler_output
-        words: Tensor = parts.t5(t5_ids, output_hidden_states=False)[0]
-        embeddings = PromptEmbeddings(
-            words=words.to(parts.dtype),
-            gist=gist.to(parts.dtype),
-            word_ids=torch.zeros(words.shape[1], 3, device=parts.device, dtype=parts.dtype),
+        t5_ids = tokenize(parts.t5_tokenizer, [prompt], max_length=self._max_tokens)
+        embeddings = encode_tokens(
+            parts.clip, parts.t5, clip_ids.to(parts.device), t5_ids.to(parts.device)
         )
-        return _Encoded(embeddings, num_tokens)
-
-    def _tokenize(self, tokenizer: Any, prompt: str, max_length: int) -> Tensor:
-        tokens = tokenizer(
-            [prompt],
-            padding="max_length",
-            max_length=max_length,
-            truncation=True,
-            return_tensors="pt",
-        )
-        return tokens.input_ids.to(self._components.device)  # [1, T]
+        return _EncodedPrompt(embeddings.to(parts.dtype), num_tokens)

@@ -1,4 +1,4 @@
-"""FLUX's four blocks over the parts of one model: encode, prepare, denoise, decode."""
+"""The pipeline of one FLUX model: encode, prepare, denoise, decode."""
 
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from shared.cancellation import CancelFlag
 from shared.flux.engine import StepCallback
-from shared.flux.model_cache.model_parts import Parts
+from shared.flux.model_cache.model_parts import FolderParts
 from shared.flux.pipeline.components import FluxComponents
 from shared.flux.pipeline.conditioning import Conditioning, PromptEmbeddings
 from shared.flux.pipeline.decode import decode
@@ -31,7 +31,7 @@ class FluxModel:
         max_text_tokens: longest prompt for T5; 0: what its tokenizer states, 512 at most.
     """
 
-    def __init__(self, folder: Path, parts: Parts, *, max_text_tokens: int) -> None:
+    def __init__(self, folder: Path, parts: FolderParts, *, max_text_tokens: int) -> None:
         self._components = FluxComponents(folder, parts)
         self._encoder = PromptEncoder(self._components, max_tokens=max_text_tokens)
 
@@ -41,14 +41,14 @@ class FluxModel:
 
     @property
     def default_steps(self) -> int:
-        """[dev] and Krea take 28; [schnell], which takes no guidance, was distilled to 4."""
+        """28 steps for [dev] and Krea; 4 for [schnell], which was distilled without guidance."""
         return _GUIDED_STEPS if self._components.has_guidance_embeds else _DISTILLED_STEPS
 
     def embed(self, prompt: str, variant: Hashable = ()) -> PromptEmbeddings:
         return self._encoder.encode(prompt, variant)
 
-    def cut(self, prompt: str) -> str | None:
-        return self._encoder.cut(prompt)
+    def truncation_warning(self, prompt: str) -> str | None:
+        return self._encoder.truncation_warning(prompt)
 
     def context(self, pictures: Sequence[Image.Image]) -> Context:
         return encode_context(self._components, pictures)

@@ -1,4 +1,4 @@
-"""Where a run of the denoise loop begins."""
+"""The start of a denoise loop: latents, schedule, context pictures and inpainting mask."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,9 +7,11 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from shared.flux.pipeline.latents import pack, position_ids
+
 
 class Scheduler(Protocol):
-    """`FlowMatchEulerDiscreteScheduler`: holds the schedule of one run."""
+    """`FlowMatchEulerDiscreteScheduler`, which holds the schedule of one run."""
 
     timesteps: Tensor
 
@@ -24,38 +26,68 @@ class Scheduler(Protocol):
 
 @dataclass(frozen=True)
 class Context:
-    """Pictures that the transformer looks at while it makes another."""
+    """Pictures that the transformer attends to while it denoises another.
 
-    latents: Tensor  # [1, K, 4C], packed
-    ids: Tensor  # [K, 3]: number of the picture from 1, row, column
+    Attributes:
+        latents: packed, [N, K, 4C].
+        ids: number of the picture from 1, row and column of each token, [K, 3].
+    """
+
+    latents: Tensor
+    ids: Tensor
+
+    @classmethod
+    def of(cls, pictures: Sequence[Tensor]) -> Self:
+        """Put scaled latents, each [N, C, h, w], one after the other along the sequence."""
+        ids = [
+            position_ids(latents.shape[2], latents.shape[3], picture=number)
+            for number, latents in enumerate(pictures, start=1)
+        ]
+        packed = torch.cat([pack(latents) for latents in pictures], dim=1)
+        return cls(packed, torch.cat(ids).to(packed.device, packed.dtype))
 
 
 @dataclass(frozen=True)
-class Keep:
-    """What is led back to a picture after each step: all but the mask."""
+class InpaintMask:
+    """The part of a picture that a run may change; the rest is restored after each step.
 
-    clean: Tensor  # [1, L, 4C]: the picture's latents
-    noise: Tensor  # [1, L, 4C]
-    mask: Tensor  # [1, L, 4C], 1 where the picture is painted anew
+    Attributes:
+        clean: the picture's latents, [1, L, 4C].
+        noise: the noise that the run begins with, [1, L, 4C].
+        mask: 1 where the picture may change, [1, L, 4C].
+    """
+
+    clean: Tensor
+    noise: Tensor
+    mask: Tensor
 
 
 @dataclass(frozen=True)
 class Start:
-    """Noise or a noised picture, the schedule from there, and what is looked at on the way."""
+    """Noise or a noised picture, and the rest of the schedule.
 
-    latents: Tensor  # [N, L, 4C], packed; N is 1 but for pictures that run together
-    image_ids: Tensor  # [L, 3]: 0, row, column of each token
-    timesteps: Tensor  # [S]
+    Attributes:
+        latents: packed, [N, L, 4C]; N is 1 unless several pictures run as one batch.
+        image_ids: 0, row and column of each token, [L, 3].
+        timesteps: [S], descending, of 1000.
+        scheduler: makes the steps.
+        context: pictures to attend to.
+        inpaint: the part that may change; None: all of it.
+    """
+
+    latents: Tensor
+    image_ids: Tensor
+    timesteps: Tensor
     scheduler: Scheduler
     context: Context | None = None
-    keep: Keep | None = None
+    inpaint: InpaintMask | None = None
 
-    def within(self, context: Context) -> Self:
-        """The same start with pictures to look at."""
+    def with_context(self, context: Context) -> Self:
+        """Return the same start with pictures to attend to."""
         return replace(self, context=context)
 
 
-def together(starts: Sequence[Start]) -> Start:
-    """One run for several pictures of one size and schedule, without contexts and masks."""
-    assert all(start.context is None and start.keep is None for start in starts)
+def batch_starts(starts: Sequence[Start]) -> Start:
+    """Join pictures of one size and schedule, without contexts and masks, into one run."""
+    assert all(start.context is None and start.inpaint is None for start in starts)
     return replace(starts[0], latents=torch.cat([start.latents for start in starts]))

@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from shared.errors import ResourceError
-from shared.flux.model_cache.part_cache import Part, PartCache, module_bytes
+from shared.flux.model_cache.part_cache import CachedPart, PartCache, module_bytes
 
 _SIDE = 64
 _BYTES = _SIDE * _SIDE * 4
@@ -16,12 +16,12 @@ class _Loads:
     def __init__(self) -> None:
         self.names: list[str] = []
 
-    def part(self, name: str) -> Part:
+    def part(self, name: str) -> CachedPart:
         def load() -> nn.Module:
             self.names.append(name)
             return nn.Linear(_SIDE, _SIDE, bias=False)
 
-        return Part(key=name, name=name, expected_bytes=_BYTES, load=load)
+        return CachedPart(key=name, name=name, expected_bytes=_BYTES, load=load)
 
 
 def test_a_part_is_loaded_once() -> None:
