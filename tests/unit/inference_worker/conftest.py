@@ -56,7 +56,7 @@ def photo() -> Image.Image:
 
 @pytest.fixture(scope="session")
 def person_photo() -> Image.Image:
-    """200 × 160 pixels without noise."""
+    """A picture of 200 × 160 pixels without noise."""
     rows, columns = np.mgrid[0:160, 0:200]
     waves = 128 + 60 * np.sin(columns / 9) + 50 * np.cos(rows / 11)
     return Image.fromarray(np.stack([waves, waves[:, ::-1], waves[::-1]], axis=2).astype(np.uint8))

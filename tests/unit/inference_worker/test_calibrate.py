@@ -1,4 +1,4 @@
-"""Calibration on a tiny FLUX: what it measures, and what it concludes."""
+"""Calibration on a tiny FLUX: its measurements and its conclusion."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pictures that are unlike most, through every operation on pictures: right, or refused clearly."""
+"""Unusual pictures through every operation: the right result, or a clear error."""
 
 import io
 import subprocess
@@ -51,7 +51,7 @@ def _encoded(picture: Image.Image, form: str, **options: Any) -> bytes:
 
 
 def _turned() -> bytes:
-    """Lies on its side, and says so."""
+    """Encode the picture rotated, with its orientation in EXIF."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return _encoded(_PHOTO.rotate(90, expand=True), "JPEG", exif=exif, quality=95)
@@ -91,7 +91,7 @@ _RIGHT: dict[str, tuple[Callable[[], bytes], Image.Image]] = {
     "transparent": (lambda: _encoded(_transparent(), "PNG"), _PHOTO),
     "grey": (lambda: _encoded(_PHOTO.convert("L"), "PNG"), _GREY),
 }
-"""How each is encoded, and what is to be seen of it."""
+"""The encoder of each kind of picture, and its expected appearance."""
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def operations(
     engine_executor: Executor,
     cpu: CpuThreads,
 ) -> dict[str, Any]:
-    """Each runs the picture under the key, and answers the result's key."""
+    """Every operation, as a function from a picture's file to the result."""
     files = PictureFiles(objects, cpu, max_pixels=10**7)
     there: dict[str, Any] = {
         "files": files,
@@ -173,7 +173,7 @@ _MADE = [(kind, name) for kind in _RIGHT for name in _ALL if (kind, name) not in
 
 
 @pytest.mark.parametrize(("kind", "operation"), _MADE)
-async def test_it_is_made_at_its_size_and_shows_what_it_is_to_show(
+async def test_result_has_its_size_and_shows_the_picture(
     operations: dict[str, Any], kind: str, operation: str
 ) -> None:
     encode, seen = _RIGHT[kind]
@@ -187,7 +187,7 @@ async def test_it_is_made_at_its_size_and_shows_what_it_is_to_show(
 
 
 @pytest.mark.parametrize(("kind", "operation"), _REFUSED)
-async def test_what_cannot_be_done_to_it_is_said(
+async def test_impossible_operations_are_explained(
     operations: dict[str, Any], kind: str, operation: str
 ) -> None:
     encode, _ = _RIGHT[kind]
@@ -196,7 +196,7 @@ async def test_what_cannot_be_done_to_it_is_said(
 
 
 def _assert_shows(made: Image.Image, seen: Image.Image, *, is_transparent: bool) -> None:
-    """The identity editor's result is the picture, at its size or another."""
+    """Assert that the result of the identity editor shows the picture, at any size."""
     if is_transparent:
         assert made.mode == "RGBA"
         assert made.getchannel("A").getextrema() == (0, 255)
@@ -248,7 +248,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 @pytest.mark.parametrize("operation", ["adjust", "fix background", "remove"])
 def test_24_megapixels_take_bounded_memory(operation: str) -> None:
-    """In a process of its own; 24 megapixels are 69 MiB, and a mask of theirs is 92."""
+    """Runs in its own process; 24 megapixels are 69 MiB, and their mask is 92 MiB."""
     answer = subprocess.run(
         [sys.executable, "-c", _LARGE, operation], check=True, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""The packaged model through the worker's own classes: it follows a prompt, and its tiles pass."""
+"""The packaged model in the worker's classes: it follows prompts, and its tiles pass."""
 
 import threading
 from concurrent.futures import Executor
@@ -75,7 +75,7 @@ async def test_refined_tiles_pass_and_are_read_again(
         assert len(refined.tiles) == 9
         assert all(tile.passed for tile in refined.tiles)
         pictures.append(encode_png(refined.image))
-        # Every other tile is lost; edited again, it comes out the same.
+        # Every second tile is lost; the retry gives the same pixels.
         for key in list(objects.objects)[::2]:
             await objects.delete(key)
     assert pictures[0] == pictures[1]

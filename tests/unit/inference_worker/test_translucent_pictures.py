@@ -1,7 +1,7 @@
 """Pictures with translucent pixels, in colour and in grey, through every operation on pictures.
 
-Engines make noise that differs from channel to channel, so that what is edited, and what must not
-be, can be told apart; and what is grey must stay so under it.
+The engines add noise that differs between channels, so that edited pixels can be distinguished from
+unedited ones. Grey pictures must stay grey despite the noise.
 """
 
 import io
@@ -54,7 +54,7 @@ _TASK = UUID(int=11)
 _KEY, _OTHER = "uploads/base", "uploads/other"
 _SIZE = (128, 96)
 _EDITED = np.s_[20:76, 30:98]
-"""Holds what is edited of a face or a detail, enlarged boxes and feathers included."""
+"""Box around the edited pixels of a face or a detail, with enlargement and feather."""
 _PART = Box(0.4, 0.4, 0.6, 0.6)
 _PHOTO = Image.fromarray(astronaut()).resize(_SIZE, Image.Resampling.LANCZOS)
 _PICTURES = {"colour": _PHOTO, "grey": _PHOTO.convert("L").convert("RGB")}
@@ -75,8 +75,8 @@ _OPERATIONS = (
 )
 
 
-class _AllOfIt(VisionModels):
-    """Takes the whole of a picture for its subject."""
+class _WholePictureModels(VisionModels):
+    """A segmenter whose subject is the whole picture."""
 
     @property
     def persons(self) -> Any:
@@ -103,14 +103,14 @@ class _AllOfIt(VisionModels):
 def operate(
     build: Any, objects: MemoryObjectStore, engine_executor: Executor, cpu: CpuThreads
 ) -> Callable[..., Any]:
-    """Runs one operation on a picture beside another, and answers the result."""
+    """Function that runs one operation on a picture, with another as its second input."""
     files = PictureFiles(objects, cpu, max_pixels=10**6)
     there: dict[str, Any] = {
         "files": files,
         "progress": RecordedProgress(),
         "executant": Executant("inference-worker@test:1", "local"),
     }
-    models = _AllOfIt(VisionSettings())
+    models = _WholePictureModels(VisionSettings())
     pictures = PictureActivities(models, **there, max_output_pixels=10**6)
     fixers = LocalFixers(
         engine=EngineThread(MendingEngine(noise=20), engine_executor),
@@ -202,7 +202,7 @@ async def test_translucent_colours_stay_as_given_where_nothing_is_edited(
 
 @pytest.mark.parametrize("alpha", [None, *_ALPHAS])
 @pytest.mark.parametrize("operation", [*_OPERATIONS, "refine with noise 1", "refine with noise 2"])
-async def test_a_picture_without_colour_stays_without(
+async def test_a_grey_picture_stays_grey(
     operate: Any, build: Any, objects: MemoryObjectStore, operation: str, alpha: str | None
 ) -> None:
     base = _PICTURES["grey"] if alpha is None else _translucent("grey", alpha)

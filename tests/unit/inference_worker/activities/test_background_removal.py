@@ -1,4 +1,4 @@
-"""BACKGROUND_REMOVE end to end in memory, with the models that are installed."""
+"""BACKGROUND_REMOVE end to end in memory, with the installed models."""
 
 import io
 from pathlib import Path
@@ -40,7 +40,7 @@ def models() -> VisionModels:
 
 @pytest.fixture
 async def objects() -> MemoryObjectStore:
-    """Two pictures, a truncated one, and one that is none."""
+    """A store with two pictures, a truncated one, and a file that is not a picture."""
     store = MemoryObjectStore()
     for name in ("astronaut", "coffee"):
         picture = Image.fromarray(getattr(data, name)()).resize((160, 120))
@@ -123,7 +123,7 @@ async def test_batch_gives_a_transparent_png_for_each_picture_in_order(
     assert progress.fractions == pytest.approx([1 / 3, 2 / 3, 1])
 
 
-async def test_isnet_is_used_where_it_is_named(
+async def test_isnet_is_used_if_requested(
     objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels
 ) -> None:
     remover = _remover(objects, cpu, models)
@@ -164,14 +164,14 @@ async def test_batch_without_one_readable_picture_fails(
         await _run(_remover(objects, cpu, models), _request("cut", "missing"))
 
 
-async def test_picture_over_the_limit_is_at_fault(
+async def test_picture_over_the_limit_is_reported(
     objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels
 ) -> None:
     with pytest.raises(InvalidInputError, match="at most 100 are read"):
         await _run(_remover(objects, cpu, models, max_pixels=100), _request("coffee"))
 
 
-async def test_storage_that_is_away_is_no_fault_of_the_request(
+async def test_storage_outage_is_not_an_input_error(
     objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels
 ) -> None:
     class Away(MemoryObjectStore):
@@ -184,7 +184,7 @@ async def test_storage_that_is_away_is_no_fault_of_the_request(
         await _run(_remover(Away(), cpu, models), _request("astronaut", "coffee"))
 
 
-async def test_model_asked_for_by_name_must_be_there(
+async def test_requested_model_must_be_installed(
     objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"'silueta' is not on this worker\. Put"):

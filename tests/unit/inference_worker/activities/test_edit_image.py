@@ -1,4 +1,4 @@
-"""The activity of an EDITING in memory: base image and references fetched, results stored."""
+"""The activity of EDITING in memory: base image and references are fetched, results stored."""
 
 import asyncio
 import io
@@ -32,7 +32,7 @@ def _editing(attempt: int = 1, **inputs: Any) -> EditImage:
 
 
 class WatchedEngine(IdentityEngine):
-    """Remembers the pictures that it was given to edit."""
+    """An engine that records the pictures to edit."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ async def test_repeated_editing_writes_the_same_bytes(
 @pytest.mark.parametrize(
     ("content", "error"), [(None, ObjectNotFoundError), (b"text", InvalidInputError)]
 )
-async def test_editing_with_a_bad_picture_says_which(
+async def test_editing_with_a_bad_picture_names_it(
     build: Any,
     objects: MemoryObjectStore,
     photo: Image.Image,

@@ -1,4 +1,4 @@
-"""The fixers' activities in memory: inputs fetched, results stored and reported."""
+"""The fixers' activities in memory: inputs are fetched, results stored and reported."""
 
 import io
 from concurrent.futures import Executor
@@ -43,7 +43,7 @@ _TASK = UUID(int=42)
 
 
 class Bench:
-    """The activities over one engine, and what they stored."""
+    """The activities over one engine, and their stored objects."""
 
     def __init__(self, executor: Executor, cpu: CpuThreads, *, nsfw_threshold: float = 0) -> None:
         vision = VisionSettings(nsfw_threshold=nsfw_threshold)
@@ -102,7 +102,7 @@ def test_activities_are_the_contracts() -> None:
         assert getattr(ours, name).name == getattr(theirs, name).name == method
 
 
-async def test_faces_are_mended_and_reported(bench: Bench, person_photo: Image.Image) -> None:
+async def test_faces_are_repaired_and_reported(bench: Bench, person_photo: Image.Image) -> None:
     await _upload(bench.objects, person_photo)
     result = await ActivityEnvironment().run(
         bench.activities.enhance_faces, _faces(lpips_threshold=0.9)
@@ -131,7 +131,7 @@ async def test_final_scores_are_those_of_the_worst_face(
     assert len(result.faces) == 2
 
 
-async def test_picture_without_faces_comes_back_byte_by_byte(
+async def test_picture_without_faces_is_returned_byte_by_byte(
     bench: Bench, person_photo: Image.Image
 ) -> None:
     content = await _upload(bench.objects, person_photo)
@@ -145,10 +145,10 @@ async def test_picture_without_faces_comes_back_byte_by_byte(
     assert result.files[0].content_type == "image/jpeg"
 
 
-async def test_phones_jpeg_of_several_pictures_comes_back_as_a_jpeg(
+async def test_phones_jpeg_of_several_pictures_is_returned_as_a_jpeg(
     bench: Bench, person_photo: Image.Image
 ) -> None:
-    """Pillow calls it MPO, a kind that no browser shows."""
+    """Pillow calls it MPO, a format that no browser shows."""
     buffer = io.BytesIO()
     person_photo.save(buffer, "MPO", save_all=True, append_images=[person_photo.rotate(90)])
     await bench.objects.put("uploads/a.jpg", buffer.getvalue(), "image/jpeg")
@@ -158,7 +158,7 @@ async def test_phones_jpeg_of_several_pictures_comes_back_as_a_jpeg(
     assert result.files[0].content_type == "image/jpeg"
 
 
-async def test_every_attempt_makes_the_same_picture_and_edits_no_face_twice(
+async def test_every_attempt_gives_the_same_picture_and_edits_no_face_twice(
     bench: Bench, person_photo: Image.Image
 ) -> None:
     await _upload(bench.objects, person_photo)
@@ -168,14 +168,14 @@ async def test_every_attempt_makes_the_same_picture_and_edits_no_face_twice(
     assert first.files[0].sha256 == again.files[0].sha256
 
 
-async def test_seed_is_the_one_asked_for(bench: Bench, person_photo: Image.Image) -> None:
+async def test_seed_is_the_requested_one(bench: Bench, person_photo: Image.Image) -> None:
     await _upload(bench.objects, person_photo)
     for seed in (1, 2, 1):
         await ActivityEnvironment().run(bench.activities.enhance_faces, _faces({"seed": seed}))
     assert len({edit.seed for edit in bench.engine.edits}) == len(bench.engine.edits) == 2
 
 
-async def test_debug_images_are_kept_where_they_are_asked_for(
+async def test_debug_images_are_stored_if_requested(
     bench: Bench, person_photo: Image.Image
 ) -> None:
     await _upload(bench.objects, person_photo)
@@ -195,7 +195,7 @@ async def test_debug_images_are_kept_where_they_are_asked_for(
     assert details.debug_image_paths == [file.key for file in details.files[1:]]
 
 
-async def test_details_are_mended_and_reported(bench: Bench, person_photo: Image.Image) -> None:
+async def test_details_are_repaired_and_reported(bench: Bench, person_photo: Image.Image) -> None:
     await _upload(bench.objects, person_photo)
     result = await ActivityEnvironment().run(bench.activities.enhance_details, _details())
     assert result.result_image_path == f"detail_enhancers/{_TASK}/a1/image.png"
@@ -224,7 +224,7 @@ async def test_unreadable_picture_names_its_field(
         ("enhance_details", _details(save_debug_images=True), "tile detail_"),
     ],
 )
-async def test_what_the_check_refuses_is_not_stored_with_the_attempt(
+async def test_unsafe_picture_is_not_stored_with_the_attempt(
     engine_executor: Executor,
     cpu: CpuThreads,
     person_photo: Image.Image,
@@ -232,7 +232,7 @@ async def test_what_the_check_refuses_is_not_stored_with_the_attempt(
     request_: Any,
     refused: str,
 ) -> None:
-    """The classifier itself: no picture scores 0, so that this threshold refuses every one."""
+    """The real classifier: no picture scores 0, so this threshold refuses every one."""
     bench = Bench(engine_executor, cpu, nsfw_threshold=1e-9)
     await _upload(bench.objects, person_photo)
     with pytest.raises(UnsafeOutputError, match=f"^{refused}.* is not safe for work"):
@@ -240,7 +240,7 @@ async def test_what_the_check_refuses_is_not_stored_with_the_attempt(
     assert [key for key in bench.objects.objects if "/a1/" in key] == []
 
 
-async def test_picture_without_faces_is_nothing_that_was_made_and_comes_back_unchecked(
+async def test_picture_without_faces_is_returned_without_a_safety_check(
     engine_executor: Executor, cpu: CpuThreads, person_photo: Image.Image
 ) -> None:
     bench = Bench(engine_executor, cpu, nsfw_threshold=1e-9)

@@ -1,4 +1,4 @@
-"""The activities end to end in memory: inputs fetched, results stored under their keys."""
+"""The activities end to end in memory: inputs are fetched, results stored under their keys."""
 
 import asyncio
 import io
@@ -112,7 +112,7 @@ async def test_repeated_attempt_writes_the_same_bytes(
     assert len(objects.objects) == 1
 
 
-async def test_generation_says_how_each_picture_was_made(
+async def test_generation_records_the_provenance_of_each_picture(
     build: Any, objects: MemoryObjectStore
 ) -> None:
     config = GenerationConfig(num_images=2, num_inference_steps=2, output_format="webp")
@@ -215,7 +215,7 @@ async def test_request_chooses_the_upscaler_or_else_the_worker(
 
 
 @pytest.mark.parametrize(("upscale_enabled", "seed"), [(True, 5), (False, 6)])
-async def test_recorded_seed_is_the_one_that_had_a_say(
+async def test_recorded_seed_is_the_one_in_use(
     build: Any, objects: MemoryObjectStore, photo: Image.Image, *, upscale_enabled: bool, seed: int
 ) -> None:
     await objects.put("uploads/base.png", encode_png(photo), "image/png")
@@ -292,7 +292,7 @@ async def test_cancelled_activity_stops_the_engine(
     assert len(progress.fractions) < 200
 
 
-async def test_activities_beat_while_the_engine_computes(
+async def test_activities_heartbeat_while_the_engine_computes(
     build: Any, progress: RecordedProgress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attempts, "Heartbeat", partial(Heartbeat, every_s=0.001))
@@ -307,7 +307,7 @@ async def test_activities_beat_while_the_engine_computes(
 async def test_refined_cutout_is_transparent_where_it_was(
     build: Any, objects: MemoryObjectStore
 ) -> None:
-    """What lies hidden under its transparency, here green, shows nowhere."""
+    """The hidden colour under transparent pixels, here green, shows nowhere."""
     alpha = Image.new("L", (64, 48))
     alpha.paste(255, (8, 8, 56, 40))
     cutout = Image.new("RGBA", alpha.size, (0, 255, 0, 0))
@@ -323,7 +323,7 @@ async def test_refined_cutout_is_transparent_where_it_was(
         assert extrema == pytest.approx((level, level), abs=2)
 
 
-async def test_network_that_is_at_work_for_another_task_holds_no_slot(
+async def test_busy_network_holds_no_slot(
     build: Any, objects: MemoryObjectStore, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, end = asyncio.Event(), threading.Event()
@@ -353,7 +353,7 @@ async def test_network_that_is_at_work_for_another_task_holds_no_slot(
 @pytest.mark.parametrize(
     "fields", [{"upscale_enabled": False}, {"target_width": 32, "target_height": 24}]
 )
-async def test_upscaler_that_had_nothing_to_do_is_not_recorded(
+async def test_unused_upscaler_is_not_recorded(
     build: Any, objects: MemoryObjectStore, photo: Image.Image, fields: dict[str, Any]
 ) -> None:
     await objects.put("uploads/base.png", encode_png(photo), "image/png")

@@ -1,4 +1,4 @@
-"""The converter's activity: from one object to another, or a refusal and no object."""
+"""The converter's activity: it stores the converted object, or refuses and stores none."""
 
 import uuid
 from pathlib import Path
@@ -44,7 +44,7 @@ async def test_object_of_another_size_than_was_uploaded_is_refused(difference: i
         await run(request, content)
 
 
-async def test_object_that_is_gone_is_refused() -> None:
+async def test_missing_object_is_refused() -> None:
     request = conversion(b"")
     with pytest.raises(InvalidInputError, match="not the file that was uploaded"):
         await ActivityEnvironment().run(LoraConverter(MemoryObjectStore()).convert_lora, request)

@@ -1,4 +1,4 @@
-"""Adjusting and background fixing end to end in memory: inputs fetched, results stored."""
+"""Adjusting and background fixing end to end in memory: inputs are fetched, results stored."""
 
 import io
 from typing import Any
@@ -142,7 +142,7 @@ async def test_a_fixed_background_is_stored_under_its_attempt(
     assert started.started == [(TASK, 2)]
 
 
-async def test_a_cutout_is_its_own_mask_and_no_model_looks_at_it(
+async def test_a_cutout_is_its_own_mask_and_no_model_runs(
     activities: PictureActivities, objects: MemoryObjectStore
 ) -> None:
     cutout = Image.new("RGBA", (40, 30), (0, 0, 0, 0))
@@ -175,17 +175,17 @@ async def test_too_many_pixels_are_refused_by_name(
         await run(activities.adjust_image, adjustment())
 
 
-async def test_a_picture_that_is_not_there_is_said_so(activities: PictureActivities) -> None:
+async def test_a_missing_picture_is_reported(activities: PictureActivities) -> None:
     with pytest.raises(ObjectNotFoundError, match=r"^input_image: there is no object"):
         await run(activities.adjust_image, adjustment())
 
 
 def within(objects: MemoryObjectStore, result: Any) -> dict[str, Any]:
-    """What the one file of a result says of itself."""
+    """Return the record embedded in the single file of a result."""
     return embedded_record(objects.objects[result.result_image_path][0])
 
 
-async def test_a_fixed_background_says_how_it_was_made(
+async def test_a_fixed_background_records_its_provenance(
     activities: PictureActivities, objects: MemoryObjectStore
 ) -> None:
     await objects.put("uploads/base.png", picture(), "image/png")
@@ -216,7 +216,7 @@ async def test_a_fixed_background_says_how_it_was_made(
     assert within(objects, result) == shared | {"task_id": str(TASK), "seed": None}
 
 
-async def test_a_record_names_the_models_that_were_asked_and_no_others(
+async def test_a_record_names_only_the_used_models(
     activities: PictureActivities, objects: MemoryObjectStore
 ) -> None:
     shown = Image.new("RGB", (60, 60), "white")

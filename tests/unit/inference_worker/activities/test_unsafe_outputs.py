@@ -1,4 +1,4 @@
-"""What the optional check refuses is never stored, whichever activity made it."""
+"""Pictures that fail the optional check are not stored by any activity."""
 
 from typing import Any
 from uuid import UUID
@@ -42,7 +42,7 @@ def _outputs(objects: MemoryObjectStore) -> list[str]:
 async def test_output_over_the_threshold_is_refused_and_not_stored(
     build: Any, objects: MemoryObjectStore, activity: str
 ) -> None:
-    """The classifier itself: no picture scores 0, so that this threshold refuses every one."""
+    """The real classifier: no picture scores 0, so this threshold refuses every one."""
     work = getattr(build(nsfw_threshold=1e-9), activity)
     with pytest.raises(UnsafeOutputError, match="output 0 is not safe for work") as refusal:
         await ActivityEnvironment().run(work, _REQUESTS[activity])
@@ -51,7 +51,7 @@ async def test_output_over_the_threshold_is_refused_and_not_stored(
 
 
 @pytest.mark.parametrize("activity", _REQUESTS)
-async def test_output_under_the_threshold_is_handed_out(
+async def test_output_under_the_threshold_is_returned(
     build: Any, objects: MemoryObjectStore, activity: str
 ) -> None:
     result = await ActivityEnvironment().run(
@@ -60,7 +60,7 @@ async def test_output_under_the_threshold_is_handed_out(
     assert _outputs(objects) == [file.key for file in result.files]
 
 
-async def test_edited_tile_that_may_not_be_handed_out_is_no_debug_tile(
+async def test_unsafe_edited_tile_is_not_a_debug_tile(
     build: Any, objects: MemoryObjectStore
 ) -> None:
     request = _REQUESTS["refine_image"].model_copy(

@@ -1,4 +1,4 @@
-"""Prompts: remembered, and cut where the encoder ends."""
+"""Encoding of prompts: cached, and truncated to the encoder's length."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ def test_prompt_is_encoded_once(parts: FluxComponents) -> None:
     assert encoder.encode("a red dress") is encoder.encode("a red dress")
 
 
-def test_oldest_prompt_is_forgotten(parts: FluxComponents) -> None:
+def test_oldest_prompt_is_evicted(parts: FluxComponents) -> None:
     encoder = PromptEncoder(parts, num_remembered=2)
     first, second = encoder.encode("a"), encoder.encode("b")
     encoder.encode("a")
@@ -47,7 +47,7 @@ def test_cutting_a_prompt_is_logged_without_its_text(parts: FluxComponents) -> N
     assert "red" not in str(entry)
 
 
-def test_what_a_prompt_lost_is_told_until_it_is_forgotten(parts: FluxComponents) -> None:
+def test_prompt_truncation_is_reported_while_cached(parts: FluxComponents) -> None:
     encoder = PromptEncoder(parts, num_remembered=2)
     long = [f"{colour} " * 40 for colour in ("red", "blue", "green")]
     for prompt in ("a", *long[:2]):
@@ -66,7 +66,7 @@ def test_what_a_prompt_lost_is_told_until_it_is_forgotten(parts: FluxComponents)
     ]
 
 
-def test_what_a_prompt_lost_is_told_as_long_as_it_is_remembered(parts: FluxComponents) -> None:
+def test_using_a_prompt_keeps_its_truncation_cached(parts: FluxComponents) -> None:
     encoder = PromptEncoder(parts, num_remembered=2)
     used, other, third = (f"{colour} " * 40 for colour in ("red", "blue", "green"))
     for prompt in (used, other, used, third):
@@ -78,7 +78,7 @@ def test_what_a_prompt_lost_is_told_as_long_as_it_is_remembered(parts: FluxCompo
     ]
 
 
-def test_a_prompt_is_cut_alike_with_any_loras(parts: FluxComponents) -> None:
+def test_prompt_truncation_does_not_depend_on_loras(parts: FluxComponents) -> None:
     encoder = PromptEncoder(parts, num_remembered=2)
     long = "red " * 40
     for variant in ("a", "b", "c"):

@@ -1,4 +1,4 @@
-"""The engine off the event loop, and how cancelling a coroutine reaches it."""
+"""The engine on its own thread, and its cancellation with the calling coroutine."""
 
 import asyncio
 import threading
@@ -31,7 +31,7 @@ def slow(engine_executor: Executor) -> EngineThread:
     return EngineThread(IdentityEngine(step_s=_STEP_S), engine_executor)
 
 
-async def test_cancel_stops_the_engine_before_it_is_felt(
+async def test_cancelled_caller_resumes_after_the_engine_stopped(
     slow: EngineThread, photo: Image.Image
 ) -> None:
     steps: list[int] = []
@@ -90,7 +90,7 @@ async def test_event_loop_runs_while_the_engine_computes(
     while not running.done():
         await asyncio.sleep(0.001)
         turns += 1
-    assert turns > 2  # a blocked loop comes round once or twice
+    assert turns > 2  # a blocked loop iterates once or twice
 
 
 async def test_engine_runs_on_the_executors_thread(photo: Image.Image) -> None:
@@ -108,7 +108,9 @@ async def test_engine_runs_on_the_executors_thread(photo: Image.Image) -> None:
     assert names == {"gpu_0"}
 
 
-async def test_identity_engine_plays_a_slow_model(slow: EngineThread, photo: Image.Image) -> None:
+async def test_identity_engine_simulates_a_slow_model(
+    slow: EngineThread, photo: Image.Image
+) -> None:
     started = time.perf_counter()
     await slow.edit([photo], [_edit(5)], lambda *_: None)
     assert time.perf_counter() - started >= 5 * _STEP_S

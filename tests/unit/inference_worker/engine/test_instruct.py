@@ -1,4 +1,4 @@
-"""EDITING in the engine: diffusers' own pixels, and what a picture keeps."""
+"""EDITING in the engine: equal to diffusers' pixels, with unmasked pixels kept."""
 
 import threading
 from pathlib import Path
@@ -30,7 +30,7 @@ def kontext_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def painter(tiny_flux_folder: Path) -> ModelEngine:
-    """Has no editor: edits by strength."""
+    """An engine without an editing model, which edits by strength."""
     return ModelEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
 
 
@@ -115,7 +115,7 @@ def test_kontext_paints_within_the_mask_alone(editor: ModelEngine, square: Image
     assert _difference(edited.crop((32, 0, 64, 64)), square.crop((32, 0, 64, 64))) > 0
 
 
-def test_resizing_lets_no_mask_leak(editor: ModelEngine, photo: Image.Image) -> None:
+def test_resizing_does_not_leak_across_the_mask(editor: ModelEngine, photo: Image.Image) -> None:
     base = photo.resize((101, 101)).convert("RGBA")
     alpha = Image.new("L", base.size, 255)
     alpha.paste(0, (60, 0, 101, 101))
@@ -126,7 +126,7 @@ def test_resizing_lets_no_mask_leak(editor: ModelEngine, photo: Image.Image) -> 
     assert _difference(edited.crop(outside), kept.crop(outside)) == 0
 
 
-def test_without_an_editor_the_picture_is_painted_over(
+def test_without_an_editor_editing_uses_image_to_image(
     painter: ModelEngine, tiny_flux_folder: Path, square: Image.Image
 ) -> None:
     (ours,) = _instruct(painter, square, inputs=_inputs(strength=0.5))
@@ -154,7 +154,7 @@ def test_mask_is_diffusers_inpainting_within(
     assert _difference(ours.crop((0, 0, 32, 64)), square.crop((0, 0, 32, 64))) == 0
 
 
-def test_strength_that_leaves_no_step_gives_the_picture(
+def test_strength_without_a_step_returns_the_picture(
     painter: ModelEngine, square: Image.Image
 ) -> None:
     first, second = _instruct(painter, square, inputs=_inputs(strength=0, num_images=2))
@@ -162,9 +162,7 @@ def test_strength_that_leaves_no_step_gives_the_picture(
     assert _difference(second, square) == 0
 
 
-def test_a_model_that_looks_at_no_references_says_so(
-    painter: ModelEngine, square: Image.Image
-) -> None:
+def test_a_model_without_references_refuses_them(painter: ModelEngine, square: Image.Image) -> None:
     with pytest.raises(InvalidInputError, match=r"reference_images: has 1; .* looks at 0"):
         _instruct(painter, square, [square])
 

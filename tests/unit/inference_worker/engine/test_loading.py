@@ -1,4 +1,4 @@
-"""Which engine the settings load, and what a model that cannot be loaded says."""
+"""The engine that the settings load, and the errors of models that cannot be loaded."""
 
 import subprocess
 import sys
@@ -61,14 +61,14 @@ def test_unknown_hub_id_names_the_setting(monkeypatch: pytest.MonkeyPatch, tmp_p
         load_engine(InferenceSettings(), ModelSettings(source="not a model"))
 
 
-def test_packaged_model_lies_in_the_package() -> None:
+def test_packaged_model_is_in_the_package() -> None:
     assert packaged_model().parts[-3:] == ("inference_worker", "models", "swatch")
 
 
 def test_fingerprint_tells_weights_apart(tmp_path: Path) -> None:
     weights = tmp_path / "unet" / "weights.safetensors"
     weights.parent.mkdir()
-    # Three tensors of 8 MiB: the one in the middle is all that another training would have moved.
+    # Three tensors of 8 MiB; only the one in the middle differs.
     tensors = {name: torch.zeros(2**21) for name in ("a", "b", "c")}
     save_file(tensors, weights)
     first = fingerprint(tmp_path)

@@ -1,4 +1,4 @@
-"""The blocks against diffusers' own pipelines on a tiny FLUX: the same pixels, bit for bit."""
+"""The pipeline's blocks on a tiny FLUX: bit-identical to diffusers' pipelines."""
 
 import threading
 from pathlib import Path
@@ -51,7 +51,7 @@ def _generate(engine: ModelEngine, inputs: GenerationInputs, **options: Any) -> 
     return engine.generate(inputs, fields.pop("reference"), fields.pop("loras"), **fields)
 
 
-def test_engine_says_which_model_makes_a_picture_and_with_what(
+def test_engine_reports_the_model_and_parameters_of_a_picture(
     engine: ModelEngine, tiny_flux_folder: Path
 ) -> None:
     facts = engine.facts(_inputs(config={"negative_prompt": "hats"}))
@@ -301,7 +301,7 @@ def test_running_out_of_memory_steps_down_and_tries_again(
     loaded = ModelEngine.load(str(tiny_flux_folder), _SETTINGS, _MODEL)
     _Exhausted(monkeypatch, 1)
     _assert_same(_generate(loaded, _inputs())[0], expected[0])
-    assert loaded.model_id != engine.model_id  # its tiles are others from now on
+    assert loaded.model_id != engine.model_id  # from now on, its tiles differ
     assert loaded.facts(_inputs()).plan != engine.facts(_inputs()).plan
 
 

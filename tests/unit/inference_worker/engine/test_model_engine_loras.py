@@ -1,4 +1,4 @@
-"""LoRAs through the engine: pixels move with weights, and nothing of them stays behind."""
+"""LoRAs in the engine: pixels change with their weights, and the model is restored."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -118,7 +118,7 @@ def test_four_loras_differ_from_three(
         ("text_encoder_2.", "encoder.block.0.layer.0.SelfAttention.v"),
     ],
 )
-def test_prompt_is_embedded_anew_under_a_text_encoders_lora(
+def test_prompt_is_encoded_again_with_a_text_encoder_lora(
     swatch: tuple[ModelEngine, FluxComponents], prefix: str, layer: str, tmp_path: Path
 ) -> None:
     engine, parts = swatch
@@ -141,7 +141,7 @@ def test_edit_after_a_generation_has_none_of_its_loras(
     assert _are_equal(before, after)
 
 
-def test_lora_of_another_model_is_refused_and_the_engine_goes_on(
+def test_lora_of_another_model_is_refused_and_the_engine_stays_usable(
     engine: ModelEngine, brighter: LoraUse, tmp_path: Path
 ) -> None:
     base = _generate(engine)
@@ -155,7 +155,7 @@ def test_lora_of_another_model_is_refused_and_the_engine_goes_on(
 
 @pytest.mark.filterwarnings("ignore:Already found a `peft_config`")
 def test_four_loras_are_diffusers_own(tiny_flux_folder: Path, tmp_path: Path) -> None:
-    """PEFT adapters on diffusers' own pipeline, to a rounding of one level."""
+    """Equal to PEFT adapters on diffusers' pipeline, up to one level of rounding."""
     pipeline = FluxPipeline.from_pretrained(tiny_flux_folder)
     pipeline.set_progress_bar_config(disable=True)
     names = ["transformer_blocks.0.attn.to_q", "single_transformer_blocks.0.proj_out"]
@@ -208,7 +208,7 @@ def test_a_compiled_profile_mixes_loras_alike(tiny_flux_folder: Path, tmp_path: 
     torch.compiler.reset()
 
 
-def test_nothing_of_a_huge_lora_stays_in_the_slots(tiny_flux_folder: Path, tmp_path: Path) -> None:
+def test_huge_lora_leaves_no_residue_in_the_slots(tiny_flux_folder: Path, tmp_path: Path) -> None:
     settings, model = InferenceSettings(torch_threads=1), ModelSettings(max_px=64)
     plan = replace(PROFILES[ProfileKind.BALANCED], compile_backend="eager")
     store = ModelStore(settings, plan)

@@ -1,4 +1,4 @@
-"""Two real models on one engine: what they share is loaded once, and the budget holds."""
+"""Two real models on one engine: shared parts are loaded once, within the budget."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ _MODEL = ModelSettings(max_px=64, native_px=64, default_steps=2)
 
 @pytest.fixture(scope="module")
 def kontext_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny FLUX's own parts under another pipeline's name, but for the transformer."""
+    """A folder of another pipeline class with the tiny FLUX's parts, except the transformer."""
     return save_tiny_kontext(tmp_path_factory.mktemp("kontext"))
 
 
@@ -76,7 +76,7 @@ def test_models_in_turn_stay_within_the_budget(tiny_flux_folder: Path, tmp_path:
     assert max(peaks) <= (one_model + both) // 2
     loads = cache.num_loads
     _instruct(tight, base)
-    assert cache.num_loads == loads  # what was used last is still there
+    assert cache.num_loads == loads  # the most recently used part is still loaded
 
 
 @pytest.mark.long
@@ -109,9 +109,7 @@ def test_two_models_and_six_loras_in_turn_stay_within_the_budget(
     assert loaded == [loras[1].sha256]
 
 
-def test_loras_that_nobody_wants_make_way_before_parts_do(
-    tiny_flux_folder: Path, tmp_path: Path
-) -> None:
+def test_unused_loras_are_evicted_before_parts(tiny_flux_folder: Path, tmp_path: Path) -> None:
     roomy, cache = _engine(tiny_flux_folder, tiny_flux_folder, 10**9)
     _generate(roomy)
     one_model = cache.used_bytes
@@ -159,7 +157,9 @@ def _six_loras(flux: Path, folder: Path) -> list[LoraUse]:
     ]
 
 
-def test_a_model_that_does_not_fit_says_so(tiny_flux_folder: Path, kontext_folder: Path) -> None:
+def test_a_model_that_does_not_fit_is_reported(
+    tiny_flux_folder: Path, kontext_folder: Path
+) -> None:
     engine, cache = _engine(tiny_flux_folder, kontext_folder, 100_000)
     with pytest.raises(ResourceError, match=r"needs .* MiB.*SARTIQ_INFERENCE_MEMORY_BYTES"):
         _generate(engine)

@@ -1,4 +1,4 @@
-"""Records inside pictures: read back, and nothing else that changes."""
+"""Records embedded in pictures: they can be read back, and change nothing else."""
 
 import io
 from typing import Any

@@ -12,7 +12,7 @@ from tests.fakes.object_store import MemoryObjectStore
 async def test_a_jpeg_of_several_pictures_is_stored_as_the_jpeg_that_it_is(
     cpu: CpuThreads,
 ) -> None:
-    """Telephones write them (MPO): a second picture lies behind the first."""
+    """Phones write such files (MPO), with a second picture after the first."""
     buffer = io.BytesIO()
     second = Image.new("RGB", (20, 10), "blue")
     Image.new("RGB", (20, 10), "red").save(buffer, "MPO", save_all=True, append_images=[second])

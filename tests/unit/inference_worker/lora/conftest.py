@@ -1,4 +1,4 @@
-"""The tiny model's parts, each test's own, and its LoRAs."""
+"""Fresh components of the tiny model for each test, and its LoRAs."""
 
 from typing import Any
 

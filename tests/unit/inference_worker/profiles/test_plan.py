@@ -1,4 +1,4 @@
-"""Profiles as a table, and the order in which memory is given up."""
+"""The table of profiles, and the order of the memory levels."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def test_compiled_profiles_keep_slots_for_loras() -> None:
     assert slots == {ProfileKind.QUALITY: False, ProfileKind.BALANCED: True, ProfileKind.FAST: True}
 
 
-def test_memory_is_given_up_in_order() -> None:
+def test_memory_levels_are_ordered() -> None:
     first = next_level(ExecutionPlan())
     assert first == ExecutionPlan(vae_tile_px=512)
     second = next_level(first)

@@ -1,4 +1,4 @@
-"""Plans on whole models: where weights wait changes no pixel, and tiles hardly any."""
+"""Plans on whole models: offloading changes no pixel, and tiling hardly any."""
 
 import threading
 from dataclasses import replace
@@ -44,7 +44,7 @@ def _picture(opened: OpenedModel, *, negative: str = "", image: Any = None) -> I
 
 
 def _difference(one: Image.Image, other: Image.Image) -> int:
-    """Of the pixel that differs most, in 255ths."""
+    """Return the largest difference of a pixel, in levels of 255."""
     first, second = (np.asarray(picture, np.int16) for picture in (one, other))
     return int(np.abs(first - second).max())
 
@@ -71,7 +71,7 @@ def test_fast_without_fp8_gives_nearly_the_pictures_of_quality(
     torch.compiler.reset()
 
 
-def test_cached_runs_do_not_hear_of_each_other(tiny_flux_folder: Path) -> None:
+def test_cached_runs_are_independent(tiny_flux_folder: Path) -> None:
     cached = _open(tiny_flux_folder, ExecutionPlan(cache_threshold=1.0))
     alone = _picture(cached)
     _picture(cached, negative="blurry, low quality")

@@ -1,4 +1,4 @@
-"""What the settings and the hardware make of a profile, and what is refused with its reason."""
+"""Resolution of a profile by settings and hardware, and refusals with their reason."""
 
 from typing import Any
 
@@ -77,7 +77,7 @@ def test_steps_are_switched_one_by_one() -> None:
         (_HOPPER, torch.bfloat16, {"attention": "quick"}, "'quick' is none of", "_native_cudnn"),
     ],
 )
-def test_what_cannot_run_is_refused_with_what_to_choose(
+def test_unsupported_profile_is_refused_with_a_remedy(
     hardware: Hardware, dtype: torch.dtype, settings: dict[str, Any], reason: str, instead: str
 ) -> None:
     with pytest.raises(ModelLoadError) as refusal:

@@ -1,4 +1,4 @@
-"""Each step on a tiny FLUX transformer: the output stays, up to rounding."""
+"""Each optimisation on a tiny FLUX transformer: the output is equal up to rounding."""
 
 import copy
 from collections.abc import Iterator
@@ -129,7 +129,7 @@ def test_cache_skips_blocks_whose_input_hardly_changes(
     assert not calls
 
 
-def test_cache_of_one_prompt_is_not_the_others(original: Any, transformer: Any) -> None:
+def test_caches_of_two_prompts_are_separate(original: Any, transformer: Any) -> None:
     set_cache_threshold(transformer, 1.0)
     for name, seed in (("positive", 1), ("negative", 2)):
         with prompt_context(transformer, name):

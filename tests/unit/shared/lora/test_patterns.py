@@ -1,4 +1,4 @@
-"""Names of layers in a file's configuration mean to us what they mean to PEFT."""
+"""Layer patterns of a file's configuration match the same layers as in PEFT."""
 
 import re
 from typing import Any

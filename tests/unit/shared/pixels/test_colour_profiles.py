@@ -1,4 +1,4 @@
-"""Pictures with profiles of their own become sRGB."""
+"""Conversion of pictures with embedded profiles to sRGB."""
 
 import io
 from typing import Any
@@ -30,7 +30,7 @@ def test_the_pictures_own_profile_decides_its_colours(form: str) -> None:
     assert np.abs(np.subtract(pixel, (0, 255, 0))).max() <= 3
 
 
-def test_a_picture_that_says_it_is_srgb_keeps_its_bits(photo: Image.Image) -> None:
+def test_a_picture_declared_as_srgb_keeps_its_bits(photo: Image.Image) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     assert decoded(photo, icc_profile=profile).tobytes() == photo.tobytes()
 
@@ -75,7 +75,7 @@ def test_a_profile_that_is_broken_or_of_other_pixels_is_ignored(
     assert decoded(photo, icc_profile=profile).tobytes() == photo.tobytes()
 
 
-def test_alpha_is_no_colour() -> None:
+def test_alpha_is_not_colour_managed() -> None:
     image = Image.new("RGBA", (4, 4), (255, 0, 0, 77))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", icc_profile=swapped_rgb())

@@ -1,4 +1,4 @@
-"""Untrusted pictures in, deterministic PNG out."""
+"""Decoding of untrusted pictures, and deterministic encoding as PNG."""
 
 import io
 import struct
@@ -37,7 +37,7 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _png(bits: int, colour_type: int, row: bytes, width: int, *chunks: bytes) -> bytes:
-    """One row of pixels as they lie in the file: Pillow writes neither 2 bits nor deep colours."""
+    """Encode one row of raw pixels: Pillow writes neither 2-bit nor 16-bit colours."""
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, bits, colour_type, 0, 0, 0))
     data = _chunk(b"IDAT", zlib.compress(b"\0" + row))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + data + _chunk(b"IEND", b"")
@@ -96,7 +96,7 @@ def test_transparent_palette_becomes_white() -> None:
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_alpha_is_kept_where_it_is_asked_for(photo: Image.Image, mode: str) -> None:
+def test_alpha_is_kept_if_requested(photo: Image.Image, mode: str) -> None:
     cutout = photo.convert("RGB")
     cutout.putalpha(photo.convert("L"))
     cutout = cutout.convert(mode)
@@ -105,7 +105,7 @@ def test_alpha_is_kept_where_it_is_asked_for(photo: Image.Image, mode: str) -> N
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
-def test_alpha_that_hides_nothing_is_none(photo: Image.Image, mode: str) -> None:
+def test_opaque_alpha_is_dropped(photo: Image.Image, mode: str) -> None:
     content = _encoded(photo.convert(mode), "PNG")
     assert decode_with_alpha(content, max_pixels=_LIMIT).mode == "RGB"
 
@@ -156,7 +156,7 @@ def test_deep_grey_with_alpha_is_read_by_its_grey_profile() -> None:
     assert kept.getpixel((0, 0)) == (128, 128, 128, 128)
 
 
-def test_of_an_animation_the_first_frame_counts(photo: Image.Image) -> None:
+def test_first_frame_of_an_animation_is_used(photo: Image.Image) -> None:
     second = Image.new("RGB", photo.size, "red")
     for form in ("PNG", "WEBP"):
         content = _encoded(photo, form, save_all=True, append_images=[second], lossless=True)
@@ -221,7 +221,7 @@ def test_exif_behind_a_pngs_pixels_is_not_applied(photo: Image.Image) -> None:
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 @pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0nonsense", b"x"])
-def test_orientation_that_cannot_be_read_is_none(photo: Image.Image, exif: bytes) -> None:
+def test_unreadable_orientation_is_ignored(photo: Image.Image, exif: bytes) -> None:
     assert _decode(_encoded(photo, "PNG", exif=exif)).tobytes() == photo.tobytes()
 
 
@@ -245,7 +245,7 @@ def test_truncated_pictures_are_refused(photo: Image.Image, form: str) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"\xff\xfe\xfd\xfc", b"IDAT"])  # the latter of wrong data
-def test_damage_is_told_in_plain_words(damage: bytes, photo: Image.Image) -> None:
+def test_damage_is_described_in_plain_words(damage: bytes, photo: Image.Image) -> None:
     whole = _encoded(photo, "PNG")
     begin, end = whole.index(b"IDAT") + 4, whole.index(b"IEND") - 8
     half = (begin + end) // 2
@@ -258,7 +258,7 @@ def test_damage_is_told_in_plain_words(damage: bytes, photo: Image.Image) -> Non
 
 
 @pytest.mark.parametrize("size", [(10_000, 10_000), (60_000, 60_000)])
-def test_what_pillow_takes_for_a_bomb_has_too_many_pixels(size: tuple[int, int]) -> None:
+def test_pillows_decompression_bomb_is_reported_as_too_many_pixels(size: tuple[int, int]) -> None:
     header = struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
     content = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", b"")
     with pytest.raises(InvalidInputError) as caught:
@@ -295,14 +295,14 @@ def _cutout(content: bytes, max_pixels: int = _LIMIT) -> Image.Image:
 
 
 def _half_hidden(hidden: tuple[int, int, int], size: int = 32) -> Image.Image:
-    """Blue on the left; on the right transparent, over a colour that nobody sees."""
+    """Draw blue at the left, and a hidden colour under transparent pixels at the right."""
     image = Image.new("RGBA", (size, size), (*hidden, 0))
     image.paste((0, 0, 200, 255), (0, 0, size // 2, size))
     return image
 
 
 def _is_blue(image: Image.Image) -> bool:
-    """Within rounding, whatever the alpha."""
+    """Return whether the colour is blue, up to rounding, at any alpha."""
     return bool(np.allclose(np.asarray(image)[..., :3], (0, 0, 200), atol=2))
 
 
@@ -316,7 +316,7 @@ def test_cutout_keeps_alpha_and_visible_colours(form: str, options: dict[str, An
     assert decoded.crop(seen).tobytes() == image.crop(seen).tobytes()
 
 
-def test_what_lay_under_transparency_does_not_matter() -> None:
+def test_hidden_colours_have_no_effect() -> None:
     magenta, black = (
         _cutout(_encoded(_half_hidden(colour), "PNG")) for colour in ((255, 0, 255), (0, 0, 0))
     )
@@ -368,7 +368,7 @@ def test_cutout_is_turned_upright_with_its_alpha() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"])
-def test_garbage_is_no_cutout(content: bytes) -> None:
+def test_garbage_is_refused_as_a_cutout(content: bytes) -> None:
     with pytest.raises(InvalidInputError):
         _cutout(content)
 
@@ -383,7 +383,7 @@ def test_cutout_with_too_many_pixels_is_refused() -> None:
     size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_cutout_of_any_picture_keeps_what_is_seen(size: tuple[int, int], seed: int) -> None:
+def test_cutout_of_any_picture_keeps_visible_colours(size: tuple[int, int], seed: int) -> None:
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (*size, 4), np.uint8)
     pixels[..., 3] = rng.choice(np.array([0, 0, 1, 128, 254, 255], np.uint8), size)

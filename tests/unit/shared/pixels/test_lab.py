@@ -1,4 +1,4 @@
-"""Colours on their way through CIELAB, held against scikit-image."""
+"""Conversion of colours to CIELAB and back, compared with scikit-image."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ SHARE = RNG.random((128, 128)).astype(np.float32)
 
 @pytest.mark.parametrize("colour", [(92.0, 2.0, -8.0), (50.0, 40.0, 30.0), (3.0, 0.0, 0.0)])
 @pytest.mark.parametrize("ramp", [None, Ramp(60, 180), Ramp(219, 220)])
-def test_pixels_go_straight_through_lab(
+def test_pixels_move_straight_through_lab(
     colour: tuple[float, float, float], ramp: Ramp | None
 ) -> None:
     lab = rgb2lab(ANY)
@@ -46,7 +46,7 @@ def test_every_grey_and_primary_survives_the_tables() -> None:
     )
 
 
-def test_what_has_no_share_keeps_its_bits() -> None:
+def test_pixels_with_share_zero_keep_their_bits() -> None:
     half = SHARE.copy()
     half[:64] = 0
     moved = move_toward(ANY, LabColour(90, 0, 0), half, None)
@@ -54,7 +54,7 @@ def test_what_has_no_share_keeps_its_bits() -> None:
     assert (moved[64:] != ANY[64:]).any()
 
 
-def test_all_the_way_is_the_colour() -> None:
+def test_pixels_with_share_one_get_the_colour() -> None:
     expected = np.rint(lab2rgb([[[80.0, 5.0, -6.0]]])[0, 0] * 255)
     moved = move_toward(ANY, LabColour(80, 5, -6), np.ones_like(SHARE), None)
     assert (moved == expected).all()
@@ -65,12 +65,12 @@ def test_colours_beyond_srgb_are_clipped() -> None:
     assert len(np.unique(moved.reshape(-1, 3), axis=0)) == 1
 
 
-def test_lab_is_scikit_images() -> None:
+def test_lab_equals_scikit_images() -> None:
     assert np.abs(to_lab(ANY) - rgb2lab(ANY)).max() < 0.1
 
 
-def test_colours_come_back_from_lab_as_they_were() -> None:
-    """A fifth of all there are, on every level of each channel."""
+def test_colours_survive_the_round_trip_through_lab() -> None:
+    """A fifth of all colours, with every level of each channel."""
     levels = np.arange(256, dtype=np.uint8)
     for blue in range(0, 256, 5):
         red, green = np.meshgrid(levels, levels)

@@ -1,4 +1,4 @@
-"""What PNGs say of their colours in chunks of their own is followed as browsers follow it."""
+"""Colour chunks of PNGs are interpreted as in browsers."""
 
 import io
 import struct
@@ -62,7 +62,7 @@ def _decoded(content: bytes) -> NDArray[np.int16]:
 
 
 def _matrix(points: tuple[tuple[float, float], ...]) -> NDArray[np.float64]:
-    """Light of each primary to XYZ, white being (1, 1, 1): by the book."""
+    """Return the matrix from linear RGB to XYZ with white at (1, 1, 1), by the textbook."""
     columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in points]).T
     x, y = _WHITE
     return columns * np.linalg.solve(columns, [x / y, 1, (1 - x - y) / y])
@@ -106,17 +106,17 @@ _UNCHANGED: list[tuple[Chunk, ...]] = [
 
 
 @pytest.mark.parametrize("chunks", _UNCHANGED)
-def test_what_browsers_do_not_follow_changes_nothing(chunks: tuple[Chunk, ...]) -> None:
+def test_chunks_that_browsers_ignore_change_nothing(chunks: tuple[Chunk, ...]) -> None:
     assert np.array_equal(_decoded(_png(Image.fromarray(_COLOURS), *chunks)), _COLOURS)
 
 
-def test_chunks_behind_the_pixels_do_not_count() -> None:
+def test_chunks_after_the_pixels_are_ignored() -> None:
     chunks = (_gamma(1.0), _primaries(_WIDE), _points(9, 8, 0, 1))
     content = _png(Image.fromarray(_COLOURS), *chunks, before=b"IEND")
     assert np.array_equal(_decoded(content), _COLOURS)
 
 
-def test_the_profile_counts_before_gamma_and_the_code_points_before_both() -> None:
+def test_code_points_override_the_profile_which_overrides_gamma() -> None:
     red = Image.new("RGB", (1, 1), (255, 0, 0))
     others = (_gamma(1.0), _primaries(_SRGB), _profile())
     _assert_near(_decoded(_png(red, *others)), (0, 255, 0))

@@ -87,7 +87,7 @@ def test_muon_takes_the_matrices_of_blocks_only() -> None:
     assert len(adamw.param_groups[0]["params"]) == 3
 
 
-def test_without_its_learning_rate_muon_stays_away() -> None:
+def test_muon_is_not_used_without_its_learning_rate() -> None:
     config = CONFIG.model_copy(update={"matrix_learning_rate": None})
     (adamw,) = build_optimizers(Blocks(), config)
     assert isinstance(adamw, torch.optim.AdamW)

@@ -1,8 +1,8 @@
-"""What of a picture is no background: a person, or else the subject.
+"""The foreground of a picture: a person, or else the subject.
 
-Both are looked for. A person's model sees sleeves and skirts in a packshot, though only parts of
-them: it is believed where a pose says that somebody is there, and where it has nearly all of the
-subject.
+Both are segmented. The person model also detects sleeves and skirts in a packshot, though only
+parts of them. Its mask is used if a pose confirms that there is a person, and if it covers nearly
+all of the subject.
 """
 
 from dataclasses import dataclass, replace
@@ -17,15 +17,15 @@ from inference_worker.vision.resizing import resize_map, resized_pixels, shrink_
 from shared.contracts.backgrounds import BackgroundMask
 
 _LONGEST = 640
-"""What is kept is looked for at this size, and its mask is smooth beyond: its edge is blurred."""
-_IS_KEPT = 0.5
+"""Longer side at which the models run; the mask is then enlarged, since its edge is blurred."""
+_IS_FOREGROUND = 0.5
 _NEARLY_ALL = 0.9
-"""Of the subject, where it is a person. Of a shirt with a face printed on it, persons' masks have
-less."""
+"""Share of the subject that the person mask covers if the subject is a person. It covers less of a
+shirt with a face printed on it."""
 
 
 class ForegroundModels(Protocol):
-    """Models that may be opened when they are first asked for: that blocks."""
+    """The models that find foregrounds; the first use of one may load it, which blocks."""
 
     @property
     def persons(self) -> PersonSegmenter: ...
@@ -39,28 +39,29 @@ class ForegroundModels(Protocol):
 
 @dataclass(frozen=True)
 class Foreground:
-    """What is to stay of a picture.
+    """The part of a picture to keep.
 
     Attributes:
         mask: H × W, 0 to 1.
-        found_by: what told it.
+        found_by: the model whose mask it is.
     """
 
     mask: NDArray[np.float32]
     found_by: BackgroundMask
 
 
-def find_foreground(picture: Image.Image, finders: ForegroundModels) -> Foreground | None:
-    """Return what of an RGB picture is no background; none where nothing is found."""
-    kept = _kept_of(resized_pixels(picture, shrink_size(picture.size, _LONGEST)), finders)
-    return kept and replace(kept, mask=resize_map(kept.mask, picture.size))
+def find_foreground(picture: Image.Image, models: ForegroundModels) -> Foreground | None:
+    """Return the foreground of an RGB picture; None if nothing is found."""
+    small = resized_pixels(picture, shrink_size(picture.size, _LONGEST))
+    found = _segment(small, models)
+    return found and replace(found, mask=resize_map(found.mask, picture.size))
 
 
-def _kept_of(picture: NDArray[np.uint8], finders: ForegroundModels) -> Foreground | None:
-    person = finders.persons.person_mask(picture)
-    subject = finders.subjects.subject_mask(picture)
-    is_person, is_subject = person >= _IS_KEPT, subject >= _IS_KEPT
-    if is_person.any() and finders.poses.pose(picture) is not None:
+def _segment(picture: NDArray[np.uint8], models: ForegroundModels) -> Foreground | None:
+    person = models.persons.person_mask(picture)
+    subject = models.subjects.subject_mask(picture)
+    is_person, is_subject = person >= _IS_FOREGROUND, subject >= _IS_FOREGROUND
+    if is_person.any() and models.poses.pose(picture) is not None:
         if (is_person & is_subject).sum() >= _NEARLY_ALL * is_subject.sum():
             return Foreground(person, BackgroundMask.PERSON)
         return Foreground(np.maximum(person, subject), BackgroundMask.SUBJECT)

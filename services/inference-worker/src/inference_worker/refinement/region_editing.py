@@ -1,4 +1,4 @@
-"""Edits parts of one picture side by side; what is finished outlives the worker."""
+"""Concurrent editing of a picture's regions, with a checkpoint of each finished one."""
 
 import asyncio
 import io
@@ -22,36 +22,36 @@ from shared.flux.engine import StepCallback
 from shared.pixels.images import encode_png
 
 _PIPELINE_DEPTH = 3
-"""Batches between resizing and judging at a time: one ahead of the engine, one in it, one behind.
+"""Batches in flight: one before the engine, one in it, one after it.
 
 More would fill memory, and keep other tasks of this worker waiting for the engine.
 """
 
 
 class DebugSink(Protocol):
-    """Keeps pictures of what happened on the way, for the client to look at."""
+    """Stores intermediate pictures for the client."""
 
     async def save(self, name: str, picture: Image.Image) -> None:
-        """Keep a source, or a map of differences."""
+        """Store a source, or a map of differences."""
         ...
 
     async def save_edit(self, name: str, picture: Image.Image) -> None:
-        """Keep what the model made of a part, if it may be handed out.
+        """Store an edited region, if it passes the output check.
 
         Raises:
-            UnsafeOutputError: it may not.
+            UnsafeOutputError: it does not.
         """
         ...
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of the picture, and who edits it.
+class EditRegion:
+    """A region of the picture, with its editor.
 
     Attributes:
-        name: its own within the picture; names the checkpoint.
-        index: its number, from which its seeds follow.
-        box: where it is.
+        name: unique within the picture; names the checkpoint.
+        index: its number, from which its seeds are derived.
+        box: its place in the picture.
         editor: edits it.
     """
 
@@ -63,14 +63,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Run:
-    """What one task brings along.
+    """The context of one task.
 
     Attributes:
-        store: keeps finished parts, and knows those of an earlier attempt.
-        on_progress: hears fractions from 0 to 1.
-        is_strict: a part that never passes its checks fails the task.
-        debug: takes sources, results and maps of differences; none: nobody asked.
-        max_workers: parts in flight; none: unlimited.
+        store: stores finished regions, and returns those of an earlier attempt.
+        on_progress: called with fractions from 0 to 1.
+        is_strict: a region that never passes its checks fails the task.
+        debug: receives sources, results and maps of differences; None: not requested.
+        max_workers: limit of regions in flight; None: unlimited.
     """
 
     store: TileStore
@@ -81,25 +81,27 @@ class Run:
 
 
 class RegionEditor:
-    """Edits parts of pictures.
+    """Edits regions of pictures.
 
     Args:
-        cpu: threads for everything but the model.
+        cpu: threads for all work outside the model.
     """
 
     def __init__(self, cpu: CpuThreads) -> None:
         self._cpu = cpu
 
-    async def edit(self, picture: Pixels, parts: Sequence[Part], run: Run) -> list[EditedTile]:
-        """Edit all parts, and answer them in order.
+    async def edit(
+        self, picture: Pixels, regions: Sequence[EditRegion], run: Run
+    ) -> list[EditedTile]:
+        """Edit all regions, and return them in order.
 
         Raises:
-            ConsistencyError: strict checks, and a part never passed.
+            ConsistencyError: checks are strict, and no edit of a region passed.
         """
-        progress = RefineProgress(len(parts), run.on_progress)
-        most_parts = run.max_workers or max(len(parts), 1)
-        batches = _batches(parts, most_parts)
-        gate = asyncio.Semaphore(max(most_parts // max(map(len, batches), default=1), 1))
+        progress = RefineProgress(len(regions), run.on_progress)
+        most_regions = run.max_workers or max(len(regions), 1)
+        batches = _batches(regions, most_regions)
+        gate = asyncio.Semaphore(max(most_regions // max(map(len, batches), default=1), 1))
         pipeline = asyncio.Semaphore(_PIPELINE_DEPTH)
 
         async def edit_batch(places: range) -> list[EditedTile]:
@@ -107,16 +109,16 @@ class RegionEditor:
                 for place in places:
                     progress.step(place, done, steps)
 
-            batch = parts[places.start : places.stop]
-            sources = [_cut(picture, part.box) for part in batch]
+            batch = regions[places.start : places.stop]
+            sources = [_cut(picture, region.box) for region in batch]
             async with gate:
                 finished = await self._finish(batch, sources, run.store, pipeline, on_step)
                 if run.debug is not None:
-                    for part, source, tile in zip(batch, sources, finished, strict=True):
-                        await self._save_debug(run.debug, part, source, tile)
-            for place, part, tile in zip(places, batch, finished, strict=True):
+                    for region, source, tile in zip(batch, sources, finished, strict=True):
+                        await self._save_debug(run.debug, region, source, tile)
+            for place, region, tile in zip(places, batch, finished, strict=True):
                 if run.is_strict and not tile.report.passed:
-                    raise ConsistencyError(_complaint(part, tile.report))
+                    raise ConsistencyError(_failure_message(region, tile.report))
                 progress.finish_tile(place)
             return finished
 
@@ -125,26 +127,28 @@ class RegionEditor:
 
     async def _finish(
         self,
-        batch: Sequence[Part],
+        batch: Sequence[EditRegion],
         sources: Sequence[Pixels],
         store: TileStore,
         pipeline: asyncio.Semaphore,
         on_step: StepCallback,
     ) -> list[EditedTile]:
-        """Finished parts out of the store, or edited and stored.
+        """Load the finished regions of a batch from the store, or edit and store them.
 
-        Where one is missing the whole batch is edited again: a run that was cut off then gives the
-        pixels of one that was not.
+        If one is missing, the whole batch is edited again, so that a resumed run gives the same
+        pixels as an uninterrupted one.
         """
-        stored = [await self._load(store, part.name) for part in batch]
-        known = [tile for tile in stored if tile is not None]
-        if len(known) == len(batch):
-            return known
+        stored = [await self._load(store, region.name) for region in batch]
+        finished = [tile for tile in stored if tile is not None]
+        if len(finished) == len(batch):
+            return finished
         async with pipeline:
-            edited = await batch[0].editor.edit([part.index for part in batch], sources, on_step)
-        for part, old, tile in zip(batch, stored, edited, strict=True):
+            edited = await batch[0].editor.edit(
+                [region.index for region in batch], sources, on_step
+            )
+        for region, old, tile in zip(batch, stored, edited, strict=True):
             if old is None:
-                await self._save(store, part.name, tile)
+                await self._save(store, region.name, tile)
         return edited
 
     async def _load(self, store: TileStore, name: str) -> EditedTile | None:
@@ -158,44 +162,45 @@ class RegionEditor:
         await store.save(name, await self._cpu.run(partial(_encode, tile.pixels)), tile.report)
 
     async def _save_debug(
-        self, debug: DebugSink, part: Part, source: Pixels, finished: EditedTile
+        self, debug: DebugSink, region: EditRegion, source: Pixels, finished: EditedTile
     ) -> None:
-        await debug.save_edit(part.name, Image.fromarray(finished.pixels))
-        await debug.save(f"{part.name}_source", Image.fromarray(source))
-        for metric in part.editor.plan.metrics:
-            shown = await self._cpu.run(partial(_difference_map, metric, source, finished.pixels))
-            if shown is not None:
-                await debug.save(f"{part.name}_{metric.name}", shown)
+        await debug.save_edit(region.name, Image.fromarray(finished.pixels))
+        await debug.save(f"{region.name}_source", Image.fromarray(source))
+        for metric in region.editor.plan.metrics:
+            map_ = await self._cpu.run(partial(_difference_map, metric, source, finished.pixels))
+            if map_ is not None:
+                await debug.save(f"{region.name}_{metric.name}", map_)
 
 
-def face_regions(boxes: Sequence[PixelBox], editor: TileEditor, *, first: int) -> list[Part]:
-    """A part for each box, numbered from `first`; faces whose boxes grew into one share it.
+def face_regions(boxes: Sequence[PixelBox], editor: TileEditor, *, first: int) -> list[EditRegion]:
+    """Return a region per distinct box, numbered from `first`; equal boxes share one.
 
-    Named by its box: a checkpoint is of one place, even if another detector counts differently.
+    Names contain the box, so that a checkpoint belongs to one place, even if a detector returns
+    faces in another order.
     """
     return [
-        Part("face_" + "_".join(map(str, box)), first + number, box, editor)
+        EditRegion("face_" + "_".join(map(str, box)), first + number, box, editor)
         for number, box in enumerate(dict.fromkeys(boxes))
     ]
 
 
 def paste_faces(
-    canvas: Pixels, faces: Sequence[Part], edited: Sequence[EditedTile], *, feather_px: int
+    canvas: Pixels, faces: Sequence[EditRegion], edited: Sequence[EditedTile], *, feather_px: int
 ) -> None:
-    """Fade edited faces into a picture, the most certain one last: where two overlap, it shows."""
-    for part, face in reversed(list(zip(faces, edited, strict=True))):
-        paste(canvas, face.pixels, part.box, feather_px=feather_px)
+    """Paste edited faces into a picture, the highest score last, so that it wins an overlap."""
+    for region, face in reversed(list(zip(faces, edited, strict=True))):
+        paste(canvas, face.pixels, region.box, feather_px=feather_px)
 
 
-def _batches(parts: Sequence[Part], most: int) -> list[range]:
-    """Neighbours of one size and editor, as many as the editor takes at a time."""
+def _batches(regions: Sequence[EditRegion], most: int) -> list[range]:
+    """Group adjacent regions of one size and editor, up to the editor's batch size."""
     batches: list[range] = []
-    for place, part in enumerate(parts):
+    for place, region in enumerate(regions):
         if batches:
             last = batches[-1]
-            first = parts[last.start]
-            is_alike = first.editor is part.editor and _size(first.box) == _size(part.box)
-            if is_alike and len(last) < min(part.editor.plan.editor.batch, most):
+            first = regions[last.start]
+            is_alike = first.editor is region.editor and _size(first.box) == _size(region.box)
+            if is_alike and len(last) < min(region.editor.plan.editor.batch, most):
                 batches[-1] = range(last.start, place + 1)
                 continue
         batches.append(range(place, place + 1))
@@ -212,8 +217,8 @@ def _cut(picture: Pixels, box: PixelBox) -> Pixels:
     return picture[top:bottom, left:right]
 
 
-def _complaint(part: Part, report: TileReport) -> str:
-    metrics = part.editor.plan.metrics
+def _failure_message(region: EditRegion, report: TileReport) -> str:
+    metrics = region.editor.plan.metrics
     scores = "; ".join(
         f"best {metric.name.upper()} {getattr(report, metric.name)}, {metric.name}_threshold"
         f" {metric.threshold}"
@@ -225,7 +230,7 @@ def _complaint(part: Part, report: TileReport) -> str:
 def _difference_map(
     metric: ConsistencyMetric, source: Pixels, edited: Pixels
 ) -> Image.Image | None:
-    """White where the two differ by 1 or more."""
+    """Draw the map of differences: black is 0, white is 1 or more."""
     difference = metric.difference(source, edited)
     if difference is None:
         return None

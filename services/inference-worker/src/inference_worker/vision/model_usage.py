@@ -1,4 +1,4 @@
-"""The models that look at one task's pictures, and what its record says of them."""
+"""The vision models that one task uses, with their provenance for its record."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +11,10 @@ from shared.contracts.provenance import ModelProvenance
 
 
 class ModelUsage:
-    """This worker's models, as one task asks for them: those that it has asked for are kept.
+    """Access to this worker's models that records each one used.
 
     Args:
-        models: where they come from.
+        models: the worker's models.
     """
 
     def __init__(self, models: VisionModels) -> None:
@@ -23,34 +23,34 @@ class ModelUsage:
 
     @property
     def used(self) -> list[ModelProvenance]:
-        """The models that were asked for, each once."""
+        """Provenance of the models used so far, each once."""
         return list(self._used.values())
 
     @property
     def persons(self) -> PersonSegmenter:
-        """Finds the pixels of people."""
+        """Segmenter of people."""
         file = ModelFile.SELFIE_SEGMENTATION
-        self._note("persons", Path(file).stem, [self._models.weights.file(file)])
+        self._record("persons", Path(file).stem, [self._models.weights.file(file)])
         return self._models.persons
 
     @property
     def poses(self) -> PoseEstimator:
-        """Finds how a person stands."""
+        """Estimator of a person's pose."""
         files = ModelFile.POSE_DETECTION, ModelFile.POSE_LANDMARKS
-        self._note("poses", "blazepose", [self._models.weights.file(file) for file in files])
+        self._record("poses", "blazepose", [self._models.weights.file(file) for file in files])
         return self._models.poses
 
     @property
     def subjects(self) -> SubjectSegmenter:
-        """Finds the pixels of what a picture is about, with the best model that is here."""
+        """Segmenter of the subject, by the best installed model."""
         return self.subjects_by(self._models.choose_subject_model(None))
 
     def subjects_by(self, model: SubjectModel) -> SubjectSegmenter:
-        """The same with one model."""
-        self._note("subjects", model.name, model.files)
+        """Return the segmenter of the subject by the given model."""
+        self._record("subjects", model.name, model.files)
         return self._models.subjects_by(model)
 
-    def _note(self, finds: str, name: str, files: Sequence[Path]) -> None:
+    def _record(self, finds: str, name: str, files: Sequence[Path]) -> None:
         if finds not in self._used:
             digest = self._models.weights.sha256(*files)
             self._used[finds] = ModelProvenance(finds=finds, name=name, sha256=digest)

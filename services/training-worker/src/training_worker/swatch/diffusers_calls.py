@@ -1,4 +1,4 @@
-"""Typed doors to diffusers, which ships no types for what its models return."""
+"""Typed calls of diffusers, which ships no type annotations for its models' results."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class Posterior(Protocol):
-    """A distribution of latents, as DiagonalGaussianDistribution is."""
+    """A distribution of latents, like DiagonalGaussianDistribution."""
 
     mean: Tensor
 
@@ -47,42 +47,42 @@ class _Model(Protocol):
 
 
 def seeded(seed: int) -> torch.Generator:
-    """Makes a random generator on the CPU."""
+    """Return a seeded random generator on the CPU."""
     generator = torch.Generator()
     generator.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
     return generator
 
 
 def seed_parameters(seed: int) -> None:
-    """Seeds the global generator, from which torch draws initial weights."""
+    """Seed the global generator, which initialises weights."""
     torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
 
 
 def encode(vae: AutoencoderKL, images: Tensor) -> Posterior:
-    """Encodes [B, 3, H, W] to the distribution of latents [B, 16, H/8, W/8]."""
+    """Encode [B, 3, H, W] to the distribution of latents [B, 16, H/8, W/8]."""
     return cast(_Encoded, vae.encode(images)).latent_dist
 
 
 def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
-    """Decodes latents [B, 16, H/8, W/8] to [B, 3, H, W]."""
+    """Decode latents [B, 16, H/8, W/8] to [B, 3, H, W]."""
     return cast(_Decoder, vae).decode(latents).sample
 
 
 def set_latent_scale(vae: AutoencoderKL, *, shift: float, scale: float) -> None:
-    """Writes into the config how pipelines bring latents to mean 0 and deviation 1."""
+    """Write shift and scale, which normalise latents to mean 0 and deviation 1, to the config."""
     vae.register_to_config(  # pyright: ignore[reportUnknownMemberType]
         shift_factor=shift, scaling_factor=scale
     )
 
 
 def latent_scale(vae: AutoencoderKL) -> tuple[float, float]:
-    """Reads shift and scale from the config, as `set_latent_scale` wrote them."""
+    """Read shift and scale from the config, as `set_latent_scale` wrote them."""
     config = cast(Mapping[str, float], vae.config)
     return config["shift_factor"], config["scaling_factor"]
 
 
 def predict(transformer: nn.Module, **inputs: object) -> Tensor:
-    """Calls a FluxTransformer2DModel for its velocity."""
+    """Return the velocity predicted by a FluxTransformer2DModel."""
     return cast(_Model, transformer)(**inputs, return_dict=False)[0]
 
 
@@ -91,7 +91,7 @@ class _PromptEncoder(Protocol):
 
 
 def read_text(pipeline: FluxPipeline, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Encodes prompts as the pipeline does: pooled [B, clip width], tokens [B, L, t5 width]."""
+    """Encode prompts as the pipeline does: pooled [B, clip width], tokens [B, L, t5 width]."""
     tokens, pooled, _ = cast(_PromptEncoder, pipeline).encode_prompt(
         prompt=list(prompts),
         prompt_2=None,
@@ -101,7 +101,7 @@ def read_text(pipeline: FluxPipeline, prompts: Sequence[str]) -> tuple[Tensor, T
 
 
 def load_pipeline(folder: Path) -> FluxPipeline:
-    """Loads a diffusers folder in float32, which every CPU computes well."""
+    """Load a diffusers folder in float32, which is fast on every CPU."""
     pipeline = FluxPipeline.from_pretrained(  # pyright: ignore[reportUnknownMemberType]
         folder, dtype=torch.float32, local_files_only=True
     )
@@ -110,7 +110,7 @@ def load_pipeline(folder: Path) -> FluxPipeline:
 
 
 def image_to_image(pipeline: FluxPipeline) -> FluxImg2ImgPipeline:
-    """Makes an img2img pipeline of the same parts."""
+    """Return an img2img pipeline of the same components."""
     edit = cast(
         FluxImg2ImgPipeline,
         FluxImg2ImgPipeline.from_pipe(pipeline),  # pyright: ignore[reportUnknownMemberType]
@@ -120,13 +120,13 @@ def image_to_image(pipeline: FluxPipeline) -> FluxImg2ImgPipeline:
 
 
 def save_pipeline(pipeline: FluxPipeline, folder: Path) -> None:
-    """Writes a diffusers folder in bfloat16."""
+    """Write a diffusers folder in bfloat16."""
     pipeline.to(dtype=torch.bfloat16)  # pyright: ignore[reportUnknownMemberType]
     pipeline.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
 
 
 def save_transformer(transformer: FluxTransformer2DModel, folder: Path) -> None:
-    """Writes a transformer's folder in bfloat16."""
+    """Write a transformer's folder in bfloat16."""
     nn.Module.to(transformer, dtype=torch.bfloat16)
     transformer.save_pretrained(folder)  # pyright: ignore[reportUnknownMemberType]
 
@@ -137,7 +137,7 @@ def call_pipeline(
     seeds: Sequence[int],
     **options: object,
 ) -> Tensor:
-    """Draws one picture per prompt and seed: [B, 3, H, W], values -1 to 1."""
+    """Generate one picture per prompt and seed: [B, 3, H, W], values -1 to 1."""
     pictures = cast(_Pipeline, pipeline)(
         prompt=list(prompts),
         generator=[seeded(seed) for seed in seeds],

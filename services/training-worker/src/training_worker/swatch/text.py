@@ -1,6 +1,7 @@
-"""Tokenizers with a vocabulary of our own captions, and the two small text encoders that read them.
+"""Tokenizers with the vocabulary of the captions, and the two small text encoders.
 
-Both fall back to characters or bytes, so that any prompt tokenizes; unknown words say nothing.
+Both tokenizers fall back to characters or bytes, so that any prompt tokenizes; unknown words have
+no effect.
 """
 
 import json
@@ -32,7 +33,7 @@ _END_OF_WORD = "</w>"
 
 
 def build_clip_tokenizer(max_tokens: int) -> CLIPTokenizer:
-    """Learns byte-pair merges that make each word of the captions one token."""
+    """Learn byte-pair merges that turn each word of the captions into one token."""
     letters = [word for text in vocabulary() for word in re.findall("[a-z]+", text)]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     learner = Tokenizer(models.BPE(end_of_word_suffix=_END_OF_WORD))
@@ -42,7 +43,7 @@ def build_clip_tokenizer(max_tokens: int) -> CLIPTokenizer:
         trainers.BpeTrainer(
             vocab_size=4096,
             initial_alphabet=alphabet,
-            # Listed, they get fixed ids; found, they would get them in the order of a hash table,
+            # Listed here, they get fixed ids; otherwise ids would follow the order of a hash table,
             # and ids decide which of two equally frequent pairs is merged first.
             special_tokens=[letter + _END_OF_WORD for letter in ascii_lowercase],
             end_of_word_suffix=_END_OF_WORD,
@@ -50,7 +51,7 @@ def build_clip_tokenizer(max_tokens: int) -> CLIPTokenizer:
         ),
     )
     learned = learner.get_vocab()
-    # Every byte also ends a word, whether the captions showed it there or not.
+    # Every byte can also end a word, even if it does not in the captions.
     pieces = [*_CLIP_SPECIAL, *alphabet]
     pieces += [byte + _END_OF_WORD for byte in alphabet]
     pieces += sorted(set(learned) - set(pieces), key=learned.__getitem__)
@@ -68,7 +69,7 @@ def _merges_of(tokenizer: Tokenizer) -> list[tuple[str, str]]:
 
 
 def build_t5_tokenizer(max_tokens: int) -> T5Tokenizer:
-    """Lists the words of the captions, plain and capitalised, and the printable characters."""
+    """Build the tokenizer of the captions' words, plain and capitalised, and of characters."""
     words = vocabulary()
     pieces = [(piece, 0.0) for piece in _T5_SPECIAL]
     pieces += [("▁", -4.0), *((character, -12.0) for character in _PRINTABLE)]
@@ -92,8 +93,8 @@ class TextTokenizers:
         )
 
     def tokenize(self, captions: Sequence[str], t5_tokens: int) -> tuple[Tensor, Tensor]:
-        """Answers CLIP's ids [B, longest] and T5's ids [B, t5_tokens]."""
-        # CLIP reads causally up to its end token, so its padding changes nothing and may be short.
+        """Return CLIP's ids [B, longest] and T5's ids [B, t5_tokens]."""
+        # CLIP attends causally up to its end token, so padding has no effect and may be short.
         clip = self.clip(list(captions), padding="longest", truncation=True, return_tensors="pt")
         t5 = self.t5(
             list(captions),
@@ -106,7 +107,7 @@ class TextTokenizers:
 
 
 def build_clip_encoder(config: TransformerConfig, tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """Builds the encoder whose pooled end token steers the modulation."""
+    """Build the encoder whose pooled output conditions the modulation."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -124,7 +125,7 @@ def build_clip_encoder(config: TransformerConfig, tokenizer: CLIPTokenizer) -> C
 
 
 def build_t5_encoder(config: TransformerConfig, tokenizer: T5Tokenizer) -> T5EncoderModel:
-    """Builds the encoder whose tokens join the transformer's attention."""
+    """Build the encoder whose tokens enter the transformer's attention."""
     return T5EncoderModel(
         T5Config(
             vocab_size=len(tokenizer),
@@ -142,7 +143,7 @@ def build_t5_encoder(config: TransformerConfig, tokenizer: T5Tokenizer) -> T5Enc
 
 
 class TextEncoders(nn.Module):
-    """CLIP and T5 side by side, as FluxPipeline calls them."""
+    """CLIP and T5, as FluxPipeline uses them."""
 
     def __init__(self, config: TransformerConfig, tokenizers: TextTokenizers) -> None:
         super().__init__()
@@ -150,5 +151,5 @@ class TextEncoders(nn.Module):
         self.t5 = build_t5_encoder(config, tokenizers.t5)
 
     def forward(self, clip_ids: Tensor, t5_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Answers pooled [B, clip width] and tokens [B, L, t5 width]."""
+        """Return the pooled [B, clip width] and the token embeddings [B, L, t5 width]."""
         return self.clip(clip_ids).pooler_output, self.t5(t5_ids)[0]

@@ -31,7 +31,7 @@ _ENCODE_BATCH = 100
 
 @dataclass(frozen=True)
 class LatentBank:
-    """Latents of coloured garments and of crops, with what their captions need."""
+    """Latents of coloured garments and of crops, with the attributes for their captions."""
 
     latents: Tensor
     """[N, 16, 8, 8], shifted and scaled to mean 0 and deviation 1."""
@@ -40,10 +40,10 @@ class LatentBank:
     colours: Tensor
     """[N], an index into Colour."""
     is_crop: Tensor
-    """[N], whether the picture is a zoomed crop."""
+    """[N], true for a zoomed crop."""
 
     def caption(self, index: int, rng: random.Random) -> str:
-        """Draws a caption for one entry."""
+        """Draw a caption for one entry."""
         class_name = CLASS_NAMES[int(self.labels[index])]
         colour = tuple(Colour)[int(self.colours[index])]
         draw = draw_detail_caption if self.is_crop[index] else draw_caption
@@ -51,7 +51,7 @@ class LatentBank:
 
 
 class SwatchModel(nn.Module):
-    """Everything the second stage trains: the transformer and the encoders that feed it."""
+    """The modules of the second stage: the transformer and its text encoders."""
 
     def __init__(
         self, config: TransformerConfig, tokenizers: TextTokenizers, latent_channels: int
@@ -71,13 +71,13 @@ class SwatchModel(nn.Module):
         self._start_as_identity()
 
     def _start_as_identity(self) -> None:
-        """Zeroes modulation and output (adaLN-Zero): blocks begin as identity and learn sooner."""
+        """Zero modulation and output (adaLN-Zero): blocks start as identity, and learn faster."""
         for name, parameter in self.transformer.named_parameters():
             if ".linear." in name or name.startswith("proj_out"):
                 nn.init.zeros_(parameter)
 
     def forward(self, latents: Tensor, sigma: Tensor, clip_ids: Tensor, t5_ids: Tensor) -> Tensor:
-        """Predicts the velocity of noised latents [B, 16, H, W], packed to [B, H*W/4, 64]."""
+        """Predict the velocity of noised latents [B, 16, H, W], packed to [B, H*W/4, 64]."""
         pooled, tokens = self.text(clip_ids, t5_ids)
         _, _, height, width = latents.shape
         return predict(
@@ -92,30 +92,30 @@ class SwatchModel(nn.Module):
 
 
 def pack(latents: Tensor) -> Tensor:
-    """Packs 2x2 patches into tokens as FluxPipeline does: [B, C, H, W] to [B, H*W/4, 4*C]."""
+    """Pack 2x2 patches into tokens as FluxPipeline does: [B, C, H, W] to [B, H*W/4, 4*C]."""
     num, channels, height, width = latents.shape
     patches = latents.view(num, channels, height // 2, 2, width // 2, 2)
     return patches.permute(0, 2, 4, 1, 3, 5).reshape(num, -1, channels * 4)
 
 
 def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
-    """Undoes `pack`: [B, H*W/4, 4*C] to [B, C, H, W]."""
+    """Undo `pack`: [B, H*W/4, 4*C] to [B, C, H, W]."""
     num, _, channels = tokens.shape
     patches = tokens.view(num, height // 2, width // 2, channels // 4, 2, 2)
     return patches.permute(0, 3, 1, 4, 2, 5).reshape(num, -1, height, width)
 
 
 def position_ids(height: int, width: int, *, picture: int = 0) -> Tensor:
-    """Rotary positions of the tokens: [H*W, 3]; the first axis counts pictures, 0 is being made."""
+    """Return the tokens' rotary positions [H*W, 3], the first one the picture (0: generated)."""
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return torch.stack([torch.full_like(rows, picture), rows, columns], 2).view(-1, 3).float()
 
 
 @torch.no_grad()
 def fill_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> LatentBank:
-    """Encodes every garment once in a random colour, a share of them as a crop.
+    """Encode every garment once in a random colour, a share of them as a crop.
 
-    Also writes the measured shift and scale into the autoencoder's config.
+    Also write the measured shift and scale to the autoencoder's config.
     """
     logger.info("transformer: encoding %d pictures", len(split.pictures))
     generator = seeded(config.seed)
@@ -144,14 +144,14 @@ def fill_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> LatentB
 
 
 def draw_sigmas(num: int, shift: float, generator: torch.Generator) -> Tensor:
-    """Draws noise levels with the density at which the shifted scheduler will visit them."""
+    """Draw noise levels [num] with the density of the shifted scheduler."""
     uniform = torch.rand(num, generator=generator)
     return shift * uniform / (1 + (shift - 1) * uniform)
 
 
 @dataclass(frozen=True)
 class NoisedBatch:
-    """What the transformer learns from in one step."""
+    """The training data of one step."""
 
     latents: Tensor
     """[B, 16, 8, 8], between picture and noise."""
@@ -161,13 +161,13 @@ class NoisedBatch:
     """[B], the share of noise, 0 to 1."""
     captions: list[str]
     text_tokens: int
-    """Padding of the captions."""
+    """Padded length of the captions."""
 
 
 def draw_batch(
     bank: LatentBank, config: TransformerConfig, batch_size: int, seed: int
 ) -> NoisedBatch:
-    """Draws pictures, noise, noise levels and captions; the same seed draws the same."""
+    """Draw pictures, noise, noise levels and captions, determined by the seed."""
     generator = seeded(seed)
     rng = random.Random(seed)  # noqa: S311
     indices = torch.randint(len(bank.latents), (batch_size,), generator=generator)
@@ -185,7 +185,7 @@ def draw_batch(
 
 
 def flow_loss(model: SwatchModel, batch: NoisedBatch, tokenizers: TextTokenizers) -> Tensor:
-    """Mean squared error of the velocity from data to noise."""
+    """Return the mean squared error of the velocity from data to noise."""
     ids = tokenizers.tokenize(batch.captions, batch.text_tokens)
     velocity = model(batch.latents, batch.sigma, *ids)
     return (velocity - batch.velocity).square().mean()
@@ -194,7 +194,7 @@ def flow_loss(model: SwatchModel, batch: NoisedBatch, tokenizers: TextTokenizers
 def train_transformer(
     bank: LatentBank, tokenizers: TextTokenizers, config: SwatchConfig
 ) -> tuple[SwatchModel, float]:
-    """Trains transformer and text encoders; answers them with the training time in seconds."""
+    """Train transformer and text encoders, and return them with the training time in seconds."""
     seed_parameters(config.seed + 1)
     model = SwatchModel(config.transformer, tokenizers, config.autoencoder.latent_channels)
     stage = config.transformer.stage

@@ -1,4 +1,4 @@
-"""Files of every trainer, read into the same pairs."""
+"""Reading of every trainer's files into the same pairs."""
 
 import json
 from pathlib import Path
@@ -122,7 +122,7 @@ def test_kohya_with_alphas_fused_projections_final_layer_and_clip(tmp_path: Path
 
 
 def test_layers_outside_the_blocks_keep_their_effect(tmp_path: Path) -> None:
-    """diffusers names these without the prefix that its own loader then asks for."""
+    """diffusers writes these without the prefix that its own loader requires."""
     pair = _pair()
     parts = _read(_kohya("lora_unet_img_in", pair, 4.0), tmp_path)
     _assert_same(parts.transformer, {"x_embedder": pair[1] @ pair[0]})

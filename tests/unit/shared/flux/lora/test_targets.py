@@ -1,4 +1,4 @@
-"""Whether a LoRA fits a model, and where its pairs go where projections are fused."""
+"""Matching of a LoRA to a model, also to one with fused projections."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def _check(module: Any, name: str, pair: Pair) -> None:
         (f"{_ATTENTION}.norm_q", _pair(), f"changes {_ATTENTION}.norm_q, which is no linear"),
     ],
 )
-def test_what_does_not_fit_is_named(tiny: Any, name: str, pair: Pair, message: str) -> None:
+def test_unsupported_layers_are_named(tiny: Any, name: str, pair: Pair, message: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         _check(tiny.transformer, name, pair)
     assert str(caught.value).startswith("style_model_path: made for another model: ")

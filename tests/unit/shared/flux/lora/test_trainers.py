@@ -1,4 +1,4 @@
-"""Every trainer's files, whole and in part, with alphas wherever they may stand."""
+"""Every trainer's files, complete and partial, with alphas in every place."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ _RANK = 4
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
-    """Products of small matrices wait longer for a second thread than they take."""
+    """Limit torch to one thread: for small matrices, starting a second one takes longer."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -30,7 +30,7 @@ def _one_thread() -> Iterator[None]:
 
 
 Alphas = Callable[[Trainer, list[Layer]], tuple[dict[str, Tensor], dict[str, str]]]
-"""Tensors and notes that say 2: half of the rank."""
+"""Tensors and metadata with alpha 2, half of the rank."""
 
 
 def _nowhere(_trainer: Trainer, _layers: list[Layer]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -123,7 +123,7 @@ def test_they_fit_the_model(trainer: Trainer, tiny: Any, tmp_path: Path) -> None
 
 
 def test_ranks_of_split_projections_stay_their_own(tmp_path: Path) -> None:
-    """kohya's `split_qkv` writes three pairs of rank 4 as one of 12; slots count ranks."""
+    """kohya's `split_qkv` writes three pairs of rank 4 as one of 12; slots are counted in ranks."""
     up = torch.zeros(192, 12)
     for part in range(3):
         up[64 * part : 64 * part + 64, 4 * part : 4 * part + 4] = torch.randn(64, 4)

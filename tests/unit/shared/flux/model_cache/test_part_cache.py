@@ -1,4 +1,4 @@
-"""Parts come and go within their budget; those in use stay."""
+"""Eviction of parts by the budget, except those in use."""
 
 import pytest
 from torch import nn
@@ -11,7 +11,7 @@ _BYTES = _SIDE * _SIDE * 4
 
 
 class _Loads:
-    """Parts of equal size, and how often each was loaded."""
+    """Parts of equal size, with a count of loads."""
 
     def __init__(self) -> None:
         self.names: list[str] = []

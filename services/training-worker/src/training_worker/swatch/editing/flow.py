@@ -1,8 +1,8 @@
-"""Flow matching with pictures in the context: one prediction, and the sampling loop over it.
+"""Flow matching with pictures in the context: a single prediction, and the sampling loop.
 
 As in Batifol et al., "FLUX.1 Kontext: Flow Matching for In-Context Image Generation and Editing in
-Latent Space" (2025), section 3: the tokens of context pictures follow those of the picture being
-made, and the first axis of their positions counts them from 1.
+Latent Space" (2025), section 3: the tokens of context pictures follow those of the generated
+picture, and the first axis of their positions counts them from 1.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from training_worker.swatch.transformer import pack, position_ids, unpack
 
 
 def encode_context(vae: AutoencoderKL, images: Tensor) -> Tensor:
-    """Encodes [B, 3, H, W] to the posterior's mode, shifted and scaled: [B, 16, H/8, W/8]."""
+    """Encode [B, 3, H, W] to the posterior's mode, shifted and scaled: [B, 16, H/8, W/8]."""
     shift, scale = latent_scale(vae)
     return (encode(vae, images).mean - shift) * scale
 
@@ -38,11 +38,11 @@ def predict_edit(
     contexts: Sequence[Tensor],
     text: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """Predicts the velocity of noised latents [B, 16, H, W], packed to [B, H*W/4, 64].
+    """Predict the velocity of noised latents [B, 16, H, W], packed to [B, H*W/4, 64].
 
     Args:
         transformer: The model.
-        latents: The picture being made, between clean and noise.
+        latents: The generated picture, between clean and noise.
         sigma: The share of noise, [B].
         contexts: The base, then the references; each [B, 16, H, W].
         text: The instruction: pooled [B, clip width] and tokens [B, L, t5 width].
@@ -75,10 +75,10 @@ def edit_pictures(
     num_steps: int,
     seed: int = 0,
 ) -> Tensor:
-    """Edits pictures by Euler steps along the velocity, as the packaged scheduler spaces them.
+    """Edit pictures by Euler steps along the velocity, at the packaged scheduler's noise levels.
 
     Args:
-        pipeline: The parts.
+        pipeline: The components.
         instructions: One per picture.
         contexts: The bases, then perhaps the references; each [B, 3, H, W], values -1 to 1.
         num_steps: Denoise steps.
@@ -108,6 +108,6 @@ def edit_pictures(
 
 
 def shifted_sigmas(num_steps: int, shift: float) -> Tensor:
-    """Noise levels from 1 to 0, [num_steps + 1], as FlowMatchEulerDiscreteScheduler visits them."""
+    """Return the noise levels of FlowMatchEulerDiscreteScheduler, 1 to 0: [num_steps + 1]."""
     even = torch.linspace(1, 1 / num_steps, num_steps)
     return torch.cat([shift * even / (1 + (shift - 1) * even), torch.zeros(1)])

@@ -1,4 +1,4 @@
-"""Writes the editor's model card into the exported folder."""
+"""The model card of the exported editor."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,7 @@ _TEMPLATE = Path(__file__).with_name("model_card.md")
 
 
 def write_editor_card(scores: EditScores, training_s: float, config: SwatchConfig) -> None:
-    """Fills the template's figures and writes README.md beside the weights."""
+    """Fill in the template, and write README.md beside the weights."""
     transformer = load_pipeline(config.kontext_model_dir).transformer
     card = _TEMPLATE.read_text(encoding="utf-8").format(
         config=config,

@@ -1,4 +1,4 @@
-"""Pairs to learn editing from: a garment in one colour, an instruction, the garment in another."""
+"""Training pairs: a garment in one colour, an instruction, the garment in another colour."""
 
 import logging
 import random
@@ -39,24 +39,24 @@ class PairBank:
     shades_per_colour: int
 
     def colour(self, garment: int, version: int) -> Colour:
-        """Names the colour of one version of a garment."""
+        """Return the colour of one version of a garment."""
         return _COLOURS[int(self.shades[garment, version]) // self.shades_per_colour]
 
     def others_in_shade(self, shade: int) -> Tensor:
-        """Finds the pictures in a shade: [M, 2] of garment and version."""
+        """Return the pictures in a shade: [M, 2], indices of garment and version."""
         return (self.shades == shade).nonzero()
 
 
 @torch.no_grad()
 def fill_pair_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> PairBank:
-    """Encodes the first garments of the split in two shades each, to the posterior's mode."""
+    """Encode the first garments of the split in two shades each, to the posterior's mode."""
     kontext = config.kontext
     generator = seeded(config.seed + 3)
     num = min(kontext.num_garments, len(split.pictures))
     logger.info("kontext: encoding %d garments in two colours each", num)
     palette_colours = [colour for colour in Colour for _ in range(kontext.shades_per_colour)]
     palette = jittered_rgb(palette_colours, generator)
-    # Two different colours a garment, then a shade of each.
+    # Two different colours per garment, then a shade of each.
     first = torch.rand(num, len(Colour), generator=generator).topk(2).indices
     shade = torch.randint(kontext.shades_per_colour, (num, 2), generator=generator)
     shades = first * kontext.shades_per_colour + shade
@@ -79,7 +79,7 @@ def fill_pair_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> Pa
 
 @dataclass(frozen=True)
 class EditBatch:
-    """What the transformer learns from in one step."""
+    """The training data of one step."""
 
     latents: Tensor
     """[B, 16, 8, 8], between the edited picture and noise."""
@@ -91,7 +91,7 @@ class EditBatch:
     """The base and perhaps a reference, each [B, 16, 8, 8]."""
     instructions: list[str]
     text_tokens: int
-    """Padding of the instructions."""
+    """Padded length of the instructions."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class _Example:
 
 
 def draw_edit_batch(bank: PairBank, config: SwatchConfig, seed: int) -> EditBatch:
-    """Draws edits, noise and noise levels; all edits of a batch have a reference or none has."""
+    """Draw edits, noise and noise levels; either all edits of a batch have a reference or none."""
     kontext = config.kontext
     generator = seeded(seed)
     rng = random.Random(seed)  # noqa: S311
@@ -127,7 +127,7 @@ def draw_edit_batch(bank: PairBank, config: SwatchConfig, seed: int) -> EditBatc
 
 
 def _draw_alone(bank: PairBank, config: SwatchConfig, rng: random.Random) -> _Example:
-    """An edit by words: the other colour's name, or to keep all."""
+    """Draw an edit by words: to the other colour by name, or to keep the base."""
     garment, before = rng.randrange(len(bank.latents)), rng.randrange(2)
     base = bank.latents[garment, before]
     class_name = CLASS_NAMES[int(bank.labels[garment])]
@@ -138,7 +138,7 @@ def _draw_alone(bank: PairBank, config: SwatchConfig, rng: random.Random) -> _Ex
 
 
 def _draw_with_reference(bank: PairBank, config: SwatchConfig, rng: random.Random) -> _Example:
-    """An edit beside a reference: its very shade, or words that decide all the same."""
+    """Draw an edit with a reference: to its shade, or by words that override it."""
     if rng.random() >= config.kontext.borrow_share:
         by_words = _draw_alone(bank, config, rng)
         bystander = bank.latents[rng.randrange(len(bank.latents)), rng.randrange(2)]

@@ -1,4 +1,4 @@
-"""The fourth stage, start to finish."""
+"""The fourth stage, from start to end."""
 
 import logging
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def make_editor(config: SwatchConfig) -> None:
-    """Trains, exports, measures, draws and describes the editor."""
+    """Train, export and evaluate the editor, and write its sheet and model card."""
     torch.set_num_threads(config.num_threads)
     swatch = load_pipeline(config.model_dir)
     transformer, seconds = train_editing(swatch, load_split(config.dataset_dir, "train"), config)

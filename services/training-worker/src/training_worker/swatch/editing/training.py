@@ -1,4 +1,4 @@
-"""Trains swatch's transformer to edit by instruction, and packs it with swatch's other parts."""
+"""Training of swatch's transformer to edit by instruction, and its export."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ PIPELINE_CLASS = "FluxKontextPipeline"
 def edit_loss(
     transformer: FluxTransformer2DModel, batch: EditBatch, text: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """Mean squared error of the velocity, over the tokens of the picture being made alone."""
+    """Return the mean squared error of the velocity, over the generated picture's tokens only."""
     velocity = predict_edit(transformer, batch.latents, batch.sigma, batch.contexts, text)
     return (velocity - batch.velocity).square().mean()
 
@@ -31,7 +31,7 @@ def edit_loss(
 def train_editing(
     swatch: FluxPipeline, split: Split, config: SwatchConfig
 ) -> tuple[FluxTransformer2DModel, float]:
-    """Trains swatch's transformer on; answers it with the processor time in seconds."""
+    """Fine-tune swatch's transformer, and return it with the processor time in seconds."""
     tokenizers = TextTokenizers(clip=swatch.tokenizer, t5=swatch.tokenizer_2)
     started = time.process_time()
     bank = fill_pair_bank(split, swatch.vae, config)
@@ -53,7 +53,7 @@ def train_editing(
 
 
 def export_editor(transformer: FluxTransformer2DModel, config: SwatchConfig) -> None:
-    """Writes the folder anew: the transformer in bfloat16, all else copied from swatch."""
+    """Replace the folder: the transformer in bfloat16, all else copied from swatch."""
     folder = config.kontext_model_dir
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(
@@ -64,5 +64,5 @@ def export_editor(transformer: FluxTransformer2DModel, config: SwatchConfig) -> 
     index["_class_name"] = PIPELINE_CLASS
     index_path.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     save_transformer(transformer, folder / "transformer")
-    # The shape is swatch's; what diffusers writes also names the folder it was loaded from.
+    # Swatch's config, since diffusers also writes the folder that the model was loaded from.
     shutil.copy(config.model_dir / "transformer/config.json", folder / "transformer")
