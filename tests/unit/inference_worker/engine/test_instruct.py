@@ -163,14 +163,14 @@ def test_strength_without_a_step_returns_the_picture(
 
 
 def test_a_model_without_references_refuses_them(painter: ModelEngine, square: Image.Image) -> None:
-    with pytest.raises(InvalidInputError, match=r"reference_images: has 1; .* looks at 0"):
+    with pytest.raises(InvalidInputError, match=r"reference_images: has 1; .* takes at most 0"):
         _instruct(painter, square, [square])
 
 
 def test_more_references_than_kontext_takes_are_refused(
     editor: ModelEngine, square: Image.Image
 ) -> None:
-    with pytest.raises(InvalidInputError, match=r"reference_images: has 4; .* looks at 3"):
+    with pytest.raises(InvalidInputError, match=r"reference_images: has 4; .* takes at most 3"):
         _instruct(editor, square, [square] * 4)
 
 

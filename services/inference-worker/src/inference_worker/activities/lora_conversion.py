@@ -1,4 +1,4 @@
-"""The converter's activity: fetch the pickle, run the converter, store what it wrote."""
+"""The activity that converts pickled LoRAs: fetch, run the converter, store its output."""
 
 import asyncio
 import tempfile
@@ -14,11 +14,11 @@ from shared.temporal.heartbeat import Heartbeat
 
 
 class LoraConverter(LoraActivities):
-    """Opens uploaded pickles, one process each.
+    """Converts uploaded pickles, each in a process of its own.
 
     Args:
-        objects: where pickles come from and results go to.
-        folder: where they lie meanwhile; none: the system's folder for temporary files.
+        objects: the object store of pickles and results.
+        folder: for temporary files; None: the system's.
     """
 
     def __init__(self, objects: ObjectStore, folder: Path | None = None) -> None:
@@ -27,7 +27,7 @@ class LoraConverter(LoraActivities):
 
     @activity.defn(name="convert_lora")
     async def convert_lora(self, request: LoraConversion) -> ConvertedLora:
-        """Read a pickle in a process with limits, and write its tensors as safetensors."""
+        """Convert a pickle to safetensors in a process with limits."""
         with tempfile.TemporaryDirectory(prefix="convert-", dir=self._folder) as folder:
             source, target = Path(folder) / "in", Path(folder) / "out.safetensors"
             async with Heartbeat():

@@ -1,4 +1,4 @@
-"""Pictures around an edit: what may change, what is looked at, what stays."""
+"""Pictures before and after an edit: canvas, mask and context pictures."""
 
 from collections.abc import Sequence
 
@@ -16,53 +16,51 @@ _KONTEXT_SIZES = (
     (944, 1104),
     (1024, 1024),
 )
-"""What FLUX.1 Kontext was trained at, upright; the same lying."""
+"""Training sizes of FLUX.1 Kontext in portrait format; the same in landscape format."""
 
 
 def changed_part(
     base: Image.Image, size: tuple[int, int]
 ) -> tuple[Image.Image, Image.Image | None]:
-    """A base image at the size of the result, and what of it is to be painted anew.
+    """Return a base image at the size of the result, and the mask of what may change.
 
     Args:
-        base: RGB, or RGBA whose transparent parts are to be painted anew.
-        size: (width, height); the picture is cut to its aspect ratio around the middle.
+        base: RGB, or RGBA whose transparent parts are inpainted.
+        size: (width, height); the picture is cropped to its aspect ratio around the middle.
 
     Returns:
-        RGB, and a mask (L, white is painted anew) where the base has transparent parts.
+        RGB, and a mask where the base has transparent parts: L, white may change.
     """
-    # Apart, since resized together what is transparent would lose its colours.
+    # Apart: resized together, transparent pixels would lose their colours.
     fitted = ImageOps.fit(base.convert("RGB"), size, Image.Resampling.LANCZOS)
     if base.mode != "RGBA":
         return fitted, None
-    # Bilinear, since it does not ring: what is outside of the mask stays outside.
+    # Bilinear does not ring: pixels outside of the mask stay outside.
     mask = ImageOps.fit(ImageChops.invert(base.getchannel("A")), size, Image.Resampling.BILINEAR)
     return fitted, mask if mask.getbbox() else None
 
 
 def kept_outside(mask: Image.Image, painted: Image.Image, base: Image.Image) -> Image.Image:
-    """The painted picture within the mask, the base bit by bit outside of it."""
+    """Return the painted picture within the mask, and the base's exact pixels outside of it."""
     return Image.composite(painted, base, mask)
 
 
 def context_pictures(
     pictures: Sequence[Image.Image], native_side_px: int, multiple_of: int
 ) -> list[Image.Image]:
-    """Pictures as an instruction model looks at them.
-
-    Each takes that size the model was trained at which comes closest to its aspect ratio.
+    """Resize pictures to the training size with the closest aspect ratio.
 
     Args:
         pictures: RGB.
-        native_side_px: side of the squares that the model was trained at.
-        multiple_of: both sides are multiples of it.
+        native_side_px: side of the squares that the model was trained on.
+        multiple_of: the divisor of both sides.
     """
     return [_at_trained_size(picture, native_side_px, multiple_of) for picture in pictures]
 
 
 def _at_trained_size(picture: Image.Image, native_side_px: int, multiple_of: int) -> Image.Image:
     aspect = picture.width / picture.height
-    sizes = {size for upright in _KONTEXT_SIZES for size in (upright, upright[::-1])}
+    sizes = {size for portrait in _KONTEXT_SIZES for size in (portrait, portrait[::-1])}
     _, *trained = min((abs(aspect - width / height), width, height) for width, height in sizes)
     scale = native_side_px / _KONTEXT_SIDE_PX
     width, height = (max(round(side * scale) // multiple_of, 1) * multiple_of for side in trained)

@@ -1,4 +1,4 @@
-"""The one thread on which the engine computes, as coroutines see it."""
+"""The engine on its one thread, as coroutines call it."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class EngineResult:
-    """Generated pictures, and the engine's facts of the time when it made them."""
+    """Pictures, and the engine's facts when it generated them."""
 
     pictures: list[Image.Image]
     facts: EngineFacts
@@ -27,12 +27,12 @@ class EngineResult:
 class EngineThread:
     """Runs the engine's calls one after the other, off the event loop.
 
-    Cancelling a call sets its flag, waits until the engine has let go (one denoise step at most)
-    and then raises `asyncio.CancelledError`: nothing computes for a caller that has gone.
+    Cancelling a call sets its flag, waits until the engine has stopped (one denoise step at most)
+    and then raises `asyncio.CancelledError`: no work goes on for a cancelled attempt.
 
     Args:
         engine: the model.
-        executor: has one thread; nothing else runs on it.
+        executor: a pool of one thread; nothing else runs on it.
     """
 
     def __init__(self, engine: ImageEngine, executor: Executor) -> None:
@@ -46,7 +46,7 @@ class EngineThread:
         loras: Sequence[LoraUse],
         on_step: StepCallback,
     ) -> EngineResult:
-        """Make the pictures of a generation."""
+        """Generate the pictures of a GENERATION."""
         return await self._call(
             lambda cancel: EngineResult(
                 self.engine.generate(inputs, reference, loras, on_step=on_step, cancel=cancel),

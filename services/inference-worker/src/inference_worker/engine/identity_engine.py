@@ -1,6 +1,6 @@
-"""An engine without a model: gradients instead of pictures, edits that change nothing.
+"""An engine without a model: generates gradients, and edits nothing.
 
-Measures what the platform itself costs, and stands in for a model in tests; imports no torch.
+It measures the platform's own cost, and replaces a model in tests; it imports no torch.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ class IdentityEngine:
     """Implements `ImageEngine`.
 
     Args:
-        edit_side_px: as a real model would state it, so that tiles are resized as for one.
+        edit_side_px: of the model that it stands for, so that tiles are resized as for one.
         edit_batch: likewise.
-        step_s: seconds that a step takes.
+        step_s: seconds of a step.
     """
 
     def __init__(self, *, edit_side_px: int = 1024, edit_batch: int = 1, step_s: float = 0) -> None:
@@ -51,7 +51,7 @@ class IdentityEngine:
         return None
 
     def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
-        """Nothing that it does depends on anything but the inputs."""
+        """Return facts: the results depend on nothing but the inputs."""
         is_refined = isinstance(inputs, RefineInputs)
         tiling: dict[str, float] = {
             "edit_side_px": self.edit_side_px,
@@ -72,7 +72,7 @@ class IdentityEngine:
         )
 
     def warm_up(self) -> None:
-        """There is nothing to load."""
+        """Do nothing: there is nothing to load."""
 
     def generate(
         self,
@@ -83,7 +83,7 @@ class IdentityEngine:
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """Gradients whose colours follow from prompt and seed, or the reference itself."""
+        """Return gradients with colours by prompt and seed, or the resized reference."""
         num_images = inputs.config.num_images
         self._run_steps((inputs.config.num_inference_steps or 1) * num_images, on_step, cancel)
         size = (inputs.width, inputs.height)
@@ -100,7 +100,7 @@ class IdentityEngine:
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """The picture itself, at the size asked for."""
+        """Return the picture itself at the requested size."""
         num_images = inputs.config.num_images
         self._run_steps((inputs.config.num_inference_steps or 1) * num_images, on_step, cancel)
         size = (inputs.width, inputs.height)
@@ -114,7 +114,7 @@ class IdentityEngine:
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """The pictures themselves."""
+        """Return the pictures themselves."""
         self._run_steps(edits[0].num_steps, on_step, cancel)
         return list(images)
 

@@ -1,4 +1,4 @@
-"""A function on a thread of an executor, as a coroutine waits for it."""
+"""Functions on an executor's threads, awaited by coroutines, with cancellation."""
 
 import asyncio
 import contextlib
@@ -13,15 +13,15 @@ _T = TypeVar("_T")
 
 
 async def run_in_thread(executor: Executor, work: Callable[[CancelFlag], _T]) -> _T:
-    """What a function answers, from one of an executor's threads.
+    """Run a function on a thread and return its result.
 
     Cancelling sets the function's flag and waits until it has returned, before
-    `asyncio.CancelledError` is raised: nothing computes for a caller that has gone, nor beside the
-    next one. A function that has not begun never begins.
+    `asyncio.CancelledError` is raised: no work goes on for a cancelled attempt, or beside the next
+    one. A function that has not begun never begins.
 
     Args:
-        executor: its threads.
-        work: looks at its flag wherever it can stop, and raises then.
+        executor: provides the thread.
+        work: checks its flag wherever it can stop, and then raises.
     """
     cancel = threading.Event()
     submitted = executor.submit(work, cancel)
@@ -35,5 +35,5 @@ async def run_in_thread(executor: Executor, work: Callable[[CancelFlag], _T]) ->
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([running])
         if not running.cancelled():
-            running.exception()  # seen, so that asyncio does not report it as lost
+            running.exception()  # retrieved, so that asyncio does not report it as lost
         raise

@@ -1,4 +1,4 @@
-"""Builds the engine that the settings ask for; torch is imported only where that is FLUX."""
+"""Construction of the configured engine; imports torch for FLUX alone."""
 
 from importlib import resources
 from pathlib import Path
@@ -13,7 +13,7 @@ def load_engine(settings: InferenceSettings, model: ModelSettings) -> ImageEngin
     """Open the models, before the worker polls.
 
     Raises:
-        ModelLoadError: there is no usable model where the settings say.
+        ModelLoadError: the settings name no usable model.
     """
     if settings.engine is EngineKind.IDENTITY:
         edit_side_px = settings.edit_px or model.max_side_px
@@ -29,5 +29,5 @@ def load_engine(settings: InferenceSettings, model: ModelSettings) -> ImageEngin
 
 
 def packaged_model(name: str = "swatch") -> Path:
-    """The folder of a small model that ships with this package."""
+    """Return the folder of a small model that ships with this package."""
     return Path(str(resources.files("inference_worker"))) / "models" / name

@@ -1,4 +1,4 @@
-"""The engine: encode, prepare, denoise, decode over whichever models the worker has."""
+"""The engine over FLUX models: composes encode, prepare, denoise and decode."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -21,16 +21,25 @@ from shared.flux.engine import Edit, EngineFacts, LoraUse, StepCallback, ignore_
 from shared.flux.pipeline.conditioning import Conditioning
 from shared.flux.pipeline.diffusers_functions import hide_progress_bars
 from shared.flux.pipeline.prepare import cpu_generator
-from shared.flux.pipeline.start import Start, together
+from shared.flux.pipeline.start import Start, batch_starts
 from shared.settings import ModelSettings
 
 _GPU_BATCH = 4
-"""Tiles that a GPU edits at once, where nobody says."""
+"""Default number of tiles that a GPU edits at once."""
 
 
 @dataclass(frozen=True)
 class _Job:
-    """Pictures that are to be made."""
+    """The pictures of one request.
+
+    Attributes:
+        opened: the model.
+        inputs: the request.
+        loras: on the model.
+        start: prepares a picture's denoise loop from its source of noise; None: no step is left.
+        size: (width, height) that the model works at.
+        unchanged: the result where no step is left.
+    """
 
     opened: OpenedModel
     inputs: GenerationInputs | EditingInputs
@@ -38,19 +47,18 @@ class _Job:
     start: Callable[[torch.Generator], Start | None]
     size: tuple[int, int]
     unchanged: Image.Image | None
-    """The answer where no step is left."""
 
 
 class ModelEngine:
-    """Implements `ImageEngine`. Pictures are made one at a time, each from its own seed.
+    """Implements `ImageEngine`. Pictures are generated one at a time, each from its own seed.
 
-    Several pictures of one request are not batched: the same seed then gives the same pixels,
-    alone or among others. Tiles are, and always as many.
+    The pictures of one request are not batched: the same seed then gives the same pixels, alone or
+    among others. Tiles are batched, always the same number at once.
 
     Args:
         store: opens models.
-        generator: the model that makes pictures, and refines tiles.
-        editor: the model that edits by instruction; none: the generator edits by strength.
+        generator: the model that generates pictures, and refines tiles.
+        editor: the model that edits by instruction; None: the generator edits by strength.
         settings: guidance and sizes of this worker.
         model: the models' sizes and default steps.
     """
@@ -108,7 +116,7 @@ class ModelEngine:
 
     @property
     def multiple_of(self) -> int:
-        return self._generator.blocks.multiple_of
+        return self._generator.model.multiple_of
 
     @property
     def edit_batch(self) -> int:
@@ -121,7 +129,7 @@ class ModelEngine:
         return (self._editor or self._generator).family.max_references
 
     def facts(self, inputs: GenerationInputs | EditingInputs | RefineInputs) -> EngineFacts:
-        """Which model does it, and with what where the request leaves it open."""
+        """Return the model and the values that a task with these inputs gets."""
         is_editing = isinstance(inputs, EditingInputs)
         opened = (self._editor if is_editing else None) or self._generator
         is_refining = isinstance(inputs, RefineInputs)
@@ -135,7 +143,7 @@ class ModelEngine:
         )
 
     def warm_up(self) -> None:
-        """Load what a generation needs, and run one step of it."""
+        """Load the parts that a generation needs, and run one step."""
         side = self._model.native_side_px
         inputs = GenerationInputs(
             prompt="a dress",
@@ -156,20 +164,20 @@ class ModelEngine:
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """Make the pictures; sizes between the model's multiples are cut from the next larger."""
+        """Generate the pictures; sizes between the model's multiples are cropped from larger."""
         self._check_size(inputs.width, inputs.height)
         if not 0 <= inputs.reference_image_strength <= 100:
             raise InvalidInputError("reference_image_strength: goes from 0 to 100")
         opened = self._generator
-        blocks = opened.model
+        model = opened.model
         size = self._covering(opened, inputs.width, inputs.height)
         canvas = reference and ImageOps.fit(reference, size, Image.Resampling.LANCZOS)
         num_steps = self._num_steps(opened, inputs.config)
 
         def start(generator: torch.Generator) -> Start | None:
             if canvas is None:
-                return blocks.start_from_noise(size, num_steps, generator)
-            return blocks.start_from_image(
+                return model.start_from_noise(size, num_steps, generator)
+            return model.start_from_image(
                 canvas,
                 strength=1 - inputs.reference_image_strength / 100,
                 num_steps=num_steps,
@@ -190,34 +198,34 @@ class ModelEngine:
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """Follow the instruction where there is a model for it; else paint over the picture."""
+        """Follow the instruction where there is a model for it; else edit by `config.strength`."""
         self._check_size(inputs.width, inputs.height)
         opened = self._editor or self._generator
         most = opened.family.max_references or 0
         if len(references) > most:
             raise InvalidInputError(
-                f"reference_images: has {len(references)}; {opened.name} looks at {most}"
+                f"reference_images: has {len(references)}; {opened.name} takes at most {most}"
             )
-        blocks = opened.model
+        model = opened.model
         size = self._covering(opened, inputs.width, inputs.height)
         canvas, mask = changed_part(base, size)
         num_steps = self._num_steps(opened, inputs.config)
         is_instructed = opened.family.max_references is not None
         strength = 1.0 if is_instructed else inputs.config.strength
         seen = context_pictures(
-            [canvas, *references], self._model.native_side_px, blocks.multiple_of
+            [canvas, *references], self._model.native_side_px, model.multiple_of
         )
 
         def start(generator: torch.Generator) -> Start | None:
             if is_instructed and mask is None:
-                begun = blocks.start_from_noise(size, num_steps, generator)
+                begun = model.start_from_noise(size, num_steps, generator)
             else:
-                begun = blocks.start_from_image(
+                begun = model.start_from_image(
                     canvas, strength=strength, num_steps=num_steps, generator=generator, mask=mask
                 )
             if begun is None or not is_instructed:
                 return begun
-            return begun.within(blocks.context(seen))
+            return begun.with_context(model.context(seen))
 
         job = _Job(opened, inputs, (), start, size, unchanged=canvas)
         pictures = self._run(job, on_step, cancel)
@@ -234,20 +242,20 @@ class ModelEngine:
         on_step: StepCallback,
         cancel: CancelFlag,
     ) -> list[Image.Image]:
-        """Image to image, all in one batch through the transformer, one by one through the VAE.
+        """Edit image to image: one batch in the transformer, one by one in the VAE.
 
-        A strength that leaves no step gives the pictures back.
+        A strength that leaves no step returns the pictures unchanged.
         """
         opened = self._generator
-        blocks = opened.model
+        model = opened.model
 
         def make() -> list[Image.Image]:
             stop_if(cancel)
             with self._store.encoding(opened, ()) as variant:
-                positive = blocks.embed(edits[0].prompt, variant)
+                positive = model.embed(edits[0].prompt, variant)
             with self._store.denoising(opened, ()):
                 starts = [
-                    blocks.start_from_image(
+                    model.start_from_image(
                         image,
                         strength=edit.strength,
                         num_steps=edit.num_steps,
@@ -259,11 +267,11 @@ class ModelEngine:
                 if not begun:
                     return list(images)
                 conditioning = Conditioning(positive, self._settings.guidance_scale)
-                latents = blocks.denoise(
-                    together(begun), conditioning, on_step=on_step, cancel=cancel
+                latents = model.denoise(
+                    batch_starts(begun), conditioning, on_step=on_step, cancel=cancel
                 )
                 return [
-                    blocks.decode(latents[place : place + 1], image.size)
+                    model.decode(latents[place : place + 1], image.size)
                     for place, image in enumerate(images)
                 ]
 
@@ -275,11 +283,11 @@ class ModelEngine:
         )
 
     def _make(self, job: _Job, *, on_step: StepCallback, cancel: CancelFlag) -> list[Image.Image]:
-        """A picture for each seed; where no step is left, the one that it starts from."""
+        """Return a picture for each seed; where no step is left, the one that it starts from."""
         opened, inputs = job.opened, job.inputs
         num_images = inputs.config.num_images
         pictures: list[Image.Image] = []
-        # Encoders may leave for the transformer, where both do not fit.
+        # Where both do not fit into memory, encoders are evicted for the transformer.
         with self._store.encoding(opened, job.loras) as variant:
             conditioning = self._condition(opened, inputs, variant)
         for index in range(num_images):
@@ -309,7 +317,9 @@ class ModelEngine:
         config = inputs.config
         negative = config.negative_prompt
         if negative and not opened.family.has_true_cfg:
-            raise InvalidInputError(f"config.negative_prompt: {opened.name} follows none")
+            raise InvalidInputError(
+                f"config.negative_prompt: {opened.name} cannot follow one; leave it out"
+            )
         scale = config.guidance_scale
         return Conditioning(
             positive=opened.model.embed(inputs.prompt, variant),
@@ -326,7 +336,7 @@ class ModelEngine:
         longest = self._model.max_side_px
         for name, side in (("width", width), ("height", height)):
             if not 1 <= side <= longest:
-                raise InvalidInputError(f"{name}: {side} px; this model makes 1 to {longest} px")
+                raise InvalidInputError(f"{name}: {side} px; this model takes 1 to {longest} px")
 
     def _covering(self, opened: OpenedModel, width: int, height: int) -> tuple[int, int]:
         multiple = opened.model.multiple_of

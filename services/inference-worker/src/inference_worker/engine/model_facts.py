@@ -1,4 +1,4 @@
-"""What an engine over real models says of itself for provenance records."""
+"""The provenance facts of an engine over FLUX models."""
 
 from collections.abc import Mapping
 
@@ -19,15 +19,15 @@ def model_facts(
     steps: int,
     tiling: Mapping[str, float],
 ) -> EngineFacts:
-    """The facts of one task.
+    """Return the facts of one task.
 
     Args:
-        opened: the model that does it.
-        store: where that model computes.
-        settings: what counts where the request leaves it open.
-        inputs: the task's.
+        opened: the task's model.
+        store: the store that opened it.
+        settings: the defaults of this worker.
+        inputs: the task's inputs.
         steps: denoise steps of the whole schedule.
-        tiling: how it refines tiles.
+        tiling: settings of tiled refinement.
     """
     guidance: float | None = None
     others: dict[str, float] = {"max_text_tokens": settings.max_text_tokens}

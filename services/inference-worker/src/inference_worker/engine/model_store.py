@@ -1,4 +1,4 @@
-"""The models that a worker may run, opened when they are first asked for."""
+"""The models of a worker, opened when they are first needed."""
 
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import contextmanager
@@ -31,22 +31,29 @@ _log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True)
 class OpenedModel:
-    """A model, ready to run: its weights come and go with the cache."""
+    """A model that is ready to run; the cache loads and evicts its weights.
+
+    Attributes:
+        name: the folder's name, for people.
+        digest: of the folder's content.
+        family: its family.
+        model: its pipeline.
+        parts: its weights.
+    """
 
     name: str
-    """The folder's own name, which tells people what it is."""
     digest: str
     family: Family
-    blocks: Model
+    model: Model
     parts: FolderParts
 
 
 class ModelStore:
-    """Opens each model once, and puts LoRAs on it. The engine's one thread owns it.
+    """Opens each model once, and activates LoRAs on it. The engine's one thread owns it.
 
     Args:
         settings: hardware, profile, memory and number format.
-        plan: what is done to models; none: what the settings' profile says.
+        plan: optimisations; None: those of the settings' profile.
 
     Raises:
         ModelLoadError: this machine cannot run the profile.
@@ -67,10 +74,10 @@ class ModelStore:
         )
 
     def open(self, source: str) -> OpenedModel:
-        """The model of a folder or a hub id.
+        """Return the model of a folder or a hub id.
 
         Raises:
-            ModelLoadError: there is no usable model there.
+            ModelLoadError: there is no usable model.
         """
         opened = self._opened.get(source)
         if opened is None:
@@ -79,32 +86,36 @@ class ModelStore:
 
     @contextmanager
     def encoding(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> Generator[Hashable]:
-        """Around the encoding of prompts: these LoRAs act on encoders, and no encoder leaves.
+        """Activate LoRAs on the text encoders while the block encodes prompts.
+
+        No encoder is evicted meanwhile.
 
         Yields:
-            What changes the encoders: embeddings of one prompt differ by it.
+            The LoRAs that change the encoders: embeddings of one prompt depend on them.
 
         Raises:
             InvalidInputError: a LoRA does not fit the model; names the field.
-            ResourceError: they take more memory than there is for them.
+            ResourceError: the LoRAs exceed their memory.
         """
         names = [name for name in opened.family.lora_parts if name != opened.family.backbone]
         with self.cache.hold():
             for name in names:
-                # A part that none of them changes need not be loaded for them.
+                # A part that no LoRA changes is not loaded for them.
                 changing = [use for use in loras if use.weight and name in changed_parts(use)]
                 self._activate(opened.parts, name, changing)
             found = {name: self._adapters.get(opened.parts.key(name)) for name in names}
-            # An encoder that has left is as it was, and so is one without LoRAs.
+            # An evicted encoder has no LoRAs when it is loaded again.
             yield tuple((name, own.active) for name, own in found.items() if own and own.active)
 
     @contextmanager
     def denoising(self, opened: OpenedModel, loras: Sequence[LoraUse]) -> Generator[None]:
-        """Around all that follows: these LoRAs act on the denoiser, and no part leaves.
+        """Activate LoRAs on the denoiser while the block prepares, denoises and decodes.
+
+        No part that the block uses is evicted meanwhile.
 
         Raises:
             InvalidInputError: a LoRA does not fit the model; names the field.
-            ResourceError: they take more memory than there is for them.
+            ResourceError: the LoRAs exceed their memory.
         """
         with self.cache.hold():
             self._activate(opened.parts, opened.family.backbone, loras)
@@ -112,15 +123,15 @@ class ModelStore:
 
     def _activate(self, parts: FolderParts, name: str, loras: Sequence[LoraUse]) -> None:
         if loras:
-            parts.load(name)  # before room is made for LoRAs on it
+            parts.load(name)  # before memory is freed for LoRAs on it
         if adapters := self._adapters.get(parts.key(name)):
             adapters.activate(loras)
 
     def step_down(self) -> bool:
-        """Take less memory from now on: parts leave, and come back under the next lower plan.
+        """Evict all parts, and load them under the next plan that takes less memory.
 
         Returns:
-            Whether there is one.
+            False where there is no such plan.
         """
         lower = next_level(self.plan)
         self.cache.clear()
@@ -131,10 +142,10 @@ class ModelStore:
         return True
 
     def _budget_bytes(self) -> int:
-        """Where weights wait in the machine's memory, that is what they have to fit into."""
+        """Return the budget of the memory that holds weights: the machine's where they offload."""
         is_offloaded = self.plan.offload is not OffloadKind.NONE
-        place = torch.device("cpu") if is_offloaded else self.device
-        return self._settings.memory_bytes or memory_budget_bytes(place)
+        holder = torch.device("cpu") if is_offloaded else self.device
+        return self._settings.memory_bytes or memory_budget_bytes(holder)
 
     def _open(self, folder: Path) -> OpenedModel:
         family = family_of(folder)
@@ -150,8 +161,8 @@ class ModelStore:
             dtype=self.dtype,
             prepare=prepare,
         )
-        blocks = family.open(folder, parts, max_text_tokens=self._settings.max_text_tokens)
-        return OpenedModel(folder.name, fingerprint(folder), family, blocks, parts)
+        model = family.open(folder, parts, max_text_tokens=self._settings.max_text_tokens)
+        return OpenedModel(folder.name, fingerprint(folder), family, model, parts)
 
     def _prepare(
         self,
@@ -163,7 +174,7 @@ class ModelStore:
         own_bytes = module_bytes(module)
 
         def reserve(needed_bytes: int) -> None:
-            # Until it is loaded, the cache does not count the module itself.
+            # The cache does not count the module before it is loaded.
             unseen_bytes = 0 if self.cache.has(key) else own_bytes
             self.cache.make_room(unseen_bytes + needed_bytes, f"LoRAs on the {name}")
 

@@ -1,4 +1,4 @@
-"""What happens when the device's memory does not suffice."""
+"""Recovery from exhausted device memory."""
 
 import gc
 from collections.abc import Callable
@@ -13,14 +13,14 @@ _OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 
 
 def run_or_step_down(work: Callable[[], _T], step_down: Callable[[], bool]) -> _T:
-    """Do the work; where memory does not suffice, step down one level and do it once more.
+    """Run work; if memory runs out, step down one level and run it once more.
 
     Args:
-        work: may be done twice.
-        step_down: makes it take less memory; answers whether it can.
+        work: may run twice.
+        step_down: makes the work take less memory; returns False if it cannot.
 
     Raises:
-        ResourceError: it does not suffice for the second try either, or there is no lower level.
+        ResourceError: memory ran out on the second try too, or there is no lower level.
     """
     try:
         return work()

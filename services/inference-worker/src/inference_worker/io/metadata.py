@@ -1,7 +1,6 @@
-"""Made pictures as files that say how they were made: PNG in a text chunk, WebP and JPEG in XMP.
+"""Picture files with their provenance inside: PNG in a text chunk, WebP and JPEG in XMP.
 
-Of what is written there nothing changes from one encoding to the next: equal pictures and equal
-records give equal bytes.
+Equal pictures and equal records give equal bytes.
 """
 
 import io
@@ -18,7 +17,7 @@ from shared.pixels.images import PNG_COMPRESSION
 
 PNG_KEYWORD = "sartiq:provenance"
 XMP_NAMESPACE = "urn:sartiq:"
-"""Of the XMP property `provenance`."""
+"""The namespace of the XMP property `provenance`."""
 
 _JPEG_QUALITY = 95
 # The packet's wrapper and its id are XMP's own (ISO 16684-1, 7.3.2).
@@ -38,7 +37,7 @@ def encode_output(picture: Image.Image, form: OutputFormat, record: Mapping[str,
     Args:
         picture: RGB, or RGBA as PNG; its own metadata is left out.
         form: the file format.
-        record: JSON, written into the file.
+        record: the provenance, written into the file as JSON.
     """
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     plain = picture.copy()

@@ -1,4 +1,4 @@
-"""The pictures that an attempt makes: stored with how they were made inside, and listed."""
+"""The pictures of an attempt, stored with their provenance inside, and listed."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -27,16 +27,16 @@ _PICTURE_SOFTWARE = ("numpy", "scipy", "scikit-image", "onnxruntime", "ai-edge-l
 
 
 class Outputs:
-    """Takes the pictures of one attempt.
+    """Stores and lists the pictures of one attempt.
 
-    Inside a file stands what only its worker knows, and the task's id, which leads to the rest; not
-    the prompt, which is the client's own (decision 0018).
+    A file holds what only its worker knows, and the task's id, which leads to the rest; not the
+    prompt, which is the client's own (decision 0018).
 
     Args:
         task_id: the task.
-        provenance: how all its pictures are made; it names no file yet.
-        form: how they are stored.
-        files: where they go.
+        provenance: the same for all pictures; it names no file yet.
+        form: the file format.
+        files: stores pictures.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Outputs:
         files: PictureFiles,
     ) -> None:
         self._task_id = task_id
-        self._made = provenance
+        self._provenance = provenance
         self._form = form
         self._files = files
         self._seeds: list[int | None] = []
@@ -55,12 +55,12 @@ class Outputs:
 
     @property
     def provenance(self) -> Provenance:
-        """How they were made, and which they are."""
+        """The provenance with the stored files."""
         files = [
             FileProvenance(key=file.key, sha256=file.sha256, seed=seed)
             for file, seed in zip(self.files, self._seeds, strict=True)
         ]
-        return self._made.model_copy(update={"files": files})
+        return self._provenance.model_copy(update={"files": files})
 
     async def store(self, stem: str, picture: Image.Image, seed: int | None = None) -> StoredFile:
         """Store one more picture.
@@ -68,7 +68,7 @@ class Outputs:
         Args:
             stem: its key without the suffix, which the format decides.
             picture: RGB, or RGBA as PNG.
-            seed: what its noise was drawn from; none where nothing was drawn.
+            seed: of its noise; None where no noise was drawn.
         """
         content = await self._files.cpu.run(partial(self._encode, picture, seed))
         file = await self._files.put(f"{stem}.{self._form}", content, self._form.content_type)
@@ -77,13 +77,13 @@ class Outputs:
         return file
 
     def _encode(self, picture: Image.Image, seed: int | None) -> bytes:
-        record = self._made.model_dump(mode="json", exclude={"files"})
+        record = self._provenance.model_dump(mode="json", exclude={"files"})
         record |= {"task_id": str(self._task_id), "seed": seed}
         return encode_output(picture, self._form, record)
 
 
 def provenance_of(facts: EngineFacts, loras: Sequence[LoraChoice] = ()) -> Provenance:
-    """How an attempt makes its pictures, as far as that is the same for all of them."""
+    """Return the provenance of an attempt on the engine, as far as its pictures share it."""
     return Provenance(
         **_of_provenance(facts),
         loras=[
@@ -99,11 +99,11 @@ def _of_provenance(facts: EngineFacts) -> dict[str, Any]:
 
 
 def computed_provenance(method: str, models: Sequence[ModelProvenance]) -> Provenance:
-    """How an attempt makes its pictures where no generative model does.
+    """Return the provenance of an attempt without a generative model.
 
     Args:
         method: the operation, `background_fix`.
-        models: those that looked at the pictures.
+        models: the models that analysed the pictures.
     """
     return Provenance(
         engine=method, model="", models=list(models), versions=_versions(_PICTURE_SOFTWARE)
@@ -116,6 +116,6 @@ def _versions(software: tuple[str, ...]) -> dict[str, str]:
     for name in ("sartiq-inference-worker", *software, "pillow"):
         try:
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # not every worker needs them all
+        except metadata.PackageNotFoundError:  # a worker need not have them all
             continue
     return versions

@@ -1,4 +1,4 @@
-"""Pictures of tasks in the object store: fetched, decoded and stored off the event loop."""
+"""Pictures of tasks in the object store: loaded, decoded and stored off the event loop."""
 
 import io
 from collections.abc import Callable
@@ -14,14 +14,14 @@ from shared.pixels.images import decode_image, encode_png, sha256_hex
 from shared.storage.object_store import ObjectStore
 
 Decode = Callable[..., Image.Image]
-"""Bytes, and `max_pixels`, to a picture."""
+"""Decodes bytes, with a limit `max_pixels`, into a picture."""
 
 
 class PictureFiles:
-    """Pictures by their keys.
+    """Loads and stores pictures by their keys.
 
     Args:
-        objects: where they lie.
+        objects: the object store.
         cpu: threads that decode and encode them.
         max_pixels: largest picture that is read, width × height.
     """
@@ -34,16 +34,16 @@ class PictureFiles:
     async def read(
         self, field: str, key: str, decode: Decode = decode_image
     ) -> tuple[bytes, Image.Image]:
-        """A picture's bytes, and the picture.
+        """Return a picture's bytes, and the picture.
 
         Args:
             field: the input that names it; errors name it too.
             key: of the object.
-            decode: one of `shared.pixels.images`.
+            decode: a function of `shared.pixels.images`.
 
         Raises:
-            InvalidInputError: it cannot be read.
-            ObjectNotFoundError: it is not there.
+            InvalidInputError: the picture cannot be read.
+            ObjectNotFoundError: the object does not exist.
         """
         try:
             content = await self.objects.get(key)
@@ -54,7 +54,7 @@ class PictureFiles:
             raise type(error)(f"{field}: {error}") from error
 
     async def fetch(self, field: str, key: str, decode: Decode = decode_image) -> Image.Image:
-        """The picture alone."""
+        """Return the picture alone."""
         _, picture = await self.read(field, key, decode)
         return picture
 
@@ -63,13 +63,14 @@ class PictureFiles:
         return await self.put(key, await self.cpu.run(partial(encode_png, picture)), "image/png")
 
     async def store_copy(self, stem: str, content: bytes) -> StoredFile:
-        """Store a picture's bytes as they came, under the ending that they ask for."""
+        """Store a picture's bytes unchanged, under the suffix of their format."""
         with Image.open(io.BytesIO(content)) as picture:
-            # An MPO is a JPEG with more pictures behind it.
+            # An MPO is a JPEG with further pictures behind the first.
             kind = "JPEG" if picture.format == "MPO" else str(picture.format)
         return await self.put(f"{stem}.{kind.lower()}", content, Image.MIME[kind])
 
     async def put(self, key: str, content: bytes, content_type: str) -> StoredFile:
+        """Store bytes and describe them."""
         digest = await self.cpu.run(partial(sha256_hex, content))
         await self.objects.put(key, content, content_type)
         return StoredFile(
@@ -78,12 +79,12 @@ class PictureFiles:
 
 
 class DebugFolder:
-    """Implements `DebugSink`: pictures of what happened on the way, under one prefix.
+    """Implements `DebugSink`: stores intermediate pictures under one prefix.
 
     Args:
-        files: stores them.
+        files: stores pictures.
         prefix: of their keys.
-        check: says whether what was made may be handed out.
+        check: decides which pictures of the model may be stored.
     """
 
     def __init__(self, files: PictureFiles, prefix: str, check: OutputCheck) -> None:
@@ -101,10 +102,10 @@ class DebugFolder:
 
     @property
     def stored(self) -> list[StoredFile]:
-        """What was stored, by key."""
+        """The stored files, ordered by key."""
         return sorted(self._stored, key=lambda file: file.key)
 
     @property
     def paths(self) -> list[str]:
-        """Where it lies."""
+        """The keys of the stored files."""
         return [file.key for file in self.stored]
