@@ -1,4 +1,4 @@
-"""Every picture that Pillow opens becomes 8-bit sRGB: L, LA, RGB or RGBA."""
+"""Conversion of every picture that Pillow opens to 8-bit sRGB: L, LA, RGB or RGBA."""
 
 import io
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 
 def own_profile(image: Image.Image, content: bytes) -> bytes | None:
-    """Return the ICC profile of a picture's colours; none counts as sRGB.
+    """Return the ICC profile of a picture's colours; None means sRGB.
 
-    PNGs have other ways to say the same. The first of these counts, as for browsers: cICP, iCCP,
-    sRGB, gAMA with cHRM. One of the last two alone would leave the other to be guessed.
+    PNGs have other chunks for it. As in browsers, the first of these decides: cICP, iCCP, sRGB,
+    gAMA with cHRM. One of the last two alone is ignored, since the other would be a guess.
 
     Args:
         image: just opened, its pixels not read yet.
@@ -49,10 +49,10 @@ def own_profile(image: Image.Image, content: bytes) -> bytes | None:
 
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Apply a picture's own profile; without one, or with a broken one, it counts as sRGB.
+    """Apply a picture's own profile; without one, or with a broken one, it is taken as sRGB.
 
-    Browsers treat broken profiles the same. CMYK without a profile takes Pillow's plain formula.
-    Alpha stays as it is; 16 bits keep their upper 8, as Pillow reads all but greyscale itself.
+    Browsers treat broken profiles alike. CMYK without a profile is converted by Pillow's formula.
+    Alpha stays unchanged; of 16 bits the upper 8 are kept.
     """
     image = _to_eight_bits(image)
     alpha = None
@@ -71,7 +71,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit greyscale, which Pillow converts by clipping, loses its lower bits instead."""
+    """Drop the lower bits of 16-bit greyscale, which Pillow would clip."""
     if not image.mode.startswith("I"):
         return image
     deep: NDArray[np.uint16] = np.asarray(image).astype(np.uint16)
@@ -83,7 +83,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _drop_alpha(image: Image.Image) -> Image.Image:
-    """The colours as they are stored, also under what is transparent."""
+    """Return the stored colours, also those of transparent pixels."""
     if image.mode not in {"LA", "RGBA"}:
         return image
     bands = image.split()[:-1]
@@ -106,7 +106,7 @@ def _apply(image: Image.Image, profile: bytes) -> Image.Image:
         )
     except (ImageCms.PyCMSError, OSError, ValueError):
         return image
-    # Most pictures say that they are sRGB: those keep their bits.
+    # Most profiles are sRGB: such pictures keep their exact pixels.
     if mode == "RGB" and _is_identity(transform):
         return image
     if image.mode != mode:
@@ -115,7 +115,7 @@ def _apply(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def _is_identity(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Whether no colour of a lattice moves by more than a rounding."""
+    """Return True where no colour of a lattice changes by more than rounding."""
     axes = np.meshgrid(_LATTICE_STEPS, _LATTICE_STEPS, _LATTICE_STEPS, indexing="ij")
     lattice = np.stack([axis.ravel() for axis in axes], axis=1)[np.newaxis]
     moved = np.asarray(transform.apply(Image.fromarray(lattice))).astype(np.int16)

@@ -1,4 +1,4 @@
-"""Pictures from outside become sRGB, safely; ours become PNG, the same bytes every time."""
+"""Decoding of untrusted pictures to sRGB, and encoding of pictures as deterministic PNG."""
 
 import hashlib
 import io
@@ -17,20 +17,20 @@ _FORMATS = ("PNG", "JPEG", "WEBP")
 _WHITE = (255, 255, 255)
 _OPAQUE = 255
 _IS_SEEN = [0, *[_OPAQUE] * 255]
-"""By alpha."""
+"""255 for each alpha from 1 on, 0 for 0."""
 _WIDENED: dict[object, int] = {"L;2": 85, "L;4": 17}
-"""By what Pillow multiplies the levels of PNGs that have few of them."""
+"""The factor by which Pillow widens the levels of PNGs with 2 or 4 bits."""
 
 PNG_COMPRESSION: dict[str, Any] = {"compress_level": 1, "compress_type": zlib.Z_RLE}
-"""For photographs: after PNG's filters, runs alone give smaller files than a search for matches at
-level 6, in a quarter of its time."""
+"""For photographs: after PNG's filters, run lengths alone give smaller files than a search for
+matches at level 6, in a quarter of its time."""
 
 
 def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
     """Decode PNG, JPEG or WebP from an untrusted source, upright, on white, in sRGB.
 
     The size is checked in the header, before any pixel is decoded. Of animations the first frame
-    counts.
+    is decoded.
 
     Raises:
         InvalidInputError: the bytes are no such picture, are damaged or hold too many pixels.
@@ -39,16 +39,16 @@ def decode_image(content: bytes, *, max_pixels: int) -> Image.Image:
 
 
 def decode_with_alpha(content: bytes, *, max_pixels: int) -> Image.Image:
-    """The same, but with what is transparent left transparent: RGBA, or RGB if nothing is."""
+    """Decode like `decode_image`, but keep transparency: RGBA, or RGB if nothing is transparent."""
     return _decode(content, max_pixels, _keep_alpha)
 
 
 def decode_cutout(content: bytes, *, max_pixels: int) -> Image.Image:
-    """The same with alpha, made to be used apart from the colours.
+    """Decode like `decode_with_alpha`, for use of the colours apart from alpha.
 
-    Colours of which anything is seen stay as given, however little. Under what is wholly
-    transparent they go on, whatever lay there: no hidden colour bleeds into an edge when colours
-    and alpha are resized, or used, apart.
+    Colours of pixels with any opacity stay unchanged. Fully transparent pixels get the blurred
+    colours of visible ones around them: no hidden colour bleeds into an edge when colours and alpha
+    are resized, or used, apart.
     """
     return _decode(content, max_pixels, _to_cutout)
 
@@ -63,7 +63,7 @@ def _decode(
                     f"the picture has {image.width} × {image.height} pixels; at most"
                     f" {max_pixels} are read"
                 )
-            # What stands behind the pixels of a file counts for no viewer.
+            # Viewers ignore metadata behind the pixels of a file.
             turn, profile = exif_turn(image), own_profile(image, content)
             return convert(to_srgb(_turned(_load(image), turn), profile))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -75,7 +75,7 @@ def _decode(
         raise InvalidInputError(
             f"the picture cannot be read as {', '.join(_FORMATS)}: it is none of these"
         ) from error
-    # Pillow's readers meet hostile bytes with any of these.
+    # Pillow's readers raise any of these for hostile bytes.
     except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
         raise InvalidInputError(
             f"the picture cannot be read as {', '.join(_FORMATS)}: it is damaged"
@@ -83,9 +83,9 @@ def _decode(
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """Lossless and without metadata, so that equal pixels give equal bytes."""
+    """Encode without loss and without metadata, so that equal pixels give equal bytes."""
     buffer = io.BytesIO()
-    # Pillow writes what it read into these back out unless told otherwise.
+    # Pillow would write the metadata that it read.
     plain = image.copy()
     plain.info.clear()
     plain.save(buffer, "PNG", **PNG_COMPRESSION)
@@ -93,14 +93,14 @@ def encode_png(image: Image.Image) -> bytes:
 
 
 def sha256_hex(content: bytes) -> str:
-    """Digest of an object, as `StoredFile` carries it."""
+    """Return the digest of an object, as in `StoredFile`."""
     return hashlib.sha256(content).hexdigest()
 
 
 def _load(image: ImageFile.ImageFile) -> Image.Image:
-    """Decoded. What Pillow forgets of a PNG's own bits when it makes them 8 is made good.
+    """Decode the pixels, and correct what Pillow forgets when it converts a PNG to 8 bits.
 
-    It leaves a transparent colour as the file writes it, and opens deep LA as RGBA.
+    It does not convert the transparent colour, and opens 16-bit LA as RGBA.
     """
     stored = image.tile[0].args if image.tile else None
     image.load()
@@ -124,7 +124,7 @@ def _keep_alpha(image: Image.Image) -> Image.Image:
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """RGB: what is transparent shows white."""
+    """Return RGB, with white behind transparent pixels."""
     image = _keep_alpha(image)
     if image.mode == "RGB":
         return image
@@ -139,14 +139,14 @@ def _to_cutout(image: Image.Image) -> Image.Image:
         return image
     alpha = image.getchannel("A")
     cutout = _carry_colours_on(image)
-    # Blended with what goes on below them, translucent colours would change.
+    # Without this, translucent colours would blend with the canvas.
     cutout.paste(image, mask=alpha.point(_IS_SEEN))
     cutout.putalpha(alpha)
     return cutout
 
 
 def _carry_colours_on(image: Image.Image) -> Image.Image:
-    """The picture over its own visible colours, blurred the more the farther away they are.
+    """Return the picture over its own visible colours, blurred the more the farther they are.
 
     Pull-push: Gortler et al., "The Lumigraph", 1996. Pillow resizes RGBA weighted by alpha.
     """

@@ -1,7 +1,7 @@
-"""Colours in CIELAB and moved within it, fast and to the bit.
+"""Conversion to CIELAB and moves within it, fast and exactly reversible.
 
-CIELAB is linear in f(X), f(Y) and f(Z), so that a straight way between two of its colours is a
-straight way between their f's (CIE 15:2004; sRGB: IEC 61966-2-1; white: D65). All curves are tables
+CIELAB is linear in f(X), f(Y) and f(Z), so that a straight line between two of its colours is a
+straight line between their f's (CIE 15:2004; sRGB: IEC 61966-2-1; white: D65). All curves are tables
 of 16 bits; results are within one level of scikit-image's.
 """
 
@@ -17,7 +17,7 @@ _Real = TypeVar("_Real", np.float32, np.float64)
 
 _STEPS = 65_536
 _SCALE = 65_535.0
-"""Planes hold 0 to 1 as 0 to this, so that each is its own index into the next table."""
+"""Planes hold 0…1 as 0…65535, so that a value is its own index into the next table."""
 _KNEE = 6 / 29
 _WHITE = np.array([0.95047, 1.0, 1.08883])
 _TO_XYZ = (
@@ -30,7 +30,7 @@ _TO_XYZ = (
     )
     / _WHITE[:, np.newaxis]
 )
-"""Linear sRGB to XYZ over white."""
+"""The matrix from linear sRGB to XYZ over white."""
 _FORWARD = _TO_XYZ.astype(np.float32)
 _BACKWARD = np.linalg.inv(_TO_XYZ).astype(np.float32)
 
@@ -59,19 +59,19 @@ _LEVEL: Pixels = np.rint(_srgb_of_linear(_BINS) * 255).astype(np.uint8)
 
 
 def to_lab(pixels: Pixels) -> Plane:
-    """CIELAB of sRGB pixels: … × 3 as they are, L from 0 to 100, a and b."""
+    """Convert sRGB pixels, […, 3], to CIELAB, […, 3]: L from 0 to 100, a and b."""
     x, y, z = (plane / np.float32(_SCALE) for plane in _f_xyz(pixels))
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
 def from_lab(lab: Plane) -> Pixels:
-    """The sRGB pixels of CIELAB colours, … × 3; what is out of the gamut is clipped.
+    """Convert CIELAB colours, […, 3], to sRGB pixels; colours out of gamut are clipped.
 
-    Gives back every pixel of `to_lab` exactly.
+    Exact inverse of `to_lab`.
     """
     middle = (lab[..., 0] + 16) / 116
     f_xyz = (middle + lab[..., 1] / 500, middle, middle - lab[..., 2] / 200)
-    # No colour has an f below 0: scikit-image lifts that of Z alone, and warns of it.
+    # No colour has an f below 0; scikit-image raises that of Z alone, and warns.
     return _pixels([_f_inverse(np.maximum(f, 0)) * np.float32(_SCALE) for f in f_xyz])
 
 
@@ -85,14 +85,14 @@ class LabColour:
 
     @property
     def f_xyz(self) -> tuple[float, float, float]:
-        """The f of X, Y and Z over white's, as far as sRGB reaches."""
+        """The f of X, Y and Z over white, clipped to 0…1."""
         middle = (self.lightness + 16) / 116
         x, y, z = middle + self.a / 500, middle, middle - self.b / 200
         return min(max(x, 0), 1), min(max(y, 0), 1), min(max(z, 0), 1)
 
     @property
     def srgb(self) -> tuple[int, int, int]:
-        """Its levels in sRGB, 0 to 255."""
+        """The levels in sRGB, 0 to 255."""
         lab = np.array([[self.lightness, self.a, self.b]], np.float32)
         red, green, blue = from_lab(lab)[0].tolist()
         return red, green, blue
@@ -100,13 +100,13 @@ class LabColour:
 
 @dataclass(frozen=True)
 class Ramp:
-    """How far pixels of a lightness move: 0 up to `shadow`, 1 from `light` on; L as 0 to 255."""
+    """The weight of a move by lightness: 0 up to `shadow`, 1 from `light` on; L as 0 to 255."""
 
     shadow: float
     light: float
 
     def weights(self, f_y: Plane) -> Plane:
-        """The weight of each pixel, from its f(Y) × 65535."""
+        """Return the weight of each pixel, from its f(Y) × 65535."""
         span = self.light - self.shadow
         weights = f_y * np.float32(116 * 2.55 / span / _SCALE)
         weights -= np.float32((16 * 2.55 + self.shadow) / span)
@@ -114,16 +114,16 @@ class Ramp:
 
 
 def move_toward(pixels: Pixels, colour: LabColour, share: Plane, ramp: Ramp | None) -> Pixels:
-    """Pixels on their straight way through CIELAB to a colour.
+    """Move pixels on a straight line through CIELAB toward a colour.
 
     Args:
-        pixels: H × W × 3, sRGB.
-        colour: where they go.
-        share: H × W, 0 to 1: how much of the way each pixel may go; with 0 it stays as it is.
-        ramp: how much of that its own lightness allows; none: all.
+        pixels: [H, W, 3], sRGB.
+        colour: the target.
+        share: [H, W], 0 to 1: the part of the line that each pixel moves; with 0 it is unchanged.
+        ramp: scales that part by the pixel's lightness; None: no scaling.
 
     Returns:
-        H × W × 3, sRGB; colours out of its gamut are clipped.
+        [H, W, 3], sRGB; colours out of gamut are clipped.
     """
     f_xyz = _f_xyz(pixels)
     way = share if ramp is None else ramp.weights(f_xyz[1]) * share
@@ -137,13 +137,13 @@ def move_toward(pixels: Pixels, colour: LabColour, share: Plane, ramp: Ramp | No
 
 
 def _f_xyz(pixels: Pixels) -> list[Plane]:
-    """The f of X, Y and Z over white's, × 65535."""
+    """Return f of X, Y and Z over white, × 65535."""
     linear = [np.take(_LINEAR, pixels[..., channel]) for channel in range(3)]
     return [np.take(_F, _mix(linear, row).astype(np.uint16)) for row in _FORWARD]
 
 
 def _pixels(xyz: list[Plane]) -> Pixels:
-    """The sRGB pixels of X, Y and Z over white's, × 65535."""
+    """Return the sRGB pixels of X, Y and Z over white, × 65535."""
     pixels = np.empty((*xyz[0].shape, 3), np.uint8)
     for channel, row in enumerate(_BACKWARD):
         mixed = _mix(xyz, row)

@@ -1,4 +1,4 @@
-"""What a PNG's own chunks say of its colours, as ICC profiles: gAMA and cHRM, or cICP."""
+"""ICC profiles from a PNG's colour chunks: gAMA and cHRM, or cICP."""
 
 import math
 import struct
@@ -25,7 +25,7 @@ _PRIMARIES: dict[int, tuple[tuple[float, float], ...]] = {
 """White, red, green and blue by ITU-T H.273's number: BT.709, 470M, 470BG, 601, 240M, 2020, P3."""
 
 _WHITE_NITS = 203.0
-"""BT.2408: what white has in a picture with highlights beyond it; those are cut."""
+"""The luminance of white in HDR pictures (BT.2408); brighter highlights are clipped."""
 
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
@@ -40,7 +40,7 @@ Chromaticity = Sequence[float]
 
 
 def read_chunk(content: bytes, kind: bytes) -> bytes | None:
-    """Return the first chunk of a kind; only those before the pixels count."""
+    """Return the first chunk of a kind before the pixels, or None."""
     position = _SIGNATURE_BYTES
     for _ in range(_MOST_CHUNKS):
         head = content[position : position + 8]
@@ -54,7 +54,7 @@ def read_chunk(content: bytes, kind: bytes) -> bytes | None:
 
 
 def profile_of_code_points(chunk: bytes) -> bytes | None:
-    """Return the profile of a cICP chunk (ITU-T H.273); none where its numbers are not known."""
+    """Return the profile of a cICP chunk (ITU-T H.273); None where its numbers are unknown."""
     if len(chunk) != 4:
         return None
     primaries, transfer, matrix, is_full_range = chunk
@@ -66,14 +66,14 @@ def profile_of_code_points(chunk: bytes) -> bytes | None:
 
 
 def gamma_curve(gamma: float) -> Curve:
-    """Return the light of each level as its power."""
+    """Return the light of each level as a power of it."""
     return np.linspace(0, 1, _CURVE_POINTS) ** min(max(gamma, 0.01), 100)
 
 
 def matrix_profile(
     white: Chromaticity, primaries: Sequence[Chromaticity], curve: Curve
 ) -> bytes | None:
-    """Return an ICC profile of RGB; none where no light has such colours.
+    """Return an ICC profile of RGB; None where no light has such colours.
 
     Args:
         white: x and y.
@@ -99,7 +99,7 @@ def matrix_profile(
 
 
 def _encoded(colourants: NDArray[np.float64], curve: Curve) -> bytes:
-    """The bytes of a profile (ICC.1:2001)."""
+    """Return the bytes of a profile (ICC.1:2001)."""
     levels = np.rint(np.clip(curve, 0, 1) * 65535).astype(">u2").tobytes()
     tags = {b"wtpt": _xyz(_D50)}
     tags |= {name + b"XYZ": _xyz(colourants[:, column]) for column, name in enumerate(_CHANNELS)}
@@ -135,21 +135,21 @@ def _srgb(levels: Curve) -> Curve:
 
 
 def _pq(levels: Curve) -> Curve:
-    """SMPTE ST 2084, as parts of white."""
+    """Return the light of SMPTE ST 2084 relative to white."""
     m1, m2, c1, c2, c3 = 0.1593017578125, 78.84375, 0.8359375, 18.8515625, 18.6875
     root = levels ** (1 / m2)
     return 10_000 / _WHITE_NITS * (np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1)
 
 
 def _hlg(levels: Curve) -> Curve:
-    """ARIB STD-B67, as parts of white, which has the level 0.75."""
+    """Return the light of ARIB STD-B67 relative to white, which has the level 0.75."""
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     light = np.where(levels <= 0.5, levels**2 / 3, (np.exp((levels - c) / a) + b) / 12)
     return light / ((math.exp((0.75 - c) / a) + b) / 12)
 
 
 _TRANSFERS: dict[int, Callable[[Curve], Curve]] = {
-    # Cameras' curves of video (BT.709, 601, 2020) are meant for screens with about sRGB's.
+    # Camera curves of video (BT.709, 601, 2020) are meant for displays with about sRGB's curve.
     **dict.fromkeys((1, 6, 14, 15), _srgb),
     4: _power(2.2),
     5: _power(2.8),
@@ -158,4 +158,4 @@ _TRANSFERS: dict[int, Callable[[Curve], Curve]] = {
     16: _pq,
     18: _hlg,
 }
-"""Light by level, by H.273's number."""
+"""Functions from level to light, by H.273's number."""

@@ -1,4 +1,4 @@
-"""Transparency goes around an edit: models see the colours alone, and the result has it again."""
+"""Transparency around an edit: models edit the colours alone, and the result gets alpha back."""
 
 import numpy as np
 from PIL import Image
@@ -7,12 +7,12 @@ from shared.pixels.lab import Pixels
 
 
 def colours(picture: Image.Image) -> Pixels:
-    """What is edited of a picture, RGB or RGBA: [H, W, 3]."""
+    """Return the colours of a picture, RGB or RGBA: [H, W, 3], uint8."""
     return np.asarray(picture.convert("RGB"))
 
 
 def with_alpha(pixels: Pixels, alpha: Image.Image | None) -> Image.Image:
-    """The result, transparent as the picture was; none: RGB."""
+    """Return pixels, [H, W, 3], as a picture: RGBA with this alpha, or RGB without one."""
     image = Image.fromarray(pixels)
     if alpha is not None:
         image.putalpha(alpha)
@@ -20,5 +20,5 @@ def with_alpha(pixels: Pixels, alpha: Image.Image | None) -> Image.Image:
 
 
 def alpha_of(picture: Image.Image) -> Image.Image | None:
-    """How opaque a picture is, L; none: wholly."""
+    """Return the alpha of a picture, L; None for an opaque one."""
     return picture.getchannel("A") if picture.mode == "RGBA" else None

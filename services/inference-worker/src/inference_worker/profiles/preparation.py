@@ -1,4 +1,4 @@
-"""What a plan does to each part of a model once it is loaded."""
+"""Preparation of a model's parts by a plan, once they are loaded."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,16 +20,16 @@ def prepare_part(
     *,
     add_lora_slots: Callable[[Any], object] = lambda _: None,
 ) -> nn.Module:
-    """Make a part ready to run, in place.
+    """Prepare a part for running, in place.
 
     Args:
         name: its subfolder: `transformer`, `vae` or a text encoder.
         module: on the device; on the CPU where the plan offloads.
-        plan: what to do.
-        device: where it computes.
+        plan: the optimisations.
+        device: the device that computes.
         add_lora_slots: see `prepare_transformer`.
     """
-    # Modules that are changed within inference mode could not be changed outside of it any more.
+    # Modules that are changed in inference mode cannot be changed outside of it.
     with torch.inference_mode(mode=False), torch.no_grad():
         if name == "transformer":
             prepare_transformer(module, plan, add_lora_slots=add_lora_slots)
@@ -41,7 +41,7 @@ def prepare_part(
 
 
 def tile(vae: Any, side_px: int) -> None:
-    """Work on larger pictures tile by tile, blended where tiles overlap; 0: on all at once."""
+    """Process pictures over `side_px` in blended tiles; 0: always the whole picture."""
     if not side_px:
         vae.disable_tiling()
         return
@@ -51,13 +51,13 @@ def tile(vae: Any, side_px: int) -> None:
 
 
 def offload_groups(module: Any, device: torch.device, *, is_leafwise: bool) -> None:
-    """Weights wait on the CPU, and come to the device group by group while others compute.
+    """Keep weights on the CPU, and move them to the device group by group for computation.
 
     Args:
         module: its weights on the CPU.
-        device: where it computes.
-        is_leafwise: groups are layers, for a VAE, which has two ways in; else they are blocks, and
-            what has no blocks at its top, like a text encoder, comes as a whole.
+        device: the device that computes.
+        is_leafwise: groups are layers, for a VAE, which has two entry points; else groups are
+            blocks, and a module without blocks at its top, like a text encoder, is one group.
     """
     apply_group_offloading(
         module,

@@ -1,4 +1,4 @@
-"""From settings and hardware to a plan; what cannot run here is refused when the worker starts."""
+"""The plan of a worker, from settings and hardware; refuses what this machine cannot run."""
 
 from dataclasses import replace
 
@@ -21,10 +21,10 @@ _NO_FP8 = "SARTIQ_INFERENCE_PROFILE=balanced or SARTIQ_INFERENCE_FP8=false"
 def resolve_plan(
     settings: InferenceSettings, hardware: Hardware, dtype: torch.dtype
 ) -> ExecutionPlan:
-    """The profile's plan with what the settings change of it.
+    """Return the profile's plan with the changes of the settings.
 
     Raises:
-        ModelLoadError: a step cannot run here; gives the reason and what to choose instead.
+        ModelLoadError: this machine cannot run it; gives the cause and the settings to change.
     """
     plan = PROFILES[settings.profile]
     plan = replace(
