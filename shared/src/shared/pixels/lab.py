@@ -1,8 +1,8 @@
 """Conversion to CIELAB and moves within it, fast and exactly reversible.
 
 CIELAB is linear in f(X), f(Y) and f(Z), so that a straight line between two of its colours is a
-straight line between their f's (CIE 15:2004; sRGB: IEC 61966-2-1; white: D65). All curves are tables
-of 16 bits; results are within one level of scikit-image's.
+straight line between their f's (CIE 15:2004; sRGB: IEC 61966-2-1; white: D65). All curves are
+16-bit tables; results are within one level of scikit-image's.
 """
 
 from dataclasses import dataclass
