@@ -134,7 +134,7 @@ class LocalFixers(FixerActivities):
 
 
 def _worst_face(reports: list[TileReport]) -> dict[str, Any]:
-    """Return the fields of a result that tell of the face with the worst figure."""
+    """Return the result fields with the worst figures of all faces."""
     return {
         "attempts_used": max((report.attempts for report in reports), default=0),
         "final_ssim_score": _worst(reports, "ssim", min),

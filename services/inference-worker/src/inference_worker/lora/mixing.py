@@ -35,7 +35,7 @@ class Mixer(Protocol):
         ...
 
     def mix(self, mix: Mix) -> None:
-        """Apply exactly these LoRAs; none leaves the module unchanged."""
+        """Apply exactly these LoRAs; with none, the module is unchanged."""
         ...
 
 
@@ -54,7 +54,7 @@ class HookMixer:
         """Accept every rank."""
 
     def mix(self, mix: Mix) -> None:
-        """Apply exactly these LoRAs; without any there are no hooks."""
+        """Apply exactly these LoRAs; without any, remove all hooks."""
         for hook in self._hooks:
             hook.remove()
         by_layer: dict[str, list[tuple[Pair, float]]] = {}

@@ -1,6 +1,6 @@
 """The tiled refiner: `sartiq_ultimate_refiner` versions 1 and 2, and `local` with face detail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,7 +30,7 @@ from inference_worker.refinement.region_editing import (
 )
 from inference_worker.refinement.resolution import fitting_side, largest_side
 from inference_worker.refinement.target_size import target_size
-from inference_worker.refinement.tile_editor import EditPlan, TileEditor
+from inference_worker.refinement.tile_editor import EditedTile, EditPlan, TileEditor
 from inference_worker.settings import EditorKind
 from inference_worker.upscaling.upscaler import LANCZOS, Upscaler
 from inference_worker.vision.people import PeopleModels
@@ -149,18 +149,9 @@ class TiledRefiner:
         limited = replace(run, max_workers=config.max_workers)
         edited = await self._regions.edit(upscaled, [*regions.tiles, *regions.faces], limited)
         tiles, faces = edited[: len(regions.tiles)], edited[len(regions.tiles) :]
-
-        def compose(cancel: CancelFlag) -> Image.Image:
-            canvas = (
-                blend(regions.grid, [tile.pixels for tile in tiles], cancel)
-                if tiles
-                else upscaled.copy()
-            )
-            paste_faces(canvas, regions.faces, faces, feather_px=config.feather_px)
-            alpha = alpha_of(base)
-            return with_alpha(canvas, alpha and LANCZOS.upscale(alpha, size))
-
-        image = await self._cpu.run_stoppable(compose)
+        image = await self._cpu.run_stoppable(
+            partial(_compose, base, upscaled, regions, tiles, faces, config.feather_px)
+        )
         run.on_progress(1.0)
         return Refined(
             image,
@@ -237,6 +228,25 @@ class TiledRefiner:
             # Without an upscale, its prompt and strength do not apply.
             return _Plans(tiles if inputs.upscale_enabled else None, faces)
         return _Plans(tiles, tiles if is_first else None)
+
+
+def _compose(  # noqa: PLR0913, PLR0917 — all that the result depends on
+    base: Image.Image,
+    upscaled: Pixels,
+    regions: _Regions,
+    tiles: Sequence[EditedTile],
+    faces: Sequence[EditedTile],
+    feather_px: int,
+    cancel: CancelFlag,
+) -> Image.Image:
+    """Blend edited tiles, paste edited faces, and put the base's alpha back."""
+    canvas = (
+        blend(regions.grid, [tile.pixels for tile in tiles], cancel) if tiles else upscaled.copy()
+    )
+    paste_faces(canvas, regions.faces, faces, feather_px=feather_px)
+    height, width = upscaled.shape[:2]
+    alpha = alpha_of(base)
+    return with_alpha(canvas, alpha and LANCZOS.upscale(alpha, (width, height)))
 
 
 def _report_rest(report: Callable[[float], None], done: float) -> None:
