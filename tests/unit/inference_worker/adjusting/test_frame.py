@@ -82,7 +82,7 @@ def test_crop_keeps_as_much_of_the_subject_as_has_room(layout: Layout, position:
 
 @given(layouts(is_free=False), st.floats(0.01, 0.99))
 def test_crop_fails_only_if_no_frame_fits(layout: Layout, share: float) -> None:
-    """If any frame of that ratio inside the picture keeps the margins, there is a crop."""
+    """A crop exists if any frame of that ratio inside the picture keeps the margins."""
     if layout.crop("center") is not None:
         return
     most = min(layout.down.length, layout.across.length / layout.ratio)

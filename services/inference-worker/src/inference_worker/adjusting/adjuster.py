@@ -17,7 +17,7 @@ _LONGEST_SIDE_PX = 16_384
 
 
 class ImageAdjuster:
-    """Adjusts pictures to a size, an aspect ratio or margins.
+    """Adjustment of pictures to a size, an aspect ratio or margins.
 
     Args:
         subjects: returns the segmenter; called only if margins are requested.

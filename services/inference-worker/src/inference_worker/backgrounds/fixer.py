@@ -33,7 +33,7 @@ class FixedBackground:
 
 
 class BackgroundFixer:
-    """Shifts or replaces the colour of backgrounds.
+    """Shift or replacement of the colour of backgrounds.
 
     Args:
         models: segment the foreground.

@@ -22,7 +22,7 @@ _ONE_BATCH = threading.Lock()
 
 
 class PerceptualMetric:
-    """Implements `ConsistencyMetric` by a network.
+    """`ConsistencyMetric` by a network.
 
     Args:
         name: `lpips` or `dists`.

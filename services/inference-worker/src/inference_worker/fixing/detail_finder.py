@@ -12,7 +12,7 @@ _PERSON = 0.5
 
 
 class DetailFinder:
-    """Finds details of garments. Thread-safe; blocks.
+    """Finder of garment details. Thread-safe; blocks.
 
     Args:
         people: segment persons and estimate poses.

@@ -34,7 +34,7 @@ class FixedFaces:
 
 
 class FaceFixer:
-    """Detect, enlarge the boxes, edit, match colours, check, paste.
+    """Repair of faces: detect, enlarge the boxes, edit, match colours, check, paste.
 
     Args:
         engine: the model.

@@ -58,7 +58,7 @@ class Detail:
 
 
 class GarmentFixer:
-    """Find, enlarge the box, split it if it is long, edit, check, paste.
+    """Repair of a detail: find, enlarge the box, split it if it is long, edit, check, paste.
 
     Colours are not matched to the picture's, since the reference decides them. If neither picture
     has colour, the result is kept grey.

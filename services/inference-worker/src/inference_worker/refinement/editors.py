@@ -18,7 +18,7 @@ from shared.flux.engine import Edit, EngineFacts, StepCallback
 
 
 class ImageEditor(Protocol):
-    """Edits pictures with one prompt for all."""
+    """Editor of pictures, with one prompt for all."""
 
     @property
     def side_px(self) -> int:
@@ -88,7 +88,7 @@ class _EngineEditor:
 
 @dataclass(frozen=True)
 class StrengthEditor(_EngineEditor):
-    """Implements `ImageEditor` by image to image."""
+    """`ImageEditor` by image to image."""
 
     @property
     def facts(self) -> EngineFacts:
@@ -130,7 +130,7 @@ class StrengthEditor(_EngineEditor):
 
 @dataclass(frozen=True)
 class InstructionEditor(_EngineEditor):
-    """Implements `ImageEditor` by a model that follows instructions and uses references."""
+    """`ImageEditor` by a model that follows instructions and uses references."""
 
     references: Sequence[Image.Image] = ()
 

@@ -86,7 +86,7 @@ class _Regions:
 
 
 class TiledRefiner:
-    """Upscale, edit tile by tile and face by face, check each against its source, blend.
+    """Tiled refinement: upscale, edit tiles and faces, check each against its source, blend.
 
     Finished tiles are stored at once. An interrupted refinement resumes from them, and gives the
     same bytes as an uninterrupted one.

@@ -29,7 +29,7 @@ More would fill memory, and keep other tasks of this worker waiting for the engi
 
 
 class DebugSink(Protocol):
-    """Stores intermediate pictures for the client."""
+    """Store of intermediate pictures for the client."""
 
     async def save(self, name: str, picture: Image.Image) -> None:
         """Store a source, or a map of differences."""
@@ -81,7 +81,7 @@ class Run:
 
 
 class RegionEditor:
-    """Edits regions of pictures.
+    """Editor of picture regions, concurrent and resumable.
 
     Args:
         cpu: threads for all work outside the model.

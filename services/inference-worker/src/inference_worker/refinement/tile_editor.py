@@ -1,4 +1,4 @@
-"""Edits one tile, with new seeds until it passes its checks."""
+"""Editing of tiles, with retries under new seeds until their checks pass."""
 
 import hashlib
 import math
@@ -82,7 +82,7 @@ class _Tile:
 
 
 class TileEditor:
-    """Edit, match colours, check; retry with another seed while a tile fails and tries are left.
+    """Editor of tiles: edit, match colours, check; retry failed tiles with another seed.
 
     Args:
         plan: the parameters.

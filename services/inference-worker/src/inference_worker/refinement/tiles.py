@@ -23,7 +23,7 @@ _SAME_PIXELS_CONFIG = {"max_workers", "save_debug_tiles", "save_debug_images"}
 
 
 class TileStore(Protocol):
-    """Stores the finished tiles of one picture."""
+    """Store of the finished tiles of one picture."""
 
     async def load(self, name: str) -> tuple[bytes, TileReport] | None:
         """Return a finished tile as PNG, with its report; None if there is none."""
@@ -35,7 +35,7 @@ class TileStore(Protocol):
 
 
 class S3TileStore:
-    """Implements `TileStore` over the object store; the report is the object's metadata.
+    """`TileStore` over the object store; the report is the object's metadata.
 
     Args:
         objects: the object store.

@@ -49,7 +49,7 @@ The tail enlarges them. It needs 16 times the memory per pixel, but has a small 
 
 
 class RealEsrgan:
-    """Implements `Upscaler`; a result no larger than its source uses Lanczos only.
+    """`Upscaler` by Real-ESRGAN; a result no larger than its source uses Lanczos only.
 
     Args:
         param: file of the network's structure.

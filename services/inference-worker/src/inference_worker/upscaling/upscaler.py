@@ -16,7 +16,7 @@ def ignore_progress(fraction: float) -> None:
 
 
 class Upscaler(Protocol):
-    """Enlarges pictures. Thread-safe; blocks."""
+    """Upscaler of pictures. Thread-safe; blocks."""
 
     def upscale(
         self,
@@ -41,7 +41,7 @@ class Upscaler(Protocol):
 
 
 class Lanczos:
-    """Implements `Upscaler` by resampling only."""
+    """`Upscaler` by resampling only."""
 
     def upscale(
         self,

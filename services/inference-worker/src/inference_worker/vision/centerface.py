@@ -24,7 +24,7 @@ _FIXED_SIDE = 32
 
 
 class CenterFace:
-    """Implements `FaceDetector`.
+    """`FaceDetector` by CenterFace.
 
     Args:
         path: centerface.onnx.

@@ -1,4 +1,4 @@
-"""Guided filter: aligns a model's coarse mask to the edges of its picture.
+"""The guided filter, which aligns a model's coarse mask to the edges of its picture.
 
 The guided filter (He, Sun, Tang: Guided Image Filtering, TPAMI 2013) with the picture's three
 channels as guide: in every window, the mask becomes a linear function of the colour. Coefficients

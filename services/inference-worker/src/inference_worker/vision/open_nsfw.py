@@ -18,7 +18,7 @@ _MEAN_BGR = np.array([104, 117, 123], np.float32)
 
 
 class OpenNsfw:
-    """Implements `SafetyClassifier`.
+    """`SafetyClassifier` by open_nsfw.
 
     Args:
         path: open-nsfw.onnx.

@@ -43,7 +43,7 @@ class _Crop:
 
 
 class BlazePose:
-    """Implements `PoseEstimator`.
+    """`PoseEstimator` by BlazePose.
 
     Args:
         detector: pose_detection.tflite.

@@ -69,7 +69,7 @@ class Pose:
 
 
 class PersonSegmenter(Protocol):
-    """Segments people."""
+    """Segmenter of people."""
 
     def person_mask(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the share of people in each pixel: H × W, 0 to 1."""
@@ -77,7 +77,7 @@ class PersonSegmenter(Protocol):
 
 
 class SubjectSegmenter(Protocol):
-    """Segments the subject of a picture."""
+    """Segmenter of a picture's subject."""
 
     def subject_mask(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the share of the subject in each pixel: H × W, 0 to 1."""
@@ -85,7 +85,7 @@ class SubjectSegmenter(Protocol):
 
 
 class FaceDetector(Protocol):
-    """Detects faces."""
+    """Detector of faces."""
 
     def faces(self, picture: NDArray[np.uint8]) -> list[Face]:
         """Return every face, by descending score."""
@@ -93,7 +93,7 @@ class FaceDetector(Protocol):
 
 
 class PoseEstimator(Protocol):
-    """Estimates a person's pose."""
+    """Estimator of a person's pose."""
 
     def pose(self, picture: NDArray[np.uint8]) -> Pose | None:
         """Return the pose of the most prominent person; None if there is no person."""
@@ -101,7 +101,7 @@ class PoseEstimator(Protocol):
 
 
 class SafetyClassifier(Protocol):
-    """Classifies pictures that are not safe for work."""
+    """Classifier of pictures that are not safe for work."""
 
     def nsfw_score(self, picture: NDArray[np.uint8]) -> float:
         """Return the probability that the picture is not safe for work, 0 to 1."""

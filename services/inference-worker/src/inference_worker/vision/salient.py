@@ -45,7 +45,7 @@ U2NET_CLOTH = SalientInput(768, is_classes=True)
 
 
 class SalientSegmenter:
-    """Implements `SubjectSegmenter`.
+    """`SubjectSegmenter` by a model of the U²-Net family or ISNet.
 
     Args:
         path: the model's file.

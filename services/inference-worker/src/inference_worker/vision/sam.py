@@ -17,7 +17,7 @@ _FOREGROUND, _PADDING = 1.0, -1.0
 
 
 class SamSegmenter:
-    """Implements `SubjectSegmenter` for the object at the centre.
+    """`SubjectSegmenter` by SAM, for the object at the centre.
 
     Args:
         encoder: the image encoder's file.

@@ -15,7 +15,7 @@ _LONGEST = 640
 
 
 class SelfieSegmenter:
-    """Implements `PersonSegmenter`.
+    """`PersonSegmenter` by MediaPipe's selfie segmentation.
 
     Args:
         path: selfie_segmentation.tflite.

@@ -94,7 +94,7 @@ class TransformerConfig(BaseModel):
 
 
 class GuidanceConfig(BaseModel):
-    """Distillation of classifier-free guidance, as FLUX.1 [dev] had it."""
+    """Distillation of classifier-free guidance, as for FLUX.1 [dev]."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -68,7 +68,7 @@ class Scores(BaseModel):
 
 
 class Sampler:
-    """Generates the pictures that are scored."""
+    """Generator of the pictures to score."""
 
     def __init__(self, config: SwatchConfig) -> None:
         started = time.perf_counter()

@@ -62,7 +62,7 @@ def build_optimizers(module: nn.Module, config: StageConfig) -> list[Optimizer]:
 
 
 class Trainer:
-    """Trains the parameters of one module."""
+    """Resumable training of one module's parameters."""
 
     def __init__(self, module: nn.Module, config: StageConfig, checkpoint_path: Path) -> None:
         self.module = module

@@ -127,7 +127,7 @@ def draw_edit_set(test: Split, num: int, seed: int) -> EditSet:
 
 
 class Editor:
-    """Edits the pictures that are scored."""
+    """Editor of the pictures to score."""
 
     def __init__(self, config: SwatchConfig) -> None:
         self.pipeline: FluxPipeline = load_pipeline(config.kontext_model_dir)
