@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from temporalio.client import Client, WorkflowHandle
 
 from inference_worker.__main__ import build_worker as build_inference_worker
-from inference_worker.lora.conversion.activities import LoraConverter
+from inference_worker.activities.lora_conversion import LoraConverter
 from shared.contracts.enums import TaskQueue
 from shared.contracts.folders import QUARANTINE_FOLDER
 from shared.settings import LoraSettings, TemporalSettings

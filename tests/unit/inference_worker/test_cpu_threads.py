@@ -9,8 +9,8 @@ import pytest
 from temporalio import activity
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.cancellation import CancelFlag, stop_if
 from inference_worker.cpu_threads import CpuThreads, gather
+from shared.cancellation import CancelFlag, stop_if
 from shared.temporal.heartbeat import Heartbeat
 
 _TURNS = 10

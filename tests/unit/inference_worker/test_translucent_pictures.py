@@ -17,16 +17,15 @@ from PIL import Image
 from skimage.data import astronaut
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.background_removal.activities import BackgroundRemover
+from inference_worker.activities.background_removal import BackgroundRemover
+from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.pictures import PictureActivities
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.fixer_activities import LocalFixers
-from inference_worker.images import encode_png
-from inference_worker.picture_activities import PictureActivities
-from inference_worker.picture_files import PictureFiles
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.identity_engine import IdentityEngine
+from inference_worker.io.picture_files import PictureFiles
+from inference_worker.settings import InferenceSettings
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.protocols import BodyRegion, Box
@@ -43,6 +42,8 @@ from shared.contracts.fixing import (
     GarmentFixerConfig,
 )
 from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
+from shared.flux.kinds import DeviceKind
+from shared.pixels.images import encode_png
 from shared.progress import ExecutorIdentity
 from tests.fakes.engine import MendingEngine
 from tests.fakes.object_store import MemoryObjectStore

@@ -12,10 +12,10 @@ from skimage.color import deltaE_cie76, rgb2lab
 from inference_worker.backgrounds import fixer as fixer_module
 from inference_worker.backgrounds.fixer import BackgroundFixer, move_background
 from inference_worker.backgrounds.protection import Protection
-from inference_worker.errors import Cancelled
-from inference_worker.lab import LabColour
+from shared.cancellation import Cancelled
 from shared.contracts.backgrounds import BackgroundFixInputs, BackgroundMask
 from shared.errors import InvalidInputError
+from shared.pixels.lab import LabColour
 from tests.fixtures.segmenters import ColourFinders, ColourSegmenter
 
 CREAM = (240, 232, 214)

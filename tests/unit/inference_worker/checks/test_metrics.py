@@ -20,9 +20,9 @@ from inference_worker.checks.metric import ConsistencyMetric, margin, worst_marg
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.checks.perceptual import PerceptualMetric
 from inference_worker.checks.ssim import Ssim
-from inference_worker.settings import DeviceKind
 from shared.contracts.checks import CheckedEdit, MetricWeights
 from shared.errors import InvalidInputError
+from shared.flux.kinds import DeviceKind
 
 pytestmark = pytest.mark.models
 

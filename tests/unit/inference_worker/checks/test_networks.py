@@ -19,8 +19,8 @@ from torch import nn
 
 from inference_worker.checks.metrics import Metrics
 from inference_worker.checks.weights import load_dists, load_lpips
-from inference_worker.settings import DeviceKind
 from shared.contracts.checks import CheckedEdit
+from shared.flux.kinds import DeviceKind
 
 pytestmark = pytest.mark.models
 

@@ -9,16 +9,17 @@ from PIL import Image
 
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
-from inference_worker.pipelines.engine import Edit
-from inference_worker.pipelines.identity_engine import IdentityEngine
 from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
-from inference_worker.settings import DeviceKind, EditorKind
+from inference_worker.settings import EditorKind
 from inference_worker.vision.protocols import Box
 from shared.contracts.fixing import FaceFixerConfig, FixConfig
 from shared.errors import ConsistencyError
+from shared.flux.engine import Edit
+from shared.flux.kinds import DeviceKind
 from tests.fakes.engine import MendingEngine, PaintingEngine
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople

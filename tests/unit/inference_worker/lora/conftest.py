@@ -4,17 +4,6 @@ from typing import Any
 
 import pytest
 
-_LAYERS = (
-    "transformer_blocks.0.attn.to_q",
-    "transformer_blocks.0.attn.to_k",
-    "transformer_blocks.0.attn.to_v",
-    "transformer_blocks.0.attn.add_k_proj",
-    "transformer_blocks.0.ff.net.0.proj",
-    "transformer_blocks.0.norm1.linear",
-    "single_transformer_blocks.0.attn.to_v",
-    "single_transformer_blocks.0.proj_out",
-)
-
 
 @pytest.fixture
 def tiny() -> Any:
@@ -26,5 +15,7 @@ def tiny() -> Any:
 
 @pytest.fixture
 def layer_names() -> tuple[str, ...]:
-    """Names of layers of every kind in the tiny transformer."""
-    return _LAYERS
+    """Layers of every kind in the tiny transformer."""
+    from tests.fixtures.loras import TINY_LAYERS  # noqa: PLC0415 — imports torch
+
+    return TINY_LAYERS

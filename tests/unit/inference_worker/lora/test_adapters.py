@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from torch import Tensor
 
 from inference_worker.lora.adapters import ModuleAdapters, Weighted
-from inference_worker.pipelines.engine import LoraUse
 from shared.errors import InvalidInputError, ResourceError
+from shared.flux.engine import LoraUse
 from tests.fixtures.loras import diffusers_names, random_pairs, saved
 
 pytestmark = pytest.mark.models

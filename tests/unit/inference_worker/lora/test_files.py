@@ -122,7 +122,7 @@ async def test_wrong_digest_is_a_storage_error_that_names_the_field(
 ) -> None:
     choice = await _stored(objects, 1)
     await objects.put(choice.object_key, b"other" * 200, "application/octet-stream")
-    with pytest.raises(StorageError, match="style_model_path: storage gave 1000 bytes"):
+    with pytest.raises(StorageError, match="style_model_path: storage returned 1000 bytes"):
         async with files.fetched([choice]):
             pass
     assert _names(files) == set()

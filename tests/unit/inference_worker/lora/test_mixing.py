@@ -12,8 +12,8 @@ from torch._dynamo.utils import counters
 
 from inference_worker.lora.adapters import ModuleAdapters
 from inference_worker.lora.mixing import SlotPlan
-from inference_worker.pipelines.engine import LoraUse
 from shared.errors import InvalidInputError
+from shared.flux.engine import LoraUse
 from tests.fixtures.loras import diffusers_names, random_pairs, saved
 from tests.fixtures.tiny_flux import build_tiny_flux
 from tests.unit.inference_worker.lora.test_adapters import forward, of_transformer

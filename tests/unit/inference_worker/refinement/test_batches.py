@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from inference_worker.images import encode_png
-from inference_worker.pipelines.engine import Edit
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.refinement.tile_editor import tile_seed
 from shared.errors import ResourceError
+from shared.flux.engine import Edit
+from shared.pixels.images import encode_png
 from tests.fakes.engine import PaintingEngine, noisy
 from tests.fixtures.refining import refine_inputs
 

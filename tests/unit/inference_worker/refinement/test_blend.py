@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inference_worker.errors import Cancelled
 from inference_worker.refinement.blend import axis_weights, blend
 from inference_worker.refinement.grid import Grid, lay_grid
+from shared.cancellation import Cancelled
 from tests.examples import up_to
 
 _SIDES = st.integers(16, 200)

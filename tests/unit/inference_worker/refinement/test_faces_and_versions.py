@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.pipelines.engine import Edit
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.refinement.refiner import FACE_PROMPT
 from inference_worker.vision.protocols import Box
 from shared.errors import ConsistencyError, InvalidInputError
+from shared.flux.engine import Edit
 from tests.fakes.engine import PaintingEngine, noisy
 from tests.fakes.people import FakePeople
 from tests.fixtures.refining import Bench, refine_inputs

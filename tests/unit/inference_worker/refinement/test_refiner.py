@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.images import encode_png
-from inference_worker.pipelines.engine import Edit
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.refinement import refiner, region_editing, tile_editor
 from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tile_editor import tile_seed
@@ -24,6 +22,8 @@ from inference_worker.upscaling.upscaler import LANCZOS
 from inference_worker.vision.protocols import Box
 from shared.contracts.refinement import RefineConfig, TiledRefinerConfig
 from shared.errors import ConsistencyError, InvalidInputError, ResourceError
+from shared.flux.engine import Edit
+from shared.pixels.images import encode_png
 from tests.fakes.engine import PaintingEngine, noisy
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.refining import Bench, refine_inputs

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from shared.contracts.checks import Scores, TileReport
 from shared.contracts.refinement import RefineConfig, RefineInputs, TiledRefinerConfig

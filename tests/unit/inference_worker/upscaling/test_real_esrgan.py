@@ -10,14 +10,14 @@ from PIL import Image
 
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.errors import Cancelled
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.settings import DeviceKind
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.upscaling import real_esrgan as module
 from inference_worker.upscaling.real_esrgan import RealEsrgan
 from inference_worker.upscaling.upscaler import LANCZOS
+from shared.cancellation import Cancelled
 from shared.contracts.checks import CheckedEdit
 from shared.errors import InvalidInputError
+from shared.flux.kinds import DeviceKind
 from tests.fixtures.refining import Bench, refine_inputs
 
 

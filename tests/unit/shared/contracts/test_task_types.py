@@ -14,10 +14,10 @@ from pydantic import BaseModel, ValidationError
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.unions import SCHEMAS
 from inference_worker.__main__ import _activities_of
-from inference_worker.activities import LocalInference
-from inference_worker.background_removal.activities import BackgroundRemover
-from inference_worker.fixer_activities import LocalFixers
-from inference_worker.picture_activities import PictureActivities
+from inference_worker.activities.background_removal import BackgroundRemover
+from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.inference import LocalInference
+from inference_worker.activities.pictures import PictureActivities
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.task_types.row import TaskTypeRow

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from inference_worker.images import on_white
 from inference_worker.vision.box_means import Planes, box_means
 from inference_worker.vision.protocols import SubjectSegmenter
 from inference_worker.vision.resizing import resize_map, resize_picture, shrink_size
+from shared.pixels.images import on_white
 
 _WINDOW_SHARE = 1 / 12
 """Side of the window in which the subject's colour is estimated, over the longer side."""

@@ -9,12 +9,12 @@ from PIL import Image
 from inference_worker.backgrounds.foreground import ForegroundModels, find_foreground
 from inference_worker.backgrounds.palette import background_colour
 from inference_worker.backgrounds.protection import Protection
-from inference_worker.cancellation import NEVER, CancelFlag, stop_if
-from inference_worker.lab import LabColour, Ramp, move_toward
-from inference_worker.transparency import alpha_of
+from shared.cancellation import NEVER, CancelFlag, stop_if
 from shared.contracts.backgrounds import BackgroundFixInputs, BackgroundMask
 from shared.contracts.enums import BackgroundFixStrategy
 from shared.errors import InvalidInputError
+from shared.pixels.lab import LabColour, Ramp, move_toward
+from shared.pixels.transparency import alpha_of
 
 _NOTHING_FOUND = (
     "base_image: neither a person nor a product is found, so its background cannot be determined;"

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference_worker.backgrounds.foreground import ForegroundModels, find_foreground
-from inference_worker.lab import LabColour, to_lab
 from shared.contracts.backgrounds import BackgroundMask
 from shared.errors import InvalidInputError
+from shared.pixels.lab import LabColour, to_lab
 
 _SAMPLED_SIDE_PX = 512
 _MOST_COVER = 0.05

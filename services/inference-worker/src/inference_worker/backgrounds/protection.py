@@ -16,7 +16,7 @@ from scipy.ndimage import (
     gaussian_filter,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from inference_worker.lab import Plane
+from shared.pixels.lab import Plane
 
 _distances = cast(Callable[..., Any], distance_transform_edt)
 _gaussian_filter = cast(Callable[..., Any], gaussian_filter)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_worker.checks.metric import ConsistencyMetric
 from inference_worker.checks.ssim import Ssim
-from inference_worker.settings import DeviceKind
 from shared.contracts.checks import CheckedEdit, MetricWeights
 from shared.errors import InvalidInputError
+from shared.flux.kinds import DeviceKind
 
 if TYPE_CHECKING:
     # torch is imported only where it is needed.
@@ -74,7 +74,7 @@ class Metrics:
 
     @cached_property
     def _device(self) -> "torch.device":
-        from inference_worker.pipelines.device import choose_device  # noqa: PLC0415 — imports torch
+        from shared.flux.device import choose_device  # noqa: PLC0415 — imports torch
 
         return choose_device(self._device_kind)
 

@@ -7,8 +7,7 @@ from PIL import Image
 
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.refinement.colour import match_lab
 from inference_worker.refinement.editors import EditRequest, choose_editor
 from inference_worker.refinement.patches import expanded
@@ -17,10 +16,11 @@ from inference_worker.refinement.region_editing import RegionEditor, Run, face_r
 from inference_worker.refinement.resolution import largest_side
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
 from inference_worker.settings import EditorKind
-from inference_worker.transparency import alpha_of, colours, with_alpha
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.fixing import FaceFixerConfig, FixConfig
+from shared.flux.engine import EngineFacts
+from shared.pixels.transparency import alpha_of, colours, with_alpha
 
 
 @dataclass(frozen=True)

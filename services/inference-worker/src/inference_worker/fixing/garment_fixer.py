@@ -9,10 +9,8 @@ from PIL import Image
 from inference_worker.checks.metric import Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
+from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
-from inference_worker.images import on_white
-from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import has_colour, keep_colours, relight
 from inference_worker.refinement.editors import (
@@ -27,10 +25,12 @@ from inference_worker.refinement.patches import PixelBox, expanded, paste
 from inference_worker.refinement.region_editing import EditRegion, RegionEditor, Run
 from inference_worker.refinement.resolution import largest_side
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
-from inference_worker.transparency import alpha_of, colours, with_alpha
 from inference_worker.vision.protocols import Box
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.fixing import FixConfig, GarmentFixerConfig
+from shared.flux.engine import EngineFacts
+from shared.pixels.images import on_white
+from shared.pixels.transparency import alpha_of, colours, with_alpha
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_worker.cancellation import NEVER, CancelFlag, stop_if
 from inference_worker.checks.metric import Pixels
 from inference_worker.refinement.grid import Axis, Grid
+from shared.cancellation import NEVER, CancelFlag, stop_if
 
 
 def blend(grid: Grid, tiles: Sequence[Pixels], cancel: CancelFlag = NEVER) -> Pixels:

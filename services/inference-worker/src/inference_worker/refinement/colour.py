@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from inference_worker.checks.metric import Pixels
-from inference_worker.lab import Plane, from_lab, to_lab
+from shared.pixels.lab import Plane, from_lab, to_lab
 
 _LEVELS = 256
 _WITHOUT_COLOUR = 8

@@ -10,11 +10,11 @@ from typing import Protocol
 
 from PIL import Image
 
-from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.engine import Edit, EngineFacts, StepCallback
+from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.settings import EditorKind
 from shared.contracts.editing import EditingConfig, EditingInputs
 from shared.contracts.refinement import RefineInputs
+from shared.flux.engine import Edit, EngineFacts, StepCallback
 
 
 class ImageEditor(Protocol):

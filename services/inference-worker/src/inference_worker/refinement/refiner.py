@@ -1,18 +1,16 @@
 """The tiled refiner: `sartiq_ultimate_refiner` versions 1 and 2, and `local` with face detail."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from PIL import Image
 
-from inference_worker.cancellation import CancelFlag
 from inference_worker.checks.metric import Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import (
     has_colour,
@@ -32,14 +30,16 @@ from inference_worker.refinement.region_editing import (
 )
 from inference_worker.refinement.resolution import fitting_side, largest_side
 from inference_worker.refinement.target_size import target_size
-from inference_worker.refinement.tile_editor import EditPlan, TileEditor
+from inference_worker.refinement.tile_editor import EditedTile, EditPlan, TileEditor
 from inference_worker.settings import EditorKind
-from inference_worker.transparency import alpha_of, with_alpha
 from inference_worker.upscaling.upscaler import LANCZOS, Upscaler
 from inference_worker.vision.people import PeopleModels
+from shared.cancellation import CancelFlag
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
 from shared.errors import InvalidInputError
+from shared.flux.engine import EngineFacts
+from shared.pixels.transparency import alpha_of, with_alpha
 
 _NETWORK_SHARE = 0.5
 """Share of the progress for an upscale by a network."""
@@ -149,18 +149,9 @@ class TiledRefiner:
         limited = replace(run, max_workers=config.max_workers)
         edited = await self._regions.edit(upscaled, [*regions.tiles, *regions.faces], limited)
         tiles, faces = edited[: len(regions.tiles)], edited[len(regions.tiles) :]
-
-        def compose(cancel: CancelFlag) -> Image.Image:
-            canvas = (
-                blend(regions.grid, [tile.pixels for tile in tiles], cancel)
-                if tiles
-                else upscaled.copy()
-            )
-            paste_faces(canvas, regions.faces, faces, feather_px=config.feather_px)
-            alpha = alpha_of(base)
-            return with_alpha(canvas, alpha and LANCZOS.upscale(alpha, size))
-
-        image = await self._cpu.run_stoppable(compose)
+        image = await self._cpu.run_stoppable(
+            partial(_compose, base, upscaled, regions, tiles, faces, config.feather_px)
+        )
         run.on_progress(1.0)
         return Refined(
             image,
@@ -237,6 +228,25 @@ class TiledRefiner:
             # Without an upscale, its prompt and strength do not apply.
             return _Plans(tiles if inputs.upscale_enabled else None, faces)
         return _Plans(tiles, tiles if is_first else None)
+
+
+def _compose(  # noqa: PLR0913, PLR0917 — all that the result depends on
+    base: Image.Image,
+    upscaled: Pixels,
+    regions: _Regions,
+    tiles: Sequence[EditedTile],
+    faces: Sequence[EditedTile],
+    feather_px: int,
+    cancel: CancelFlag,
+) -> Image.Image:
+    """Blend edited tiles, paste edited faces, and put the base's alpha back."""
+    canvas = (
+        blend(regions.grid, [tile.pixels for tile in tiles], cancel) if tiles else upscaled.copy()
+    )
+    paste_faces(canvas, regions.faces, faces, feather_px=feather_px)
+    height, width = upscaled.shape[:2]
+    alpha = alpha_of(base)
+    return with_alpha(canvas, alpha and LANCZOS.upscale(alpha, (width, height)))
 
 
 def _report_rest(report: Callable[[float], None], done: float) -> None:

@@ -12,14 +12,14 @@ from PIL import Image
 
 from inference_worker.checks.metric import ConsistencyMetric, Pixels
 from inference_worker.cpu_threads import CpuThreads, gather
-from inference_worker.images import encode_png
-from inference_worker.pipelines.engine import StepCallback
 from inference_worker.refinement.patches import PixelBox, paste
 from inference_worker.refinement.progress import RefineProgress
 from inference_worker.refinement.tile_editor import EditedTile, TileEditor
 from inference_worker.refinement.tiles import TileStore
 from shared.contracts.checks import TileReport
 from shared.errors import ConsistencyError
+from shared.flux.engine import StepCallback
+from shared.pixels.images import encode_png
 
 _PIPELINE_DEPTH = 3
 """Batches in flight: one before the engine, one in it, one after it.

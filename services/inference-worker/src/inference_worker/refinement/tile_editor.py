@@ -8,14 +8,14 @@ from functools import partial
 
 from PIL import Image
 
-from inference_worker.cancellation import CancelFlag, stop_if
 from inference_worker.checks.metric import ConsistencyMetric, Pixels, worst_margin
 from inference_worker.cpu_threads import CpuThreads, gather
-from inference_worker.pipelines.engine import StepCallback
 from inference_worker.refinement.colour import ColourMatch
 from inference_worker.refinement.editors import ImageEditor
 from inference_worker.refinement.resolution import RESAMPLING, SideChoice, apply_change, edit_size
+from shared.cancellation import CancelFlag, stop_if
 from shared.contracts.checks import Scores, TileReport
+from shared.flux.engine import StepCallback
 
 _SCORE_DIGITS = 6
 """Digits of scores in reports, which are stored as object metadata: S3 allows 2 KiB of it."""

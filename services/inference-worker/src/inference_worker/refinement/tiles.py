@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from inference_worker.pipelines.engine import ImageEngine
 from shared.contracts.checks import CheckedEdit, TileReport
 from shared.contracts.message import Message
 from shared.errors import ObjectNotFoundError
+from shared.flux.engine import ImageEngine
 from shared.storage.object_store import ObjectStore
 
 _RECIPE = 4

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference_worker.cancellation import NEVER, CancelFlag, stop_if
 from inference_worker.upscaling.ncnn_net import NcnnNet
 from inference_worker.upscaling.regions import Region, regions
 from inference_worker.upscaling.upscaler import (
@@ -21,6 +20,7 @@ from inference_worker.upscaling.upscaler import (
     ignore_progress,
     is_enlarged,
 )
+from shared.cancellation import NEVER, CancelFlag, stop_if
 from shared.errors import InvalidInputError
 
 _Pixels = NDArray[np.uint8]

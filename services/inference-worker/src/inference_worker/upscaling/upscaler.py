@@ -5,7 +5,7 @@ from typing import Protocol
 
 from PIL import Image
 
-from inference_worker.cancellation import NEVER, CancelFlag
+from shared.cancellation import NEVER, CancelFlag
 
 FloatBox = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels of a picture."""

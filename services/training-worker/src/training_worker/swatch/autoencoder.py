@@ -7,6 +7,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor, nn
 
+from shared.flux.pipeline.autoencoder import decode_pixels, encode_pixels
 from training_worker.swatch.colouring import (
     Colour,
     colour_freely,
@@ -15,7 +16,7 @@ from training_worker.swatch.colouring import (
 )
 from training_worker.swatch.config import IMAGE_SIZE_PX, AutoencoderConfig, SwatchConfig
 from training_worker.swatch.data import Split
-from training_worker.swatch.diffusers_calls import decode, encode, seed_parameters, seeded
+from training_worker.swatch.diffusers_calls import seed_parameters, seeded
 from training_worker.swatch.loop import Trainer, step_seed
 
 _START_LOG_VARIANCE = -6.0
@@ -96,8 +97,8 @@ def reconstruction_loss(
     model: AutoencoderKL, images: Tensor, config: AutoencoderConfig, generator: torch.Generator
 ) -> Tensor:
     """Return the mean error of pixels and of edges, plus a weighted KL divergence."""
-    posterior = encode(model, images)
-    decoded = decode(model, posterior.sample(generator))
+    posterior = encode_pixels(model, images)
+    decoded = decode_pixels(model, posterior.sample(generator))
     pixel_error = (decoded - images).abs().mean()
     edge_error = torch.stack(
         [

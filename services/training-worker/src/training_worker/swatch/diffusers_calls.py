@@ -1,6 +1,6 @@
 """Typed calls of diffusers, which ships no type annotations for its models' results."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -11,27 +11,8 @@ from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from diffusers.pipelines.flux.pipeline_flux_img2img import FluxImg2ImgPipeline
 from torch import Tensor, nn
 
-
-class Posterior(Protocol):
-    """A distribution of latents, like DiagonalGaussianDistribution."""
-
-    mean: Tensor
-
-    def sample(self, generator: torch.Generator | None = None) -> Tensor: ...
-
-    def kl(self) -> Tensor: ...
-
-
-class _Encoded(Protocol):
-    latent_dist: Posterior
-
-
-class _Decoded(Protocol):
-    sample: Tensor
-
-
-class _Decoder(Protocol):
-    def decode(self, z: Tensor) -> _Decoded: ...
+from shared.flux.pipeline.conditioning import PromptEmbeddings
+from shared.flux.pipeline.encode import encode_tokens, tokenize
 
 
 class _Pictures(Protocol):
@@ -40,10 +21,6 @@ class _Pictures(Protocol):
 
 class _Pipeline(Protocol):
     def __call__(self, **options: object) -> _Pictures: ...
-
-
-class _Model(Protocol):
-    def __call__(self, **inputs: object) -> tuple[Tensor]: ...
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -58,16 +35,6 @@ def seed_parameters(seed: int) -> None:
     torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
 
 
-def encode(vae: AutoencoderKL, images: Tensor) -> Posterior:
-    """Encode [B, 3, H, W] to the distribution of latents [B, 16, H/8, W/8]."""
-    return cast(_Encoded, vae.encode(images)).latent_dist
-
-
-def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
-    """Decode latents [B, 16, H/8, W/8] to [B, 3, H, W]."""
-    return cast(_Decoder, vae).decode(latents).sample
-
-
 def set_latent_scale(vae: AutoencoderKL, *, shift: float, scale: float) -> None:
     """Write shift and scale, which normalise latents to mean 0 and deviation 1, to the config."""
     vae.register_to_config(  # pyright: ignore[reportUnknownMemberType]
@@ -75,29 +42,13 @@ def set_latent_scale(vae: AutoencoderKL, *, shift: float, scale: float) -> None:
     )
 
 
-def latent_scale(vae: AutoencoderKL) -> tuple[float, float]:
-    """Read shift and scale from the config, as `set_latent_scale` wrote them."""
-    config = cast(Mapping[str, float], vae.config)
-    return config["shift_factor"], config["scaling_factor"]
-
-
-def predict(transformer: nn.Module, **inputs: object) -> Tensor:
-    """Return the velocity predicted by a FluxTransformer2DModel."""
-    return cast(_Model, transformer)(**inputs, return_dict=False)[0]
-
-
-class _PromptEncoder(Protocol):
-    def encode_prompt(self, **inputs: object) -> tuple[Tensor, Tensor, Tensor]: ...
-
-
-def read_text(pipeline: FluxPipeline, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Encode prompts as the pipeline does: pooled [B, clip width], tokens [B, L, t5 width]."""
-    tokens, pooled, _ = cast(_PromptEncoder, pipeline).encode_prompt(
-        prompt=list(prompts),
-        prompt_2=None,
-        max_sequence_length=cast(int, pipeline.tokenizer_2.model_max_length),
+def read_text(pipeline: FluxPipeline, prompts: Sequence[str]) -> PromptEmbeddings:
+    """Encode prompts as the pipeline does."""
+    clip_ids, t5_ids = (
+        tokenize(tokenizer, prompts, max_length=cast(int, tokenizer.model_max_length))
+        for tokenizer in (pipeline.tokenizer, pipeline.tokenizer_2)
     )
-    return pooled, tokens
+    return encode_tokens(pipeline.text_encoder, pipeline.text_encoder_2, clip_ids, t5_ids)
 
 
 def load_pipeline(folder: Path) -> FluxPipeline:

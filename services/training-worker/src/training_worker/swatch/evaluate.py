@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional
 
+from shared.flux.pipeline.autoencoder import decode_pixels, encode_pixels
 from training_worker.swatch.autoencoder import draw_colours
 from training_worker.swatch.captions import simple_prompt
 from training_worker.swatch.colouring import HUES, Colour, colour_pictures, crop_randomly
@@ -22,8 +23,6 @@ from training_worker.swatch.contact_sheet import write_contact_sheet
 from training_worker.swatch.data import CLASS_NAMES, Split, load_split
 from training_worker.swatch.diffusers_calls import (
     call_pipeline,
-    decode,
-    encode,
     image_to_image,
     load_pipeline,
     seeded,
@@ -149,7 +148,7 @@ def score_autoencoder(sampler: Sampler, test: Split) -> tuple[float, float]:
     garments = colour_pictures(test.pictures[:200], draw_colours(200, generator), generator)
     crops = crop_randomly(garments, generator)
     vae = sampler.pipeline.vae
-    decoded = [decode(vae, encode(vae, images).mean) for images in (garments, crops)]
+    decoded = [decode_pixels(vae, encode_pixels(vae, images).mean) for images in (garments, crops)]
     return fmean(_similarities(garments, decoded[0])), fmean(_similarities(crops, decoded[1]))
 
 

@@ -24,6 +24,8 @@ def guided_velocity(
     no_ids = tokenizers.tokenize([""] * len(batch.captions), batch.text_tokens)
     with_caption = teacher(batch.latents, batch.sigma, *ids)
     without = teacher(batch.latents, batch.sigma, *no_ids)
+    # Rounds unlike the true CFG of `shared.flux`, which rounds as diffusers does: the published
+    # weights were trained with this one.
     return torch.lerp(without, with_caption, scale)
 
 

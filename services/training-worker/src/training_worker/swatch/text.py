@@ -22,6 +22,8 @@ from transformers import (
     T5Tokenizer,
 )
 
+from shared.flux.pipeline.conditioning import PromptEmbeddings
+from shared.flux.pipeline.encode import encode_tokens, tokenize
 from training_worker.swatch.captions import vocabulary
 from training_worker.swatch.config import TransformerConfig
 
@@ -95,15 +97,8 @@ class TextTokenizers:
     def tokenize(self, captions: Sequence[str], t5_tokens: int) -> tuple[Tensor, Tensor]:
         """Return CLIP's ids [B, longest] and T5's ids [B, t5_tokens]."""
         # CLIP attends causally up to its end token, so padding has no effect and may be short.
-        clip = self.clip(list(captions), padding="longest", truncation=True, return_tensors="pt")
-        t5 = self.t5(
-            list(captions),
-            padding="max_length",
-            max_length=t5_tokens,
-            truncation=True,
-            return_tensors="pt",
-        )
-        return cast(Tensor, clip.input_ids), cast(Tensor, t5.input_ids)
+        clip_ids = tokenize(self.clip, captions, padding="longest")
+        return clip_ids, tokenize(self.t5, captions, max_length=t5_tokens)
 
 
 def build_clip_encoder(config: TransformerConfig, tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -150,6 +145,6 @@ class TextEncoders(nn.Module):
         self.clip = build_clip_encoder(config, tokenizers.clip)
         self.t5 = build_t5_encoder(config, tokenizers.t5)
 
-    def forward(self, clip_ids: Tensor, t5_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the pooled [B, clip width] and the token embeddings [B, L, t5 width]."""
-        return self.clip(clip_ids).pooler_output, self.t5(t5_ids)[0]
+    def forward(self, clip_ids: Tensor, t5_ids: Tensor) -> PromptEmbeddings:
+        """Return the embeddings of B captions."""
+        return encode_tokens(self.clip, self.t5, clip_ids, t5_ids)

@@ -9,14 +9,16 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 from torch import Tensor, nn
 
+from shared.flux.flow_matching import add_noise, draw_sigmas, velocity_target
+from shared.flux.pipeline.autoencoder import encode_pixels
+from shared.flux.pipeline.latents import pack, position_ids, scale_latents
+from shared.flux.pipeline.velocity import predict_velocity
 from training_worker.swatch.autoencoder import draw_colours
 from training_worker.swatch.captions import draw_caption, draw_detail_caption
 from training_worker.swatch.colouring import Colour, colour_pictures, crop_randomly
 from training_worker.swatch.config import SwatchConfig, TransformerConfig
 from training_worker.swatch.data import CLASS_NAMES, Split
 from training_worker.swatch.diffusers_calls import (
-    encode,
-    predict,
     seed_parameters,
     seeded,
     set_latent_scale,
@@ -78,37 +80,14 @@ class SwatchModel(nn.Module):
 
     def forward(self, latents: Tensor, sigma: Tensor, clip_ids: Tensor, t5_ids: Tensor) -> Tensor:
         """Predict the velocity of noised latents [B, 16, H, W], packed to [B, H*W/4, 64]."""
-        pooled, tokens = self.text(clip_ids, t5_ids)
-        _, _, height, width = latents.shape
-        return predict(
+        _, _, rows, columns = latents.shape
+        return predict_velocity(
             self.transformer,
-            hidden_states=pack(latents),
-            timestep=sigma,
-            encoder_hidden_states=tokens,
-            pooled_projections=pooled,
-            img_ids=position_ids(height // 2, width // 2),
-            txt_ids=torch.zeros(tokens.shape[1], 3),
+            pack(latents),
+            position_ids(rows, columns),
+            self.text(clip_ids, t5_ids),
+            sigmas=sigma,
         )
-
-
-def pack(latents: Tensor) -> Tensor:
-    """Pack 2x2 patches into tokens as FluxPipeline does: [B, C, H, W] to [B, H*W/4, 4*C]."""
-    num, channels, height, width = latents.shape
-    patches = latents.view(num, channels, height // 2, 2, width // 2, 2)
-    return patches.permute(0, 2, 4, 1, 3, 5).reshape(num, -1, channels * 4)
-
-
-def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
-    """Undo `pack`: [B, H*W/4, 4*C] to [B, C, H, W]."""
-    num, _, channels = tokens.shape
-    patches = tokens.view(num, height // 2, width // 2, channels // 4, 2, 2)
-    return patches.permute(0, 3, 1, 4, 2, 5).reshape(num, -1, height, width)
-
-
-def position_ids(height: int, width: int, *, picture: int = 0) -> Tensor:
-    """Return the tokens' rotary positions [H*W, 3], the first one the picture (0: generated)."""
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([torch.full_like(rows, picture), rows, columns], 2).view(-1, 3).float()
 
 
 @torch.no_grad()
@@ -130,23 +109,16 @@ def fill_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> LatentB
         crops = crop_randomly(images, generator)
         images = torch.where(is_crop[batch, None, None, None], crops, images)
         with torch.autocast("cpu", torch.bfloat16):
-            posterior = encode(vae, images)
+            posterior = encode_pixels(vae, images)
         latents.append(posterior.sample(generator).float())
     raw = torch.cat(latents)
-    shift, scale = raw.mean().item(), 1 / raw.std().item()
-    set_latent_scale(vae, shift=shift, scale=scale)
+    set_latent_scale(vae, shift=raw.mean().item(), scale=1 / raw.std().item())
     return LatentBank(
-        latents=(raw - shift) * scale,
+        latents=scale_latents(vae, raw),
         labels=split.labels,
         colours=torch.tensor([names.index(colour) for colour in colours]),
         is_crop=is_crop,
     )
-
-
-def draw_sigmas(num: int, shift: float, generator: torch.Generator) -> Tensor:
-    """Draw noise levels [num] with the density of the shifted scheduler."""
-    uniform = torch.rand(num, generator=generator)
-    return shift * uniform / (1 + (shift - 1) * uniform)
 
 
 @dataclass(frozen=True)
@@ -176,8 +148,8 @@ def draw_batch(
     sigma = draw_sigmas(batch_size, config.timestep_shift, generator)
     is_short = rng.random() < config.short_text_share
     return NoisedBatch(
-        latents=torch.lerp(clean, noise, sigma[:, None, None, None]),
-        velocity=pack(noise - clean),
+        latents=add_noise(clean, noise, sigma),
+        velocity=pack(velocity_target(clean, noise)),
         sigma=sigma,
         captions=[bank.caption(index, rng) for index in map(int, indices)],
         text_tokens=config.short_text_tokens if is_short else config.max_text_tokens,

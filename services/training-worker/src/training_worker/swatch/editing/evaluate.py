@@ -16,14 +16,13 @@ from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from shared.flux.pipeline.autoencoder import decode_pixels, encode_pixels
 from training_worker.swatch.captions import simple_prompt
 from training_worker.swatch.colouring import HUES, Colour, colour_pictures
 from training_worker.swatch.config import IMAGE_SIZE_PX, SwatchConfig
 from training_worker.swatch.data import CLASS_NAMES, Split, load_split
 from training_worker.swatch.diffusers_calls import (
     call_pipeline,
-    decode,
-    encode,
     image_to_image,
     load_pipeline,
     seeded,
@@ -234,7 +233,7 @@ def evaluate_editor(config: SwatchConfig, *, num_edits: int = _NUM_EDITS) -> Edi
         keep_loses_to_reference=same_hue(
             editor.edit(keep, edits.bases, edits.bystanders), edits.bystanders
         ),
-        ceiling=measure(decode(vae, encode(vae, edits.truths).mean), edits),
+        ceiling=measure(decode_pixels(vae, encode_pixels(vae, edits.truths).mean), edits),
         img2img=measure(edit_by_img2img(edits, config), edits),
         chance=measure(draw_others(test, num_edits, seed=1), edits),
         seconds_per_edit=time_one_edit(editor, edits),

@@ -8,17 +8,18 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
+from shared.flux.flow_matching import add_noise, draw_sigmas, velocity_target
+from shared.flux.pipeline.autoencoder import encode_mode
+from shared.flux.pipeline.latents import pack
 from training_worker.swatch.colouring import Colour, jittered_rgb, shade_pictures
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import CLASS_NAMES, Split
 from training_worker.swatch.diffusers_calls import seeded
-from training_worker.swatch.editing.flow import encode_context
 from training_worker.swatch.editing.instructions import (
     draw_borrowing,
     draw_keeping,
     draw_recolouring,
 )
-from training_worker.swatch.transformer import draw_sigmas, pack
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def fill_pair_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> Pa
         colours = [palette_colours[index] for index in map(int, indices)]
         images = shade_pictures(for_two, colours, palette[indices])
         with torch.autocast("cpu", torch.bfloat16):
-            latents.append(encode_context(vae, images).float())
+            latents.append(encode_mode(vae, images).float())
     return PairBank(
         latents=torch.cat(latents).view(num, 2, *latents[0].shape[1:]),
         shades=shades,
@@ -114,8 +115,8 @@ def draw_edit_batch(bank: PairBank, config: SwatchConfig, seed: int) -> EditBatc
     sigma = draw_sigmas(len(clean), config.transformer.timestep_shift, generator)
     is_short = rng.random() < kontext.short_text_share
     return EditBatch(
-        latents=torch.lerp(clean, noise, sigma[:, None, None, None]),
-        velocity=pack(noise - clean),
+        latents=add_noise(clean, noise, sigma),
+        velocity=pack(velocity_target(clean, noise)),
         sigma=sigma,
         contexts=[
             torch.stack(pictures)

@@ -9,6 +9,8 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from torch import Tensor
 
+from shared.flux.pipeline.conditioning import PromptEmbeddings
+from shared.flux.pipeline.encode import encode_tokens
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import Split
 from training_worker.swatch.diffusers_calls import save_transformer
@@ -21,10 +23,10 @@ PIPELINE_CLASS = "FluxKontextPipeline"
 
 
 def edit_loss(
-    transformer: FluxTransformer2DModel, batch: EditBatch, text: tuple[Tensor, Tensor]
+    transformer: FluxTransformer2DModel, batch: EditBatch, prompt: PromptEmbeddings
 ) -> Tensor:
     """Return the mean squared error of the velocity, over the generated picture's tokens only."""
-    velocity = predict_edit(transformer, batch.latents, batch.sigma, batch.contexts, text)
+    velocity = predict_edit(transformer, batch.latents, batch.sigma, batch.contexts, prompt)
     return (velocity - batch.velocity).square().mean()
 
 
@@ -40,13 +42,13 @@ def train_editing(
     trainer = Trainer(transformer, config.kontext.stage, config.work_dir / "kontext.pt")
 
     @torch.no_grad()
-    def read(batch: EditBatch) -> tuple[Tensor, Tensor]:
-        clip_ids, t5_ids = tokenizers.tokenize(batch.instructions, batch.text_tokens)
-        return swatch.text_encoder(clip_ids).pooler_output, swatch.text_encoder_2(t5_ids)[0]
+    def encode(batch: EditBatch) -> PromptEmbeddings:
+        ids = tokenizers.tokenize(batch.instructions, batch.text_tokens)
+        return encode_tokens(swatch.text_encoder, swatch.text_encoder_2, *ids)
 
     def compute_loss(step: int) -> Tensor:
         batch = draw_edit_batch(bank, config, step_seed(config.seed + 3, step))
-        return edit_loss(transformer, batch, read(batch))
+        return edit_loss(transformer, batch, encode(batch))
 
     trainer.fit(compute_loss)
     return transformer, encoding_s + trainer.seconds
