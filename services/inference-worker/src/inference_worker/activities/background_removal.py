@@ -6,7 +6,7 @@ from functools import partial
 
 from temporalio import activity
 
-from inference_worker.activities.inference.attempts import AttemptRunner, RunningAttempt
+from inference_worker.activities.attempts import AttemptRunner, RunningAttempt
 from inference_worker.background_removal.cut_out import cut_out
 from inference_worker.cpu_threads import gather
 from inference_worker.io.outputs import Outputs, computed_provenance

@@ -5,8 +5,8 @@ from typing import Any
 
 from temporalio import activity
 
-from inference_worker.activities.inference.attempts import AttemptRunner
-from inference_worker.activities.inference.tile_runs import TileRuns
+from inference_worker.activities.attempts import AttemptRunner
+from inference_worker.activities.tile_runs import TileRuns
 from inference_worker.checks.metrics import Metrics
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder

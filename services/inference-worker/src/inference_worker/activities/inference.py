@@ -5,8 +5,8 @@ from functools import partial
 from PIL import Image
 from temporalio import activity
 
-from inference_worker.activities.inference.attempts import AttemptRunner, RunningAttempt
-from inference_worker.activities.inference.tile_runs import TileRuns
+from inference_worker.activities.attempts import AttemptRunner, RunningAttempt
+from inference_worker.activities.tile_runs import TileRuns
 from inference_worker.checks.metrics import Metrics
 from inference_worker.engine.engine_thread import EngineResult, EngineThread
 from inference_worker.io.outputs import provenance_of

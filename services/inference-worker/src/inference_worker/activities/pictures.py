@@ -5,7 +5,7 @@ from functools import partial
 from PIL import Image
 from temporalio import activity
 
-from inference_worker.activities.inference.attempts import AttemptRunner, RunningAttempt
+from inference_worker.activities.attempts import AttemptRunner, RunningAttempt
 from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.io.outputs import computed_provenance

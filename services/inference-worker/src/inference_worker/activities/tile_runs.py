@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from inference_worker.activities.inference.attempts import RunningAttempt
+from inference_worker.activities.attempts import RunningAttempt
 from inference_worker.io.picture_files import DebugFolder
 from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
