@@ -113,7 +113,7 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
         await count_verdict(session, outcome.verdict)
         return TaskRecordState(status=TaskStatus(task.status), results=task.results)
     now = datetime.now(UTC)
-    _write_account(task, outcome)
+    _write_history(task, outcome)
     task.status = outcome.status
     if outcome.mapped_inputs:
         task.inputs = merged_inputs(task.inputs, outcome.mapped_inputs)
@@ -138,43 +138,43 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     return TaskRecordState(status=outcome.status)
 
 
-async def write_task_history(session: AsyncSession, account: TaskHistory) -> None:
+async def write_task_history(session: AsyncSession, history: TaskHistory) -> None:
     """Write the history of a task that is still running."""
-    task = await session.get(Task, account.task_id, with_for_update=True)
+    task = await session.get(Task, history.task_id, with_for_update=True)
     if task is not None and task.status in TASK_OPEN:
-        _write_account(task, account)
-        if account.attempt:  # the `started` report may have been lost
+        _write_history(task, history)
+        if history.attempt:  # the `started` report may have been lost
             await begin(session, task, datetime.now(UTC))
         add_task_event(session, task, EventType.TASK_STATUS_UPDATE)
     elif task is not None:
-        _add_late_history(task, account)
-    await count_verdict(session, account.verdict)
+        _add_late_history(task, history)
+    await count_verdict(session, history.verdict)
 
 
-def _add_late_history(task: Task, account: TaskHistory) -> None:
+def _add_late_history(task: Task, history: TaskHistory) -> None:
     """Write the history of a task cancelled meanwhile: its attempts may have cost money."""
-    if task.status == TaskStatus.CANCELLED and account.attempt >= task.attempt:
+    if task.status == TaskStatus.CANCELLED and history.attempt >= task.attempt:
         category = task.error_category
-        _write_account(task, account)
+        _write_history(task, history)
         task.error_category = category
 
 
-def _write_account(task: Task, account: TaskHistory) -> None:
-    task.attempt = account.attempt
-    task.retry_count = account.retry_count
-    task.errors = account.errors
-    task.error_category = account.error_category
-    task.waiting_for = account.waiting_for
-    if account.fallback_used and not task.fallback_used:
+def _write_history(task: Task, history: TaskHistory) -> None:
+    task.attempt = history.attempt
+    task.retry_count = history.retry_count
+    task.errors = history.errors
+    task.error_category = history.error_category
+    task.waiting_for = history.waiting_for
+    if history.fallback_used and not task.fallback_used:
         _fall_back(task)
-    if account.service_task_id != task.service_task_id:
-        _name_work(task, account.service_task_id)
+    if history.service_task_id != task.service_task_id:
+        _name_work(task, history.service_task_id)
     unreadable = [each for each in task.service_requests if _read(each) is None]
-    reported = [each.model_dump(mode="json") for each in account.service_requests]
+    reported = [each.model_dump(mode="json") for each in history.service_requests]
     task.service_requests = [*unreadable, *reported]
-    task.is_resumed = account.resumes > 0
-    task.resume_attempt_count = account.resumes
-    task.last_resume_attempt = account.resumed_at
+    task.is_resumed = history.resumes > 0
+    task.resume_attempt_count = history.resumes
+    task.last_resume_attempt = history.resumed_at
 
 
 def _fall_back(task: Task) -> None:
