@@ -325,7 +325,7 @@ async def test_a_run_that_waits_long_is_continued_as_new(
     working: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workflows.policies.UNSERVED_INITIAL_S", 0.05)
-    monkeypatch.setattr("workflows.definitions.patience.LONG_HISTORY_EVENTS", 60)
+    monkeypatch.setattr("workflows.definitions.worker_wait.LONG_HISTORY_EVENTS", 60)
     steps = step("done"), unserved("later", "done"), unserved("too", "done")
     run = pipeline(*steps)
     handle = await working.start_pipeline(run)

@@ -23,8 +23,8 @@ from tests.integration.workflows.lost_starts import (
     num_rows,
 )
 from tests.integration.workflows.test_reconcile import reconcile, status_of
-from workflows.acknowledgement import RunRefusedError
 from workflows.activities import reconcile as reconciliation
+from workflows.start_errors import RunRefusedError
 from workflows.starts import start_task
 
 pytestmark = pytest.mark.usefixtures("alone")

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from local_stack.demo import Demo
 from local_stack.errors import StackError
-from local_stack.plan import Endpoints
+from local_stack.stack_plan import Endpoints
 
 WORKFLOW_ID = "94d4b8a5-5ae8-42f2-9932-442e49f3d82c"
 TASK_ID = "3f5b2ae7-2f0c-4b1e-9a4f-0a4a1f3c2d11"

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from local_stack.errors import AlreadyRunningError
-from local_stack.plan import Endpoints
 from local_stack.stack_file import ProcessMark, StackFile, StackRecord, terminate
+from local_stack.stack_plan import Endpoints
 
 ENDPOINTS = Endpoints(
     gateway_url="http://127.0.0.1:1",

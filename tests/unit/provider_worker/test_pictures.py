@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from provider_worker.calls import CallLog
-from provider_worker.pictures import PictureKeeper, data_url
+from provider_worker.pictures import PictureDownloader, data_url
 from shared.contracts.enums import ErrorCategory, ProviderType
 from shared.egress.guard import STRICT
 from shared.errors import PlatformError
@@ -18,8 +18,8 @@ from tests.fixtures.pictures import picture
 _LOG = CallLog(ProviderType.FAL_STANDARD, 1)
 
 
-def _keeper(objects: MemoryObjectStore, **limits: int) -> PictureKeeper:
-    return PictureKeeper(objects, STRICT, PictureLimits(**limits))
+def _keeper(objects: MemoryObjectStore, **limits: int) -> PictureDownloader:
+    return PictureDownloader(objects, STRICT, PictureLimits(**limits))
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGB"), ("JPEG", "RGB"), ("WEBP", "RGB")])

@@ -24,7 +24,7 @@ _FAILED = {
     EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
     EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
 }
-STOOD_STILL = "its run kept failing, heard nothing, and was ended by force"
+RUN_TERMINATED = "its run kept failing, heard nothing, and was ended by force"
 
 
 class RunUnreachableError(Exception):
@@ -123,7 +123,7 @@ class Stop(Enum):
     CLOSED = auto()
     STOPPING = auto()
     """It may take longer: a worker ends what it does first."""
-    DEAF = auto()
+    UNRESPONSIVE = auto()
     """Its workflow task keeps failing: it will not hear of it. `terminate_run` ends it."""
 
 
@@ -137,7 +137,7 @@ async def stop_run(client: Client, temporal_id: str, *, within_s: float) -> Stop
         return Stop.GONE
     if await wait_until_closed(client, temporal_id, timeout_s=within_s):
         return Stop.CLOSED
-    return Stop.DEAF if await keeps_failing(client, temporal_id) else Stop.STOPPING
+    return Stop.UNRESPONSIVE if await keeps_failing(client, temporal_id) else Stop.STOPPING
 
 
 async def wait_or_terminate(client: Client, temporal_id: str, *, timeout_s: float) -> bool:

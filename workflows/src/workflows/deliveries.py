@@ -23,7 +23,7 @@ from shared.temporal import search
 from shared.temporal.fairness import fairness_key
 from workflows.definitions.deliver_events import DeliverEvents
 from workflows.policies import DELIVERY_EXECUTION_TIMEOUT
-from workflows.versioning import MOVES_ON
+from workflows.versioning import AUTO_UPGRADE
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -98,6 +98,6 @@ async def wake_delivery(client: Client, subject: Announcement) -> None:
         priority=Priority(
             fairness_key=fairness_key(subject.origin_instance, subject.origin_tenant_id)
         ),
-        versioning_override=MOVES_ON,
+        versioning_override=AUTO_UPGRADE,
         start_signal=signal.__name__,
     )

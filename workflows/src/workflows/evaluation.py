@@ -6,9 +6,9 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 from shared.contracts.evaluation import NO_EVALUATOR, EvaluationFindings, EvaluationJob
 from shared.temporal import search
-from workflows.acknowledgement import told_apart
 from workflows.definitions.evaluate_image import EvaluateImage
 from workflows.policies import EVALUATION_EXECUTION_TIMEOUT
+from workflows.start_errors import translated_start_errors
 from workflows.starts import search_attributes, start_options
 
 _INTERACTIVE = 2
@@ -30,14 +30,14 @@ async def evaluate(client: Client, job: EvaluationJob) -> EvaluationFindings:
     try:
         return await _result(handle)
     except WorkflowFailureError as failure:
-        if not is_of_before or has_spoken(failure):
+        if not is_of_before or evaluator_failed(failure):
             raise
     return await _result(
         await _start(client, job, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY)
     )
 
 
-def has_spoken(failure: WorkflowFailureError) -> bool:
+def evaluator_failed(failure: WorkflowFailureError) -> bool:
     """Tell whether the evaluator itself failed; else nothing came of the run, and another may."""
     cause = failure.cause
     return isinstance(cause, ApplicationError) and cause.type != NO_EVALUATOR
@@ -46,7 +46,7 @@ def has_spoken(failure: WorkflowFailureError) -> bool:
 async def _start(client: Client, job: EvaluationJob, reuse: WorkflowIDReusePolicy) -> _Handle:
     run_id = f"evaluation-{job.evaluation_id}"
     try:
-        with told_apart():
+        with translated_start_errors():
             return await client.start_workflow(
                 EvaluateImage.run,
                 job,
@@ -63,5 +63,5 @@ async def _start(client: Client, job: EvaluationJob, reuse: WorkflowIDReusePolic
 
 
 async def _result(handle: _Handle) -> EvaluationFindings:
-    with told_apart():
+    with translated_start_errors():
         return await handle.result()

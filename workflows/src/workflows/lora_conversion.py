@@ -8,8 +8,8 @@ from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import ErrorCategory, TaskQueue
 from shared.contracts.lora import ConvertedLora, LoraConversion
-from workflows.acknowledgement import told_apart
 from workflows.definitions.convert_lora import ConvertLora
+from workflows.start_errors import translated_start_errors
 from workflows.starts import START_TIMEOUT
 
 
@@ -37,7 +37,7 @@ async def convert_lora(
         RunUnknownError: Temporal does not answer, and the conversion may go on.
     """
     try:
-        with told_apart():
+        with translated_start_errors():
             handle = await client.start_workflow(
                 ConvertLora.run,
                 request,

@@ -24,7 +24,6 @@ from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.models.trainings import Training
 from shared.temporal import search
 from shared.temporal.fairness import fairness_key
-from workflows.acknowledgement import told_apart
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
 from workflows.definitions.run_training import RunTraining
@@ -34,7 +33,8 @@ from workflows.policies import (
     TRAINING_EXECUTION_TIMEOUT,
     priority_key,
 )
-from workflows.versioning import MOVES_ON
+from workflows.start_errors import translated_start_errors
+from workflows.versioning import AUTO_UPGRADE
 
 START_TIMEOUT = timedelta(seconds=10)
 """How long a start waits for its acknowledgement; one that is not there by then is unknown."""
@@ -206,7 +206,7 @@ async def start_pipeline(
                 ]
             ),
             search_attributes=search_attributes(workflow, {search.KIND: "workflow"}),
-            versioning_override=MOVES_ON,
+            versioning_override=AUTO_UPGRADE,
             **start_options(workflow, 0, reuse),
         )
 
@@ -247,7 +247,7 @@ async def start_training(client: Client, training: Training) -> None:
             search_attributes=search_attributes(
                 training, {search.KIND: "training", search.TASK_TYPE: training.training_type}
             ),
-            versioning_override=MOVES_ON,
+            versioning_override=AUTO_UPGRADE,
             # 0 to 3 where a task's priority has 0 for its normal one: LOW is behind that.
             **start_options(training, training.priority - 1),
         )
@@ -256,7 +256,7 @@ async def start_training(client: Client, training: Training) -> None:
 @contextmanager
 def _once() -> Generator[None]:
     # By the reconciler, or by a try whose acknowledgement was lost; and it has ended already.
-    with suppress(WorkflowAlreadyStartedError), told_apart():
+    with suppress(WorkflowAlreadyStartedError), translated_start_errors():
         yield
 
 

@@ -12,10 +12,10 @@ from local_stack.demo import demo as run_demo
 from local_stack.errors import StackError
 from local_stack.example import curl_commands
 from local_stack.foreground import run_in_foreground
-from local_stack.plan import Endpoints, running_plan
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from local_stack.stack_file import StackFile, terminate
+from local_stack.stack_plan import Endpoints, running_plan
 
 app = typer.Typer(
     help="The whole of Sartiq Compute on this machine.",

@@ -11,11 +11,11 @@ from local_stack.credentials import load_credentials
 from local_stack.errors import StackError
 from local_stack.every_task import EveryTask
 from local_stack.example import example_workflow
-from local_stack.plan import Endpoints
 from local_stack.progress_view import ProgressView
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from local_stack.stack_file import StackFile
+from local_stack.stack_plan import Endpoints
 from local_stack.supervisor import OnReady
 from shared.contracts.enums import StepStatus, WorkflowStatus
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from local_stack.api_client import ApiClient
 from local_stack.contact_sheet import SheetRow, draw_sheet
 from local_stack.errors import StackError
-from local_stack.plan import Endpoints
+from local_stack.stack_plan import Endpoints
 from local_stack.task_examples import TaskExample, generation, others
 from shared.contracts.enums import TaskStatus
 from shared.settings import ModelSettings

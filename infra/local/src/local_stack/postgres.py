@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from local_stack import binaries
 from local_stack.child import ChildSpec
-from local_stack.plan import Plan
+from local_stack.stack_plan import StackPlan
 from local_stack.state import write_private
 from local_stack.supervisor import Supervisor
 from local_stack.system_user import hand_over, make_reachable, user_for_postgres
@@ -27,7 +27,7 @@ _MAINTENANCE_DATABASE = "postgres"
 class Postgres:
     """The system of record."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StackPlan) -> None:
         self._plan = plan
         self._data = plan.folder(NAME)
         self._user = user_for_postgres(plan.settings.postgres_system_user)

@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from local_stack import binaries
 from local_stack.child import ChildSpec
-from local_stack.plan import Plan
+from local_stack.stack_plan import StackPlan
 from local_stack.state import write_private
 
 NAME = "seaweed"
@@ -44,7 +44,7 @@ class _Identities(BaseModel):
 class Seaweed:
     """The object store."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StackPlan) -> None:
         self._plan = plan
 
     def spec(self) -> ChildSpec:

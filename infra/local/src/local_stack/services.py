@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from local_stack.child import ChildSpec
-from local_stack.plan import Plan
+from local_stack.stack_plan import StackPlan
 
 
 class Readiness(StrEnum):
@@ -54,7 +54,7 @@ def python_command(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", *arguments)
 
 
-def migrations(plan: Plan) -> ChildSpec:
+def migrations(plan: StackPlan) -> ChildSpec:
     """Brings the database's schema up to date."""
     return ChildSpec(
         name="migrations",
@@ -64,7 +64,7 @@ def migrations(plan: Plan) -> ChildSpec:
     )
 
 
-def first_key(plan: Plan) -> ChildSpec:
+def first_key(plan: StackPlan) -> ChildSpec:
     """Lets the stack's own API key in; the gateway keeps its hash alone."""
     key = plan.credentials.api_key.get_secret_value()
     return ChildSpec(
@@ -75,7 +75,7 @@ def first_key(plan: Plan) -> ChildSpec:
     )
 
 
-def service_spec(plan: Plan, service: Service, overrides: Mapping[str, str]) -> ChildSpec:
+def service_spec(plan: StackPlan, service: Service, overrides: Mapping[str, str]) -> ChildSpec:
     """How to start a service: `overrides` win over the plan's environment, its own over both."""
     environment = {**plan.environment, **overrides, **service.environment}
     spec = ChildSpec(

@@ -9,7 +9,6 @@ from typing import Any, Self, TypeVar
 
 from local_stack.credentials import load_credentials
 from local_stack.errors import ChildDiedError
-from local_stack.plan import Endpoints, Plan
 from local_stack.ports import choose_ports
 from local_stack.postgres import NAME as POSTGRES
 from local_stack.postgres import Postgres
@@ -18,6 +17,7 @@ from local_stack.seaweed import Seaweed
 from local_stack.services import SERVICES, Service, first_key, migrations, service_spec
 from local_stack.settings import LocalSettings
 from local_stack.stack_file import StackFile
+from local_stack.stack_plan import Endpoints, StackPlan
 from local_stack.supervisor import OnReady, Supervisor
 from local_stack.temporal import NAME as TEMPORAL
 from local_stack.temporal import Temporal
@@ -62,10 +62,10 @@ class LocalStack:
         self._supervisor = Supervisor(
             state_dir / "logs", start_timeout_s=settings.start_timeout_s, on_ready=self._note_ready
         )
-        self._plan: Plan | None = None
+        self._plan: StackPlan | None = None
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> StackPlan:
         """Ports and credentials of this run; known once entered."""
         assert self._plan is not None, "enter the stack first"
         return self._plan
@@ -144,7 +144,7 @@ class LocalStack:
         self._file.claim()
         try:
             credentials = load_credentials(self._settings)
-            self._plan = Plan(self._settings, credentials, choose_ports(self._settings))
+            self._plan = StackPlan(self._settings, credentials, choose_ports(self._settings))
         except BaseException:
             self._file.release()
             raise

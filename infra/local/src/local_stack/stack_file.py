@@ -11,8 +11,8 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from local_stack.errors import AlreadyRunningError
-from local_stack.plan import Endpoints
 from local_stack.processes import is_alive, kill_all, wait_all
+from local_stack.stack_plan import Endpoints
 from local_stack.state import write_private
 
 _CLOCK_TOLERANCE_S = 2

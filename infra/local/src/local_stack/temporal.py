@@ -8,7 +8,7 @@ from temporalio.service import RPCError
 
 from local_stack import binaries
 from local_stack.child import ChildSpec
-from local_stack.plan import Plan
+from local_stack.stack_plan import StackPlan
 from shared.temporal import search
 
 NAME = "temporal"
@@ -43,7 +43,7 @@ _DYNAMIC_CONFIG = (
 class Temporal:
     """The workflow server."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StackPlan) -> None:
         self._plan = plan
 
     def spec(self) -> ChildSpec:

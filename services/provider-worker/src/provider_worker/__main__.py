@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 from provider_worker.activities import RemoteProviders
 from provider_worker.adapters import Adapter
 from provider_worker.fal.adapter import FalAdapter
-from provider_worker.pictures import PictureKeeper
+from provider_worker.pictures import PictureDownloader
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import TaskQueue
 from shared.progress import Executant, ProgressReporter
@@ -56,7 +56,7 @@ def build_worker(
 def build_adapters(objects: ObjectStore, fal: FalSettings) -> list[Adapter]:
     """The adapters of the providers that have credentials."""
     egress = EgressSettings()
-    pictures = PictureKeeper(objects, egress.guard, PictureLimits(), places=egress.max_fetches)
+    pictures = PictureDownloader(objects, egress.guard, PictureLimits(), places=egress.max_fetches)
     return [FalAdapter(fal, objects, pictures)] if fal.is_configured else []
 
 

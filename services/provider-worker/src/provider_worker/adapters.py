@@ -19,7 +19,7 @@ class Accepted:
 
 
 @dataclass(frozen=True)
-class Made:
+class ProviderResult:
     """What the provider made: result fields, and the files that were stored."""
 
     results: dict[str, Any]
@@ -27,7 +27,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class WithdrawalAnswer:
+class WithdrawalResult:
     """What the provider said to a cancellation."""
 
     is_withdrawn: bool
@@ -57,11 +57,11 @@ class Adapter(Protocol):
 
     async def wait(
         self, work: SubmittedWork, log: CallLog, on_progress: Callable[[float], None]
-    ) -> Made:
+    ) -> ProviderResult:
         """Wait for the work and store what it made; may be broken off and begun again."""
         ...
 
-    async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalAnswer:
+    async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalResult:
         """Ask the provider to drop the work, within five seconds."""
         ...
 

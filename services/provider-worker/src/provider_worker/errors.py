@@ -4,14 +4,14 @@ from shared.contracts.enums import ErrorCategory
 from shared.errors import PlatformError
 
 
-class AnswerTooLargeError(PlatformError):
+class ResponseTooLargeError(PlatformError):
     """An answer that was not read to its end; asking again would end alike."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"the provider's answer has more than {max_bytes} bytes", is_final=True)
 
 
-class UnusableAnswerError(PlatformError):
+class UnusableResultError(PlatformError):
     """The work is done and paid for, and we cannot use what came of it.
 
     That is our refusal and not the provider's failure: it is bought no second time, from nobody,

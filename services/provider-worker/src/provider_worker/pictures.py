@@ -9,7 +9,7 @@ import struct
 from PIL import Image
 
 from provider_worker.calls import Call, CallLog
-from provider_worker.errors import UnusableAnswerError
+from provider_worker.errors import UnusableResultError
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ErrorCategory
 from shared.egress.errors import FetchError, ForbiddenUrlError, TooLargeError
@@ -32,7 +32,7 @@ _PNG = "image/png"
 _LOSSLESS_MODES = frozenset({"L", "RGB", "RGBA"})
 
 
-class PictureKeeper:
+class PictureDownloader:
     """Fetches pictures that a provider names, and stores them.
 
     Their URLs come from outside, so they are fetched like a stranger's: without any key of ours,
@@ -91,9 +91,9 @@ class PictureKeeper:
             )
             call.answered(200)
         except ForbiddenUrlError as error:
-            raise UnusableAnswerError(f"its picture is not fetched: {error}") from error
+            raise UnusableResultError(f"its picture is not fetched: {error}") from error
         except TooLargeError as error:
-            raise UnusableAnswerError(f"its picture is too large: {error}") from error
+            raise UnusableResultError(f"its picture is too large: {error}") from error
         except FetchError as error:
             if error.category is ErrorCategory.VALIDATION:
                 raise _unusable(f"the provider's picture cannot be had: {error}") from error
@@ -132,7 +132,7 @@ def _as_png(content: bytes, limits: PictureLimits) -> tuple[bytes, str]:
 def _refused(error: ImageRefusedError) -> PlatformError:
     """A picture beyond our limits is refused by us; one that is broken is the provider's fault."""
     if isinstance(error, ImageTooLargeError | TooManyPixelsError):
-        return UnusableAnswerError(f"its picture {error}")
+        return UnusableResultError(f"its picture {error}")
     return _unusable(f"the provider's picture {error}")
 
 

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.provider_worker.fal.test_answer import answer
 
-from provider_worker.fal.answer import Answer
 from provider_worker.fal.errors import (
     poll_error,
     redacted,
@@ -12,13 +12,13 @@ from provider_worker.fal.errors import (
     submit_error,
     work_error,
 )
+from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import QueueStatus
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.foreign import find_fault
 from shared.errors import PlatformError, SubmissionUnknownError
 from tests.fixtures.hostile import bodies
-from tests.unit.provider_worker.fal.test_answer import answer
 
 _LOCKED = {"detail": "User is locked. Reason: Exhausted balance. Top up your balance."}
 _FLAGGED = {"detail": [{"loc": ["body"], "msg": "flagged", "type": "content_policy_violation"}]}
@@ -105,12 +105,12 @@ def test_a_question_is_asked_again_unless_that_is_vain(
         (answer(400, {"detail": [{"type": "downstream_service_error"}]}), Category.PROVIDER_ERROR,
          True),
         (answer(502), Category.NETWORK, False),
-        (Answer(504, {}, b"<html>"), Category.NETWORK, False),
+        (FalResponse(504, {}, b"<html>"), Category.NETWORK, False),
         (answer(429), Category.RATE_LIMIT, False),
     ],
 )  # fmt: skip
 def test_a_result_that_is_an_error_ends_the_work(
-    found: Answer, category: Category, *, is_final: bool
+    found: FalResponse, category: Category, *, is_final: bool
 ) -> None:
     error = result_error(found)
     assert (error.category, error.is_final) == (category, is_final)
@@ -150,7 +150,7 @@ def test_signatures_of_quoted_urls_are_left_out() -> None:
 def test_whatever_is_answered_its_error_is_a_text_that_a_record_holds(
     content: bytes, status: int, word: str
 ) -> None:
-    found = Answer(status, {"x-fal-error-type": word}, content)
+    found = FalResponse(status, {"x-fal-error-type": word}, content)
     for read in (submit_error, poll_error, result_error):
         assert find_fault(str(read(found))) is None
     done = QueueStatus(status="COMPLETED", error=word * 200, error_type=word)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider_worker.fal.answer import Answer
 from provider_worker.fal.convert import FalOptions
+from provider_worker.fal.response import FalResponse
 from provider_worker.fal.results import app_results, first_url, logged_progress, picture_urls
 from provider_worker.fal.wire import LogLine
 from shared.contracts.enums import ErrorCategory
@@ -24,8 +24,8 @@ _JSON = st.recursive(
 _IMAGE = {"images": [{"url": "https://fal.media/1.png"}, {"url": "https://fal.media/2.png"}]}
 
 
-def _answer(body: Any) -> Answer:
-    return Answer(200, {}, json.dumps(body).encode())
+def _answer(body: Any) -> FalResponse:
+    return FalResponse(200, {}, json.dumps(body).encode())
 
 
 def _options(**static: Any) -> FalOptions:
@@ -40,7 +40,7 @@ def test_pictures_are_found_in_order() -> None:
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[" * 500, b"[" + b"0," * 600_000 + b"0]"])
 def test_pictures_in_an_answer_that_cannot_be_read_are_not_bought_again(content: bytes) -> None:
     with pytest.raises(PlatformError) as caught:
-        picture_urls(Answer(200, {}, content), _options())
+        picture_urls(FalResponse(200, {}, content), _options())
     assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
 
 
@@ -99,7 +99,7 @@ def test_an_answer_that_is_no_object_is_kept_as_output() -> None:
 @pytest.mark.parametrize("content", [b"", b"<html>", b'{"a": NaN}', b'"' + b"x" * 2**20 + b'"'])
 def test_an_answer_that_cannot_be_kept_is_final(content: bytes) -> None:
     with pytest.raises(PlatformError) as caught:
-        app_results(Answer(200, {}, content))
+        app_results(FalResponse(200, {}, content))
     # Our refusal: neither bought again, nor counted against the provider.
     assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
 
@@ -107,16 +107,16 @@ def test_an_answer_that_cannot_be_kept_is_final(content: bytes) -> None:
 @given(bodies())
 def test_any_answer_is_a_result_that_can_be_kept_or_says_its_limit(content: bytes) -> None:
     with suppress(PlatformError):
-        admit(app_results(Answer(200, {}, content)), RESULT)
+        admit(app_results(FalResponse(200, {}, content)), RESULT)
         return
     with pytest.raises(PlatformError) as caught:
-        app_results(Answer(200, {}, content))
+        app_results(FalResponse(200, {}, content))
     assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
 
 
 def test_half_a_character_costs_no_answer() -> None:
     assert (
-        app_results(Answer(200, {}, b'{"text": "a\\ud83d"}'))["text"]
+        app_results(FalResponse(200, {}, b'{"text": "a\\ud83d"}'))["text"]
         == "a\N{REPLACEMENT CHARACTER}"
     )
 

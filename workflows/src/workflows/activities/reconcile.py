@@ -42,7 +42,6 @@ from shared.db.repositories.webhook_secrets import sweep_secrets
 from shared.db.session import Sessions
 from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
-from workflows.acknowledgement import RunRefusedError
 from workflows.activities.forgotten_runs import stop_forgotten_runs
 from workflows.activities.overdue_deliveries import start_overdue
 from workflows.activities.run_states import (
@@ -55,6 +54,7 @@ from workflows.activities.run_states import (
 )
 from workflows.activities.sweeps import Sweeps
 from workflows.control import cancel_step
+from workflows.start_errors import RunRefusedError
 from workflows.starts import START_TIMEOUT, start_pipeline, start_task, start_training
 
 _log = structlog.stdlib.get_logger(__name__)

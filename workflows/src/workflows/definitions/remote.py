@@ -19,7 +19,7 @@ from shared.contracts.submissions import (
 )
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.uninterrupted import is_cancelling, uninterrupted
-from workflows.definitions.account import Account
+from workflows.definitions.attempt_log import AttemptLog
 from workflows.definitions.failure import Failure, read_failure
 from workflows.definitions.recording import record_account
 from workflows.policies import (
@@ -45,7 +45,7 @@ class RemoteFailureError(Exception):
 
 
 async def run_remote_attempt(
-    run: TaskRun, account: Account, summary: str, priority: Priority
+    run: TaskRun, log: AttemptLog, summary: str, priority: Priority
 ) -> RemoteResult:
     """Hand the work over, write down its id, wait for it.
 
@@ -55,7 +55,7 @@ async def run_remote_attempt(
     """
     work = RemoteWork(
         task_id=run.task_id,
-        attempt=account.attempt,
+        attempt=log.attempt,
         task_type=run.task_type,
         provider_type=run.provider_type,
         provider_config=run.provider_config,
@@ -72,22 +72,22 @@ async def run_remote_attempt(
         priority=priority,
         summary=f"{summary}: submit",
     )
-    account.note_submission(submission)
+    log.note_submission(submission)
     submitted = SubmittedWork(
         **dict(work),
         submission=submission,
         timeout_s=TASK_TYPES[run.task_type].start_to_close.total_seconds(),
     )
     if is_cancelling():
-        raise await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
-    await record_account(account.written())
+        raise await _withdrawn(submitted, run, log, "cancelled", ErrorCategory.CANCELLED)
+    await record_account(log.written())
     if is_cancelling():  # heard while the id was written
-        raise await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
-    return await _await(submitted, run, account, summary)
+        raise await _withdrawn(submitted, run, log, "cancelled", ErrorCategory.CANCELLED)
+    return await _await(submitted, run, log, summary)
 
 
 async def _await(
-    submitted: SubmittedWork, run: TaskRun, account: Account, summary: str
+    submitted: SubmittedWork, run: TaskRun, log: AttemptLog, summary: str
 ) -> RemoteResult:
     try:
         result: RemoteResult = await workflow.execute_activity_method(
@@ -102,23 +102,23 @@ async def _await(
             summary=f"{summary}: wait for {submitted.submission.request_id}",
         )
     except ActivityError as error:
-        raise await _failed(error, submitted, run, account) from error
-    account.note_result(result)
+        raise await _failed(error, submitted, run, log) from error
+    log.note_result(result)
     return result
 
 
 async def _failed(
-    error: ActivityError, submitted: SubmittedWork, run: TaskRun, account: Account
+    error: ActivityError, submitted: SubmittedWork, run: TaskRun, log: AttemptLog
 ) -> RemoteFailureError:
     failure = read_failure(error)
     if failure.category == ErrorCategory.CANCELLED:  # the worker withdrew it, and says how it went
         return RemoteFailureError(failure)
     if is_cancelling():
-        return await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
+        return await _withdrawn(submitted, run, log, "cancelled", ErrorCategory.CANCELLED)
     if _has_ended(error, failure):
         return RemoteFailureError(failure)
-    account.note_requests(failure.service_requests)
-    return await _withdrawn(submitted, run, account, failure.message, failure.category)
+    log.note_requests(failure.service_requests)
+    return await _withdrawn(submitted, run, log, failure.message, failure.category)
 
 
 _ABOUT_THE_WAIT = {
@@ -142,14 +142,14 @@ def _has_ended(error: ActivityError, failure: Failure) -> bool:
 async def _withdrawn(
     submitted: SubmittedWork,
     run: TaskRun,
-    account: Account,
+    log: AttemptLog,
     why: str,
     category: ErrorCategory,
 ) -> RemoteFailureError:
     """Cancel the work at the provider; only where that has said so, another attempt may follow."""
     try:
         withdrawal = await uninterrupted(_withdraw(submitted, run))
-        account.note_requests(withdrawal.service_requests)
+        log.note_requests(withdrawal.service_requests)
         is_final, message = not withdrawal.is_withdrawn, withdrawal.message
     except ActivityError as error:
         is_final, message = True, f"the work could not be withdrawn: {read_failure(error).message}"

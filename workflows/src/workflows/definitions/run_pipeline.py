@@ -22,7 +22,6 @@ from workflows.definitions.mapping import (
     map_inputs,
     picks_of_singles,
 )
-from workflows.definitions.patience import Patience, PutOffError, StartAnewError
 from workflows.definitions.recording import (
     foreign_objects,
     pin_pictures,
@@ -31,6 +30,7 @@ from workflows.definitions.recording import (
 )
 from workflows.definitions.run_step import run_step
 from workflows.definitions.unforeseen import ORDERLY, failing_as_internal
+from workflows.definitions.worker_wait import ContinueAsNewError, StepNotStartedError, WorkerWait
 
 _GATED = "mapped-values-pass-a-gate"
 
@@ -54,7 +54,7 @@ class RunPipeline:
         self._states: dict[str, str] = {}
         """What each step is at, in words, for the Web UI."""
         self._gate = MappingGate(lambda: workflow.patched(_GATED))
-        self._patience = Patience(lambda: len(self._running), lambda: self._is_stopping)
+        self._worker_wait = WorkerWait(lambda: len(self._running), lambda: self._is_stopping)
         self._is_cancelled = False
         self._is_paused = False
 
@@ -90,7 +90,7 @@ class RunPipeline:
             self._show()
             try:
                 await self._collect()
-            except StartAnewError:
+            except ContinueAsNewError:
                 workflow.continue_as_new(self._rest())
             if not self._is_stopping:
                 self._start_ready_steps()
@@ -149,9 +149,9 @@ class RunPipeline:
                 label=step.step_id,
                 mapped_inputs=mapped,
                 show=show,
-                patience=self._patience,
+                worker_wait=self._worker_wait,
             )
-        except PutOffError:
+        except StepNotStartedError:
             return None
 
     async def _map_inputs(self, step: PipelineStep) -> dict[str, Any]:

@@ -16,15 +16,15 @@ from shared.contracts.pictures import replace_pictures
 from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import TaskOutcome, TaskRun
 from shared.uninterrupted import is_cancelling
-from workflows.definitions.account import Account
 from workflows.definitions.attempt import run_attempt
+from workflows.definitions.attempt_log import AttemptLog
 from workflows.definitions.failure import Failure, read_error, read_failure
 from workflows.definitions.fetching import fetch_remote_pictures
-from workflows.definitions.following import Next, following, is_retried
-from workflows.definitions.patience import Patience
+from workflows.definitions.next_action import NextAction, is_retried, next_action
 from workflows.definitions.recording import admit_attempt, record_account, record_task
 from workflows.definitions.remote import RemoteFailureError
 from workflows.definitions.unforeseen import ORDERLY
+from workflows.definitions.worker_wait import WorkerWait
 from workflows.policies import (
     backoff_s,
     crowded_wait_s,
@@ -41,7 +41,7 @@ async def run_step(
     label: str = "",
     mapped_inputs: dict[str, Any] | None = None,
     show: Callable[[str], None] = lambda _state: None,
-    patience: Patience,
+    worker_wait: WorkerWait,
 ) -> TaskOutcome:
     """Attempt a task until it ends, and write how it ended into the records.
 
@@ -50,16 +50,16 @@ async def run_step(
         label: what the Web UI shows beside each attempt, such as the step's id.
         mapped_inputs: what a pipeline maps into the task's inputs.
         show: hears in words what the task is at, for the Web UI.
-        patience: how its run waits for workers that can do it.
+        worker_wait: how its run waits for workers that can do it.
 
     Returns:
         The outcome as it stands in the records: a failure or a cancellation is no exception here.
 
     Raises:
-        StartAnewError: nobody has tried the task, and its run is to be continued as new.
-        PutOffError: nobody has tried it, and its run starts no more.
+        ContinueAsNewError: nobody has tried the task, and its run is to be continued as new.
+        StepNotStartedError: nobody has tried it, and its run starts no more.
     """
-    step = _Step(run, label or run.task_type, mapped_inputs or {}, show, patience)
+    step = _Step(run, label or run.task_type, mapped_inputs or {}, show, worker_wait)
     outcome = await record_task(await step.run_until_done(), step.label)
     show(step.in_words(outcome.status))
     return outcome
@@ -72,17 +72,17 @@ class _Step:
         label: str,
         resolved: dict[str, Any],
         show: Callable[[str], None],
-        patience: Patience,
+        worker_wait: WorkerWait,
     ) -> None:
         self.run = run.with_inputs(resolved)
         self.first_provider = run.provider_type
         self.label = label
         self.show = show
-        self.patience = patience
+        self.worker_wait = worker_wait
         self.resolved = resolved
         """Inputs that the request did not have as they are now: mapped, or fetched."""
         self.fetched: list[StoredFile] = []
-        self.account = Account(run.task_id)
+        self.log = AttemptLog(run.task_id)
         self.said_waiting_for: str | None = None
 
     async def run_until_done(self) -> TaskOutcome:
@@ -92,7 +92,7 @@ class _Step:
         except asyncio.CancelledError:
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         except ValidationError as error:
-            self.account.errors.append(f"the inputs are not complete: {told(error)}")
+            self.log.errors.append(f"the inputs are not complete: {told(error)}")
             return self._ended(TaskStatus.FAILED, ErrorCategory.VALIDATION)
         except ORDERLY:
             raise
@@ -101,10 +101,10 @@ class _Step:
 
     def in_words(self, status: TaskStatus) -> str:
         """How it ended, for the Web UI."""
-        account = self.account
-        nth = f", attempt {account.attempt}" if account.attempt > 1 else ""
+        log = self.log
+        nth = f", attempt {log.attempt}" if log.attempt > 1 else ""
         switch = f" by {self.run.provider_type}{nth}, after {self.first_provider} failed"
-        return status.lower() + (switch if account.fallback_used else nth)
+        return status.lower() + (switch if log.fallback_used else nth)
 
     async def _fetch(self) -> TaskOutcome | None:
         """Bring remote pictures into storage; an outcome where that fails.
@@ -130,13 +130,13 @@ class _Step:
 
     async def _after_failed_fetch(self, failure: Failure) -> TaskOutcome | None:
         """Wait until the pictures are fetched again; an outcome where they are not."""
-        self.account.note_failed_fetch(failure)
+        self.log.note_failed_fetch(failure)
         if is_cancelling():
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
-        if not is_retried(failure, self.account, self.run):
+        if not is_retried(failure, self.log, self.run):
             return self._ended(TaskStatus.FAILED, failure.category)
-        self.account.fetch_retries += 1
-        await record_account(self.account.written(failure.category), self.label)
+        self.log.fetch_retries += 1
+        await record_account(self.log.written(failure.category), self.label)
         if not is_cancelling():
             await self._wait(failure)
         if is_cancelling():  # heard while the records were written
@@ -155,10 +155,10 @@ class _Step:
             if is_cancelling():
                 raise asyncio.CancelledError
             tries += 1
-            await self.patience.wait(
+            await self.worker_wait.wait(
                 crowded_wait_s(tries, workflow.random().random()),
                 "the tenant's other pictures are fetched first",
-                is_untried=not self.account.fetch_retries,
+                is_untried=not self.log.fetch_retries,
             )
 
     async def _attempt_until_done(self) -> TaskOutcome:
@@ -172,29 +172,29 @@ class _Step:
             if failure.is_unserved and not is_cancelling():
                 await self._wait_for_a_worker_that_can_do_it()
                 continue
-            self.account.note_failure(failure, self.run.provider_type)
+            self.log.note_failure(failure, self.run.provider_type)
             if is_cancelling():
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
-            then = following(failure, self.account, self.run)
-            if then is Next.END:
+            then = next_action(failure, self.log, self.run)
+            if then is NextAction.END:
                 return self._ended(TaskStatus.FAILED, failure.category)
-            if then is Next.FALL_BACK:
+            if then is NextAction.FALL_BACK:
                 self._fall_back()
-            await record_account(self.account.written(failure.category), self.label)
-            if then is Next.RETRY:
+            await record_account(self.log.written(failure.category), self.label)
+            if then is NextAction.RETRY:
                 await self._wait(failure)
                 await self._fall_back_if_provider_is_down()
 
     async def _attempt(self) -> TaskOutcome | Failure:
         """One more attempt: how the task ended with it, or why it failed."""
-        self.account.attempt += 1
-        nth = "" if self.account.attempt == 1 else f", attempt {self.account.attempt}"
+        self.log.attempt += 1
+        nth = "" if self.log.attempt == 1 else f", attempt {self.log.attempt}"
         self.show(
             f"{self.run.provider_type}{nth}: waits for a worker of the queue "
             f"`{self.run.task_queue}`, or runs there"
         )
         try:
-            result = await run_attempt(self.run, self.account, f"{self.label}{nth}")
+            result = await run_attempt(self.run, self.log, f"{self.label}{nth}")
         except RemoteFailureError as error:
             return error.failure
         except ActivityError as error:
@@ -205,7 +205,7 @@ class _Step:
 
     def _fall_back(self) -> None:
         self.run = self.run.on_fallback()
-        self.account.start_over()
+        self.log.start_over()
 
     async def _fall_back_if_provider_is_down(self) -> None:
         """Ask the provider's breaker, where there is somebody else to turn to."""
@@ -215,14 +215,14 @@ class _Step:
         admission = await admit_attempt(provider)
         if admission.is_admitted:
             return
-        self.account.errors.append(f"{provider} is left out: its breaker is {admission.state}")
+        self.log.errors.append(f"{provider} is left out: its breaker is {admission.state}")
         self._fall_back()
-        await record_account(self.account.written(), self.label)
+        await record_account(self.log.written(), self.label)
 
     async def _wait_for_a_worker_that_can_do_it(self) -> None:
         """The task stays PENDING: nobody has tried it, so this is no attempt and no retry."""
-        self.account.attempt -= 1
-        self.account.unserved += 1
+        self.log.attempt -= 1
+        self.log.unserved += 1
         waiting_for = (
             f"a worker that can do it: those of the task queue `{self.run.task_queue}` cannot do "
             f"{self.run.task_type} by {self.run.provider_type} yet"
@@ -230,32 +230,30 @@ class _Step:
         self.show(f"waits for {waiting_for}")
         if self.said_waiting_for != waiting_for and workflow.patched(_SAID_WAITS):
             self.said_waiting_for = waiting_for
-            await record_account(self.account.written(waiting_for=waiting_for), self.label)
+            await record_account(self.log.written(waiting_for=waiting_for), self.label)
             if is_cancelling():  # heard while the records were written
                 raise asyncio.CancelledError
-        await self.patience.wait(
-            unserved_wait_s(self.account.unserved),
+        await self.worker_wait.wait(
+            unserved_wait_s(self.log.unserved),
             f"no worker can do {self.run.task_type} yet",
-            is_untried=not (
-                self.account.attempt or self.account.fallback_used or self.account.fetch_retries
-            ),
+            is_untried=not (self.log.attempt or self.log.fallback_used or self.log.fetch_retries),
         )
 
     async def _wait(self, failure: Failure) -> None:
         if failure.is_worker_lost:
             return
-        seconds = backoff_s(self.account.retries, workflow.random().random(), failure.retry_after_s)
+        seconds = backoff_s(self.log.retries, workflow.random().random(), failure.retry_after_s)
         self.show(f"{failure.category}, tried again in {seconds:.0f} s")
         await workflow.sleep(seconds, summary=f"after {failure.category}")
 
     def _completed(self, result: AttemptResult) -> TaskOutcome:
         category = ErrorCategory.VALIDATION if result.faults else None
         if result.faults:
-            self.account.note_faults(result.faults, self.run.provider_type)
+            self.log.note_faults(result.faults, self.run.provider_type)
         else:
-            self.account.note_success(self.run.provider_type)
+            self.log.note_success(self.run.provider_type)
         return TaskOutcome(
-            **dict(self.account.written(category)),
+            **dict(self.log.written(category)),
             status=TaskStatus.FAILED if category else TaskStatus.COMPLETED,
             owner=self.run.owner,
             mapped_inputs=self.resolved,
@@ -284,14 +282,14 @@ class _Step:
         if is_cancelled_exception(error):
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         failure = read_error(error)
-        self.account.errors.append(failure.message)
+        self.log.errors.append(failure.message)
         return self._ended(TaskStatus.FAILED, failure.category)
 
     def _ended(self, status: TaskStatus, category: ErrorCategory) -> TaskOutcome:
         if status == TaskStatus.CANCELLED:
-            self.account.note_cancellation(self.run.provider_type)
+            self.log.note_cancellation(self.run.provider_type)
         return TaskOutcome(
-            **dict(self.account.written(category)),
+            **dict(self.log.written(category)),
             status=status,
             owner=self.run.owner,
             mapped_inputs=self.resolved,

@@ -12,9 +12,9 @@ from temporalio.workflow import NondeterminismError
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.foreign import showable, told
-from workflows.definitions.patience import PutOffError, StartAnewError
+from workflows.definitions.worker_wait import ContinueAsNewError, StepNotStartedError
 
-ORDERLY = (NondeterminismError, StartAnewError, PutOffError)
+ORDERLY = (NondeterminismError, ContinueAsNewError, StepNotStartedError)
 """What is raised on purpose, and is not to be caught with the rest."""
 
 

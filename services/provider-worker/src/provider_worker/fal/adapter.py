@@ -6,17 +6,17 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from provider_worker.adapters import Accepted, Made, Send, WithdrawalAnswer
+from provider_worker.adapters import Accepted, ProviderResult, Send, WithdrawalResult
 from provider_worker.calls import CallLog
-from provider_worker.errors import AnswerTooLargeError, UnusableAnswerError
-from provider_worker.fal.answer import Answer
-from provider_worker.fal.client import FalQueue, Question
-from provider_worker.fal.convert import FalOrder, fal_order, needed_objects, read_options
+from provider_worker.errors import ResponseTooLargeError, UnusableResultError
+from provider_worker.fal.client import FalQueue, FalRequest
+from provider_worker.fal.convert import FalCall, fal_call, needed_objects, read_options
 from provider_worker.fal.errors import poll_error, result_error, submit_error, work_error
+from provider_worker.fal.response import FalResponse
 from provider_worker.fal.results import app_results, logged_progress, picture_urls
 from provider_worker.fal.urls import request_url, submit_url
-from provider_worker.fal.wire import CancelAnswer, Queued, QueueStatus
-from provider_worker.pictures import PictureKeeper, data_url
+from provider_worker.fal.wire import CancelResponse, Queued, QueueStatus
+from provider_worker.pictures import PictureDownloader, data_url
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskType
 from shared.contracts.failures import CONSEQUENCES
@@ -58,7 +58,7 @@ class FalAdapter:
     )
 
     def __init__(
-        self, settings: FalSettings, objects: ObjectStore, pictures: PictureKeeper
+        self, settings: FalSettings, objects: ObjectStore, pictures: PictureDownloader
     ) -> None:
         self._settings = settings
         self._objects = objects
@@ -70,53 +70,53 @@ class FalAdapter:
         needed = needed_objects(work)
         urls = {key: await self._picture_url(key) for key in needed.pictures}
         urls |= {key: self._presigned(key) for key in needed.files}
-        order = fal_order(work, urls)
-        return lambda: self._submit(order, log)
+        call = fal_call(work, urls)
+        return lambda: self._submit(call, log)
 
-    async def _submit(self, order: FalOrder, log: CallLog) -> Accepted:
-        url = submit_url(self._fal.base, order.app_id)
-        answer = await self._fal.submit(url, order.input, log)
-        queued = answer.read(Queued) if answer.is_success else None
+    async def _submit(self, call: FalCall, log: CallLog) -> Accepted:
+        url = submit_url(self._fal.base, call.app_id)
+        response = await self._fal.submit(url, call.input, log)
+        queued = response.read(Queued) if response.is_success else None
         if queued is None:
-            raise submit_error(answer)
+            raise submit_error(response)
         return Accepted(
             request_id=queued.request_id,
-            handle={"app": order.app_id, **queued.model_dump(exclude={"request_id"})},
+            handle={"app": call.app_id, **queued.model_dump(exclude={"request_id"})},
         )
 
     async def wait(
         self, work: SubmittedWork, log: CallLog, on_progress: Callable[[float], None]
-    ) -> Made:
+    ) -> ProviderResult:
         """Ask until fal has ended with it, then fetch what it made."""
         status = await self._ended(work, log, on_progress)
         try:
-            answer = await _persist(lambda: self._result(work, log))
+            response = await _persist(lambda: self._result(work, log))
         except PlatformError as error:
             # The result of a failed request says best why; where it cannot be had, the status does.
-            is_told = error.is_final and not isinstance(error, UnusableAnswerError)
+            is_told = error.is_final and not isinstance(error, UnusableResultError)
             if status.error is None or is_told:
                 raise
             raise work_error(status) from error
         if status.error is not None:
             raise work_error(status)
         if work.task_type == TaskType.EXPERIMENTAL_FAL:
-            return Made(await self._fal.apart(app_results, answer))
-        urls = await self._fal.apart(picture_urls, answer, read_options(work))
+            return ProviderResult(await self._fal.apart(app_results, response))
+        urls = await self._fal.apart(picture_urls, response, read_options(work))
         return await self._kept(work, urls, log)
 
-    async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalAnswer:
+    async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalResult:
         """Ask fal to drop the work. What a runner has begun may go on, and cost."""
         url = self._url(work, "cancel_url")
         request_id = work.submission.request_id
-        question = Question("PUT", url, request_id, timeout_s=_WITHDRAW_TIMEOUT_S)
-        answer = await self._fal.ask(question, log)
-        said = answer.read(CancelAnswer)
-        if said is None and (answer.is_success or answer.status not in (400, 404, 405, 409)):
-            raise poll_error(answer)
-        word = said.status if said else str(answer.status)
-        is_withdrawn = answer.is_success and word in _WITHDRAWN
+        request = FalRequest("PUT", url, request_id, timeout_s=_WITHDRAW_TIMEOUT_S)
+        response = await self._fal.ask(request, log)
+        said = response.read(CancelResponse)
+        if said is None and (response.is_success or response.status not in (400, 404, 405, 409)):
+            raise poll_error(response)
+        word = said.status if said else str(response.status)
+        is_withdrawn = response.is_success and word in _WITHDRAWN
         told = "" if is_withdrawn else _NOT_WITHDRAWN.get(word, "; the work was not withdrawn")
-        return WithdrawalAnswer(is_withdrawn, f"fal answered {word} to the cancellation{told}")
+        return WithdrawalResult(is_withdrawn, f"fal answered {word} to the cancellation{told}")
 
     async def close(self) -> None:
         """Let connections go."""
@@ -132,7 +132,7 @@ class FalAdapter:
         while True:
             try:
                 status, fraction = await _persist(partial(self._status, url, work, log))
-            except AnswerTooLargeError as error:  # an app that logs without end
+            except ResponseTooLargeError as error:  # an app that logs without end
                 plain = self._url(work, "status_url")
                 if url == plain:
                     raise PlatformError(str(error), category=ErrorCategory.NETWORK) from error
@@ -157,36 +157,36 @@ class FalAdapter:
         self, url: str, work: SubmittedWork, log: CallLog
     ) -> tuple[QueueStatus, float | None]:
         """How it stands, and how far it is by its logs."""
-        question = Question("GET", url, work.submission.request_id, is_poll=True)
-        answer = await self._fal.ask(question, log)
-        status = await self._fal.apart(answer.read, QueueStatus) if answer.is_success else None
+        request = FalRequest("GET", url, work.submission.request_id, is_poll=True)
+        response = await self._fal.ask(request, log)
+        status = await self._fal.apart(response.read, QueueStatus) if response.is_success else None
         if status is None:
-            raise poll_error(answer)
+            raise poll_error(response)
         return status, await self._fal.apart(logged_progress, status.logs)
 
-    async def _result(self, work: SubmittedWork, log: CallLog) -> Answer:
+    async def _result(self, work: SubmittedWork, log: CallLog) -> FalResponse:
         is_app = work.task_type == TaskType.EXPERIMENTAL_FAL
         max_bytes = (is_app and RESULT.max_bytes) or _MAX_PICTURES_BYTES
         url = self._url(work, "response_url")
-        question = Question("GET", url, work.submission.request_id, max_bytes=max_bytes)
+        request = FalRequest("GET", url, work.submission.request_id, max_bytes=max_bytes)
         try:
-            answer = await self._fal.ask(question, log)
-        except AnswerTooLargeError as error:
-            raise UnusableAnswerError(
+            response = await self._fal.ask(request, log)
+        except ResponseTooLargeError as error:
+            raise UnusableResultError(
                 f"{error}; let the app answer with URLs (sync_mode false)"
             ) from error
-        if not answer.is_success:
-            raise result_error(answer)
-        return answer
+        if not response.is_success:
+            raise result_error(response)
+        return response
 
-    async def _kept(self, work: SubmittedWork, urls: list[str], log: CallLog) -> Made:
+    async def _kept(self, work: SubmittedWork, urls: list[str], log: CallLog) -> ProviderResult:
         folder = TASK_TYPES[work.task_type].attempt_folder(work.task_id, work.attempt)
         files = [
             await self._pictures.keep(url, f"{folder}/image_{index}.png", log)
             for index, url in enumerate(urls)
         ]
         keys = [file.key for file in files]
-        return Made({"result_image_path": keys[0], "result_image_paths": keys}, files)
+        return ProviderResult({"result_image_path": keys[0], "result_image_paths": keys}, files)
 
     def _url(self, work: SubmittedWork, name: str) -> str:
         submission = work.submission

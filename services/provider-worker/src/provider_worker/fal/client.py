@@ -13,8 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 import httpx
 
 from provider_worker.calls import Call, CallLog
-from provider_worker.errors import AnswerTooLargeError
-from provider_worker.fal.answer import Answer
+from provider_worker.errors import ResponseTooLargeError
+from provider_worker.fal.response import FalResponse
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import ErrorCategory
 from shared.errors import PlatformError, SubmissionUnknownError
@@ -28,7 +28,7 @@ _HIDDEN = "(key)"
 
 
 @dataclass(frozen=True)
-class Question:
+class FalRequest:
     """What may be sent again: a question, or a cancellation.
 
     Attributes:
@@ -77,7 +77,7 @@ class FalQueue:
             follow_redirects=False,
         )
 
-    async def submit(self, url: str, body: Mapping[str, Any], log: CallLog) -> Answer:
+    async def submit(self, url: str, body: Mapping[str, Any], log: CallLog) -> FalResponse:
         """POST once.
 
         Raises:
@@ -101,7 +101,7 @@ class FalQueue:
         try:
             async with asyncio.timeout(self._settings.submit_timeout_s):
                 return await self._sent(self._submissions, request, call, _MAX_ANSWER_BYTES)
-        except (httpx.HTTPError, TimeoutError, AnswerTooLargeError) as error:
+        except (httpx.HTTPError, TimeoutError, ResponseTooLargeError) as error:
             why = self._redacted(error)
             if has_left:
                 raise SubmissionUnknownError(
@@ -114,12 +114,12 @@ class FalQueue:
         finally:
             log.add(call)
 
-    async def ask(self, question: Question, log: CallLog) -> Answer:
+    async def ask(self, question: FalRequest, log: CallLog) -> FalResponse:
         """Send what may be sent again.
 
         Raises:
             PlatformError: NETWORK or TIMEOUT: there was no whole answer.
-            AnswerTooLargeError: it is longer than may be.
+            ResponseTooLargeError: it is longer than may be.
         """
         call = Call(question.method, question.url, question.request_id)
         limit_s = question.timeout_s or self._settings.answer_timeout_s
@@ -150,7 +150,7 @@ class FalQueue:
 
     async def _sent(
         self, client: httpx.AsyncClient, request: httpx.Request, call: Call, max_bytes: int
-    ) -> Answer:
+    ) -> FalResponse:
         response = await client.send(request, stream=True)
         try:
             call.answered(response.status_code)
@@ -161,11 +161,11 @@ class FalQueue:
         headers = {name.lower(): value for name, value in response.headers.items()}
         return await self.apart(self._parsed, response.status_code, headers, content)
 
-    def _parsed(self, status: int, headers: Mapping[str, str], content: bytearray) -> Answer:
+    def _parsed(self, status: int, headers: Mapping[str, str], content: bytearray) -> FalResponse:
         key = self._settings.key.get_secret_value().encode()
-        answer = Answer(status, headers, bytes(content.replace(key, _HIDDEN.encode())))
-        answer.parse()
-        return answer
+        response = FalResponse(status, headers, bytes(content.replace(key, _HIDDEN.encode())))
+        response.parse()
+        return response
 
     def _redacted(self, error: Exception) -> str:
         """What went wrong, without the key, should anybody quote it."""
@@ -185,6 +185,6 @@ async def _read(response: httpx.Response, max_bytes: int) -> bytearray:
         content += chunk
         if len(content) > max_bytes:
             if response.is_success:
-                raise AnswerTooLargeError(max_bytes)
+                raise ResponseTooLargeError(max_bytes)
             break  # its status says enough
     return content

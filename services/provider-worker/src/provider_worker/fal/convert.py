@@ -21,7 +21,7 @@ _FROM_A_PICTURE = "/image-to-image"
 
 
 @dataclass(frozen=True)
-class FalOrder:
+class FalCall:
     """What is asked of fal: which app, and its input."""
 
     app_id: str
@@ -87,7 +87,7 @@ def needed_objects(work: RemoteWork) -> NeededObjects:
     )
 
 
-def fal_order(work: RemoteWork, urls: Mapping[str, str]) -> FalOrder:
+def fal_call(work: RemoteWork, urls: Mapping[str, str]) -> FalCall:
     """What to ask fal for.
 
     Args:
@@ -98,17 +98,17 @@ def fal_order(work: RemoteWork, urls: Mapping[str, str]) -> FalOrder:
         InvalidInputError: the task's inputs are not complete, or name no app.
     """
     if work.task_type == TaskType.EXPERIMENTAL_FAL:
-        return _app_order(work, urls)
-    return _generation_order(work, urls)
+        return _app_call(work, urls)
+    return _generation_call(work, urls)
 
 
-def _app_order(work: RemoteWork, urls: Mapping[str, str]) -> FalOrder:
+def _app_call(work: RemoteWork, urls: Mapping[str, str]) -> FalCall:
     run = _read(_AppRun, work.inputs)
     parameters = {**read_options(work).params, **_replaced(run.fal_parameters, urls)}
-    return FalOrder(check_app_id(run.fal_app_id), parameters)
+    return FalCall(check_app_id(run.fal_app_id), parameters)
 
 
-def _generation_order(work: RemoteWork, urls: Mapping[str, str]) -> FalOrder:
+def _generation_call(work: RemoteWork, urls: Mapping[str, str]) -> FalCall:
     inputs, options = _read(_Generation, work.inputs), read_options(work)
     config, reference, loras = inputs.config, inputs.reference_image_url, inputs.loras
     app = options.fal_app_id or inputs.fal_app_id
@@ -131,7 +131,7 @@ def _generation_order(work: RemoteWork, urls: Mapping[str, str]) -> FalOrder:
         body["output_format"] = "png"
     named = {name: value for name, value in body.items() if value is not None}
     # What the client says of fal itself wins over what we say for every provider.
-    return FalOrder(check_app_id(app), {**named, **options.params})
+    return FalCall(check_app_id(app), {**named, **options.params})
 
 
 def _replaced(value: Any, urls: Mapping[str, str]) -> Any:

@@ -2,7 +2,7 @@
 
 import re
 
-from provider_worker.fal.answer import Answer
+from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import QueueStatus
 from shared.contracts.enums import ErrorCategory as Category
 from shared.errors import PlatformError, SubmissionUnknownError
@@ -31,65 +31,65 @@ _URL_QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]+", re.IGNORECASE)
 """fal quotes the URLs that it was given; the signature of ours is in the query."""
 
 
-def category_of(answer: Answer) -> Category:
+def category_of(response: FalResponse) -> Category:
     """The category of an answer that is an error."""
-    if answer.error_type in _BY_TYPE:
-        return _BY_TYPE[answer.error_type]
-    if answer.status in (401, 403) and _OUT_OF_MONEY.search(answer.message):
+    if response.error_type in _BY_TYPE:
+        return _BY_TYPE[response.error_type]
+    if response.status in (401, 403) and _OUT_OF_MONEY.search(response.message):
         return Category.QUOTA_EXCEEDED
-    other = Category.VALIDATION if 400 <= answer.status < 500 else Category.PROVIDER_ERROR
-    return _BY_STATUS.get(answer.status, other)
+    other = Category.VALIDATION if 400 <= response.status < 500 else Category.PROVIDER_ERROR
+    return _BY_STATUS.get(response.status, other)
 
 
-def submit_error(answer: Answer) -> PlatformError:
+def submit_error(response: FalResponse) -> PlatformError:
     """What follows from an answer to a submission that is not an acceptance.
 
     A refusal is certain: nothing was taken, nothing will be charged. Where something before fal
     answered in its place, fal may have taken the work all the same.
     """
-    if answer.is_success:
+    if response.is_success:
         return SubmissionUnknownError(
-            f"fal answered {answer.status}, but what it says cannot be read: it may have taken the"
+            f"fal answered {response.status}, but what it says cannot be read: it may have taken the"
             " work, which is not sent again"
         )
-    is_fals_refusal = answer.status == 503 or "x-fal-error-type" in answer.headers
-    if answer.status < 500:
-        return _error(answer, category_of(answer))
+    is_fals_refusal = response.status == 503 or "x-fal-error-type" in response.headers
+    if response.status < 500:
+        return _error(response, category_of(response))
     if is_fals_refusal:
-        return _error(answer, Category.PROVIDER_ERROR)
+        return _error(response, Category.PROVIDER_ERROR)
     return SubmissionUnknownError(
-        f"{_told(answer)}; fal may have taken the work, which is not sent again"
+        f"{_told(response)}; fal may have taken the work, which is not sent again"
     )
 
 
-def poll_error(answer: Answer) -> PlatformError:
+def poll_error(response: FalResponse) -> PlatformError:
     """What follows from a question about a request that was not answered.
 
     The request is known to have been taken, and may well be worked on: where fal is out of reach,
     which an error of its servers is as good as, that is NETWORK. Only fal's having lost it, or our
     having lost the right to ask, ends the wait.
     """
-    if answer.status == 404:
-        return _error(answer, Category.PROVIDER_ERROR, is_final=True, said="does not know it")
-    if answer.status in _PASSING or answer.status >= 500 or answer.is_success:
-        is_limit = answer.status == 429
-        return _error(answer, Category.RATE_LIMIT if is_limit else Category.NETWORK)
-    category = category_of(answer)
+    if response.status == 404:
+        return _error(response, Category.PROVIDER_ERROR, is_final=True, said="does not know it")
+    if response.status in _PASSING or response.status >= 500 or response.is_success:
+        is_limit = response.status == 429
+        return _error(response, Category.RATE_LIMIT if is_limit else Category.NETWORK)
+    category = category_of(response)
     is_ours = category is Category.VALIDATION
-    return _error(answer, Category.PROVIDER_ERROR if is_ours else category, is_final=True)
+    return _error(response, Category.PROVIDER_ERROR if is_ours else category, is_final=True)
 
 
-def result_error(answer: Answer) -> PlatformError:
+def result_error(response: FalResponse) -> PlatformError:
     """What follows from a result that is an error: the work has failed, and asking again is vain.
 
     Unless it was not fal that spoke, or it wants to be asked later.
     """
-    if answer.status == 404:
-        return poll_error(answer)
-    is_stranger = answer.status >= 500 and not answer.is_from_fal
-    if answer.status in _PASSING or is_stranger or answer.is_success:
-        return poll_error(answer)
-    return _error(answer, category_of(answer), is_final=True)
+    if response.status == 404:
+        return poll_error(response)
+    is_stranger = response.status >= 500 and not response.is_from_fal
+    if response.status in _PASSING or is_stranger or response.is_success:
+        return poll_error(response)
+    return _error(response, category_of(response), is_final=True)
 
 
 def work_error(status: QueueStatus) -> PlatformError:
@@ -109,16 +109,16 @@ def redacted(text: str) -> str:
 
 
 def _error(
-    answer: Answer, category: Category, *, is_final: bool = False, said: str = ""
+    response: FalResponse, category: Category, *, is_final: bool = False, said: str = ""
 ) -> PlatformError:
     return PlatformError(
-        f"{_told(answer)}{f': fal {said}' if said else ''}",
+        f"{_told(response)}{f': fal {said}' if said else ''}",
         category=category,
-        retry_after_s=answer.retry_after_s,
+        retry_after_s=response.retry_after_s,
         is_final=is_final,
     )
 
 
-def _told(answer: Answer) -> str:
-    message = redacted(answer.message)
-    return f"fal answered {answer.status}{f': {message}' if message else ''}"
+def _told(response: FalResponse) -> str:
+    message = redacted(response.message)
+    return f"fal answered {response.status}{f': {message}' if message else ''}"

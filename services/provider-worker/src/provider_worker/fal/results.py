@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from provider_worker.errors import UnusableAnswerError
-from provider_worker.fal.answer import Answer
+from provider_worker.errors import UnusableResultError
 from provider_worker.fal.convert import FalOptions
+from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import LogLine, Pictures
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.foreign import RESULT, ForeignValueError, admit, cleaned
@@ -21,19 +21,19 @@ _PERCENT = re.compile(r"(\d{1,3})%\|")
 """The progress bar that the models' loops write."""
 
 
-def picture_urls(answer: Answer, options: FalOptions) -> list[str]:
+def picture_urls(response: FalResponse, options: FalOptions) -> list[str]:
     """Where the pictures of a GENERATION lie.
 
     Raises:
-        UnusableAnswerError: the answer cannot be read, or names too many.
+        UnusableResultError: the answer cannot be read, or names too many.
         PlatformError: there are none, or all were blackened by fal's safety checker.
     """
-    _data(answer)
-    pictures = answer.read(Pictures)
+    _data(response)
+    pictures = response.read(Pictures)
     if pictures is None:
         raise _final("fal's answer holds no pictures", ErrorCategory.PROVIDER_ERROR)
     if len(pictures.images) > _MAX_PICTURES:
-        raise UnusableAnswerError(
+        raise UnusableResultError(
             f"it names {len(pictures.images)} pictures; at most {_MAX_PICTURES} are taken"
         )
     flagged = pictures.has_nsfw_concepts or []
@@ -45,13 +45,13 @@ def picture_urls(answer: Answer, options: FalOptions) -> list[str]:
     return [picture.url for picture in pictures.images]
 
 
-def app_results(answer: Answer) -> dict[str, Any]:
+def app_results(response: FalResponse) -> dict[str, Any]:
     """The app's own answer, and as `result_url`, unless it says one itself, what it made first.
 
     Raises:
-        UnusableAnswerError: the answer cannot be kept.
+        UnusableResultError: the answer cannot be kept.
     """
-    data = cleaned(_data(answer))
+    data = cleaned(_data(response))
     results = cast("dict[str, Any]", data) if isinstance(data, dict) else {"output": data}
     own = results.get("result_url")
     if not isinstance(own, str):
@@ -60,7 +60,7 @@ def app_results(answer: Answer) -> dict[str, Any]:
     try:
         admit(results, RESULT)
     except ForeignValueError as error:
-        raise UnusableAnswerError(f"the app's answer {error}") from None
+        raise UnusableResultError(f"the app's answer {error}") from None
     return results
 
 
@@ -97,11 +97,11 @@ def _urls(values: Iterable[Any], *, is_bare_taken: bool) -> Iterator[str]:
             waiting += cast("list[Any]", value)
 
 
-def _data(answer: Answer) -> Any:
+def _data(response: FalResponse) -> Any:
     try:
-        return answer.json()
+        return response.json()
     except ValueError as error:
-        raise UnusableAnswerError(str(error)) from None
+        raise UnusableResultError(str(error)) from None
 
 
 def _final(message: str, category: ErrorCategory) -> PlatformError:

@@ -15,12 +15,12 @@ _OwnUrl = Annotated[str | None, BeforeValidator(_short_url)]
 """None where it is nothing to be called: it can be built as well, and the work is taken."""
 
 
-class _Answer(BaseModel):
+class _FalMessage(BaseModel):
     # What a provider sent does not belong into histories, where errors end.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class Queued(_Answer):
+class Queued(_FalMessage):
     """A submission that was taken."""
 
     request_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")
@@ -29,13 +29,13 @@ class Queued(_Answer):
     cancel_url: _OwnUrl = None
 
 
-class LogLine(_Answer):
+class LogLine(_FalMessage):
     """One line that the app has written."""
 
     message: str = ""
 
 
-class QueueStatus(_Answer):
+class QueueStatus(_FalMessage):
     """How a request stands. There is no word for failure: it is COMPLETED with an error."""
 
     status: Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
@@ -49,13 +49,13 @@ class QueueStatus(_Answer):
         return self.status == "COMPLETED"
 
 
-class CancelAnswer(_Answer):
+class CancelResponse(_FalMessage):
     """What fal says to a cancellation."""
 
     status: str = Field(max_length=100)
 
 
-class ErrorDetail(_Answer):
+class ErrorDetail(_FalMessage):
     """One thing that a model found wrong."""
 
     loc: list[str | int] = []
@@ -63,13 +63,13 @@ class ErrorDetail(_Answer):
     type: str = ""
 
 
-class Picture(_Answer):
+class Picture(_FalMessage):
     """One picture that a model made."""
 
     url: str
 
 
-class Pictures(_Answer):
+class Pictures(_FalMessage):
     """What the picture models answer."""
 
     images: list[Picture] = Field(min_length=1)

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider_worker.fal.answer import Answer
+from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import Queued
 
 _NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def answer(status: int, body: Any = None, **headers: str) -> Answer:
+def answer(status: int, body: Any = None, **headers: str) -> FalResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, named, b"" if body is None else json.dumps(body).encode())
+    return FalResponse(status, named, b"" if body is None else json.dumps(body).encode())
 
 
 def test_details_of_a_model_are_told_with_their_place() -> None:
@@ -50,7 +50,7 @@ def test_headers_name_the_error_first() -> None:
 
 @given(st.binary(max_size=200), st.integers(200, 599))
 def test_any_body_is_survived(content: bytes, status: int) -> None:
-    found = Answer(status, {}, content)
+    found = FalResponse(status, {}, content)
     assert len(found.message) <= 500
     assert isinstance(found.error_type, str)
     assert found.read(Queued) is None or b"request_id" in content
@@ -64,7 +64,7 @@ def test_request_ids_that_would_lead_elsewhere_are_no_acceptance() -> None:
 
 def test_numbers_that_no_record_can_hold_are_refused() -> None:
     with pytest.raises(ValueError, match=r".+"):
-        Answer(200, {}, b'{"score": NaN}').json()
+        FalResponse(200, {}, b'{"score": NaN}').json()
 
 
 @pytest.mark.parametrize(
@@ -78,4 +78,4 @@ def test_work_that_was_taken_is_not_lost_for_a_url_that_cannot_be_called(url: An
 def test_many_values_are_not_even_parsed() -> None:
     """They may cost a hundred times the memory of their text."""
     with pytest.raises(ValueError, match="more than 100000 values"):
-        Answer(200, {}, b"[" + b"{}," * 700_000 + b"{}]").json()
+        FalResponse(200, {}, b"[" + b"{}," * 700_000 + b"{}]").json()

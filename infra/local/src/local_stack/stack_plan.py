@@ -33,7 +33,7 @@ class Endpoints(BaseModel):
 
 
 @dataclass(frozen=True)
-class Plan:
+class StackPlan:
     """Settings, credentials and ports of one run."""
 
     settings: LocalSettings
@@ -106,7 +106,7 @@ class Plan:
         }
 
 
-def running_plan(settings: LocalSettings) -> Plan:
+def running_plan(settings: LocalSettings) -> StackPlan:
     """The plan of the stack that runs in the state folder, from what it wrote down.
 
     Raises:
@@ -115,4 +115,4 @@ def running_plan(settings: LocalSettings) -> Plan:
     ports = remembered_ports(settings)
     if ports is None:
         raise StackError("ports.json is missing in the state folder; start the stack anew")
-    return Plan(settings, load_credentials(settings), ports)
+    return StackPlan(settings, load_credentials(settings), ports)

@@ -8,20 +8,20 @@ from temporalio import workflow
 from workflows.policies import LONG_HISTORY_EVENTS
 
 
-class StartAnewError(Exception):
+class ContinueAsNewError(Exception):
     """The history has grown long while nothing could be done: the run is to be continued as new."""
 
 
-class PutOffError(Exception):
+class StepNotStartedError(Exception):
     """The run starts no more steps, and this one has not been tried."""
 
 
-class Patience:
+class WorkerWait:
     """The waits of one run.
 
     Each offer of a step to a worker that cannot do it costs some events of the history, and the
     steps of a later deployment may wait for days. Once the history is long and every running step
-    is one that nobody has tried, all waits end in `StartAnewError`, and no work is lost by it.
+    is one that nobody has tried, all waits end in `ContinueAsNewError`, and no work is lost by it.
 
     Args:
         running: how many steps the run has under way.
@@ -46,8 +46,8 @@ class Patience:
             is_untried: nobody has tried the step, so that it may begin anew.
 
         Raises:
-            StartAnewError: the run is to be continued as new.
-            PutOffError: the step is not to be started any more.
+            ContinueAsNewError: the run is to be continued as new.
+            StepNotStartedError: the step is not to be started any more.
         """
         self._num_untried += is_untried
         try:
@@ -57,7 +57,7 @@ class Patience:
                     timeout=seconds,
                     timeout_summary=summary,
                 )
-                raise PutOffError if self._is_stopping() else StartAnewError
+                raise StepNotStartedError if self._is_stopping() else ContinueAsNewError
         finally:
             self._num_untried -= is_untried
 

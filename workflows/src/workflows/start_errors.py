@@ -15,7 +15,7 @@ class RunRefusedError(Exception):
 
 
 @contextmanager
-def told_apart() -> Generator[None]:
+def translated_start_errors() -> Generator[None]:
     """Tell a start that certainly did not happen from one that nobody knows of.
 
     Raises:

@@ -14,7 +14,7 @@ _MOST_REQUESTS = 500
 """A run's result has them, and Temporal carries 2 MiB."""
 
 
-class Account:
+class AttemptLog:
     """The attempts at one task."""
 
     def __init__(self, task_id: UUID) -> None:

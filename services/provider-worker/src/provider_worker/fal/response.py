@@ -23,7 +23,7 @@ _HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
-class Answer:
+class FalResponse:
     """Status, headers in small letters, and the body as it came; it is parsed once."""
 
     status: int

@@ -4,12 +4,12 @@ from enum import Enum, auto
 
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.runs import TaskRun
-from workflows.definitions.account import Account
+from workflows.definitions.attempt_log import AttemptLog
 from workflows.definitions.failure import Failure
 from workflows.policies import LONG_WAIT_S, MAX_LOST_WORKERS
 
 
-class Next(Enum):
+class NextAction(Enum):
     """What follows a failed attempt."""
 
     RETRY = auto()
@@ -17,21 +17,21 @@ class Next(Enum):
     END = auto()
 
 
-def following(failure: Failure, account: Account, run: TaskRun) -> Next:
+def next_action(failure: Failure, log: AttemptLog, run: TaskRun) -> NextAction:
     """Return what follows a failure that the account has taken down."""
     if failure.is_final:
-        return Next.END
+        return NextAction.END
     if failure.is_worker_lost:
-        return Next.RETRY if is_retried(failure, account, run) else Next.END
+        return NextAction.RETRY if is_retried(failure, log, run) else NextAction.END
     can_fall_back = CONSEQUENCES[failure.category].falls_back and run.fallback is not None
-    if is_retried(failure, account, run):
+    if is_retried(failure, log, run):
         is_told_to_wait_long = (failure.retry_after_s or 0) > LONG_WAIT_S
-        return Next.FALL_BACK if can_fall_back and is_told_to_wait_long else Next.RETRY
-    return Next.FALL_BACK if can_fall_back else Next.END
+        return NextAction.FALL_BACK if can_fall_back and is_told_to_wait_long else NextAction.RETRY
+    return NextAction.FALL_BACK if can_fall_back else NextAction.END
 
 
-def is_retried(failure: Failure, account: Account, run: TaskRun) -> bool:
+def is_retried(failure: Failure, log: AttemptLog, run: TaskRun) -> bool:
     """Return whether there is another try at the same, by what was counted so far."""
     if failure.is_worker_lost:
-        return account.lost_workers <= MAX_LOST_WORKERS
-    return CONSEQUENCES[failure.category].is_retried and account.retries <= run.max_retries
+        return log.lost_workers <= MAX_LOST_WORKERS
+    return CONSEQUENCES[failure.category].is_retried and log.retries <= run.max_retries
