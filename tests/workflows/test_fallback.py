@@ -91,7 +91,7 @@ async def test_an_open_breaker_sends_work_to_the_fallback_at_once(hurried: Runs)
     assert hurried.provider.submitted == []
     assert outcome.fallback_used
     assert outcome.retry_count == 0
-    assert outcome.errors == ["fal_standard is left out: its breaker is open"]
+    assert outcome.errors == ["fal_standard is skipped: its circuit breaker is open"]
 
 
 async def test_a_breaker_that_opens_meanwhile_spares_the_retries(hurried: Runs) -> None:

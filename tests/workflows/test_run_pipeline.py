@@ -309,8 +309,8 @@ async def test_a_pause_does_not_wait_for_a_step_that_nobody_has_tried(working: R
     await until_event(handle, EventType.EVENT_TYPE_TIMER_STARTED)
     shown = (await handle.query("__temporal_workflow_metadata")).current_details
     waited_for = (
-        "a worker that can do it: those of the task queue `inference` cannot do FACE_ENHANCER by "
-        "sartiq_ultimate_face_fixer yet"
+        "a worker that supports it: those of the task queue `inference` do not support "
+        "FACE_ENHANCER by sartiq_ultimate_face_fixer yet"
     )
     assert f"- `later` FACE_ENHANCER: waits for {waited_for}" in shown.splitlines()
     (told,) = working.records.accounts

@@ -232,7 +232,7 @@ async def test_silent_worker_is_not_counted_as_a_retry(working: Runs) -> None:
     is_over.set()
     assert outcome.status == TaskStatus.COMPLETED
     assert (outcome.attempt, outcome.retry_count) == (2, 1)
-    assert outcome.errors == ["attempt 1: the worker stopped answering"]
+    assert outcome.errors == ["attempt 1: the worker stopped sending heartbeats"]
 
 
 async def test_worker_that_shuts_down_hands_its_attempt_on(runs: Runs) -> None:

@@ -161,7 +161,7 @@ async def test_an_outcome_that_no_record_holds_is_recorded_bare(runs: Runs) -> N
     outcome = runs.outcome(run.task_id)
     assert (outcome.status, outcome.error_category) == (TaskStatus.FAILED, ErrorCategory.INTERNAL)
     assert outcome.results == {}
-    assert "could not be recorded whole: 22P05" in outcome.errors[0]
+    assert "could not be recorded completely: 22P05" in outcome.errors[0]
     assert runs.records.refusals == 1
 
 

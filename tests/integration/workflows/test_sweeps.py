@@ -190,7 +190,7 @@ async def test_picture_whose_object_is_gone_is_not_listed_until_it_is_back(
     counts: Counter[str] = Counter()
 
     with capture_logs() as logs:
-        await pictures.look(counts)
+        await pictures.check(counts)
 
     assert counts == {"pictures_lost": 1}
     assert [(entry["event"], entry["path"]) for entry in logs] == [
@@ -207,7 +207,7 @@ async def test_picture_whose_object_is_gone_is_not_listed_until_it_is_back(
     assert (await api.post("/api/v1/tasks/", json=body)).status_code == 422
 
     await put(gateway, lost)
-    await pictures.look(counts)
+    await pictures.check(counts)
 
     assert counts == {"pictures_lost": 1, "pictures_found": 1}
     assert await listed(api, folder) == ["a.png", "b.png", "c.png"]
@@ -221,7 +221,7 @@ async def test_lost_picture_is_saved_anew_or_deleted(
         await save(api, folder + name)
         await gateway.resources.objects.delete(await object_key(gateway, folder + name))
     with capture_logs():
-        await pictures.look(Counter())
+        await pictures.check(Counter())
 
     assert (await save(api, folder + "a.png")).status_code == 201
     assert (await api.delete(at(folder + "b.png"))).status_code == 200
@@ -246,7 +246,7 @@ async def test_rows_are_looked_at_some_in_each_pass(
     await add(gateway.resources.sessions, *map(row, names))
     walking = LostPictures(gateway.resources.sessions, Watched(gateway.resources.objects))
     for _ in range(4):
-        await walking.look(Counter())
+        await walking.check(Counter())
     assert looked == [*names, *names[:2]]
 
     # One that is marked has a turn of its own in each pass.
@@ -255,7 +255,7 @@ async def test_rows_are_looked_at_some_in_each_pass(
         await session.execute(marked.values(lost_at=func.now()))
     looked.clear()
     counts: Counter[str] = Counter()
-    await walking.look(counts)
+    await walking.check(counts)
     assert looked[0] == names[4]
     assert counts == {"pictures_found": 1}
 

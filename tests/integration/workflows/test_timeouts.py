@@ -18,7 +18,7 @@ from workflows.definitions.run_training import RunTraining
 from workflows.starts import pipeline_run, task_run, training_run
 
 SHORT = timedelta(seconds=0.5)
-REASON = "its Temporal run took longer than it may"
+REASON = "its Temporal run exceeded its time limit"
 
 
 async def run_again_for_a_moment(gateway: Gateway, definition, message, temporal_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Evaluations as the gateway asks for them: one run a job, and somebody waits for it."""
+"""The gateway's way to an evaluation: one run per job, awaited by a client."""
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
@@ -12,25 +12,25 @@ from workflows.start_errors import translated_start_errors
 from workflows.starts import search_attributes, start_options
 
 _INTERACTIVE = 2
-"""Priority of what a client waits for with an open connection."""
+"""Priority of work that a client awaits with an open connection."""
 
 _Handle = WorkflowHandle[EvaluateImage, EvaluationFindings]
 
 
 async def evaluate(client: Client, job: EvaluationJob) -> EvaluationFindings:
-    """Run an evaluation to its end; a job that ran before has the result of its first run.
+    """Run an evaluation to its end; a repeated job returns the result of its first run.
 
     Raises:
-        WorkflowFailureError: it failed.
-        RunUnknownError: Temporal does not answer; a repeat of the job comes to the same run.
+        WorkflowFailureError: the evaluation failed.
+        RunUnknownError: Temporal did not respond; the same job can be sent again safely.
         RunRefusedError: Temporal refused it.
     """
     handle = await _start(client, job, WorkflowIDReusePolicy.REJECT_DUPLICATE)
-    is_of_before = handle.first_execution_run_id is None
+    is_repeated = handle.first_execution_run_id is None
     try:
         return await _result(handle)
     except WorkflowFailureError as failure:
-        if not is_of_before or evaluator_failed(failure):
+        if not is_repeated or evaluator_failed(failure):
             raise
     return await _result(
         await _start(client, job, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY)
@@ -38,7 +38,7 @@ async def evaluate(client: Client, job: EvaluationJob) -> EvaluationFindings:
 
 
 def evaluator_failed(failure: WorkflowFailureError) -> bool:
-    """Tell whether the evaluator itself failed; else nothing came of the run, and another may."""
+    """Return true if the evaluator itself failed; otherwise another run may succeed."""
     cause = failure.cause
     return isinstance(cause, ApplicationError) and cause.type != NO_EVALUATOR
 

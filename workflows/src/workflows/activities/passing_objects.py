@@ -1,4 +1,4 @@
-"""Sweeps folders in which nothing outlives its request: evaluations, pickles to be converted."""
+"""Removal of temporary objects: pictures to evaluate, pickles to convert."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -14,13 +14,13 @@ _AT_ONCE = 500
 async def sweep_passing(
     sessions: Sessions, objects: ObjectStore, age: timedelta, counts: Counter[str]
 ) -> None:
-    """Remove what has lain there for long; what clients once saved there has owners, and stays.
+    """Remove old objects without an owner from the temporary folders.
 
     Args:
         sessions: the records.
-        objects: what is swept.
-        age: of what is left behind at the least.
-        counts: takes `passing_swept`.
+        objects: the object store.
+        age: minimum age of a removed object.
+        counts: `passing_swept` is added to it.
     """
     before = datetime.now(UTC) - age
     for folder in sorted(PASSING_FOLDERS):

@@ -1,4 +1,4 @@
-"""Everything that is swept in one pass, one kind after the other; none keeps the next from it."""
+"""All sweeps of one pass, one after the other; a failing sweep does not block the next."""
 
 from collections import Counter
 from datetime import timedelta
@@ -16,11 +16,11 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class Sweeps:
-    """Removes objects that no record names, and marks rows whose object is gone.
+    """Removal of unowned objects, and marking of rows whose object is missing.
 
     Args:
         sessions: the records.
-        objects: what is swept.
+        objects: the object store.
     """
 
     def __init__(self, sessions: Sessions, objects: ObjectStore) -> None:
@@ -34,17 +34,17 @@ class Sweeps:
         """Make one pass.
 
         Args:
-            age: what nobody owns is swept from this age on.
-            counts: takes the figures of `Reconciled`; `failed`: what the next pass tries again.
+            age: minimum age of a removed object without an owner.
+            counts: the counters of `Reconciled`; `failed` counts what the next pass retries.
         """
         for work in (
             self._leftovers.sweep(counts),
             self._loose.sweep(age, counts),
             sweep_passing(self._sessions, self._objects, age, counts),
-            self._lost.look(counts),
+            self._lost.check(counts),
         ):
             try:
                 await work
-            except Exception:  # noqa: BLE001 — logged, and tried again by the next pass
+            except Exception:  # noqa: BLE001 — logged, and retried by the next pass
                 _log.exception("sweep_failed")
                 counts["failed"] += 1

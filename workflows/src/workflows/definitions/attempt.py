@@ -1,4 +1,4 @@
-"""One attempt at a task: the activity of its type, on the queue of its provider."""
+"""One attempt of a task: the activity of its type, on the queue of its provider."""
 
 from typing import Any
 
@@ -35,13 +35,13 @@ async def run_attempt(run: TaskRun, log: AttemptLog, summary: str) -> AttemptRes
 
     Args:
         run: the task, complete.
-        log: which attempt it is; takes down what a remote one is at.
-        summary: what the Web UI shows beside the activity.
+        log: number of the attempt; a remote attempt adds its submission and requests to it.
+        summary: text beside the activity in the Temporal UI.
 
     Raises:
         ActivityError: the attempt failed, or was cancelled.
-        RemoteFailureError: the same, once an outside provider had the work.
-        ValidationError: the task's inputs do not make a message of its type.
+        RemoteFailureError: it failed or was cancelled after an outside provider had the work.
+        ValidationError: the task's inputs do not fit the message of its type.
     """
     priority = Priority() if run.priority is None else Priority(priority_key(run.priority))
     if PROVIDERS[run.provider_type].is_remote:

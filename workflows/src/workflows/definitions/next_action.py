@@ -1,4 +1,4 @@
-"""What follows a failed attempt: another, the fallback provider, or the end."""
+"""The decision after a failed attempt: retry, fallback provider, or end."""
 
 from enum import Enum, auto
 
@@ -10,7 +10,7 @@ from workflows.policies import LONG_WAIT_S, MAX_LOST_WORKERS
 
 
 class NextAction(Enum):
-    """What follows a failed attempt."""
+    """The decision after a failed attempt."""
 
     RETRY = auto()
     FALL_BACK = auto()
@@ -18,7 +18,7 @@ class NextAction(Enum):
 
 
 def next_action(failure: Failure, log: AttemptLog, run: TaskRun) -> NextAction:
-    """Return what follows a failure that the account has taken down."""
+    """Decide about the next action after a failure that is in the log already."""
     if failure.is_final:
         return NextAction.END
     if failure.is_worker_lost:
@@ -31,7 +31,7 @@ def next_action(failure: Failure, log: AttemptLog, run: TaskRun) -> NextAction:
 
 
 def is_retried(failure: Failure, log: AttemptLog, run: TaskRun) -> bool:
-    """Return whether there is another try at the same, by what was counted so far."""
+    """Return true if the same operation is retried, by the failures counted so far."""
     if failure.is_worker_lost:
         return log.lost_workers <= MAX_LOST_WORKERS
     return CONSEQUENCES[failure.category].is_retried and log.retries <= run.max_retries

@@ -10,7 +10,7 @@ from workflows.policies import HEARTBEAT_TIMEOUT, ONE_ATTEMPT, RECONCILE_TIMEOUT
 
 @workflow.defn(name="Reconcile")
 class Reconcile:
-    """What it fails to mend, the next pass mends."""
+    """One reconciliation pass; the next pass retries what failed."""
 
     @workflow.run
     async def run(self, request: ReconcileRequest) -> Reconciled:

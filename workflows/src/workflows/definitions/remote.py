@@ -1,4 +1,4 @@
-"""One attempt that an outside provider does: submitted once, awaited, withdrawn when cancelled."""
+"""One attempt at an outside provider: submit once, wait, withdraw on cancellation."""
 
 from datetime import timedelta
 
@@ -33,7 +33,7 @@ from workflows.policies import (
 
 _WAIT = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 _SLACK = timedelta(minutes=1)
-"""The worker ends a wait by itself before Temporal does."""
+"""Extra time, so that the worker ends a wait by itself before Temporal does."""
 
 
 class RemoteFailureError(Exception):
@@ -47,11 +47,11 @@ class RemoteFailureError(Exception):
 async def run_remote_attempt(
     run: TaskRun, log: AttemptLog, summary: str, priority: Priority
 ) -> RemoteResult:
-    """Hand the work over, write down its id, wait for it.
+    """Submit the work, record its id, and wait for its result.
 
     Raises:
-        ActivityError: it was not submitted, or nobody knows whether it was.
-        RemoteFailureError: it was, and failed or was cancelled.
+        ActivityError: the work was not submitted, or it is unknown whether it was.
+        RemoteFailureError: the work was submitted, and failed or was cancelled.
     """
     work = RemoteWork(
         task_id=run.task_id,
@@ -81,7 +81,7 @@ async def run_remote_attempt(
     if is_cancelling():
         raise await _withdrawn(submitted, run, log, "cancelled", ErrorCategory.CANCELLED)
     await record_account(log.written())
-    if is_cancelling():  # heard while the id was written
+    if is_cancelling():  # requested while the id was written
         raise await _withdrawn(submitted, run, log, "cancelled", ErrorCategory.CANCELLED)
     return await _await(submitted, run, log, summary)
 
@@ -98,7 +98,7 @@ async def _await(
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=AWAIT_RETRY,
             cancellation_type=_WAIT,
-            priority=Priority(priority_key=1),  # it holds up nobody: the work is done elsewhere
+            priority=Priority(priority_key=1),  # a wait delays no other work
             summary=f"{summary}: wait for {submitted.submission.request_id}",
         )
     except ActivityError as error:
@@ -111,7 +111,7 @@ async def _failed(
     error: ActivityError, submitted: SubmittedWork, run: TaskRun, log: AttemptLog
 ) -> RemoteFailureError:
     failure = read_failure(error)
-    if failure.category == ErrorCategory.CANCELLED:  # the worker withdrew it, and says how it went
+    if failure.category == ErrorCategory.CANCELLED:  # the worker has withdrawn the work already
         return RemoteFailureError(failure)
     if is_cancelling():
         return await _withdrawn(submitted, run, log, "cancelled", ErrorCategory.CANCELLED)
@@ -129,10 +129,10 @@ _ABOUT_THE_WAIT = {
 
 
 def _has_ended(error: ActivityError, failure: Failure) -> bool:
-    """Whether the provider has said that the work failed.
+    """Return true if the provider reported that the work failed.
 
-    Otherwise only the wait for it did: what the provider may still do, it is paid for, and another
-    submission would be paid for, too.
+    Otherwise only the wait failed: the provider may still do the work and charge for it, and would
+    charge for another submission as well.
     """
     cause = error.cause
     is_last_word = isinstance(cause, ApplicationError) and cause.non_retryable
@@ -146,7 +146,7 @@ async def _withdrawn(
     why: str,
     category: ErrorCategory,
 ) -> RemoteFailureError:
-    """Cancel the work at the provider; only where that has said so, another attempt may follow."""
+    """Cancel the work at the provider; a retry may follow only if the provider confirms it."""
     try:
         withdrawal = await uninterrupted(_withdraw(submitted, run))
         log.note_requests(withdrawal.service_requests)

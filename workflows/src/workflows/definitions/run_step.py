@@ -1,4 +1,4 @@
-"""One task from its first attempt to its record: a single task's whole run, a pipeline's step."""
+"""The run of one task, from its first attempt to its record; for single tasks and for steps."""
 
 import asyncio
 from collections.abc import Callable
@@ -43,21 +43,21 @@ async def run_step(
     show: Callable[[str], None] = lambda _state: None,
     worker_wait: WorkerWait,
 ) -> TaskOutcome:
-    """Attempt a task until it ends, and write how it ended into the records.
+    """Attempt a task until it ends, and write its outcome into the records.
 
     Args:
         run: the task.
-        label: what the Web UI shows beside each attempt, such as the step's id.
-        mapped_inputs: what a pipeline maps into the task's inputs.
-        show: hears in words what the task is at, for the Web UI.
-        worker_wait: how its run waits for workers that can do it.
+        label: name beside each attempt in the Temporal UI, such as the step id.
+        mapped_inputs: values that a pipeline maps into the task's inputs.
+        show: receives the state of the task as text, for the Temporal UI.
+        worker_wait: waits for workers that support the task.
 
     Returns:
-        The outcome as it stands in the records: a failure or a cancellation is no exception here.
+        The outcome as it is in the records; a failed or cancelled task raises no exception.
 
     Raises:
-        ContinueAsNewError: nobody has tried the task, and its run is to be continued as new.
-        StepNotStartedError: nobody has tried it, and its run starts no more.
+        ContinueAsNewError: the task was not tried, and its run must be continued as new.
+        StepNotStartedError: the task was not tried, and its run starts no more steps.
     """
     step = _Step(run, label or run.task_type, mapped_inputs or {}, show, worker_wait)
     outcome = await record_task(await step.run_until_done(), step.label)
@@ -80,7 +80,7 @@ class _Step:
         self.show = show
         self.worker_wait = worker_wait
         self.resolved = resolved
-        """Inputs that the request did not have as they are now: mapped, or fetched."""
+        """Inputs that differ from the request: mapped or fetched ones."""
         self.fetched: list[StoredFile] = []
         self.log = AttemptLog(run.task_id)
         self.said_waiting_for: str | None = None
@@ -96,20 +96,20 @@ class _Step:
             return self._ended(TaskStatus.FAILED, ErrorCategory.VALIDATION)
         except ORDERLY:
             raise
-        except Exception as error:  # noqa: BLE001 — unforeseen: it must not leave the run standing
+        except Exception as error:  # noqa: BLE001 — an unexpected error must not block the run
             return self._ended_by(error)
 
     def in_words(self, status: TaskStatus) -> str:
-        """How it ended, for the Web UI."""
+        """Describe the outcome for the Temporal UI."""
         log = self.log
         nth = f", attempt {log.attempt}" if log.attempt > 1 else ""
         switch = f" by {self.run.provider_type}{nth}, after {self.first_provider} failed"
         return status.lower() + (switch if log.fallback_used else nth)
 
     async def _fetch(self) -> TaskOutcome | None:
-        """Bring remote pictures into storage; an outcome where that fails.
+        """Fetch remote pictures into storage; return an outcome if that fails for good.
 
-        A failure counts against `max_retries`, as one of an attempt does.
+        A failed fetch counts against `max_retries`, like a failed attempt.
         """
         while True:
             try:
@@ -129,7 +129,7 @@ class _Step:
         return None
 
     async def _after_failed_fetch(self, failure: Failure) -> TaskOutcome | None:
-        """Wait until the pictures are fetched again; an outcome where they are not."""
+        """Wait before the next fetch of the pictures; return an outcome if there is none."""
         self.log.note_failed_fetch(failure)
         if is_cancelling():
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
@@ -139,12 +139,12 @@ class _Step:
         await record_account(self.log.written(failure.category), self.label)
         if not is_cancelling():
             await self._wait(failure)
-        if is_cancelling():  # heard while the records were written
+        if is_cancelling():  # requested while the records were written
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         return None
 
     async def _fetch_in_turn(self) -> FetchedInputs | None:
-        """While the tenant has its share under way, wait and offer it again."""
+        """Fetch the pictures; while the tenant is at its concurrency limit, wait and retry."""
         tries = 0
         while True:
             try:
@@ -164,13 +164,13 @@ class _Step:
     async def _attempt_until_done(self) -> TaskOutcome:
         await self._fall_back_if_provider_is_down()
         while True:
-            if is_cancelling():  # heard while the records were written
+            if is_cancelling():  # requested while the records were written
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
             failure = await self._attempt()
             if isinstance(failure, TaskOutcome):
                 return failure
             if failure.is_unserved and not is_cancelling():
-                await self._wait_for_a_worker_that_can_do_it()
+                await self._wait_for_a_supporting_worker()
                 continue
             self.log.note_failure(failure, self.run.provider_type)
             if is_cancelling():
@@ -186,7 +186,7 @@ class _Step:
                 await self._fall_back_if_provider_is_down()
 
     async def _attempt(self) -> TaskOutcome | Failure:
-        """One more attempt: how the task ended with it, or why it failed."""
+        """Run the next attempt; return the task's outcome, or the failure of the attempt."""
         self.log.attempt += 1
         nth = "" if self.log.attempt == 1 else f", attempt {self.log.attempt}"
         self.show(
@@ -208,34 +208,34 @@ class _Step:
         self.log.start_over()
 
     async def _fall_back_if_provider_is_down(self) -> None:
-        """Ask the provider's breaker, where there is somebody else to turn to."""
+        """Switch to the fallback, if there is one and the provider's circuit breaker is open."""
         if self.run.fallback is None:
             return
         provider = self.run.provider_type
         admission = await admit_attempt(provider)
         if admission.is_admitted:
             return
-        self.log.errors.append(f"{provider} is left out: its breaker is {admission.state}")
+        self.log.errors.append(f"{provider} is skipped: its circuit breaker is {admission.state}")
         self._fall_back()
         await record_account(self.log.written(), self.label)
 
-    async def _wait_for_a_worker_that_can_do_it(self) -> None:
-        """The task stays PENDING: nobody has tried it, so this is no attempt and no retry."""
+    async def _wait_for_a_supporting_worker(self) -> None:
+        """Wait before the next try. The task stays PENDING; no attempt and no retry is counted."""
         self.log.attempt -= 1
         self.log.unserved += 1
         waiting_for = (
-            f"a worker that can do it: those of the task queue `{self.run.task_queue}` cannot do "
-            f"{self.run.task_type} by {self.run.provider_type} yet"
+            f"a worker that supports it: those of the task queue `{self.run.task_queue}` do not "
+            f"support {self.run.task_type} by {self.run.provider_type} yet"
         )
         self.show(f"waits for {waiting_for}")
         if self.said_waiting_for != waiting_for and workflow.patched(_SAID_WAITS):
             self.said_waiting_for = waiting_for
             await record_account(self.log.written(waiting_for=waiting_for), self.label)
-            if is_cancelling():  # heard while the records were written
+            if is_cancelling():  # requested while the records were written
                 raise asyncio.CancelledError
         await self.worker_wait.wait(
             unserved_wait_s(self.log.unserved),
-            f"no worker can do {self.run.task_type} yet",
+            f"no worker supports {self.run.task_type} yet",
             is_untried=not (self.log.attempt or self.log.fallback_used or self.log.fetch_retries),
         )
 
@@ -260,14 +260,14 @@ class _Step:
             results=result.fields(),
             files=[*self.fetched, *result.files],
             warnings=result.warnings,
-            provenance=self._record(result.provenance),
+            provenance=self._provenance(result.provenance),
             executor_type=result.executor_type,
             executor_instance=result.executor_instance,
             started_at=result.started_at,
         )
 
-    def _record(self, made: Provenance | None) -> ProvenanceRecord | None:
-        """What was made, beside what this run asked for: the row may say something else by now."""
+    def _provenance(self, made: Provenance | None) -> ProvenanceRecord | None:
+        """Return the worker's provenance with this run's request; the row may differ by now."""
         if made is None:
             return None
         run = self.run

@@ -1,4 +1,4 @@
-"""The workflow of a single task: run on the provider's queue, record, finish."""
+"""The workflow of a single task."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from workflows.definitions.worker_wait import ContinueAsNewError, WorkerWait
 
 @workflow.defn(name="Task")
 class RunTask:
-    """Id `task-<uuid>`. Fails when the task fails, is cancelled when it is cancelled."""
+    """Run of one task, id `task-<uuid>`. It fails or is cancelled as the task is."""
 
     @workflow.run
     async def run(self, run: TaskRun) -> TaskOutcome:

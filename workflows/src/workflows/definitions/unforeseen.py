@@ -1,7 +1,8 @@
-"""What nobody foresaw ends what it happened in, as INTERNAL, and does not leave a run standing.
+"""Handling of unexpected exceptions in workflow code: the run fails with the category INTERNAL.
 
-Temporal fails the workflow task of a run whose code raises, and tries it again for ever. That is
-right for code that does not fit the run's history: there the run waits for the version that does.
+By default, Temporal fails the workflow task of a run whose code raises, and retries it without end.
+That is right only for code that does not match the run's history: the run then waits for a version
+that does.
 """
 
 from collections.abc import Generator
@@ -15,23 +16,23 @@ from shared.contracts.foreign import showable, told
 from workflows.definitions.worker_wait import ContinueAsNewError, StepNotStartedError
 
 ORDERLY = (NondeterminismError, ContinueAsNewError, StepNotStartedError)
-"""What is raised on purpose, and is not to be caught with the rest."""
+"""Exceptions that are part of the control flow and must pass a general `except`."""
 
 
 @contextmanager
 def failing_as_internal() -> Generator[None]:
-    """Let what nobody foresaw fail the run.
+    """Fail the run on an unexpected exception.
 
-    Where its record could not be written, the reconciler ends that as the run has ended.
+    If the record could not be written, the reconciler writes the outcome of the run later.
 
     Raises:
-        ApplicationError: of the type INTERNAL.
+        ApplicationError: type INTERNAL, for an unexpected exception.
     """
     try:
         yield
     except (FailureError, NondeterminismError):
         raise
-    except Exception as error:  # noqa: BLE001 — everything else is a bug, and is told
+    except Exception as error:  # noqa: BLE001 — everything else is a bug and fails the run
         raise ApplicationError(
             told(error), type=ErrorCategory.INTERNAL, non_retryable=True
         ) from showable(error)

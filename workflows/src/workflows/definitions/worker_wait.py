@@ -1,4 +1,4 @@
-"""Waiting long for a worker that can do a step, in a run whose history must stay bounded."""
+"""Long waits for a worker that supports a step, with a bounded history."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,23 +9,23 @@ from workflows.policies import LONG_HISTORY_EVENTS
 
 
 class ContinueAsNewError(Exception):
-    """The history has grown long while nothing could be done: the run is to be continued as new."""
+    """The history has grown long during waits: the caller must continue the run as new."""
 
 
 class StepNotStartedError(Exception):
-    """The run starts no more steps, and this one has not been tried."""
+    """The run starts no more steps, and this step has not been tried."""
 
 
 class WorkerWait:
     """The waits of one run.
 
-    Each offer of a step to a worker that cannot do it costs some events of the history, and the
-    steps of a later deployment may wait for days. Once the history is long and every running step
-    is one that nobody has tried, all waits end in `ContinueAsNewError`, and no work is lost by it.
+    Each try of a step on a worker that does not support it adds events to the history, and a step
+    may wait for days until a deployment supports it. Once the history is long and none of the
+    running steps has been tried, all waits raise `ContinueAsNewError`; no work is lost.
 
     Args:
-        running: how many steps the run has under way.
-        is_stopping: whether the run starts no more steps.
+        running: returns the number of running steps.
+        is_stopping: returns true if the run starts no more steps.
     """
 
     def __init__(
@@ -38,16 +38,16 @@ class WorkerWait:
         self._num_untried = 0
 
     async def wait(self, seconds: float, summary: str, *, is_untried: bool) -> None:
-        """Wait before a step is offered again.
+        """Wait before the next try of a step.
 
         Args:
-            seconds: how long.
-            summary: what the Web UI shows beside the timer.
-            is_untried: nobody has tried the step, so that it may begin anew.
+            seconds: length of the wait.
+            summary: text beside the timer in the Temporal UI.
+            is_untried: no worker has tried the step, so that it can start over.
 
         Raises:
-            ContinueAsNewError: the run is to be continued as new.
-            StepNotStartedError: the step is not to be started any more.
+            ContinueAsNewError: the caller must continue the run as new.
+            StepNotStartedError: the step must not be started any more.
         """
         self._num_untried += is_untried
         try:
