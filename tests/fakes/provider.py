@@ -80,4 +80,4 @@ class FakeProvider(ProviderActivities):
     async def withdraw_work(self, work: SubmittedWork) -> Withdrawal:
         self.withdrawn.append(work)
         said = "OK" if self.is_withdrawn else "ALREADY_COMPLETED"
-        return Withdrawal(is_withdrawn=self.is_withdrawn, message=f"fal answered {said}")
+        return Withdrawal(is_withdrawn=self.is_withdrawn, message=f"fal returned {said}")

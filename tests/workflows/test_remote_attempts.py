@@ -139,7 +139,7 @@ async def test_work_that_takes_too_long_is_withdrawn_before_another_try(hurried:
         outcome = await (await hurried.start_task(fal())).result()
     assert [work.attempt for work in hurried.provider.withdrawn] == [1]
     assert outcome.attempt == 2
-    assert outcome.errors == ["attempt 1: not done in time; fal answered OK"]
+    assert outcome.errors == ["attempt 1: not done in time; fal returned OK"]
 
 
 async def test_work_that_cannot_be_withdrawn_is_not_paid_for_twice(working: Runs) -> None:
@@ -151,7 +151,7 @@ async def test_work_that_cannot_be_withdrawn_is_not_paid_for_twice(working: Runs
         outcome = await ended(working, fal())
     assert len(working.provider.submitted) == 1
     assert outcome.error_category == ErrorCategory.TIMEOUT
-    assert outcome.errors == ["attempt 1: not done in time; fal answered ALREADY_COMPLETED"]
+    assert outcome.errors == ["attempt 1: not done in time; fal returned ALREADY_COMPLETED"]
 
 
 async def test_a_cancellation_says_what_the_provider_said(working: Runs) -> None:
@@ -164,7 +164,7 @@ async def test_a_cancellation_says_what_the_provider_said(working: Runs) -> None
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
             raise ApplicationError(
-                "cancelled; fal answered ALREADY_COMPLETED", type="CANCELLED", non_retryable=True
+                "cancelled; fal returned ALREADY_COMPLETED", type="CANCELLED", non_retryable=True
             ) from None
 
     working.provider.on_await = wait
@@ -177,7 +177,7 @@ async def test_a_cancellation_says_what_the_provider_said(working: Runs) -> None
     outcome = working.outcome(run.task_id)
     assert outcome.status == TaskStatus.CANCELLED
     assert outcome.error_category == ErrorCategory.CANCELLED
-    assert outcome.errors == ["attempt 1: cancelled; fal answered ALREADY_COMPLETED"]
+    assert outcome.errors == ["attempt 1: cancelled; fal returned ALREADY_COMPLETED"]
 
 
 async def test_a_cancellation_during_the_submission_withdraws_it(working: Runs) -> None:
@@ -201,7 +201,7 @@ async def test_a_cancellation_during_the_submission_withdraws_it(working: Runs) 
     outcome = working.outcome(run.task_id)
     assert outcome.status == TaskStatus.CANCELLED
     assert [work.submission.request_id for work in working.provider.withdrawn] == ["request-1"]
-    assert outcome.errors == ["attempt 1: cancelled; fal answered OK"]
+    assert outcome.errors == ["attempt 1: cancelled; fal returned OK"]
 
 
 async def test_a_wait_that_only_we_gave_up_is_no_reason_to_submit_again(
@@ -217,7 +217,7 @@ async def test_a_wait_that_only_we_gave_up_is_no_reason_to_submit_again(
         outcome = await ended(working, fal())
     assert len(working.provider.awaited) == 2
     assert len(working.provider.submitted) == 1
-    assert outcome.errors == ["attempt 1: too many polls; fal answered ALREADY_COMPLETED"]
+    assert outcome.errors == ["attempt 1: too many polls; fal returned ALREADY_COMPLETED"]
 
 
 async def cancelled_while_records_are_slow(runs: Runs, run: TaskRun) -> None:

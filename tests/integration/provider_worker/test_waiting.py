@@ -288,7 +288,7 @@ async def test_an_app_that_logs_without_end_is_asked_without_its_logs(
 async def test_work_that_fal_does_not_know_is_final(activities: RemoteProviders) -> None:
     error = await failure_of(activities, submitted(generation_work(), submission("gone")))
     assert (error.category, error.is_final) == (Category.PROVIDER_ERROR, True)
-    assert "does not know it" in str(error)
+    assert "does not know the request" in str(error)
 
 
 async def test_pictures_at_private_addresses_are_not_fetched(

@@ -17,7 +17,7 @@ from tests.loopback.fal_ledger import Fault
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (None, "fal answered CANCELLATION_REQUESTED to the cancellation; what has begun may go on"),
+        (None, "fal returned CANCELLATION_REQUESTED to the cancellation; work that has started"),
         (Fault(on="cancel", status=400, body={"status": "ALREADY_COMPLETED"}), "not withdrawn"),
         (Fault(on="cancel", status=404, body={"status": "NOT_FOUND"}), "NOT_FOUND"),
         (Fault(on="cancel", is_dropped=True), "not at the provider"),

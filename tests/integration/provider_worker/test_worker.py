@@ -204,7 +204,7 @@ async def test_a_cancellation_reaches_fal(
         failure = await _failure(run)
     assert failure.type == ErrorCategory.CANCELLED
     assert failure.non_retryable
-    assert "fal answered CANCELLATION_REQUESTED" in failure.message
+    assert "fal returned CANCELLATION_REQUESTED" in failure.message
     assert failure.details[-1]["method"] == "PUT"
     assert fal.ledger.cancels == [entry.request_id]
 

@@ -281,7 +281,10 @@ async def test_lost_workflow_whose_step_a_provider_has_is_not_run_anew(
         await session.execute(rows.values(status=status, attempt=1, service_task_id="request-1"))
     assert (await reconcile(gateway)).started == 0
     failed = (await api.get(f"/api/v1/workflows/{created['id']}")).json()
-    assert (failed["status"], failed["error_message"]) == ("FAILED", "its Temporal run no longer exists")
+    assert (failed["status"], failed["error_message"]) == (
+        "FAILED",
+        "its Temporal run no longer exists",
+    )
     task = (await api.get(f"/api/v1/tasks/{failed['steps'][0]['task_id']}")).json()
     assert task["status"] == "FAILED"
 

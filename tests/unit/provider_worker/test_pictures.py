@@ -18,7 +18,7 @@ from tests.fixtures.pictures import picture
 _LOG = CallLog(ProviderType.FAL_STANDARD, 1)
 
 
-def _keeper(objects: MemoryObjectStore, **limits: int) -> PictureDownloader:
+def _downloader(objects: MemoryObjectStore, **limits: int) -> PictureDownloader:
     return PictureDownloader(objects, STRICT, PictureLimits(**limits))
 
 
@@ -26,7 +26,7 @@ def _keeper(objects: MemoryObjectStore, **limits: int) -> PictureDownloader:
 async def test_pictures_of_every_kind_are_kept_as_png(kind: str, mode: str) -> None:
     objects = MemoryObjectStore()
     url = data_url(picture(kind), f"image/{kind.lower()}")
-    file = await _keeper(objects).keep(url, "generations/a.png", _LOG)
+    file = await _downloader(objects).download(url, "generations/a.png", _LOG)
     content, info = objects.objects["generations/a.png"]
     kept = Image.open(io.BytesIO(content))
     assert (kept.format, kept.mode, kept.size) == ("PNG", mode, (8, 8))
@@ -38,7 +38,7 @@ async def test_transparency_and_grey_are_kept_and_metadata_is_not() -> None:
     for mode in ("RGBA", "L"):
         buffer = io.BytesIO()
         Image.new(mode, (4, 4)).save(buffer, "PNG", dpi=(300, 300))
-        await _keeper(objects).keep(data_url(buffer.getvalue(), "image/png"), mode, _LOG)
+        await _downloader(objects).download(data_url(buffer.getvalue(), "image/png"), mode, _LOG)
         kept = Image.open(io.BytesIO(objects.objects[mode][0]))
         kept.load()
         assert (kept.mode, kept.info) == (mode, {})
@@ -52,7 +52,7 @@ async def test_pictures_are_turned_by_exif_alone(turned: str, size: tuple[int, i
     buffer = io.BytesIO()
     Image.new("RGB", (8, 4)).save(buffer, "JPEG", **{turned: {"exif": exif, "xmp": xmp}[turned]})
     objects = MemoryObjectStore()
-    await _keeper(objects).keep(data_url(buffer.getvalue(), "image/jpeg"), "a", _LOG)
+    await _downloader(objects).download(data_url(buffer.getvalue(), "image/jpeg"), "a", _LOG)
     assert Image.open(io.BytesIO(objects.objects["a"][0])).size == size
 
 
@@ -108,6 +108,6 @@ async def test_what_we_do_not_take_is_our_refusal_and_not_bought_again(
 async def _refuses(url: str, told: str, category: ErrorCategory, **limits: int) -> None:
     objects = MemoryObjectStore()
     with pytest.raises(PlatformError, match=told) as caught:
-        await _keeper(objects, **limits).keep(url, "generations/a.png", _LOG)
+        await _downloader(objects, **limits).download(url, "generations/a.png", _LOG)
     assert (caught.value.category, caught.value.is_final) == (category, True)
     assert not objects.objects

@@ -90,7 +90,7 @@ class Withdrawal(Message):
     is_withdrawn: bool
     """The provider has said that it will not do it; what it had done by then may cost."""
     message: ErrorText
-    """What the provider said, for the record: `fal answered ALREADY_COMPLETED`."""
+    """What the provider said, for the record: `fal returned ALREADY_COMPLETED`."""
     service_requests: list[ServiceRequest] = []
 
 
