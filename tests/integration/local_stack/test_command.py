@@ -89,7 +89,7 @@ async def test_second_up_says_that_one_runs(state_dir: Path) -> None:
     async with running(state_dir) as process:
         code, shown = await command(state_dir, "up")
         assert code == 1
-        assert f"a stack is running already (pid {process.pid})" in shown
+        assert f"a stack is already running (pid {process.pid})" in shown
         assert process.returncode is None
 
 

@@ -100,7 +100,7 @@ async def test_child_that_dies_takes_the_rest_down(tmp_path: Path) -> None:
     async with running(tmp_path, seconds=5) as (process, family):
         _, shown = await process.communicate()
         assert process.returncode == 1
-        assert shown.decode().splitlines() == ["two exited with 0; its log ends", "  two here"]
+        assert shown.decode().splitlines() == ["two exited with 0; the end of its log:", "  two here"]
         assert await all_gone(family)
 
 

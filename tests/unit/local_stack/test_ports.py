@@ -55,7 +55,7 @@ def test_holder_of_a_fixed_port_is_named(tmp_path: Path, listener: socket.socket
     with pytest.raises(PortHeldError) as caught:
         choose_ports(settings)
     message = str(caught.value)
-    assert f"port {port} (SARTIQ_LOCAL_TEMPORAL_UI_PORT) is held by" in message
+    assert f"port {port} (SARTIQ_LOCAL_TEMPORAL_UI_PORT) is in use by" in message
     assert f"(pid {os.getpid()})" in message
 
 

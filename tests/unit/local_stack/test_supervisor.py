@@ -157,7 +157,7 @@ async def test_second_start_of_a_running_child_is_refused(
     supervisor: Supervisor, dummy: MakeSpec
 ) -> None:
     await supervisor.start(dummy("worker"))
-    with pytest.raises(StackError, match="worker is running already"):
+    with pytest.raises(StackError, match="worker is already running"):
         await supervisor.start(dummy("worker"))
 
 
