@@ -1,4 +1,4 @@
-"""Cancelling a single task, wherever it is: the record says CANCELLED, and so does Temporal."""
+"""Cancellation of a single task in any state: record and run both end as CANCELLED."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A conversion ends soon, one way or the other, and says by category why it did not work."""
+"""A conversion ends soon, successfully or with an error category."""
 
 from datetime import timedelta
 

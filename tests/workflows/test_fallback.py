@@ -1,4 +1,4 @@
-"""Fallback providers: who steps in, when, and what the record says meanwhile."""
+"""Fallback providers: when they take over, and the record meanwhile."""
 
 import pytest
 

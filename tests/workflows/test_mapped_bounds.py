@@ -1,4 +1,4 @@
-"""A mapped value is held against its input's type and bounds before anything is written."""
+"""A mapped value is checked against its input's type and bounds before anything is written."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def background(**inputs: Any) -> TaskRun:
 
 
 def after(run: TaskRun, **values: Any) -> tuple[PipelineStep, PipelineStep]:
-    """An app that has answered, and a step that is given each value under its input's name."""
+    """A pipeline of a completed app step and a step into which each value is mapped."""
     app = step("app", run=fal()).model_copy(update={"result": values})
     links = [StepMapping(from_step="app", from_field=name, to_field=name) for name in values]
     return app, step("next", "app", run=run, mappings=links)

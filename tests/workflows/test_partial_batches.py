@@ -1,4 +1,4 @@
-"""A batch with inputs at fault: the task fails with their names, and keeps what was done."""
+"""A batch with faulty inputs: the task fails with their names, and keeps the other results."""
 
 from temporalio import activity
 from temporalio.worker import Worker
@@ -20,7 +20,7 @@ _FAULT = "input_image_paths[1] (uploads/b.png): the picture cannot be read"
 
 
 class _Remover(BackgroundRemovalActivities):
-    """Remembers what it was asked, and cannot read what is called b."""
+    """An activity that records its requests and cannot read a picture named b."""
 
     def __init__(self) -> None:
         self.requests: list[RemoveBackgrounds] = []

@@ -52,7 +52,7 @@ def test_every_payload_fits_its_declared_type(path: Path) -> None:
 
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 def test_a_renamed_field_is_seen(path: Path) -> None:
-    """Each field of each recorded message, renamed in a copy, makes the decoding fail."""
+    """Decoding fails for each field of each recorded message that is renamed in a copy."""
     history = read(path.stem)
     types = DeclaredTypes(history)
     renamed = 0
@@ -72,7 +72,7 @@ def test_a_renamed_field_is_seen(path: Path) -> None:
 
 
 def test_a_renamed_field_of_a_nested_message_is_seen() -> None:
-    """Temporal's own decoding takes the default instead, and the replay stays green."""
+    """Temporal's own decoding takes the default instead, and the replay succeeds."""
     history = read("pipeline")
     place = "event 1, workflow_execution_started_event_attributes.input.payloads.0"
     change_payload(history, place, lambda run: rename(run["steps"][1]["run"], "max_retries"))
@@ -86,7 +86,7 @@ def test_a_renamed_field_of_a_nested_message_is_seen() -> None:
 
 
 def test_a_renamed_input_of_a_task_is_seen() -> None:
-    """Inputs travel as an object of any keys; the task type's row names those it knows."""
+    """Messages carry inputs as an untyped object; the task type's row defines their names."""
     history = read("task")
     place = "event 1, workflow_execution_started_event_attributes.input.payloads.0"
     change_payload(history, place, lambda run: rename(run["inputs"], "seed"))

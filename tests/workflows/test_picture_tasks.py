@@ -1,4 +1,4 @@
-"""IMAGE_ADJUSTER and BACKGROUND_FIX from a run to its activity, with every field on the way."""
+"""IMAGE_ADJUSTER and BACKGROUND_FIX from a run to its activity, with every field."""
 
 from collections.abc import AsyncIterator
 from typing import Any

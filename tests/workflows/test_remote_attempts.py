@@ -1,4 +1,4 @@
-"""Work that an outside provider does: submitted once, awaited freely, withdrawn truthfully."""
+"""Work at an outside provider: submitted once, awaited with retries, withdrawn when cancelled."""
 
 import asyncio
 from datetime import timedelta
@@ -30,7 +30,7 @@ def fal(**fields: object) -> TaskRun:
 
 
 async def ended(runs: Runs, run: TaskRun) -> TaskOutcome:
-    """How a task that does not complete stands in the records."""
+    """Return the outcome of a task that does not complete, from the records."""
     await failure_of(await runs.start_task(run))
     return runs.outcome(run.task_id)
 
@@ -94,7 +94,7 @@ async def test_a_worker_lost_while_it_submits_is_not_made_up_for(
     stop = asyncio.Event()
 
     async def fall_silent(work: RemoteWork) -> None:
-        await stop.wait()  # no heartbeat: Temporal takes the worker for dead
+        await stop.wait()  # no heartbeat: Temporal treats the worker as lost
 
     hurried.provider.on_submit = fall_silent
     async with hurried.provider_worker():
@@ -189,7 +189,7 @@ async def test_a_cancellation_during_the_submission_withdraws_it(working: Runs) 
             async with Heartbeat(0.1):
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
-            return  # the request was on its way: its answer is waited for
+            return  # the request was sent: its response is awaited
 
     working.provider.on_submit = be_slow
     run = fal()
@@ -221,13 +221,13 @@ async def test_a_wait_that_only_we_gave_up_is_no_reason_to_submit_again(
 
 
 async def cancelled_while_records_are_slow(runs: Runs, run: TaskRun) -> None:
-    """Cancel a task while something is written of it, and longer than a workflow task may last."""
+    """Cancel a task during a write that takes longer than a workflow task."""
     handle = await runs.start_task(run, task_timeout=timedelta(seconds=1))
     await asyncio.wait_for(runs.records.is_called.wait(), 20)
     await handle.cancel()
 
     async def is_told() -> bool:
-        # While local activities run, a new workflow task begins each 0.8 s: the next one tells it.
+        # During local activities a workflow task starts each 0.8 s; the next one has the signal.
         names = kinds(await handle.fetch_history())
         if "WORKFLOW_EXECUTION_CANCEL_REQUESTED" not in names:
             return False

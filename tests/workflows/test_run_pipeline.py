@@ -87,7 +87,7 @@ async def test_failed_step_lets_running_ones_end_and_no_later_one_start(hurried:
     async def act(attempt: Attempt) -> None:
         if attempt.task_id == bad.run.task_id:
             raise InvalidInputError("no such size")
-        # It ends only after the failure is on record.
+        # Ends only after the failure is recorded.
         await hurried.records.is_called.wait()
 
     hurried.inference.act = act
@@ -207,7 +207,7 @@ async def test_cancel_while_a_step_is_recorded_keeps_both_records(working: Runs)
     assert isinstance(await end_of(handle), CancelledError)
     assert working.outcome(first.run.task_id).status == TaskStatus.COMPLETED
     assert working.records.pipelines[run.workflow_id].status == WorkflowStatus.CANCELLED
-    # The cancellation waits behind the write, so the next step may have been scheduled meanwhile.
+    # The cancellation waits for the write, so the next step may have been scheduled meanwhile.
     later = working.records.tasks.get(second.run.task_id)
     assert later is None or later.status == TaskStatus.CANCELLED
 
@@ -293,7 +293,7 @@ async def test_the_web_ui_tells_what_each_step_is_at(working: Runs) -> None:
 
 
 def unserved(step_id: str, *depends_on: str) -> PipelineStep:
-    """A step whose queue has a worker that does not know its activity."""
+    """A step whose queue has a worker without its activity."""
     face = generation(
         task_type=TaskType.FACE_ENHANCER,
         provider_type=ProviderType.SARTIQ_ULTIMATE_FACE_FIXER,

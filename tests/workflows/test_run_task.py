@@ -31,7 +31,7 @@ LONG_S = 25.0
 
 
 def fails(*categories: ErrorCategory, retry_after_s: float | None = None):
-    """Attempt n fails with the nth category; those behind the last one succeed."""
+    """Fail attempt n with the nth category; attempts after the last one succeed."""
 
     async def act(attempt: Attempt) -> None:
         if attempt.attempt <= len(categories):
@@ -106,7 +106,7 @@ async def test_history_of_a_task_is_small(working: Runs) -> None:
     )
     await handle.result()
     history = await handle.fetch_history()
-    # The prompt is there twice: in the run's input, and in the attempt's.
+    # The prompt occurs twice: in the run's input and in the attempt's.
     assert sum(event.ByteSize() for event in history.events) < 2 * 9000 + 6000
 
 
@@ -224,7 +224,7 @@ async def test_silent_worker_is_not_counted_as_a_retry(working: Runs) -> None:
     is_over = asyncio.Event()
 
     async def act(attempt: Attempt) -> None:
-        if attempt.attempt == 1:  # no heartbeat: to the server, this worker is dead
+        if attempt.attempt == 1:  # no heartbeat: the server treats this worker as lost
             await is_over.wait()
 
     working.inference.act = act

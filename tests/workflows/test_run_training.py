@@ -46,7 +46,7 @@ async def staffed(runs: Runs) -> AsyncIterator[Runs]:
 
 
 class Busy:
-    """One stage that runs until it is cancelled; the other is done at once."""
+    """One stage that runs until it is cancelled; the other returns at once."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -60,7 +60,7 @@ class Busy:
 
 
 def fails(stage: Stage, *categories: ErrorCategory):
-    """The stage's first attempts fail with these categories; the one behind them succeeds."""
+    """Fail the first attempts of a stage with these categories; the next one succeeds."""
     left = list(categories)
 
     async def act(request: PreprocessDataset | TrainModel) -> None:
@@ -238,7 +238,7 @@ async def test_training_that_the_gateway_has_ended_is_not_trained(
     with pytest.raises(WorkflowFailureError) as failed:
         await handle.result()
     if status == TrainingStatus.CANCELLED:
-        # Nobody asked Temporal for it, so its own word for this end is FAILED.
+        # Temporal received no cancellation, so its own status for this end is FAILED.
         assert isinstance(failed.value.cause, CancelledError)
     else:
         assert isinstance(failed.value.cause, ApplicationError)

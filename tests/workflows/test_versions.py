@@ -1,4 +1,4 @@
-"""Two versions of the workflow worker side by side: who runs what, and who says so."""
+"""Two versions of the workflow worker side by side, and their runs."""
 
 import asyncio
 import os
@@ -29,12 +29,12 @@ DEPLOYMENT = "workflow-worker"
 
 @pytest.fixture
 async def client(servers: Servers) -> Client:
-    """A namespace of the test's own: a queue with a current version gives nothing to others."""
+    """A namespace of the test's own: a queue with a current version gives no work to others."""
     return await open_namespace(servers, f"versions-{uuid4().hex[:8]}")
 
 
 class Gate:
-    """Attempts wait in it until it is opened."""
+    """A gate in which attempts wait until it is opened."""
 
     def __init__(self) -> None:
         self.num_waiting = 0
@@ -53,7 +53,7 @@ class Gate:
 
 @pytest.fixture
 async def runs(client: Client) -> AsyncIterator[Runs]:
-    """Its inference worker is not versioned, and serves every version of the workflows."""
+    """A platform whose unversioned inference worker serves every version of the workflows."""
     started = Runs(client)
     async with started.inference_worker():
         yield started
@@ -65,7 +65,7 @@ def worker(runs: Runs, build_id: str) -> Worker:
 
 
 async def builds(handle: WorkflowHandle) -> list[str]:
-    """The versions that a run's workflow tasks were done by, in order, each once."""
+    """Return the versions that completed a run's workflow tasks, in order, without repeats."""
     history = await handle.fetch_history()
     done = [
         event.workflow_task_completed_event_attributes.deployment_version.build_id

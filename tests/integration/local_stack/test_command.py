@@ -1,4 +1,4 @@
-"""A stack in a process of its own, found and stopped from outside."""
+"""The stack in a separate process, controlled from outside."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The three real servers, started, used, restarted and stopped."""
+"""The three real servers: started, used, restarted and stopped."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ def state_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 async def servers() -> AsyncIterator[LocalStack]:
-    """A stack of this module's own, since its servers are killed."""
+    """A stack of this module's own, since the tests kill its servers."""
     with tempfile.TemporaryDirectory(prefix="sartiq-test-") as folder:
         async with LocalStack(LocalSettings(state_dir=Path(folder)), services=()) as stack:
             yield stack
@@ -186,7 +186,7 @@ async def test_store_outlives_a_cleaned_tmp(servers: LocalStack, pool: urllib3.P
         with contextlib.closing(reply):
             return reply.data == b"42"
 
-    # Calls live on for a minute on what is cached: another process is the proof.
+    # Cached connections last for a minute, so another process gives the proof.
     await until(lambda: servers.pids.get("seaweed") not in {None, before["seaweed"]}, 10)
     await until(is_back, 10)
     assert {"filer.sock", "s3.sock"} <= {p.name for p in state_dir.iterdir()}

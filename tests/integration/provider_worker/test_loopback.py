@@ -1,4 +1,4 @@
-"""The loopback fal as a process of its own: what it took outlives it, and it fails on demand."""
+"""The fake fal as a separate process: accepted work survives it, and it fails on demand."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""A task for fal from REST to the record, through the platform's own workflows."""
+"""A task for fal from the REST API to the record, through the platform's own workflows."""
 
 import uuid
 

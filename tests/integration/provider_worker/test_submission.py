@@ -1,4 +1,4 @@
-"""Handing work over: one POST, whatever happens, and the truth about what is known of it."""
+"""Submission of work: one POST in every case, and a true report of its outcome."""
 
 import asyncio
 import base64

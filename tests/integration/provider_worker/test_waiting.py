@@ -1,4 +1,4 @@
-"""Waiting for work at fal, and taking up the wait again."""
+"""Waiting for work at fal, and resuming the wait."""
 
 import asyncio
 import io
@@ -35,7 +35,7 @@ _FLAGGED = {"detail": [{"loc": ["body"], "msg": "flagged", "type": "content_poli
 
 @dataclass
 class Elsewhere:
-    """A server of somebody else, and the requests that it got."""
+    """A third-party server that records its requests."""
 
     url: str = ""
     heard: list[bytes] = field(default_factory=list[bytes])

@@ -1,4 +1,4 @@
-"""Withdrawing work at fal, and not withdrawing it."""
+"""Withdrawal of work at fal, and its limits."""
 
 import asyncio
 

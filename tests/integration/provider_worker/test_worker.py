@@ -1,4 +1,4 @@
-"""The worker on a real Temporal: cancelled, stopped, killed; nothing is ever sent twice."""
+"""The worker on a real Temporal: cancelled, stopped, killed; no submission is sent twice."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ _TIMEOUT = timedelta(seconds=60)
 
 @workflow.defn
 class DoRemoteWork:
-    """Hand over once, then wait, as the platform's own workflow does."""
+    """A workflow that submits once, then waits, like the platform's own."""
 
     @workflow.run
     async def run(self, work: RemoteWork) -> RemoteResult:
@@ -126,7 +126,7 @@ async def _failure(run: Run) -> ApplicationError:
 
 
 async def _polled(fal: LoopbackFal, *, times: int = 1) -> Entry:
-    """The one piece of work that was taken, once it has been asked about."""
+    """Return the accepted work, once it has been polled."""
     entries = fal.ledger.entries
     await until_true(lambda: any(entry.polls >= times for entry in entries.values()))
     (entry,) = entries.values()
@@ -212,7 +212,7 @@ async def test_a_cancellation_reaches_fal(
 async def test_a_submission_that_is_cancelled_on_its_way_is_not_lost(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
 ) -> None:
-    """The workflow learns what fal took, and can withdraw it."""
+    """The workflow receives fal's request id, and can withdraw the work."""
     fal.play(Fault(on="submit", is_taken=True, delay_s=2.5), Fault(on="work", polls=0))
     async with _working(temporal, fal, s3):
         run = await _start(temporal, generation_work())
@@ -289,7 +289,7 @@ async def _launched(environment: dict[str, str], folder: Path) -> asyncio.subpro
 
 @asynccontextmanager
 async def _process(servers: Servers, fal: LoopbackFal, folder: Path) -> AsyncIterator[Any]:
-    """The worker as a process of its own, ready."""
+    """A worker in a separate process, ready."""
     ready = folder / f"{uuid.uuid4()}.ready"
     worker = await _launched(
         {

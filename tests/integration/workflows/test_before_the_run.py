@@ -1,4 +1,4 @@
-"""What is asked of a subject before its run is there holds, whenever the start comes through."""
+"""Requests for a subject before its run exists take effect, whenever the start arrives."""
 
 import asyncio
 import uuid
@@ -151,7 +151,7 @@ async def test_run_that_did_not_hear_of_a_cancelled_step_is_told_again(
     await reconcile(gateway)
 
     async with workflow_worker(gateway):
-        # Without an inference worker: the first step never ends unless the run has heard.
+        # Without an inference worker: the first step ends only if the run receives the request.
         generate = next(s["task_id"] for s in made["steps"] if s["step_id"] == "generate")
         history = await gateway.resources.temporal.get_workflow_handle(
             made["canvas_task_id"]

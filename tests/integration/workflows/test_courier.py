@@ -1,4 +1,4 @@
-"""The courier on real records, with a clock that a test sets: the whole schedule, and its end."""
+"""Deliveries on real records, with a clock that a test sets: the whole schedule and its end."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -106,7 +106,7 @@ async def test_receiver_that_takes_nothing_for_five_days_is_called_no_more(
 
 
 async def elsewhere(_host: str, _port: int) -> list[str]:
-    """Where nobody listens on the receiver's port."""
+    """A receiver whose port nobody listens on."""
     return ["127.0.0.9"]
 
 

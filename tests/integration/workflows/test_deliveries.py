@@ -1,4 +1,4 @@
-"""Events reach their receiver: in order, signed, again under the same id, and in nobody's way."""
+"""Events reach their receiver in order, signed, with stable ids, and block nothing else."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -63,7 +63,7 @@ async def test_every_event_of_a_task_comes_once_in_order_and_verifies(
 async def test_first_attempt_comes_within_two_seconds_of_its_event(
     office: PostOffice, receiver: Receiver
 ) -> None:
-    """The median: a single one may be held up by whatever else the machine does."""
+    """Return the median, since single values depend on the load of the machine."""
     waits: list[timedelta] = []
     async with office.worker():
         for _ in range(15):
@@ -108,7 +108,8 @@ async def test_receiver_that_was_down_for_the_length_of_a_run_gets_all_of_it_aft
     office: PostOffice, receiver: Receiver
 ) -> None:
     receiver.answer = refuse(503)
-    clock = SetClock(datetime.now(UTC))  # stands still: the second attempt does not come by itself
+    # The clock does not move, so that the second attempt does not start by itself.
+    clock = SetClock(datetime.now(UTC))
     async with office.worker(office.courier(clock=clock)), crew(office.gateway):
         clock.now = datetime.now(UTC) + timedelta(minutes=1)
         task_id = await office.create_task(receiver.url())

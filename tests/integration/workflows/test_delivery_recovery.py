@@ -1,4 +1,4 @@
-"""What a crash leaves undelivered is delivered, and what a delivery costs in history."""
+"""Deliveries after a crash, and the history size of a delivery."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.long
 async def test_delivery_that_nobody_was_woken_for_is_found_and_started(
     office: PostOffice, receiver: Receiver, sessions: Sessions
 ) -> None:
-    """What a gateway leaves that was killed between its commit and the wake."""
+    """Create the state of a gateway that was killed between its commit and the wake-up."""
     silent = office.gateway.client(guard=office.gateway.resources.guard, sessions=sessions)
     async with silent as api:
         answer = await api.post("/api/v1/tasks/", json=GENERATION | {"webhook_url": receiver.url()})
@@ -54,7 +54,7 @@ async def test_wake_costs_one_event_of_a_delivery(office: PostOffice, receiver: 
 
 
 def _events_without_lost_tasks(history: WorkflowHistory) -> int:
-    """A workflow task that a slow server did not hand out in time costs two events, and no more."""
+    """A workflow task that a slow server did not dispatch in time costs two events only."""
     return len(history.events) - 2 * kinds(history).count("WORKFLOW_TASK_TIMED_OUT")
 
 

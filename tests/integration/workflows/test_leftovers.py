@@ -1,4 +1,4 @@
-"""What completed tasks leave behind is swept, after a while; what a record names never is."""
+"""Leftovers of completed tasks are removed after a while; recorded objects never are."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ TILED = {"inputs/base.png", "a1/image.png", "tiles/d1/000.png", "tiles/d1/face_1
 
 
 def completed(minutes_ago: float, **fields: Any) -> Task:
-    """A task whose second attempt won, unless the test says otherwise."""
+    """Create a task whose second attempt succeeded, unless the test says otherwise."""
     plain: dict[str, Any] = {
         "task_type": "EDITING",
         "status": "COMPLETED",
@@ -36,7 +36,7 @@ def completed(minutes_ago: float, **fields: Any) -> Task:
 
 
 def refined(minutes_ago: float, **fields: Any) -> Task:
-    """One that was done at once, tile by tile."""
+    """Create a task that succeeded at once, tile by tile."""
     return completed(minutes_ago, **{"task_type": "REFINE", "attempt": 1} | fields)
 
 
@@ -45,7 +45,7 @@ def folder_of(task: Task) -> str:
 
 
 async def store(gateway: Gateway, task: Task, names: set[str], *owned: str) -> Task:
-    """A task, its objects, and the owner rows of some of them."""
+    """Create a task, its objects, and the owner rows of some of them."""
     rows = [
         StoredObject(
             key=folder_of(task) + name,
@@ -64,7 +64,7 @@ async def store(gateway: Gateway, task: Task, names: set[str], *owned: str) -> T
 
 
 async def left(gateway: Gateway, task: Task) -> set[str]:
-    """The names of the objects in a task's folder."""
+    """Return the names of the objects in a task's folder."""
     found = await gateway.resources.objects.list(folder_of(task))
     return {each.key.removeprefix(folder_of(task)) for each in found}
 
@@ -77,7 +77,7 @@ async def sweep(gateway: Gateway) -> Counter[str]:
 
 async def test_a_pass_sweeps_lost_attempts_and_keeps_winner_and_inputs(gateway: Gateway) -> None:
     task = await store(gateway, completed(15), EDITED, "a2/image_0.png")
-    beside = f"editings/{task.id}0/a1/image_0.png"  # its name starts alike
+    beside = f"editings/{task.id}0/a1/image_0.png"  # its name has the same beginning
     await gateway.resources.objects.put(beside, b"png", "image/png")
 
     assert (await reconcile(gateway)).objects_swept == 2
@@ -134,7 +134,7 @@ async def test_what_can_have_no_leftovers_is_not_looked_at(gateway: Gateway) -> 
 
 
 class _Watched(BrokenStore):
-    """Says which folders were listed; fails for one of them as long as it is told to."""
+    """A store that records the listed folders, and fails for one of them while it is set."""
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway.resources.objects)
@@ -149,7 +149,7 @@ class _Watched(BrokenStore):
 
 
 async def test_a_task_that_fails_keeps_no_other_and_has_another_turn(gateway: Gateway) -> None:
-    # One after the other, of more than are swept side by side.
+    # Sequentially, with more tasks than are swept concurrently.
     tasks = [await store(gateway, refined(30 - n), TILED, "a1/image.png") for n in range(7)]
     broken, *others = tasks
     watched = _Watched(gateway)

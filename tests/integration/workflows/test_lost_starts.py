@@ -1,4 +1,4 @@
-"""Starts that Temporal did not acknowledge: one subject, one run, whatever became of them."""
+"""Starts without an acknowledgement: one subject, one run, in every case."""
 
 import uuid
 from datetime import timedelta
@@ -56,7 +56,7 @@ async def test_each_key_and_each_request_without_one_is_one_subject_and_one_run(
             async def is_done(item: str = item) -> bool:
                 return (await api.get(item)).json()["status"] == "COMPLETED"
 
-            if "training" not in item:  # which no worker of the crew does
+            if "training" not in item:  # which no worker of the platform supports
                 await until(is_done)
     assert [await num_rows(gateway, kind) for kind in KINDS] == [2, 2, 2]
 

@@ -1,4 +1,4 @@
-"""The reconciler on real parts: what a crash leaves between records and runs is mended."""
+"""The reconciler on real servers: it repairs differences between records and runs."""
 
 import uuid
 from datetime import timedelta
@@ -56,7 +56,7 @@ async def until_status(gateway: Gateway, temporal_id: str, status: WorkflowExecu
 
 
 async def add_task_without_run(gateway: Gateway) -> Task:
-    """What a gateway leaves that was killed between its commit and the start."""
+    """Create the state of a gateway that was killed between its commit and the start of the run."""
     task_id = uuid.uuid4()
     task = Task(
         id=task_id,
@@ -74,7 +74,7 @@ async def add_task_without_run(gateway: Gateway) -> Task:
 
 
 async def add_workflow_without_run(gateway: Gateway, api: httpx.AsyncClient) -> dict[str, Any]:
-    """The same for a workflow: its row says RUNNING, and nothing runs."""
+    """Create the same state for a workflow: its row is RUNNING, without a run."""
     answer = await api.post("/api/v1/workflows/?start=false", json=workflow(GENERATE))
     async with gateway.resources.sessions.begin() as session:
         row = update(Workflow).where(Workflow.id == uuid.UUID(answer.json()["id"]))
@@ -197,7 +197,7 @@ async def test_a_run_that_stands_still_and_whose_row_has_ended_is_ended_by_force
     temporal = gateway.resources.temporal
     async with broken_worker(temporal):
         await standing(temporal, "Task", task.temporal_id)
-    # Listed since long before: three attempts took seconds.
+    # Temporal lists the run by now: three attempts took seconds.
     assert (await reconcile(gateway)).cancelled == 1
 
     assert await status_of(gateway, task.temporal_id) == WorkflowExecutionStatus.TERMINATED
@@ -249,7 +249,7 @@ async def test_worker_keeps_one_schedule_in_line_with_its_settings(gateway: Gate
 
 
 async def submitted_task(gateway: Gateway) -> Task:
-    """What a provider has, and whose `started` was lost: the gateway was away."""
+    """A task at a provider whose `started` report was lost, because the gateway was unreachable."""
     task = task_row(
         task_type="EXPERIMENTAL_FAL",
         provider_type="fal_standard",

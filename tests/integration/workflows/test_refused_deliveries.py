@@ -1,4 +1,4 @@
-"""Receivers that are gone, replays of what was sent, and addresses that are not called."""
+"""Receivers that are gone, redeliveries, and addresses that are not called."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Records that Postgres refuses for good are written once more without what came from elsewhere."""
+"""Records that Postgres refuses for good are written once more, without values from outside."""
 
 from typing import Any
 
@@ -115,7 +115,7 @@ async def test_a_question_that_cannot_be_asked_is_not_repeated(sessions: Session
 
 
 async def test_what_may_yet_succeed_is_left_to_be_repeated(sessions: Sessions) -> None:
-    """Everything but the two classes is retried as ever: a statement that was cut off, say."""
+    """Everything but the two error classes is retried: a cancelled statement, for instance."""
 
     async def is_cut_off(session: AsyncSession, _message: Any) -> None:
         await session.execute(text("SET LOCAL statement_timeout = 50"))

@@ -1,4 +1,4 @@
-"""A tenant whose servers hang takes its share of a worker, and nothing of anybody else's."""
+"""A tenant whose servers hang uses its share of a worker, and delays nobody else."""
 
 import asyncio
 import uuid
@@ -31,13 +31,13 @@ from workflows.starts import start_task
 from workflows.worker import build_fetch_worker
 
 _AT_ONCE_S = 10
-"""On a machine that is busy; what hangs here hangs for longer."""
+"""Time limit for a busy machine; hanging servers hang for longer."""
 _PLACES = 4
 
 
 @dataclass(frozen=True)
 class Shop:
-    """Tasks with pictures by URL; each of `held` waits at its server until it is let go."""
+    """Start tasks with pictures by URL; each of `held` waits at its server until it is released."""
 
     runs: Runs
     pictures: Receiver

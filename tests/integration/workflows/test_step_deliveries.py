@@ -1,4 +1,4 @@
-"""A workflow's steps tell their events where they are to, and only there."""
+"""A workflow's steps send their events to their own webhook, and only there."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ async def test_steps_tell_their_events_unless_that_is_suppressed(
             for task_id in tasks:
                 events = await receiver.until_status(task_id, "CANCELLED")
                 assert [post.seq for post in events] == [1, 2]
-    # Each step's end moves its workflow on, before that ends itself.
+    # The end of each step sends an update of the workflow, before the workflow's own end.
     assert [post.seq for post in own] == list(range(1, len(own) + 1))
     assert own[-1].event["workflow_id"] == workflow["id"]
     told = {post.event["task_id"] for post in receiver.posts}

@@ -1,4 +1,4 @@
-"""Objects without an owner go after a while; owned ones stay, and are missed if they are lost."""
+"""Objects without an owner are removed after a while; missing owned ones are marked."""
 
 import hashlib
 import uuid
@@ -31,7 +31,7 @@ _NOW, _HOUR = timedelta(), timedelta(hours=1)
 
 @pytest.fixture(autouse=True)
 async def _settled(gateway: Gateway) -> AsyncIterator[None]:
-    """No notes of other tests."""
+    """Delete the notes of other tests."""
     await settle(gateway)
     yield
     await settle(gateway)
@@ -88,7 +88,7 @@ async def test_noted_object_goes_unless_somebody_owns_it(gateway: Gateway) -> No
     )
     await note(gateway, *(folder + name for name in names), folder + "never written")
 
-    assert await settle(gateway, _HOUR) == {}  # a request may be at it
+    assert await settle(gateway, _HOUR) == {}  # a request may be writing it
     assert await left(gateway, folder) == sorted(names)
 
     assert (await settle(gateway))["loose_swept"] == 3
@@ -110,7 +110,7 @@ async def test_noted_folder_loses_what_no_row_names(gateway: Gateway) -> None:
 
 
 class _Refusing(BrokenStore):
-    """Does not delete one object."""
+    """A store that fails to delete one object."""
 
     def __init__(self, gateway: Gateway, key: str) -> None:
         super().__init__(gateway.resources.objects)
@@ -140,7 +140,7 @@ async def test_object_that_cannot_be_removed_keeps_no_other_and_has_another_turn
 
 
 class _Slow(BrokenStore):
-    """Takes so long to store a picture that the sweep is there before."""
+    """A store that writes so slowly that the sweep comes first."""
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway.resources.objects)
@@ -173,7 +173,7 @@ async def listed(api: httpx.AsyncClient, prefix: str) -> list[str]:
 
 @pytest.fixture
 async def pictures(gateway: Gateway) -> LostPictures:
-    """Looks at the rows of this test alone."""
+    """A check of the rows of this test only."""
     async with gateway.resources.sessions.begin() as session:
         await session.execute(delete(StoredObject))
     return LostPictures(gateway.resources.sessions, gateway.resources.objects)
@@ -249,7 +249,7 @@ async def test_rows_are_looked_at_some_in_each_pass(
         await walking.check(Counter())
     assert looked == [*names, *names[:2]]
 
-    # One that is marked has a turn of its own in each pass.
+    # A marked row has its own turn in each pass.
     async with gateway.resources.sessions.begin() as session:
         marked = update(StoredObject).where(StoredObject.key == names[4])
         await session.execute(marked.values(lost_at=func.now()))
@@ -263,7 +263,7 @@ async def test_rows_are_looked_at_some_in_each_pass(
 async def test_folders_of_requests_lose_what_has_lain_there_for_long(gateway: Gateway) -> None:
     mark = uuid.uuid4().hex
     passing = [f"evaluations/{mark}/inputs/a.png", f"quarantine/{mark}"]
-    owned = f"evaluations/{mark}.png"  # a client's, of when that was a folder like others
+    owned = f"evaluations/{mark}.png"  # a client's, from before the folder was reserved
     await put(gateway, *passing, owned)
     await add(gateway.resources.sessions, row(owned))
     res, counts = gateway.resources, Counter[str]()

@@ -1,4 +1,4 @@
-"""A run that outlives its execution timeout ends in the records, and they say why."""
+"""A run that exceeds its execution timeout ends in the records, with the reason."""
 
 import uuid
 from datetime import timedelta
@@ -22,7 +22,7 @@ REASON = "its Temporal run exceeded its time limit"
 
 
 async def run_again_for_a_moment(gateway: Gateway, definition, message, temporal_id: str) -> None:
-    """The same run with a shorter time: it times out, because no worker is there."""
+    """Start the same run with a shorter timeout, which it exceeds because there is no worker."""
     temporal = gateway.resources.temporal
     await temporal.get_workflow_handle(temporal_id).terminate()
     handle = await temporal.start_workflow(

@@ -1,4 +1,4 @@
-"""The demo against a gateway that answers from a script."""
+"""The demo with a gateway that responds from a script."""
 
 import io
 import json
@@ -48,7 +48,7 @@ Serve = Callable[[list[dict[str, object]]], Demo]
 
 
 class ScriptedGateway(ThreadingHTTPServer):
-    """Answers each look at the workflow with the next state of the script."""
+    """A gateway that returns the next state of the script for each request."""
 
     def __init__(self, states: list[dict[str, object]]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

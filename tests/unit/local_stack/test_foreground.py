@@ -1,4 +1,4 @@
-"""Whole supervisors, each in a process of its own, ended in every way there is."""
+"""Supervisors in processes of their own, ended in every possible way."""
 
 import asyncio
 import contextlib
@@ -100,7 +100,10 @@ async def test_child_that_dies_takes_the_rest_down(tmp_path: Path) -> None:
     async with running(tmp_path, seconds=5) as (process, family):
         _, shown = await process.communicate()
         assert process.returncode == 1
-        assert shown.decode().splitlines() == ["two exited with 0; the end of its log:", "  two here"]
+        assert shown.decode().splitlines() == [
+            "two exited with 0; the end of its log:",
+            "  two here",
+        ]
         assert await all_gone(family)
 
 

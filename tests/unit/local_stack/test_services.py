@@ -20,7 +20,7 @@ def plan(tmp_path: Path) -> StackPlan:
 
 @pytest.fixture
 async def gateway(plan: StackPlan) -> AsyncIterator[list[str]]:
-    """A gateway that answers each request with the status at the head of the list."""
+    """A gateway that responds to each request with the status at the head of the list."""
     answers = ["503 Service Unavailable", "200 OK"]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

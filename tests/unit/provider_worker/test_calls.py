@@ -10,7 +10,7 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _log(*polls: int | None) -> CallLog:
-    """A submission, then one poll a second with these answers."""
+    """Log a submission, then one poll a second with these statuses."""
     log = CallLog(ProviderType.FAL_STANDARD, 2)
     log.add(Call("POST", "https://fal.test/a/b", status=200, at=_START))
     for second, status in enumerate(polls, start=1):

@@ -1,4 +1,4 @@
-"""Pictures inside an answer; those behind URLs are in the integration tests."""
+"""Pictures inside a response; those behind URLs are in the integration tests."""
 
 import io
 import struct
@@ -71,7 +71,7 @@ async def test_what_is_no_picture_is_the_providers_fault_and_final(url: str, tol
 async def test_damage_is_told_in_plain_words() -> None:
     whole = picture("PNG")
     data = whole.index(b"IDAT")
-    # The first byte of the pixels' stream says how they are compressed.
+    # The first byte of the pixel stream selects the compression.
     broken = whole[: data + 4] + b"\xff" + whole[data + 5 :]
     told = "^the provider's picture cannot be read; it is damaged$"
     await _refuses(data_url(broken, "image/png"), told, ErrorCategory.PROVIDER_ERROR)

@@ -1,4 +1,4 @@
-"""Work without room beside its tenant's others is told to come again, and costs no attempt."""
+"""Work of a tenant at its limit is retried later, and costs no attempt."""
 
 import asyncio
 from typing import Any

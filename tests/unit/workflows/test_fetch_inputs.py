@@ -1,4 +1,4 @@
-"""Remote pictures that cannot be had are named by where the request has them."""
+"""Errors of remote pictures name the request field with the URL."""
 
 from uuid import UUID
 
@@ -34,7 +34,7 @@ def test_each_url_is_named_by_where_it_first_stands() -> None:
     ("names", "named"),
     [
         ({_AWAY: "input_image_paths.1"}, r"^input_image_paths\.1: the host 'pictures\.example'"),
-        ({}, r"^a picture: the host"),  # asked for by a run of before there were names
+        ({}, r"^a picture: the host"),  # from a run that started before names existed
     ],
 )
 async def test_picture_that_cannot_be_had_is_named(names: dict[str, str], named: str) -> None:

@@ -1,4 +1,4 @@
-"""Whatever an earlier step has answered: it is mapped and can be carried, or its fault is said."""
+"""Any value of an earlier step is mapped and storable, or its fault is named."""
 
 import time
 from contextlib import suppress
@@ -18,7 +18,7 @@ _TRANSFORMS = [None, *MappingTransform]
 
 
 def mapped(value: Any, transform: str | None, gate: MappingGate | None = None) -> Any:
-    """A value that a step has answered, as the next step gets it."""
+    """Map a value of a step into the next step."""
     link = StepMapping.model_validate(
         {"from_step": "a", "from_field": "b", "to_field": "c", "transform": transform}
     )
@@ -90,7 +90,7 @@ def test_what_was_let_pass_before_there_was_a_gate_is_let_pass_in_a_replay() -> 
 def test_two_hundred_steps_that_map_the_same_take_no_long_time(
     value: Any, transform: str | None
 ) -> None:
-    """A workflow task has two seconds, and begins anew where it takes longer."""
+    """A workflow task has two seconds, and is retried if it takes longer."""
     gate = MappingGate()
     begin = time.thread_time()
     for _ in range(200):

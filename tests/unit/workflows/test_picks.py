@@ -1,4 +1,4 @@
-"""What a mapping makes of values of any kind."""
+"""Transforms of values of every kind."""
 
 from typing import Any
 

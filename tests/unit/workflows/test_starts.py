@@ -1,4 +1,4 @@
-"""What Temporal carries of a workflow, and shows of it."""
+"""The workflow input of a pipeline, and its summary."""
 
 import uuid
 from typing import Any

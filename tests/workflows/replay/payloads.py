@@ -1,7 +1,7 @@
 """Payloads of recorded histories, their declared types, and decoding that forbids unknown fields.
 
-Temporal's own decoding ignores what a message does not know, so that an old worker reads a newer
-message. A renamed field would therefore replay without an error, at its default.
+Temporal's own decoding ignores unknown fields, so that an old worker can read a newer message. A
+renamed field would therefore replay without an error, at its default.
 """
 
 import importlib
@@ -35,7 +35,7 @@ UNTYPED = {
     ("core_local_activity", "data"): "the SDK's own: which local activity ended, and when",
     ("core_patch", "patch-data"): "the SDK's own: the id of a patch",
 }
-"""Payloads that no type of ours describes, by marker and detail, with the reason."""
+"""Payloads without a declared type, by marker and detail, with the reason."""
 
 
 class UndeclaredPayloadError(Exception):
@@ -61,7 +61,7 @@ class RecordedPayload:
 
 
 def payloads_of(history: WorkflowHistory) -> list[RecordedPayload]:
-    """Return every payload of every event, wherever the event has it."""
+    """Return every payload of every event."""
     return [
         RecordedPayload(event, path, payload)
         for event in history.events
@@ -163,7 +163,7 @@ def _local_activity_result(event: HistoryEvent, _: str) -> object:
 
 
 def faults_of(history: WorkflowHistory) -> list[str]:
-    """Return a line for each payload that has no declared type, or does not fit it exactly."""
+    """Return a line for each payload that has no declared type or does not fit it exactly."""
     types = DeclaredTypes(history)
     faults: list[str] = []
     for recorded in payloads_of(history):
@@ -214,10 +214,10 @@ def _models_in(value: Any) -> Iterator[BaseModel]:
 
 
 def _check_inputs(run: TaskRun | RemoteWork) -> None:
-    """Refuse inputs that a task's type does not have: messages carry them as a free object.
+    """Check that the task type has all inputs, which messages carry as an untyped object.
 
     Raises:
-        ValueError: names them.
+        ValueError: names unknown inputs.
     """
     row = TASK_TYPES[run.task_type]
     known = {*row.inputs.model_fields, PICTURE_OBJECTS, "config"}

@@ -65,7 +65,7 @@ def test_what_may_have_been_taken_is_unknown(status: int) -> None:
 
 @given(_STATUSES, _BODIES)
 def test_no_retried_refusal_can_have_been_taken(status: int, body: Any) -> None:
-    """What is sent again was refused by fal's own queue, or by a limit before it."""
+    """Retried submissions were refused by fal's own queue, or by a limit in front of it."""
     error = submit_error(answer(status, body))
     if not isinstance(error, SubmissionUnknownError) and CONSEQUENCES[error.category].is_retried:
         assert status < 500 or status == 503

@@ -76,6 +76,6 @@ def test_work_that_was_taken_is_not_lost_for_a_url_that_cannot_be_called(url: An
 
 
 def test_many_values_are_not_even_parsed() -> None:
-    """They may cost a hundred times the memory of their text."""
+    """Many values take up to a hundred times the memory of their text."""
     with pytest.raises(ValueError, match="more than 100000 values"):
         FalResponse(200, {}, b"[" + b"{}," * 700_000 + b"{}]").json()

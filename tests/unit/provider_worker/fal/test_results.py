@@ -100,7 +100,7 @@ def test_an_answer_that_is_no_object_is_kept_as_output() -> None:
 def test_an_answer_that_cannot_be_kept_is_final(content: bytes) -> None:
     with pytest.raises(PlatformError) as caught:
         app_results(FalResponse(200, {}, content))
-    # Our refusal: neither bought again, nor counted against the provider.
+    # Our own refusal: no retry, and not counted against the provider.
     assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
 
 
