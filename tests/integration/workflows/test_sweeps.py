@@ -23,8 +23,8 @@ from tests.fixtures.rows import add
 from tests.fixtures.storage import BLUE, IMAGES, RED, at, object_key, save
 from tests.integration.workflows.test_reconcile import reconcile
 from workflows.activities.loose_objects import LooseSweep
-from workflows.activities.lost_pictures import LostPictures
-from workflows.activities.passing_objects import sweep_passing
+from workflows.activities.missing_objects import MissingObjects
+from workflows.activities.temporary_objects import sweep_temporary
 
 _NOW, _HOUR = timedelta(), timedelta(hours=1)
 
@@ -172,15 +172,15 @@ async def listed(api: httpx.AsyncClient, prefix: str) -> list[str]:
 
 
 @pytest.fixture
-async def pictures(gateway: Gateway) -> LostPictures:
+async def pictures(gateway: Gateway) -> MissingObjects:
     """A check of the rows of this test only."""
     async with gateway.resources.sessions.begin() as session:
         await session.execute(delete(StoredObject))
-    return LostPictures(gateway.resources.sessions, gateway.resources.objects)
+    return MissingObjects(gateway.resources.sessions, gateway.resources.objects)
 
 
 async def test_picture_whose_object_is_gone_is_not_listed_until_it_is_back(
-    gateway: Gateway, api: httpx.AsyncClient, pictures: LostPictures
+    gateway: Gateway, api: httpx.AsyncClient, pictures: MissingObjects
 ) -> None:
     folder = f"uploads/{uuid.uuid4()}/"
     for name in ("a.png", "b.png", "c.png"):
@@ -214,7 +214,7 @@ async def test_picture_whose_object_is_gone_is_not_listed_until_it_is_back(
 
 
 async def test_lost_picture_is_saved_anew_or_deleted(
-    gateway: Gateway, api: httpx.AsyncClient, pictures: LostPictures
+    gateway: Gateway, api: httpx.AsyncClient, pictures: MissingObjects
 ) -> None:
     folder = f"uploads/{uuid.uuid4()}/"
     for name in ("a.png", "b.png"):
@@ -231,9 +231,9 @@ async def test_lost_picture_is_saved_anew_or_deleted(
 
 
 async def test_rows_are_looked_at_some_in_each_pass(
-    gateway: Gateway, pictures: LostPictures, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, pictures: MissingObjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.activities.lost_pictures._A_PASS", 2)
+    monkeypatch.setattr("workflows.activities.missing_objects._PAGE_SIZE", 2)
     looked: list[str] = []
 
     class Watched(BrokenStore):
@@ -244,7 +244,7 @@ async def test_rows_are_looked_at_some_in_each_pass(
     names = [f"uploads/{name}" for name in "abcde"]
     await put(gateway, *names)
     await add(gateway.resources.sessions, *map(row, names))
-    walking = LostPictures(gateway.resources.sessions, Watched(gateway.resources.objects))
+    walking = MissingObjects(gateway.resources.sessions, Watched(gateway.resources.objects))
     for _ in range(4):
         await walking.check(Counter())
     assert looked == [*names, *names[:2]]
@@ -268,9 +268,9 @@ async def test_folders_of_requests_lose_what_has_lain_there_for_long(gateway: Ga
     await add(gateway.resources.sessions, row(owned))
     res, counts = gateway.resources, Counter[str]()
 
-    await sweep_passing(res.sessions, res.objects, _HOUR, counts)
+    await sweep_temporary(res.sessions, res.objects, _HOUR, counts)
     assert [await res.objects.head(key) is not None for key in [*passing, owned]] == [True] * 3
-    await sweep_passing(res.sessions, res.objects, -_HOUR, counts)
+    await sweep_temporary(res.sessions, res.objects, -_HOUR, counts)
 
     assert [await res.objects.head(key) is not None for key in passing] == [False] * 2
     assert await res.objects.head(owned)
@@ -278,7 +278,7 @@ async def test_folders_of_requests_lose_what_has_lain_there_for_long(gateway: Ga
 
 @pytest.mark.usefixtures("alone")
 async def test_a_pass_of_the_reconciler_makes_every_sweep(
-    gateway: Gateway, api: httpx.AsyncClient, pictures: LostPictures
+    gateway: Gateway, api: httpx.AsyncClient, pictures: MissingObjects
 ) -> None:
     del pictures  # no rows of other tests
     path = f"uploads/{uuid.uuid4()}.png"

@@ -5,7 +5,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.workflow import NondeterminismError
 
 from shared.contracts.enums import ErrorCategory
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from local_stack.errors import StackError
 
 
 def script(name: str, distribution: str) -> str:
-    """Return the path of a binary of `distribution`, beside the interpreter or on the PATH.
+    """Return the path of a binary of `distribution`, next to the interpreter or on the PATH.
 
     Raises:
         StackError: it is not installed.

@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Self
 
 import httpx
 
@@ -25,11 +24,6 @@ class Call:
     """Set once there is a response."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     began_s: float = field(default_factory=time.monotonic)
-
-    def answered(self, status: int) -> Self:
-        """Set the status of the response."""
-        self.status = status
-        return self
 
 
 class CallLog:

@@ -88,7 +88,7 @@ class PictureDownloader:
                 timeout_s=self._limits.fetch_timeout_s,
                 guard=self._guard,
             )
-            call.answered(200)
+            call.status = 200
         except ForbiddenUrlError as error:
             raise UnusableResultError(f"its picture was not fetched: {error}") from error
         except TooLargeError as error:

@@ -42,7 +42,7 @@ from shared.db.repositories.webhook_secrets import sweep_secrets
 from shared.db.session import Sessions
 from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
-from workflows.activities.forgotten_runs import stop_forgotten_runs
+from workflows.activities.orphaned_runs import stop_orphaned_runs
 from workflows.activities.overdue_deliveries import start_overdue
 from workflows.activities.run_states import (
     RUN_IS_GONE,
@@ -94,7 +94,7 @@ class Reconciler(ReconcileActivities):
                 await _repair_all(page, self._repair_workflow, counts)
             async for page in self._stale(Training, before, _OPEN_TRAINING):
                 await _repair_all(page, self._repair_training, counts)
-            counts["cancelled"] = await stop_forgotten_runs(self._client, self._sessions, before)
+            counts["cancelled"] = await stop_orphaned_runs(self._client, self._sessions, before)
             counts["overdue"] = await start_overdue(self._client, self._sessions, before)
             async with self._sessions.begin() as session:
                 counts["keys_swept"] = await sweep_keys(session)

@@ -9,8 +9,8 @@ from shared.db.session import Sessions
 from shared.storage.object_store import ObjectStore
 from workflows.activities.leftovers import LeftoverSweep
 from workflows.activities.loose_objects import LooseSweep
-from workflows.activities.lost_pictures import LostPictures
-from workflows.activities.passing_objects import sweep_passing
+from workflows.activities.missing_objects import MissingObjects
+from workflows.activities.temporary_objects import sweep_temporary
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -28,7 +28,7 @@ class Sweeps:
         self._objects = objects
         self._leftovers = LeftoverSweep(sessions, objects)
         self._loose = LooseSweep(sessions, objects)
-        self._lost = LostPictures(sessions, objects)
+        self._lost = MissingObjects(sessions, objects)
 
     async def sweep(self, age: timedelta, counts: Counter[str]) -> None:
         """Make one pass.
@@ -40,7 +40,7 @@ class Sweeps:
         for work in (
             self._leftovers.sweep(counts),
             self._loose.sweep(age, counts),
-            sweep_passing(self._sessions, self._objects, age, counts),
+            sweep_temporary(self._sessions, self._objects, age, counts),
             self._lost.check(counts),
         ):
             try:

@@ -6,7 +6,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from shared.contracts.enums import TaskQueue
 from shared.contracts.lora import ConvertedLora, LoraActivities, LoraConversion
 from workflows.definitions.failure import read_failure
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 from workflows.policies import (
     CONVERSION_RETRY,
     CONVERSION_SCHEDULE_TO_START,

@@ -13,7 +13,7 @@ from shared.contracts.deliveries import (
     DeliveryState,
 )
 from shared.contracts.enums import TaskQueue
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 from workflows.policies import DELIVERY_RETRY, DELIVERY_TIMEOUT, HEARTBEAT_TIMEOUT
 
 

@@ -23,7 +23,7 @@ from shared.contracts.evaluation import (
 from shared.contracts.foreign import showable
 from shared.contracts.records import RecordActivities
 from workflows.definitions.failure import Failure, read_error
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 from workflows.policies import (
     EVALUATION_RECORD_RETRY,
     EVALUATION_RECORD_TIMEOUT,

@@ -4,7 +4,7 @@ from temporalio import workflow
 
 from shared.contracts.enums import TaskQueue
 from shared.contracts.reconciliation import ReconcileActivities, Reconciled, ReconcileRequest
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 from workflows.policies import HEARTBEAT_TIMEOUT, ONE_ATTEMPT, RECONCILE_TIMEOUT
 
 

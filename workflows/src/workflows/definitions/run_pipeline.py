@@ -29,7 +29,7 @@ from workflows.definitions.recording import (
     record_task,
 )
 from workflows.definitions.run_step import run_step
-from workflows.definitions.unforeseen import ORDERLY, failing_as_internal
+from workflows.definitions.unexpected_errors import ORDERLY, failing_as_internal
 from workflows.definitions.worker_wait import ContinueAsNewError, StepNotStartedError, WorkerWait
 
 _GATED = "mapped-values-pass-a-gate"

@@ -23,7 +23,7 @@ from workflows.definitions.fetching import fetch_remote_pictures
 from workflows.definitions.next_action import NextAction, is_retried, next_action
 from workflows.definitions.recording import admit_attempt, record_account, record_task
 from workflows.definitions.remote import RemoteFailureError
-from workflows.definitions.unforeseen import ORDERLY
+from workflows.definitions.unexpected_errors import ORDERLY
 from workflows.definitions.worker_wait import WorkerWait
 from workflows.policies import (
     backoff_s,
@@ -92,7 +92,7 @@ class _Step:
         except asyncio.CancelledError:
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         except ValidationError as error:
-            self.log.errors.append(f"the inputs are not complete: {told(error)}")
+            self.log.errors.append(f"the inputs are incomplete: {told(error)}")
             return self._ended(TaskStatus.FAILED, ErrorCategory.VALIDATION)
         except ORDERLY:
             raise

@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError
 from shared.contracts.enums import TaskStatus
 from shared.contracts.runs import TaskOutcome, TaskRun
 from workflows.definitions.run_step import run_step
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 from workflows.definitions.worker_wait import ContinueAsNewError, WorkerWait
 
 

@@ -23,7 +23,7 @@ from shared.contracts.training import (
 from shared.uninterrupted import is_cancelling
 from workflows.definitions.failure import read_error
 from workflows.definitions.recording import record_dataset, record_training
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 from workflows.policies import (
     HEARTBEAT_TIMEOUT,
     PREPROCESSING_START_TO_CLOSE,

@@ -154,7 +154,7 @@ class FalQueue:
     ) -> FalResponse:
         response = await client.send(request, stream=True)
         try:
-            call.answered(response.status_code)
+            call.status = response.status_code
             call.request_id = response.headers.get("x-fal-request-id", call.request_id)
             content = await _read(response, max_bytes)
         finally:

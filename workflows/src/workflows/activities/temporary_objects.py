@@ -11,7 +11,7 @@ from shared.storage.object_store import ObjectStore
 _AT_ONCE = 500
 
 
-async def sweep_passing(
+async def sweep_temporary(
     sessions: Sessions, objects: ObjectStore, age: timedelta, counts: Counter[str]
 ) -> None:
     """Remove old objects without an owner from the temporary folders.

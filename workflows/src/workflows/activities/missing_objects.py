@@ -19,12 +19,12 @@ from shared.storage.object_store import ObjectStore
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_A_PASS = 300
+_PAGE_SIZE = 300
 """Rows per pass, with one HEAD request each: a million rows take two days."""
 _CONCURRENCY = 10
 
 
-class LostPictures:
+class MissingObjects:
     """Cyclic check of all rows, and separately of the marked ones, one page per pass.
 
     Args:
@@ -77,6 +77,6 @@ class _Walk:
     async def next_page(self, session: AsyncSession) -> Sequence[StoredObject]:
         """Return the next page; the first page follows the last."""
         rows = select(StoredObject).where(self._which, StoredObject.key > self._after)
-        page = (await session.scalars(rows.order_by(StoredObject.key).limit(_A_PASS))).all()
-        self._after = page[-1].key if len(page) == _A_PASS else ""
+        page = (await session.scalars(rows.order_by(StoredObject.key).limit(_PAGE_SIZE))).all()
+        self._after = page[-1].key if len(page) == _PAGE_SIZE else ""
         return page

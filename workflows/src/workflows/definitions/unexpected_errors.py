@@ -1,6 +1,6 @@
 """Handling of unexpected exceptions in workflow code: the run fails with the category INTERNAL.
 
-By default, Temporal fails the workflow task of a run whose code raises, and retries it without end.
+By default, Temporal fails the workflow task of a run whose code raises, and retries it forever.
 That is right only for code that does not match the run's history: the run then waits for a version
 that does.
 """

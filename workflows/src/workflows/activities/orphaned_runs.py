@@ -19,7 +19,7 @@ _OPEN_RUNS = "ExecutionStatus = 'Running' AND WorkflowType IN ('Task', 'Pipeline
 _Stop = Callable[[Client, str, str | None], Awaitable[bool]]
 
 
-async def stop_forgotten_runs(client: Client, sessions: Sessions, before: datetime) -> int:
+async def stop_orphaned_runs(client: Client, sessions: Sessions, before: datetime) -> int:
     """Stop open runs that started before a time and whose row is not open; return their number."""
     stopped = 0
     async for run in client.list_workflows(_OPEN_RUNS):
