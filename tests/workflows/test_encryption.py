@@ -79,11 +79,11 @@ async def run_all(client: Client) -> bytes:
     return b"".join(held)
 
 
-async def test_prompt_stands_readable_without_keys(servers: Servers) -> None:
+async def test_prompt_is_readable_without_keys(servers: Servers) -> None:
     assert PROMPT.encode() in await run_all(await opened(servers))
 
 
-async def test_prompt_stands_nowhere_readable_with_keys(servers: Servers) -> None:
+async def test_prompt_is_nowhere_readable_with_keys(servers: Servers) -> None:
     client = await opened(servers, Fernet.generate_key().decode())
     held = await run_all(client)
     assert PROMPT.encode() not in held

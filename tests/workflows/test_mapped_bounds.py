@@ -104,7 +104,7 @@ async def test_value_that_does_not_fit_fails_its_step_and_is_not_written(working
     assert working.inference.attempts == []
 
 
-async def test_long_value_is_shown_in_short(working: Runs) -> None:
+async def test_long_value_is_shortened_in_the_message(working: Runs) -> None:
     app, following = after(generation(), seed="9" * 3000)
     await failure_of(await working.start_pipeline(pipeline(app, following)))
     [error] = working.outcome(following.run.task_id).errors
@@ -113,7 +113,7 @@ async def test_long_value_is_shown_in_short(working: Runs) -> None:
 
 
 @pytest.mark.parametrize("given", ["48", 48.0, 48])
-async def test_value_is_written_as_a_request_takes_it(working: Runs, given: Any) -> None:
+async def test_value_is_written_in_the_type_of_the_request(working: Runs, given: Any) -> None:
     app, following = after(generation(), width=given, style_lora_weight=1)
     outcome = await (await working.start_pipeline(pipeline(app, following))).result()
     assert outcome.status == WorkflowStatus.COMPLETED

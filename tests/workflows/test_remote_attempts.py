@@ -57,7 +57,7 @@ async def test_the_providers_id_is_recorded_before_the_wait(working: Runs) -> No
     assert seen == ["request-1"]
 
 
-async def test_a_broken_wait_is_taken_up_again_without_a_second_submission(hurried: Runs) -> None:
+async def test_a_broken_wait_is_resumed_without_a_second_submission(hurried: Runs) -> None:
     async def break_off(work: RemoteWork) -> None:
         if activity.info().attempt < 3:
             raise PlatformError("the line broke", category=ErrorCategory.NETWORK)
@@ -71,7 +71,7 @@ async def test_a_broken_wait_is_taken_up_again_without_a_second_submission(hurri
     assert outcome.retry_count == 0
 
 
-async def test_a_submission_whose_answer_was_lost_is_not_sent_again(working: Runs) -> None:
+async def test_a_submission_with_a_lost_response_is_not_sent_again(working: Runs) -> None:
     async def lose(work: RemoteWork) -> None:
         raise SubmissionUnknownError("fal took the request and did not answer")
 
@@ -87,7 +87,7 @@ async def test_a_submission_whose_answer_was_lost_is_not_sent_again(working: Run
     assert outcome.errors == ["attempt 1: fal took the request and did not answer"]
 
 
-async def test_a_worker_lost_while_it_submits_is_not_made_up_for(
+async def test_a_worker_lost_during_a_submission_is_not_retried(
     hurried: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workflows.definitions.remote.HEARTBEAT_TIMEOUT", timedelta(seconds=1))
@@ -104,7 +104,7 @@ async def test_a_worker_lost_while_it_submits_is_not_made_up_for(
     assert "may have been submitted" in outcome.errors[-1]
 
 
-async def test_a_refused_submission_is_tried_again(hurried: Runs) -> None:
+async def test_a_refused_submission_is_retried(hurried: Runs) -> None:
     async def refuse(work: RemoteWork) -> None:
         if work.attempt == 1:
             raise PlatformError("try later", category=ErrorCategory.RATE_LIMIT, retry_after_s=0.1)
@@ -116,7 +116,7 @@ async def test_a_refused_submission_is_tried_again(hurried: Runs) -> None:
     assert len(hurried.provider.submitted) == 2
 
 
-async def test_work_that_failed_at_the_provider_is_submitted_anew(hurried: Runs) -> None:
+async def test_work_that_failed_at_the_provider_is_submitted_again(hurried: Runs) -> None:
     async def fail(work: RemoteWork) -> None:
         if work.attempt == 1:
             raise PlatformError("a GPU died", category=ErrorCategory.PROVIDER_ERROR, is_final=True)
@@ -154,7 +154,7 @@ async def test_work_that_cannot_be_withdrawn_is_not_paid_for_twice(working: Runs
     assert outcome.errors == ["attempt 1: not done in time; fal returned ALREADY_COMPLETED"]
 
 
-async def test_a_cancellation_says_what_the_provider_said(working: Runs) -> None:
+async def test_a_cancellation_has_the_providers_message(working: Runs) -> None:
     waiting = asyncio.Event()
 
     async def wait(work: RemoteWork) -> None:
@@ -204,7 +204,7 @@ async def test_a_cancellation_during_the_submission_withdraws_it(working: Runs) 
     assert outcome.errors == ["attempt 1: cancelled; fal returned OK"]
 
 
-async def test_a_wait_that_only_we_gave_up_is_no_reason_to_submit_again(
+async def test_a_failed_wait_alone_does_not_lead_to_another_submission(
     working: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def be_throttled(work: RemoteWork) -> None:
@@ -239,7 +239,7 @@ async def cancelled_while_records_are_slow(runs: Runs, run: TaskRun) -> None:
     await failure_of(handle)
 
 
-async def test_a_cancellation_heard_while_the_id_is_written_withdraws_the_work(
+async def test_a_cancellation_during_the_record_of_the_id_withdraws_the_work(
     working: Runs,
 ) -> None:
     working.records.is_open.clear()
@@ -251,7 +251,7 @@ async def test_a_cancellation_heard_while_the_id_is_written_withdraws_the_work(
     assert working.outcome(run.task_id).status == TaskStatus.CANCELLED
 
 
-async def test_a_cancellation_heard_while_a_failure_is_written_submits_nothing_more(
+async def test_a_cancellation_during_the_record_of_a_failure_submits_nothing_more(
     working: Runs,
 ) -> None:
     async def refuse(work: RemoteWork) -> None:

@@ -53,7 +53,7 @@ def chain() -> tuple[PipelineStep, PipelineStep]:
     return step("generate"), step("refine", "generate", run=refinement(), mappings=mappings)
 
 
-async def test_steps_that_are_ready_run_side_by_side(working: Runs) -> None:
+async def test_ready_steps_run_concurrently(working: Runs) -> None:
     together = asyncio.Barrier(3)
 
     async def act(attempt: Attempt) -> None:
@@ -65,7 +65,7 @@ async def test_steps_that_are_ready_run_side_by_side(working: Runs) -> None:
     assert (await handle.result()).status == WorkflowStatus.COMPLETED
 
 
-async def test_step_starts_as_soon_as_what_it_waits_for_is_done(working: Runs) -> None:
+async def test_step_starts_as_soon_as_its_dependencies_are_done(working: Runs) -> None:
     slow, quick, behind = step("slow"), step("quick"), step("behind", "quick")
     has_begun = asyncio.Event()
 
@@ -103,7 +103,7 @@ async def test_failed_step_lets_running_ones_end_and_no_later_one_start(hurried:
     assert recorded.errors == ["step bad: attempt 1: no such size"]
 
 
-async def test_step_is_retried_while_its_neighbour_goes_on(hurried: Runs) -> None:
+async def test_step_is_retried_while_another_runs(hurried: Runs) -> None:
     shaky, calm = step("shaky"), step("calm")
 
     async def act(attempt: Attempt) -> None:
@@ -169,7 +169,7 @@ async def test_cancel_reaches_a_step_that_waits_for_its_retry(working: Runs) -> 
     assert working.outcome(only.run.task_id).errors == ["attempt 1: later"]
 
 
-async def test_step_that_fails_while_it_is_cancelled_is_not_tried_again(working: Runs) -> None:
+async def test_step_that_fails_while_it_is_cancelled_is_not_retried(working: Runs) -> None:
     is_running = asyncio.Event()
 
     async def act(attempt: Attempt) -> None:
@@ -212,7 +212,7 @@ async def test_cancel_while_a_step_is_recorded_keeps_both_records(working: Runs)
     assert later is None or later.status == TaskStatus.CANCELLED
 
 
-async def test_pipeline_that_has_not_begun_is_recorded_as_cancelled(runs: Runs) -> None:
+async def test_unstarted_pipeline_is_recorded_as_cancelled(runs: Runs) -> None:
     run = pipeline(step("only"))
     handle = await runs.start_pipeline(run)
     await handle.cancel()
@@ -277,7 +277,7 @@ async def test_a_step_keeps_its_own_priority(working: Runs) -> None:
     assert scheduled == [0, 1]
 
 
-async def test_the_web_ui_tells_what_each_step_is_at(working: Runs) -> None:
+async def test_the_temporal_ui_shows_the_state_of_each_step(working: Runs) -> None:
     working.provider.on_submit = always(ErrorCategory.QUOTA_EXCEEDED)
     steps = step("local"), step("switched", "local", run=remote_generation())
     async with working.provider_worker():
@@ -302,7 +302,7 @@ def unserved(step_id: str, *depends_on: str) -> PipelineStep:
     return step(step_id, *depends_on, run=face)
 
 
-async def test_a_pause_does_not_wait_for_a_step_that_nobody_has_tried(working: Runs) -> None:
+async def test_a_pause_does_not_wait_for_an_untried_step(working: Runs) -> None:
     steps = step("done"), unserved("later", "done")
     run = pipeline(*steps)
     handle = await working.start_pipeline(run)

@@ -59,7 +59,7 @@ STANDING: dict[str, tuple[Any, str, str | None]] = {
 """Values that used to block a run; `test_mapping.py` tries more."""
 
 
-async def test_no_mapped_value_leaves_a_run_standing(working: Runs) -> None:
+async def test_no_mapped_value_blocks_a_run(working: Runs) -> None:
     async def end_of(value: Any, to_field: str, transform: str | None) -> TaskOutcome:
         app, following = _after_app(value, to_field, transform=transform)
         await failure_of(await working.start_pipeline(pipeline(app, following)))
@@ -74,7 +74,7 @@ async def test_no_mapped_value_leaves_a_run_standing(working: Runs) -> None:
     assert not working.provider.submitted
 
 
-async def test_what_a_run_maps_in_all_is_bounded(working: Runs) -> None:
+async def test_total_size_of_mapped_values_is_bounded(working: Runs) -> None:
     """Steps that start together start in one message, which Temporal limits to 4 MiB."""
     assert MAPPED.max_bytes is not None
     text = "x" * (MAPPED.max_bytes - 100)
@@ -153,7 +153,7 @@ class Refusing(FakeRecords):
         return await super().record_dataset(record)
 
 
-async def test_an_outcome_that_no_record_holds_is_recorded_bare(runs: Runs) -> None:
+async def test_an_unstorable_outcome_is_recorded_bare(runs: Runs) -> None:
     runs.records = Refusing("task")
     run = generation()
     async with runs.working(), asyncio.timeout(_SOON_S):
@@ -165,7 +165,7 @@ async def test_an_outcome_that_no_record_holds_is_recorded_bare(runs: Runs) -> N
     assert runs.records.refusals == 1
 
 
-async def test_an_account_that_no_record_holds_is_recorded_bare(runs: Runs) -> None:
+async def test_an_unstorable_attempt_log_is_recorded_bare(runs: Runs) -> None:
     runs.records = Refusing("account")
     run = fal()
     async with runs.working(), runs.provider_worker(), asyncio.timeout(_SOON_S):
@@ -174,7 +174,7 @@ async def test_an_account_that_no_record_holds_is_recorded_bare(runs: Runs) -> N
     assert runs.records.accounts[0].service_task_id == "request-1"
 
 
-async def test_a_dataset_that_no_record_holds_ends_its_training(runs: Runs) -> None:
+async def test_an_unstorable_dataset_ends_its_training(runs: Runs) -> None:
     runs.records = Refusing("dataset")
     run = training()
     async with runs.working(), runs.dataset_worker(), asyncio.timeout(_SOON_S):
@@ -186,7 +186,7 @@ async def test_a_dataset_that_no_record_holds_ends_its_training(runs: Runs) -> N
     )
 
 
-async def test_an_error_is_recorded_without_what_no_record_holds(working: Runs) -> None:
+async def test_an_error_is_recorded_without_unstorable_characters(working: Runs) -> None:
     async def fail(attempt: Attempt) -> None:
         raise ApplicationError("bro\0ken " + "x" * 5000, type=ErrorCategory.VALIDATION)
 
@@ -209,7 +209,7 @@ class Rewritten:
         await workflow.sleep(3600)
 
 
-async def test_a_run_that_does_not_fit_its_history_waits_for_the_rollback(
+async def test_a_run_that_does_not_match_its_history_waits_for_the_rollback(
     runs: Runs,
 ) -> None:
     started, released = asyncio.Event(), asyncio.Event()

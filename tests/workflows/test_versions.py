@@ -75,7 +75,7 @@ async def builds(handle: WorkflowHandle) -> list[str]:
     return list(dict.fromkeys(done))
 
 
-async def test_pinned_run_ends_where_it_began_and_new_ones_start_on_the_next(runs: Runs) -> None:
+async def test_pinned_run_ends_on_its_version_and_new_ones_start_on_the_next(runs: Runs) -> None:
     gate = Gate()
     runs.inference.act = gate
     async with worker(runs, "1"), worker(runs, "2"):
@@ -90,7 +90,7 @@ async def test_pinned_run_ends_where_it_began_and_new_ones_start_on_the_next(run
     assert (await builds(old), await builds(new)) == (["1"], ["2"])
 
 
-async def test_long_run_moves_on_to_the_next_version(runs: Runs) -> None:
+async def test_long_run_moves_to_the_next_version(runs: Runs) -> None:
     gate = Gate()
     runs.inference.act = gate
     async with worker(runs, "2"):
@@ -107,7 +107,7 @@ async def test_long_run_moves_on_to_the_next_version(runs: Runs) -> None:
     assert await builds(handle) == ["1", "2"]
 
 
-async def test_trainings_move_on_and_tasks_do_not(client: Client) -> None:
+async def test_trainings_move_to_the_next_version_and_tasks_do_not(client: Client) -> None:
     task, training = runnable_task(), runnable_training()
     await start_task(client, task)
     await start_training(client, training)
@@ -170,7 +170,7 @@ async def test_command_waits_for_the_first_worker_and_shows_what_is_current(
     assert info.routing_config.current_deployment_version.build_id == "7"
 
 
-async def test_command_says_what_is_missing(servers: Servers) -> None:
+async def test_command_names_the_missing_setting(servers: Servers) -> None:
     code, _, error = await command({}, "set-current")
     assert (code, error) == (1, "--deployment is missing, and the environment has none\n")
     environment = {"SARTIQ_TEMPORAL_ADDRESS": servers.endpoints.temporal_address}

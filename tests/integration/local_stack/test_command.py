@@ -85,7 +85,7 @@ async def test_down_stops_a_running_stack_in_time(state_dir: Path) -> None:
     assert await command(state_dir, "down") == (0, "no stack is running\n")
 
 
-async def test_second_up_says_that_one_runs(state_dir: Path) -> None:
+async def test_second_up_reports_the_running_stack(state_dir: Path) -> None:
     async with running(state_dir) as process:
         code, shown = await command(state_dir, "up")
         assert code == 1

@@ -38,7 +38,7 @@ async def _process(port: int, ledger: Path) -> AsyncIterator[httpx.AsyncClient]:
             await server.wait()
 
 
-async def test_what_was_taken_and_cancelled_outlives_the_server(tmp_path: Path) -> None:
+async def test_accepted_and_cancelled_work_survives_the_server(tmp_path: Path) -> None:
     ledger = tmp_path / "fal.jsonl"
     port = next(port for port in range(22_000, 25_000) if is_free("127.0.0.1", port))
     async with _process(port, ledger) as client:

@@ -145,7 +145,7 @@ def _picture_step(step_id: str, marker: str) -> dict[str, Any]:
 
 
 @pytest.mark.long
-async def test_every_run_ends_whatever_its_provider_answers(
+async def test_every_run_ends_for_any_response_of_its_provider(
     gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
 ) -> None:
     async with fal_platform(gateway, fal), longest_pause() as pause:

@@ -24,7 +24,7 @@ from tests.loopback.fal_ledger import Fault
         (Fault(on="cancel", status=500), "not at the provider"),
     ],
 )
-async def test_a_cancellation_withdraws_the_work_and_says_what_came_of_it(
+async def test_a_cancellation_withdraws_the_work_and_reports_the_outcome(
     fal: LoopbackFal, activities: RemoteProviders, fault: Fault | None, told: str
 ) -> None:
     fal.play(Fault(on="work", polls=0), *([fault] if fault else []))
@@ -58,7 +58,7 @@ async def test_a_worker_that_stops_withdraws_nothing(
     assert fal.ledger.cancels == []
 
 
-async def test_withdrawing_says_what_fal_answered(
+async def test_withdrawing_reports_the_response_of_fal(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", polls=0))
@@ -73,7 +73,7 @@ async def test_withdrawing_says_what_fal_answered(
     assert not (await withdraw(activities.withdraw_work, unknown)).is_withdrawn
 
 
-async def test_a_withdrawal_that_nobody_answers_is_tried_again_by_temporal(
+async def test_a_withdrawal_without_a_response_is_retried_by_temporal(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     work = await take(activities, generation_work())

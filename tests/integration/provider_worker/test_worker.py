@@ -150,7 +150,7 @@ async def test_pictures_come_from_fal_into_our_storage(
     assert fal.ledger.posts == {marker_of(work): 1}
 
 
-async def test_a_dropped_connection_is_an_unknown_and_one_post(
+async def test_a_dropped_connection_is_an_unknown_outcome_after_one_post(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
 ) -> None:
     fal.play(Fault(on="submit", is_taken=True, is_dropped=True))
@@ -163,7 +163,7 @@ async def test_a_dropped_connection_is_an_unknown_and_one_post(
     assert fal.ledger.posts == fal.ledger.submits == {marker_of(work): 1}
 
 
-async def test_a_refusal_carries_its_category_and_its_rest(
+async def test_a_refusal_carries_its_category_and_retry_after(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
 ) -> None:
     fal.play(Fault(on="submit", status=429, headers={"Retry-After": "7"}))
@@ -184,7 +184,7 @@ async def test_failed_work_ends_the_wait(
     assert failure.non_retryable
 
 
-async def test_work_that_nobody_serves_says_so(
+async def test_unsupported_work_is_reported_as_unserved(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
 ) -> None:
     work = generation_work().model_copy(update={"provider_type": ProviderType.FAL_GARMENT_FIXER})
@@ -209,7 +209,7 @@ async def test_a_cancellation_reaches_fal(
     assert fal.ledger.cancels == [entry.request_id]
 
 
-async def test_a_submission_that_is_cancelled_on_its_way_is_not_lost(
+async def test_a_submission_that_is_cancelled_while_sent_is_not_lost(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
 ) -> None:
     """The workflow receives fal's request id, and can withdraw the work."""
@@ -225,7 +225,7 @@ async def test_a_submission_that_is_cancelled_on_its_way_is_not_lost(
     assert entry.is_cancelled
 
 
-async def test_a_worker_that_stops_hands_its_wait_to_the_next(
+async def test_a_wait_of_a_stopped_worker_is_resumed_by_the_next(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
 ) -> None:
     fal.play(Fault(on="work", polls=0))
@@ -245,7 +245,7 @@ async def test_a_worker_that_stops_hands_its_wait_to_the_next(
 
 
 @pytest.mark.long
-async def test_a_killed_worker_is_followed_by_one_that_goes_on_waiting(
+async def test_a_wait_of_a_killed_worker_is_resumed_by_the_next(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore, servers: Servers, tmp_path: Path
 ) -> None:
     fal.play(Fault(on="work", polls=0))
@@ -270,7 +270,7 @@ async def test_a_killed_worker_is_followed_by_one_that_goes_on_waiting(
     assert KEY.encode() not in logs
 
 
-async def test_without_credentials_the_worker_says_what_is_missing(
+async def test_without_credentials_the_worker_names_the_missing_setting(
     servers: Servers, tmp_path: Path
 ) -> None:
     environment = {**os.environ, **servers.environment, "SARTIQ_FAL_KEY": ""}

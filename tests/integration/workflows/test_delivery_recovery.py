@@ -22,7 +22,7 @@ from workflows.activities.overdue_deliveries import start_overdue
 pytestmark = pytest.mark.long
 
 
-async def test_delivery_that_nobody_was_woken_for_is_found_and_started(
+async def test_delivery_with_a_lost_wake_up_is_found_and_started(
     office: PostOffice, receiver: Receiver, sessions: Sessions
 ) -> None:
     """Create the state of a gateway that was killed between its commit and the wake-up."""
@@ -44,7 +44,9 @@ async def test_delivery_that_nobody_was_woken_for_is_found_and_started(
     assert _events_without_lost_tasks(history) == 13, kinds(history)  # with a signal of each pass
 
 
-async def test_wake_costs_one_event_of_a_delivery(office: PostOffice, receiver: Receiver) -> None:
+async def test_wake_up_costs_one_event_of_a_delivery(
+    office: PostOffice, receiver: Receiver
+) -> None:
     task_id = await office.create_task(receiver.url())
     await office.until_run(task_id, WorkflowExecutionStatus.RUNNING)
     async with office.worker():
@@ -82,7 +84,7 @@ async def worker_process(office: PostOffice) -> AsyncIterator[asyncio.subprocess
         await process.wait()
 
 
-async def test_worker_killed_between_answer_and_record_delivers_again_under_the_same_id(
+async def test_worker_killed_between_response_and_record_delivers_again_under_the_same_id(
     office: PostOffice, receiver: Receiver
 ) -> None:
     async with worker_process(office) as process:

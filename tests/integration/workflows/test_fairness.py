@@ -128,7 +128,7 @@ async def test_pipelines_of_one_tenant_do_not_crowd_out_another(shop: Shop) -> N
     assert last_of("b", [name for name in shop.order if name != "urgent"]) <= 12
 
 
-async def test_weight_decides_how_a_queue_is_shared(shop: Shop) -> None:
+async def test_weights_share_a_queue(shop: Shop) -> None:
     await shop.tasks("light", 40)
     await shop.tasks("heavy", 40)
     await shop.until_queued(80)

@@ -75,7 +75,9 @@ async def sweep(gateway: Gateway) -> Counter[str]:
     return counts
 
 
-async def test_a_pass_sweeps_lost_attempts_and_keeps_winner_and_inputs(gateway: Gateway) -> None:
+async def test_a_pass_sweeps_lost_attempts_and_keeps_the_successful_one_and_inputs(
+    gateway: Gateway,
+) -> None:
     task = await store(gateway, completed(15), EDITED, "a2/image_0.png")
     beside = f"editings/{task.id}0/a1/image_0.png"  # its name has the same beginning
     await gateway.resources.objects.put(beside, b"png", "image/png")
@@ -104,7 +106,7 @@ async def test_tiles_of_a_completed_task_are_swept(gateway: Gateway, task_type: 
         pytest.param(41, {}, id="long ago"),
     ],
 )
-async def test_tiles_of_others_are_kept(
+async def test_tiles_of_other_tasks_are_kept(
     gateway: Gateway, minutes_ago: float, fields: dict[str, Any]
 ) -> None:
     task = await store(gateway, refined(minutes_ago, **fields), TILED)
@@ -112,7 +114,7 @@ async def test_tiles_of_others_are_kept(
     assert await left(gateway, task) == TILED
 
 
-async def test_what_has_an_owner_row_is_kept_whatever_its_attempt(gateway: Gateway) -> None:
+async def test_objects_with_an_owner_row_are_kept_for_any_attempt(gateway: Gateway) -> None:
     owned = ("a1/image_0.png", "a2/image_0.png")
     task = await store(gateway, completed(15), EDITED, *owned)
     row = StoredObject(
@@ -127,7 +129,7 @@ async def test_what_has_an_owner_row_is_kept_whatever_its_attempt(gateway: Gatew
     assert await left(gateway, task) == EDITED
 
 
-async def test_what_can_have_no_leftovers_is_not_looked_at(gateway: Gateway) -> None:
+async def test_tasks_without_leftovers_are_not_listed(gateway: Gateway) -> None:
     task = await store(gateway, completed(15, attempt=1), EDITED)
     assert await sweep(gateway) == {}
     assert await left(gateway, task) == EDITED
@@ -148,7 +150,7 @@ class _Watched(BrokenStore):
         return await self._store.list(prefix)
 
 
-async def test_a_task_that_fails_keeps_no_other_and_has_another_turn(gateway: Gateway) -> None:
+async def test_a_failing_task_blocks_no_other_and_is_retried(gateway: Gateway) -> None:
     # Sequentially, with more tasks than are swept concurrently.
     tasks = [await store(gateway, refined(30 - n), TILED, "a1/image.png") for n in range(7)]
     broken, *others = tasks
@@ -175,7 +177,7 @@ async def test_a_task_that_fails_keeps_no_other_and_has_another_turn(gateway: Ga
     assert watched.listed == []
 
 
-async def test_a_task_that_has_gone_meanwhile_is_forgotten(gateway: Gateway) -> None:
+async def test_a_task_deleted_meanwhile_is_skipped(gateway: Gateway) -> None:
     task = await store(gateway, refined(15), TILED)
     sweeper = LeftoverSweep(gateway.resources.sessions, gateway.resources.objects)
     await sweeper.sweep(Counter())

@@ -14,7 +14,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize("is_suppressed", [True, False])
-async def test_steps_tell_their_events_unless_that_is_suppressed(
+async def test_steps_send_their_events_unless_suppressed(
     office: PostOffice, receiver: Receiver, *, is_suppressed: bool
 ) -> None:
     body = {
@@ -42,7 +42,7 @@ async def test_steps_tell_their_events_unless_that_is_suppressed(
     assert told == {workflow["id"]} if is_suppressed else {workflow["id"], *tasks}
 
 
-async def test_steps_follow_where_their_workflow_is_redirected(office: PostOffice) -> None:
+async def test_steps_follow_a_changed_webhook_of_their_workflow(office: PostOffice) -> None:
     created: dict[bool, Any] = {}
     async with office.client() as api:
         for is_suppressed in (True, False):

@@ -76,7 +76,7 @@ def row(key: str, **fields: Any) -> StoredObject:
     return StoredObject(key=key, content_type="image/png", **plain | fields)
 
 
-async def test_noted_object_goes_unless_somebody_owns_it(gateway: Gateway) -> None:
+async def test_noted_object_is_removed_unless_it_has_an_owner(gateway: Gateway) -> None:
     folder = f"saved_pictures/{uuid.uuid4()}/"
     names = ["nobodys", "by key", "by path", "once by path"]
     await put(gateway, *(folder + name for name in names))
@@ -96,7 +96,7 @@ async def test_noted_object_goes_unless_somebody_owns_it(gateway: Gateway) -> No
     assert await notes(gateway) == []
 
 
-async def test_noted_folder_loses_what_no_row_names(gateway: Gateway) -> None:
+async def test_noted_folder_loses_objects_without_a_row(gateway: Gateway) -> None:
     folder = f"generations/{uuid.uuid4()}/"
     beside = folder.removesuffix("/") + "0/a1/image_0.png"
     await put(gateway, folder + "a1/image_0.png", folder + "a2/image_0.png", beside)
@@ -122,7 +122,7 @@ class _Refusing(BrokenStore):
         await self._store.delete(key)
 
 
-async def test_object_that_cannot_be_removed_keeps_no_other_and_has_another_turn(
+async def test_object_that_cannot_be_removed_blocks_no_other_and_is_retried(
     gateway: Gateway,
 ) -> None:
     folder = f"saved_pictures/{uuid.uuid4()}/"
@@ -155,7 +155,7 @@ class _Slow(BrokenStore):
         await settle(self._gateway)
 
 
-async def test_request_that_takes_longer_than_the_sweep_waits_is_refused_not_harmed(
+async def test_request_that_outlasts_the_grace_period_is_refused_without_loss(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     path = f"uploads/{uuid.uuid4()}.png"
@@ -179,7 +179,7 @@ async def pictures(gateway: Gateway) -> MissingObjects:
     return MissingObjects(gateway.resources.sessions, gateway.resources.objects)
 
 
-async def test_picture_whose_object_is_gone_is_not_listed_until_it_is_back(
+async def test_picture_with_a_missing_object_is_not_listed_until_it_is_back(
     gateway: Gateway, api: httpx.AsyncClient, pictures: MissingObjects
 ) -> None:
     folder = f"uploads/{uuid.uuid4()}/"
@@ -213,7 +213,7 @@ async def test_picture_whose_object_is_gone_is_not_listed_until_it_is_back(
     assert await listed(api, folder) == ["a.png", "b.png", "c.png"]
 
 
-async def test_lost_picture_is_saved_anew_or_deleted(
+async def test_missing_picture_can_be_saved_again_or_deleted(
     gateway: Gateway, api: httpx.AsyncClient, pictures: MissingObjects
 ) -> None:
     folder = f"uploads/{uuid.uuid4()}/"
@@ -230,7 +230,7 @@ async def test_lost_picture_is_saved_anew_or_deleted(
     assert (await api.get(at(folder + "a.png"))).content == RED
 
 
-async def test_rows_are_looked_at_some_in_each_pass(
+async def test_rows_are_checked_page_by_page(
     gateway: Gateway, pictures: MissingObjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workflows.activities.missing_objects._PAGE_SIZE", 2)
@@ -260,7 +260,7 @@ async def test_rows_are_looked_at_some_in_each_pass(
     assert counts == {"pictures_found": 1}
 
 
-async def test_folders_of_requests_lose_what_has_lain_there_for_long(gateway: Gateway) -> None:
+async def test_temporary_folders_lose_old_objects(gateway: Gateway) -> None:
     mark = uuid.uuid4().hex
     passing = [f"evaluations/{mark}/inputs/a.png", f"quarantine/{mark}"]
     owned = f"evaluations/{mark}.png"  # a client's, from before the folder was reserved
@@ -277,7 +277,7 @@ async def test_folders_of_requests_lose_what_has_lain_there_for_long(gateway: Ga
 
 
 @pytest.mark.usefixtures("alone")
-async def test_a_pass_of_the_reconciler_makes_every_sweep(
+async def test_a_pass_of_the_reconciler_runs_every_sweep(
     gateway: Gateway, api: httpx.AsyncClient, pictures: MissingObjects
 ) -> None:
     del pictures  # no rows of other tests

@@ -164,7 +164,7 @@ async def test_bars_are_drawn_on_a_terminal(gateway: ScriptedGateway, tmp_path: 
     assert "━" in shown(screen)
 
 
-async def test_gateway_that_is_gone_is_an_error_for_people(screen: Console, tmp_path: Path) -> None:
+async def test_unreachable_gateway_is_a_readable_error(screen: Console, tmp_path: Path) -> None:
     with ScriptedGateway([]) as server:
         demo = make_demo(server, screen)
     with pytest.raises(StackError, match="does not answer"):

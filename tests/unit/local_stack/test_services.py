@@ -65,7 +65,7 @@ def test_endpoints_hold_no_secret(plan: StackPlan) -> None:
     assert not [secret for secret in secrets if secret in shown]
 
 
-def test_first_key_is_in_its_environment_alone(plan: StackPlan) -> None:
+def test_first_key_is_only_in_its_own_environment(plan: StackPlan) -> None:
     key = plan.credentials.api_key.get_secret_value()
     spec = first_key(plan)
     assert spec.environment["SARTIQ_BOOTSTRAP_KEY"] == key

@@ -45,7 +45,7 @@ async def test_transparency_and_grey_are_kept_and_metadata_is_not() -> None:
 
 
 @pytest.mark.parametrize(("turned", "size"), [("exif", (4, 8)), ("xmp", (8, 4))])
-async def test_pictures_are_turned_by_exif_alone(turned: str, size: tuple[int, int]) -> None:
+async def test_pictures_are_rotated_by_exif_only(turned: str, size: tuple[int, int]) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     xmp = b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
@@ -64,11 +64,11 @@ async def test_pictures_are_turned_by_exif_alone(turned: str, size: tuple[int, i
         ("data:text/html,hello", "text/html"),
     ],
 )
-async def test_what_is_no_picture_is_the_providers_fault_and_final(url: str, told: str) -> None:
+async def test_an_invalid_picture_is_the_providers_fault_and_final(url: str, told: str) -> None:
     await _refuses(url, told, ErrorCategory.PROVIDER_ERROR)
 
 
-async def test_damage_is_told_in_plain_words() -> None:
+async def test_damage_is_reported_in_plain_words() -> None:
     whole = picture("PNG")
     data = whole.index(b"IDAT")
     # The first byte of the pixel stream selects the compression.
@@ -78,7 +78,7 @@ async def test_damage_is_told_in_plain_words() -> None:
 
 
 @pytest.mark.parametrize("error", [OverflowError("far"), IndexError("off"), struct.error("short")])
-async def test_whatever_pillow_meets_in_a_picture_is_damage(
+async def test_any_error_of_pillow_is_reported_as_damage(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_picture: Image.Image) -> None:
@@ -99,7 +99,7 @@ async def test_whatever_pillow_meets_in_a_picture_is_damage(
         ("http://[", {}, "no DNS name"),
     ],
 )
-async def test_what_we_do_not_take_is_our_refusal_and_not_bought_again(
+async def test_pictures_above_our_limits_are_our_refusal_and_not_generated_again(
     url: str, limits: dict[str, int], told: str
 ) -> None:
     await _refuses(url, told, ErrorCategory.VALIDATION, **limits)

@@ -171,7 +171,7 @@ def test_the_transform_that_a_refusal_proposes_is_accepted(source: tuple[TaskTyp
 
 
 @given(values(), st.sampled_from(TARGETS), st.sampled_from(TRANSFORMS))
-def test_any_value_is_taken_or_its_fault_is_said(
+def test_any_value_is_accepted_or_its_fault_is_named(
     value: Any, target: tuple[TaskType, str], transform: MappingTransform | None
 ) -> None:
     target_type, to_field = target

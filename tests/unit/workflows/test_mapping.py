@@ -28,7 +28,7 @@ def mapped(value: Any, transform: str | None, gate: MappingGate | None = None) -
 
 
 @given(values(), st.sampled_from(_TRANSFORMS))
-def test_any_value_is_mapped_and_can_be_carried_or_its_fault_is_said(
+def test_any_value_is_mapped_and_storable_or_its_fault_is_named(
     value: Any, transform: str | None
 ) -> None:
     with suppress(MappingError):
@@ -54,7 +54,7 @@ def test_any_value_is_mapped_and_can_be_carried_or_its_fault_is_said(
         (None, None, "has no value"),
     ],
 )
-def test_the_fault_of_a_value_is_said(value: Any, transform: str | None, fault: str) -> None:
+def test_the_fault_of_a_value_is_named(value: Any, transform: str | None, fault: str) -> None:
     with pytest.raises(MappingError, match=fault):
         mapped(value, transform)
 
@@ -70,7 +70,7 @@ def test_the_fault_of_a_value_is_said(value: Any, transform: str | None, fault: 
         ({"a": "é"}, '{"a": "é"}'),
     ],
 )
-def test_a_value_becomes_the_text_that_json_has_for_it(value: Any, text: str) -> None:
+def test_a_value_becomes_its_json_text(value: Any, text: str) -> None:
     assert mapped(value, "to_string") == text
 
 
@@ -79,7 +79,7 @@ def test_the_first_of_many_is_mapped_though_all_of_them_could_not_be() -> None:
     assert mapped([*[0] * 100_000, "x"], "last") == "x"
 
 
-def test_what_was_let_pass_before_there_was_a_gate_is_let_pass_in_a_replay() -> None:
+def test_values_of_older_runs_pass_the_gate_in_a_replay() -> None:
     gate = MappingGate(lambda: False)
     assert mapped("x" * 300_000, None, gate) == "x" * 300_000
     assert mapped("a\0b", "to_string", gate) == "a\0b"
@@ -87,7 +87,7 @@ def test_what_was_let_pass_before_there_was_a_gate_is_let_pass_in_a_replay() -> 
 
 @pytest.mark.parametrize("transform", _TRANSFORMS)
 @pytest.mark.parametrize("value", [[0] * 400_000, "x" * 2**20], ids=["list", "text"])
-def test_two_hundred_steps_that_map_the_same_take_no_long_time(
+def test_two_hundred_steps_that_map_the_same_value_are_fast(
     value: Any, transform: str | None
 ) -> None:
     """A workflow task has two seconds, and is retried if it takes longer."""

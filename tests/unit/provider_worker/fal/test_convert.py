@@ -34,7 +34,7 @@ def test_a_generation_is_flux_with_its_sizes_and_seed() -> None:
     }
 
 
-def test_everything_that_a_generation_can_say_reaches_fal() -> None:
+def test_every_field_of_a_generation_reaches_fal() -> None:
     config = {"guidance_scale": 2.5, "negative_prompt": "blurred", "num_images": 3}
     order = fal_call(generation_work(config=config), {})
     assert order.input | config == order.input
@@ -78,7 +78,7 @@ def test_the_providers_configuration_names_the_app_first() -> None:
     assert "output_format" not in fal_call(work, {}).input
 
 
-def test_static_parameters_win_over_what_is_said_for_every_provider() -> None:
+def test_static_parameters_override_general_ones() -> None:
     static = {"enable_safety_checker": False, "image_size": "square"}
     work = _with_config(generation_work(), additional_static_params=static)
     assert fal_call(work, {}).input | static == fal_call(work, {}).input
@@ -92,7 +92,7 @@ def test_parameters_of_an_app_pass_through(parameters: dict[str, Any]) -> None:
     assert order.app_id == "acme/cutter"
 
 
-def test_only_listed_objects_become_urls_however_deep_they_lie() -> None:
+def test_only_listed_objects_become_urls_at_any_depth() -> None:
     work = app_work(image_url="uploads/a.png", layers=[{"of": "uploads/a.png"}, "uploads/b.png"])
     work.inputs["fal_objects"] = ["uploads/a.png"]
     assert needed_objects(work).pictures == {"uploads/a.png"}
@@ -101,7 +101,7 @@ def test_only_listed_objects_become_urls_however_deep_they_lie() -> None:
     assert order.input["layers"] == [{"of": "data:x"}, "uploads/b.png"]
 
 
-def test_an_apps_own_parameters_win_over_static_ones() -> None:
+def test_parameters_of_the_client_override_static_ones() -> None:
     work = _with_config(app_work(a=1), additional_static_params={"a": 2, "b": 3})
     assert fal_call(work, {}).input | {"a": 1, "b": 3} == fal_call(work, {}).input
 
