@@ -26,7 +26,7 @@ def background(**inputs: Any) -> TaskRun:
 
 
 def after(run: TaskRun, **values: Any) -> tuple[PipelineStep, PipelineStep]:
-    """A pipeline of a completed app step and a step into which each value is mapped."""
+    """Build a completed app step, and a step into which each value is mapped."""
     app = step("app", run=fal()).model_copy(update={"result": values})
     links = [StepMapping(from_step="app", from_field=name, to_field=name) for name in values]
     return app, step("next", "app", run=run, mappings=links)

@@ -43,7 +43,7 @@ async def test_results_are_mapped_into_the_next_step(working: Runs) -> None:
 
 
 def editing_of(*mappings: StepMapping) -> PipelineStep:
-    """An editing whose base image is the result of the step `generate`."""
+    """Build an editing whose base image is the result of the step `generate`."""
     base = picture_from("generate").model_copy(update={"to_field": "base_image"})
     return step("edit", "generate", run=editing(), mappings=[base, *mappings])
 
@@ -151,7 +151,7 @@ async def test_a_path_is_mapped_to_a_url(working: Runs) -> None:
 
 
 def from_app(**fields: Any) -> tuple[PipelineStep, PipelineStep]:
-    """An app on fal, and the refinement of the picture that it names."""
+    """Build an app task on fal, and the refinement of the picture that it names."""
     mapping = {"from_step": "app", "from_field": "image_path", "to_field": "base_image_url"}
     link = StepMapping.model_validate(mapping | fields)
     return step("app", run=fal()), step("refine", "app", run=refinement(), mappings=[link])

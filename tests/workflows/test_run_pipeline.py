@@ -48,7 +48,7 @@ def attempted(runs: Runs) -> list[object]:
 
 
 def chain() -> tuple[PipelineStep, PipelineStep]:
-    """A generation, and the refinement of its picture."""
+    """Build a generation, and the refinement of its picture."""
     mappings = [picture_from("generate")]
     return step("generate"), step("refine", "generate", run=refinement(), mappings=mappings)
 
@@ -293,7 +293,7 @@ async def test_the_temporal_ui_shows_the_state_of_each_step(working: Runs) -> No
 
 
 def unserved(step_id: str, *depends_on: str) -> PipelineStep:
-    """A step whose queue has a worker without its activity."""
+    """Build a step whose queue has a worker without its activity."""
     face = generation(
         task_type=TaskType.FACE_ENHANCER,
         provider_type=ProviderType.SARTIQ_ULTIMATE_FACE_FIXER,

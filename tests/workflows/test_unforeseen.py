@@ -42,7 +42,7 @@ _FREE = "fal_parameters.value"
 
 
 def _after_app(value: Any, to_field: str, **fields: Any) -> tuple[PipelineStep, PipelineStep]:
-    """A completed app step, and a step into which one of its values is mapped."""
+    """Build a completed app step, and a step into which one of its values is mapped."""
     link = StepMapping(from_step="app", from_field="value", to_field=to_field, **fields)
     app = step("app", run=fal()).model_copy(update={"result": {"value": value}})
     runs = {_PICTURE: refinement, _PICTURES: editing, _FREE: fal}
@@ -90,7 +90,7 @@ async def test_total_size_of_mapped_values_is_bounded(working: Runs) -> None:
 
 
 def unknown_type(**fields: Any) -> TaskRun:
-    """A task that the code does not support."""
+    """Build a task that the code does not support."""
     return generation(task_type=TaskType.LLM_INTERACTION, **fields)
 
 

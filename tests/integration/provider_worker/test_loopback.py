@@ -16,7 +16,7 @@ from tests.loopback.fal import KEY
 
 @asynccontextmanager
 async def _process(port: int, ledger: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A running server; killed, not stopped, at the end."""
+    """Run a server; kill it, without a stop, at the end."""
     options = ("--port", str(port), "--ledger", str(ledger))
     command = (sys.executable, "-m", "tests.loopback.fal", *options)
     server = await asyncio.create_subprocess_exec(*command)

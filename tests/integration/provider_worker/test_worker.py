@@ -289,7 +289,7 @@ async def _launched(environment: dict[str, str], folder: Path) -> asyncio.subpro
 
 @asynccontextmanager
 async def _process(servers: Servers, fal: LoopbackFal, folder: Path) -> AsyncIterator[Any]:
-    """A worker in a separate process, ready."""
+    """Run a worker in a separate process, once it is ready."""
     ready = folder / f"{uuid.uuid4()}.ready"
     worker = await _launched(
         {

@@ -106,7 +106,7 @@ async def test_receiver_that_fails_for_five_days_is_disabled(
 
 
 async def elsewhere(_host: str, _port: int) -> list[str]:
-    """A receiver whose port nobody listens on."""
+    """Create a receiver on a port without a listener."""
     return ["127.0.0.9"]
 
 

@@ -56,7 +56,7 @@ async def test_wake_up_costs_one_event_of_a_delivery(
 
 
 def _events_without_lost_tasks(history: WorkflowHistory) -> int:
-    """A workflow task that a slow server did not dispatch in time costs two events only."""
+    """Count the events without the two of each workflow task that a slow server lost."""
     return len(history.events) - 2 * kinds(history).count("WORKFLOW_TASK_TIMED_OUT")
 
 

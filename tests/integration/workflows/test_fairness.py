@@ -75,7 +75,7 @@ class Shop:
         await until(are_done)
 
     def worker(self, slots: int) -> Worker:
-        """A worker of the inference queue."""
+        """Run a worker of the inference queue."""
         return Worker(
             self.client,
             task_queue=TaskQueue.INFERENCE,

@@ -249,7 +249,7 @@ async def test_worker_updates_one_schedule_to_its_settings(gateway: Gateway) -> 
 
 
 async def submitted_task(gateway: Gateway) -> Task:
-    """A task at a provider whose `started` report was lost, because the gateway was unreachable."""
+    """Create a task at a provider whose `started` report was lost."""
     task = task_row(
         task_type="EXPERIMENTAL_FAL",
         provider_type="fal_standard",

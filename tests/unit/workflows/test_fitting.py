@@ -59,7 +59,7 @@ STEPS = {kind: (definition(kind, "a"), definition(kind, "b")) for kind in TaskTy
 
 
 def run_of(task_type: TaskType) -> TaskRun:
-    """A complete task."""
+    """Build a complete task."""
     example = SCHEMAS[task_type].create.model_json_schema()["example"]
     body = SCHEMAS[task_type].create.model_validate(example)
     row = TASK_TYPES[task_type]
