@@ -36,7 +36,7 @@ async def test_delivery_at_the_limit_waits_in_its_workflow() -> None:
     async def hang(_run: DeliveryRun) -> None:
         await asyncio.Event().wait()
 
-    courier._deliver_for_a_while = hang  # type: ignore[method-assign]
+    courier._deliver_batch = hang  # type: ignore[method-assign]
     run = DeliveryRun.model_validate({"subject_id": _ID})
 
     async def deliver() -> Any:

@@ -117,8 +117,11 @@ class DeclaredTypes:
         *_, last = path = recorded.path
         if path[-4:-1] == ("application_failure_info", "details", "payloads"):
             return ServiceRequest
-        if path[-3:] == ("search_attributes", "indexed_fields", last) and last in _SEARCHED_BY:
-            return _SEARCHED_BY[last]
+        if (
+            path[-3:] == ("search_attributes", "indexed_fields", last)
+            and last in _SEARCH_ATTRIBUTES
+        ):
+            return _SEARCH_ATTRIBUTES[last]
         finder = self._finders.get(path[:2]) or self._finders.get(path[:3])
         if finder is None:
             raise UndeclaredPayloadError("no type is declared for it")
@@ -246,6 +249,6 @@ def _declared_activities() -> Iterator[Any]:
 
 _WORKFLOWS = {each.name: each for each in map(workflow._Definition.must_from_class, WORKFLOWS)}
 _ACTIVITIES = {each.name: each for each in _declared_activities()}
-_SEARCHED_BY = {
+_SEARCH_ATTRIBUTES = {
     key.name: key.value_type for key in vars(search).values() if isinstance(key, SearchAttributeKey)
 }

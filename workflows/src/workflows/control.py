@@ -15,7 +15,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from workflows.definitions.run_pipeline import RunPipeline
 
 _RPC_TIMEOUT = timedelta(seconds=5)
-_HEARD_WITHIN_S = 2.5
+_REACTION_S = 2.5
 """Time within which a healthy run reacts to a cancellation."""
 _FAILED_TWICE = 3
 """Attempt number of a workflow task that has failed twice in a row: the run itself is faulty."""
@@ -149,7 +149,7 @@ async def wait_or_terminate(client: Client, temporal_id: str, *, timeout_s: floa
     Returns:
         True if it has closed.
     """
-    first_s = min(timeout_s, _HEARD_WITHIN_S)
+    first_s = min(timeout_s, _REACTION_S)
     if await wait_until_closed(client, temporal_id, timeout_s=first_s):
         return True
     if await keeps_failing(client, temporal_id):

@@ -29,7 +29,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _RPC_TIMEOUT = timedelta(seconds=10)
 _CONCURRENCY = 10
-_CLOSING_S = 2.0
+_CLOSE_TIMEOUT_S = 2.0
 
 
 class Waker:
@@ -58,7 +58,7 @@ class Waker:
     async def close(self) -> None:
         """Wait up to two seconds for the running wake-ups, then cancel them."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CLOSING_S)
+            await asyncio.wait(self._tasks, timeout=_CLOSE_TIMEOUT_S)
         for task in self._tasks:
             task.cancel()
 

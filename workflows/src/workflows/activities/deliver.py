@@ -40,13 +40,13 @@ from shared.webhooks.vault import SealedForeverError
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_GOES_ON_FOR_S = 30.0
-_SLOTS_A_PLACE = 8
-_PATIENCE_S = 40.0
+_BATCH_S = 30.0
+_SLOTS_PER_PLACE = 8
+_PLACE_TIMEOUT_S = 40.0
 _CROWDED_WAIT_S = 30.0
 """Longer than a receiver's timeout, so that earlier deliveries have made progress by then."""
-_BEAT_S = 4.0
-_AS_GOOD_AS_DUE_S = 1.0
+_HEARTBEAT_S = 4.0
+_DUE_TOLERANCE_S = 1.0
 """Tolerance for the resolution of timers and for clocks that differ between machines."""
 
 _SEALED = (
@@ -86,7 +86,7 @@ class Courier(DeliveryActivities):
         places: int = 100,
         clock: Clock = _now,
     ) -> None:
-        self.slots = _SLOTS_A_PLACE * places
+        self.slots = _SLOTS_PER_PLACE * places
         """Concurrent activities of its worker, including those that wait for a place."""
         self._shares = Shares(places, self.slots)
         self._sessions = sessions
@@ -100,16 +100,16 @@ class Courier(DeliveryActivities):
         """Post a subject's pending events in order, until one fails or none is left."""
         try:
             async with (
-                Heartbeat(_BEAT_S),
-                self._shares.place(tenant_of_activity(), patience_s=_PATIENCE_S),
+                Heartbeat(_HEARTBEAT_S),
+                self._shares.place(tenant_of_activity(), patience_s=_PLACE_TIMEOUT_S),
             ):
-                return await self._deliver_for_a_while(run)
+                return await self._deliver_batch(run)
         except CrowdedError as error:
             wait_s = _CROWDED_WAIT_S * (0.5 + random.random())  # noqa: S311 -- no secret
             return DeliveryStanding(state=DeliveryState.WAITING, wait_s=wait_s, error=str(error))
 
-    async def _deliver_for_a_while(self, run: DeliveryRun) -> DeliveryStanding:
-        until = time.monotonic() + _GOES_ON_FOR_S
+    async def _deliver_batch(self, run: DeliveryRun) -> DeliveryStanding:
+        until = time.monotonic() + _BATCH_S
         while time.monotonic() < until:
             standing = await self._deliver_next(run)
             if standing is not None:
@@ -138,7 +138,7 @@ class Courier(DeliveryActivities):
     def _not_due(self, delivery: WebhookDelivery) -> DeliveryStanding | None:
         due = delivery.next_attempt_at or self._clock()
         wait_s = (due - self._clock()).total_seconds()
-        if wait_s <= _AS_GOOD_AS_DUE_S:
+        if wait_s <= _DUE_TOLERANCE_S:
             return None
         return DeliveryStanding(
             state=DeliveryState.WAITING,

@@ -24,10 +24,10 @@ from shared.temporal.shares import Shares, tenant_of_activity
 
 _LINK_EXPIRY_S = 24 * 3600
 """Longer than a step waits for its provider."""
-_SLOTS_A_PLACE = 8
-_PATIENCE_S = 60.0
+_SLOTS_PER_PLACE = 8
+_PLACE_TIMEOUT_S = 60.0
 """A wait in the activity costs heartbeats only; a retry costs a timer and two workflow tasks."""
-_BEAT_S = 4.0
+_HEARTBEAT_S = 4.0
 
 
 class InputFetcher(InputActivities):
@@ -50,7 +50,7 @@ class InputFetcher(InputActivities):
         *,
         places: int = 64,
     ) -> None:
-        self.slots = _SLOTS_A_PLACE * places
+        self.slots = _SLOTS_PER_PLACE * places
         """Concurrent activities of its worker, including those that wait for a place."""
         self._shares = Shares(places, self.slots)
         self._sessions = sessions
@@ -62,8 +62,8 @@ class InputFetcher(InputActivities):
     async def fetch_inputs(self, request: FetchInputs) -> FetchedInputs:
         """Fetch every URL, check that the content is an image, and store it."""
         async with (
-            Heartbeat(_BEAT_S),
-            self._shares.place(tenant_of_activity(), patience_s=_PATIENCE_S),
+            Heartbeat(_HEARTBEAT_S),
+            self._shares.place(tenant_of_activity(), patience_s=_PLACE_TIMEOUT_S),
         ):
             return await self._fetch_all(request)
 

@@ -23,7 +23,7 @@ _TO_AGE = timedelta(minutes=40)
 """Age up to which tasks are swept: longer than a restart or a short outage of the store."""
 _TASKS = 10_000
 """Maximum number of tasks of that age per pass and in memory, oldest first."""
-_PASS_S = 30.0
+_PASS_TIMEOUT_S = 30.0
 """Time limit of one pass; the next pass does the rest, since reconciliation waits for this one."""
 _CONCURRENCY = 5
 
@@ -55,7 +55,7 @@ class LeftoverSweep:
             due = await tasks_with_leftovers(session, now - _TO_AGE, now - _FROM_AGE, _TASKS)
         self._swept &= due.keys()
         rest = [task_id for task_id in due if task_id not in self._swept]
-        ends_at = time.monotonic() + _PASS_S
+        ends_at = time.monotonic() + _PASS_TIMEOUT_S
         for first in range(0, len(rest), _CONCURRENCY):
             if time.monotonic() > ends_at:
                 break

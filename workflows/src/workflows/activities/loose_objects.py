@@ -21,8 +21,8 @@ from shared.storage.object_store import ObjectStore
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_AT_ONCE = 500
-_PASS_S = 30.0
+_BATCH_SIZE = 500
+_PASS_TIMEOUT_S = 30.0
 """Time limit of one pass; the next pass does the rest, since reconciliation waits for this one."""
 _CONCURRENCY = 5
 
@@ -46,16 +46,16 @@ class LooseSweep:
             age: minimum age of a note.
             counts: `loose_swept` and `failed` notes are added to it.
         """
-        ends_at = time.monotonic() + _PASS_S
+        ends_at = time.monotonic() + _PASS_TIMEOUT_S
         while True:
             async with self._sessions() as session:
-                keys = await loose_for(session, age, _AT_ONCE)
+                keys = await loose_for(session, age, _BATCH_SIZE)
             for first in range(0, len(keys), _CONCURRENCY):
                 if time.monotonic() > ends_at:
                     return
                 some = keys[first : first + _CONCURRENCY]
                 await asyncio.gather(*(self._settle(key, age, counts) for key in some))
-            if len(keys) < _AT_ONCE:
+            if len(keys) < _BATCH_SIZE:
                 return
 
     async def _settle(self, key: str, age: timedelta, counts: Counter[str]) -> None:

@@ -23,14 +23,14 @@ async def stop_orphaned_runs(client: Client, sessions: Sessions, before: datetim
     """Stop open runs that started before a time and whose row is not open; return their number."""
     stopped = 0
     async for run in client.list_workflows(_OPEN_RUNS):
-        stop = await _way_to_stop(sessions, run.id, before) if run.start_time < before else None
+        stop = await _find_stop(sessions, run.id, before) if run.start_time < before else None
         if stop is not None:
             # By run id: its workflow may have been resumed meanwhile.
             stopped += await stop(client, run.id, run.run_id)
     return stopped
 
 
-async def _way_to_stop(sessions: Sessions, temporal_id: str, before: datetime) -> _Stop | None:
+async def _find_stop(sessions: Sessions, temporal_id: str, before: datetime) -> _Stop | None:
     kind, _, name = temporal_id.partition("-")
     table, subject_id = SUBJECT_TABLES.get(kind), _uuid(name)
     if table is None or subject_id is None:  # started by hand, not by the platform

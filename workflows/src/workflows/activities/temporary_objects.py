@@ -8,7 +8,7 @@ from shared.db.repositories.objects import owned_keys
 from shared.db.session import Sessions
 from shared.storage.object_store import ObjectStore
 
-_AT_ONCE = 500
+_BATCH_SIZE = 500
 
 
 async def sweep_temporary(
@@ -30,6 +30,6 @@ async def sweep_temporary(
             continue
         async with sessions() as session:
             owned = await owned_keys(session, f"{folder}/")
-        for key in [key for key in old if key not in owned][:_AT_ONCE]:
+        for key in [key for key in old if key not in owned][:_BATCH_SIZE]:
             await objects.delete(key)
             counts["passing_swept"] += 1

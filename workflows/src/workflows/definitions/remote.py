@@ -121,7 +121,7 @@ async def _failed(
     return await _withdrawn(submitted, run, log, failure.message, failure.category)
 
 
-_ABOUT_THE_WAIT = {
+_ERRORS_OF_THE_WAIT = {
     ErrorCategory.TIMEOUT,
     ErrorCategory.AUTHENTICATION,
     ErrorCategory.QUOTA_EXCEEDED,
@@ -136,7 +136,7 @@ def _has_ended(error: ActivityError, failure: Failure) -> bool:
     """
     cause = error.cause
     is_last_word = isinstance(cause, ApplicationError) and cause.non_retryable
-    return is_last_word and failure.category not in _ABOUT_THE_WAIT
+    return is_last_word and failure.category not in _ERRORS_OF_THE_WAIT
 
 
 async def _withdrawn(

@@ -29,7 +29,7 @@ from workflows.definitions.recording import (
     record_task,
 )
 from workflows.definitions.run_step import run_step
-from workflows.definitions.unexpected_errors import ORDERLY, failing_as_internal
+from workflows.definitions.unexpected_errors import CONTROL_FLOW, failing_as_internal
 from workflows.definitions.worker_wait import ContinueAsNewError, StepNotStartedError, WorkerWait
 
 _GATED = "mapped-values-pass-a-gate"
@@ -71,7 +71,7 @@ class RunPipeline:
         self._run = run
         try:
             await self._run_steps(run)
-        except ORDERLY:
+        except CONTROL_FLOW:
             raise
         except Exception as error:  # noqa: BLE001 — an unexpected error must not block the run
             self._errors.append(read_error(error).message)
@@ -135,7 +135,7 @@ class RunPipeline:
             mapped = await self._map_inputs(step)
         except MappingError as error:
             return await _fail(step, Failure(str(error), ErrorCategory.VALIDATION))
-        except ORDERLY:
+        except CONTROL_FLOW:
             raise
         except Exception as error:
             if is_cancelled_exception(error):
@@ -267,7 +267,7 @@ def _outcome_of(step: PipelineStep, task: asyncio.Task[TaskOutcome | None]) -> T
     """Return the outcome of a step; a failure if its outcome could not be recorded."""
     try:
         return task.result()
-    except ORDERLY:
+    except CONTROL_FLOW:
         raise
     except Exception as error:  # noqa: BLE001 — an unexpected error must not block the run
         return _failed(step, read_error(error))

@@ -23,7 +23,7 @@ from workflows.definitions.fetching import fetch_remote_pictures
 from workflows.definitions.next_action import NextAction, is_retried, next_action
 from workflows.definitions.recording import admit_attempt, record_account, record_task
 from workflows.definitions.remote import RemoteFailureError
-from workflows.definitions.unexpected_errors import ORDERLY
+from workflows.definitions.unexpected_errors import CONTROL_FLOW
 from workflows.definitions.worker_wait import WorkerWait
 from workflows.policies import (
     backoff_s,
@@ -31,8 +31,8 @@ from workflows.policies import (
     unserved_wait_s,
 )
 
-_COUNTED_FETCHES = "fetches-count-as-attempts"
-_SAID_WAITS = "waits-are-recorded"
+_FETCHES_COUNT = "fetches-count-as-attempts"
+_WAITS_ARE_RECORDED = "waits-are-recorded"
 
 
 async def run_step(
@@ -61,7 +61,7 @@ async def run_step(
     """
     step = _Step(run, label or run.task_type, mapped_inputs or {}, show, worker_wait)
     outcome = await record_task(await step.run_until_done(), step.label)
-    show(step.in_words(outcome.status))
+    show(step.describe_end(outcome.status))
     return outcome
 
 
@@ -83,7 +83,7 @@ class _Step:
         """Inputs that differ from the request: mapped or fetched ones."""
         self.fetched: list[StoredFile] = []
         self.log = AttemptLog(run.task_id)
-        self.said_waiting_for: str | None = None
+        self.recorded_wait: str | None = None
 
     async def run_until_done(self) -> TaskOutcome:
         """Attempt, decide, wait, attempt again."""
@@ -94,12 +94,12 @@ class _Step:
         except ValidationError as error:
             self.log.errors.append(f"the inputs are incomplete: {told(error)}")
             return self._ended(TaskStatus.FAILED, ErrorCategory.VALIDATION)
-        except ORDERLY:
+        except CONTROL_FLOW:
             raise
         except Exception as error:  # noqa: BLE001 — an unexpected error must not block the run
             return self._ended_by(error)
 
-    def in_words(self, status: TaskStatus) -> str:
+    def describe_end(self, status: TaskStatus) -> str:
         """Describe the outcome for the Temporal UI."""
         log = self.log
         nth = f", attempt {log.attempt}" if log.attempt > 1 else ""
@@ -116,7 +116,7 @@ class _Step:
                 fetched = await self._fetch_in_turn()
                 break
             except ActivityError as error:
-                if is_cancelled_exception(error) or not workflow.patched(_COUNTED_FETCHES):
+                if is_cancelled_exception(error) or not workflow.patched(_FETCHES_COUNT):
                     return self._ended_by(error)
                 failure = read_failure(error)
             if ended := await self._after_failed_fetch(failure):
@@ -228,8 +228,8 @@ class _Step:
             f"support {self.run.task_type} by {self.run.provider_type} yet"
         )
         self.show(f"waits for {waiting_for}")
-        if self.said_waiting_for != waiting_for and workflow.patched(_SAID_WAITS):
-            self.said_waiting_for = waiting_for
+        if self.recorded_wait != waiting_for and workflow.patched(_WAITS_ARE_RECORDED):
+            self.recorded_wait = waiting_for
             await record_account(self.log.written(waiting_for=waiting_for), self.label)
             if is_cancelling():  # requested while the records were written
                 raise asyncio.CancelledError

@@ -15,7 +15,7 @@ from shared.contracts.enums import ErrorCategory
 from shared.contracts.foreign import showable, told
 from workflows.definitions.worker_wait import ContinueAsNewError, StepNotStartedError
 
-ORDERLY = (NondeterminismError, ContinueAsNewError, StepNotStartedError)
+CONTROL_FLOW = (NondeterminismError, ContinueAsNewError, StepNotStartedError)
 """Exceptions that are part of the control flow and must pass a general `except`."""
 
 
