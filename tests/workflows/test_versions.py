@@ -172,11 +172,11 @@ async def test_command_waits_for_the_first_worker_and_shows_what_is_current(
 
 async def test_command_names_the_missing_setting(servers: Servers) -> None:
     code, _, error = await command({}, "set-current")
-    assert (code, error) == (1, "--deployment is missing, and the environment has none\n")
+    assert (code, error) == (1, "--deployment is missing, and no environment variable sets it\n")
     environment = {"SARTIQ_TEMPORAL_ADDRESS": servers.endpoints.temporal_address}
     code, _, error = await command(environment, "show", "--deployment", "nobody")
     assert code == 1
-    assert error.startswith("Temporal at SARTIQ_TEMPORAL_ADDRESS cannot do this: ")
+    assert error.startswith("the request to Temporal (SARTIQ_TEMPORAL_ADDRESS) failed: ")
 
 
 async def command(environment: dict[str, str], *arguments: str) -> tuple[int | None, str, str]:

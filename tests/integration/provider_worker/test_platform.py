@@ -70,7 +70,7 @@ async def test_a_lost_response_fails_the_task_and_is_paid_once_at_most(
         )
         done = await ended(api, task["id"])
     assert done["status"] == "FAILED"
-    assert "may have taken the work" in str(done["errors"])
+    assert "may have accepted the work" in str(done["errors"])
     assert fal.ledger.posts[marker] == 1
 
 

@@ -249,7 +249,7 @@ async def test_an_endless_response_is_not_read_to_its_end(
     fal.play(Fault(on="work", raw='{"text": "' + "x" * 2**23 + '"}'))
     error = await failure_of(activities, await take(activities, app_work()))
     assert (error.category, error.is_final) == (Category.VALIDATION, True)
-    assert "more than 1048576 bytes" in str(error)
+    assert "larger than 1048576 bytes" in str(error)
 
 
 async def test_a_large_response_blocks_nobody(

@@ -59,7 +59,7 @@ async def test_an_outcome_that_cannot_be_stored_is_written_bare(
     )
     standing = await _write(sessions, "finish_task", outcome)
     assert standing.status == TaskStatus.FAILED
-    assert "cannot hold" in (standing.note or "")
+    assert "cannot store" in (standing.note or "")
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
         events = list(await session.scalars(select(Event).where(Event.subject_id == task.id)))
@@ -104,7 +104,7 @@ async def test_a_training_that_cannot_be_stored_is_written_bare(sessions: Sessio
     assert standing.status == TrainingStatus.FAILED
     async with sessions() as session:
         row = await session.get_one(Training, training.id)
-    assert "cannot hold" in (row.error_message or "")
+    assert "cannot store" in (row.error_message or "")
 
 
 async def test_an_invalid_query_is_not_retried(sessions: Sessions) -> None:

@@ -167,5 +167,5 @@ async def test_bars_are_drawn_on_a_terminal(gateway: ScriptedGateway, tmp_path: 
 async def test_unreachable_gateway_is_a_readable_error(screen: Console, tmp_path: Path) -> None:
     with ScriptedGateway([]) as server:
         demo = make_demo(server, screen)
-    with pytest.raises(StackError, match="does not answer"):
+    with pytest.raises(StackError, match="does not respond"):
         await demo.run(tmp_path, seed=7)

@@ -49,7 +49,7 @@ def test_any_value_is_mapped_and_storable_or_its_fault_is_named(
         ("x" * 300_000, "to_string", "larger than 262144 bytes"),
         (["é" * 200_000], "first", "larger than 262144 bytes"),
         ([f"{number}.png" for number in range(1001)], "to_url", "1001 objects; at most 1000"),
-        ([["a.png"]], "to_url", "no path of an object"),
+        ([["a.png"]], "to_url", "needs the path of an object"),
         ("a\0.png", "to_url", "NUL"),
         (None, None, "has no value"),
     ],

@@ -111,5 +111,5 @@ def test_parameters_of_the_client_override_static_ones() -> None:
 )
 def test_incomplete_inputs_are_named(inputs: dict[str, Any]) -> None:
     work = generation_work().model_copy(update={"inputs": inputs})
-    with pytest.raises(InvalidInputError, match="not complete"):
+    with pytest.raises(InvalidInputError, match="incomplete"):
         fal_call(work, {})
