@@ -1,4 +1,4 @@
-"""A real object store some of whose methods fail."""
+"""A real object store with failing methods."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,11 +9,11 @@ from shared.storage.object_store import ObjectStore, OpenObject
 
 
 class BrokenStore:
-    """Passes everything on to another store, except what is to fail.
+    """Delegation to another store, except for the failing methods.
 
     Args:
-        store: does the work.
-        broken: names of methods that raise; `chunks` breaks reading before its first byte.
+        store: the real store.
+        broken: names of methods that raise; `chunks` fails reading before its first byte.
     """
 
     def __init__(self, store: ObjectStore, *broken: str) -> None:

@@ -1,4 +1,4 @@
-"""A converter that does what a test tells it to."""
+"""A LoRA converter that a test controls."""
 
 from collections.abc import Awaitable, Callable
 
@@ -8,11 +8,11 @@ from shared.contracts.lora import ConvertedLora, LoraActivities, LoraConversion
 
 
 async def do_nothing(attempt: int) -> None:
-    """The conversion of a worker that is done at once."""
+    """Return at once, like a fast worker."""
 
 
 class FakeConverter(LoraActivities):
-    """Counts its attempts; `act` runs in each, and decides by what it raises how it ends."""
+    """A converter that counts its attempts; `act` runs in each, and fails it by raising."""
 
     def __init__(self, act: Callable[[int], Awaitable[None]] = do_nothing) -> None:
         self.act = act

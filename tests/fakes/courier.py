@@ -1,4 +1,4 @@
-"""The activity that delivers, answering what a test tells it to."""
+"""A delivery activity that a test controls."""
 
 import asyncio
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def waiting(wait_s: float, failures: int = 1) -> DeliveryProgress:
 
 
 def never_taken() -> Iterable[DeliveryProgress]:
-    """One event that nobody takes, until it is given up."""
+    """Yield the standings of one event whose deliveries all fail, until it is given up."""
     failures = 1
     while (wait_s := delay_s(failures, 0.5)) is not None:
         yield waiting(wait_s, failures)
@@ -34,7 +34,7 @@ def never_taken() -> Iterable[DeliveryProgress]:
 
 
 class FakeCourier(DeliveryActivities):
-    """Gives its answers in turn, and then that nothing is pending."""
+    """A delivery activity that returns the given standings in turn, and then DRAINED."""
 
     def __init__(self, *answers: DeliveryProgress) -> None:
         self.answers = list(answers)

@@ -1,4 +1,4 @@
-"""An engine that shows what it was asked."""
+"""Engines that record their requests."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +13,10 @@ from shared.flux.engine import Edit, StepCallback
 
 
 class PaintingEngine(IdentityEngine):
-    """Paints each picture that it is to edit, by itself."""
+    """An engine that edits each picture with `paint`."""
 
     def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
-        """What comes of one picture."""
+        """Return the edited picture."""
         raise NotImplementedError
 
     def edit(
@@ -27,17 +27,17 @@ class PaintingEngine(IdentityEngine):
 
 
 def noisy(image: Image.Image, seed: int, most: int) -> Image.Image:
-    """A picture under seeded noise that changes each channel by so much at most."""
+    """Add seeded noise of at most `most` levels to each channel."""
     noise = np.random.default_rng(seed).integers(-most, most + 1, (image.height, image.width, 3))
     return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
 
 
 class MendingEngine(PaintingEngine):
-    """Adds seeded noise to what it edits, and remembers what it was given.
+    """An engine that adds seeded noise to pictures, and records its requests.
 
     Args:
         noise: largest change of a channel.
-        max_references: what the engine says of itself; none: it follows no instructions.
+        max_references: supported number of references; none: it supports no instructions.
     """
 
     def __init__(self, *, noise: int = 10, max_references: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""An evaluator that sees what a test tells it to."""
+"""An evaluator that a test controls."""
 
 from collections.abc import Awaitable, Callable
 
@@ -26,12 +26,12 @@ Act = Callable[[EvaluationJob], Awaitable[EvaluationFindings]]
 
 
 async def see(job: EvaluationJob) -> EvaluationFindings:
-    """What is on the picture, always."""
+    """Return the same findings for every picture."""
     return FINDINGS
 
 
 class FakeEvaluator(EvaluationActivities):
-    """Remembers every job; `act` decides by what it gives or raises how it ends."""
+    """An evaluator that records every job; `act` returns the findings or raises."""
 
     def __init__(self, act: Act = see) -> None:
         self.act = act

@@ -11,7 +11,7 @@ from tests.fakes.inference import Attempt
 
 @dataclass
 class Provider:
-    """Who does the steps; it is down for some of them while a test says so."""
+    """A provider that fails for the tasks in `down_for`."""
 
     down_for: set[str] = field(default_factory=set)
     attempts: Counter[str] = field(default_factory=Counter[str])

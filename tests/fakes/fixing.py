@@ -1,4 +1,4 @@
-"""Fixers that remember what they were asked, and mend nothing."""
+"""Fixers that record their requests and change nothing."""
 
 from temporalio import activity
 
@@ -13,7 +13,7 @@ from tests.fakes.inference import STARTED_AT
 
 
 class FakeFixers(FixerActivities):
-    """Answers with the input picture."""
+    """Fixers that return the input picture."""
 
     def __init__(self) -> None:
         self.requests: list[EnhanceFaces | EnhanceDetails] = []

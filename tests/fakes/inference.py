@@ -1,4 +1,4 @@
-"""Inference activities that do what a test tells them to."""
+"""Inference activities that a test controls."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 async def do_nothing(attempt: Attempt) -> None:
-    """The attempt of a worker that is done at once."""
+    """Return at once, like a fast worker."""
 
 
 def result_path(attempt: Attempt) -> str:
@@ -27,7 +27,7 @@ def result_path(attempt: Attempt) -> str:
 
 
 class FakeInference(InferenceActivities):
-    """Remembers every attempt; `act` runs in it, and decides by what it raises how it ends."""
+    """Inference activities that record every attempt; `act` fails it by raising."""
 
     def __init__(self, act: Act = do_nothing) -> None:
         self.act = act

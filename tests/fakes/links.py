@@ -1,4 +1,4 @@
-"""Links to objects of a store that is not there."""
+"""Links to objects of a store that does not exist."""
 
 from temporalio import activity
 
@@ -6,7 +6,7 @@ from shared.contracts.inputs import LinkObjects
 
 
 class FakeLinks:
-    """Every object has a link."""
+    """An activity that returns a link for every key."""
 
     @activity.defn(name="link_objects")
     async def link_objects(self, request: LinkObjects) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A client of Temporal whose starts go astray; all else it does passes."""
+"""A Temporal client whose workflow starts fail in a chosen way; everything else works."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -16,24 +16,24 @@ from temporalio.service import RPCError, RPCStatusCode
 
 
 class Fate(Enum):
-    """What becomes of a start."""
+    """Fate of a start."""
 
     UNANSWERED = auto()
-    """Temporal takes it, and its acknowledgement is lost."""
+    """Temporal accepts it, and the acknowledgement is lost."""
     LOST = auto()
-    """Nothing of it arrives."""
+    """The request is lost."""
     REFUSED = auto()
     HELD = auto()
-    """It arrives once it is let go."""
+    """It is sent once it is released."""
 
 
 @dataclass
 class Starts(Interceptor):
-    """Every start has this fate, until it is changed."""
+    """An interceptor that gives every start the current fate."""
 
     fate: Fate
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    """Somebody has sent a start."""
+    """Set once a start was requested."""
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002 — the SDK's name
@@ -60,5 +60,5 @@ class _Outbound(OutboundInterceptor):
 
 
 def with_starts(client: Client, starts: Starts) -> Client:
-    """The same connection, with that fate for its starts."""
+    """Return a client on the same connection whose starts have that fate."""
     return Client(**client.config() | {"interceptors": [starts]})

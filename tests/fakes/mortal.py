@@ -1,7 +1,7 @@
-"""A process that dies, or loses an answer, at one of its steps to the database and the store.
+"""A process that dies, or loses a response, at one of its steps to the database and the store.
 
-The steps count themselves: a test cuts at the first, then at the second, until a request comes to
-its end without being cut. Whoever adds a step adds a cut.
+Steps are counted automatically: a test cuts at the first step, then at the second, until a request
+completes without a cut. A new step in the code thereby adds a cut to the test.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,23 +19,23 @@ from shared.storage.object_store import ObjectStore
 
 
 class Killed(BaseException):
-    """kill -9: nothing that comes after it is done, not even tidying up."""
+    """The process was killed with SIGKILL: nothing runs after it, not even cleanup."""
 
 
 class Fault(Enum):
     """Fault that happens at the step."""
 
     DEATH = auto()
-    """Every later step fails, too."""
+    """Every later step fails as well."""
     LOSS = auto()
-    """The request is lost before the step, or its answer after it; the process lives on."""
+    """The request is lost before the step, or its response after it; the process lives on."""
 
 
 class Steps:
-    """Counts the steps of a process, and cuts at one of them.
+    """Counter of a process's steps, with a fault at one of them.
 
     Args:
-        fault: what happens there.
+        fault: the fault at that step.
     """
 
     def __init__(self, fault: Fault) -> None:
@@ -44,22 +44,22 @@ class Steps:
         self.names: list[str] = []
 
     def begin(self, cut: int) -> None:
-        """Live, and be cut at a step by its number, from 1."""
+        """Restart the count, with the cut at a step number from 1."""
         self.cut = cut
         self.names = []
 
     @property
     def is_cut(self) -> bool:
-        """Return whether it has come so far."""
+        """True once the cut has been reached."""
         return 0 < self.cut <= len(self.names)
 
     @property
     def point(self) -> str:
-        """The step at which it was cut."""
+        """Name of the step at which it was cut."""
         return self.names[self.cut - 1]
 
     def step(self, name: str, error: Exception) -> None:
-        """Take a step."""
+        """Count a step, and raise at the cut."""
         if self.is_cut and self.fault is Fault.DEATH:
             raise Killed(f"dead since {self.point}")
         self.names.append(name)
@@ -68,7 +68,7 @@ class Steps:
 
 
 class MortalStore:
-    """A real object store whose every request, and every answer, is a step."""
+    """A real object store with a step before and after each request."""
 
     def __init__(self, store: ObjectStore, steps: Steps) -> None:
         self._store = store
@@ -76,7 +76,7 @@ class MortalStore:
 
     def __getattr__(self, name: str) -> Any:
         method: Callable[..., Awaitable[Any]] = getattr(self._store, name)
-        if name in {"open", "stream", "presigned_url"}:  # they change nothing
+        if name in {"open", "stream", "presigned_url"}:  # read only
             return method
 
         async def step_by_step(*args: Any, **kwargs: Any) -> Any:
@@ -93,7 +93,7 @@ class _MortalSession(Session):
 
 
 def mortal_sessions(sessions: Sessions, steps: Steps) -> Sessions:
-    """Sessions of the same pool whose every statement and commit, and every answer, is a step."""
+    """Return sessions of the same pool with a step before and after each statement and commit."""
     bind: Any = sessions.kw["bind"]
     return async_sessionmaker(
         bind, expire_on_commit=False, sync_session_class=_MortalSession, info={"steps": steps}
@@ -111,14 +111,14 @@ def _watch(session: Session, _transaction: object, connection: Connection) -> No
 
     watch("before")
     watch("after")
-    # Within the connection, as the driver's own errors come; an event would come too late.
+    # Raised within the connection, like errors of the driver; an event would come too late.
     commit, roll_back = connection._commit_impl, connection._rollback_impl
 
     def commit_step_by_step() -> None:
         try:
             _step(session, "before COMMIT")
         except BaseException:
-            roll_back()  # as the server does for who is gone
+            roll_back()  # as the server does for a lost client
             raise
         commit()
         _step(session, "after COMMIT")

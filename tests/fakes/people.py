@@ -1,4 +1,4 @@
-"""Models that find what a test says is there."""
+"""Person, face and pose models that return what a test sets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ _NO_LANDMARKS = np.zeros((5, 2), np.float32)
 
 @dataclass
 class FakePeople:
-    """Implements `PeopleModels` and each of its models.
+    """Implementation of `PeopleModels` and each of its models.
 
-    Boxes are in shares of the picture's sides, so that they hold at any size.
+    Boxes are fractions of the picture's sides, so that they fit any size.
     """
 
     face_boxes: Sequence[Box] = ()

@@ -1,4 +1,4 @@
-"""Activities on pictures that only remember what they were asked."""
+"""Picture activities that only record their requests."""
 
 from temporalio import activity
 
@@ -14,7 +14,7 @@ from tests.fakes.inference import STARTED_AT
 
 
 class FakePictures(AdjustingActivities, BackgroundActivities):
-    """Remembers every attempt, and is done at once."""
+    """Picture activities that record every attempt and return at once."""
 
     def __init__(self) -> None:
         self.attempts: list[AdjustImage | FixBackground] = []

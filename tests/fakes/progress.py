@@ -1,4 +1,4 @@
-"""A progress sink that keeps what it is told."""
+"""A progress sink that records its calls."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -6,7 +6,7 @@ from uuid import UUID
 
 
 class RecordedProgress:
-    """Which attempts started, and how far they said they were."""
+    """Started attempts and reported fractions."""
 
     def __init__(self) -> None:
         self.started: list[tuple[UUID, int]] = []

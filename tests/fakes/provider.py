@@ -1,4 +1,4 @@
-"""An outside provider whose every answer a test decides."""
+"""An outside provider that a test controls."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -21,7 +21,7 @@ Act = Callable[[RemoteWork], Awaitable[None]]
 
 
 async def do_nothing(work: RemoteWork) -> None:
-    """The provider that does at once what it is told to."""
+    """Return at once, like a fast provider."""
 
 
 def request(method: str, url: str, attempt: int) -> ServiceRequest:
@@ -37,7 +37,7 @@ def request(method: str, url: str, attempt: int) -> ServiceRequest:
 
 
 class FakeProvider(ProviderActivities):
-    """Counts what it is asked; `on_submit` and `on_await` decide by what they raise."""
+    """A provider that records its requests; `on_submit` and `on_await` fail them by raising."""
 
     def __init__(self) -> None:
         self.on_submit: Act = do_nothing
@@ -80,4 +80,4 @@ class FakeProvider(ProviderActivities):
     async def withdraw_work(self, work: SubmittedWork) -> Withdrawal:
         self.withdrawn.append(work)
         said = "OK" if self.is_withdrawn else "ALREADY_COMPLETED"
-        return Withdrawal(is_withdrawn=self.is_withdrawn, message=f"fal answered {said}")
+        return Withdrawal(is_withdrawn=self.is_withdrawn, message=f"fal returned {said}")

@@ -1,4 +1,4 @@
-"""A reconciler that finds nothing apart."""
+"""A reconciler that finds no differences."""
 
 from temporalio import activity
 
@@ -6,7 +6,7 @@ from shared.contracts.reconciliation import ReconcileActivities, Reconciled, Rec
 
 
 class FakeReconciler(ReconcileActivities):
-    """Its pass is done at once."""
+    """A reconciler whose pass returns at once."""
 
     @activity.defn(name="reconcile_records")
     async def reconcile_records(self, request: ReconcileRequest) -> Reconciled:

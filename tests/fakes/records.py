@@ -1,4 +1,4 @@
-"""Records in memory, behind a database that may be away."""
+"""Records in memory, with database outages on demand."""
 
 import asyncio
 from uuid import UUID
@@ -23,10 +23,10 @@ from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingRe
 
 
 class FakeRecords(RecordActivities):
-    """Keeps what it was told; the first outcome of a run stands, as in the real records.
+    """Records in memory; the first outcome of a run wins, as in the real records.
 
     Args:
-        failures: calls that fail before the first one that succeeds.
+        failures: number of calls that fail before the first successful one.
     """
 
     def __init__(self, failures: int = 0) -> None:

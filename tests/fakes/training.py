@@ -1,4 +1,4 @@
-"""The activities of a training's two stages, doing what a test tells them to."""
+"""Training activities that a test controls."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -21,11 +21,11 @@ STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 async def do_nothing(request: PreprocessDataset | TrainModel) -> None:
-    """The stage of a worker that is done at once."""
+    """Return at once, like a fast worker."""
 
 
 class FakeTraining(DatasetActivities, TrainingActivities):
-    """Remembers every request; `act` runs in it, and decides by what it raises how it ends."""
+    """Training activities that record every request; `act` fails it by raising."""
 
     def __init__(self, act: Act = do_nothing) -> None:
         self.act = act

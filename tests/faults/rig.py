@@ -18,11 +18,11 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from local_stack.credentials import load_credentials
-from local_stack.plan import Plan
 from local_stack.ports import choose_ports
 from local_stack.services import SERVICES, Service
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
+from local_stack.stack_plan import StackPlan
 from shared.contracts.enums import TaskQueue
 from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.evaluator import FakeEvaluator
@@ -146,7 +146,7 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
         folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="sartiq-faults-"))
         settings = LocalSettings(state_dir=Path(folder).resolve())
         # The ports are chosen before the stack starts: it takes those that it finds written down.
-        plan = Plan(settings, load_credentials(settings), choose_ports(settings))
+        plan = StackPlan(settings, load_credentials(settings), choose_ports(settings))
         fal = await exits.enter_async_context(open_fal())
         names = await exits.enter_async_context(name_server({"*.example": ["127.0.0.1"]}))
         links: dict[Link, Proxy] = {}
@@ -184,7 +184,7 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
         yield Rig(stack, links, api, temporal, fal, names, evaluator)
 
 
-def _addresses(plan: Plan) -> dict[str, str]:
+def _addresses(plan: StackPlan) -> dict[str, str]:
     return {
         "postgres": plan.address(plan.ports.postgres),
         "temporal": plan.endpoints.temporal_address,
@@ -193,7 +193,7 @@ def _addresses(plan: Plan) -> dict[str, str]:
     }
 
 
-def _through(plan: Plan, service: Service, links: Mapping[Link, Proxy]) -> Service:
+def _through(plan: StackPlan, service: Service, links: Mapping[Link, Proxy]) -> Service:
     """A service whose connections go through its proxies."""
     own = {target: proxy.address for (name, target), proxy in links.items() if name == service.name}
     variables = {

@@ -1,32 +1,33 @@
-"""A loopback server that speaks fal's queue, keeps a ledger of what it took, and fails on demand.
+"""A fake of fal's queue: it logs accepted work in a ledger, and fails on demand.
 
 In a test: `async with open_fal() as fal`, then `fal.url`, `fal.key`, `fal.play(Fault(…))` and
 `fal.ledger`. As a process: `python -m tests.loopback.fal --port 8700 --ledger FILE [--key KEY]`;
-with a file, what it took and what was cancelled outlives it. The key is `KEY` unless another is
-given.
+with a file, accepted and cancelled work survives a restart. The default key is `KEY`.
 
-It answers as fal does: `POST /{app}`, `GET …/requests/{id}/status`, `GET …/requests/{id}`, `PUT
-…/requests/{id}/cancel`, under owner and app alone, to `Authorization: Key …`. Any app makes
-`num_images` PNGs of `image_size`, one colour a seed, which lie at `/_pictures/…`, without a key.
+Routes as at fal: `POST /{app}`, `GET …/requests/{id}/status`, `GET …/requests/{id}`, `PUT
+…/requests/{id}/cancel`, under owner and app only, authorized by `Authorization: Key …`. Any app
+generates `num_images` PNGs of `image_size`, in one colour per seed, served at `/_pictures/…`
+without a key.
 
-Its own routes, without a key:
+Control routes, without a key:
 
-- `GET /_ledger`: `posts` (submissions that came in, by marker), `submits` (those that were taken,
-  by marker), `entries` (each that was taken: request_id, app, marker, input, is_cancelled),
-  `cancels` (request ids, as often as they were asked), `polls` (by request id, since the start).
-- `POST /_faults` with a list of `Fault`s adds them; `DELETE /_faults` forgets those that are left.
+- `GET /_ledger`: `posts` (received submissions, by marker), `submits` (accepted ones, by marker),
+  `entries` (accepted work: request_id, app, marker, input, is_cancelled), `cancels` (request ids,
+  one per cancellation), `polls` (by request id, since the start).
+- `POST /_faults` with a list of `Fault`s adds them; `DELETE /_faults` removes the remaining ones.
 
-The *marker* of a submission is its input's `marker`, else its `prompt`. A fault strikes requests
-whose marker contains its own, the first that fits, `times` times. `on` says where:
+The *marker* of a submission is its input's `marker`, else its `prompt`. A fault applies to
+requests whose marker contains the fault's marker; the first that matches applies, `times` times.
+`on` says where:
 
-- `submit`, `status`, `result`, `cancel`, `picture`: waits `delay_s`, then, for a submission, takes
-  the work if `is_taken`; then drops the connection (`is_dropped`), or breaks off within the true
-  answer (`is_cut`), or answers `status` with `body` and `headers`; with none of them, goes on as if
-  nothing were.
-- `work`: decides when the work is taken what becomes of it: done at the poll number `polls` (0:
-  never); `error` and `error_type` in its last status; `status` and `body` of its result.
+- `submit`, `status`, `result`, `cancel`, `picture`: waits `delay_s`, then, for a submission,
+  accepts the work if `is_taken`; then drops the connection (`is_dropped`), or cuts the real
+  response short (`is_cut`), or returns `status` with `body` and `headers`; with none of them, it
+  continues normally.
+- `work`: set when the work is accepted: it completes at poll number `polls` (0: never), with
+  `error` and `error_type` in its last status, and `status` and `body` of its result.
 
-Instead of a `body`, `raw` is sent as it is: what no JSON writer would write.
+Instead of a `body`, `raw` is sent unchanged: text that no JSON writer would produce.
 """
 
 import argparse
@@ -55,7 +56,7 @@ KEY = "fal-loopback-key:0123456789abcdef"
 
 
 class Queue:
-    """The application."""
+    """The ASGI application."""
 
     def __init__(self, ledger: Ledger, key: str) -> None:
         self.ledger = ledger
@@ -179,7 +180,7 @@ class Queue:
             return entry
         fault = self._strike("cancel", entry.marker)
         is_taken = not entry.is_done and fault is None
-        # What waits is dropped; what has begun is told to stop, and may not heed it.
+        # Queued work is dropped; running work gets a signal, and may ignore it.
         is_waiting = is_taken and entry.polls < 2
         word = "OK" if is_waiting else "CANCELLATION_REQUESTED" if is_taken else "ALREADY_COMPLETED"
         answer = {"status": word}
@@ -260,7 +261,7 @@ def _played(request: Request, fault: Fault, answer: Response | None) -> Response
 
 @dataclass(frozen=True)
 class LoopbackFal:
-    """A server that runs in this process."""
+    """A running fake in this process."""
 
     url: str
     queue: Queue
@@ -276,7 +277,7 @@ class LoopbackFal:
 
 @asynccontextmanager
 async def open_fal(ledger: Path | None = None) -> AsyncIterator[LoopbackFal]:
-    """Serve on a free port of this machine."""
+    """Serve on a free loopback port."""
     queue = Queue(Ledger(ledger), KEY)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(config(queue.app))

@@ -1,4 +1,4 @@
-"""What a loopback fal took, and what it was told to do wrong; see `tests.loopback.fal`."""
+"""Accepted work and planned faults of the fake fal; see `tests.loopback.fal`."""
 
 import json
 from collections import Counter
@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Fault(BaseModel):
-    """One thing that goes wrong."""
+    """One planned fault."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     on: Literal["submit", "status", "result", "cancel", "picture", "work"]
     marker: str = ""
     times: int = 1
-    """How often; 0: without end."""
+    """Number of times; 0: without end."""
     delay_s: float = 0
     is_taken: bool = False
     is_dropped: bool = False
@@ -34,7 +34,7 @@ class Fault(BaseModel):
 
 @dataclass
 class Entry:
-    """Work that was taken."""
+    """Accepted work."""
 
     request_id: str
     app: str
@@ -61,7 +61,7 @@ class Entry:
 
 @dataclass
 class Ledger:
-    """What came in and what was taken; written down at once where there is a file."""
+    """Received and accepted submissions, appended to a file if one is given."""
 
     file: Path | None = None
     posts: Counter[str] = field(default_factory=Counter[str])

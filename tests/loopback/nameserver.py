@@ -1,4 +1,4 @@
-"""A name server on loopback: knows some names, and is silent about others for ever."""
+"""A name server on loopback that knows some names and never responds for others."""
 
 import asyncio
 import ipaddress
@@ -12,11 +12,11 @@ _NO_ERROR, _NO_NAME = 0x8180, 0x8183
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """Answers A and AAAA.
+    """Responses to A and AAAA queries.
 
     Args:
-        names: addresses by name; `*.example` is every other below `example`.
-        silent: names below these domains get no answer; may change.
+        names: addresses by name; `*.example` matches every other name below `example`.
+        silent: names below these domains get no response; may be changed.
     """
 
     def __init__(self, names: Mapping[str, Sequence[str]], silent: Sequence[str]) -> None:
@@ -61,7 +61,7 @@ def _question(data: bytes) -> tuple[str, bytes, int]:
 async def name_server(
     names: Mapping[str, Sequence[str]], *, silent: Sequence[str] = ()
 ) -> AsyncIterator[NameServer]:
-    """Serve names; its `address` is `host:port`."""
+    """Serve names; the server's `address` is `host:port`."""
     loop = asyncio.get_running_loop()
     transport, server = await loop.create_datagram_endpoint(
         lambda: NameServer(names, silent), local_addr=("127.0.0.1", 0)

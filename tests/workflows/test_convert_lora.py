@@ -1,4 +1,4 @@
-"""A conversion ends soon, one way or the other, and says by category why it did not work."""
+"""A conversion ends soon, successfully or with an error category."""
 
 from datetime import timedelta
 
@@ -46,13 +46,13 @@ async def run(client: Client, converter: FakeConverter) -> ConvertedLora:
             await replayer.replay_workflow(await handle.fetch_history())
 
 
-async def test_conversion_answers_where_the_result_lies(client: Client) -> None:
+async def test_conversion_returns_the_key_of_the_result(client: Client) -> None:
     converted = await run(client, FakeConverter())
     assert converted.key.startswith("quarantine/")
     assert converted.key.endswith(".safetensors")
 
 
-async def test_refusal_is_final_and_keeps_its_words(client: Client) -> None:
+async def test_refusal_is_final_and_keeps_its_message(client: Client) -> None:
     async def act(attempt: int) -> None:
         raise InvalidInputError("holds int under 'a'")
 
@@ -65,7 +65,7 @@ async def test_refusal_is_final_and_keeps_its_words(client: Client) -> None:
     assert converter.attempts == 1
 
 
-async def test_outage_is_tried_once_more(client: Client) -> None:
+async def test_outage_is_retried_once(client: Client) -> None:
     async def act(attempt: int) -> None:
         if attempt == 1:
             raise StorageError("the store was away")

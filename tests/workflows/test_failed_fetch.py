@@ -1,4 +1,4 @@
-"""A fetch that fails is tried again as an attempt is: counted, recorded, bounded by max_retries."""
+"""A failed fetch is retried like an attempt: counted, recorded, bounded by max_retries."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ _DOWN = "reference_image_url: the server does not answer"
 
 
 class Fetcher:
-    """Fails as it is told, then fetches."""
+    """A fetcher that fails as set, then fetches."""
 
     def __init__(self, *failures: ErrorCategory | str) -> None:
         self.calls = 0
@@ -73,7 +73,7 @@ NETWORK, VALIDATION = ErrorCategory.NETWORK, ErrorCategory.VALIDATION
         ([NETWORK, VALIDATION], 3, 2, 1),
     ],
 )
-async def test_failed_fetch_is_tried_again_as_often_as_an_attempt(
+async def test_failed_fetch_is_retried_as_often_as_an_attempt(
     hurried: Runs,
     failures: Sequence[ErrorCategory],
     max_retries: int,
@@ -93,7 +93,7 @@ async def test_failed_fetch_is_tried_again_as_often_as_an_attempt(
     assert outcome.verdict is None
 
 
-async def test_fetch_that_succeeds_at_last_leaves_the_rest_of_the_retries_to_the_attempts(
+async def test_attempts_have_the_retries_that_fetches_left(
     hurried: Runs,
 ) -> None:
     async def fail(_: Attempt) -> None:
@@ -109,7 +109,7 @@ async def test_fetch_that_succeeds_at_last_leaves_the_rest_of_the_retries_to_the
     assert failed.errors == [_DOWN, "attempt 1: no memory", "attempt 2: no memory"]
 
 
-async def test_lost_worker_of_a_fetch_counts_against_nothing(hurried: Runs) -> None:
+async def test_lost_worker_of_a_fetch_counts_as_no_retry(hurried: Runs) -> None:
     done = await _outcome(hurried, Fetcher(WORKER_LOST, WORKER_LOST), _run(max_retries=0))
 
     assert (done.status, done.attempt) == (TaskStatus.COMPLETED, 1)

@@ -1,4 +1,4 @@
-"""Fallback providers: who steps in, when, and what the record says meanwhile."""
+"""Fallback providers: when they take over, and the record meanwhile."""
 
 import pytest
 
@@ -61,9 +61,7 @@ async def test_category_falls_back_once_its_retries_are_used(
 
 
 @pytest.mark.parametrize("category", ENDS)
-async def test_what_nobody_could_do_does_not_fall_back(
-    hurried: Runs, category: ErrorCategory
-) -> None:
+async def test_invalid_request_does_not_fall_back(hurried: Runs, category: ErrorCategory) -> None:
     hurried.provider.on_submit = always(category)
     async with hurried.provider_worker():
         outcome = await ended(hurried, remote_generation())
@@ -93,10 +91,10 @@ async def test_an_open_breaker_sends_work_to_the_fallback_at_once(hurried: Runs)
     assert hurried.provider.submitted == []
     assert outcome.fallback_used
     assert outcome.retry_count == 0
-    assert outcome.errors == ["fal_standard is left out: its breaker is open"]
+    assert outcome.errors == ["fal_standard is skipped: its circuit breaker is open"]
 
 
-async def test_a_breaker_that_opens_meanwhile_spares_the_retries(hurried: Runs) -> None:
+async def test_a_breaker_that_opens_meanwhile_skips_the_retries(hurried: Runs) -> None:
     async def fail(work: RemoteWork) -> None:
         hurried.records.breakers[ProviderType.FAL_STANDARD] = BreakerState.OPEN
         raise PlatformError("no luck", category=ErrorCategory.PROVIDER_ERROR, retry_after_s=0.05)
@@ -118,7 +116,7 @@ async def test_an_editing_falls_back_to_our_own_worker(hurried: Runs) -> None:
     assert (outcome.fallback_used, outcome.verdict) == (True, LOCAL_VERDICT)
 
 
-async def test_the_record_is_true_while_the_task_goes_on(hurried: Runs) -> None:
+async def test_the_record_is_up_to_date_during_the_task(hurried: Runs) -> None:
     hurried.provider.on_submit = always(ErrorCategory.NETWORK)
     async with hurried.provider_worker():
         await (await hurried.start_task(remote_generation())).result()

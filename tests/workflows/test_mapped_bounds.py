@@ -1,4 +1,4 @@
-"""A mapped value is held against its input's type and bounds before anything is written."""
+"""A mapped value is checked against its input's type and bounds before anything is written."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def background(**inputs: Any) -> TaskRun:
 
 
 def after(run: TaskRun, **values: Any) -> tuple[PipelineStep, PipelineStep]:
-    """An app that has answered, and a step that is given each value under its input's name."""
+    """Build a completed app step, and a step into which each value is mapped."""
     app = step("app", run=fal()).model_copy(update={"result": values})
     links = [StepMapping(from_step="app", from_field=name, to_field=name) for name in values]
     return app, step("next", "app", run=run, mappings=links)
@@ -108,7 +108,7 @@ async def test_value_that_does_not_fit_fails_its_step_and_is_not_written(working
     assert working.inference.attempts == []
 
 
-async def test_long_value_is_shown_in_short(working: Runs) -> None:
+async def test_long_value_is_shortened_in_the_message(working: Runs) -> None:
     app, following = after(generation(), seed="9" * 3000)
     await failure_of(await working.start_pipeline(pipeline(app, following)))
     [error] = working.outcome(following.run.task_id).errors
@@ -117,7 +117,7 @@ async def test_long_value_is_shown_in_short(working: Runs) -> None:
 
 
 @pytest.mark.parametrize("given", ["48", 48.0, 48])
-async def test_value_is_written_as_a_request_takes_it(working: Runs, given: Any) -> None:
+async def test_value_is_written_in_the_type_of_the_request(working: Runs, given: Any) -> None:
     app, following = after(generation(), width=given, style_lora_weight=1)
     outcome = await (await working.start_pipeline(pipeline(app, following))).result()
     assert outcome.status == WorkflowStatus.COMPLETED

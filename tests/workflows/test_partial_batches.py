@@ -1,4 +1,4 @@
-"""A batch with inputs at fault: the task fails with their names, and keeps what was done."""
+"""A batch with faulty inputs: the task fails with their names, and keeps the other results."""
 
 from temporalio import activity
 from temporalio.worker import Worker
@@ -20,7 +20,7 @@ _FAULT = "input_image_paths[1] (uploads/b.png): the picture cannot be read"
 
 
 class _Remover(BackgroundRemovalActivities):
-    """Remembers what it was asked, and cannot read what is called b."""
+    """An activity that records its requests and cannot read a picture named b."""
 
     def __init__(self) -> None:
         self.requests: list[RemoveBackgrounds] = []
@@ -60,7 +60,7 @@ def _worker(runs: Runs, remover: _Remover) -> Worker:
     )
 
 
-async def test_whole_batch_completes_with_the_model_it_asked_for(working: Runs) -> None:
+async def test_complete_batch_has_the_requested_model(working: Runs) -> None:
     remover = _Remover()
     async with _worker(working, remover):
         outcome = await (await working.start_task(_removal("uploads/a.png"))).result()
@@ -74,7 +74,7 @@ async def test_whole_batch_completes_with_the_model_it_asked_for(working: Runs) 
     }
 
 
-async def test_faults_fail_the_task_once_and_keep_what_was_done(working: Runs) -> None:
+async def test_faults_fail_the_task_once_and_keep_the_other_results(working: Runs) -> None:
     remover = _Remover()
     run = _removal("uploads/a.png", "uploads/b.png", "uploads/c.png")
     async with _worker(working, remover):

@@ -1,4 +1,4 @@
-"""IMAGE_ADJUSTER and BACKGROUND_FIX from a run to its activity, with every field on the way."""
+"""IMAGE_ADJUSTER and BACKGROUND_FIX from a run to its activity, with every field."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -84,7 +84,7 @@ async def test_a_background_fix_carries_every_field(working: Runs, pictures: Fak
         (TaskType.BACKGROUND_FIX, {"palette_image": None}, "palette_image"),
     ],
 )
-async def test_what_a_mapping_spoils_gets_no_worker(
+async def test_invalid_mapped_input_reaches_no_worker(
     working: Runs, pictures: FakePictures, task_type: TaskType, inputs: dict[str, Any], named: str
 ) -> None:
     complete = ADJUSTMENT if task_type == TaskType.IMAGE_ADJUSTER else FIX

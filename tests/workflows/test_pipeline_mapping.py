@@ -1,4 +1,4 @@
-"""What a step gets of the steps before it: values, URLs, and nobody else's objects."""
+"""Mapped inputs of a step: values, URLs, and no objects of other owners."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ async def test_results_are_mapped_into_the_next_step(working: Runs) -> None:
 
 
 def editing_of(*mappings: StepMapping) -> PipelineStep:
-    """An editing whose base image is what the step `generate` made."""
+    """Build an editing whose base image is the result of the step `generate`."""
     base = picture_from("generate").model_copy(update={"to_field": "base_image"})
     return step("edit", "generate", run=editing(), mappings=[base, *mappings])
 
@@ -53,7 +53,7 @@ def references_from(step_id: str, **fields: Any) -> StepMapping:
     return StepMapping.model_validate(mapping | fields)
 
 
-async def test_an_editing_changes_what_one_step_made_by_what_another_did(working: Runs) -> None:
+async def test_an_editing_combines_the_results_of_two_steps(working: Runs) -> None:
     link = references_from("sketches", from_field="result_image_paths")
     sketches = step("sketches").model_copy(
         update={"result": {"result_image_paths": ["sketches/0.png", "sketches/1.png"]}}
@@ -130,7 +130,7 @@ async def test_mapped_value_of_the_wrong_kind_fails_the_step(working: Runs) -> N
     )
 
 
-async def test_a_path_is_handed_on_as_a_url(working: Runs) -> None:
+async def test_a_path_is_mapped_to_a_url(working: Runs) -> None:
     link = StepMapping(
         from_step="generate",
         from_field="result_image_paths",
@@ -151,13 +151,13 @@ async def test_a_path_is_handed_on_as_a_url(working: Runs) -> None:
 
 
 def from_app(**fields: Any) -> tuple[PipelineStep, PipelineStep]:
-    """An app on fal, and the refinement of what it says is a picture."""
+    """Build an app task on fal, and the refinement of the picture that it names."""
     mapping = {"from_step": "app", "from_field": "image_path", "to_field": "base_image_url"}
     link = StepMapping.model_validate(mapping | fields)
     return step("app", run=fal()), step("refine", "app", run=refinement(), mappings=[link])
 
 
-async def test_an_app_cannot_name_an_object_of_somebody_else(working: Runs) -> None:
+async def test_an_app_cannot_name_an_object_of_another_owner(working: Runs) -> None:
     working.provider.results = {"image_path": "generations/of-another-tenant/image.png"}
     steps = from_app()
     async with working.provider_worker():
@@ -168,7 +168,9 @@ async def test_an_app_cannot_name_an_object_of_somebody_else(working: Runs) -> N
     assert working.inference.attempts == []
 
 
-async def test_nor_behind_a_transform(working: Runs) -> None:
+async def test_an_app_cannot_name_an_object_of_another_owner_through_a_transform(
+    working: Runs,
+) -> None:
     working.provider.results = {"image_path": '"generations/of-another-tenant/image.png"'}
     async with working.provider_worker():
         handle = await working.start_pipeline(pipeline(*from_app(transform="json")))
@@ -183,7 +185,7 @@ async def test_an_app_may_name_an_object_of_its_own(working: Runs) -> None:
         assert (await handle.result()).status == WorkflowStatus.COMPLETED
 
 
-async def test_it_is_read_where_its_bytes_lie_and_named_by_its_path(working: Runs) -> None:
+async def test_object_is_read_by_its_key_and_named_by_its_path(working: Runs) -> None:
     working.provider.results = {"image_path": "mine/image.png"}
     steps = from_app()
     async with working.provider_worker():

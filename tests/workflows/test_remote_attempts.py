@@ -1,4 +1,4 @@
-"""Work that an outside provider does: submitted once, awaited freely, withdrawn truthfully."""
+"""Work at an outside provider: submitted once, awaited with retries, withdrawn when cancelled."""
 
 import asyncio
 from datetime import timedelta
@@ -30,7 +30,7 @@ def fal(**fields: object) -> TaskRun:
 
 
 async def ended(runs: Runs, run: TaskRun) -> TaskOutcome:
-    """How a task that does not complete stands in the records."""
+    """Return the outcome of a task that does not complete, from the records."""
     await failure_of(await runs.start_task(run))
     return runs.outcome(run.task_id)
 
@@ -57,7 +57,7 @@ async def test_the_providers_id_is_recorded_before_the_wait(working: Runs) -> No
     assert seen == ["request-1"]
 
 
-async def test_a_broken_wait_is_taken_up_again_without_a_second_submission(hurried: Runs) -> None:
+async def test_a_broken_wait_is_resumed_without_a_second_submission(hurried: Runs) -> None:
     async def break_off(work: RemoteWork) -> None:
         if activity.info().attempt < 3:
             raise PlatformError("the line broke", category=ErrorCategory.NETWORK)
@@ -71,7 +71,7 @@ async def test_a_broken_wait_is_taken_up_again_without_a_second_submission(hurri
     assert outcome.retry_count == 0
 
 
-async def test_a_submission_whose_answer_was_lost_is_not_sent_again(working: Runs) -> None:
+async def test_a_submission_with_a_lost_response_is_not_sent_again(working: Runs) -> None:
     async def lose(work: RemoteWork) -> None:
         raise SubmissionUnknownError("fal took the request and did not answer")
 
@@ -87,24 +87,24 @@ async def test_a_submission_whose_answer_was_lost_is_not_sent_again(working: Run
     assert outcome.errors == ["attempt 1: fal took the request and did not answer"]
 
 
-async def test_a_worker_lost_while_it_submits_is_not_made_up_for(
+async def test_a_worker_lost_during_a_submission_is_not_retried(
     hurried: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workflows.definitions.remote.HEARTBEAT_TIMEOUT", timedelta(seconds=1))
     stop = asyncio.Event()
 
     async def fall_silent(work: RemoteWork) -> None:
-        await stop.wait()  # no heartbeat: Temporal takes the worker for dead
+        await stop.wait()  # no heartbeat: Temporal treats the worker as lost
 
     hurried.provider.on_submit = fall_silent
     async with hurried.provider_worker():
         outcome = await ended(hurried, fal())
         stop.set()
     assert len(hurried.provider.submitted) == 1
-    assert "may have been submitted" in outcome.errors[-1]
+    assert "may have accepted the work" in outcome.errors[-1]
 
 
-async def test_a_refused_submission_is_tried_again(hurried: Runs) -> None:
+async def test_a_refused_submission_is_retried(hurried: Runs) -> None:
     async def refuse(work: RemoteWork) -> None:
         if work.attempt == 1:
             raise PlatformError("try later", category=ErrorCategory.RATE_LIMIT, retry_after_s=0.1)
@@ -116,7 +116,7 @@ async def test_a_refused_submission_is_tried_again(hurried: Runs) -> None:
     assert len(hurried.provider.submitted) == 2
 
 
-async def test_work_that_failed_at_the_provider_is_submitted_anew(hurried: Runs) -> None:
+async def test_work_that_failed_at_the_provider_is_submitted_again(hurried: Runs) -> None:
     async def fail(work: RemoteWork) -> None:
         if work.attempt == 1:
             raise PlatformError("a GPU died", category=ErrorCategory.PROVIDER_ERROR, is_final=True)
@@ -139,7 +139,7 @@ async def test_work_that_takes_too_long_is_withdrawn_before_another_try(hurried:
         outcome = await (await hurried.start_task(fal())).result()
     assert [work.attempt for work in hurried.provider.withdrawn] == [1]
     assert outcome.attempt == 2
-    assert outcome.errors == ["attempt 1: not done in time; fal answered OK"]
+    assert outcome.errors == ["attempt 1: not done in time; fal returned OK"]
 
 
 async def test_work_that_cannot_be_withdrawn_is_not_paid_for_twice(working: Runs) -> None:
@@ -151,10 +151,10 @@ async def test_work_that_cannot_be_withdrawn_is_not_paid_for_twice(working: Runs
         outcome = await ended(working, fal())
     assert len(working.provider.submitted) == 1
     assert outcome.error_category == ErrorCategory.TIMEOUT
-    assert outcome.errors == ["attempt 1: not done in time; fal answered ALREADY_COMPLETED"]
+    assert outcome.errors == ["attempt 1: not done in time; fal returned ALREADY_COMPLETED"]
 
 
-async def test_a_cancellation_says_what_the_provider_said(working: Runs) -> None:
+async def test_a_cancellation_has_the_providers_message(working: Runs) -> None:
     waiting = asyncio.Event()
 
     async def wait(work: RemoteWork) -> None:
@@ -164,7 +164,7 @@ async def test_a_cancellation_says_what_the_provider_said(working: Runs) -> None
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
             raise ApplicationError(
-                "cancelled; fal answered ALREADY_COMPLETED", type="CANCELLED", non_retryable=True
+                "cancelled; fal returned ALREADY_COMPLETED", type="CANCELLED", non_retryable=True
             ) from None
 
     working.provider.on_await = wait
@@ -177,7 +177,7 @@ async def test_a_cancellation_says_what_the_provider_said(working: Runs) -> None
     outcome = working.outcome(run.task_id)
     assert outcome.status == TaskStatus.CANCELLED
     assert outcome.error_category == ErrorCategory.CANCELLED
-    assert outcome.errors == ["attempt 1: cancelled; fal answered ALREADY_COMPLETED"]
+    assert outcome.errors == ["attempt 1: cancelled; fal returned ALREADY_COMPLETED"]
 
 
 async def test_a_cancellation_during_the_submission_withdraws_it(working: Runs) -> None:
@@ -189,7 +189,7 @@ async def test_a_cancellation_during_the_submission_withdraws_it(working: Runs) 
             async with Heartbeat(0.1):
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
-            return  # the request was on its way: its answer is waited for
+            return  # the request was sent: its response is awaited
 
     working.provider.on_submit = be_slow
     run = fal()
@@ -201,10 +201,10 @@ async def test_a_cancellation_during_the_submission_withdraws_it(working: Runs) 
     outcome = working.outcome(run.task_id)
     assert outcome.status == TaskStatus.CANCELLED
     assert [work.submission.request_id for work in working.provider.withdrawn] == ["request-1"]
-    assert outcome.errors == ["attempt 1: cancelled; fal answered OK"]
+    assert outcome.errors == ["attempt 1: cancelled; fal returned OK"]
 
 
-async def test_a_wait_that_only_we_gave_up_is_no_reason_to_submit_again(
+async def test_a_failed_wait_alone_does_not_lead_to_another_submission(
     working: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def be_throttled(work: RemoteWork) -> None:
@@ -217,17 +217,17 @@ async def test_a_wait_that_only_we_gave_up_is_no_reason_to_submit_again(
         outcome = await ended(working, fal())
     assert len(working.provider.awaited) == 2
     assert len(working.provider.submitted) == 1
-    assert outcome.errors == ["attempt 1: too many polls; fal answered ALREADY_COMPLETED"]
+    assert outcome.errors == ["attempt 1: too many polls; fal returned ALREADY_COMPLETED"]
 
 
 async def cancelled_while_records_are_slow(runs: Runs, run: TaskRun) -> None:
-    """Cancel a task while something is written of it, and longer than a workflow task may last."""
+    """Cancel a task during a write that takes longer than a workflow task."""
     handle = await runs.start_task(run, task_timeout=timedelta(seconds=1))
     await asyncio.wait_for(runs.records.is_called.wait(), 20)
     await handle.cancel()
 
     async def is_told() -> bool:
-        # While local activities run, a new workflow task begins each 0.8 s: the next one tells it.
+        # During local activities a workflow task starts each 0.8 s; the next one has the signal.
         names = kinds(await handle.fetch_history())
         if "WORKFLOW_EXECUTION_CANCEL_REQUESTED" not in names:
             return False
@@ -239,7 +239,7 @@ async def cancelled_while_records_are_slow(runs: Runs, run: TaskRun) -> None:
     await failure_of(handle)
 
 
-async def test_a_cancellation_heard_while_the_id_is_written_withdraws_the_work(
+async def test_a_cancellation_during_the_record_of_the_id_withdraws_the_work(
     working: Runs,
 ) -> None:
     working.records.is_open.clear()
@@ -251,7 +251,7 @@ async def test_a_cancellation_heard_while_the_id_is_written_withdraws_the_work(
     assert working.outcome(run.task_id).status == TaskStatus.CANCELLED
 
 
-async def test_a_cancellation_heard_while_a_failure_is_written_submits_nothing_more(
+async def test_a_cancellation_during_the_record_of_a_failure_submits_nothing_more(
     working: Runs,
 ) -> None:
     async def refuse(work: RemoteWork) -> None:

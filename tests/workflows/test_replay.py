@@ -1,4 +1,4 @@
-"""Recorded histories replay on today's workflows; `replay/record.py` says how they were made."""
+"""Recorded histories replay on today's workflows; `replay/record.py` records them."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def type_of(path: Path) -> str:
 
 
 def test_there_is_a_history_of_every_type() -> None:
-    """Whoever adds a workflow records it: `replay/record.py`."""
+    """A new workflow needs a recorded history: `replay/record.py`."""
     names = {definition.__temporal_workflow_definition.name for definition in WORKFLOWS}
     assert {type_of(path) for path in HISTORIES} == names
 

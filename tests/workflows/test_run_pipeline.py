@@ -48,12 +48,12 @@ def attempted(runs: Runs) -> list[object]:
 
 
 def chain() -> tuple[PipelineStep, PipelineStep]:
-    """A generation, and the refinement of its picture."""
+    """Build a generation, and the refinement of its picture."""
     mappings = [picture_from("generate")]
     return step("generate"), step("refine", "generate", run=refinement(), mappings=mappings)
 
 
-async def test_steps_that_are_ready_run_side_by_side(working: Runs) -> None:
+async def test_ready_steps_run_concurrently(working: Runs) -> None:
     together = asyncio.Barrier(3)
 
     async def act(attempt: Attempt) -> None:
@@ -65,7 +65,7 @@ async def test_steps_that_are_ready_run_side_by_side(working: Runs) -> None:
     assert (await handle.result()).status == WorkflowStatus.COMPLETED
 
 
-async def test_step_starts_as_soon_as_what_it_waits_for_is_done(working: Runs) -> None:
+async def test_step_starts_as_soon_as_its_dependencies_are_done(working: Runs) -> None:
     slow, quick, behind = step("slow"), step("quick"), step("behind", "quick")
     has_begun = asyncio.Event()
 
@@ -87,7 +87,7 @@ async def test_failed_step_lets_running_ones_end_and_no_later_one_start(hurried:
     async def act(attempt: Attempt) -> None:
         if attempt.task_id == bad.run.task_id:
             raise InvalidInputError("no such size")
-        # It ends only after the failure is on record.
+        # Ends only after the failure is recorded.
         await hurried.records.is_called.wait()
 
     hurried.inference.act = act
@@ -103,7 +103,7 @@ async def test_failed_step_lets_running_ones_end_and_no_later_one_start(hurried:
     assert recorded.errors == ["step bad: attempt 1: no such size"]
 
 
-async def test_step_is_retried_while_its_neighbour_goes_on(hurried: Runs) -> None:
+async def test_step_is_retried_while_another_runs(hurried: Runs) -> None:
     shaky, calm = step("shaky"), step("calm")
 
     async def act(attempt: Attempt) -> None:
@@ -169,7 +169,7 @@ async def test_cancel_reaches_a_step_that_waits_for_its_retry(working: Runs) -> 
     assert working.outcome(only.run.task_id).errors == ["attempt 1: later"]
 
 
-async def test_step_that_fails_while_it_is_cancelled_is_not_tried_again(working: Runs) -> None:
+async def test_step_that_fails_while_it_is_cancelled_is_not_retried(working: Runs) -> None:
     is_running = asyncio.Event()
 
     async def act(attempt: Attempt) -> None:
@@ -207,12 +207,12 @@ async def test_cancel_while_a_step_is_recorded_keeps_both_records(working: Runs)
     assert isinstance(await end_of(handle), CancelledError)
     assert working.outcome(first.run.task_id).status == TaskStatus.COMPLETED
     assert working.records.pipelines[run.workflow_id].status == WorkflowStatus.CANCELLED
-    # The cancellation waits behind the write, so the next step may have been scheduled meanwhile.
+    # The cancellation waits for the write, so the next step may have been scheduled meanwhile.
     later = working.records.tasks.get(second.run.task_id)
     assert later is None or later.status == TaskStatus.CANCELLED
 
 
-async def test_pipeline_that_has_not_begun_is_recorded_as_cancelled(runs: Runs) -> None:
+async def test_unstarted_pipeline_is_recorded_as_cancelled(runs: Runs) -> None:
     run = pipeline(step("only"))
     handle = await runs.start_pipeline(run)
     await handle.cancel()
@@ -277,7 +277,7 @@ async def test_a_step_keeps_its_own_priority(working: Runs) -> None:
     assert scheduled == [0, 1]
 
 
-async def test_the_web_ui_tells_what_each_step_is_at(working: Runs) -> None:
+async def test_the_temporal_ui_shows_the_state_of_each_step(working: Runs) -> None:
     working.provider.on_submit = always(ErrorCategory.QUOTA_EXCEEDED)
     steps = step("local"), step("switched", "local", run=remote_generation())
     async with working.provider_worker():
@@ -293,7 +293,7 @@ async def test_the_web_ui_tells_what_each_step_is_at(working: Runs) -> None:
 
 
 def unserved(step_id: str, *depends_on: str) -> PipelineStep:
-    """A step whose queue has a worker that does not know its activity."""
+    """Build a step whose queue has a worker without its activity."""
     face = generation(
         task_type=TaskType.FACE_ENHANCER,
         provider_type=ProviderType.SARTIQ_ULTIMATE_FACE_FIXER,
@@ -302,15 +302,15 @@ def unserved(step_id: str, *depends_on: str) -> PipelineStep:
     return step(step_id, *depends_on, run=face)
 
 
-async def test_a_pause_does_not_wait_for_a_step_that_nobody_has_tried(working: Runs) -> None:
+async def test_a_pause_does_not_wait_for_an_untried_step(working: Runs) -> None:
     steps = step("done"), unserved("later", "done")
     run = pipeline(*steps)
     handle = await working.start_pipeline(run)
     await until_event(handle, EventType.EVENT_TYPE_TIMER_STARTED)
     shown = (await handle.query("__temporal_workflow_metadata")).current_details
     waited_for = (
-        "a worker that can do it: those of the task queue `inference` cannot do FACE_ENHANCER by "
-        "sartiq_ultimate_face_fixer yet"
+        "a worker that supports it: those of the task queue `inference` do not support "
+        "FACE_ENHANCER by sartiq_ultimate_face_fixer yet"
     )
     assert f"- `later` FACE_ENHANCER: waits for {waited_for}" in shown.splitlines()
     (told,) = working.records.accounts
@@ -325,7 +325,7 @@ async def test_a_run_that_waits_long_is_continued_as_new(
     working: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workflows.policies.UNSERVED_INITIAL_S", 0.05)
-    monkeypatch.setattr("workflows.definitions.patience.LONG_HISTORY_EVENTS", 60)
+    monkeypatch.setattr("workflows.definitions.worker_wait.LONG_HISTORY_EVENTS", 60)
     steps = step("done"), unserved("later", "done"), unserved("too", "done")
     run = pipeline(*steps)
     handle = await working.start_pipeline(run)

@@ -31,7 +31,7 @@ LONG_S = 25.0
 
 
 def fails(*categories: ErrorCategory, retry_after_s: float | None = None):
-    """Attempt n fails with the nth category; those behind the last one succeed."""
+    """Fail attempt n with the nth category; attempts after the last one succeed."""
 
     async def act(attempt: Attempt) -> None:
         if attempt.attempt <= len(categories):
@@ -51,7 +51,7 @@ async def failure_of(handle) -> ApplicationError | CancelledError:
     return failed.value.cause
 
 
-async def test_provenance_is_recorded_beside_what_the_run_asked_for(working: Runs) -> None:
+async def test_provenance_is_recorded_with_the_request_of_the_run(working: Runs) -> None:
     made = Provenance(engine="flux.1", model="swatch", steps=8)
     working.inference.provenance = made
     run = generation(inputs={"prompt": "a hat", "width": 64, "height": 64, "seed": 3})
@@ -106,7 +106,7 @@ async def test_history_of_a_task_is_small(working: Runs) -> None:
     )
     await handle.result()
     history = await handle.fetch_history()
-    # The prompt is there twice: in the run's input, and in the attempt's.
+    # The prompt occurs twice: in the run's input and in the attempt's.
     assert sum(event.ByteSize() for event in history.events) < 2 * 9000 + 6000
 
 
@@ -147,9 +147,7 @@ async def test_editing_gets_its_pictures_and_its_config(working: Runs) -> None:
         ("config", {"strength": 2}),
     ],
 )
-async def test_editing_that_no_worker_could_read_gets_none(
-    working: Runs, field: str, value: object
-) -> None:
+async def test_invalid_editing_reaches_no_worker(working: Runs, field: str, value: object) -> None:
     run = editing(inputs=editing().inputs | {field: value})
     error = await failure_of(await working.start_task(run))
     assert error.type == "VALIDATION"
@@ -212,7 +210,7 @@ async def test_incomplete_inputs_fail_the_task_without_an_attempt(working: Runs)
     assert not working.inference.attempts
 
 
-async def test_retry_waits_as_long_as_the_other_side_asked(working: Runs) -> None:
+async def test_retry_waits_as_long_as_the_provider_asked(working: Runs) -> None:
     working.inference.act = fails(ErrorCategory.RATE_LIMIT, retry_after_s=2)
     handle = await working.start_task(generation())
     await handle.result()
@@ -224,7 +222,7 @@ async def test_silent_worker_is_not_counted_as_a_retry(working: Runs) -> None:
     is_over = asyncio.Event()
 
     async def act(attempt: Attempt) -> None:
-        if attempt.attempt == 1:  # no heartbeat: to the server, this worker is dead
+        if attempt.attempt == 1:  # no heartbeat: the server treats this worker as lost
             await is_over.wait()
 
     working.inference.act = act
@@ -232,10 +230,10 @@ async def test_silent_worker_is_not_counted_as_a_retry(working: Runs) -> None:
     is_over.set()
     assert outcome.status == TaskStatus.COMPLETED
     assert (outcome.attempt, outcome.retry_count) == (2, 1)
-    assert outcome.errors == ["attempt 1: the worker stopped answering"]
+    assert outcome.errors == ["attempt 1: the worker stopped sending heartbeats"]
 
 
-async def test_worker_that_shuts_down_hands_its_attempt_on(runs: Runs) -> None:
+async def test_attempt_of_a_worker_that_shuts_down_is_retried(runs: Runs) -> None:
     is_running = asyncio.Event()
 
     async def act(attempt: Attempt) -> None:
@@ -257,7 +255,7 @@ async def test_worker_that_shuts_down_hands_its_attempt_on(runs: Runs) -> None:
     assert outcome.errors == ["attempt 1: the worker shut down"]
 
 
-async def test_database_that_is_away_delays_the_record_alone(hurried: Runs) -> None:
+async def test_database_outage_delays_the_record_only(hurried: Runs) -> None:
     hurried.records.failures_left = 4
     run = generation()
     outcome = await (await hurried.start_task(run)).result()
@@ -266,7 +264,7 @@ async def test_database_that_is_away_delays_the_record_alone(hurried: Runs) -> N
     assert len(hurried.inference.attempts) == 1
 
 
-async def test_failed_start_of_storage_is_retried_as_storage(hurried: Runs) -> None:
+async def test_failed_storage_start_is_retried_as_storage(hurried: Runs) -> None:
     async def act(attempt: Attempt) -> None:
         raise StorageError("the store is away")
 
@@ -275,7 +273,7 @@ async def test_failed_start_of_storage_is_retried_as_storage(hurried: Runs) -> N
     assert (await failure_of(await hurried.start_task(run))).type == "STORAGE"
 
 
-async def test_task_waits_for_a_worker_that_knows_its_type(
+async def test_task_waits_for_a_worker_that_supports_its_type(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workflows.policies.UNSERVED_INITIAL_S", 0.3)

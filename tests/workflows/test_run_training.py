@@ -46,7 +46,7 @@ async def staffed(runs: Runs) -> AsyncIterator[Runs]:
 
 
 class Busy:
-    """One stage that runs until it is cancelled; the other is done at once."""
+    """One stage that runs until it is cancelled; the other returns at once."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -60,7 +60,7 @@ class Busy:
 
 
 def fails(stage: Stage, *categories: ErrorCategory):
-    """The stage's first attempts fail with these categories; the one behind them succeeds."""
+    """Fail the first attempts of a stage with these categories; the next one succeeds."""
     left = list(categories)
 
     async def act(request: PreprocessDataset | TrainModel) -> None:
@@ -133,9 +133,7 @@ async def test_transient_failure_of_a_stage_is_retried(staffed: Runs, stage: Sta
 
 
 @pytest.mark.parametrize("stage", STAGES)
-async def test_failure_that_no_retry_helps_fails_the_run_and_the_record(
-    staffed: Runs, stage: Stage
-) -> None:
+async def test_final_failure_fails_the_run_and_the_record(staffed: Runs, stage: Stage) -> None:
     staffed.training.act = fails(stage, *[ErrorCategory.VALIDATION] * 3)
     run = training()
     handle = await staffed.start_training(run)
@@ -151,7 +149,7 @@ async def test_failure_that_no_retry_helps_fails_the_run_and_the_record(
     assert tried == ((1, 0) if stage is PreprocessDataset else (1, 1))
 
 
-async def test_worker_that_shuts_down_hands_its_training_on(runs: Runs) -> None:
+async def test_training_of_a_worker_that_shuts_down_is_retried(runs: Runs) -> None:
     runs.training.act = busy = Busy(TrainModel)
     async with runs.workflow_worker(), runs.dataset_worker():
         async with runs.training_worker():
@@ -176,7 +174,7 @@ async def test_running_stage_is_cancelled(staffed: Runs, stage: Stage) -> None:
     assert (outcome.status, outcome.error) == (TrainingStatus.CANCELLED, None)
 
 
-async def test_training_that_no_worker_has_taken_is_visible_and_cancelled(runs: Runs) -> None:
+async def test_queued_training_is_visible_and_cancelled(runs: Runs) -> None:
     async with runs.workflow_worker():
         run = training()
         handle = await runs.start_training(run)
@@ -214,7 +212,7 @@ async def test_dataset_that_is_ready_while_it_is_cancelled_is_not_trained_on(
     assert not staffed.training.loras
 
 
-async def test_cancel_that_comes_while_the_dataset_is_recorded_is_not_lost(
+async def test_cancel_during_the_record_of_the_dataset_is_not_lost(
     staffed: Runs,
 ) -> None:
     staffed.training.act = Busy(TrainModel)
@@ -238,7 +236,7 @@ async def test_training_that_the_gateway_has_ended_is_not_trained(
     with pytest.raises(WorkflowFailureError) as failed:
         await handle.result()
     if status == TrainingStatus.CANCELLED:
-        # Nobody asked Temporal for it, so its own word for this end is FAILED.
+        # Temporal received no cancellation, so its own status for this end is FAILED.
         assert isinstance(failed.value.cause, CancelledError)
     else:
         assert isinstance(failed.value.cause, ApplicationError)
@@ -246,7 +244,7 @@ async def test_training_that_the_gateway_has_ended_is_not_trained(
     assert not staffed.training.loras
 
 
-async def test_database_that_is_away_delays_the_records_alone(staffed: Runs) -> None:
+async def test_database_outage_delays_the_records_only(staffed: Runs) -> None:
     staffed.records.failures_left = 3
     run = training()
     outcome = await (await staffed.start_training(run)).result()

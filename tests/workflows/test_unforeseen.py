@@ -1,4 +1,4 @@
-"""What nobody foresaw: it ends its step and its record as INTERNAL, and no run stands still."""
+"""An unexpected error ends its step and record as INTERNAL, and never blocks a run."""
 
 import asyncio
 from datetime import timedelta
@@ -42,7 +42,7 @@ _FREE = "fal_parameters.value"
 
 
 def _after_app(value: Any, to_field: str, **fields: Any) -> tuple[PipelineStep, PipelineStep]:
-    """An app that has answered, and a step that is given something of it."""
+    """Build a completed app step, and a step into which one of its values is mapped."""
     link = StepMapping(from_step="app", from_field="value", to_field=to_field, **fields)
     app = step("app", run=fal()).model_copy(update={"result": {"value": value}})
     runs = {_PICTURE: refinement, _PICTURES: editing, _FREE: fal}
@@ -56,10 +56,10 @@ STANDING: dict[str, tuple[Any, str, str | None]] = {
     "many links": ([f"mine/{number}.png" for number in range(1001)], _FREE, "to_url"),
     "many pictures": ([f"mine/{number}.png" for number in range(1001)], _PICTURES, None),
 }
-"""What a run stood still for; what else there is, the mapping's own tests try."""
+"""Values that used to block a run; `test_mapping.py` tries more."""
 
 
-async def test_no_mapped_value_leaves_a_run_standing(working: Runs) -> None:
+async def test_no_mapped_value_blocks_a_run(working: Runs) -> None:
     async def end_of(value: Any, to_field: str, transform: str | None) -> TaskOutcome:
         app, following = _after_app(value, to_field, transform=transform)
         await failure_of(await working.start_pipeline(pipeline(app, following)))
@@ -74,8 +74,8 @@ async def test_no_mapped_value_leaves_a_run_standing(working: Runs) -> None:
     assert not working.provider.submitted
 
 
-async def test_what_a_run_maps_in_all_is_bounded(working: Runs) -> None:
-    """Steps that start together start in one message, of which Temporal takes 4 MiB."""
+async def test_total_size_of_mapped_values_is_bounded(working: Runs) -> None:
+    """Steps that start together start in one message, which Temporal limits to 4 MiB."""
     assert MAPPED.max_bytes is not None
     text = "x" * (MAPPED.max_bytes - 100)
     app, _ = _after_app(text, _FREE)
@@ -90,7 +90,7 @@ async def test_what_a_run_maps_in_all_is_bounded(working: Runs) -> None:
 
 
 def unknown_type(**fields: Any) -> TaskRun:
-    """A task that no code here knows how to do."""
+    """Build a task that the code does not support."""
     return generation(task_type=TaskType.LLM_INTERACTION, **fields)
 
 
@@ -125,7 +125,7 @@ async def test_a_bug_in_one_step_lets_the_others_end(working: Runs) -> None:
 
 
 class Refusing(FakeRecords):
-    """Records that hold nothing of what came from elsewhere, and say so for good."""
+    """Records that refuse every value from outside for good."""
 
     def __init__(self, *refused: str) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ class Refusing(FakeRecords):
         return await super().record_dataset(record)
 
 
-async def test_an_outcome_that_no_record_holds_is_recorded_bare(runs: Runs) -> None:
+async def test_an_unstorable_outcome_is_recorded_bare(runs: Runs) -> None:
     runs.records = Refusing("task")
     run = generation()
     async with runs.working(), asyncio.timeout(_SOON_S):
@@ -161,11 +161,11 @@ async def test_an_outcome_that_no_record_holds_is_recorded_bare(runs: Runs) -> N
     outcome = runs.outcome(run.task_id)
     assert (outcome.status, outcome.error_category) == (TaskStatus.FAILED, ErrorCategory.INTERNAL)
     assert outcome.results == {}
-    assert "could not be recorded whole: 22P05" in outcome.errors[0]
+    assert "could not be recorded completely: 22P05" in outcome.errors[0]
     assert runs.records.refusals == 1
 
 
-async def test_an_account_that_no_record_holds_is_recorded_bare(runs: Runs) -> None:
+async def test_an_unstorable_attempt_log_is_recorded_bare(runs: Runs) -> None:
     runs.records = Refusing("account")
     run = fal()
     async with runs.working(), runs.provider_worker(), asyncio.timeout(_SOON_S):
@@ -174,7 +174,7 @@ async def test_an_account_that_no_record_holds_is_recorded_bare(runs: Runs) -> N
     assert runs.records.accounts[0].service_task_id == "request-1"
 
 
-async def test_a_dataset_that_no_record_holds_ends_its_training(runs: Runs) -> None:
+async def test_an_unstorable_dataset_ends_its_training(runs: Runs) -> None:
     runs.records = Refusing("dataset")
     run = training()
     async with runs.working(), runs.dataset_worker(), asyncio.timeout(_SOON_S):
@@ -186,7 +186,7 @@ async def test_a_dataset_that_no_record_holds_ends_its_training(runs: Runs) -> N
     )
 
 
-async def test_an_error_is_recorded_without_what_no_record_holds(working: Runs) -> None:
+async def test_an_error_is_recorded_without_unstorable_characters(working: Runs) -> None:
     async def fail(attempt: Attempt) -> None:
         raise ApplicationError("bro\0ken " + "x" * 5000, type=ErrorCategory.VALIDATION)
 
@@ -202,14 +202,14 @@ async def test_an_error_is_recorded_without_what_no_record_holds(working: Runs) 
 
 @workflow.defn(name="Task")
 class Rewritten:
-    """A deployment that does not fit the histories of the one before it."""
+    """A deployment that does not match the histories of the previous one."""
 
     @workflow.run
     async def run(self, run: TaskRun) -> None:
         await workflow.sleep(3600)
 
 
-async def test_a_run_that_does_not_fit_its_history_waits_for_the_rollback(
+async def test_a_run_that_does_not_match_its_history_waits_for_the_rollback(
     runs: Runs,
 ) -> None:
     started, released = asyncio.Event(), asyncio.Event()

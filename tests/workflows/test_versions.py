@@ -1,4 +1,4 @@
-"""Two versions of the workflow worker side by side: who runs what, and who says so."""
+"""Two versions of the workflow worker side by side, and their runs."""
 
 import asyncio
 import os
@@ -29,12 +29,12 @@ DEPLOYMENT = "workflow-worker"
 
 @pytest.fixture
 async def client(servers: Servers) -> Client:
-    """A namespace of the test's own: a queue with a current version gives nothing to others."""
+    """A namespace of the test's own: a queue with a current version gives no work to others."""
     return await open_namespace(servers, f"versions-{uuid4().hex[:8]}")
 
 
 class Gate:
-    """Attempts wait in it until it is opened."""
+    """A gate in which attempts wait until it is opened."""
 
     def __init__(self) -> None:
         self.num_waiting = 0
@@ -53,7 +53,7 @@ class Gate:
 
 @pytest.fixture
 async def runs(client: Client) -> AsyncIterator[Runs]:
-    """Its inference worker is not versioned, and serves every version of the workflows."""
+    """A platform whose unversioned inference worker serves every version of the workflows."""
     started = Runs(client)
     async with started.inference_worker():
         yield started
@@ -65,7 +65,7 @@ def worker(runs: Runs, build_id: str) -> Worker:
 
 
 async def builds(handle: WorkflowHandle) -> list[str]:
-    """The versions that a run's workflow tasks were done by, in order, each once."""
+    """Return the versions that completed a run's workflow tasks, in order, without repeats."""
     history = await handle.fetch_history()
     done = [
         event.workflow_task_completed_event_attributes.deployment_version.build_id
@@ -75,7 +75,7 @@ async def builds(handle: WorkflowHandle) -> list[str]:
     return list(dict.fromkeys(done))
 
 
-async def test_pinned_run_ends_where_it_began_and_new_ones_start_on_the_next(runs: Runs) -> None:
+async def test_pinned_run_ends_on_its_version_and_new_ones_start_on_the_next(runs: Runs) -> None:
     gate = Gate()
     runs.inference.act = gate
     async with worker(runs, "1"), worker(runs, "2"):
@@ -90,7 +90,7 @@ async def test_pinned_run_ends_where_it_began_and_new_ones_start_on_the_next(run
     assert (await builds(old), await builds(new)) == (["1"], ["2"])
 
 
-async def test_long_run_moves_on_to_the_next_version(runs: Runs) -> None:
+async def test_long_run_moves_to_the_next_version(runs: Runs) -> None:
     gate = Gate()
     runs.inference.act = gate
     async with worker(runs, "2"):
@@ -107,7 +107,7 @@ async def test_long_run_moves_on_to_the_next_version(runs: Runs) -> None:
     assert await builds(handle) == ["1", "2"]
 
 
-async def test_trainings_move_on_and_tasks_do_not(client: Client) -> None:
+async def test_trainings_move_to_the_next_version_and_tasks_do_not(client: Client) -> None:
     task, training = runnable_task(), runnable_training()
     await start_task(client, task)
     await start_training(client, training)
@@ -170,13 +170,13 @@ async def test_command_waits_for_the_first_worker_and_shows_what_is_current(
     assert info.routing_config.current_deployment_version.build_id == "7"
 
 
-async def test_command_says_what_is_missing(servers: Servers) -> None:
+async def test_command_names_the_missing_setting(servers: Servers) -> None:
     code, _, error = await command({}, "set-current")
-    assert (code, error) == (1, "--deployment is missing, and the environment has none\n")
+    assert (code, error) == (1, "--deployment is missing, and no environment variable sets it\n")
     environment = {"SARTIQ_TEMPORAL_ADDRESS": servers.endpoints.temporal_address}
     code, _, error = await command(environment, "show", "--deployment", "nobody")
     assert code == 1
-    assert error.startswith("Temporal at SARTIQ_TEMPORAL_ADDRESS cannot do this: ")
+    assert error.startswith("the request to Temporal (SARTIQ_TEMPORAL_ADDRESS) failed: ")
 
 
 async def command(environment: dict[str, str], *arguments: str) -> tuple[int | None, str, str]:

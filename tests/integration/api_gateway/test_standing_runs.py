@@ -55,7 +55,7 @@ async def test_what_stands_still_is_ended_by_its_cancellation(staff: Staff) -> N
     assert [(each.status_code, each.json()["status"]) for each in answers] == [
         (200, "CANCELLED")
     ] * 3
-    assert all("ended by force" in each.text for each in answers)
+    assert all("it was terminated" in each.text for each in answers)
     assert ended_step["status"] == "CANCELLED"
     assert all([await _is_terminated(handle) for handle in handles])
 

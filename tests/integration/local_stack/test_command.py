@@ -1,4 +1,4 @@
-"""A stack in a process of its own, found and stopped from outside."""
+"""The stack in a separate process, controlled from outside."""
 
 import asyncio
 import contextlib
@@ -85,11 +85,11 @@ async def test_down_stops_a_running_stack_in_time(state_dir: Path) -> None:
     assert await command(state_dir, "down") == (0, "no stack is running\n")
 
 
-async def test_second_up_says_that_one_runs(state_dir: Path) -> None:
+async def test_second_up_reports_the_running_stack(state_dir: Path) -> None:
     async with running(state_dir) as process:
         code, shown = await command(state_dir, "up")
         assert code == 1
-        assert f"a stack is running already (pid {process.pid})" in shown
+        assert f"a stack is already running (pid {process.pid})" in shown
         assert process.returncode is None
 
 

@@ -1,4 +1,4 @@
-"""The three real servers, started, used, restarted and stopped."""
+"""The three real servers: started, used, restarted and stopped."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ def state_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 async def servers() -> AsyncIterator[LocalStack]:
-    """A stack of this module's own, since its servers are killed."""
+    """A stack of this module's own, since the tests kill its servers."""
     with tempfile.TemporaryDirectory(prefix="sartiq-test-") as folder:
         async with LocalStack(LocalSettings(state_dir=Path(folder)), services=()) as stack:
             yield stack
@@ -81,15 +81,13 @@ async def query(stack: LocalStack, sql: str) -> object:
         await connection.close()
 
 
-async def test_postgres_answers_with_the_password_alone(servers: LocalStack) -> None:
+async def test_postgres_requires_the_password(servers: LocalStack) -> None:
     assert await query(servers, "select current_database()") == "sartiq"
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(servers.endpoints.postgres_url, password="guess")
 
 
-async def test_s3_keeps_objects_for_our_credentials_alone(
-    servers: LocalStack, pool: urllib3.PoolManager
-) -> None:
+async def test_s3_requires_our_credentials(servers: LocalStack, pool: urllib3.PoolManager) -> None:
     store = object_store(servers, pool)
     content = bytes(range(256)) * 1000
     await asyncio.to_thread(store.put_object, "sartiq", "a/b.bin", io.BytesIO(content), 256_000)
@@ -115,7 +113,7 @@ async def test_temporal_knows_the_namespace_and_our_search_attributes(servers: L
     assert expected <= set(attributes.custom_attributes)
 
 
-async def test_temporal_ui_answers(servers: LocalStack, pool: urllib3.PoolManager) -> None:
+async def test_temporal_ui_responds(servers: LocalStack, pool: urllib3.PoolManager) -> None:
     url = f"{servers.endpoints.temporal_ui_url}/namespaces/default/workflows"
     assert (await asyncio.to_thread(pool.request, "GET", url)).status == 200
 
@@ -150,7 +148,7 @@ async def test_stop_is_quick_and_leaves_no_process_and_data_survives(
         reply.close()
 
 
-async def test_state_folder_carries_one_stack_at_a_time(servers: LocalStack) -> None:
+async def test_state_folder_admits_one_stack_at_a_time(servers: LocalStack) -> None:
     state_dir = servers.plan.settings.state_dir
     with pytest.raises(AlreadyRunningError, match=servers.endpoints.gateway_url):
         async with LocalStack(LocalSettings(state_dir=state_dir), services=()):
@@ -159,7 +157,7 @@ async def test_state_folder_carries_one_stack_at_a_time(servers: LocalStack) -> 
 
 
 @pytest.mark.long
-async def test_killed_server_comes_back_with_its_data(servers: LocalStack) -> None:
+async def test_restarted_server_has_its_data(servers: LocalStack) -> None:
     await query(servers, "create table before_the_kill as select 1 as one")
     await servers.kill("postgres")
     await servers.start("postgres")
@@ -168,7 +166,9 @@ async def test_killed_server_comes_back_with_its_data(servers: LocalStack) -> No
 
 
 @pytest.mark.long
-async def test_store_outlives_a_cleaned_tmp(servers: LocalStack, pool: urllib3.PoolManager) -> None:
+async def test_store_survives_a_cleanup_of_tmp(
+    servers: LocalStack, pool: urllib3.PoolManager
+) -> None:
     store = object_store(servers, pool)
     await asyncio.to_thread(store.put_object, "sartiq", "before", io.BytesIO(b"42"), 2)
     before, state_dir = servers.pids, servers.plan.settings.state_dir
@@ -186,7 +186,7 @@ async def test_store_outlives_a_cleaned_tmp(servers: LocalStack, pool: urllib3.P
         with contextlib.closing(reply):
             return reply.data == b"42"
 
-    # Calls live on for a minute on what is cached: another process is the proof.
+    # Cached connections last for a minute, so another process gives the proof.
     await until(lambda: servers.pids.get("seaweed") not in {None, before["seaweed"]}, 10)
     await until(is_back, 10)
     assert {"filer.sock", "s3.sock"} <= {p.name for p in state_dir.iterdir()}
@@ -200,7 +200,7 @@ async def test_store_outlives_a_cleaned_tmp(servers: LocalStack, pool: urllib3.P
 
 
 @pytest.mark.long
-async def test_server_that_dies_unasked_fails_the_stack(state_dir: Path) -> None:
+async def test_unexpected_end_of_a_server_fails_the_stack(state_dir: Path) -> None:
     async def work() -> None:
         psutil.Process(stack.pids["temporal"]).kill()
         await asyncio.sleep(30)

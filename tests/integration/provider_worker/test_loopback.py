@@ -1,4 +1,4 @@
-"""The loopback fal as a process of its own: what it took outlives it, and it fails on demand."""
+"""The fake fal as a separate process: accepted work survives it, and it fails on demand."""
 
 import asyncio
 import sys
@@ -16,7 +16,7 @@ from tests.loopback.fal import KEY
 
 @asynccontextmanager
 async def _process(port: int, ledger: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """A running server; killed, not stopped, at the end."""
+    """Run a server; kill it, without a stop, at the end."""
     options = ("--port", str(port), "--ledger", str(ledger))
     command = (sys.executable, "-m", "tests.loopback.fal", *options)
     server = await asyncio.create_subprocess_exec(*command)
@@ -38,7 +38,7 @@ async def _process(port: int, ledger: Path) -> AsyncIterator[httpx.AsyncClient]:
             await server.wait()
 
 
-async def test_what_was_taken_and_cancelled_outlives_the_server(tmp_path: Path) -> None:
+async def test_accepted_and_cancelled_work_survives_the_server(tmp_path: Path) -> None:
     ledger = tmp_path / "fal.jsonl"
     port = next(port for port in range(22_000, 25_000) if is_free("127.0.0.1", port))
     async with _process(port, ledger) as client:

@@ -1,4 +1,4 @@
-"""A task for fal from REST to the record, through the platform's own workflows."""
+"""A task for fal from the REST API to the record, through the platform's own workflows."""
 
 import uuid
 
@@ -19,7 +19,7 @@ def _entry(fal: LoopbackFal, marker: str) -> Entry:
     return entry
 
 
-async def test_a_generation_by_fal_is_a_picture_of_ours(
+async def test_a_generation_by_fal_is_stored_as_a_picture(
     gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
 ) -> None:
     marker = f"a hat {uuid.uuid4()}"
@@ -37,7 +37,7 @@ async def test_a_generation_by_fal_is_a_picture_of_ours(
     assert fal.ledger.posts[marker] == 1
 
 
-async def test_an_app_reads_the_callers_picture_and_answers_with_a_url(
+async def test_an_app_reads_the_clients_picture_and_returns_a_url(
     gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
 ) -> None:
     marker, path = str(uuid.uuid4()), f"shop/{uuid.uuid4()}.png"
@@ -55,7 +55,7 @@ async def test_an_app_reads_the_callers_picture_and_answers_with_a_url(
     assert KEY not in str(done)
 
 
-async def test_a_lost_answer_fails_the_task_and_is_paid_once_at_most(
+async def test_a_lost_response_fails_the_task_and_is_paid_once_at_most(
     gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
 ) -> None:
     marker = str(uuid.uuid4())
@@ -70,14 +70,14 @@ async def test_a_lost_answer_fails_the_task_and_is_paid_once_at_most(
         )
         done = await ended(api, task["id"])
     assert done["status"] == "FAILED"
-    assert "may have taken the work" in str(done["errors"])
+    assert "may have accepted the work" in str(done["errors"])
     assert fal.ledger.posts[marker] == 1
 
 
 @pytest.mark.parametrize(
     "raw", ["<html>", '{"text": "' + "x" * 2**20 + '"}'], ids=["html", "large"]
 )
-async def test_a_paid_answer_that_cannot_be_used_is_not_bought_again(
+async def test_an_unusable_paid_result_is_not_submitted_again(
     gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal, raw: str
 ) -> None:
     marker = str(uuid.uuid4())

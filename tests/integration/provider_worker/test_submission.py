@@ -1,4 +1,4 @@
-"""Handing work over: one POST, whatever happens, and the truth about what is known of it."""
+"""Submission of work: one POST in every case, and a true report of its outcome."""
 
 import asyncio
 import base64
@@ -43,7 +43,7 @@ async def _refused(activities: RemoteProviders, work: RemoteWork) -> PlatformErr
     return caught.value
 
 
-async def test_work_is_taken_once_and_can_be_found_again(
+async def test_work_is_accepted_once_and_can_be_found_again(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     work = generation_work()
@@ -75,7 +75,7 @@ async def test_work_is_taken_once_and_can_be_found_again(
     ],
     ids=lambda fault: str(fault.model_dump(exclude_defaults=True, exclude={"on"})),
 )
-async def test_a_lost_answer_is_unknown_and_nothing_is_sent_again(
+async def test_a_lost_response_is_unknown_and_nothing_is_sent_again(
     fal: LoopbackFal, objects: MemoryObjectStore, fault: Fault
 ) -> None:
     fal.play(fault)
@@ -104,7 +104,7 @@ async def test_a_lost_answer_is_unknown_and_nothing_is_sent_again(
         (504, {"detail": "x"}, {"X-Fal-Error-Type": "startup_timeout"}, Category.PROVIDER_ERROR),
     ],
 )  # fmt: skip
-async def test_a_refusal_is_told_with_its_category(
+async def test_a_refusal_has_its_category(
     fal: LoopbackFal,
     activities: RemoteProviders,
     status: int,
@@ -123,7 +123,7 @@ async def test_a_refusal_is_told_with_its_category(
     assert not fal.ledger.entries
 
 
-async def test_a_wrong_key_is_refused_and_not_told(
+async def test_a_wrong_key_is_refused_and_not_shown(
     fal: LoopbackFal, objects: MemoryObjectStore
 ) -> None:
     fal.play(Fault(on="submit", status=401, body={"detail": f"the key {KEY} is unknown"}))
@@ -162,7 +162,7 @@ async def test_a_host_without_an_address_was_certainly_not_reached(
 
 
 @pytest.mark.parametrize("is_shutdown", [False, True])
-async def test_what_is_on_its_way_is_finished_although_told_to_stop(
+async def test_a_sent_request_is_finished_despite_a_cancellation(
     fal: LoopbackFal, activities: RemoteProviders, *, is_shutdown: bool
 ) -> None:
     fal.play(Fault(on="submit", is_taken=True, delay_s=0.3))
@@ -177,7 +177,7 @@ async def test_what_is_on_its_way_is_finished_although_told_to_stop(
 
 
 @pytest.mark.parametrize("is_shutdown", [False, True])
-async def test_nothing_is_begun_after_being_told_to_stop(
+async def test_nothing_is_sent_after_a_cancellation(
     fal: LoopbackFal, activities: RemoteProviders, *, is_shutdown: bool
 ) -> None:
     env = ActivityEnvironment()
@@ -210,7 +210,7 @@ async def test_work_without_an_adapter_waits_for_one(
     assert not fal.ledger.posts
 
 
-async def test_small_pictures_travel_in_the_request_and_large_ones_by_url(
+async def test_small_pictures_are_sent_inline_and_large_ones_by_url(
     fal: LoopbackFal, objects: MemoryObjectStore
 ) -> None:
     small, large = picture("JPEG"), picture(size=(400, 400))
@@ -230,7 +230,7 @@ async def test_small_pictures_travel_in_the_request_and_large_ones_by_url(
     assert entry.input["note"] == "uploads/x.png"
 
 
-async def test_a_missing_picture_is_found_out_before_anything_is_sent(
+async def test_a_missing_picture_is_detected_before_anything_is_sent(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     error = await _refused(activities, generation_work(reference_image_url="uploads/gone.png"))

@@ -1,4 +1,4 @@
-"""Waiting for work at fal, and taking up the wait again."""
+"""Waiting for work at fal, and resuming the wait."""
 
 import asyncio
 import io
@@ -35,7 +35,7 @@ _FLAGGED = {"detail": [{"loc": ["body"], "msg": "flagged", "type": "content_poli
 
 @dataclass
 class Elsewhere:
-    """A server of somebody else, and the requests that it got."""
+    """A third-party server that records its requests."""
 
     url: str = ""
     heard: list[bytes] = field(default_factory=list[bytes])
@@ -88,7 +88,7 @@ async def test_the_record_shows_the_calls_but_not_every_poll_and_never_the_key(
     assert KEY not in result.model_dump_json()
 
 
-async def test_an_apps_answer_is_its_result(
+async def test_an_apps_response_is_its_result(
     fal: LoopbackFal, activities: RemoteProviders, objects: MemoryObjectStore
 ) -> None:
     answer = {"score": 0.5, "out": {"url": "https://fal.media/a.glb"}, "text": "a\0b"}
@@ -109,7 +109,7 @@ async def test_progress_is_what_the_app_logs(fal: LoopbackFal, objects: MemoryOb
     assert progress.fractions == [0.4]
 
 
-async def test_a_wait_that_is_taken_up_again_says_so(
+async def test_a_resumed_wait_is_reported_as_such(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     work = await take(activities, generation_work())
@@ -122,7 +122,7 @@ async def test_a_wait_that_is_taken_up_again_says_so(
     assert fal.ledger.posts == {marker_of(work): 1}
 
 
-async def test_disturbances_are_waited_out_and_shown(
+async def test_disturbances_are_retried_and_shown(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     work = await take(activities, generation_work())
@@ -149,7 +149,7 @@ async def test_a_longer_outage_is_left_to_temporal(
     assert [request.status for request in error.service_requests] == [503] * 5
 
 
-async def test_a_long_rest_that_fal_asks_for_is_left_to_temporal(
+async def test_a_long_wait_that_fal_asks_for_is_left_to_temporal(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     work = await take(activities, generation_work())
@@ -160,7 +160,7 @@ async def test_a_long_rest_that_fal_asks_for_is_left_to_temporal(
     assert len(error.service_requests) == 1
 
 
-async def test_silence_is_left_to_temporal(fal: LoopbackFal, objects: MemoryObjectStore) -> None:
+async def test_a_timeout_is_left_to_temporal(fal: LoopbackFal, objects: MemoryObjectStore) -> None:
     async with fal_activities(fal, objects, answer_timeout_s=0.1) as activities:
         fal.play(Fault(on="status", delay_s=1, times=0))
         work = await take(activities, generation_work())
@@ -187,7 +187,7 @@ async def test_an_outage_does_not_make_the_wait_longer(
     assert (error.category, error.is_final) == (Category.TIMEOUT, True)
 
 
-async def test_work_that_was_done_while_nobody_waited_is_fetched_however_late(
+async def test_work_that_was_done_between_two_waits_is_fetched_however_late(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", polls=1))
@@ -235,7 +235,7 @@ async def test_failed_work_is_final(
 @pytest.mark.parametrize(
     "raw", ["<html>", '{"score": 1e999}', '{"out": [' + "0," * 400_000 + "0]}", "x" * 2**20]
 )
-async def test_an_answer_that_cannot_be_kept_is_our_refusal(
+async def test_an_unstorable_response_is_our_refusal(
     fal: LoopbackFal, activities: RemoteProviders, raw: str
 ) -> None:
     fal.play(Fault(on="work", raw=raw))
@@ -243,16 +243,16 @@ async def test_an_answer_that_cannot_be_kept_is_our_refusal(
     assert (error.category, error.is_final) == (Category.VALIDATION, True)
 
 
-async def test_an_answer_that_never_ends_is_not_read_to_its_end(
+async def test_an_endless_response_is_not_read_to_its_end(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", raw='{"text": "' + "x" * 2**23 + '"}'))
     error = await failure_of(activities, await take(activities, app_work()))
     assert (error.category, error.is_final) == (Category.VALIDATION, True)
-    assert "more than 1048576 bytes" in str(error)
+    assert "larger than 1048576 bytes" in str(error)
 
 
-async def test_a_large_answer_holds_up_nobody(
+async def test_a_large_response_blocks_nobody(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     fal.play(
@@ -265,7 +265,7 @@ async def test_a_large_answer_holds_up_nobody(
     assert pause.longest_s < 1
 
 
-async def test_an_error_says_nothing_that_no_record_holds(
+async def test_an_error_has_no_unstorable_characters(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", error="bro\0ken", status=500, raw='{"detail": "bro\\u0000ken"}'))
@@ -277,7 +277,7 @@ async def test_an_error_says_nothing_that_no_record_holds(
     assert len(str(error)) < 1000
 
 
-async def test_an_app_that_logs_without_end_is_asked_without_its_logs(
+async def test_an_app_with_endless_logs_is_polled_without_logs(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", body={"answer": 42}, polls=6, logs=["x" * 2**20] * 2))
@@ -288,7 +288,7 @@ async def test_an_app_that_logs_without_end_is_asked_without_its_logs(
 async def test_work_that_fal_does_not_know_is_final(activities: RemoteProviders) -> None:
     error = await failure_of(activities, submitted(generation_work(), submission("gone")))
     assert (error.category, error.is_final) == (Category.PROVIDER_ERROR, True)
-    assert "does not know it" in str(error)
+    assert "does not know the request" in str(error)
 
 
 async def test_pictures_at_private_addresses_are_not_fetched(
@@ -339,7 +339,7 @@ async def test_a_repeated_wait_stores_the_same_objects(
     assert fal.ledger.posts == {marker_of(work): 1}
 
 
-async def test_a_picture_that_is_none_is_final(
+async def test_an_invalid_picture_is_final(
     fal: LoopbackFal, activities: RemoteProviders, objects: MemoryObjectStore
 ) -> None:
     fal.play(Fault(on="picture", status=200, body="no picture"), Fault(on="picture", status=404))

@@ -1,7 +1,7 @@
-"""Whole runs beside apps that answer anything: all end in time, can be read, and can be cancelled.
+"""Whole runs with apps that return anything: all end in time, can be read and cancelled.
 
-Each seed is a round of tasks and workflows against hostile answers, with the works of another
-tenant among them, whose pictures must come as if nothing were.
+Each seed is a round of tasks and workflows with hostile responses. Tasks of another tenant run
+among them and must complete normally.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _FAL = {"provider_type": "fal_standard", "fal_app_id": "fal-ai/flux/dev"}
 
 @dataclass
 class Round:
-    """One seed's works."""
+    """The tasks and workflows of one seed."""
 
     api: httpx.AsyncClient
     fal: LoopbackFal
@@ -53,14 +53,14 @@ class Round:
         return marker
 
     def hostile_fault(self) -> Fault:
-        """What is wrong with one work: its result, its status, its error, its acceptance."""
+        """Return the faults of one subject: in its result, status, error or acceptance."""
         chosen = self.chosen
         text = hostile_text(chosen)
         return chosen.choice(
             (
                 Fault(on="work", raw=hostile_body(chosen)),
                 Fault(on="work", raw=hostile_body(chosen)),
-                # An error of its servers that is not fal's own is waited out, for a long time.
+                # An error of a proxy in front of fal is retried for a long time.
                 Fault(on="work", status=chosen.choice((400, 422)), raw=hostile_body(chosen)),
                 Fault(on="work", status=500, body={"detail": text or "broken"}),
                 Fault(on="work", error=text, error_type="runner_server_error", raw="{}"),
@@ -82,7 +82,7 @@ class Round:
         return task["id"]
 
     async def workflow(self) -> str:
-        """An app whose answer is mapped into whatever follows."""
+        """Create an app task whose response is mapped into the next step."""
         marker = self.marker(Fault(on="work", raw=hostile_body(self.chosen)))
         first = _app_step("app", marker)
         steps = [first, *self._following()]
@@ -109,7 +109,7 @@ class Round:
             yield step | {"input_mappings": [mapping | {"transform": transform}]}
 
     async def endless(self) -> str:
-        """Work that its provider never ends, to be cancelled."""
+        """Create work that its provider never ends, and cancel it."""
         marker = self.marker(Fault(on="work", polls=0, logs=[hostile_text(self.chosen)]))
         task = await create_task(
             self.api,
@@ -120,7 +120,7 @@ class Round:
         return task["id"]
 
     async def harmless(self) -> str:
-        """A picture for another tenant."""
+        """Create a picture for another tenant."""
         task = await create_task(
             self.api,
             task_type="GENERATION",
@@ -145,13 +145,13 @@ def _picture_step(step_id: str, marker: str) -> dict[str, Any]:
 
 
 @pytest.mark.long
-async def test_every_run_ends_whatever_its_provider_answers(
+async def test_every_run_ends_for_any_response_of_its_provider(
     gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
 ) -> None:
     async with fal_platform(gateway, fal), longest_pause() as pause:
         for seed in range(_SEEDS):
             await _play(Round(api, fal, random.Random(seed)), seed)
-    # Everything runs on this one loop: both workers, the gateway, and fal.
+    # Both workers, the gateway and fal all run on this event loop.
     assert pause.longest_s < 2
 
 

@@ -1,4 +1,4 @@
-"""Withdrawing work at fal, and not withdrawing it."""
+"""Withdrawal of work at fal, and its limits."""
 
 import asyncio
 
@@ -17,14 +17,14 @@ from tests.loopback.fal_ledger import Fault
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (None, "fal answered CANCELLATION_REQUESTED to the cancellation; what has begun may go on"),
+        (None, "fal returned CANCELLATION_REQUESTED to the cancellation; work that has started"),
         (Fault(on="cancel", status=400, body={"status": "ALREADY_COMPLETED"}), "not withdrawn"),
         (Fault(on="cancel", status=404, body={"status": "NOT_FOUND"}), "NOT_FOUND"),
         (Fault(on="cancel", is_dropped=True), "not at the provider"),
         (Fault(on="cancel", status=500), "not at the provider"),
     ],
 )
-async def test_a_cancellation_withdraws_the_work_and_says_what_came_of_it(
+async def test_a_cancellation_withdraws_the_work_and_reports_the_outcome(
     fal: LoopbackFal, activities: RemoteProviders, fault: Fault | None, told: str
 ) -> None:
     fal.play(Fault(on="work", polls=0), *([fault] if fault else []))
@@ -58,7 +58,7 @@ async def test_a_worker_that_stops_withdraws_nothing(
     assert fal.ledger.cancels == []
 
 
-async def test_withdrawing_says_what_fal_answered(
+async def test_withdrawing_reports_the_response_of_fal(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", polls=0))
@@ -73,7 +73,7 @@ async def test_withdrawing_says_what_fal_answered(
     assert not (await withdraw(activities.withdraw_work, unknown)).is_withdrawn
 
 
-async def test_a_withdrawal_that_nobody_answers_is_tried_again_by_temporal(
+async def test_a_withdrawal_without_a_response_is_retried_by_temporal(
     fal: LoopbackFal, activities: RemoteProviders
 ) -> None:
     work = await take(activities, generation_work())

@@ -1,4 +1,4 @@
-"""The worker on a real Temporal: cancelled, stopped, killed; nothing is ever sent twice."""
+"""The worker on a real Temporal: cancelled, stopped, killed; no submission is sent twice."""
 
 import asyncio
 import os
@@ -43,7 +43,7 @@ _TIMEOUT = timedelta(seconds=60)
 
 @workflow.defn
 class DoRemoteWork:
-    """Hand over once, then wait, as the platform's own workflow does."""
+    """A workflow that submits once, then waits, like the platform's own."""
 
     @workflow.run
     async def run(self, work: RemoteWork) -> RemoteResult:
@@ -126,7 +126,7 @@ async def _failure(run: Run) -> ApplicationError:
 
 
 async def _polled(fal: LoopbackFal, *, times: int = 1) -> Entry:
-    """The one piece of work that was taken, once it has been asked about."""
+    """Return the accepted work, once it has been polled."""
     entries = fal.ledger.entries
     await until_true(lambda: any(entry.polls >= times for entry in entries.values()))
     (entry,) = entries.values()
@@ -150,7 +150,7 @@ async def test_pictures_come_from_fal_into_our_storage(
     assert fal.ledger.posts == {marker_of(work): 1}
 
 
-async def test_a_dropped_connection_is_an_unknown_and_one_post(
+async def test_a_dropped_connection_is_an_unknown_outcome_after_one_post(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
 ) -> None:
     fal.play(Fault(on="submit", is_taken=True, is_dropped=True))
@@ -163,7 +163,7 @@ async def test_a_dropped_connection_is_an_unknown_and_one_post(
     assert fal.ledger.posts == fal.ledger.submits == {marker_of(work): 1}
 
 
-async def test_a_refusal_carries_its_category_and_its_rest(
+async def test_a_refusal_carries_its_category_and_retry_after(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
 ) -> None:
     fal.play(Fault(on="submit", status=429, headers={"Retry-After": "7"}))
@@ -184,7 +184,7 @@ async def test_failed_work_ends_the_wait(
     assert failure.non_retryable
 
 
-async def test_work_that_nobody_serves_says_so(
+async def test_unsupported_work_is_reported_as_unserved(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
 ) -> None:
     work = generation_work().model_copy(update={"provider_type": ProviderType.FAL_GARMENT_FIXER})
@@ -204,15 +204,15 @@ async def test_a_cancellation_reaches_fal(
         failure = await _failure(run)
     assert failure.type == ErrorCategory.CANCELLED
     assert failure.non_retryable
-    assert "fal answered CANCELLATION_REQUESTED" in failure.message
+    assert "fal returned CANCELLATION_REQUESTED" in failure.message
     assert failure.details[-1]["method"] == "PUT"
     assert fal.ledger.cancels == [entry.request_id]
 
 
-async def test_a_submission_that_is_cancelled_on_its_way_is_not_lost(
+async def test_a_submission_that_is_cancelled_while_sent_is_not_lost(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
 ) -> None:
-    """The workflow learns what fal took, and can withdraw it."""
+    """The workflow receives fal's request id, and can withdraw the work."""
     fal.play(Fault(on="submit", is_taken=True, delay_s=2.5), Fault(on="work", polls=0))
     async with _working(temporal, fal, s3):
         run = await _start(temporal, generation_work())
@@ -225,7 +225,7 @@ async def test_a_submission_that_is_cancelled_on_its_way_is_not_lost(
     assert entry.is_cancelled
 
 
-async def test_a_worker_that_stops_hands_its_wait_to_the_next(
+async def test_a_wait_of_a_stopped_worker_is_resumed_by_the_next(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
 ) -> None:
     fal.play(Fault(on="work", polls=0))
@@ -245,7 +245,7 @@ async def test_a_worker_that_stops_hands_its_wait_to_the_next(
 
 
 @pytest.mark.long
-async def test_a_killed_worker_is_followed_by_one_that_goes_on_waiting(
+async def test_a_wait_of_a_killed_worker_is_resumed_by_the_next(
     temporal: Client, fal: LoopbackFal, s3: S3ObjectStore, servers: Servers, tmp_path: Path
 ) -> None:
     fal.play(Fault(on="work", polls=0))
@@ -270,7 +270,7 @@ async def test_a_killed_worker_is_followed_by_one_that_goes_on_waiting(
     assert KEY.encode() not in logs
 
 
-async def test_without_credentials_the_worker_says_what_is_missing(
+async def test_without_credentials_the_worker_names_the_missing_setting(
     servers: Servers, tmp_path: Path
 ) -> None:
     environment = {**os.environ, **servers.environment, "SARTIQ_FAL_KEY": ""}
@@ -289,7 +289,7 @@ async def _launched(environment: dict[str, str], folder: Path) -> asyncio.subpro
 
 @asynccontextmanager
 async def _process(servers: Servers, fal: LoopbackFal, folder: Path) -> AsyncIterator[Any]:
-    """The worker as a process of its own, ready."""
+    """Run a worker in a separate process, once it is ready."""
     ready = folder / f"{uuid.uuid4()}.ready"
     worker = await _launched(
         {

@@ -372,7 +372,7 @@ async def test_submission_is_recorded_for_a_task_cancelled_meanwhile(
         TaskStatus.CANCELLED,
         service_task_id="request-1",
         service_requests=[call()],
-        errors=["attempt 1: cancelled; fal answered ALREADY_COMPLETED"],
+        errors=["attempt 1: cancelled; fal returned ALREADY_COMPLETED"],
     )
     async with sessions.begin() as session:
         await write_task_outcome(session, told)

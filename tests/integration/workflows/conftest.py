@@ -30,7 +30,7 @@ async def office(gateway: Gateway, deliveries_namespace: Client) -> AsyncIterato
 
 @pytest.fixture
 async def alone(gateway: Gateway) -> None:
-    """No rows of other tests: a pass looks at all there are."""
+    """Delete the rows of other tests, since a pass checks all rows."""
     async with gateway.resources.sessions.begin() as session:
         for table in (Event, Task, Workflow, Training):
             await session.execute(delete(table))

@@ -1,4 +1,4 @@
-"""A gateway whose starts go astray, and what tests of it ask."""
+"""A gateway whose workflow starts fail, and helpers of its tests."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

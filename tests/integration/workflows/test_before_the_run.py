@@ -1,4 +1,4 @@
-"""What is asked of a subject before its run is there holds, whenever the start comes through."""
+"""Requests for a subject before its run exists take effect, whenever the start arrives."""
 
 import asyncio
 import uuid
@@ -35,7 +35,7 @@ from workflows.starts import start_task
 pytestmark = pytest.mark.usefixtures("alone")
 
 
-async def test_cancelled_before_its_start_came_through_is_not_started(
+async def test_cancelled_before_its_start_arrived_is_not_started(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     async with gateway_with(gateway, Starts(Fate.LOST)) as client:
@@ -53,7 +53,7 @@ async def test_cancelled_before_its_start_came_through_is_not_started(
             assert cleaned.status_code == 200, cleaned.text
 
 
-async def test_resume_cancelled_before_its_start_came_through_is_not_started(
+async def test_resume_cancelled_before_its_start_arrived_is_not_started(
     gateway: Gateway, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconciliation, "RESUMES_WITHIN", timedelta())
@@ -71,7 +71,7 @@ async def test_resume_cancelled_before_its_start_came_through_is_not_started(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_start_that_comes_through_after_the_cancellation_is_called_back(
+async def test_start_that_arrives_after_the_cancellation_is_cancelled(
     gateway: Gateway, api: httpx.AsyncClient, kind: str
 ) -> None:
     path, body = KINDS[kind]
@@ -89,7 +89,7 @@ async def test_start_that_comes_through_after_the_cancellation_is_called_back(
     assert (await api.get(f"{path}{made['id']}")).json()["status"] == "CANCELLED"
 
 
-async def test_pause_before_the_start_came_through_holds_until_the_resume(
+async def test_pause_before_the_start_arrived_lasts_until_the_resume(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     async with gateway_with(gateway, Starts(Fate.LOST)) as client:
@@ -105,7 +105,7 @@ async def test_pause_before_the_start_came_through_holds_until_the_resume(
         assert (await reached(api, made, "COMPLETED", "FAILED"))["status"] == "COMPLETED"
 
 
-async def test_start_that_comes_through_after_the_pause_is_paused(
+async def test_start_that_arrives_after_the_pause_is_paused(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     starts = Starts(Fate.HELD)
@@ -141,7 +141,7 @@ async def test_step_cancelled_before_its_workflows_run_ends_the_workflow_as_canc
     assert not await has_run(gateway, made["canvas_task_id"])
 
 
-async def test_run_that_did_not_hear_of_a_cancelled_step_is_told_again(
+async def test_lost_cancellation_of_a_step_is_repeated(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     made = await created(api, workflow(GENERATE, REFINE))
@@ -151,7 +151,7 @@ async def test_run_that_did_not_hear_of_a_cancelled_step_is_told_again(
     await reconcile(gateway)
 
     async with workflow_worker(gateway):
-        # Without an inference worker: the first step never ends unless the run has heard.
+        # Without an inference worker: the first step ends only if the run receives the request.
         generate = next(s["task_id"] for s in made["steps"] if s["step_id"] == "generate")
         history = await gateway.resources.temporal.get_workflow_handle(
             made["canvas_task_id"]

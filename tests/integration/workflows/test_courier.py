@@ -1,4 +1,4 @@
-"""The courier on real records, with a clock that a test sets: the whole schedule, and its end."""
+"""Deliveries on real records, with a clock that a test sets: the whole schedule and its end."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -83,7 +83,7 @@ async def test_event_is_given_up_after_ten_attempts_and_the_next_one_goes_on(
     assert [row.status for row in await rows_of(sessions, subject_id)] == ["failed", "delivered"]
 
 
-async def test_receiver_that_takes_nothing_for_five_days_is_called_no_more(
+async def test_receiver_that_fails_for_five_days_is_disabled(
     office: PostOffice, receiver: Receiver, sessions: Sessions
 ) -> None:
     receiver.answer = refuse(500)
@@ -106,7 +106,7 @@ async def test_receiver_that_takes_nothing_for_five_days_is_called_no_more(
 
 
 async def elsewhere(_host: str, _port: int) -> list[str]:
-    """Where nobody listens on the receiver's port."""
+    """Create a receiver on a port without a listener."""
     return ["127.0.0.9"]
 
 
@@ -123,7 +123,7 @@ async def broken(_host: str, _port: int) -> list[str]:
     ],
     ids=["asks to wait beyond all dates", "a look-alike that is down", "unforeseen"],
 )
-async def test_whatever_is_raised_is_an_attempt_like_any_other(
+async def test_unexpected_error_counts_as_a_failed_attempt(
     office: PostOffice, receiver: Receiver, sessions: Sessions, host: str, guard: Guard
 ) -> None:
     receiver.answer = refuse(503, retry_after="Mon, 1 Jan 99999999999999999999 00:00:00 GMT")
@@ -145,7 +145,7 @@ async def test_whatever_is_raised_is_an_attempt_like_any_other(
     assert (await endpoint(sessions, url)).disabled_at == clock.now
 
 
-async def test_keys_that_cannot_be_decrypted_hold_nothing_up_and_are_not_the_receivers_fault(
+async def test_undecryptable_keys_block_nothing_and_do_not_count_against_the_receiver(
     office: PostOffice, receiver: Receiver, sessions: Sessions
 ) -> None:
     tenant = f"sealed-{uuid.uuid4()}"
@@ -185,7 +185,7 @@ async def test_receiver_is_not_called_before_the_time_it_asks_for(
     assert len(receiver.posts) == 1
 
 
-async def test_backlog_goes_out_in_one_activity(
+async def test_backlog_is_delivered_in_one_activity(
     office: PostOffice, receiver: Receiver, sessions: Sessions
 ) -> None:
     subject_id = await task_with_events(sessions, receiver.url(), 20)
@@ -194,7 +194,7 @@ async def test_backlog_goes_out_in_one_activity(
     assert [post.seq for post in receiver.posts] == list(range(1, 21))
 
 
-async def test_log_keeps_the_latest_attempts_alone(
+async def test_log_keeps_only_the_latest_attempts(
     office: PostOffice, receiver: Receiver, sessions: Sessions
 ) -> None:
     subject_id = await task_with_events(sessions, receiver.url(), 1)
@@ -208,7 +208,7 @@ async def test_log_keeps_the_latest_attempts_alone(
     assert len(row.attempts) == 50
 
 
-async def test_what_is_older_than_ninety_days_is_forgotten(sessions: Sessions) -> None:
+async def test_deliveries_older_than_ninety_days_are_deleted(sessions: Sessions) -> None:
     url = "https://example.com/hook"
     old, young = [await task_with_events(sessions, url, 1) for _ in range(2)]
     async with sessions.begin() as session:

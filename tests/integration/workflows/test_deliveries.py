@@ -1,4 +1,4 @@
-"""Events reach their receiver: in order, signed, again under the same id, and in nobody's way."""
+"""Events reach their receiver in order, signed, with stable ids, and block nothing else."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ async def until_completed(office: PostOffice, task_id: str) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_every_event_of_a_task_comes_once_in_order_and_verifies(
+async def test_every_event_of_a_task_arrives_once_in_order_with_a_valid_signature(
     office: PostOffice, receiver: Receiver
 ) -> None:
     async with office.worker():
@@ -60,10 +60,10 @@ async def test_every_event_of_a_task_comes_once_in_order_and_verifies(
         assert each["next_attempt_at"] is None
 
 
-async def test_first_attempt_comes_within_two_seconds_of_its_event(
+async def test_first_attempt_starts_within_two_seconds_of_its_event(
     office: PostOffice, receiver: Receiver
 ) -> None:
-    """The median: a single one may be held up by whatever else the machine does."""
+    """Return the median, since single values depend on the load of the machine."""
     waits: list[timedelta] = []
     async with office.worker():
         for _ in range(15):
@@ -82,7 +82,7 @@ async def test_task_without_a_webhook_leaves_nothing_to_deliver(office: PostOffi
     assert await office.run_status(task_id) is None
 
 
-async def test_run_ends_while_its_receiver_has_not_answered_yet(
+async def test_run_ends_before_its_receiver_responds(
     office: PostOffice, receiver: Receiver
 ) -> None:
     may_answer = asyncio.Event()
@@ -108,7 +108,8 @@ async def test_receiver_that_was_down_for_the_length_of_a_run_gets_all_of_it_aft
     office: PostOffice, receiver: Receiver
 ) -> None:
     receiver.answer = refuse(503)
-    clock = SetClock(datetime.now(UTC))  # stands still: the second attempt does not come by itself
+    # The clock does not move, so that the second attempt does not start by itself.
+    clock = SetClock(datetime.now(UTC))
     async with office.worker(office.courier(clock=clock)), crew(office.gateway):
         clock.now = datetime.now(UTC) + timedelta(minutes=1)
         task_id = await office.create_task(receiver.url())
@@ -123,7 +124,7 @@ async def test_receiver_that_was_down_for_the_length_of_a_run_gets_all_of_it_aft
     assert posts[0].id == posts[1].id
 
 
-async def test_event_that_is_not_taken_comes_again_under_its_id_before_the_next_one(
+async def test_failed_event_is_repeated_under_its_id_before_the_next_one(
     office: PostOffice, receiver: Receiver
 ) -> None:
     answers = iter([500, 204, 204])

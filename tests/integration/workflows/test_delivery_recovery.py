@@ -1,4 +1,4 @@
-"""What a crash leaves undelivered is delivered, and what a delivery costs in history."""
+"""Deliveries after a crash, and the history size of a delivery."""
 
 import asyncio
 import os
@@ -22,10 +22,10 @@ from workflows.activities.overdue_deliveries import start_overdue
 pytestmark = pytest.mark.long
 
 
-async def test_delivery_that_nobody_was_woken_for_is_found_and_started(
+async def test_delivery_with_a_lost_wake_up_is_found_and_started(
     office: PostOffice, receiver: Receiver, sessions: Sessions
 ) -> None:
-    """What a gateway leaves that was killed between its commit and the wake."""
+    """Create the state of a gateway that was killed between its commit and the wake-up."""
     silent = office.gateway.client(guard=office.gateway.resources.guard, sessions=sessions)
     async with silent as api:
         answer = await api.post("/api/v1/tasks/", json=GENERATION | {"webhook_url": receiver.url()})
@@ -44,7 +44,9 @@ async def test_delivery_that_nobody_was_woken_for_is_found_and_started(
     assert _events_without_lost_tasks(history) == 13, kinds(history)  # with a signal of each pass
 
 
-async def test_wake_costs_one_event_of_a_delivery(office: PostOffice, receiver: Receiver) -> None:
+async def test_wake_up_costs_one_event_of_a_delivery(
+    office: PostOffice, receiver: Receiver
+) -> None:
     task_id = await office.create_task(receiver.url())
     await office.until_run(task_id, WorkflowExecutionStatus.RUNNING)
     async with office.worker():
@@ -54,7 +56,7 @@ async def test_wake_costs_one_event_of_a_delivery(office: PostOffice, receiver: 
 
 
 def _events_without_lost_tasks(history: WorkflowHistory) -> int:
-    """A workflow task that a slow server did not hand out in time costs two events, and no more."""
+    """Count the events without the two of each workflow task that a slow server lost."""
     return len(history.events) - 2 * kinds(history).count("WORKFLOW_TASK_TIMED_OUT")
 
 
@@ -82,7 +84,7 @@ async def worker_process(office: PostOffice) -> AsyncIterator[asyncio.subprocess
         await process.wait()
 
 
-async def test_worker_killed_between_answer_and_record_delivers_again_under_the_same_id(
+async def test_worker_killed_between_response_and_record_delivers_again_under_the_same_id(
     office: PostOffice, receiver: Receiver
 ) -> None:
     async with worker_process(office) as process:

@@ -1,4 +1,4 @@
-"""One tenant's backlog does not hold another's work up, on a server with the stack's flags."""
+"""The backlog of one tenant does not delay another's work, on a server with the stack's flags."""
 
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -26,7 +26,7 @@ WEIGHTS = {"heavy": 3.0}
 
 
 class Shop:
-    """Starts work of tenants, and knows in which order it was done."""
+    """Starter of tenants' work that records the order of completions."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -41,7 +41,7 @@ class Shop:
         self.priorities.append(activity.info().priority)
 
     async def tasks(self, tenant: str, count: int, *, name: str = "", priority: int = 0) -> None:
-        """Start single tasks, which show as `name` in the order."""
+        """Start single tasks, which appear as `name` in the order."""
         for _ in range(count):
             task = runnable_task(origin_tenant_id=tenant, priority=priority)
             self._names[task.id] = name or tenant
@@ -59,7 +59,7 @@ class Shop:
         return started
 
     async def until_queued(self, count: int) -> None:
-        """Wait until so many attempts lie in the queue."""
+        """Wait until the queue holds so many attempts."""
 
         async def are_queued() -> bool:
             return (await backlogs(self.client))[TaskQueue.INFERENCE] == count
@@ -67,7 +67,7 @@ class Shop:
         await until(are_queued)
 
     async def until_done(self, name: str, count: int) -> None:
-        """Wait until so many tasks of that name are done."""
+        """Wait until so many tasks of that name are completed."""
 
         async def are_done() -> bool:
             return self.order.count(name) == count
@@ -75,7 +75,7 @@ class Shop:
         await until(are_done)
 
     def worker(self, slots: int) -> Worker:
-        """A worker of the inference queue."""
+        """Run a worker of the inference queue."""
         return Worker(
             self.client,
             task_queue=TaskQueue.INFERENCE,
@@ -95,7 +95,7 @@ async def shop(servers: Servers) -> AsyncIterator[Shop]:
 
 
 def last_of(name: str, order: Sequence[str]) -> int:
-    """How many completions it took until the last of a name was done."""
+    """Return the number of completions until the last task of a name completed."""
     return len(order) - list(reversed(order)).index(name)
 
 
@@ -123,12 +123,12 @@ async def test_pipelines_of_one_tenant_do_not_crowd_out_another(shop: Shop) -> N
     async with shop.worker(slots=4):
         await shop.until_done("b", 5)
 
-    # Four at a time: those of one round end in any order.
+    # Four run at a time, and those of one round end in any order.
     assert last_of("urgent", shop.order) <= 4
     assert last_of("b", [name for name in shop.order if name != "urgent"]) <= 12
 
 
-async def test_weight_decides_how_a_queue_is_shared(shop: Shop) -> None:
+async def test_weights_share_a_queue(shop: Shop) -> None:
     await shop.tasks("light", 40)
     await shop.tasks("heavy", 40)
     await shop.until_queued(80)
@@ -136,7 +136,7 @@ async def test_weight_decides_how_a_queue_is_shared(shop: Shop) -> None:
     async with shop.worker(slots=1):
         await shop.until_done("heavy", 40)
 
-    # 40 at three to one have 13 between them.
+    # 13 of 40, at a ratio of three to one.
     assert 50 <= last_of("heavy", shop.order) <= 58
 
 
@@ -145,7 +145,7 @@ async def test_steps_inherit_priority_and_fairness(shop: Shop) -> None:
     await shop.pipelines("heavy", 1, num_steps=1)
     async with shop.worker(slots=1):
         await shop.until_done("heavy", 2)
-    # As the activities had it when they were dispatched; the server fills in what is inherited.
+    # The priority of the dispatched activities; the server fills in inherited values.
     of_task = Priority(priority_key=2, fairness_key="heavy", fairness_weight=3.0)
     of_step = Priority(priority_key=3, fairness_key="heavy", fairness_weight=3.0)
     assert set(shop.priorities) == {of_task, of_step}

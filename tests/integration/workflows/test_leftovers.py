@@ -1,4 +1,4 @@
-"""What completed tasks leave behind is swept, after a while; what a record names never is."""
+"""Leftovers of completed tasks are removed after a while; recorded objects never are."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ TILED = {"inputs/base.png", "a1/image.png", "tiles/d1/000.png", "tiles/d1/face_1
 
 
 def completed(minutes_ago: float, **fields: Any) -> Task:
-    """A task whose second attempt won, unless the test says otherwise."""
+    """Create a task whose second attempt succeeded, unless the test says otherwise."""
     plain: dict[str, Any] = {
         "task_type": "EDITING",
         "status": "COMPLETED",
@@ -36,7 +36,7 @@ def completed(minutes_ago: float, **fields: Any) -> Task:
 
 
 def refined(minutes_ago: float, **fields: Any) -> Task:
-    """One that was done at once, tile by tile."""
+    """Create a task that succeeded at once, tile by tile."""
     return completed(minutes_ago, **{"task_type": "REFINE", "attempt": 1} | fields)
 
 
@@ -45,7 +45,7 @@ def folder_of(task: Task) -> str:
 
 
 async def store(gateway: Gateway, task: Task, names: set[str], *owned: str) -> Task:
-    """A task, its objects, and the owner rows of some of them."""
+    """Create a task, its objects, and the owner rows of some of them."""
     rows = [
         StoredObject(
             key=folder_of(task) + name,
@@ -64,7 +64,7 @@ async def store(gateway: Gateway, task: Task, names: set[str], *owned: str) -> T
 
 
 async def left(gateway: Gateway, task: Task) -> set[str]:
-    """The names of the objects in a task's folder."""
+    """Return the names of the objects in a task's folder."""
     found = await gateway.resources.objects.list(folder_of(task))
     return {each.key.removeprefix(folder_of(task)) for each in found}
 
@@ -75,9 +75,11 @@ async def sweep(gateway: Gateway) -> Counter[str]:
     return counts
 
 
-async def test_a_pass_sweeps_lost_attempts_and_keeps_winner_and_inputs(gateway: Gateway) -> None:
+async def test_a_pass_sweeps_lost_attempts_and_keeps_the_successful_one_and_inputs(
+    gateway: Gateway,
+) -> None:
     task = await store(gateway, completed(15), EDITED, "a2/image_0.png")
-    beside = f"editings/{task.id}0/a1/image_0.png"  # its name starts alike
+    beside = f"editings/{task.id}0/a1/image_0.png"  # its name has the same beginning
     await gateway.resources.objects.put(beside, b"png", "image/png")
 
     assert (await reconcile(gateway)).objects_swept == 2
@@ -104,7 +106,7 @@ async def test_tiles_of_a_completed_task_are_swept(gateway: Gateway, task_type: 
         pytest.param(41, {}, id="long ago"),
     ],
 )
-async def test_tiles_of_others_are_kept(
+async def test_tiles_of_other_tasks_are_kept(
     gateway: Gateway, minutes_ago: float, fields: dict[str, Any]
 ) -> None:
     task = await store(gateway, refined(minutes_ago, **fields), TILED)
@@ -112,7 +114,7 @@ async def test_tiles_of_others_are_kept(
     assert await left(gateway, task) == TILED
 
 
-async def test_what_has_an_owner_row_is_kept_whatever_its_attempt(gateway: Gateway) -> None:
+async def test_objects_with_an_owner_row_are_kept_for_any_attempt(gateway: Gateway) -> None:
     owned = ("a1/image_0.png", "a2/image_0.png")
     task = await store(gateway, completed(15), EDITED, *owned)
     row = StoredObject(
@@ -127,14 +129,14 @@ async def test_what_has_an_owner_row_is_kept_whatever_its_attempt(gateway: Gatew
     assert await left(gateway, task) == EDITED
 
 
-async def test_what_can_have_no_leftovers_is_not_looked_at(gateway: Gateway) -> None:
+async def test_tasks_without_leftovers_are_not_listed(gateway: Gateway) -> None:
     task = await store(gateway, completed(15, attempt=1), EDITED)
     assert await sweep(gateway) == {}
     assert await left(gateway, task) == EDITED
 
 
 class _Watched(BrokenStore):
-    """Says which folders were listed; fails for one of them as long as it is told to."""
+    """A store that records the listed folders, and fails for one of them while it is set."""
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway.resources.objects)
@@ -148,8 +150,8 @@ class _Watched(BrokenStore):
         return await self._store.list(prefix)
 
 
-async def test_a_task_that_fails_keeps_no_other_and_has_another_turn(gateway: Gateway) -> None:
-    # One after the other, of more than are swept side by side.
+async def test_a_failing_task_blocks_no_other_and_is_retried(gateway: Gateway) -> None:
+    # Sequentially, with more tasks than are swept concurrently.
     tasks = [await store(gateway, refined(30 - n), TILED, "a1/image.png") for n in range(7)]
     broken, *others = tasks
     watched = _Watched(gateway)
@@ -175,7 +177,7 @@ async def test_a_task_that_fails_keeps_no_other_and_has_another_turn(gateway: Ga
     assert watched.listed == []
 
 
-async def test_a_task_that_has_gone_meanwhile_is_forgotten(gateway: Gateway) -> None:
+async def test_a_task_deleted_meanwhile_is_skipped(gateway: Gateway) -> None:
     task = await store(gateway, refined(15), TILED)
     sweeper = LeftoverSweep(gateway.resources.sessions, gateway.resources.objects)
     await sweeper.sweep(Counter())

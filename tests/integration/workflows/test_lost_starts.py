@@ -1,4 +1,4 @@
-"""Starts that Temporal did not acknowledge: one subject, one run, whatever became of them."""
+"""Starts without an acknowledgement: one subject, one run, in every case."""
 
 import uuid
 from datetime import timedelta
@@ -23,8 +23,8 @@ from tests.integration.workflows.lost_starts import (
     num_rows,
 )
 from tests.integration.workflows.test_reconcile import reconcile, status_of
-from workflows.acknowledgement import RunRefusedError
 from workflows.activities import reconcile as reconciliation
+from workflows.start_errors import RunRefusedError
 from workflows.starts import start_task
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -56,13 +56,13 @@ async def test_each_key_and_each_request_without_one_is_one_subject_and_one_run(
             async def is_done(item: str = item) -> bool:
                 return (await api.get(item)).json()["status"] == "COMPLETED"
 
-            if "training" not in item:  # which no worker of the crew does
+            if "training" not in item:  # which no worker of the platform supports
                 await until(is_done)
     assert [await num_rows(gateway, kind) for kind in KINDS] == [2, 2, 2]
 
 
 @pytest.mark.parametrize("fate", [Fate.UNANSWERED, Fate.LOST])
-async def test_start_and_resume_of_a_workflow_are_made_good(
+async def test_lost_start_and_lost_resume_of_a_workflow_are_repaired(
     gateway: Gateway, api: httpx.AsyncClient, fate: Fate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reconciliation, "RESUMES_WITHIN", timedelta())
@@ -84,7 +84,7 @@ async def test_start_and_resume_of_a_workflow_are_made_good(
         assert (await reached(api, waiting, "COMPLETED", "FAILED"))["status"] == "COMPLETED"
 
 
-async def test_resume_that_may_be_under_way_is_not_started_beside_it(
+async def test_resume_that_may_be_in_progress_is_not_started_again(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     made = await created(api, workflow(GENERATE))
@@ -116,7 +116,7 @@ async def test_refused_start_is_failed_and_its_key_is_free(
     assert (await reconcile(gateway)).started == 0
 
 
-async def test_what_temporal_refuses_is_ended_by_the_reconciler(
+async def test_refused_start_is_ended_by_the_reconciler(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     task = runnable_task(inputs={"prompt": "x" * 2_200_000, "width": 64, "height": 64, "seed": 7})

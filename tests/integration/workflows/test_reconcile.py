@@ -1,4 +1,4 @@
-"""The reconciler on real parts: what a crash leaves between records and runs is mended."""
+"""The reconciler on real servers: it repairs differences between records and runs."""
 
 import uuid
 from datetime import timedelta
@@ -56,7 +56,7 @@ async def until_status(gateway: Gateway, temporal_id: str, status: WorkflowExecu
 
 
 async def add_task_without_run(gateway: Gateway) -> Task:
-    """What a gateway leaves that was killed between its commit and the start."""
+    """Create the state of a gateway that was killed between its commit and the start of the run."""
     task_id = uuid.uuid4()
     task = Task(
         id=task_id,
@@ -74,7 +74,7 @@ async def add_task_without_run(gateway: Gateway) -> Task:
 
 
 async def add_workflow_without_run(gateway: Gateway, api: httpx.AsyncClient) -> dict[str, Any]:
-    """The same for a workflow: its row says RUNNING, and nothing runs."""
+    """Create the same state for a workflow: its row is RUNNING, without a run."""
     answer = await api.post("/api/v1/workflows/?start=false", json=workflow(GENERATE))
     async with gateway.resources.sessions.begin() as session:
         row = update(Workflow).where(Workflow.id == uuid.UUID(answer.json()["id"]))
@@ -101,7 +101,7 @@ async def test_rows_without_runs_are_started(gateway: Gateway, api: httpx.AsyncC
 
 
 @pytest.mark.usefixtures("alone")
-async def test_start_that_was_overtaken_by_the_reconciler_is_a_start(gateway: Gateway) -> None:
+async def test_start_after_the_reconcilers_start_succeeds(gateway: Gateway) -> None:
     temporal = gateway.resources.temporal
     task = await add_task_without_run(gateway)
     await reconcile(gateway)
@@ -163,7 +163,7 @@ async def test_resume_that_crashed_before_its_start_is_started(
 
 
 @pytest.mark.usefixtures("alone")
-async def test_runs_whose_rows_have_ended_or_gone_are_cancelled(
+async def test_runs_of_ended_or_deleted_rows_are_cancelled(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     ended, gone, waiting = [await create_task(api, QUEUED) for _ in range(3)]
@@ -189,7 +189,7 @@ async def test_runs_whose_rows_have_ended_or_gone_are_cancelled(
 
 
 @pytest.mark.usefixtures("alone")
-async def test_a_run_that_stands_still_and_whose_row_has_ended_is_ended_by_force(
+async def test_an_unresponsive_run_of_an_ended_row_is_terminated(
     gateway: Gateway,
 ) -> None:
     task = task_row(status="CANCELLED")
@@ -197,14 +197,14 @@ async def test_a_run_that_stands_still_and_whose_row_has_ended_is_ended_by_force
     temporal = gateway.resources.temporal
     async with broken_worker(temporal):
         await standing(temporal, "Task", task.temporal_id)
-    # Listed since long before: three attempts took seconds.
+    # Temporal lists the run by now: three attempts took seconds.
     assert (await reconcile(gateway)).cancelled == 1
 
     assert await status_of(gateway, task.temporal_id) == WorkflowExecutionStatus.TERMINATED
 
 
 @pytest.mark.usefixtures("alone")
-async def test_trainings_are_started_ended_and_cancelled_alike(
+async def test_trainings_are_started_ended_and_cancelled(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     body = {"trigger_word": "sh0e", "source_images": ["https://images.example.com/1.jpg"]}
@@ -238,7 +238,7 @@ async def test_trainings_are_started_ended_and_cancelled_alike(
     await temporal.get_workflow_handle(f"training-{lost}").terminate()
 
 
-async def test_worker_keeps_one_schedule_in_line_with_its_settings(gateway: Gateway) -> None:
+async def test_worker_updates_one_schedule_to_its_settings(gateway: Gateway) -> None:
     temporal = gateway.resources.temporal
     for every_s in (3600, 1800):
         await ensure_schedule(temporal, ReconcileSettings(every_s=every_s))
@@ -249,7 +249,7 @@ async def test_worker_keeps_one_schedule_in_line_with_its_settings(gateway: Gate
 
 
 async def submitted_task(gateway: Gateway) -> Task:
-    """What a provider has, and whose `started` was lost: the gateway was away."""
+    """Create a task at a provider whose `started` report was lost."""
     task = task_row(
         task_type="EXPERIMENTAL_FAL",
         provider_type="fal_standard",
@@ -263,7 +263,7 @@ async def submitted_task(gateway: Gateway) -> Task:
 
 
 @pytest.mark.usefixtures("alone")
-async def test_lost_run_whose_work_a_provider_has_is_not_started_anew(gateway: Gateway) -> None:
+async def test_lost_run_with_submitted_work_is_not_restarted(gateway: Gateway) -> None:
     task = await submitted_task(gateway)
     assert (await reconcile(gateway)).started == 0
     async with gateway.resources.sessions() as session:
@@ -272,7 +272,7 @@ async def test_lost_run_whose_work_a_provider_has_is_not_started_anew(gateway: G
 
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("status", ["EXECUTING", "PENDING"])
-async def test_lost_workflow_whose_step_a_provider_has_is_not_run_anew(
+async def test_lost_workflow_with_a_submitted_step_is_not_restarted(
     gateway: Gateway, api: httpx.AsyncClient, status: str
 ) -> None:
     created = await add_workflow_without_run(gateway, api)
@@ -281,13 +281,16 @@ async def test_lost_workflow_whose_step_a_provider_has_is_not_run_anew(
         await session.execute(rows.values(status=status, attempt=1, service_task_id="request-1"))
     assert (await reconcile(gateway)).started == 0
     failed = (await api.get(f"/api/v1/workflows/{created['id']}")).json()
-    assert (failed["status"], failed["error_message"]) == ("FAILED", "its Temporal run is gone")
+    assert (failed["status"], failed["error_message"]) == (
+        "FAILED",
+        "its Temporal run no longer exists",
+    )
     task = (await api.get(f"/api/v1/tasks/{failed['steps'][0]['task_id']}")).json()
     assert task["status"] == "FAILED"
 
 
 @pytest.mark.usefixtures("alone")
-async def test_a_renamed_workflow_whose_run_was_terminated_is_not_taken_for_resumed(
+async def test_a_renamed_workflow_with_a_terminated_run_does_not_count_as_resumed(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     created = (await api.post("/api/v1/workflows/", json=workflow(GENERATE))).json()
@@ -305,7 +308,7 @@ async def test_a_renamed_workflow_whose_run_was_terminated_is_not_taken_for_resu
 
 
 @pytest.mark.usefixtures("alone")
-async def test_a_run_with_an_id_of_somebodys_own_is_left_alone(gateway: Gateway) -> None:
+async def test_a_run_with_a_foreign_id_is_left_alone(gateway: Gateway) -> None:
     temporal = gateway.resources.temporal
     handle = await temporal.start_workflow(
         RunTask.run, generation(), id="task-debug", task_queue="nobody-polls-this"
@@ -323,7 +326,7 @@ async def test_a_run_with_an_id_of_somebodys_own_is_left_alone(gateway: Gateway)
 
 
 @pytest.mark.usefixtures("alone")
-async def test_a_row_that_cannot_be_mended_keeps_no_other_from_it(gateway: Gateway) -> None:
+async def test_a_row_that_cannot_be_repaired_blocks_no_other(gateway: Gateway) -> None:
     broken = task_row(provider_type="no-such-provider")
     await add(gateway.resources.sessions, broken)
     task = await add_task_without_run(gateway)

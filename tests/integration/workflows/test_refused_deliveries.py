@@ -1,4 +1,4 @@
-"""Receivers that are gone, replays of what was sent, and addresses that are not called."""
+"""Receivers that are gone, redeliveries, and addresses that are not called."""
 
 import uuid
 
@@ -8,7 +8,7 @@ from tests.fixtures.deliveries import GENERATION, PostOffice
 from tests.fixtures.receiver import Receiver, refuse
 
 
-async def test_receiver_that_is_gone_is_called_no_more_until_it_is_enabled(
+async def test_receiver_that_returns_410_is_disabled_until_it_is_enabled(
     office: PostOffice, receiver: Receiver
 ) -> None:
     receiver.answer = refuse(410)
@@ -39,7 +39,7 @@ async def test_receiver_that_is_gone_is_called_no_more_until_it_is_enabled(
         await office.until_logged(another, lambda log: log[0]["status"] == "delivered")
 
 
-async def test_replay_brings_the_same_event_under_the_same_id(
+async def test_replay_sends_the_same_event_under_the_same_id(
     office: PostOffice, receiver: Receiver
 ) -> None:
     async with office.worker(), office.client() as api:
@@ -57,7 +57,7 @@ async def test_replay_brings_the_same_event_under_the_same_id(
     again.verify((await office.secret_of())["secret"])
 
 
-async def test_delivery_that_is_under_way_is_not_replayed(office: PostOffice) -> None:
+async def test_pending_delivery_is_not_replayed(office: PostOffice) -> None:
     task_id = await office.create_task("https://example.com/hook")
     [logged] = await office.deliveries(subject_id=task_id)
     async with office.client() as api:
@@ -65,7 +65,7 @@ async def test_delivery_that_is_under_way_is_not_replayed(office: PostOffice) ->
     assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
 
 
-async def test_name_that_leads_to_an_address_of_our_own_is_not_called(
+async def test_name_of_a_private_address_is_not_called(
     office: PostOffice, receiver: Receiver
 ) -> None:
     async def resolve(_host: str, _port: int) -> list[str]:
@@ -84,9 +84,7 @@ async def test_name_that_leads_to_an_address_of_our_own_is_not_called(
         assert "not public" in attempt["error"]
 
 
-async def test_address_of_our_own_is_refused_at_once(
-    office: PostOffice, receiver: Receiver
-) -> None:
+async def test_private_address_is_refused_at_once(office: PostOffice, receiver: Receiver) -> None:
     async with office.gateway.client(guard=Guard()) as api:
         refused = await api.post(
             "/api/v1/tasks/", json=GENERATION | {"webhook_url": receiver.url()}

@@ -1,4 +1,4 @@
-"""Records that Postgres refuses for good are written once more without what came from elsewhere."""
+"""Records that Postgres refuses for good are written once more, without values from outside."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ async def _write(sessions: Sessions, name: str, message: Any) -> Any:
     ],
     ids=lambda fields: next(iter(fields)),
 )
-async def test_an_end_that_cannot_be_held_is_written_bare(
+async def test_an_outcome_that_cannot_be_stored_is_written_bare(
     sessions: Sessions, fields: dict[str, Any]
 ) -> None:
     task = task_row()
@@ -59,7 +59,7 @@ async def test_an_end_that_cannot_be_held_is_written_bare(
     )
     standing = await _write(sessions, "finish_task", outcome)
     assert standing.status == TaskStatus.FAILED
-    assert "cannot hold" in (standing.note or "")
+    assert "cannot store" in (standing.note or "")
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
         events = list(await session.scalars(select(Event).where(Event.subject_id == task.id)))
@@ -68,7 +68,7 @@ async def test_an_end_that_cannot_be_held_is_written_bare(
     assert [event.is_terminal for event in events] == [True]
 
 
-async def test_a_failure_stays_what_it_was(sessions: Sessions) -> None:
+async def test_a_failure_keeps_its_status(sessions: Sessions) -> None:
     task = task_row()
     await add(sessions, task)
     outcome = TaskOutcome(
@@ -81,7 +81,7 @@ async def test_a_failure_stays_what_it_was(sessions: Sessions) -> None:
     assert (await _write(sessions, "finish_task", outcome)).status == TaskStatus.CANCELLED
 
 
-async def test_an_account_that_cannot_be_held_is_written_bare(sessions: Sessions) -> None:
+async def test_an_attempt_log_that_cannot_be_stored_is_written_bare(sessions: Sessions) -> None:
     task = task_row(provider_type=ProviderType.FAL_STANDARD)
     await add(sessions, task)
     account = TaskHistory(task_id=task.id, attempt=1, service_task_id="x" * 1000)
@@ -91,7 +91,7 @@ async def test_an_account_that_cannot_be_held_is_written_bare(sessions: Sessions
     assert (row.status, row.service_task_id) == ("EXECUTING", "x" * 254 + "…")
 
 
-async def test_a_training_that_cannot_be_held_is_written_bare(sessions: Sessions) -> None:
+async def test_a_training_that_cannot_be_stored_is_written_bare(sessions: Sessions) -> None:
     training = runnable_training()
     await add(sessions, training)
     outcome = TrainingOutcome(
@@ -104,18 +104,18 @@ async def test_a_training_that_cannot_be_held_is_written_bare(sessions: Sessions
     assert standing.status == TrainingStatus.FAILED
     async with sessions() as session:
         row = await session.get_one(Training, training.id)
-    assert "cannot hold" in (row.error_message or "")
+    assert "cannot store" in (row.error_message or "")
 
 
-async def test_a_question_that_cannot_be_asked_is_not_repeated(sessions: Sessions) -> None:
+async def test_an_invalid_query_is_not_retried(sessions: Sessions) -> None:
     question = OwnershipCheck(owner=_OWNER, keys=["a\0.png"])
     with pytest.raises(ApplicationError) as caught:
         await _write(sessions, "foreign_objects", question)
     assert (caught.value.type, caught.value.non_retryable) == (ErrorCategory.INTERNAL, True)
 
 
-async def test_what_may_yet_succeed_is_left_to_be_repeated(sessions: Sessions) -> None:
-    """Everything but the two classes is retried as ever: a statement that was cut off, say."""
+async def test_transient_errors_are_retried(sessions: Sessions) -> None:
+    """Everything but the two error classes is retried: a cancelled statement, for instance."""
 
     async def is_cut_off(session: AsyncSession, _message: Any) -> None:
         await session.execute(text("SET LOCAL statement_timeout = 50"))

@@ -1,4 +1,4 @@
-"""What the Web UI is asked: search attributes answer it, without a look at our records."""
+"""Search attributes find runs in the Temporal UI, without our records."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""A tenant whose servers hang takes its share of a worker, and nothing of anybody else's."""
+"""A tenant whose servers hang uses its share of a worker, and delays nobody else."""
 
 import asyncio
 import uuid
@@ -31,13 +31,13 @@ from workflows.starts import start_task
 from workflows.worker import build_fetch_worker
 
 _AT_ONCE_S = 10
-"""On a machine that is busy; what hangs here hangs for longer."""
+"""Time limit for a busy machine; hanging servers hang for longer."""
 _PLACES = 4
 
 
 @dataclass(frozen=True)
 class Shop:
-    """Tasks with pictures by URL; each of `held` waits at its server until it is let go."""
+    """Start tasks with pictures by URL; each of `held` waits at its server until it is released."""
 
     runs: Runs
     pictures: Receiver
@@ -87,7 +87,9 @@ async def open_shop(servers: Servers) -> AsyncIterator[tuple[Runs, NameServer]]:
         await guard.close()
 
 
-async def test_urls_that_hang_hold_up_neither_anothers_picture_nor_housekeeping(shop: Shop) -> None:
+async def test_hanging_urls_delay_neither_other_tenants_pictures_nor_housekeeping(
+    shop: Shop,
+) -> None:
     held = shop.pictures.url("/held")
     greedy = [await shop.start("greedy", held) for _ in range(3 * _PLACES)]
     slow = [await shop.start("slow", f"http://n{n}.silent.example/") for n in range(40)]
@@ -110,7 +112,7 @@ async def test_urls_that_hang_hold_up_neither_anothers_picture_nor_housekeeping(
         await handle.cancel()
 
 
-async def test_receivers_that_hang_hold_up_no_other_tenants_events(
+async def test_hanging_receivers_delay_no_other_tenants_events(
     office: PostOffice, receiver: Receiver
 ) -> None:
     may_answer = asyncio.Event()

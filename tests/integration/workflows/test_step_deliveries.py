@@ -1,4 +1,4 @@
-"""A workflow's steps tell their events where they are to, and only there."""
+"""A workflow's steps send their events to their own webhook, and only there."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ STEPS = [
 
 
 @pytest.mark.parametrize("is_suppressed", [True, False])
-async def test_steps_tell_their_events_unless_that_is_suppressed(
+async def test_steps_send_their_events_unless_suppressed(
     office: PostOffice, receiver: Receiver, *, is_suppressed: bool
 ) -> None:
     body = {
@@ -35,14 +35,14 @@ async def test_steps_tell_their_events_unless_that_is_suppressed(
             for task_id in tasks:
                 events = await receiver.until_status(task_id, "CANCELLED")
                 assert [post.seq for post in events] == [1, 2]
-    # Each step's end moves its workflow on, before that ends itself.
+    # The end of each step sends an update of the workflow, before the workflow's own end.
     assert [post.seq for post in own] == list(range(1, len(own) + 1))
     assert own[-1].event["workflow_id"] == workflow["id"]
     told = {post.event["task_id"] for post in receiver.posts}
     assert told == {workflow["id"]} if is_suppressed else {workflow["id"], *tasks}
 
 
-async def test_steps_follow_where_their_workflow_is_redirected(office: PostOffice) -> None:
+async def test_steps_follow_a_changed_webhook_of_their_workflow(office: PostOffice) -> None:
     created: dict[bool, Any] = {}
     async with office.client() as api:
         for is_suppressed in (True, False):

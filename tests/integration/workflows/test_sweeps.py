@@ -1,4 +1,4 @@
-"""Objects without an owner go after a while; owned ones stay, and are missed if they are lost."""
+"""Objects without an owner are removed after a while; missing owned ones are marked."""
 
 import hashlib
 import uuid
@@ -23,15 +23,15 @@ from tests.fixtures.rows import add
 from tests.fixtures.storage import BLUE, IMAGES, RED, at, object_key, save
 from tests.integration.workflows.test_reconcile import reconcile
 from workflows.activities.loose_objects import LooseSweep
-from workflows.activities.lost_pictures import LostPictures
-from workflows.activities.passing_objects import sweep_passing
+from workflows.activities.missing_objects import MissingObjects
+from workflows.activities.temporary_objects import sweep_temporary
 
 _NOW, _HOUR = timedelta(), timedelta(hours=1)
 
 
 @pytest.fixture(autouse=True)
 async def _settled(gateway: Gateway) -> AsyncIterator[None]:
-    """No notes of other tests."""
+    """Delete the notes of other tests."""
     await settle(gateway)
     yield
     await settle(gateway)
@@ -76,7 +76,7 @@ def row(key: str, **fields: Any) -> StoredObject:
     return StoredObject(key=key, content_type="image/png", **plain | fields)
 
 
-async def test_noted_object_goes_unless_somebody_owns_it(gateway: Gateway) -> None:
+async def test_noted_object_is_removed_unless_it_has_an_owner(gateway: Gateway) -> None:
     folder = f"saved_pictures/{uuid.uuid4()}/"
     names = ["nobodys", "by key", "by path", "once by path"]
     await put(gateway, *(folder + name for name in names))
@@ -88,7 +88,7 @@ async def test_noted_object_goes_unless_somebody_owns_it(gateway: Gateway) -> No
     )
     await note(gateway, *(folder + name for name in names), folder + "never written")
 
-    assert await settle(gateway, _HOUR) == {}  # a request may be at it
+    assert await settle(gateway, _HOUR) == {}  # a request may be writing it
     assert await left(gateway, folder) == sorted(names)
 
     assert (await settle(gateway))["loose_swept"] == 3
@@ -96,7 +96,7 @@ async def test_noted_object_goes_unless_somebody_owns_it(gateway: Gateway) -> No
     assert await notes(gateway) == []
 
 
-async def test_noted_folder_loses_what_no_row_names(gateway: Gateway) -> None:
+async def test_noted_folder_loses_objects_without_a_row(gateway: Gateway) -> None:
     folder = f"generations/{uuid.uuid4()}/"
     beside = folder.removesuffix("/") + "0/a1/image_0.png"
     await put(gateway, folder + "a1/image_0.png", folder + "a2/image_0.png", beside)
@@ -110,7 +110,7 @@ async def test_noted_folder_loses_what_no_row_names(gateway: Gateway) -> None:
 
 
 class _Refusing(BrokenStore):
-    """Does not delete one object."""
+    """A store that fails to delete one object."""
 
     def __init__(self, gateway: Gateway, key: str) -> None:
         super().__init__(gateway.resources.objects)
@@ -122,7 +122,7 @@ class _Refusing(BrokenStore):
         await self._store.delete(key)
 
 
-async def test_object_that_cannot_be_removed_keeps_no_other_and_has_another_turn(
+async def test_object_that_cannot_be_removed_blocks_no_other_and_is_retried(
     gateway: Gateway,
 ) -> None:
     folder = f"saved_pictures/{uuid.uuid4()}/"
@@ -140,7 +140,7 @@ async def test_object_that_cannot_be_removed_keeps_no_other_and_has_another_turn
 
 
 class _Slow(BrokenStore):
-    """Takes so long to store a picture that the sweep is there before."""
+    """A store that writes so slowly that the sweep comes first."""
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway.resources.objects)
@@ -155,7 +155,7 @@ class _Slow(BrokenStore):
         await settle(self._gateway)
 
 
-async def test_request_that_takes_longer_than_the_sweep_waits_is_refused_not_harmed(
+async def test_request_that_outlasts_the_grace_period_is_refused_without_loss(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     path = f"uploads/{uuid.uuid4()}.png"
@@ -172,15 +172,15 @@ async def listed(api: httpx.AsyncClient, prefix: str) -> list[str]:
 
 
 @pytest.fixture
-async def pictures(gateway: Gateway) -> LostPictures:
-    """Looks at the rows of this test alone."""
+async def pictures(gateway: Gateway) -> MissingObjects:
+    """A check of the rows of this test only."""
     async with gateway.resources.sessions.begin() as session:
         await session.execute(delete(StoredObject))
-    return LostPictures(gateway.resources.sessions, gateway.resources.objects)
+    return MissingObjects(gateway.resources.sessions, gateway.resources.objects)
 
 
-async def test_picture_whose_object_is_gone_is_not_listed_until_it_is_back(
-    gateway: Gateway, api: httpx.AsyncClient, pictures: LostPictures
+async def test_picture_with_a_missing_object_is_not_listed_until_it_is_back(
+    gateway: Gateway, api: httpx.AsyncClient, pictures: MissingObjects
 ) -> None:
     folder = f"uploads/{uuid.uuid4()}/"
     for name in ("a.png", "b.png", "c.png"):
@@ -190,7 +190,7 @@ async def test_picture_whose_object_is_gone_is_not_listed_until_it_is_back(
     counts: Counter[str] = Counter()
 
     with capture_logs() as logs:
-        await pictures.look(counts)
+        await pictures.check(counts)
 
     assert counts == {"pictures_lost": 1}
     assert [(entry["event"], entry["path"]) for entry in logs] == [
@@ -207,21 +207,21 @@ async def test_picture_whose_object_is_gone_is_not_listed_until_it_is_back(
     assert (await api.post("/api/v1/tasks/", json=body)).status_code == 422
 
     await put(gateway, lost)
-    await pictures.look(counts)
+    await pictures.check(counts)
 
     assert counts == {"pictures_lost": 1, "pictures_found": 1}
     assert await listed(api, folder) == ["a.png", "b.png", "c.png"]
 
 
-async def test_lost_picture_is_saved_anew_or_deleted(
-    gateway: Gateway, api: httpx.AsyncClient, pictures: LostPictures
+async def test_missing_picture_can_be_saved_again_or_deleted(
+    gateway: Gateway, api: httpx.AsyncClient, pictures: MissingObjects
 ) -> None:
     folder = f"uploads/{uuid.uuid4()}/"
     for name in ("a.png", "b.png"):
         await save(api, folder + name)
         await gateway.resources.objects.delete(await object_key(gateway, folder + name))
     with capture_logs():
-        await pictures.look(Counter())
+        await pictures.check(Counter())
 
     assert (await save(api, folder + "a.png")).status_code == 201
     assert (await api.delete(at(folder + "b.png"))).status_code == 200
@@ -230,10 +230,10 @@ async def test_lost_picture_is_saved_anew_or_deleted(
     assert (await api.get(at(folder + "a.png"))).content == RED
 
 
-async def test_rows_are_looked_at_some_in_each_pass(
-    gateway: Gateway, pictures: LostPictures, monkeypatch: pytest.MonkeyPatch
+async def test_rows_are_checked_page_by_page(
+    gateway: Gateway, pictures: MissingObjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows.activities.lost_pictures._A_PASS", 2)
+    monkeypatch.setattr("workflows.activities.missing_objects._PAGE_SIZE", 2)
     looked: list[str] = []
 
     class Watched(BrokenStore):
@@ -244,41 +244,41 @@ async def test_rows_are_looked_at_some_in_each_pass(
     names = [f"uploads/{name}" for name in "abcde"]
     await put(gateway, *names)
     await add(gateway.resources.sessions, *map(row, names))
-    walking = LostPictures(gateway.resources.sessions, Watched(gateway.resources.objects))
+    walking = MissingObjects(gateway.resources.sessions, Watched(gateway.resources.objects))
     for _ in range(4):
-        await walking.look(Counter())
+        await walking.check(Counter())
     assert looked == [*names, *names[:2]]
 
-    # One that is marked has a turn of its own in each pass.
+    # A marked row has its own turn in each pass.
     async with gateway.resources.sessions.begin() as session:
         marked = update(StoredObject).where(StoredObject.key == names[4])
         await session.execute(marked.values(lost_at=func.now()))
     looked.clear()
     counts: Counter[str] = Counter()
-    await walking.look(counts)
+    await walking.check(counts)
     assert looked[0] == names[4]
     assert counts == {"pictures_found": 1}
 
 
-async def test_folders_of_requests_lose_what_has_lain_there_for_long(gateway: Gateway) -> None:
+async def test_temporary_folders_lose_old_objects(gateway: Gateway) -> None:
     mark = uuid.uuid4().hex
     passing = [f"evaluations/{mark}/inputs/a.png", f"quarantine/{mark}"]
-    owned = f"evaluations/{mark}.png"  # a client's, of when that was a folder like others
+    owned = f"evaluations/{mark}.png"  # a client's, from before the folder was reserved
     await put(gateway, *passing, owned)
     await add(gateway.resources.sessions, row(owned))
     res, counts = gateway.resources, Counter[str]()
 
-    await sweep_passing(res.sessions, res.objects, _HOUR, counts)
+    await sweep_temporary(res.sessions, res.objects, _HOUR, counts)
     assert [await res.objects.head(key) is not None for key in [*passing, owned]] == [True] * 3
-    await sweep_passing(res.sessions, res.objects, -_HOUR, counts)
+    await sweep_temporary(res.sessions, res.objects, -_HOUR, counts)
 
     assert [await res.objects.head(key) is not None for key in passing] == [False] * 2
     assert await res.objects.head(owned)
 
 
 @pytest.mark.usefixtures("alone")
-async def test_a_pass_of_the_reconciler_makes_every_sweep(
-    gateway: Gateway, api: httpx.AsyncClient, pictures: LostPictures
+async def test_a_pass_of_the_reconciler_runs_every_sweep(
+    gateway: Gateway, api: httpx.AsyncClient, pictures: MissingObjects
 ) -> None:
     del pictures  # no rows of other tests
     path = f"uploads/{uuid.uuid4()}.png"

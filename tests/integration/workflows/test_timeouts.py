@@ -1,4 +1,4 @@
-"""A run that outlives its execution timeout ends in the records, and they say why."""
+"""A run that exceeds its execution timeout ends in the records, with the reason."""
 
 import uuid
 from datetime import timedelta
@@ -18,11 +18,11 @@ from workflows.definitions.run_training import RunTraining
 from workflows.starts import pipeline_run, task_run, training_run
 
 SHORT = timedelta(seconds=0.5)
-REASON = "its Temporal run took longer than it may"
+REASON = "its Temporal run exceeded its time limit"
 
 
 async def run_again_for_a_moment(gateway: Gateway, definition, message, temporal_id: str) -> None:
-    """The same run with a shorter time: it times out, because no worker is there."""
+    """Start the same run with a shorter timeout, which it exceeds because there is no worker."""
     temporal = gateway.resources.temporal
     await temporal.get_workflow_handle(temporal_id).terminate()
     handle = await temporal.start_workflow(
@@ -35,7 +35,9 @@ async def run_again_for_a_moment(gateway: Gateway, definition, message, temporal
     await until(has_timed_out)
 
 
-async def test_task_that_timed_out_says_timeout(gateway: Gateway, api: httpx.AsyncClient) -> None:
+async def test_timed_out_task_has_the_category_timeout(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
     created = await create_task(api, QUEUED)
     async with gateway.resources.sessions() as session:
         row = await session.get_one(Task, uuid.UUID(created["id"]))
@@ -48,7 +50,7 @@ async def test_task_that_timed_out_says_timeout(gateway: Gateway, api: httpx.Asy
     assert failed["errors"] == [REASON]
 
 
-async def test_workflow_that_timed_out_takes_its_running_steps_along(
+async def test_timed_out_workflow_ends_its_running_steps(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     created = (await api.post("/api/v1/workflows/", json=workflow(GENERATE))).json()
@@ -70,7 +72,7 @@ async def test_workflow_that_timed_out_takes_its_running_steps_along(
     assert step["errors"] == [REASON]
 
 
-async def test_training_that_timed_out_says_so(gateway: Gateway, api: httpx.AsyncClient) -> None:
+async def test_timed_out_training_has_the_reason(gateway: Gateway, api: httpx.AsyncClient) -> None:
     body = {"trigger_word": "sh0e", "source_images": ["https://images.example.com/1.jpg"]}
     created = (await api.post("/api/v1/training/", json=body)).json()
     async with gateway.resources.sessions() as session:

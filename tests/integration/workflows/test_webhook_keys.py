@@ -35,7 +35,7 @@ async def test_tenants_events_are_signed_with_its_own_keys(
         post.verify(theirs["secret"])
 
 
-async def test_replaced_keys_sign_along_until_they_expire(
+async def test_replaced_keys_also_sign_until_they_expire(
     office: PostOffice, receiver: Receiver
 ) -> None:
     owner = {"origin_instance": "shop", "origin_tenant_id": f"rotating-{uuid.uuid4()}"}
@@ -65,7 +65,7 @@ async def test_replaced_keys_sign_along_until_they_expire(
                 post.verify(keys["secret"])
 
 
-async def test_who_is_bound_to_no_instance_says_whose_keys(office: PostOffice) -> None:
+async def test_admin_without_an_instance_names_the_owner_of_the_keys(office: PostOffice) -> None:
     async with office.client() as api:
         refused = await api.get("/api/v1/webhooks/secret")
     assert refused.status_code == 422

@@ -1,4 +1,4 @@
-"""Children that stand in for servers: small Python programs."""
+"""Children in place of servers: small Python programs."""
 
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +16,7 @@ MakeSpec = Callable[..., ChildSpec]
 
 @pytest.fixture
 def dummy(tmp_path: Path) -> MakeSpec:
-    """Makes the spec of a child that runs a line of Python; by default it sleeps."""
+    """Return the spec of a child that runs a line of Python; by default it sleeps."""
 
     def make(name: str, program: str = SLEEP, **options: object) -> ChildSpec:
         command = (sys.executable, "-c", program)

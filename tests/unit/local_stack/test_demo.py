@@ -1,4 +1,4 @@
-"""The demo against a gateway that answers from a script."""
+"""The demo with a gateway that responds from a script."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from local_stack.demo import Demo
 from local_stack.errors import StackError
-from local_stack.plan import Endpoints
+from local_stack.stack_plan import Endpoints
 
 WORKFLOW_ID = "94d4b8a5-5ae8-42f2-9932-442e49f3d82c"
 TASK_ID = "3f5b2ae7-2f0c-4b1e-9a4f-0a4a1f3c2d11"
@@ -48,7 +48,7 @@ Serve = Callable[[list[dict[str, object]]], Demo]
 
 
 class ScriptedGateway(ThreadingHTTPServer):
-    """Answers each look at the workflow with the next state of the script."""
+    """A gateway that returns the next state of the script for each request."""
 
     def __init__(self, states: list[dict[str, object]]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -164,8 +164,8 @@ async def test_bars_are_drawn_on_a_terminal(gateway: ScriptedGateway, tmp_path: 
     assert "━" in shown(screen)
 
 
-async def test_gateway_that_is_gone_is_an_error_for_people(screen: Console, tmp_path: Path) -> None:
+async def test_unreachable_gateway_is_a_readable_error(screen: Console, tmp_path: Path) -> None:
     with ScriptedGateway([]) as server:
         demo = make_demo(server, screen)
-    with pytest.raises(StackError, match="does not answer"):
+    with pytest.raises(StackError, match="does not respond"):
         await demo.run(tmp_path, seed=7)

@@ -6,7 +6,7 @@ import pytest
 from local_stack.example import curl_commands, example_workflow
 
 
-def test_refine_takes_what_generate_made() -> None:
+def test_refine_uses_the_result_of_generate() -> None:
     generate, refine = json.loads(example_workflow())["steps"]
     assert generate["config"]["width"] == generate["config"]["height"] == 64
     assert "seed" not in generate["config"]

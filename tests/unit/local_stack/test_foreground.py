@@ -1,4 +1,4 @@
-"""Whole supervisors, each in a process of its own, ended in every way there is."""
+"""Supervisors in processes of their own, ended in every possible way."""
 
 import asyncio
 import contextlib
@@ -96,11 +96,14 @@ async def test_second_ctrl_c_does_not_cut_the_stop_short(tmp_path: Path) -> None
         assert await all_gone(family)
 
 
-async def test_child_that_dies_takes_the_rest_down(tmp_path: Path) -> None:
+async def test_death_of_a_child_stops_the_stack(tmp_path: Path) -> None:
     async with running(tmp_path, seconds=5) as (process, family):
         _, shown = await process.communicate()
         assert process.returncode == 1
-        assert shown.decode().splitlines() == ["two exited with 0; its log ends", "  two here"]
+        assert shown.decode().splitlines() == [
+            "two exited with 0; the end of its log:",
+            "  two here",
+        ]
         assert await all_gone(family)
 
 

@@ -30,7 +30,7 @@ def test_second_start_gets_the_same_ports(tmp_path: Path) -> None:
     assert choose_ports(settings) == choose_ports(settings)
 
 
-def test_remembered_port_that_is_held_now_is_replaced(tmp_path: Path) -> None:
+def test_remembered_port_that_is_in_use_is_replaced(tmp_path: Path) -> None:
     settings = LocalSettings(state_dir=tmp_path)
     first = choose_ports(settings)
     with socket.create_server(("127.0.0.1", first.s3 + 10_000)):
@@ -39,12 +39,12 @@ def test_remembered_port_that_is_held_now_is_replaced(tmp_path: Path) -> None:
     assert second.model_copy(update={"s3": first.s3}) == first
 
 
-def test_broken_memory_of_ports_is_ignored(tmp_path: Path) -> None:
+def test_unreadable_ports_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "ports.json").write_text('{"gateway": "?"}')
     assert isinstance(choose_ports(LocalSettings(state_dir=tmp_path)), Ports)
 
 
-def test_fixed_port_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_fixed_port_is_used(tmp_path: Path) -> None:
     port = choose_ports(LocalSettings(state_dir=tmp_path)).gateway
     assert choose_ports(LocalSettings(state_dir=tmp_path, gateway_port=port)).gateway == port
 
@@ -55,7 +55,7 @@ def test_holder_of_a_fixed_port_is_named(tmp_path: Path, listener: socket.socket
     with pytest.raises(PortHeldError) as caught:
         choose_ports(settings)
     message = str(caught.value)
-    assert f"port {port} (SARTIQ_LOCAL_TEMPORAL_UI_PORT) is held by" in message
+    assert f"port {port} (SARTIQ_LOCAL_TEMPORAL_UI_PORT) is in use by" in message
     assert f"(pid {os.getpid()})" in message
 
 

@@ -5,22 +5,22 @@ from pathlib import Path
 import pytest
 
 from local_stack.credentials import Credentials
-from local_stack.plan import Plan
 from local_stack.ports import choose_ports
 from local_stack.services import SERVICES, Service, first_key, migrations, service_spec
 from local_stack.settings import LocalSettings
+from local_stack.stack_plan import StackPlan
 from shared.settings import DatabaseSettings, ProgressSettings, StorageSettings, TemporalSettings
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Plan:
+def plan(tmp_path: Path) -> StackPlan:
     settings = LocalSettings(state_dir=tmp_path, bucket="pictures", namespace="studio")
-    return Plan(settings, Credentials(), choose_ports(settings))
+    return StackPlan(settings, Credentials(), choose_ports(settings))
 
 
 @pytest.fixture
-async def gateway(plan: Plan) -> AsyncIterator[list[str]]:
-    """A gateway that answers each request with the status at the head of the list."""
+async def gateway(plan: StackPlan) -> AsyncIterator[list[str]]:
+    """A gateway that responds to each request with the status at the head of the list."""
     answers = ["503 Service Unavailable", "200 OK"]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -37,7 +37,7 @@ async def gateway(plan: Plan) -> AsyncIterator[list[str]]:
 
 
 def test_settings_of_the_services_read_the_environment(
-    plan: Plan, monkeypatch: pytest.MonkeyPatch
+    plan: StackPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in plan.environment.items():
         monkeypatch.setenv(name, value)
@@ -59,13 +59,13 @@ def test_settings_of_the_services_read_the_environment(
     assert progress.token.get_secret_value() == plan.environment["SARTIQ_GATEWAY_INTERNAL_TOKEN"]
 
 
-def test_endpoints_hold_no_secret(plan: Plan) -> None:
+def test_endpoints_hold_no_secret(plan: StackPlan) -> None:
     shown = plan.endpoints.model_dump_json()
     secrets = plan.credentials.model_dump(mode="json").values()
     assert not [secret for secret in secrets if secret in shown]
 
 
-def test_first_key_is_in_its_environment_alone(plan: Plan) -> None:
+def test_first_key_is_only_in_its_own_environment(plan: StackPlan) -> None:
     key = plan.credentials.api_key.get_secret_value()
     spec = first_key(plan)
     assert spec.environment["SARTIQ_BOOTSTRAP_KEY"] == key
@@ -74,19 +74,21 @@ def test_first_key_is_in_its_environment_alone(plan: Plan) -> None:
     assert not [spec for spec in (migrations(plan), *services) if key in spec.environment.values()]
 
 
-def test_overrides_win(plan: Plan) -> None:
+def test_overrides_win(plan: StackPlan) -> None:
     overrides = {"SARTIQ_S3_BUCKET": "other", "SARTIQ_INFERENCE_ENGINE": "identity"}
     environment = service_spec(plan, SERVICES[0], overrides).environment
     assert overrides.items() <= environment.items()
 
 
-def test_environment_of_one_service_wins_over_that_of_all(plan: Plan) -> None:
+def test_environment_of_one_service_wins_over_that_of_all(plan: StackPlan) -> None:
     service = Service("worker", "some.worker", environment={"SARTIQ_S3_BUCKET": "its own"})
     environment = service_spec(plan, service, {"SARTIQ_S3_BUCKET": "all"}).environment
     assert environment["SARTIQ_S3_BUCKET"] == "its own"
 
 
-async def test_worker_is_ready_once_it_wrote_its_file_and_not_by_an_old_one(plan: Plan) -> None:
+async def test_worker_is_ready_once_it_wrote_its_file_and_not_by_an_old_one(
+    plan: StackPlan,
+) -> None:
     spec = service_spec(plan, Service("worker", "some.worker"), {})
     assert spec.is_ready is not None
     ready_file = Path(spec.environment["SARTIQ_WORKER_READY_FILE"])
@@ -97,7 +99,7 @@ async def test_worker_is_ready_once_it_wrote_its_file_and_not_by_an_old_one(plan
     assert not await spec.is_ready()
 
 
-async def test_gateway_is_ready_once_readyz_says_so(plan: Plan, gateway: list[str]) -> None:
+async def test_gateway_is_ready_once_readyz_says_so(plan: StackPlan, gateway: list[str]) -> None:
     spec = service_spec(plan, SERVICES[0], {})
     assert spec.is_ready is not None
     assert not await spec.is_ready()
@@ -105,7 +107,7 @@ async def test_gateway_is_ready_once_readyz_says_so(plan: Plan, gateway: list[st
     assert gateway == []
 
 
-async def test_gateway_that_does_not_listen_is_not_ready(plan: Plan) -> None:
+async def test_gateway_that_does_not_listen_is_not_ready(plan: StackPlan) -> None:
     spec = service_spec(plan, SERVICES[0], {})
     assert spec.is_ready is not None
     assert not await spec.is_ready()

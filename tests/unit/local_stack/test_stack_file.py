@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from local_stack.errors import AlreadyRunningError
-from local_stack.plan import Endpoints
 from local_stack.stack_file import ProcessMark, StackFile, StackRecord, terminate
+from local_stack.stack_plan import Endpoints
 
 ENDPOINTS = Endpoints(
     gateway_url="http://127.0.0.1:1",
@@ -46,7 +46,7 @@ def test_running_stack_is_found_until_it_releases(tmp_path: Path) -> None:
     assert StackFile(tmp_path).running() is None
 
 
-def test_second_claim_says_who_runs(tmp_path: Path) -> None:
+def test_second_claim_names_the_running_stack(tmp_path: Path) -> None:
     file = StackFile(tmp_path)
     file.claim()
     file.write(ENDPOINTS, {}, is_ready=True)
@@ -55,7 +55,7 @@ def test_second_claim_says_who_runs(tmp_path: Path) -> None:
     file.release()
 
 
-def test_stack_whose_pid_was_given_to_another_process_does_not_run(tmp_path: Path) -> None:
+def test_stack_with_a_reused_pid_does_not_count_as_running(tmp_path: Path) -> None:
     write_stale(tmp_path, create_time=psutil.Process().create_time() - 60, children=[])
     assert StackFile(tmp_path).running() is None
 
@@ -71,7 +71,7 @@ def test_claim_kills_what_a_dead_stack_left(
     assert child.process is None
 
 
-def test_claim_spares_a_process_that_only_has_a_child_s_pid(
+def test_claim_spares_a_process_that_reuses_a_childs_pid(
     tmp_path: Path, sleeper: subprocess.Popen[bytes]
 ) -> None:
     stranger = ProcessMark(name="postgres", pid=sleeper.pid, create_time=1)

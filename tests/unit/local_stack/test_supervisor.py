@@ -16,7 +16,7 @@ from local_stack.supervisor import Supervisor
 MakeSpec = Callable[..., ChildSpec]
 
 
-async def test_child_is_ready_when_its_probe_says_so(
+async def test_child_is_ready_when_its_check_returns_true(
     supervisor: Supervisor, dummy: MakeSpec, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
@@ -141,7 +141,7 @@ async def test_child_that_ignores_sigterm_is_killed_after_its_grace(
     assert time.monotonic() - begin < 30
 
 
-async def test_killed_child_is_no_death_and_starts_again(
+async def test_killed_child_is_expected_and_can_restart(
     supervisor: Supervisor, dummy: MakeSpec
 ) -> None:
     await supervisor.start(dummy("worker"))
@@ -157,7 +157,7 @@ async def test_second_start_of_a_running_child_is_refused(
     supervisor: Supervisor, dummy: MakeSpec
 ) -> None:
     await supervisor.start(dummy("worker"))
-    with pytest.raises(StackError, match="worker is running already"):
+    with pytest.raises(StackError, match="worker is already running"):
         await supervisor.start(dummy("worker"))
 
 
@@ -201,7 +201,7 @@ async def test_environment_of_the_spec_is_added_to_ours(
     assert (tmp_path / "logs" / "printer.log").read_text() == "42 True\n"
 
 
-async def test_child_whose_socket_vanishes_is_started_again(
+async def test_child_is_restarted_when_its_socket_disappears(
     supervisor: Supervisor, dummy: MakeSpec, tmp_path: Path
 ) -> None:
     socket = tmp_path / "socket"
@@ -221,7 +221,7 @@ async def test_child_whose_socket_vanishes_is_started_again(
     assert supervisor.death is None
 
 
-async def test_stop_of_a_child_that_is_being_renewed_leaves_no_process(
+async def test_stop_of_a_restarting_child_leaves_no_process(
     supervisor: Supervisor, dummy: MakeSpec, tmp_path: Path
 ) -> None:
     socket = tmp_path / "socket"

@@ -1,4 +1,4 @@
-"""The demo of all tasks: each that our own workers serve has an example, and a row on the sheet."""
+"""The demo of all tasks: every type of our workers has an example and a row on the sheet."""
 
 from PIL import Image
 

@@ -10,7 +10,7 @@ _START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _log(*polls: int | None) -> CallLog:
-    """A submission, then one poll a second with these answers."""
+    """Log a submission, then one poll a second with these statuses."""
     log = CallLog(ProviderType.FAL_STANDARD, 2)
     log.add(Call("POST", "https://fal.test/a/b", status=200, at=_START))
     for second, status in enumerate(polls, start=1):
@@ -19,7 +19,7 @@ def _log(*polls: int | None) -> CallLog:
     return log
 
 
-def test_quiet_polls_are_shown_by_their_first_and_last() -> None:
+def test_successful_polls_are_shown_by_their_first_and_last() -> None:
     shown = _log(*[202] * 300, 200).requests
     assert [(r.method, r.status, (r.at - _START).seconds) for r in shown] == [
         ("POST", 200, 0),
@@ -30,7 +30,7 @@ def test_quiet_polls_are_shown_by_their_first_and_last() -> None:
     assert shown[-1].provider_request_id == "r-1"
 
 
-def test_what_went_wrong_between_them_is_shown() -> None:
+def test_failed_polls_between_them_are_shown() -> None:
     shown = _log(202, 503, None, 202, 202).requests
     assert [r.status for r in shown] == [200, 202, 503, None, 202]
 

@@ -1,4 +1,4 @@
-"""Pictures inside an answer; those behind URLs are in the integration tests."""
+"""Pictures inside a response; those behind URLs are in the integration tests."""
 
 import io
 import struct
@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from provider_worker.calls import CallLog
-from provider_worker.pictures import PictureKeeper, data_url
+from provider_worker.pictures import PictureDownloader, data_url
 from shared.contracts.enums import ErrorCategory, ProviderType
 from shared.egress.guard import STRICT
 from shared.errors import PlatformError
@@ -18,15 +18,15 @@ from tests.fixtures.pictures import picture
 _LOG = CallLog(ProviderType.FAL_STANDARD, 1)
 
 
-def _keeper(objects: MemoryObjectStore, **limits: int) -> PictureKeeper:
-    return PictureKeeper(objects, STRICT, PictureLimits(**limits))
+def _downloader(objects: MemoryObjectStore, **limits: int) -> PictureDownloader:
+    return PictureDownloader(objects, STRICT, PictureLimits(**limits))
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGB"), ("JPEG", "RGB"), ("WEBP", "RGB")])
 async def test_pictures_of_every_kind_are_kept_as_png(kind: str, mode: str) -> None:
     objects = MemoryObjectStore()
     url = data_url(picture(kind), f"image/{kind.lower()}")
-    file = await _keeper(objects).keep(url, "generations/a.png", _LOG)
+    file = await _downloader(objects).download(url, "generations/a.png", _LOG)
     content, info = objects.objects["generations/a.png"]
     kept = Image.open(io.BytesIO(content))
     assert (kept.format, kept.mode, kept.size) == ("PNG", mode, (8, 8))
@@ -38,21 +38,21 @@ async def test_transparency_and_grey_are_kept_and_metadata_is_not() -> None:
     for mode in ("RGBA", "L"):
         buffer = io.BytesIO()
         Image.new(mode, (4, 4)).save(buffer, "PNG", dpi=(300, 300))
-        await _keeper(objects).keep(data_url(buffer.getvalue(), "image/png"), mode, _LOG)
+        await _downloader(objects).download(data_url(buffer.getvalue(), "image/png"), mode, _LOG)
         kept = Image.open(io.BytesIO(objects.objects[mode][0]))
         kept.load()
         assert (kept.mode, kept.info) == (mode, {})
 
 
 @pytest.mark.parametrize(("turned", "size"), [("exif", (4, 8)), ("xmp", (8, 4))])
-async def test_pictures_are_turned_by_exif_alone(turned: str, size: tuple[int, int]) -> None:
+async def test_pictures_are_rotated_by_exif_only(turned: str, size: tuple[int, int]) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     xmp = b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
     buffer = io.BytesIO()
     Image.new("RGB", (8, 4)).save(buffer, "JPEG", **{turned: {"exif": exif, "xmp": xmp}[turned]})
     objects = MemoryObjectStore()
-    await _keeper(objects).keep(data_url(buffer.getvalue(), "image/jpeg"), "a", _LOG)
+    await _downloader(objects).download(data_url(buffer.getvalue(), "image/jpeg"), "a", _LOG)
     assert Image.open(io.BytesIO(objects.objects["a"][0])).size == size
 
 
@@ -64,21 +64,21 @@ async def test_pictures_are_turned_by_exif_alone(turned: str, size: tuple[int, i
         ("data:text/html,hello", "text/html"),
     ],
 )
-async def test_what_is_no_picture_is_the_providers_fault_and_final(url: str, told: str) -> None:
+async def test_an_invalid_picture_is_the_providers_fault_and_final(url: str, told: str) -> None:
     await _refuses(url, told, ErrorCategory.PROVIDER_ERROR)
 
 
-async def test_damage_is_told_in_plain_words() -> None:
+async def test_damage_is_reported_in_plain_words() -> None:
     whole = picture("PNG")
     data = whole.index(b"IDAT")
-    # The first byte of the pixels' stream says how they are compressed.
+    # The first byte of the pixel stream selects the compression.
     broken = whole[: data + 4] + b"\xff" + whole[data + 5 :]
     told = "^the provider's picture cannot be read; it is damaged$"
     await _refuses(data_url(broken, "image/png"), told, ErrorCategory.PROVIDER_ERROR)
 
 
 @pytest.mark.parametrize("error", [OverflowError("far"), IndexError("off"), struct.error("short")])
-async def test_whatever_pillow_meets_in_a_picture_is_damage(
+async def test_any_error_of_pillow_is_reported_as_damage(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_picture: Image.Image) -> None:
@@ -99,7 +99,7 @@ async def test_whatever_pillow_meets_in_a_picture_is_damage(
         ("http://[", {}, "DNS name"),
     ],
 )
-async def test_what_we_do_not_take_is_our_refusal_and_not_bought_again(
+async def test_pictures_above_our_limits_are_our_refusal_and_not_generated_again(
     url: str, limits: dict[str, int], told: str
 ) -> None:
     await _refuses(url, told, ErrorCategory.VALIDATION, **limits)
@@ -108,6 +108,6 @@ async def test_what_we_do_not_take_is_our_refusal_and_not_bought_again(
 async def _refuses(url: str, told: str, category: ErrorCategory, **limits: int) -> None:
     objects = MemoryObjectStore()
     with pytest.raises(PlatformError, match=told) as caught:
-        await _keeper(objects, **limits).keep(url, "generations/a.png", _LOG)
+        await _downloader(objects, **limits).download(url, "generations/a.png", _LOG)
     assert (caught.value.category, caught.value.is_final) == (category, True)
     assert not objects.objects

@@ -1,4 +1,4 @@
-"""Work without room beside its tenant's others is told to come again, and costs no attempt."""
+"""Work of a tenant at its limit is retried later, and costs no attempt."""
 
 import asyncio
 from typing import Any
@@ -29,14 +29,14 @@ async def _until_present(tasks: list[asyncio.Task[Any]]) -> None:
     assert not any(task.done() for task in tasks)
 
 
-async def test_delivery_in_a_crowd_waits_at_its_workflow() -> None:
+async def test_delivery_at_the_limit_waits_in_its_workflow() -> None:
     nothing: Any = None
     courier = Courier(nothing, nothing, Guard(), timeout_s=1, places=1)
 
     async def hang(_run: DeliveryRun) -> None:
         await asyncio.Event().wait()
 
-    courier._deliver_for_a_while = hang  # type: ignore[method-assign]
+    courier._deliver_batch = hang  # type: ignore[method-assign]
     run = DeliveryRun.model_validate({"subject_id": _ID})
 
     async def deliver() -> Any:
@@ -52,7 +52,7 @@ async def test_delivery_in_a_crowd_waits_at_its_workflow() -> None:
         task.cancel()
 
 
-async def test_fetch_in_a_crowd_is_not_tried_again_by_temporal() -> None:
+async def test_fetch_at_the_limit_is_not_retried_by_temporal() -> None:
     async def hang(_host: str, _port: int) -> list[str]:
         await asyncio.Event().wait()
         return []
@@ -77,5 +77,5 @@ async def test_fetch_in_a_crowd_is_not_tried_again_by_temporal() -> None:
 
 
 @given(tries=st.integers(1, 10**6), jitter=st.floats(0, 1))
-def test_crowds_disperse_and_come_back_within_bounds(tries: int, jitter: float) -> None:
+def test_waits_at_the_limit_are_spread_within_bounds(tries: int, jitter: float) -> None:
     assert 2.5 <= crowded_wait_s(tries, jitter) <= 1.5 * CROWDED_MAX_S

@@ -1,4 +1,4 @@
-"""No run without an end: every start in the sources names its execution timeout."""
+"""Every start of a workflow in the sources has an execution timeout."""
 
 import ast
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def _name(function: ast.expr) -> str:
 
 
 def _is_none_of_temporals(value: ast.expr) -> bool:
-    # An interceptor hands a start on, and the gateway's lifecycle is ours.
+    # An interceptor passes a start on, and the gateway's lifecycle calls our own function.
     is_super = isinstance(value, ast.Call) and _name(value.func) == "super"
     return is_super or (isinstance(value, ast.Name) and value.id == "lifecycle")
 

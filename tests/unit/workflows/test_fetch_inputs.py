@@ -1,4 +1,4 @@
-"""Remote pictures that cannot be had are named by where the request has them."""
+"""Errors of remote pictures name the request field with the URL."""
 
 from uuid import UUID
 
@@ -22,7 +22,7 @@ async def _nowhere(_host: str, _port: int) -> list[str]:
     return []
 
 
-def test_each_url_is_named_by_where_it_first_stands() -> None:
+def test_each_url_is_named_by_its_first_field() -> None:
     inputs = {"input_image_paths": ["uploads/a.png", _AWAY, _ODD, _AWAY]}
     found = remote_pictures(TaskType.BACKGROUND_REMOVE, inputs)
     assert found == {_AWAY: "input_image_paths.1", _ODD: "input_image_paths.2"}
@@ -34,10 +34,10 @@ def test_each_url_is_named_by_where_it_first_stands() -> None:
     ("names", "named"),
     [
         ({_AWAY: "input_image_paths.1"}, r"^input_image_paths\.1: the host 'pictures\.example'"),
-        ({}, r"^a picture: the host"),  # asked for by a run of before there were names
+        ({}, r"^a picture: the host"),  # from a run that started before names existed
     ],
 )
-async def test_picture_that_cannot_be_had_is_named(names: dict[str, str], named: str) -> None:
+async def test_picture_that_cannot_be_fetched_is_named(names: dict[str, str], named: str) -> None:
     sessions = create_sessions(create_engine(DatabaseSettings()))  # connects to nothing
     fetcher = InputFetcher(sessions, MemoryObjectStore(), Guard(resolve=_nowhere), PictureLimits())
     request = FetchInputs(

@@ -1,8 +1,8 @@
-"""Every result field × every input field × every transform: three verdicts that agree.
+"""Every result field × every input field × every transform: three checks that agree.
 
-What is accepted when a workflow is created resolves to a value that the target takes, and its
-record can be read back as its schema says; or it fails and names mapping, value and input. What is
-refused would not have resolved.
+A mapping that is accepted at creation gives a value that the target accepts and whose record can be
+read by its schema, or it fails with the mapping, the value and the input in its message. A mapping
+that is refused would not have given one.
 """
 
 import uuid
@@ -39,7 +39,7 @@ VALUES: dict[Kind, list[Any]] = {
     Kind.LIST: [["a/1.png", "a/2.png"], []],
     Kind.ANYTHING: ["64", 64, 0.5, True, [], ["a"], [[1]], {"a": None}, "null", 2.0],
 }
-"""Of each shape that a result has."""
+"""Sample values of each shape of a result."""
 SOURCES = [(kind, name) for kind, row in TASK_TYPES.items() for name in row.results.model_fields]
 TARGETS = [
     (kind, name)
@@ -59,7 +59,7 @@ STEPS = {kind: (definition(kind, "a"), definition(kind, "b")) for kind in TaskTy
 
 
 def run_of(task_type: TaskType) -> TaskRun:
-    """A task that lacks nothing."""
+    """Build a complete task."""
     example = SCHEMAS[task_type].create.model_json_schema()["example"]
     body = SCHEMAS[task_type].create.model_validate(example)
     row = TASK_TYPES[task_type]
@@ -78,7 +78,7 @@ RUNS = {kind: run_of(kind) for kind in TaskType}
 
 
 def cases(source: tuple[TaskType, str]) -> Iterator[tuple[FieldMapping, TaskType, bool]]:
-    """Each mapping of a result field, its target's type, and whether it is accepted."""
+    """Yield each mapping of a result field, its target's type, and its acceptance."""
     source_type, from_field = source
     for target_type, to_field in TARGETS:
         for transform in TRANSFORMS:
@@ -88,12 +88,12 @@ def cases(source: tuple[TaskType, str]) -> Iterator[tuple[FieldMapping, TaskType
             steps = STEPS[source_type][0], STEPS[target_type][1]
             faults = check_mapping(mapping, *steps, is_again=False)
             if any("takes the path" in f.message or "is none" in f.message for f in faults):
-                continue  # a link is no question of types
+                continue  # a link does not depend on types
             yield mapping, target_type, not faults
 
 
 def resolved(mapping: FieldMapping, target_type: TaskType, value: Any) -> tuple[Any, Any] | str:
-    """A value as it is mapped and as the step takes it, or why it does not."""
+    """Return a value as mapped and as the step receives it, or the error."""
     link = StepMapping.model_validate(mapping.model_dump())
     target = step("b", run=RUNS[target_type], mappings=[link])
     results, gate = {"a": {mapping.from_field: value}}, MappingGate()
@@ -138,7 +138,7 @@ def test_creation_resolution_and_reading_agree(source: tuple[TaskType, str]) -> 
                 assert f" and cannot be mapped to {mapping.to_field}: " in resolution
                 continue
             given, taken = resolution
-            # Requests take "64" and 64.0 for 64; of a source of such types a transform is due.
+            # Requests accept "64" and 64.0 for 64; sources of such types need a transform.
             is_read = type(given) is not type(taken)
             assert is_accepted or is_read, (mapping, target_type, value)
             _assert_readable(mapping.to_field, target_type, taken)
@@ -171,7 +171,7 @@ def test_the_transform_that_a_refusal_proposes_is_accepted(source: tuple[TaskTyp
 
 
 @given(values(), st.sampled_from(TARGETS), st.sampled_from(TRANSFORMS))
-def test_any_value_is_taken_or_its_fault_is_said(
+def test_any_value_is_accepted_or_its_fault_is_named(
     value: Any, target: tuple[TaskType, str], transform: MappingTransform | None
 ) -> None:
     target_type, to_field = target

@@ -1,4 +1,4 @@
-"""Whatever an earlier step has answered: it is mapped and can be carried, or its fault is said."""
+"""Any value of an earlier step is mapped and storable, or its fault is named."""
 
 import time
 from contextlib import suppress
@@ -18,7 +18,7 @@ _TRANSFORMS = [None, *MappingTransform]
 
 
 def mapped(value: Any, transform: str | None, gate: MappingGate | None = None) -> Any:
-    """A value that a step has answered, as the next step gets it."""
+    """Map a value of a step into the next step."""
     link = StepMapping.model_validate(
         {"from_step": "a", "from_field": "b", "to_field": "c", "transform": transform}
     )
@@ -28,7 +28,7 @@ def mapped(value: Any, transform: str | None, gate: MappingGate | None = None) -
 
 
 @given(values(), st.sampled_from(_TRANSFORMS))
-def test_any_value_is_mapped_and_can_be_carried_or_its_fault_is_said(
+def test_any_value_is_mapped_and_storable_or_its_fault_is_named(
     value: Any, transform: str | None
 ) -> None:
     with suppress(MappingError):
@@ -38,23 +38,23 @@ def test_any_value_is_mapped_and_can_be_carried_or_its_fault_is_said(
 @pytest.mark.parametrize(
     ("value", "transform", "fault"),
     [
-        (10**400, "to_float", "to_float makes nothing of it|not a number"),
-        (10**400, None, "not a number"),
-        ("1" * 5000, "to_int", "to_int makes nothing of it"),
+        (10**400, "to_float", "to_float cannot convert it|no number"),
+        (10**400, None, "no number"),
+        ("1" * 5000, "to_int", "to_int cannot convert it"),
         ('"\\ud83d"', "json", "half of a surrogate pair"),
-        ("[" * 900 + "]" * 900, "json", "json makes nothing of it|levels deep"),
+        ("[" * 900 + "]" * 900, "json", "json cannot convert it|levels deep"),
         (nested(101), None, "levels deep"),
         ("a\0b", None, "NUL"),
         ([0] * 100_000, None, "more than 10000 values"),
         ("x" * 300_000, "to_string", "larger than 262144 bytes"),
         (["é" * 200_000], "first", "larger than 262144 bytes"),
         ([f"{number}.png" for number in range(1001)], "to_url", "1001 objects; at most 1000"),
-        ([["a.png"]], "to_url", "no path of an object"),
+        ([["a.png"]], "to_url", "needs the path of an object"),
         ("a\0.png", "to_url", "NUL"),
         (None, None, "has no value"),
     ],
 )
-def test_the_fault_of_a_value_is_said(value: Any, transform: str | None, fault: str) -> None:
+def test_the_fault_of_a_value_is_named(value: Any, transform: str | None, fault: str) -> None:
     with pytest.raises(MappingError, match=fault):
         mapped(value, transform)
 
@@ -70,7 +70,7 @@ def test_the_fault_of_a_value_is_said(value: Any, transform: str | None, fault: 
         ({"a": "é"}, '{"a": "é"}'),
     ],
 )
-def test_a_value_becomes_the_text_that_json_has_for_it(value: Any, text: str) -> None:
+def test_a_value_becomes_its_json_text(value: Any, text: str) -> None:
     assert mapped(value, "to_string") == text
 
 
@@ -79,7 +79,7 @@ def test_the_first_of_many_is_mapped_though_all_of_them_could_not_be() -> None:
     assert mapped([*[0] * 100_000, "x"], "last") == "x"
 
 
-def test_what_was_let_pass_before_there_was_a_gate_is_let_pass_in_a_replay() -> None:
+def test_values_of_older_runs_pass_the_gate_in_a_replay() -> None:
     gate = MappingGate(lambda: False)
     assert mapped("x" * 300_000, None, gate) == "x" * 300_000
     assert mapped("a\0b", "to_string", gate) == "a\0b"
@@ -87,10 +87,10 @@ def test_what_was_let_pass_before_there_was_a_gate_is_let_pass_in_a_replay() -> 
 
 @pytest.mark.parametrize("transform", _TRANSFORMS)
 @pytest.mark.parametrize("value", [[0] * 400_000, "x" * 2**20], ids=["list", "text"])
-def test_two_hundred_steps_that_map_the_same_take_no_long_time(
+def test_two_hundred_steps_that_map_the_same_value_are_fast(
     value: Any, transform: str | None
 ) -> None:
-    """A workflow task has two seconds, and begins anew where it takes longer."""
+    """A workflow task has two seconds, and is retried if it takes longer."""
     gate = MappingGate()
     begin = time.thread_time()
     for _ in range(200):

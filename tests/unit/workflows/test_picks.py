@@ -1,4 +1,4 @@
-"""What a mapping makes of values of any kind."""
+"""Transforms of values of every kind."""
 
 from typing import Any
 
@@ -26,18 +26,20 @@ def mapped(value: Any, transform: MappingTransform, **how: bool) -> Any:
 
 
 @given(_SINGLE, _PICK)
-def test_what_is_no_list_is_a_list_of_one(value: Any, pick: MappingTransform) -> None:
+def test_a_value_that_is_no_list_counts_as_a_list_of_one(
+    value: Any, pick: MappingTransform
+) -> None:
     assert mapped(value, pick) == value == mapped(mapped(value, MappingTransform.TO_LIST), pick)
 
 
 @given(_LISTS)
-def test_of_a_list_the_ends_are_taken(values: list[Any]) -> None:
+def test_first_and_last_of_a_list_are_its_ends(values: list[Any]) -> None:
     assert mapped(values, MappingTransform.FIRST) == values[0]
     assert mapped(values, MappingTransform.LAST) == values[-1]
 
 
 @given(_LISTS, _PICK)
-def test_runs_that_began_before_differ_in_singles_alone(
+def test_older_runs_differ_for_single_values_only(
     values: list[Any], pick: MappingTransform
 ) -> None:
     assert mapped(values, pick, picks_letters=True) == mapped(values, pick)
@@ -49,6 +51,6 @@ def test_runs_that_began_before_differ_in_singles_alone(
 
 @pytest.mark.parametrize("pick", [MappingTransform.FIRST, MappingTransform.LAST])
 @pytest.mark.parametrize("value", [[], None])
-def test_nothing_has_no_first(pick: MappingTransform, value: Any) -> None:
+def test_an_empty_list_has_no_first(pick: MappingTransform, value: Any) -> None:
     with pytest.raises(MappingError):
         mapped(value, pick)

@@ -1,4 +1,4 @@
-"""What Temporal carries of a workflow, and shows of it."""
+"""The workflow input of a pipeline, and its summary."""
 
 import uuid
 from typing import Any
@@ -23,7 +23,7 @@ def task() -> Task:
     )
 
 
-def test_a_completed_step_is_carried_as_far_as_later_steps_need_it() -> None:
+def test_a_completed_step_carries_only_the_results_that_later_steps_map() -> None:
     mapping = {"from_step": "first", "from_field": "seed", "to_field": "fal_parameters.seed"}
     done = {"position": 0, "step_id": "first", "status": "COMPLETED", "input_mappings": []}
     open_ = {"position": 1, "step_id": "second", "status": "PENDING", "input_mappings": [mapping]}
@@ -58,7 +58,7 @@ class Recorder:
         ({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}, "w: a, b, c, d"),
     ],
 )
-async def test_arrows_stand_between_steps_that_are_a_chain(
+async def test_arrows_join_the_steps_of_a_chain(
     dependencies: dict[str, list[str]], summary: str
 ) -> None:
     workflow = Workflow(

@@ -5,7 +5,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.workflow import NondeterminismError
 
 from shared.contracts.enums import ErrorCategory
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_a_bug_fails_the_run_as_internal(error: Exception) -> None:
     "error",
     [NondeterminismError("does not fit"), asyncio.CancelledError(), ApplicationError("told")],
 )
-def test_what_is_meant_is_let_through(error: BaseException) -> None:
+def test_intended_exceptions_pass(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught, failing_as_internal():
         raise error
     assert caught.value is error

@@ -1,6 +1,6 @@
-"""Records the histories that must replay: `python tests/workflows/replay/record.py [NAME …]`.
+"""Recorder of the histories that must replay: `python tests/workflows/replay/record.py [NAME …]`.
 
-Run it only when a change of the workflows is meant to break replay, which no tagged release may.
+Run it only for a change that is meant to break replay, which no tagged release may do.
 """
 
 import asyncio
@@ -42,27 +42,27 @@ HISTORIES = Path(__file__).parent / "histories"
 
 
 async def fail_once(attempt: Attempt) -> None:
-    """The first attempt of each task fails in a way that is retried."""
+    """Fail the first attempt of each task with a retryable error."""
     if attempt.attempt == 1:
         raise ApplicationError("the store was away", type="STORAGE")
 
 
 def pick_of_a_text() -> PipelineRun:
-    """A step reads the first of what is a text; recorded when that was the text's first letter."""
+    """Map `first` of a text; recorded when that was the text's first letter."""
     found = step("found").model_copy(update={"result": {"result_image_path": "https://a.test/b"}})
     pick = picture_from("found").model_copy(update={"transform": MappingTransform.FIRST})
     return pipeline(found, step("refine", "found", run=refinement(), mappings=[pick]))
 
 
 def value_out_of_bounds() -> PipelineRun:
-    """A step is given a width that no request may have; recorded when nobody looked at it."""
+    """Map a width out of bounds; recorded before mapped values were validated."""
     found = step("found").model_copy(update={"result": {"attempts_used": 4}})
     link = StepMapping(from_step="found", from_field="attempts_used", to_field="width")
     return pipeline(found, step("generate", "found", mappings=[link]))
 
 
 async def record(runs: Runs, asked: set[str]) -> None:
-    """One history of each shape."""
+    """Record one history of each shape."""
     shapes = {
         "task": await runs.start_task(generation()),
         "task-editing": await runs.start_task(editing()),
@@ -101,13 +101,13 @@ async def record(runs: Runs, asked: set[str]) -> None:
         if asked and name not in asked:
             continue
         history = await handle.fetch_history()
-        # Stack traces tell the paths of the machine that recorded; replay does not need them.
+        # Stack traces contain paths of the recording machine; replay does not need them.
         text = re.sub(r'"stackTrace": "(?:[^"\\]|\\.)*"', '"stackTrace": ""', history.to_json())
         (HISTORIES / f"{name}.json").write_text(text + "\n")
 
 
 async def main() -> None:
-    """Start the servers, run, write."""
+    """Start the servers, record, and write the histories."""
     with tempfile.TemporaryDirectory(prefix="sartiq-record-") as folder:
         async with LocalStack(LocalSettings(state_dir=Path(folder)), services=()) as stack:
             settings = TemporalSettings(address=stack.endpoints.temporal_address)

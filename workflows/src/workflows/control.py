@@ -1,4 +1,4 @@
-"""Telling a run under way to stop, to pause, or to drop one step, and ending one that is deaf."""
+"""Control of open runs: cancel, pause, cancel one step, terminate an unresponsive run."""
 
 import asyncio
 from collections.abc import Generator
@@ -15,35 +15,38 @@ from temporalio.service import RPCError, RPCStatusCode
 from workflows.definitions.run_pipeline import RunPipeline
 
 _RPC_TIMEOUT = timedelta(seconds=5)
-_HEARD_WITHIN_S = 2.5
-"""How long a run that is well may take to act upon what it is told."""
+_REACTION_S = 2.5
+"""Time within which a healthy run reacts to a cancellation."""
 _FAILED_TWICE = 3
-"""The attempt of a workflow task that has failed twice in a row: it fails for what the run is."""
+"""Attempt number of a workflow task that has failed twice in a row: the run itself is faulty."""
 _NEWEST_EVENTS = 20
 _FAILED = {
     EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED,
     EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT,
 }
-STOOD_STILL = "its run kept failing, heard nothing, and was ended by force"
+RUN_TERMINATED = (
+    "its Temporal run kept failing and did not react to the cancellation; it was terminated"
+)
+"""Error text in the record of such a run."""
 
 
 class RunUnreachableError(Exception):
-    """Temporal did not answer; whether the run has heard is unknown."""
+    """Temporal did not respond; the run may or may not have received the request."""
 
 
 async def cancel_run(client: Client, temporal_id: str, run_id: str | None = None) -> bool:
-    """Ask a run to cancel what it does.
+    """Request the cancellation of a run.
 
     Args:
         client: Temporal.
         temporal_id: its workflow id.
-        run_id: this run of it alone; none: the newest.
+        run_id: one specific run of it; none: the newest.
 
     Returns:
-        Whether there is such a run: Temporal takes this of one that has closed as well.
+        True if there is such a run, open or closed: Temporal accepts the request for both.
 
     Raises:
-        RunUnreachableError: Temporal did not answer.
+        RunUnreachableError: Temporal did not respond.
     """
     with _reaching() as reached:
         handle = client.get_workflow_handle(temporal_id, run_id=run_id)
@@ -52,13 +55,13 @@ async def cancel_run(client: Client, temporal_id: str, run_id: str | None = None
 
 
 async def cancel_step(client: Client, temporal_id: str, step_id: str) -> bool:
-    """Ask a pipeline to cancel one step, whether it runs or waits.
+    """Ask a pipeline to cancel one step, running or waiting.
 
     Returns:
-        Whether there was an open run to ask.
+        True if there was an open run.
 
     Raises:
-        RunUnreachableError: Temporal did not answer.
+        RunUnreachableError: Temporal did not respond.
     """
     with _reaching() as reached:
         handle = client.get_workflow_handle(temporal_id)
@@ -67,18 +70,18 @@ async def cancel_step(client: Client, temporal_id: str, step_id: str) -> bool:
 
 
 async def pause_run(client: Client, temporal_id: str, run_id: str | None = None) -> bool:
-    """Ask a pipeline to start no more steps, and to end once the running ones have.
+    """Ask a pipeline to start no more steps, and to end once the running ones have ended.
 
     Args:
         client: Temporal.
         temporal_id: its workflow id.
-        run_id: this run of it alone; none: the newest.
+        run_id: one specific run of it; none: the newest.
 
     Returns:
-        Whether there was an open run to ask.
+        True if there was an open run.
 
     Raises:
-        RunUnreachableError: Temporal did not answer.
+        RunUnreachableError: Temporal did not respond.
     """
     with _reaching() as reached:
         handle = client.get_workflow_handle(temporal_id, run_id=run_id)
@@ -87,10 +90,10 @@ async def pause_run(client: Client, temporal_id: str, run_id: str | None = None)
 
 
 async def wait_until_closed(client: Client, temporal_id: str, *, timeout_s: float) -> bool:
-    """Wait for a run to close, however it does.
+    """Wait for a run to close, with whatever result.
 
     Returns:
-        Whether it has, or never was; not where Temporal does not answer.
+        True if it closed or never existed; false after the timeout or if Temporal did not respond.
     """
     try:
         return await has_closed(client, temporal_id, within_s=timeout_s)
@@ -99,10 +102,10 @@ async def wait_until_closed(client: Client, temporal_id: str, *, timeout_s: floa
 
 
 async def has_closed(client: Client, temporal_id: str, *, within_s: float) -> bool:
-    """Whether a run closes soon, has closed, or never was.
+    """Return true if a run closes within a time, has closed, or never existed.
 
     Raises:
-        RunUnreachableError: Temporal did not answer.
+        RunUnreachableError: Temporal did not respond.
     """
     try:
         async with asyncio.timeout(within_s):
@@ -116,37 +119,37 @@ async def has_closed(client: Client, temporal_id: str, *, within_s: float) -> bo
 
 
 class Stop(Enum):
-    """What came of asking a run to stop."""
+    """Result of a request to stop a run."""
 
     GONE = auto()
-    """There was no open run to ask."""
+    """There was no open run."""
     CLOSED = auto()
     STOPPING = auto()
-    """It may take longer: a worker ends what it does first."""
-    DEAF = auto()
-    """Its workflow task keeps failing: it will not hear of it. `terminate_run` ends it."""
+    """The run may take longer to close, since a worker finishes its current operation first."""
+    UNRESPONSIVE = auto()
+    """Its workflow task keeps failing, so that it cannot react. `terminate_run` ends it."""
 
 
 async def stop_run(client: Client, temporal_id: str, *, within_s: float) -> Stop:
-    """Ask a run to cancel what it does, and wait for its end.
+    """Request the cancellation of a run, and wait for it to close.
 
     Raises:
-        RunUnreachableError: Temporal did not answer when it was asked.
+        RunUnreachableError: Temporal did not respond to the request.
     """
     if not await cancel_run(client, temporal_id):
         return Stop.GONE
     if await wait_until_closed(client, temporal_id, timeout_s=within_s):
         return Stop.CLOSED
-    return Stop.DEAF if await keeps_failing(client, temporal_id) else Stop.STOPPING
+    return Stop.UNRESPONSIVE if await keeps_failing(client, temporal_id) else Stop.STOPPING
 
 
 async def wait_or_terminate(client: Client, temporal_id: str, *, timeout_s: float) -> bool:
-    """Wait for a run to close whose record has ended; one that is deaf to that is terminated.
+    """Wait for a run to close whose record has ended; terminate it if it is unresponsive.
 
     Returns:
-        Whether it has closed.
+        True if it has closed.
     """
-    first_s = min(timeout_s, _HEARD_WITHIN_S)
+    first_s = min(timeout_s, _REACTION_S)
     if await wait_until_closed(client, temporal_id, timeout_s=first_s):
         return True
     if await keeps_failing(client, temporal_id):
@@ -156,7 +159,7 @@ async def wait_or_terminate(client: Client, temporal_id: str, *, timeout_s: floa
 
 
 async def keeps_failing(client: Client, temporal_id: str, run_id: str | None = None) -> bool:
-    """Whether a run is known to stand still, since its workflow task fails again and again."""
+    """Return true if a run makes no progress because its workflow task fails repeatedly."""
     with suppress(RunUnreachableError), _reaching():
         handle = client.get_workflow_handle(temporal_id, run_id=run_id)
         found = (await handle.describe(rpc_timeout=_RPC_TIMEOUT)).raw_description
@@ -165,7 +168,7 @@ async def keeps_failing(client: Client, temporal_id: str, run_id: str | None = N
             return False
         if attempt >= _FAILED_TWICE:
             return True
-        # What comes in meanwhile, the cancellation for one, makes a new task, counted from one.
+        # An event that arrives meanwhile, such as the cancellation, resets the attempt count.
         return await _num_failed_lately(client, found.workflow_execution_info.execution) > 1
     return False
 
@@ -186,10 +189,10 @@ async def _num_failed_lately(client: Client, run: WorkflowExecution) -> int:
 
 
 async def terminate_run(client: Client, temporal_id: str, run_id: str | None = None) -> None:
-    """End a run by force. What a worker does for it, it does to its end, for nobody.
+    """Terminate a run. A worker finishes the activity that it runs; the result is dropped.
 
     Raises:
-        RunUnreachableError: Temporal did not answer.
+        RunUnreachableError: Temporal did not respond.
     """
     with _reaching():
         handle = client.get_workflow_handle(temporal_id, run_id=run_id)
@@ -206,7 +209,7 @@ def _reaching() -> Generator[_Reached]:
     try:
         yield reached
     except RPCError as error:
-        # To a signal, a run that has closed and one that never was are the same.
+        # A signal fails alike for a run that has closed and one that never existed.
         if error.status != RPCStatusCode.NOT_FOUND:
             raise RunUnreachableError(str(error)) from error
         reached.is_open = False

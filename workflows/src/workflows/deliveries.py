@@ -1,4 +1,4 @@
-"""Wakes the deliveries of subjects that have new events, beside whoever has written them."""
+"""Background starts and wake-ups of deliveries, after new events have been written."""
 
 import asyncio
 from collections.abc import Callable
@@ -23,19 +23,19 @@ from shared.temporal import search
 from shared.temporal.fairness import fairness_key
 from workflows.definitions.deliver_events import DeliverEvents
 from workflows.policies import DELIVERY_EXECUTION_TIMEOUT
-from workflows.versioning import MOVES_ON
+from workflows.versioning import AUTO_UPGRADE
 
 _log = structlog.stdlib.get_logger(__name__)
 
 _RPC_TIMEOUT = timedelta(seconds=10)
-_SIDE_BY_SIDE = 10
-_CLOSING_S = 2.0
+_CONCURRENCY = 10
+_CLOSE_TIMEOUT_S = 2.0
 
 
 class Waker:
-    """Wakes deliveries in the background: nobody waits for it, and it may fail.
+    """Starter of deliveries in the background; a failure is logged only.
 
-    What it misses, the reconciler finds.
+    The reconciler starts those that it missed.
 
     Args:
         client: Temporal.
@@ -45,10 +45,10 @@ class Waker:
         self._client = client
         self._waiting: set[Announcement] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._gate = asyncio.Semaphore(_SIDE_BY_SIDE)
+        self._semaphore = asyncio.Semaphore(_CONCURRENCY)
 
     def __call__(self, subjects: frozenset[Announcement]) -> None:
-        """Wake each, soon; a subject that is about to be woken is not woken twice."""
+        """Schedule a wake-up for each subject that has none scheduled yet."""
         for subject in subjects - self._waiting:
             self._waiting.add(subject)
             task = asyncio.create_task(self._wake(subject))
@@ -56,14 +56,14 @@ class Waker:
             task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Let those under way end, for a moment."""
+        """Wait up to two seconds for the running wake-ups, then cancel them."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_CLOSING_S)
+            await asyncio.wait(self._tasks, timeout=_CLOSE_TIMEOUT_S)
         for task in self._tasks:
             task.cancel()
 
     async def _wake(self, subject: Announcement) -> None:
-        async with self._gate:
+        async with self._semaphore:
             self._waiting.discard(subject)
             try:
                 await wake_delivery(self._client, subject)
@@ -74,7 +74,7 @@ class Waker:
 
 
 async def wake_delivery(client: Client, subject: Announcement) -> None:
-    """Tell the delivery of a subject that there is something new; start it where there is none."""
+    """Signal the delivery of a subject that it has new events; start it if it is not running."""
     signal: Callable[..., Any] = DeliverEvents.replay if subject.is_replay else DeliverEvents.wake
     attributes = {
         search.KIND: "delivery",
@@ -98,6 +98,6 @@ async def wake_delivery(client: Client, subject: Announcement) -> None:
         priority=Priority(
             fairness_key=fairness_key(subject.origin_instance, subject.origin_tenant_id)
         ),
-        versioning_override=MOVES_ON,
+        versioning_override=AUTO_UPGRADE,
         start_signal=signal.__name__,
     )

@@ -1,4 +1,4 @@
-"""Evaluations as the gateway asks for them: one run a job, and somebody waits for it."""
+"""The gateway's way to an evaluation: one run per job, awaited by a client."""
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
@@ -6,39 +6,39 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 
 from shared.contracts.evaluation import NO_EVALUATOR, EvaluationFindings, EvaluationJob
 from shared.temporal import search
-from workflows.acknowledgement import told_apart
 from workflows.definitions.evaluate_image import EvaluateImage
 from workflows.policies import EVALUATION_EXECUTION_TIMEOUT
+from workflows.start_errors import translated_start_errors
 from workflows.starts import search_attributes, start_options
 
 _INTERACTIVE = 2
-"""Priority of what a client waits for with an open connection."""
+"""Priority of work that a client awaits with an open connection."""
 
 _Handle = WorkflowHandle[EvaluateImage, EvaluationFindings]
 
 
 async def evaluate(client: Client, job: EvaluationJob) -> EvaluationFindings:
-    """Run an evaluation to its end; a job that ran before has the result of its first run.
+    """Run an evaluation to its end; a repeated job returns the result of its first run.
 
     Raises:
-        WorkflowFailureError: it failed.
-        RunUnknownError: Temporal does not answer; a repeat of the job comes to the same run.
+        WorkflowFailureError: the evaluation failed.
+        RunUnknownError: Temporal did not respond; the same job can be sent again safely.
         RunRefusedError: Temporal refused it.
     """
     handle = await _start(client, job, WorkflowIDReusePolicy.REJECT_DUPLICATE)
-    is_of_before = handle.first_execution_run_id is None
+    is_repeated = handle.first_execution_run_id is None
     try:
         return await _result(handle)
     except WorkflowFailureError as failure:
-        if not is_of_before or has_spoken(failure):
+        if not is_repeated or evaluator_failed(failure):
             raise
     return await _result(
         await _start(client, job, WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY)
     )
 
 
-def has_spoken(failure: WorkflowFailureError) -> bool:
-    """Tell whether the evaluator itself failed; else nothing came of the run, and another may."""
+def evaluator_failed(failure: WorkflowFailureError) -> bool:
+    """Return true if the evaluator itself failed; otherwise another run may succeed."""
     cause = failure.cause
     return isinstance(cause, ApplicationError) and cause.type != NO_EVALUATOR
 
@@ -46,7 +46,7 @@ def has_spoken(failure: WorkflowFailureError) -> bool:
 async def _start(client: Client, job: EvaluationJob, reuse: WorkflowIDReusePolicy) -> _Handle:
     run_id = f"evaluation-{job.evaluation_id}"
     try:
-        with told_apart():
+        with translated_start_errors():
             return await client.start_workflow(
                 EvaluateImage.run,
                 job,
@@ -63,5 +63,5 @@ async def _start(client: Client, job: EvaluationJob, reuse: WorkflowIDReusePolic
 
 
 async def _result(handle: _Handle) -> EvaluationFindings:
-    with told_apart():
+    with translated_start_errors():
         return await handle.result()

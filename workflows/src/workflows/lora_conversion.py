@@ -1,4 +1,4 @@
-"""Has a pickle converted and waits for the result; the gateway's way to the converter."""
+"""The gateway's way to the LoRA converter: start a conversion and wait for its result."""
 
 from datetime import timedelta
 
@@ -8,43 +8,43 @@ from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import ErrorCategory, TaskQueue
 from shared.contracts.lora import ConvertedLora, LoraConversion
-from workflows.acknowledgement import told_apart
 from workflows.definitions.convert_lora import ConvertLora
+from workflows.start_errors import translated_start_errors
 from workflows.starts import START_TIMEOUT
 
 
 class ConversionRefusedError(Exception):
-    """The pickle holds something other than tensors; the message says what."""
+    """The pickle contains something other than tensors; the message says what."""
 
 
 class ConversionUnavailableError(Exception):
-    """Nobody converted it in time; another try may succeed."""
+    """No worker converted the file in time; a retry may succeed."""
 
 
 async def convert_lora(
     client: Client, request: LoraConversion, *, wait: timedelta
 ) -> ConvertedLora:
-    """Run a conversion to its end; one that is under way is joined.
+    """Run a conversion to its end; join a conversion of the same object that already runs.
 
     Args:
         client: Temporal.
         request: the pickle's object.
-        wait: for the whole run, its waits for workers included.
+        wait: limit of the whole run, including its wait for a worker.
 
     Raises:
-        ConversionRefusedError: the file is at fault.
-        ConversionUnavailableError: the platform is.
-        RunUnknownError: Temporal does not answer, and the conversion may go on.
+        ConversionRefusedError: the file is invalid.
+        ConversionUnavailableError: the platform could not convert it.
+        RunUnknownError: Temporal did not respond; the conversion may go on.
     """
     try:
-        with told_apart():
+        with translated_start_errors():
             handle = await client.start_workflow(
                 ConvertLora.run,
                 request,
                 id=request.workflow_id,
                 task_queue=TaskQueue.WORKFLOWS,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                # Whoever asks again has not found the result of the last one.
+                # A repeated request means that the last result was not found.
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 execution_timeout=wait,
                 rpc_timeout=START_TIMEOUT,

@@ -1,6 +1,6 @@
-"""Named timeouts and retry policies; every number that a workflow waits by stands here.
+"""Named timeouts and retry policies of all workflows.
 
-But for one: how long an attempt may run is in its task type's row.
+One is missing here: the run time of an attempt is in the row of its task type.
 """
 
 from datetime import timedelta
@@ -10,17 +10,17 @@ from temporalio.common import RetryPolicy
 from shared.contracts.enums import ErrorCategory
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
-"""Silence after which a worker counts as lost."""
+"""Time without a heartbeat after which a worker counts as lost."""
 
 ONE_ATTEMPT = RetryPolicy(maximum_attempts=1)
-"""Attempts, and fetches of pictures before them, are counted by `run_step`, so that records and
-retries tell the same story."""
+"""`run_step` counts and retries attempts, and fetches of pictures, itself: records and retries then
+always agree."""
 
 MAX_LOST_WORKERS = 10
-"""Attempts that may be lost with their worker before the task fails; they are not retries."""
+"""Attempts that may end with a lost worker before the task fails; they do not count as retries."""
 
 SUBMIT_TIMEOUT = timedelta(seconds=180)
-"""Handing work over to a provider, its pictures included."""
+"""Limit of submitting work to a provider, including its pictures."""
 
 AWAIT_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -28,70 +28,71 @@ AWAIT_RETRY = RetryPolicy(
     maximum_interval=timedelta(seconds=30),
     maximum_attempts=2 * MAX_LOST_WORKERS + 1,
 )
-"""Waiting for a provider costs nothing and may be taken up by any worker."""
+"""Retries of waiting for a provider: a wait costs nothing, and any worker can resume it."""
 
 WITHDRAW_TIMEOUT = timedelta(seconds=60)
 WITHDRAW_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=5)
-"""Cancelling work at its provider, where its own wait could not; a worker for it included."""
+"""Cancellation at the provider after the waiting activity could not do it; the timeout includes
+the wait for a worker."""
 
 BACKOFF_INITIAL_S = 1.0
 BACKOFF_COEFFICIENT = 2.0
 BACKOFF_MAX_S = 60.0
 LONG_WAIT_S = 60.0
-"""A provider that asks for a longer wait leaves the task to its fallback, where there is one."""
+"""If a provider asks for a longer wait, the task goes to its fallback provider, if it has one."""
 RETRY_AFTER_MAX_S = 3600.0
-"""What a provider asks for is honoured so far."""
+"""Upper bound of the wait that a provider can ask for."""
 
 FETCH_TIMEOUT = timedelta(minutes=5)
-"""Fetching the remote pictures of one task, all of them."""
+"""Limit of fetching all remote pictures of one task."""
 
 CROWDED_FIRST_S = 5.0
 CROWDED_MAX_S = 60.0
 
 
 def crowded_wait_s(tries: int, jitter: float) -> float:
-    """Seconds until something is offered again whose tenant has its share under way.
+    """Return the seconds to wait before an activity is scheduled again for a tenant at its limit.
 
     Args:
-        tries: 1 after the first offer.
-        jitter: a number from 0 to 1: what was turned away together does not come back together.
+        tries: 1 after the first try.
+        jitter: a number from 0 to 1; it spreads activities that were refused together.
     """
     planned = CROWDED_FIRST_S * BACKOFF_COEFFICIENT ** (min(tries, 10) - 1)
     return min(planned, CROWDED_MAX_S) * (0.5 + jitter)
 
 
 RECONCILE_TIMEOUT = timedelta(minutes=10)
-"""One pass over all that has not ended."""
+"""Limit of one pass over all open records."""
 
 RECORD_TIMEOUT = timedelta(seconds=10)
-"""One write into the records."""
+"""Limit of one write into the records."""
 
 RECORD_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=10),
 )
-"""The records are written however long the database is away."""
+"""Retries of a write into the records: without end, until the database is back."""
 
 RECORD_LOCAL_RETRY_THRESHOLD = timedelta(seconds=10)
-"""Past this a retry becomes a timer on the server and no longer holds a workflow task."""
+"""Backoff from which a retry becomes a timer on the server and no longer holds a workflow task."""
 
 CONVERSION_SCHEDULE_TO_START = timedelta(seconds=30)
-"""How long an upload waits for a worker that converts it; then the client is told to come again."""
+"""Time that an upload waits for a conversion worker; then the client is told to retry."""
 
 CONVERSION_START_TO_CLOSE = timedelta(seconds=150)
-"""One conversion: fetching, the converter's own limit of 90 s, storing."""
+"""Limit of one conversion: fetching, converting (at most 90 s), storing."""
 
 CONVERSION_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     maximum_attempts=2,
     non_retryable_error_types=[ErrorCategory.TIMEOUT],
 )
-"""A lost worker is made up for once; what was slow would be slow again, and an upload waits."""
+"""One retry after a lost worker, none after a timeout: a client waits for the upload."""
 
 PREPROCESSING_START_TO_CLOSE = timedelta(days=1)
 TRAINING_START_TO_CLOSE = timedelta(days=14)
-"""Bounds for what heartbeats cannot tell: a stage that beats and gets nowhere."""
+"""Limits of the stages of a training, for a stage that sends heartbeats but makes no progress."""
 
 STAGE_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -99,69 +100,71 @@ STAGE_RETRY = RetryPolicy(
     maximum_interval=timedelta(seconds=60),
     maximum_attempts=MAX_LOST_WORKERS + 1,
 )
-"""A training's stages are retried by Temporal: each attempt resumes where the last one saved. What
-no retry helps is told apart by its category."""
+"""Temporal retries the stages of a training: each attempt resumes from the last checkpoint. The
+error category decides which failures are final."""
 
 EVALUATION_SCHEDULE_TO_START = timedelta(seconds=20)
-"""How long a picture waits for an evaluator; a client waits with it."""
+"""Time that a picture waits for an evaluator; a client waits with it."""
 EVALUATION_START_TO_CLOSE = timedelta(seconds=90)
 EVALUATION_RECORD_TIMEOUT = timedelta(seconds=2)
 EVALUATION_RECORD_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=2.0, maximum_attempts=4
 )
-"""An answer is not held back for long because it cannot be recorded."""
+"""Few retries: a client waits for the findings, which must not be delayed by their record."""
 EVALUATION_EXECUTION_TIMEOUT = timedelta(seconds=120)
 
 TRAINING_EXECUTION_TIMEOUT = timedelta(days=30)
 TASK_EXECUTION_TIMEOUT = timedelta(days=7)
 PIPELINE_EXECUTION_TIMEOUT = timedelta(days=14)
-"""Upper bounds of whole runs, time in queues included."""
+"""Upper bounds of whole runs, including the time in queues."""
 
 DELIVERY_TIMEOUT = timedelta(seconds=120)
-"""One activity that delivers events: its wait for a place, 30 s of it, the last answer's 15 s, the
-records."""
+"""Limit of one delivery activity: the wait for a slot, 30 s of deliveries, 15 s for the last
+response, and the records."""
 
 DELIVERY_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=60),
 )
-"""Of the activity: a worker or the records were away. Receivers have a schedule of their own."""
+"""Retries after a lost worker or an unreachable database. Failed receivers are retried by a
+schedule of their own."""
 
 DELIVERY_EXECUTION_TIMEOUT = timedelta(days=30)
-"""A receiver that takes nothing is called for five days; what takes longer, the reconciler begins
-anew."""
+"""An unavailable receiver is retried for five days. If a run takes longer than this limit, the
+reconciler starts a new one."""
 
 
 def priority_key(priority: int) -> int:
-    """Temporal's priority, 1 (first) to 5, of a request's, where a higher number runs first."""
+    """Convert a request's priority (higher runs first) to Temporal's, 1 (first) to 5 (last)."""
     return min(max(3 - priority, 1), 5)
 
 
 LONG_HISTORY_EVENTS = 8000
-"""So many events, and a run that only waits is continued as new; Temporal's own limit is 51,200."""
+"""Number of events from which a run that only waits is continued as new; Temporal's own limit is
+51,200."""
 
 UNSERVED_INITIAL_S = 10.0
 UNSERVED_MAX_S = 900.0
-"""Waiting for a worker that knows a task's type: a deployment that is under way, or a later one."""
+"""Backoff while no worker supports a task's type, for instance during a deployment."""
 
 
 def unserved_wait_s(tries: int) -> float:
-    """Seconds until a task is offered again that the workers of its queue do not know.
+    """Return the seconds to wait before retrying a task that no worker of its queue supports.
 
     Args:
-        tries: 1 after the first offer.
+        tries: 1 after the first try.
     """
     return min(UNSERVED_INITIAL_S * BACKOFF_COEFFICIENT ** (min(tries, 10) - 1), UNSERVED_MAX_S)
 
 
 def backoff_s(retry: int, jitter: float, retry_after_s: float | None = None) -> float:
-    """Seconds to wait before a retry.
+    """Return the seconds to wait before a retry.
 
     Args:
         retry: 1 for the first retry.
         jitter: a number from 0 to 1; 1 waits the full time, 0 half of it.
-        retry_after_s: the least wait that the other side asked for.
+        retry_after_s: minimum wait that the provider asked for.
     """
     exponential = BACKOFF_INITIAL_S * BACKOFF_COEFFICIENT ** (retry - 1)
     asked = min(retry_after_s or 0.0, RETRY_AFTER_MAX_S)

@@ -1,4 +1,4 @@
-"""The schedule that reconciles records and runs; the workflow worker sees that there is one."""
+"""The schedule that reconciles records and runs; the workflow worker creates it."""
 
 from datetime import timedelta
 
@@ -26,21 +26,21 @@ SCHEDULE_ID = "reconcile-records"
 
 
 class ReconcileSettings(BaseSettings):
-    """How often records and runs are compared."""
+    """Interval and grace periods of the reconciliation."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_RECONCILE_", frozen=True)
 
     every_s: float = Field(default=60, ge=1)
-    """Seconds between two passes; one that takes longer is not overtaken."""
+    """Seconds between two passes; passes never overlap."""
     grace_s: float = Field(default=60, ge=0)
-    """What changed within so many seconds is left alone."""
+    """Seconds for which a changed record is left alone."""
     abandoned_after_s: float = Field(default=3600, ge=0)
-    """Objects that no record owns are removed after so long: longer than any upload takes. A
-    request that takes longer is refused, not harmed."""
+    """Seconds after which objects without an owner are removed: longer than any upload takes. A
+    request that takes longer is refused, and loses nothing."""
 
 
 async def ensure_schedule(client: Client, settings: ReconcileSettings) -> None:
-    """Make the schedule, or bring an older one in line with the settings."""
+    """Create the schedule, or update an existing one to the settings."""
     schedule = _schedule(settings)
     try:
         await client.create_schedule(SCHEDULE_ID, schedule)

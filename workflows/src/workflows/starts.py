@@ -1,4 +1,4 @@
-"""Starts the Temporal workflow of a record. The id derives from the record: twice is once."""
+"""Starts of Temporal workflows for records. Ids derive from records, so starts are idempotent."""
 
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -24,7 +24,6 @@ from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.models.trainings import Training
 from shared.temporal import search
 from shared.temporal.fairness import fairness_key
-from workflows.acknowledgement import told_apart
 from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
 from workflows.definitions.run_training import RunTraining
@@ -34,14 +33,15 @@ from workflows.policies import (
     TRAINING_EXECUTION_TIMEOUT,
     priority_key,
 )
-from workflows.versioning import MOVES_ON
+from workflows.start_errors import translated_start_errors
+from workflows.versioning import AUTO_UPGRADE
 
 START_TIMEOUT = timedelta(seconds=10)
-"""How long a start waits for its acknowledgement; one that is not there by then is unknown."""
+"""Time that a start waits for its acknowledgement; after that its outcome is unknown."""
 
 
 def task_run(task: Task) -> TaskRun:
-    """What Temporal carries of a task."""
+    """Return the workflow input of a task."""
     return TaskRun.model_validate(
         {
             "task_id": task.id,
@@ -60,7 +60,7 @@ def task_run(task: Task) -> TaskRun:
 
 
 def _fallback(task: Task) -> dict[str, Any] | None:
-    """None where it has stepped in already: a run is started anew with what the record says."""
+    """Return the fallback provider; none if the task has switched to it already."""
     if task.fallback_provider_type is None or task.fallback_used:
         return None
     provider, task_type = ProviderType(task.fallback_provider_type), TaskType(task.task_type)
@@ -72,9 +72,9 @@ def _fallback(task: Task) -> dict[str, Any] | None:
 
 
 def pipeline_run(workflow: Workflow, tasks: dict[str, Task]) -> PipelineRun:
-    """What Temporal carries of a workflow; `tasks` by step id.
+    """Return the workflow input of a pipeline; `tasks` by step id.
 
-    Of a completed step it carries what later steps map from it, and no more.
+    Of a completed step it contains only the result fields that later steps map.
     """
     mapped = {(m["from_step"], m["from_field"]) for s in workflow.steps for m in s.input_mappings}
     return PipelineRun(
@@ -105,7 +105,7 @@ def _step_run(task: Task) -> TaskRun:
 
 
 def training_run(training: Training) -> TrainingRun:
-    """What Temporal carries of a training."""
+    """Return the workflow input of a training."""
     return TrainingRun.model_validate(
         {
             name: getattr(training, name)
@@ -178,8 +178,8 @@ async def start_pipeline(
 
     Args:
         client: Temporal.
-        workflow: its row and its steps'.
-        tasks: by step id.
+        workflow: its row, with its steps.
+        tasks: tasks by step id.
         is_resumed: an earlier run of it has closed; completed steps are not run again.
 
     Raises:
@@ -206,13 +206,13 @@ async def start_pipeline(
                 ]
             ),
             search_attributes=search_attributes(workflow, {search.KIND: "workflow"}),
-            versioning_override=MOVES_ON,
+            versioning_override=AUTO_UPGRADE,
             **start_options(workflow, 0, reuse),
         )
 
 
 def _in_order(workflow: Workflow) -> str:
-    """Return a workflow's steps, with arrows where they are a chain and nowhere else."""
+    """Return the names of the steps, joined by arrows if they are a chain, else by commas."""
     names = [step.step_id for step in workflow.steps]
     waited_for = [set(step.dependencies) for step in workflow.steps]
     is_chain = all(
@@ -247,16 +247,16 @@ async def start_training(client: Client, training: Training) -> None:
             search_attributes=search_attributes(
                 training, {search.KIND: "training", search.TASK_TYPE: training.training_type}
             ),
-            versioning_override=MOVES_ON,
-            # 0 to 3 where a task's priority has 0 for its normal one: LOW is behind that.
+            versioning_override=AUTO_UPGRADE,
+            # A training's priority is 0 to 3 with 1 as normal; a task's normal priority is 0.
             **start_options(training, training.priority - 1),
         )
 
 
 @contextmanager
 def _once() -> Generator[None]:
-    # By the reconciler, or by a try whose acknowledgement was lost; and it has ended already.
-    with suppress(WorkflowAlreadyStartedError), told_apart():
+    # Already started: by the reconciler, or by a try whose acknowledgement was lost.
+    with suppress(WorkflowAlreadyStartedError), translated_start_errors():
         yield
 
 
@@ -265,7 +265,7 @@ def start_options(
     priority: int,
     reuse: WorkflowIDReusePolicy = WorkflowIDReusePolicy.REJECT_DUPLICATE,
 ) -> dict[str, Any]:
-    """Options of every start: one id is one run, and whose it is decides about its turn."""
+    """Return the options of every start: one run per id, fairness key and priority."""
     return {
         "task_queue": TaskQueue.WORKFLOWS,
         "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
@@ -279,7 +279,7 @@ def start_options(
 
 
 def search_attributes(subject: Origin | Owner, own: dict[Any, str]) -> TypedSearchAttributes:
-    """Search attributes, by which the Web UI finds a run."""
+    """Return the search attributes by which the Temporal UI filters runs."""
     tenant = {search.TENANT_ID: subject.origin_tenant_id} if subject.origin_tenant_id else {}
     values = own | {search.ORIGIN_INSTANCE: subject.origin_instance} | tenant
     return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in values.items()])

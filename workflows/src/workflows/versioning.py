@@ -1,11 +1,13 @@
-"""Which runs stay with the version of the workflow worker that began them, and which move on.
+"""Worker versioning of long runs.
 
-Runs are pinned (`shared.temporal.worker.worker_options`) unless their start says `MOVES_ON`: what
-may last for days is not to keep an old worker, with its old ways of writing records, alive.
+A run is pinned to the worker version that started it (`shared.temporal.worker.worker_options`),
+unless its start passes `AUTO_UPGRADE`. Runs that may last for days pass it, so that they do not
+keep an old worker, which writes records the old way, alive.
 """
 
 from temporalio.common import AutoUpgradeVersioningOverride
 
-MOVES_ON = AutoUpgradeVersioningOverride()
-"""For the starts of long runs. Given there and not by `workflow.defn`, whose word for it the server
-refuses from workers that are not versioned. Without versioning it changes nothing."""
+AUTO_UPGRADE = AutoUpgradeVersioningOverride()
+"""Versioning override for the starts of long runs. Set at the start and not in `workflow.defn`,
+because the server refuses the latter from workers without versioning. Without versioning it has no
+effect."""

@@ -1,7 +1,8 @@
-"""Which version of a worker deployment gets new work: `python -m workflows.versions --help`.
+"""Command line for the current version of a worker deployment.
 
-Needed where `SARTIQ_WORKER_DEPLOYMENT_NAME` is set: a versioned worker gets nothing until its
-version is current. Temporal's worker controller does the same by itself.
+`python -m workflows.versions --help`. Needed if `SARTIQ_WORKER_DEPLOYMENT_NAME` is set: a versioned
+worker gets no work until its version is current. Temporal's worker controller does the same by
+itself.
 """
 
 import asyncio
@@ -44,16 +45,16 @@ _Deployment = Annotated[
 
 
 async def set_current(client: Client, deployment: str, build_id: str, *, wait_s: float) -> None:
-    """Send what starts from now on to one version; runs that are pinned to another stay there.
+    """Send new runs to one version; runs that are pinned to another version stay there.
 
     Args:
         client: connected to the namespace.
-        deployment: the kind of worker.
+        deployment: name of the deployment.
         build_id: its version; an older one rolls back.
-        wait_s: how long to wait for a worker of that version to show itself.
+        wait_s: seconds to wait for the first worker of that version.
 
     Raises:
-        RPCError: the version is unknown still, or the server refuses it.
+        RPCError: the version is still unknown, or the server refused it.
     """
     deadline = time.monotonic() + wait_s
     while True:
@@ -75,15 +76,15 @@ async def set_current(client: Client, deployment: str, build_id: str, *, wait_s:
 
 
 async def describe(client: Client, deployment: str) -> WorkerDeploymentInfo:
-    """What the server knows of a deployment and its versions.
+    """Return the server's description of a deployment and its versions.
 
     Raises:
-        RPCError: nothing, for one thing.
+        RPCError: the server knows no such deployment, or the call failed.
     """
-    answer = await client.workflow_service.describe_worker_deployment(
+    response = await client.workflow_service.describe_worker_deployment(
         DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=deployment)
     )
-    return answer.worker_deployment_info
+    return response.worker_deployment_info
 
 
 @app.command("set-current")
@@ -107,7 +108,7 @@ def set_current_command(
 
 @app.command()
 def show(*, deployment: _Deployment = None) -> None:
-    """List the versions of a deployment. One that has drained may be stopped."""
+    """List the versions of a deployment. Drained ones can be stopped."""
     name = _chosen(deployment, _own_version().deployment_name, "--deployment")
     info = _run(lambda client: describe(client, name))
     for version in info.version_summaries:
@@ -124,7 +125,7 @@ def _own_version() -> WorkerSettings:
 
 
 def _chosen(given: str | None, own: str, option: str) -> str:
-    return given or own or _fail(f"{option} is missing, and the environment has none")
+    return given or own or _fail(f"{option} is missing, and no environment variable sets it")
 
 
 def _run(work: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
@@ -134,7 +135,7 @@ def _run(work: Callable[[Client], Coroutine[Any, Any, _T]]) -> _T:
     try:
         return asyncio.run(run())
     except (RPCError, RuntimeError, ValueError) as error:
-        _fail(f"Temporal at SARTIQ_TEMPORAL_ADDRESS cannot do this: {error}")
+        _fail(f"the request to Temporal (SARTIQ_TEMPORAL_ADDRESS) failed: {error}")
 
 
 def _fail(message: str) -> NoReturn:
@@ -151,8 +152,8 @@ def main() -> NoReturn:
         code = end.code if isinstance(end.code, int) else 1
     sys.stdout.flush()
     sys.stderr.flush()
-    # One process in ten would abort at its end: a thread of the SDK lets go of its last answer
-    # while the interpreter is being taken down.
+    # Without this, one process in ten aborts at its end: a thread of the SDK releases its last
+    # response while the interpreter shuts down.
     os._exit(code)
 
 

@@ -55,10 +55,10 @@ WORKFLOWS = (
     Reconcile,
     DeliverEvents,
 )
-"""Every workflow there is."""
+"""All workflow definitions."""
 
 _STICKY_TIMEOUT = timedelta(seconds=1)
-"""How long the server waits for a dead worker's cached workflows before another takes them."""
+"""Time that the server waits for a worker with a cached workflow before it asks another one."""
 
 
 def build_worker(
@@ -68,13 +68,13 @@ def build_worker(
     *,
     others: Sequence[Callable[..., Any]] = (),
 ) -> Worker:
-    """The worker of the `workflows` queue.
+    """Build the worker of the `workflows` queue.
 
     Args:
         client: Temporal.
         records: local activities that write outcomes.
         settings: drain timeout and version.
-        others: activities that take longer: reconciling.
+        others: further activities of this queue, such as reconciling.
     """
     return Worker(
         client,
@@ -99,11 +99,11 @@ def build_worker(
 
 
 def build_fetch_worker(client: Client, fetcher: InputFetcher, settings: WorkerSettings) -> Worker:
-    """The worker of the `fetch` queue: strangers' servers hold no slots of other work.
+    """Build the worker of the `fetch` queue: slow image hosts block no other work.
 
     Args:
         client: Temporal.
-        fetcher: the activity, and how many of it are taken at a time.
+        fetcher: the activity, and how many of it run at a time.
         settings: drain timeout and version.
     """
     return Worker(
@@ -118,7 +118,7 @@ def build_fetch_worker(client: Client, fetcher: InputFetcher, settings: WorkerSe
 def build_deliveries_worker(
     client: Client, courier: DeliveryActivities, settings: WorkerSettings, *, slots: int
 ) -> Worker:
-    """The worker of the `webhooks` queue: receivers that are slow hold no slots of other work.
+    """Build the worker of the `webhooks` queue: slow receivers block no other work.
 
     Args:
         client: Temporal.
@@ -154,7 +154,7 @@ async def main() -> None:
     )
     database = DatabaseSettings()
     engine = create_engine(database, is_pinging=False)
-    # Deliveries have connections of their own: however many there are, records wait for none.
+    # Deliveries have their own connection pool, so that they never delay the records.
     own = database.model_copy(update={"pool_size": webhooks.db_connections})
     delivery_engine = create_engine(own, is_pinging=False)
     objects = S3ObjectStore(StorageSettings())
@@ -170,7 +170,7 @@ async def main() -> None:
             others=[
                 reconciler.reconcile_records,
                 fetcher.link_objects,
-                # Of runs from before there was a queue for it.
+                # For runs that started before the `fetch` queue existed.
                 fetcher.fetch_inputs,
             ],
         )

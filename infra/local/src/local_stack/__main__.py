@@ -1,4 +1,4 @@
-"""The embedded stack from a terminal: `python -m local_stack up | down | status | run | demo`."""
+"""Command line of the embedded stack: `python -m local_stack up | down | status | run | demo`."""
 
 import os
 from enum import StrEnum
@@ -12,13 +12,13 @@ from local_stack.demo import demo as run_demo
 from local_stack.errors import StackError
 from local_stack.example import curl_commands
 from local_stack.foreground import run_in_foreground
-from local_stack.plan import Endpoints, running_plan
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from local_stack.stack_file import StackFile, terminate
+from local_stack.stack_plan import Endpoints, running_plan
 
 app = typer.Typer(
-    help="The whole of Sartiq Compute on this machine.",
+    help="Sartiq Compute, complete, on this machine.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -26,7 +26,7 @@ app = typer.Typer(
 
 
 class DemoTasks(StrEnum):
-    """What the demo runs."""
+    """Choices for the demo."""
 
     EXAMPLE = "example"
     ALL = "all"
@@ -37,13 +37,13 @@ console = Console(highlight=False, soft_wrap=True)
 
 @app.command()
 def up() -> None:
-    """Start everything, show where it answers, stop it on Ctrl-C."""
+    """Start everything, show the endpoints, stop on Ctrl-C."""
     raise typer.Exit(run_in_foreground(_serve(LocalSettings())))
 
 
 @app.command()
 def down() -> None:
-    """Stop the stack that runs in the state folder."""
+    """Stop the running stack of the state folder."""
     settings = LocalSettings()
     file = StackFile(settings.state_dir)
     record = file.running()
@@ -52,14 +52,14 @@ def down() -> None:
         console.print("no stack is running")
         return
     if not terminate(record.supervisor, settings.stop_timeout_s + 2):
-        console.print("it did not stop in time and was killed")
+        console.print("the stack did not stop in time and was killed")
         file.clear_leftovers()
     console.print("stopped")
 
 
 @app.command()
 def status() -> None:
-    """Show where the running stack answers; exit 1 when there is none."""
+    """Show the endpoints of the running stack; exit with 1 if there is none."""
     record = StackFile(LocalSettings().state_dir).running()
     if record is None:
         console.print("no stack is running")
@@ -71,7 +71,7 @@ def status() -> None:
 
 @app.command(context_settings={"allow_interspersed_args": False})
 def run(command: Annotated[list[str], typer.Argument(metavar="COMMAND...")]) -> None:
-    """Run a command with the settings of the running stack in its environment.
+    """Run a command with the running stack's settings in its environment.
 
     For example: python -m local_stack run python -m api_gateway.keys list
     """
@@ -84,8 +84,8 @@ def run(command: Annotated[list[str], typer.Argument(metavar="COMMAND...")]) -> 
         console.print(str(error), markup=False)
         raise typer.Exit(1) from error
     try:
-        # It takes this process's place, so that signals and the exit code are its own.
-        os.execvpe(command[0], command, environment)  # noqa: S606 -- that is what it is for
+        # The command replaces this process, so that signals and exit code are its own.
+        os.execvpe(command[0], command, environment)  # noqa: S606 -- the purpose of this command
     except OSError as error:
         console.print(f"{command[0]}: {error.strerror}", markup=False)
         raise typer.Exit(127) from error
@@ -99,7 +99,7 @@ def demo(
         DemoTasks, typer.Option(help="The API reference's example, or one of every task type.")
     ] = DemoTasks.EXAMPLE,
 ) -> None:
-    """Make pictures and save them; starts a stack if none is running."""
+    """Generate pictures and save them; start a stack if none is running."""
     command = run_demo(
         LocalSettings(),
         console,

@@ -1,4 +1,4 @@
-"""The few calls of the gateway's API that the demo makes."""
+"""A small client of the gateway's API, with the requests of the demo."""
 
 from types import TracebackType
 from typing import Self
@@ -14,7 +14,7 @@ _OVER = {WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELL
 
 
 class StepResult(BaseModel):
-    """What a step made."""
+    """Result of a step."""
 
     result_image_path: str | None = None
 
@@ -30,7 +30,7 @@ class Step(BaseModel):
 
 
 class Workflow(BaseModel):
-    """A workflow as the API shows it, as far as we read it."""
+    """A workflow of the API, with the fields that the demo uses."""
 
     id: UUID
     status: WorkflowStatus
@@ -46,13 +46,13 @@ class Workflow(BaseModel):
 
 
 class TaskProgress(BaseModel):
-    """How far the task of a step is."""
+    """Progress of a step's task, in percent."""
 
     progress: float | None = None
 
 
 class Task(BaseModel):
-    """A task as the API shows it, as far as we read it."""
+    """A task of the API, with the fields that the demo uses."""
 
     id: UUID
     status: TaskStatus
@@ -67,12 +67,12 @@ class Task(BaseModel):
 
     @property
     def pictures(self) -> list[str]:
-        """Where the pictures lie that it made."""
+        """Storage paths of the result pictures."""
         return self.result_image_paths or list(filter(None, [self.result_image_path]))
 
 
 class ApiClient:
-    """The gateway, as one caller sees it."""
+    """HTTP client of the gateway, with one API key."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
         self.base_url = base_url
@@ -96,8 +96,8 @@ class ApiClient:
 
     async def create_workflow(self, body: str) -> Workflow:
         """POST /api/v1/workflows/."""
-        reply = await self._call("POST", "/api/v1/workflows/", body)
-        return Workflow.model_validate_json(reply)
+        response = await self._call("POST", "/api/v1/workflows/", body)
+        return Workflow.model_validate_json(response)
 
     async def workflow(self, workflow_id: UUID) -> Workflow:
         """GET /api/v1/workflows/{workflow_id}."""
@@ -114,7 +114,7 @@ class ApiClient:
         return Task.model_validate_json(await self._call("POST", "/api/v1/tasks/", body))
 
     async def whole_task(self, task_id: UUID) -> Task:
-        """GET /api/v1/tasks/{task_id}, with what it made."""
+        """GET /api/v1/tasks/{task_id}, with its results."""
         return Task.model_validate_json(await self._call("GET", f"/api/v1/tasks/{task_id}"))
 
     async def picture(self, path: str) -> bytes:
@@ -124,14 +124,14 @@ class ApiClient:
     async def _call(self, method: str, path: str, body: str | None = None) -> bytes:
         headers = {"Content-Type": "application/json"} if body else None
         try:
-            reply = await self._http.request(method, path, content=body, headers=headers)
+            response = await self._http.request(method, path, content=body, headers=headers)
         except httpx.TransportError as error:
-            raise StackError(f"{self.base_url} does not answer: {error!r}") from error
-        if reply.is_error:
-            raise StackError(f"{method} {path}: {reply.status_code} {reply.text}")
-        return reply.content
+            raise StackError(f"{self.base_url} does not respond: {error!r}") from error
+        if response.is_error:
+            raise StackError(f"{method} {path}: {response.status_code} {response.text}")
+        return response.content
 
 
 def picture_path(path: str) -> str:
-    """Where the API serves a stored picture."""
+    """Return the URL path at which the API serves a stored picture."""
     return f"/api/v1/storage/images/{path}"

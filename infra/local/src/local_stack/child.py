@@ -1,4 +1,4 @@
-"""One child process: its own session, its output in a log file, its end noticed."""
+"""One child process, with its own session and its output in a log file."""
 
 import asyncio
 import contextlib
@@ -17,28 +17,28 @@ _TAIL_BYTES = 16_384
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """How to start a child, how to know that it is ready, how to end it."""
+    """Description of a child process: start, readiness check and stop."""
 
     name: str
     command: tuple[str, ...]
     cwd: Path
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """Added to our own."""
+    """Added to the supervisor's own environment."""
     clean_up: Callable[[], None] = lambda: None
-    """Clears what a run leaves behind; called before each start and after the last end."""
+    """Removes leftovers of a run; called before each start and after each end."""
     is_ready: Callable[[], Awaitable[bool]] | None = None
-    """Asked until it says so; none: ready once started."""
+    """Polled until it returns true; none: ready once started."""
     user: str | None = None
-    """System user to run as; none: ours."""
+    """System user to run as; none: the supervisor's user."""
     sockets: tuple[Path, ...] = ()
-    """Files that it makes and cannot do without: it is started again once one of them vanishes."""
+    """Socket files that the process creates; it is restarted if one of them disappears."""
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
-    """What the child gets if the supervisor dies."""
+    """Signal that the child receives if the supervisor dies."""
 
 
 class Child:
-    """A child that was started."""
+    """A started child process."""
 
     def __init__(
         self, spec: ChildSpec, process: asyncio.subprocess.Process, log_path: Path, log_start: int
@@ -51,7 +51,7 @@ class Child:
 
     @classmethod
     async def start(cls, spec: ChildSpec, log_dir: Path) -> "Child":
-        """Start the process; its output is added to `<log_dir>/<name>.log`."""
+        """Start the process; its output is appended to `<log_dir>/<name>.log`."""
         spec.clean_up()
         log_path = log_dir / f"{spec.name}.log"
         with _appending(log_path) as log:
@@ -81,42 +81,42 @@ class Child:
 
     @property
     def returncode(self) -> int | None:
-        """None while it runs."""
+        """Exit code; none while it runs."""
         return self._process.returncode
 
     async def wait(self) -> int:
-        """Wait for its end."""
+        """Wait for the process to end, and return its exit code."""
         return await self._process.wait()
 
     async def end(self, which: signal.Signals | None = None, grace_s: float | None = None) -> None:
-        """Signal the process, whose end is from now on expected, and wait until all of it is gone.
+        """Signal the process, and wait until it and its descendants have ended.
 
         Args:
-            which: the signal; none: the one that the spec names.
-            grace_s: how long it may take before it is killed; none: as long as it likes.
+            which: the signal; none: the stop signal of the spec.
+            grace_s: seconds until it is killed; none: no limit.
         """
         self.is_end_expected = True
-        family = descendants(self.pid) if self.returncode is None else []
+        offspring = descendants(self.pid) if self.returncode is None else []
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(which or self.spec.stop_signal)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.wait(), grace_s)
         self.kill_group()
         await self.wait()
-        await asyncio.to_thread(kill_all, family)  # those with a session of their own: Postgres's
+        await asyncio.to_thread(kill_all, offspring)  # Postgres's have sessions of their own
         self.spec.clean_up()
 
     def kill_group(self) -> None:
-        """Kill the process and whatever it started, as far as that stayed in its group."""
+        """Kill the process and its descendants in the same process group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
-    def sockets_there(self) -> set[Path]:
-        """Those of its sockets that exist."""
+    def existing_sockets(self) -> set[Path]:
+        """Return those of its sockets that exist."""
         return {socket for socket in self.spec.sockets if socket.exists()}
 
     def log_tail(self, num_lines: int = 20) -> str:
-        """The last lines that this process wrote."""
+        """Return the last log lines of this process."""
         with self._log_path.open("rb") as log:
             log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
             lines = log.read().decode(errors="replace").splitlines()

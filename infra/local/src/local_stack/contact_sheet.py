@@ -1,4 +1,4 @@
-"""Inputs and outputs of several tasks on one picture."""
+"""A contact sheet with the inputs and outputs of several tasks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _SQUARE_PX = 10
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One task: its name, what went in, what came out."""
+    """The name, inputs and outputs of one task."""
 
     name: str
     inputs: Sequence[Image.Image]
@@ -21,9 +21,9 @@ class SheetRow:
 
 
 def draw_sheet(rows: Sequence[SheetRow]) -> Image.Image:
-    """A row for each task: inputs at the left, outputs at the right of the line.
+    """Draw a row for each task: inputs on the left, outputs on the right.
 
-    What is transparent shows a chequerboard.
+    Transparent pixels show a chequerboard.
     """
     most_inputs = max(len(row.inputs) for row in rows)
     most_outputs = max(len(row.outputs) for row in rows)
@@ -44,7 +44,7 @@ def draw_sheet(rows: Sequence[SheetRow]) -> Image.Image:
 
 
 def _cell(picture: Image.Image) -> Image.Image:
-    """A picture scaled into its cell."""
+    """Scale a picture to the size of a cell."""
     scale = _CELL_PX / max(picture.size)
     size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
     filter_ = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST

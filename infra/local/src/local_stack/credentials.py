@@ -1,4 +1,4 @@
-"""Credentials of a stack: generated at its first start, kept in its state folder alone."""
+"""Credentials of a stack, generated at its first start and stored in its state folder only."""
 
 import base64
 import secrets
@@ -27,7 +27,7 @@ def _api_key() -> SecretStr:
 
 
 class Credentials(BaseModel):
-    """Each secret of one stack."""
+    """The secrets of one stack."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,19 +44,19 @@ class Credentials(BaseModel):
 
 
 def credentials_path(state_dir: Path) -> Path:
-    """Where the credentials of a state folder lie."""
+    """Return the path of a state folder's credentials file."""
     return state_dir / "credentials.json"
 
 
 def load_credentials(settings: LocalSettings) -> Credentials:
-    """The credentials of the state folder, generated where they are missing.
+    """Load the credentials of the state folder, and generate missing ones.
 
-    Those that a setting gives win, and are not written down.
+    Credentials in the settings take precedence, and are not written to the file.
     """
     path = credentials_path(settings.state_dir)
     known = path.read_text(encoding="utf-8") if path.exists() else "{}"
     stored = Credentials.model_validate_json(known)
-    # A folder of an older release lacks those that came since.
+    # The file of an older release lacks newer credentials.
     if stored.model_fields_set != Credentials.model_fields.keys():
         write_private(path, stored.model_dump_json(indent=2))
     chosen = {

@@ -1,4 +1,4 @@
-"""One picture through the whole platform, or one of every task: `python -m local_stack demo`."""
+"""The demo: an example workflow, or one task of every type. `python -m local_stack demo`."""
 
 import asyncio
 from pathlib import Path, PurePosixPath
@@ -11,11 +11,11 @@ from local_stack.credentials import load_credentials
 from local_stack.errors import StackError
 from local_stack.every_task import EveryTask
 from local_stack.example import example_workflow
-from local_stack.plan import Endpoints
 from local_stack.progress_view import ProgressView
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from local_stack.stack_file import StackFile
+from local_stack.stack_plan import Endpoints
 from local_stack.supervisor import OnReady
 from shared.contracts.enums import StepStatus, WorkflowStatus
 
@@ -23,10 +23,10 @@ _POLL_S = 0.25
 
 
 class Demonstration(Protocol):
-    """Something to see on a stack."""
+    """A demonstration on a running stack."""
 
     async def run(self, out: Path, seed: int) -> None:
-        """Show it, and save its pictures to a folder."""
+        """Run it, and save its pictures to a folder."""
         ...
 
 
@@ -39,15 +39,15 @@ async def demo(
     shows_every_task: bool,
     on_ready: OnReady,
 ) -> None:
-    """Run it on the running stack, or on one that is started for it and stopped after.
+    """Run the demo on the running stack, or on a stack that is started for it and stopped after.
 
     Args:
-        settings: of the stack.
-        console: hears how it goes.
+        settings: settings of the stack.
+        console: prints the progress.
         out: folder for the pictures.
-        seed: of what is generated.
-        shows_every_task: one of every task type; else the API reference's example workflow.
-        on_ready: hears of each process of a stack that is started.
+        seed: seed of generated pictures.
+        shows_every_task: run one task of every type; else the API reference's example workflow.
+        on_ready: called for each process of a stack that is started.
 
     Raises:
         StackError: the stack, the workflow or a task failed.
@@ -70,7 +70,7 @@ async def demo(
 
 
 class Demo:
-    """The example workflow, from its request to pictures on the disk."""
+    """Demonstration of the example workflow."""
 
     def __init__(self, endpoints: Endpoints, api_key: str, console: Console) -> None:
         self._endpoints = endpoints
@@ -78,7 +78,7 @@ class Demo:
         self._console = console
 
     async def run(self, out: Path, seed: int) -> None:
-        """Post the workflow, watch it, save its pictures, say where to look."""
+        """Post the workflow, show its progress, save its pictures, and print its URLs."""
         async with ApiClient(self._endpoints.gateway_url, self._api_key) as api:
             created = await api.create_workflow(example_workflow(seed=seed))
             workflow = await self._watch(api, created)

@@ -1,32 +1,34 @@
-"""Why a stack did not start, or did not stay up. Each message is written for a terminal."""
+"""Errors of starting and running a stack. Each message is written for a terminal."""
 
 import signal
 
 
 class StackError(Exception):
-    """Something a person has to look at."""
+    """An error that the user has to resolve."""
 
 
 class PortHeldError(StackError):
-    """A port that a setting fixes belongs to someone else."""
+    """A port that a setting fixes is in use by another process."""
 
 
 class AlreadyRunningError(StackError):
-    """One state folder carries one stack at a time."""
+    """A stack already runs in the state folder."""
 
 
 class NotReadyError(StackError):
-    """A child runs, but did not become ready in time."""
+    """A child process did not become ready in time."""
 
     def __init__(self, name: str, timeout_s: float, log_tail: str) -> None:
-        super().__init__(f"{name} was not ready within {timeout_s:g} s; its log ends\n{log_tail}")
+        super().__init__(
+            f"{name} was not ready within {timeout_s:g} s; the end of its log:\n{log_tail}"
+        )
 
 
 class ChildDiedError(StackError):
-    """A child ended that nobody had asked to end."""
+    """A child process ended unexpectedly."""
 
     def __init__(self, name: str, returncode: int, log_tail: str) -> None:
-        super().__init__(f"{name} {_manner(returncode)}; its log ends\n{log_tail}")
+        super().__init__(f"{name} {_manner(returncode)}; the end of its log:\n{log_tail}")
         self.name = name
         self.returncode = returncode
 

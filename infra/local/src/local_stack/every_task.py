@@ -1,4 +1,4 @@
-"""One of every task through the platform, and a sheet of what went in and came out."""
+"""The demo of all task types, with a contact sheet of inputs and outputs."""
 
 import asyncio
 import io
@@ -11,7 +11,7 @@ from rich.console import Console
 from local_stack.api_client import ApiClient
 from local_stack.contact_sheet import SheetRow, draw_sheet
 from local_stack.errors import StackError
-from local_stack.plan import Endpoints
+from local_stack.stack_plan import Endpoints
 from local_stack.task_examples import TaskExample, generation, others
 from shared.contracts.enums import TaskStatus
 from shared.settings import ModelSettings
@@ -19,13 +19,13 @@ from shared.settings import ModelSettings
 _POLL_S = 0.25
 _SHEET = "tasks.png"
 _ABOUT_SWATCH = (
-    "swatch, the packaged model, has seen small pictures of garments alone, and blurs photographs;"
-    " SARTIQ_MODEL_SOURCE names a larger FLUX"
+    "the packaged model, swatch, was trained on small pictures of garments only and blurs"
+    " photographs; set SARTIQ_MODEL_SOURCE to a larger FLUX model"
 )
 
 
 class EveryTask:
-    """The examples, from their requests to pictures on the disk."""
+    """Demonstration of one task of every type."""
 
     def __init__(self, endpoints: Endpoints, api_key: str, console: Console) -> None:
         self._endpoints = endpoints
@@ -33,10 +33,10 @@ class EveryTask:
         self._console = console
 
     async def run(self, out: Path, seed: int) -> None:
-        """Post all tasks, save what they made and the sheet of it.
+        """Post all tasks, save their pictures and the contact sheet.
 
         Raises:
-            StackError: a task did not complete; the others have, and are on the sheet.
+            StackError: a task did not complete; the others have completed and are on the sheet.
         """
         rows: list[SheetRow] = []
         async with ApiClient(self._endpoints.gateway_url, self._api_key) as api:

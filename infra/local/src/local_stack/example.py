@@ -8,7 +8,7 @@ GENERATE, REFINE = "generate", "refine"
 
 
 def example_workflow(*, seed: int | None = None) -> str:
-    """The request body: a picture is generated, then refined at twice its size."""
+    """Return the request body: a picture is generated, then refined at twice its size."""
 
     def seeded(name: str) -> dict[str, int]:
         return {} if seed is None else {name: seed}
@@ -45,7 +45,7 @@ def example_workflow(*, seed: int | None = None) -> str:
 
 
 def curl_commands(gateway_url: str, api_key: str) -> str:
-    """Commands for a terminal: post the example, then ask how it is doing."""
+    """Return shell commands that post the example and query its status."""
     header = f'-H "Authorization: Bearer {api_key}"'
     return (
         f"curl -s {header} -H 'Content-Type: application/json' \\\n"

@@ -1,4 +1,4 @@
-"""Runs a command until it ends, or until Ctrl-C or SIGTERM asks it to stop."""
+"""Run of a command in the foreground, until it ends or Ctrl-C or SIGTERM stops it."""
 
 import asyncio
 import signal
@@ -10,10 +10,10 @@ from local_stack.errors import StackError
 
 
 def run_in_foreground(command: Coroutine[object, object, None]) -> int:
-    """Run to the end; the exit code: 0, or 1 after an error, which is shown.
+    """Run a command to its end, and return the exit code: 0, or 1 after an error, which is shown.
 
-    The first signal cancels the command, which then cleans up; later ones change nothing, so that
-    an impatient second Ctrl-C leaves no process behind.
+    The first signal cancels the command, which then cleans up. Later signals are ignored, so that a
+    second Ctrl-C leaves no process behind.
     """
     return asyncio.run(_run(command))
 

@@ -1,4 +1,4 @@
-"""Children that do not outlive the supervisor, even one that is killed without warning (Linux)."""
+"""Termination of child processes if the supervisor is killed (Linux only)."""
 
 import ctypes
 import os
@@ -10,19 +10,19 @@ _PR_SET_PDEATHSIG = 1
 
 
 def dying_with_parent(death_signal: signal.Signals) -> Callable[[], None] | None:
-    """What a child runs between fork and exec so that it gets `death_signal` if we die.
+    """Return a function for the child to run between fork and exec; it requests `death_signal`.
 
-    The kernel means the thread that forks, so children are started from the main thread. None
-    where the system has no such thing: there `down` finds leftovers in the stack file.
+    The kernel sends the signal when the forking thread ends, so children are started from the main
+    thread. Returns none on other systems; there, `down` finds leftovers in the stack file.
     """
     if sys.platform != "linux":
         return None
-    libc = ctypes.CDLL(None)  # loaded before the fork: after it, nothing may take a lock
+    libc = ctypes.CDLL(None)  # before the fork, because no lock may be taken after it
     parent = os.getpid()
 
     def ask_kernel() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, int(death_signal))
-        if os.getppid() != parent:  # died before we asked
+        if os.getppid() != parent:  # the parent died before the request
             os._exit(1)
 
     return ask_kernel

@@ -1,7 +1,7 @@
-"""Ports of a stack: fixed by settings, or free ones that are found and remembered.
+"""Ports of a stack: fixed by settings, or free ones that are searched and remembered.
 
-Found ones lie below the range from which the kernel hands out ports by itself (32768 and up), so
-that no other socket of this machine comes upon one between our choice and the server's bind.
+Searched ports are below the kernel's ephemeral range (32768 and up), so that no other socket of
+this machine gets one between the search and the server's bind.
 """
 
 import secrets
@@ -20,10 +20,10 @@ _WITH_GRPC = frozenset({"s3", "master", "volume", "filer", "admin"})
 
 
 class Ports(BaseModel):
-    """Who listens where.
+    """Port of each listener.
 
-    Settings fix the first six. Those from `s3` on are SeaweedFS's, of which each takes the one
-    10000 above it for gRPC as well.
+    Settings can fix the first six. Those from `s3` on belong to SeaweedFS, which also uses the port
+    10000 above each for gRPC.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,7 +41,7 @@ class Ports(BaseModel):
 
 
 def choose_ports(settings: LocalSettings) -> Ports:
-    """Decide on every port, and remember the choice for the next start.
+    """Choose every port, and store the choice for the next start.
 
     Raises:
         PortHeldError: a port that a setting fixes is taken.
@@ -54,7 +54,7 @@ def choose_ports(settings: LocalSettings) -> Ports:
         for each in _group(name, port) if port else ():
             if not is_free(settings.host, each):
                 variable = f"SARTIQ_LOCAL_{name}_port".upper()
-                raise PortHeldError(f"port {each} ({variable}) is held by {holder_of(each)}")
+                raise PortHeldError(f"port {each} ({variable}) is in use by {holder_of(each)}")
     chosen: dict[str, int] = {}
     taken = {each for name, port in fixed.items() for each in _group(name, port)}
     for name, port in fixed.items():
@@ -67,7 +67,7 @@ def choose_ports(settings: LocalSettings) -> Ports:
 
 
 def remembered_ports(settings: LocalSettings) -> Ports | None:
-    """The ports of the last start; while a stack runs, its own."""
+    """Return the ports of the last start, which are those of a running stack."""
     try:
         return Ports.model_validate_json(_path(settings).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValidationError):
@@ -75,20 +75,20 @@ def remembered_ports(settings: LocalSettings) -> Ports | None:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a server could bind this port now. Connections in TIME_WAIT do not matter to it."""
+    """Return true if a server can bind this port now. Connections in TIME_WAIT do not count."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except PermissionError as error:
-            raise StackError(f"port {port} may not be bound by this user") from error
+            raise StackError(f"this user is not permitted to bind port {port}") from error
         except OSError:
             return False
     return True
 
 
 def holder_of(port: int) -> str:
-    """Name and pid of the process that listens on `port`, as far as we may know."""
+    """Return the name and pid of the process that listens on `port`, as far as permitted."""
     try:
         listeners = [
             connection.pid
@@ -101,8 +101,8 @@ def holder_of(port: int) -> str:
         if pid is not None:
             return f"{psutil.Process(pid).name()} (pid {pid})"
     except psutil.Error:
-        pass  # gone meanwhile, or hidden from us
-    return "a process that this user may not see"
+        pass  # ended meanwhile, or not visible
+    return "a process that is not visible to this user"
 
 
 def _found(host: str, name: str, preferred: int, taken: set[int]) -> int:

@@ -1,7 +1,7 @@
 """Postgres, on loopback TCP with a password.
 
-Its Unix socket is off: the path of the state folder may be longer than a socket's may be. Its
-temporary files lie in its data folder.
+Its Unix socket is disabled, because the path of the state folder may be too long for one. Its
+temporary files are in its data folder.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from local_stack import binaries
 from local_stack.child import ChildSpec
-from local_stack.plan import Plan
+from local_stack.stack_plan import StackPlan
 from local_stack.state import write_private
 from local_stack.supervisor import Supervisor
 from local_stack.system_user import hand_over, make_reachable, user_for_postgres
@@ -25,15 +25,15 @@ _MAINTENANCE_DATABASE = "postgres"
 
 
 class Postgres:
-    """The system of record."""
+    """The Postgres server, which stores the records."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StackPlan) -> None:
         self._plan = plan
         self._data = plan.folder(NAME)
         self._user = user_for_postgres(plan.settings.postgres_system_user)
 
     async def prepare(self, supervisor: Supervisor) -> None:
-        """Make the data folder, unless an earlier start has."""
+        """Create the data folder, if it does not exist."""
         if not self._data.exists():
             await self._initialise(supervisor)
         if self._user:
@@ -41,7 +41,7 @@ class Postgres:
             make_reachable(Path(binaries.postgres("postgres")))
 
     def spec(self) -> ChildSpec:
-        """The server itself, without `pg_ctl` between it and us."""
+        """Return the spec of the server process itself, without `pg_ctl`."""
         ports, settings = self._plan.ports, self._plan.settings
         options = {
             "listen_addresses": settings.host,
@@ -60,12 +60,12 @@ class Postgres:
             cwd=self._data,
             is_ready=self._is_ready,
             user=self._user,
-            stop_signal=signal.SIGINT,  # "fast": does not wait for clients to leave
-            death_signal=signal.SIGQUIT,  # "immediate": takes its own children along
+            stop_signal=signal.SIGINT,  # "fast" shutdown: does not wait for clients
+            death_signal=signal.SIGQUIT,  # "immediate" shutdown: ends its own children
         )
 
     async def create_database(self) -> None:
-        """Create the database, unless an earlier start has."""
+        """Create the database, if it does not exist."""
         name = self._plan.settings.database
         engine = create_async_engine(
             self._plan.database_url(_MAINTENANCE_DATABASE),
@@ -80,7 +80,7 @@ class Postgres:
         await engine.dispose()
 
     async def _initialise(self, supervisor: Supervisor) -> None:
-        """Make the data folder under another name first, so that half a one is never taken up."""
+        """Create the data folder under a temporary name first, so that it is always complete."""
         draft = self._plan.folder(f"{NAME}.draft")
         password_file = self._plan.folder("initdb.password")
         shutil.rmtree(draft, ignore_errors=True)
@@ -106,7 +106,7 @@ class Postgres:
                 f"--pwfile={password_file}",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
-                "--locale-provider=builtin",  # the same order of text on every machine
+                "--locale-provider=builtin",  # the same collation on every machine
                 "--locale=C.UTF-8",
                 "--no-sync",
             ),

@@ -1,4 +1,4 @@
-"""Processes that are not our children, or not ours alone: told alive from dead, killed, awaited."""
+"""Helpers for processes that are not direct children: liveness, kill, wait."""
 
 import contextlib
 import time
@@ -10,7 +10,7 @@ _POLL_S = 0.02
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it still runs. One that nobody has reaped yet is dead."""
+    """Return true if a process runs; a zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -18,7 +18,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def descendants(pid: int) -> list[psutil.Process]:
-    """The children of a process, and theirs."""
+    """Return all descendants of a process."""
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.NoSuchProcess:
@@ -26,16 +26,16 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def kill_all(processes: Iterable[psutil.Process], timeout_s: float = 2) -> None:
-    """Kill processes and wait until they are dead."""
-    doomed = [process for process in processes if is_alive(process)]
-    for process in doomed:
+    """Kill processes and wait until they have ended."""
+    alive = [process for process in processes if is_alive(process)]
+    for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    wait_all(doomed, timeout_s)
+    wait_all(alive, timeout_s)
 
 
 def wait_all(processes: Iterable[psutil.Process], timeout_s: float) -> bool:
-    """Wait for the end of processes; false when some live on."""
+    """Wait for processes to end; return false if some still run after the timeout."""
     deadline = time.monotonic() + timeout_s
     alive = list(processes)
     while alive := [process for process in alive if is_alive(process)]:

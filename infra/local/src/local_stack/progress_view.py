@@ -39,7 +39,7 @@ class ProgressView:
             self._bars.stop()
 
     def show(self, step_id: str, status: str, percent: float) -> None:
-        """Show where a step is."""
+        """Show the status and progress of a step."""
         if self._bars is None:
             line = f"{step_id:<12}{percent:>4.0f} %  {status}"
             if self._lines.get(step_id) != line:

@@ -1,7 +1,7 @@
-"""SeaweedFS as the S3 server: `weed mini`, all its parts in one process.
+"""SeaweedFS as the S3 server: `weed mini`, all components in one process.
 
-`mini` rather than `server`: the same parts, ready in 1 s instead of 3 to 20 and stopped in 1 s
-instead of 15 to 25, because `server` waits for elections and for streams of its own to end.
+`mini` has the same components as `server`, but is ready in 1 s instead of 3 to 20 and stops in 1 s
+instead of 15 to 25, because `server` waits for elections and for the end of its own streams.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from urllib3.exceptions import HTTPError
 
 from local_stack import binaries
 from local_stack.child import ChildSpec
-from local_stack.plan import Plan
+from local_stack.stack_plan import StackPlan
 from local_stack.state import write_private
 
 NAME = "seaweed"
 _PROBE_KEY = "ready-probe"
 _MAX_SOCKET_PATH = 107
-"""Bytes of a Unix socket's path; a longer one cannot be bound."""
+"""Maximum length of a Unix socket's path, in bytes."""
 
 
 class _KeyPair(BaseModel):
-    accessKey: str  # noqa: N815 - SeaweedFS's spelling
+    accessKey: str  # noqa: N815 - name in SeaweedFS's configuration
     secretKey: str  # noqa: N815
 
 
@@ -44,11 +44,11 @@ class _Identities(BaseModel):
 class Seaweed:
     """The object store."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StackPlan) -> None:
         self._plan = plan
 
     def spec(self) -> ChildSpec:
-        """The server; it knows one identity, ours, and lets nobody in without it."""
+        """Return the spec of the server; it accepts one pair of keys only."""
         data = self._plan.folder(NAME)
         data.mkdir(parents=True, exist_ok=True)
         identities = self._plan.settings.state_dir / "s3-identities.json"
@@ -83,14 +83,14 @@ class Seaweed:
         )
 
     def _remove_sockets(self) -> None:
-        """Delete what it leaves where it is killed."""
+        """Delete the sockets that a killed server leaves behind."""
         for socket in self._sockets():
             socket.unlink(missing_ok=True)
 
     def _sockets(self) -> tuple[Path, ...]:
-        """Its Unix sockets; /tmp is the fixed place of those over which its parts call each other.
+        """Return its Unix sockets; the path of those between its components is fixed in /tmp.
 
-        What it has cached of them lasts for a minute after they are gone; then every request fails.
+        If they are deleted, cached connections last for a minute; after that every request fails.
         """
         own = self._own_sockets()
         return (
@@ -99,7 +99,7 @@ class Seaweed:
         )
 
     def _own_sockets(self) -> dict[str, Path]:
-        """Those that can lie in the state folder, where its path is not too long for one."""
+        """Return the sockets in the state folder, unless its path is too long."""
         sockets = {part: self._plan.folder(f"{part}.sock") for part in ("filer", "s3")}
         return {p: s for p, s in sockets.items() if len(os.fsencode(s)) <= _MAX_SOCKET_PATH}
 
@@ -124,10 +124,10 @@ class Seaweed:
         return _Identities(identities=[identity]).model_dump_json(indent=2)
 
     async def _is_ready(self) -> bool:
-        return await asyncio.to_thread(self._takes_objects)
+        return await asyncio.to_thread(self._accepts_objects)
 
-    def _takes_objects(self) -> bool:
-        """Whether an object can be written; creates the bucket first."""
+    def _accepts_objects(self) -> bool:
+        """Create the bucket if needed, and return true if an object can be written."""
         credentials, bucket = self._plan.credentials, self._plan.settings.bucket
         pool = urllib3.PoolManager(retries=False, timeout=2)
         store = Minio(
@@ -152,4 +152,4 @@ class Seaweed:
 
 
 def _in_tmp(name: str) -> Path:
-    return Path(f"/tmp/seaweedfs-{name}.sock")  # noqa: S108 - its own place for them
+    return Path(f"/tmp/seaweedfs-{name}.sock")  # noqa: S108 - fixed by SeaweedFS

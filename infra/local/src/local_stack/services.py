@@ -1,4 +1,4 @@
-"""Our own processes: what runs once before the services, and the services themselves."""
+"""The platform's own processes: one-time commands before the services, and the services."""
 
 import asyncio
 import sys
@@ -11,32 +11,32 @@ from pathlib import Path
 import httpx
 
 from local_stack.child import ChildSpec
-from local_stack.plan import Plan
+from local_stack.stack_plan import StackPlan
 
 
 class Readiness(StrEnum):
-    """How a service shows that it is ready."""
+    """Readiness check of a service."""
 
     READYZ = "readyz"
-    """The gateway's `/readyz` answers 200."""
+    """The gateway's `/readyz` returns 200."""
     FILE = "file"
-    """It has written the file that `SARTIQ_WORKER_READY_FILE` names."""
+    """The service has written the file `SARTIQ_WORKER_READY_FILE`."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """One of our long-running processes."""
+    """One long-running process of the platform."""
 
     name: str
     module: str
     readiness: Readiness = Readiness.FILE
     needs_one_of: tuple[str, ...] = ()
-    """Environment variables of which one must be set, or there is nothing for it to do."""
+    """Environment variables of which at least one must be set, otherwise it is not started."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    """For it alone, over everything that all services are told."""
+    """Its own environment variables; they override those of all services."""
 
     def is_wanted(self, environment: Mapping[str, str]) -> bool:
-        """Whether it is started in an environment."""
+        """Return true if the service is started in an environment."""
         return not self.needs_one_of or any(environment.get(name) for name in self.needs_one_of)
 
 
@@ -46,16 +46,16 @@ SERVICES = (
     Service("inference-worker", "inference_worker"),
     Service("provider-worker", "provider_worker", needs_one_of=("SARTIQ_FAL_KEY",)),
 )
-"""What `up` starts, side by side: the provider worker where there are credentials of a provider."""
+"""The services that `up` starts; the provider worker only with credentials of a provider."""
 
 
 def python_command(*arguments: str) -> tuple[str, ...]:
-    """Our interpreter; `-P` keeps the working directory out of its import path."""
+    """Return a command of this interpreter; `-P` keeps the working directory off its path."""
     return (sys.executable, "-P", *arguments)
 
 
-def migrations(plan: Plan) -> ChildSpec:
-    """Brings the database's schema up to date."""
+def migrations(plan: StackPlan) -> ChildSpec:
+    """Return the spec of the database migration."""
     return ChildSpec(
         name="migrations",
         command=python_command("-m", "shared.db.upgrade"),
@@ -64,8 +64,8 @@ def migrations(plan: Plan) -> ChildSpec:
     )
 
 
-def first_key(plan: Plan) -> ChildSpec:
-    """Lets the stack's own API key in; the gateway keeps its hash alone."""
+def first_key(plan: StackPlan) -> ChildSpec:
+    """Return the spec of the command that registers the stack's API key at the gateway."""
     key = plan.credentials.api_key.get_secret_value()
     return ChildSpec(
         name="first-key",
@@ -75,8 +75,11 @@ def first_key(plan: Plan) -> ChildSpec:
     )
 
 
-def service_spec(plan: Plan, service: Service, overrides: Mapping[str, str]) -> ChildSpec:
-    """How to start a service: `overrides` win over the plan's environment, its own over both."""
+def service_spec(plan: StackPlan, service: Service, overrides: Mapping[str, str]) -> ChildSpec:
+    """Return the spec of a service.
+
+    Its environment is the plan's, updated by `overrides`, then by the service's own.
+    """
     environment = {**plan.environment, **overrides, **service.environment}
     spec = ChildSpec(
         name=service.name,
@@ -85,18 +88,18 @@ def service_spec(plan: Plan, service: Service, overrides: Mapping[str, str]) -> 
     )
     if service.readiness is Readiness.READYZ:
         url = f"{plan.endpoints.gateway_url}/readyz"
-        return replace(spec, environment=environment, is_ready=partial(_answers, url))
+        return replace(spec, environment=environment, is_ready=partial(_is_success, url))
     ready_file = plan.folder("run") / f"{service.name}.ready"
     environment["SARTIQ_WORKER_READY_FILE"] = str(ready_file)
     return replace(
         spec,
         environment=environment,
-        clean_up=partial(_forget, ready_file),
+        clean_up=partial(_remove, ready_file),
         is_ready=partial(_exists, ready_file),
     )
 
 
-async def _answers(url: str) -> bool:
+async def _is_success(url: str) -> bool:
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
             return (await client.get(url)).is_success
@@ -104,7 +107,7 @@ async def _answers(url: str) -> bool:
         return False
 
 
-def _forget(file: Path) -> None:
+def _remove(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
 

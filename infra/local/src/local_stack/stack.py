@@ -1,4 +1,4 @@
-"""The embedded stack as a value: `async with LocalStack(settings) as stack: ...`."""
+"""The embedded stack as a context manager: `async with LocalStack(settings) as stack: ...`."""
 
 import asyncio
 import os
@@ -9,7 +9,6 @@ from typing import Any, Self, TypeVar
 
 from local_stack.credentials import load_credentials
 from local_stack.errors import ChildDiedError
-from local_stack.plan import Endpoints, Plan
 from local_stack.ports import choose_ports
 from local_stack.postgres import NAME as POSTGRES
 from local_stack.postgres import Postgres
@@ -18,21 +17,22 @@ from local_stack.seaweed import Seaweed
 from local_stack.services import SERVICES, Service, first_key, migrations, service_spec
 from local_stack.settings import LocalSettings
 from local_stack.stack_file import StackFile
+from local_stack.stack_plan import Endpoints, StackPlan
 from local_stack.supervisor import OnReady, Supervisor
 from local_stack.temporal import NAME as TEMPORAL
 from local_stack.temporal import Temporal
 
 _ResultT = TypeVar("_ResultT")
 
-# Of the time to stop, services get most, servers the rest less a reserve for the kill.
+# Shares of the stop timeout; the rest is a reserve for the kill.
 _SERVICES_SHARE, _SERVERS_SHARE = 0.6, 0.25
 
 
 class LocalStack:
-    """Postgres, Temporal and S3, then the schema, then our services; entered started, left stopped.
+    """Postgres, Temporal and S3, then the schema, then the services; started and stopped together.
 
-    Without services it is the three servers alone, and the schema is left to `migrate`. Enter it
-    from the main thread: on Linux, children die with the thread that started them.
+    Without services it consists of the three servers only, and `migrate` creates the schema. Enter
+    it from the main thread: on Linux, children end with the thread that started them.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class LocalStack:
         """Plan a stack.
 
         Args:
-            settings: what may be chosen.
-            services: which of our own processes to start.
-            overrides: environment variables for them, over those of the plan.
-            on_ready: told of each process that is ready, with the seconds it took.
+            settings: settings of the stack.
+            services: the platform's own processes to start.
+            overrides: environment variables for them; they override those of the plan.
+            on_ready: called for each ready process, with its start time in seconds.
         """
         state_dir = settings.state_dir.resolve()
         self._settings = settings.model_copy(update={"state_dir": state_dir})
@@ -62,32 +62,32 @@ class LocalStack:
         self._supervisor = Supervisor(
             state_dir / "logs", start_timeout_s=settings.start_timeout_s, on_ready=self._note_ready
         )
-        self._plan: Plan | None = None
+        self._plan: StackPlan | None = None
 
     @property
-    def plan(self) -> Plan:
-        """Ports and credentials of this run; known once entered."""
+    def plan(self) -> StackPlan:
+        """Ports and credentials of this run; available once entered."""
         assert self._plan is not None, "enter the stack first"
         return self._plan
 
     @property
     def endpoints(self) -> Endpoints:
-        """Where it answers."""
+        """Addresses of this run."""
         return self.plan.endpoints
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment that makes a process use this stack."""
+        """Environment variables for a process that uses this stack."""
         return {**self.plan.environment, **self._overrides}
 
     @property
     def api_key(self) -> str:
-        """A key that the gateway accepts, an administrator's."""
+        """An administrator's API key of the gateway."""
         return self.plan.credentials.api_key.get_secret_value()
 
     @property
     def pids(self) -> dict[str, int]:
-        """The processes that run now, by name."""
+        """Pids of the running processes, by name."""
         return {child.name: child.pid for child in self._supervisor.running}
 
     async def __aenter__(self) -> Self:
@@ -105,26 +105,26 @@ class LocalStack:
             raise self._supervisor.death
 
     async def first_death(self) -> ChildDiedError:
-        """Wait until a process ends that nobody asked to end."""
+        """Wait until a process ends unexpectedly, and return the error."""
         return await self._supervisor.first_death()
 
     async def guard(self, work: Coroutine[Any, Any, _ResultT]) -> _ResultT:
-        """Do `work`, unless a process dies meanwhile.
+        """Run `work`, and cancel it if a process of the stack dies meanwhile.
 
         Raises:
-            ChildDiedError: one did.
+            ChildDiedError: a process died.
         """
-        doing = asyncio.create_task(work)
-        dying = asyncio.create_task(self.first_death())
+        working = asyncio.create_task(work)
+        watching = asyncio.create_task(self.first_death())
         try:
-            await asyncio.wait((doing, dying), return_when=asyncio.FIRST_COMPLETED)
-            if not doing.done():
-                raise dying.result()
-            return doing.result()
+            await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise watching.result()
+            return working.result()
         finally:
-            doing.cancel()
-            dying.cancel()
-            await asyncio.gather(doing, dying, return_exceptions=True)
+            working.cancel()
+            watching.cancel()
+            await asyncio.gather(working, watching, return_exceptions=True)
 
     async def migrate(self) -> None:
         """Bring the schema up to date."""
@@ -135,7 +135,7 @@ class LocalStack:
         await self._supervisor.kill(name, which)
 
     async def start(self, name: str) -> None:
-        """Start a process again that was killed."""
+        """Restart a killed process."""
         await self._supervisor.restart(name)
 
     def _prepare(self) -> None:
@@ -144,7 +144,7 @@ class LocalStack:
         self._file.claim()
         try:
             credentials = load_credentials(self._settings)
-            self._plan = Plan(self._settings, credentials, choose_ports(self._settings))
+            self._plan = StackPlan(self._settings, credentials, choose_ports(self._settings))
         except BaseException:
             self._file.release()
             raise
@@ -172,7 +172,7 @@ class LocalStack:
         self._note()
 
     async def _stop(self) -> None:
-        """Services first, because they still talk to the servers while they stop."""
+        """Stop the services before the servers, which they still need while they stop."""
         timeout_s, servers = self._settings.stop_timeout_s, {POSTGRES, TEMPORAL, SEAWEED}
         for names, share in (
             (self.pids.keys() - servers, _SERVICES_SHARE),

@@ -1,4 +1,4 @@
-"""`stack.json`: which stack runs in a state folder, so that `down` and a second `up` find it."""
+"""`stack.json`: the running stack of a state folder, for `down` and for a second `up`."""
 
 import contextlib
 import fcntl
@@ -11,15 +11,15 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from local_stack.errors import AlreadyRunningError
-from local_stack.plan import Endpoints
 from local_stack.processes import is_alive, kill_all, wait_all
+from local_stack.stack_plan import Endpoints
 from local_stack.state import write_private
 
 _CLOCK_TOLERANCE_S = 2
 
 
 class ProcessMark(BaseModel):
-    """A process, told apart from a later one of the same pid by its time of birth."""
+    """A process, identified by pid and creation time, since pids are reused."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,12 +29,12 @@ class ProcessMark(BaseModel):
 
     @classmethod
     def of(cls, name: str, pid: int) -> "ProcessMark":
-        """The mark of a living process."""
+        """Return the mark of a running process."""
         return cls(name=name, pid=pid, create_time=psutil.Process(pid).create_time())
 
     @property
     def process(self) -> psutil.Process | None:
-        """The process itself; none when it is gone."""
+        """The process itself; none if it has ended."""
         try:
             process = psutil.Process(self.pid)
             is_same = abs(process.create_time() - self.create_time) < _CLOCK_TOLERANCE_S
@@ -55,7 +55,7 @@ class StackRecord(BaseModel):
 
 
 class StackFile:
-    """The record of one state folder, and the lock that lets one stack at a time have it."""
+    """The stack file of one state folder, and the lock that admits one stack at a time."""
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / "stack.json"
@@ -63,15 +63,15 @@ class StackFile:
         self._lock: TextIO | None = None
 
     def running(self) -> StackRecord | None:
-        """The stack that runs now."""
+        """Return the record of the running stack; none if there is none."""
         record = self._read()
         return record if record is not None and record.supervisor.process else None
 
     def claim(self) -> None:
-        """Take the state folder for this process; children that a dead stack left are killed.
+        """Lock the state folder for this process, and kill children that a dead stack left behind.
 
         Raises:
-            AlreadyRunningError: another stack has it.
+            AlreadyRunningError: another stack has locked it.
         """
         lock = self._lock_path.open("w", encoding="utf-8")
         try:
@@ -79,11 +79,11 @@ class StackFile:
         except BlockingIOError:
             lock.close()
             raise AlreadyRunningError(_running_already(self.running())) from None
-        self._lock = lock  # the kernel frees it when we end, however we end
+        self._lock = lock  # the kernel releases it when this process ends
         self._forget()
 
     def write(self, endpoints: Endpoints, pids: Mapping[str, int], *, is_ready: bool) -> None:
-        """Write down what this process runs."""
+        """Store the record of this process's stack."""
         record = StackRecord(
             supervisor=ProcessMark.of("supervisor", os.getpid()),
             endpoints=endpoints,
@@ -93,13 +93,13 @@ class StackFile:
         write_private(self._path, record.model_dump_json(indent=2))
 
     def clear_leftovers(self) -> None:
-        """Kill what a stack left that did not come to stop it; none where one runs."""
+        """Kill processes that a dead stack left behind; do nothing while a stack runs."""
         with contextlib.suppress(AlreadyRunningError):
             self.claim()
             self.release()
 
     def release(self) -> None:
-        """Give the state folder free."""
+        """Unlock the state folder."""
         if self._lock is not None:
             self._forget()
             self._lock.close()
@@ -119,7 +119,7 @@ class StackFile:
 
 def _marks(pids: Mapping[str, int]) -> Iterator[ProcessMark]:
     for name, pid in pids.items():
-        with contextlib.suppress(psutil.NoSuchProcess):  # died just now
+        with contextlib.suppress(psutil.NoSuchProcess):  # ended just now
             yield ProcessMark.of(name, pid)
 
 
@@ -127,13 +127,13 @@ def _running_already(record: StackRecord | None) -> str:
     if record is None:
         return "another stack is starting in this state folder"
     return (
-        f"a stack is running already (pid {record.supervisor.pid}), its API at "
+        f"a stack is already running (pid {record.supervisor.pid}), its API at "
         f"{record.endpoints.gateway_url}; stop it with: python -m local_stack down"
     )
 
 
 def terminate(mark: ProcessMark, timeout_s: float) -> bool:
-    """Ask a process to stop; true when it did, false when it had to be killed."""
+    """Terminate a process; return false if it did not stop in time and had to be killed."""
     process = mark.process
     if process is None:
         return True

@@ -1,11 +1,11 @@
-"""The files of the state folder. What holds a secret can be read by its owner alone."""
+"""Files of the state folder; those with secrets are readable by their owner only."""
 
 import os
 from pathlib import Path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write `text` to a file of mode 0600, whole or not at all."""
+    """Write `text` atomically to a file of mode 0600."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     draft.unlink(missing_ok=True)

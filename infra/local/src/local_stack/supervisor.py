@@ -1,4 +1,4 @@
-"""Starts children, waits until they are ready, notices those that die, stops them in time."""
+"""Supervision of child processes: start, readiness, unexpected ends, stop."""
 
 import asyncio
 import signal
@@ -14,14 +14,14 @@ _SOCKETS_POLL_S = 1.0
 _RENEWAL_GRACE_S = 3.0
 
 OnReady = Callable[[str, float], None]
-"""Told of each child that is ready, with the seconds it took."""
+"""Called for each ready child, with its name and its start time in seconds."""
 
 
 class Supervisor:
-    """The children of one stack, by name. It knows nothing of what they do.
+    """The child processes of one stack, by name.
 
-    A child that ends unasked is a death: `first_death` gives it to whoever watches, and starting
-    another child fails with it. A child whose sockets somebody removes is started again.
+    If a child ends unexpectedly, `first_death` returns, and starting another child raises. A child
+    whose sockets are removed is restarted.
     """
 
     def __init__(
@@ -43,16 +43,16 @@ class Supervisor:
 
     @property
     def running(self) -> list[Child]:
-        """Children that have not ended, in the order of their start."""
+        """Running children, in the order of their start."""
         return [child for child in self._children.values() if child.returncode is None]
 
     @property
     def death(self) -> ChildDiedError | None:
-        """The first child that ended unasked."""
+        """The first unexpected end of a child."""
         return self._death
 
     async def first_death(self) -> ChildDiedError:
-        """Wait until a child ends unasked."""
+        """Wait until a child ends unexpectedly, and return the error."""
         await self._has_death.wait()
         assert self._death is not None
         return self._death
@@ -62,10 +62,10 @@ class Supervisor:
 
         Raises:
             ChildDiedError: it, or another child, ended meanwhile.
-            NotReadyError: it took too long.
+            NotReadyError: it was not ready in time.
         """
         if any(child.name == spec.name for child in self.running):
-            raise StackError(f"{spec.name} is running already")
+            raise StackError(f"{spec.name} is already running")
         begin = time.monotonic()
         child = await Child.start(spec, self._log_dir)
         self._specs[spec.name] = spec
@@ -77,12 +77,12 @@ class Supervisor:
         await self._until_ready(child, begin)
         if spec.sockets:
             self._socket_watchers[spec.name] = asyncio.create_task(
-                self._watch_sockets(child, child.sockets_there())
+                self._watch_sockets(child, child.existing_sockets())
             )
         self._on_ready(spec.name, time.monotonic() - begin)
 
     async def start_together(self, specs: Iterable[ChildSpec]) -> None:
-        """Start children side by side; fails as soon as one of them does."""
+        """Start children concurrently; raise the first error."""
         try:
             async with asyncio.TaskGroup() as group:
                 for spec in specs:
@@ -91,7 +91,7 @@ class Supervisor:
             raise failures.exceptions[0] from None
 
     async def restart(self, name: str) -> None:
-        """Start a child again that was stopped or killed."""
+        """Restart a child that was stopped or killed."""
         await self.start(self._specs[name])
 
     async def run(self, spec: ChildSpec) -> None:
@@ -99,7 +99,7 @@ class Supervisor:
 
         Raises:
             ChildDiedError: it failed, or another child ended meanwhile.
-            NotReadyError: it took too long.
+            NotReadyError: it did not end in time.
         """
         begin = time.monotonic()
         child = await Child.start(spec, self._log_dir)
@@ -114,12 +114,12 @@ class Supervisor:
         self._on_ready(spec.name, time.monotonic() - begin)
 
     async def kill(self, name: str, which: signal.Signals = signal.SIGKILL) -> None:
-        """Signal a child and wait for its end, which is no death."""
+        """Signal a child and wait for its end, which then counts as expected."""
         await self._leave_sockets({name})
         await self._children[name].end(which)
 
     async def stop(self, names: Iterable[str], *, grace_s: float) -> None:
-        """Stop children side by side; after `grace_s` they are killed."""
+        """Stop children concurrently; kill them after `grace_s` seconds."""
         wanted = set(names)
         await self._leave_sockets(wanted)
         chosen = [child for child in self.running if child.name in wanted]
@@ -134,9 +134,9 @@ class Supervisor:
         self._has_death.set()
 
     async def _watch_sockets(self, child: Child, seen: set[Path]) -> None:
-        """Start the child again once a socket is gone; that it cannot be is its death."""
-        while not seen - (there := await asyncio.to_thread(child.sockets_there)):
-            seen |= there
+        """Restart the child once a socket disappears; a failed restart counts as its death."""
+        while not seen - (existing := await asyncio.to_thread(child.existing_sockets)):
+            seen |= existing
             await asyncio.sleep(_SOCKETS_POLL_S)
             if child.returncode is not None:
                 return
@@ -145,11 +145,11 @@ class Supervisor:
             await self.start(child.spec)
         except NotReadyError:
             self._children[child.name].kill_group()
-        except ChildDiedError:  # the watcher of the one that died has noted it
+        except ChildDiedError:  # recorded by the watcher of that child
             return
 
     async def _leave_sockets(self, names: set[str]) -> None:
-        """Let nothing start a child again that is about to be ended."""
+        """Stop watching the sockets of children that are about to be stopped."""
         watchers = [self._socket_watchers.pop(n) for n in names & self._socket_watchers.keys()]
         for watcher in watchers:
             watcher.cancel()

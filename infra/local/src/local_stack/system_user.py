@@ -1,4 +1,4 @@
-"""Postgres refuses to run as root, so root runs it as a user of its own."""
+"""The system user of Postgres, which refuses to run as root."""
 
 import os
 import pwd
@@ -11,7 +11,11 @@ from local_stack.errors import StackError
 
 
 def user_for_postgres(wanted: str) -> str | None:
-    """The user to drop to: none unless we are root. Made where it is missing."""
+    """Return the user to run Postgres as, created if missing; none unless this user is root.
+
+    Raises:
+        StackError: the user cannot be created.
+    """
     if os.geteuid() != 0:
         return None
     try:
@@ -24,7 +28,7 @@ def user_for_postgres(wanted: str) -> str | None:
             subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - no shell
         except (OSError, subprocess.CalledProcessError) as error:
             raise StackError(
-                f"Postgres cannot run as root, and user {wanted} cannot be made: {error}; "
+                f"Postgres cannot run as root, and user {wanted} cannot be created: {error}; "
                 "start the stack as another user, or name one that exists in "
                 "SARTIQ_LOCAL_POSTGRES_SYSTEM_USER"
             ) from error
@@ -32,14 +36,14 @@ def user_for_postgres(wanted: str) -> str | None:
 
 
 def hand_over(path: Path, user: str) -> None:
-    """Make `path` belong to `user`, and let it be reached: its parents get o+x, no more."""
+    """Give `path` to `user`, and make it reachable: its parent folders get o+x only."""
     entry = pwd.getpwnam(user)
     os.chown(path, entry.pw_uid, entry.pw_gid)
     make_reachable(path)
 
 
 def make_reachable(path: Path) -> None:
-    """Let every user pass through the folders above `path`, without reading them."""
+    """Let every user traverse the folders above `path`, without reading them."""
     for folder in path.resolve().parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:

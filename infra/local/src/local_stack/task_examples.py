@@ -1,4 +1,4 @@
-"""A request of every task type that our own workers serve, by each of our own providers."""
+"""Example requests for every task type and provider that our own workers serve."""
 
 import base64
 import io
@@ -22,13 +22,13 @@ _FEW_STEPS = {"num_inference_steps": 8}
 
 @dataclass(frozen=True)
 class TaskExample:
-    """One request.
+    """One example request.
 
     Attributes:
-        task_type: what is done.
-        provider: who does it.
-        fields: the request's other fields.
-        pictures: fields that hold pictures; a list where the field holds several.
+        task_type: type of the task.
+        provider: provider of the task.
+        fields: other fields of the request.
+        pictures: picture fields; a list for fields with several pictures.
     """
 
     task_type: TaskType
@@ -40,53 +40,56 @@ class TaskExample:
 
     @property
     def name(self) -> str:
-        """Its own among the examples, as a file may be called."""
-        is_usual = self.provider is TASK_TYPES[self.task_type].default_provider
-        usual = self.task_type.value.lower()
-        return usual if is_usual else f"{usual}_{self.provider.value}"
+        """Unique name of the example, usable as a file name."""
+        is_default = self.provider is TASK_TYPES[self.task_type].default_provider
+        name = self.task_type.value.lower()
+        return name if is_default else f"{name}_{self.provider.value}"
 
     @property
     def inputs(self) -> list[Image.Image]:
-        """The pictures that go in."""
+        """The input pictures."""
         return [one for given in self.pictures.values() for one in _as_list(given)]
 
     @property
     def body(self) -> dict[str, Any]:
-        """The request, with its pictures inside."""
+        """The request body, with its pictures as data URLs."""
         encoded = {
             name: [_data_url(one) for one in given] if isinstance(given, list) else _data_url(given)
             for name, given in self.pictures.items()
         }
         origin = {"task_type": self.task_type.value, "origin_instance": "local-demo"}
-        is_usual = self.provider is TASK_TYPES[self.task_type].default_provider
-        provider = {} if is_usual else {"provider_type": self.provider.value}
+        is_default = self.provider is TASK_TYPES[self.task_type].default_provider
+        provider = {} if is_default else {"provider_type": self.provider.value}
         return origin | provider | self.fields | encoded
 
 
 def generation(seed: int) -> TaskExample:
-    """The first: what it makes goes into others."""
+    """Return the first example; others use its result."""
     side_px = ModelSettings().native_side_px
     fields = {"prompt": "a red dress", "width": side_px, "height": side_px, "seed": seed}
     return TaskExample(TaskType.GENERATION, ProviderType.LOCAL, fields)
 
 
-def others(made: Image.Image, seed: int) -> list[TaskExample]:
-    """All others.
+def others(generated: Image.Image, seed: int) -> list[TaskExample]:
+    """Return all other examples.
 
     Args:
-        made: what the generation gave.
-        seed: of what is edited.
+        generated: result of the first example.
+        seed: seed of edits and refinements.
     """
     portrait = Image.fromarray(_astronaut()).resize((_PORTRAIT_PX, _PORTRAIT_PX))
     small = portrait.resize((_SMALL_PX, _SMALL_PX), Image.Resampling.LANCZOS)
     cloth, wall = (Image.new("RGB", (64, 64), colour) for colour in (_CLOTH, _WALL))
     upscale: dict[str, Any] = {"upscale_factor": 2, "upscale_steps": 8, "upscale_seed": seed}
     local = ProviderType.LOCAL
-    spelled = [
+    explicit = [
         TaskExample(
-            TaskType.EDITING, local, {"prompt": "make it blue", "seed": seed}, {"base_image": made}
+            TaskType.EDITING,
+            local,
+            {"prompt": "make it blue", "seed": seed},
+            {"base_image": generated},
         ),
-        TaskExample(TaskType.REFINE, local, upscale, {"base_image_url": made}),
+        TaskExample(TaskType.REFINE, local, upscale, {"base_image_url": generated}),
         TaskExample(
             TaskType.REFINE,
             ProviderType.SARTIQ_ULTIMATE_REFINER,
@@ -118,15 +121,18 @@ def others(made: Image.Image, seed: int) -> list[TaskExample]:
             {"input_image": portrait},
         ),
     ]
-    known = {one.task_type for one in spelled}
+    known = {one.task_type for one in explicit}
     return [
-        *spelled,
-        *(one for one in _of_pictures_alone(portrait, made) if one.task_type not in known),
+        *explicit,
+        *(one for one in _with_pictures_only(portrait, generated) if one.task_type not in known),
     ]
 
 
-def _of_pictures_alone(one: Image.Image, another: Image.Image) -> Iterator[TaskExample]:
-    """A request of each type that needs nothing but pictures; both, where a field takes several."""
+def _with_pictures_only(one: Image.Image, another: Image.Image) -> Iterator[TaskExample]:
+    """Yield an example for each type whose required fields are all pictures.
+
+    A field with several pictures gets both.
+    """
     for task_type, row in TASK_TYPES.items():
         needed = {name: f for name, f in row.inputs.model_fields.items() if f.is_required()}
         if row.local_queue and needed.keys() <= {field.name for field in row.pictures}:

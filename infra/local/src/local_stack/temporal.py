@@ -1,4 +1,4 @@
-"""Temporal's server, one process on SQLite, with its Web UI."""
+"""The Temporal development server: one process on SQLite, with its Web UI."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from temporalio.service import RPCError
 
 from local_stack import binaries
 from local_stack.child import ChildSpec
-from local_stack.plan import Plan
+from local_stack.stack_plan import StackPlan
 from shared.temporal import search
 
 NAME = "temporal"
@@ -22,16 +22,16 @@ _SEARCH_ATTRIBUTES = {
         search.TENANT_ID,
     )
 }
-"""All of type Keyword."""
+"""Names of the search attributes, all of type Keyword."""
 
 _DYNAMIC_CONFIG = (
-    # One partition and fairness on: queues keep the order that priorities ask for.
+    # One partition and fairness: queues follow the order of priorities.
     "matching.enableFairness=true",
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
-    # Queue figures for monitoring that are half a second old, not five.
+    # Queue statistics for monitoring are at most 0.5 s old instead of 5 s.
     'matching.TaskQueueInfoByBuildIdTTL="500ms"',
-    # Timers and retries below a second, and chains of steps without waits between them.
+    # Timers and retries below a second, and no delay between the steps of a chain.
     'history.timerProcessorMaxTimeShift="100ms"',
     "history.transferProcessorMaxPollRPS=200",
     # Cancellation reaches activities that do not heartbeat.
@@ -41,13 +41,13 @@ _DYNAMIC_CONFIG = (
 
 
 class Temporal:
-    """The workflow server."""
+    """The Temporal server."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StackPlan) -> None:
         self._plan = plan
 
     def spec(self) -> ChildSpec:
-        """The development server, with its data in a file."""
+        """Return the spec of the development server, with its data in a file."""
         data = self._plan.folder(NAME)
         data.mkdir(parents=True, exist_ok=True)
         return ChildSpec(
@@ -65,7 +65,7 @@ class Temporal:
             ),
             cwd=data,
             environment={
-                "GOGC": "400",  # a quarter of the collector's work for 140 MB
+                "GOGC": "400",  # 140 MB more memory for a quarter of the garbage collection
                 "TMPDIR": str(self._plan.scratch),
             },
             is_ready=self._is_ready,
@@ -85,7 +85,7 @@ class Temporal:
         )
 
     async def _is_ready(self) -> bool:
-        """Whether it answers and knows our search attributes, which it learns last."""
+        """Return true once the server responds and has the search attributes, its last step."""
         settings, port = self._plan.settings, self._plan.ports.temporal
         try:
             _, writer = await asyncio.open_connection(settings.host, port)

@@ -19,8 +19,8 @@ from shared.contracts.enums import TaskStatus, WorkflowStatus
 from shared.db.models.registry import Subject
 from shared.db.repositories.idempotency import CreateRequest, release_key
 from shared.db.repositories.subject_failures import START_REFUSED, fail_subject
-from workflows.acknowledgement import RunRefusedError, RunUnknownError
 from workflows.control import RunUnreachableError, cancel_run, pause_run
+from workflows.start_errors import RunRefusedError, RunUnknownError
 
 _log = structlog.stdlib.get_logger(__name__)
 

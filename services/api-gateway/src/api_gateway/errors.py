@@ -18,7 +18,7 @@ from api_gateway.fault_list import MAX_FAULTS, bounded_faults, clipped
 from api_gateway.methods import method_table
 from shared.contracts.error_text import describe_fault, without_reprs
 from shared.errors import StorageError
-from workflows.acknowledgement import RunRefusedError, RunUnknownError
+from workflows.start_errors import RunRefusedError, RunUnknownError
 
 _log = structlog.stdlib.get_logger(__name__)
 

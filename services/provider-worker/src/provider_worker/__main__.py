@@ -1,6 +1,6 @@
-"""The provider worker: polls the queues of the providers that it has keys for.
+"""The provider worker process: `python -m provider_worker`.
 
-`python -m provider_worker`
+It polls the task queues of the providers that it has credentials for.
 """
 
 import sys
@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 from provider_worker.activities import RemoteProviders
 from provider_worker.adapters import Adapter
 from provider_worker.fal.adapter import FalAdapter
-from provider_worker.pictures import PictureKeeper
+from provider_worker.pictures import PictureDownloader
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import TaskQueue
 from shared.progress import ExecutorIdentity, ProgressReporter
@@ -37,13 +37,13 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _SERVICE = "provider-worker"
 _SLOTS = 200
-"""Activities at a time on each queue. Nearly all of them wait for an answer."""
+"""Concurrent activities of each queue. Nearly all of them wait for a response."""
 
 
 def build_worker(
     client: Client, queue: TaskQueue, activities: RemoteProviders, settings: WorkerSettings
 ) -> Worker:
-    """The worker of one provider's queue."""
+    """Build the worker of one provider's queue."""
     return Worker(
         client,
         task_queue=queue,
@@ -54,14 +54,14 @@ def build_worker(
 
 
 def build_adapters(objects: ObjectStore, fal: FalSettings) -> list[Adapter]:
-    """The adapters of the providers that have credentials."""
+    """Build the adapters of the providers that have credentials."""
     egress = EgressSettings()
-    pictures = PictureKeeper(objects, egress.guard, PictureLimits(), places=egress.max_fetches)
+    pictures = PictureDownloader(objects, egress.guard, PictureLimits(), places=egress.max_fetches)
     return [FalAdapter(fal, objects, pictures)] if fal.is_configured else []
 
 
 async def main() -> int:
-    """Run until SIGTERM; the exit code."""
+    """Run until SIGTERM, and return the exit code: 1 if no provider has credentials."""
     set_up_logging(LogSettings(), service=_SERVICE)
     objects = S3ObjectStore(StorageSettings())
     adapters = build_adapters(objects, FalSettings())

@@ -1,4 +1,4 @@
-"""What the worker does for Temporal: it finds the adapter, beats, and shields what is paid."""
+"""The activities: dispatch to adapters, heartbeats, and no interruption of paid requests."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -25,12 +25,12 @@ from shared.uninterrupted import uninterrupted
 
 
 class RemoteProviders(ProviderActivities):
-    """The work of every provider that this worker has credentials for.
+    """The provider activities, for all providers that this worker has credentials for.
 
     Args:
         adapters: one for each provider.
-        progress: hears that attempts start and how far they are.
-        executant: this worker.
+        progress: receives the start and the progress of attempts.
+        executant: identity of this worker.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class RemoteProviders(ProviderActivities):
 
     @activity.defn(name="submit_work")
     async def submit_work(self, work: RemoteWork) -> Submission:
-        """Hand the work over. Never retried once it may have been sent.
+        """Submit the work. It is never retried once the request may have been sent.
 
-        Told to stop before the request is on its way, it stops; after that it waits for the answer,
-        because an answer that nobody has read is work that is paid and lost.
+        A cancellation stops it only before the request is sent. After that it waits for the
+        response, because work whose response is lost is paid for and lost.
         """
         adapter = self._adapter(work)
         async with self._calls(work) as log, Heartbeat(), self._attempt(work):
@@ -65,18 +65,18 @@ class RemoteProviders(ProviderActivities):
 
     @activity.defn(name="await_work")
     async def await_work(self, work: SubmittedWork) -> RemoteResult:
-        """Wait for the work and store what it made. Costs nothing, may be run any number of times.
+        """Wait for the work and store its result. Idempotent and free of charge.
 
-        A cancellation withdraws the work at the provider, and the failure says what came of it. A
-        worker that shuts down withdraws nothing: the next one goes on waiting. The calls of a wait
-        that was broken off with its worker are not in any result.
+        A cancellation withdraws the work at the provider; the message of the failure has the
+        outcome. A worker that shuts down withdraws nothing, and the next one resumes the wait. The
+        requests of a wait that ended with its worker are not in any result.
         """
         adapter = self._adapter(work)
         resumed_at = datetime.now(UTC)
         resumes = activity.info().attempt - 1
         async with self._calls(work) as log, Heartbeat(), self._attempt(work) as report:
             try:
-                made = await adapter.wait(work, log, report)
+                result = await adapter.wait(work, log, report)
             except asyncio.CancelledError:
                 if not _is_cancel_requested():
                     raise
@@ -85,8 +85,8 @@ class RemoteProviders(ProviderActivities):
             started_at=work.submission.submitted_at,
             executor_instance=self._executant.executor_instance,
             executor_type=self._executant.executor_type,
-            files=made.files,
-            results=made.results,
+            files=result.files,
+            results=result.results,
             service_requests=log.requests,
             resumes=resumes,
             resumed_at=resumed_at if resumes else None,
@@ -94,20 +94,20 @@ class RemoteProviders(ProviderActivities):
 
     @activity.defn(name="withdraw_work")
     async def withdraw_work(self, work: SubmittedWork) -> Withdrawal:
-        """Cancel the work at its provider, where nobody waits for it any more."""
+        """Cancel the work at its provider, after the waiting activity has ended."""
         adapter = self._adapter(work)
         async with self._calls(work) as log, Heartbeat():
-            answer = await uninterrupted(adapter.withdraw(work, log))
+            result = await uninterrupted(adapter.withdraw(work, log))
         return Withdrawal(
-            is_withdrawn=answer.is_withdrawn,
-            message=answer.message,
+            is_withdrawn=result.is_withdrawn,
+            message=result.message,
             service_requests=log.requests,
         )
 
     def _adapter(self, work: RemoteWork) -> Adapter:
         adapter = self._adapters.get((work.provider_type, work.task_type))
         if adapter is None:
-            raise UnservedError(f"no adapter serves {work.task_type} at {work.provider_type} yet")
+            raise UnservedError(f"no adapter supports {work.task_type} at {work.provider_type} yet")
         return adapter
 
     def _attempt(self, work: RemoteWork) -> AbstractAsyncContextManager[Callable[[float], None]]:
@@ -115,7 +115,7 @@ class RemoteProviders(ProviderActivities):
 
     @asynccontextmanager
     async def _calls(self, work: RemoteWork) -> AsyncGenerator[CallLog]:
-        """The calls of one activity; where it fails, its error carries them."""
+        """Collect the requests of one activity; if it fails, add them to its error."""
         log = CallLog(work.provider_type, work.attempt)
         try:
             yield log
@@ -132,6 +132,6 @@ async def _withdrawn(adapter: Adapter, work: SubmittedWork, log: CallLog) -> Wor
 
 
 def _is_cancel_requested() -> bool:
-    """Whether somebody wants the work cancelled. An attempt that timed out has a successor."""
+    """Return true if the task was cancelled; false after a timeout, when a retry resumes."""
     details = activity.cancellation_details()
     return details is not None and details.cancel_requested

@@ -1,4 +1,4 @@
-"""What every provider's adapter does. It knows its provider's wire format, nothing of Temporal."""
+"""The adapter protocol. An adapter knows its provider's API, and nothing of Temporal."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -12,59 +12,59 @@ from shared.contracts.submissions import RemoteWork, SubmittedWork
 
 @dataclass(frozen=True)
 class Accepted:
-    """The provider has taken the work."""
+    """A submission that the provider accepted."""
 
     request_id: str
     handle: dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Made:
-    """What the provider made: result fields, and the files that were stored."""
+class ProviderResult:
+    """The result of the work: result fields, and the stored files."""
 
     results: dict[str, Any]
     files: list[StoredFile] = field(default_factory=list[StoredFile])
 
 
 @dataclass(frozen=True)
-class WithdrawalAnswer:
-    """What the provider said to a cancellation."""
+class WithdrawalResult:
+    """The outcome of a cancellation at the provider."""
 
     is_withdrawn: bool
     message: str
 
 
 Send: TypeAlias = Callable[[], Coroutine[Any, Any, Accepted]]
-"""Sends a paid request, once, within a time of its own."""
+"""Sends a paid request once, with its own timeout."""
 
 
 class Adapter(Protocol):
-    """One provider. Every method raises `PlatformError` with the category of what went wrong."""
+    """The adapter of one provider. Every method raises `PlatformError` with an error category."""
 
     @property
     def queue(self) -> TaskQueue:
-        """Where its work waits."""
+        """Task queue of its work."""
         ...
 
     @property
     def serves(self) -> frozenset[tuple[ProviderType, TaskType]]:
-        """The work it can do."""
+        """Provider and task types that it supports."""
         ...
 
     async def prepare(self, work: RemoteWork, log: CallLog) -> Send:
-        """Make the request ready, and read what it needs; nothing is sent yet."""
+        """Build the request and read its objects; nothing is sent yet."""
         ...
 
     async def wait(
         self, work: SubmittedWork, log: CallLog, on_progress: Callable[[float], None]
-    ) -> Made:
-        """Wait for the work and store what it made; may be broken off and begun again."""
+    ) -> ProviderResult:
+        """Wait for the work and store its result; can be cancelled and resumed."""
         ...
 
-    async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalAnswer:
-        """Ask the provider to drop the work, within five seconds."""
+    async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalResult:
+        """Cancel the work at the provider, within five seconds."""
         ...
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
         ...

@@ -1,60 +1,54 @@
-"""The calls to a provider as the record shows them: `service_requests`."""
+"""The log of requests to a provider, shown in the record as `service_requests`."""
 
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Self
 
 import httpx
 
 from shared.contracts.enums import ProviderType
 from shared.contracts.submissions import ServiceRequest
 
-_MAX_KEPT = 50
+_MAX_ENTRIES = 50
 _FAILED_FROM = 300
 
 
 @dataclass
 class Call:
-    """One call that is under way."""
+    """One request in progress."""
 
     method: str
     url: str
     request_id: str | None = None
     status: int | None = None
-    """Set once there is an answer."""
+    """Set once there is a response."""
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     began_s: float = field(default_factory=time.monotonic)
 
-    def answered(self, status: int) -> Self:
-        """Note the status of the answer."""
-        self.status = status
-        return self
-
 
 class CallLog:
-    """Collects the calls of one activity.
+    """The requests of one activity, at most 50.
 
-    A wait asks hundreds of times and is answered alike each time. Of such questions the first and
-    the last are kept, and every one that went wrong, so that the record says from when to when fal
-    was asked and what disturbed it; at most 50 entries in all.
+    A wait polls hundreds of times with the same response. Of successful polls, only the first and
+    the last are in the log; failed ones all are. The record then shows the period of polling and
+    its disturbances.
     """
 
     def __init__(self, provider: ProviderType, attempt: int) -> None:
         self._provider = provider
         self._attempt = attempt
-        self._kept: list[ServiceRequest] = []
+        self._entries: list[ServiceRequest] = []
         self._num_polls = 0
         self._last_poll: ServiceRequest | None = None
 
     @property
     def requests(self) -> list[ServiceRequest]:
-        """What is kept, in order of time."""
-        kept = [*self._kept, self._last_poll] if self._last_poll else self._kept
-        return sorted(kept, key=lambda request: request.at)
+        """The entries, oldest first."""
+        entries = [*self._entries, self._last_poll] if self._last_poll else self._entries
+        return sorted(entries, key=lambda request: request.at)
 
     def add(self, call: Call, *, is_poll: bool = False) -> None:
-        """Note a call that has ended, well or not."""
+        """Add a request that has ended, successfully or not."""
         request = ServiceRequest(
             provider=self._provider,
             method=call.method,
@@ -69,12 +63,12 @@ class CallLog:
         self._num_polls += is_quiet
         if is_quiet and self._num_polls > 1:
             self._last_poll = request
-        elif len(self._kept) < _MAX_KEPT - 1:
-            self._kept.append(request)
+        elif len(self._entries) < _MAX_ENTRIES - 1:
+            self._entries.append(request)
 
 
 def shown_url(url: str) -> str:
-    """A URL without what may be secret in it: user information, query and fragment."""
+    """Return a URL without its potentially secret parts: user information, query, fragment."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:

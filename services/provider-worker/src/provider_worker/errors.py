@@ -1,24 +1,24 @@
-"""What can go wrong with work at a provider beyond the platform's own errors."""
+"""Errors of work at a provider, beyond the platform's general errors."""
 
 from shared.contracts.enums import ErrorCategory
 from shared.errors import PlatformError
 
 
-class AnswerTooLargeError(PlatformError):
-    """An answer that was not read to its end; asking again would end alike."""
+class ResponseTooLargeError(PlatformError):
+    """A response that exceeds its size limit; final, since a retry would return the same."""
 
     def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"the provider's answer has more than {max_bytes} bytes", is_final=True)
+        super().__init__(f"the provider's response is larger than {max_bytes} bytes", is_final=True)
 
 
-class UnusableAnswerError(PlatformError):
-    """The work is done and paid for, and we cannot use what came of it.
+class UnusableResultError(PlatformError):
+    """The work is done and paid for, but its result exceeds our limits.
 
-    That is our refusal and not the provider's failure: it is bought no second time, from nobody,
-    and says nothing about the provider.
+    This is our refusal and not the provider's failure: no retry and no fallback follows, and it
+    does not count against the provider.
 
     Args:
-        why: the limit that the answer breaks.
+        why: the limit that the result exceeds.
     """
 
     category = ErrorCategory.VALIDATION
@@ -28,6 +28,6 @@ class UnusableAnswerError(PlatformError):
 
 
 class WorkCancelled(PlatformError):  # noqa: N818 — says what happened; it is no fault
-    """The work was cancelled; the message says what the provider answered to that."""
+    """The work was cancelled; the message has the provider's response to that."""
 
     category = ErrorCategory.CANCELLED

@@ -1,4 +1,4 @@
-"""A provider's pictures become ours: fetched with care, stored as PNG."""
+"""Download of result pictures from a provider, stored as PNG."""
 
 import asyncio
 import base64
@@ -9,7 +9,7 @@ import struct
 from PIL import Image
 
 from provider_worker.calls import Call, CallLog
-from provider_worker.errors import UnusableAnswerError
+from provider_worker.errors import UnusableResultError
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ErrorCategory
 from shared.egress.errors import FetchError, ForbiddenUrlError, TooLargeError
@@ -32,17 +32,16 @@ _PNG = "image/png"
 _LOSSLESS_MODES = frozenset({"L", "RGB", "RGBA"})
 
 
-class PictureKeeper:
-    """Fetches pictures that a provider names, and stores them.
+class PictureDownloader:
+    """Download of the pictures whose URLs a provider returned.
 
-    Their URLs come from outside, so they are fetched like a stranger's: without any key of ours,
-    and from public addresses alone.
+    The URLs are untrusted: requests carry no credentials, and only public addresses are allowed.
 
     Args:
-        objects: where they go.
-        guard: which hosts may be called.
-        limits: what a picture may be at most.
-        places: pictures that are fetched at a time; no tenant takes more than half.
+        objects: destination of the pictures.
+        guard: decides which hosts may be called.
+        limits: limits of a picture.
+        places: number of concurrent downloads; one tenant uses at most half of them.
     """
 
     def __init__(
@@ -53,20 +52,20 @@ class PictureKeeper:
         self._guard = guard
         self._limits = limits
 
-    async def keep(self, url: str, key: str, log: CallLog) -> StoredFile:
-        """Store what a URL points at under a key.
+    async def download(self, url: str, key: str, log: CallLog) -> StoredFile:
+        """Download a picture and store it as PNG under a key.
 
         Raises:
-            PlatformError: it cannot be had; final where a second try would end alike.
+            PlatformError: the picture cannot be fetched or decoded; final if a retry cannot help.
         """
         async with self._shares.place(tenant_of_activity()):
-            return await self._keep(url, key, log)
+            return await self._download(url, key, log)
 
     async def close(self) -> None:
-        """Let go of what fetching has opened."""
+        """Close the connections of downloads."""
         await self._guard.close()
 
-    async def _keep(self, url: str, key: str, log: CallLog) -> StoredFile:
+    async def _download(self, url: str, key: str, log: CallLog) -> StoredFile:
         content = await self._content(url, log)
         try:
             png, digest = await asyncio.to_thread(_as_png, content, self._limits)
@@ -89,14 +88,14 @@ class PictureKeeper:
                 timeout_s=self._limits.fetch_timeout_s,
                 guard=self._guard,
             )
-            call.answered(200)
+            call.status = 200
         except ForbiddenUrlError as error:
-            raise UnusableAnswerError(f"its picture is not fetched: {error}") from error
+            raise UnusableResultError(f"its picture was not fetched: {error}") from error
         except TooLargeError as error:
-            raise UnusableAnswerError(f"its picture is too large: {error}") from error
+            raise UnusableResultError(f"its picture is too large: {error}") from error
         except FetchError as error:
             if error.category is ErrorCategory.VALIDATION:
-                raise _unusable(f"the provider's picture cannot be had: {error}") from error
+                raise _unusable(f"the provider's picture cannot be fetched: {error}") from error
             raise
         finally:
             log.add(call)
@@ -104,24 +103,24 @@ class PictureKeeper:
 
 
 def data_url(content: bytes, content_type: str) -> str:
-    """A picture inside a request."""
+    """Encode a picture as a data URL."""
     return f"data:{content_type};base64,{base64.b64encode(content).decode()}"
 
 
 def _as_png(content: bytes, limits: PictureLimits) -> tuple[bytes, str]:
-    """The picture as it is kept, and its digest."""
+    """Convert a picture to an upright PNG without metadata; return it with its SHA-256."""
     admit_image(content, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels)
     try:
         with Image.open(io.BytesIO(content)) as image:
             turn = exif_transposition(image)
             image.load()
             upright = image.copy() if turn is None else image.transpose(turn)
-    # Pillow's readers meet hostile bytes with any of these.
+    # Pillow's decoders raise any of these for malformed files.
     except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
         raise ImageRefusedError("cannot be read; it is damaged") from error
     if upright.mode not in _LOSSLESS_MODES:
         upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-    # Pillow's writers put what was read into these back out.
+    # Pillow's encoders would write the metadata in `info`.
     upright.info.clear()
     buffer = io.BytesIO()
     upright.save(buffer, "PNG", compress_level=3)
@@ -130,9 +129,9 @@ def _as_png(content: bytes, limits: PictureLimits) -> tuple[bytes, str]:
 
 
 def _refused(error: ImageRefusedError) -> PlatformError:
-    """A picture beyond our limits is refused by us; one that is broken is the provider's fault."""
+    """Translate a refusal: above our limits it is ours, a damaged picture is the provider's."""
     if isinstance(error, ImageTooLargeError | TooManyPixelsError):
-        return UnusableAnswerError(f"its picture {error}")
+        return UnusableResultError(f"its picture {error}")
     return _unusable(f"the provider's picture {error}")
 
 

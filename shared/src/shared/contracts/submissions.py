@@ -90,7 +90,7 @@ class Withdrawal(Message):
     is_withdrawn: bool
     """True if the provider confirmed the cancellation; it may still charge for work done so far."""
     message: ErrorText
-    """The provider's response, for the record: `fal answered ALREADY_COMPLETED`."""
+    """The provider's response, for the record: `fal returned ALREADY_COMPLETED`."""
     service_requests: list[ServiceRequest] = []
 
 

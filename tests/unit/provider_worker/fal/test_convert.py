@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider_worker.fal.convert import NeededObjects, fal_order, needed_objects
+from provider_worker.fal.convert import NeededObjects, fal_call, needed_objects
 from shared.contracts.submissions import RemoteWork
 from shared.errors import InvalidInputError
 from tests.fixtures.remote_work import app_work, generation_work
@@ -22,7 +22,7 @@ def _with_config(work: RemoteWork, **config: Any) -> RemoteWork:
 
 
 def test_a_generation_is_flux_with_its_sizes_and_seed() -> None:
-    order = fal_order(generation_work("a hat", config={"num_inference_steps": 9}), {})
+    order = fal_call(generation_work("a hat", config={"num_inference_steps": 9}), {})
     assert order.app_id == "fal-ai/flux/dev"
     assert order.input == {
         "prompt": "a hat",
@@ -34,9 +34,9 @@ def test_a_generation_is_flux_with_its_sizes_and_seed() -> None:
     }
 
 
-def test_everything_that_a_generation_can_say_reaches_fal() -> None:
+def test_every_field_of_a_generation_reaches_fal() -> None:
     config = {"guidance_scale": 2.5, "negative_prompt": "blurred", "num_images": 3}
-    order = fal_order(generation_work(config=config), {})
+    order = fal_call(generation_work(config=config), {})
     assert order.input | config == order.input
 
 
@@ -48,7 +48,7 @@ def test_loras_go_by_url_with_their_weights() -> None:
         lora_objects={"style_model_path": _LORA + "b", "subject_model_path": _LORA},
     )
     assert needed_objects(work) == NeededObjects(files=frozenset({_LORA, _LORA + "b"}))
-    order = fal_order(work, {_LORA: "https://s3/a", _LORA + "b": "https://s3/b"})
+    order = fal_call(work, {_LORA: "https://s3/a", _LORA + "b": "https://s3/b"})
     assert order.app_id == "fal-ai/flux-lora"
     assert order.input["loras"] == [
         {"path": "https://s3/a", "scale": 0.8},
@@ -65,7 +65,7 @@ def test_a_lora_that_was_not_resolved_is_refused() -> None:
 def test_a_reference_is_the_start_of_an_image_to_image(influence: float, strength: float) -> None:
     work = generation_work(reference_image_url="uploads/a.png", reference_image_strength=influence)
     assert needed_objects(work) == NeededObjects(pictures=frozenset({"uploads/a.png"}))
-    order = fal_order(work, {"uploads/a.png": "data:image/png;base64,AA"})
+    order = fal_call(work, {"uploads/a.png": "data:image/png;base64,AA"})
     assert order.app_id == "fal-ai/flux/dev/image-to-image"
     assert order.input["image_url"] == "data:image/png;base64,AA"
     assert order.input["strength"] == strength
@@ -73,37 +73,37 @@ def test_a_reference_is_the_start_of_an_image_to_image(influence: float, strengt
 
 def test_the_providers_configuration_names_the_app_first() -> None:
     work = generation_work(fal_app_id="acme/task")
-    assert fal_order(work, {}).app_id == "acme/task"
-    assert fal_order(_with_config(work, fal_app_id="acme/config"), {}).app_id == "acme/config"
-    assert "output_format" not in fal_order(work, {}).input
+    assert fal_call(work, {}).app_id == "acme/task"
+    assert fal_call(_with_config(work, fal_app_id="acme/config"), {}).app_id == "acme/config"
+    assert "output_format" not in fal_call(work, {}).input
 
 
-def test_static_parameters_win_over_what_is_said_for_every_provider() -> None:
+def test_static_parameters_override_general_ones() -> None:
     static = {"enable_safety_checker": False, "image_size": "square"}
     work = _with_config(generation_work(), additional_static_params=static)
-    assert fal_order(work, {}).input | static == fal_order(work, {}).input
+    assert fal_call(work, {}).input | static == fal_call(work, {}).input
 
 
 @given(st.dictionaries(st.text(max_size=5), _JSON))
 def test_parameters_of_an_app_pass_through(parameters: dict[str, Any]) -> None:
     work = app_work(**parameters)
-    order = fal_order(work, {})
+    order = fal_call(work, {})
     assert order.input == work.inputs["fal_parameters"]
     assert order.app_id == "acme/cutter"
 
 
-def test_only_listed_objects_become_urls_however_deep_they_lie() -> None:
+def test_only_listed_objects_become_urls_at_any_depth() -> None:
     work = app_work(image_url="uploads/a.png", layers=[{"of": "uploads/a.png"}, "uploads/b.png"])
     work.inputs["fal_objects"] = ["uploads/a.png"]
     assert needed_objects(work).pictures == {"uploads/a.png"}
-    order = fal_order(work, {"uploads/a.png": "data:x"})
+    order = fal_call(work, {"uploads/a.png": "data:x"})
     assert order.input["image_url"] == "data:x"
     assert order.input["layers"] == [{"of": "data:x"}, "uploads/b.png"]
 
 
-def test_an_apps_own_parameters_win_over_static_ones() -> None:
+def test_parameters_of_the_client_override_static_ones() -> None:
     work = _with_config(app_work(a=1), additional_static_params={"a": 2, "b": 3})
-    assert fal_order(work, {}).input | {"a": 1, "b": 3} == fal_order(work, {}).input
+    assert fal_call(work, {}).input | {"a": 1, "b": 3} == fal_call(work, {}).input
 
 
 @pytest.mark.parametrize(
@@ -111,5 +111,5 @@ def test_an_apps_own_parameters_win_over_static_ones() -> None:
 )
 def test_incomplete_inputs_are_named(inputs: dict[str, Any]) -> None:
     work = generation_work().model_copy(update={"inputs": inputs})
-    with pytest.raises(InvalidInputError, match="not complete"):
-        fal_order(work, {})
+    with pytest.raises(InvalidInputError, match="incomplete"):
+        fal_call(work, {})

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.provider_worker.fal.test_answer import answer
 
-from provider_worker.fal.answer import Answer
 from provider_worker.fal.errors import (
     poll_error,
     redacted,
@@ -12,13 +12,13 @@ from provider_worker.fal.errors import (
     submit_error,
     work_error,
 )
+from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import QueueStatus
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.untrusted import find_fault
 from shared.errors import PlatformError, SubmissionUnknownError
 from tests.fixtures.hostile import bodies
-from tests.unit.provider_worker.fal.test_answer import answer
 
 _LOCKED = {"detail": "User is locked. Reason: Exhausted balance. Top up your balance."}
 _FLAGGED = {"detail": [{"loc": ["body"], "msg": "flagged", "type": "content_policy_violation"}]}
@@ -52,20 +52,20 @@ def test_a_refused_submission_is_certain(status: int, body: Any, category: Categ
     assert error.retry_after_s == 7
 
 
-def test_fals_own_word_makes_a_server_error_certain() -> None:
+def test_an_error_type_of_fal_makes_a_server_error_certain() -> None:
     error = submit_error(answer(504, {"detail": "x"}, x_fal_error_type="startup_timeout"))
     assert not isinstance(error, SubmissionUnknownError)
     assert error.category is Category.PROVIDER_ERROR
 
 
 @pytest.mark.parametrize("status", [200, 202, 500, 502, 504, 520])
-def test_what_may_have_been_taken_is_unknown(status: int) -> None:
+def test_work_that_may_have_been_accepted_is_unknown(status: int) -> None:
     assert isinstance(submit_error(answer(status, {"hello": 1})), SubmissionUnknownError)
 
 
 @given(_STATUSES, _BODIES)
-def test_no_retried_refusal_can_have_been_taken(status: int, body: Any) -> None:
-    """What is sent again was refused by fal's own queue, or by a limit before it."""
+def test_no_retried_refusal_can_have_been_accepted(status: int, body: Any) -> None:
+    """Retried submissions were refused by fal's own queue, or by a limit in front of it."""
     error = submit_error(answer(status, body))
     if not isinstance(error, SubmissionUnknownError) and CONSEQUENCES[error.category].is_retried:
         assert status < 500 or status == 503
@@ -86,7 +86,7 @@ def test_no_retried_refusal_can_have_been_taken(status: int, body: Any) -> None:
         (504, Category.NETWORK, False),
     ],
 )
-def test_a_question_is_asked_again_unless_that_is_vain(
+def test_a_status_request_is_retried_unless_the_error_is_final(
     status: int, category: Category, *, is_final: bool
 ) -> None:
     error = poll_error(answer(status))
@@ -105,12 +105,12 @@ def test_a_question_is_asked_again_unless_that_is_vain(
         (answer(400, {"detail": [{"type": "downstream_service_error"}]}), Category.PROVIDER_ERROR,
          True),
         (answer(502), Category.NETWORK, False),
-        (Answer(504, {}, b"<html>"), Category.NETWORK, False),
+        (FalResponse(504, {}, b"<html>"), Category.NETWORK, False),
         (answer(429), Category.RATE_LIMIT, False),
     ],
 )  # fmt: skip
 def test_a_result_that_is_an_error_ends_the_work(
-    found: Answer, category: Category, *, is_final: bool
+    found: FalResponse, category: Category, *, is_final: bool
 ) -> None:
     error = result_error(found)
     assert (error.category, error.is_final) == (category, is_final)
@@ -147,10 +147,8 @@ def test_signatures_of_quoted_urls_are_left_out() -> None:
 
 
 @given(bodies(), st.integers(200, 599), st.text(max_size=20))
-def test_whatever_is_answered_its_error_is_a_text_that_a_record_holds(
-    content: bytes, status: int, word: str
-) -> None:
-    found = Answer(status, {"x-fal-error-type": word}, content)
+def test_every_error_response_gives_a_storable_text(content: bytes, status: int, word: str) -> None:
+    found = FalResponse(status, {"x-fal-error-type": word}, content)
     for read in (submit_error, poll_error, result_error):
         assert find_fault(str(read(found))) is None
     done = QueueStatus(status="COMPLETED", error=word * 200, error_type=word)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider_worker.fal.answer import Answer
 from provider_worker.fal.convert import FalOptions
+from provider_worker.fal.response import FalResponse
 from provider_worker.fal.results import app_results, first_url, logged_progress, picture_urls
 from provider_worker.fal.wire import LogLine
 from shared.contracts.enums import ErrorCategory
@@ -24,8 +24,8 @@ _JSON = st.recursive(
 _IMAGE = {"images": [{"url": "https://fal.media/1.png"}, {"url": "https://fal.media/2.png"}]}
 
 
-def _answer(body: Any) -> Answer:
-    return Answer(200, {}, json.dumps(body).encode())
+def _answer(body: Any) -> FalResponse:
+    return FalResponse(200, {}, json.dumps(body).encode())
 
 
 def _options(**static: Any) -> FalOptions:
@@ -38,20 +38,20 @@ def test_pictures_are_found_in_order() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[" * 500, b"[" + b"0," * 600_000 + b"0]"])
-def test_pictures_in_an_answer_that_cannot_be_read_are_not_bought_again(content: bytes) -> None:
+def test_pictures_in_an_unreadable_response_are_not_generated_again(content: bytes) -> None:
     with pytest.raises(PlatformError) as caught:
-        picture_urls(Answer(200, {}, content), _options())
+        picture_urls(FalResponse(200, {}, content), _options())
     assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
 
 
 @pytest.mark.parametrize("body", [{}, {"images": []}, {"images": [{}]}, [], "x", {"images": "u"}])
-def test_an_answer_without_pictures_is_final(body: Any) -> None:
+def test_a_response_without_pictures_is_final(body: Any) -> None:
     with pytest.raises(PlatformError, match="no pictures") as caught:
         picture_urls(_answer(body), _options())
     assert (caught.value.category, caught.value.is_final) == (ErrorCategory.PROVIDER_ERROR, True)
 
 
-def test_pictures_that_were_all_blackened_are_no_result() -> None:
+def test_pictures_that_are_all_blacked_out_are_an_error() -> None:
     body = _IMAGE | {"has_nsfw_concepts": [True, True]}
     with pytest.raises(PlatformError) as caught:
         picture_urls(_answer(body), _options())
@@ -72,7 +72,7 @@ def test_pictures_that_were_all_blackened_are_no_result() -> None:
         ({}, None),
     ],
 )
-def test_the_result_url_is_the_first_thing_made(body: dict[str, Any], url: str | None) -> None:
+def test_the_result_url_is_the_first_file(body: dict[str, Any], url: str | None) -> None:
     assert first_url(body) == url
     assert app_results(_answer(body)).get("result_url") == url
 
@@ -92,31 +92,31 @@ def test_an_apps_own_result_url_is_its_own() -> None:
     assert app_results(_answer({"result_url": 5})) == {"result_url": None}
 
 
-def test_an_answer_that_is_no_object_is_kept_as_output() -> None:
+def test_a_response_that_is_not_an_object_becomes_output() -> None:
     assert app_results(_answer([1, 2])) == {"output": [1, 2]}
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b'{"a": NaN}', b'"' + b"x" * 2**20 + b'"'])
-def test_an_answer_that_cannot_be_kept_is_final(content: bytes) -> None:
+def test_an_unstorable_response_is_final(content: bytes) -> None:
     with pytest.raises(PlatformError) as caught:
-        app_results(Answer(200, {}, content))
-    # Our refusal: neither bought again, nor counted against the provider.
+        app_results(FalResponse(200, {}, content))
+    # Our own refusal: no retry, and not counted against the provider.
     assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
 
 
 @given(bodies())
-def test_any_answer_is_a_result_that_can_be_kept_or_says_its_limit(content: bytes) -> None:
+def test_any_response_is_a_storable_result_or_names_its_limit(content: bytes) -> None:
     with suppress(PlatformError):
-        admit(app_results(Answer(200, {}, content)), RESULT)
+        admit(app_results(FalResponse(200, {}, content)), RESULT)
         return
     with pytest.raises(PlatformError) as caught:
-        app_results(Answer(200, {}, content))
+        app_results(FalResponse(200, {}, content))
     assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
 
 
-def test_half_a_character_costs_no_answer() -> None:
+def test_half_of_a_surrogate_pair_is_handled() -> None:
     assert (
-        app_results(Answer(200, {}, b'{"text": "a\\ud83d"}'))["text"]
+        app_results(FalResponse(200, {}, b'{"text": "a\\ud83d"}'))["text"]
         == "a\N{REPLACEMENT CHARACTER}"
     )
 
@@ -126,13 +126,13 @@ def test_half_a_character_costs_no_answer() -> None:
     [{"out": [0] * 200_000}, {"out": [{}] * 200_000}, {"images": [{"url": 7}] * 200_000}],
     ids=["numbers", "objects", "pictures"],
 )
-def test_a_large_answer_is_searched_in_linear_time(body: dict[str, Any]) -> None:
+def test_a_large_response_is_searched_in_linear_time(body: dict[str, Any]) -> None:
     begin = time.thread_time()
     assert first_url(body) is None
     assert time.thread_time() - begin < 2
 
 
-def test_more_pictures_than_are_taken_are_refused() -> None:
+def test_too_many_pictures_are_refused() -> None:
     body = {"images": [{"url": "https://fal.media/1.png"}] * 65}
     with pytest.raises(PlatformError, match="64") as caught:
         picture_urls(_answer(body), _options())

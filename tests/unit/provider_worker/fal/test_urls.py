@@ -18,7 +18,7 @@ def test_status_result_and_cancel_drop_the_path_of_the_app() -> None:
     assert request_url(BASE, handle, "r-1", "cancel_url") == f"{root}/cancel"
 
 
-def test_a_namespace_stands_before_the_owner() -> None:
+def test_a_namespace_precedes_the_owner() -> None:
     url = request_url(BASE, {"app": "workflows/acme/wf/x"}, "r-1", "response_url")
     assert url == "https://queue.fal.run/workflows/acme/wf/requests/r-1"
 
@@ -47,19 +47,19 @@ def test_urls_of_fals_own_are_used() -> None:
         7,
     ],
 )
-def test_the_key_goes_to_the_configured_origin_alone(stated: object) -> None:
+def test_the_key_is_sent_to_the_configured_origin_only(stated: object) -> None:
     url = request_url(BASE, {"app": "a/b/c", "status_url": stated}, "r-1", "status_url")
     assert url == "https://queue.fal.run/a/b/requests/r-1/status"
 
 
 @given(st.text(max_size=60))
-def test_no_stated_url_leads_elsewhere(stated: str) -> None:
+def test_no_returned_url_leads_elsewhere(stated: str) -> None:
     url = request_url(BASE, {"app": "a/b", "cancel_url": stated}, "r-1", "cancel_url")
     assert is_below(BASE, url)
 
 
 @given(st.lists(_NAMES, min_size=2, max_size=6))
-def test_plain_app_ids_are_taken(parts: list[str]) -> None:
+def test_plain_app_ids_are_accepted(parts: list[str]) -> None:
     assert is_below(BASE, submit_url(BASE, "/".join(parts)))
 
 

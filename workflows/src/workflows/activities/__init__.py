@@ -1,1 +1,1 @@
-"""Bookkeeping activities: they write the records."""
+"""Activities of the workflow worker: records, fetching, deliveries, reconciliation."""

@@ -1,4 +1,4 @@
-"""Posts a subject's pending events to its webhook, one after the other."""
+"""Delivery of a subject's pending events to its webhook, in order."""
 
 import json
 import random
@@ -40,16 +40,19 @@ from shared.webhooks.vault import UndecryptableSecretError
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_GOES_ON_FOR_S = 30.0
-_SLOTS_A_PLACE = 8
-_PATIENCE_S = 40.0
+_BATCH_S = 30.0
+_SLOTS_PER_PLACE = 8
+_PLACE_TIMEOUT_S = 40.0
 _CROWDED_WAIT_S = 30.0
-"""Longer than a receiver may take: those that are here first must have got somewhere by then."""
-_BEAT_S = 4.0
-_AS_GOOD_AS_DUE_S = 1.0
-"""Timers are no finer, and the clocks of writer and reader differ."""
+"""Longer than a receiver's timeout, so that earlier deliveries have made progress by then."""
+_HEARTBEAT_S = 4.0
+_DUE_TOLERANCE_S = 1.0
+"""Tolerance for the resolution of timers and for clocks that differ between machines."""
 
-_SEALED = "nothing was sent: the keys that sign it cannot be decrypted; rotate them, overlap_s=0"
+_SEALED = (
+    "nothing was sent: the signing keys cannot be decrypted;"
+    " rotate the webhook secret with overlap_s=0"
+)
 
 Clock = Callable[[], datetime]
 
@@ -59,18 +62,18 @@ def _now() -> datetime:
 
 
 class Courier(DeliveryActivities):
-    """Delivers events.
+    """Delivery of events to webhooks.
 
-    No connection to the database is held while a receiver is called. Of a worker that dies between
-    an answer and its record, the next one posts again, under the same id.
+    No database connection is held during a request to a receiver. If a worker dies between a
+    response and its record, the next worker posts the event again, under the same id.
 
     Args:
         sessions: the records.
-        keyring: what signs.
-        guard: which hosts may be called.
-        timeout_s: how long a receiver may take.
-        places: subjects whose receivers are called at a time; no tenant takes more than half.
-        clock: what time it is.
+        keyring: signing keys.
+        guard: decides which hosts may be called.
+        timeout_s: limit of one request to a receiver.
+        places: number of concurrent requests; one tenant uses at most half of them.
+        clock: returns the current time.
     """
 
     def __init__(
@@ -83,8 +86,8 @@ class Courier(DeliveryActivities):
         places: int = 100,
         clock: Clock = _now,
     ) -> None:
-        self.slots = _SLOTS_A_PLACE * places
-        """Activities that its worker takes at a time: those that wait for a place as well."""
+        self.slots = _SLOTS_PER_PLACE * places
+        """Concurrent activities of its worker, including those that wait for a place."""
         self._shares = TenantShares(places, self.slots)
         self._sessions = sessions
         self._keyring = keyring
@@ -94,19 +97,19 @@ class Courier(DeliveryActivities):
 
     @activity.defn(name="deliver_pending")
     async def deliver_pending(self, run: DeliveryRun) -> DeliveryProgress:
-        """Post a subject's pending events in order, until one is not taken or none is left."""
+        """Post a subject's pending events in order, until one fails or none is left."""
         try:
             async with (
-                Heartbeat(_BEAT_S),
-                self._shares.place(tenant_of_activity(), max_wait_s=_PATIENCE_S),
+                Heartbeat(_HEARTBEAT_S),
+                self._shares.place(tenant_of_activity(), max_wait_s=_PLACE_TIMEOUT_S),
             ):
-                return await self._deliver_for_a_while(run)
+                return await self._deliver_batch(run)
         except TenantLimitError as error:
             wait_s = _CROWDED_WAIT_S * (0.5 + random.random())  # noqa: S311 -- no secret
             return DeliveryProgress(state=DeliveryState.WAITING, wait_s=wait_s, error=str(error))
 
-    async def _deliver_for_a_while(self, run: DeliveryRun) -> DeliveryProgress:
-        until = time.monotonic() + _GOES_ON_FOR_S
+    async def _deliver_batch(self, run: DeliveryRun) -> DeliveryProgress:
+        until = time.monotonic() + _BATCH_S
         while time.monotonic() < until:
             standing = await self._deliver_next(run)
             if standing is not None:
@@ -114,7 +117,7 @@ class Courier(DeliveryActivities):
         return DeliveryProgress(state=DeliveryState.MORE)
 
     async def _deliver_next(self, run: DeliveryRun) -> DeliveryProgress | None:
-        """One event; how things stand where there is none, or none that is due."""
+        """Deliver the next event; return the state of the deliveries if none is due."""
         async with self._sessions.begin() as session:
             found = await next_delivery(session, run.subject_id)
             if found is None:
@@ -135,7 +138,7 @@ class Courier(DeliveryActivities):
     def _not_due(self, delivery: WebhookDelivery) -> DeliveryProgress | None:
         due = delivery.next_attempt_at or self._clock()
         wait_s = (due - self._clock()).total_seconds()
-        if wait_s <= _AS_GOOD_AS_DUE_S:
+        if wait_s <= _DUE_TOLERANCE_S:
             return None
         return DeliveryProgress(
             state=DeliveryState.WAITING,
@@ -147,7 +150,7 @@ class Courier(DeliveryActivities):
     async def _open_keys(
         self, session: AsyncSession, delivery: WebhookDelivery
     ) -> list[SigningKeys]:
-        """What signs the event; nothing where the tenant's keys cannot be decrypted."""
+        """Return the signing keys of an event; none if they cannot be decrypted."""
         owner = Owner(
             origin_instance=delivery.origin_instance, origin_tenant_id=delivery.origin_tenant_id
         )
@@ -158,18 +161,18 @@ class Courier(DeliveryActivities):
             return []
 
     async def _attempt(self, delivery: WebhookDelivery, keys: list[SigningKeys]) -> PostResult:
-        """One attempt, whatever comes up: it is logged and scheduled like any other."""
+        """Make one attempt; an unexpected error counts as a failed attempt."""
         if not keys:
             return PostResult(DeliveryVerdict.NOT_SENT, 0, error=_SEALED)
         try:
             return await self._post(delivery, keys)
-        except Exception as error:  # noqa: BLE001 — what is raised here would be raised for ever
+        except Exception as error:  # noqa: BLE001 — raised, it would be retried without end
             _log.error("attempt_broke", delivery=str(delivery.id), exc_info=error)
             return PostResult(DeliveryVerdict.NOT_SENT, 0, error=UNFORESEEN)
 
     async def _post(self, delivery: WebhookDelivery, keys: list[SigningKeys]) -> PostResult:
         body = json.dumps(delivery.event.payload, ensure_ascii=False, separators=(",", ":"))
-        # The real time, whatever the clock says: receivers compare it with theirs.
+        # Always the real time: receivers compare it with their own clock.
         headers = signed_headers(keys, delivery.webhook_id, _now(), body)
         return await post(
             delivery.url,
@@ -185,7 +188,7 @@ class Courier(DeliveryActivities):
         now = self._clock()
         async with self._sessions.begin() as session:
             delivery = await lock_pending(session, sent.id)
-            if delivery is None:  # an earlier try of this activity has written it meanwhile
+            if delivery is None:  # an earlier try of this activity has recorded it meanwhile
                 return
             attempt = {
                 "at": at.isoformat(),
@@ -201,14 +204,14 @@ class Courier(DeliveryActivities):
                     await note_success(session, delivery)
                 return
             delivery.failures += 1
-            if await _is_called_no_more(session, delivery, answer, now):
+            if await _is_disabled(session, delivery, answer, now):
                 await disable_pending(session, delivery.subject_id, delivery.url)
                 end_delivery(delivery, DeliveryStatus.DISABLED)
                 return
             _plan_next(delivery, answer, now)
 
 
-async def _is_called_no_more(
+async def _is_disabled(
     session: AsyncSession, delivery: WebhookDelivery, answer: PostResult, now: datetime
 ) -> bool:
     if answer.verdict == DeliveryVerdict.NOT_SENT:

@@ -1,4 +1,4 @@
-"""What a task reads: remote pictures fetched into storage, guarded, and objects made links."""
+"""Fetching of a task's remote pictures into storage, and presigned links to objects."""
 
 import asyncio
 import hashlib
@@ -24,21 +24,21 @@ from shared.temporal.shares import TenantShares, tenant_of_activity
 
 _LINK_EXPIRY_S = 24 * 3600
 """Longer than a step waits for its provider."""
-_SLOTS_A_PLACE = 8
-_PATIENCE_S = 60.0
-"""Waiting here costs a heartbeat now and then; to come again, a timer and two workflow tasks."""
-_BEAT_S = 4.0
+_SLOTS_PER_PLACE = 8
+_PLACE_TIMEOUT_S = 60.0
+"""A wait in the activity costs heartbeats only; a retry costs a timer and two workflow tasks."""
+_HEARTBEAT_S = 4.0
 
 
 class InputFetcher(InputActivities):
-    """Fetches one picture of a task after the other.
+    """Fetching of pictures, one after the other within a task.
 
     Args:
-        sessions: the records, which say where objects lie.
-        objects: where they go.
-        guard: which hosts may be called.
-        limits: what a picture may be at most.
-        places: tasks whose pictures are fetched at a time; no tenant takes more than half.
+        sessions: the records, which map paths to object keys.
+        objects: destination of the pictures.
+        guard: decides which hosts may be called.
+        limits: limits of a picture.
+        places: tasks whose pictures are fetched concurrently; one tenant uses at most half of them.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class InputFetcher(InputActivities):
         *,
         places: int = 64,
     ) -> None:
-        self.slots = _SLOTS_A_PLACE * places
-        """Activities that its worker takes at a time: those that wait for a place as well."""
+        self.slots = _SLOTS_PER_PLACE * places
+        """Concurrent activities of its worker, including those that wait for a place."""
         self._shares = TenantShares(places, self.slots)
         self._sessions = sessions
         self._objects = objects
@@ -60,18 +60,18 @@ class InputFetcher(InputActivities):
 
     @activity.defn(name="fetch_inputs")
     async def fetch_inputs(self, request: FetchInputs) -> FetchedInputs:
-        """Fetch every URL, check that it is a picture, and store it."""
+        """Fetch every URL, check that the content is an image, and store it."""
         async with (
-            Heartbeat(_BEAT_S),
-            self._shares.place(tenant_of_activity(), max_wait_s=_PATIENCE_S),
+            Heartbeat(_HEARTBEAT_S),
+            self._shares.place(tenant_of_activity(), max_wait_s=_PLACE_TIMEOUT_S),
         ):
             return await self._fetch_all(request)
 
     @activity.defn(name="link_objects")
     async def link_objects(self, request: LinkObjects) -> dict[str, str]:
-        """Presigned URLs by object key; whoever has one can read the object until it expires."""
+        """Return presigned URLs by object key; each gives read access until it expires."""
         async with self._sessions() as session:
-            # Whose they are is asked apart: a link to somebody else's goes nowhere.
+            # No owner check here: `foreign_objects` and `pin_pictures` do it before links are used.
             rows = await find_objects(session, Scope(), request.keys)
         content_key = {key: rows[key].content_key if key in rows else key for key in request.keys}
         try:
@@ -79,8 +79,8 @@ class InputFetcher(InputActivities):
                 key: self._objects.presigned_url(content_key[key], expires_s=_LINK_EXPIRY_S)
                 for key in request.keys
             }
-        except ValueError as error:  # no repetition makes a key of it
-            raise InvalidInputError(f"what is to be linked is no object's key: {error}") from error
+        except ValueError as error:  # final: a retry cannot help
+            raise InvalidInputError(f"not a valid object key: {error}") from error
 
     async def _fetch_all(self, request: FetchInputs) -> FetchedInputs:
         files: dict[str, StoredFile] = {}
@@ -90,7 +90,7 @@ class InputFetcher(InputActivities):
             except PlatformError as error:
                 error.args = (f"{request.names.get(url, 'a picture')}: {error}",)
                 raise
-        # Two URLs of one picture are one object.
+        # Two URLs of the same picture give one object.
         distinct = {file.key: file for file in files.values()}
         return FetchedInputs(
             keys={url: file.key for url, file in files.items()}, files=list(distinct.values())
@@ -112,7 +112,7 @@ class InputFetcher(InputActivities):
                 max_pixels=self._limits.max_pixels,
             )
         except ImageRefusedError as error:
-            raise InvalidInputError(f"what the URL points at {error}") from error
+            raise InvalidInputError(f"the file at the URL {error}") from error
         digest = hashlib.sha256(content).hexdigest()
         folder = f"{TASK_TYPES[task_type].task_folder(task_id)}/inputs"
         key = f"{folder}/{digest[:16]}.{admitted.extension}"

@@ -1,4 +1,4 @@
-"""Sweeps what completed tasks have left in the object store and no record names."""
+"""Removal of objects that completed tasks left behind and no record names."""
 
 import asyncio
 import time
@@ -18,25 +18,25 @@ from shared.storage.object_store import ObjectStore
 _log = structlog.stdlib.get_logger(__name__)
 
 _FROM_AGE = timedelta(minutes=10)
-"""A worker that lost its heartbeat, and went on writing, has ended by then."""
+"""Age by which a worker that lost its heartbeat but went on writing has ended."""
 _TO_AGE = timedelta(minutes=40)
-"""Far enough back that a restart or a store that is away for a while leaves nothing behind."""
+"""Age up to which tasks are swept: longer than a restart or a short outage of the store."""
 _TASKS = 10_000
-"""Tasks of that time which are looked at and remembered; the oldest, so that each has its turn."""
-_PASS_S = 30.0
-"""After so long the rest is left to the next pass: rows and runs wait for this one."""
-_SIDE_BY_SIDE = 5
+"""Maximum number of tasks of that age per pass and in memory, oldest first."""
+_PASS_TIMEOUT_S = 30.0
+"""Time limit of one pass; the next pass does the rest, since reconciliation waits for this one."""
+_CONCURRENCY = 5
 
 
 class LeftoverSweep:
-    """Deletes lost attempts and finished tiles of tasks that are COMPLETED, a while after it.
+    """Removal of the objects of lost attempts and finished tiles, 10 minutes after completion.
 
-    Whatever has an owner row stays, and so do a task's inputs. Tasks that FAILED or were CANCELLED
-    keep everything until they are cleaned up or deleted.
+    Objects with an owner row and the inputs of a task are kept. Tasks that are FAILED or CANCELLED
+    keep all their objects until they are cleaned up or deleted.
 
     Args:
         sessions: the records.
-        objects: what is swept.
+        objects: the object store.
     """
 
     def __init__(self, sessions: Sessions, objects: ObjectStore) -> None:
@@ -45,21 +45,21 @@ class LeftoverSweep:
         self._swept: set[UUID] = set()
 
     async def sweep(self, counts: Counter[str]) -> None:
-        """Sweep each task that is due, once; one that fails is tried again by the next pass.
+        """Sweep each due task once; the next pass retries failed ones.
 
         Args:
-            counts: takes `objects_swept`, and `failed` tasks.
+            counts: `objects_swept` and `failed` tasks are added to it.
         """
         now = datetime.now(UTC)
         async with self._sessions() as session:
             due = await tasks_with_leftovers(session, now - _TO_AGE, now - _FROM_AGE, _TASKS)
         self._swept &= due.keys()
         rest = [task_id for task_id in due if task_id not in self._swept]
-        ends_at = time.monotonic() + _PASS_S
-        for first in range(0, len(rest), _SIDE_BY_SIDE):
+        ends_at = time.monotonic() + _PASS_TIMEOUT_S
+        for first in range(0, len(rest), _CONCURRENCY):
             if time.monotonic() > ends_at:
                 break
-            some = rest[first : first + _SIDE_BY_SIDE]
+            some = rest[first : first + _CONCURRENCY]
             await asyncio.gather(
                 *(self._sweep_task(task_id, due[task_id], counts) for task_id in some)
             )
@@ -70,15 +70,15 @@ class LeftoverSweep:
             for key in await self._unnamed(folder):
                 await self._objects.delete(key)
                 counts["objects_swept"] += 1
-        except Exception:  # noqa: BLE001 — logged, and tried again by the next pass
-            # One that cannot be swept must not keep the others from it.
+        except Exception:  # noqa: BLE001 — logged, and retried by the next pass
+            # A failing task must not block the others.
             _log.exception("not_swept", subject=str(task_id))
             counts["failed"] += 1
         else:
             self._swept.add(task_id)
 
     async def _unnamed(self, folder: str) -> list[str]:
-        # Objects before rows: what a record names has its row when it is looked for.
+        # Objects before rows: an object that a record names already has its row then.
         stored = [found.key for found in await self._objects.list(folder)]
         async with self._sessions() as session:
             owned = await owned_keys(session, folder)

@@ -1,4 +1,4 @@
-"""Starts deliveries that nobody has woken: their writer died after its commit."""
+"""Start of overdue deliveries whose wake-up was lost, because the writer died after its commit."""
 
 from datetime import datetime
 from uuid import UUID
@@ -14,10 +14,10 @@ _PAGE = 500
 
 
 async def start_overdue(client: Client, sessions: Sessions, before: datetime) -> int:
-    """Start or hurry the delivery of each subject that has an event due before a moment.
+    """Start or wake the delivery of each subject with an event due before a time.
 
     Returns:
-        How many there were.
+        The number of such subjects.
     """
     last: UUID | None = None
     found = 0
@@ -25,7 +25,7 @@ async def start_overdue(client: Client, sessions: Sessions, before: datetime) ->
         async with sessions() as session:
             page = await overdue_subjects(session, before, last, limit=_PAGE)
         for row in page:
-            # As for a replay: one whose signal was lost must not wait for a later event's timer.
+            # Like a redelivery: it must not wait for the timer of a later event.
             await wake_delivery(
                 client,
                 Announcement(

@@ -1,4 +1,4 @@
-"""The reconciler: starts rows without runs, ends rows whose runs closed, cancels forgotten runs."""
+"""The reconciler: starts missing runs, ends rows of closed runs, cancels runs of ended rows."""
 
 import asyncio
 from collections import Counter
@@ -42,8 +42,7 @@ from shared.db.repositories.webhook_secrets import sweep_secrets
 from shared.db.session import Sessions
 from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
-from workflows.acknowledgement import RunRefusedError
-from workflows.activities.forgotten_runs import stop_forgotten_runs
+from workflows.activities.orphaned_runs import stop_orphaned_runs
 from workflows.activities.overdue_deliveries import start_overdue
 from workflows.activities.run_states import (
     RUN_IS_GONE,
@@ -55,26 +54,27 @@ from workflows.activities.run_states import (
 )
 from workflows.activities.sweeps import Sweeps
 from workflows.control import cancel_step
+from workflows.start_errors import RunRefusedError
 from workflows.starts import START_TIMEOUT, start_pipeline, start_task, start_training
 
 _log = structlog.stdlib.get_logger(__name__)
 
 _PAGE = 500
-_SIDE_BY_SIDE = 10
+_CONCURRENCY = 10
 RESUMES_WITHIN = 2 * START_TIMEOUT
-"""How long the start of a resumed workflow's run may be under way."""
+"""Time within which the start of a resumed workflow's run may still be in progress."""
 _OPEN_TRAINING = frozenset(TrainingStatus) - ENDED
 
 _SubjectT = TypeVar("_SubjectT", Task, Workflow, Training)
 
 
 class Reconciler(ReconcileActivities):
-    """Compares records with Temporal.
+    """Reconciliation of records with Temporal.
 
     Args:
         client: Temporal.
         sessions: the records.
-        objects: where there are objects that no record names.
+        objects: the object store, which is swept in the same pass.
     """
 
     def __init__(self, client: Client, sessions: Sessions, objects: ObjectStore) -> None:
@@ -84,23 +84,23 @@ class Reconciler(ReconcileActivities):
 
     @activity.defn(name="reconcile_records")
     async def reconcile_records(self, request: ReconcileRequest) -> Reconciled:
-        """Compare rows with runs, in both directions, and mend what has parted."""
+        """Compare rows with runs in both directions, and repair differences."""
         async with Heartbeat():
             before = datetime.now(UTC) - timedelta(seconds=request.grace_s)
             counts: Counter[str] = Counter()
             async for page in self._stale(Task, before, TASK_OPEN):
-                await _side_by_side(page, self._mend_task, counts)
+                await _repair_all(page, self._repair_task, counts)
             async for page in self._stale(Workflow, before, (WorkflowStatus.RUNNING,)):
-                await _side_by_side(page, self._mend_workflow, counts)
+                await _repair_all(page, self._repair_workflow, counts)
             async for page in self._stale(Training, before, _OPEN_TRAINING):
-                await _side_by_side(page, self._mend_training, counts)
-            counts["cancelled"] = await stop_forgotten_runs(self._client, self._sessions, before)
+                await _repair_all(page, self._repair_training, counts)
+            counts["cancelled"] = await stop_orphaned_runs(self._client, self._sessions, before)
             counts["overdue"] = await start_overdue(self._client, self._sessions, before)
             async with self._sessions.begin() as session:
                 counts["keys_swept"] = await sweep_keys(session)
                 counts["deliveries_swept"] = await sweep_deliveries(session)
                 await sweep_secrets(session, datetime.now(UTC))
-            # The last: it is in no hurry, and nothing waits for a store that is slow.
+            # Last, so that a slow object store delays nothing else.
             age = timedelta(seconds=request.abandoned_after_s)
             await self._sweeps.sweep(age, counts)
         return Reconciled.model_validate(dict(counts))
@@ -108,7 +108,7 @@ class Reconciler(ReconcileActivities):
     async def _stale(
         self, table: type[_SubjectT], before: datetime, states: Collection[str]
     ) -> AsyncIterator[Sequence[UUID]]:
-        """Ids of rows that have not ended and that nobody has touched for a while, in pages."""
+        """Yield pages of ids of open rows that have not changed for a while."""
         last: UUID | None = None
         while True:
             rows = select(table.id).where(table.status.in_(states), table.updated_at < before)
@@ -123,7 +123,7 @@ class Reconciler(ReconcileActivities):
             yield page
             last = page[-1]
 
-    async def _mend_task(self, task_id: UUID) -> str | None:
+    async def _repair_task(self, task_id: UUID) -> str | None:
         async with self._sessions.begin() as session:
             task = await session.get(Task, task_id, with_for_update={"skip_locked": True})
             if task is None or task.status not in TASK_OPEN:
@@ -139,7 +139,7 @@ class Reconciler(ReconcileActivities):
             await write_task_outcome(session, outcome)
             return "closed"
 
-    async def _mend_workflow(self, workflow_id: UUID) -> str | None:
+    async def _repair_workflow(self, workflow_id: UUID) -> str | None:
         async with self._sessions.begin() as session:
             workflow = await session.get(
                 Workflow,
@@ -152,7 +152,7 @@ class Reconciler(ReconcileActivities):
             state = await describe(self._client, workflow.temporal_id)
             tasks = await tasks_of_steps(session, workflow)
             if state is not None and state.is_open:
-                await self._tell_of_cancelled_steps(workflow, tasks)
+                await self._repeat_step_cancellations(workflow, tasks)
                 return None
             is_unstarted = _is_unstarted(workflow, state)
             if is_unstarted and is_unbegun(workflow, tasks):
@@ -160,25 +160,27 @@ class Reconciler(ReconcileActivities):
                     return None
                 start = start_pipeline(self._client, workflow, tasks, is_resumed=state is not None)
                 return await _started(session, workflow, start)
-        # Its lock is let go: tasks are locked before their workflow, as everywhere.
+        # The lock is released here, because tasks are always locked before their workflow.
         if is_unstarted and _has_cancelled_step(workflow, tasks):
             outcome = PipelineOutcome(workflow_id=workflow_id, status=WorkflowStatus.CANCELLED)
         else:
             outcome = await pipeline_outcome(self._client, workflow_id, workflow.temporal_id, state)
         async with self._sessions.begin() as session:
-            # A cancelled one takes its open tasks along itself.
+            # The outcome of a cancelled workflow ends its open tasks as well.
             if outcome.status != WorkflowStatus.CANCELLED:
                 await _fail_tried_tasks(session, outcome, state)
             await write_pipeline_outcome(session, outcome)
         return "closed"
 
-    async def _tell_of_cancelled_steps(self, workflow: Workflow, tasks: Mapping[str, Task]) -> None:
-        """Tell a run again what the gateway may have told it in vain; it does no harm twice."""
+    async def _repeat_step_cancellations(
+        self, workflow: Workflow, tasks: Mapping[str, Task]
+    ) -> None:
+        """Signal cancelled steps again, in case the gateway's signal was lost; idempotent."""
         for step_id, task in tasks.items():
             if task.status == TaskStatus.CANCELLED:
                 await cancel_step(self._client, workflow.temporal_id, step_id)
 
-    async def _mend_training(self, training_id: UUID) -> str | None:
+    async def _repair_training(self, training_id: UUID) -> str | None:
         async with self._sessions.begin() as session:
             training = await session.get(
                 Training, training_id, with_for_update={"skip_locked": True}
@@ -195,29 +197,29 @@ class Reconciler(ReconcileActivities):
             return "closed"
 
 
-async def _side_by_side(
+async def _repair_all(
     ids: Sequence[UUID],
-    mend: Callable[[UUID], Awaitable[str | None]],
+    repair: Callable[[UUID], Awaitable[str | None]],
     counts: Counter[str],
 ) -> None:
-    gate = asyncio.Semaphore(_SIDE_BY_SIDE)
+    semaphore = asyncio.Semaphore(_CONCURRENCY)
 
-    async def mend_one(subject_id: UUID) -> None:
-        async with gate:
+    async def repair_one(subject_id: UUID) -> None:
+        async with semaphore:
             try:
-                done = await mend(subject_id)
-            except Exception:  # noqa: BLE001 — logged, and tried again by the next pass
-                # One that cannot be mended must not keep the others from it.
+                done = await repair(subject_id)
+            except Exception:  # noqa: BLE001 — logged, and retried by the next pass
+                # A failing row must not block the others.
                 _log.exception("not_reconciled", subject=str(subject_id))
                 done = "failed"
         if done is not None:
             counts[done] += 1
 
-    await asyncio.gather(*(mend_one(subject_id) for subject_id in ids))
+    await asyncio.gather(*(repair_one(subject_id) for subject_id in ids))
 
 
 async def _started(session: AsyncSession, subject: Subject, start: Awaitable[None]) -> str:
-    """Start a run; where Temporal will never take it, its subject ends."""
+    """Start a run; if Temporal refuses it for good, fail its subject."""
     try:
         await start
     except RunRefusedError as error:
@@ -228,10 +230,10 @@ async def _started(session: AsyncSession, subject: Subject, start: Awaitable[Non
 
 
 def _is_unstarted(workflow: Workflow, state: RunState | None) -> bool:
-    """Whether a workflow has no run, or none since it was resumed.
+    """Return true if a workflow has no run, or none since it was resumed.
 
-    A step of it that was tried all the same may be at a provider that is paid for it. It is ended
-    with its workflow; a resume then gives it a new task.
+    If one of its steps was tried nevertheless, a provider may have charged for it. That step ends
+    with the workflow; a resume then creates a new task for it.
     """
     if state is None:
         return True
@@ -239,12 +241,12 @@ def _is_unstarted(workflow: Workflow, state: RunState | None) -> bool:
 
 
 def _may_be_under_way(workflow: Workflow) -> bool:
-    """Whether the gateway may still be resuming it: two such starts may be two runs."""
+    """Return true if the gateway may still be resuming it: a second start could be a second run."""
     return datetime.now(UTC) - workflow.updated_at < RESUMES_WITHIN
 
 
 def _has_cancelled_step(workflow: Workflow, tasks: Mapping[str, Task]) -> bool:
-    """Whether a step was cancelled before there was a run, and all others wait for it."""
+    """Return true if a step was cancelled before the first run, and no other step was tried."""
     rest = [tasks[s.step_id] for s in workflow.steps if s.status != StepStatus.COMPLETED]
     cancelled = [task for task in rest if task.status == TaskStatus.CANCELLED]
     return bool(cancelled) and all(is_untried(task) for task in rest if task not in cancelled)
@@ -261,7 +263,7 @@ def _gone(
 async def _fail_tried_tasks(
     session: AsyncSession, outcome: PipelineOutcome, state: RunState | None
 ) -> None:
-    """No run will write how these ended; they ended as their pipeline's run did."""
+    """Fail the tried tasks of a pipeline whose run closed, with the reason of the run."""
     reason = outcome.errors[-1] if outcome.errors else RUN_IS_GONE
     category = state.failure_category if state else ErrorCategory.INTERNAL
     rows: Any = select(Task).where(

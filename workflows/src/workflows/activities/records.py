@@ -1,6 +1,7 @@
-"""The bookkeeping of runs: one transaction each, repeated until the database takes it.
+"""Writes of runs into the records, one transaction each, retried until the database is available.
 
-What it will never take is written once more without what came from elsewhere, and a note.
+If the database refuses a message for good, it is written again without values from outside, and
+with a note.
 """
 
 from collections.abc import Awaitable, Callable
@@ -48,67 +49,67 @@ _T = TypeVar("_T")
 
 
 class Records(RecordActivities):
-    """Writes outcomes through the connection pool of this worker."""
+    """Record activities on the connection pool of this worker."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
     @activity.defn(name="admit_attempt")
     async def admit_attempt(self, request: AdmissionRequest) -> Admission:
-        """Ask a provider's breaker whether it is given work now."""
+        """Ask a provider's circuit breaker for admission."""
         return await self._write(admit, request.provider_type)
 
     @activity.defn(name="foreign_objects")
     async def foreign_objects(self, question: OwnershipCheck) -> list[str]:
-        """Which of the keys name no object of the owner's."""
+        """Return those keys that are not objects of the owner."""
         return await self._write(_foreign, question)
 
     @activity.defn(name="pin_pictures")
     async def pin_pictures(self, request: PinPictures) -> dict[str, str]:
-        """Keep the owner's pictures as they are until the task ends; object key by path."""
+        """Pin the owner's pictures until the task ends, and return their object keys by path."""
         async with self._sessions.begin() as session:
             return await pin_mapped(session, request)
 
     @activity.defn(name="record_account")
     async def record_account(self, account: TaskHistory) -> None:
-        """Write what a task that goes on has been through; nothing where it has ended."""
+        """Write the attempts of an open task so far; do nothing if it has ended."""
         await self._write_or_bare(write_task_history, account)
 
     @activity.defn(name="finish_task")
     async def finish_task(self, outcome: TaskOutcome) -> TaskRecordState:
-        """Write a task's outcome, its files' owner rows and its event; answers what stands."""
+        """Write a task's outcome, its files' owner rows and its event; return the final status."""
         standing, note = await self._write_or_bare(write_task_outcome, outcome)
         return standing.model_copy(update={"note": note}) if note else standing
 
     @activity.defn(name="finish_pipeline")
     async def finish_pipeline(self, outcome: PipelineOutcome) -> PipelineRecordState:
-        """Write a workflow's outcome and its event; answers what stands."""
+        """Write a workflow's outcome and its event; return the final status."""
         standing, _ = await self._write_or_bare(write_pipeline_outcome, outcome)
         return standing
 
     @activity.defn(name="record_dataset")
     async def record_dataset(self, record: DatasetRecord) -> TrainingRecordState:
-        """Write a training's prepared dataset and its event; answers whether it goes on."""
+        """Write a training's prepared dataset and its event; return the training's status."""
         return await self._write(write_dataset, record)
 
     @activity.defn(name="finish_training")
     async def finish_training(self, outcome: TrainingOutcome) -> TrainingRecordState:
-        """Write a training's outcome, its files' owner rows and its event; answers what stands."""
+        """Write a training's outcome, its files' owner rows and its event; return its status."""
         standing, _ = await self._write_or_bare(write_training_outcome, outcome)
         return standing
 
     @activity.defn(name="record_evaluation")
     async def record_evaluation(self, record: EvaluationRecord) -> None:
-        """Write how an evaluation went."""
+        """Write the result of an evaluation."""
         await self._write_or_bare(write_evaluation, record)
 
     async def _write_or_bare(
         self, write: Callable[[AsyncSession, _R], Awaitable[_T]], message: _R
     ) -> tuple[_T, str | None]:
-        """Write a message; where that can never succeed, without what came from elsewhere.
+        """Write a message; if the database refuses it for good, write it without outside values.
 
         Returns:
-            How it stands, and what the record says of what it lacks.
+            The result of the write, and the note about omitted values.
         """
         try:
             return await self._transact(write, message), None
@@ -117,14 +118,14 @@ class Records(RecordActivities):
             if refused is None:
                 raise
             _log.warning("not_recorded_whole", kind=type(message).__name__, refused=refused)
-            note = f"the records cannot hold what it ended with ({refused}), and leave it out"
+            note = f"the result was left out, because the records cannot store it ({refused})"
         return await self._write(write, message.without_untrusted(note)), note
 
     async def _write(self, write: Callable[[AsyncSession, Any], Awaitable[_T]], message: Any) -> _T:
-        """Write, or ask.
+        """Run a write or a query.
 
         Raises:
-            ApplicationError: INTERNAL, final: no repetition helps.
+            ApplicationError: INTERNAL, final: a retry cannot help.
         """
         try:
             return await self._transact(write, message)
@@ -132,7 +133,7 @@ class Records(RecordActivities):
             refused = refusal(error)
             if refused is None:
                 raise
-            text = f"the records refuse what came with the run ({refused})"
+            text = f"the records cannot store the data of this run ({refused})"
             raise ApplicationError(text, type=ErrorCategory.INTERNAL, non_retryable=True) from None
 
     async def _transact(

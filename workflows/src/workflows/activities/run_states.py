@@ -1,4 +1,4 @@
-"""How a run stands in Temporal, and what a record says once its run has closed."""
+"""States of runs in Temporal, and the outcomes of runs that closed without writing one."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from workflows.definitions.run_pipeline import RunPipeline
 from workflows.definitions.run_task import RunTask
 from workflows.definitions.run_training import RunTraining
 
-RUN_IS_GONE = "its Temporal run is gone"
+RUN_IS_GONE = "its Temporal run no longer exists"
 _MESSAGES = {
     WorkflowExecutionStatus.TERMINATED: "its Temporal run was terminated",
-    WorkflowExecutionStatus.TIMED_OUT: "its Temporal run took longer than it may",
+    WorkflowExecutionStatus.TIMED_OUT: "its Temporal run exceeded its time limit",
 }
 
 
@@ -34,18 +34,18 @@ class RunState:
 
     @property
     def is_open(self) -> bool:
-        """Whether it still runs."""
+        """True while it runs."""
         return self.status == WorkflowExecutionStatus.RUNNING
 
     @property
     def failure_category(self) -> ErrorCategory:
-        """Why it failed, where it closed without a word."""
+        """Error category of a run that closed without an outcome."""
         timed_out = self.status == WorkflowExecutionStatus.TIMED_OUT
         return ErrorCategory.TIMEOUT if timed_out else ErrorCategory.INTERNAL
 
 
 async def describe(client: Client, temporal_id: str) -> RunState | None:
-    """The newest run with this id; none where Temporal knows of none."""
+    """Return the state of the newest run with this id; none if Temporal knows no such run."""
     try:
         found = await client.get_workflow_handle(temporal_id).describe()
     except RPCError as error:
@@ -57,7 +57,7 @@ async def describe(client: Client, temporal_id: str) -> RunState | None:
 
 
 async def task_outcome(client: Client, task: Task, state: RunState) -> TaskOutcome:
-    """How a task ended whose run closed without writing so."""
+    """Return the outcome of a task whose run closed without recording one."""
     if state.status == WorkflowExecutionStatus.COMPLETED:
         return await client.get_workflow_handle_for(RunTask.run, task.temporal_id).result()
     is_cancelled = state.status == WorkflowExecutionStatus.CANCELED
@@ -70,7 +70,7 @@ async def task_outcome(client: Client, task: Task, state: RunState) -> TaskOutco
 async def pipeline_outcome(
     client: Client, workflow_id: UUID, temporal_id: str, state: RunState | None
 ) -> PipelineOutcome:
-    """How a workflow ended whose run closed without writing so, or is gone."""
+    """Return the outcome of a workflow whose run closed without recording one, or is missing."""
     if state is None:
         failed = WorkflowStatus.FAILED
         return PipelineOutcome(workflow_id=workflow_id, status=failed, errors=[RUN_IS_GONE])
@@ -85,7 +85,7 @@ async def pipeline_outcome(
 async def training_outcome(
     client: Client, training: Training, state: RunState | None
 ) -> TrainingOutcome:
-    """How a training ended whose run closed without writing so, or is gone."""
+    """Return the outcome of a training whose run closed without recording one, or is missing."""
     status = state.status if state else None
     if status == WorkflowExecutionStatus.COMPLETED:
         return await client.get_workflow_handle_for(RunTraining.run, training.temporal_id).result()

@@ -1,4 +1,4 @@
-"""Everything that is swept in one pass, one kind after the other; none keeps the next from it."""
+"""All sweeps of one pass, one after the other; a failing sweep does not block the next."""
 
 from collections import Counter
 from datetime import timedelta
@@ -9,18 +9,18 @@ from shared.db.session import Sessions
 from shared.storage.object_store import ObjectStore
 from workflows.activities.leftovers import LeftoverSweep
 from workflows.activities.loose_objects import LooseSweep
-from workflows.activities.lost_pictures import LostPictures
-from workflows.activities.passing_objects import sweep_passing
+from workflows.activities.missing_objects import MissingObjects
+from workflows.activities.temporary_objects import sweep_temporary
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 class Sweeps:
-    """Removes objects that no record names, and marks rows whose object is gone.
+    """Removal of unowned objects, and marking of rows whose object is missing.
 
     Args:
         sessions: the records.
-        objects: what is swept.
+        objects: the object store.
     """
 
     def __init__(self, sessions: Sessions, objects: ObjectStore) -> None:
@@ -28,23 +28,23 @@ class Sweeps:
         self._objects = objects
         self._leftovers = LeftoverSweep(sessions, objects)
         self._loose = LooseSweep(sessions, objects)
-        self._lost = LostPictures(sessions, objects)
+        self._lost = MissingObjects(sessions, objects)
 
     async def sweep(self, age: timedelta, counts: Counter[str]) -> None:
         """Make one pass.
 
         Args:
-            age: what nobody owns is swept from this age on.
-            counts: takes the figures of `Reconciled`; `failed`: what the next pass tries again.
+            age: minimum age of a removed object without an owner.
+            counts: the counters of `Reconciled`; `failed` counts what the next pass retries.
         """
         for work in (
             self._leftovers.sweep(counts),
             self._loose.sweep(age, counts),
-            sweep_passing(self._sessions, self._objects, age, counts),
-            self._lost.look(counts),
+            sweep_temporary(self._sessions, self._objects, age, counts),
+            self._lost.check(counts),
         ):
             try:
                 await work
-            except Exception:  # noqa: BLE001 — logged, and tried again by the next pass
+            except Exception:  # noqa: BLE001 — logged, and retried by the next pass
                 _log.exception("sweep_failed")
                 counts["failed"] += 1

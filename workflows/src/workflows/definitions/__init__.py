@@ -1,1 +1,1 @@
-"""One deterministic workflow a file."""
+"""The deterministic workflow definitions, and the modules that they share."""

@@ -1,4 +1,4 @@
-"""One attempt at a task: the activity of its type, on the queue of its provider."""
+"""One attempt of a task: the activity of its type, on the queue of its provider."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from shared.contracts.providers import PROVIDERS
 from shared.contracts.runs import TaskRun
 from shared.contracts.task_types.row import OwnActivity
 from shared.contracts.task_types.table import TASK_TYPES
-from workflows.definitions.account import Account
+from workflows.definitions.attempt_log import AttemptLog
 from workflows.definitions.remote import run_remote_attempt
 from workflows.policies import HEARTBEAT_TIMEOUT, ONE_ATTEMPT, priority_key
 
@@ -30,27 +30,27 @@ def _request(run: TaskRun, attempt: int, own: OwnActivity) -> Message:
     return own.request.model_validate(fields)
 
 
-async def run_attempt(run: TaskRun, account: Account, summary: str) -> AttemptResult:
+async def run_attempt(run: TaskRun, log: AttemptLog, summary: str) -> AttemptResult:
     """Run one attempt to its end.
 
     Args:
         run: the task, complete.
-        account: which attempt it is; takes down what a remote one is at.
-        summary: what the Web UI shows beside the activity.
+        log: number of the attempt; a remote attempt adds its submission and requests to it.
+        summary: text beside the activity in the Temporal UI.
 
     Raises:
         ActivityError: the attempt failed, or was cancelled.
-        RemoteFailureError: the same, once an outside provider had the work.
-        ValidationError: the task's inputs do not make a message of its type.
+        RemoteFailureError: it failed or was cancelled after an outside provider had the work.
+        ValidationError: the task's inputs do not fit the message of its type.
     """
     priority = Priority() if run.priority is None else Priority(priority_key(run.priority))
     if PROVIDERS[run.provider_type].is_remote:
-        return await run_remote_attempt(run, account, summary, priority)
+        return await run_remote_attempt(run, log, summary, priority)
     row = TASK_TYPES[run.task_type]
     assert row.activity is not None
     return await workflow.execute_activity_method(
         row.activity.method,
-        _request(run, account.attempt, row.activity),
+        _request(run, log.attempt, row.activity),
         task_queue=run.task_queue,
         start_to_close_timeout=row.start_to_close,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,

@@ -1,4 +1,4 @@
-"""The workflow of one pickle's conversion: one activity, and its failure told by category."""
+"""The workflow that converts one pickle: one activity, whose failure keeps its category."""
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -6,7 +6,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from shared.contracts.enums import TaskQueue
 from shared.contracts.lora import ConvertedLora, LoraActivities, LoraConversion
 from workflows.definitions.failure import read_failure
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 from workflows.policies import (
     CONVERSION_RETRY,
     CONVERSION_SCHEDULE_TO_START,
@@ -17,11 +17,11 @@ from workflows.policies import (
 
 @workflow.defn(name="LoraConversion")
 class ConvertLora:
-    """Id `lora-<uuid>`; somebody waits for it, so it gives up early."""
+    """Conversion of one LoRA, id `lora-<uuid>`. Time limits are short: a client waits for it."""
 
     @workflow.run
     async def run(self, request: LoraConversion) -> ConvertedLora:
-        """Convert, or fail with the category of error as the failure's type."""
+        """Convert the file; a failure has the error category as its type."""
         with failing_as_internal():
             return await _convert(request)
 

@@ -13,16 +13,16 @@ from shared.contracts.deliveries import (
     DeliveryState,
 )
 from shared.contracts.enums import TaskQueue
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 from workflows.policies import DELIVERY_RETRY, DELIVERY_TIMEOUT, HEARTBEAT_TIMEOUT
 
 
 @workflow.defn(name="Delivery")
 class DeliverEvents:
-    """Id `delivery-<uuid of the subject>`; there is none while nothing is to be delivered.
+    """Deliveries of one subject, id `delivery-<uuid of the subject>`; closed while none is pending.
 
-    Whoever has written an event wakes it, or starts it. The records say what is pending and when it
-    is due; this waits, durably.
+    The writer of an event signals or starts this workflow. The records hold the pending events and
+    when each is due; the workflow waits durably.
     """
 
     def __init__(self) -> None:
@@ -48,12 +48,12 @@ class DeliverEvents:
 
     @workflow.signal
     def wake(self) -> None:
-        """An event has been written. One that waits before it is not hurried by that."""
+        """Note a new event. It does not shorten the wait of an earlier event."""
         self._is_woken = True
 
     @workflow.signal
     def replay(self) -> None:
-        """An older event is to be delivered again: what is waited for may not be the oldest."""
+        """Note a redelivery of an older event: it ends the wait for a later one."""
         self._is_woken = self._is_replaying = True
 
     async def _deliver(self, run: DeliveryRun) -> DeliveryProgress:
@@ -64,7 +64,7 @@ class DeliverEvents:
             start_to_close_timeout=DELIVERY_TIMEOUT,
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=DELIVERY_RETRY,
-            # Whose it is: an activity that is started along with its workflow task inherits none.
+            # Explicit: an activity that is started eagerly inherits no priority.
             priority=workflow.info().priority,
             summary="pending events",
         )
@@ -76,7 +76,7 @@ class DeliverEvents:
         )
         with contextlib.suppress(asyncio.TimeoutError):
             await workflow.wait_condition(
-                # Wakes of many events make a history long even while nothing is done.
+                # Signals of many events make a history long even during a wait.
                 lambda: self._is_replaying or workflow.info().is_continue_as_new_suggested(),
                 timeout=timedelta(seconds=standing.wait_s),
                 timeout_summary=attempt,

@@ -1,4 +1,4 @@
-"""The workflow of an evaluation: one attempt at one picture, while a client waits."""
+"""The workflow of an evaluation: one attempt on one picture, while a client waits."""
 
 from datetime import datetime
 
@@ -23,7 +23,7 @@ from shared.contracts.evaluation import (
 from shared.contracts.records import RecordActivities
 from shared.contracts.untrusted import storable_cause
 from workflows.definitions.failure import Failure, read_error
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 from workflows.policies import (
     EVALUATION_RECORD_RETRY,
     EVALUATION_RECORD_TIMEOUT,
@@ -35,10 +35,9 @@ from workflows.policies import (
 
 @workflow.defn(name="Evaluation")
 class EvaluateImage:
-    """Id `evaluation-<uuid>`. Fails with the category of the evaluator's failure as its type.
+    """Evaluation of one picture, id `evaluation-<uuid>`. A failure has its category as its type.
 
-    What no worker took, and what no worker could have evaluated, is no evaluation: it leaves no
-    record.
+    A job that no worker took, or whose request was invalid, leaves no record.
     """
 
     @workflow.run
@@ -82,7 +81,7 @@ def _read(error: Exception) -> Failure:
     cause = error.cause if isinstance(error, ActivityError) else None
     if isinstance(cause, TemporalTimeoutError) and cause.type == TimeoutType.SCHEDULE_TO_START:
         raise ApplicationError(
-            "no evaluator took the picture", type=NO_EVALUATOR, non_retryable=True
+            "no evaluator was available in time", type=NO_EVALUATOR, non_retryable=True
         ) from error
     return read_error(error)
 

@@ -1,4 +1,4 @@
-"""Reads the failure of an attempt: its category, and whether only the worker was lost."""
+"""Classification of failures: error category, lost worker, unsupported task, unknown submission."""
 
 from dataclasses import dataclass
 
@@ -11,30 +11,30 @@ from shared.contracts.submissions import ServiceRequest
 from shared.contracts.untrusted import clean_text, describe_error
 
 _UNKNOWN_ACTIVITY = "NotFoundError"
-"""The type that Temporal's worker gives to the failure of an activity it has not registered."""
+"""Failure type that Temporal's worker reports for an activity it has not registered."""
 
 _SUBMISSION = "submit_work"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt failed."""
+    """A classified failure of an attempt."""
 
     message: str
     category: ErrorCategory
     is_worker_lost: bool = False
     is_unserved: bool = False
-    """The worker that took the attempt cannot do it: it was not tried at all."""
+    """The worker does not support the task: the attempt was not tried at all."""
     is_crowded: bool = False
-    """It was not begun, since its tenant has its share under way: its run waits and comes again."""
+    """The tenant was at its concurrency limit: the attempt was not started and is retried later."""
     is_final: bool = False
-    """The work may have been taken and charged for: it is given neither again nor to another."""
+    """The work may have been accepted and charged: no retry and no fallback may follow."""
     retry_after_s: float | None = None
     service_requests: tuple[ServiceRequest, ...] = ()
 
 
 def read_failure(error: ActivityError) -> Failure:
-    """Turn what Temporal reports of an attempt into a category that decides about retries."""
+    """Classify the failure of an activity; the category decides about retries."""
     cause = error.cause
     if isinstance(cause, TemporalTimeoutError):
         return _timed_out(cause, is_submission=error.activity_type == _SUBMISSION)
@@ -44,7 +44,7 @@ def read_failure(error: ActivityError) -> Failure:
 
 
 def read_error(error: Exception) -> Failure:
-    """The same of whatever was raised: a local activity's failure comes unwrapped."""
+    """Classify any exception; the failure of a local activity arrives unwrapped."""
     if isinstance(error, ActivityError):
         return read_failure(error)
     if isinstance(error, ApplicationError):
@@ -55,15 +55,17 @@ def read_error(error: Exception) -> Failure:
 def _timed_out(cause: TemporalTimeoutError, *, is_submission: bool) -> Failure:
     is_silent = cause.type == TimeoutType.HEARTBEAT
     if is_submission:
-        why = "its worker stopped answering" if is_silent else "it took too long"
+        why = "the worker stopped sending heartbeats" if is_silent else "the time limit ran out"
         return Failure(
-            f"the work may have been submitted when {why}; it is not submitted again",
+            f"{why} during the submission; the provider may have accepted the work, so it is not"
+            " submitted again",
             ErrorCategory.PROVIDER_ERROR,
             is_final=True,
         )
     if is_silent:
-        return Failure("the worker stopped answering", ErrorCategory.INTERNAL, is_worker_lost=True)
-    return Failure("the attempt took longer than it may", ErrorCategory.TIMEOUT)
+        message = "the worker stopped sending heartbeats"
+        return Failure(message, ErrorCategory.INTERNAL, is_worker_lost=True)
+    return Failure("the attempt exceeded its time limit", ErrorCategory.TIMEOUT)
 
 
 def _raised(cause: ApplicationError) -> Failure:

@@ -1,4 +1,4 @@
-"""Remote pictures become objects before a task's first attempt, and objects become links."""
+"""Fetching of remote pictures into objects, and presigned links to objects."""
 
 from collections.abc import Sequence
 
@@ -18,14 +18,14 @@ from workflows.policies import (
 
 
 async def fetch_remote_pictures(run: TaskRun, label: str) -> FetchedInputs | None:
-    """Fetch what a task names by URL, once; none where it names nothing so.
+    """Fetch the pictures that a task names by URL, once; return none if it names none.
 
     Args:
         run: the task.
-        label: what the Web UI shows of the task.
+        label: name of the task in the Temporal UI.
 
     Raises:
-        ActivityError: a picture cannot be had, or is none.
+        ActivityError: a picture could not be fetched, or is not an image.
     """
     names = remote_pictures(run.task_type, run.inputs)
     if not names:
@@ -48,7 +48,7 @@ async def fetch_remote_pictures(run: TaskRun, label: str) -> FetchedInputs | Non
 
 
 async def link_objects(keys: Sequence[str]) -> dict[str, str]:
-    """URLs under which anybody who has them can read the objects for a while, by key."""
+    """Return presigned URLs of objects, by key."""
     if not keys:
         return {}
     return await workflow.execute_local_activity_method(

@@ -1,6 +1,6 @@
-"""Carries values from earlier steps' results into a later step's inputs. Pure.
+"""Mapping of earlier steps' results into a later step's inputs. Pure functions.
 
-What an app on fal or a language model has answered can be anything: it passes the gate here.
+An app on fal or a language model can return any value; `MappingGate` bounds its size and shape.
 """
 
 import json
@@ -14,30 +14,30 @@ from shared.contracts.task_types.table import TASK_TYPES
 from shared.contracts.untrusted import MAPPED, UntrustedValueError, admit, clean_text, find_fault
 
 _MAX_OBJECTS = 1000
-"""That a step reads or links to; a message carries no more."""
+"""Maximum number of objects that a step reads or links to: the limit of one message."""
 _ALL_BYTES = 1024 * 1024
-"""Mapped in one run. Steps may start all at once, and what they start with is one message."""
+"""Maximum size of all mapped values of a run: its steps may start at once, in one message."""
 _LONGEST_SHOWN = 100
-"""Of a value, in a message."""
+"""Maximum number of characters of a value in an error text."""
 _PICKING = frozenset({MappingTransform.FIRST, MappingTransform.LAST})
-"""Transforms that hand on what they find, or a part of it."""
+"""Transforms that return the value or an element of it."""
 _NAMED_BY_WORKERS = frozenset({"result_image_path", "result_image_paths", "result_video_path"})
 
 
 class MappingError(ValueError):
-    """A mapping found no value, or one that its transform cannot take."""
+    """A mapping found no value, or a value that it cannot use."""
 
 
 Results = Mapping[str, Mapping[str, Any]]
-"""Result fields by step id, of every step that is done."""
+"""Result fields by step id, of every completed step."""
 
 
 class MappingGate:
-    """Lets in what the steps of one run map: each value, each step's together, and all of them.
+    """Size limits of the mapped values of one run: per value, per step, and in total.
 
     Args:
-        is_enforced: asked before something is refused; not where a run is replayed that was let
-            pass before there was a gate.
+        is_enforced: called before a value is refused; false in the replay of a run that started
+            before these limits existed.
     """
 
     def __init__(self, is_enforced: Callable[[], bool] = lambda: True) -> None:
@@ -45,13 +45,13 @@ class MappingGate:
         self._bytes_left = _ALL_BYTES
 
     def check(self, name: str, value: object) -> None:
-        """Look at a value that is not handed on as it is: how long it is after that is unknown."""
+        """Check the shape of a value that is about to be transformed; its size is still unknown."""
         fault = find_fault(value, MAPPED)
         if fault is not None:
             self._refuse(f"{name} {fault}")
 
     def admit(self, name: str, value: object) -> int:
-        """Let a value in; answers its size."""
+        """Check a mapped value, and return its size in bytes."""
         if not self._bytes_left:
             self._refuse(f"the workflow maps more than {_ALL_BYTES} bytes between its steps")
         try:
@@ -61,9 +61,9 @@ class MappingGate:
         return 0
 
     def count(self, num_bytes: int) -> None:
-        """Take down what a step has been given in all."""
+        """Count the size of all values that are mapped into one step."""
         if num_bytes > (MAPPED.max_bytes or num_bytes):
-            self._refuse(f"what is mapped into it is larger than {MAPPED.max_bytes} bytes")
+            self._refuse(f"the values mapped into it are larger than {MAPPED.max_bytes} bytes")
         self._bytes_left = max(self._bytes_left - num_bytes, 0)
 
     def _refuse(self, fault: str) -> None:
@@ -72,10 +72,10 @@ class MappingGate:
 
 
 def linked_keys(mappings: Sequence[StepMapping], results: Results, gate: MappingGate) -> list[str]:
-    """The object keys that `to_url` needs links to.
+    """Return the object keys that `to_url` needs links to.
 
     Raises:
-        MappingError: a mapping has no value, or none that is a key.
+        MappingError: a mapping has no value, or a value that is not a key.
     """
     keys: list[Any] = []
     for mapping in mappings:
@@ -84,12 +84,12 @@ def linked_keys(mappings: Sequence[StepMapping], results: Results, gate: Mapping
             gate.check(_name(mapping), value)
             keys += _to_list(value)
     if any(not isinstance(key, str) for key in keys):
-        raise MappingError("what `to_url` is given holds something that is no path of an object")
+        raise MappingError("`to_url` needs the path of an object, or a list of paths")
     return _distinct(keys)
 
 
 def picks_of_singles(mappings: Sequence[StepMapping], results: Results) -> bool:
-    """Whether the first or the last is taken of what is no list."""
+    """Return true if `first` or `last` is applied to a value that is not a list."""
     picked = (
         results.get(m.from_step, {}).get(m.from_field) for m in mappings if m.transform in _PICKING
     )
@@ -104,18 +104,18 @@ def map_inputs(
     *,
     picks_letters: bool = False,
 ) -> dict[str, Any]:
-    """The mapped inputs of a step.
+    """Return the mapped inputs of a step.
 
     Args:
         mappings: the step's mappings.
-        results: of every step that is done.
-        links: URL by object key, of `linked_keys`.
-        gate: of the run.
-        picks_letters: the first of a text is its first letter, as in runs that began when it was;
-            in all others whatever is no list is a list of one.
+        results: results of every completed step.
+        links: URLs by object key, for `linked_keys`.
+        gate: limits of the run.
+        picks_letters: `first` of a text is its first letter, as in runs that started under that
+            rule; in all others a value that is not a list counts as a list of one.
 
     Raises:
-        MappingError: names the mapping, and what was wrong with its value.
+        MappingError: names the mapping and the fault of its value.
     """
     transforms = _IN_OLDER_RUNS if picks_letters else _TRANSFORMS
     mapped: dict[str, Any] = {}
@@ -133,19 +133,20 @@ def doubtful_keys(
     results: Results,
     types: Mapping[str, TaskType],
 ) -> list[str]:
-    """Object keys that the step is about to read, and that come out of an outside answer.
+    """Return the object keys that a step will read and that an outside service returned.
 
-    An app on fal and a language model answer what clients make them answer, another tenant's key
-    for instance: these are held against their owners. What our workers have made is named by them.
+    A client controls what an app on fal or a language model returns, so it may contain the key of
+    another tenant. The caller checks the owners of these keys. Keys that our own workers returned
+    are trusted.
 
     Args:
-        step: about to run.
+        step: the step that is about to run.
         mapped: its mapped inputs.
-        results: of every step that is done.
+        results: results of every completed step.
         types: task type by step id.
 
     Raises:
-        MappingError: they are too many.
+        MappingError: there are too many.
     """
     pictures = {field.name for field in TASK_TYPES[step.run.task_type].pictures}
     values: list[Any] = []
@@ -171,11 +172,11 @@ def _name(mapping: StepMapping) -> str:
     return f"{mapping.from_step}.{mapping.from_field}"
 
 
-def told(mapping: StepMapping, value: object) -> str:
-    """A mapping and its value, in short, at the beginning of what is wrong with them."""
+def describe_mapping(mapping: StepMapping, value: object) -> str:
+    """Return the beginning of an error text: a mapping and its value, shortened."""
     try:
         text = json.dumps(value, ensure_ascii=False)
-    except (ValueError, RecursionError):  # what was let pass before there was a gate
+    except (ValueError, RecursionError):  # a value from before the limits existed
         text = f"a {type(value).__name__}"
     if len(text) > _LONGEST_SHOWN:
         text = f"{text[: _LONGEST_SHOWN - 1]}…"
@@ -207,7 +208,7 @@ def _value(
     try:
         return transforms[mapping.transform](value)
     except (ValueError, TypeError, LookupError, ArithmeticError, RecursionError) as error:
-        message = f"{told(mapping, value)}: {mapping.transform} makes nothing of it"
+        message = f"{describe_mapping(mapping, value)}: {mapping.transform} cannot convert it"
         raise MappingError(message) from error
 
 
@@ -216,7 +217,7 @@ def _to_list(value: Any) -> list[Any]:
 
 
 def _to_string(value: Any) -> str:
-    """A text as it is; everything else as JSON spells it, which is no Python."""
+    """Return a text as it is, and everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -4,13 +4,13 @@ from temporalio import workflow
 
 from shared.contracts.enums import TaskQueue
 from shared.contracts.reconciliation import ReconcileActivities, Reconciled, ReconcileRequest
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 from workflows.policies import HEARTBEAT_TIMEOUT, ONE_ATTEMPT, RECONCILE_TIMEOUT
 
 
 @workflow.defn(name="Reconcile")
 class Reconcile:
-    """What it fails to mend, the next pass mends."""
+    """One reconciliation pass; the next pass retries what failed."""
 
     @workflow.run
     async def run(self, request: ReconcileRequest) -> Reconciled:

@@ -1,4 +1,4 @@
-"""Writing outcomes into the records from a workflow: never lost, not even to a cancellation."""
+"""Writes of outcomes into the records from a workflow; a cancellation does not interrupt them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -27,16 +27,16 @@ _R = TypeVar("_R", bound=Recordable)
 
 
 async def record_task(outcome: TaskOutcome, label: str = "") -> TaskOutcome:
-    """Write how a task ended.
+    """Write the outcome of a task.
 
     Args:
-        outcome: how.
-        label: what the Web UI shows of the task, such as its step's id.
+        outcome: the outcome.
+        label: name of the task in the Temporal UI, such as its step id.
 
     Returns:
-        How it stands in the records, where an end that was written before outlives this one: a
-        cancellation by the gateway, or a result whose workflow task was lost. Without provenance:
-        a run's result is part of its history, which has all that already.
+        The outcome as it is in the records. An outcome that was written earlier wins: a
+        cancellation by the gateway, or a result whose workflow task was lost. Provenance is left
+        out, because the history contains it already.
     """
     summary = f"{label}: {outcome.status}" if label else outcome.status
     outcome, standing = await _end(RecordActivities.finish_task, outcome, summary)
@@ -49,25 +49,25 @@ async def record_task(outcome: TaskOutcome, label: str = "") -> TaskOutcome:
 
 
 async def record_pipeline(outcome: PipelineOutcome) -> PipelineOutcome:
-    """Write how a pipeline ended.
+    """Write the outcome of a pipeline.
 
     Returns:
-        How it stands in the records.
+        The outcome as it is in the records.
     """
     outcome, standing = await _end(RecordActivities.finish_pipeline, outcome, outcome.status)
     return outcome.model_copy(update={"status": standing.status})
 
 
 async def record_dataset(record: DatasetRecord) -> TrainingRecordState:
-    """Write that a training's dataset is prepared; answers how the training stands."""
+    """Write the prepared dataset of a training, and return the training's status."""
     return await _record(RecordActivities.record_dataset, record, "dataset")
 
 
 async def record_training(outcome: TrainingOutcome) -> TrainingOutcome:
-    """Write how a training ended.
+    """Write the outcome of a training.
 
     Returns:
-        How it stands in the records.
+        The outcome as it is in the records.
     """
     outcome, standing = await _end(RecordActivities.finish_training, outcome, outcome.status)
     if standing.status == outcome.status:
@@ -76,14 +76,14 @@ async def record_training(outcome: TrainingOutcome) -> TrainingOutcome:
 
 
 async def record_account(account: TaskHistory, label: str = "") -> None:
-    """Write what a task that goes on has been through, so that its record is true meanwhile."""
+    """Write the attempts of an open task so far, so that its record is up to date."""
     nth = f"attempt {account.attempt}"
     summary = f"{label}: {nth}" if label else nth
     await _end(RecordActivities.record_account, account, summary)
 
 
 async def foreign_objects(owner: Owner, keys: Sequence[str]) -> list[str]:
-    """Those of the keys that name no object of the owner's."""
+    """Return those keys that are not objects of the owner."""
     if not keys:
         return []
     question = OwnershipCheck(owner=owner, keys=list(keys))
@@ -91,32 +91,31 @@ async def foreign_objects(owner: Owner, keys: Sequence[str]) -> list[str]:
 
 
 async def pin_pictures(run: TaskRun, paths: Sequence[str]) -> dict[str, str]:
-    """The object keys of those paths that name pictures of the owner's; they stay until it ends."""
+    """Pin the owner's pictures until the task ends, and return their object keys by path."""
     request = PinPictures(task_id=run.task_id, owner=run.owner, paths=list(paths))
     return await _record(RecordActivities.pin_pictures, request, f"{len(paths)} paths")
 
 
 async def admit_attempt(provider: ProviderType) -> Admission:
-    """Whether a provider is given work now."""
+    """Ask the circuit breaker of a provider for admission."""
     return await _record(
         RecordActivities.admit_attempt, AdmissionRequest(provider_type=provider), provider
     )
 
 
 async def _end(method: Callable[..., Any], outcome: _R, summary: str) -> tuple[_R, Any]:
-    """Write an outcome; one that cannot be written is written without what came from elsewhere.
+    """Write an outcome; if the records refuse it, write it without values from outside.
 
     Returns:
-        What was written, and how it stands.
+        The outcome that was written, and its state in the records.
     """
     try:
         return outcome, await _record(method, outcome, summary)
     except workflow.NondeterminismError:
         raise
     except Exception as error:  # noqa: BLE001 — whatever it is, the record must be written
-        bare = outcome.without_untrusted(
-            f"its outcome could not be recorded whole: {read_error(error).message}"
-        )
+        fault = read_error(error).message
+        bare = outcome.without_untrusted(f"its outcome could not be recorded completely: {fault}")
     return bare, await _record(method, bare, f"{summary}, bare")
 
 

@@ -1,4 +1,4 @@
-"""One attempt that an outside provider does: submitted once, awaited, withdrawn when cancelled."""
+"""One attempt at an outside provider: submit once, wait, withdraw on cancellation."""
 
 from datetime import timedelta
 
@@ -19,7 +19,7 @@ from shared.contracts.submissions import (
 )
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.uninterrupted import is_cancelling, uninterrupted
-from workflows.definitions.account import Account
+from workflows.definitions.attempt_log import AttemptLog
 from workflows.definitions.failure import Failure, read_failure
 from workflows.definitions.recording import record_account
 from workflows.policies import (
@@ -33,7 +33,7 @@ from workflows.policies import (
 
 _WAIT = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 _SLACK = timedelta(minutes=1)
-"""The worker ends a wait by itself before Temporal does."""
+"""Extra time, so that the worker ends a wait by itself before Temporal does."""
 
 
 class RemoteFailureError(Exception):
@@ -45,17 +45,17 @@ class RemoteFailureError(Exception):
 
 
 async def run_remote_attempt(
-    run: TaskRun, account: Account, summary: str, priority: Priority
+    run: TaskRun, log: AttemptLog, summary: str, priority: Priority
 ) -> RemoteResult:
-    """Hand the work over, write down its id, wait for it.
+    """Submit the work, record its id, and wait for its result.
 
     Raises:
-        ActivityError: it was not submitted, or nobody knows whether it was.
-        RemoteFailureError: it was, and failed or was cancelled.
+        ActivityError: the work was not submitted, or it is unknown whether it was.
+        RemoteFailureError: the work was submitted, and failed or was cancelled.
     """
     work = RemoteWork(
         task_id=run.task_id,
-        attempt=account.attempt,
+        attempt=log.attempt,
         task_type=run.task_type,
         provider_type=run.provider_type,
         provider_config=run.provider_config,
@@ -72,22 +72,22 @@ async def run_remote_attempt(
         priority=priority,
         summary=f"{summary}: submit",
     )
-    account.note_submission(submission)
+    log.note_submission(submission)
     submitted = SubmittedWork(
         **dict(work),
         submission=submission,
         timeout_s=TASK_TYPES[run.task_type].start_to_close.total_seconds(),
     )
     if is_cancelling():
-        raise await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
-    await record_account(account.written())
-    if is_cancelling():  # heard while the id was written
-        raise await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
-    return await _await(submitted, run, account, summary)
+        raise await _withdrawn(submitted, run, log, "cancelled", ErrorCategory.CANCELLED)
+    await record_account(log.written())
+    if is_cancelling():  # requested while the id was written
+        raise await _withdrawn(submitted, run, log, "cancelled", ErrorCategory.CANCELLED)
+    return await _await(submitted, run, log, summary)
 
 
 async def _await(
-    submitted: SubmittedWork, run: TaskRun, account: Account, summary: str
+    submitted: SubmittedWork, run: TaskRun, log: AttemptLog, summary: str
 ) -> RemoteResult:
     try:
         result: RemoteResult = await workflow.execute_activity_method(
@@ -98,30 +98,30 @@ async def _await(
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=AWAIT_RETRY,
             cancellation_type=_WAIT,
-            priority=Priority(priority_key=1),  # it holds up nobody: the work is done elsewhere
+            priority=Priority(priority_key=1),  # a wait delays no other work
             summary=f"{summary}: wait for {submitted.submission.request_id}",
         )
     except ActivityError as error:
-        raise await _failed(error, submitted, run, account) from error
-    account.note_result(result)
+        raise await _failed(error, submitted, run, log) from error
+    log.note_result(result)
     return result
 
 
 async def _failed(
-    error: ActivityError, submitted: SubmittedWork, run: TaskRun, account: Account
+    error: ActivityError, submitted: SubmittedWork, run: TaskRun, log: AttemptLog
 ) -> RemoteFailureError:
     failure = read_failure(error)
-    if failure.category == ErrorCategory.CANCELLED:  # the worker withdrew it, and says how it went
+    if failure.category == ErrorCategory.CANCELLED:  # the worker has withdrawn the work already
         return RemoteFailureError(failure)
     if is_cancelling():
-        return await _withdrawn(submitted, run, account, "cancelled", ErrorCategory.CANCELLED)
+        return await _withdrawn(submitted, run, log, "cancelled", ErrorCategory.CANCELLED)
     if _has_ended(error, failure):
         return RemoteFailureError(failure)
-    account.note_requests(failure.service_requests)
-    return await _withdrawn(submitted, run, account, failure.message, failure.category)
+    log.note_requests(failure.service_requests)
+    return await _withdrawn(submitted, run, log, failure.message, failure.category)
 
 
-_ABOUT_THE_WAIT = {
+_ERRORS_OF_THE_WAIT = {
     ErrorCategory.TIMEOUT,
     ErrorCategory.AUTHENTICATION,
     ErrorCategory.QUOTA_EXCEEDED,
@@ -129,27 +129,27 @@ _ABOUT_THE_WAIT = {
 
 
 def _has_ended(error: ActivityError, failure: Failure) -> bool:
-    """Whether the provider has said that the work failed.
+    """Return true if the provider reported that the work failed.
 
-    Otherwise only the wait for it did: what the provider may still do, it is paid for, and another
-    submission would be paid for, too.
+    Otherwise only the wait failed: the provider may still do the work and charge for it, and would
+    charge for another submission as well.
     """
     cause = error.cause
     is_last_word = isinstance(cause, ApplicationError) and cause.non_retryable
-    return is_last_word and failure.category not in _ABOUT_THE_WAIT
+    return is_last_word and failure.category not in _ERRORS_OF_THE_WAIT
 
 
 async def _withdrawn(
     submitted: SubmittedWork,
     run: TaskRun,
-    account: Account,
+    log: AttemptLog,
     why: str,
     category: ErrorCategory,
 ) -> RemoteFailureError:
-    """Cancel the work at the provider; only where that has said so, another attempt may follow."""
+    """Cancel the work at the provider; a retry may follow only if the provider confirms it."""
     try:
         withdrawal = await uninterrupted(_withdraw(submitted, run))
-        account.note_requests(withdrawal.service_requests)
+        log.note_requests(withdrawal.service_requests)
         is_final, message = not withdrawal.is_withdrawn, withdrawal.message
     except ActivityError as error:
         is_final, message = True, f"the work could not be withdrawn: {read_failure(error).message}"

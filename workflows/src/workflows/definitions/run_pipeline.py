@@ -1,4 +1,4 @@
-"""The workflow of a pipeline: ready steps run side by side, inline, until the DAG is done."""
+"""The workflow of a pipeline: ready steps run concurrently, inline, until the DAG is done."""
 
 import asyncio
 from typing import Any
@@ -22,7 +22,6 @@ from workflows.definitions.mapping import (
     map_inputs,
     picks_of_singles,
 )
-from workflows.definitions.patience import Patience, PutOffError, StartAnewError
 from workflows.definitions.recording import (
     foreign_objects,
     pin_pictures,
@@ -30,19 +29,23 @@ from workflows.definitions.recording import (
     record_task,
 )
 from workflows.definitions.run_step import run_step
-from workflows.definitions.unforeseen import ORDERLY, failing_as_internal
+from workflows.definitions.unexpected_errors import CONTROL_FLOW, failing_as_internal
+from workflows.definitions.worker_wait import ContinueAsNewError, StepNotStartedError, WorkerWait
 
 _GATED = "mapped-values-pass-a-gate"
 
 _VALIDATED = "mapped-values-are-validated"
 
 FIRST_OF_A_TEXT = "first-of-a-text"
-"""Marks runs in which a text is a list of one; in older ones its first was its first letter."""
+"""Patch id of runs in which `first` of a text is the text; in older runs it is the first letter."""
 
 
 @workflow.defn(name="Pipeline")
 class RunPipeline:
-    """Id `workflow-<uuid>`. Fails when a step fails for good, once the running steps have ended."""
+    """Run of a DAG, id `workflow-<uuid>`.
+
+    It fails if a step fails for good, once the running steps have ended.
+    """
 
     _run: PipelineRun
 
@@ -52,9 +55,9 @@ class RunPipeline:
         self._waiting: list[PipelineStep] = []
         self._errors: list[str] = []
         self._states: dict[str, str] = {}
-        """What each step is at, in words, for the Web UI."""
+        """State of each step, as text for the Temporal UI."""
         self._gate = MappingGate(lambda: workflow.patched(_GATED))
-        self._patience = Patience(lambda: len(self._running), lambda: self._is_stopping)
+        self._worker_wait = WorkerWait(lambda: len(self._running), lambda: self._is_stopping)
         self._is_cancelled = False
         self._is_paused = False
 
@@ -68,9 +71,9 @@ class RunPipeline:
         self._run = run
         try:
             await self._run_steps(run)
-        except ORDERLY:
+        except CONTROL_FLOW:
             raise
-        except Exception as error:  # noqa: BLE001 — unforeseen: it must not leave the run standing
+        except Exception as error:  # noqa: BLE001 — an unexpected error must not block the run
             self._errors.append(read_error(error).message)
             await self._cancel_running_steps()
         outcome = PipelineOutcome(
@@ -90,7 +93,7 @@ class RunPipeline:
             self._show()
             try:
                 await self._collect()
-            except StartAnewError:
+            except ContinueAsNewError:
                 workflow.continue_as_new(self._rest())
             if not self._is_stopping:
                 self._start_ready_steps()
@@ -103,7 +106,7 @@ class RunPipeline:
 
     @workflow.signal
     def cancel_step(self, step_id: str) -> None:
-        """Cancel one step; without it the pipeline cannot complete, so none starts after it."""
+        """Cancel one step. The pipeline cannot complete without it, so no other step starts."""
         if step_id in self._results:
             return
         self._is_cancelled = True
@@ -113,7 +116,7 @@ class RunPipeline:
 
     @workflow.signal
     def pause(self) -> None:
-        """Start no more steps; end, to be resumed, once the running ones have ended."""
+        """Start no more steps, and end once the running ones have ended; it can be resumed."""
         self._is_paused = True
 
     @property
@@ -127,12 +130,12 @@ class RunPipeline:
             self._running[asyncio.create_task(self._run_step(step))] = step
 
     async def _run_step(self, step: PipelineStep) -> TaskOutcome | None:
-        """Run a step to its end; none where it has not been tried before the run stops."""
+        """Run a step to its end; return none if the run stopped before the step was tried."""
         try:
             mapped = await self._map_inputs(step)
         except MappingError as error:
             return await _fail(step, Failure(str(error), ErrorCategory.VALIDATION))
-        except ORDERLY:
+        except CONTROL_FLOW:
             raise
         except Exception as error:
             if is_cancelled_exception(error):
@@ -149,9 +152,9 @@ class RunPipeline:
                 label=step.step_id,
                 mapped_inputs=mapped,
                 show=show,
-                patience=self._patience,
+                worker_wait=self._worker_wait,
             )
-        except PutOffError:
+        except StepNotStartedError:
             return None
 
     async def _map_inputs(self, step: PipelineStep) -> dict[str, Any]:
@@ -172,7 +175,9 @@ class RunPipeline:
         else:
             foreign = await foreign_objects(step.run.owner, paths)
         if foreign:
-            raise MappingError(f"there is no object {foreign[0]!r} that this workflow may read")
+            raise MappingError(
+                f"the object {foreign[0]!r} does not exist, or this workflow may not read it"
+            )
         return mapped
 
     async def _collect(self) -> None:
@@ -185,13 +190,13 @@ class RunPipeline:
             return
         for task in done:
             step = self._running.pop(task)
-            if task.cancelled():  # before its first attempt: its pipeline's end ends it
+            if task.cancelled():  # before its first attempt: the pipeline's outcome ends it
                 self._is_cancelled = True
             else:
                 self._settle(step, _outcome_of(step, task))
 
     def _rest(self) -> PipelineRun:
-        """The pipeline less what it has done; of that, what is still to be mapped."""
+        """Return the remaining pipeline; of completed steps, the results still to be mapped."""
         to_do = [step for step in self._run.steps if step.step_id not in self._results]
         needed = {(m.from_step, m.from_field) for step in to_do for m in step.mappings}
         kept = {
@@ -222,14 +227,14 @@ class RunPipeline:
         return WorkflowStatus.PAUSED if self._waiting else WorkflowStatus.COMPLETED
 
     def _show(self) -> None:
-        """What the Web UI shows of this run while it goes on."""
+        """Show the state of the run in the Temporal UI."""
         done = len(self._results)
         lines = [
             f"- `{s.step_id}` {s.run.task_type}: {self._states.get(s.step_id, '–')}"
             for s in self._run.steps
         ]
         head = f"**{self._run.name}**: {done} of {len(self._run.steps)} steps done"
-        # A list of its own: what follows a list directly is part of its last item.
+        # In Markdown, text directly after a list would be part of its last item.
         errors = ["", "Errors:", "", *(f"- {error}" for error in self._errors)]
         shown = [head, "", *lines, *(errors if self._errors else [])]
         workflow.set_current_details("\n".join(shown))
@@ -243,7 +248,7 @@ class RunPipeline:
 
 
 def _fitted(step: PipelineStep, mapped: dict[str, Any]) -> dict[str, Any]:
-    """The values as the step's task takes them; in runs that began before, as they are."""
+    """Return validated values; unchanged ones in runs that started before the validation."""
     try:
         taken = fitted(step, mapped)
     except MappingError:
@@ -254,17 +259,17 @@ def _fitted(step: PipelineStep, mapped: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _fail(step: PipelineStep, failure: Failure) -> TaskOutcome:
-    """Record the end of a step that nobody has tried."""
+    """Record the failure of a step that was not tried."""
     return await record_task(_failed(step, failure), step.step_id)
 
 
 def _outcome_of(step: PipelineStep, task: asyncio.Task[TaskOutcome | None]) -> TaskOutcome | None:
-    """How a step has ended, also where that could not be recorded: the others go on."""
+    """Return the outcome of a step; a failure if its outcome could not be recorded."""
     try:
         return task.result()
-    except ORDERLY:
+    except CONTROL_FLOW:
         raise
-    except Exception as error:  # noqa: BLE001 — unforeseen: it must not leave the run standing
+    except Exception as error:  # noqa: BLE001 — an unexpected error must not block the run
         return _failed(step, read_error(error))
 
 

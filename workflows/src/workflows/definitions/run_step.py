@@ -1,4 +1,4 @@
-"""One task from its first attempt to its record: a single task's whole run, a pipeline's step."""
+"""The run of one task, from its first attempt to its record; for single tasks and for steps."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,23 +16,23 @@ from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import TaskOutcome, TaskRun
 from shared.contracts.untrusted import describe_error
 from shared.uninterrupted import is_cancelling
-from workflows.definitions.account import Account
 from workflows.definitions.attempt import run_attempt
+from workflows.definitions.attempt_log import AttemptLog
 from workflows.definitions.failure import Failure, read_error, read_failure
 from workflows.definitions.fetching import fetch_remote_pictures
-from workflows.definitions.following import Next, following, is_retried
-from workflows.definitions.patience import Patience
+from workflows.definitions.next_action import NextAction, is_retried, next_action
 from workflows.definitions.recording import admit_attempt, record_account, record_task
 from workflows.definitions.remote import RemoteFailureError
-from workflows.definitions.unforeseen import ORDERLY
+from workflows.definitions.unexpected_errors import CONTROL_FLOW
+from workflows.definitions.worker_wait import WorkerWait
 from workflows.policies import (
     backoff_s,
     crowded_wait_s,
     unserved_wait_s,
 )
 
-_COUNTED_FETCHES = "fetches-count-as-attempts"
-_SAID_WAITS = "waits-are-recorded"
+_FETCHES_COUNT = "fetches-count-as-attempts"
+_WAITS_ARE_RECORDED = "waits-are-recorded"
 
 
 async def run_step(
@@ -41,27 +41,27 @@ async def run_step(
     label: str = "",
     mapped_inputs: dict[str, Any] | None = None,
     show: Callable[[str], None] = lambda _state: None,
-    patience: Patience,
+    worker_wait: WorkerWait,
 ) -> TaskOutcome:
-    """Attempt a task until it ends, and write how it ended into the records.
+    """Attempt a task until it ends, and write its outcome into the records.
 
     Args:
         run: the task.
-        label: what the Web UI shows beside each attempt, such as the step's id.
-        mapped_inputs: what a pipeline maps into the task's inputs.
-        show: hears in words what the task is at, for the Web UI.
-        patience: how its run waits for workers that can do it.
+        label: name beside each attempt in the Temporal UI, such as the step id.
+        mapped_inputs: values that a pipeline maps into the task's inputs.
+        show: receives the state of the task as text, for the Temporal UI.
+        worker_wait: waits for workers that support the task.
 
     Returns:
-        The outcome as it stands in the records: a failure or a cancellation is no exception here.
+        The outcome as it is in the records; a failed or cancelled task raises no exception.
 
     Raises:
-        StartAnewError: nobody has tried the task, and its run is to be continued as new.
-        PutOffError: nobody has tried it, and its run starts no more.
+        ContinueAsNewError: the task was not tried, and its run must be continued as new.
+        StepNotStartedError: the task was not tried, and its run starts no more steps.
     """
-    step = _Step(run, label or run.task_type, mapped_inputs or {}, show, patience)
+    step = _Step(run, label or run.task_type, mapped_inputs or {}, show, worker_wait)
     outcome = await record_task(await step.run_until_done(), step.label)
-    show(step.in_words(outcome.status))
+    show(step.describe_end(outcome.status))
     return outcome
 
 
@@ -72,18 +72,18 @@ class _Step:
         label: str,
         resolved: dict[str, Any],
         show: Callable[[str], None],
-        patience: Patience,
+        worker_wait: WorkerWait,
     ) -> None:
         self.run = run.with_inputs(resolved)
         self.first_provider = run.provider_type
         self.label = label
         self.show = show
-        self.patience = patience
+        self.worker_wait = worker_wait
         self.resolved = resolved
-        """Inputs that the request did not have as they are now: mapped, or fetched."""
+        """Inputs that differ from the request: mapped or fetched ones."""
         self.fetched: list[StoredFile] = []
-        self.account = Account(run.task_id)
-        self.said_waiting_for: str | None = None
+        self.log = AttemptLog(run.task_id)
+        self.recorded_wait: str | None = None
 
     async def run_until_done(self) -> TaskOutcome:
         """Attempt, decide, wait, attempt again."""
@@ -92,31 +92,31 @@ class _Step:
         except asyncio.CancelledError:
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         except ValidationError as error:
-            self.account.errors.append(f"the inputs are not complete: {describe_error(error)}")
+            self.log.errors.append(f"the inputs are incomplete: {describe_error(error)}")
             return self._ended(TaskStatus.FAILED, ErrorCategory.VALIDATION)
-        except ORDERLY:
+        except CONTROL_FLOW:
             raise
-        except Exception as error:  # noqa: BLE001 — unforeseen: it must not leave the run standing
+        except Exception as error:  # noqa: BLE001 — an unexpected error must not block the run
             return self._ended_by(error)
 
-    def in_words(self, status: TaskStatus) -> str:
-        """How it ended, for the Web UI."""
-        account = self.account
-        nth = f", attempt {account.attempt}" if account.attempt > 1 else ""
+    def describe_end(self, status: TaskStatus) -> str:
+        """Describe the outcome for the Temporal UI."""
+        log = self.log
+        nth = f", attempt {log.attempt}" if log.attempt > 1 else ""
         switch = f" by {self.run.provider_type}{nth}, after {self.first_provider} failed"
-        return status.lower() + (switch if account.fallback_used else nth)
+        return status.lower() + (switch if log.fallback_used else nth)
 
     async def _fetch(self) -> TaskOutcome | None:
-        """Bring remote pictures into storage; an outcome where that fails.
+        """Fetch remote pictures into storage; return an outcome if that fails for good.
 
-        A failure counts against `max_retries`, as one of an attempt does.
+        A failed fetch counts against `max_retries`, like a failed attempt.
         """
         while True:
             try:
                 fetched = await self._fetch_in_turn()
                 break
             except ActivityError as error:
-                if is_cancelled_exception(error) or not workflow.patched(_COUNTED_FETCHES):
+                if is_cancelled_exception(error) or not workflow.patched(_FETCHES_COUNT):
                     return self._ended_by(error)
                 failure = read_failure(error)
             if ended := await self._after_failed_fetch(failure):
@@ -129,22 +129,22 @@ class _Step:
         return None
 
     async def _after_failed_fetch(self, failure: Failure) -> TaskOutcome | None:
-        """Wait until the pictures are fetched again; an outcome where they are not."""
-        self.account.note_failed_fetch(failure)
+        """Wait before the next fetch of the pictures; return an outcome if there is none."""
+        self.log.note_failed_fetch(failure)
         if is_cancelling():
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
-        if not is_retried(failure, self.account, self.run):
+        if not is_retried(failure, self.log, self.run):
             return self._ended(TaskStatus.FAILED, failure.category)
-        self.account.fetch_retries += 1
-        await record_account(self.account.written(failure.category), self.label)
+        self.log.fetch_retries += 1
+        await record_account(self.log.written(failure.category), self.label)
         if not is_cancelling():
             await self._wait(failure)
-        if is_cancelling():  # heard while the records were written
+        if is_cancelling():  # requested while the records were written
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         return None
 
     async def _fetch_in_turn(self) -> FetchedInputs | None:
-        """While the tenant has its share under way, wait and offer it again."""
+        """Fetch the pictures; while the tenant is at its concurrency limit, wait and retry."""
         tries = 0
         while True:
             try:
@@ -155,46 +155,46 @@ class _Step:
             if is_cancelling():
                 raise asyncio.CancelledError
             tries += 1
-            await self.patience.wait(
+            await self.worker_wait.wait(
                 crowded_wait_s(tries, workflow.random().random()),
                 "the tenant's other pictures are fetched first",
-                is_untried=not self.account.fetch_retries,
+                is_untried=not self.log.fetch_retries,
             )
 
     async def _attempt_until_done(self) -> TaskOutcome:
         await self._fall_back_if_provider_is_down()
         while True:
-            if is_cancelling():  # heard while the records were written
+            if is_cancelling():  # requested while the records were written
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
             failure = await self._attempt()
             if isinstance(failure, TaskOutcome):
                 return failure
             if failure.is_unserved and not is_cancelling():
-                await self._wait_for_a_worker_that_can_do_it()
+                await self._wait_for_a_supporting_worker()
                 continue
-            self.account.note_failure(failure, self.run.provider_type)
+            self.log.note_failure(failure, self.run.provider_type)
             if is_cancelling():
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
-            then = following(failure, self.account, self.run)
-            if then is Next.END:
+            then = next_action(failure, self.log, self.run)
+            if then is NextAction.END:
                 return self._ended(TaskStatus.FAILED, failure.category)
-            if then is Next.FALL_BACK:
+            if then is NextAction.FALL_BACK:
                 self._fall_back()
-            await record_account(self.account.written(failure.category), self.label)
-            if then is Next.RETRY:
+            await record_account(self.log.written(failure.category), self.label)
+            if then is NextAction.RETRY:
                 await self._wait(failure)
                 await self._fall_back_if_provider_is_down()
 
     async def _attempt(self) -> TaskOutcome | Failure:
-        """One more attempt: how the task ended with it, or why it failed."""
-        self.account.attempt += 1
-        nth = "" if self.account.attempt == 1 else f", attempt {self.account.attempt}"
+        """Run the next attempt; return the task's outcome, or the failure of the attempt."""
+        self.log.attempt += 1
+        nth = "" if self.log.attempt == 1 else f", attempt {self.log.attempt}"
         self.show(
             f"{self.run.provider_type}{nth}: waits for a worker of the queue "
             f"`{self.run.task_queue}`, or runs there"
         )
         try:
-            result = await run_attempt(self.run, self.account, f"{self.label}{nth}")
+            result = await run_attempt(self.run, self.log, f"{self.label}{nth}")
         except RemoteFailureError as error:
             return error.failure
         except ActivityError as error:
@@ -205,71 +205,69 @@ class _Step:
 
     def _fall_back(self) -> None:
         self.run = self.run.on_fallback()
-        self.account.start_over()
+        self.log.start_over()
 
     async def _fall_back_if_provider_is_down(self) -> None:
-        """Ask the provider's breaker, where there is somebody else to turn to."""
+        """Switch to the fallback, if there is one and the provider's circuit breaker is open."""
         if self.run.fallback is None:
             return
         provider = self.run.provider_type
         admission = await admit_attempt(provider)
         if admission.is_admitted:
             return
-        self.account.errors.append(f"{provider} is left out: its breaker is {admission.state}")
+        self.log.errors.append(f"{provider} is skipped: its circuit breaker is {admission.state}")
         self._fall_back()
-        await record_account(self.account.written(), self.label)
+        await record_account(self.log.written(), self.label)
 
-    async def _wait_for_a_worker_that_can_do_it(self) -> None:
-        """The task stays PENDING: nobody has tried it, so this is no attempt and no retry."""
-        self.account.attempt -= 1
-        self.account.unserved += 1
+    async def _wait_for_a_supporting_worker(self) -> None:
+        """Wait before the next try. The task stays PENDING; no attempt and no retry is counted."""
+        self.log.attempt -= 1
+        self.log.unserved += 1
         waiting_for = (
-            f"a worker that can do it: those of the task queue `{self.run.task_queue}` cannot do "
-            f"{self.run.task_type} by {self.run.provider_type} yet"
+            f"a worker that supports it: those of the task queue `{self.run.task_queue}` do not "
+            f"support {self.run.task_type} by {self.run.provider_type} yet"
         )
         self.show(f"waits for {waiting_for}")
-        if self.said_waiting_for != waiting_for and workflow.patched(_SAID_WAITS):
-            self.said_waiting_for = waiting_for
-            await record_account(self.account.written(waiting_for=waiting_for), self.label)
-            if is_cancelling():  # heard while the records were written
+        if self.recorded_wait != waiting_for and workflow.patched(_WAITS_ARE_RECORDED):
+            self.recorded_wait = waiting_for
+            await record_account(self.log.written(waiting_for=waiting_for), self.label)
+            if is_cancelling():  # requested while the records were written
                 raise asyncio.CancelledError
-        await self.patience.wait(
-            unserved_wait_s(self.account.unserved),
-            f"no worker can do {self.run.task_type} yet",
-            is_untried=not (
-                self.account.attempt or self.account.fallback_used or self.account.fetch_retries
-            ),
+        await self.worker_wait.wait(
+            unserved_wait_s(self.log.unserved),
+            f"no worker supports {self.run.task_type} yet",
+            is_untried=not (self.log.attempt or self.log.fallback_used or self.log.fetch_retries),
         )
 
     async def _wait(self, failure: Failure) -> None:
         if failure.is_worker_lost:
             return
-        seconds = backoff_s(self.account.retries, workflow.random().random(), failure.retry_after_s)
+        seconds = backoff_s(self.log.retries, workflow.random().random(), failure.retry_after_s)
         self.show(f"{failure.category}, tried again in {seconds:.0f} s")
         await workflow.sleep(seconds, summary=f"after {failure.category}")
 
     def _completed(self, result: AttemptResult) -> TaskOutcome:
         category = ErrorCategory.VALIDATION if result.faults else None
         if result.faults:
-            self.account.note_faults(result.faults, self.run.provider_type)
+            self.log.note_faults(result.faults, self.run.provider_type)
         else:
-            self.account.note_success(self.run.provider_type)
+            self.log.note_success(self.run.provider_type)
         return TaskOutcome(
-            **dict(self.account.written(category)),
+            **dict(self.log.written(category)),
             status=TaskStatus.FAILED if category else TaskStatus.COMPLETED,
             owner=self.run.owner,
             mapped_inputs=self.resolved,
             results=result.fields(),
             files=[*self.fetched, *result.files],
             warnings=result.warnings,
-            provenance=self._record(result.provenance),
+            provenance=self._provenance(result.provenance),
             executor_type=result.executor_type,
             executor_instance=result.executor_instance,
             started_at=result.started_at,
         )
 
-    def _record(self, made: Provenance | None) -> ProvenanceRecord | None:
-        """What was made, beside what this run asked for: the row may say something else by now."""
+    def _provenance(self, made: Provenance | None) -> ProvenanceRecord | None:
+        """Return the worker's provenance with this run's request; the row may differ by now."""
         if made is None:
             return None
         run = self.run
@@ -284,14 +282,14 @@ class _Step:
         if is_cancelled_exception(error):
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         failure = read_error(error)
-        self.account.errors.append(failure.message)
+        self.log.errors.append(failure.message)
         return self._ended(TaskStatus.FAILED, failure.category)
 
     def _ended(self, status: TaskStatus, category: ErrorCategory) -> TaskOutcome:
         if status == TaskStatus.CANCELLED:
-            self.account.note_cancellation(self.run.provider_type)
+            self.log.note_cancellation(self.run.provider_type)
         return TaskOutcome(
-            **dict(self.account.written(category)),
+            **dict(self.log.written(category)),
             status=status,
             owner=self.run.owner,
             mapped_inputs=self.resolved,

@@ -1,4 +1,4 @@
-"""The workflow of a single task: run on the provider's queue, record, finish."""
+"""The workflow of a single task."""
 
 import asyncio
 
@@ -7,14 +7,14 @@ from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import TaskStatus
 from shared.contracts.runs import TaskOutcome, TaskRun
-from workflows.definitions.patience import Patience, StartAnewError
 from workflows.definitions.run_step import run_step
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
+from workflows.definitions.worker_wait import ContinueAsNewError, WorkerWait
 
 
 @workflow.defn(name="Task")
 class RunTask:
-    """Id `task-<uuid>`. Fails when the task fails, is cancelled when it is cancelled."""
+    """Run of one task, id `task-<uuid>`. It fails or is cancelled as the task is."""
 
     @workflow.run
     async def run(self, run: TaskRun) -> TaskOutcome:
@@ -27,8 +27,8 @@ class RunTask:
             workflow.set_current_details(f"**{run.task_type}**: {state}")
 
         try:
-            outcome = await run_step(run, show=show, patience=Patience())
-        except StartAnewError:
+            outcome = await run_step(run, show=show, worker_wait=WorkerWait())
+        except ContinueAsNewError:
             workflow.continue_as_new(run)
         if outcome.status == TaskStatus.CANCELLED:
             raise asyncio.CancelledError

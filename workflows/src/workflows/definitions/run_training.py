@@ -1,4 +1,4 @@
-"""The workflow of a training: prepare the dataset, train on it, record, finish."""
+"""The workflow of a training: prepare the dataset, train on it, record the outcome."""
 
 import asyncio
 from datetime import datetime
@@ -23,7 +23,7 @@ from shared.contracts.training import (
 from shared.uninterrupted import is_cancelling
 from workflows.definitions.failure import read_error
 from workflows.definitions.recording import record_dataset, record_training
-from workflows.definitions.unforeseen import failing_as_internal
+from workflows.definitions.unexpected_errors import failing_as_internal
 from workflows.policies import (
     HEARTBEAT_TIMEOUT,
     PREPROCESSING_START_TO_CLOSE,
@@ -40,10 +40,10 @@ _WAIT = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 
 @workflow.defn(name="Training")
 class RunTraining:
-    """Id `training-<uuid>`. Fails when the training fails, is cancelled when it is cancelled.
+    """Run of one training, id `training-<uuid>`. It fails or is cancelled as the training is.
 
-    The records learn of a stage from the worker that has taken it, over the progress route: until
-    one does, a training is PENDING, however long it lies in a queue.
+    The worker that starts a stage reports it to the records over the progress route. Until then the
+    training is PENDING, however long it waits in a queue.
     """
 
     def __init__(self) -> None:
@@ -72,9 +72,9 @@ class RunTraining:
     async def _work(self, run: TrainingRun) -> TrainingOutcome:
         try:
             dataset = await self._preprocess(run)
-            standing = await self._keep(run, dataset)
+            standing = await self._record_dataset(run, dataset)
             if standing.status in ENDED:
-                # The gateway ended it, and could not tell Temporal: nobody waits for the model.
+                # The gateway ended the training, but could not reach Temporal.
                 return _ended(run, standing.status, standing.error)
             if is_cancelling():
                 return _ended(run, TrainingStatus.CANCELLED)
@@ -83,7 +83,7 @@ class RunTraining:
             return _ended(run, TrainingStatus.CANCELLED)
         except workflow.NondeterminismError:
             raise
-        except Exception as error:  # noqa: BLE001 — also what nobody foresaw ends the training
+        except Exception as error:  # noqa: BLE001 — an unexpected error ends the training, too
             if is_cancelled_exception(error) or is_cancelling():
                 return _ended(run, TrainingStatus.CANCELLED)
             failure = read_error(error)
@@ -108,7 +108,9 @@ class RunTraining:
             summary=f"{len(run.source_images)} pictures",
         )
 
-    async def _keep(self, run: TrainingRun, dataset: PreparedDataset) -> TrainingRecordState:
+    async def _record_dataset(
+        self, run: TrainingRun, dataset: PreparedDataset
+    ) -> TrainingRecordState:
         self._started_at = dataset.started_at
         done, total = dataset.processed_files_count, dataset.total_files_count
         self._preprocessing = f"done, {done} of {total} files"
@@ -140,7 +142,7 @@ class RunTraining:
         )
 
     def _show(self, run: TrainingRun) -> None:
-        """What the Web UI shows of this run while it goes on."""
+        """Show the state of the run in the Temporal UI."""
         workflow.set_current_details(
             f"**{run.training_type}** `{run.trigger_word}` → `{run.folder}`\n\n"
             f"- preprocessing, queue `{TaskQueue.PREPROCESSING}`: {self._preprocessing}\n"

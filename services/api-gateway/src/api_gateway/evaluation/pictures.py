@@ -19,7 +19,7 @@ from shared.egress.errors import ForbiddenUrlError
 from shared.egress.urls import check_url
 from shared.errors import StorageError
 from shared.images.admission import ImageRefusedError
-from workflows.acknowledgement import RunUnknownError
+from workflows.start_errors import RunUnknownError
 
 _log = structlog.stdlib.get_logger(__name__)
 

@@ -17,12 +17,12 @@ from shared.errors import ObjectNotFoundError, StorageError
 from shared.lora.errors import LoraFileError
 from shared.lora.inspection import LoraSummary, inspect_lora
 from shared.lora.names import STORED_SUFFIX
-from workflows.acknowledgement import RunUnknownError
 from workflows.lora_conversion import (
     ConversionRefusedError,
     ConversionUnavailableError,
     convert_lora,
 )
+from workflows.start_errors import RunUnknownError
 
 _CONTENT_TYPE = "application/octet-stream"
 

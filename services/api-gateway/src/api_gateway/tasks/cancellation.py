@@ -13,7 +13,7 @@ from shared.db.models.tables import Task
 from shared.db.repositories.outcomes import outcome_of, write_task_outcome
 from shared.db.repositories.tasks import find_task
 from workflows.control import (
-    STOOD_STILL,
+    RUN_TERMINATED,
     RunUnreachableError,
     Stop,
     cancel_run,
@@ -117,10 +117,10 @@ async def _stop(res: Resources, task: Task) -> None:
             raise Problem(409, "conflict", message)
         return
     stop = await stop_run(res.temporal, task.temporal_id, within_s=res.settings.cancel_wait_s)
-    if stop is Stop.DEAF:
+    if stop is Stop.UNRESPONSIVE:
         async with res.sessions.begin() as session:
             fresh = await session.get(Task, task.id, with_for_update=True) or task
-            outcome = outcome_of(fresh, TaskStatus.CANCELLED, error=STOOD_STILL)
+            outcome = outcome_of(fresh, TaskStatus.CANCELLED, error=RUN_TERMINATED)
             await write_task_outcome(session, outcome)
         with suppress(RunUnreachableError):  # the reconciler ends it later, by what the record says
             await terminate_run(res.temporal, task.temporal_id)

@@ -15,7 +15,7 @@ from shared.db.models.trainings import Training
 from shared.db.repositories.outcomes import owner_of
 from shared.db.repositories.trainings import find_training, write_training_outcome
 from workflows.control import (
-    STOOD_STILL,
+    RUN_TERMINATED,
     RunUnreachableError,
     Stop,
     cancel_run,
@@ -80,10 +80,10 @@ async def _stop(res: Resources, training: Training) -> None:
         return
     # A run records its end before it closes. Where there is none any more and the record is still
     # open, it was terminated or forgotten, or it stands still: nobody else will end this record.
-    why = STOOD_STILL if stop is Stop.DEAF else None
+    why = RUN_TERMINATED if stop is Stop.UNRESPONSIVE else None
     async with res.sessions.begin() as session:
         await write_training_outcome(session, _cancelled(training, why))
-    if stop is Stop.DEAF:
+    if stop is Stop.UNRESPONSIVE:
         with suppress(RunUnreachableError):  # the reconciler ends it later, by what the record says
             await terminate_run(res.temporal, training.temporal_id)
 

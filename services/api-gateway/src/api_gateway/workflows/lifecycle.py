@@ -28,7 +28,7 @@ from shared.db.repositories.starts import show_progress
 from shared.db.repositories.subjects import find_workflow
 from shared.db.repositories.tasks import is_unbegun, tasks_of_steps
 from workflows.control import (
-    STOOD_STILL,
+    RUN_TERMINATED,
     RunUnreachableError,
     Stop,
     cancel_run,
@@ -113,12 +113,12 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
         outcome = PipelineOutcome(
             workflow_id=workflow.id,
             status=WorkflowStatus.CANCELLED,
-            errors=[STOOD_STILL] if stop is Stop.DEAF else [],
+            errors=[RUN_TERMINATED] if stop is Stop.UNRESPONSIVE else [],
         )
         async with res.sessions.begin() as session:
             await write_pipeline_outcome(session, outcome)
         if is_running:
-            await _tell(res, workflow, terminate_run if stop is Stop.DEAF else cancel_run)
+            await _tell(res, workflow, terminate_run if stop is Stop.UNRESPONSIVE else cancel_run)
     return await _read(res, caller, workflow)
 
 

@@ -1,1 +1,1 @@
-"""fal: any app behind its queue."""
+"""The adapter for fal: any app behind its queue."""

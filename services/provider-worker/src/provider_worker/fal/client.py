@@ -1,7 +1,7 @@
-"""fal's queue over HTTP: one call, one answer, one entry in the log. Nothing is sent twice here.
+"""HTTP client of fal's queue. It never sends a request twice, and logs each.
 
-fal's own client is not used: it sends a submission up to ten times when the connection drops, and
-each of them may be paid (docs/decisions/0012).
+fal's own client is not used: it repeats a submission up to ten times when the connection drops, and
+each of them may be charged (docs/decisions/0012).
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 import httpx
 
 from provider_worker.calls import Call, CallLog
-from provider_worker.errors import AnswerTooLargeError
-from provider_worker.fal.answer import Answer
+from provider_worker.errors import ResponseTooLargeError
+from provider_worker.fal.response import FalResponse
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import ErrorCategory
 from shared.errors import PlatformError, SubmissionUnknownError
@@ -22,47 +22,47 @@ from shared.errors import PlatformError, SubmissionUnknownError
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 _CONNECT_TIMEOUT_S = 5.0
-_MAX_ANSWER_BYTES = 1024 * 1024
+_MAX_RESPONSE_BYTES = 1024 * 1024
 _THREADS = 2
 _HIDDEN = "(key)"
 
 
 @dataclass(frozen=True)
-class Question:
-    """What may be sent again: a question, or a cancellation.
+class FalRequest:
+    """An idempotent request about submitted work: status, result or cancellation.
 
     Attributes:
-        method: GET, or PUT of a cancellation.
-        url: where it goes.
-        request_id: fal's id of the request that it is about.
-        timeout_s: how long an answer may take; none: as configured.
-        max_bytes: of the answer, unless that is an error.
-        is_poll: one of hundreds that are asked in a wait.
+        method: GET, or PUT for a cancellation.
+        url: its URL.
+        request_id: fal's id of the submitted work.
+        timeout_s: timeout of the response; none: as configured.
+        max_bytes: size limit of a successful response.
+        is_poll: true for status polls, of which the log keeps a selection.
     """
 
     method: str
     url: str
     request_id: str
     timeout_s: float | None = None
-    max_bytes: int = _MAX_ANSWER_BYTES
+    max_bytes: int = _MAX_RESPONSE_BYTES
     is_poll: bool = False
 
 
 class FalQueue:
-    """Connections to the configured origin, and the key.
+    """Connections to fal's queue, authenticated with the API key.
 
     Args:
-        settings: origin, key and times.
+        settings: origin, key and timeouts.
     """
 
     def __init__(self, settings: FalSettings) -> None:
         self.base = str(settings.base_url)
         self._settings = settings
-        # A kept connection may be closed by fal at the moment it is used again. For a question that
-        # is a second try, for a submission it would be an unknown.
+        # No keep-alive for submissions: fal may close an idle connection just as it is used again,
+        # and the outcome of that submission would be unknown. Other requests are retried.
         self._submissions = self._client(httpx.Limits(max_keepalive_connections=0))
-        self._questions = self._client(httpx.Limits(max_keepalive_connections=20))
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fal-answers")
+        self._requests = self._client(httpx.Limits(max_keepalive_connections=20))
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fal-responses")
 
     def _client(self, limits: httpx.Limits) -> httpx.AsyncClient:
         return httpx.AsyncClient(
@@ -77,19 +77,19 @@ class FalQueue:
             follow_redirects=False,
         )
 
-    async def submit(self, url: str, body: Mapping[str, Any], log: CallLog) -> Answer:
+    async def submit(self, url: str, body: Mapping[str, Any], log: CallLog) -> FalResponse:
         """POST once.
 
         Raises:
-            PlatformError: NETWORK, retryable: the request certainly never left.
-            SubmissionUnknownError: it left, at least in part, and there was no whole answer.
+            PlatformError: NETWORK, retryable: no byte of the request was sent.
+            SubmissionUnknownError: some of it was sent, and there was no complete response.
         """
         call = Call("POST", url)
-        has_left = False
+        is_sent = False
 
         async def trace(event: str, _info: Mapping[str, Any]) -> None:
-            nonlocal has_left
-            has_left |= event.endswith("send_request_headers.started")
+            nonlocal is_sent
+            is_sent |= event.endswith("send_request_headers.started")
 
         request = self._submissions.build_request(
             "POST",
@@ -100,82 +100,83 @@ class FalQueue:
         )
         try:
             async with asyncio.timeout(self._settings.submit_timeout_s):
-                return await self._sent(self._submissions, request, call, _MAX_ANSWER_BYTES)
-        except (httpx.HTTPError, TimeoutError, AnswerTooLargeError) as error:
+                return await self._send(self._submissions, request, call, _MAX_RESPONSE_BYTES)
+        except (httpx.HTTPError, TimeoutError, ResponseTooLargeError) as error:
             why = self._redacted(error)
-            if has_left:
+            if is_sent:
                 raise SubmissionUnknownError(
-                    f"fal may have taken the work, but its answer was lost ({why});"
-                    " it is not sent again"
+                    f"fal's response was lost ({why}); fal may have accepted the work,"
+                    " so it is not sent again"
                 ) from None
             raise PlatformError(
-                f"fal was not reached ({why}); nothing was sent", category=ErrorCategory.NETWORK
+                f"fal could not be reached ({why}); nothing was sent",
+                category=ErrorCategory.NETWORK,
             ) from None
         finally:
             log.add(call)
 
-    async def ask(self, question: Question, log: CallLog) -> Answer:
-        """Send what may be sent again.
+    async def send(self, request: FalRequest, log: CallLog) -> FalResponse:
+        """Send an idempotent request once.
 
         Raises:
-            PlatformError: NETWORK or TIMEOUT: there was no whole answer.
-            AnswerTooLargeError: it is longer than may be.
+            PlatformError: NETWORK or TIMEOUT: there was no complete response.
+            ResponseTooLargeError: the response exceeds its size limit.
         """
-        call = Call(question.method, question.url, question.request_id)
-        limit_s = question.timeout_s or self._settings.answer_timeout_s
-        request = self._questions.build_request(
-            question.method,
-            question.url,
+        call = Call(request.method, request.url, request.request_id)
+        limit_s = request.timeout_s or self._settings.answer_timeout_s
+        http_request = self._requests.build_request(
+            request.method,
+            request.url,
             timeout=httpx.Timeout(limit_s, connect=min(limit_s, _CONNECT_TIMEOUT_S)),
         )
         try:
             async with asyncio.timeout(limit_s):
-                return await self._sent(self._questions, request, call, question.max_bytes)
+                return await self._send(self._requests, http_request, call, request.max_bytes)
         except (TimeoutError, httpx.TimeoutException):
             raise PlatformError(
-                f"fal did not answer within {limit_s:g} s", category=ErrorCategory.TIMEOUT
+                f"fal did not respond within {limit_s:g} s", category=ErrorCategory.TIMEOUT
             ) from None
         except httpx.HTTPError as error:
             why = self._redacted(error)
             raise PlatformError(
-                f"fal did not answer ({why})", category=ErrorCategory.NETWORK
+                f"fal did not respond ({why})", category=ErrorCategory.NETWORK
             ) from None
         finally:
-            log.add(call, is_poll=question.is_poll)
+            log.add(call, is_poll=request.is_poll)
 
-    async def apart(self, read: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Read an answer on a thread: a large one must not hold up all others' work."""
+    async def in_thread(self, read: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run a function in a thread: parsing a large response must not block the event loop."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: read(*args, **kwargs))
 
-    async def _sent(
+    async def _send(
         self, client: httpx.AsyncClient, request: httpx.Request, call: Call, max_bytes: int
-    ) -> Answer:
+    ) -> FalResponse:
         response = await client.send(request, stream=True)
         try:
-            call.answered(response.status_code)
+            call.status = response.status_code
             call.request_id = response.headers.get("x-fal-request-id", call.request_id)
             content = await _read(response, max_bytes)
         finally:
             await response.aclose()
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return await self.apart(self._parsed, response.status_code, headers, content)
+        return await self.in_thread(self._parsed, response.status_code, headers, content)
 
-    def _parsed(self, status: int, headers: Mapping[str, str], content: bytearray) -> Answer:
+    def _parsed(self, status: int, headers: Mapping[str, str], content: bytearray) -> FalResponse:
         key = self._settings.key.get_secret_value().encode()
-        answer = Answer(status, headers, bytes(content.replace(key, _HIDDEN.encode())))
-        answer.parse()
-        return answer
+        response = FalResponse(status, headers, bytes(content.replace(key, _HIDDEN.encode())))
+        response.parse()
+        return response
 
     def _redacted(self, error: Exception) -> str:
-        """What went wrong, without the key, should anybody quote it."""
-        told = f"{type(error).__name__} {error}".strip()
-        return told.replace(self._settings.key.get_secret_value(), _HIDDEN)
+        """Describe an error, with the API key removed."""
+        text = f"{type(error).__name__} {error}".strip()
+        return text.replace(self._settings.key.get_secret_value(), _HIDDEN)
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close connections and threads."""
         await self._submissions.aclose()
-        await self._questions.aclose()
+        await self._requests.aclose()
         self._threads.shutdown(wait=False)
 
 
@@ -185,6 +186,6 @@ async def _read(response: httpx.Response, max_bytes: int) -> bytearray:
         content += chunk
         if len(content) > max_bytes:
             if response.is_success:
-                raise AnswerTooLargeError(max_bytes)
-            break  # its status says enough
+                raise ResponseTooLargeError(max_bytes)
+            break  # the status of an error is enough
     return content

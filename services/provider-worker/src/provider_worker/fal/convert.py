@@ -1,4 +1,4 @@
-"""From a task to what fal is asked for. Pure: stored objects come in as URLs that fal can read."""
+"""Conversion of a task to the input of a fal app. Pure functions; objects are given as URLs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,8 +21,8 @@ _FROM_A_PICTURE = "/image-to-image"
 
 
 @dataclass(frozen=True)
-class FalOrder:
-    """What is asked of fal: which app, and its input."""
+class FalCall:
+    """A fal app and its input."""
 
     app_id: str
     input: dict[str, Any]
@@ -30,56 +30,56 @@ class FalOrder:
 
 @dataclass(frozen=True)
 class NeededObjects:
-    """The stored objects that fal must be able to read, by key."""
+    """Keys of the stored objects that fal must be able to read."""
 
     pictures: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
 
 
 class FalOptions(Message):
-    """What `provider_config` says of fal."""
+    """The fields of `provider_config` for fal."""
 
     fal_app_id: str | None = None
     additional_static_params: dict[str, Any] | None = None
 
     @property
     def params(self) -> dict[str, Any]:
-        """Parameters that go to fal as they are."""
+        """Parameters that are passed to fal unchanged."""
         return self.additional_static_params or {}
 
 
 class _Generation(GenerationInputs):
-    """A GENERATION as fal makes it: with LoRAs."""
+    """Inputs of a GENERATION at fal."""
 
     fal_app_id: str | None = None
 
 
 class _AppRun(Message):
-    """An EXPERIMENTAL_FAL: the client's own parameters for an app of the client's choice."""
+    """Inputs of an EXPERIMENTAL_FAL: an app and its parameters, both chosen by the client."""
 
     fal_app_id: str
     fal_parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
     fal_objects: list[str] = Field(default_factory=list[str])
-    """Those strings among the parameters that are keys of objects the client may read."""
+    """Strings in the parameters that are keys of objects the client may read."""
 
 
 def read_options(work: RemoteWork) -> FalOptions:
-    """The fal part of the task's provider configuration."""
+    """Return the task's provider configuration for fal."""
     return _read(FalOptions, work.provider_config)
 
 
 def needed_objects(work: RemoteWork) -> NeededObjects:
-    """The stored objects that the request will name.
+    """Return the stored objects that the request refers to.
 
     Raises:
-        InvalidInputError: the task's inputs are not complete.
+        InvalidInputError: the task's inputs are incomplete.
     """
     if work.task_type == TaskType.EXPERIMENTAL_FAL:
         return NeededObjects(pictures=frozenset(_read(_AppRun, work.inputs).fal_objects))
     inputs = _read(_Generation, work.inputs)
     unresolved = {name for name in LORA_FIELDS if work.inputs.get(name)} - set(inputs.lora_objects)
     if unresolved:
-        raise InvalidInputError(f"{', '.join(sorted(unresolved))} name no LoRA of the store")
+        raise InvalidInputError(f"{', '.join(sorted(unresolved))}: the LoRA is not in the store")
     reference = inputs.reference_image_url
     return NeededObjects(
         pictures=frozenset({reference} if reference else ()),
@@ -87,28 +87,28 @@ def needed_objects(work: RemoteWork) -> NeededObjects:
     )
 
 
-def fal_order(work: RemoteWork, urls: Mapping[str, str]) -> FalOrder:
-    """What to ask fal for.
+def fal_call(work: RemoteWork, urls: Mapping[str, str]) -> FalCall:
+    """Convert a task to a fal app and its input.
 
     Args:
         work: the task.
         urls: a URL for each of its `needed_objects`.
 
     Raises:
-        InvalidInputError: the task's inputs are not complete, or name no app.
+        InvalidInputError: the task's inputs are incomplete, or name no valid app.
     """
     if work.task_type == TaskType.EXPERIMENTAL_FAL:
-        return _app_order(work, urls)
-    return _generation_order(work, urls)
+        return _app_call(work, urls)
+    return _generation_call(work, urls)
 
 
-def _app_order(work: RemoteWork, urls: Mapping[str, str]) -> FalOrder:
+def _app_call(work: RemoteWork, urls: Mapping[str, str]) -> FalCall:
     run = _read(_AppRun, work.inputs)
     parameters = {**read_options(work).params, **_replaced(run.fal_parameters, urls)}
-    return FalOrder(check_app_id(run.fal_app_id), parameters)
+    return FalCall(check_app_id(run.fal_app_id), parameters)
 
 
-def _generation_order(work: RemoteWork, urls: Mapping[str, str]) -> FalOrder:
+def _generation_call(work: RemoteWork, urls: Mapping[str, str]) -> FalCall:
     inputs, options = _read(_Generation, work.inputs), read_options(work)
     config, reference, loras = inputs.config, inputs.reference_image_url, inputs.loras
     app = options.fal_app_id or inputs.fal_app_id
@@ -130,12 +130,12 @@ def _generation_order(work: RemoteWork, urls: Mapping[str, str]) -> FalOrder:
         app = (_FLUX_WITH_LORAS if loras else _FLUX) + (_FROM_A_PICTURE if reference else "")
         body["output_format"] = "png"
     named = {name: value for name, value in body.items() if value is not None}
-    # What the client says of fal itself wins over what we say for every provider.
-    return FalOrder(check_app_id(app), {**named, **options.params})
+    # Parameters that the client set for fal override the general ones.
+    return FalCall(check_app_id(app), {**named, **options.params})
 
 
 def _replaced(value: Any, urls: Mapping[str, str]) -> Any:
-    """The same data with the keys of objects replaced, however deep they lie."""
+    """Return the data with object keys replaced by URLs, at any depth."""
     if isinstance(value, str):
         return urls.get(value, value)
     if isinstance(value, list):
@@ -149,5 +149,5 @@ def _read(model: type[_M], data: Mapping[str, Any]) -> _M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        message = f"the inputs are not complete: {describe_faults(error)}"
+        message = f"the inputs are incomplete: {describe_faults(error)}"
         raise InvalidInputError(message) from None

@@ -1,8 +1,8 @@
-"""fal's errors as ours: what a status, fal's word for it and the moment together mean. Pure."""
+"""Translation of fal's errors by status, error type and kind of request. Pure functions."""
 
 import re
 
-from provider_worker.fal.answer import Answer
+from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import QueueStatus
 from shared.contracts.enums import ErrorCategory as Category
 from shared.errors import PlatformError, SubmissionUnknownError
@@ -14,8 +14,8 @@ _BY_TYPE = {
     "internal_server_error": Category.PROVIDER_ERROR,
     "no_media_generated": Category.PROVIDER_ERROR,
 }
-"""What fal's own words mean, whichever status they come with. A timeout of fal's own is a
-PROVIDER_ERROR, too: TIMEOUT is our own patience's end, when fal may still be at work."""
+"""Categories of fal's error types, for any status. A timeout within fal is a PROVIDER_ERROR, too:
+TIMEOUT means that our own limit was reached, while fal may still be working."""
 _BY_STATUS = {
     401: Category.AUTHENTICATION,
     402: Category.QUOTA_EXCEEDED,
@@ -25,100 +25,101 @@ _BY_STATUS = {
 }
 _PASSING = frozenset({408, 429})
 _OUT_OF_MONEY = re.compile(r"exhausted|balance|top.?up|quota|billing|credit", re.IGNORECASE)
-"""fal locks an account that has run out: a 403 whose text alone says why."""
+"""fal locks an account without credit: a 403 that only the text distinguishes."""
 _LONGEST = 500
 _URL_QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]+", re.IGNORECASE)
-"""fal quotes the URLs that it was given; the signature of ours is in the query."""
+"""fal quotes the URLs of the request; the query of a presigned URL holds its signature."""
 
 
-def category_of(answer: Answer) -> Category:
-    """The category of an answer that is an error."""
-    if answer.error_type in _BY_TYPE:
-        return _BY_TYPE[answer.error_type]
-    if answer.status in (401, 403) and _OUT_OF_MONEY.search(answer.message):
+def category_of(response: FalResponse) -> Category:
+    """Return the category of an error response."""
+    if response.error_type in _BY_TYPE:
+        return _BY_TYPE[response.error_type]
+    if response.status in (401, 403) and _OUT_OF_MONEY.search(response.message):
         return Category.QUOTA_EXCEEDED
-    other = Category.VALIDATION if 400 <= answer.status < 500 else Category.PROVIDER_ERROR
-    return _BY_STATUS.get(answer.status, other)
+    other = Category.VALIDATION if 400 <= response.status < 500 else Category.PROVIDER_ERROR
+    return _BY_STATUS.get(response.status, other)
 
 
-def submit_error(answer: Answer) -> PlatformError:
-    """What follows from an answer to a submission that is not an acceptance.
+def submit_error(response: FalResponse) -> PlatformError:
+    """Translate the response to a submission that fal did not accept.
 
-    A refusal is certain: nothing was taken, nothing will be charged. Where something before fal
-    answered in its place, fal may have taken the work all the same.
+    After a refusal by fal itself nothing was accepted and nothing will be charged. If a proxy
+    responded in its place, fal may have accepted the work nevertheless.
     """
-    if answer.is_success:
+    if response.is_success:
         return SubmissionUnknownError(
-            f"fal answered {answer.status}, but what it says cannot be read: it may have taken the"
-            " work, which is not sent again"
+            f"fal returned {response.status} with an unreadable body; fal may have accepted the"
+            " work, so it is not sent again"
         )
-    is_fals_refusal = answer.status == 503 or "x-fal-error-type" in answer.headers
-    if answer.status < 500:
-        return _error(answer, category_of(answer))
+    is_fals_refusal = response.status == 503 or "x-fal-error-type" in response.headers
+    if response.status < 500:
+        return _error(response, category_of(response))
     if is_fals_refusal:
-        return _error(answer, Category.PROVIDER_ERROR)
+        return _error(response, Category.PROVIDER_ERROR)
     return SubmissionUnknownError(
-        f"{_told(answer)}; fal may have taken the work, which is not sent again"
+        f"{_described(response)}; fal may have accepted the work, so it is not sent again"
     )
 
 
-def poll_error(answer: Answer) -> PlatformError:
-    """What follows from a question about a request that was not answered.
+def poll_error(response: FalResponse) -> PlatformError:
+    """Translate a failed status request.
 
-    The request is known to have been taken, and may well be worked on: where fal is out of reach,
-    which an error of its servers is as good as, that is NETWORK. Only fal's having lost it, or our
-    having lost the right to ask, ends the wait.
+    fal has accepted the work and may be working on it. An error of its servers therefore counts as
+    NETWORK and is retried. The wait ends only if fal does not know the request or refuses access.
     """
-    if answer.status == 404:
-        return _error(answer, Category.PROVIDER_ERROR, is_final=True, said="does not know it")
-    if answer.status in _PASSING or answer.status >= 500 or answer.is_success:
-        is_limit = answer.status == 429
-        return _error(answer, Category.RATE_LIMIT if is_limit else Category.NETWORK)
-    category = category_of(answer)
+    if response.status == 404:
+        return _error(
+            response, Category.PROVIDER_ERROR, is_final=True, note="fal does not know the request"
+        )
+    if response.status in _PASSING or response.status >= 500 or response.is_success:
+        is_limit = response.status == 429
+        return _error(response, Category.RATE_LIMIT if is_limit else Category.NETWORK)
+    category = category_of(response)
     is_ours = category is Category.VALIDATION
-    return _error(answer, Category.PROVIDER_ERROR if is_ours else category, is_final=True)
+    return _error(response, Category.PROVIDER_ERROR if is_ours else category, is_final=True)
 
 
-def result_error(answer: Answer) -> PlatformError:
-    """What follows from a result that is an error: the work has failed, and asking again is vain.
+def result_error(response: FalResponse) -> PlatformError:
+    """Translate an error response to a result request: the work has failed for good.
 
-    Unless it was not fal that spoke, or it wants to be asked later.
+    An error of a proxy and a request to come back later are treated as a failed status request.
     """
-    if answer.status == 404:
-        return poll_error(answer)
-    is_stranger = answer.status >= 500 and not answer.is_from_fal
-    if answer.status in _PASSING or is_stranger or answer.is_success:
-        return poll_error(answer)
-    return _error(answer, category_of(answer), is_final=True)
+    if response.status == 404:
+        return poll_error(response)
+    is_proxy_error = response.status >= 500 and not response.is_from_fal
+    if response.status in _PASSING or is_proxy_error or response.is_success:
+        return poll_error(response)
+    return _error(response, category_of(response), is_final=True)
 
 
 def work_error(status: QueueStatus) -> PlatformError:
-    """A request that was completed with an error, where its result tells no more."""
+    """Translate the status of a request that failed, if its result gives no better reason."""
     category = _BY_TYPE.get(status.error_type or "", Category.PROVIDER_ERROR)
-    told = status.error if isinstance(status.error, str) else status.error_type
+    reason = status.error if isinstance(status.error, str) else status.error_type
     return PlatformError(
-        f"fal could not do it: {redacted((told or 'no reason given')[:_LONGEST])}",
+        f"the work failed at fal: {redacted((reason or 'no reason given')[:_LONGEST])}",
         category=category,
         is_final=True,
     )
 
 
 def redacted(text: str) -> str:
-    """Text without the queries of the URLs in it."""
+    """Return a text with the queries of its URLs removed."""
     return _URL_QUERY.sub(r"\1", text)
 
 
 def _error(
-    answer: Answer, category: Category, *, is_final: bool = False, said: str = ""
+    response: FalResponse, category: Category, *, is_final: bool = False, note: str = ""
 ) -> PlatformError:
     return PlatformError(
-        f"{_told(answer)}{f': fal {said}' if said else ''}",
+        f"{_described(response)}{f': {note}' if note else ''}",
         category=category,
-        retry_after_s=answer.retry_after_s,
+        retry_after_s=response.retry_after_s,
         is_final=is_final,
     )
 
 
-def _told(answer: Answer) -> str:
-    message = redacted(answer.message)
-    return f"fal answered {answer.status}{f': {message}' if message else ''}"
+def _described(response: FalResponse) -> str:
+    message = redacted(response.message)
+    return f"fal returned {response.status}{f': {message}' if message else ''}"

@@ -1,13 +1,13 @@
-"""From what fal answers to a task's results. Pure."""
+"""Conversion of fal's responses to a task's results. Pure functions."""
 
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
-from provider_worker.errors import UnusableAnswerError
-from provider_worker.fal.answer import Answer
+from provider_worker.errors import UnusableResultError
 from provider_worker.fal.convert import FalOptions
+from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import LogLine, Pictures
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.pictures import is_remote
@@ -16,42 +16,43 @@ from shared.errors import PlatformError
 
 _MAX_PICTURES = 64
 _MEDIA = ("images", "image", "videos", "video", "audio", "files", "file")
-"""Where fal's apps put what they made, the likeliest first."""
+"""Fields in which fal's apps return files, the most common first."""
 _PERCENT = re.compile(r"(\d{1,3})%\|")
-"""The progress bar that the models' loops write."""
+"""A progress bar in the log lines of a model."""
 
 
-def picture_urls(answer: Answer, options: FalOptions) -> list[str]:
-    """Where the pictures of a GENERATION lie.
+def picture_urls(response: FalResponse, options: FalOptions) -> list[str]:
+    """Return the URLs of the pictures of a GENERATION.
 
     Raises:
-        UnusableAnswerError: the answer cannot be read, or names too many.
-        PlatformError: there are none, or all were blackened by fal's safety checker.
+        UnusableResultError: the response cannot be read, or has too many pictures.
+        PlatformError: there are no pictures, or fal's safety checker blacked out all of them.
     """
-    _data(answer)
-    pictures = answer.read(Pictures)
+    _data(response)
+    pictures = response.read(Pictures)
     if pictures is None:
-        raise _final("fal's answer holds no pictures", ErrorCategory.PROVIDER_ERROR)
+        raise _final("fal's response contains no pictures", ErrorCategory.PROVIDER_ERROR)
     if len(pictures.images) > _MAX_PICTURES:
-        raise UnusableAnswerError(
-            f"it names {len(pictures.images)} pictures; at most {_MAX_PICTURES} are taken"
+        raise UnusableResultError(
+            f"it has {len(pictures.images)} pictures; at most {_MAX_PICTURES} are supported"
         )
     flagged = pictures.has_nsfw_concepts or []
     is_checked = options.params.get("enable_safety_checker") is not False
     if is_checked and len(flagged) >= len(pictures.images) and all(flagged):
         raise _final(
-            "fal's safety checker has blackened every picture", ErrorCategory.CONTENT_POLICY
+            "fal's safety checker blacked out every picture; change the prompt",
+            ErrorCategory.CONTENT_POLICY,
         )
     return [picture.url for picture in pictures.images]
 
 
-def app_results(answer: Answer) -> dict[str, Any]:
-    """The app's own answer, and as `result_url`, unless it says one itself, what it made first.
+def app_results(response: FalResponse) -> dict[str, Any]:
+    """Return the app's response, with its first file as `result_url` unless it sets one itself.
 
     Raises:
-        UnusableAnswerError: the answer cannot be kept.
+        UnusableResultError: the response cannot be stored.
     """
-    data = cleaned(_data(answer))
+    data = cleaned(_data(response))
     results = cast("dict[str, Any]", data) if isinstance(data, dict) else {"output": data}
     own = results.get("result_url")
     if not isinstance(own, str):
@@ -60,12 +61,12 @@ def app_results(answer: Answer) -> dict[str, Any]:
     try:
         admit(results, RESULT)
     except UntrustedValueError as error:
-        raise UnusableAnswerError(f"the app's answer {error}") from None
+        raise UnusableResultError(f"the app's response {error}") from None
     return results
 
 
 def first_url(results: Mapping[str, Any]) -> str | None:
-    """The first picture, video or file in an app's answer."""
+    """Return the URL of the first picture, video or file in an app's response."""
     likely = [results[name] for name in _MEDIA if name in results]
     return next(_urls(likely, is_bare_taken=True), None) or next(
         _urls([results], is_bare_taken=False), None
@@ -73,7 +74,7 @@ def first_url(results: Mapping[str, Any]) -> str | None:
 
 
 def logged_progress(lines: Iterable[LogLine] | None) -> float | None:
-    """How far an app says it is, from 0 to 1, by the last progress bar among its lines."""
+    """Return the progress from 0 to 1 of the last progress bar in an app's log lines."""
     for line in reversed(list(lines or ())):
         bars = _PERCENT.findall(line.message)
         if bars:
@@ -82,7 +83,7 @@ def logged_progress(lines: Iterable[LogLine] | None) -> float | None:
 
 
 def _urls(values: Iterable[Any], *, is_bare_taken: bool) -> Iterator[str]:
-    """The `url` of every object in fal's form of a file, outer ones first; or strings as well."""
+    """Yield the `url` of every object in fal's file format, breadth first; bare URLs optionally."""
     waiting = deque(values)
     while waiting:
         value = waiting.popleft()
@@ -97,11 +98,11 @@ def _urls(values: Iterable[Any], *, is_bare_taken: bool) -> Iterator[str]:
             waiting += cast("list[Any]", value)
 
 
-def _data(answer: Answer) -> Any:
+def _data(response: FalResponse) -> Any:
     try:
-        return answer.json()
+        return response.json()
     except ValueError as error:
-        raise UnusableAnswerError(str(error)) from None
+        raise UnusableResultError(str(error)) from None
 
 
 def _final(message: str, category: ErrorCategory) -> PlatformError:

@@ -1,4 +1,4 @@
-"""Where a request to fal goes, and which of the URLs in its answers are believed. Pure."""
+"""URLs of requests to fal, and the check of URLs that fal returned. Pure functions."""
 
 import re
 from collections.abc import Mapping
@@ -10,36 +10,36 @@ from shared.errors import InvalidInputError
 
 _APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){1,7}")
 _NAMESPACES = frozenset({"workflows", "comfy"})
-"""First parts of an app's id that stand before its owner."""
+"""First parts of an app's id that precede its owner."""
 _SUFFIXES = {"status_url": "/status", "response_url": "", "cancel_url": "/cancel"}
 
 
 def check_app_id(app_id: str) -> str:
-    """An app's id that can stand in a URL.
+    """Return an app's id after checking that it is valid in a URL.
 
     Raises:
-        InvalidInputError: it cannot.
+        InvalidInputError: it is not.
     """
     if len(app_id) > 300 or not _APP_ID.fullmatch(app_id):
-        raise InvalidInputError(f"fal_app_id {app_id[:300]!r} is no app of fal: write owner/app")
+        raise InvalidInputError(f"fal_app_id {app_id[:300]!r} is not a fal app: write owner/app")
     return app_id
 
 
 def submit_url(base: str, app_id: str) -> str:
-    """Where work is handed over."""
+    """Return the URL of a submission."""
     return f"{base.rstrip('/')}/{check_app_id(app_id)}"
 
 
 def request_url(base: str, handle: Mapping[str, Any], request_id: str, name: str) -> str:
-    """Where one request is asked about.
+    """Return a URL of a submitted request.
 
-    fal names these URLs in its answer, and wants them used. They are, where they lie at the
-    configured origin: the key goes along, and must go nowhere else. Otherwise they are built as fal
-    builds them, from owner and app without the path behind.
+    fal returns these URLs, and expects clients to use them. They are used only if they have the
+    configured origin, because the API key must be sent nowhere else. Otherwise they are built as
+    fal builds them: from owner and app, without the rest of the app's path.
 
     Args:
-        base: the queue, as configured now.
-        handle: what was kept of fal's answer, and the app's id as `app`.
+        base: URL of the queue, as configured now.
+        handle: the URLs that fal returned, and the app's id as `app`.
         request_id: fal's id of the request.
         name: `status_url`, `response_url` or `cancel_url`.
     """
@@ -52,7 +52,7 @@ def request_url(base: str, handle: Mapping[str, Any], request_id: str, name: str
 
 
 def is_below(base: str, url: str) -> bool:
-    """Whether a URL is a plain one at the origin of `base`."""
+    """Return true if a URL has the origin of `base`, and no credentials, query or fragment."""
     try:
         ours, theirs = httpx.URL(base), httpx.URL(url)
     except (httpx.InvalidURL, ValueError):

@@ -1,4 +1,4 @@
-"""What fal's queue answers, as far as it is read. Everything else in an answer is let be."""
+"""Messages of fal's queue, with the fields that are used. Unknown fields are ignored."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,16 +12,16 @@ def _short_url(value: object) -> object:
 
 _LONGEST_URL = 2000
 _OwnUrl = Annotated[str | None, BeforeValidator(_short_url)]
-"""None where it is nothing to be called: it can be built as well, and the work is taken."""
+"""None if it is not usable: the work is accepted, and the URL can be built instead."""
 
 
-class _Answer(BaseModel):
-    # What a provider sent does not belong into histories, where errors end.
+class _FalMessage(BaseModel):
+    # Errors end up in workflow histories, which must not contain a provider's data.
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-class Queued(_Answer):
-    """A submission that was taken."""
+class Queued(_FalMessage):
+    """An accepted submission."""
 
     request_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")
     status_url: _OwnUrl = None
@@ -29,14 +29,14 @@ class Queued(_Answer):
     cancel_url: _OwnUrl = None
 
 
-class LogLine(_Answer):
-    """One line that the app has written."""
+class LogLine(_FalMessage):
+    """One log line of the app."""
 
     message: str = ""
 
 
-class QueueStatus(_Answer):
-    """How a request stands. There is no word for failure: it is COMPLETED with an error."""
+class QueueStatus(_FalMessage):
+    """Status of a request. A failed request is COMPLETED with an error."""
 
     status: Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
     logs: list[LogLine] | None = None
@@ -45,32 +45,32 @@ class QueueStatus(_Answer):
 
     @property
     def is_done(self) -> bool:
-        """Whether fal has ended with it, well or not."""
+        """True once the request has ended, successfully or not."""
         return self.status == "COMPLETED"
 
 
-class CancelAnswer(_Answer):
-    """What fal says to a cancellation."""
+class CancelResponse(_FalMessage):
+    """Response to a cancellation."""
 
     status: str = Field(max_length=100)
 
 
-class ErrorDetail(_Answer):
-    """One thing that a model found wrong."""
+class ErrorDetail(_FalMessage):
+    """One validation error of a model."""
 
     loc: list[str | int] = []
     msg: str = ""
     type: str = ""
 
 
-class Picture(_Answer):
-    """One picture that a model made."""
+class Picture(_FalMessage):
+    """One generated picture."""
 
     url: str
 
 
-class Pictures(_Answer):
-    """What the picture models answer."""
+class Pictures(_FalMessage):
+    """Response of the picture models."""
 
     images: list[Picture] = Field(min_length=1)
     has_nsfw_concepts: list[bool] | None = None

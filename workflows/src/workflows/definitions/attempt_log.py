@@ -1,4 +1,4 @@
-"""What a task has been through: counted as it happens, and written into its record."""
+"""The attempts of a task: counters, errors and requests, as its record shows them."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -11,21 +11,21 @@ from shared.contracts.submissions import RemoteResult, ServiceRequest, Submissio
 from workflows.definitions.failure import Failure
 
 _MOST_REQUESTS = 500
-"""A run's result has them, and Temporal carries 2 MiB."""
+"""They are part of the run's result, and Temporal limits a payload to 2 MiB."""
 
 
-class Account:
-    """The attempts at one task."""
+class AttemptLog:
+    """The attempts of one task."""
 
     def __init__(self, task_id: UUID) -> None:
         self.task_id = task_id
         self.attempt = 0
         self.retries = 0
-        """Failures that count against `max_retries`, at the provider that has the task now."""
+        """Failures at the current provider that count against `max_retries`."""
         self.lost_workers = 0
         self.unserved = 0
         self.fetch_retries = 0
-        """Failed fetches of its pictures that were followed by another; they are retries, too."""
+        """Retried fetches of its pictures; they count against `max_retries` as well."""
         self.errors: list[str] = []
         self.fallback_used = False
         self.service_task_id: str | None = None
@@ -35,7 +35,7 @@ class Account:
         self.verdict: ProviderVerdict | None = None
 
     def note_failure(self, failure: Failure, provider: ProviderType) -> None:
-        """Take down why the attempt failed."""
+        """Add the failure of the current attempt."""
         self.errors.append(f"attempt {self.attempt}: {failure.message}")
         self.note_requests(failure.service_requests)
         if failure.is_worker_lost:
@@ -46,7 +46,7 @@ class Account:
         self.verdict = ProviderVerdict(provider_type=provider, is_success=False if counts else None)
 
     def note_failed_fetch(self, failure: Failure) -> None:
-        """Take down why the pictures could not be fetched: nothing that its provider did."""
+        """Add a failed fetch of pictures; it does not count against the provider."""
         self.errors.append(failure.message)
         if failure.is_worker_lost:
             self.lost_workers += 1
@@ -54,40 +54,40 @@ class Account:
             self.retries += 1
 
     def note_success(self, provider: ProviderType) -> None:
-        """Take down that the attempt succeeded."""
+        """Add the success of the current attempt."""
         self.verdict = ProviderVerdict(provider_type=provider, is_success=True)
 
     def note_faults(self, faults: Iterable[str], provider: ProviderType) -> None:
-        """Take down what the attempt left undone: the request's fault, not its provider's."""
+        """Add the parts of a batch that failed because of the request, not of the provider."""
         self.errors += [f"attempt {self.attempt}: {fault}" for fault in faults]
         self.verdict = ProviderVerdict(provider_type=provider, is_success=None)
 
     def note_submission(self, submission: Submission) -> None:
-        """Take down that the provider has the work."""
+        """Add the provider's id of the submitted work, and its requests."""
         self.service_task_id = submission.request_id
         self.note_requests(submission.service_requests)
 
     def note_result(self, result: RemoteResult) -> None:
-        """Take down what waiting for the provider took."""
+        """Add the requests and resumes of waiting for the provider."""
         self.note_requests(result.service_requests)
         self.resumes += result.resumes
         self.resumed_at = result.resumed_at or self.resumed_at
 
     def note_requests(self, requests: Iterable[ServiceRequest]) -> None:
-        """Take down calls to an outside service; of very many, the oldest questions give way."""
+        """Add requests to an outside service; beyond the limit, the oldest GETs are dropped."""
         self.service_requests += requests
         surplus = len(self.service_requests) - _MOST_REQUESTS
-        questions = [each for each in self.service_requests if each.method == "GET"]
-        for each in questions[: max(surplus, 0)]:
+        gets = [each for each in self.service_requests if each.method == "GET"]
+        for each in gets[: max(surplus, 0)]:
             self.service_requests.remove(each)
 
     def note_cancellation(self, provider: ProviderType) -> None:
-        """Take down that the attempt under way, if any, was broken off."""
+        """Add the cancellation of the current attempt, if there is one."""
         if self.attempt:
             self.verdict = ProviderVerdict(provider_type=provider, is_success=None)
 
     def start_over(self) -> None:
-        """Give the task to its fallback, which has its own retries; what was counted stays."""
+        """Switch to the fallback provider, which has retries of its own; the history stays."""
         self.fallback_used = True
         self.retries = 0
         self.service_task_id = None
@@ -95,11 +95,11 @@ class Account:
     def written(
         self, category: ErrorCategory | None = None, *, waiting_for: str | None = None
     ) -> TaskHistory:
-        """As the record has it. A verdict is told once.
+        """Return the message for the record. A verdict is included once only.
 
         Args:
-            category: of the last failure.
-            waiting_for: what has to come before it can go on.
+            category: category of the last failure.
+            waiting_for: condition that the task waits for.
         """
         verdict, self.verdict = self.verdict, None
         return TaskHistory(

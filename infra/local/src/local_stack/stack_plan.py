@@ -1,4 +1,4 @@
-"""What one run of the stack consists of: where it listens, and what its services are told."""
+"""Configuration of one run of the stack: ports, endpoints, and the services' environment."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from local_stack.settings import LocalSettings
 
 
 class Endpoints(BaseModel):
-    """Where a running stack answers. No secrets: this is shown and written down."""
+    """Addresses of a running stack. Without secrets, because they are shown and stored."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -26,14 +26,14 @@ class Endpoints(BaseModel):
     namespace: str
 
     def run_url(self, workflow_id: UUID) -> str:
-        """The page of a workflow's run in the Temporal UI."""
+        """Return the URL of a workflow's run in the Temporal UI."""
         return (
             f"{self.temporal_ui_url}/namespaces/{self.namespace}/workflows/workflow-{workflow_id}"
         )
 
 
 @dataclass(frozen=True)
-class Plan:
+class StackPlan:
     """Settings, credentials and ports of one run."""
 
     settings: LocalSettings
@@ -41,21 +41,21 @@ class Plan:
     ports: Ports
 
     def folder(self, name: str) -> Path:
-        """The folder of one part within the state folder."""
+        """Return a folder within the state folder."""
         return self.settings.state_dir / name
 
     @property
     def scratch(self) -> Path:
-        """The servers' temporary files: whoever cleans /tmp takes nothing from them."""
+        """Folder of the servers' temporary files, safe from a cleanup of /tmp."""
         return self.folder("tmp")
 
     def address(self, port: int) -> str:
-        """`host:port` of a server of ours."""
+        """Return `host:port` of one of the stack's servers."""
         return f"{self.settings.host}:{port}"
 
     @property
     def endpoints(self) -> Endpoints:
-        """Where this run answers."""
+        """Addresses of this run."""
         database = f"{self.address(self.ports.postgres)}/{self.settings.database}"
         return Endpoints(
             gateway_url=f"http://{self.address(self.ports.gateway)}",
@@ -68,7 +68,7 @@ class Plan:
         )
 
     def database_url(self, database: str) -> str:
-        """SQLAlchemy URL of a database of the server, password included."""
+        """Return the SQLAlchemy URL of a database, including the password."""
         user = self.settings.database_user
         password = self.credentials.postgres_password.get_secret_value()
         return (
@@ -77,7 +77,7 @@ class Plan:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What production sets by its own means: the environment of every service."""
+        """Environment of every service, as a production deployment would set it."""
         settings, credentials, endpoints = self.settings, self.credentials, self.endpoints
         progress_token = credentials.progress_token.get_secret_value()
         encryption_key = credentials.webhook_encryption_key.get_secret_value()
@@ -99,20 +99,20 @@ class Plan:
             "SARTIQ_WEBHOOKS_ENCRYPTION_KEYS": encryption_key,
             "SARTIQ_INFERENCE_LORA_CACHE_DIR": str(self.folder("loras")),
             "PYTHONUNBUFFERED": "1",
-            # The workflow sandbox imports definitions anew for each run: without their bytecode
-            # it would compile them each time.
+            # The workflow sandbox imports the definitions for each run; cached bytecode saves it
+            # from compiling them each time.
             "PYTHONDONTWRITEBYTECODE": "",
             "PYTHONPYCACHEPREFIX": str(self.folder("pycache")),
         }
 
 
-def running_plan(settings: LocalSettings) -> Plan:
-    """The plan of the stack that runs in the state folder, from what it wrote down.
+def running_plan(settings: LocalSettings) -> StackPlan:
+    """Return the plan of the running stack, read from the state folder.
 
     Raises:
-        StackError: it has written nothing down.
+        StackError: the state folder has no stored ports.
     """
     ports = remembered_ports(settings)
     if ports is None:
-        raise StackError("ports.json is missing in the state folder; start the stack anew")
-    return Plan(settings, load_credentials(settings), ports)
+        raise StackError("ports.json is missing in the state folder; restart the stack")
+    return StackPlan(settings, load_credentials(settings), ports)

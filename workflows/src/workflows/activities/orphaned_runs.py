@@ -1,4 +1,4 @@
-"""Stops runs whose row has ended, is paused or is gone: they have not heard of it."""
+"""Stopping of open runs whose row has ended, is paused or was deleted."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -19,21 +19,21 @@ _OPEN_RUNS = "ExecutionStatus = 'Running' AND WorkflowType IN ('Task', 'Pipeline
 _Stop = Callable[[Client, str, str | None], Awaitable[bool]]
 
 
-async def stop_forgotten_runs(client: Client, sessions: Sessions, before: datetime) -> int:
-    """Stop what has been running and forgotten since before a time; returns how many there were."""
+async def stop_orphaned_runs(client: Client, sessions: Sessions, before: datetime) -> int:
+    """Stop open runs that started before a time and whose row is not open; return their number."""
     stopped = 0
     async for run in client.list_workflows(_OPEN_RUNS):
-        stop = await _way_to_stop(sessions, run.id, before) if run.start_time < before else None
+        stop = await _find_stop(sessions, run.id, before) if run.start_time < before else None
         if stop is not None:
-            # This run alone: its workflow may have been resumed meanwhile.
+            # By run id: its workflow may have been resumed meanwhile.
             stopped += await stop(client, run.id, run.run_id)
     return stopped
 
 
-async def _way_to_stop(sessions: Sessions, temporal_id: str, before: datetime) -> _Stop | None:
+async def _find_stop(sessions: Sessions, temporal_id: str, before: datetime) -> _Stop | None:
     kind, _, name = temporal_id.partition("-")
     table, subject_id = SUBJECT_TABLES.get(kind), _uuid(name)
-    if table is None or subject_id is None:  # somebody's own, by hand
+    if table is None or subject_id is None:  # started by hand, not by the platform
         return None
     rows = select(table.status, table.updated_at).where(table.id == subject_id)
     async with sessions() as session:
@@ -47,7 +47,7 @@ async def _way_to_stop(sessions: Sessions, temporal_id: str, before: datetime) -
 
 
 async def _end(client: Client, temporal_id: str, run_id: str | None) -> bool:
-    """Cancel a run, or end one by force that stands still: that would not hear of it."""
+    """Cancel a run, or terminate it if it is unresponsive."""
     if await keeps_failing(client, temporal_id, run_id):
         await terminate_run(client, temporal_id, run_id)
         return True

@@ -1,4 +1,4 @@
-"""Waiting long for a worker that can do a step, in a run whose history must stay bounded."""
+"""Long waits for a worker that supports a step, with a bounded history."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,24 +8,24 @@ from temporalio import workflow
 from workflows.policies import LONG_HISTORY_EVENTS
 
 
-class StartAnewError(Exception):
-    """The history has grown long while nothing could be done: the run is to be continued as new."""
+class ContinueAsNewError(Exception):
+    """The history has grown long during waits: the caller must continue the run as new."""
 
 
-class PutOffError(Exception):
-    """The run starts no more steps, and this one has not been tried."""
+class StepNotStartedError(Exception):
+    """The run starts no more steps, and this step has not been tried."""
 
 
-class Patience:
+class WorkerWait:
     """The waits of one run.
 
-    Each offer of a step to a worker that cannot do it costs some events of the history, and the
-    steps of a later deployment may wait for days. Once the history is long and every running step
-    is one that nobody has tried, all waits end in `StartAnewError`, and no work is lost by it.
+    Each try of a step on a worker that does not support it adds events to the history, and a step
+    may wait for days until a deployment supports it. Once the history is long and none of the
+    running steps has been tried, all waits raise `ContinueAsNewError`; no work is lost.
 
     Args:
-        running: how many steps the run has under way.
-        is_stopping: whether the run starts no more steps.
+        running: returns the number of running steps.
+        is_stopping: returns true if the run starts no more steps.
     """
 
     def __init__(
@@ -38,16 +38,16 @@ class Patience:
         self._num_untried = 0
 
     async def wait(self, seconds: float, summary: str, *, is_untried: bool) -> None:
-        """Wait before a step is offered again.
+        """Wait before the next try of a step.
 
         Args:
-            seconds: how long.
-            summary: what the Web UI shows beside the timer.
-            is_untried: nobody has tried the step, so that it may begin anew.
+            seconds: length of the wait.
+            summary: text beside the timer in the Temporal UI.
+            is_untried: no worker has tried the step, so that it can start over.
 
         Raises:
-            StartAnewError: the run is to be continued as new.
-            PutOffError: the step is not to be started any more.
+            ContinueAsNewError: the caller must continue the run as new.
+            StepNotStartedError: the step must not be started any more.
         """
         self._num_untried += is_untried
         try:
@@ -57,7 +57,7 @@ class Patience:
                     timeout=seconds,
                     timeout_summary=summary,
                 )
-                raise PutOffError if self._is_stopping() else StartAnewError
+                raise StepNotStartedError if self._is_stopping() else ContinueAsNewError
         finally:
             self._num_untried -= is_untried
 

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider_worker.fal.answer import Answer
+from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import Queued
 
 _NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def answer(status: int, body: Any = None, **headers: str) -> Answer:
+def answer(status: int, body: Any = None, **headers: str) -> FalResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, named, b"" if body is None else json.dumps(body).encode())
+    return FalResponse(status, named, b"" if body is None else json.dumps(body).encode())
 
 
-def test_details_of_a_model_are_told_with_their_place() -> None:
+def test_details_of_a_model_are_shown_with_their_field() -> None:
     detail = [
         {"loc": ["body", "prompt"], "msg": "is missing", "type": "missing", "input": {}},
         {"loc": [], "msg": "too dark", "type": "dark"},
@@ -38,7 +38,7 @@ def test_details_of_a_model_are_told_with_their_place() -> None:
         (None, ""),
     ],
 )
-def test_plain_messages_are_told(body: Any, told: str) -> None:
+def test_plain_messages_are_shown(body: Any, told: str) -> None:
     assert answer(500, body).message == told
 
 
@@ -49,33 +49,33 @@ def test_headers_name_the_error_first() -> None:
 
 
 @given(st.binary(max_size=200), st.integers(200, 599))
-def test_any_body_is_survived(content: bytes, status: int) -> None:
-    found = Answer(status, {}, content)
+def test_any_body_is_handled(content: bytes, status: int) -> None:
+    found = FalResponse(status, {}, content)
     assert len(found.message) <= 500
     assert isinstance(found.error_type, str)
     assert found.read(Queued) is None or b"request_id" in content
 
 
-def test_request_ids_that_would_lead_elsewhere_are_no_acceptance() -> None:
+def test_request_ids_with_path_characters_are_refused() -> None:
     for request_id in ("../x", "a/b", "", "a?b", "x" * 201):
         assert answer(200, {"request_id": request_id}).read(Queued) is None
     assert answer(200, {"request_id": "019-ab_c"}).read(Queued) is not None
 
 
-def test_numbers_that_no_record_can_hold_are_refused() -> None:
+def test_unstorable_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match=r".+"):
-        Answer(200, {}, b'{"score": NaN}').json()
+        FalResponse(200, {}, b'{"score": NaN}').json()
 
 
 @pytest.mark.parametrize(
     "url", ["https://fal.example/" + "x" * 5000, "https://a/\0é", 7, ["x"], None]
 )
-def test_work_that_was_taken_is_not_lost_for_a_url_that_cannot_be_called(url: Any) -> None:
+def test_accepted_work_is_not_lost_for_an_unusable_url(url: Any) -> None:
     taken = answer(200, {"request_id": "019", "status_url": url, "cancel_url": "https://a/c"})
     assert taken.read(Queued) == Queued(request_id="019", cancel_url="https://a/c")
 
 
 def test_many_values_are_not_even_parsed() -> None:
-    """They may cost a hundred times the memory of their text."""
+    """Many values take up to a hundred times the memory of their text."""
     with pytest.raises(ValueError, match="more than 100000 values"):
-        Answer(200, {}, b"[" + b"{}," * 700_000 + b"{}]").json()
+        FalResponse(200, {}, b"[" + b"{}," * 700_000 + b"{}]").json()

@@ -1,4 +1,4 @@
-"""Runs that Temporal did not acknowledge, told apart from those that it refused."""
+"""Errors of starting a run: refused by Temporal, or not acknowledged."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -7,20 +7,20 @@ from temporalio.service import RPCError, RPCStatusCode
 
 
 class RunUnknownError(Exception):
-    """Temporal did not acknowledge: whether there is a run, or is yet to be, nobody knows."""
+    """Temporal did not acknowledge the start: the run may exist, or may still appear."""
 
 
 class RunRefusedError(Exception):
-    """Temporal refused a run for what it carries: there is none, and will be none."""
+    """Temporal refused a run because of its content: there is no run and never will be."""
 
 
 @contextmanager
-def told_apart() -> Generator[None]:
-    """Tell a start that certainly did not happen from one that nobody knows of.
+def translated_start_errors() -> Generator[None]:
+    """Translate the errors of a start.
 
     Raises:
-        RunRefusedError: the former.
-        RunUnknownError: the latter.
+        RunRefusedError: Temporal refused the run.
+        RunUnknownError: Temporal did not acknowledge it.
     """
     try:
         yield

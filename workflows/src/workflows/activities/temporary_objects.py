@@ -1,4 +1,4 @@
-"""Sweeps folders in which nothing outlives its request: evaluations, pickles to be converted."""
+"""Removal of temporary objects: pictures to evaluate, pickles to convert."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -8,19 +8,19 @@ from shared.db.repositories.objects import owned_keys
 from shared.db.session import Sessions
 from shared.storage.object_store import ObjectStore
 
-_AT_ONCE = 500
+_BATCH_SIZE = 500
 
 
-async def sweep_passing(
+async def sweep_temporary(
     sessions: Sessions, objects: ObjectStore, age: timedelta, counts: Counter[str]
 ) -> None:
-    """Remove what has lain there for long; what clients once saved there has owners, and stays.
+    """Remove old objects without an owner from the temporary folders.
 
     Args:
         sessions: the records.
-        objects: what is swept.
-        age: of what is left behind at the least.
-        counts: takes `passing_swept`.
+        objects: the object store.
+        age: minimum age of a removed object.
+        counts: `passing_swept` is added to it.
     """
     before = datetime.now(UTC) - age
     for folder in sorted(TEMPORARY_FOLDERS):
@@ -30,6 +30,6 @@ async def sweep_passing(
             continue
         async with sessions() as session:
             owned = await owned_keys(session, f"{folder}/")
-        for key in [key for key in old if key not in owned][:_AT_ONCE]:
+        for key in [key for key in old if key not in owned][:_BATCH_SIZE]:
             await objects.delete(key)
             counts["passing_swept"] += 1

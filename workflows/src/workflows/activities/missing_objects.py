@@ -1,7 +1,7 @@
-"""Marks rows whose object is gone, so that lists show what can be read; takes back what is there.
+"""Marking of rows whose object is missing, and unmarking once it is back.
 
-Nothing that we do loses an object that a row names. A row is therefore marked, never removed: a
-bucket that was mounted wrongly, or that is being restored, must not cost the records.
+Lists then show readable pictures only. A row is marked and never removed: a bucket that is mounted
+wrongly or being restored must not destroy records.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from shared.storage.object_store import ObjectStore
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_A_PASS = 300
-"""Rows that are looked at in one pass: a million take two days, at one question each."""
-_SIDE_BY_SIDE = 10
+_PAGE_SIZE = 300
+"""Rows per pass, with one HEAD request each: a million rows take two days."""
+_CONCURRENCY = 10
 
 
-class LostPictures:
-    """Walks over all rows, and apart over the marked ones, some in each pass, again and again.
+class MissingObjects:
+    """Cyclic check of all rows, and separately of the marked ones, one page per pass.
 
     Args:
         sessions: the records.
-        objects: where the bytes lie.
+        objects: the object store.
     """
 
     def __init__(self, sessions: Sessions, objects: ObjectStore) -> None:
@@ -38,20 +38,20 @@ class LostPictures:
         self._all = _Walk(StoredObject.key.is_not(None))
         self._lost = _Walk(StoredObject.lost_at.is_not(None))
 
-    async def look(self, counts: Counter[str]) -> None:
-        """Look at the next rows.
+    async def check(self, counts: Counter[str]) -> None:
+        """Check the next page of rows.
 
         Args:
-            counts: takes `pictures_lost` and `pictures_found`.
+            counts: `pictures_lost` and `pictures_found` are added to it.
         """
         for walk in (self._lost, self._all):
             async with self._sessions() as session:
                 page = await walk.next_page(session)
-            for first in range(0, len(page), _SIDE_BY_SIDE):
-                some = page[first : first + _SIDE_BY_SIDE]
-                await asyncio.gather(*(self._look_at(row, counts) for row in some))
+            for first in range(0, len(page), _CONCURRENCY):
+                some = page[first : first + _CONCURRENCY]
+                await asyncio.gather(*(self._check_row(row, counts) for row in some))
 
-    async def _look_at(self, row: StoredObject, counts: Counter[str]) -> None:
+    async def _check_row(self, row: StoredObject, counts: Counter[str]) -> None:
         is_there = await self._objects.head(row.content_key) is not None
         if is_there == (row.lost_at is None):
             return
@@ -59,7 +59,7 @@ class LostPictures:
             held = await session.get(StoredObject, row.key, with_for_update={"skip_locked": True})
             if held is None or (held.content_key, held.lost_at) != (row.content_key, row.lost_at):
                 return  # replaced or removed since
-            # Again, now that nobody replaces it.
+            # Again, under the lock, since nobody can replace it now.
             if (await self._objects.head(held.content_key) is not None) != is_there:
                 return
             held.lost_at = None if is_there else datetime.now(UTC)
@@ -70,15 +70,15 @@ class LostPictures:
 
 
 class _Walk:
-    """Some rows after the others, in the order of their paths."""
+    """Cyclic pages over rows, in the order of their paths."""
 
     def __init__(self, which: ColumnElement[bool]) -> None:
         self._which = which
         self._after = ""
 
     async def next_page(self, session: AsyncSession) -> Sequence[StoredObject]:
-        """Return the next rows; behind the last the first come again."""
+        """Return the next page; the first page follows the last."""
         rows = select(StoredObject).where(self._which, StoredObject.key > self._after)
-        page = (await session.scalars(rows.order_by(StoredObject.key).limit(_A_PASS))).all()
-        self._after = page[-1].key if len(page) == _A_PASS else ""
+        page = (await session.scalars(rows.order_by(StoredObject.key).limit(_PAGE_SIZE))).all()
+        self._after = page[-1].key if len(page) == _PAGE_SIZE else ""
         return page

@@ -1,4 +1,4 @@
-"""One answer of fal, whole, and what can be read in it. Pure."""
+"""One HTTP response of fal, and its parsed content. Pure functions."""
 
 import json
 import re
@@ -19,12 +19,12 @@ _T = TypeVar("_T", bound=BaseModel)
 _DETAILS: TypeAdapter[list[ErrorDetail]] = TypeAdapter(list[ErrorDetail])
 _LONGEST_MESSAGE = 500
 _MAX_COMMAS = 100_000
-_HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Status, headers in small letters, and the body as it came; it is parsed once."""
+class FalResponse:
+    """Status, lower-case headers and body of a response; the body is parsed once."""
 
     status: int
     headers: Mapping[str, str]
@@ -32,24 +32,24 @@ class Answer:
 
     @property
     def is_success(self) -> bool:
-        """2xx."""
+        """True for a status of 2xx."""
         return 200 <= self.status < 300
 
     @property
     def error_type(self) -> str:
-        """What went wrong, in a word of fal's own; empty where it is not fal that speaks."""
+        """Error type of fal; empty if the response is not an error of fal."""
         details = self.details
         named = details[0].type if details else self._field("error_type")
         return self.headers.get("x-fal-error-type", "") or named
 
     @property
     def is_from_fal(self) -> bool:
-        """Whether an error is fal's own, and not that of a proxy before it."""
+        """True if an error comes from fal and not from a proxy in between."""
         return bool(self.error_type or self.details or self._field("detail"))
 
     @cached_property
     def details(self) -> list[ErrorDetail]:
-        """What a model found wrong, where it says so in fal's form."""
+        """The error details of a model, if they have fal's format."""
         body = self._body()
         listed = body.get("detail") if isinstance(body, dict) else body  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- JSON
         try:
@@ -59,39 +59,39 @@ class Answer:
 
     @property
     def message(self) -> str:
-        """What fal says about it, for people; empty where it says nothing."""
+        """Error message of fal; empty if there is none."""
         if self.details:
-            told = "; ".join(
+            message = "; ".join(
                 f"{'.'.join(map(str, detail.loc))}: {detail.msg}" if detail.loc else detail.msg
                 for detail in self.details
             )
         else:
-            told = self._field("detail") or self._field("error") or self._field("message")
-        return told[:_LONGEST_MESSAGE]
+            message = self._field("detail") or self._field("error") or self._field("message")
+        return message[:_LONGEST_MESSAGE]
 
     @property
     def retry_after_s(self) -> float | None:
-        """How long fal wants to be left alone."""
+        """Seconds that fal asks to wait before the next request."""
         return parse_retry_after(self.headers.get("retry-after", ""), datetime.now(UTC))
 
     def parse(self) -> None:
-        """Read the body now, where that holds up nobody."""
+        """Parse the body now; called in a thread, so that it does not block the event loop."""
         if not self.is_success:
             _ = self.details
         _ = self._parsed
 
     def read(self, model: type[_T]) -> _T | None:
-        """The body as one of fal's messages; none where it is not one."""
+        """Return the body as one of fal's messages; none if it does not fit."""
         try:
             return model.model_validate(self.json())
         except ValueError:
             return None
 
     def json(self) -> Any:
-        """The body as data.
+        """Return the body as JSON data.
 
         Raises:
-            ValueError: it is no JSON, as NaN and infinities are none, or too much of it.
+            ValueError: it is not valid JSON (NaN and infinities are not), or has too many values.
         """
         data, fault = self._parsed
         if fault:
@@ -100,16 +100,16 @@ class Answer:
 
     @cached_property
     def _parsed(self) -> tuple[Any, str]:
-        # Much text is pictures; many values are no answer, and may cost a hundred times their size.
+        # Large texts are pictures. Many values are not expected, and take 100 times their size.
         is_large = len(self.content) > (RESULT.max_bytes or 0)
         if is_large and self.content.count(b",") > _MAX_COMMAS:
             return None, f"it has more than {_MAX_COMMAS} values"
         try:
-            if _HALF_A_CHARACTER.search(self.content):  # which only this parser lets through
+            if _SURROGATE_ESCAPE.search(self.content):  # only this parser accepts them
                 return json.loads(self.content, parse_constant=_refuse), ""
             return from_json(self.content, allow_inf_nan=False), ""
         except (ValueError, RecursionError) as error:
-            return None, f"it is no JSON: {error}"
+            return None, f"it is not valid JSON: {error}"
 
     def _body(self) -> Any:
         return self._parsed[0]
@@ -121,4 +121,4 @@ class Answer:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a finite number")
