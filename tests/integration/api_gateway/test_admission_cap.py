@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import text, update
 
-from api_gateway.admission_cap import check_cap
+from api_gateway.creation.admission_cap import check_cap
 from api_gateway.errors import Problem
 from shared.db.models.tables import Task, Workflow
 from shared.db.models.trainings import Training

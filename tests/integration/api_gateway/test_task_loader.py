@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import event, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from api_gateway.tasks.loader import TaskLoader
+from api_gateway.cached_reads.tasks import TaskLoader
 from shared.db.models.tables import Task
 from shared.db.session import Sessions, create_engine, create_sessions, reading_engine
 from shared.settings import DatabaseSettings

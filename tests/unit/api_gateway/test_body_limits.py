@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI, Request
 
 from api_gateway.app import public_api
-from api_gateway.body_limits import MAX_JSON_VALUES, BodyLimit, public_limits
 from api_gateway.errors import add_error_handlers
+from api_gateway.middleware.body_limits import MAX_JSON_VALUES, BodyLimit, public_limits
 from api_gateway.settings import GatewaySettings
 
 SETTINGS = GatewaySettings(max_body_bytes=2_000_000, max_json_bytes=1000)

@@ -3,8 +3,7 @@
 from fastapi import FastAPI
 
 from api_gateway.auth.gate import Gate
-from api_gateway.body_limits import BodyLimit, internal_limits, public_limits
-from api_gateway.document import PublicApi
+from api_gateway.document.public_api import PublicApi
 from api_gateway.errors import add_error_handlers
 from api_gateway.evaluation.routes import router as evaluation
 from api_gateway.events.routes import router as events
@@ -12,16 +11,17 @@ from api_gateway.health.routes import router as health
 from api_gateway.ignored.middleware import IgnoredHeaders
 from api_gateway.lora.routes import admin_router as admin_lora
 from api_gateway.lora.routes import router as lora
+from api_gateway.middleware.body_limits import BodyLimit, internal_limits, public_limits
+from api_gateway.middleware.slashes import Slashes
+from api_gateway.middleware.unexpected_errors import UnexpectedErrors
 from api_gateway.monitoring.routes import router as monitoring
 from api_gateway.pages.routes import router as pages
 from api_gateway.progress.routes import router as progress
 from api_gateway.resources import Resources
-from api_gateway.slashes import Slashes
 from api_gateway.storage.routes import router as storage
 from api_gateway.tasks.generation_routes import router as generation_tasks
 from api_gateway.tasks.routes import router as tasks
 from api_gateway.training.routes import router as training
-from api_gateway.unexpected_errors import UnexpectedErrors
 from api_gateway.webhooks.routes import router as webhooks
 from api_gateway.workflows.routes import router as workflows
 

@@ -1,29 +1,35 @@
-"""What every request works with: built once by main, closed at the end."""
+"""The connections and settings of this process, and the dependencies that hand them to routes.
+
+`Resources` is built once by main, held on `app.state.resources`, and closed at the end. It imports
+no room with routes: each room takes from it what it needs.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
+from fastapi import Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api_gateway.auth.access import Access
 from api_gateway.auth.key_cache import KeyCache
 from api_gateway.auth.settings import AuthSettings
-from api_gateway.events.feed import EventFeed
-from api_gateway.health.checks import (
+from api_gateway.cached_reads.events import EventFeed
+from api_gateway.cached_reads.probes import (
     Check,
     database_check,
     storage_check,
     temporal_check,
     uploads_check,
 )
-from api_gateway.health.standstill import StandstillWatch
+from api_gateway.cached_reads.queues import QueueWatch
+from api_gateway.cached_reads.standstill import StandstillWatch
+from api_gateway.cached_reads.tasks import TaskLoader
 from api_gateway.settings import GatewaySettings
-from api_gateway.tasks.loader import TaskLoader
-from api_gateway.waiting.queues import QueueWatch
 from shared.db.announcements import announcing
 from shared.db.session import Sessions, create_engine, create_sessions, reading_engine
 from shared.egress.guard import Guard
@@ -145,3 +151,23 @@ async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]
         await access.close()
         objects.close()
         await engine.dispose()
+
+
+async def resources(request: Request) -> Resources:
+    """Return the resources of this process.
+
+    A coroutine, as every dependency here: FastAPI runs plain functions in a thread pool.
+    """
+    return request.app.state.resources
+
+
+Res = Annotated[Resources, Depends(resources)]
+
+
+async def created(response: Response, res: Res) -> None:
+    """Set the status of a create to 200 instead of 201 if the settings ask for it."""
+    if res.settings.answers_create_with_200:
+        response.status_code = 200
+
+
+Created = Depends(created)

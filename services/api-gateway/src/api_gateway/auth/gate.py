@@ -8,11 +8,10 @@ from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_gateway.auth.admission import admit
+from api_gateway.auth.admission import AdmissionStores, admit
 from api_gateway.auth.rate_limits import Quota
 from api_gateway.errors import answer_to, method_not_allowed
 from api_gateway.methods import method_table
-from api_gateway.resources import Resources
 
 _GUARDED = "/api/"
 
@@ -20,7 +19,7 @@ _GUARDED = "/api/"
 class Gate:
     """ASGI middleware: authenticates what goes to the API, and shows each caller its quota."""
 
-    def __init__(self, app: ASGIApp, resources: Resources) -> None:
+    def __init__(self, app: ASGIApp, resources: AdmissionStores) -> None:
         self._app, self._resources = app, resources
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

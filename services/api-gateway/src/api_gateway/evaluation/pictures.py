@@ -12,8 +12,9 @@ from api_gateway.auth.ownership import Origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError
 from api_gateway.evaluation.schemas import EvaluationRequest
-from api_gateway.images.sources import Destination, Upload, resolve_source
+from api_gateway.image_sources import Destination, resolve_source
 from api_gateway.resources import Resources
+from api_gateway.uploads import Upload
 from shared.contracts.folders import EVALUATIONS_FOLDER
 from shared.egress.errors import ForbiddenUrlError
 from shared.egress.urls import check_url

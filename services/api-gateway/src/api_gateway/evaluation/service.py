@@ -9,6 +9,7 @@ from temporalio.service import RPCError
 
 from api_gateway.auth.ownership import Origin
 from api_gateway.auth.principal import Principal
+from api_gateway.creation.run_size import check_run_size
 from api_gateway.errors import Fault, InvalidRequestError, Problem, unavailable
 from api_gateway.evaluation.breaker import breaker_state
 from api_gateway.evaluation.pictures import Picture, stored, take_picture
@@ -16,7 +17,6 @@ from api_gateway.evaluation.presentation import present_findings
 from api_gateway.evaluation.schemas import EvaluationRequest, EvaluationResponse, HealthStatus
 from api_gateway.idempotency import hold, run_id
 from api_gateway.resources import Resources
-from api_gateway.run_size import check_run_size
 from shared.contracts.enums import AiProvider, BreakerState, ErrorCategory, TaskQueue
 from shared.contracts.evaluation import NO_EVALUATOR, EvaluationJob
 from shared.contracts.runs import Owner

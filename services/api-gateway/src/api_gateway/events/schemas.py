@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from api_gateway.recorded import AS_IT_IS
-from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.request_fields import JsonObject
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, WorkflowStatus
 
 

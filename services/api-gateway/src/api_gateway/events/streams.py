@@ -17,10 +17,10 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from api_gateway.auth.admission import is_still_admitted
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Res
 from api_gateway.errors import AllSeen, Fault, InvalidRequestError, not_found
 from api_gateway.events.last_event_id import Resumed
 from api_gateway.events.presentation import present_event
+from api_gateway.resources import Res
 from shared.contracts.deliveries import SubjectKind
 from shared.contracts.enums import WorkflowStatus
 from shared.db.repositories.event_streams import (

@@ -6,10 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from api_gateway.dependencies import Res
-from api_gateway.health.checks import OK
+from api_gateway.cached_reads.probes import OK
 from api_gateway.ignored.dependency import JUDGED
-from api_gateway.resources import Resources
+from api_gateway.resources import Res, Resources
 
 router = APIRouter(tags=["Endpoints"], dependencies=[JUDGED])
 

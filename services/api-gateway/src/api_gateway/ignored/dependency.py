@@ -1,4 +1,4 @@
-"""What every public route depends on: it looks for fields and parameters that nothing reads."""
+"""The dependency of every public route that finds fields and parameters which nothing reads."""
 
 import re
 from collections.abc import Callable, Collection, Iterable
@@ -9,41 +9,52 @@ from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api_gateway.ignored.fields import unknown_fields
 from api_gateway.ignored.middleware import SCOPE_KEY
 from api_gateway.ignored.names import nearest
-from api_gateway.ignored.parts import IgnoredPart, IgnoredParts
 from api_gateway.ignored.query import query_names, unknown_parameters
+from api_gateway.ignored.report import IgnoredField, IgnoredFields
 from api_gateway.ignored.schemas import Schema
+from api_gateway.ignored.search import SearchRules, unknown_fields
 
 _JSON = re.compile(r"application/([^;]+\+)?json\s*(;|$)", re.IGNORECASE)
 
 
-def ignored_parts(request: Request) -> IgnoredParts:
-    """Return what of a request is known to be ignored so far."""
+def ignored_fields(request: Request) -> IgnoredFields:
+    """Return the ignored fields of a request that are known so far."""
     return request.scope[SCOPE_KEY]
 
 
-async def judge(request: Request) -> IgnoredParts:
-    """Note what a request's query and body have that its route does not know.
+class Judge:
+    """A dependency that notes the parameters and body fields which a route does not know.
 
-    Raises:
-        InvalidRequestError: the request prefers to be judged strictly; names each of them.
+    Args:
+        rules: search rules of the route's room.
     """
-    ignored = ignored_parts(request)
-    ignored.is_judged = True
-    route: APIRoute = request.scope["route"]
-    known = _known(route)
-    found = list(unknown_parameters(known.query, request.query_params))
-    if known.body and _JSON.match(request.headers.get("content-type", "")):
-        # It has been read and parsed, or the request would not have come so far.
-        found += unknown_fields(known.body, await request.json() if await request.body() else None)
-    ignored.note(found)
-    return ignored
+
+    def __init__(self, rules: SearchRules | None = None) -> None:
+        self._rules = rules or SearchRules()
+
+    async def __call__(self, request: Request) -> IgnoredFields:
+        """Search a request.
+
+        Raises:
+            InvalidRequestError: the request prefers strict handling; names each unknown field.
+        """
+        ignored = ignored_fields(request)
+        ignored.is_judged = True
+        route: APIRoute = request.scope["route"]
+        known = _known(route)
+        found = list(unknown_parameters(known.query, request.query_params))
+        if known.body and _JSON.match(request.headers.get("content-type", "")):
+            # The body has been read and parsed already: FastAPI does so before its dependencies.
+            body = await request.json() if await request.body() else None
+            found += unknown_fields(known.body, body, self._rules)
+        ignored.note(found)
+        return ignored
 
 
-Ignored = Annotated[IgnoredParts, Depends(judge)]
-JUDGED = Depends(judge)
+JUDGED = Depends(Judge())
+Ignored = Annotated[IgnoredFields, JUDGED]
 
 
 @dataclass(frozen=True)
@@ -81,21 +92,21 @@ class Warned(Protocol):
     warnings: list[str] | None
 
 
-def with_warnings(answer: AnswerT, ignored: IgnoredParts) -> AnswerT:
+def with_warnings(answer: AnswerT, ignored: IgnoredFields) -> AnswerT:
     """Return a record with what of this request was ignored; the record itself keeps no such."""
     if ignored.warnings:
         answer.warnings = [*(answer.warnings or []), *ignored.warnings]
     return answer
 
 
-def note_unknown_parts(request: Request, known: Collection[str], sent: Iterable[str]) -> None:
+def note_unknown_form_fields(request: Request, known: Collection[str], sent: Iterable[str]) -> None:
     """Note the parts of a form that nothing reads, where a route has read the form itself.
 
     Raises:
         InvalidRequestError: the request prefers to be judged strictly; names each of them.
     """
-    ignored_parts(request).note(
-        IgnoredPart(("body", name), nearest(name, known))
+    ignored_fields(request).note(
+        IgnoredField(("body", name), nearest(name, known))
         for name in dict.fromkeys(sent)
         if name not in known
     )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api_gateway.ignored.parts import HEADER, MAX_HEADER_BYTES, MAX_NAMES
+from api_gateway.ignored.report import HEADER, MAX_HEADER_BYTES, MAX_NAMES
 
 Json = dict[str, Any]
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from api_gateway.fault_list import MAX_FAULTS
 from api_gateway.ignored.names import nearest
-from api_gateway.ignored.parts import NO_PARAMETER, IgnoredPart
+from api_gateway.ignored.report import NO_PARAMETER, IgnoredField
 from api_gateway.ignored.schemas import names_of
 
 
@@ -23,8 +23,8 @@ def query_names(dependant: Dependant) -> Iterator[str]:
         yield from query_names(dependency)
 
 
-def unknown_parameters(known: frozenset[str], sent: Iterable[str]) -> Iterator[IgnoredPart]:
+def unknown_parameters(known: frozenset[str], sent: Iterable[str]) -> Iterator[IgnoredField]:
     """Return the parameters that a route does not have, each once."""
     for count, name in enumerate(dict.fromkeys(name for name in sent if name not in known)):
         close = nearest(name, known) if count < MAX_FAULTS else None
-        yield IgnoredPart(("query", name), close, NO_PARAMETER)
+        yield IgnoredField(("query", name), close, NO_PARAMETER)

@@ -10,7 +10,7 @@ from api_gateway.errors import Problem
 from api_gateway.lora.admission import Admitted
 from api_gateway.lora.upload import Wanted
 from api_gateway.resources import Resources
-from api_gateway.storage.loose import note
+from api_gateway.uploads import note
 from shared.contracts.folders import LORAS_FOLDER
 from shared.db.models.loras import Lora
 from shared.db.repositories.loose_objects import forget_loose

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from api_gateway.auth.dependencies import Admin, Caller
-from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
 from api_gateway.ignored.dependency import JUDGED
 from api_gateway.lora import service
@@ -21,6 +20,7 @@ from api_gateway.lora.schemas import (
 )
 from api_gateway.lora.upload import Upload
 from api_gateway.paging import Pages
+from api_gateway.resources import Created, Res
 from shared.db.repositories.loras import LoraFilters
 from shared.lora.names import LoraFolder
 

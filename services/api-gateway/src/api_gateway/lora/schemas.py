@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from api_gateway.recorded import Recorded
-from api_gateway.tasks.schemas.fields import refuse_unstorable
+from api_gateway.request_fields import refuse_unstorable
 from shared.lora.names import LoraFolder
 
 

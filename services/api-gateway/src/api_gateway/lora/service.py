@@ -6,7 +6,7 @@ from pathlib import Path
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found
 from api_gateway.idempotency import claim, keep
-from api_gateway.ignored.dependency import note_unknown_parts
+from api_gateway.ignored.dependency import note_unknown_form_fields
 from api_gateway.lora.admission import Admitted, admit
 from api_gateway.lora.keeping import add_row, is_put, put_once, remove_unless_kept
 from api_gateway.lora.multipart import receive_form
@@ -37,7 +37,7 @@ async def upload_lora(res: Resources, upload: Upload[AnswerT]) -> AnswerT:
             check_filename=check_filename,
         )
         known = {"file", *upload.form.model_fields}
-        note_unknown_parts(upload.request, known, received.fields)
+        note_unknown_form_fields(upload.request, known, received.fields)
         wanted = read_form(received, upload.form)
         repeatable = with_hash(upload.repeatable, wanted)
         await _answer_repeat(res, repeatable)

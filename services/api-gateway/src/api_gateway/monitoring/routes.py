@@ -6,7 +6,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Res
 from api_gateway.ignored.dependency import JUDGED
 from api_gateway.monitoring import infrastructure, records
 from api_gateway.monitoring.media import media_of_task
@@ -30,6 +29,7 @@ from api_gateway.monitoring.schemas.workflows import (
     WorkflowDetailResponse,
 )
 from api_gateway.paging import Pages
+from api_gateway.resources import Res
 from api_gateway.tasks.service import get_task
 from api_gateway.workflows.service import get_workflow
 

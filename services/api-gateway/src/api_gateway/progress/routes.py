@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
 
-from api_gateway.dependencies import Res
 from api_gateway.errors import Problem
+from api_gateway.resources import Res
 from shared.contracts.progress import ProgressBatch
 from shared.db.repositories.progress import write_progress
 from shared.db.repositories.trainings import write_training_progress

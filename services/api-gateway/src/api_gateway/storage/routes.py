@@ -5,10 +5,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
 from api_gateway.ignored.dependency import JUDGED
 from api_gateway.paging import Pages
+from api_gateway.resources import Created, Res
 from api_gateway.storage import service
 from api_gateway.storage.conditions import ReadConditions
 from api_gateway.storage.keys import check_deletable, check_writable, image_path

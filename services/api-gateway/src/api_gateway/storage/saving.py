@@ -12,14 +12,14 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
-from api_gateway.commits import UnknownCommitError, commit
 from api_gateway.errors import Problem, unavailable
 from api_gateway.idempotency import claim, keep
 from api_gateway.resources import Resources
-from api_gateway.storage.loose import discard, note
+from api_gateway.storage.commits import UnknownCommitError, commit
 from api_gateway.storage.schemas import SavedImage
 from api_gateway.storage.uploads import ImageUpload
 from api_gateway.storage.urls import image_url
+from api_gateway.uploads import discard, note
 from shared.contracts.folders import SAVED_FOLDER
 from shared.db.models.tables import StoredObject
 from shared.db.repositories.idempotency import CreateRequest

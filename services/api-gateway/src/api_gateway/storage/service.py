@@ -8,10 +8,10 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from api_gateway.auth.principal import Principal
-from api_gateway.commits import commit
 from api_gateway.errors import Problem, not_found
 from api_gateway.paging import Paging, split
 from api_gateway.resources import Resources
+from api_gateway.storage.commits import commit
 from api_gateway.storage.conditions import (
     ReadConditions,
     Representation,
@@ -19,7 +19,6 @@ from api_gateway.storage.conditions import (
     select_part,
 )
 from api_gateway.storage.cursors import cursor_behind, path_before
-from api_gateway.storage.loose import discard
 from api_gateway.storage.saving import in_use
 from api_gateway.storage.schemas import (
     DeletedImage,
@@ -28,6 +27,7 @@ from api_gateway.storage.schemas import (
     StoredImageList,
 )
 from api_gateway.storage.urls import redirect_url
+from api_gateway.uploads import discard
 from shared.db.models.tables import StoredObject
 from shared.db.repositories.loose_objects import note_loose
 from shared.db.repositories.objects import count_objects, hold_object, list_objects

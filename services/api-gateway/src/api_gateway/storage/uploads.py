@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api_gateway.errors import Fault, InvalidRequestError, Problem
-from api_gateway.ignored.dependency import note_unknown_parts
+from api_gateway.ignored.dependency import note_unknown_form_fields
 from shared.images.admission import (
     AdmittedImage,
     ImageRefusedError,
@@ -49,7 +49,7 @@ async def receive_image(request: Request, limits: PictureLimits) -> AsyncGenerat
         InvalidRequestError: there is no such part, or no picture that can be used.
     """
     async with _read_form(request) as form:
-        note_unknown_parts(request, {_FIELD}, form)
+        note_unknown_form_fields(request, {_FIELD}, form)
         part = form.get(_FIELD)
         if not isinstance(part, UploadFile):
             raise _refused("send the picture as a file in the part `file`", kind="missing")

@@ -7,14 +7,14 @@ from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
 from api_gateway.auth.principal import Principal
-from api_gateway.dependencies import Res
 from api_gateway.errors import not_found
-from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
+from api_gateway.ignored.dependency import with_warnings
 from api_gateway.paging import Pages
-from api_gateway.resources import Resources
+from api_gateway.request_fields import OriginInstance, OriginTenant, OriginZone
+from api_gateway.resources import Res, Resources
 from api_gateway.tasks import cancellation, changes, service
+from api_gateway.tasks.ignored_fields import JUDGED, Ignored
 from api_gateway.tasks.presentation import present_task
-from api_gateway.tasks.schemas.fields import OriginInstance, OriginTenant, OriginZone
 from api_gateway.tasks.schemas.generation import GenerationTaskPublic, GenerationTaskUpdate
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from shared.contracts.enums import TaskStatus, TaskType

@@ -8,8 +8,8 @@ from pydantic import Field, ValidationError
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found
 from api_gateway.recorded import Recorded, members, shown
+from api_gateway.request_fields import JsonObject
 from api_gateway.resources import Resources
-from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.checks import CheckRecord
 from shared.contracts.enums import ProviderType, TaskType

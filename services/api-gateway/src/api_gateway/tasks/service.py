@@ -7,24 +7,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.ownership import claim_origin
 from api_gateway.auth.principal import Principal
-from api_gateway.creation import Creation, create
+from api_gateway.creation.create import Creation, create
+from api_gateway.creation.run_size import check_run_size
 from api_gateway.errors import Fault, InvalidRequestError, not_found
-from api_gateway.images.sources import Upload, add_tasks
+from api_gateway.image_sources import picture_gone
 from api_gateway.resources import Resources
-from api_gateway.run_size import check_run_size
 from api_gateway.tasks.drafting import draft_task
-from api_gateway.tasks.image_inputs import resolve_images
-from api_gateway.tasks.lora_inputs import check_loras
+from api_gateway.tasks.inputs.resolution import resolve_inputs
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.public import TaskPublicBase
-from api_gateway.waiting.records import tell_tasks
+from api_gateway.tasks.waiting import fill_waiting
+from api_gateway.uploads import Upload, settle_uploads
 from api_gateway.webhooks.checks import check_webhook
 from shared.contracts.enums import EventType
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
 from shared.db.repositories.idempotency import CreateRequest
 from shared.db.repositories.tasks import TaskFilters, TaskRow, count_tasks, list_tasks
+from shared.db.repositories.uses import pin_pictures
 from workflows.starts import start_task, task_run
 
 
@@ -49,8 +50,8 @@ async def create_task(
     """
     check_webhook(res, body.webhook_url)
     task, faults = draft_task(body, claim_origin(caller, body), res.model)
-    uploads, image_faults = await resolve_images(task, res, caller)
-    faults += image_faults + await check_loras(task, res, caller)
+    uploads, input_faults = await resolve_inputs(task, res, caller)
+    faults += input_faults
     if faults:
         raise InvalidRequestError([Fault(("body", *f.loc), f.message, f.kind) for f in faults])
     task.warnings = [*warnings, *(task.warnings or [])] or None
@@ -71,6 +72,21 @@ async def _write(
     add_task_event(session, task, EventType.TASK_CREATED)
     await session.flush()
     return present_task(task)
+
+
+async def add_tasks(
+    session: AsyncSession, caller: Principal, tasks: list[Task], uploads: list[Upload]
+) -> None:
+    """Add tasks with their uploads, and hold the other pictures that they name until the commit.
+
+    Raises:
+        Problem: 409, a picture is gone since the request was looked at; 503, the uploads are.
+    """
+    await settle_uploads(session, uploads)
+    own = {upload.row.key for upload in uploads}
+    if gone := await pin_pictures(session, caller.scope, tasks, besides=own):
+        raise picture_gone(gone[0])
+    session.add_all([*tasks, *(upload.row for upload in uploads)])
 
 
 async def get_task(res: Resources, caller: Principal, task_id: UUID) -> TaskRow:
@@ -97,7 +113,7 @@ async def read_task(res: Resources, caller: Principal, task_id: UUID) -> TaskPub
 async def shown_task(res: Resources, task: TaskRow) -> TaskPublicBase:
     """A task that was read, as it is answered, with what it waits for."""
     answer = present_task(task)
-    await tell_tasks(res, [task], [answer])
+    await fill_waiting(res, [task], [answer])
     return answer
 
 
@@ -109,5 +125,5 @@ async def page_of_tasks(
         page = await list_tasks(session, caller.scope, filters, skip=skip, limit=limit)
         total = await count_tasks(session, caller.scope, filters)
     answers = [present_task(task) for task in page]
-    await tell_tasks(res, page, answers)
+    await fill_waiting(res, page, answers)
     return answers, total

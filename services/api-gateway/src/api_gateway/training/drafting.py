@@ -8,15 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
-from api_gateway.images.sources import (
-    Destination,
-    Upload,
-    picture_gone,
-    resolve_source,
-    settle_uploads,
-)
+from api_gateway.image_sources import Destination, picture_gone, resolve_source
 from api_gateway.resources import Resources
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
+from api_gateway.uploads import Upload, settle_uploads
 from shared.contracts.enums import TrainingStatus
 from shared.contracts.folders import TRAININGS_FOLDER
 from shared.contracts.pictures import is_remote

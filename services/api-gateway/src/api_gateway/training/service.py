@@ -6,11 +6,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
-from api_gateway.creation import Creation, create
+from api_gateway.creation.create import Creation, create
+from api_gateway.creation.run_size import check_run_size
 from api_gateway.errors import InvalidRequestError, not_found
-from api_gateway.images.sources import Upload
 from api_gateway.resources import Resources
-from api_gateway.run_size import check_run_size
 from api_gateway.training.drafting import (
     add_training,
     draft_training,
@@ -19,7 +18,8 @@ from api_gateway.training.drafting import (
 )
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
-from api_gateway.waiting.records import tell_trainings
+from api_gateway.training.waiting import fill_waiting
+from api_gateway.uploads import Upload
 from api_gateway.webhooks.checks import check_webhook
 from shared.db.models.trainings import Training
 from shared.db.repositories.events import add_training_event
@@ -95,7 +95,7 @@ async def read_training(res: Resources, caller: Principal, training_id: UUID) ->
         Problem: 404.
     """
     answer = present_training(await get_training(res, caller, training_id))
-    await tell_trainings(res, [answer])
+    await fill_waiting(res, [answer])
     return answer
 
 
@@ -106,5 +106,5 @@ async def page_of_trainings(
     async with res.sessions() as session:
         page, total = await list_trainings(session, caller.scope, skip=skip, limit=limit)
     answers = [present_training(training) for training in page]
-    await tell_trainings(res, answers)
+    await fill_waiting(res, answers)
     return answers, total

@@ -6,9 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Res
 from api_gateway.ignored.dependency import JUDGED
 from api_gateway.paging import Pages
+from api_gateway.resources import Res
 from api_gateway.webhooks import service
 from api_gateway.webhooks.schemas import (
     Overlap,

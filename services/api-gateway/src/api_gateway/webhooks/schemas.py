@@ -8,7 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from api_gateway.recorded import Recorded
-from api_gateway.tasks.schemas.fields import JsonObject, OriginInstance, OriginTenant
+from api_gateway.request_fields import JsonObject, OriginInstance, OriginTenant
 from shared.contracts.deliveries import DeliveryStatus, SubjectKind
 from shared.contracts.enums import EventType
 

@@ -9,12 +9,11 @@ from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError
 from api_gateway.fault_list import clipped
-from api_gateway.images.sources import Upload
 from api_gateway.resources import Resources
 from api_gateway.tasks.drafting import draft_task
-from api_gateway.tasks.image_inputs import resolve_images
-from api_gateway.tasks.lora_inputs import check_loras
+from api_gateway.tasks.inputs.resolution import resolve_inputs
 from api_gateway.tasks.schemas.unions import SCHEMAS
+from api_gateway.uploads import Upload
 from api_gateway.workflows.dag import check_dag, dependencies, final_step_id, topological_order
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from api_gateway.workflows.step_validation import validate_step
@@ -105,8 +104,8 @@ async def draft_step(
     mapped = {mapping.to_field for mapping in step.input_mappings}
     task, task_faults = draft_task(request, origin, res.model, mapped=mapped)
     task.id = draft.task_ids.get(step.id, task.id)
-    uploads, image_faults = await resolve_images(task, res, caller)
-    task_faults += image_faults + await check_loras(task, res, caller)
+    uploads, input_faults = await resolve_inputs(task, res, caller)
+    task_faults += input_faults
     task.workflow_id, task.step_id = draft.workflow.id, step.id
     task.temporal_id, task.max_retries = draft.workflow.temporal_id, step.max_retries
     draft.tasks[step.id] = task

@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from api_gateway.auth.principal import Principal
-from api_gateway.creation import start_run
+from api_gateway.creation.create import start_run
+from api_gateway.creation.run_size import check_run_size
 from api_gateway.errors import Problem, not_found, unavailable
 from api_gateway.fault_list import named
-from api_gateway.ignored.parts import IgnoredParts
-from api_gateway.images.sources import note_uploads, stored
+from api_gateway.ignored.report import IgnoredFields
 from api_gateway.resources import Resources
-from api_gateway.run_size import check_run_size
+from api_gateway.uploads import note_uploads, stored
 from api_gateway.workflows.overrides import Overrides, draft_overrides
 from api_gateway.workflows.reset import plan_resume, reset_steps
 from api_gateway.workflows.resume_schemas import ResumePlan, ResumeWorkflow
@@ -127,7 +127,7 @@ async def resume_workflow(
     caller: Principal,
     workflow_id: UUID,
     body: ResumeWorkflow,
-    ignored: IgnoredParts,
+    ignored: IgnoredFields,
 ) -> Workflow:
     """Run a failed or paused workflow on. Completed steps stay, failed ones get new tasks.
 
@@ -171,7 +171,7 @@ async def plan_workflow_resume(
     caller: Principal,
     workflow_id: UUID,
     body: ResumeWorkflow,
-    ignored: IgnoredParts,
+    ignored: IgnoredFields,
 ) -> ResumePlan:
     """What `resume_workflow` would do now; nothing changes.
 
@@ -188,7 +188,7 @@ async def _resumable(
     caller: Principal,
     workflow_id: UUID,
     body: ResumeWorkflow,
-    ignored: IgnoredParts,
+    ignored: IgnoredFields,
 ) -> tuple[Workflow, Overrides]:
     """A workflow that can be resumed as things stand, and what is to be different in it."""
     async with res.sessions() as session:

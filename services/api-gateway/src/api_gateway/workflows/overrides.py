@@ -11,13 +11,13 @@ from api_gateway.auth.ownership import Origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, Problem
 from api_gateway.fault_list import named
-from api_gateway.ignored.fields import unknown_in_step
-from api_gateway.ignored.parts import IgnoredParts
-from api_gateway.images.sources import Upload, settle_uploads
+from api_gateway.ignored.report import IgnoredFields
+from api_gateway.request_fields import JsonObject
 from api_gateway.resources import Resources
-from api_gateway.tasks.schemas.fields import JsonObject
 from api_gateway.tasks.schemas.unions import SCHEMAS
+from api_gateway.uploads import Upload, settle_uploads
 from api_gateway.workflows.drafting import WorkflowDraft, draft_step, recorded_config
+from api_gateway.workflows.ignored_fields import unknown_in_step
 from api_gateway.workflows.reset import is_reused
 from api_gateway.workflows.resume_schemas import ResumeWorkflow, StepOverride
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
@@ -107,7 +107,7 @@ async def draft_overrides(
     workflow: Workflow,
     tasks: Mapping[str, Task],
     body: ResumeWorkflow,
-    ignored: IgnoredParts,
+    ignored: IgnoredFields,
 ) -> Overrides:
     """Check what is sent, and prepare it; nothing is stored yet.
 

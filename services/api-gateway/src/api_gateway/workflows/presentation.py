@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from api_gateway.recorded import shown, texts
-from api_gateway.waiting.words import before_a_step
+from api_gateway.waiting import before_a_step
 from api_gateway.workflows.schemas import WorkflowPublic, WorkflowStepPublic
 from shared.contracts.enums import StepStatus, WorkflowStatus
 from shared.db.models.tables import Workflow, WorkflowStep

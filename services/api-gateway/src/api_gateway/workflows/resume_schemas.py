@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api_gateway.tasks.schemas.fields import JsonObject, refuse_unstorable
+from api_gateway.request_fields import JsonObject, refuse_unstorable
 from api_gateway.workflows.schemas import MAX_STEPS, StepId
 from shared.contracts.request_model import RequestModel
 

@@ -6,11 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
-from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
+from api_gateway.ignored.dependency import with_warnings
 from api_gateway.paging import Pages
+from api_gateway.resources import Created, Res
 from api_gateway.workflows import lifecycle, removal, service
+from api_gateway.workflows.ignored_fields import JUDGED, Ignored
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.resume_schemas import UNCHANGED, ResumePlan, ResumeWorkflow
 from api_gateway.workflows.schemas import (

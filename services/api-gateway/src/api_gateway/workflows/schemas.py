@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from api_gateway.recorded import Recorded
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     AcceptedTaskType,
     JsonObject,
     OriginInstance,

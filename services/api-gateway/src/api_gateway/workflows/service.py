@@ -6,16 +6,16 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
-from api_gateway.creation import Creation, create
+from api_gateway.creation.create import Creation, create
+from api_gateway.creation.run_size import check_run_size
 from api_gateway.errors import not_found
-from api_gateway.images.sources import add_tasks
 from api_gateway.resources import Resources
-from api_gateway.run_size import check_run_size
-from api_gateway.waiting.records import tell_workflows
+from api_gateway.tasks.service import add_tasks
 from api_gateway.webhooks.checks import check_webhook
 from api_gateway.workflows.drafting import WorkflowDraft, draft_workflow
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowPublic, WorkflowUpdate
+from api_gateway.workflows.waiting import fill_waiting
 from shared.contracts.enums import EventType
 from shared.db.models.tables import Workflow
 from shared.db.repositories.deliveries import redirect_steps
@@ -91,7 +91,7 @@ async def read_workflow(res: Resources, caller: Principal, workflow_id: UUID) ->
         Problem: 404.
     """
     answer = present_workflow(await get_workflow(res, caller, workflow_id))
-    await tell_workflows(res, [answer])
+    await fill_waiting(res, [answer])
     return answer
 
 
@@ -102,7 +102,7 @@ async def page_of_workflows(
     async with res.sessions() as session:
         page, total = await list_workflows(session, caller.scope, filters, skip=skip, limit=limit)
     answers = [present_workflow(workflow) for workflow in page]
-    await tell_workflows(res, answers)
+    await fill_waiting(res, answers)
     return answers, total
 
 

@@ -4,11 +4,11 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     canonical_task_type,
     object_or_none,
 )
+from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase

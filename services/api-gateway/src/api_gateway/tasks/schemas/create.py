@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     JsonObject,
     OriginInstance,
     OriginReference,

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     Capabilities,
     JsonObject,
     canonical_task_type,

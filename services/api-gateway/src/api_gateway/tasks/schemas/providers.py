@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field
 from typing_extensions import TypeAliasType
 
-from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.request_fields import JsonObject
 from api_gateway.tasks.schemas.own_providers import (
     LocalProviderConfig,
     ProviderConfigBase,

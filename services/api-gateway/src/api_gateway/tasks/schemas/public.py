@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from api_gateway.recorded import Recorded
-from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.request_fields import JsonObject
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus
 
 

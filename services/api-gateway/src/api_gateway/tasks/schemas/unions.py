@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator
 
+from api_gateway.request_fields import (
+    JsonObject,
+    canonical_task_type,
+    object_or_none,
+    refuse_unstorable,
+)
 from api_gateway.tasks.schemas import (
     background_fix,
     background_remove,
@@ -22,12 +28,6 @@ from api_gateway.tasks.schemas import (
 )
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.experimental_fal import ExperimentalFalTaskPublicUpdate
-from api_gateway.tasks.schemas.fields import (
-    JsonObject,
-    canonical_task_type,
-    object_or_none,
-    refuse_unstorable,
-)
 from api_gateway.tasks.schemas.llm_interaction import LLMInteractionTaskPublicUpdate
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     AcceptedTaskType,
     Capabilities,
     ErrorTexts,

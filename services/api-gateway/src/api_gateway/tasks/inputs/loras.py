@@ -13,15 +13,13 @@ from shared.db.repositories.loras import find_lora, find_lora_by_digest
 from shared.lora.names import path_digest
 
 
-async def check_loras(task: Task, res: Resources, caller: Principal) -> list[Fault]:
+async def note_loras(task: Task, res: Resources, caller: Principal) -> list[Fault]:
     """Write down which object each LoRA of a task is.
 
     Returns:
         What is wrong with them.
     """
     named = {name: task.inputs[name] for name in LORA_FIELDS if task.inputs.get(name)}
-    if not named:
-        return []
     faults: list[Fault] = []
     async with res.sessions() as session:
         for name, path in named.items():

@@ -1,6 +1,6 @@
 """Fields that no schema knows are found at every depth, and each is told the one it was meant."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, get_args
 
 import pytest
@@ -12,16 +12,19 @@ from pydantic import BaseModel
 from api_gateway.app import public_api
 from api_gateway.errors import InvalidRequestError
 from api_gateway.evaluation.schemas import EvaluationRequest
-from api_gateway.ignored.dependency import judge
-from api_gateway.ignored.fields import unknown_fields
-from api_gateway.ignored.parts import IgnoredPart, IgnoredParts
+from api_gateway.ignored.dependency import Judge
 from api_gateway.ignored.query import query_names, unknown_parameters
-from api_gateway.ignored.schemas import engine_config, names_of
+from api_gateway.ignored.report import IgnoredField, IgnoredFields
+from api_gateway.ignored.schemas import names_of
+from api_gateway.ignored.search import unknown_fields
 from api_gateway.lora.schemas import LoRADeleteRequest
+from api_gateway.tasks.ignored_fields import RULES as TASK_RULES
+from api_gateway.tasks.ignored_fields import engine_config
 from api_gateway.tasks.schemas.generation import GenerationTaskUpdate
 from api_gateway.tasks.schemas.providers import ProviderConfig
 from api_gateway.tasks.schemas.unions import SCHEMAS, AnyTaskPublicUpdate
 from api_gateway.training.schemas import TrainingTaskCreate
+from api_gateway.workflows.ignored_fields import RULES as WORKFLOW_RULES
 from api_gateway.workflows.schemas import (
     CreateWorkflow,
     FieldMapping,
@@ -40,6 +43,11 @@ _ROUTES = [
     if isinstance(route, APIRoute) and route.include_in_schema  # pages have no parameters
 ]
 _WORKFLOW = (CreateWorkflow,)
+
+
+def _search(schemas: tuple[type[BaseModel], ...], body: object) -> Iterator[IgnoredField]:
+    is_workflow = bool({CreateWorkflow, WorkflowUpdate} & {*schemas})
+    return unknown_fields(schemas, body, WORKFLOW_RULES if is_workflow else TASK_RULES)
 
 
 def _step(step: Json) -> Json:
@@ -102,11 +110,11 @@ def test_field_with_one_wrong_letter_is_named_with_the_right_one(
 ) -> None:
     schemas, name, body = field
     sent = _misspelt(name, place, letter)
-    found = [part for part in unknown_fields(schemas, body(sent)) if part.place[-1] == sent]
+    found = [part for part in _search(schemas, body(sent)) if part.place[-1] == sent]
     assume(found)  # it may have become another field
 
     assert all(part.nearest == name for part in found)
-    lenient, strict = IgnoredParts(), IgnoredParts(is_strict=True)
+    lenient, strict = IgnoredFields(), IgnoredFields(is_strict=True)
     lenient.note(found)
     assert f'nearest="{name}"' in (lenient.header or "")
     assert f"`{name}`" in lenient.warnings[0]
@@ -120,7 +128,7 @@ def test_field_with_one_wrong_letter_is_named_with_the_right_one(
 def test_field_that_is_known_is_not_named(field: Any) -> None:
     schemas, name, body = field
 
-    assert not [part for part in unknown_fields(schemas, body(name)) if part.place[-1] == name]
+    assert not [part for part in _search(schemas, body(name)) if part.place[-1] == name]
 
 
 @given(st.sampled_from(_ROUTES), st.data())
@@ -140,14 +148,16 @@ def test_every_public_route_looks() -> None:
     silent = [
         route.path
         for route in _ROUTES
-        if all(dependency.call is not judge for dependency in route.dependant.dependencies)
+        if all(
+            not isinstance(dependency.call, Judge) for dependency in route.dependant.dependencies
+        )
     ]
 
     assert silent == []
 
 
 def _found(body: Json, *schemas: type[BaseModel]) -> dict[str, str | None]:
-    return {part.path: part.nearest for part in unknown_fields(schemas or _CREATES, body)}
+    return {part.path: part.nearest for part in _search(schemas or _CREATES, body)}
 
 
 def test_misplaced_field_is_told_its_place() -> None:
@@ -206,8 +216,8 @@ def test_body_of_no_type_is_not_judged(task_type: object) -> None:
 
 
 def test_change_names_what_it_cannot_change() -> None:
-    parts = list(unknown_fields((AnyTaskPublicUpdate,), {"width": 3, "statsu": 1}))
-    parts += unknown_fields((WorkflowUpdate,), {"steps": [], "nane": "a"})
+    parts = list(_search((AnyTaskPublicUpdate,), {"width": 3, "statsu": 1}))
+    parts += _search((WorkflowUpdate,), {"steps": [], "nane": "a"})
 
     assert {part.path: (part.nearest, part.why) for part in parts} == {
         "body.width": (None, "it cannot be changed here"),
@@ -236,9 +246,9 @@ _JSON = st.recursive(
 
 @given(_JSON, st.sampled_from([_CREATES, _WORKFLOW, (TrainingTaskCreate,)]))
 def test_any_json_can_be_searched(body: object, schemas: tuple[type[BaseModel], ...]) -> None:
-    parts = list(unknown_fields(schemas, body))
+    parts = list(_search(schemas, body))
 
-    assert all(isinstance(part, IgnoredPart) for part in parts)
+    assert all(isinstance(part, IgnoredField) for part in parts)
 
 
 @pytest.mark.parametrize("value", ["x", 3, True, ["x"], None, {"provider_type": {}}])
@@ -253,7 +263,7 @@ def test_part_of_another_kind_is_left_to_validation(field: str, value: object) -
 def test_many_unknown_fields_take_no_time() -> None:
     body = {"task_type": TaskType.GENERATION} | {f"f{i}": 1 for i in range(100_000)}
 
-    assert sum(1 for _ in unknown_fields(_CREATES, body)) == 100_000
+    assert sum(1 for _ in _search(_CREATES, body)) == 100_000
 
 
 _STEP = {"id": "a", "task_type": "GENERATION", "config": {"zz": 1}}
@@ -268,5 +278,5 @@ def test_lists_within_a_list_are_not_searched() -> None:
 def test_of_very_many_objects_the_first_are_searched() -> None:
     body = {"name": "a", "origin_instance": "a", "steps": [_STEP] * 20_000}
 
-    parts = list(unknown_fields((CreateWorkflow,), body))
+    parts = list(_search((CreateWorkflow,), body))
     assert 1000 < len(parts) < 10_000

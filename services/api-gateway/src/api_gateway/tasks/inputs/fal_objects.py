@@ -6,7 +6,6 @@ from typing import Any, cast
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
 from api_gateway.resources import Resources
-from shared.contracts.enums import TaskType
 from shared.contracts.picture_objects import PICTURE_OBJECTS
 from shared.contracts.pictures import FAL_OBJECTS
 from shared.db.models.tables import Task
@@ -21,8 +20,6 @@ async def note_fal_objects(task: Task, res: Resources, caller: Principal) -> lis
 
     A string that is no such key goes to the app as it is.
     """
-    if task.task_type != TaskType.EXPERIMENTAL_FAL:
-        return []
     strings = set(_possible_keys(task.inputs.get("fal_parameters")))
     if len(strings) > _MAX_STRINGS:
         message = f"holds {len(strings)} different texts; at most {_MAX_STRINGS} fit into one task"
@@ -34,7 +31,7 @@ async def note_fal_objects(task: Task, res: Resources, caller: Principal) -> lis
         task.inputs[FAL_OBJECTS] = sorted(found)
         elsewhere = {path: row.object_key for path, row in found.items() if row.object_key}
         if elsewhere:
-            task.inputs[PICTURE_OBJECTS] = elsewhere
+            task.inputs[PICTURE_OBJECTS] = task.inputs.get(PICTURE_OBJECTS, {}) | elsewhere
     return []
 
 

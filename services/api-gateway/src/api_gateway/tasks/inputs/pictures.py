@@ -4,9 +4,9 @@ from typing import Any, cast
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
-from api_gateway.images.sources import Destination, Upload, resolve_source
+from api_gateway.image_sources import Destination, resolve_source
 from api_gateway.resources import Resources
-from api_gateway.tasks.fal_inputs import note_fal_objects
+from api_gateway.uploads import Upload
 from shared.contracts.enums import TaskType
 from shared.contracts.picture_objects import PICTURE_OBJECTS
 from shared.contracts.task_types.table import TASK_TYPES
@@ -16,7 +16,7 @@ from shared.images.admission import ImageRefusedError
 _MAX_PICTURES = 100
 
 
-async def resolve_images(
+async def resolve_pictures(
     task: Task, res: Resources, caller: Principal
 ) -> tuple[list[Upload], list[Fault]]:
     """Replace a task's pictures by object keys.
@@ -30,9 +30,8 @@ async def resolve_images(
             value = task.inputs.pop(name, None)
             if value is not None:
                 task.inputs[field.name] = await resolver.resolve(name, value)
-    resolver.faults += await note_fal_objects(task, res, caller)
     if resolver.elsewhere:
-        task.inputs[PICTURE_OBJECTS] = resolver.elsewhere | task.inputs.get(PICTURE_OBJECTS, {})
+        task.inputs[PICTURE_OBJECTS] = resolver.elsewhere
     # One picture given twice is one object.
     uploads = {upload.row.key: upload for upload in resolver.uploads}
     return list(uploads.values()), resolver.faults

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from api_gateway.health.checks import OK, Check
+from api_gateway.cached_reads.probes import OK, Check
 
 
 class Part:

@@ -5,24 +5,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api_gateway.errors import InvalidRequestError
-from api_gateway.ignored.parts import MAX_HEADER_BYTES, MAX_NAMES, IgnoredPart, IgnoredParts
 from api_gateway.ignored.prefer import is_strict
+from api_gateway.ignored.report import MAX_HEADER_BYTES, MAX_NAMES, IgnoredField, IgnoredFields
 
 _NAME = st.text(max_size=300)
 
 
-def _parts(*names: str, nearest: str | None = None) -> list[IgnoredPart]:
-    return [IgnoredPart(("body", name), nearest) for name in names]
+def _parts(*names: str, nearest: str | None = None) -> list[IgnoredField]:
+    return [IgnoredField(("body", name), nearest) for name in names]
 
 
 def test_what_is_read_whole_has_no_header_and_no_warning() -> None:
-    assert (IgnoredParts().header, IgnoredParts().warnings) == (None, [])
+    assert (IgnoredFields().header, IgnoredFields().warnings) == (None, [])
 
 
 def test_each_is_named_with_the_nearest() -> None:
-    ignored = IgnoredParts()
+    ignored = IgnoredFields()
     ignored.note(_parts("promt", nearest="prompt"))
-    ignored.note([IgnoredPart(("query", "limt"), "limit", "there is no such parameter")])
+    ignored.note([IgnoredField(("query", "limt"), "limit", "there is no such parameter")])
 
     assert ignored.header == '"body.promt";nearest="prompt", "query.limt";nearest="limit"'
     assert ignored.warnings == [
@@ -32,7 +32,7 @@ def test_each_is_named_with_the_nearest() -> None:
 
 
 def test_of_many_the_first_are_named_and_the_others_counted() -> None:
-    ignored = IgnoredParts()
+    ignored = IgnoredFields()
     ignored.note(_parts(*(f"f{i}" for i in range(100))))
 
     assert ignored.header is not None
@@ -46,7 +46,7 @@ def test_of_many_the_first_are_named_and_the_others_counted() -> None:
 def test_header_is_short_visible_ascii_whatever_is_sent(
     names: list[str], nearest: str | None
 ) -> None:
-    ignored = IgnoredParts()
+    ignored = IgnoredFields()
     ignored.note(_parts(*names, nearest=nearest))
 
     header = ignored.header
@@ -59,7 +59,7 @@ def test_header_is_short_visible_ascii_whatever_is_sent(
 
 
 def test_strict_request_is_refused_for_each() -> None:
-    ignored = IgnoredParts(is_strict=True)
+    ignored = IgnoredFields(is_strict=True)
 
     with pytest.raises(InvalidRequestError) as refused:
         ignored.note(_parts(*(f"f{i}" for i in range(60)), nearest="prompt"))

@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
-from api_gateway.admission_cap import check_cap
+from api_gateway.creation.admission_cap import check_cap
 from api_gateway.idempotency import claim, keep
-from api_gateway.images.sources import Upload, note_uploads, stored
 from api_gateway.resources import Resources
+from api_gateway.uploads import Upload, note_uploads, stored
 from shared.contracts.enums import TaskStatus, WorkflowStatus
 from shared.db.models.registry import Subject
 from shared.db.repositories.endings import START_REFUSED, fail_subject

@@ -5,10 +5,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from api_gateway.error_responses import add_error_responses
+from api_gateway.document.error_responses import add_error_responses
+from api_gateway.document.unrouted_schemas import add_unrouted_schemas
 from api_gateway.ignored.documented import add_ignored_headers
 from api_gateway.paging import add_page_headers
-from api_gateway.unrouted_schemas import add_unrouted_schemas
 
 _DESCRIPTION = """\
 An open compute server for generative imaging.

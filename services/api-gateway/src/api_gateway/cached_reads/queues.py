@@ -30,7 +30,7 @@ class QueueWatch:
         self._lock = asyncio.Lock()
         self._known: dict[TaskQueue, tuple[float, bool]] = {}
 
-    async def abandoned(self, queues: Iterable[TaskQueue]) -> frozenset[TaskQueue]:
+    async def unpolled(self, queues: Iterable[TaskQueue]) -> frozenset[TaskQueue]:
         """Return those of the queues that no worker polls; none of which Temporal says nothing."""
         asked = frozenset(queues)
         async with self._lock:

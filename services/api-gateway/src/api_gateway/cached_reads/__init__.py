@@ -1,0 +1,1 @@
+"""Reads that concurrent requests share, and states remembered for a few seconds."""

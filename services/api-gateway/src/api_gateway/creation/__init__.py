@@ -1,0 +1,1 @@
+"""Creating a row and starting its run."""

@@ -1,0 +1,1 @@
+"""ASGI middleware that knows nothing of the routes."""

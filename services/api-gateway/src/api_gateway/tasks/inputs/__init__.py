@@ -1,0 +1,1 @@
+"""Inputs of a task that name something else: pictures, objects, LoRAs."""
