@@ -54,15 +54,27 @@ async def discard(res: Resources, keys: Sequence[str]) -> None:
 
 
 @asynccontextmanager
-async def stored(res: Resources, uploads: Sequence[Upload]) -> AsyncGenerator[None]:
+async def stored(
+    res: Resources, session: AsyncSession, uploads: Sequence[Upload]
+) -> AsyncGenerator[None]:
     """Store uploads while the body writes their rows; remove them again if the body raises.
 
     The transaction commits outside. If its commit is in doubt the objects stay: an object without
     a row is swept, a row without its object would be broken.
+
+    Args:
+        res: the gateway's connections.
+        session: the transaction that writes the rows; it takes back the uploads' notes.
+        uploads: noted already.
+
+    Raises:
+        Problem: 503, it took so long that the sweep has already removed them.
     """
     try:
         for upload in uploads:
             await res.objects.put(upload.row.key, upload.content, upload.row.content_type)
+        if not await forget_loose(session, [upload.row.key for upload in uploads]):
+            raise unavailable("the object store")
         yield
     except Exception:
         await _withdraw(res, uploads)
@@ -76,13 +88,3 @@ async def _withdraw(res: Resources, uploads: Sequence[Upload]) -> None:
             await res.objects.delete(upload.row.key)
     except StorageError as error:
         _log.warning("uploads_left_to_the_sweep", exc_info=error)
-
-
-async def settle_uploads(session: AsyncSession, uploads: Sequence[Upload]) -> None:
-    """Take back the notes of uploads whose rows this transaction writes.
-
-    Raises:
-        Problem: 503, it took so long that the sweep has already removed them.
-    """
-    if not await forget_loose(session, [upload.row.key for upload in uploads]):
-        raise unavailable("the object store")

@@ -64,7 +64,7 @@ async def create(
         async with res.sessions.begin() as session:
             await claim(session, request)
             await check_cap(session, res, creation.subject)
-            async with stored(res, creation.uploads):
+            async with stored(res, session, creation.uploads):
                 answer = await creation.write(session)
                 await keep(session, request, answer)
     except (DBAPIError, OSError):

@@ -12,7 +12,7 @@ from api_gateway.ignored.schemas import Schema, nested_schemas
 from api_gateway.ignored.search import SearchRules
 from api_gateway.request_fields import JsonObject, object_or_none
 from api_gateway.tasks.schemas.provider_choice import ProviderChoice
-from api_gateway.tasks.schemas.unions import SCHEMAS, type_of
+from api_gateway.tasks.schemas.unions import SCHEMAS, create_schema_of
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
 from shared.contracts.task_types.table import TASK_TYPES
@@ -33,11 +33,6 @@ def engine_config(task_type: TaskType) -> frozenset[str]:
     return frozenset(keys | {"fal_app_id"}) if keys else frozenset()
 
 
-def _schema_of(body: Mapping[str, Any]) -> Schema | None:
-    task_type = type_of(body)
-    return None if task_type is None else SCHEMAS[task_type].create
-
-
 def _provider_tags(schema: Schema, name: str, sent: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the provider of a configuration, as the request names it beside."""
     if not (issubclass(schema, ProviderChoice) and name.endswith("provider_config")):
@@ -49,7 +44,7 @@ def _provider_tags(schema: Schema, name: str, sent: Mapping[str, Any]) -> Mappin
 
 
 RULES = SearchRules(
-    schema_of=_schema_of,
+    schema_of=create_schema_of,
     fixed={
         TaskPublicUpdateBase: frozenset(
             name

@@ -1,6 +1,7 @@
 """Creating and reading tasks."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,7 +19,7 @@ from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.waiting import fill_waiting
-from api_gateway.uploads import Upload, settle_uploads
+from api_gateway.uploads import Upload
 from api_gateway.webhooks.checks import check_webhook
 from shared.contracts.enums import EventType
 from shared.db.models.tables import Task
@@ -56,17 +57,13 @@ async def create_task(
         raise InvalidRequestError([Fault(("body", *f.loc), f.message, f.kind) for f in faults])
     task.warnings = [*warnings, *(task.warnings or [])] or None
     check_run_size(task_run(task))
-    creation = Creation(
-        task,
-        uploads,
-        lambda session: _write(session, caller, task, uploads),
-        lambda client: start_task(client, task),
-    )
+    write = partial(_write, caller=caller, task=task, uploads=uploads)
+    creation = Creation(task, uploads, write, partial(start_task, task=task))
     return await create(res, request, creation)
 
 
 async def _write(
-    session: AsyncSession, caller: Principal, task: Task, uploads: list[Upload]
+    session: AsyncSession, *, caller: Principal, task: Task, uploads: list[Upload]
 ) -> TaskPublicBase:
     await add_tasks(session, caller, [task], uploads)
     add_task_event(session, task, EventType.TASK_CREATED)
@@ -80,9 +77,8 @@ async def add_tasks(
     """Add tasks with their uploads, and hold the other pictures that they name until the commit.
 
     Raises:
-        Problem: 409, a picture is gone since the request was looked at; 503, the uploads are.
+        Problem: 409, a picture is gone since the request was looked at.
     """
-    await settle_uploads(session, uploads)
     own = {upload.row.key for upload in uploads}
     if gone := await pin_pictures(session, caller.scope, tasks, besides=own):
         raise picture_gone(gone[0])

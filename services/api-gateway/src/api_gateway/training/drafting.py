@@ -11,7 +11,7 @@ from api_gateway.errors import Fault
 from api_gateway.image_sources import Destination, picture_gone, resolve_source
 from api_gateway.resources import Resources
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
-from api_gateway.uploads import Upload, settle_uploads
+from api_gateway.uploads import Upload
 from shared.contracts.enums import TrainingStatus
 from shared.contracts.folders import TRAININGS_FOLDER
 from shared.contracts.pictures import is_remote
@@ -132,9 +132,8 @@ async def add_training(
     """Add a training with its uploads, and hold its other pictures until the commit.
 
     Raises:
-        Problem: 409, a picture is gone since the request was looked at; 503, the uploads are.
+        Problem: 409, a picture is gone since the request was looked at.
     """
-    await settle_uploads(session, uploads)
     own = {upload.row.key for upload in uploads}
     paths = [each for each in training.source_images if not is_remote(each) and each not in own]
     found = await hold_objects(session, caller.scope, paths)

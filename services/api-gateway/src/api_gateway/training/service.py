@@ -1,6 +1,7 @@
 """Creating, reading and cancelling trainings."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -57,17 +58,13 @@ async def create_training(
         raise InvalidRequestError(faults)
     training.warnings = list(warnings) or None
     check_run_size(training_run(training))
-    creation = Creation(
-        training,
-        uploads,
-        lambda session: _write(session, caller, training, uploads),
-        lambda client: start_training(client, training),
-    )
+    write = partial(_write, caller=caller, training=training, uploads=uploads)
+    creation = Creation(training, uploads, write, partial(start_training, training=training))
     return await create(res, request, creation)
 
 
 async def _write(
-    session: AsyncSession, caller: Principal, training: Training, uploads: list[Upload]
+    session: AsyncSession, *, caller: Principal, training: Training, uploads: list[Upload]
 ) -> TrainingTask:
     await add_training(session, caller, training, uploads)
     add_training_event(session, training)

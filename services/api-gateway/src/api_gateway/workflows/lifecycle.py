@@ -142,7 +142,7 @@ async def resume_workflow(
         workflow = await _locked(session, caller, workflow_id)
         await _demand_resumable(session, workflow)
         overrides = await overrides.less_stored(session, caller.scope)
-        async with stored(res, overrides.uploads):
+        async with stored(res, session, overrides.uploads):
             await overrides.own_uploads(session)
             tasks = await reset_steps(session, caller, workflow, overrides.apply)
             check_run_size(pipeline_run(workflow, tasks))

@@ -15,7 +15,7 @@ from api_gateway.ignored.report import IgnoredFields
 from api_gateway.request_fields import JsonObject
 from api_gateway.resources import Resources
 from api_gateway.tasks.schemas.unions import SCHEMAS
-from api_gateway.uploads import Upload, settle_uploads
+from api_gateway.uploads import Upload
 from api_gateway.workflows.drafting import WorkflowDraft, draft_step, recorded_config
 from api_gateway.workflows.ignored_fields import unknown_in_step
 from api_gateway.workflows.reset import is_reused
@@ -69,7 +69,6 @@ class Overrides:
 
     async def own_uploads(self, session: AsyncSession) -> None:
         """Write the rows of the pictures that were sent along."""
-        await settle_uploads(session, self.uploads)
         for upload in self.uploads:
             lost = await session.get(StoredObject, upload.row.key)
             if lost is None:

@@ -1,6 +1,7 @@
 """Creating, reading and renaming workflows."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -54,13 +55,15 @@ async def create_workflow(
     creation = Creation(
         draft.workflow,
         draft.uploads,
-        lambda session: _write(session, caller, draft),
-        (lambda client: start_pipeline(client, draft.workflow, draft.tasks)) if start else None,
+        partial(_write, caller=caller, draft=draft),
+        partial(start_pipeline, workflow=draft.workflow, tasks=draft.tasks) if start else None,
     )
     return await create(res, request, creation)
 
 
-async def _write(session: AsyncSession, caller: Principal, draft: WorkflowDraft) -> WorkflowPublic:
+async def _write(
+    session: AsyncSession, *, caller: Principal, draft: WorkflowDraft
+) -> WorkflowPublic:
     session.add(draft.workflow)
     await session.flush()
     await add_tasks(session, caller, list(draft.tasks.values()), draft.uploads)

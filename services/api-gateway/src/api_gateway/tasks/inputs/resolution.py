@@ -20,9 +20,10 @@ async def resolve_inputs(
     Returns:
         The uploads to be stored before the task is written, and what is wrong with the inputs.
     """
+    has_loras = any(task.inputs.get(name) for name in LORA_FIELDS)
     uploads, faults = await resolve_pictures(task, res, caller)
     if task.task_type == TaskType.EXPERIMENTAL_FAL:
         faults += await note_fal_objects(task, res, caller)
-    if any(task.inputs.get(name) for name in LORA_FIELDS):
+    if has_loras:
         faults += await note_loras(task, res, caller)
     return uploads, faults

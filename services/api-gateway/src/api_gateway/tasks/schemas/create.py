@@ -1,9 +1,9 @@
 """What every request for a task has in common."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from api_gateway.request_fields import (
     JsonObject,
@@ -14,7 +14,7 @@ from api_gateway.request_fields import (
     Priority,
     WebhookUrl,
 )
-from api_gateway.tasks.schemas.provider_choice import ProviderChoice, require_same_provider
+from api_gateway.tasks.schemas.provider_choice import ProviderChoice
 from shared.contracts.enums import ProviderType
 
 
@@ -55,8 +55,3 @@ class CreateTaskBase(ProviderChoice):
         given = {field for field, value in body.items() if value is not None}
         needed = {name for name, field in cls.model_fields.items() if field.is_required()}
         return len(given & cls.model_fields.keys()) if needed <= given else None
-
-    @model_validator(mode="after")
-    def _provider_is_one(self) -> Self:
-        require_same_provider(self, "provider_type", "provider_config")
-        return self

@@ -66,12 +66,14 @@ def _name_task_type(data: object) -> object:
     return body | {"task_type": task_type}
 
 
-def type_of(body: Mapping[str, Any]) -> TaskType | None:
-    """Return the type of the task that a body asks for; none where it names or fits no type."""
+def create_schema_of(body: Mapping[str, Any]) -> type[CreateTaskBase] | None:
+    """Return the create schema of a body; none if it names no type and fits none."""
     if "task_type" not in body:
-        return _type_by_fields(dict(body))
-    named = canonical_task_type(body["task_type"])
-    return TaskType(named) if isinstance(named, str) and named in SCHEMAS else None
+        task_type = _type_by_fields(dict(body))
+    else:
+        named = canonical_task_type(body["task_type"])
+        task_type = TaskType(named) if isinstance(named, str) and named in SCHEMAS else None
+    return None if task_type is None else SCHEMAS[task_type].create
 
 
 def _type_by_fields(body: JsonObject) -> TaskType | None:
