@@ -51,20 +51,20 @@ async def test_temporal_that_is_away_is_told_and_leaves_the_gateway_ready(
 ) -> None:
     temporal = await connect(TemporalSettings(address=_DEAD), identity="tests", is_lazy=True)
     told = await faults(gateway, ready=200, healthy=503, temporal=temporal)
-    assert told == {"temporal": "does not answer"}
+    assert told == {"temporal": "does not respond"}
 
 
 async def test_store_that_is_away_is_told_and_leaves_the_gateway_ready(gateway: Gateway) -> None:
     objects = S3ObjectStore(StorageSettings(endpoint=_DEAD))
     told = await faults(gateway, ready=200, healthy=503, objects=objects)
     objects.close()
-    assert told == {"storage": "does not answer"}
+    assert told == {"storage": "does not respond"}
 
 
 async def test_store_that_is_full_is_told_and_leaves_the_gateway_ready(gateway: Gateway) -> None:
     objects = BrokenStore(gateway.resources.objects, "put")
     told = await faults(gateway, ready=200, healthy=503, objects=objects)
-    assert told == {"storage": "takes no writes"}
+    assert told == {"storage": "does not accept writes"}
 
 
 async def test_database_that_is_away_ends_readiness(gateway: Gateway) -> None:
@@ -72,7 +72,7 @@ async def test_database_that_is_away_ends_readiness(gateway: Gateway) -> None:
     engine = create_engine(DatabaseSettings(url=url))
     told = await faults(gateway, ready=503, healthy=503, sessions=create_sessions(engine))
     await engine.dispose()
-    assert told == {"database": "does not answer"}
+    assert told == {"database": "does not respond"}
 
 
 async def test_database_that_is_read_only_ends_readiness(gateway: Gateway) -> None:
@@ -100,7 +100,7 @@ async def test_folder_of_uploads_that_takes_nothing_ends_readiness(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     told = await faults(gateway, ready=503, healthy=503)
-    assert told == {"uploads": "the temporary folder takes no writes"}
+    assert told == {"uploads": "the temporary folder does not accept writes"}
 
 
 async def test_what_the_probes_write_is_no_clients_to_read(gateway: Gateway) -> None:

@@ -51,7 +51,7 @@ async def test_what_stands_still_is_ended_by_its_cancellation(staff: Staff) -> N
         )
         ended_step = (await api.get(f"/api/v1/tasks/{step.id}")).json()
     assert refused.status_code == 409
-    assert "stands still; cancel that" in refused.text
+    assert "whose run is stuck; cancel the workflow" in refused.text
     assert [(each.status_code, each.json()["status"]) for each in answers] == [
         (200, "CANCELLED")
     ] * 3

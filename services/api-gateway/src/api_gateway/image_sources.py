@@ -1,4 +1,4 @@
-"""One picture of a request: base64, a data URL, a remote URL or the path of a stored object."""
+"""Image inputs of requests: base64, a data URL, a remote URL or the path of a stored object."""
 
 import asyncio
 import hashlib
@@ -23,12 +23,12 @@ _LONGEST_PATH = 1024
 
 @dataclass(frozen=True)
 class Destination:
-    """Whose the picture will be, and where it will lie."""
+    """The folder and the owner of an image that a request sends along."""
 
     folder: str
     """`generations`, `trainings` …"""
     subject_id: UUID
-    """The task or training that the picture belongs to."""
+    """The task or training that the image belongs to."""
     origin_instance: str
     origin_tenant_id: str | None
 
@@ -36,14 +36,14 @@ class Destination:
 async def resolve_source(
     value: str, destination: Destination, res: Resources, caller: Principal
 ) -> Upload | StoredObject | str:
-    """What is to become of one picture.
+    """Resolve one image input.
 
     Returns:
-        An upload for bytes, the row of a stored object that the caller may see, or a URL, which is
-        fetched by the run itself.
+        An upload for bytes, the row of a stored object that the caller may see, or a URL, which the
+        run fetches itself.
 
     Raises:
-        ImageRefusedError: it is none of these; the message says what would do.
+        ImageRefusedError: the value is none of these; the message names the remedy.
     """
     if is_remote(value):
         try:
@@ -62,7 +62,7 @@ async def resolve_source(
     except UnsupportedImageError as error:
         if not is_path:
             raise
-        # Many a path is base64 as well.
+        # Many paths are valid base64 as well.
         raise ImageRefusedError(
             "is neither the path of a stored picture nor a PNG, JPEG or WebP picture in base64"
         ) from error
@@ -86,7 +86,5 @@ def _upload(value: str, destination: Destination, limits: PictureLimits) -> Uplo
 
 
 def picture_gone(path: str) -> Problem:
-    """A picture was there when the request was looked at, and is not there any more."""
-    return Problem(
-        409, "picture_gone", f"{path!r} was deleted while the request came in; save it again"
-    )
+    """Return the problem of an image that was deleted while the request was being handled."""
+    return Problem(409, "picture_gone", f"{path!r} was deleted during this request; save it again")

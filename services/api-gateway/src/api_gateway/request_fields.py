@@ -1,4 +1,4 @@
-"""Field types that several request schemas share, each with its bounds."""
+"""Field types that several request schemas share, with their bounds."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -27,19 +27,19 @@ _ALIASES = {"BACKGROUND_REMOVAL": TaskType.BACKGROUND_REMOVE}
 
 
 def canonical_task_type(value: object) -> object:
-    """The name that we answer with, for each name that we accept."""
+    """Return the name used in responses for any accepted name of a task type."""
     return _ALIASES.get(value, value) if isinstance(value, str) else value
 
 
 def object_or_none(value: object) -> JsonObject | None:
-    """A shallow copy of a JSON object; none for anything else."""
+    """Return a shallow copy of a JSON object; none for any other value."""
     return dict(cast("JsonObject", value)) if isinstance(value, dict) else None
 
 
 def refuse_unstorable(value: object) -> object:
-    """Refuses bodies that no database, or no UTF-8, can hold, or that nest without end.
+    """Refuse bodies that Postgres or UTF-8 cannot represent, and bodies nested too deeply.
 
-    JSON can spell them: a NUL character, half of a surrogate pair; and parsers let NaN through.
+    JSON allows a NUL character and half of a surrogate pair, and parsers accept NaN.
     """
     fault = find_fault(value)
     if fault is not None:
@@ -48,7 +48,7 @@ def refuse_unstorable(value: object) -> object:
 
 
 def small_json(*, max_bytes: int, max_depth: int) -> Callable[[JsonObject], JsonObject]:
-    """Return a check of the size of a free object as JSON, and of its depth."""
+    """Return a validator of a free object's size as JSON and of its depth."""
 
     def check(value: JsonObject) -> JsonObject:
         size = len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
@@ -71,7 +71,7 @@ def _parts(value: object) -> Iterable[Any]:
 
 
 def readable_as(schema: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:
-    """A check that the known keys of a free `config` fit `schema`; other keys may be anything."""
+    """Return a validator of the known keys of a free `config`; other keys may have any value."""
 
     def check(config: JsonObject) -> JsonObject:
         try:
@@ -114,10 +114,10 @@ WebhookUrl = Annotated[
     AfterValidator(_http_url),
     Field(json_schema_extra={"pattern": "^([hH][tT][tT][pP][sS]?://.+)?$"}),
 ]
-"""Empty counts as none, for clients that send empty strings."""
+"""URL of a webhook; an empty string means none."""
 
-# Every list that a client sends has a maximum, far above what work needs: each wrong item is a
-# fault of its own, and a request is checked on the loop that serves all others.
+# Every list has a maximum length far above what work needs: each wrong item is a fault of its
+# own, and validation blocks the event loop.
 TrainingSources = Annotated[list[ImageSource], Field(max_length=2000)]
 SamplePrompts = Annotated[list[Prompt], Field(max_length=100)]
 Capabilities = Annotated[list[Capability], Field(max_length=50)]

@@ -1,7 +1,7 @@
 """The connections and settings of this process, and the dependencies that hand them to routes.
 
 `Resources` is built once by main, held on `app.state.resources`, and closed at the end. It imports
-no room with routes: each room takes from it what it needs.
+no package with routes: each of them takes from it what it needs.
 """
 
 from collections.abc import AsyncGenerator
@@ -65,14 +65,14 @@ class Resources:
     guard: Guard
     lora: LoraSettings
     sessions: Sessions
-    """They wake the deliveries of what is committed through them."""
+    """A commit through them wakes the webhook deliveries that it queued."""
     objects: ObjectStore
     temporal: Client
     key_cache: KeyCache
     access: Access
     webhooks: WebhookSettings
     uploads: Path | None = None
-    """A folder of this process's own; none: the system's."""
+    """Temporary folder of this process; none: the system's."""
 
     @cached_property
     def reads(self) -> AsyncEngine:
@@ -81,17 +81,17 @@ class Resources:
 
     @cached_property
     def tasks(self) -> TaskLoader:
-        """Reads single tasks."""
+        """The loader of single tasks."""
         return TaskLoader(self.reads)
 
     @cached_property
     def feed(self) -> EventFeed:
-        """Tells open streams what is new."""
+        """The events for open streams."""
         return EventFeed(self.reads)
 
     @cached_property
     def checks(self) -> dict[str, Check]:
-        """How each part is, as the probes tell it."""
+        """The health checks by dependency."""
         return {
             "database": database_check(self.sessions),
             "uploads": uploads_check(self.settings.upload_dir, self.settings.min_free_upload_bytes),
@@ -101,23 +101,23 @@ class Resources:
 
     @cached_property
     def standstill(self) -> StandstillWatch:
-        """Knows of runs that stand still."""
+        """The watch over stuck runs."""
         return StandstillWatch(self.temporal)
 
     @cached_property
     def queues(self) -> QueueWatch:
-        """Knows which task queues nobody polls."""
+        """The watch over task queues without pollers."""
         return QueueWatch(self.temporal)
 
     @cached_property
     def keyring(self) -> Keyring:
-        """The keys that sign events."""
+        """The keys that sign webhook events."""
         return Keyring(Vault(self.webhooks))
 
 
 @asynccontextmanager
 async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]:
-    """Open every connection; Temporal's opens itself at the first call."""
+    """Open every connection; Temporal's opens at its first call."""
     access = Access.from_settings(AuthSettings())
     webhooks = WebhookSettings()
     engine = create_engine(DatabaseSettings(), is_pinging=False)

@@ -1,4 +1,4 @@
-"""Descriptions of what pending work waits for, as the field `waiting_for` has them."""
+"""Descriptions of what pending work waits for, for the field `waiting_for`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from api_gateway.resources import Resources
 from shared.contracts.enums import StepStatus, TaskQueue, WorkflowStatus
 
 _NEW_FOR = timedelta(seconds=3)
-"""Work that is younger is on its way to a worker, and waits for nothing."""
+"""Age below which pending work counts as being on its way to a worker."""
 _QUEUES = frozenset(TaskQueue)
 _HELD = {
     WorkflowStatus.PENDING: "the start of its workflow",
@@ -24,11 +24,11 @@ def is_overdue(since: datetime) -> bool:
 
 
 async def waits_for_workers(res: Resources, queues: Iterable[str]) -> dict[str, str]:
-    """Return what work waits for, by task queue; without the queues that a worker polls.
+    """Return what work waits for by task queue, for each queue that no worker polls.
 
     Args:
         res: the gateway's connections.
-        queues: names of task queues; another version's are ignored.
+        queues: names of task queues; unknown names are skipped.
     """
     known = [TaskQueue(name) for name in queues if name in _QUEUES]
     return {
@@ -42,7 +42,7 @@ def before_a_step(workflow: WorkflowStatus, unfinished: Mapping[str, StepStatus]
 
     Args:
         workflow: the workflow's status.
-        unfinished: the steps that it depends on and that are not completed, by step ID.
+        unfinished: the status of each dependency that is not completed, by step ID.
     """
     lost = [name for name, status in unfinished.items() if status in _NOT_COMPLETED]
     if lost:

@@ -44,7 +44,7 @@ async def test_what_was_found_is_kept_for_a_while_and_then_found_anew() -> None:
 
 @pytest.mark.parametrize("error", [OSError("10.0.0.1 refused"), TimeoutError(), RuntimeError()])
 async def test_part_that_fails_does_not_answer_and_its_error_is_not_told(error: Exception) -> None:
-    assert await Check("part", Part(error))() == "does not answer"
+    assert await Check("part", Part(error))() == "does not respond"
 
 
 async def test_who_asks_and_goes_away_leaves_the_check_to_the_next() -> None:

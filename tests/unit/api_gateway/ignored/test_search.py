@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from api_gateway.app import public_api
 from api_gateway.errors import InvalidRequestError
 from api_gateway.evaluation.schemas import EvaluationRequest
-from api_gateway.ignored.dependency import Judge
+from api_gateway.ignored.dependency import FieldCheck
 from api_gateway.ignored.query import query_names, unknown_parameters
 from api_gateway.ignored.report import IgnoredField, IgnoredFields
 from api_gateway.ignored.schemas import names_of
@@ -149,7 +149,8 @@ def test_every_public_route_looks() -> None:
         route.path
         for route in _ROUTES
         if all(
-            not isinstance(dependency.call, Judge) for dependency in route.dependant.dependencies
+            not isinstance(dependency.call, FieldCheck)
+            for dependency in route.dependant.dependencies
         )
     ]
 

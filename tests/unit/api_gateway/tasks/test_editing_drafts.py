@@ -75,7 +75,7 @@ def test_references_are_as_many_as_the_model_looks_at(model: ModelSettings, most
     assert refusals(model, reference_images=[IMAGE] * most) == {}
     told = refusals(model, reference_images=[IMAGE] * (most + 1))
     assert told.keys() == {("reference_images",)}
-    right = "leave this field out" if most == 0 else f"looks at {most} at most"
+    right = "leave this field out" if most == 0 else f"takes at most {most}"
     assert right in told["reference_images",]
 
 

@@ -1,4 +1,4 @@
-"""Lets a request in: one credential, looked up or verified, within its rate limit."""
+"""Admission of a request: one credential, looked up or verified, within its rate limit."""
 
 from datetime import UTC, datetime
 from typing import Protocol
@@ -36,10 +36,11 @@ class AdmissionStores(Protocol):
 
 
 async def admit(request: Request, res: AdmissionStores) -> Principal:
-    """The caller; decided once per request.
+    """Return the caller; decided once per request.
 
     Raises:
-        Problem: 401, or 429 where the caller, or strangers from its address, ask too often.
+        Problem: 401, or 429 if the caller, or failed authentications of its address, exceed their
+            rate limit.
     """
     known: Principal | None = getattr(request.state, "principal", None)
     if known is not None:
@@ -71,9 +72,9 @@ async def _identify_unless_guessing(
 
 
 async def is_still_admitted(request: Request, res: AdmissionStores, principal: Principal) -> bool:
-    """Whether the credential of a request that is answered for long is still what it was.
+    """Return whether a long request's credential is still valid and unchanged.
 
-    Where that cannot be told, because the database or a token's issuer does not answer, it is.
+    True if that is unknown, because the database or a token's issuer does not respond.
     """
     try:
         return await _identify(request, res) == principal

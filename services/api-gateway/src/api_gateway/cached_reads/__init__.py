@@ -1,1 +1,1 @@
-"""Reads that concurrent requests share, and states remembered for a few seconds."""
+"""Reads that concurrent requests share, and states that are cached for a few seconds."""

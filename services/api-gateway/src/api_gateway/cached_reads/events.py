@@ -1,7 +1,7 @@
-"""Tells streams what is new: one question to the records for all that are open in this process.
+"""Feed of new events for all open streams of a process, by one query per poll.
 
-A stream asks for what comes after the place it has reached, and is answered once there is
-something. Who reads slowly asks late: nothing is kept for a stream but the page it is at.
+A stream asks for the events after its position and waits until there are some. Nothing is
+buffered per stream beyond its current page: a slow reader asks later.
 """
 
 import asyncio
@@ -24,26 +24,26 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _POLL_S = 0.25
 _RETRY_S = 1.0
-"""After a question that the database did not answer."""
+"""Delay after a query that failed."""
 _SWEEP_S = 5.0
-"""How often to look for subjects that were removed with all their events."""
+"""Interval between checks for subjects that were removed with all their events."""
 _MOST_PLACES = 200
-"""In one statement."""
+"""Streams per query."""
 _PAGE_EVENTS = 50
-"""At once for one stream."""
+"""Events per page of a stream."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """The next events of a subject; none yet where the wait was over first."""
+    """The next events of a subject; empty if the wait timed out."""
 
     events: Sequence[RecordedEvent]
     is_last: bool
-    """There were no more when it was read."""
+    """True if there were no more events when it was read."""
 
     @classmethod
     def of(cls, found: Sequence[RecordedEvent]) -> "Page":
-        """A page of what was found, where one more than a page was asked for."""
+        """Return a page of the events found, of which one more than a page was requested."""
         return cls(found[:_PAGE_EVENTS], is_last=len(found) <= _PAGE_EVENTS)
 
 
@@ -51,7 +51,7 @@ _NOTHING = Page((), is_last=True)
 
 
 class EventFeed:
-    """Asks while somebody waits, and only then.
+    """Poller of new events, active only while a stream waits.
 
     Args:
         reads: connections for single statements.
@@ -67,15 +67,15 @@ class EventFeed:
         self._is_closed = False
 
     async def next(self, place: Place, *, is_behind: bool, wait_s: float) -> Page | None:
-        """What comes after a place, as soon as there is something.
+        """Return the events after a position as soon as there are any.
 
         Args:
-            place: how far the stream is.
-            is_behind: there may be something already; it is not left to the next round.
-            wait_s: how long to wait for something.
+            place: the position that the stream has reached.
+            is_behind: read at once, since there may be events already, instead of at the next poll.
+            wait_s: timeout in seconds.
 
         Returns:
-            None where nothing will come: the subject is gone, or this process is about to end.
+            None if no event will come: the subject is gone, or this process is shutting down.
         """
         if self._is_closed:
             return None
@@ -95,7 +95,7 @@ class EventFeed:
             self._forget(place, future)
 
     def close(self) -> None:
-        """Let every stream end: their clients come back, to another process."""
+        """End every stream; the clients reconnect to another process."""
         self._is_closed = True
         for place in list(self._asked):
             self._answer(place, None)
@@ -129,7 +129,7 @@ class EventFeed:
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(round_at):
                         await self._wake.wait()
-        except Exception as error:  # noqa: BLE001 — it is raised where it is awaited
+        except Exception as error:  # noqa: BLE001 — raised in each waiting stream
             self._fail(error)
         finally:
             self._polling = None

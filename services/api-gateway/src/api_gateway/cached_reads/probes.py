@@ -1,4 +1,4 @@
-"""What the probes look at: each part is asked once in a few seconds, however many ask."""
+"""Health checks of the gateway's dependencies, cached for a few seconds."""
 
 import asyncio
 import math
@@ -23,20 +23,20 @@ _KEPT_S = 3.0
 _TIMEOUT_S = 3.0
 _STORAGE_WRITE_KEPT_S = 30.0
 _PROBE_KEY = ".readiness"
-"""Of an object that no client's path can name."""
+"""Key of an object that no client can name by path."""
 _PROBE_BYTES = bytes(4096)
 
 Ask = Callable[[], Awaitable[str | None]]
-"""Finds out what is wrong with a part, if anything; raises where the part does not answer."""
+"""Returns the fault of a dependency, or none; raises if the dependency does not respond."""
 
 
 class Check:
-    """How one part of the platform is, as it was found a moment ago.
+    """Cached state of one dependency.
 
     Args:
-        name: of the part.
-        ask: finds out.
-        kept_s: how long what was found is answered again.
+        name: the dependency's name, for logs.
+        ask: finds its state.
+        kept_s: seconds that a state is cached.
     """
 
     def __init__(self, name: str, ask: Ask, *, kept_s: float = _KEPT_S) -> None:
@@ -45,7 +45,7 @@ class Check:
         self._found, self._found_at = OK, -math.inf
 
     async def __call__(self) -> str:
-        """`ok`, or what is wrong."""
+        """Return `ok`, or the fault."""
         async with self._lock:
             if time.monotonic() - self._found_at >= self._kept_s:
                 self._found = await self._find()
@@ -55,34 +55,34 @@ class Check:
     async def _find(self) -> str:
         try:
             return await asyncio.wait_for(self._ask(), _TIMEOUT_S) or OK
-        except Exception as error:  # noqa: BLE001 — whatever it is, the part does not answer
+        except Exception as error:  # noqa: BLE001 — any error means that it does not respond
             _log.warning("check_failed", part=self._name, error=repr(error))
-            return "does not answer"
+            return "does not respond"
 
 
 def database_check(sessions: Sessions) -> Check:
-    """Whether the records can be read and written."""
+    """Return the check that the database can be read and written."""
     return Check("database", lambda: find_write_fault(sessions))
 
 
 def uploads_check(folder: Path | None, min_free_bytes: int) -> Check:
-    """Whether this process can lay down uploads: in a folder, or the system's temporary one."""
+    """Return the check that uploads can be written to the folder, or to the temporary one."""
     return Check("uploads", lambda: asyncio.to_thread(_uploads_fault, folder, min_free_bytes))
 
 
 def temporal_check(client: Client) -> Check:
-    """Whether Temporal serves."""
+    """Return the check that Temporal serves requests."""
 
     async def ask() -> str | None:
         timeout = timedelta(seconds=_TIMEOUT_S)
         is_serving = await client.service_client.check_health(timeout=timeout, retry=False)
-        return None if is_serving else "does not serve"
+        return None if is_serving else "does not serve requests"
 
     return Check("temporal", ask)
 
 
 def storage_check(objects: ObjectStore) -> Check:
-    """Whether the object store answers, and, found out twice a minute, whether it takes writes."""
+    """Return the check that the object store responds and, twice a minute, accepts writes."""
 
     async def write() -> None:
         await objects.put(_PROBE_KEY, _PROBE_BYTES, "application/octet-stream")
@@ -91,7 +91,7 @@ def storage_check(objects: ObjectStore) -> Check:
 
     async def ask() -> str | None:
         await objects.head(_PROBE_KEY)
-        return None if await writes() == OK else "takes no writes"
+        return None if await writes() == OK else "does not accept writes"
 
     return Check("storage", ask)
 
@@ -103,7 +103,7 @@ def _uploads_fault(folder: Path | None, min_free_bytes: int) -> str | None:
             file_system = os.fstatvfs(probe.fileno())
     except OSError as error:
         _log.warning("check_failed", part="uploads", error=repr(error))
-        return "the temporary folder takes no writes"
+        return "the temporary folder does not accept writes"
     if file_system.f_bavail * file_system.f_frsize < min_free_bytes:
         return f"the temporary folder has less than {min_free_bytes} bytes left"
     return None

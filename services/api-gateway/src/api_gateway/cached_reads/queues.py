@@ -1,4 +1,4 @@
-"""Whether anybody polls a task queue, which Temporal is not asked at every read."""
+"""Task queues without pollers, cached for a few seconds."""
 
 import asyncio
 import time
@@ -15,11 +15,11 @@ from shared.temporal.pollers import count_activity_pollers
 _FRESH_S = 10.0
 _WITHIN_S = 1.0
 _POLLED_WITHIN = timedelta(seconds=75)
-"""A poll that finds nothing lasts a minute."""
+"""Longer than a poll without a task, which lasts a minute."""
 
 
 class QueueWatch:
-    """Remembers for a few seconds which queues nobody polls.
+    """Cache of which task queues have no poller.
 
     Args:
         client: Temporal.
@@ -31,7 +31,7 @@ class QueueWatch:
         self._known: dict[TaskQueue, tuple[float, bool]] = {}
 
     async def unpolled(self, queues: Iterable[TaskQueue]) -> frozenset[TaskQueue]:
-        """Return those of the queues that no worker polls; none of which Temporal says nothing."""
+        """Return the task queues that no worker polls; unknown ones count as polled."""
         asked = frozenset(queues)
         async with self._lock:
             stale = [queue for queue in asked if not self._is_fresh(queue)]
@@ -46,7 +46,7 @@ class QueueWatch:
         return known is not None and time.monotonic() - known[0] < _FRESH_S
 
     async def _ask(self, queue: TaskQueue) -> bool:
-        # RuntimeError: a lazy client's first connection.
+        # RuntimeError: the first connection of a lazy client failed.
         with suppress(RPCError, RuntimeError, TimeoutError):
             async with asyncio.timeout(_WITHIN_S):
                 polled = await count_activity_pollers(self._client, queue, within=_POLLED_WITHIN)

@@ -1,4 +1,4 @@
-"""What the probes say of runs that stand still, which Temporal is not asked at every probe."""
+"""Number of stuck runs for the health probes, cached for a few seconds."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ _FRESH_S = 15.0
 
 
 class StandstillWatch:
-    """Remembers the last answer.
+    """Cache of Temporal's last response.
 
     Args:
         client: Temporal.
@@ -26,7 +26,7 @@ class StandstillWatch:
         self._asked_at = -_FRESH_S
 
     async def latest(self, *, within_s: float) -> Standstill | None:
-        """How things stand, a few seconds ago at most; none where Temporal does not say."""
+        """Return the state of a few seconds ago at most; none if Temporal does not respond."""
         async with self._lock:
             if time.monotonic() - self._asked_at >= _FRESH_S:
                 self._known = None

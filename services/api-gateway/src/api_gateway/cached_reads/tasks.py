@@ -1,4 +1,4 @@
-"""Reads tasks by id; requests that come at the same time share one read."""
+"""Loader of tasks by ID; concurrent requests share one read."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -10,16 +10,16 @@ from shared.db.repositories.tasks import TaskRow, read_tasks
 
 _MOST_AT_ONCE = 100
 _MOST_READS = 2
-"""With a single one, this process would have nothing to do while Postgres reads."""
+"""Concurrent reads; with only one, this process would be idle while Postgres reads."""
 
 _Waiting = list[asyncio.Future[TaskRow | None]]
 
 
 class TaskLoader:
-    """Clients poll: under load most of the work of a read is not the row, but the asking.
+    """Batches reads of single tasks: for polling clients, the query costs more than the row.
 
-    Few reads are under way at a time, and each takes all that was asked for before it began. Who
-    asks later waits for the next one, so that nobody is answered from before they asked.
+    Few reads run at a time, and each takes every ID requested before it began. A later request
+    waits for the next read, so that no request gets a state from before it was sent.
 
     Args:
         reads: connections for single statements.
@@ -32,14 +32,14 @@ class TaskLoader:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def load(self, task_id: UUID) -> TaskRow | None:
-        """A task, whoever it belongs to."""
-        # A future for each who asks: a client that hangs up takes the answer from nobody else.
+        """Return a task of any owner; none if there is none."""
+        # A future per request: a client that disconnects cancels only its own.
         future: asyncio.Future[TaskRow | None] = asyncio.get_running_loop().create_future()
         self._asked.setdefault(task_id, []).append(future)
         if self._num_reading < _MOST_READS:
             self._num_reading += 1
             task = asyncio.create_task(self._read())
-            # The event loop alone would let go of it.
+            # The event loop itself keeps only a weak reference to a task.
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await future
@@ -49,7 +49,7 @@ class TaskLoader:
             while self._asked:
                 await self._answer({key: self._asked.pop(key) for key in self._next()})
         finally:
-            # Here, not once the task is done: who asks in between would wait for nobody.
+            # Not in the done callback: a request that comes before it would start no read.
             self._num_reading -= 1
 
     def _next(self) -> list[UUID]:
@@ -59,7 +59,7 @@ class TaskLoader:
         try:
             async with self._reads.connect() as connection:
                 found = await read_tasks(connection, asked)
-        except Exception as error:  # noqa: BLE001 — it is raised where it is awaited
+        except Exception as error:  # noqa: BLE001 — raised in each waiting request
             for _, future in _open(asked):
                 future.set_exception(error)
             return
@@ -68,7 +68,7 @@ class TaskLoader:
 
 
 def _open(asked: Mapping[UUID, _Waiting]) -> Iterator[tuple[UUID, asyncio.Future[TaskRow | None]]]:
-    """Who still waits, and for what."""
+    """Yield the requests that still wait, with their task IDs."""
     for task_id, futures in asked.items():
         for future in futures:
             if not future.done():

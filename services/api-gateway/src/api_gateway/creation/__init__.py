@@ -1,1 +1,1 @@
-"""Creating a row and starting its run."""
+"""Creation of rows and start of their runs."""

@@ -1,4 +1,4 @@
-"""The cap on what one tenant may have waiting, so that no tenant fills the queues alone."""
+"""The cap on a tenant's unfinished work, which keeps one tenant from filling the queues."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,10 +13,11 @@ _RETRY_AFTER_S = 10
 
 
 async def check_cap(session: AsyncSession, res: Resources, work: Origin | OriginColumns) -> None:
-    """Refuse new work of a tenant that has its fill, within the transaction that would write it.
+    """Refuse new work of a tenant that has reached the cap.
 
-    To be called after `claim`, so that a repeat gets its first answer, and before the first write.
-    Creates of one tenant queue up here until the commit: together they cannot pass the cap.
+    Called in the transaction that writes the work, after `claim`, so that a repeat gets its first
+    response, and before the first write. A lock on the tenant serializes its creates until the
+    commit: concurrent ones cannot exceed the cap together.
 
     Raises:
         Problem: 429.

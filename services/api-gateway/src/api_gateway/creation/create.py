@@ -1,4 +1,4 @@
-"""The one way in which what runs comes to be: note, claim, cap, store, write, keep; then start."""
+"""The one way to create work: note, claim, cap, store, write, store the response; then start it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,42 +24,42 @@ from workflows.control import RunUnreachableError, cancel_run, pause_run
 
 _log = structlog.stdlib.get_logger(__name__)
 
-AnswerT = TypeVar("AnswerT", bound=BaseModel)
+ResponseT = TypeVar("ResponseT", bound=BaseModel)
 
 Start = Callable[[Client], Awaitable[None]]
-"""Starts the run of a row that is committed."""
+"""Starts the run of a committed row."""
 
 
 @dataclass(frozen=True)
-class Creation(Generic[AnswerT]):
-    """A row on its way into the records, and its run into Temporal."""
+class Creation(Generic[ResponseT]):
+    """A row to be written, and the start of its run."""
 
     subject: Subject
     uploads: list[Upload]
-    """Its pictures; `write` owns them."""
-    write: Callable[[AsyncSession], Awaitable[AnswerT]]
-    """Writes the row with all that belongs to it, and returns the response."""
+    """Its images; `write` writes their rows."""
+    write: Callable[[AsyncSession], Awaitable[ResponseT]]
+    """Writes the row with all related rows, and returns the response."""
     start: Start | None
-    """None: it is to be started later."""
+    """None: the run is started later."""
 
 
 async def create(
-    res: Resources, request: CreateRequest | None, creation: Creation[AnswerT]
-) -> AnswerT:
-    """Commit what is created, then start its run.
+    res: Resources, request: CreateRequest | None, creation: Creation[ResponseT]
+) -> ResponseT:
+    """Write a row in one transaction, then start its run.
 
     Args:
         res: the gateway's connections.
-        request: the request as its repeats will know it.
-        creation: what is wanted; it has been checked.
+        request: the idempotency key of the request, if it has one.
+        creation: the row, already checked.
 
     Raises:
-        Problem: 422, the key was used for another request; 429.
-        Repeated: the request was answered before.
+        Problem: 422, the key was used for another request; 429, the tenant has reached its cap.
+        RepeatedRequest: the request was completed before.
         RunRefusedError: Temporal refuses to run it.
     """
     await note_uploads(res, creation.uploads)
-    answer: AnswerT | None = None
+    answer: ResponseT | None = None
     try:
         async with res.sessions.begin() as session:
             await claim(session, request)
@@ -68,7 +68,8 @@ async def create(
                 answer = await creation.write(session)
                 await keep(session, request, answer)
     except (DBAPIError, OSError):
-        # What was lost may be the answer to the commit: a request without a key would be doubled.
+        # The commit may have succeeded and its response been lost: an error would make a client
+        # without a key send the request again.
         if answer is None or not await _is_committed(res, creation.subject):
             raise
     if creation.start is not None:
@@ -86,13 +87,13 @@ async def _is_committed(res: Resources, subject: Subject) -> bool:
 async def start_run(
     res: Resources, subject: Subject, start: Start, request: CreateRequest | None = None
 ) -> None:
-    """Start the run of a row that is committed.
+    """Start the run of a committed row.
 
-    A start that Temporal does not acknowledge is unknown, and no failure: the row stands, and so
-    does the key. The reconciler finds its run, or starts it.
+    A start that Temporal does not acknowledge is no failure: row and key stay, and the reconciler
+    finds the run or starts it.
 
     Raises:
-        RunRefusedError: there is no run, and none will be; the record says FAILED, the key is free.
+        RunRefusedError: Temporal refuses the run; the record is FAILED and the key is free again.
     """
     try:
         await start(res.temporal)
@@ -108,15 +109,15 @@ async def start_run(
 
 
 async def _pass_on(res: Resources, subject: Subject) -> None:
-    """Tell a run that has just been started what its subject was told before there was one."""
+    """Send a new run the pause or cancellation that its record received before the run existed."""
     table = type(subject)
     try:
         async with res.reads.connect() as connection:
             status = await connection.scalar(select(table.status).where(table.id == subject.id))
         if status == WorkflowStatus.PAUSED:
             await pause_run(res.temporal, subject.temporal_id)
-        elif status in {None, TaskStatus.CANCELLED}:  # spelled alike by all three
+        elif status in {None, TaskStatus.CANCELLED}:  # the same value for all three kinds
             await cancel_run(res.temporal, subject.temporal_id)
     except (SQLAlchemyError, OSError, RunUnreachableError) as error:
-        # The reconciler looks for runs whose subject has ended.
+        # The reconciler finds runs whose record has ended.
         _log.warning("run_not_told", subject=subject.temporal_id, exc_info=error)

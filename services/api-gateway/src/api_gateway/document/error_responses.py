@@ -1,7 +1,7 @@
-"""Which errors each operation may answer with, said in the document in one place.
+"""The error responses of each operation in the OpenAPI document.
 
-What an operation can be answered follows from what it takes: a credential, an id, a body. Only what
-does not follow is in a table here.
+Most of them follow from the operation's inputs: a credential, an ID, a body. Only the others are
+listed here.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _RETRY_AFTER: Json = {
 _HEADERS: dict[int, Json] = {
     401: {
         "WWW-Authenticate": {
-            "description": "`Bearer`, and why the credential was not taken",
+            "description": "`Bearer`, and why the credential was refused",
             "required": True,
             "schema": {"type": "string"},
         }
@@ -35,26 +35,26 @@ _DESCRIPTIONS = {
     400: "The request is not well formed",
     401: "No valid credential",
     403: "The credential lacks a scope, or is bound to another origin",
-    404: "There is none, or none that the caller may see",
-    409: "It is in a state in which this cannot be done",
+    404: "It does not exist, or the caller may not see it",
+    409: "Its current state does not allow this",
     413: "The body is too large",
-    415: "The body has a media type that is not taken here",
-    416: "The picture has no such part",
-    422: "Something in the request is wrong; says where, and what would be right",
+    415: "The media type of the body is not supported here",
+    416: "The image has no such range",
+    422: "The request is invalid; gives each fault with its place and remedy",
     429: "Too many requests, or too much queued work",
-    503: "A part of the platform does not answer",
+    503: "A part of the platform does not respond",
 }
 _BESIDES: dict[str, set[int]] = {
     "get_image": {416},
     "admin_delete_lora": {404},
 }
-"""By operation id: what does not follow from what an operation takes."""
+"""Statuses that do not follow from an operation's inputs, by operation ID."""
 _STARTS = frozenset({"start_workflow", "resume_workflow"})
-"""They start runs, and create nothing."""
+"""Operations that start runs and create nothing."""
 
 
 def add_error_responses(document: Json) -> None:
-    """Adds them to an OpenAPI document; what a route declares itself stays as it is."""
+    """Add the error responses to an OpenAPI document; those that a route declares stay."""
     document["components"]["schemas"][ProblemDetails.__name__] = ProblemDetails.model_json_schema()
     for item in document["paths"].values():
         for method in _METHODS & item.keys():
@@ -93,6 +93,6 @@ def _response(status: int, operation: Json) -> Json:
 
 
 def _has_problems(operation: Json) -> bool:
-    """A reused key and a refused run are problems: no field is at fault."""
+    """Return whether a 422 may be a problem, such as a reused key, instead of a list of faults."""
     names = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
     return "idempotency-key" in names or operation["operationId"] in _STARTS

@@ -1,4 +1,4 @@
-"""Schemas that clients know although no route mentions them: events, forms, a few enums."""
+"""Schemas that no route mentions and that clients use: events, forms, a few enums."""
 
 from typing import Any
 
@@ -31,12 +31,12 @@ _MODELS: tuple[type[BaseModel], ...] = (
     ADMIN_UPLOAD_BODY,
 )
 _FORMS: dict[str, type[BaseModel]] = {SAVE_FORM: SaveImageForm}
-"""Forms that their routes read as a stream, by the name that the reference gives them."""
+"""Forms that their routes read as a stream, by their names in the reference."""
 _ENUMS = (ProviderCapability, TransformType)
 
 
 def add_unrouted_schemas(document: dict[str, Any]) -> None:
-    """Adds them to an OpenAPI document, leaving what it already has."""
+    """Add the schemas to an OpenAPI document; existing ones stay."""
     mode: JsonSchemaMode = "serialization"
     _, definitions = models_json_schema(
         [(model, mode) for model in _MODELS], ref_template=_REF_TEMPLATE

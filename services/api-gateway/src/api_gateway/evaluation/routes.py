@@ -8,11 +8,11 @@ from api_gateway.auth.dependencies import Caller
 from api_gateway.evaluation import service
 from api_gateway.evaluation.schemas import EvaluationRequest, EvaluationResponse, HealthStatus
 from api_gateway.idempotency import Repeatable
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from api_gateway.resources import Res
 from shared.contracts.enums import AiProvider
 
-router = APIRouter(prefix="/api/v1/evaluation", tags=["evaluation"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/evaluation", tags=["evaluation"], dependencies=[FIELD_CHECK])
 
 
 @router.post("/", summary="Evaluate Image", operation_id="evaluate_image")

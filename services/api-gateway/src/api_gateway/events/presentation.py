@@ -9,7 +9,7 @@ from api_gateway.events.schemas import (
     TrainingStatusEvent,
     WorkflowStatusEvent,
 )
-from api_gateway.recorded import shown
+from api_gateway.recorded import from_record
 from shared.contracts.enums import EventType
 from shared.db.repositories.event_streams import RecordedEvent
 
@@ -25,4 +25,4 @@ SCHEMAS: dict[EventType, type[BaseEvent]] = {
 
 def present_event(event: RecordedEvent) -> BaseEvent:
     """What an event says, in the schema of its type."""
-    return shown(SCHEMAS[EventType(event.event_type)], event.payload)
+    return from_record(SCHEMAS[EventType(event.event_type)], event.payload)

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends
 
 from api_gateway.events.presentation import SCHEMAS
 from api_gateway.events.streams import EventStream, EventStreamResponse, Opening
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from shared.contracts.deliveries import SubjectKind
 from shared.contracts.enums import EventType
 
-router = APIRouter(prefix="/api/v1", dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1", dependencies=[FIELD_CHECK])
 
 
 async def task_stream(task_id: UUID, opening: Opening) -> EventStream:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api_gateway.recorded import AS_IT_IS
+from api_gateway.recorded import LENIENT_CONFIG
 from api_gateway.request_fields import JsonObject
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, WorkflowStatus
 
@@ -13,7 +13,7 @@ from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, Workflo
 class BaseEvent(BaseModel, frozen=True):
     """What every event says."""
 
-    model_config = AS_IT_IS
+    model_config = LENIENT_CONFIG
 
     event_type: EventType
     task_id: UUID

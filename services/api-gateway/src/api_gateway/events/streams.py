@@ -17,7 +17,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from api_gateway.auth.admission import is_still_admitted
 from api_gateway.auth.dependencies import Caller
-from api_gateway.errors import AllSeen, Fault, InvalidRequestError, not_found
+from api_gateway.errors import AllEventsSeen, Fault, InvalidRequestError, not_found
 from api_gateway.events.last_event_id import Resumed
 from api_gateway.events.presentation import present_event
 from api_gateway.resources import Res
@@ -54,7 +54,7 @@ class StreamRequest:
 
         Raises:
             Problem: 404.
-            AllSeen: it has ended, and the client has seen all of it.
+            AllEventsSeen: it has ended, and the client has seen all of it.
             InvalidRequestError: the client names an event that there is not.
         """
         async with self.res.reads.connect() as connection:
@@ -66,7 +66,7 @@ class StreamRequest:
             message = f"this stream has events up to {state.last_seq}; none has the id {seen}"
             raise InvalidRequestError([Fault(self.resumed.loc, message)])
         if seen == state.last_seq and state.is_over:
-            raise AllSeen
+            raise AllEventsSeen
         return EventStream(self, kind, Place(subject_id, seen or 0), state)
 
 

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from api_gateway.cached_reads.probes import OK
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from api_gateway.resources import Res, Resources
 
-router = APIRouter(tags=["Endpoints"], dependencies=[JUDGED])
+router = APIRouter(tags=["Endpoints"], dependencies=[FIELD_CHECK])
 
 _NEEDED = frozenset({"database", "uploads"})
 """Without these a process serves nobody. The others are down for all processes alike: records and

@@ -1,4 +1,4 @@
-"""The dependency of every public route that finds fields and parameters which nothing reads."""
+"""The dependency of every public route that finds unknown fields and parameters."""
 
 import re
 from collections.abc import Callable, Collection, Iterable
@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api_gateway.ignored.middleware import SCOPE_KEY
-from api_gateway.ignored.names import nearest
+from api_gateway.ignored.nearest_names import nearest
 from api_gateway.ignored.query import query_names, unknown_parameters
 from api_gateway.ignored.report import IgnoredField, IgnoredFields
 from api_gateway.ignored.schemas import Schema
@@ -24,11 +24,11 @@ def ignored_fields(request: Request) -> IgnoredFields:
     return request.scope[SCOPE_KEY]
 
 
-class Judge:
-    """A dependency that notes the parameters and body fields which a route does not know.
+class FieldCheck:
+    """Dependency that notes the parameters and body fields which a route does not know.
 
     Args:
-        rules: search rules of the route's room.
+        rules: the search rules of the route's package.
     """
 
     def __init__(self, rules: SearchRules | None = None) -> None:
@@ -41,69 +41,69 @@ class Judge:
             InvalidRequestError: the request prefers strict handling; names each unknown field.
         """
         ignored = ignored_fields(request)
-        ignored.is_judged = True
+        ignored.is_checked = True
         route: APIRoute = request.scope["route"]
         known = _known(route)
         found = list(unknown_parameters(known.query, request.query_params))
         if known.body and _JSON.match(request.headers.get("content-type", "")):
-            # The body has been read and parsed already: FastAPI does so before its dependencies.
+            # Cached by the request: FastAPI has read and parsed it before any dependency.
             body = await request.json() if await request.body() else None
             found += unknown_fields(known.body, body, self._rules)
         ignored.note(found)
         return ignored
 
 
-JUDGED = Depends(Judge())
-Ignored = Annotated[IgnoredFields, JUDGED]
+FIELD_CHECK = Depends(FieldCheck())
+Ignored = Annotated[IgnoredFields, FIELD_CHECK]
 
 
 @dataclass(frozen=True)
-class _Known:
-    """What a route reads."""
+class _RouteFields:
+    """The parameters and body schemas of a route."""
 
     query: frozenset[str]
     body: tuple[Schema, ...]
 
     @classmethod
-    def of(cls, route: APIRoute) -> "_Known":
+    def of(cls, route: APIRoute) -> "_RouteFields":
         body = route.body_field and route.body_field.field_info.annotation
         members = get_args(body) or (body,)
         schemas = tuple(m for m in members if isinstance(m, type) and issubclass(m, BaseModel))
         return cls(frozenset(query_names(route.dependant)), schemas)
 
 
-_KNOWN: dict[Callable[..., Any], _Known] = {}
-"""By the function behind the route: found once, since routes themselves are no keys."""
+_KNOWN: dict[Callable[..., Any], _RouteFields] = {}
+"""Cache by endpoint function; routes themselves are not hashable."""
 
 
-def _known(route: APIRoute) -> _Known:
+def _known(route: APIRoute) -> _RouteFields:
     known = _KNOWN.get(route.endpoint)
     if known is None:
-        known = _KNOWN[route.endpoint] = _Known.of(route)
+        known = _KNOWN[route.endpoint] = _RouteFields.of(route)
     return known
 
 
-AnswerT = TypeVar("AnswerT", bound="Warned")
+ResponseT = TypeVar("ResponseT", bound="HasWarnings")
 
 
-class Warned(Protocol):
-    """An answer that is a record, with warnings."""
+class HasWarnings(Protocol):
+    """A response that is a record with warnings."""
 
     warnings: list[str] | None
 
 
-def with_warnings(answer: AnswerT, ignored: IgnoredFields) -> AnswerT:
-    """Return a record with what of this request was ignored; the record itself keeps no such."""
+def with_warnings(answer: ResponseT, ignored: IgnoredFields) -> ResponseT:
+    """Return a record with a warning per ignored field; the stored record is not changed."""
     if ignored.warnings:
         answer.warnings = [*(answer.warnings or []), *ignored.warnings]
     return answer
 
 
 def note_unknown_form_fields(request: Request, known: Collection[str], sent: Iterable[str]) -> None:
-    """Note the parts of a form that nothing reads, where a route has read the form itself.
+    """Note the unknown fields of a form that its route has read itself.
 
     Raises:
-        InvalidRequestError: the request prefers to be judged strictly; names each of them.
+        InvalidRequestError: the request prefers strict handling; names each of them.
     """
     ignored_fields(request).note(
         IgnoredField(("body", name), nearest(name, known))

@@ -1,4 +1,4 @@
-"""Tells in the headers of each answer what of its request was ignored, and how it was judged."""
+"""Response headers about the ignored fields of a request."""
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,7 +10,7 @@ SCOPE_KEY = "sartiq.ignored"
 
 
 class IgnoredHeaders:
-    """ASGI middleware: gives each request its `IgnoredFields`, and its answer their header."""
+    """ASGI middleware that gives each request its `IgnoredFields`, and reports them in headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -32,5 +32,5 @@ class IgnoredHeaders:
 def _add(headers: MutableHeaders, ignored: IgnoredFields) -> None:
     if ignored.header is not None:
         headers[HEADER] = ignored.header
-    if ignored.is_strict and ignored.is_judged:
+    if ignored.is_strict and ignored.is_checked:
         headers["Preference-Applied"] = "handling=strict"

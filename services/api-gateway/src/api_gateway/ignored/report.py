@@ -67,11 +67,11 @@ class IgnoredFields:
 
     Attributes:
         is_strict: the request asks to be refused if it has any.
-        is_judged: the request was searched, so the response may say that `strict` was applied.
+        is_checked: the request was searched, so the response may say that `strict` was applied.
     """
 
     is_strict: bool = False
-    is_judged: bool = False
+    is_checked: bool = False
     _fields: list[IgnoredField] = field(default_factory=list[IgnoredField])
     _num_unnamed: int = 0
 

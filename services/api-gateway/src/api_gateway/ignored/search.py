@@ -1,8 +1,8 @@
-"""The search of a request body, at every depth, for fields that no schema knows. Pure.
+"""Search of a request body, at every depth, for fields that no schema knows. Pure.
 
-A field that holds one of several schemas is resolved by its tag, as validation does. What is free
-by design, such as the parameters of an app, is not searched. What a room knows about its schemas
-beyond their fields it gives as `SearchRules`.
+A field that may hold one of several schemas is resolved by its tag, as in validation. Free
+objects, such as the parameters of an app, are not searched. `SearchRules` add what a package
+knows about its schemas beyond their fields.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from api_gateway.fault_list import MAX_FAULTS
-from api_gateway.ignored.names import nearest
+from api_gateway.ignored.nearest_names import nearest
 from api_gateway.ignored.report import FIXED, NO_FIELD, NO_KEY, IgnoredField
 from api_gateway.ignored.schemas import NestedSchemas, Schema, names_of, nested_schemas
 
@@ -23,11 +23,11 @@ _MOST_OBJECTS = 5000
 
 @dataclass(frozen=True)
 class InnerObject:
-    """An object whose fields are those of a schema, although the field that holds it is free."""
+    """A schema for the object in a free field."""
 
     schema: Schema
     keys: frozenset[str] = frozenset()
-    """Known names besides the schema's."""
+    """Known names beyond the schema's."""
 
 
 def _no_tags(_schema: Schema, _field: str, _sent: Json) -> Json:
@@ -36,33 +36,33 @@ def _no_tags(_schema: Schema, _field: str, _sent: Json) -> Json:
 
 @dataclass(frozen=True)
 class SearchRules:
-    """Knowledge about the schemas of a room beyond their fields."""
+    """Knowledge of a package about its schemas beyond their fields."""
 
     schema_of: Callable[[Json], Schema | None] | None = None
-    """Chooses the schema of a body that may have one of several."""
+    """Chooses the schema of a body that may be one of several."""
     fixed: Mapping[Schema, frozenset[str]] = field(default_factory=dict[Schema, frozenset[str]])
-    """Names that a record has and that a change, by its base schema, does not reach."""
+    """Names that a record has and that a change cannot set, by the change's base schema."""
     config_keys: Mapping[Schema, frozenset[str]] = field(
         default_factory=dict[Schema, frozenset[str]]
     )
-    """Keys of the free field `config` that something reads."""
+    """Known keys of the free field `config`, by schema."""
     inner: Mapping[tuple[Schema, str], Callable[[Json], InnerObject | None]] = field(
         default_factory=dict[tuple[Schema, str], Callable[[Json], InnerObject | None]]
     )
-    """Finds, for a free field of a schema, what it holds; is given the object around it."""
+    """Returns the schema of the object in a free field, given the object around it."""
     tags_of: Callable[[Schema, str, Json], Json] = _no_tags
-    """Returns the tags that an object around a field gives to what the field holds."""
+    """Returns the tags that the object around a field gives to the field's value."""
 
 
 def unknown_fields(
     schemas: tuple[Schema, ...], body: object, rules: SearchRules
 ) -> Iterator[IgnoredField]:
-    """Return the fields of a body that its schema does not know.
+    """Yield the fields of a body that its schema does not know.
 
     Args:
-        schemas: those that the body may have.
+        schemas: the schemas that the body may have.
         body: JSON, valid or not.
-        rules: those of the body's room.
+        rules: the rules of the body's package.
     """
     if not isinstance(body, dict):
         return
@@ -74,7 +74,7 @@ def unknown_fields(
 
 @dataclass
 class Search:
-    """One search through a body."""
+    """State of one search through a body."""
 
     rules: SearchRules
     num_found: int = 0
@@ -86,10 +86,10 @@ class Search:
         """Search an object.
 
         Args:
-            schema: the object's.
+            schema: the object's schema.
             sent: the object.
             place: its location in the body.
-            also: known names besides the schema's.
+            also: known names beyond the schema's.
         """
         self.num_searched += 1
         if self.num_searched > _MOST_OBJECTS:
@@ -128,7 +128,7 @@ class Search:
                 yield from self._nested(unkeyed, item, (*place, name), tags)
         elif isinstance(value, list):
             for index, item in enumerate(cast("list[object]", value)):
-                if not isinstance(item, list):  # no list of ours has lists in it
+                if not isinstance(item, list):  # no known list holds lists
                     yield from self._nested(nested, item, (*place, index), tags)
         elif isinstance(value, dict):
             sent = cast("Json", value)
@@ -154,7 +154,7 @@ class Search:
         return frozenset()
 
     def _names_below(self, schema: Schema, sent: Json, place: Place) -> list[str]:
-        """Return the names that the nested objects of an object know, each with its place."""
+        """Return the known names of an object's nested objects, each with its place."""
         keys = self.rules.config_keys.get(schema, frozenset[str]())
         found = [_path((*place, "config"), key) for key in sorted(keys)]
         for name in schema.model_fields:
@@ -166,7 +166,7 @@ class Search:
 
     @property
     def _is_naming(self) -> bool:
-        """True while the nearest names are looked for: of very many fields, for the first only."""
+        """True while nearest names are looked up: only for the first of very many fields."""
         return self.num_found < MAX_FAULTS
 
     def _unknown(
@@ -177,7 +177,7 @@ class Search:
         elsewhere: Collection[str],
         why: str = NO_FIELD,
     ) -> IgnoredField:
-        is_named = self._is_naming  # no more are reported, and comparing names takes time
+        is_named = self._is_naming  # comparing names takes time
         self.num_found += 1
         return IgnoredField(
             (*place, name), nearest(name, known, elsewhere) if is_named else None, why

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from api_gateway.errors import unavailable
 from api_gateway.idempotency import run_id
-from api_gateway.lora.upload import Wanted, file_fault
+from api_gateway.lora.upload import LoraForm, file_fault
 from api_gateway.resources import Resources
 from shared.contracts.lora import LoraConversion
 from shared.db.repositories.idempotency import CreateRequest
@@ -28,7 +28,7 @@ _CONTENT_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True)
-class Admitted:
+class AdmittedLora:
     """A file that may be stored."""
 
     path: Path
@@ -38,8 +38,8 @@ class Admitted:
 
 
 async def admit(
-    res: Resources, wanted: Wanted, folder: Path, repeatable: CreateRequest | None
-) -> Admitted:
+    res: Resources, wanted: LoraForm, folder: Path, repeatable: CreateRequest | None
+) -> AdmittedLora:
     """Check a file; a pickle is converted first.
 
     Args:
@@ -64,11 +64,11 @@ async def admit(
         summary = await asyncio.to_thread(inspect_lora, path)
     except LoraFileError as error:
         raise file_fault(str(error)) from error
-    return Admitted(path, sha256, size_bytes, summary)
+    return AdmittedLora(path, sha256, size_bytes, summary)
 
 
 async def _convert(
-    res: Resources, wanted: Wanted, target: Path, repeatable: CreateRequest | None
+    res: Resources, wanted: LoraForm, target: Path, repeatable: CreateRequest | None
 ) -> None:
     conversion = LoraConversion(
         conversion_id=run_id(repeatable),

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from api_gateway.lora.schemas import LoraPublic
-from api_gateway.recorded import shown
+from api_gateway.recorded import from_record
 from shared.db.models.loras import Lora
 
 
@@ -26,6 +26,6 @@ def present_lora(lora: Lora) -> LoraPublic:
     """One entry of the list."""
     names = ("filename", "folder", "sha256", "rank", "base_model", "target_modules", "created_at")
     fields = {name: getattr(lora, name) for name in names}
-    return shown(
+    return from_record(
         LoraPublic, fields | {"partial_path": partial_path(lora), "file_size": lora.size_bytes}
     )

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request
 
 from api_gateway.auth.dependencies import Admin, Caller
 from api_gateway.idempotency import Repeatable
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from api_gateway.lora import service
 from api_gateway.lora.presentation import present_lora
 from api_gateway.lora.schemas import (
@@ -24,8 +24,8 @@ from api_gateway.resources import Created, Res
 from shared.db.repositories.loras import LoraFilters
 from shared.lora.names import LoraFolder
 
-router = APIRouter(prefix="/api/v1/lora", tags=["lora"], dependencies=[JUDGED])
-admin_router = APIRouter(prefix="/api/v1/admin/lora", tags=["admin"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/lora", tags=["lora"], dependencies=[FIELD_CHECK])
+admin_router = APIRouter(prefix="/api/v1/admin/lora", tags=["admin"], dependencies=[FIELD_CHECK])
 
 _FILE_PART: dict[str, Any] = {
     "contentType": "application/octet-stream",

@@ -7,12 +7,19 @@ from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found
 from api_gateway.idempotency import claim, keep
 from api_gateway.ignored.dependency import note_unknown_form_fields
-from api_gateway.lora.admission import Admitted, admit
-from api_gateway.lora.keeping import add_row, is_put, put_once, remove_unless_kept
+from api_gateway.lora.admission import AdmittedLora, admit
 from api_gateway.lora.multipart import receive_form
 from api_gateway.lora.presentation import full_path, partial_path, timestamp
 from api_gateway.lora.schemas import LoRADeleteRequest, LoRADeleteResponse
-from api_gateway.lora.upload import AnswerT, Upload, Wanted, check_filename, read_form, with_hash
+from api_gateway.lora.storing import add_row, is_put, put_once, remove_unless_kept
+from api_gateway.lora.upload import (
+    LoraForm,
+    ResponseT,
+    Upload,
+    check_filename,
+    read_form,
+    with_hash,
+)
 from api_gateway.resources import Resources
 from shared.db.models.loras import Lora
 from shared.db.repositories.idempotency import CreateRequest
@@ -21,7 +28,7 @@ from shared.lora.errors import LoraNameError
 from shared.lora.names import split_path
 
 
-async def upload_lora(res: Resources, upload: Upload[AnswerT]) -> AnswerT:
+async def upload_lora(res: Resources, upload: Upload[ResponseT]) -> ResponseT:
     """Take a file in; nothing of it is left where it is refused.
 
     Raises:
@@ -55,11 +62,11 @@ async def _answer_repeat(res: Resources, repeatable: CreateRequest | None) -> No
 
 async def _keep(
     res: Resources,
-    upload: Upload[AnswerT],
+    upload: Upload[ResponseT],
     repeatable: CreateRequest | None,
-    wanted: Wanted,
-    admitted: Admitted,
-) -> AnswerT:
+    wanted: LoraForm,
+    admitted: AdmittedLora,
+) -> ResponseT:
     try:
         while True:
             # Large bytes travel outside the transaction; a refusal elsewhere may have removed them
@@ -78,7 +85,7 @@ async def _keep(
         raise
 
 
-def _answer(res: Resources, lora: Lora, wanted: Wanted) -> dict[str, object]:
+def _answer(res: Resources, lora: Lora, wanted: LoraForm) -> dict[str, object]:
     """Both answers at once; each takes what it has."""
     return {
         "file_path": full_path(res.lora.root, lora),

@@ -22,25 +22,25 @@ from shared.db.repositories.idempotency import CreateRequest
 from shared.lora.errors import LoraNameError
 from shared.lora.names import LoraFolder, split_filename
 
-AnswerT = TypeVar("AnswerT", LoRAUploadResponse, AdminLoRAUploadResponse)
+ResponseT = TypeVar("ResponseT", LoRAUploadResponse, AdminLoRAUploadResponse)
 
 _ADMIN_FOLDERS = frozenset(LoraFolder) - {LoraFolder.NO_TYPE}
 _FOLDERS = _ADMIN_FOLDERS - {LoraFolder.FACES}
 
 
 @dataclass(frozen=True)
-class Upload(Generic[AnswerT]):
+class Upload(Generic[ResponseT]):
     """A request to one of the two upload routes; they differ in form and answer."""
 
     request: Request
     caller: Principal
     repeatable: CreateRequest | None
     form: type[UploadForm]
-    answer: type[AnswerT]
+    answer: type[ResponseT]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LoraForm:
     """What an upload asks for, in order."""
 
     file: ReceivedFile
@@ -59,7 +59,7 @@ def check_filename(name: str) -> None:
     _split(name, is_made_safe=True)
 
 
-def read_form(received: ReceivedForm, form: type[UploadForm]) -> Wanted:
+def read_form(received: ReceivedForm, form: type[UploadForm]) -> LoraForm:
     """Check a form's fields.
 
     Raises:
@@ -79,10 +79,10 @@ def read_form(received: ReceivedForm, form: type[UploadForm]) -> Wanted:
         message = f"must be one of {', '.join(sorted(folders))}, or absent"
         raise InvalidRequestError([Fault(("body", "entity_type"), message)])
     stem, suffix = _split(received.file.filename, is_made_safe=fields.use_safe_filename)
-    return Wanted(received.file, LoraFolder(folder), stem, suffix, fields.use_safe_filename)
+    return LoraForm(received.file, LoraFolder(folder), stem, suffix, fields.use_safe_filename)
 
 
-def with_hash(repeatable: CreateRequest | None, wanted: Wanted) -> CreateRequest | None:
+def with_hash(repeatable: CreateRequest | None, wanted: LoraForm) -> CreateRequest | None:
     """The request with the hash of what its form says, however the form was put together."""
     if repeatable is None:
         return None

@@ -1,1 +1,1 @@
-"""ASGI middleware that knows nothing of the routes."""
+"""ASGI middleware independent of the routes."""

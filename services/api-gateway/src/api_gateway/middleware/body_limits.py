@@ -1,7 +1,7 @@
-"""Size limits of request bodies by route: only few routes take pictures.
+"""Size limits of request bodies by route: only a few routes accept images.
 
-JSON is limited by the number of its values as well: their cost in time and memory is far above that
-of the bytes of a picture. Both are counted while the body arrives, before it is parsed.
+JSON is also limited by its number of values: their cost in time and memory is far above that of
+the bytes of an image. Both are counted while the body arrives, before it is parsed.
 """
 
 import re
@@ -21,14 +21,14 @@ _INTERNAL_BYTES = 1024 * 1024
 _PICTURES_INSIDE = frozenset(
     f"/api/v1/{collection}" for collection in ("tasks", "workflows", "training", "evaluation")
 )
-"""Collections whose POST may carry pictures in base64."""
+"""Collections whose POST may contain images in base64."""
 _RESUME = re.compile(r"/api/v1/workflows/[^/]+/resume")
-"""May carry other pictures for its steps."""
+"""Path of a resume, which may contain other images for its steps."""
 _SAVES = "/api/v1/storage/images/"
 _LORA_UPLOADS = frozenset({"/api/v1/lora/upload", "/api/v1/admin/lora/upload"})
 
 LimitOf = Callable[[str, str], int | None]
-"""Largest body for a method and path, in bytes; none: the route itself limits it."""
+"""Returns the largest body for a method and path in bytes; none: the route itself limits it."""
 
 
 def public_limits(settings: GatewaySettings) -> LimitOf:
@@ -53,7 +53,7 @@ def internal_limits(_method: str, _path: str) -> int:
 
 
 class BodyLimit:
-    """ASGI middleware that responds 413 to a body that is too large, without reading all of it."""
+    """ASGI middleware that responds 413 to an oversized body without reading all of it."""
 
     def __init__(self, app: ASGIApp, limit_of: LimitOf) -> None:
         self._app, self._limit_of = app, limit_of
@@ -74,7 +74,7 @@ class BodyLimit:
 
 
 class _Counted:
-    """A body while it is received."""
+    """A request body that is counted while it is received."""
 
     def __init__(self, receive: Receive, limit: int, *, is_form: bool) -> None:
         self._receive, self._limit, self._is_form = receive, limit, is_form
@@ -88,7 +88,7 @@ class _Counted:
         return message
 
     def _count(self, body: bytes) -> None:
-        # An HTTPException, not a Problem: FastAPI takes all else for a body that cannot be read.
+        # An HTTPException, not a Problem: FastAPI turns any other error into "unreadable body".
         self._num_bytes += len(body)
         if self._num_bytes > self._limit:
             raise HTTPException(413, _too_many_bytes(self._limit))
@@ -104,4 +104,4 @@ def _is_form(headers: Headers) -> bool:
 
 
 def _too_many_bytes(limit: int) -> str:
-    return f"the body is larger than {limit} bytes, the most that this path takes"
+    return f"the body is larger than {limit} bytes, the limit of this path"

@@ -1,16 +1,16 @@
-"""Unforeseen errors, answered as every other error is, on a connection that stays."""
+"""Problem responses to unexpected errors, on a connection that stays open."""
 
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api_gateway.errors import answer_to
+from api_gateway.errors import error_response
 
 
 class UnexpectedErrors:
-    """ASGI middleware, the outermost one.
+    """The outermost ASGI middleware.
 
-    Starlette's own raises the error again behind the answer, so that the server breaks off the
-    connection without a word: the client's next request on it is lost.
+    Starlette's own raises the error again after its response, so that the server closes the
+    connection, and the client's next request on it is lost.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -28,6 +28,6 @@ class UnexpectedErrors:
             await self._app(scope, receive, send_on)
         except Exception as error:
             if has_begun or scope["type"] != "http":
-                raise  # Half a response is cut off, so that nobody takes it for the whole.
-            answer = await answer_to(Request(scope, receive), error)
+                raise  # The connection is closed: a partial response must not look complete.
+            answer = await error_response(Request(scope, receive), error)
             await answer(scope, receive, send)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from api_gateway.monitoring.schemas.tasks import TaskDetailResponse
 from api_gateway.monitoring.schemas.workflows import WorkflowDetailResponse, WorkflowStepMonitor
-from api_gateway.recorded import shown
+from api_gateway.recorded import from_record
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from shared.db.models.tables import Task, Workflow, WorkflowStep
@@ -35,7 +35,7 @@ def present_task_detail(task: Task | TaskRow) -> TaskDetailResponse:
         for name in TaskDetailResponse.model_fields
         if name not in computed
     }
-    return shown(
+    return from_record(
         TaskDetailResponse,
         fields
         | {
@@ -54,7 +54,7 @@ def present_workflow_detail(workflow: Workflow) -> WorkflowDetailResponse:
         for name in WorkflowDetailResponse.model_fields
         if name not in computed
     }
-    return shown(
+    return from_record(
         WorkflowDetailResponse,
         fields
         | {
@@ -72,7 +72,7 @@ def _present_step(step: WorkflowStep) -> WorkflowStepMonitor:
         for name in WorkflowStepMonitor.model_fields
         if name != "duration_ms"
     }
-    return shown(
+    return from_record(
         WorkflowStepMonitor,
         fields | {"duration_ms": duration_ms(step.started_at, step.completed_at)},
     )

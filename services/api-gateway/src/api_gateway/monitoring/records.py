@@ -15,7 +15,7 @@ from api_gateway.monitoring.schemas.workflows import (
     WorkflowAggregateStats,
     WorkflowListItem,
 )
-from api_gateway.recorded import shown
+from api_gateway.recorded import from_record
 from api_gateway.resources import Resources
 from shared.contracts.enums import TaskStatus, WorkflowStatus
 from shared.db.repositories.monitoring import list_task_lines, list_workflow_lines
@@ -39,7 +39,7 @@ async def list_tasks(res: Resources, caller: Principal, query: TaskQuery) -> Tas
     async with res.sessions() as session:
         lines, amount = await list_task_lines(session, caller.scope, query.listing())
     return TaskListResponse(
-        items=[shown(TaskListItem, _with_duration(line)) for line in lines],
+        items=[from_record(TaskListItem, _with_duration(line)) for line in lines],
         total=amount,
         page=query.page,
         page_size=query.page_size,
@@ -54,7 +54,7 @@ async def list_workflows(
     async with res.sessions() as session:
         lines, amount = await list_workflow_lines(session, caller.scope, query.listing())
     items = [
-        shown(
+        from_record(
             WorkflowListItem,
             _with_duration(line)
             | {"progress": percent_done(line["completed_steps"], line["total_steps"])},

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from api_gateway.monitoring import infrastructure, records
 from api_gateway.monitoring.media import media_of_task
 from api_gateway.monitoring.presentation import present_task_detail, present_workflow_detail
@@ -33,7 +33,7 @@ from api_gateway.resources import Res
 from api_gateway.tasks.service import get_task
 from api_gateway.workflows.service import get_workflow
 
-router = APIRouter(prefix="/api/v1/monitoring", tags=["Monitoring"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/monitoring", tags=["Monitoring"], dependencies=[FIELD_CHECK])
 
 
 @router.get("/tasks", summary="List Monitored Tasks", operation_id="list_monitored_tasks")

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from api_gateway.auth.dependencies import Caller
 from api_gateway.idempotency import Repeatable
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from api_gateway.paging import Pages
 from api_gateway.resources import Created, Res
 from api_gateway.storage import service
 from api_gateway.storage.conditions import ReadConditions
 from api_gateway.storage.keys import check_deletable, check_writable, image_path
-from api_gateway.storage.saving import Save, new_object_key, save_image
+from api_gateway.storage.saving import SaveRequest, new_object_key, save_image
 from api_gateway.storage.schemas import (
     SAVE_FORM,
     DeletedImage,
@@ -22,7 +22,7 @@ from api_gateway.storage.schemas import (
 )
 from api_gateway.storage.uploads import receive_image
 
-router = APIRouter(prefix="/api/v1/storage", tags=["Storage"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/storage", tags=["Storage"], dependencies=[FIELD_CHECK])
 
 ImagePath = Annotated[str, Depends(image_path)]
 Conditions = Annotated[ReadConditions, Header()]
@@ -86,7 +86,7 @@ async def check_image_exists(
 @router.post(
     "/images/{path:path}",
     status_code=201,
-    summary="Save Image",
+    summary="SaveRequest Image",
     operation_id="save_image",
     dependencies=[Created],
     openapi_extra=_FORM,
@@ -94,10 +94,12 @@ async def check_image_exists(
 async def save_image_at(
     caller: Caller, res: Res, path: ImagePath, repeat: Repeatable, request: Request
 ) -> SavedImage:
-    """Save image to storage: PNG, JPEG or WebP. An image of one's own there is replaced."""
+    """SaveRequest image to storage: PNG, JPEG or WebP. An image of one's own there is replaced."""
     check_writable(path)
     async with receive_image(request, res.pictures) as upload:
-        return await save_image(res, Save(caller, path, upload, repeat, new_object_key(path)))
+        return await save_image(
+            res, SaveRequest(caller, path, upload, repeat, new_object_key(path))
+        )
 
 
 @router.delete("/images/{path:path}", summary="Delete Image", operation_id="delete_image")

@@ -32,7 +32,7 @@ _UNBOUND_INSTANCE = "unknown"
 
 
 @dataclass(frozen=True)
-class Save:
+class SaveRequest:
     """A request to save a picture."""
 
     caller: Principal
@@ -61,12 +61,12 @@ def new_object_key(path: str) -> str:
     return f"{SAVED_FOLDER}/{uuid4()}/{path.rpartition('/')[2]}"
 
 
-async def save_image(res: Resources, save: Save) -> SavedImage:
+async def save_image(res: Resources, save: SaveRequest) -> SavedImage:
     """Store a picture under a path of the caller's, replacing what was there.
 
     Raises:
         Problem: 409, the path is not the caller's, or work in progress reads what lies there.
-        Repeated: the same request was answered before.
+        RepeatedRequest: the same request was answered before.
     """
     await note(res, [save.object_key])
     try:
@@ -88,7 +88,7 @@ def in_use(path: str) -> Problem:
     )
 
 
-async def _upload(res: Resources, save: Save) -> None:
+async def _upload(res: Resources, save: SaveRequest) -> None:
     upload = save.upload
     await res.objects.put_from(
         save.object_key,
@@ -99,7 +99,7 @@ async def _upload(res: Resources, save: Save) -> None:
     )
 
 
-async def _switch(res: Resources, save: Save) -> tuple[SavedImage, list[str]]:
+async def _switch(res: Resources, save: SaveRequest) -> tuple[SavedImage, list[str]]:
     """Let the path's row name the new object.
 
     Returns:
@@ -119,7 +119,9 @@ async def _switch(res: Resources, save: Save) -> tuple[SavedImage, list[str]]:
     return answer, nobodys
 
 
-async def _claim_path(res: Resources, session: AsyncSession, save: Save) -> tuple[str, list[str]]:
+async def _claim_path(
+    res: Resources, session: AsyncSession, save: SaveRequest
+) -> tuple[str, list[str]]:
     """The key of the object that the path has from now on, and those that are nobody's then."""
     row = save.row()
     claimed, held = await claim_object(session, save.caller.scope, row)
@@ -142,7 +144,7 @@ async def _is_there(res: Resources, held: StoredObject) -> bool:
     return found is not None and found.size_bytes == held.size_bytes
 
 
-async def _is_saved(res: Resources, save: Save) -> bool:
+async def _is_saved(res: Resources, save: SaveRequest) -> bool:
     """Ask, as a save does, whether the path has the new object: that waits for one under way."""
     async with res.sessions() as session:
         claimed, held = await claim_object(session, save.caller.scope, save.row())

@@ -1,4 +1,4 @@
-"""From a request to a task's row: its provider, its queue, its sizes and seeds decided."""
+"""Conversion of a request to a task's row, with its provider, queue, sizes and seeds."""
 
 import secrets
 import uuid
@@ -7,8 +7,8 @@ from typing import Any
 
 from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
-from api_gateway.tasks.checks.idle_work import idle_work
 from api_gateway.tasks.checks.local_model import check_cutout_models, check_local_request
+from api_gateway.tasks.checks.no_effect import no_effect_warnings
 from api_gateway.tasks.checks.providers import choose_provider
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
@@ -30,7 +30,7 @@ def draft_task(
     *,
     mapped: Iterable[str] = (),
 ) -> tuple[Task, list[Fault]]:
-    """Return a row for a request, in no session yet, and what is wrong with the request.
+    """Return a row for a request, in no session yet, and the faults of the request.
 
     Args:
         body: the validated request.
@@ -42,7 +42,7 @@ def draft_task(
     row, mapped = TASK_TYPES[task_type], frozenset(mapped)
     config = {key: value for key, value in (body.config or {}).items() if key not in mapped}
     sent = body.model_dump(mode="json", include=row.inputs.model_fields.keys() - mapped)
-    # A size that was not asked for is chosen in `_complete`, by what the model can do.
+    # A size that was not sent is chosen in `_complete`, by what the model can do.
     unasked = {*SIDES} - body.model_fields_set
     inputs = {n: value for n, value in sent.items() if value is not None and n not in unasked}
     stand_ins = {name: _stand_in(row, name) for name in mapped}
@@ -62,19 +62,19 @@ def draft_task(
     faults = [*decision.faults, *check_cutout_models(body, model)]
     if local is not None:
         faults += check_local_request(task_type, given, inputs, local)
-    task.warnings = [*decision.warnings, *idle_work(task_type, inputs, mapped)] or None
+    task.warnings = [*decision.warnings, *no_effect_warnings(task_type, inputs, mapped)] or None
     return task, faults
 
 
 def _stand_in(row: TaskTypeRow, name: str) -> object:
-    """Return what asks least of a provider; the value itself is looked at once it is mapped."""
+    """Return a placeholder for a mapped value; the value is checked once it is mapped."""
     return False if input_shape(row, name).kind is Kind.TRUTH else "mapped"
 
 
 def _row(
     body: CreateTaskBase, origin: Origin, *, config: dict[str, Any], inputs: dict[str, Any]
 ) -> Task:
-    """What is the same for a task of any type: nothing has happened to it."""
+    """Return a new row, pending, with the fields that tasks of any type share."""
     task_id = uuid.uuid4()
     fallback = body.fallback_provider_config
     return Task(
@@ -104,7 +104,7 @@ def _row(
 _SEEDED_BY_CONFIG = frozenset(
     {ProviderType.SARTIQ_ULTIMATE_FACE_FIXER, ProviderType.SARTIQ_ULTIMATE_GARMENT_FIXER}
 )
-"""Whose requests have no field for a seed but a key of `config`."""
+"""Providers whose requests take a seed only as a key of `config`."""
 
 
 def _complete(
@@ -117,7 +117,7 @@ def _complete(
 
     Args:
         row: the task's type.
-        inputs: the request's; changed in place.
+        inputs: the request's inputs; changed in place.
         mapped: names of inputs that an earlier step will give.
         model: the local model, if it may do the work.
     """
@@ -133,7 +133,7 @@ def _complete(
 
 
 def _choose_seeds(inputs: dict[str, Any], mapped: frozenset[str], *names: str) -> None:
-    """Chosen now, so that a retry makes the same picture."""
+    """Draw missing seeds now, so that a retry produces the same image."""
     for name in names:
         if name not in mapped and inputs.get(name) is None:
             inputs[name] = secrets.randbelow(_SEED_BOUND)

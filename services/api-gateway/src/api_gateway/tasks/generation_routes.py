@@ -1,4 +1,4 @@
-"""The generation-specific routes: the same tasks, of one type."""
+"""The generation-specific routes: the routes of tasks, limited to one type."""
 
 from typing import Annotated
 from uuid import UUID
@@ -13,14 +13,14 @@ from api_gateway.paging import Pages
 from api_gateway.request_fields import OriginInstance, OriginTenant, OriginZone
 from api_gateway.resources import Res, Resources
 from api_gateway.tasks import cancellation, changes, service
-from api_gateway.tasks.ignored_fields import JUDGED, Ignored
+from api_gateway.tasks.ignored_fields import FIELD_CHECK, Ignored
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.generation import GenerationTaskPublic, GenerationTaskUpdate
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from shared.contracts.enums import TaskStatus, TaskType
 from shared.db.repositories.tasks import TaskFilters, TaskRow
 
-router = APIRouter(prefix="/api/v1/tasks/generation", tags=["Tasks"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/tasks/generation", tags=["Tasks"], dependencies=[FIELD_CHECK])
 
 
 @router.get(

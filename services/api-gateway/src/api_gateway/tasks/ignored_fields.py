@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 
-from api_gateway.ignored.dependency import Judge
+from api_gateway.ignored.dependency import FieldCheck
 from api_gateway.ignored.report import IgnoredFields
 from api_gateway.ignored.schemas import Schema, nested_schemas
 from api_gateway.ignored.search import SearchRules
@@ -21,7 +21,7 @@ from shared.db.repositories.events import IDS_IN_CONFIG
 
 @cache
 def engine_config(task_type: TaskType) -> frozenset[str]:
-    """Return the keys of a task's `config` that something reads; none if it is the client's own."""
+    """Return the known keys of a task type's `config`; none if it is free."""
     activity = TASK_TYPES[task_type].activity
     if activity is None:
         return frozenset()
@@ -34,7 +34,7 @@ def engine_config(task_type: TaskType) -> frozenset[str]:
 
 
 def _provider_tags(schema: Schema, name: str, sent: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the provider of a configuration, as the request names it beside."""
+    """Return the provider of a configuration as the object around it names it."""
     if not (issubclass(schema, ProviderChoice) and name.endswith("provider_config")):
         return {}
     body: JsonObject = {**sent, name: object_or_none(sent.get(name)) or {}}
@@ -58,5 +58,5 @@ RULES = SearchRules(
     },
     tags_of=_provider_tags,
 )
-JUDGED = Depends(Judge(RULES))
-Ignored = Annotated[IgnoredFields, JUDGED]
+FIELD_CHECK = Depends(FieldCheck(RULES))
+Ignored = Annotated[IgnoredFields, FIELD_CHECK]

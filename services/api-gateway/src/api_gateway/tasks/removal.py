@@ -1,8 +1,7 @@
-"""Deleting a task with its files, or its files alone.
+"""Deletion of tasks with their files, or of the files alone.
 
-The records say first that the files are gone, and note their folder, in one transaction; then the
-objects go. What a crash leaves of them, and what a worker that was lost comes to write there, the
-sweep removes.
+One transaction removes the files from the records and notes their folder; then the objects are
+deleted. The sweep removes what a crash leaves there, and what a lost worker writes there later.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -31,18 +30,18 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class TaskCleanup(BaseModel):
-    """What a cleanup did."""
+    """Result of a task's cleanup."""
 
     task_id: UUID
     cleaned: bool
-    deleted_paths: list[str] = Field(description="Paths of the files that are gone")
+    deleted_paths: list[str] = Field(description="Paths of the deleted files")
 
 
 async def delete_task(res: Resources, caller: Principal, task_id: UUID) -> TaskPublicBase:
-    """Remove a task and everything of it.
+    """Delete a task with all its files.
 
     Returns:
-        The record as it was last.
+        The last state of the record.
 
     Raises:
         Problem: 404; 409, it does not end, or other work reads its files.
@@ -53,7 +52,7 @@ async def delete_task(res: Resources, caller: Principal, task_id: UUID) -> TaskP
 
 
 async def clean_up_task(res: Resources, caller: Principal, task_id: UUID) -> TaskCleanup:
-    """Remove a task's files; its record stays, hidden from lists.
+    """Delete a task's files; its record stays, hidden from lists.
 
     Raises:
         Problem: 404; 409, it does not end, or other work reads its files.
@@ -67,12 +66,12 @@ async def clean_up_task(res: Resources, caller: Principal, task_id: UUID) -> Tas
 async def demand_unused(
     session: AsyncSession, tasks: Sequence[Task | TaskRow], workflow_id: UUID | None = None
 ) -> None:
-    """Refuse to remove files that other work reads, as a single picture is refused.
+    """Refuse to remove files that other work reads.
 
     Args:
-        session: for a lasting answer, has removed their rows.
-        tasks: whose files they are.
-        workflow_id: a workflow that goes as a whole; none: they go alone.
+        session: if the result must hold until the commit, it has removed the files' rows.
+        tasks: owners of the files.
+        workflow_id: the workflow that is removed as a whole; none: the tasks alone are.
 
     Raises:
         Problem: 409.
@@ -99,7 +98,7 @@ async def _demand_ended_workflows(session: AsyncSession, tasks: Sequence[Task | 
 
 
 async def files_of(res: Resources, task: Task) -> list[str]:
-    """The keys of every object in a task's folder."""
+    """Return the keys of every object in a task's folder."""
     return [found.key for found in await res.objects.list(_folder(task))]
 
 
@@ -110,24 +109,24 @@ async def remove_files(
     write: Callable[[AsyncSession, Collection[UUID]], Awaitable[None]],
     workflow_id: UUID | None = None,
 ) -> None:
-    """Remove everything in the folders of tasks that have ended.
+    """Remove everything in the folders of ended tasks.
 
     Args:
         res: the gateway's connections.
-        tasks: whose folders go.
-        keys: what lies there now.
-        write: what becomes of the tasks' records.
-        workflow_id: a workflow that goes as a whole.
+        tasks: the tasks whose folders are removed.
+        keys: the objects in those folders.
+        write: updates or removes the tasks' records.
+        workflow_id: the workflow that is removed as a whole, if any.
 
     Raises:
-        Problem: 409, other work reads them.
+        Problem: 409, other work reads the files.
     """
     if not tasks:
         return
     ids = [task.id for task in tasks]
     async with res.sessions.begin() as session:
         await forget_objects(session, ids)
-        # Who held one of the rows that are gone now has committed, and is seen.
+        # Work that had locked one of the removed rows has committed by now, and is visible.
         await demand_unused(session, tasks, workflow_id)
         await note_loose(session, [_folder(task) for task in tasks])
         await write(session, ids)
@@ -141,7 +140,7 @@ async def remove_files(
 async def _end(res: Resources, caller: Principal, task_id: UUID) -> Task:
     task = await get_task(res, caller, task_id)
     if task.status not in TASK_ENDED:
-        # Before it is cancelled: what is refused changes nothing.
+        # Before the cancellation: a refused deletion must not change anything.
         async with res.sessions() as session:
             await demand_unused(session, [task])
     return await end_before_removal(res, caller, task_id)

@@ -1,4 +1,4 @@
-"""Tasks: one unit of work each."""
+"""Routes of tasks."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from api_gateway.request_fields import (
 )
 from api_gateway.resources import Created, Res
 from api_gateway.tasks import cancellation, changes, removal, service
-from api_gateway.tasks.ignored_fields import JUDGED, Ignored
+from api_gateway.tasks.ignored_fields import FIELD_CHECK, Ignored
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.provenance import TaskProvenance, get_provenance
 from api_gateway.tasks.removal import TaskCleanup
@@ -33,7 +33,7 @@ from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskStatus, TaskType
 from shared.db.repositories.tasks import TaskFilters
 
-router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"], dependencies=[FIELD_CHECK])
 
 _EXAMPLES: dict[str, Any] = {
     task_type: {"value": schemas.create.model_json_schema()["example"]}

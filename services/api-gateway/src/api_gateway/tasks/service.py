@@ -41,10 +41,10 @@ async def create_task(
 
     Args:
         res: the gateway's connections.
-        caller: whose task it will be.
+        caller: the owner of the task.
         body: the validated request.
-        request: the request as its repeats will know it.
-        warnings: what of the request is ignored, for the record.
+        request: the idempotency key of the request, if it has one.
+        warnings: ignored fields of the request, for the record.
 
     Raises:
         InvalidRequestError: names every field that is wrong.
@@ -74,10 +74,10 @@ async def _write(
 async def add_tasks(
     session: AsyncSession, caller: Principal, tasks: list[Task], uploads: list[Upload]
 ) -> None:
-    """Add tasks with their uploads, and hold the other pictures that they name until the commit.
+    """Add tasks with the rows of their uploads, and lock their other images until the commit.
 
     Raises:
-        Problem: 409, a picture is gone since the request was looked at.
+        Problem: 409, an image was deleted since the request was checked.
     """
     own = {upload.row.key for upload in uploads}
     if gone := await pin_pictures(session, caller.scope, tasks, besides=own):
@@ -86,7 +86,7 @@ async def add_tasks(
 
 
 async def get_task(res: Resources, caller: Principal, task_id: UUID) -> TaskRow:
-    """A task that the caller may see; this is what clients poll with.
+    """Return a task that the caller may see.
 
     Raises:
         Problem: 404.
@@ -98,7 +98,7 @@ async def get_task(res: Resources, caller: Principal, task_id: UUID) -> TaskRow:
 
 
 async def read_task(res: Resources, caller: Principal, task_id: UUID) -> TaskPublicBase:
-    """A task as it is answered, with what it waits for.
+    """Return a task in its public schema, with what it waits for.
 
     Raises:
         Problem: 404.
@@ -107,7 +107,7 @@ async def read_task(res: Resources, caller: Principal, task_id: UUID) -> TaskPub
 
 
 async def shown_task(res: Resources, task: TaskRow) -> TaskPublicBase:
-    """A task that was read, as it is answered, with what it waits for."""
+    """Present a task that was read, with what it waits for."""
     answer = present_task(task)
     await fill_waiting(res, [task], [answer])
     return answer
@@ -116,7 +116,7 @@ async def shown_task(res: Resources, task: TaskRow) -> TaskPublicBase:
 async def page_of_tasks(
     res: Resources, caller: Principal, filters: TaskFilters, *, skip: int, limit: int
 ) -> tuple[list[TaskPublicBase], int]:
-    """One page of the caller's tasks, newest first, and how many there are in all."""
+    """Return one page of the caller's tasks, newest first, and their total number."""
     async with res.sessions() as session:
         page = await list_tasks(session, caller.scope, filters, skip=skip, limit=limit)
         total = await count_tasks(session, caller.scope, filters)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api_gateway.recorded import shown
+from api_gateway.recorded import from_record
 from api_gateway.training.schemas import TrainingTask
 from shared.db.models.trainings import Training
 
@@ -26,4 +26,4 @@ def present_training(training: Training) -> TrainingTask:
     fields: dict[str, Any] = {name: getattr(training, name) for name in _COLUMNS}
     fields |= dict.fromkeys(_TEMPORAL_IDS, training.temporal_id)
     fields |= {"total_steps": training.steps, "webhook_url": training.webhook_url or ""}
-    return shown(TrainingTask, fields)
+    return from_record(TrainingTask, fields)

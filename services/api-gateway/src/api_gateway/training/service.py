@@ -48,7 +48,7 @@ async def create_training(
     Raises:
         InvalidRequestError: names every picture that is none.
         Problem: 403, 413; 503, where Temporal does not take the run.
-        Repeated: the request was answered before.
+        RepeatedRequest: the request was answered before.
     """
     check_webhook(res, body.webhook_url)
     origin = training_origin(caller, body)

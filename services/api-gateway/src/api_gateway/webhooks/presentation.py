@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from api_gateway.recorded import shown
+from api_gateway.recorded import from_record
 from api_gateway.webhooks.schemas import (
     PreviousWebhookSecret,
     WebhookDeliveryDetail,
@@ -17,12 +17,14 @@ from shared.webhooks.keyring import DatedKeys
 
 def present_delivery(delivery: WebhookDelivery) -> WebhookDeliveryPublic:
     """A delivery in a list."""
-    return shown(WebhookDeliveryPublic, _fields(delivery))
+    return from_record(WebhookDeliveryPublic, _fields(delivery))
 
 
 def present_delivery_detail(delivery: WebhookDelivery) -> WebhookDeliveryDetail:
     """A delivery by itself; its event has been read with it."""
-    return shown(WebhookDeliveryDetail, _fields(delivery) | {"payload": delivery.event.payload})
+    return from_record(
+        WebhookDeliveryDetail, _fields(delivery) | {"payload": delivery.event.payload}
+    )
 
 
 def _fields(delivery: WebhookDelivery) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from api_gateway.paging import Pages
 from api_gateway.resources import Res
 from api_gateway.webhooks import service
@@ -21,7 +21,7 @@ from api_gateway.webhooks.schemas import (
 from shared.contracts.deliveries import DeliveryStatus
 from shared.db.repositories.deliveries import DeliveryFilters
 
-router = APIRouter(prefix="/api/v1/webhooks", tags=["Webhooks"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/webhooks", tags=["Webhooks"], dependencies=[FIELD_CHECK])
 
 Skip = Annotated[int, Query(ge=0, le=2**31)]
 Limit = Annotated[int, Query(ge=1, le=1000)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends
 
-from api_gateway.ignored.dependency import Judge
+from api_gateway.ignored.dependency import FieldCheck
 from api_gateway.ignored.report import IgnoredField, IgnoredFields
 from api_gateway.ignored.search import InnerObject, Place, Search, SearchRules
 from api_gateway.request_fields import canonical_task_type
@@ -38,8 +38,8 @@ RULES: SearchRules = replace(
     },
     inner={(WorkflowStepDefinition, "config"): _step_config},
 )
-JUDGED = Depends(Judge(RULES))
-Ignored = Annotated[IgnoredFields, JUDGED]
+FIELD_CHECK = Depends(FieldCheck(RULES))
+Ignored = Annotated[IgnoredFields, FIELD_CHECK]
 
 
 def unknown_in_step(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from api_gateway.recorded import shown, texts
+from api_gateway.recorded import from_record, texts
 from api_gateway.waiting import before_a_step
 from api_gateway.workflows.schemas import WorkflowPublic, WorkflowStepPublic
 from shared.contracts.enums import StepStatus, WorkflowStatus
@@ -19,7 +19,7 @@ def present_workflow(workflow: Workflow) -> WorkflowPublic:
     }
     steps = [_present_step(step) for step in workflow.steps]
     _tell_what_comes_before(WorkflowStatus(workflow.status), steps)
-    return shown(
+    return from_record(
         WorkflowPublic,
         plain
         | {
@@ -32,7 +32,7 @@ def present_workflow(workflow: Workflow) -> WorkflowPublic:
 
 def _present_step(step: WorkflowStep) -> WorkflowStepPublic:
     names = WorkflowStepPublic.model_fields.keys() - {"waiting_for"}
-    return shown(WorkflowStepPublic, {name: getattr(step, name) for name in names})
+    return from_record(WorkflowStepPublic, {name: getattr(step, name) for name in names})
 
 
 def _tell_what_comes_before(workflow: WorkflowStatus, steps: Sequence[WorkflowStepPublic]) -> None:

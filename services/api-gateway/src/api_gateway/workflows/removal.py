@@ -7,7 +7,7 @@ from uuid import UUID
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found
 from api_gateway.resources import Resources
-from api_gateway.tasks.cancellation import has_let_go
+from api_gateway.tasks.cancellation import has_closed_run
 from api_gateway.tasks.removal import demand_unused, files_of, remove_files
 from api_gateway.workflows.lifecycle import cancel_workflow
 from api_gateway.workflows.presentation import present_workflow
@@ -57,7 +57,7 @@ async def clean_up_workflow(
 async def _end(res: Resources, caller: Principal, workflow: Workflow) -> None:
     if workflow.status in _OPEN:
         await cancel_workflow(res, caller, workflow.id)
-    if not await has_let_go(res, workflow.temporal_id):
+    if not await has_closed_run(res, workflow.temporal_id):
         message = f"workflow {workflow.id} is still being cancelled; try again in a moment"
         raise Problem(409, "conflict", message)
 

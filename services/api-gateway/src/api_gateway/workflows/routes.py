@@ -11,7 +11,7 @@ from api_gateway.ignored.dependency import with_warnings
 from api_gateway.paging import Pages
 from api_gateway.resources import Created, Res
 from api_gateway.workflows import lifecycle, removal, service
-from api_gateway.workflows.ignored_fields import JUDGED, Ignored
+from api_gateway.workflows.ignored_fields import FIELD_CHECK, Ignored
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.resume_schemas import UNCHANGED, ResumePlan, ResumeWorkflow
 from api_gateway.workflows.schemas import (
@@ -24,7 +24,7 @@ from api_gateway.workflows.schemas import (
 from shared.contracts.enums import WorkflowStatus
 from shared.db.repositories.subjects import WorkflowFilters
 
-router = APIRouter(prefix="/api/v1/workflows", tags=["workflows"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/workflows", tags=["workflows"], dependencies=[FIELD_CHECK])
 
 
 @router.post(

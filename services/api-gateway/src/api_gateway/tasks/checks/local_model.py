@@ -21,7 +21,7 @@ def check_local_request(
     inputs: Mapping[str, Any],
     model: ModelSettings,
 ) -> list[Fault]:
-    """Return what is wrong with a request that our own workers may do.
+    """Return the faults of a request that our own workers may run.
 
     Args:
         task_type: the task's type.
@@ -45,7 +45,7 @@ def check_local_request(
 
 
 def check_cutout_models(body: CreateTaskBase, model: ModelSettings) -> Iterator[Fault]:
-    """Return the background-removal models that a request names and that are not installed."""
+    """Yield a fault for each background-removal model that is not installed."""
     for name in ("provider_config", "fallback_provider_config"):
         config = getattr(body, name)
         if not isinstance(config, LocalProviderConfig):
@@ -65,9 +65,9 @@ def _check_references(references: Any, model: ModelSettings) -> list[Fault]:
     if not references or (most and references == "mapped"):
         return []
     if most == 0:
-        message = "the local model edits by prompt alone; leave this field out"
+        message = "the local model takes no reference images; leave this field out"
     elif len(references) > most:
-        message = f"has {len(references)} pictures; the local model looks at {most} at most"
+        message = f"has {len(references)} images; the local model takes at most {most}"
     else:
         return []
     return [Fault(("reference_images",), message)]

@@ -1,4 +1,4 @@
-"""The choice of a task's provider, and checks that it can do what the request asks. Pure."""
+"""Choice of a task's provider, and checks that it can do what the request asks for. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class ProviderDecision:
     queue: TaskQueue
     faults: list[Fault]
     warnings: list[str]
-    """Fields that a provider lacks which the request does not name."""
+    """Missing fields of a default provider, which the request does not name."""
 
 
 def choose_provider(
@@ -104,7 +104,7 @@ def _check_output_format(*providers: ProviderType | None) -> list[Fault]:
     return [
         Fault(
             ("config", "output_format"),
-            f"pictures of {provider} are stored as png; local workers know webp and jpeg as well",
+            f"images of {provider} are stored as png; only local workers write webp and jpeg",
         )
         for provider in providers
         if provider is not None and PROVIDERS[provider].is_remote

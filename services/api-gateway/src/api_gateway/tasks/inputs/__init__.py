@@ -1,1 +1,1 @@
-"""Inputs of a task that name something else: pictures, objects, LoRAs."""
+"""Lookup of the images, objects and LoRAs that a task's inputs name."""

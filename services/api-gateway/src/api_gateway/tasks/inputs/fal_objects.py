@@ -1,4 +1,4 @@
-"""The stored objects among the parameters of an app on fal: which strings are the caller's keys."""
+"""The stored objects among the parameters of an app on fal."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -16,13 +16,13 @@ _MAX_STRINGS = 1000
 
 
 async def note_fal_objects(task: Task, res: Resources, caller: Principal) -> list[Fault]:
-    """Write down which parameters are objects that the caller may see; the worker reads no others.
+    """Note the parameters that name objects of the caller; the worker reads no others.
 
-    A string that is no such key goes to the app as it is.
+    All other strings are passed to the app unchanged.
     """
     strings = set(_possible_keys(task.inputs.get("fal_parameters")))
     if len(strings) > _MAX_STRINGS:
-        message = f"holds {len(strings)} different texts; at most {_MAX_STRINGS} fit into one task"
+        message = f"has {len(strings)} different strings; at most {_MAX_STRINGS} are allowed"
         return [Fault(("fal_parameters",), message)]
     async with res.sessions() as session:
         rows = await find_objects(session, caller.scope, strings)

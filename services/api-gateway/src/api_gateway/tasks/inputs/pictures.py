@@ -1,4 +1,4 @@
-"""The pictures of a task: each becomes an object key, or stays a URL until the run fetches it."""
+"""The images of a task: each becomes an object key, or stays a URL that the run fetches."""
 
 from typing import Any, cast
 
@@ -19,10 +19,10 @@ _MAX_PICTURES = 100
 async def resolve_pictures(
     task: Task, res: Resources, caller: Principal
 ) -> tuple[list[Upload], list[Fault]]:
-    """Replace a task's pictures by object keys.
+    """Replace a task's images by object keys.
 
     Returns:
-        What is to be stored before the task is written, and what is wrong with the request.
+        The uploads to be stored before the task is written, and the faults of the request.
     """
     resolver = _Resolver(task, res, caller)
     for field in TASK_TYPES[TaskType(task.task_type)].pictures:
@@ -32,7 +32,7 @@ async def resolve_pictures(
                 task.inputs[field.name] = await resolver.resolve(name, value)
     if resolver.elsewhere:
         task.inputs[PICTURE_OBJECTS] = resolver.elsewhere
-    # One picture given twice is one object.
+    # An image that is given twice is one object.
     uploads = {upload.row.key: upload for upload in resolver.uploads}
     return list(uploads.values()), resolver.faults
 
@@ -48,7 +48,7 @@ class _Resolver:
         self._res, self._caller = res, caller
         self.uploads: list[Upload] = []
         self.elsewhere: dict[str, str] = {}
-        """The object keys of saved pictures, by path."""
+        """Object keys of saved images, by path."""
         self.faults: list[Fault] = []
 
     async def resolve(self, name: str, value: Any) -> Any:
@@ -56,7 +56,7 @@ class _Resolver:
             return await self._resolve_one((name,), value)
         values = cast("list[Any]", value)
         if len(values) > _MAX_PICTURES:
-            message = f"has {len(values)} pictures; at most {_MAX_PICTURES} fit into one task"
+            message = f"has {len(values)} images; at most {_MAX_PICTURES} are allowed"
             self.faults.append(Fault((name,), message))
             return values
         return [await self._resolve_one((name, i), item) for i, item in enumerate(values)]

@@ -1,4 +1,4 @@
-"""From the inputs of a request to those of a run: everything that they name is looked up."""
+"""Conversion of a request's inputs to those of a run."""
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
@@ -15,10 +15,10 @@ from shared.db.models.tables import Task
 async def resolve_inputs(
     task: Task, res: Resources, caller: Principal
 ) -> tuple[list[Upload], list[Fault]]:
-    """Replace a task's pictures by object keys, and note which objects and LoRAs it names.
+    """Replace a task's images by object keys, and note the objects and LoRAs that it names.
 
     Returns:
-        The uploads to be stored before the task is written, and what is wrong with the inputs.
+        The uploads to be stored before the task is written, and the faults of the inputs.
     """
     has_loras = any(task.inputs.get(name) for name in LORA_FIELDS)
     uploads, faults = await resolve_pictures(task, res, caller)

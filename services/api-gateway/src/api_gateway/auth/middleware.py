@@ -1,7 +1,7 @@
-"""Stands before the routes: a stranger is sent away before a byte of the body is read.
+"""Authentication before the routes: an invalid credential is refused before the body is read.
 
-FastAPI reads and parses a body before it asks any dependency. What guards a route is nevertheless
-its own dependency (`Caller`, `Admin`), which asks the same question and gets the answer from here.
+FastAPI reads and parses a body before it resolves dependencies. Each route has its own dependency
+(`Caller`, `Admin`) nevertheless, which checks the scope of the caller found here.
 """
 
 from fastapi import Request
@@ -10,14 +10,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api_gateway.auth.admission import AdmissionStores, admit
 from api_gateway.auth.rate_limits import Quota
-from api_gateway.errors import answer_to, method_not_allowed
+from api_gateway.errors import error_response, method_not_allowed
 from api_gateway.methods import method_table
 
 _GUARDED = "/api/"
 
 
-class Gate:
-    """ASGI middleware: authenticates what goes to the API, and shows each caller its quota."""
+class AuthMiddleware:
+    """ASGI middleware that authenticates API requests and adds the caller's rate limit headers."""
 
     def __init__(self, app: ASGIApp, resources: AdmissionStores) -> None:
         self._app, self._resources = app, resources
@@ -32,14 +32,14 @@ class Gate:
             if methods := method_table(request.app).refused(scope["method"], scope["path"]):
                 raise method_not_allowed(methods)
         except Exception as error:  # noqa: BLE001 — outside the application's own handlers
-            answer = await answer_to(request, error)
-            await answer(scope, receive, _showing_quota(scope, send))
+            response = await error_response(request, error)
+            await response(scope, receive, _with_quota(scope, send))
             return
-        await self._app(scope, receive, _showing_quota(scope, send))
+        await self._app(scope, receive, _with_quota(scope, send))
 
 
-def _showing_quota(scope: Scope, send: Send) -> Send:
-    """What sends an answer; with the caller's quota, where it has one."""
+def _with_quota(scope: Scope, send: Send) -> Send:
+    """Return a `send` that adds the caller's rate limit headers, if it has a limit."""
     quota: Quota | None = scope.get("state", {}).get("quota")
     if quota is None:
         return send

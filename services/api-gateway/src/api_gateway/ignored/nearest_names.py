@@ -1,21 +1,21 @@
-"""Which of the known names an unknown one was meant to be. Pure."""
+"""The known name nearest to an unknown one. Pure."""
 
 from collections.abc import Collection
 from difflib import SequenceMatcher
 
 _LONGEST = 64
-"""Names are compared so far: no field of ours is longer, and a stranger's may be a megabyte."""
+"""Characters compared: no known name is longer, and a client's may have a megabyte."""
 _LETTERS_PER_MISTAKE = 4
 
 
 def nearest(name: str, known: Collection[str], elsewhere: Collection[str] = ()) -> str | None:
-    """Return the known name that an unknown one is nearest to; none where nothing is alike.
+    """Return the known name nearest to an unknown one; none if nothing is similar.
 
     Args:
-        name: what was sent.
-        known: the names at its place.
-        elsewhere: names at other places, each with its place and a dot before it: they count where
-            no name at its own place is close.
+        name: the unknown name.
+        known: the known names at its place.
+        elsewhere: names at other places, each with its place and a dot before it; considered only
+            if no name at its own place is close.
     """
     name = name[:_LONGEST]
     return (
@@ -24,9 +24,9 @@ def nearest(name: str, known: Collection[str], elsewhere: Collection[str] = ()) 
 
 
 def _close(name: str, known: Collection[str]) -> str | None:
-    """Return the name that a slip of the finger away is this one."""
+    """Return the name that a typing error turned into this one; none if there is none."""
     most = max(1, len(name) // _LETTERS_PER_MISTAKE)
-    # Of two that are as near, that of the same length: a wrong letter is likelier than a lost one.
+    # Ties go to the name of equal length: a wrong letter is more likely than a missing one.
     ranked = [
         (distance(name, last), abs(len(last) - len(name)), each)
         for each in sorted(known)
@@ -52,9 +52,9 @@ def _last(name: str) -> str:
 
 
 def distance(one: str, other: str) -> int:
-    """Return how many letters have to be changed, added, dropped or swapped; case does not count.
+    """Return the number of letters to change, add, drop or swap, without regard to case.
 
-    (Optimal string alignment.)
+    The optimal string alignment distance.
     """
     one, other = one.lower(), other.lower()
     before: list[int] = []

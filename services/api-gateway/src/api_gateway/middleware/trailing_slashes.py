@@ -1,7 +1,7 @@
-"""A path means the same with and without a slash at its end, to every part of the application.
+"""Paths with and without a trailing slash are the same, to every part of the application.
 
-Starlette would answer 307, without a body, and clients that follow it drop their credential or send
-the request twice: here it is served at once, and both spellings share an `Idempotency-Key`.
+Starlette would respond 307; clients that follow it drop their credential or send the request
+twice. Here it is served at once, and both spellings share an `Idempotency-Key`.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -9,8 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api_gateway.methods import method_table
 
 
-class Slashes:
-    """ASGI middleware: hands requests on with their path as the application spells it."""
+class TrailingSlashes:
+    """ASGI middleware that rewrites a path to the spelling that the application serves."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

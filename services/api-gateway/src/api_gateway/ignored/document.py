@@ -1,4 +1,4 @@
-"""The headers by which a request asks about unknown fields, and is told, in the document."""
+"""The headers about unknown fields in the OpenAPI document."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ _PREFER: Json = {
     "in": "header",
     "required": False,
     "schema": {"type": "string"},
-    "description": "`handling=strict` (RFC 7240): fields and parameters that are not known are "
-    f"refused with 422. By default they are ignored, and named in `{HEADER}`",
+    "description": "`handling=strict` (RFC 7240): unknown fields and parameters are refused with "
+    f"422. By default they are ignored, and listed in `{HEADER}`",
 }
 _IGNORED: Json = {
-    "description": "Fields and parameters that were ignored, each with the nearest known one: "
+    "description": "Ignored fields and parameters, each with the nearest known name: "
     f"up to {MAX_NAMES} in {MAX_HEADER_BYTES} bytes, as a list of RFC 8941",
     "required": False,
     "schema": {"type": "string"},
@@ -24,7 +24,7 @@ _IGNORED: Json = {
 
 
 def add_ignored_headers(document: Json) -> None:
-    """Add them to every operation of an OpenAPI document."""
+    """Add the headers to every operation of an OpenAPI document."""
     for item in document["paths"].values():
         for method in _METHODS & item.keys():
             operation = item[method]

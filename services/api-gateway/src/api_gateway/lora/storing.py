@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem
-from api_gateway.lora.admission import Admitted
-from api_gateway.lora.upload import Wanted
+from api_gateway.lora.admission import AdmittedLora
+from api_gateway.lora.upload import LoraForm
 from api_gateway.resources import Resources
 from api_gateway.uploads import note
 from shared.contracts.folders import LORAS_FOLDER
@@ -24,7 +24,7 @@ def object_key(sha256: str) -> str:
     return f"{LORAS_FOLDER}/sha256/{sha256}"
 
 
-async def put_once(res: Resources, admitted: Admitted) -> None:
+async def put_once(res: Resources, admitted: AdmittedLora) -> None:
     """Write the bytes, unless they are there already."""
     key = object_key(admitted.sha256)
     await note(res, [key])
@@ -34,7 +34,7 @@ async def put_once(res: Resources, admitted: Admitted) -> None:
 
 
 async def add_row(
-    session: AsyncSession, caller: Principal, wanted: Wanted, admitted: Admitted
+    session: AsyncSession, caller: Principal, wanted: LoraForm, admitted: AdmittedLora
 ) -> Lora:
     """Write the row under the first free name.
 
@@ -74,13 +74,13 @@ async def add_row(
     return lora
 
 
-async def is_put(res: Resources, session: AsyncSession, admitted: Admitted) -> bool:
+async def is_put(res: Resources, session: AsyncSession, admitted: AdmittedLora) -> bool:
     """Whether the bytes are there, and stay there until the transaction ends."""
     await lock_digest(session, admitted.sha256)
     return await res.objects.head(object_key(admitted.sha256)) is not None
 
 
-async def remove_unless_kept(res: Resources, admitted: Admitted) -> None:
+async def remove_unless_kept(res: Resources, admitted: AdmittedLora) -> None:
     """Remove bytes that no row stands for; of a request that was refused in the end."""
     async with res.sessions.begin() as session:
         await lock_digest(session, admitted.sha256)

@@ -1,4 +1,4 @@
-"""Requests that are well formed and ask for nothing: the result is the picture as it came. Pure."""
+"""Valid requests without an effect: their result is the input image. Pure."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,13 +16,15 @@ _TARGETS = (
 )
 
 
-def idle_work(task_type: TaskType, inputs: Mapping[str, Any], mapped: frozenset[str]) -> list[str]:
-    """Return what a request asks for in vain, a sentence each.
+def no_effect_warnings(
+    task_type: TaskType, inputs: Mapping[str, Any], mapped: frozenset[str]
+) -> list[str]:
+    """Return a warning if a request has no effect.
 
     Args:
         task_type: the task's type.
-        inputs: the task's, complete.
-        mapped: those that an earlier step will give; they may ask for anything.
+        inputs: the task's inputs, completed.
+        mapped: names of inputs that an earlier step will give.
     """
     check = _CHECKS.get(task_type)
     said = check(inputs, mapped) if check else None
@@ -33,7 +35,7 @@ def _adjuster(inputs: Mapping[str, Any], mapped: frozenset[str]) -> str | None:
     if any(name in mapped or inputs.get(name) for name in _TARGETS):
         return None
     return (
-        "The picture stays as it is: no target is given. Give aspect_ratio, target_width and "
+        "The image stays unchanged: no target is given. Give aspect_ratio, target_width and "
         "target_height, a margin, or reference_image."
     )
 
@@ -45,7 +47,7 @@ def _refine(inputs: Mapping[str, Any], mapped: frozenset[str]) -> str | None:
     if is_enlarged or "upscale_enabled" in mapped or inputs.get("upscale_denoise") != 0:
         return None
     return (
-        "The picture stays as it is: it keeps its size, and upscale_denoise is 0. Give an "
+        "The image stays unchanged: it keeps its size, and upscale_denoise is 0. Give an "
         "upscale_factor above 1, or a denoise strength above 0."
     )
 

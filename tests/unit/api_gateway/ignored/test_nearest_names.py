@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_gateway.ignored.names import distance, nearest
+from api_gateway.ignored.nearest_names import distance, nearest
 
 _KNOWN = ["prompt", "width", "height", "style_model_path", "product_model_path", "seed"]
 
