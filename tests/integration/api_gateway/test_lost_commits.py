@@ -118,5 +118,5 @@ async def test_commit_that_cannot_be_learnt_is_left_to_the_sweep(
         answer = await asking
 
         assert answer.status_code == 503
-        assert "may have been done" in answer.json()["detail"]
+        assert "may have succeeded" in answer.json()["detail"]
         assert await content(near, folder) == BLUE

@@ -71,7 +71,7 @@ async def create(api: httpx.AsyncClient, *steps: dict[str, Any]) -> httpx.Respon
         (FACE, ("final_ssim_score", "width"), "GENERATION", "use the transform to_int"),
         (FACE, ("attempts_used", "width", "to_string"), "GENERATION", "leave the transform out"),
         (FACE, ("face_detected", "prompt", "to_list"), "GENERATION", "is a list of truth values"),
-        (CUT_OUT, ("result_image_paths", "seed", "to_int"), "GENERATION", "to_int makes nothing"),
+        (CUT_OUT, ("result_image_paths", "seed", "to_int"), "GENERATION", "to_int cannot convert"),
         (CUT_OUT, ("rembg_model_used", "strategy"), "BACKGROUND_FIX", "one of lab_shift, replace"),
         (GENERATED, ("result_image_path", "seed"), "GENERATION", "map another field"),
         (

@@ -1,9 +1,9 @@
 """Idempotency keys of create requests: a repeated request gets its first response for 24 hours.
 
-A route takes `Repeatable`. Its service calls `claim` first in its transaction and
-`store_response` last. `claim` raises `RepeatedRequest` for a repeated request, which is rendered
-as the first response. An operation without a row of its own calls `reserve`, and derives the ID
-of its run from the key by `run_id`.
+A route takes `Repeatable`. Its service calls `claim` first in its transaction and `keep_response`
+last. `claim` raises `RepeatedRequest` for a repeated request, which is rendered as the first
+response. An operation without a row of its own calls `reserve_key`, and derives the ID of its run
+from the key by `run_id`.
 """
 
 import hashlib
@@ -87,7 +87,7 @@ async def claim(session: AsyncSession, request: CreateRequest | None) -> None:
     raise RepeatedRequest(first.answer)
 
 
-async def hold(sessions: Sessions, request: CreateRequest | None) -> None:
+async def reserve_key(sessions: Sessions, request: CreateRequest | None) -> None:
     """Claim the key for a request whose run keeps the result: `run_id` leads every repeat to it.
 
     Raises:
@@ -118,7 +118,9 @@ def _check_same(first: IdempotencyKey, request: CreateRequest) -> None:
         )
 
 
-async def keep(session: AsyncSession, request: CreateRequest | None, answer: BaseModel) -> None:
+async def keep_response(
+    session: AsyncSession, request: CreateRequest | None, answer: BaseModel
+) -> None:
     """Store the response for repeats."""
     if request is not None:
         dumped: dict[str, Any] = answer.model_dump(mode="json", by_alias=True)

@@ -130,7 +130,7 @@ async def test_workflow_is_waited_for_while_paused_and_ends_with_a_failure(
 
     assert client.statuses == ["RUNNING", "PAUSED", "RUNNING", "FAILED"]
     assert client.events[-1].data["error_message"] == "a broke"
-    assert client.comments == ["FAILED: come back after a resume, with Last-Event-ID 4"]
+    assert client.comments == ["FAILED: reconnect after a resume, with Last-Event-ID 4"]
     await client.connect()
     assert client.is_done
 

@@ -154,7 +154,7 @@ def test_a_folder_that_code_spells_out_is_found() -> None:
 )
 def test_folders_of_the_platform_are_not_written_whatever_their_case(folder: str) -> None:
     for path in (f"{folder}/a.png", folder):
-        with pytest.raises(InvalidRequestError, match="holds what the platform writes"):
+        with pytest.raises(InvalidRequestError, match="only the platform writes"):
             check_writable(path)
 
 

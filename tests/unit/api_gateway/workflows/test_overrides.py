@@ -91,6 +91,6 @@ def test_step_that_has_changed_since_the_check_is_a_conflict(change: str) -> Non
         one.config = {"prompt": "green"}
     else:
         task.id = uuid.uuid4()
-    with pytest.raises(Problem, match="changed meanwhile") as refused:
+    with pytest.raises(Problem, match="changed by another request") as refused:
         checked.apply(one, task)
     assert refused.value.status == 409

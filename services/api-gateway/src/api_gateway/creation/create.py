@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from api_gateway.creation.admission_cap import check_cap
-from api_gateway.idempotency import claim, keep
+from api_gateway.idempotency import claim, keep_response
 from api_gateway.resources import Resources
 from api_gateway.uploads import Upload, note_uploads, stored
 from shared.contracts.enums import TaskStatus, WorkflowStatus
@@ -66,7 +66,7 @@ async def create(
             await check_cap(session, res, creation.subject)
             async with stored(res, session, creation.uploads):
                 answer = await creation.write(session)
-                await keep(session, request, answer)
+                await keep_response(session, request, answer)
     except (DBAPIError, OSError):
         # The commit may have succeeded and its response been lost: an error would make a client
         # without a key send the request again.

@@ -1,4 +1,4 @@
-"""Evaluation of pictures by a vision language model."""
+"""Routes of the evaluation of images by a vision language model."""
 
 from typing import Annotated
 
@@ -23,13 +23,13 @@ async def evaluate_image(
     repeatable: Repeatable,
     provider: Annotated[
         AiProvider | None,
-        Query(description="Whose model evaluates; not given: the one in the gateway's settings"),
+        Query(description="Provider of the model; default: the one in the gateway's settings"),
     ] = None,
 ) -> EvaluationResponse:
     """Evaluate an image for comprehensive shot analysis.
 
-    Shot type, human presence, anatomy, gender and, if asked for, descriptions. An evaluator that
-    fails is answered as `success: false` with its error; none that runs, as 503.
+    Shot type, human presence, anatomy, gender and, if asked for, descriptions. An error of the
+    evaluator is returned as `success: false`; without a running evaluator the status is 503.
     """
     return await service.evaluate_image(res, caller, request, provider, repeatable)
 
@@ -39,7 +39,7 @@ async def get_evaluator_health(
     res: Res,
     _caller: Caller,
     provider: Annotated[
-        AiProvider | None, Query(description="Whose evaluations count; not given: all")
+        AiProvider | None, Query(description="Provider whose evaluations count; default: all")
     ] = None,
 ) -> HealthStatus:
     """Get evaluator health status and metrics."""

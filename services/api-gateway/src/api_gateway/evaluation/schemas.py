@@ -1,4 +1,4 @@
-"""What clients send and get when a picture is evaluated."""
+"""Request and response schemas of evaluations."""
 
 from typing import Annotated, Self
 

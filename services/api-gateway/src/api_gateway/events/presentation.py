@@ -1,4 +1,4 @@
-"""An event's row as clients see it."""
+"""Event rows in their public schemas."""
 
 from api_gateway.events.schemas import (
     BaseEvent,
@@ -24,5 +24,5 @@ SCHEMAS: dict[EventType, type[BaseEvent]] = {
 
 
 def present_event(event: RecordedEvent) -> BaseEvent:
-    """What an event says, in the schema of its type."""
+    """Return an event in the schema of its type."""
     return from_record(SCHEMAS[EventType(event.event_type)], event.payload)

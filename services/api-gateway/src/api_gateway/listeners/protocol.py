@@ -86,7 +86,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] -- as uvicorn's
         super().connection_made(transport)
         self._head_since = self.loop.time()
-        # Connections that were opened together are not all looked at, and refused, at once.
+        # Random, so that connections opened together are not all checked, and refused, at once.
         first_s = self._tick_s * random.random()  # noqa: S311 — no secret
         self._tick = self.loop.call_later(first_s, self._check)
         standing = self._peers.enter(self._host)

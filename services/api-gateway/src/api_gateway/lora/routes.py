@@ -1,4 +1,4 @@
-"""LoRA files: uploads, the list, and the bin."""
+"""Routes of LoRA files: uploads, the list, and deletion to the bin."""
 
 from typing import Annotated, Any
 
@@ -40,7 +40,7 @@ _FILE_PART: dict[str, Any] = {
 
 
 def _form(name: str) -> dict[str, Any]:
-    """How the document describes a form that the route reads off the wire itself."""
+    """Return the OpenAPI description of a form that the route reads as a stream."""
     schema = {"$ref": f"#/components/schemas/{name}"}
     content = {"multipart/form-data": {"schema": schema, "encoding": {"file": _FILE_PART}}}
     return {"requestBody": {"content": content, "required": True}}
@@ -59,7 +59,7 @@ async def upload_lora(
 ) -> LoRAUploadResponse:
     """Upload a LoRA model file: .safetensors, .ckpt, .pt, .pth or .bin, up to 500 MB.
 
-    What is not safetensors is converted to it, if it holds tensors alone.
+    Other formats than safetensors are converted to it if they hold only tensors.
     """
     upload = Upload(request, caller, repeatable, UploadForm, LoRAUploadResponse)
     return await service.upload_lora(res, upload)

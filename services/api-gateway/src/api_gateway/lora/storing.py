@@ -1,4 +1,4 @@
-"""Keeps admitted files: the bytes once per digest, a row per name, both or neither."""
+"""Storage of checked files: the bytes once per digest, a row per name, both or neither."""
 
 import uuid
 from datetime import UTC, datetime
@@ -20,12 +20,12 @@ _CONTENT_TYPE = "application/octet-stream"
 
 
 def object_key(sha256: str) -> str:
-    """Where the bytes of a digest lie."""
+    """Return the key of the object with a digest."""
     return f"{LORAS_FOLDER}/sha256/{sha256}"
 
 
 async def put_once(res: Resources, admitted: AdmittedLora) -> None:
-    """Write the bytes, unless they are there already."""
+    """Write the bytes, unless they are stored already."""
     key = object_key(admitted.sha256)
     await note(res, [key])
     found = await res.objects.head(key)
@@ -39,7 +39,7 @@ async def add_row(
     """Write the row under the first free name.
 
     Raises:
-        Problem: 409, the name is taken and is not to be versioned.
+        Problem: 409, the name is taken and must not be versioned.
     """
     filename = await free_filename(
         session, wanted.folder, wanted.stem, is_versioned=wanted.is_versioned
@@ -48,8 +48,8 @@ async def add_row(
         raise Problem(
             409,
             "duplicate_filename",
-            f"file: there is a {wanted.stem}.safetensors in {wanted.folder} already; choose "
-            "another name, or send use_safe_filename=true to have it versioned",
+            f"file: {wanted.folder} has a {wanted.stem}.safetensors already; choose another "
+            "name, or send use_safe_filename=true to have it versioned",
         )
     now, summary = datetime.now(UTC), admitted.summary
     lora = Lora(
@@ -75,13 +75,13 @@ async def add_row(
 
 
 async def is_put(res: Resources, session: AsyncSession, admitted: AdmittedLora) -> bool:
-    """Whether the bytes are there, and stay there until the transaction ends."""
+    """Return whether the bytes are stored, and lock them until the transaction ends."""
     await lock_digest(session, admitted.sha256)
     return await res.objects.head(object_key(admitted.sha256)) is not None
 
 
 async def remove_unless_kept(res: Resources, admitted: AdmittedLora) -> None:
-    """Remove bytes that no row stands for; of a request that was refused in the end."""
+    """Remove the bytes of a failed request, unless a row refers to them."""
     async with res.sessions.begin() as session:
         await lock_digest(session, admitted.sha256)
         if not await has_digest(session, admitted.sha256):

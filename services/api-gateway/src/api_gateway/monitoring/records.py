@@ -1,4 +1,4 @@
-"""Lists and statistics of tasks and workflows, within what the caller may see."""
+"""Lists and statistics of tasks and workflows that the caller may see."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,7 +35,7 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(hours=24)
 
 
 async def list_tasks(res: Resources, caller: Principal, query: TaskQuery) -> TaskListResponse:
-    """One page of tasks."""
+    """Return one page of tasks."""
     async with res.sessions() as session:
         lines, amount = await list_task_lines(session, caller.scope, query.listing())
     return TaskListResponse(
@@ -50,7 +50,7 @@ async def list_tasks(res: Resources, caller: Principal, query: TaskQuery) -> Tas
 async def list_workflows(
     res: Resources, caller: Principal, query: WorkflowQuery
 ) -> MonitoringWorkflowListResponse:
-    """One page of workflows."""
+    """Return one page of workflows."""
     async with res.sessions() as session:
         lines, amount = await list_workflow_lines(session, caller.scope, query.listing())
     items = [
@@ -71,7 +71,7 @@ async def list_workflows(
 
 
 async def task_stats(res: Resources, caller: Principal, query: StatsQuery) -> AggregateStats:
-    """How many tasks there are, by what they are counted by."""
+    """Return the numbers of tasks by status, provider and type."""
     names = ("status", "provider_type", "task_type")
     async with res.sessions() as session:
         await plan_for_values(session)
@@ -90,7 +90,7 @@ async def task_stats(res: Resources, caller: Principal, query: StatsQuery) -> Ag
 async def workflow_stats(
     res: Resources, caller: Principal, query: StatsQuery
 ) -> WorkflowAggregateStats:
-    """How many workflows there are, by status."""
+    """Return the numbers of workflows by status."""
     async with res.sessions() as session:
         await plan_for_values(session)
         found = await totals_by(session, WORKFLOWS, caller.scope, query.filters(), ("status",))
@@ -109,7 +109,7 @@ async def workflow_stats(
 async def _lately(
     session: AsyncSession, of: Counted, scope: Scope, query: StatsQuery
 ) -> tuple[int, int]:
-    """How many were created in the last hour, and in the last 24."""
+    """Return the numbers created in the last hour and in the last 24 hours."""
     now = datetime.now(UTC)
 
     def since(span: timedelta) -> Filters:

@@ -1,4 +1,4 @@
-"""Commits whose answer may be lost: the connection breaks, and nobody says what became of it."""
+"""Commits whose outcome is unknown, because the connection broke before the response."""
 
 from collections.abc import Awaitable, Callable
 
@@ -11,28 +11,28 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class UnknownCommitError(Problem):
-    """Nobody knows whether a commit came through; what hangs on it is left to the sweep."""
+    """An unknown outcome of a commit; the sweep removes objects that it left without a row."""
 
     def __init__(self) -> None:
         super().__init__(
             503,
             "dependency_down",
-            "the database does not answer; the request may have been done: look, or repeat it",
+            "the database does not respond; the request may have succeeded: check, or repeat it",
             headers={"Retry-After": "5"},
         )
 
 
 async def commit(session: AsyncSession, has_come_through: Callable[[], Awaitable[bool]]) -> None:
-    """Commit; where the answer is lost, learn on another connection what became of it.
+    """Commit; if the response is lost, find out the outcome on another connection.
 
     Args:
-        session: its transaction holds the rows that the question is about: who asks for them
-            elsewhere waits until it has ended.
-        has_come_through: asks.
+        session: its transaction locks the rows that `has_come_through` reads, so that the other
+            connection waits until it has ended.
+        has_come_through: returns whether the commit succeeded.
 
     Raises:
-        UnknownCommitError: nobody knows.
-        Exception: that of the commit; it did not come through.
+        UnknownCommitError: the outcome is unknown.
+        Exception: the commit's own error; it did not succeed.
     """
     try:
         await session.commit()
@@ -41,7 +41,7 @@ async def commit(session: AsyncSession, has_come_through: Callable[[], Awaitable
         try:
             await session.invalidate()
             is_committed = await has_come_through()
-        except Exception as unlearnt:
-            raise UnknownCommitError from unlearnt
+        except Exception as unknown:
+            raise UnknownCommitError from unknown
         if not is_committed:
             raise

@@ -1,4 +1,4 @@
-"""Pictures by their path: list, read, look up, save, delete."""
+"""Routes of images by path: list, read, check, save, delete."""
 
 from typing import Annotated, Any
 
@@ -28,9 +28,9 @@ ImagePath = Annotated[str, Depends(image_path)]
 Conditions = Annotated[ReadConditions, Header()]
 _BYTES = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
 _PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"content": _BYTES, "description": "The picture"},
-    206: {"content": _BYTES, "description": "The part of it that `Range` asks for"},
-    302: {"description": "Where the picture is, if the gateway is set to redirect"},
+    200: {"content": _BYTES, "description": "The image"},
+    206: {"content": _BYTES, "description": "The range that `Range` asks for"},
+    302: {"description": "The URL of the image, if the gateway is set to redirect"},
     304: {"description": "The client has it already"},
 }
 _FORM: dict[str, Any] = {
@@ -52,7 +52,7 @@ async def list_images(
 ) -> StoredImageList:
     """List stored images, in the order of their paths.
 
-    The `Link` header leads to the next page; `X-Total-Count` is there for up to 10,000 images.
+    The `Link` header gives the next page; `X-Total-Count` is sent for up to 10,000 images.
     """
     return await service.list_images(res, caller, paging, wanted)
 
@@ -65,7 +65,7 @@ async def list_images(
     responses=_PICTURE,
 )
 async def get_image(caller: Caller, res: Res, path: ImagePath, asked: Conditions) -> Response:
-    """Get image by path, or a redirect to where it is. Its ETag is the SHA-256 of its bytes."""
+    """Get image by path, or a redirect to it. Its ETag is the SHA-256 of its bytes."""
     return await service.read_image(res, caller, path, asked)
 
 
@@ -79,7 +79,7 @@ async def get_image(caller: Caller, res: Res, path: ImagePath, asked: Conditions
 async def check_image_exists(
     caller: Caller, res: Res, path: ImagePath, asked: Conditions
 ) -> Response:
-    """Check if image exists; the headers are those of a GET of the whole."""
+    """Check if image exists; the headers are those of a GET of the whole image."""
     return await service.describe_image(res, caller, path, asked)
 
 
@@ -94,7 +94,7 @@ async def check_image_exists(
 async def save_image_at(
     caller: Caller, res: Res, path: ImagePath, repeat: Repeatable, request: Request
 ) -> SavedImage:
-    """SaveRequest image to storage: PNG, JPEG or WebP. An image of one's own there is replaced."""
+    """Save image to storage: PNG, JPEG or WebP. It replaces an image of the same owner there."""
     check_writable(path)
     async with receive_image(request, res.pictures) as upload:
         return await save_image(

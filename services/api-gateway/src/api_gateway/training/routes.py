@@ -1,4 +1,4 @@
-"""Trainings: a LoRA, or a full model, from a client's pictures."""
+"""Routes of trainings."""
 
 from typing import Annotated
 from uuid import UUID

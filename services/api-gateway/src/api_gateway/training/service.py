@@ -1,4 +1,4 @@
-"""Creating, reading and cancelling trainings."""
+"""Creating and reading trainings."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -40,15 +40,15 @@ async def create_training(
 
     Args:
         res: the gateway's connections.
-        caller: whose training it will be.
+        caller: the owner of the training.
         body: the validated request.
-        request: the request as its repeats will know it.
-        warnings: what of the request is ignored, for the record.
+        request: the idempotency key of the request, if it has one.
+        warnings: ignored fields of the request, for the record.
 
     Raises:
-        InvalidRequestError: names every picture that is none.
-        Problem: 403, 413; 503, where Temporal does not take the run.
-        RepeatedRequest: the request was answered before.
+        InvalidRequestError: names every source that is not an image.
+        Problem: 403, 413; 503, Temporal does not accept the run.
+        RepeatedRequest: the request was completed before.
     """
     check_webhook(res, body.webhook_url)
     origin = training_origin(caller, body)
@@ -73,7 +73,7 @@ async def _write(
 
 
 async def get_training(res: Resources, caller: Principal, training_id: UUID) -> Training:
-    """A training that the caller may see.
+    """Return a training that the caller may see.
 
     Raises:
         Problem: 404.
@@ -86,7 +86,7 @@ async def get_training(res: Resources, caller: Principal, training_id: UUID) -> 
 
 
 async def read_training(res: Resources, caller: Principal, training_id: UUID) -> TrainingTask:
-    """A training as it is answered, with what it waits for.
+    """Return a training in its public schema, with what it waits for.
 
     Raises:
         Problem: 404.
@@ -99,7 +99,7 @@ async def read_training(res: Resources, caller: Principal, training_id: UUID) ->
 async def page_of_trainings(
     res: Resources, caller: Principal, *, skip: int, limit: int
 ) -> tuple[list[TrainingTask], int]:
-    """One page of the caller's trainings, newest first, and how many there are in all."""
+    """Return one page of the caller's trainings, newest first, and their total number."""
     async with res.sessions() as session:
         page, total = await list_trainings(session, caller.scope, skip=skip, limit=limit)
     answers = [present_training(training) for training in page]

@@ -1,4 +1,4 @@
-"""Rows of deliveries, receivers and keys as they are answered."""
+"""Rows of deliveries, receivers and keys in their public schemas."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +16,12 @@ from shared.webhooks.keyring import DatedKeys
 
 
 def present_delivery(delivery: WebhookDelivery) -> WebhookDeliveryPublic:
-    """A delivery in a list."""
+    """Return a delivery in the schema of the list."""
     return from_record(WebhookDeliveryPublic, _fields(delivery))
 
 
 def present_delivery_detail(delivery: WebhookDelivery) -> WebhookDeliveryDetail:
-    """A delivery by itself; its event has been read with it."""
+    """Return a delivery with its event, which was read with it."""
     return from_record(
         WebhookDeliveryDetail, _fields(delivery) | {"payload": delivery.event.payload}
     )
@@ -32,12 +32,12 @@ def _fields(delivery: WebhookDelivery) -> dict[str, Any]:
 
 
 def present_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpointPublic:
-    """A receiver."""
+    """Return a receiver in its public schema."""
     return WebhookEndpointPublic.model_validate(endpoint, from_attributes=True)
 
 
 def present_secret(valid: Sequence[DatedKeys]) -> WebhookSecretPublic:
-    """The current keys, and which others sign along."""
+    """Return the current keys, and the previous ones that still sign."""
     current, *replaced = valid
     return WebhookSecretPublic(
         secret=current.keys.shared_secret,

@@ -1,4 +1,4 @@
-"""From a request to the rows of a workflow, of its steps and of their tasks."""
+"""Conversion of a request to the rows of a workflow, of its steps and of their tasks."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from shared.db.models.tables import Task, Workflow, WorkflowStep
 
 @dataclass
 class WorkflowDraft:
-    """A workflow on its way into the records."""
+    """The rows of a new workflow, in no session yet."""
 
     workflow: Workflow
     tasks: dict[str, Task] = field(default_factory=dict[str, Task])
@@ -32,13 +32,13 @@ class WorkflowDraft:
     faults: list[Fault] = field(default_factory=list[Fault])
     warnings: list[str] = field(default_factory=list[str])
     task_ids: dict[str, uuid.UUID] = field(default_factory=dict[str, uuid.UUID])
-    """Of tasks that are in the records already, by step."""
+    """IDs of tasks that have a row already, by step."""
 
 
 async def draft_workflow(
     res: Resources, caller: Principal, body: CreateWorkflow, *, start: bool
 ) -> WorkflowDraft:
-    """The rows for a request, in no session yet.
+    """Return the rows for a request, in no session yet.
 
     Raises:
         InvalidRequestError: names every step and field that is wrong.
@@ -70,7 +70,7 @@ def _workflow_row(body: CreateWorkflow, origin: Origin, *, is_running: bool) -> 
         id=workflow_id,
         name=body.name,
         description=body.description,
-        # RUNNING is what the client asked for; that it is written first lets a crash be mended.
+        # RUNNING is written before the run starts: the reconciler starts it after a crash.
         status=WorkflowStatus.RUNNING if is_running else WorkflowStatus.PENDING,
         started_at=now if is_running else None,
         config=body.config,
@@ -97,7 +97,7 @@ async def draft_step(
     res: Resources,
     caller: Principal,
 ) -> list[Fault]:
-    """Add the task of a step to a draft, with its uploads; return what is wrong with the step."""
+    """Add the task of a step to a draft, with its uploads; return the faults of the step."""
     request, faults = validate_step(step, body, origin)
     if request is None:
         return faults
@@ -115,7 +115,7 @@ async def draft_step(
 
 
 def _place(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Where in a step a fault of its task stands: a step has configurations of its own."""
+    """Return the place within a step of a fault in its task."""
     return loc if str(loc[0]).endswith("provider_config") else ("config", *loc)
 
 
@@ -145,7 +145,7 @@ def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> Workfl
 
 
 def recorded_config(step: WorkflowStepDefinition, task: Task) -> dict[str, Any]:
-    """Return a step's config for the record, with paths of pictures instead of their bytes."""
+    """Return a step's config for the record, with the paths of images instead of their bytes."""
     fields = TASK_TYPES[step.task_type].pictures
     names = {name for field in fields for name in (field.name, *field.aliases)}
     names |= SCHEMAS[step.task_type].create.replaced_fields.keys()

@@ -23,7 +23,7 @@ from shared.contracts.enums import TaskType
 
 
 def _step_config(step: Mapping[str, Any]) -> InnerObject | None:
-    """Return that a step's config has the fields of its task type and the keys of its engine."""
+    """Return the schema of a step's config: its task type's fields and its engine's keys."""
     task_type = canonical_task_type(step.get("task_type"))
     if not isinstance(task_type, str) or task_type not in SCHEMAS:
         return None
@@ -45,10 +45,10 @@ Ignored = Annotated[IgnoredFields, FIELD_CHECK]
 def unknown_in_step(
     task_type: str, config: Mapping[str, Any], place: Place
 ) -> Iterator[IgnoredField]:
-    """Return the fields of a step's config that its task type does not know.
+    """Yield the fields of a step's config that its task type does not know.
 
     Args:
-        task_type: the step's.
+        task_type: the step's task type.
         config: JSON, valid or not.
         place: its location in the body.
     """

@@ -1,4 +1,4 @@
-"""A workflow's states: start, pause, resume, cancel. First the row changes, then the run."""
+"""State changes of a workflow (start, pause, resume, cancel): first of the row, then of the run."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ async def start_workflow(res: Resources, caller: Principal, workflow_id: UUID) -
     """Start a workflow that was created without being started.
 
     Raises:
-        Problem: 404; 409, it is not PENDING; 503, Temporal does not answer.
+        Problem: 404; 409, it is not PENDING; 503, Temporal does not respond.
     """
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
@@ -62,10 +62,10 @@ async def start_workflow(res: Resources, caller: Principal, workflow_id: UUID) -
 
 
 async def pause_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
-    """Start no more steps. The workflow is PAUSED once those that run have ended.
+    """Start no more steps. The workflow is PAUSED once the running steps have ended.
 
     Raises:
-        Problem: 404; 409, it does not run; 503, Temporal does not answer.
+        Problem: 404; 409, it is not RUNNING; 503, Temporal does not respond.
     """
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
@@ -84,7 +84,7 @@ async def pause_workflow(res: Resources, caller: Principal, workflow_id: UUID) -
 
 
 async def _pause_before_its_run(res: Resources, caller: Principal, workflow_id: UUID) -> None:
-    """Pause a workflow whose start has not come through; a run that is lost stays to be found."""
+    """Pause a workflow whose run has not started; a run that has begun keeps its state."""
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
         tasks = await tasks_of_steps(session, workflow)
@@ -96,10 +96,10 @@ async def _pause_before_its_run(res: Resources, caller: Principal, workflow_id: 
 
 
 async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
-    """Cancel a workflow and every task of it; again is the same as once.
+    """Cancel a workflow and all its tasks; cancelling again changes nothing.
 
     Raises:
-        Problem: 404; 409, it is neither PENDING nor RUNNING; 503, Temporal does not answer.
+        Problem: 404; 409, it is neither PENDING nor RUNNING; 503, Temporal does not respond.
     """
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
@@ -109,7 +109,7 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
         is_running = workflow.status == WorkflowStatus.RUNNING
     stop = await _cancel_run(res, workflow) if is_running else Stop.GONE
     if stop is not Stop.STOPPING:
-        # A run writes how it ended before it closes; where none did, none will.
+        # A run writes its outcome before it closes; a closed or stuck one will not write it.
         outcome = PipelineOutcome(
             workflow_id=workflow.id,
             status=WorkflowStatus.CANCELLED,
@@ -129,11 +129,11 @@ async def resume_workflow(
     body: ResumeWorkflow,
     ignored: IgnoredFields,
 ) -> Workflow:
-    """Run a failed or paused workflow on. Completed steps stay, failed ones get new tasks.
+    """Continue a failed or paused workflow: completed steps stay, failed ones get new tasks.
 
     Raises:
-        InvalidRequestError: names every step and field that cannot be overridden as sent.
-        Problem: 404; 409, it is neither FAILED nor PAUSED; 503, Temporal does not answer.
+        InvalidRequestError: names every step and field whose override is invalid.
+        Problem: 404; 409, it is neither FAILED nor PAUSED; 503, Temporal does not respond.
     """
     workflow, overrides = await _resumable(res, caller, workflow_id, body, ignored)
     await _until_its_run_has_closed(res, workflow)
@@ -155,7 +155,7 @@ async def resume_workflow(
 
 
 async def _until_its_run_has_closed(res: Resources, workflow: Workflow) -> None:
-    """The record says how a run ended a moment before it has: a new one cannot start until then."""
+    """Wait for the last run to close: it records its end a moment before, and blocks a new run."""
     try:
         is_closed = await has_closed(
             res.temporal, workflow.temporal_id, within_s=res.settings.cancel_wait_s
@@ -173,7 +173,7 @@ async def plan_workflow_resume(
     body: ResumeWorkflow,
     ignored: IgnoredFields,
 ) -> ResumePlan:
-    """What `resume_workflow` would do now; nothing changes.
+    """Return what `resume_workflow` would do now; nothing changes.
 
     Raises:
         InvalidRequestError: as from a resume.
@@ -190,7 +190,7 @@ async def _resumable(
     body: ResumeWorkflow,
     ignored: IgnoredFields,
 ) -> tuple[Workflow, Overrides]:
-    """A workflow that can be resumed as things stand, and what is to be different in it."""
+    """Return a workflow that can be resumed now, and its checked overrides."""
     async with res.sessions() as session:
         workflow = await find_workflow(session, caller.scope, workflow_id)
         if workflow is None:
@@ -202,12 +202,13 @@ async def _resumable(
 async def _demand_resumable(session: AsyncSession, workflow: Workflow) -> dict[str, Task]:
     _demand(workflow, "resume", *_RESUMABLE)
     if workflow.is_deleted:
-        raise _conflict(workflow, "its files are gone; create it anew")
+        raise _conflict(workflow, "its files were deleted; create a new workflow")
     tasks = await tasks_of_steps(session, workflow)
     removed = [step.step_id for step in workflow.steps if step.step_id not in tasks]
     if removed:
         names = named(removed)
-        raise _conflict(workflow, f"the tasks of its steps {names} were deleted; create it anew")
+        message = f"the tasks of its steps {names} were deleted; create a new workflow"
+        raise _conflict(workflow, message)
     return tasks
 
 
@@ -235,7 +236,7 @@ async def _read(res: Resources, caller: Principal, workflow: Workflow) -> Workfl
 async def _tell(
     res: Resources, workflow: Workflow, tell: Callable[[Client, str], Awaitable[object]]
 ) -> None:
-    """Tell a run what the record says by now; it may fail: the reconciler does it later."""
+    """Notify a run of its record's status; if that fails, the reconciler does it later."""
     try:
         await tell(res.temporal, workflow.temporal_id)
     except RunUnreachableError as error:

@@ -1,4 +1,4 @@
-"""A workflow's rows as clients see them."""
+"""Workflow rows in their public schemas."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from shared.db.models.tables import Workflow, WorkflowStep
 
 
 def present_workflow(workflow: Workflow) -> WorkflowPublic:
-    """The answer for a workflow and its steps, in topological order."""
+    """Return a workflow in its public schema, its steps in topological order."""
     total = workflow.total_steps
     plain = {
         name: getattr(workflow, name)

@@ -1,4 +1,4 @@
-"""Workflows: DAGs of tasks."""
+"""Routes of workflows."""
 
 from typing import Annotated
 from uuid import UUID
@@ -107,7 +107,7 @@ async def start_workflow(workflow_id: UUID, res: Res, caller: Caller) -> Workflo
 
 @router.post("/{workflow_id}/pause", summary="Pause Workflow", operation_id="pause_workflow")
 async def pause_workflow(workflow_id: UUID, res: Res, caller: Caller) -> WorkflowPublic:
-    """Let a RUNNING workflow's running steps end and start no more; resume goes on from there."""
+    """Let a RUNNING workflow's running steps end and start no more; resume continues from there."""
     return present_workflow(await lifecycle.pause_workflow(res, caller, workflow_id))
 
 
@@ -119,12 +119,12 @@ async def resume_workflow(
     ignored: Ignored,
     body: ResumeWorkflow = UNCHANGED,
     dry_run: Annotated[  # noqa: FBT002 — a query parameter
-        bool, Query(description="Change nothing; answer which steps would run, and with what")
+        bool, Query(description="Change nothing; return which steps would run, and with what")
     ] = False,
 ) -> WorkflowPublic | ResumePlan:
     """Resume a FAILED or PAUSED workflow: completed steps are kept, all others run.
 
-    `steps` in the body gives steps that run again another config, field by field.
+    `steps` in the body gives steps that run again a new config, field by field.
     """
     if dry_run:
         return await lifecycle.plan_workflow_resume(res, caller, workflow_id, body, ignored)

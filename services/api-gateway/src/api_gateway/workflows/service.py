@@ -35,15 +35,15 @@ async def create_workflow(
     start: bool,
     warnings: Sequence[str] = (),
 ) -> WorkflowPublic:
-    """Write a workflow and, if asked, start its run.
+    """Write a workflow and, if asked for, start its run.
 
     Args:
         res: the gateway's connections.
-        caller: whose workflow it will be.
+        caller: the owner of the workflow.
         body: the validated request.
-        request: the request as its repeats will know it.
+        request: the idempotency key of the request, if it has one.
         start: whether it is started at once.
-        warnings: what of the request is ignored, for the record.
+        warnings: ignored fields of the request, for the record.
 
     Raises:
         InvalidRequestError: names every step and field that is wrong.
@@ -75,7 +75,7 @@ async def _write(
 
 
 async def get_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
-    """A workflow that the caller may see.
+    """Return a workflow that the caller may see.
 
     Raises:
         Problem: 404.
@@ -88,7 +88,7 @@ async def get_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> 
 
 
 async def read_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> WorkflowPublic:
-    """A workflow as it is answered, with what its steps wait for.
+    """Return a workflow in its public schema, with what its steps wait for.
 
     Raises:
         Problem: 404.
@@ -101,7 +101,7 @@ async def read_workflow(res: Resources, caller: Principal, workflow_id: UUID) ->
 async def page_of_workflows(
     res: Resources, caller: Principal, filters: WorkflowFilters, *, skip: int, limit: int
 ) -> tuple[list[WorkflowPublic], int]:
-    """One page of the caller's workflows, newest first, and how many there are in all."""
+    """Return one page of the caller's workflows, newest first, and their total number."""
     async with res.sessions() as session:
         page, total = await list_workflows(session, caller.scope, filters, skip=skip, limit=limit)
     answers = [present_workflow(workflow) for workflow in page]
@@ -112,7 +112,7 @@ async def page_of_workflows(
 async def rename_workflow(
     res: Resources, caller: Principal, workflow_id: UUID, body: WorkflowUpdate
 ) -> Workflow:
-    """Change what a workflow is called and whom it tells.
+    """Change the name, description or webhook of a workflow.
 
     Raises:
         Problem: 404.
@@ -121,7 +121,7 @@ async def rename_workflow(
     sent = body.model_dump(exclude_unset=True)
     async with res.sessions.begin() as session:
         if "webhook_url" in sent:
-            # Tasks are locked before their workflow, as everywhere.
+            # Lock order everywhere: tasks before their workflow.
             await redirect_steps(session, caller.scope, workflow_id, sent["webhook_url"] or None)
         workflow = await find_workflow(session, caller.scope, workflow_id, lock=True)
         if workflow is None:

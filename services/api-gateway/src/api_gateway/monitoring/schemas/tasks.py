@@ -1,4 +1,4 @@
-"""Tasks as the dashboard shows them."""
+"""Schemas of tasks for the dashboard."""
 
 from datetime import datetime
 from uuid import UUID

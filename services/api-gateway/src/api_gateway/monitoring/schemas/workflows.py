@@ -1,4 +1,4 @@
-"""Workflows as the dashboard shows them."""
+"""Schemas of workflows for the dashboard."""
 
 from datetime import datetime
 from uuid import UUID
@@ -46,7 +46,7 @@ class MonitoringWorkflowListResponse(BaseModel):
 
 
 class WorkflowStepMonitor(Recorded):
-    """One step, as the dashboard shows it."""
+    """One step of a workflow, for the dashboard."""
 
     id: UUID
     step_id: str = Field(description="Logical step identifier (e.g., 'generate', 'refine')")

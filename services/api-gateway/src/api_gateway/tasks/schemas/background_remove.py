@@ -1,4 +1,4 @@
-"""BACKGROUND_REMOVE: one picture with a transparent background for each one given."""
+"""BACKGROUND_REMOVE: one image with a transparent background per input image."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ from shared.contracts.task_types.background_remove import BackgroundRemovalField
 
 
 class CreateBackgroundRemovalTask(BackgroundRemovalFields, CreateTaskBase):
-    """A request to remove backgrounds; `BACKGROUND_REMOVAL` is read as BACKGROUND_REMOVE."""
+    """A request to remove backgrounds; the type `BACKGROUND_REMOVAL` is accepted as well."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -47,12 +47,12 @@ class BackgroundRemovalTaskPublic(TaskPublicBase):
     input_image_paths: list[str]
     result_image_paths: list[str] | None = None
     rembg_model_used: str | None = Field(
-        default=None, description="The model that cut the pictures out"
+        default=None, description="The background-removal model that was used"
     )
 
 
 class BackgroundRemovalTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a background removal task."""
+    """Changeable fields of a background removal task."""
 
 
 SCHEMAS = TaskSchemas(

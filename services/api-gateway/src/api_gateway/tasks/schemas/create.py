@@ -1,4 +1,4 @@
-"""What every request for a task has in common."""
+"""Fields that create requests of all task types share."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -22,7 +22,7 @@ class CreateTaskBase(ProviderChoice):
     """The fields of every create request; unknown ones are ignored."""
 
     replaced_fields: ClassVar[Mapping[str, str]] = {}
-    """Deprecated fields, and those that replaced them: what the former hold is moved there."""
+    """Deprecated fields, each with the field that replaced it and gets its value."""
 
     priority: Priority = 0
     config: JsonObject | None = Field(default=None, description="Flexible configuration storage")
@@ -51,7 +51,7 @@ class CreateTaskBase(ProviderChoice):
 
     @classmethod
     def matching_fields(cls, body: JsonObject) -> int | None:
-        """How many of the given fields this type knows; none if one that it needs is missing."""
+        """Return how many of the given fields this type knows; none if it requires others."""
         given = {field for field, value in body.items() if value is not None}
         needed = {name for name, field in cls.model_fields.items() if field.is_required()}
         return len(given & cls.model_fields.keys()) if needed <= given else None

@@ -1,4 +1,4 @@
-"""DETAIL_ENHANCER: a garment's detail carried over from a reference picture."""
+"""DETAIL_ENHANCER: a garment's detail transferred from a reference image."""
 
 from typing import Annotated, Literal
 
@@ -47,7 +47,7 @@ class DetailEnhancerTaskPublic(ImageTaskPublicBase):
 
 
 class DetailEnhancerTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a detail enhancer task."""
+    """Changeable fields of a detail enhancer task."""
 
 
 SCHEMAS = TaskSchemas(

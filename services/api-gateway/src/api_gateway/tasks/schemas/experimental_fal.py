@@ -42,7 +42,7 @@ class ExperimentalFalTaskPublic(TaskPublicBase):
 
 
 class ExperimentalFalTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a run of an app on fal."""
+    """Changeable fields of a run of an app on fal."""
 
     fal_app_id: Text | None = Field(default=None, description="FAL app ID for task execution")
     fal_parameters: JsonObject | None = Field(

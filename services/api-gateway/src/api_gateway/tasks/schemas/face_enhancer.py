@@ -1,4 +1,4 @@
-"""FACE_ENHANCER: a face redrawn in more detail, the picture around it untouched."""
+"""FACE_ENHANCER: a face redrawn in more detail, the rest of the image unchanged."""
 
 from typing import Annotated, Literal
 
@@ -48,7 +48,7 @@ class FaceEnhancerTaskPublic(ImageTaskPublicBase):
 
 
 class FaceEnhancerTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a face enhancer task."""
+    """Changeable fields of a face enhancer task."""
 
 
 SCHEMAS = TaskSchemas(CreateFaceEnhancerTask, FaceEnhancerTaskPublic, FaceEnhancerTaskPublicUpdate)

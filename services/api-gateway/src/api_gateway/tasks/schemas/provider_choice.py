@@ -1,4 +1,4 @@
-"""Which provider a task or a workflow's step asks for, and which one steps in."""
+"""The choice of a provider and of its fallback, in tasks and in workflow steps."""
 
 from typing import Self, cast
 
@@ -93,7 +93,7 @@ def _name_config(
     known = {"provider_type": body.get(type_field) or default}
     if config_field == "provider_config":
         # fal's app may be named in the config, in the request, or in a step's own config. A
-        # fallback names its own: the request's app is the one that has failed.
+        # fallback must name its own: the request's app is the one that has failed.
         known["fal_app_id"] = body.get("fal_app_id") or task_config.get("fal_app_id")
     given = {field: value for field, value in known.items() if value is not None}
     named: JsonObject = given | cast("JsonObject", config)

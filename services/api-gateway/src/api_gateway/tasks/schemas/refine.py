@@ -1,4 +1,4 @@
-"""REFINE: a picture upscaled and its detail restored."""
+"""REFINE: an image upscaled and its detail restored."""
 
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ from shared.contracts.task_types.refine import RefineFields
 
 
 class CreateRefineTask(RefineFields, CreateTaskBase):
-    """A request to refine a picture."""
+    """A request to refine an image."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -52,7 +52,7 @@ class RefineTaskPublic(FalImageTaskPublicBase):
 
 
 class RefineTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a refine task."""
+    """Changeable fields of a refine task."""
 
 
 SCHEMAS = TaskSchemas(CreateRefineTask, RefineTaskPublic, RefineTaskPublicUpdate)

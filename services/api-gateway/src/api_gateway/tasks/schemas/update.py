@@ -1,4 +1,4 @@
-"""What every change to a task has in common; only the fields that were sent change."""
+"""Fields that changes of tasks of all types share; only the fields that are sent change."""
 
 from datetime import datetime
 from typing import Any
@@ -24,7 +24,7 @@ from shared.contracts.request_model import RequestModel
 
 
 class TaskPublicUpdateBase(RequestModel):
-    """What may be changed in a task of any type."""
+    """Changeable fields of a task of any type."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
