@@ -75,9 +75,9 @@ class InvalidRequestError(Exception):
 class RepeatedRequest(Exception):  # noqa: N818 — a response, not a failure of ours
     """A create request that was completed before; its first response is sent again."""
 
-    def __init__(self, answer: dict[str, Any]) -> None:
+    def __init__(self, response: dict[str, Any]) -> None:
         super().__init__("completed before")
-        self.answer = answer
+        self.response = response
 
 
 class AllEventsSeen(Exception):  # noqa: N818 — a response, not a failure of ours
@@ -192,7 +192,7 @@ async def _on_problem(_request: Request, error: Problem) -> JSONResponse:
 
 async def _on_repeated(request: Request, error: RepeatedRequest) -> JSONResponse:
     status = 200 if request.app.state.resources.settings.answers_create_with_200 else 201
-    return JSONResponse(error.answer, status, headers={"Idempotency-Replayed": "true"})
+    return JSONResponse(error.response, status, headers={"Idempotency-Replayed": "true"})
 
 
 async def _on_all_seen(_request: Request, _error: AllEventsSeen) -> Response:

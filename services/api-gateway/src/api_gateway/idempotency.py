@@ -30,7 +30,7 @@ async def repeatable(
     idempotency_key: Annotated[
         str | None,
         Header(
-            description="Repeats of a request with the same key get the first answer for 24 h",
+            description="Repeats of a request with the same key get the first response for 24 h",
             # Documentation only; the key is checked below.
             json_schema_extra={"pattern": f"^[!-~]{{1,{_LONGEST}}}$"},
         ),
@@ -119,9 +119,9 @@ def _check_same(first: IdempotencyKey, request: CreateRequest) -> None:
 
 
 async def keep_response(
-    session: AsyncSession, request: CreateRequest | None, answer: BaseModel
+    session: AsyncSession, request: CreateRequest | None, response: BaseModel
 ) -> None:
     """Store the response for repeats."""
     if request is not None:
-        dumped: dict[str, Any] = answer.model_dump(mode="json", by_alias=True)
+        dumped: dict[str, Any] = response.model_dump(mode="json", by_alias=True)
         await keep_answer(session, request, dumped)

@@ -14,7 +14,7 @@ class Access:
 
     settings: AuthSettings
     tokens: TokenVerifier | None
-    """None: no JWT is accepted."""
+    """The verifier of JWTs; none: no JWT is accepted."""
     callers: RateLimiter = field(default_factory=RateLimiter)
     """Rate limits of requests by credential."""
     failures: RateLimiter = field(default_factory=RateLimiter)

@@ -27,7 +27,7 @@ _PROBE_KEY = ".readiness"
 _PROBE_BYTES = bytes(4096)
 
 Ask = Callable[[], Awaitable[str | None]]
-"""Returns the fault of a dependency, or none; raises if the dependency does not respond."""
+"""Question for a dependency's fault; raises if the dependency does not respond."""
 
 
 class Check:

@@ -36,11 +36,11 @@ class Creation(Generic[ResponseT]):
 
     subject: Subject
     uploads: list[Upload]
-    """Its images; `write` writes their rows."""
+    """The images to store; `write` writes their rows."""
     write: Callable[[AsyncSession], Awaitable[ResponseT]]
     """Writes the row with all related rows, and returns the response."""
     start: Start | None
-    """None: the run is started later."""
+    """Starts the run; none: it is started later."""
 
 
 async def create(
@@ -59,22 +59,22 @@ async def create(
         RunRefusedError: Temporal refuses to run it.
     """
     await note_uploads(res, creation.uploads)
-    answer: ResponseT | None = None
+    response: ResponseT | None = None
     try:
         async with res.sessions.begin() as session:
             await claim(session, request)
             await check_cap(session, res, creation.subject)
             async with stored(res, session, creation.uploads):
-                answer = await creation.write(session)
-                await keep_response(session, request, answer)
+                response = await creation.write(session)
+                await keep_response(session, request, response)
     except (DBAPIError, OSError):
         # The commit may have succeeded and its response been lost: an error would make a client
         # without a key send the request again.
-        if answer is None or not await _is_committed(res, creation.subject):
+        if response is None or not await _is_committed(res, creation.subject):
             raise
     if creation.start is not None:
         await start_run(res, creation.subject, creation.start, request)
-    return answer
+    return response
 
 
 async def _is_committed(res: Resources, subject: Subject) -> bool:

@@ -33,7 +33,7 @@ class Resumption:
     """The last event that a client has seen."""
 
     seq: int | None
-    """None: the client starts from the first event."""
+    """Number of the event; none: the client starts from the first one."""
     loc: tuple[str, str]
     """Location of the number in the request."""
 

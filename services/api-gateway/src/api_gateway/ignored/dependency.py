@@ -92,11 +92,11 @@ class HasWarnings(Protocol):
     warnings: list[str] | None
 
 
-def with_warnings(answer: ResponseT, ignored: IgnoredFields) -> ResponseT:
+def with_warnings(response: ResponseT, ignored: IgnoredFields) -> ResponseT:
     """Return a record with a warning per ignored field; the stored record is not changed."""
     if ignored.warnings:
-        answer.warnings = [*(answer.warnings or []), *ignored.warnings]
-    return answer
+        response.warnings = [*(response.warnings or []), *ignored.warnings]
+    return response
 
 
 def note_unknown_form_fields(request: Request, known: Collection[str], sent: Iterable[str]) -> None:

@@ -34,7 +34,7 @@ class IgnoredField:
 
     @property
     def path(self) -> str:
-        """Its place as dotted text, clipped."""
+        """The place as dotted text, clipped."""
         return clipped(".".join(map(str, self.place)), _LONGEST_PLACE)
 
     @property

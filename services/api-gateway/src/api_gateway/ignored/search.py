@@ -41,7 +41,7 @@ class SearchRules:
     schema_of: Callable[[Json], Schema | None] | None = None
     """Chooses the schema of a body that may be one of several."""
     fixed: Mapping[Schema, frozenset[str]] = field(default_factory=dict[Schema, frozenset[str]])
-    """Names that a record has and that a change cannot set, by the change's base schema."""
+    """Fields that a record has and that a change cannot set, by the change's base schema."""
     config_keys: Mapping[Schema, frozenset[str]] = field(
         default_factory=dict[Schema, frozenset[str]]
     )
@@ -49,9 +49,9 @@ class SearchRules:
     inner: Mapping[tuple[Schema, str], Callable[[Json], InnerObject | None]] = field(
         default_factory=dict[tuple[Schema, str], Callable[[Json], InnerObject | None]]
     )
-    """Returns the schema of the object in a free field, given the object around it."""
+    """Finder of the schema of the object in a free field, given the object around it."""
     tags_of: Callable[[Schema, str, Json], Json] = _no_tags
-    """Returns the tags that the object around a field gives to the field's value."""
+    """Finder of the tags that the object around a field gives to the field's value."""
 
 
 def unknown_fields(

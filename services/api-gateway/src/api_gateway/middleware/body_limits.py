@@ -28,7 +28,7 @@ _SAVES = "/api/v1/storage/images/"
 _LORA_UPLOADS = frozenset({"/api/v1/lora/upload", "/api/v1/admin/lora/upload"})
 
 LimitOf = Callable[[str, str], int | None]
-"""Returns the largest body for a method and path in bytes; none: the route itself limits it."""
+"""Largest body in bytes for a method and path; none: the route itself limits it."""
 
 
 def public_limits(settings: GatewaySettings) -> LimitOf:

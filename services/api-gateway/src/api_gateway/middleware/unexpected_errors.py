@@ -29,5 +29,5 @@ class UnexpectedErrors:
         except Exception as error:
             if has_begun or scope["type"] != "http":
                 raise  # The connection is closed: a partial response must not look complete.
-            answer = await error_response(Request(scope, receive), error)
-            await answer(scope, receive, send)
+            response = await error_response(Request(scope, receive), error)
+            await response(scope, receive, send)

@@ -50,7 +50,7 @@ _ADMIN_FIELDS = frozenset(
 _COLUMNS = {column.key: column for column in inspect(Task).columns}
 
 ReadChange = Callable[[TaskType], TaskPublicUpdateBase]
-"""Returns the change as the update schema of a task type reads it."""
+"""Reader of the change by the update schema of a task type."""
 
 
 async def update_task(res: Resources, caller: Principal, task_id: UUID, read: ReadChange) -> Task:

@@ -26,10 +26,10 @@ class _Presentation:
     task_type: TaskType
     schema: type[TaskPublicBase]
     answered_as: Mapping[str, str]
-    """Names of its images in responses, by their names in requests."""
+    """Response fields of the images, by their fields in requests."""
     results: frozenset[str]
-    """Its result fields. Other results of an app on fal are available to mappings only: they may
-    have any name, even that of a column."""
+    """Result fields of the type. Other results of an app on fal are available to mappings only:
+    they may have any name, even that of a column."""
     empty: Mapping[str, Any]
     """Values of its required fields while they are empty."""
 

@@ -108,9 +108,9 @@ async def read_task(res: Resources, caller: Principal, task_id: UUID) -> TaskPub
 
 async def shown_task(res: Resources, task: TaskRow) -> TaskPublicBase:
     """Present a task that was read, with what it waits for."""
-    answer = present_task(task)
-    await fill_waiting(res, [task], [answer])
-    return answer
+    shown = present_task(task)
+    await fill_waiting(res, [task], [shown])
+    return shown
 
 
 async def page_of_tasks(
@@ -120,6 +120,6 @@ async def page_of_tasks(
     async with res.sessions() as session:
         page = await list_tasks(session, caller.scope, filters, skip=skip, limit=limit)
         total = await count_tasks(session, caller.scope, filters)
-    answers = [present_task(task) for task in page]
-    await fill_waiting(res, page, answers)
-    return answers, total
+    shown = [present_task(task) for task in page]
+    await fill_waiting(res, page, shown)
+    return shown, total

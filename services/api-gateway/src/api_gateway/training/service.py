@@ -91,9 +91,9 @@ async def read_training(res: Resources, caller: Principal, training_id: UUID) ->
     Raises:
         Problem: 404.
     """
-    answer = present_training(await get_training(res, caller, training_id))
-    await fill_waiting(res, [answer])
-    return answer
+    shown = present_training(await get_training(res, caller, training_id))
+    await fill_waiting(res, [shown])
+    return shown
 
 
 async def page_of_trainings(
@@ -102,6 +102,6 @@ async def page_of_trainings(
     """Return one page of the caller's trainings, newest first, and their total number."""
     async with res.sessions() as session:
         page, total = await list_trainings(session, caller.scope, skip=skip, limit=limit)
-    answers = [present_training(training) for training in page]
-    await fill_waiting(res, answers)
-    return answers, total
+    shown = [present_training(training) for training in page]
+    await fill_waiting(res, shown)
+    return shown, total

@@ -40,7 +40,7 @@ class Override:
     config: JsonObject
     """The new config, for the record."""
     draft: Task
-    """Its task, with the new inputs and engine configuration."""
+    """The step's task, with the new inputs and engine configuration."""
 
 
 @dataclass(frozen=True)

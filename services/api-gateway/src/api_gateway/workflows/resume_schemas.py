@@ -45,7 +45,7 @@ class ResumeReason(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
-    """Its run ended while the step was running."""
+    """The run ended while the step was running."""
     NOT_RUN_YET = "not_run_yet"
 
 

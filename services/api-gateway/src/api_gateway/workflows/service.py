@@ -93,9 +93,9 @@ async def read_workflow(res: Resources, caller: Principal, workflow_id: UUID) ->
     Raises:
         Problem: 404.
     """
-    answer = present_workflow(await get_workflow(res, caller, workflow_id))
-    await fill_waiting(res, [answer])
-    return answer
+    shown = present_workflow(await get_workflow(res, caller, workflow_id))
+    await fill_waiting(res, [shown])
+    return shown
 
 
 async def page_of_workflows(
@@ -104,9 +104,9 @@ async def page_of_workflows(
     """Return one page of the caller's workflows, newest first, and their total number."""
     async with res.sessions() as session:
         page, total = await list_workflows(session, caller.scope, filters, skip=skip, limit=limit)
-    answers = [present_workflow(workflow) for workflow in page]
-    await fill_waiting(res, answers)
-    return answers, total
+    shown = [present_workflow(workflow) for workflow in page]
+    await fill_waiting(res, shown)
+    return shown, total
 
 
 async def rename_workflow(

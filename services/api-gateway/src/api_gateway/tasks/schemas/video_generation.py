@@ -39,7 +39,7 @@ class VideoGenerationTaskPublic(TaskPublicBase):
     prompt: str
     negative_prompt: str | None = None
     input_image_path: str = ""
-    """Empty if the video is made from text only: the contract requires a string."""
+    """Path of the first image; empty if there is none: the contract requires a string."""
     duration_seconds: int
     cfg_scale: float
     result_video_path: str | None = None
