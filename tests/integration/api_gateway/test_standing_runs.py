@@ -1,4 +1,4 @@
-"""Runs that stand still, since their workflow task keeps failing: they can be cancelled."""
+"""Stuck runs, whose workflow task keeps failing, can be cancelled."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ from tests.integration.api_gateway.conftest import Staff
 
 
 async def until_reported(client: Client, num_runs: int) -> None:
-    """Wait until Temporal counts runs as standing still: their task has failed five times."""
+    """Wait until Temporal counts runs as stuck: their task has failed five times."""
 
     async def are_counted() -> bool:
         return (await standstill(client)).num_runs == num_runs

@@ -1,4 +1,4 @@
-"""Tasks read together: each asker gets the right one, as it stood after they asked."""
+"""Tasks that are read together: each request gets its task, in a state after the request."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""What clients are told of bodies that cannot be read; paths with a slash too many, or too few."""
+"""Messages for unreadable bodies; paths with an extra or missing slash."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def found() -> list[Operation]:
 async def test_body_that_does_not_say_it_is_json_is_415(
     api: httpx.AsyncClient, kind: str | None
 ) -> None:
-    """As curl sends it, for one."""
+    """The body is sent as curl sends it by default."""
     headers = {"content-type": kind} if kind else {}
     for operation in json_operations(found()):
         answer = await api.request(

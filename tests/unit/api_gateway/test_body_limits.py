@@ -1,4 +1,4 @@
-"""Bodies are limited by route, and JSON by its values, before anything is parsed."""
+"""Bodies are limited by route, and JSON by its number of values, before they are parsed."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Every operation declares the errors that it may answer."""
+"""Every operation declares its error responses."""
 
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,7 +11,7 @@ from api_gateway.resources import Resources
 
 @pytest.fixture(scope="module")
 def responses() -> dict[str, dict[str, Any]]:
-    """By operation id."""
+    """The error responses by operation ID."""
     settings = SimpleNamespace(max_body_bytes=1)
     app = create_app(cast("Resources", SimpleNamespace(settings=settings)))
     return {

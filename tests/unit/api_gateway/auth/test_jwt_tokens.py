@@ -1,4 +1,4 @@
-"""Which tokens let their bearer in, and every way of making one that must not."""
+"""Accepted tokens, and every kind of token that must be refused."""
 
 import json
 from datetime import timedelta
@@ -105,7 +105,7 @@ async def test_what_is_right_within_the_leeway_is_taken(changes: dict[str, Any])
     ],
 )
 async def test_token_with_wrong_claims_is_refused(changes: dict[str, Any], reason: str) -> None:
-    # By hand: the library refuses to make some of these.
+    # Built by hand: the library refuses to create some of these.
     text = forged({"alg": "HS256", "typ": "JWT"}, claims(**changes), SECRET.encode())
     with pytest.raises(TokenError, match=reason):
         await verify(text)
@@ -118,7 +118,7 @@ async def test_null_binds_to_nothing_and_is_refused() -> None:
 
 
 def _spoiled(text: str, part: int) -> str:
-    """The token with one character of a part changed."""
+    """Return the token with one character of a part changed."""
     parts = text.split(".")
     first = parts[part][10]
     parts[part] = parts[part][:10] + ("A" if first != "A" else "B") + parts[part][11:]

@@ -1,4 +1,4 @@
-"""The token bucket: what it promises callers, for every limit and every rhythm."""
+"""The token bucket keeps its limits for every rate and every rhythm of requests."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ small_limits = st.integers(1, 40)
 
 
 def run(per_minute: int, waits: list[int]) -> list[tuple[int, bool]]:
-    """Moments of requests with those gaps between them, and whether each was taken."""
+    """Return the times of requests with those gaps, and whether each was accepted."""
     bucket, now, taken = 0, 10**12, []
     for wait in waits:
         now += wait

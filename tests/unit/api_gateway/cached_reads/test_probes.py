@@ -1,4 +1,4 @@
-"""Checks ask a part once in a while, however many want to know, and always have an answer."""
+"""Checks query a dependency once per period, for any number of callers, and always return."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from api_gateway.cached_reads.probes import OK, Check
 
 
 class Part:
-    """Answers what a test says, and counts how often it is asked."""
+    """A fake dependency with a given state, which counts queries."""
 
     def __init__(self, answer: str | Exception | None = None) -> None:
         self.answer, self.asked = answer, 0

@@ -1,4 +1,4 @@
-"""Which known name an unknown one was meant to be."""
+"""The known name nearest to an unknown one."""
 
 import pytest
 from hypothesis import given

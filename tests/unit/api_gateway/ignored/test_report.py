@@ -1,4 +1,4 @@
-"""What is ignored, in words and in a header: bounded, in ASCII, refused where that is preferred."""
+"""Reports of ignored fields: bounded, in ASCII, or refused if the client prefers that."""
 
 import pytest
 from hypothesis import given

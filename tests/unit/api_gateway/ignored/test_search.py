@@ -1,4 +1,4 @@
-"""Fields that no schema knows are found at every depth, and each is told the one it was meant."""
+"""Unknown fields are found at every depth, each with the nearest known name."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
@@ -55,7 +55,7 @@ def _step(step: Json) -> Json:
 
 
 def _places() -> list[tuple[tuple[type[BaseModel], ...], str, Callable[[str], Json]]]:
-    """Every field of every request: its schema, its name, and a body with it by another name."""
+    """Return every field of every request: its schema, its name, and a body with a typing error."""
     found: list[Any] = []
     plain = [
         CreateWorkflow,
