@@ -236,7 +236,7 @@ async def _on_refused(request: Request, error: RunRefusedError) -> JSONResponse:
     )
 
 
-async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
     _log.error("unexpected_error", path=request.url.path, exc_info=error)
     return _render(500, "internal_error", "an unexpected error; it has been logged")
 
@@ -255,5 +255,5 @@ _HANDLERS: dict[type[Any], Callable[[Request, Any], Awaitable[Response]]] = {
     RPCError: _on_outage,
     RunUnknownError: _on_outage,
     RunRefusedError: _on_refused,
-    Exception: _on_bug,
+    Exception: _on_unexpected,
 }

@@ -40,7 +40,7 @@ class MethodTable:
         found = (methods for pattern, methods in self._patterns.items() if pattern.match(path))
         return frozenset[str]().union(*found)
 
-    def spelt(self, path: str) -> str:
+    def served_path(self, path: str) -> str:
         """Return a path with or without its last slash, whichever is served."""
         other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
         return other if not self.allowed(path) and self.allowed(other) else path

@@ -27,7 +27,7 @@ from api_gateway.cached_reads.probes import (
     uploads_check,
 )
 from api_gateway.cached_reads.queues import QueueWatch
-from api_gateway.cached_reads.standstill import StandstillWatch
+from api_gateway.cached_reads.stuck_runs import StuckRunsWatch
 from api_gateway.cached_reads.tasks import TaskLoader
 from api_gateway.settings import GatewaySettings
 from shared.db.announcements import announcing
@@ -100,9 +100,9 @@ class Resources:
         }
 
     @cached_property
-    def standstill(self) -> StandstillWatch:
+    def stuck_runs(self) -> StuckRunsWatch:
         """The watch over stuck runs."""
-        return StandstillWatch(self.temporal)
+        return StuckRunsWatch(self.temporal)
 
     @cached_property
     def queues(self) -> QueueWatch:

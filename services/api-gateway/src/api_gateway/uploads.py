@@ -77,11 +77,11 @@ async def stored(
             raise unavailable("the object store")
         yield
     except Exception:
-        await _withdraw(res, uploads)
+        await _remove_stored(res, uploads)
         raise
 
 
-async def _withdraw(res: Resources, uploads: Sequence[Upload]) -> None:
+async def _remove_stored(res: Resources, uploads: Sequence[Upload]) -> None:
     """Remove stored uploads; their notes stay, since this runs within the request's transaction."""
     try:
         for upload in uploads:

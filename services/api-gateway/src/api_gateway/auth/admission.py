@@ -62,7 +62,7 @@ async def _identify_unless_guessing(
 ) -> Principal:
     """Return the caller, unless too many authentications from its address have failed."""
     address = address_name(request.client.host if request.client else "")
-    _refuse_if_spent(res.access.failures.look(address, per_minute), "failed authentications")
+    _refuse_if_spent(res.access.failures.peek(address, per_minute), "failed authentications")
     try:
         return await _identify(request, res)
     except Problem as problem:

@@ -83,7 +83,7 @@ class RateLimiter:
         self._full_at_ns[name] = after_ns
         return quota
 
-    def look(self, name: str, per_minute: int) -> Quota:
+    def peek(self, name: str, per_minute: int) -> Quota:
         """Return the state of a bucket after one more request, without taking a token."""
         _, quota = spend(self._full_at_ns.get(name, 0), self._clock_ns(), per_minute)
         return quota

@@ -98,7 +98,7 @@ class EventFeed:
         """End every stream; the clients reconnect to another process."""
         self._is_closed = True
         for place in list(self._asked):
-            self._answer(place, None)
+            self._resolve(place, None)
         self._wake.set()
 
     def _forget(self, place: Place, future: asyncio.Future[Page | None]) -> None:
@@ -108,7 +108,7 @@ class EventFeed:
             if not waiting:
                 del self._asked[place]
 
-    def _answer(self, place: Place, page: Page | None) -> None:
+    def _resolve(self, place: Place, page: Page | None) -> None:
         for future in self._asked.pop(place, ()):
             if not future.done():
                 future.set_result(page)
@@ -122,7 +122,7 @@ class EventFeed:
                 if is_round:
                     round_at = clock() + _POLL_S
                 try:
-                    await self._look(is_round=is_round)
+                    await self._read(is_round=is_round)
                 except (SQLAlchemyError, OSError):
                     _log.warning("events_not_read", exc_info=True)
                     round_at = clock() + _RETRY_S
@@ -134,7 +134,7 @@ class EventFeed:
         finally:
             self._polling = None
 
-    async def _look(self, *, is_round: bool) -> None:
+    async def _read(self, *, is_round: bool) -> None:
         behind = self._behind & self._asked.keys()
         self._behind.clear()
         self._wake.clear()
@@ -144,7 +144,7 @@ class EventFeed:
             async with self._reads.connect() as connection:
                 found = await read_events(connection, some, most=_PAGE_EVENTS + 1)
             for place, events in found.items():
-                self._answer(place, Page.of(events))
+                self._resolve(place, Page.of(events))
         if is_round:
             await self._sweep()
 
@@ -157,7 +157,7 @@ class EventFeed:
         async with self._reads.connect() as connection:
             removed = await without_events(connection, subjects)
         for place in [place for place in self._asked if place.subject_id in removed]:
-            self._answer(place, None)
+            self._resolve(place, None)
 
     def _fail(self, error: Exception) -> None:
         for place in list(self._asked):

@@ -47,7 +47,7 @@ class TaskLoader:
     async def _read(self) -> None:
         try:
             while self._asked:
-                await self._answer({key: self._asked.pop(key) for key in self._next()})
+                await self._load_batch({key: self._asked.pop(key) for key in self._next()})
         finally:
             # Not in the done callback: a request that comes before it would start no read.
             self._num_reading -= 1
@@ -55,19 +55,21 @@ class TaskLoader:
     def _next(self) -> list[UUID]:
         return list(self._asked)[:_MOST_AT_ONCE]
 
-    async def _answer(self, asked: Mapping[UUID, _Waiting]) -> None:
+    async def _load_batch(self, asked: Mapping[UUID, _Waiting]) -> None:
         try:
             async with self._reads.connect() as connection:
                 found = await read_tasks(connection, asked)
         except Exception as error:  # noqa: BLE001 — raised in each waiting request
-            for _, future in _open(asked):
+            for _, future in _waiting_futures(asked):
                 future.set_exception(error)
             return
-        for task_id, future in _open(asked):
+        for task_id, future in _waiting_futures(asked):
             future.set_result(found.get(task_id))
 
 
-def _open(asked: Mapping[UUID, _Waiting]) -> Iterator[tuple[UUID, asyncio.Future[TaskRow | None]]]:
+def _waiting_futures(
+    asked: Mapping[UUID, _Waiting],
+) -> Iterator[tuple[UUID, asyncio.Future[TaskRow | None]]]:
     """Yield the requests that still wait, with their task IDs."""
     for task_id, futures in asked.items():
         for future in futures:

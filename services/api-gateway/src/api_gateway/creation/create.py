@@ -105,10 +105,10 @@ async def start_run(
             if request is not None:
                 await release_key(session, request)
         raise
-    await _pass_on(res, subject)
+    await _forward_status(res, subject)
 
 
-async def _pass_on(res: Resources, subject: Subject) -> None:
+async def _forward_status(res: Resources, subject: Subject) -> None:
     """Send a new run the pause or cancellation that its record received before the run existed."""
     table = type(subject)
     try:

@@ -69,7 +69,7 @@ async def _probe(res: Resources, response: Response, needed: frozenset[str] | No
 
 
 async def _details(res: Resources) -> dict[str, int]:
-    found = await res.standstill.latest(within_s=_DETAILS_TIMEOUT_S)
+    found = await res.stuck_runs.latest(within_s=_DETAILS_TIMEOUT_S)
     if found is None:
         return {}
     return {

@@ -19,7 +19,9 @@ def nearest(name: str, known: Collection[str], elsewhere: Collection[str] = ()) 
     """
     name = name[:_LONGEST]
     return (
-        _close(name, known) or _close(name, elsewhere) or _alike(name, [*sorted(known), *elsewhere])
+        _close(name, known)
+        or _close(name, elsewhere)
+        or _most_similar(name, [*sorted(known), *elsewhere])
     )
 
 
@@ -36,7 +38,7 @@ def _close(name: str, known: Collection[str]) -> str | None:
     return found[2] if found and found[0] <= most else None
 
 
-def _alike(name: str, known: Collection[str]) -> str | None:
+def _most_similar(name: str, known: Collection[str]) -> str | None:
     matcher = SequenceMatcher(b=name.lower(), autojunk=False)
 
     def likeness(each: str) -> float:

@@ -11,7 +11,7 @@ from api_gateway.lora.admission import AdmittedLora, admit
 from api_gateway.lora.multipart import receive_form
 from api_gateway.lora.presentation import full_path, partial_path, timestamp
 from api_gateway.lora.schemas import LoRADeleteRequest, LoRADeleteResponse
-from api_gateway.lora.storing import add_row, is_put, put_once, remove_unless_kept
+from api_gateway.lora.storing import add_row, is_stored, put_once, remove_unless_referenced
 from api_gateway.lora.upload import (
     LoraForm,
     ResponseT,
@@ -73,7 +73,7 @@ async def _keep(
             # failed may have removed them since; the transaction detects that.
             await put_once(res, admitted)
             async with res.sessions.begin() as session:
-                if not await is_put(res, session, admitted):
+                if not await is_stored(res, session, admitted):
                     continue
                 await claim(session, repeatable)
                 lora = await add_row(session, upload.caller, wanted, admitted)
@@ -81,7 +81,7 @@ async def _keep(
                 await keep_response(session, repeatable, response)
             return response
     except BaseException:
-        await remove_unless_kept(res, admitted)
+        await remove_unless_referenced(res, admitted)
         raise
 
 

@@ -74,13 +74,13 @@ async def add_row(
     return lora
 
 
-async def is_put(res: Resources, session: AsyncSession, admitted: AdmittedLora) -> bool:
+async def is_stored(res: Resources, session: AsyncSession, admitted: AdmittedLora) -> bool:
     """Return whether the bytes are stored, and lock them until the transaction ends."""
     await lock_digest(session, admitted.sha256)
     return await res.objects.head(object_key(admitted.sha256)) is not None
 
 
-async def remove_unless_kept(res: Resources, admitted: AdmittedLora) -> None:
+async def remove_unless_referenced(res: Resources, admitted: AdmittedLora) -> None:
     """Remove the bytes of a failed request, unless a row refers to them."""
     async with res.sessions.begin() as session:
         await lock_digest(session, admitted.sha256)

@@ -17,5 +17,5 @@ class TrailingSlashes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope = {**scope, "path": method_table(scope["app"]).spelt(scope["path"])}
+            scope = {**scope, "path": method_table(scope["app"]).served_path(scope["path"])}
         await self._app(scope, receive, send)

@@ -76,7 +76,7 @@ async def task_stats(res: Resources, caller: Principal, query: StatsQuery) -> Ag
     async with res.sessions() as session:
         await plan_for_values(session)
         found = await totals_by(session, TASKS, caller.scope, query.filters(), names)
-        last_hour, last_day = await _lately(session, TASKS, caller.scope, query)
+        last_hour, last_day = await _recent_totals(session, TASKS, caller.scope, query)
     return AggregateStats(
         total_tasks=sum(found["status"].values()),
         by_status=dict.fromkeys(TaskStatus, 0) | found["status"],
@@ -95,7 +95,7 @@ async def workflow_stats(
         await plan_for_values(session)
         found = await totals_by(session, WORKFLOWS, caller.scope, query.filters(), ("status",))
         steps = await total_steps(session, caller.scope, query.filters())
-        last_hour, last_day = await _lately(session, WORKFLOWS, caller.scope, query)
+        last_hour, last_day = await _recent_totals(session, WORKFLOWS, caller.scope, query)
     amount = sum(found["status"].values())
     return WorkflowAggregateStats(
         total_workflows=amount,
@@ -106,7 +106,7 @@ async def workflow_stats(
     )
 
 
-async def _lately(
+async def _recent_totals(
     session: AsyncSession, of: Counted, scope: Scope, query: StatsQuery
 ) -> tuple[int, int]:
     """Return the numbers created in the last hour and in the last 24 hours."""

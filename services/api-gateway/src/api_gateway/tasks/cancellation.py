@@ -48,7 +48,7 @@ async def cancel_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
         if is_waiting:
             await write_task_outcome(session, outcome_of(task, TaskStatus.CANCELLED))
     if is_waiting:
-        await _tell_run(res, task)
+        await _notify_run(res, task)
         return task
     try:
         await _stop(res, task)
@@ -105,7 +105,7 @@ async def has_closed_run(res: Resources, temporal_id: str) -> bool:
 async def release_run(res: Resources, task: Task) -> None:
     """Stop the run of a task whose record a client has ended; a step's run continues by itself."""
     if task.workflow_id is None:
-        await _tell_run(res, task)
+        await _notify_run(res, task)
 
 
 async def _stop(res: Resources, task: Task) -> None:
@@ -129,7 +129,7 @@ async def _stop(res: Resources, task: Task) -> None:
             await terminate_run(res.temporal, task.temporal_id)
 
 
-async def _tell_run(res: Resources, task: Task) -> None:
+async def _notify_run(res: Resources, task: Task) -> None:
     """Notify a run of the record's status; if that fails, the reconciler does it later."""
     with suppress(RunUnreachableError):
         if task.workflow_id is not None and task.step_id is not None:

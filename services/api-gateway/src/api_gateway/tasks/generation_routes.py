@@ -64,7 +64,7 @@ async def list_generation_tasks(  # noqa: PLR0913 — query parameters
 )
 async def get_generation_task(task_id: UUID, res: Res, caller: Caller) -> TaskPublicBase:
     """Get a specific generation task by ID."""
-    return await service.shown_task(res, await _generation(res, caller, task_id))
+    return await service.present_with_waiting(res, await _generation(res, caller, task_id))
 
 
 @router.put(

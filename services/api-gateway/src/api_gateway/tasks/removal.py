@@ -46,7 +46,7 @@ async def delete_task(res: Resources, caller: Principal, task_id: UUID) -> TaskP
     Raises:
         Problem: 404; 409, it does not end, or other work reads its files.
     """
-    task = await _end(res, caller, task_id)
+    task = await _end_task(res, caller, task_id)
     await remove_files(res, [task], await files_of(res, task), remove_tasks)
     return present_task(task)
 
@@ -57,13 +57,13 @@ async def clean_up_task(res: Resources, caller: Principal, task_id: UUID) -> Tas
     Raises:
         Problem: 404; 409, it does not end, or other work reads its files.
     """
-    task = await _end(res, caller, task_id)
+    task = await _end_task(res, caller, task_id)
     paths = await files_of(res, task)
     await remove_files(res, [task], paths, mark_deleted)
     return TaskCleanup(task_id=task.id, cleaned=True, deleted_paths=paths)
 
 
-async def demand_unused(
+async def require_unused_files(
     session: AsyncSession, tasks: Sequence[Task | TaskRow], workflow_id: UUID | None = None
 ) -> None:
     """Refuse to remove files that other work reads.
@@ -79,7 +79,7 @@ async def demand_unused(
     if not tasks:
         return
     if workflow_id is None:
-        await _demand_ended_workflows(session, tasks)
+        await _require_ended_workflows(session, tasks)
     ids, folders = [task.id for task in tasks], [_folder(task) for task in tasks]
     if await are_folders_in_use(session, folders, besides=ids, workflow_id=workflow_id):
         whose = f"of task {ids[0]}" if workflow_id is None else f"of workflow {workflow_id}"
@@ -87,7 +87,7 @@ async def demand_unused(
         raise Problem(409, "in_use", message)
 
 
-async def _demand_ended_workflows(session: AsyncSession, tasks: Sequence[Task | TaskRow]) -> None:
+async def _require_ended_workflows(session: AsyncSession, tasks: Sequence[Task | TaskRow]) -> None:
     for task in tasks:
         if await is_step_of_open_workflow(session, task.id):
             message = (
@@ -127,7 +127,7 @@ async def remove_files(
     async with res.sessions.begin() as session:
         await forget_objects(session, ids)
         # Work that had locked one of the removed rows has committed by now, and is visible.
-        await demand_unused(session, tasks, workflow_id)
+        await require_unused_files(session, tasks, workflow_id)
         await note_loose(session, [_folder(task) for task in tasks])
         await write(session, ids)
     try:
@@ -137,12 +137,12 @@ async def remove_files(
         _log.warning("files_left_to_the_sweep", tasks=ids, exc_info=error)
 
 
-async def _end(res: Resources, caller: Principal, task_id: UUID) -> Task:
+async def _end_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
     task = await get_task(res, caller, task_id)
     if task.status not in TASK_ENDED:
         # Before the cancellation: a refused deletion must not change anything.
         async with res.sessions() as session:
-            await demand_unused(session, [task])
+            await require_unused_files(session, [task])
     return await end_before_removal(res, caller, task_id)
 
 

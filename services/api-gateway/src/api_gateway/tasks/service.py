@@ -103,10 +103,10 @@ async def read_task(res: Resources, caller: Principal, task_id: UUID) -> TaskPub
     Raises:
         Problem: 404.
     """
-    return await shown_task(res, await get_task(res, caller, task_id))
+    return await present_with_waiting(res, await get_task(res, caller, task_id))
 
 
-async def shown_task(res: Resources, task: TaskRow) -> TaskPublicBase:
+async def present_with_waiting(res: Resources, task: TaskRow) -> TaskPublicBase:
     """Present a task that was read, with what it waits for."""
     shown = present_task(task)
     await fill_waiting(res, [task], [shown])

@@ -54,7 +54,7 @@ async def cancel_training(res: Resources, caller: Principal, training_id: UUID) 
         if before == TrainingStatus.PENDING:
             await write_training_outcome(session, _cancelled(training))
     if before == TrainingStatus.PENDING:
-        await _tell(res, training)
+        await _notify_run(res, training)
         return training
     if before == TrainingStatus.CANCELLED:
         return training
@@ -62,7 +62,7 @@ async def cancel_training(res: Resources, caller: Principal, training_id: UUID) 
     return await get_training(res, caller, training_id)
 
 
-async def _tell(res: Resources, training: Training) -> None:
+async def _notify_run(res: Resources, training: Training) -> None:
     """Cancel the run of a cancelled record; if that fails, the run finds out by itself."""
     try:
         await cancel_run(res.temporal, training.temporal_id)

@@ -53,7 +53,7 @@ async def start_workflow(res: Resources, caller: Principal, workflow_id: UUID) -
     """
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
-        _demand(workflow, "start", WorkflowStatus.PENDING)
+        _require_status(workflow, "start", WorkflowStatus.PENDING)
         _run(session, workflow)
         tasks = await tasks_of_steps(session, workflow)
         await session.flush()
@@ -71,7 +71,7 @@ async def pause_workflow(res: Resources, caller: Principal, workflow_id: UUID) -
         workflow = await _locked(session, caller, workflow_id)
         if workflow.status == WorkflowStatus.PAUSED:
             return workflow
-        _demand(workflow, "pause", WorkflowStatus.RUNNING)
+        _require_status(workflow, "pause", WorkflowStatus.RUNNING)
     try:
         was_open = await pause_run(res.temporal, workflow.temporal_id)
     except RunUnreachableError as error:
@@ -92,7 +92,7 @@ async def _pause_before_its_run(res: Resources, caller: Principal, workflow_id: 
             return
         outcome = PipelineOutcome(workflow_id=workflow_id, status=WorkflowStatus.PAUSED)
         await write_pipeline_outcome(session, outcome)
-    await _tell(res, workflow, pause_run)
+    await _notify_run(res, workflow, pause_run)
 
 
 async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
@@ -105,7 +105,7 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
         workflow = await _locked(session, caller, workflow_id)
         if workflow.status == WorkflowStatus.CANCELLED:
             return workflow
-        _demand(workflow, "cancel", WorkflowStatus.PENDING, WorkflowStatus.RUNNING)
+        _require_status(workflow, "cancel", WorkflowStatus.PENDING, WorkflowStatus.RUNNING)
         is_running = workflow.status == WorkflowStatus.RUNNING
     stop = await _cancel_run(res, workflow) if is_running else Stop.GONE
     if stop is not Stop.STOPPING:
@@ -118,7 +118,7 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
         async with res.sessions.begin() as session:
             await write_pipeline_outcome(session, outcome)
         if is_running:
-            await _tell(res, workflow, terminate_run if stop is Stop.DEAF else cancel_run)
+            await _notify_run(res, workflow, terminate_run if stop is Stop.DEAF else cancel_run)
     return await _read(res, caller, workflow)
 
 
@@ -136,14 +136,14 @@ async def resume_workflow(
         Problem: 404; 409, it is neither FAILED nor PAUSED; 503, Temporal does not respond.
     """
     workflow, overrides = await _resumable(res, caller, workflow_id, body, ignored)
-    await _until_its_run_has_closed(res, workflow)
+    await _wait_for_closed_run(res, workflow)
     await note_uploads(res, overrides.uploads)
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
-        await _demand_resumable(session, workflow)
-        overrides = await overrides.less_stored(session, caller.scope)
+        await _require_resumable(session, workflow)
+        overrides = await overrides.without_stored(session, caller.scope)
         async with stored(res, session, overrides.uploads):
-            await overrides.own_uploads(session)
+            await overrides.add_upload_rows(session)
             tasks = await reset_steps(session, caller, workflow, overrides.apply)
             check_run_size(pipeline_run(workflow, tasks))
             _run(session, workflow)
@@ -154,7 +154,7 @@ async def resume_workflow(
     return workflow
 
 
-async def _until_its_run_has_closed(res: Resources, workflow: Workflow) -> None:
+async def _wait_for_closed_run(res: Resources, workflow: Workflow) -> None:
     """Wait for the last run to close: it records its end a moment before, and blocks a new run."""
     try:
         is_closed = await has_closed(
@@ -195,12 +195,12 @@ async def _resumable(
         workflow = await find_workflow(session, caller.scope, workflow_id)
         if workflow is None:
             raise not_found(f"workflow {workflow_id}")
-        tasks = await _demand_resumable(session, workflow)
+        tasks = await _require_resumable(session, workflow)
     return workflow, await draft_overrides(res, caller, workflow, tasks, body, ignored)
 
 
-async def _demand_resumable(session: AsyncSession, workflow: Workflow) -> dict[str, Task]:
-    _demand(workflow, "resume", *_RESUMABLE)
+async def _require_resumable(session: AsyncSession, workflow: Workflow) -> dict[str, Task]:
+    _require_status(workflow, "resume", *_RESUMABLE)
     if workflow.is_deleted:
         raise _conflict(workflow, "its files were deleted; create a new workflow")
     tasks = await tasks_of_steps(session, workflow)
@@ -233,7 +233,7 @@ async def _read(res: Resources, caller: Principal, workflow: Workflow) -> Workfl
         return await find_workflow(session, caller.scope, workflow.id) or workflow
 
 
-async def _tell(
+async def _notify_run(
     res: Resources, workflow: Workflow, tell: Callable[[Client, str], Awaitable[object]]
 ) -> None:
     """Notify a run of its record's status; if that fails, the reconciler does it later."""
@@ -257,7 +257,7 @@ async def _wait(res: Resources, workflow: Workflow) -> bool:
     )
 
 
-def _demand(workflow: Workflow, action: str, *states: WorkflowStatus) -> None:
+def _require_status(workflow: Workflow, action: str, *states: WorkflowStatus) -> None:
     if workflow.status not in states:
         raise _conflict(workflow, f"to {action} it, it must be {' or '.join(states)}")
 

@@ -58,7 +58,7 @@ class Overrides:
             for step_id, override in self.steps.items()
         }
 
-    async def less_stored(self, session: AsyncSession, scope: Scope) -> "Overrides":
+    async def without_stored(self, session: AsyncSession, scope: Scope) -> "Overrides":
         """Return the overrides without uploads that have a row; the caller has locked the workflow.
 
         A step that has not begun may have them from its creation, or from another resume.
@@ -67,7 +67,7 @@ class Overrides:
         known = {key for key, row in found.items() if row.lost_at is None}
         return replace(self, uploads=[each for each in self.uploads if each.row.key not in known])
 
-    async def own_uploads(self, session: AsyncSession) -> None:
+    async def add_upload_rows(self, session: AsyncSession) -> None:
         """Write the rows of the uploads."""
         for upload in self.uploads:
             lost = await session.get(StoredObject, upload.row.key)
@@ -134,7 +134,7 @@ async def draft_overrides(
         raise InvalidRequestError(drafting.faults)
     async with res.sessions() as session:
         overrides = Overrides(drafting.steps, drafting.draft.uploads)
-        return await overrides.less_stored(session, caller.scope)
+        return await overrides.without_stored(session, caller.scope)
 
 
 def _misplaced(workflow: Workflow, sent: Mapping[str, StepOverride]) -> list[Fault]:
@@ -193,7 +193,7 @@ class _Drafting:
         if not faults:
             drafted = self.draft.tasks[step.step_id]
             recorded = recorded_config(definition, drafted)
-            _keep_the_rest(task, drafted, config)
+            _copy_unchanged(task, drafted, config)
             self.steps[step.step_id] = Override(step.config, recorded, drafted)
 
     def _request(self, definition: WorkflowStepDefinition) -> CreateWorkflow:
@@ -235,11 +235,11 @@ def merged(step: WorkflowStep, config: JsonObject) -> JsonObject:
     (sent, sent_inside), (has, has_inside) = _parts(config), _parts(step.config or {})
     if config.get("config", {}) is None:
         has_inside = {}
-    meant = {_meant(task_type, name) for name in sent}
+    meant = {_input_name(task_type, name) for name in sent}
     kept = {
         name: value
         for name, value in has.items()
-        if _meant(task_type, name) not in meant and (name in known or name not in sent_inside)
+        if _input_name(task_type, name) not in meant and (name in known or name not in sent_inside)
     }
     loose = sent.keys() - known
     inside = {key: value for key, value in has_inside.items() if key not in loose} | sent_inside
@@ -254,7 +254,7 @@ def _parts(config: JsonObject) -> tuple[JsonObject, JsonObject]:
     return fields, cast("JsonObject", inside) if isinstance(inside, dict) else {}
 
 
-def _meant(task_type: TaskType, name: str) -> str:
+def _input_name(task_type: TaskType, name: str) -> str:
     replaced = SCHEMAS[task_type].create.replaced_fields
     return field_meant(task_type, replaced.get(name, name))
 
@@ -262,7 +262,7 @@ def _meant(task_type: TaskType, name: str) -> str:
 def _unusable(definition: WorkflowStepDefinition, config: JsonObject) -> list[Fault]:
     """Return a fault for each field that cannot have an effect."""
     sources = {mapping.to_field: mapping.from_step for mapping in definition.input_mappings}
-    fields = {name: _meant(definition.task_type, name) for name in config}
+    fields = {name: _input_name(definition.task_type, name) for name in config}
     faults = [
         Fault(("config", name), f"is mapped from step {sources[meant]!r}; leave it out")
         for name, meant in fields.items()
@@ -273,10 +273,10 @@ def _unusable(definition: WorkflowStepDefinition, config: JsonObject) -> list[Fa
     return faults
 
 
-def _keep_the_rest(task: Task, drafted: Task, config: JsonObject) -> None:
+def _copy_unchanged(task: Task, drafted: Task, config: JsonObject) -> None:
     """Copy what is not overridden from the current task: drawn seeds and fetched images."""
     task_type = TaskType(task.task_type)
-    sent = {_meant(task_type, name) for name in config}
+    sent = {_input_name(task_type, name) for name in config}
     for name in TASK_TYPES[task_type].inputs.model_fields.keys() - sent:
         if name in drafted.inputs and name in task.inputs:
             drafted.inputs[name] = task.inputs[name]

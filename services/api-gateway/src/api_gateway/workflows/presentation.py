@@ -18,7 +18,7 @@ def present_workflow(workflow: Workflow) -> WorkflowPublic:
         if name not in {"progress", "canvas_task_id", "steps"}
     }
     steps = [_present_step(step) for step in workflow.steps]
-    _tell_what_comes_before(WorkflowStatus(workflow.status), steps)
+    _fill_waiting_before(WorkflowStatus(workflow.status), steps)
     return from_record(
         WorkflowPublic,
         plain
@@ -35,7 +35,7 @@ def _present_step(step: WorkflowStep) -> WorkflowStepPublic:
     return from_record(WorkflowStepPublic, {name: getattr(step, name) for name in names})
 
 
-def _tell_what_comes_before(workflow: WorkflowStatus, steps: Sequence[WorkflowStepPublic]) -> None:
+def _fill_waiting_before(workflow: WorkflowStatus, steps: Sequence[WorkflowStepPublic]) -> None:
     open_steps = {step.step_id: step.status for step in steps}
     for step in steps:
         if step.status == StepStatus.PENDING:

@@ -8,7 +8,7 @@ from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found
 from api_gateway.resources import Resources
 from api_gateway.tasks.cancellation import has_closed_run
-from api_gateway.tasks.removal import demand_unused, files_of, remove_files
+from api_gateway.tasks.removal import files_of, remove_files, require_unused_files
 from api_gateway.workflows.lifecycle import cancel_workflow
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import (
@@ -39,7 +39,7 @@ async def clean_up_workflow(
             raise not_found(f"workflow {workflow_id}")
         tasks = await tasks_of_workflow(session, workflow_id) if cleans_tasks else []
         # Before the cancellation: a refused cleanup must not change anything.
-        await demand_unused(session, tasks, workflow_id)
+        await require_unused_files(session, tasks, workflow_id)
     await _end(res, caller, workflow)
     async with res.sessions() as session:
         tasks = await tasks_of_workflow(session, workflow_id) if cleans_tasks else []

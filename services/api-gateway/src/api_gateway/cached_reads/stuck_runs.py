@@ -12,7 +12,7 @@ from shared.temporal.standstill import Standstill, standstill
 _FRESH_S = 15.0
 
 
-class StandstillWatch:
+class StuckRunsWatch:
     """Cache of Temporal's last response.
 
     Args:
