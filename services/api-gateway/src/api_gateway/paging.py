@@ -72,8 +72,8 @@ def add_page_headers(document: dict[str, Any]) -> None:
 
 _HEADERS: dict[str, Any] = {
     _TOTAL: {
-        "description": "How many entries all pages have together; left out where counting them"
-        " would take too long",
+        "description": "Number of entries on all pages; left out if counting them would take too"
+        " long",
         "schema": {"type": "integer", "minimum": 0},
     },
     _LINK: {

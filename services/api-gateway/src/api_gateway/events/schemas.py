@@ -29,8 +29,12 @@ class BaseEvent(BaseModel, frozen=True):
 class _OfAStep(BaseEvent, frozen=True):
     """The fields of an event about a task that may be a step."""
 
-    workflow_id: UUID | None = Field(default=None, description="Of a step: its workflow")
-    step_id: str | None = Field(default=None, description="Of a step: its id in the workflow")
+    workflow_id: UUID | None = Field(
+        default=None, description="Workflow of the task, if it is a step"
+    )
+    step_id: str | None = Field(
+        default=None, description="ID of the step in its workflow, if the task is one"
+    )
 
 
 class TaskCreatedEvent(_OfAStep, frozen=True):

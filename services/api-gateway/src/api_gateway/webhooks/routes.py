@@ -109,5 +109,5 @@ async def list_webhook_endpoints(
 async def enable_webhook_endpoint(
     endpoint_id: UUID, res: Res, caller: Caller
 ) -> WebhookEndpointPublic:
-    """Call a receiver again. Deliveries that were held back meanwhile may be replayed."""
+    """Call a receiver again. Deliveries that were held back can be replayed."""
     return await service.enable(res, caller, endpoint_id)
