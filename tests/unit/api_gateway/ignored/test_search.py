@@ -16,7 +16,7 @@ from api_gateway.ignored.dependency import FieldCheck
 from api_gateway.ignored.query import query_names, unknown_parameters
 from api_gateway.ignored.report import IgnoredField, IgnoredFields
 from api_gateway.ignored.schemas import names_of
-from api_gateway.ignored.search import unknown_fields
+from api_gateway.ignored.search import SearchRules, unknown_fields
 from api_gateway.lora.schemas import LoRADeleteRequest
 from api_gateway.tasks.ignored_fields import RULES as TASK_RULES
 from api_gateway.tasks.ignored_fields import engine_config
@@ -155,6 +155,23 @@ def test_every_public_route_looks() -> None:
     ]
 
     assert silent == []
+
+
+def test_bodies_are_searched_by_the_rules_of_their_package() -> None:
+    rules = {
+        route.path: check.call.rules
+        for route in _ROUTES
+        if route.body_field
+        for check in route.dependant.dependencies
+        if isinstance(check.call, FieldCheck)
+    }
+
+    for path, found in rules.items():
+        is_task = path.startswith("/api/v1/tasks")
+        is_workflow = path.startswith("/api/v1/workflows")
+        expected = TASK_RULES if is_task else WORKFLOW_RULES if is_workflow else SearchRules()
+        assert found == expected, path
+    assert {"/api/v1/tasks/", "/api/v1/workflows/", "/api/v1/training/"} <= rules.keys()
 
 
 def _found(body: Json, *schemas: type[BaseModel]) -> dict[str, str | None]:

@@ -32,7 +32,7 @@ class FieldCheck:
     """
 
     def __init__(self, rules: SearchRules | None = None) -> None:
-        self._rules = rules or SearchRules()
+        self.rules = rules or SearchRules()
 
     async def __call__(self, request: Request) -> IgnoredFields:
         """Search a request.
@@ -48,7 +48,7 @@ class FieldCheck:
         if known.body and _JSON.match(request.headers.get("content-type", "")):
             # Cached by the request: FastAPI has read and parsed it before any dependency.
             body = await request.json() if await request.body() else None
-            found += unknown_fields(known.body, body, self._rules)
+            found += unknown_fields(known.body, body, self.rules)
         ignored.note(found)
         return ignored
 
