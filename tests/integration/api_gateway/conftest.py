@@ -1,4 +1,4 @@
-"""Clients of the gateway, a folder of one's own, and workers around fake activities."""
+"""Clients of the gateway, a folder per test, and workers with fake activities."""
 
 import uuid
 from collections.abc import AsyncIterator

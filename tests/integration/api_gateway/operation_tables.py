@@ -1,4 +1,4 @@
-"""What strangers get from each operation of the API. A new operation goes into one table here."""
+"""Expected access to each operation of the API; every new operation is added to one table here."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ IMAGES = "/api/v1/storage/images"
 _GENERATION = {"task_type": "GENERATION", "prompt": "theirs"}
 
 OPEN = {("GET", "/health"), ("GET", "/livez"), ("GET", "/readyz")}
-"""Need no credential."""
+"""Operations without a credential."""
 
 ADDRESSED: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", f"{_TASKS}/{{task_id}}"): {},
@@ -49,7 +49,7 @@ ADDRESSED: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", f"{_WEBHOOKS}/deliveries/{{delivery_id}}/replay"): {},
     ("POST", f"{_WEBHOOKS}/endpoints/{{endpoint_id}}/enable"): {},
 }
-"""Name one object; with what else to send, so that only the object is at fault: 404 to others."""
+"""Operations on one object, with the rest of a valid request: 404 for other tenants."""
 
 LISTS = {
     ("GET", f"{_TASKS}/"),
@@ -63,10 +63,10 @@ LISTS = {
     ("GET", f"{_WEBHOOKS}/deliveries"),
     ("GET", f"{_WEBHOOKS}/endpoints"),
 }
-"""Show the owner its own, and nobody else."""
+"""Operations that show a caller only its own objects."""
 
 STATISTICS = {("GET", f"{_MONITORING}/stats"), ("GET", f"{_MONITORING}/workflows/stats")}
-"""Count the caller's own: a change elsewhere does not move them."""
+"""Operations that count only the caller's own objects."""
 
 PLATFORM = {
     ("GET", f"{_MONITORING}/queues"),
@@ -75,7 +75,7 @@ PLATFORM = {
     ("GET", f"{_MONITORING}/workers/health"),
     ("GET", "/api/v1/evaluation/health"),
 }
-"""Tell of the platform's parts, and of nobody's work."""
+"""Operations about the platform, without any tenant's data."""
 
 CREATES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", f"{_TASKS}/"): {"json": _GENERATION},
@@ -87,25 +87,25 @@ CREATES: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("POST", f"{_TRAINING}/"): {"json": {"trigger_word": "theirs"}},
 }
-"""Name the owner of what they make: to a bound key, only its own is allowed."""
+"""Operations that name the owner of a new object: a bound key may only name its own."""
 
 CALLERS_OWN = {
     ("POST", "/api/v1/lora/upload"),
     ("POST", "/api/v1/evaluation/"),
 }
-"""Take what is sent along, and name nothing that exists."""
+"""Operations that name no existing object."""
 
 OWN_SECRETS = {
     ("GET", f"{_WEBHOOKS}/secret"),
     ("POST", f"{_WEBHOOKS}/secret/rotate"),
 }
-"""Name an owner in their query: to a bound key, only its own is allowed."""
+"""Operations that name an owner in the query: a bound key may only name its own."""
 
 OVERWRITES = {("POST", f"{IMAGES}/{{path}}")}
-"""Write where the caller says."""
+"""Operations that write to a path of the caller's choice."""
 
 ADMIN = {("POST", "/api/v1/admin/lora/upload"), ("DELETE", "/api/v1/admin/lora")}
-"""Administrators alone."""
+"""Operations of administrators."""
 
 TABLES = (
     OPEN,
@@ -124,7 +124,7 @@ KNOWN = frozenset(name for table in TABLES for name in table)
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation of the document."""
+    """An operation of the document."""
 
     method: str
     path: str
@@ -135,7 +135,7 @@ class Operation:
         return self.method, self.path
 
     def url(self, estate: Estate) -> str:
-        """Its URL, pointed at what the estate has."""
+        """Return its URL for the objects of a tenant."""
         is_training = self.path.startswith(_TRAINING)
         return self.path.format(
             task_id=estate.training_id if is_training else estate.task_id,

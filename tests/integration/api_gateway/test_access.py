@@ -1,4 +1,4 @@
-"""Nobody gets in who should not, and tenants do not see each other."""
+"""Unauthorized requests are refused, and tenants do not see each other's objects."""
 
 import httpx
 import pytest

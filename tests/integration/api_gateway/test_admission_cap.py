@@ -1,4 +1,4 @@
-"""The cap on a tenant's queue: exact, per tenant, and a refused create leaves nothing."""
+"""The cap on a tenant's queue is exact and per tenant, and a refused create leaves nothing."""
 
 import asyncio
 import base64
@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import text, update
 
-from api_gateway.admission_cap import check_cap
+from api_gateway.creation.admission_cap import check_cap
 from api_gateway.errors import Problem
 from shared.db.models.tables import Task, Workflow
 from shared.db.models.trainings import Training
@@ -90,7 +90,7 @@ async def test_steps_count_while_their_workflow_is_open(gateway: Gateway, tenant
         refused = await client.post("/api/v1/tasks/", json=GENERATION | of(tenant))
         assert refused.status_code == 429
         await end(gateway.resources.sessions, Workflow, made.json()["id"], "FAILED")
-        # Its steps stay PENDING for a resume, and wait for nobody.
+        # Its steps stay PENDING for a resume, and do not count as queued.
         again = await client.post("/api/v1/tasks/", json=GENERATION | of(tenant))
         assert again.status_code == 201
 

@@ -117,7 +117,7 @@ JSON = st.recursive(
 
 
 def _large(value: Any) -> st.SearchStrategy[Any]:
-    """Values of all sizes made of one."""
+    """Return large values of several sizes, built from one."""
     many = st.sampled_from([1, 40, 3000])
     lists = many.map(lambda times: [value] * times)
     keys = many.map(lambda times: {f"key {i}": value for i in range(times)})
@@ -146,7 +146,7 @@ def _with(value: Any, path: tuple[str | int, ...], part: Any) -> Any:
 
 @st.composite
 def _spoilt(draw: Callable[[st.SearchStrategy[Any]], Any]) -> tuple[str, bytes]:
-    """A create request with some values replaced, many by large ones, and steps repeated."""
+    """Return a create request with some values replaced, many by large ones, and repeated steps."""
     collection = draw(st.sampled_from(["workflows", "workflows", *CREATES]))
     body = CREATES[collection]
     for _ in range(draw(st.integers(1, 4))):

@@ -1,4 +1,4 @@
-"""A refinement's checkpoints are the workers' alone: no client reads, lists or names them."""
+"""A refinement's checkpoints are not readable, listable or nameable by clients."""
 
 import base64
 

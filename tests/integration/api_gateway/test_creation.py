@@ -1,4 +1,4 @@
-"""The one way in which tasks, workflows and trainings are created and started."""
+"""Creation and start of tasks, workflows and trainings."""
 
 import asyncio
 import uuid
@@ -64,7 +64,7 @@ async def test_commit_whose_acknowledgement_was_lost_is_read_back(
             await asyncio.wait_for(proxy.stalled.wait(), 20)
             if is_forwarded:
                 await until(partial(_is_there, api, origin))
-            with capture_logs():  # to print an error with all its frames takes seconds
+            with capture_logs():  # printing an error with all its frames takes seconds
                 proxy.cut()
                 answer = await creating
         await engine.dispose()

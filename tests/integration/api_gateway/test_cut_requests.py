@@ -1,4 +1,4 @@
-"""Cut at any point, a request leaves the old picture or the new one, whole, and nothing else."""
+"""A request cut at any point leaves the old image or the new one, complete, and nothing else."""
 
 import base64
 import hashlib
@@ -52,7 +52,7 @@ class Seen:
 
 @pytest.fixture(autouse=True)
 def _without_logs() -> Iterator[None]:
-    """A traceback with its locals takes longer than the request that it is about."""
+    """Silence logs: a traceback with its locals takes longer than the request."""
     with capture_logs():
         yield
 
@@ -66,12 +66,12 @@ async def look(client: httpx.AsyncClient, path: str) -> Seen:
 
 
 async def unowned(gateway: Gateway) -> set[str]:
-    """The objects that no row names."""
+    """Return the objects without a row."""
     return await stored(gateway) - await owned(gateway)
 
 
 async def missing(gateway: Gateway) -> set[str]:
-    """The objects that a row names and that are not there."""
+    """Return the objects with a row that do not exist."""
     return await owned(gateway) - await stored(gateway)
 
 
@@ -87,7 +87,7 @@ async def stored(gateway: Gateway) -> set[str]:
 
 
 async def sweep(gateway: Gateway) -> None:
-    """Do as a pass does an hour later."""
+    """Run a sweep as an hour later."""
     counts: Counter[str] = Counter()
     res = gateway.resources
     await LooseSweep(res.sessions, res.objects).sweep(_NOW, counts)
@@ -97,14 +97,14 @@ async def sweep(gateway: Gateway) -> None:
 
 
 def mortal_client(gateway: Gateway, steps: Steps) -> httpx.AsyncClient:
-    """A client of a gateway that is cut."""
+    """A client of a gateway whose requests are cut."""
     res = gateway.resources
     sessions, objects = mortal_sessions(res.sessions, steps), MortalStore(res.objects, steps)
     return gateway.client(TENANT_KEY, sessions=sessions, objects=objects)
 
 
 async def save_blue(client: httpx.AsyncClient, path: str) -> httpx.Response:
-    """One and the same request, however often it is asked."""
+    """Save the same image; every call is the same request."""
     return await save(client, path, BLUE, headers={"Idempotency-Key": path})
 
 
@@ -145,7 +145,7 @@ async def test_picture_is_the_old_or_the_new_one_wherever_it_is_cut(
             assert seen[path][1] in whole, point
             if answer is not None and answer.is_success:
                 assert seen[path][1].content == after, point
-        # Statements, commits, and requests to the store, each before and after.
+        # Before and after each statement, commit and request to the object store.
         assert len(seen) > 16
 
         await sweep(gateway)
@@ -153,7 +153,7 @@ async def test_picture_is_the_old_or_the_new_one_wherever_it_is_cut(
         assert dict.fromkeys(await unowned(gateway) - nobodys, seen) == {}
         for path, (point, left) in seen.items():
             assert await look(client, path) == left, point
-            # Who asks again gets what was asked for.
+            # A repeat of the request gets its result.
             again = await ask(client, path)
             assert again.is_success or (after is None and again.status_code == 404), point
             assert await look(client, path) == whole[1], point
@@ -164,7 +164,7 @@ class Subject:
     """The subject of a request."""
 
     mark: str
-    """In its Idempotency-Key, and unique."""
+    """Unique name of the request, used in its Idempotency-Key."""
     path: str = ""
 
 
@@ -173,7 +173,7 @@ async def nothing(_gateway: Gateway, mark: str) -> Subject:
 
 
 async def ended_task(gateway: Gateway, mark: str) -> Subject:
-    """A task with a result, and something in its folder that no row names."""
+    """Create a task with a result, and an object in its folder without a row."""
     task = task_row(status="COMPLETED", **TENANT)
     folder = f"generations/{task.id}/a1"
     row = StoredObject(
@@ -244,7 +244,7 @@ async def test_store_and_records_are_of_one_mind_wherever_it_is_cut(
             points.append(steps.point if is_cut else "uncut")
             assert await missing(gateway) == without, points[-1]
             await sweep(gateway)
-            # A folder is there as it was, or gone.
+            # The folder is unchanged, or gone.
             left = await unowned(gateway) - nobodys
             assert left in [set(), others], points[-1]
             nobodys |= left

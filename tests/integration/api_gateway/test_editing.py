@@ -1,4 +1,4 @@
-"""EDITINGs by our own worker, from the request to its pictures; the engine changes nothing."""
+"""EDITINGs by our own worker, from the request to the images; the engine changes nothing."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ def encoded(content: bytes) -> str:
 
 
 def cutout() -> bytes:
-    """Blue on the left; transparent on the right, over red."""
+    """Return an image that is blue on the left, and transparent over red on the right."""
     image = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 32, 64))
     buffer = io.BytesIO()
@@ -81,7 +81,7 @@ async def test_editing_is_done_by_our_own_worker(api: httpx.AsyncClient) -> None
     assert f"editings/{task['id']}/a1/image_1.png" in str(media)
     for index in (0, 1):
         made = await served(api, f"editings/{task['id']}/a1/image_{index}.png")
-        # The hidden red is gone: it is what is visible that counts.
+        # The hidden red is gone: only visible pixels count.
         assert (made.mode, made.size) == ("RGB", (48, 64))
         assert all(
             abs(a - b) < 4 for a, b in zip(made.getpixel((40, 30)), (0, 0, 255), strict=True)

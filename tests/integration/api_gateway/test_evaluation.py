@@ -1,4 +1,4 @@
-"""Evaluations over REST, by a fake evaluator on a real Temporal server; health from the truth."""
+"""Evaluations over REST, by a fake evaluator on a real Temporal server, and its health."""
 
 import asyncio
 import base64
@@ -35,7 +35,7 @@ PICTURE = EXPECTED | {"image_data": base64.b64encode(PNG).decode()}
 
 @pytest.fixture
 async def records(gateway: Gateway) -> Any:
-    """The evaluations of this test alone."""
+    """The evaluations of one test."""
     sessions = gateway.resources.sessions
     async with sessions.begin() as session:
         await session.execute(delete(Evaluation))
@@ -49,7 +49,7 @@ async def records(gateway: Gateway) -> Any:
 
 @pytest.fixture
 async def evaluating(staff: Staff) -> AsyncIterator[httpx.AsyncClient]:
-    """A client whose pictures are evaluated."""
+    """A client with a running evaluator."""
     async with staff.workflow_worker(), staff.runs.evaluation_worker(), staff.client() as client:
         yield client
 
@@ -211,7 +211,7 @@ async def test_key_is_one_evaluation_though_its_acknowledgement_was_lost(
     runs, gateway = staff.runs, staff.gateway
     lost = with_starts(runs.client, Starts(Fate.UNANSWERED))
     async with gateway.client(temporal=lost) as client:
-        with capture_logs():  # to print an error with all its frames takes seconds
+        with capture_logs():  # printing an error with all its frames takes seconds
             unknown = await client.post(PATH, json=PICTURE, headers=key)
             keyless = await client.post(PATH, json=EXPECTED | {"image_url": URL})
     assert [a.status_code for a in (unknown, keyless)] == [503, 503]

@@ -1,4 +1,4 @@
-"""Examples of the document are taken as they stand, by the model that runs by default."""
+"""Every example of the document is accepted unchanged, with the default model."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,12 +8,12 @@ import httpx
 from tests.fixtures.gateway import Gateway
 
 NEEDS_A_MODEL = "/api/v1/evaluation/"
-"""Its picture is fetched while the client waits."""
+"""Operation that fetches its image while the client waits."""
 RUNS = ("task-", "workflow-", "training-")
 
 
 def examples(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Each body that the document shows for a POST to a fixed path."""
+    """Return each example body of a POST to a fixed path."""
     schemas = document["components"]["schemas"]
     for path, item in document["paths"].items():
         content = item.get("post", {}).get("requestBody", {}).get("content", {})

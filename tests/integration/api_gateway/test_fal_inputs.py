@@ -1,4 +1,4 @@
-"""What a task gives to fal: of stored pictures the caller's own alone, LoRAs by their digest."""
+"""A task sends to fal only the caller's own stored images, and LoRAs by their digest."""
 
 import uuid
 from typing import Any

@@ -19,7 +19,7 @@ ENCODED = base64.b64encode(RED).decode()
 
 
 async def made(gateway: Gateway, **fields: Any) -> tuple[Task, str]:
-    """A task that has made a picture, and the picture's path."""
+    """A task with a result image, and the image's path."""
     task = task_row(**{"status": "COMPLETED"} | fields)
     path = f"generations/{task.id}/a1/image_0.png"
     await gateway.resources.objects.put(path, RED, "image/png")

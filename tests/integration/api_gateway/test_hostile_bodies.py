@@ -1,4 +1,4 @@
-"""Bodies and queries that no client means: each is refused, or read as what it is; never a 5xx."""
+"""Malformed and hostile bodies and queries are refused or read literally, never a 5xx."""
 
 import json
 import uuid
@@ -24,7 +24,7 @@ WRONG_JSON = {
     "null": b"null",
     "a list": b"[]",
 }
-"""Whole bodies."""
+"""Complete bodies."""
 VALUES = [SURROGATE, NUL, HUGE, f"-{HUGE}", "1e999", "NaN", "-Infinity", "true", "[]", "{}"]
 VALUES += ["[" * depth + "]" * depth for depth in (90, 400, 900)]
 """JSON values that are put in the place of each field, and inside the free ones."""
@@ -116,11 +116,11 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "/api/v1/admin/lora": {"partial_path": "x"},
 }
-"""Bodies with fields of every kind; each is spoilt in turn."""
+"""Bodies with fields of every kind, each of which is replaced in turn."""
 
 
 def spoilt(body: Any, value: str) -> Iterator[str]:
-    """The body as JSON, once for each leaf, which is replaced by a piece of JSON."""
+    """Return the body as JSON once per leaf, with that leaf replaced."""
     mark = "the value to be replaced"
     for changed in _with_mark(body, mark):
         yield json.dumps(changed).replace(json.dumps(mark), value)

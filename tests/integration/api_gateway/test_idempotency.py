@@ -1,4 +1,4 @@
-"""Creating with an `Idempotency-Key`: once, however often it is asked for."""
+"""A create with an `Idempotency-Key` happens once, however often it is sent."""
 
 import asyncio
 import uuid

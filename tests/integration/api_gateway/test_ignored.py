@@ -1,4 +1,4 @@
-"""Misspelt fields and parameters are ignored, and said; or refused, where that is preferred."""
+"""Misspelt fields and parameters are ignored and reported, or refused if strict."""
 
 import uuid
 from collections.abc import AsyncIterator

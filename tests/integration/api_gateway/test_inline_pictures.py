@@ -1,4 +1,4 @@
-"""Pictures in base64 inside a request: stored as they are, or told what is wrong with them."""
+"""Base64 images in requests are stored unchanged, or refused with their fault."""
 
 import base64
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""LoRA uploads, list and bin: what is admitted is kept once, what is refused leaves nothing."""
+"""LoRA uploads, list and bin: accepted bytes are stored once, a refused upload leaves nothing."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""Who may upload, list and delete LoRAs, and what their paths may name."""
+"""Access to uploads, lists and deletions of LoRAs, and the paths that may name them."""
 
 import hashlib
 from collections.abc import AsyncIterator

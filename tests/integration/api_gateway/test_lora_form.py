@@ -1,4 +1,4 @@
-"""The wire of LoRA uploads: forms of every shape, limits of size, flat memory."""
+"""Parsing of LoRA uploads: forms of every shape, size limits, constant memory."""
 
 import asyncio
 import json
@@ -105,7 +105,7 @@ async def test_form_past_what_the_route_takes_is_413_at_once(api: httpx.AsyncCli
 
 
 async def test_form_that_never_ends_is_413(gateway: Gateway) -> None:
-    """It says no length, and what it sends is in no file."""
+    """The form declares no length, and its bytes are in no file."""
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -126,7 +126,7 @@ async def test_form_that_never_ends_is_413(gateway: Gateway) -> None:
 async def test_memory_stays_flat_under_a_large_upload(
     gateway: Gateway, api: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    """192 MiB of zeros, sparse on the disk, through the whole path."""
+    """192 MiB of zeros, sparse on disk, go through the whole path."""
     rank, width = 1024, 48 * 1024
     header, size = entries(
         {"blocks.0.a.lora_A.weight": ("F16", [rank, width]),
@@ -137,7 +137,7 @@ async def test_memory_stays_flat_under_a_large_upload(
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(8 + len(text) + size)
-    await upload(api)  # what is imported and pooled once
+    await upload(api)  # memory that is allocated once
     process, most = psutil.Process(), 0
     before = process.memory_info().rss
 

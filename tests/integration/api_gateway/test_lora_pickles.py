@@ -1,4 +1,4 @@
-"""Pickled LoRAs through the gateway, the workflow and the converter, all of them real."""
+"""Pickled LoRAs through the real gateway, workflow and converter."""
 
 import contextlib
 import uuid
@@ -44,7 +44,7 @@ class Conversion:
 
 @pytest.fixture(scope="session")
 async def temporal(gateway: Gateway) -> Client:
-    """A namespace of its own, so that its workers do not take other suites' runs."""
+    """A separate namespace, so that its workers do not take other tests' runs."""
     return await open_namespace(gateway.stack, "lora-tests")
 
 
@@ -162,10 +162,10 @@ async def test_without_temporal_the_client_is_told_to_come_again(gateway: Gatewa
 
 
 async def unacknowledged(gateway: Gateway, temporal: Client, key: str) -> Conversion:
-    """An upload whose conversion went on though the gateway was not told."""
+    """Return an upload whose conversion continued without the gateway's knowledge."""
     lost = with_starts(temporal, Starts(Fate.UNANSWERED))
     async with gateway.client(temporal=lost) as client:
-        with capture_logs():  # to print an error with all its frames takes seconds
+        with capture_logs():  # printing an error with all its frames takes seconds
             answer = await upload(client, saved(tensors()), name="key.pt", key=key)
     assert answer.status_code == 503
     assert answer.headers["retry-after"]

@@ -1,4 +1,4 @@
-"""The answer to a COMMIT is lost: what became of it is read back, and the client is told."""
+"""If the response to a COMMIT is lost, its outcome is read back and reported."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -34,7 +34,7 @@ async def cable(gateway: Gateway) -> AsyncIterator[Proxy]:
 
 @pytest.fixture
 async def far_sessions(gateway: Gateway, cable: Proxy) -> AsyncIterator[Sessions]:
-    """Sessions at the other end of it."""
+    """Sessions over that connection."""
     host, _, port = cable.address.rpartition(":")
     url = make_url(gateway.stack.environment["SARTIQ_DB_URL"]).set(host=host, port=int(port))
     text = url.render_as_string(hide_password=False)
@@ -113,10 +113,10 @@ async def test_commit_that_cannot_be_learnt_is_left_to_the_sweep(
         cable.impose(NetworkFault(stall=Stall(b"COMMIT", folder.encode(), is_forwarded=True)))
         asking = asyncio.create_task(save(far, folder, BLUE))
         await asyncio.wait_for(cable.stalled.wait(), 20)
-        cable.impose(NetworkFault(reset_after_bytes=1))  # nor does it come back
+        cable.impose(NetworkFault(reset_after_bytes=1))  # and does not recover
         cable.cut()
         answer = await asking
 
         assert answer.status_code == 503
-        assert "may have been done" in answer.json()["detail"]
+        assert "may have succeeded" in answer.json()["detail"]
         assert await content(near, folder) == BLUE

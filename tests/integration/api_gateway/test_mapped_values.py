@@ -1,4 +1,4 @@
-"""Mappings over REST: types that are known to differ are 422, what may fit is 201 and readable."""
+"""Mappings over REST: types known to differ are 422; types that may fit are 201 and readable."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ KNOWN_CONFLICTS = ("both or neither", "not all of them", "lacks the capability")
 
 
 def target(task_type: str, *links: tuple[str, ...], **config: Any) -> dict[str, Any]:
-    """A step into which fields of the step `a` are mapped: (from_field, to_field, transform)."""
+    """Return a step with mapped fields of the step `a`: (from_field, to_field, transform)."""
     names = ("from_field", "to_field", "transform")
     mappings = [{"from_step": "a"} | dict(zip(names, link, strict=False)) for link in links]
     own = CONFIGS[task_type] | config
@@ -71,7 +71,7 @@ async def create(api: httpx.AsyncClient, *steps: dict[str, Any]) -> httpx.Respon
         (FACE, ("final_ssim_score", "width"), "GENERATION", "use the transform to_int"),
         (FACE, ("attempts_used", "width", "to_string"), "GENERATION", "leave the transform out"),
         (FACE, ("face_detected", "prompt", "to_list"), "GENERATION", "is a list of truth values"),
-        (CUT_OUT, ("result_image_paths", "seed", "to_int"), "GENERATION", "to_int makes nothing"),
+        (CUT_OUT, ("result_image_paths", "seed", "to_int"), "GENERATION", "to_int cannot convert"),
         (CUT_OUT, ("rembg_model_used", "strategy"), "BACKGROUND_FIX", "one of lab_shift, replace"),
         (GENERATED, ("result_image_path", "seed"), "GENERATION", "map another field"),
         (
@@ -180,7 +180,7 @@ async def test_conflict_that_is_known_already_is_refused(
 async def test_value_that_does_not_fit_fails_its_step_and_leaves_its_record_as_it_was(
     staff: Staff,
 ) -> None:
-    """From an app's answer to the record, on real Postgres and Temporal."""
+    """The value goes from an app's response to the record, on real Postgres and Temporal."""
     staff.runs.provider.results = {"level": 300, "wide": 4}
     shift = target("BACKGROUND_FIX", ("level", "light_threshold"))
     draw = target("GENERATION", ("wide", "width")) | {"id": "c"}
@@ -207,7 +207,7 @@ async def test_value_that_does_not_fit_fails_its_step_and_leaves_its_record_as_i
 async def test_what_is_mapped_asks_for_no_capability_before_it_is_there(
     api: httpx.AsyncClient,
 ) -> None:
-    """The value may be false; it is held against the provider when it is there."""
+    """The value may be false; the provider is checked once it is known."""
     provider = {"provider_config": {"provider_type": "sartiq_ultimate_refiner"}}
     answer = await create(api, APP, target("REFINE", ("a", "face_detail_enabled")) | provider)
     assert answer.status_code == 201, answer.text
@@ -219,7 +219,7 @@ async def test_what_is_mapped_asks_for_no_capability_before_it_is_there(
 async def test_every_input_can_be_mapped_from_an_app(
     api: httpx.AsyncClient, task_type: TaskType
 ) -> None:
-    """What an app answers is known later: no placeholder breaks a check of any type."""
+    """An app's response is known later: no placeholder fails a check of any type."""
     example = SCHEMAS[task_type].create.model_json_schema()["example"]
     names = TASK_TYPES[task_type].inputs.model_fields.keys() - set(LORA_FIELDS)
     for name in names:

@@ -1,4 +1,4 @@
-"""Methods that a path does not have: 405, and `Allow` names those that it has."""
+"""A method that a path does not have is 405, with the path's methods in `Allow`."""
 
 import httpx
 import pytest

@@ -101,7 +101,7 @@ async def test_unknown_ids_are_404_and_no_ids_422(api: httpx.AsyncClient) -> Non
 
 
 async def stored(gateway: Gateway, key: str, content_type: str, **fields: Any) -> str:
-    """An object with its owner row."""
+    """Store an object with its owner row."""
     await gateway.resources.objects.put(key, PNG, content_type)
     origin = {"origin_instance": "shop", "origin_tenant_id": "acme"}
     row = StoredObject(

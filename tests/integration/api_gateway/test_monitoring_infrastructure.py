@@ -1,4 +1,4 @@
-"""Queues and workers, with a real Temporal and a real worker that polls."""
+"""Queues and workers, with a real Temporal and a real polling worker."""
 
 import asyncio
 import uuid
@@ -28,7 +28,7 @@ CLOSED = "127.0.0.1:9"
 
 @pytest.fixture
 async def temporal(gateway: Gateway) -> Client:
-    """A namespace of its own, so that its queues hold what the test puts there alone."""
+    """A separate namespace, so that its queues hold only the tasks of one test."""
     service = gateway.resources.temporal.workflow_service
     name = f"monitoring-{uuid.uuid4()}"
     await service.register_namespace(
@@ -58,7 +58,7 @@ async def api(gateway: Gateway, temporal: Client) -> AsyncIterator[httpx.AsyncCl
 
 
 class Waiting:
-    """An activity that ends when it is told to."""
+    """An activity that ends when the test ends it."""
 
     def __init__(self) -> None:
         self.may_end = asyncio.Event()
@@ -132,7 +132,7 @@ async def test_worker_is_told_by_its_heartbeats_until_it_stops(
         assert (worker["has_capacity"], worker["memory_mb"]) == (False, None)
         assert (shown["total_capacity"], shown["total_active"]) == (2, 2)
         assert (await queue(api))["active_workers"] == 1
-        # One task waits, but for a worker that is there: what is missing is capacity.
+        # One task waits for an existing worker: only capacity is missing.
         health = await get(api, "workers/health")
         assert (health["healthy"], health["workers_with_capacity"]) == (False, 0)
         assert health["queues_with_workers"] == [QUEUE]

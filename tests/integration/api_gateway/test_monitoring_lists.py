@@ -1,4 +1,4 @@
-"""The dashboard's lists: every filter, order and search, and nobody sees another tenant's rows."""
+"""The dashboard's lists: every filter, order and search, limited to the caller's rows."""
 
 import uuid
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def at(hours: float) -> datetime:
 
 @pytest.fixture(scope="module")
 async def instance(gateway: Gateway) -> str:
-    """An instance with four tasks and three workflows, each different in everything."""
+    """An instance with four tasks and three workflows that differ in every field."""
     name = f"monitored-{uuid.uuid4()}"
     tasks = [
         {"status": "COMPLETED", "started_at": at(1), "completed_at": at(4), "origin_zone": "eu"},

@@ -1,4 +1,4 @@
-"""What is known at creation to come to nothing is refused, or said on the record."""
+"""Requests known to have no effect at creation are refused, or get a warning."""
 
 import base64
 from typing import Any

@@ -1,4 +1,4 @@
-"""`/docs` and `/redoc` show the document without any host but this one."""
+"""`/docs` and `/redoc` show the document without contacting another host."""
 
 import re
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from tests.fixtures.http_server import serving
 
 PAGES = ["/docs", "/redoc"]
 LOGO = "https://cdn.redoc.ly/redoc/logo-mini.svg"
-"""Redoc's own: the content policy keeps it away, and it is left out then."""
+"""A resource of Redoc that the content policy blocks; the page works without it."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ async def test_page_shows_every_operation_in_a_browser_without_a_network(
 
 
 class References(HTMLParser):
-    """What a page loads, and the code that stands in it."""
+    """The resources that a page loads, and its inline code."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Lists are read to their end by their `Link` headers, and say how long they are."""
+"""Lists can be read completely by their `Link` headers, and report their length."""
 
 import re
 import uuid
@@ -22,7 +22,7 @@ NUM_ESTATES = 5
 
 
 def following(answer: httpx.Response) -> str | None:
-    """The next page, by the header alone."""
+    """Return the next page by the header alone."""
     link = answer.headers.get("link")
     if link is None:
         return None
@@ -32,7 +32,7 @@ def following(answer: httpx.Response) -> str | None:
 
 
 async def pages(client: httpx.AsyncClient, path: str, **params: Any) -> list[httpx.Response]:
-    """All pages of a list."""
+    """Return all pages of a list."""
     found = [await client.get(path, params=params)]
     while (url := following(found[-1])) is not None:
         found.append(await client.get(url))
@@ -50,7 +50,7 @@ def entries(answer: httpx.Response) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 async def owner(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of a tenant that has some of everything."""
+    """A client of a tenant with several objects of each kind."""
     tenant = f"paged-{uuid.uuid4().hex}"
     for _ in range(NUM_ESTATES):
         await found_estate(gateway.resources, "shop", tenant)
@@ -112,7 +112,7 @@ async def test_link_keeps_the_query_and_begins_with_the_public_url(
 
 
 async def stored(gateway: Gateway, folder: str, num: int) -> list[str]:
-    """Rows of pictures, without their bytes."""
+    """Write rows of images, without their bytes."""
     plain = {"size_bytes": 1, "content_type": "image/png", "sha256": "0" * 64}
     owner = {"origin_instance": "shop", "origin_tenant_id": "acme"}
     paths = [f"{folder}/{number:05}.png" for number in range(num)]

@@ -1,4 +1,4 @@
-"""Work reads the bytes that were there when it was created; they stay until it has ended."""
+"""Work reads the bytes that existed at its creation; they stay until it has ended."""
 
 import asyncio
 import base64
@@ -87,7 +87,7 @@ async def test_worker_reads_the_object_and_everybody_else_the_path(
     assert task["reference_image_path"] == folder == created.json()["reference_image_path"]
     [attempt] = working.runs.inference.attempts
     assert attempt.inputs.reference_image_url == content_key
-    # What starts a run anew, the reconciler for one, finds the object in the row.
+    # A restart of the run, such as by the reconciler, finds the object in the row.
     row = await task_of(working.gateway, task["id"])
     assert row.inputs["reference_image_url"] == folder
     assert row.inputs[PICTURE_OBJECTS] == {folder: content_key}
@@ -167,7 +167,7 @@ async def test_changed_input_is_read_and_stays(
     step = GENERATE | {"config": GENERATE["config"] | picture_of(f"{folder}/a.png")}
     created = await create(shop, step, start="false")
     task_id = created["steps"][0]["task_id"]
-    await save(shop, f"{folder}/b.png", BLUE)  # newer than the task that names it then
+    await save(shop, f"{folder}/b.png", BLUE)  # newer than the task that names it
 
     change = {"reference_image_path": f"{folder}/b.png"}
     changed = await shop.put(f"{TASKS}generation/{task_id}", json=change)
@@ -183,7 +183,7 @@ async def test_changed_input_is_read_and_stays(
 async def test_picture_that_an_app_names_is_read_and_stays(
     staff: Staff, shop: httpx.AsyncClient, folder: str
 ) -> None:
-    """Mapped from an answer: no record names it before the step that reads it has ended."""
+    """The image is mapped from a response: until its step ends, no record names it."""
     is_reading, may_end = asyncio.Event(), asyncio.Event()
 
     async def read(_attempt: Attempt) -> None:
@@ -251,7 +251,7 @@ async def test_training_reads_the_object_and_holds_it(
 
 
 class _Meanwhile(BrokenStore):
-    """Lets something happen while a request's own picture is stored."""
+    """Hook that runs while a request's own image is stored."""
 
     def __init__(self, gateway: Gateway, happens: Callable[[], Awaitable[httpx.Response]]) -> None:
         super().__init__(gateway.resources.objects)
@@ -265,7 +265,7 @@ class _Meanwhile(BrokenStore):
 async def create_meanwhile(
     gateway: Gateway, folder: str, happens: Callable[[], Awaitable[httpx.Response]]
 ) -> httpx.Response:
-    """Create a task that reads a saved picture, and one of its own."""
+    """Create a task that reads a saved image, and one of its own."""
     body = {
         "task_type": "IMAGE_ADJUSTER",
         "input_image": ENCODED,

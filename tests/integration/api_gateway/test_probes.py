@@ -1,4 +1,4 @@
-"""Probes on real parts that are away, full or read-only: what they tell, what ends readiness."""
+"""Probes with real dependencies that are down, full or read-only."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ _PARTS = {"database", "uploads", "storage", "temporal"}
 
 @asynccontextmanager
 async def sessions_with(gateway: Gateway, **server_settings: str) -> AsyncIterator[Sessions]:
-    """The same database, whose server treats these connections so."""
+    """Return sessions of the same database with these server settings."""
     url = gateway.stack.environment["SARTIQ_DB_URL"]
     engine = create_async_engine(url, connect_args={"server_settings": server_settings})
     yield create_sessions(engine)
@@ -32,7 +32,7 @@ async def sessions_with(gateway: Gateway, **server_settings: str) -> AsyncIterat
 
 
 async def faults(gateway: Gateway, *, ready: int, healthy: int, **changes: Any) -> dict[str, str]:
-    """What both probes tell is wrong."""
+    """Return the faults that both probes report."""
     async with gateway.client(key=None, **changes) as client:
         readiness, health = [await client.get(path) for path in ("/readyz", "/health")]
     assert (readiness.status_code, health.status_code) == (ready, healthy), readiness.text
@@ -51,20 +51,20 @@ async def test_temporal_that_is_away_is_told_and_leaves_the_gateway_ready(
 ) -> None:
     temporal = await connect(TemporalSettings(address=_DEAD), identity="tests", is_lazy=True)
     told = await faults(gateway, ready=200, healthy=503, temporal=temporal)
-    assert told == {"temporal": "does not answer"}
+    assert told == {"temporal": "does not respond"}
 
 
 async def test_store_that_is_away_is_told_and_leaves_the_gateway_ready(gateway: Gateway) -> None:
     objects = S3ObjectStore(StorageSettings(endpoint=_DEAD))
     told = await faults(gateway, ready=200, healthy=503, objects=objects)
     objects.close()
-    assert told == {"storage": "does not answer"}
+    assert told == {"storage": "does not respond"}
 
 
 async def test_store_that_is_full_is_told_and_leaves_the_gateway_ready(gateway: Gateway) -> None:
     objects = BrokenStore(gateway.resources.objects, "put")
     told = await faults(gateway, ready=200, healthy=503, objects=objects)
-    assert told == {"storage": "takes no writes"}
+    assert told == {"storage": "does not accept writes"}
 
 
 async def test_database_that_is_away_ends_readiness(gateway: Gateway) -> None:
@@ -72,7 +72,7 @@ async def test_database_that_is_away_ends_readiness(gateway: Gateway) -> None:
     engine = create_engine(DatabaseSettings(url=url))
     told = await faults(gateway, ready=503, healthy=503, sessions=create_sessions(engine))
     await engine.dispose()
-    assert told == {"database": "does not answer"}
+    assert told == {"database": "does not respond"}
 
 
 async def test_database_that_is_read_only_ends_readiness(gateway: Gateway) -> None:
@@ -82,7 +82,7 @@ async def test_database_that_is_read_only_ends_readiness(gateway: Gateway) -> No
 
 
 async def test_database_without_room_for_one_more_file_ends_readiness(gateway: Gateway) -> None:
-    """It may write no temporary file, which is what a full disk comes to."""
+    """The database may write no temporary file, as on a full disk."""
     async with sessions_with(gateway, temp_file_limit="0") as sessions:
         told = await faults(gateway, ready=503, healthy=503, sessions=sessions)
     assert "disk is full" in told["database"]
@@ -100,7 +100,7 @@ async def test_folder_of_uploads_that_takes_nothing_ends_readiness(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     told = await faults(gateway, ready=503, healthy=503)
-    assert told == {"uploads": "the temporary folder takes no writes"}
+    assert told == {"uploads": "the temporary folder does not accept writes"}
 
 
 async def test_what_the_probes_write_is_no_clients_to_read(gateway: Gateway) -> None:

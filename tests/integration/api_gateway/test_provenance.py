@@ -1,4 +1,4 @@
-"""How a task's files were made, over REST: the record, and the request that makes them again."""
+"""Provenance over REST: the record, and the request that produces the files again."""
 
 import base64
 import hashlib
@@ -53,7 +53,7 @@ async def record_of(api: httpx.AsyncClient, task: dict[str, Any]) -> dict[str, A
 
 
 async def files_of(api: httpx.AsyncClient, record: dict[str, Any]) -> list[bytes]:
-    """The files of a record, which are those that it names."""
+    """Return the files that a record names."""
     contents: list[bytes] = []
     for file in record["made"]["files"]:
         answer = await api.get(f"/api/v1/storage/images/{file['key']}")

@@ -1,4 +1,4 @@
-"""A record can be read whatever JSON stands in it, by every route that lists or shows it."""
+"""Every route that lists or shows a record works with any JSON in it."""
 
 import uuid
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
     max_leaves=6,
 )
-"""Whatever a record can hold."""
+"""Any JSON that a record can hold."""
 
 
 def named(names: Any) -> st.SearchStrategy[Any]:
-    """An object in which some of these names have any value; or no object at all."""
+    """Return a strategy for objects with these names and any values, or for no object."""
     return st.dictionaries(st.sampled_from(sorted(names)), JSON, max_size=8) | JSON
 
 
@@ -73,7 +73,7 @@ NOT_NULL = frozenset(
 
 
 def stored(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields as a row takes them: JSON's own null, where the column takes no other."""
+    """Return the fields for the row: JSON's own null if the column is not nullable."""
     return {
         name: JSONB.NULL if value is None and name in NOT_NULL else value
         for name, value in fields.items()
@@ -94,7 +94,7 @@ class Estate:
         return [self.delivery, self.task, self.workflow, self.training, self.lora]
 
     def paths(self) -> list[str]:
-        """Where they are shown and listed."""
+        """The paths that show and list the records."""
         task, workflow = f"tasks/{self.task.id}", f"workflows/{self.workflow.id}"
         generation = [f"tasks/generation/{self.task.id}", "tasks/generation"]
         return [
@@ -174,7 +174,7 @@ POISONED: list[tuple[TaskType, dict[str, Any]]] = [
     (TaskType.BACKGROUND_FIX, {"base_image": "a.png", "palette_image": "b.png"}),
     (TaskType.EDITING, {"base_image": "a.png", "reference_images": "b.png"}),
 ]
-"""Inputs as mappings left them that nobody checked."""
+"""Inputs from unchecked mappings."""
 
 
 @pytest.mark.parametrize(("task_type", "inputs"), POISONED)
@@ -237,7 +237,7 @@ async def test_every_record_can_be_read_listed_changed_and_removed(
 
 
 async def _assert_shown_as_it_is(gateway: Gateway, api: httpx.AsyncClient, found: Estate) -> None:
-    """As the database hands it out, which spells some numbers in another way."""
+    """Compare with the database's value, which spells some numbers differently."""
     async with gateway.resources.sessions() as session:
         task = await session.get_one(Task, found.task.id)
         workflow = await session.get_one(Workflow, found.workflow.id, options=[WITH_STEPS])

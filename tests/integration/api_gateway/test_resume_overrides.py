@@ -1,4 +1,4 @@
-"""A failed step is repaired: a resume gives it another config, checked as at creation."""
+"""A resume with a new config for a failed step, checked as at creation."""
 
 import base64
 import uuid
@@ -35,7 +35,7 @@ async def shop(staff: Staff) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def failed(shop: httpx.AsyncClient, provider: Provider) -> dict[str, Any]:
-    """A picture is there; the step after it fails, and one more waits."""
+    """A workflow with a first image, a failed step after it, and one more waiting step."""
     created = await create(shop, DRAW, BROKEN, FINISH, start="false")
     provider.down_for = {task_of(created, "broken")}
     assert (await shop.post(f"/api/v1/workflows/{created['id']}/start")).status_code == 200
@@ -143,7 +143,7 @@ async def test_what_cannot_be_is_refused_by_name_and_nothing_changes(
 
 @pytest.fixture
 async def paused(gateway: Gateway, api: httpx.AsyncClient) -> dict[str, Any]:
-    """Its first step is done, so the records say; nothing runs."""
+    """A workflow whose records show a completed first step; nothing runs."""
     created = await create(api, DRAW, BROKEN, FINISH, start="false")
     await as_paused(gateway, created)
     return await read(api, created)
@@ -192,7 +192,7 @@ async def test_same_picture_may_be_sent_along_again(
 async def test_body_may_be_left_out(
     api: httpx.AsyncClient, paused: dict[str, Any], content: bytes
 ) -> None:
-    """Generated clients say that it is JSON all the same."""
+    """Generated clients send the JSON content type anyway."""
     path = f"/api/v1/workflows/{paused['id']}/resume?dry_run=true"
     answer = await api.post(path, content=content, headers={"content-type": "application/json"})
     assert answer.status_code == 200, answer.text

@@ -1,4 +1,4 @@
-"""Pictures, the listener for workers, outages, and the document that describes it all."""
+"""Images, the listener for workers, outages, and the OpenAPI document."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""Runs that stand still, since their workflow task keeps failing: they can be cancelled."""
+"""Stuck runs, whose workflow task keeps failing, can be cancelled."""
 
 import asyncio
 from typing import Any
@@ -15,7 +15,7 @@ from tests.integration.api_gateway.conftest import Staff
 
 
 async def until_reported(client: Client, num_runs: int) -> None:
-    """Wait until Temporal counts runs as standing still: their task has failed five times."""
+    """Wait until Temporal counts runs as stuck: their task has failed five times."""
 
     async def are_counted() -> bool:
         return (await count_stuck_runs(client)).num_runs == num_runs
@@ -51,7 +51,7 @@ async def test_what_stands_still_is_ended_by_its_cancellation(staff: Staff) -> N
         )
         ended_step = (await api.get(f"/api/v1/tasks/{step.id}")).json()
     assert refused.status_code == 409
-    assert "stands still; cancel that" in refused.text
+    assert "whose run is stuck; cancel the workflow" in refused.text
     assert [(each.status_code, each.json()["status"]) for each in answers] == [
         (200, "CANCELLED")
     ] * 3

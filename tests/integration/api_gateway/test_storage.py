@@ -1,4 +1,4 @@
-"""Pictures by path: saved, listed, deleted, and nobody else's."""
+"""Images by path are saved, listed and deleted, and private to their owner."""
 
 import asyncio
 import hashlib
@@ -211,7 +211,7 @@ async def test_object_of_a_picture_is_reached_by_its_path_alone(
 async def test_picture_of_before_there_were_object_keys_is_read_replaced_and_deleted(
     gateway: Gateway, api: httpx.AsyncClient, folder: str
 ) -> None:
-    """Its object lies under its path."""
+    """The object's key is its path."""
     objects = gateway.resources.objects
     for name in ("a.png", "b.png"):
         await objects.put(f"{folder}/{name}", RED, "image/png")
@@ -236,7 +236,7 @@ async def test_read_that_a_replacement_overtakes_gets_the_new_picture(
     gateway: Gateway, api: httpx.AsyncClient, folder: str
 ) -> None:
     class Overtaken(BrokenStore):
-        """Between a read's question for the row and its opening of the object."""
+        """An object store whose object is replaced between the read of the row and its own."""
 
         is_overtaken = False
 

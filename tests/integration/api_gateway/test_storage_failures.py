@@ -1,4 +1,4 @@
-"""What is refused or fails leaves neither object nor row, and never half a picture."""
+"""A refused or failed save leaves neither object nor row, and never part of an image."""
 
 import hashlib
 import uuid
@@ -106,7 +106,7 @@ async def test_request_without_a_key_is_refused_before_its_body_is_read(
 
 
 class NoCommit(Session):
-    """The database goes away at the last moment."""
+    """A session whose database goes down at the commit."""
 
 
 @event.listens_for(NoCommit, "before_commit")

@@ -1,4 +1,4 @@
-"""Pictures are read whole, in parts, or not again, and here or elsewhere."""
+"""Reads of images: whole, in ranges, not modified, or redirected."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from tests.fixtures.storage import BLUE, IMAGES, RED, at, save
 
 @pytest.fixture
 async def large(tenant: httpx.AsyncClient, folder: str) -> bytes:
-    """A picture of several chunks, saved under the folder's own name."""
+    """An image of several chunks, saved in the test's folder."""
     content = noise(500)
     assert (await save(tenant, folder, content)).status_code == 201
     return content
@@ -112,7 +112,7 @@ async def test_reader_is_sent_to_the_cdn(gateway: Gateway, folder: str) -> None:
     async with gateway.client(TENANT_KEY, settings=settings) as client:
         saved = await save(client, path)
         answer = await client.get(at(path))
-        # Each picture has a URL of its own: what a CDN keeps of it is true for ever.
+        # Each image has its own URL: a CDN's copy never becomes outdated.
         replaced = await save(client, path, BLUE)
     content_key = saved.json()["url"].removeprefix("https://cdn.example/pictures/")
     assert content_key.startswith("saved_pictures/")

@@ -67,7 +67,7 @@ async def working(gateway: Gateway) -> AsyncIterator[None]:
 
 
 async def ended(api: httpx.AsyncClient, task_id: str) -> dict[str, Any]:
-    """The task once it has ended."""
+    """Return the task once it has ended."""
     answers: list[dict[str, Any]] = []
 
     async def has_ended() -> bool:

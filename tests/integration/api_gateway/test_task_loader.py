@@ -1,4 +1,4 @@
-"""Tasks read together: each asker gets the right one, as it stood after they asked."""
+"""Tasks that are read together: each request gets its task, in a state after the request."""
 
 import asyncio
 import uuid
@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from sqlalchemy import event, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from api_gateway.tasks.loader import TaskLoader
+from api_gateway.cached_reads.tasks import TaskLoader
 from shared.db.models.tables import Task
 from shared.db.session import Sessions, create_engine, create_sessions, reading_engine
 from shared.settings import DatabaseSettings

@@ -1,6 +1,6 @@
-"""Every operation of the API, tried by those who must not: a matrix over the OpenAPI document.
+"""Every operation of the API as an unauthorized caller, from the OpenAPI document.
 
-A new operation belongs into a table of `operation_tables`; until it is there, a test says so.
+A new operation belongs in a table of `operation_tables`; until then, a test fails.
 """
 
 from collections.abc import AsyncIterator, Iterable
@@ -39,7 +39,7 @@ STRANGERS = {"shop/other": OTHER_TENANT_KEY, "market/acme": OTHER_INSTANCE_KEY}
 
 @pytest.fixture(scope="module")
 async def estate(gateway: Gateway) -> AsyncIterator[Estate]:
-    """What shop/acme has; untouched at the end by all that strangers have tried."""
+    """The objects of shop/acme; unchanged at the end by all that other callers have tried."""
     founded = await found_estate(gateway.resources, "shop", "acme")
     before = await inventory(gateway.resources.sessions, founded)
     yield founded
@@ -135,7 +135,7 @@ async def test_what_belongs_to_others_is_404_whatever_is_asked(
 
 
 def leaks(answer: httpx.Response, estate: Estate, one: Operation) -> list[str]:
-    """What an answer tells of the estate beyond what the stranger asked for by name."""
+    """Return what a response reveals of the objects beyond what the request named."""
     asked = one.url(estate)
     return [trace for trace in estate.traces if trace in answer.text and trace not in asked]
 
@@ -228,7 +228,7 @@ async def test_pictures_of_others_are_not_overwritten(
     async with gateway.client(STRANGERS[stranger]) as client:
         for one in served(gateway, OVERWRITES):
             answer = await client.post(one.url(estate), files=picture)
-            # The place is refused before anything that stands there could be told from nothing.
+            # The path is refused before the response could reveal whether anything exists there.
             free = estate.image_path.replace(estate.mark, "nothing-there")
             elsewhere = await client.post(f"{IMAGES}/{free}", files=picture)
             assert answer.status_code == elsewhere.status_code

@@ -1,4 +1,4 @@
-"""Trainings over REST: what is accepted is durable and started; what is refused leaves nothing."""
+"""Trainings over REST: an accepted one is durable and started, a refused one leaves nothing."""
 
 import base64
 import uuid

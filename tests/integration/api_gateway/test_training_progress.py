@@ -1,4 +1,4 @@
-"""A training on its way: cancelled, reported on by workers, run to its end."""
+"""A running training: cancellation, reports of workers, its end."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""An unforeseen error is an orderly answer, and its connection goes on."""
+"""An unexpected error gets a problem response, and its connection stays open."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ async def connect(url: str) -> Connection:
 
 
 async def ask(connection: Connection, path: str) -> tuple[str, bytes]:
-    """The head and the body of one answer."""
+    """Return the head and the body of one response."""
     reader, writer = connection
     writer.write(f"GET {path} HTTP/1.1\r\nHost: gateway\r\n\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -59,7 +59,7 @@ async def test_connection_outlives_a_500(gateway: Gateway, make: type[FastAPI]) 
 
 
 async def test_half_an_answer_is_cut_off(gateway: Gateway) -> None:
-    """Nobody takes it for the whole."""
+    """A partial response is not mistaken for a complete one."""
     app = create_app(gateway.resources)
     app.add_api_route("/half", half)
     async with serving(app) as url, asyncio.timeout(20):

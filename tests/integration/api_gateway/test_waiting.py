@@ -1,4 +1,4 @@
-"""Work that waits says for what: the record of a task, of a step, of a training."""
+"""Pending tasks, steps and trainings show what they wait for."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -122,7 +122,7 @@ async def test_where_temporal_says_nothing_the_record_says_nothing(gateway: Gate
 
 
 def _workflow(status: str, **steps: str) -> tuple[Workflow, list[Task]]:
-    """A chain of steps with these statuses, and their tasks."""
+    """Write a chain of steps with these statuses, and their tasks."""
     mine = str(uuid.uuid4())
     workflow = workflow_row(
         *steps, status=status, origin_instance=mine, created_at=OLD, updated_at=OLD

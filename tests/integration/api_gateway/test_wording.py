@@ -1,4 +1,4 @@
-"""What clients are told of bodies that cannot be read; paths with a slash too many, or too few."""
+"""Messages for unreadable bodies; paths with an extra or missing slash."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def found() -> list[Operation]:
 async def test_body_that_does_not_say_it_is_json_is_415(
     api: httpx.AsyncClient, kind: str | None
 ) -> None:
-    """As curl sends it, for one."""
+    """The body is sent as curl sends it by default."""
     headers = {"content-type": kind} if kind else {}
     for operation in json_operations(found()):
         answer = await api.request(
@@ -95,9 +95,9 @@ async def test_no_path_is_redirected(api: httpx.AsyncClient) -> None:
         path = re.sub(r"{\w+}", str(uuid.uuid4()), operation.path)
         other = path[:-1] if path.endswith("/") else f"{path}/"
         method = operation.method if operation.method in {"GET", "HEAD"} else "OPTIONS"
-        spelt, misspelt = [await api.request(method, each) for each in (path, other)]
-        assert misspelt.status_code == spelt.status_code, other
-        assert not spelt.is_redirect
+        served_path, misspelt = [await api.request(method, each) for each in (path, other)]
+        assert misspelt.status_code == served_path.status_code, other
+        assert not served_path.is_redirect
     assert (await api.get("/api/v1/nothing/")).status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""Workflows from start to their end: start, cancel, pause, resume, rename, clean up."""
+"""Workflows from start to end: start, cancel, pause, resume, rename, clean up."""
 
 import uuid
 from typing import Any
@@ -28,7 +28,7 @@ async def read(api: httpx.AsyncClient, created: dict[str, Any]) -> dict[str, Any
 
 
 async def reached(api: httpx.AsyncClient, created: dict[str, Any], *states: str) -> dict[str, Any]:
-    """The workflow once it is in one of the states."""
+    """Return the workflow once it is in one of the states."""
     found: list[dict[str, Any]] = []
 
     async def is_there() -> bool:
@@ -40,7 +40,7 @@ async def reached(api: httpx.AsyncClient, created: dict[str, Any], *states: str)
 
 
 async def step_runs(api: httpx.AsyncClient, created: dict[str, Any], step_id: str) -> None:
-    """Wait until a step is on a worker."""
+    """Wait until a worker runs a step."""
 
     async def is_running() -> bool:
         steps = (await read(api, created))["steps"]
@@ -141,7 +141,7 @@ async def test_pause_lets_running_steps_end_and_resume_goes_on(
 async def test_failed_workflow_resumes_with_a_new_task_for_what_failed(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
-    # Too large for the worker, which the gateway cannot know of a mapped picture.
+    # Too large for the worker; the gateway cannot know the size of a mapped image.
     broken = REFINE | {"config": {"upscale_factor": 16.0}}
     steps = [GENERATE]
     for index in range(4):

@@ -1,4 +1,4 @@
-"""A workflow that has failed goes on where it broke: told before, proven by counting attempts."""
+"""A failed workflow continues at the failed step, as announced, proven by counting attempts."""
 
 import uuid
 from collections import Counter
@@ -29,7 +29,7 @@ NAMES = ["generate", "refine-1", "refine-2", "refine-3", "refine-4"]
 
 
 def chain() -> list[dict[str, Any]]:
-    """A generation that is refined four times, each from the one before."""
+    """Create a generation that is refined four times, each from the previous result."""
     steps = [GENERATE | {"id": NAMES[0]}]
     for previous, name in pairwise(NAMES):
         mapping = REFINE["input_mappings"][0] | {"from_step": previous}
@@ -113,7 +113,7 @@ async def test_dry_run_changes_nothing(
     assert provider.attempts == attempts
 
 
-@pytest.mark.long  # Temporal takes half a minute to forget
+@pytest.mark.long  # Temporal takes half a minute to delete it
 async def test_resume_works_when_temporal_has_forgotten_the_run(
     staff: Staff, shop: httpx.AsyncClient, provider: Provider
 ) -> None:
@@ -213,7 +213,7 @@ async def test_workflow_whose_task_was_deleted_is_not_resumed(
 async def test_a_resume_while_the_failed_run_is_closing_is_told_to_come_again(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
-    """Its record says FAILED already, and its run has not closed: a new one could not start."""
+    """The record is FAILED already, but its run has not closed: a new one could not start."""
     created = (await api.post("/api/v1/workflows/", json=workflow_of(GENERATE))).json()
     async with gateway.resources.sessions.begin() as session:
         rows = update(Workflow).where(Workflow.id == uuid.UUID(created["id"]))

@@ -1,4 +1,4 @@
-"""Workflows over REST: the DAG is checked whole, written whole, and started once."""
+"""Workflows over REST: the DAG is checked completely, written completely, and started once."""
 
 from typing import Any
 
@@ -194,7 +194,7 @@ REFUSED: list[tuple[dict[str, Any], list[Any], str]] = [
 
 
 async def test_alias_is_mapped_as_the_field_that_it_means(api: httpx.AsyncClient) -> None:
-    """What the step's own config says of it is left out, by whichever name."""
+    """The step's own value for it is left out, by whichever name."""
     config = {"reference_image_data": "aGk="}
     last = again("reference_image_data")
     body = workflow(GENERATE, last | {"config": last["config"] | config})

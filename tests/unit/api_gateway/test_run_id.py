@@ -1,4 +1,4 @@
-"""The id of a run that has no row: one for a request and its repeats, another for all else."""
+"""The ID of a run without a row: equal for a request and its repeats, unique otherwise."""
 
 from dataclasses import astuple
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from api_gateway.idempotency import run_id
 from shared.db.repositories.idempotency import CreateRequest
 
-# Few and short, so that parts of one request read like parts of another.
+# Few and short, so that concatenated parts of different requests may collide.
 _WORDS = st.text('ab",[]', max_size=3)
 _REQUESTS = st.builds(CreateRequest, _WORDS, _WORDS, _WORDS, _WORDS)
 

@@ -1,1 +1,1 @@
-"""The REST gateway: one door for every client backend."""
+"""REST API of the platform."""

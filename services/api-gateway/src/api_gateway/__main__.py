@@ -1,4 +1,4 @@
-"""The gateway process: two listeners in one event loop. `python -m api_gateway`."""
+"""Entry point of the gateway process, two listeners in one event loop: `python -m api_gateway`."""
 
 import asyncio
 import gc
@@ -37,12 +37,12 @@ async def main() -> None:
         ]
 
         def stop() -> None:
-            # Streams have no end of their own that the listeners could wait for.
+            # Event streams do not end by themselves; the listeners would wait for them.
             resources.feed.close()
             for listener in listeners:
                 listener.should_exit = True
 
-        # What is here now stays. A full collection stops everything, and need not walk that too.
+        # The objects of start-up live as long as the process: full collections can skip them.
         gc.collect()
         gc.freeze()
         loop = asyncio.get_running_loop()

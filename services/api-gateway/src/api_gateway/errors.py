@@ -1,4 +1,4 @@
-"""Errors as clients see them: 422 in the reference's shape, all others one problem shape."""
+"""Error responses: 422 with a list of faults, all others one problem shape (RFC 9457)."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_S = 5
 
 
-class Problem(Exception):  # noqa: N818 — it is answered, not reported
-    """An answer that is not 2xx.
+class Problem(Exception):  # noqa: N818 — a response, not a failure of ours
+    """An error response other than a list of faults.
 
     Args:
         status: HTTP status.
         code: stable name of the problem, for programs.
-        detail: what is wrong and what would be right, for people.
-        headers: to be sent along.
+        detail: cause and remedy, for people.
+        headers: additional response headers.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Problem(Exception):  # noqa: N818 — it is answered, not reported
 
 
 class ProblemDetails(BaseModel):
-    """A problem as it is answered (RFC 9457)."""
+    """The body of a problem response (RFC 9457)."""
 
     type: str = Field(examples=["urn:sartiq:problem:not_found"])
     title: str = Field(description="The status in words")
@@ -52,12 +52,12 @@ class ProblemDetails(BaseModel):
     code: str = Field(
         description="Stable name of the problem, for programs", examples=["not_found"]
     )
-    detail: str = Field(description="What is wrong and what would be right, for people")
+    detail: str = Field(description="Cause and remedy, for people")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong in a request, and where: `("body", "steps", 1, "config", "width")`."""
+    """One fault of a request and its location: `("body", "steps", 1, "config", "width")`."""
 
     loc: tuple[str | int, ...]
     message: str
@@ -65,32 +65,32 @@ class Fault:
 
 
 class InvalidRequestError(Exception):
-    """A request whose parts are well formed but do not fit together: 422."""
+    """A request that its schema accepts and that is invalid nevertheless: 422."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("; ".join(fault.message for fault in faults[:MAX_FAULTS]))
         self.faults = faults
 
 
-class Repeated(Exception):  # noqa: N818 — it is answered, not reported
-    """A create request that was answered before; its first answer is given again."""
+class RepeatedRequest(Exception):  # noqa: N818 — a response, not a failure of ours
+    """A create request that was completed before; its first response is sent again."""
 
-    def __init__(self, answer: dict[str, Any]) -> None:
-        super().__init__("answered before")
-        self.answer = answer
+    def __init__(self, response: dict[str, Any]) -> None:
+        super().__init__("completed before")
+        self.response = response
 
 
-class AllSeen(Exception):  # noqa: N818 — it is answered, not reported
-    """A stream that has ended and was seen to its end: 204, on which browsers do not come back."""
+class AllEventsSeen(Exception):  # noqa: N818 — a response, not a failure of ours
+    """A stream that was read to its end: 204, after which browsers do not reconnect."""
 
 
 def not_found(what: str) -> Problem:
-    """There is none, or none that the caller may see."""
+    """Return the problem of an object that does not exist, or that the caller may not see."""
     return Problem(404, "not_found", f"{what} not found")
 
 
 def method_not_allowed(methods: Iterable[str]) -> Problem:
-    """The path is there, and has other methods."""
+    """Return the problem of a method that a path does not have."""
     allowed = ", ".join(sorted(methods))
     return Problem(
         405,
@@ -106,7 +106,7 @@ def _not_json() -> Problem:
 
 
 def _unreadable(cause: BaseException | None) -> str | None:
-    """Why a body could not be read as JSON, where that is why: FastAPI does not say."""
+    """Return why a body could not be read as JSON; FastAPI keeps the cause to itself."""
     match cause:
         case UnicodeError():
             return "the body is not text in UTF-8"
@@ -121,19 +121,19 @@ def _unreadable(cause: BaseException | None) -> str | None:
 
 
 def unavailable(part: str) -> Problem:
-    """A part of the platform does not answer; the client may try again."""
+    """Return the problem of a dependency that does not respond; the client may retry."""
     return Problem(
         503,
         "dependency_down",
-        f"{part} does not answer; try again",
+        f"{part} does not respond; try again",
         headers={"Retry-After": str(_RETRY_AFTER_S)},
     )
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Render every foreseen error of this application."""
+    """Register a handler for every foreseen error."""
     for kind, handler in _HANDLERS.items():
-        if kind is not Exception:  # `UnexpectedErrors` answers those
+        if kind is not Exception:  # `UnexpectedErrors` responds to those
             app.add_exception_handler(kind, handler)
 
 
@@ -142,8 +142,8 @@ def problem_response(problem: Problem) -> JSONResponse:
     return _render(problem.status, problem.code, problem.detail, problem.headers)
 
 
-async def answer_to(request: Request, error: Exception) -> Response:
-    """The answer to an error that comes up outside the application's routes."""
+async def error_response(request: Request, error: Exception) -> Response:
+    """Return the response to an error raised outside the application's routes."""
     kind = next(kind for kind in type(error).__mro__ if kind in _HANDLERS)
     return await _HANDLERS[kind](request, error)
 
@@ -168,7 +168,7 @@ def _unprocessable(faults: Sequence[Mapping[str, Any]]) -> JSONResponse:
 
 
 async def _on_validation(request: Request, error: RequestValidationError) -> JSONResponse:
-    if isinstance(error.body, bytes):  # so FastAPI hands on what does not say that it is JSON
+    if isinstance(error.body, bytes):  # FastAPI's sign of a Content-Type other than JSON
         return await _on_problem(request, _not_json())
     faults = error.errors()
     worded = [
@@ -190,12 +190,12 @@ async def _on_problem(_request: Request, error: Problem) -> JSONResponse:
     return problem_response(error)
 
 
-async def _on_repeated(request: Request, error: Repeated) -> JSONResponse:
+async def _on_repeated(request: Request, error: RepeatedRequest) -> JSONResponse:
     status = 200 if request.app.state.resources.settings.answers_create_with_200 else 201
-    return JSONResponse(error.answer, status, headers={"Idempotency-Replayed": "true"})
+    return JSONResponse(error.response, status, headers={"Idempotency-Replayed": "true"})
 
 
-async def _on_all_seen(_request: Request, _error: AllSeen) -> Response:
+async def _on_all_seen(_request: Request, _error: AllEventsSeen) -> Response:
     return Response(status_code=204)
 
 
@@ -209,7 +209,7 @@ async def _on_http(request: Request, error: HTTPException) -> JSONResponse:
 
 
 async def _on_database(request: Request, error: DBAPIError) -> JSONResponse:
-    """A value that Postgres refuses (class 22) is the caller's; all else is an outage."""
+    """Respond 422 to a value that Postgres refuses (SQLSTATE class 22), 503 to any other error."""
     state = str(getattr(error.orig, "sqlstate", "") or "")
     if not state.startswith("22"):
         return await _on_outage(request, error)
@@ -222,7 +222,7 @@ async def _on_outage(request: Request, error: Exception) -> JSONResponse:
     return _render(
         503,
         "dependency_down",
-        "a part of the platform does not answer; try again",
+        "a part of the platform does not respond; try again",
         {"Retry-After": str(_RETRY_AFTER_S)},
     )
 
@@ -236,7 +236,7 @@ async def _on_refused(request: Request, error: RunRefusedError) -> JSONResponse:
     )
 
 
-async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
     _log.error("unexpected_error", path=request.url.path, exc_info=error)
     return _render(500, "internal_error", "an unexpected error; it has been logged")
 
@@ -245,8 +245,8 @@ _HANDLERS: dict[type[Any], Callable[[Request, Any], Awaitable[Response]]] = {
     RequestValidationError: _on_validation,
     InvalidRequestError: _on_invalid,
     Problem: _on_problem,
-    Repeated: _on_repeated,
-    AllSeen: _on_all_seen,
+    RepeatedRequest: _on_repeated,
+    AllEventsSeen: _on_all_seen,
     HTTPException: _on_http,
     DBAPIError: _on_database,
     StorageError: _on_outage,
@@ -255,5 +255,5 @@ _HANDLERS: dict[type[Any], Callable[[Request, Any], Awaitable[Response]]] = {
     RPCError: _on_outage,
     RunUnknownError: _on_outage,
     RunRefusedError: _on_refused,
-    Exception: _on_bug,
+    Exception: _on_unexpected,
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 MAX_FAULTS = 50
 MAX_BYTES = 60 * 1024
-"""Largest list, as JSON."""
+"""Largest size of the list as JSON."""
 _MAX_MESSAGE = 1000
 _MAX_NAME = 200
 _MAX_NAMED = 10

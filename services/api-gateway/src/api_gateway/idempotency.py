@@ -1,8 +1,9 @@
-"""`Idempotency-Key` on creates: the same request again gets the first answer again, for 24 hours.
+"""Idempotency keys of create requests: a repeated request gets its first response for 24 hours.
 
-A route takes `Repeatable`; its service calls `claim` first thing in its transaction, and `keep`
-last. A repeat ends in `claim` by `Repeated`, which is rendered as the first answer. What has no row
-has a run whose id derives from the key: `hold` and `run_id`.
+A route takes `Repeatable`. Its service calls `claim` first in its transaction and `keep_response`
+last. `claim` raises `RepeatedRequest` for a repeated request, which is rendered as the first
+response. An operation without a row of its own calls `reserve_key`, and derives the ID of its run
+from the key by `run_id`.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.errors import Fault, InvalidRequestError, Problem, Repeated
+from api_gateway.errors import Fault, InvalidRequestError, Problem, RepeatedRequest
 from shared.db.models.idempotency import IdempotencyKey
 from shared.db.repositories.idempotency import CreateRequest, claim_key, store_response
 from shared.db.session import Sessions
@@ -29,13 +30,13 @@ async def repeatable(
     idempotency_key: Annotated[
         str | None,
         Header(
-            description="Repeats of a request with the same key get the first answer for 24 h",
-            # Beside the union with null, where it binds strings alone; checked below.
+            description="Repeats of a request with the same key get the first response for 24 h",
+            # Documentation only; the key is checked below.
             json_schema_extra={"pattern": f"^[!-~]{{1,{_LONGEST}}}$"},
         ),
     ] = None,
 ) -> CreateRequest | None:
-    """The request as its repeats will know it; none where it carries no key.
+    """Return the key and the identity of a request; none if it carries no key.
 
     Raises:
         InvalidRequestError: the key is not 1 to 255 visible ASCII characters.
@@ -47,7 +48,7 @@ async def repeatable(
         message = f"must be 1 to {_LONGEST} visible ASCII characters"
         raise InvalidRequestError([Fault(("header", "Idempotency-Key"), message)])
     content_type = request.headers.get("content-type", "")
-    # A form's parts are hashed by the route that reads them: the body may be too large for memory.
+    # The route that reads a form hashes it: its body may be too large for memory.
     body = b"" if content_type.startswith("multipart/") else await request.body()
     route = f"{request.method} {request.url.path}?{request.url.query}"
     if len(route) > _LONGEST:
@@ -59,7 +60,7 @@ Repeatable = Annotated[CreateRequest | None, Depends(repeatable)]
 
 
 def hash_body(body: bytes) -> str:
-    """SHA-256 of a body; of JSON, whatever the order of its fields and its white space."""
+    """Return the SHA-256 of a body; for JSON, independent of key order and white space."""
     try:
         canonical = json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode()
     except ValueError:
@@ -68,11 +69,11 @@ def hash_body(body: bytes) -> str:
 
 
 async def claim(session: AsyncSession, request: CreateRequest | None) -> None:
-    """Take the key for this request.
+    """Claim the key for this request.
 
     Raises:
-        Repeated: it was answered before; carries that answer.
-        Problem: 422, the key was used for another request.
+        RepeatedRequest: the request was completed before; carries its response.
+        Problem: 422, the key was used for another request; 409, the first request is in progress.
     """
     if request is None:
         return
@@ -81,12 +82,13 @@ async def claim(session: AsyncSession, request: CreateRequest | None) -> None:
         return
     _check_same(first, request)
     if first.answer is None:
-        raise Problem(409, "in_progress", "the first request with this key has not been answered")
-    raise Repeated(first.answer)
+        message = "the first request with this key is still in progress; try again later"
+        raise Problem(409, "in_progress", message)
+    raise RepeatedRequest(first.answer)
 
 
-async def hold(sessions: Sessions, request: CreateRequest | None) -> None:
-    """Take the key for a request whose answer its run keeps: `run_id` leads every repeat there.
+async def reserve_key(sessions: Sessions, request: CreateRequest | None) -> None:
+    """Claim the key for a request whose run keeps the result: `run_id` leads every repeat to it.
 
     Raises:
         Problem: 422, the key was used for another request.
@@ -100,7 +102,7 @@ async def hold(sessions: Sessions, request: CreateRequest | None) -> None:
 
 
 def run_id(request: CreateRequest | None) -> UUID:
-    """Name the run that does what a request asks for and has no row; repeats name the same."""
+    """Return the ID of the run of a request that has no row; the same for every repeat."""
     if request is None:
         return uuid4()
     named = json.dumps([request.owner, request.route, request.key, request.body_hash])
@@ -116,8 +118,10 @@ def _check_same(first: IdempotencyKey, request: CreateRequest) -> None:
         )
 
 
-async def keep(session: AsyncSession, request: CreateRequest | None, answer: BaseModel) -> None:
-    """Keep the answer for repeats."""
+async def keep_response(
+    session: AsyncSession, request: CreateRequest | None, response: BaseModel
+) -> None:
+    """Store the response for repeats."""
     if request is not None:
-        dumped: dict[str, Any] = answer.model_dump(mode="json", by_alias=True)
+        dumped: dict[str, Any] = response.model_dump(mode="json", by_alias=True)
         await store_response(session, request, dumped)

@@ -1,8 +1,8 @@
-"""Which methods a path has: 405 with all of them in `Allow` (RFC 9110).
+"""The methods of each path, for 405 responses with a complete `Allow` header (RFC 9110).
 
-Starlette answers 405 by the first route that has the path, and names that route's method alone.
-And a path of its own, such as `/tasks/generation`, would be taken for an id of `/tasks/{task_id}`
-where only the latter has the method.
+Starlette responds 405 for the first route with the path, and lists that route's method alone.
+It would also take a fixed path such as `/tasks/generation` for an ID of `/tasks/{task_id}` when
+only the latter has the method.
 """
 
 import re
@@ -29,25 +29,25 @@ class MethodTable:
                 self._fixed.setdefault(route.path, set()).update(route.methods)
 
     def refused(self, method: str, path: str) -> frozenset[str]:
-        """What a path without parameters has instead of this method; empty: it may have it."""
+        """Return the methods of a path without parameters that lacks this one; else none."""
         methods = self._fixed.get(path, set())
         return frozenset() if method in methods else frozenset(methods)
 
     def allowed(self, path: str) -> frozenset[str]:
-        """All methods that a path has."""
+        """Return all methods of a path."""
         if path in self._fixed:
             return frozenset(self._fixed[path])
         found = (methods for pattern, methods in self._patterns.items() if pattern.match(path))
         return frozenset[str]().union(*found)
 
-    def spelt(self, path: str) -> str:
-        """A path as it is served: where it is not, and is with or without a last slash, so."""
+    def served_path(self, path: str) -> str:
+        """Return a path with or without its last slash, whichever is served."""
         other = path.removesuffix("/") if path.endswith("/") else f"{path}/"
         return other if not self.allowed(path) and self.allowed(other) else path
 
 
 def method_table(app: FastAPI) -> MethodTable:
-    """The table of an application, made once."""
+    """Return the table of an application, built once."""
     table: MethodTable | None = getattr(app.state, "method_table", None)
     if table is None:
         table = app.state.method_table = MethodTable(app.routes)

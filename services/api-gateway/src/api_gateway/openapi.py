@@ -1,4 +1,4 @@
-"""Prints the OpenAPI document; needs no other part. `python -m api_gateway.openapi`."""
+"""A command that prints the OpenAPI document: `python -m api_gateway.openapi`."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from api_gateway.app import public_api
 
 
 def document_text() -> str:
-    """The document as `docs/openapi.json` holds it: keys in order, so that changes read well."""
+    """Return the text of `docs/openapi.json`; its keys are sorted, for readable diffs."""
     return json.dumps(public_api().openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

@@ -1,6 +1,6 @@
-"""A page of a list in headers: how many entries there are, and where the next page is (RFC 8288).
+"""Pagination headers of lists: the number of entries, and the next page's URL (RFC 8288).
 
-Bodies stay as the reference has them.
+The bodies have no such fields: they are as the reference defines them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _TOTAL, _LINK = "X-Total-Count", "Link"
 
 
 class Paging:
-    """The headers of the page that a request asks for."""
+    """The pagination headers of one response."""
 
     def __init__(self, request: Request, response: Response) -> None:
         self._request, self._response = request, response
@@ -25,8 +25,8 @@ class Paging:
         """Set the headers.
 
         Args:
-            total: how many entries all pages have together; none: too many to be counted.
-            following: the parameters in which the request of the next page differs from this one;
+            total: number of entries on all pages; none: too many to be counted.
+            following: query parameters in which the next page's request differs from this one;
                 none: this is the last page.
         """
         if total is not None:
@@ -49,7 +49,7 @@ class Paging:
 
 
 async def paging(request: Request, response: Response) -> Paging:
-    """Return what describes a request's page."""
+    """Return the pagination headers of a request."""
     return Paging(request, response)
 
 
@@ -57,12 +57,12 @@ Pages = Annotated[Paging, Depends(paging)]
 
 
 def split(entries: Sequence[EntryT], limit: int) -> tuple[Sequence[EntryT], bool]:
-    """Return a page, of which one entry more was asked for, and whether there was one more."""
+    """Split off the entry requested beyond a page; return the page, and whether there was one."""
     return entries[:limit], len(entries) > limit
 
 
 def add_page_headers(document: dict[str, Any]) -> None:
-    """Describe the headers of every list in an OpenAPI document."""
+    """Add the headers to every list in an OpenAPI document."""
     for item in document["paths"].values():
         operation = item.get("get", {})
         names = {parameter["name"] for parameter in operation.get("parameters", ())}
@@ -72,8 +72,8 @@ def add_page_headers(document: dict[str, Any]) -> None:
 
 _HEADERS: dict[str, Any] = {
     _TOTAL: {
-        "description": "How many entries all pages have together; left out where counting them"
-        " would take too long",
+        "description": "Number of entries on all pages; left out if counting them would take too"
+        " long",
         "schema": {"type": "integer", "minimum": 0},
     },
     _LINK: {

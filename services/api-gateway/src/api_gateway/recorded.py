@@ -1,7 +1,7 @@
-"""Records as clients see them, whatever is in them.
+"""Records presented to clients even if their schema does not accept them.
 
-A record may hold what its schema does not take: another version wrote it, or a check was missing
-then. It is shown as it is, and the rest of the page with it.
+Another version, or a check that was missing then, may have written a value that the schema does
+not accept. Such a value is sent unchanged, and does not break the page that it is on.
 """
 
 from collections.abc import Mapping
@@ -10,25 +10,25 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-AS_IT_IS = ConfigDict(polymorphic_serialization=True)
-"""Of schemas that `shown` fills, so that a value that is shown as it is, is also sent as it is."""
+LENIENT_CONFIG = ConfigDict(polymorphic_serialization=True)
+"""Configuration of schemas that `from_record` fills: it serializes any value unchanged."""
 
 
 class Recorded(BaseModel):
-    """The base of what shows a record."""
+    """Base class of schemas that present a record."""
 
-    model_config = AS_IT_IS
+    model_config = LENIENT_CONFIG
 
 
 RecordedT = TypeVar("RecordedT", bound=BaseModel)
 
 
-def shown(schema: type[RecordedT], fields: Mapping[str, Any]) -> RecordedT:
-    """Return a record in its schema, with those values as they are that the schema does not take.
+def from_record(schema: type[RecordedT], fields: Mapping[str, Any]) -> RecordedT:
+    """Return a record in its schema; values that the schema does not accept stay unchanged.
 
     Args:
-        schema: the record's, configured by `AS_IT_IS`.
-        fields: its values by field.
+        schema: the record's, configured by `LENIENT_CONFIG`.
+        fields: the values by field.
     """
     try:
         return schema.model_validate(fields)
@@ -39,18 +39,18 @@ def shown(schema: type[RecordedT], fields: Mapping[str, Any]) -> RecordedT:
 
 
 def members(value: object) -> dict[str, Any]:
-    """Return the members of what should be an object; none where it is something else."""
+    """Return the members of an expected JSON object; none if it is anything else."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def texts(value: object) -> list[str]:
-    """Return the texts of what should be a list of them; none where it is something else."""
+    """Return the strings of an expected JSON list; none if it is anything else."""
     items = cast("list[object]", value) if isinstance(value, list) else []
     return [item for item in items if isinstance(item, str)]
 
 
 @lru_cache(maxsize=256)
 def _leaving_open(schema: type[RecordedT], odd: frozenset[str]) -> type[RecordedT]:
-    """The same schema, in which some fields take anything."""
+    """Return a schema in which some fields accept any value."""
     fields: dict[str, Any] = dict.fromkeys(odd, (Any, None))
     return create_model(schema.__name__, __base__=schema, **fields)

@@ -1,29 +1,35 @@
-"""What every request works with: built once by main, closed at the end."""
+"""The connections and settings of this process, and the dependencies that hand them to routes.
+
+`Resources` is built once by main, held on `app.state.resources`, and closed at the end. It imports
+no package with routes: each of them takes from it what it needs.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
+from fastapi import Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from api_gateway.auth.access import Access
 from api_gateway.auth.key_cache import KeyCache
 from api_gateway.auth.settings import AuthSettings
-from api_gateway.events.feed import EventFeed
-from api_gateway.health.checks import (
+from api_gateway.cached_reads.events import EventFeed
+from api_gateway.cached_reads.probes import (
     Check,
     database_check,
     storage_check,
     temporal_check,
     uploads_check,
 )
-from api_gateway.health.standstill import StandstillWatch
+from api_gateway.cached_reads.queues import QueueWatch
+from api_gateway.cached_reads.stuck_runs import StuckRunsWatch
+from api_gateway.cached_reads.tasks import TaskLoader
 from api_gateway.settings import GatewaySettings
-from api_gateway.tasks.loader import TaskLoader
-from api_gateway.waiting.queues import QueueWatch
 from shared.db.announcements import announcing
 from shared.db.session import Sessions, create_engine, create_sessions, reading_engine
 from shared.egress.guard import Guard
@@ -59,14 +65,14 @@ class Resources:
     guard: Guard
     lora: LoraSettings
     sessions: Sessions
-    """They wake the deliveries of what is committed through them."""
+    """A commit through them wakes the webhook deliveries that it queued."""
     objects: ObjectStore
     temporal: Client
     key_cache: KeyCache
     access: Access
     webhooks: WebhookSettings
     uploads: Path | None = None
-    """A folder of this process's own; none: the system's."""
+    """Temporary folder of this process; none: the system's."""
 
     @cached_property
     def reads(self) -> AsyncEngine:
@@ -75,17 +81,17 @@ class Resources:
 
     @cached_property
     def tasks(self) -> TaskLoader:
-        """Reads single tasks."""
+        """The loader of single tasks."""
         return TaskLoader(self.reads)
 
     @cached_property
     def feed(self) -> EventFeed:
-        """Tells open streams what is new."""
+        """The events for open streams."""
         return EventFeed(self.reads)
 
     @cached_property
     def checks(self) -> dict[str, Check]:
-        """How each part is, as the probes tell it."""
+        """The health checks by dependency."""
         return {
             "database": database_check(self.sessions),
             "uploads": uploads_check(self.settings.upload_dir, self.settings.min_free_upload_bytes),
@@ -94,24 +100,24 @@ class Resources:
         }
 
     @cached_property
-    def standstill(self) -> StandstillWatch:
-        """Knows of runs that stand still."""
-        return StandstillWatch(self.temporal)
+    def stuck_runs(self) -> StuckRunsWatch:
+        """The watch over stuck runs."""
+        return StuckRunsWatch(self.temporal)
 
     @cached_property
     def queues(self) -> QueueWatch:
-        """Knows which task queues nobody polls."""
+        """The watch over task queues without pollers."""
         return QueueWatch(self.temporal)
 
     @cached_property
     def keyring(self) -> Keyring:
-        """The keys that sign events."""
+        """The keys that sign webhook events."""
         return Keyring(Vault(self.webhooks))
 
 
 @asynccontextmanager
 async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]:
-    """Open every connection; Temporal's opens itself at the first call."""
+    """Open every connection; Temporal's opens at its first call."""
     access = Access.from_settings(AuthSettings())
     webhooks = WebhookSettings()
     engine = create_engine(DatabaseSettings(), is_pinging=False)
@@ -145,3 +151,23 @@ async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]
         await access.close()
         objects.close()
         await engine.dispose()
+
+
+async def resources(request: Request) -> Resources:
+    """Return the resources of this process.
+
+    A coroutine, as every dependency here: FastAPI runs plain functions in a thread pool.
+    """
+    return request.app.state.resources
+
+
+Res = Annotated[Resources, Depends(resources)]
+
+
+async def created(response: Response, res: Res) -> None:
+    """Set the status of a create to 200 instead of 201 if the settings ask for it."""
+    if res.settings.answers_create_with_200:
+        response.status_code = 200
+
+
+Created = Depends(created)

@@ -1,4 +1,4 @@
-"""The gateway's own settings. What it shares with other processes is in `shared.settings`."""
+"""Settings of the gateway alone; settings of several processes are in `shared.settings`."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -10,7 +10,7 @@ from shared.contracts.enums import AiProvider
 
 
 class GatewaySettings(BaseSettings):
-    """Listeners and habits of the gateway."""
+    """Settings of the listeners, of requests and of responses."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_GATEWAY_", frozen=True)
 
@@ -23,41 +23,41 @@ class GatewaySettings(BaseSettings):
     internal_port: int = Field(default=8001, ge=1, le=65535)
     """Port of the listener for workers."""
     internal_token: SecretStr = SecretStr("")
-    """Credential that workers show there; empty: nobody gets in."""
+    """Bearer token of workers on the internal listener; empty: every request is refused."""
     answers_create_with_200: bool = False
-    """Answer creates with 200 instead of 201, for clients that insist."""
+    """Respond to creates with 200 instead of 201, for clients that require it."""
     evaluation_provider: AiProvider = AiProvider.GEMINI
-    """Whose model evaluates pictures where a request names none."""
+    """Provider that evaluates images if a request names none."""
     key_cache_s: float = Field(default=5, ge=0)
-    """How long a valid API key is remembered: a revoked one works no longer than this."""
+    """Seconds that a valid API key is cached; a revoked key works no longer than this."""
     cancel_wait_s: float = Field(default=2.5, ge=0)
-    """How long a cancellation waits for running work to stop before it answers how things stand."""
+    """Seconds that a cancellation waits for running work to stop before it responds."""
     requests_per_minute: int | None = Field(default=None, ge=1)
-    """Rate limit of every key or token that has none of its own, per replica; none: no limit."""
+    """Rate limit per replica of every key or token without one of its own; none: no limit."""
     max_queued_per_tenant: int | None = Field(default=None, ge=1)
-    """Creates are answered 429 while a tenant has so many tasks and trainings that have not ended.
-    One workflow may bring more than are left. None: no limit."""
+    """Number of unfinished tasks and trainings from which a tenant's creates get 429. A single
+    workflow may exceed it. None: no limit."""
     max_body_bytes: int = Field(default=72 * 1024 * 1024, ge=1)
-    """Largest request body on routes that take pictures, which base64 makes a third larger."""
+    """Largest request body on routes that take images; base64 makes them a third larger."""
     max_json_bytes: int = Field(default=2 * 1024 * 1024, ge=1)
     """Largest request body on all other routes. LoRA uploads have their own limits."""
     upload_dir: Path | None = None
-    """Folder for uploads on their way to the object store; none: the system's folder for temporary
-    files. What a gateway that was killed leaves there, the next one removes."""
+    """Folder for uploads on their way to the object store; none: the system's temporary folder.
+    The next process removes the files of one that was killed."""
     min_free_upload_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
-    """A process whose folder for uploads has less than this left is not ready."""
+    """Free space in the upload folder below which the process is not ready."""
     public_url: str = ""
-    """Where clients reach this API, `https://host`: answers carry it in URLs. Empty: such URLs are
-    relative to it."""
+    """Base URL of this API as clients see it, `https://host`, for URLs in responses. Empty: such
+    URLs are relative."""
     image_redirect: Literal["none", "presigned", "cdn"] = "none"
-    """How pictures are read: through this API, or by a redirect to the object store or a CDN."""
+    """Delivery of image reads: by this API, or by a redirect to the object store or a CDN."""
     image_redirect_expiry_s: int = Field(default=3600, ge=1, le=604_800)
-    """How long a presigned URL works."""
+    """Seconds until a presigned URL expires."""
     cdn_base_url: str = ""
-    """URL under which the CDN serves the bucket; needed for `cdn`. It lets in whoever knows an
-    object's key: a saved picture's is as secret as a UUID, and goes with its bytes."""
+    """URL under which the CDN serves the bucket; required for `cdn`. It serves anyone who knows an
+    object's key; the key of a saved image contains a random UUID and is deleted with its bytes."""
     drain_timeout_s: int = Field(default=5, ge=1)
-    """How long requests may go on after SIGTERM."""
+    """Seconds that open requests may take after SIGTERM."""
 
     @model_validator(mode="after")
     def _cdn_is_known(self) -> Self:

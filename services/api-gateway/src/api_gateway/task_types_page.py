@@ -1,4 +1,4 @@
-"""Prints `docs/task-types.md`, made of the table of task types."""
+"""A command that prints `docs/task-types.md` from the table of task types."""
 
 import sys
 from types import NoneType, UnionType
@@ -24,25 +24,25 @@ the picture inputs of other tasks.
 
 
 def page_text() -> str:
-    """The page as it is committed."""
+    """Return the page as committed."""
     lines = [line for task_type, row in TASK_TYPES.items() for line in _lines(task_type, row)]
     return _HEAD + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _lines(task_type: TaskType, row: TaskTypeRow) -> list[tuple[str, ...]]:
-    """A line for each result field; the first says whose they are."""
+    """Return a line per result field; the first one names the task type."""
     fields = [
         (f"`{name}`", _kind(field.annotation), field.description or "")
         for name, field in row.results.model_fields.items()
     ]
     if row.has_free_results:
-        fields.append(("any other", "JSON", "The app's own answer, as it gives it"))
+        fields.append(("any other", "JSON", "The app's own response, unchanged"))
     names = [(task_type, f"`{row.default_provider}`"), *[("", "")] * (len(fields) - 1)]
     return [name + field for name, field in zip(names, fields, strict=True)]
 
 
 def _kind(annotation: Any) -> str:
-    """A type as JSON has it."""
+    """Return the JSON type of an annotation."""
     if get_origin(annotation) in {Union, UnionType}:
         kinds = [_kind(one) for one in get_args(annotation) if one is not NoneType]
         return " or ".join([*kinds, "null"])

@@ -1,4 +1,4 @@
-"""Credentials over real requests: headers, tokens, limits, and what is written of their use."""
+"""Authentication over real requests: headers, tokens, limits, and recorded key uses."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -112,7 +112,7 @@ async def test_use_is_written_behind_the_request_and_once_a_minute(gateway: Gate
     assert first is not None
     assert begin <= first <= datetime.now(UTC)
 
-    # Another process, which knows nothing of the first one's writing.
+    # Another process, which does not know what the first one has written.
     async with client_with(gateway, AuthSettings(), key) as client:
         await client.get(PATH)
     assert (await row_of(gateway, key)).last_used_at == first

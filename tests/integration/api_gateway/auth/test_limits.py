@@ -1,4 +1,4 @@
-"""Rate limits over real requests: by credential, and by address for those that fail."""
+"""Rate limits over real requests: by credential, and by address for failed authentications."""
 
 from api_gateway.auth.settings import AuthSettings
 from tests.fixtures.credentials import client_with, make_key

@@ -1,4 +1,4 @@
-"""No credential shows in logs or answers, whatever goes wrong, as the gateway's process logs."""
+"""No credential appears in logs or responses of the gateway's process, whatever error occurs."""
 
 import asyncio
 import json

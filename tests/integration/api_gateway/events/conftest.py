@@ -22,7 +22,7 @@ async def streaming(gateway: Gateway) -> AsyncIterator[Streaming]:
 
 @pytest.fixture
 def questions(gateway: Gateway) -> Iterator[Callable[[], int]]:
-    """How often the database was asked for new events."""
+    """The number of queries for new events."""
     engine = gateway.resources.sessions.kw["bind"].sync_engine
     asked: list[str] = []
 

@@ -1,4 +1,4 @@
-"""A client whose connection breaks again and again misses no event and sees none twice.
+"""A client whose connection breaks repeatedly misses no event and sees none twice.
 
 `SARTIQ_SSE_DROPS=1000 pytest tests/integration/api_gateway/events/test_drops.py` is the long form.
 """
@@ -20,12 +20,12 @@ _SEED = 20_261_124
 
 
 async def _write_until(dropped: asyncio.Event, task: Subject, chance: random.Random) -> None:
-    """Progress, now and then in bursts, as long as the client is being dropped; then the end."""
+    """Write progress, sometimes in bursts, as long as connections are dropped; then the end."""
     step = 0
     while not dropped.is_set():
         for _ in range(chance.choice((1, 1, 1, 1, 1, 8))):
             step += 1
-            # Each change says which it is, so that a lost one shows.
+            # Changes are numbered, so that a lost one is noticed.
             await task.change(status="EXECUTING", progress=100 * step / (step + 1000))
         await asyncio.sleep(chance.uniform(0.02, 0.1))
     await task.change(status="COMPLETED", progress=100)

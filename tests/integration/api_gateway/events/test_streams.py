@@ -1,4 +1,4 @@
-"""Live progress as Server-Sent Events, over a real socket, on real records."""
+"""Event streams over a real socket, on real records."""
 
 import asyncio
 import uuid
@@ -130,11 +130,11 @@ async def test_workflow_is_waited_for_while_paused_and_ends_with_a_failure(
 
     assert client.statuses == ["RUNNING", "PAUSED", "RUNNING", "FAILED"]
     assert client.events[-1].data["error_message"] == "a broke"
-    assert client.comments == ["FAILED: come back after a resume, with Last-Event-ID 4"]
+    assert client.comments == ["FAILED: reconnect after a resume, with Last-Event-ID 4"]
     await client.connect()
     assert client.is_done
 
-    # Resumed: who comes back with the last id goes on, past failures that are history.
+    # Resumed: a client that reconnects with the last ID continues, past earlier failures.
     await workflow.change(status="RUNNING", error_message=None)
     await workflow.change(status="COMPLETED", completed_steps=2)
     client.is_done = False

@@ -1,4 +1,4 @@
-"""Keys from a terminal, on the real database."""
+"""The key commands on a real database."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ def environment(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def sartiq(*arguments: str) -> Result:
-    # In a thread, for the command runs an event loop of its own.
+    # In a thread, since the command runs its own event loop.
     return await asyncio.to_thread(CliRunner().invoke, app, ["keys", *arguments])
 
 

@@ -1,4 +1,4 @@
-"""The issuer's key set, from a real server on loopback; only the clock is ours."""
+"""The issuer's key set, from a real server on loopback, with a fake clock."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ FIRST, SECOND = rsa_key("first"), rsa_key("second")
 
 @dataclass
 class Issuer:
-    """Publishes a key set, and counts who asks."""
+    """A server that publishes a key set and counts requests."""
 
     body: bytes = b""
     status: str = "200 OK"

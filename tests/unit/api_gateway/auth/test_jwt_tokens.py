@@ -1,4 +1,4 @@
-"""Which tokens let their bearer in, and every way of making one that must not."""
+"""Accepted tokens, and every kind of token that must be refused."""
 
 import json
 from datetime import timedelta
@@ -91,21 +91,21 @@ async def test_what_is_right_within_the_leeway_is_taken(changes: dict[str, Any])
         ({"iss": "https://evil.example"}, "another issuer"),
         ({"iss": ISSUER + "/"}, "another issuer"),
         ({"sub": None}, "lacks the claim `sub`"),
-        ({"sub": ""}, "`sub` must be a text"),
-        ({"sub": "a\0b"}, "`sub` must be a text"),
-        ({"sub": "s" * 256}, "`sub` must be a text"),
-        ({"origin_instance": ""}, "`origin_instance` must be a text"),
-        ({"origin_instance": ["shop"]}, "`origin_instance` must be a text"),
-        ({"origin_instance": "i" * 101}, "`origin_instance` must be a text"),
+        ({"sub": ""}, "`sub` must be a string"),
+        ({"sub": "a\0b"}, "`sub` must be a string"),
+        ({"sub": "s" * 256}, "`sub` must be a string"),
+        ({"origin_instance": ""}, "`origin_instance` must be a string"),
+        ({"origin_instance": ["shop"]}, "`origin_instance` must be a string"),
+        ({"origin_instance": "i" * 101}, "`origin_instance` must be a string"),
         ({"origin_instance": None}, "lacks the claim `origin_instance`"),
-        ({"origin_tenant_id": ""}, "`origin_tenant_id` must be a text"),
-        ({"origin_tenant_id": 7}, "`origin_tenant_id` must be a text"),
-        ({"scope": {"admin": True}}, "`scope` must be a text or a list"),
-        ({"scope": ["admin", 1]}, "`scope` must be a text or a list"),
+        ({"origin_tenant_id": ""}, "`origin_tenant_id` must be a string"),
+        ({"origin_tenant_id": 7}, "`origin_tenant_id` must be a string"),
+        ({"scope": {"admin": True}}, "`scope` must be a string or a list"),
+        ({"scope": ["admin", 1]}, "`scope` must be a string or a list"),
     ],
 )
 async def test_token_with_wrong_claims_is_refused(changes: dict[str, Any], reason: str) -> None:
-    # By hand: the library refuses to make some of these.
+    # Built by hand: the library refuses to create some of these.
     text = forged({"alg": "HS256", "typ": "JWT"}, claims(**changes), SECRET.encode())
     with pytest.raises(TokenError, match=reason):
         await verify(text)
@@ -113,12 +113,12 @@ async def test_token_with_wrong_claims_is_refused(changes: dict[str, Any], reaso
 
 async def test_null_binds_to_nothing_and_is_refused() -> None:
     payload = claims() | {"origin_tenant_id": None}
-    with pytest.raises(TokenError, match="`origin_tenant_id` must be a text"):
+    with pytest.raises(TokenError, match="`origin_tenant_id` must be a string"):
         await verify(forged({"alg": "HS256"}, payload, SECRET.encode()))
 
 
 def _spoiled(text: str, part: int) -> str:
-    """The token with one character of a part changed."""
+    """Return the token with one character of a part changed."""
     parts = text.split(".")
     first = parts[part][10]
     parts[part] = parts[part][:10] + ("A" if first != "A" else "B") + parts[part][11:]

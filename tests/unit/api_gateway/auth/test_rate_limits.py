@@ -1,4 +1,4 @@
-"""The token bucket: what it promises callers, for every limit and every rhythm."""
+"""The token bucket keeps its limits for every rate and every rhythm of requests."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ small_limits = st.integers(1, 40)
 
 
 def run(per_minute: int, waits: list[int]) -> list[tuple[int, bool]]:
-    """Moments of requests with those gaps between them, and whether each was taken."""
+    """Return the times of requests with those gaps, and whether each was accepted."""
     bucket, now, taken = 0, 10**12, []
     for wait in waits:
         now += wait
@@ -96,9 +96,9 @@ def test_names_have_a_bucket_each() -> None:
 
 def test_looking_takes_nothing() -> None:
     limiter = RateLimiter(clock_ns=Clock())
-    assert [limiter.look("a", 1).wait_ns for _ in range(3)] == [0, 0, 0]
+    assert [limiter.peek("a", 1).wait_ns for _ in range(3)] == [0, 0, 0]
     limiter.spend("a", 1)
-    assert limiter.look("a", 1).wait_ns > 0
+    assert limiter.peek("a", 1).wait_ns > 0
 
 
 def test_memory_is_bounded_and_the_emptiest_buckets_are_kept() -> None:
@@ -109,7 +109,7 @@ def test_memory_is_bounded_and_the_emptiest_buckets_are_kept() -> None:
     for number in range(100):
         limiter.spend(f"stranger-{number}", 5)
         assert len(limiter) <= 10
-    assert limiter.look("greedy", 5).wait_ns > 0
+    assert limiter.peek("greedy", 5).wait_ns > 0
     clock.now += 2 * MINUTE_NS
     limiter.spend("one", 5)
     for number in range(10):

@@ -1,4 +1,4 @@
-"""The circuit breaker's state follows from how evaluations went."""
+"""The circuit breaker's state follows from past evaluations."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What findings mean for the one who asked."""
+"""Conversion of findings to a response."""
 
 import pytest
 from hypothesis import given

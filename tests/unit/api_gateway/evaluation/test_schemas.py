@@ -1,4 +1,4 @@
-"""What a request for an evaluation may say."""
+"""Valid and invalid requests for an evaluation."""
 
 from typing import Any
 

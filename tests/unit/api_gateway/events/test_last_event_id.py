@@ -1,4 +1,4 @@
-"""Where a client that comes back wants to go on."""
+"""The position from which a reconnecting client resumes."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Events as clients see them; that payloads are spelled so is tested where they are written."""
+"""Public schemas of events; the payloads are tested where they are written."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Events name themselves and survive the wire."""
+"""Events carry their type and survive serialization."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Connections between requests: kept longer than clients keep them, but not for ever."""
+"""Idle connections stay open longer than clients keep them, but not forever."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ def application() -> FastAPI:
 
 
 def test_client_closes_first() -> None:
-    """A server that closes as a client sends loses the request: a reset that no POST may retry."""
+    """A server that closes while a client sends loses the request, and no POST may be retried."""
     server = create_listener(application(), ListenerSettings(), drain_timeout_s=5)
     kept_s = server.config.timeout_keep_alive
     assert kept_s > _LONGEST_OF_BALANCERS_S

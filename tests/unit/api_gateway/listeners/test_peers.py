@@ -1,8 +1,8 @@
 """Connections are counted by client address."""
 
-from api_gateway.listeners.peers import Peers, Standing
+from api_gateway.listeners.peers import Admission, Peers
 
-SERVED, REFUSED, DROPPED = Standing.SERVED, Standing.REFUSED, Standing.DROPPED
+SERVED, REFUSED, DROPPED = Admission.SERVED, Admission.REFUSED, Admission.DROPPED
 
 
 def test_address_has_so_many_and_is_told_as_often() -> None:

@@ -1,4 +1,4 @@
-"""Limits of the real process, `python -m api_gateway`, without any server behind it."""
+"""Limits of the real process, `python -m api_gateway`, without any dependency."""
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ async def ports() -> AsyncIterator[list[int]]:
     try:
         async with asyncio.timeout(_STARTS_WITHIN_S):
             for port in (public, internal):
-                while not await _said(port, _GET):
+                while not await _received(port, _GET):
                     assert process.returncode is None
                     await asyncio.sleep(0.1)
         yield [public, internal]
@@ -52,8 +52,8 @@ async def ports() -> AsyncIterator[list[int]]:
         await process.wait()
 
 
-async def _said(port: int, *sent: bytes, source: str = "127.0.0.1") -> bytes:
-    """Return all that a listener sends before it closes."""
+async def _received(port: int, *sent: bytes, source: str = "127.0.0.1") -> bytes:
+    """Return all bytes that a listener sends before it closes."""
     received = b""
     with contextlib.suppress(ConnectionError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
@@ -77,22 +77,22 @@ def _code(received: bytes) -> str:
 async def test_listeners_bound_what_a_stranger_sends(ports: list[int], listener: int) -> None:
     port = ports[listener]
     async with asyncio.timeout(10):
-        assert _code(await _said(port, b"GET / HTTP/1.1\r\nx: ", *[b"a" * 1000] * 100)) == (
+        assert _code(await _received(port, b"GET / HTTP/1.1\r\nx: ", *[b"a" * 1000] * 100)) == (
             "head_too_long"
         )
-        assert _code(await _said(port, b"GET / HT")) == "too_slow"
-        assert _code(await _said(port, b"nonsense\r\n\r\n")) == "malformed_request"
-        assert await _said(port) == b""
+        assert _code(await _received(port, b"GET / HT")) == "too_slow"
+        assert _code(await _received(port, b"nonsense\r\n\r\n")) == "malformed_request"
+        assert await _received(port) == b""
 
 
 async def test_each_listener_counts_the_connections_of_an_address(ports: list[int]) -> None:
     async with asyncio.timeout(10):
         for port in ports:
             received = await asyncio.gather(
-                *(_said(port, b"GET / HT", source="127.0.0.2") for _ in range(3))
+                *(_received(port, b"GET / HT", source="127.0.0.2") for _ in range(3))
             )
             assert sorted(map(_code, received)) == ["too_many_connections", "too_slow", "too_slow"]
 
 
 async def test_public_listener_serves(ports: list[int]) -> None:
-    assert (await _said(ports[0], _GET)).startswith(b"HTTP/1.1 200")
+    assert (await _received(ports[0], _GET)).startswith(b"HTTP/1.1 200")

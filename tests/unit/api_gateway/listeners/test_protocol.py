@@ -320,6 +320,6 @@ async def test_many_half_requests_hold_nobody_up_and_are_gone(target: Target) ->
             await client.send(GET[:10])
         await target.is_serving()
         received = await asyncio.gather(*(client.rest() for client in clients))
-    # One whose bytes were not read before its time was over is cut off without a word.
+    # A client whose bytes were not read in time is disconnected without a response.
     assert any(received)
     assert all(not one or problem(one)["status"] == 408 for one in received)

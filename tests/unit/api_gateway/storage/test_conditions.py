@@ -1,4 +1,4 @@
-"""Ranges and conditions, as RFC 9110 has them."""
+"""Ranges and conditions of RFC 9110."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime

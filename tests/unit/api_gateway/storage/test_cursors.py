@@ -1,4 +1,4 @@
-"""A cursor is a path that has been here before, in one spelling."""
+"""A cursor encodes a path, in exactly one spelling."""
 
 from contextlib import suppress
 

@@ -129,7 +129,7 @@ _AS_WRITTEN = re.compile(r'f"(?P<folder>[a-z_]+)/\{[a-z_.]*(?:task_id|training_i
 
 
 def folders_in_sources() -> set[str]:
-    """The first parts of the keys that any process writes, as its code spells them."""
+    """Return the first parts of the keys that any process writes, from its source code."""
     found: set[str] = set()
     for package in (api_gateway, inference_worker, provider_worker, training_worker, workflows):
         for path in Path(package.__path__[0]).rglob("*.py"):
@@ -154,7 +154,7 @@ def test_a_folder_that_code_spells_out_is_found() -> None:
 )
 def test_folders_of_the_platform_are_not_written_whatever_their_case(folder: str) -> None:
     for path in (f"{folder}/a.png", folder):
-        with pytest.raises(InvalidRequestError, match="holds what the platform writes"):
+        with pytest.raises(InvalidRequestError, match="only the platform writes"):
             check_writable(path)
 
 

@@ -1,4 +1,4 @@
-"""EDITINGs held against the local model, where that does them."""
+"""EDITING requests checked against the limits of the local model."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def test_size_that_was_asked_for_is_kept_even_where_it_is_the_default() -> None:
 
     assert faults == []
     assert (task.inputs["width"], task.inputs["height"]) == (1024, 2048)
-    # 1024 is the schema's default, yet too much for the small model where it is asked for.
+    # 1024 is the schema's default, yet too large for the small model if it is sent.
     assert refusals(width=1024).keys() == {("width",)}
 
 
@@ -75,7 +75,7 @@ def test_references_are_as_many_as_the_model_looks_at(model: ModelSettings, most
     assert refusals(model, reference_images=[IMAGE] * most) == {}
     told = refusals(model, reference_images=[IMAGE] * (most + 1))
     assert told.keys() == {("reference_images",)}
-    right = "leave this field out" if most == 0 else f"looks at {most} at most"
+    right = "leave this field out" if most == 0 else f"takes at most {most}"
     assert right in told["reference_images",]
 
 

@@ -1,4 +1,4 @@
-"""The fixers' seeds, which stand in `config`: chosen when the task is created, like all seeds."""
+"""The fixers' seeds, in `config`, are chosen when the task is created, like all seeds."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A task's answer is made of its record; what an app on fal says cannot take the record's place."""
+"""A task's response shows its record; results of an app on fal cannot replace its fields."""
 
 import uuid
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The request that makes a task's files again."""
+"""The request that produces a task's files again."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def _refined(config: dict[str, Any], upscaler: str | None) -> ProvenanceRecord:
 @pytest.mark.parametrize(
     ("config", "upscaler", "expected"),
     [
-        # The worker's settings chose; another worker's might choose otherwise.
+        # Chosen by the worker's settings, which may differ on another worker.
         (
             {"strict_checks": True},
             "real_esrgan",
@@ -30,7 +30,7 @@ def _refined(config: dict[str, Any], upscaler: str | None) -> ProvenanceRecord:
         ),
         ({"upscaler": None}, "lanczos", {"upscaler": "lanczos"}),
         ({"upscaler": "lanczos"}, "lanczos", {"upscaler": "lanczos"}),
-        # Records from before there was a choice.
+        # Records from before there was a choice of upscaler.
         ({"strict_checks": True}, None, {"strict_checks": True}),
     ],
 )

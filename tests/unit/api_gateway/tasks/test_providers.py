@@ -1,4 +1,4 @@
-"""How a request names its provider, and what each provider's configuration holds."""
+"""Provider choices of requests, and the providers' configurations."""
 
 from typing import Any
 
@@ -86,7 +86,7 @@ DEFAULTS: dict[ProviderType, dict[str, Any]] = {
         "smart_grain": 7,
         "ultra_detail": 30,
     },
-    # A model that is not named may be another one: the record says which was used.
+    # A default model may change: the record names the one that was used.
     ProviderType.LOCAL: {},
     ProviderType.FAL_STANDARD: {"fal_request_id": None, "additional_static_params": None},
     ProviderType.FAL_SHOOTIFY_REFINER: {"fal_request_id": None},

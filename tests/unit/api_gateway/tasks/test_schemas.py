@@ -1,4 +1,4 @@
-"""Bounds, defaults and the rules that tie the fields of one request together."""
+"""Bounds, defaults and rules across the fields of one request."""
 
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -254,7 +254,7 @@ def test_shadow_is_always_darker_than_light(shadow: int, light: int) -> None:
         assert _read(CreateBackgroundFixTask, **fields).shadow_threshold == shadow
     else:
         assert _refusal(CreateBackgroundFixTask, **fields)["type"] == "inconsistent_fields"
-        # A replaced background is one colour: the thresholds have no say.
+        # A replaced background is one colour: the thresholds do not matter.
         assert _read(CreateBackgroundFixTask, **fields, strategy="replace").light_threshold == light
 
 
@@ -318,7 +318,7 @@ def test_generation_update_keeps_only_what_was_sent() -> None:
 
 
 def parts_of(annotation: object) -> Iterator[type[BaseModel]]:
-    """The models that a value of this type may have in it."""
+    """Return the models that a value of this type may contain."""
     annotation = getattr(annotation, "__value__", annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation

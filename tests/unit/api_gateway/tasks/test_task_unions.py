@@ -1,4 +1,4 @@
-"""Which type a body is read as, answered as, and changed as."""
+"""The task type of a body, of its response, and of its change."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -27,8 +27,8 @@ UPDATE: TypeAdapter[Any] = TypeAdapter(TaskPublicUpdate)
 ORIGIN = {"origin_instance": "test"}
 IMAGE = "https://images.example.com/a.jpg"
 
-# Bodies whose fields alone say which type they are; but for FACE_ENHANCER, whose fields are all
-# IMAGE_ADJUSTER's too, and which stands behind it in the reference's order.
+# Bodies whose fields alone decide their type. FACE_ENHANCER is missing: IMAGE_ADJUSTER has all
+# its fields too, and comes before it in the reference's order.
 TELLING_BODIES: dict[TaskType, dict[str, Any]] = {
     TaskType.GENERATION: {"prompt": "a dress", "subject_model_path": "identities/a.safetensors"},
     TaskType.EDITING: {"prompt": "a red dress", "base_image": IMAGE},
@@ -114,7 +114,7 @@ def test_fields_decide_where_no_type_is_named(task_type: TaskType) -> None:
 
 
 def test_first_type_in_order_wins_where_fields_fit_several_alike() -> None:
-    # A prompt is all that GENERATION, VIDEO_GENERATION and LLM_INTERACTION need.
+    # GENERATION, VIDEO_GENERATION and LLM_INTERACTION need only a prompt.
     assert CREATE.validate_python({**ORIGIN, "prompt": "p"}).task_type is TaskType.GENERATION
 
 

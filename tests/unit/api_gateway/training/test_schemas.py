@@ -1,4 +1,4 @@
-"""What a request for a training may say."""
+"""Valid and invalid requests for a training."""
 
 from typing import Any
 

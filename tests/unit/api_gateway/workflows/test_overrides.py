@@ -1,4 +1,4 @@
-"""How a step's config and an override become one."""
+"""Merging of a step's config with an override."""
 
 import uuid
 from typing import Any
@@ -20,7 +20,7 @@ def step(task_type: str, **config: Any) -> WorkflowStep:
         ({"prompt": "red", "width": 64}, {"prompt": "blue"}, {"prompt": "blue", "width": 64}),
         ({"prompt": "red", "seed": 7}, {"seed": None}, {"prompt": "red"}),
         ({"num_inference_steps": 9}, {"seed": 1}, {"num_inference_steps": 9, "seed": 1}),
-        # Keys of the engine, wherever they stand.
+        # Keys of the engine, wherever they are.
         (
             {"config": {"num_inference_steps": 9, "guidance_scale": 2}},
             {"config": {"num_inference_steps": 1}},
@@ -40,7 +40,7 @@ def step(task_type: str, **config: Any) -> WorkflowStep:
         ({"config": {"seed": 1}}, {"seed": 7}, {"seed": 7, "config": {"seed": 1}}),
         ({"config": {"num_images": 2}, "seed": 7}, {"config": None}, {"seed": 7}),
         ({"config": 5}, {"seed": 7}, {"seed": 7}),
-        # One picture by another name.
+        # One image by another name.
         (
             {"reference_image_url": "a.png"},
             {"reference_image_data": "data:"},
@@ -91,6 +91,6 @@ def test_step_that_has_changed_since_the_check_is_a_conflict(change: str) -> Non
         one.config = {"prompt": "green"}
     else:
         task.id = uuid.uuid4()
-    with pytest.raises(Problem, match="changed meanwhile") as refused:
+    with pytest.raises(Problem, match="changed by another request") as refused:
         checked.apply(one, task)
     assert refused.value.status == 409

@@ -1,4 +1,4 @@
-"""A step that is run again begins with the provider that its client chose first."""
+"""A step that runs again begins with the provider that the client chose first."""
 
 from typing import Any
 

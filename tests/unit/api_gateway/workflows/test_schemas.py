@@ -1,4 +1,4 @@
-"""What a workflow's definition may say."""
+"""Valid and invalid workflow definitions."""
 
 import json
 from typing import Any

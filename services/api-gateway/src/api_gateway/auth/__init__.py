@@ -1,1 +1,1 @@
-"""Who calls, and what they may see."""
+"""Authentication, scopes and rate limits of callers."""

@@ -1,4 +1,4 @@
-"""What deciding on access keeps between requests: settings, issuer keys, buckets, uses of keys."""
+"""State of authentication that outlives a request: settings, issuer keys, rate limits, key uses."""
 
 from dataclasses import dataclass, field
 
@@ -10,24 +10,24 @@ from api_gateway.auth.settings import AuthSettings
 
 @dataclass(frozen=True)
 class Access:
-    """One per process."""
+    """The state of one process."""
 
     settings: AuthSettings
     tokens: TokenVerifier | None
-    """None: no JWT is taken."""
+    """The verifier of JWTs; none: no JWT is accepted."""
     callers: RateLimiter = field(default_factory=RateLimiter)
-    """Requests by credential."""
+    """Rate limits of requests by credential."""
     failures: RateLimiter = field(default_factory=RateLimiter)
-    """Failed authentications by client address."""
+    """Rate limits of failed authentications by client address."""
     last_use: LastUse = field(default_factory=LastUse)
 
     @classmethod
     def from_settings(cls, settings: AuthSettings) -> "Access":
-        """As the settings describe it."""
+        """Return the state that the settings describe."""
         return cls(settings, TokenVerifier.from_settings(settings))
 
     async def close(self) -> None:
-        """Write what is not written yet, and close what is open."""
+        """Write pending key uses, and close connections."""
         await self.last_use.close()
         if self.tokens is not None:
             await self.tokens.close()

@@ -1,25 +1,46 @@
-"""Lets a request in: one credential, looked up or verified, within its rate limit."""
+"""Admission of a request: one credential, looked up or verified, within its rate limit."""
 
 from datetime import UTC, datetime
+from typing import Protocol
 
 from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
 
+from api_gateway.auth.access import Access
 from api_gateway.auth.bearer import bearer_token, unauthorized
 from api_gateway.auth.claims import TokenError
+from api_gateway.auth.key_cache import KeyCache
 from api_gateway.auth.principal import Principal
 from api_gateway.auth.rate_limits import Quota, address_name
 from api_gateway.errors import Problem
-from api_gateway.resources import Resources
+from api_gateway.settings import GatewaySettings
 from shared.db.repositories.keys import KEY_START, find_valid_key, hash_key
 from shared.db.repositories.scope import Scope
+from shared.db.session import Sessions
 
 
-async def admit(request: Request, res: Resources) -> Principal:
-    """The caller; decided once per request.
+class AdmissionStores(Protocol):
+    """The parts of the gateway's resources that admission needs."""
+
+    @property
+    def settings(self) -> GatewaySettings: ...
+
+    @property
+    def sessions(self) -> Sessions: ...
+
+    @property
+    def key_cache(self) -> KeyCache: ...
+
+    @property
+    def access(self) -> Access: ...
+
+
+async def admit(request: Request, res: AdmissionStores) -> Principal:
+    """Return the caller; decided once per request.
 
     Raises:
-        Problem: 401, or 429 where the caller, or strangers from its address, ask too often.
+        Problem: 401, or 429 if the caller, or failed authentications of its address, exceed their
+            rate limit.
     """
     known: Principal | None = getattr(request.state, "principal", None)
     if known is not None:
@@ -36,10 +57,12 @@ async def admit(request: Request, res: Resources) -> Principal:
     return principal
 
 
-async def _identify_unless_guessing(request: Request, res: Resources, per_minute: int) -> Principal:
-    """The caller, unless too many from its address have failed to show who they are."""
+async def _identify_unless_guessing(
+    request: Request, res: AdmissionStores, per_minute: int
+) -> Principal:
+    """Return the caller, unless too many authentications from its address have failed."""
     address = address_name(request.client.host if request.client else "")
-    _refuse_if_spent(res.access.failures.look(address, per_minute), "failed authentications")
+    _refuse_if_spent(res.access.failures.peek(address, per_minute), "failed authentications")
     try:
         return await _identify(request, res)
     except Problem as problem:
@@ -48,10 +71,10 @@ async def _identify_unless_guessing(request: Request, res: Resources, per_minute
         raise
 
 
-async def is_still_admitted(request: Request, res: Resources, principal: Principal) -> bool:
-    """Whether the credential of a request that is answered for long is still what it was.
+async def is_still_admitted(request: Request, res: AdmissionStores, principal: Principal) -> bool:
+    """Return whether a long request's credential is still valid and unchanged.
 
-    Where that cannot be told, because the database or a token's issuer does not answer, it is.
+    True if that is unknown, because the database or a token's issuer does not respond.
     """
     try:
         return await _identify(request, res) == principal
@@ -61,7 +84,7 @@ async def is_still_admitted(request: Request, res: Resources, principal: Princip
         return True
 
 
-async def _identify(request: Request, res: Resources) -> Principal:
+async def _identify(request: Request, res: AdmissionStores) -> Principal:
     credential = bearer_token(request.headers.getlist("authorization"))
     tokens = res.access.tokens
     is_token = credential.count(".") == 2 and not credential.startswith(KEY_START)
@@ -73,7 +96,7 @@ async def _identify(request: Request, res: Resources) -> Principal:
         raise unauthorized(str(error)) from error
 
 
-async def _find_key(key: str, res: Resources) -> Principal:
+async def _find_key(key: str, res: AdmissionStores) -> Principal:
     key_hash = hash_key(key)
     if known := res.key_cache.get(key_hash):
         return known
@@ -94,7 +117,7 @@ async def _find_key(key: str, res: Resources) -> Principal:
     return principal
 
 
-def _charge(request: Request, res: Resources, principal: Principal) -> None:
+def _charge(request: Request, res: AdmissionStores, principal: Principal) -> None:
     per_minute = principal.requests_per_minute or res.settings.requests_per_minute
     if per_minute is None:
         return

@@ -10,12 +10,12 @@ _HEADER = re.compile(r"bearer +([!-~]+)", re.IGNORECASE)
 
 
 def unauthorized(detail: str) -> Problem:
-    """No valid credential was shown."""
+    """Return the problem of a missing or invalid credential."""
     return Problem(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
 def bearer_token(headers: Sequence[str]) -> str:
-    """The one credential that a request carries.
+    """Return the one credential of a request.
 
     Args:
         headers: every `Authorization` header of the request.

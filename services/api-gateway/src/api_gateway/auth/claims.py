@@ -1,4 +1,4 @@
-"""From the claims of a verified JWT to a principal. Pure."""
+"""Conversion of a verified JWT's claims to a principal. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ _LONGEST_SUBJECT = 255
 
 
 class TokenError(Exception):
-    """A JWT that does not let its bearer in; the message may be shown."""
+    """A JWT that is refused; the message may be shown to the client."""
 
 
 def principal_of(claims: Mapping[str, Any], settings: AuthSettings) -> Principal:
-    """Whom a verified token stands for.
+    """Return the principal of a verified token.
 
     Raises:
-        TokenError: names the claim that is missing or wrong.
+        TokenError: names the claim that is missing or invalid.
     """
     subject = _name(claims, "sub", _LONGEST_SUBJECT)
     if subject is None:
@@ -38,9 +38,9 @@ def _name(claims: Mapping[str, Any], claim: str, longest: int) -> str | None:
     if claim not in claims:
         return None
     value = claims[claim]
-    # Where it is there but says nothing, its issuer meant something else than "bound to nothing".
+    # A claim that is present but invalid must not count as absent, which means "not bound".
     if not isinstance(value, str) or not 1 <= len(value) <= longest or not value.isprintable():
-        raise TokenError(f"the claim `{claim}` must be a text of 1 to {longest} characters")
+        raise TokenError(f"the claim `{claim}` must be a string of 1 to {longest} characters")
     return value
 
 
@@ -49,5 +49,5 @@ def _scopes(claims: Mapping[str, Any], settings: AuthSettings) -> frozenset[str]
     value = claims[claim] if claim is not None else ""
     words = value.split() if isinstance(value, str) else value
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):  # pyright: ignore[reportUnknownVariableType] -- JSON
-        raise TokenError(f"the claim `{claim}` must be a text or a list of texts")
-    return SCOPES.intersection(words)  # pyright: ignore[reportUnknownArgumentType] -- texts, as just seen
+        raise TokenError(f"the claim `{claim}` must be a string or a list of strings")
+    return SCOPES.intersection(words)  # pyright: ignore[reportUnknownArgumentType] -- checked above

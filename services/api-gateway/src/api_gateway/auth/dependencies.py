@@ -1,4 +1,4 @@
-"""What routes ask of their caller: `Caller` may run work, `Admin` may do everything."""
+"""Dependencies for the caller: `Caller` may run work, `Admin` may do everything."""
 
 from typing import Annotated
 
@@ -11,20 +11,20 @@ from api_gateway.auth.principal import ADMIN, COMPUTE, Principal
 from api_gateway.errors import Problem
 
 
-class Guard(SecurityBase):
-    """Admits callers who have one of some scopes; 401 for strangers, 403 for all others.
+class RequireScope(SecurityBase):
+    """Dependency that admits callers with one of some scopes; 401 or 403 for all others.
 
-    It is the security scheme of the document and the dependency at once: each dependency that
-    FastAPI resolves for a request costs about as much as the query of a short answer.
+    It is the security scheme of the document as well: each dependency that FastAPI resolves per
+    request costs about as much as a short query.
 
     Args:
-        lowest: the scope that is enough.
-        scopes: all that are.
+        lowest: the lowest scope that suffices.
+        scopes: other scopes that suffice.
     """
 
     def __init__(self, lowest: str, *scopes: str) -> None:
         self._lowest, self._scopes = lowest, frozenset((lowest, *scopes))
-        # Read by FastAPI; equal for all guards, so that the document has one scheme.
+        # Read by FastAPI; equal for all instances, so that the document has one scheme.
         self.scheme_name = "HTTPBearer"
         self.model = HTTPBearer(
             bearerFormat="API key or JWT",
@@ -32,7 +32,7 @@ class Guard(SecurityBase):
         )
 
     async def __call__(self, request: Request) -> Principal:
-        """The caller.
+        """Return the caller.
 
         Raises:
             Problem: 401, 403, or 429.
@@ -43,5 +43,5 @@ class Guard(SecurityBase):
         return principal
 
 
-Caller = Annotated[Principal, Depends(Guard(COMPUTE, ADMIN))]
-Admin = Annotated[Principal, Depends(Guard(ADMIN))]
+Caller = Annotated[Principal, Depends(RequireScope(COMPUTE, ADMIN))]
+Admin = Annotated[Principal, Depends(RequireScope(ADMIN))]

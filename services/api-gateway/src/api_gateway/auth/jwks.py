@@ -1,4 +1,4 @@
-"""The issuer's published keys: fetched when they are needed, and no more often than is decent."""
+"""The issuer's published keys, fetched on demand with a minimum interval."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ _NamedKey: TypeAlias = tuple[str | None, AllowedPublicKeys]
 
 
 class JwksKeys:
-    """Keys by their id, from a JWKS URL."""
+    """Keys by ID from a JWKS URL."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class JwksKeys:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._algorithm, self._clock = settings, algorithm, clock
-        # On loopback no proxy of the environment may come between; elsewhere it may be the way out.
+        # Environment proxies must not apply to loopback; elsewhere they may be the only way out.
         is_remote = settings.jwt_jwks_url.startswith("https:")
         self._client = httpx.AsyncClient(
             timeout=settings.jwks_timeout_s,
@@ -46,11 +46,11 @@ class JwksKeys:
         self._fetching: asyncio.Task[None] | None = None
 
     async def key_for(self, key_id: str | None) -> AllowedPublicKeys:
-        """The key that a token names; the only one where it names none.
+        """Return the key that a token names; the only one if it names none.
 
         Raises:
             TokenError: the issuer has no such key.
-            Problem: 503, the issuer does not answer and the key is not known.
+            Problem: 503, the issuer does not respond and the key is not cached.
         """
         key = self._find(key_id)
         if key is not None and self._age_s() <= self._settings.jwks_cache_s:
@@ -87,7 +87,7 @@ class JwksKeys:
                 return
             self._tried_at = now
             self._fetching = asyncio.create_task(self._fetch())
-        # Shielded: whoever gives up waiting must not take the keys from those who still wait.
+        # Shielded: a cancelled request must not cancel the fetch for the other waiting requests.
         await asyncio.shield(self._fetching)
 
     async def _fetch(self) -> None:
@@ -103,9 +103,9 @@ class JwksKeys:
 
     async def _read(self) -> bytes:
         content = bytearray()
-        async with self._client.stream("GET", self._settings.jwt_jwks_url) as answer:
-            answer.raise_for_status()
-            async for chunk in answer.aiter_bytes():
+        async with self._client.stream("GET", self._settings.jwt_jwks_url) as response:
+            response.raise_for_status()
+            async for chunk in response.aiter_bytes():
                 content += chunk
                 if len(content) > _MAX_BYTES:
                     raise ValueError(f"the key set is larger than {_MAX_BYTES} bytes")
@@ -130,7 +130,7 @@ def _usable_keys(content: bytes, algorithm: JwtAlgorithm) -> list[_NamedKey]:
 
 
 def _usable_key(entry: dict[str, Any], algorithm: JwtAlgorithm) -> AllowedPublicKeys | None:
-    """The key of an entry; none where it is meant for something else, or too weak."""
+    """Return the key of an entry; none if it has another purpose or is too weak."""
     if entry.get("use", "sig") != "sig" or entry.get("alg", algorithm) != algorithm:
         return None
     try:

@@ -1,7 +1,7 @@
-"""JSON Web Tokens: who signed them, for whom, until when.
+"""Verification of JSON Web Tokens: signature, issuer, audience and lifetime.
 
-The algorithm is the configured one. A token's own `alg` is only ever compared with it, and its
-`jku`, `jwk`, `x5u` and `x5c` are not looked at.
+The algorithm is the configured one. A token's own `alg` is only compared with it, and its `jku`,
+`jwk`, `x5u` and `x5c` are ignored.
 """
 
 from typing import Any, Protocol
@@ -18,40 +18,40 @@ _REQUIRED = ("exp", "iss", "aud", "sub")
 
 
 class KeySource(Protocol):
-    """Where the key for a token comes from."""
+    """Source of the keys that verify tokens."""
 
     async def key_for(self, key_id: str | None) -> AllowedPublicKeys | bytes:
-        """The key that a token names."""
+        """Return the key that a token names."""
         ...
 
     async def close(self) -> None:
-        """Close what is open."""
+        """Close connections."""
         ...
 
 
 class FixedKey:
-    """One key, from the settings: it serves whatever key id a token names."""
+    """One key from the settings, whatever key ID a token names."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     async def key_for(self, key_id: str | None) -> bytes:
-        """That key."""
+        """Return the key."""
         return self._key
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: there is no connection."""
 
 
 class TokenVerifier:
-    """Takes tokens of one issuer, signed with one algorithm."""
+    """Verifier of tokens of one issuer, signed with one algorithm."""
 
     def __init__(self, settings: AuthSettings, algorithm: JwtAlgorithm, keys: KeySource) -> None:
         self._settings, self._algorithm, self._keys = settings, algorithm, keys
 
     @classmethod
     def from_settings(cls, settings: AuthSettings) -> "TokenVerifier | None":
-        """The verifier that the settings describe; none where they take no JWT."""
+        """Return the verifier that the settings describe; none if they accept no JWT."""
         algorithm = settings.jwt_algorithm
         if algorithm is None:
             return None
@@ -61,11 +61,11 @@ class TokenVerifier:
         return cls(settings, algorithm, FixedKey(key.encode()))
 
     async def verify(self, token: str) -> Principal:
-        """Whom a token stands for.
+        """Return the principal of a token.
 
         Raises:
-            TokenError: it lets nobody in.
-            Problem: 503, the issuer's keys cannot be had.
+            TokenError: the token is refused.
+            Problem: 503, the issuer's keys are unavailable.
         """
         key = await self._keys.key_for(self._key_id(token))
         settings = self._settings
@@ -84,7 +84,7 @@ class TokenVerifier:
         return principal_of(claims, settings)
 
     async def close(self) -> None:
-        """Close what is open."""
+        """Close connections."""
         await self._keys.close()
 
     def _key_id(self, token: str) -> str | None:

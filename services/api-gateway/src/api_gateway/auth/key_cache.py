@@ -1,4 +1,4 @@
-"""Remembers valid API keys for a few seconds, so that not every request asks the database."""
+"""Cache of valid API keys, which saves a query per request."""
 
 import time
 
@@ -11,7 +11,7 @@ class KeyCache:
     """Principals by key hash.
 
     Args:
-        ttl_s: how long an entry lives; 0 remembers nothing.
+        ttl_s: lifetime of an entry in seconds; 0: nothing is cached.
     """
 
     def __init__(self, ttl_s: float) -> None:
@@ -19,17 +19,17 @@ class KeyCache:
         self._entries: dict[str, tuple[float, Principal]] = {}
 
     def get(self, key_hash: str) -> Principal | None:
-        """The principal, if it was put here within the time to live."""
+        """Return the principal of a key; none if it is not cached or has expired."""
         entry = self._entries.get(key_hash)
         return entry[1] if entry and entry[0] > time.monotonic() else None
 
     def put(self, key_hash: str, principal: Principal, *, valid_s: float | None = None) -> None:
-        """Remember a principal whose key was just found valid.
+        """Cache the principal of a key that was just found valid.
 
         Args:
             key_hash: the key's hash.
-            principal: whom it stands for.
-            valid_s: how long the key itself is still valid; none: for good.
+            principal: the key's principal.
+            valid_s: seconds until the key itself expires; none: it does not.
         """
         if len(self._entries) >= _MAX_KEYS:
             self._entries.clear()

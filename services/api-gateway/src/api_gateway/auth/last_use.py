@@ -1,4 +1,4 @@
-"""When an API key was last used: written behind the requests, at most once a minute per key."""
+"""Last use of API keys, written in the background at most once a minute per key."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ _CLOSE_TIMEOUT_S = 3
 
 
 class LastUse:
-    """Collects uses; one task at a time writes them, all that have come together in one go."""
+    """Collector of key uses; one task at a time writes all that are pending."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -27,7 +27,7 @@ class LastUse:
         self._writing: asyncio.Task[None] | None = None
 
     def note(self, sessions: Sessions, key_id: UUID) -> None:
-        """A key was used just now. Returns at once."""
+        """Note that a key was used just now, without waiting."""
         now = self._clock()
         if now - self._noted_at.get(key_id, float("-inf")) < _INTERVAL_S:
             return
@@ -37,7 +37,7 @@ class LastUse:
             self._writing = asyncio.create_task(self._write(sessions))
 
     async def close(self) -> None:
-        """Wait until what was noted is written, but not for long."""
+        """Wait a few seconds until pending uses are written."""
         if self._writing is not None:
             await asyncio.wait({self._writing}, timeout=_CLOSE_TIMEOUT_S)
             self._writing.cancel()
@@ -49,7 +49,7 @@ class LastUse:
                 async with sessions.begin() as session:
                     await touch_keys(session, key_ids)
             except (SQLAlchemyError, OSError):
-                # The next use after the interval tries again; until then the column is behind.
+                # The next use after the interval tries again; until then the column is outdated.
                 _log.warning("last_use_not_written", keys=len(key_ids), exc_info=True)
         self._forget_old()
 

@@ -1,4 +1,4 @@
-"""Whom new rows belong to: what the request says, within what the caller's key is bound to."""
+"""Owner of new rows: the request's origin, within what the caller's credential is bound to."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,7 +9,7 @@ from api_gateway.errors import Problem
 
 @dataclass(frozen=True)
 class Origin:
-    """Whom a new row will belong to."""
+    """The owner of a new row."""
 
     origin_instance: str
     origin_zone: str | None
@@ -27,10 +27,10 @@ class HasOrigin(Protocol):
 
 
 def claim_origin(caller: Principal, body: HasOrigin | Origin) -> Origin:
-    """The origin of a new row; a tenant that the key is bound to is filled in.
+    """Return the origin of a new row; a tenant that the credential is bound to is filled in.
 
     Raises:
-        Problem: 403, where the request names another origin than the key is bound to.
+        Problem: 403, the request names another origin than the credential is bound to.
     """
     bound = caller.scope
     tenant = body.origin_tenant_id or bound.origin_tenant_id

@@ -1,4 +1,4 @@
-"""The caller: which rows they may see, and what they may do."""
+"""The caller: the rows that it may see, and its scopes."""
 
 import hashlib
 import json
@@ -9,37 +9,37 @@ from shared.db.repositories.scope import Scope
 
 COMPUTE, ADMIN = "compute", "admin"
 SCOPES = frozenset({COMPUTE, ADMIN})
-"""All scopes there are; `admin` implies `compute`."""
+"""All scopes; `admin` implies `compute`."""
 
 _LONGEST_OWNER = 255
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who a valid credential stands for."""
+    """The owner of a valid credential."""
 
     identity: str
-    """Names the credential: `key:<id>` or `jwt:<issuer>:<subject>`."""
+    """Identifies the credential: `key:<id>` or `jwt:<issuer>:<subject>`."""
     scope: Scope
     scopes: frozenset[str] = field(default_factory=frozenset[str])
     key_id: UUID | None = None
     """The API key; none for a JWT."""
     requests_per_minute: int | None = None
-    """Its own rate limit; none: the gateway's."""
+    """Rate limit of this credential; none: the gateway's."""
 
     @property
     def is_admin(self) -> bool:
-        """Whether admin routes and fields are open."""
+        """True if admin routes and fields are allowed."""
         return ADMIN in self.scopes
 
     @property
     def owner(self) -> str:
-        """Whose idempotency keys these are: the tenant's, else the credential's."""
+        """The owner of its idempotency keys: the tenant, else the credential."""
         bound = self.scope
         if bound.origin_instance is None and bound.origin_tenant_id is None:
             name = self.identity
         else:
-            # JSON: no spelling of one tenant's names may read as another's.
+            # JSON: two tenants' names must never yield the same string.
             name = f"tenant:{json.dumps([bound.origin_instance, bound.origin_tenant_id])}"
         if len(name) <= _LONGEST_OWNER:
             return name

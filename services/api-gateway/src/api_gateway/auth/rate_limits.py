@@ -1,8 +1,8 @@
-"""Rate limits by token bucket: so many at once, refilled evenly over a minute.
+"""Rate limits by token bucket, refilled evenly over a minute.
 
-A bucket is one number, the moment at which it will be full again (the generic cell rate algorithm):
-nothing has to tick, and a full bucket need not be remembered. Buckets are this process's own. With
-several replicas of the gateway behind a balancer, a caller may make up to that many times as many.
+A bucket is one number, the time at which it will be full again (the generic cell rate algorithm):
+no timer is needed, and a full bucket need not be stored. Buckets belong to this process. With n
+replicas of the gateway behind a load balancer, a caller may make up to n times as many requests.
 """
 
 import ipaddress
@@ -16,14 +16,14 @@ _NS = 10**9
 
 @dataclass(frozen=True)
 class Quota:
-    """How a caller stands after a request."""
+    """State of a caller's bucket after a request."""
 
     per_minute: int
     remaining: int
     reset_ns: int
-    """Until all of it is there again."""
+    """Nanoseconds until the bucket is full again."""
     wait_ns: int = 0
-    """Until the next request would be taken; 0: this one was."""
+    """Nanoseconds until the next request would be accepted; 0: this one was."""
 
     @property
     def retry_after_s(self) -> int:
@@ -32,7 +32,7 @@ class Quota:
 
     @property
     def headers(self) -> dict[str, str]:
-        """As `draft-ietf-httpapi-ratelimit-headers` spells it."""
+        """The headers of `draft-ietf-httpapi-ratelimit-headers`."""
         reset_s = -(-self.reset_ns // _NS)
         return {
             "RateLimit-Policy": f'"default";q={self.per_minute};w=60',
@@ -41,15 +41,15 @@ class Quota:
 
 
 def spend(full_at_ns: int, now_ns: int, per_minute: int) -> tuple[int, Quota]:
-    """Take one from a bucket.
+    """Take one token from a bucket.
 
     Args:
-        full_at_ns: the bucket: when it will be full again.
-        now_ns: the time.
-        per_minute: what it holds, and what flows in per minute.
+        full_at_ns: the bucket: the time at which it will be full again.
+        now_ns: the current time.
+        per_minute: the bucket's capacity, and its refill per minute.
 
     Returns:
-        The bucket after that, unchanged where nothing was left to take, and how it stands.
+        The bucket afterwards, unchanged if it was empty, and its state.
     """
     each_ns = max(1, _MINUTE_NS // per_minute)
     depth_ns = each_ns * per_minute
@@ -64,8 +64,8 @@ class RateLimiter:
     """Buckets by name.
 
     Args:
-        max_names: how many are kept; beyond that, those that are nearest to full are forgotten.
-        clock_ns: a clock that never goes back.
+        max_names: maximum number of buckets; beyond it the fullest ones are dropped.
+        clock_ns: a monotonic clock in nanoseconds.
     """
 
     def __init__(
@@ -75,23 +75,23 @@ class RateLimiter:
         self._max_names, self._clock_ns = max_names, clock_ns
 
     def spend(self, name: str, per_minute: int) -> Quota:
-        """Take one from a bucket; `wait_ns` of the answer says whether there was one."""
+        """Take one token from a bucket; `wait_ns` of the result is 0 if there was one."""
         now_ns = self._clock_ns()
         if name not in self._full_at_ns and len(self._full_at_ns) >= self._max_names:
-            self._make_room(now_ns)
+            self._drop_fullest(now_ns)
         after_ns, quota = spend(self._full_at_ns.get(name, 0), now_ns, per_minute)
         self._full_at_ns[name] = after_ns
         return quota
 
-    def look(self, name: str, per_minute: int) -> Quota:
-        """How a bucket would stand after one more; nothing is taken."""
+    def peek(self, name: str, per_minute: int) -> Quota:
+        """Return the state of a bucket after one more request, without taking a token."""
         _, quota = spend(self._full_at_ns.get(name, 0), self._clock_ns(), per_minute)
         return quota
 
     def __len__(self) -> int:
         return len(self._full_at_ns)
 
-    def _make_room(self, now_ns: int) -> None:
+    def _drop_fullest(self, now_ns: int) -> None:
         kept = {name: full for name, full in self._full_at_ns.items() if full > now_ns}
         if len(kept) >= self._max_names:
             emptiest_first = sorted(kept.items(), key=lambda item: -item[1])
@@ -100,7 +100,7 @@ class RateLimiter:
 
 
 def address_name(host: str) -> str:
-    """The bucket of a client address: IPv6 by /64, which one client has to itself."""
+    """Return the bucket of a client address: IPv6 by /64, the network of one client."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

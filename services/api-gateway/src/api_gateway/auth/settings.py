@@ -1,4 +1,4 @@
-"""Settings of authentication: which JWTs are taken, and how often strangers may try."""
+"""Settings of authentication: accepted JWTs, and the limit on failed attempts."""
 
 from enum import StrEnum
 from typing import Self
@@ -17,7 +17,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class JwtAlgorithm(StrEnum):
-    """How tokens are signed. One is configured; what a token says of itself decides nothing."""
+    """Signature algorithm of tokens. The configured one counts, not the token's own claim."""
 
     HS256 = "HS256"
     RS256 = "RS256"
@@ -25,50 +25,50 @@ class JwtAlgorithm(StrEnum):
 
 
 class AuthSettings(BaseSettings):
-    """Who gets in. Without `jwt_algorithm` only API keys do."""
+    """Settings of authentication. Without `jwt_algorithm` only API keys are accepted."""
 
     model_config = SettingsConfigDict(
         env_prefix="SARTIQ_AUTH_", frozen=True, hide_input_in_errors=True
     )
 
     jwt_algorithm: JwtAlgorithm | None = None
-    """HS256, RS256 or ES256; none: no JWT is taken."""
+    """HS256, RS256 or ES256; none: no JWT is accepted."""
     jwt_secret: SecretStr = SecretStr("")
     """HS256: the shared secret, 32 bytes at least."""
     jwt_public_key: str = ""
     """RS256, ES256: the issuer's public key in PEM. This or `jwt_jwks_url`."""
     jwt_jwks_url: str = ""
-    """RS256, ES256: where the issuer publishes its keys; https, or http on loopback."""
+    """RS256, ES256: URL of the issuer's key set; https, or http on loopback."""
     jwt_issuer: str = ""
-    """What `iss` must be."""
+    """Required value of `iss`."""
     jwt_audience: str = ""
-    """What `aud` must be or hold."""
+    """Value that `aud` must be or contain."""
     jwt_leeway_s: float = Field(default=10, ge=0, le=300)
-    """How far the issuer's clock may be from ours, for `exp`, `nbf` and `iat`."""
+    """Allowed difference between the issuer's clock and ours, for `exp`, `nbf` and `iat`."""
     jwt_scope_claims: tuple[str, ...] = ("scope", "scopes")
-    """Claims that may hold the scopes, a list or words in a string; the first one present counts.
-    As JSON: `["scp"]`. Words other than `compute` and `admin` mean nothing here."""
+    """Claims that may hold the scopes, as a list or a space-separated string; the first present
+    one counts. Set as JSON: `["scp"]`. Scopes other than `compute` and `admin` are ignored."""
     jwt_instance_claim: str = "origin_instance"
     """Claim that binds the token to an instance."""
     jwt_tenant_claim: str = "origin_tenant_id"
     """Claim that binds the token to a tenant of that instance."""
     jwt_requires_instance: bool = True
-    """Refuse tokens bound to no instance, which would see every tenant's rows; an administrator's
-    token may be so all the same."""
+    """Refuse tokens that are bound to no instance and would see every tenant's rows, except an
+    administrator's."""
 
     jwks_cache_s: float = Field(default=600, gt=0)
-    """How long fetched keys are used before they are fetched again."""
+    """Seconds after which keys are fetched again."""
     jwks_min_interval_s: float = Field(default=30, gt=0)
-    """Least time between two fetches, whatever key ids tokens may name."""
+    """Minimum seconds between two fetches, whatever key IDs tokens name."""
     jwks_stale_s: float = Field(default=24 * 3600, ge=0)
-    """How long known keys still serve while the issuer cannot be reached."""
+    """Seconds that cached keys remain valid while the issuer does not respond."""
     jwks_timeout_s: float = Field(default=3, gt=0)
-    """How long one fetch may take in all."""
+    """Timeout of one fetch in seconds."""
 
     failures_per_minute: int | None = Field(default=None, ge=1)
-    """Failed authentications that one client address may make a minute (of IPv6, its /64); beyond
-    that it is answered 429 whatever it shows. None: no limit. Behind a proxy, FORWARDED_ALLOW_IPS
-    must name the proxy, or all clients are one address."""
+    """Failed authentications per minute and client address (of IPv6, its /64); beyond it every
+    request from there gets 429. None: no limit. Behind a proxy, FORWARDED_ALLOW_IPS must name the
+    proxy, or all clients count as one address."""
 
     @model_validator(mode="after")
     def _jwt_is_whole(self) -> Self:
@@ -78,7 +78,7 @@ class AuthSettings(BaseSettings):
             raise ValueError("jwt_issuer and jwt_audience are needed where jwt_algorithm is set")
         if self.jwt_algorithm is JwtAlgorithm.HS256:
             if self.jwt_public_key or self.jwt_jwks_url:
-                raise ValueError("HS256 takes jwt_secret alone")
+                raise ValueError("HS256 takes only jwt_secret")
             if len(self.jwt_secret.get_secret_value().encode()) < _LEAST_SECRET_BYTES:
                 raise ValueError(f"jwt_secret must have {_LEAST_SECRET_BYTES} bytes at least")
             return self
@@ -96,10 +96,10 @@ class AuthSettings(BaseSettings):
 
 
 def check_public_key(algorithm: JwtAlgorithm, key: object) -> None:
-    """Whether a public key is of the algorithm's kind, and strong enough.
+    """Check that a public key has the algorithm's type and sufficient strength.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it does not.
     """
     if algorithm is JwtAlgorithm.RS256:
         if not isinstance(key, RSAPublicKey) or key.key_size < LEAST_RSA_BITS:
@@ -109,7 +109,7 @@ def check_public_key(algorithm: JwtAlgorithm, key: object) -> None:
 
 
 def is_safe_url(url: str) -> bool:
-    """Whether keys may be fetched from there: nobody on the way can replace them."""
+    """Return whether keys may be fetched from a URL: nobody on the way can replace them."""
     parts = urlsplit(url)
     if parts.username is not None or not parts.hostname:
         return False

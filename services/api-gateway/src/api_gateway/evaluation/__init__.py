@@ -1,1 +1,1 @@
-"""Evaluation of a picture by a vision model."""
+"""Evaluation of an image by a vision model."""

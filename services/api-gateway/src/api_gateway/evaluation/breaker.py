@@ -1,4 +1,4 @@
-"""The state of an evaluator's circuit breaker, read from how its evaluations went. Pure."""
+"""State of an evaluator's circuit breaker, derived from its recorded evaluations. Pure."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ from shared.contracts.enums import BreakerState
 from shared.db.repositories.evaluations import EvaluationAttempt
 
 FAILURES = 5
-"""So many in a row open the breaker, where they lie within the window."""
+"""Number of consecutive failures within the window that opens the breaker."""
 WINDOW = timedelta(seconds=60)
 OPEN_FOR = timedelta(seconds=60)
 
 
 def breaker_state(attempts: Sequence[EvaluationAttempt], now: datetime) -> BreakerState:
-    """The state after these attempts, oldest first.
+    """Return the state after these attempts, oldest first.
 
-    Five failures in a row within 60 seconds open the breaker. 60 seconds after the last failure it
-    is half-open: a success closes it, a failure opens it again.
+    Five consecutive failures within 60 seconds open the breaker. 60 seconds after the last failure
+    it is half-open: a success closes it, a failure opens it again.
     """
     last_failures = deque[datetime](maxlen=FAILURES)
     opened_at: datetime | None = None

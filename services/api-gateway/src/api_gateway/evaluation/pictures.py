@@ -1,4 +1,4 @@
-"""The picture of an evaluation: stored for as long as it takes, or fetched by the evaluator."""
+"""The image of an evaluation: stored temporarily, or fetched by the evaluator."""
 
 import asyncio
 import uuid
@@ -12,8 +12,9 @@ from api_gateway.auth.ownership import Origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError
 from api_gateway.evaluation.schemas import EvaluationRequest
-from api_gateway.images.sources import Destination, Upload, resolve_source
+from api_gateway.image_sources import Destination, resolve_source
 from api_gateway.resources import Resources
+from api_gateway.uploads import Upload
 from shared.contracts.folders import EVALUATIONS_FOLDER
 from shared.egress.errors import ForbiddenUrlError
 from shared.egress.urls import check_url
@@ -26,14 +27,14 @@ _log = structlog.stdlib.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Picture:
-    """Where the evaluator finds the picture: one of the two."""
+    """Location of the image for the evaluator: one of the two."""
 
     upload: Upload | None = None
     url: str | None = None
 
     @property
     def path(self) -> str | None:
-        """Its object key."""
+        """The object key of the upload; none for a URL."""
         return self.upload.row.key if self.upload else None
 
 
@@ -44,10 +45,10 @@ async def take_picture(
     res: Resources,
     caller: Principal,
 ) -> Picture:
-    """The picture of a request, not stored yet.
+    """Return the image of a request, not stored yet.
 
     Raises:
-        InvalidRequestError: names the field that holds none.
+        InvalidRequestError: names the field without a valid image.
     """
     if request.image_url is not None:
         try:
@@ -67,19 +68,17 @@ async def take_picture(
     except ImageRefusedError as error:
         raise _fault("image_data", str(error)) from error
     if not isinstance(found, Upload):
-        raise _fault(
-            "image_data", "must be a picture as base64 or data URL; give URLs as image_url"
-        )
+        raise _fault("image_data", "must be an image as base64 or data URL; give URLs as image_url")
     return Picture(upload=found)
 
 
 @asynccontextmanager
 async def stored(res: Resources, picture: Picture, *, is_repeatable: bool) -> AsyncGenerator[None]:
-    """Keep a picture's bytes in the object store while the body runs.
+    """Store an image's bytes while the body runs.
 
-    Where it is not known how that ended, the evaluator may still need them: they stay for the
-    repeat of the request, if there can be one. They have no owner row: the API does not serve
-    them, and what a crash leaves is swept.
+    If the outcome is unknown, the evaluator may still need them: they stay for the repeat of the
+    request, if it has a key. They have no owner row: the API does not serve them, and the sweep
+    removes what a crash leaves.
     """
     if picture.upload is None:
         yield

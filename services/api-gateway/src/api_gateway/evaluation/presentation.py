@@ -1,4 +1,4 @@
-"""What an evaluation's findings mean for the client who asked. Pure."""
+"""Conversion of an evaluation's findings to the response. Pure."""
 
 from statistics import fmean
 
@@ -9,7 +9,7 @@ from shared.contracts.evaluation import EvaluationFindings
 def present_findings(
     request: EvaluationRequest, findings: EvaluationFindings, *, elapsed_ms: float
 ) -> EvaluationResponse:
-    """The answer to a request whose picture was evaluated."""
+    """Return the response to a request whose image was evaluated."""
     return EvaluationResponse(
         success=True,
         matches_expected=_matches(request, findings),
@@ -20,7 +20,7 @@ def present_findings(
 
 
 def _matches(request: EvaluationRequest, findings: EvaluationFindings) -> bool | None:
-    """Whether framing and view are the expected ones; unknown where either was not detected."""
+    """Return whether framing and view are as expected; none if either was not detected."""
     framing, view = findings.detected_framing, findings.detected_view_angle
     if framing is None or view is None:
         return None

@@ -1,18 +1,18 @@
-"""Evaluation of pictures by a vision language model."""
+"""Routes of the evaluation of images by a vision language model."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Res
 from api_gateway.evaluation import service
 from api_gateway.evaluation.schemas import EvaluationRequest, EvaluationResponse, HealthStatus
 from api_gateway.idempotency import Repeatable
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
+from api_gateway.resources import Res
 from shared.contracts.enums import AiProvider
 
-router = APIRouter(prefix="/api/v1/evaluation", tags=["evaluation"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/evaluation", tags=["evaluation"], dependencies=[FIELD_CHECK])
 
 
 @router.post("/", summary="Evaluate Image", operation_id="evaluate_image")
@@ -23,13 +23,13 @@ async def evaluate_image(
     repeatable: Repeatable,
     provider: Annotated[
         AiProvider | None,
-        Query(description="Whose model evaluates; not given: the one in the gateway's settings"),
+        Query(description="Provider of the model; default: the one in the gateway's settings"),
     ] = None,
 ) -> EvaluationResponse:
     """Evaluate an image for comprehensive shot analysis.
 
-    Shot type, human presence, anatomy, gender and, if asked for, descriptions. An evaluator that
-    fails is answered as `success: false` with its error; none that runs, as 503.
+    Shot type, human presence, anatomy, gender and, if asked for, descriptions. An error of the
+    evaluator is returned as `success: false`; without a running evaluator the status is 503.
     """
     return await service.evaluate_image(res, caller, request, provider, repeatable)
 
@@ -39,7 +39,7 @@ async def get_evaluator_health(
     res: Res,
     _caller: Caller,
     provider: Annotated[
-        AiProvider | None, Query(description="Whose evaluations count; not given: all")
+        AiProvider | None, Query(description="Provider whose evaluations count; default: all")
     ] = None,
 ) -> HealthStatus:
     """Get evaluator health status and metrics."""

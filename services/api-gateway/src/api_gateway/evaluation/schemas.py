@@ -1,10 +1,10 @@
-"""What clients send and get when a picture is evaluated."""
+"""Request and response schemas of evaluations."""
 
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from api_gateway.tasks.schemas.fields import refuse_unstorable
+from api_gateway.request_fields import refuse_unstorable
 from shared.contracts.enums import AnatomyIssue, Framing, Gender, ViewAngle
 from shared.contracts.fields import Fraction, OptionalPrompt
 from shared.contracts.request_model import RequestModel, inconsistent

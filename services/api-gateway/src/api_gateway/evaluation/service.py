@@ -1,4 +1,4 @@
-"""Evaluating a picture, and the health of who evaluates."""
+"""Evaluation of an image, and the evaluator's health."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -9,14 +9,14 @@ from temporalio.service import RPCError
 
 from api_gateway.auth.ownership import Origin
 from api_gateway.auth.principal import Principal
+from api_gateway.creation.run_size import check_run_size
 from api_gateway.errors import Fault, InvalidRequestError, Problem, unavailable
 from api_gateway.evaluation.breaker import breaker_state
 from api_gateway.evaluation.pictures import Picture, stored, take_picture
 from api_gateway.evaluation.presentation import present_findings
 from api_gateway.evaluation.schemas import EvaluationRequest, EvaluationResponse, HealthStatus
-from api_gateway.idempotency import hold, run_id
+from api_gateway.idempotency import reserve_key, run_id
 from api_gateway.resources import Resources
-from api_gateway.run_size import check_run_size
 from shared.contracts.enums import AiProvider, BreakerState, ErrorCategory, TaskQueue
 from shared.contracts.evaluation import NO_EVALUATOR, EvaluationJob
 from shared.contracts.runs import Owner
@@ -26,7 +26,7 @@ from shared.temporal.pollers import count_activity_pollers
 from workflows.evaluation import evaluate
 
 _POLLED_WITHIN = timedelta(seconds=70)
-"""A poll that finds nothing lasts a minute: who has not asked for longer is gone."""
+"""Longer than a poll without a task, which lasts a minute."""
 _RETRY_AFTER_S = 30
 
 
@@ -37,15 +37,15 @@ async def evaluate_image(
     provider: AiProvider | None,
     repeatable: CreateRequest | None,
 ) -> EvaluationResponse:
-    """Have a picture evaluated, and wait for it.
+    """Have an image evaluated, and wait for the result.
 
     Returns:
-        What was found; or, where the evaluator itself failed, its error and `success` false.
+        The findings; or, if the evaluator itself failed, its error with `success` false.
 
     Raises:
-        InvalidRequestError: the picture cannot be evaluated.
+        InvalidRequestError: the image cannot be evaluated.
         Problem: 413; 422, the key was used for another request; 503, no evaluator runs.
-        RunUnknownError: Temporal does not answer; a repeat with the same key gets what is found.
+        RunUnknownError: Temporal does not respond; a repeat with the same key gets the result.
     """
     started_s = time.monotonic()
     evaluation_id = run_id(repeatable)
@@ -64,7 +64,7 @@ async def evaluate_image(
         **request.model_dump(exclude={"image_data", "image_url"}),
     )
     check_run_size(job)
-    await hold(res.sessions, repeatable)
+    await reserve_key(res.sessions, repeatable)
     async with stored(res, picture, is_repeatable=repeatable is not None):
         try:
             findings = await evaluate(res.temporal, job)
@@ -76,16 +76,16 @@ async def evaluate_image(
 
 
 def _failure(failed: WorkflowFailureError, picture: Picture) -> str:
-    """The evaluator's own failure in words; every other way to fail is an answer of its own."""
+    """Return the evaluator's own error message; raise for every other failure."""
     cause = failed.cause
     if not isinstance(cause, ApplicationError):
-        # Timed out as a whole, cancelled or terminated: the evaluator never spoke.
+        # Timed out as a whole, cancelled or terminated: the evaluator returned no error.
         raise unavailable("the evaluation") from failed
     if cause.type == NO_EVALUATOR:
         raise Problem(
             503,
             "no_evaluator",
-            f"no evaluator is running: no worker polls `{TaskQueue.PROVIDER_LLM}`; try later",
+            f"no evaluator is running: no worker polls `{TaskQueue.PROVIDER_LLM}`; try again later",
             headers={"Retry-After": str(_RETRY_AFTER_S)},
         ) from failed
     if cause.type == ErrorCategory.VALIDATION:
@@ -99,16 +99,16 @@ def _elapsed_ms(started_s: float) -> float:
 
 
 async def evaluator_health(res: Resources, provider: AiProvider | None) -> HealthStatus:
-    """Whether an evaluator polls, and how its evaluations went.
+    """Return whether an evaluator polls, and figures of past evaluations.
 
     Raises:
-        Problem: 503, Temporal does not answer.
+        Problem: 503, Temporal does not respond.
     """
     try:
         pollers = await count_activity_pollers(
             res.temporal, TaskQueue.PROVIDER_LLM, within=_POLLED_WITHIN
         )
-    except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client's first connection
+    except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy client did not connect
         raise unavailable("Temporal") from error
     async with res.sessions() as session:
         figures = await evaluation_figures(session, provider)
@@ -126,5 +126,5 @@ async def evaluator_health(res: Resources, provider: AiProvider | None) -> Healt
 
 
 def _rate(succeeded: int, total: int) -> float:
-    """The share that succeeded; 1 where nothing has failed yet."""
+    """Return the share of successes; 1 if there were no evaluations."""
     return succeeded / total if total else 1.0

@@ -1,4 +1,4 @@
-"""Where a client that comes back wants to go on: the id of the last event it has seen."""
+"""The position from which a client resumes a stream: the ID of the last event that it has seen."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _HEADER, _PARAMETER = "Last-Event-ID", "last_event_id"
 
 
 def _as_number(given: Any) -> Any:
-    """The number that a header or a parameter holds; an empty one says nothing."""
+    """Return the number in a header or parameter; none if it is empty."""
     if not isinstance(given, str):
         return given
     text = given.strip()
@@ -30,12 +30,12 @@ LastEventId = Annotated[
 
 @dataclass(frozen=True)
 class Resumption:
-    """What a client says it has seen."""
+    """The last event that a client has seen."""
 
     seq: int | None
-    """None: it says nothing, and gets all there is."""
+    """Number of the event; none: the client starts from the first one."""
     loc: tuple[str, str]
-    """Where it says so."""
+    """Location of the number in the request."""
 
 
 async def resumption(
@@ -43,15 +43,15 @@ async def resumption(
         LastEventId,
         Header(
             alias=_HEADER,
-            description="Id of the last event that was seen; the stream goes on after it",
+            description="ID of the last event that was seen; the stream continues after it",
         ),
     ] = None,
     parameter: Annotated[
         LastEventId,
-        Query(alias=_PARAMETER, description="The same, for a first request from a browser"),
+        Query(alias=_PARAMETER, description="Same as the header, for a browser's first request"),
     ] = None,
 ) -> Resumption:
-    """The header, which browsers set when they come back to the same URL; else the parameter."""
+    """Return the header's value, which browsers set on a reconnect; else the parameter's."""
     if header is not None:
         return Resumption(header, ("header", _HEADER))
     return Resumption(parameter, ("query", _PARAMETER))

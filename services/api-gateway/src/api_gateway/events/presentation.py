@@ -1,4 +1,4 @@
-"""An event's row as clients see it."""
+"""Event rows in their public schemas."""
 
 from api_gateway.events.schemas import (
     BaseEvent,
@@ -9,7 +9,7 @@ from api_gateway.events.schemas import (
     TrainingStatusEvent,
     WorkflowStatusEvent,
 )
-from api_gateway.recorded import shown
+from api_gateway.recorded import from_record
 from shared.contracts.enums import EventType
 from shared.db.repositories.event_streams import RecordedEvent
 
@@ -24,5 +24,5 @@ SCHEMAS: dict[EventType, type[BaseEvent]] = {
 
 
 def present_event(event: RecordedEvent) -> BaseEvent:
-    """What an event says, in the schema of its type."""
-    return shown(SCHEMAS[EventType(event.event_type)], event.payload)
+    """Return an event in the schema of its type."""
+    return from_record(SCHEMAS[EventType(event.event_type)], event.payload)

@@ -1,4 +1,4 @@
-"""Live progress: the events of one task, workflow or training as Server-Sent Events."""
+"""Routes of event streams: the events of one task, workflow or training as Server-Sent Events."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -7,30 +7,30 @@ from fastapi import APIRouter, Depends
 
 from api_gateway.events.presentation import SCHEMAS
 from api_gateway.events.streams import EventStream, EventStreamResponse, Opening
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from shared.contracts.deliveries import SubjectKind
 from shared.contracts.enums import EventType
 
-router = APIRouter(prefix="/api/v1", dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1", dependencies=[FIELD_CHECK])
 
 
 async def task_stream(task_id: UUID, opening: Opening) -> EventStream:
-    """The stream of a task that the caller may see."""
+    """Return the stream of a task that the caller may see."""
     return await opening.open(SubjectKind.TASK, task_id)
 
 
 async def workflow_stream(workflow_id: UUID, opening: Opening) -> EventStream:
-    """The stream of a workflow that the caller may see."""
+    """Return the stream of a workflow that the caller may see."""
     return await opening.open(SubjectKind.WORKFLOW, workflow_id)
 
 
 async def training_stream(task_id: UUID, opening: Opening) -> EventStream:
-    """The stream of a training that the caller may see."""
+    """Return the stream of a training that the caller may see."""
     return await opening.open(SubjectKind.TRAINING, task_id)
 
 
 def _described(*event_types: EventType) -> dict[int | str, dict[str, Any]]:
-    """The answers of a stream of these events, for the document."""
+    """Return the OpenAPI responses of a stream of these events."""
     branches = [
         {"$ref": f"#/components/schemas/{SCHEMAS[event_type].__name__}"}
         for event_type in event_types
@@ -49,11 +49,11 @@ def _described(*event_types: EventType) -> dict[int | str, dict[str, Any]]:
             "data": data,
         },
     }
-    # OpenAPI 3.2 describes the single event; who reads 3.1 sees text.
+    # `itemSchema` is OpenAPI 3.2; a 3.1 reader sees text.
     content = {"itemSchema": event, "schema": {"type": "string"}}
     return {
         200: {"content": {"text/event-stream": content}, "description": "Events, as they happen"},
-        204: {"description": "It has ended, and `Last-Event-ID` is its last event: stay away"},
+        204: {"description": "It has ended with the event in `Last-Event-ID`: do not reconnect"},
     }
 
 
@@ -72,7 +72,7 @@ async def stream_task_events(
 ) -> EventStreamResponse:
     """Follow a task: its events so far, then each as it happens, until it has ended.
 
-    An event's id counts from 1 without a gap. Come back with `Last-Event-ID` after a break.
+    Event IDs count from 1 without gaps. Reconnect with `Last-Event-ID` after a break.
     """
     return stream.response()
 
@@ -88,10 +88,10 @@ async def stream_task_events(
 async def stream_workflow_events(
     stream: Annotated[EventStream, Depends(workflow_stream)],
 ) -> EventStreamResponse:
-    """Follow a workflow: its own events, not its steps', which have streams under their task ids.
+    """Follow a workflow: its own events; those of its steps have streams under their task IDs.
 
     The stream stays open while the workflow is PAUSED. It ends when it is FAILED: after a resume,
-    come back with `Last-Event-ID`.
+    reconnect with `Last-Event-ID`.
     """
     return stream.response()
 

@@ -1,19 +1,19 @@
-"""Events about tasks, trainings and workflows, as webhooks and streams carry them."""
+"""Events about tasks, trainings and workflows, as webhooks and streams send them."""
 
 from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from api_gateway.recorded import AS_IT_IS
-from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.recorded import LENIENT_CONFIG
+from api_gateway.request_fields import JsonObject
 from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, WorkflowStatus
 
 
 class BaseEvent(BaseModel, frozen=True):
-    """What every event says."""
+    """The fields of every event."""
 
-    model_config = AS_IT_IS
+    model_config = LENIENT_CONFIG
 
     event_type: EventType
     task_id: UUID
@@ -27,14 +27,18 @@ class BaseEvent(BaseModel, frozen=True):
 
 
 class _OfAStep(BaseEvent, frozen=True):
-    """Which step it is about, where its task is one."""
+    """The fields of an event about a task that may be a step."""
 
-    workflow_id: UUID | None = Field(default=None, description="Of a step: its workflow")
-    step_id: str | None = Field(default=None, description="Of a step: its id in the workflow")
+    workflow_id: UUID | None = Field(
+        default=None, description="Workflow of the task, if it is a step"
+    )
+    step_id: str | None = Field(
+        default=None, description="ID of the step in its workflow, if the task is one"
+    )
 
 
 class TaskCreatedEvent(_OfAStep, frozen=True):
-    """A task exists."""
+    """A task was created."""
 
     event_type: EventType = EventType.TASK_CREATED
     task_type: str
@@ -56,7 +60,7 @@ class TaskStatusEvent(_OfAStep, frozen=True):
 
 
 class InferenceStatusEvent(_OfAStep, frozen=True):
-    """A generation that a backend knows by its own ids changed."""
+    """A generation that a backend tracks by its own IDs changed."""
 
     event_type: EventType = EventType.INFERENCE_STATUS_UPDATE
     backend_generation_id: UUID
@@ -69,7 +73,7 @@ class InferenceStatusEvent(_OfAStep, frozen=True):
 
 
 class PreprocessingStatusEvent(BaseEvent, frozen=True):
-    """The preparation of a training's images moved on."""
+    """The preprocessing of a training's images progressed."""
 
     event_type: EventType = EventType.PREPROCESSING_STATUS_UPDATE
     progress: float = 0.0
@@ -82,7 +86,7 @@ class PreprocessingStatusEvent(BaseEvent, frozen=True):
 
 
 class TrainingStatusEvent(BaseEvent, frozen=True):
-    """A training moved on."""
+    """A training progressed."""
 
     event_type: EventType = EventType.TRAINING_STATUS_UPDATE
     progress: float = 0.0
@@ -95,7 +99,7 @@ class TrainingStatusEvent(BaseEvent, frozen=True):
 
 
 class WorkflowStatusEvent(BaseEvent, frozen=True):
-    """A workflow moved on; `task_id` repeats its id, because every event has one."""
+    """A workflow progressed; `task_id` repeats its ID, because every event has one."""
 
     event_type: EventType = EventType.WORKFLOW_STATUS_UPDATE
     workflow_id: UUID

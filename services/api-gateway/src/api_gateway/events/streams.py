@@ -1,7 +1,7 @@
-"""A subject's events as one client follows them: what it has missed, then what happens.
+"""Event stream of one client: the events that it has missed, then new ones.
 
-A stream ends by itself with its subject. A workflow that is PAUSED is waited for; one that is
-FAILED ends the stream, and who resumes it comes back with the last id.
+A stream ends with its subject. A PAUSED workflow keeps it open; a FAILED one ends it, and the
+client reconnects with the last ID after a resume.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from api_gateway.auth.admission import is_still_admitted
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Res
-from api_gateway.errors import AllSeen, Fault, InvalidRequestError, not_found
+from api_gateway.errors import AllEventsSeen, Fault, InvalidRequestError, not_found
 from api_gateway.events.last_event_id import Resumed
 from api_gateway.events.presentation import present_event
+from api_gateway.resources import Res
 from shared.contracts.deliveries import SubjectKind
 from shared.contracts.enums import WorkflowStatus
 from shared.db.repositories.event_streams import (
@@ -32,17 +32,17 @@ from shared.db.repositories.event_streams import (
 )
 
 _ADMISSION_EVERY_S = 2.0
-"""How often the credential is looked at again; a key is remembered for a few seconds besides."""
+"""Interval between checks of the credential; a key is cached for a few seconds in addition."""
 _HEARTBEAT_S = 15.0
-"""So often something is sent, so that nobody on the way takes the connection for dead."""
+"""Interval of keep-alive comments, so that proxies do not drop an idle connection."""
 _RECONNECT_MS = (500, 1500)
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-"""Nobody on the way is to keep an event back; the second is nginx's word for it."""
+"""Headers against buffering by proxies; the second is nginx's."""
 
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """Who wants to follow, and from where."""
+    """A request to follow a subject."""
 
     request: Request
     res: Res
@@ -50,12 +50,12 @@ class StreamRequest:
     resumed: Resumed
 
     async def open(self, kind: SubjectKind, subject_id: UUID) -> "EventStream":
-        """The stream of a subject.
+        """Open the stream of a subject.
 
         Raises:
             Problem: 404.
-            AllSeen: it has ended, and the client has seen all of it.
-            InvalidRequestError: the client names an event that there is not.
+            AllEventsSeen: it has ended, and the client has seen all of it.
+            InvalidRequestError: the client names an event that does not exist.
         """
         async with self.res.reads.connect() as connection:
             state = await find_subject(connection, self.caller.scope, kind, subject_id)
@@ -66,28 +66,28 @@ class StreamRequest:
             message = f"this stream has events up to {state.last_seq}; none has the id {seen}"
             raise InvalidRequestError([Fault(self.resumed.loc, message)])
         if seen == state.last_seq and state.is_over:
-            raise AllSeen
+            raise AllEventsSeen
         return EventStream(self, kind, EventPosition(subject_id, seen or 0), state)
 
 
 class EventStreamResponse(StreamingResponse):
     """Server-Sent Events.
 
-    Not FastAPI's own (0.165): there a client that hangs up while an event waits to be sent is an
-    unexpected error of ours.
+    Not FastAPI's own response (0.165), which logs an unexpected error if a client disconnects while
+    an event waits to be sent.
     """
 
     media_type = "text/event-stream"
 
 
 class EventStream:
-    """One client's way through a subject's events.
+    """One client's progress through a subject's events.
 
     Args:
-        opened: who follows; asked for its credential again as long as it does.
-        kind: what the subject is.
-        place: how far the client is.
-        state: how far the subject was when the stream was opened.
+        opened: the request, whose credential is checked again periodically.
+        kind: the kind of subject.
+        place: the client's position.
+        state: the subject's state when the stream was opened.
     """
 
     def __init__(
@@ -100,12 +100,12 @@ class EventStream:
         self._look_again_at = self._silent_until = 0.0
 
     def response(self) -> "EventStreamResponse":
-        """The answer that carries it."""
+        """Return the streaming response."""
         return EventStreamResponse(self._follow(), headers=_HEADERS)
 
     async def _follow(self) -> AsyncGenerator[bytes]:
         self._look_again_at = _now() + _ADMISSION_EVERY_S
-        # Not the same for all: the clients of a process that ends would come back at once.
+        # Random, so that the clients of a process that ends do not all reconnect at once.
         retry_ms = random.randint(*_RECONNECT_MS)  # noqa: S311 — no secret
         yield self._sending(format_sse_event(retry=retry_ms))
         is_over = self._state.is_over and self._place.seq == self._state.last_seq
@@ -124,7 +124,7 @@ class EventStream:
             is_behind = not page.is_last
             is_over = page.is_last and bool(page.events) and self._is_end(page.events[-1])
             if is_over and self._may_be_resumed(page.events[-1]):
-                hint = f"FAILED: come back after a resume, with Last-Event-ID {self._place.seq}"
+                hint = f"FAILED: reconnect after a resume, with Last-Event-ID {self._place.seq}"
                 yield format_sse_event(comment=hint)
             elif _now() >= self._silent_until:
                 yield self._sending(KEEPALIVE_COMMENT)

@@ -1,1 +1,1 @@
-"""Whether the process runs and its dependencies answer."""
+"""Health probes of the process and its dependencies."""

@@ -1,4 +1,4 @@
-"""Three probes: the process runs; it can serve; and the reference's own `/health`."""
+"""Three probes: liveness, readiness, and the reference's `/health`."""
 
 import asyncio
 from typing import Any
@@ -6,71 +6,70 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from api_gateway.dependencies import Res
-from api_gateway.health.checks import OK
-from api_gateway.ignored.dependency import JUDGED
-from api_gateway.resources import Resources
+from api_gateway.cached_reads.probes import OK
+from api_gateway.ignored.dependency import FIELD_CHECK
+from api_gateway.resources import Res, Resources
 
-router = APIRouter(tags=["Endpoints"], dependencies=[JUDGED])
+router = APIRouter(tags=["Endpoints"], dependencies=[FIELD_CHECK])
 
 _NEEDED = frozenset({"database", "uploads"})
-"""Without these a process serves nobody. The others are down for all processes alike: records and
-streams are read on meanwhile, and to take every process out of service would help no one."""
+"""Dependencies without which a process is not ready. An outage of the others affects all processes
+alike: reads still work, and taking every process out of service would not help."""
 _DETAILS_TIMEOUT_S = 2.0
 
 
 class Health(BaseModel):
-    """How each part is, by name: `ok`, or what is wrong with it."""
+    """The state of each dependency by name: `ok`, or its fault."""
 
     status: str
     checks: dict[str, str] = {}
     details: dict[str, int] = Field(
         default={},
-        description="What decides nothing: runs that stand still, since their workflow task keeps"
-        " failing, and the workers' slots for such tasks; empty where Temporal does not say",
+        description="For information only: stuck runs, whose workflow task keeps failing, and the"
+        " workers' slots for workflow tasks; empty if Temporal does not respond",
     )
 
 
 _DOWN: dict[int | str, dict[str, Any]] = {
-    503: {"model": Health, "description": "Names what is wrong"}
+    503: {"model": Health, "description": "The faults by dependency"}
 }
 
 
 @router.get("/health", summary="Health Check", operation_id="health_check", responses=_DOWN)
 async def health(res: Res, response: Response) -> Health:
-    """Whether everything that this API works with answers and takes writes; 503 where not."""
+    """Check that every dependency of this API responds and accepts writes; 503 if not."""
     return await _probe(res, response, None)
 
 
 @router.get("/readyz", summary="Readiness", operation_id="readyz", responses=_DOWN)
 async def readyz(res: Res, response: Response) -> Health:
-    """Whether this process can serve: the records and the folder of uploads take writes.
+    """Check that this process can serve: the database and the upload folder accept writes.
 
-    An outage of Temporal or of the object store is told, and is no reason to stop serving.
+    An outage of Temporal or of the object store is reported, but does not make it unready.
     """
     return await _probe(res, response, _NEEDED)
 
 
 @router.get("/livez", summary="Liveness", operation_id="livez")
 async def livez() -> Health:
-    """Whether this process runs."""
+    """Check that this process runs."""
     return Health(status="ok")
 
 
 async def _probe(res: Resources, response: Response, needed: frozenset[str] | None) -> Health:
-    """What each part is like; 503 where a needed one, or any where none is named, is not ok."""
-    answers, details = await asyncio.gather(
+    """Check every dependency; respond 503 if a needed one, or any if none is named, is not ok."""
+    states, details = await asyncio.gather(
         asyncio.gather(*(check() for check in res.checks.values())), _details(res)
     )
-    checks = dict(zip(res.checks, answers, strict=True))
-    faults = {name for name, answer in checks.items() if answer != OK}
+    checks = dict(zip(res.checks, states, strict=True))
+    faults = {name for name, state in checks.items() if state != OK}
     is_good = not (faults if needed is None else faults & needed)
     response.status_code = 200 if is_good else 503
     return Health(status="ok" if is_good else "unavailable", checks=checks, details=details)
 
 
 async def _details(res: Resources) -> dict[str, int]:
-    found = await res.standstill.latest(within_s=_DETAILS_TIMEOUT_S)
+    found = await res.stuck_runs.latest(within_s=_DETAILS_TIMEOUT_S)
     if found is None:
         return {}
     return {

@@ -1,1 +1,1 @@
-"""What of a request nothing reads: said to whoever sent it, or refused where they ask for that."""
+"""Fields and parameters of a request that nothing reads: reported, or refused if it is strict."""

@@ -1,4 +1,4 @@
-"""What every public route depends on: it looks for fields and parameters that nothing reads."""
+"""The dependency of every public route that finds unknown fields and parameters."""
 
 import re
 from collections.abc import Callable, Collection, Iterable
@@ -9,93 +9,104 @@ from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api_gateway.ignored.fields import unknown_fields
 from api_gateway.ignored.middleware import SCOPE_KEY
-from api_gateway.ignored.names import nearest
-from api_gateway.ignored.parts import IgnoredPart, IgnoredParts
+from api_gateway.ignored.nearest_names import nearest
 from api_gateway.ignored.query import query_names, unknown_parameters
+from api_gateway.ignored.report import IgnoredField, IgnoredFields
 from api_gateway.ignored.schemas import Schema
+from api_gateway.ignored.search import SearchRules, unknown_fields
 
 _JSON = re.compile(r"application/([^;]+\+)?json\s*(;|$)", re.IGNORECASE)
 
 
-def ignored_parts(request: Request) -> IgnoredParts:
-    """Return what of a request is known to be ignored so far."""
+def ignored_fields(request: Request) -> IgnoredFields:
+    """Return the ignored fields of a request that are known so far."""
     return request.scope[SCOPE_KEY]
 
 
-async def judge(request: Request) -> IgnoredParts:
-    """Note what a request's query and body have that its route does not know.
+class FieldCheck:
+    """Dependency that notes the parameters and body fields which a route does not know.
 
-    Raises:
-        InvalidRequestError: the request prefers to be judged strictly; names each of them.
+    Args:
+        rules: the search rules of the route's package.
     """
-    ignored = ignored_parts(request)
-    ignored.is_judged = True
-    route: APIRoute = request.scope["route"]
-    known = _known(route)
-    found = list(unknown_parameters(known.query, request.query_params))
-    if known.body and _JSON.match(request.headers.get("content-type", "")):
-        # It has been read and parsed, or the request would not have come so far.
-        found += unknown_fields(known.body, await request.json() if await request.body() else None)
-    ignored.note(found)
-    return ignored
+
+    def __init__(self, rules: SearchRules | None = None) -> None:
+        self.rules = rules or SearchRules()
+
+    async def __call__(self, request: Request) -> IgnoredFields:
+        """Search a request.
+
+        Raises:
+            InvalidRequestError: the request prefers strict handling; names each unknown field.
+        """
+        ignored = ignored_fields(request)
+        ignored.is_checked = True
+        route: APIRoute = request.scope["route"]
+        known = _known(route)
+        found = list(unknown_parameters(known.query, request.query_params))
+        if known.body and _JSON.match(request.headers.get("content-type", "")):
+            # Cached by the request: FastAPI has read and parsed it before any dependency.
+            body = await request.json() if await request.body() else None
+            found += unknown_fields(known.body, body, self.rules)
+        ignored.note(found)
+        return ignored
 
 
-Ignored = Annotated[IgnoredParts, Depends(judge)]
-JUDGED = Depends(judge)
+FIELD_CHECK = Depends(FieldCheck())
+Ignored = Annotated[IgnoredFields, FIELD_CHECK]
 
 
 @dataclass(frozen=True)
-class _Known:
-    """What a route reads."""
+class _RouteFields:
+    """The parameters and body schemas of a route."""
 
     query: frozenset[str]
     body: tuple[Schema, ...]
 
     @classmethod
-    def of(cls, route: APIRoute) -> "_Known":
+    def of(cls, route: APIRoute) -> "_RouteFields":
         body = route.body_field and route.body_field.field_info.annotation
         members = get_args(body) or (body,)
         schemas = tuple(m for m in members if isinstance(m, type) and issubclass(m, BaseModel))
         return cls(frozenset(query_names(route.dependant)), schemas)
 
 
-_KNOWN: dict[Callable[..., Any], _Known] = {}
-"""By the function behind the route: found once, since routes themselves are no keys."""
+_KNOWN: dict[Callable[..., Any], _RouteFields] = {}
+"""Cache by endpoint function; routes themselves are not hashable."""
 
 
-def _known(route: APIRoute) -> _Known:
+def _known(route: APIRoute) -> _RouteFields:
     known = _KNOWN.get(route.endpoint)
     if known is None:
-        known = _KNOWN[route.endpoint] = _Known.of(route)
+        known = _KNOWN[route.endpoint] = _RouteFields.of(route)
     return known
 
 
-AnswerT = TypeVar("AnswerT", bound="Warned")
+ResponseT = TypeVar("ResponseT", bound="HasWarnings")
 
 
-class Warned(Protocol):
-    """An answer that is a record, with warnings."""
+class HasWarnings(Protocol):
+    """A response that is a record with warnings."""
 
     warnings: list[str] | None
 
 
-def with_warnings(answer: AnswerT, ignored: IgnoredParts) -> AnswerT:
-    """Return a record with what of this request was ignored; the record itself keeps no such."""
+def with_warnings(response: ResponseT, ignored: IgnoredFields) -> ResponseT:
+    """Return a record with a warning per ignored field; the stored record is not changed."""
     if ignored.warnings:
-        answer.warnings = [*(answer.warnings or []), *ignored.warnings]
-    return answer
+        response.warnings = [*(response.warnings or []), *ignored.warnings]
+    return response
 
 
-def note_unknown_parts(request: Request, known: Collection[str], sent: Iterable[str]) -> None:
-    """Note the parts of a form that nothing reads, where a route has read the form itself.
+def note_unknown_form_fields(request: Request, known: Collection[str], sent: Iterable[str]) -> None:
+    """Note the unknown fields of a form that its route has read itself.
 
     Raises:
-        InvalidRequestError: the request prefers to be judged strictly; names each of them.
+        InvalidRequestError: the request prefers strict handling; names each of them.
     """
-    ignored_parts(request).note(
-        IgnoredPart(("body", name), nearest(name, known))
+    ignored_fields(request).note(
+        IgnoredField(("body", name), nearest(name, known))
         for name in dict.fromkeys(sent)
         if name not in known
     )

@@ -1,4 +1,4 @@
-"""The query parameters of a request that its route does not have. Pure."""
+"""The unknown query parameters of a request. Pure."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,13 +6,13 @@ from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel
 
 from api_gateway.fault_list import MAX_FAULTS
-from api_gateway.ignored.names import nearest
-from api_gateway.ignored.parts import NO_PARAMETER, IgnoredPart
+from api_gateway.ignored.nearest_names import nearest
+from api_gateway.ignored.report import NO_PARAMETER, IgnoredField
 from api_gateway.ignored.schemas import names_of
 
 
 def query_names(dependant: Dependant) -> Iterator[str]:
-    """Return the names of all query parameters of a route, those of its dependencies included."""
+    """Yield the names of all query parameters of a route, its dependencies' included."""
     for parameter in dependant.query_params:
         annotation = parameter.field_info.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
@@ -23,8 +23,8 @@ def query_names(dependant: Dependant) -> Iterator[str]:
         yield from query_names(dependency)
 
 
-def unknown_parameters(known: frozenset[str], sent: Iterable[str]) -> Iterator[IgnoredPart]:
-    """Return the parameters that a route does not have, each once."""
+def unknown_parameters(known: frozenset[str], sent: Iterable[str]) -> Iterator[IgnoredField]:
+    """Yield the parameters that a route does not know, each once."""
     for count, name in enumerate(dict.fromkeys(name for name in sent if name not in known)):
         close = nearest(name, known) if count < MAX_FAULTS else None
-        yield IgnoredPart(("query", name), close, NO_PARAMETER)
+        yield IgnoredField(("query", name), close, NO_PARAMETER)

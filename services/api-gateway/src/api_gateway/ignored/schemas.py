@@ -1,4 +1,4 @@
-"""Which names a schema knows, and which schemas its fields hold. Found once for each schema."""
+"""The names that a schema knows, and the schemas that its fields hold. Cached per schema."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,16 +8,12 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 from typing_extensions import TypeAliasType
 
-from shared.contracts.enums import TaskType
-from shared.contracts.task_types.table import TASK_TYPES
-from shared.db.repositories.events import IDS_IN_CONFIG
-
 Schema = type[BaseModel]
 
 
 @cache
 def names_of(schema: Schema) -> Mapping[str, str]:
-    """Return the field behind each name that clients may send it by."""
+    """Return the field for each name that clients may send it by."""
     names = {field.alias or name: name for name, field in schema.model_fields.items()}
     if schema.model_config.get("validate_by_name") or schema.model_config.get("populate_by_name"):
         names |= {name: name for name in schema.model_fields if name not in names}
@@ -25,12 +21,12 @@ def names_of(schema: Schema) -> Mapping[str, str]:
 
 
 @dataclass(frozen=True)
-class Parts:
+class NestedSchemas:
     """The schemas of which a field holds one, or several by position or by key."""
 
     schemas: tuple[Schema, ...]
     is_keyed: bool = False
-    """The field holds them by names that a client chooses."""
+    """The field holds them by names that the client chooses."""
 
     def fitting(self, tags: Mapping[str, Any]) -> Schema | None:
         """Return the schema of a value; of several, the one whose tag the value carries."""
@@ -47,10 +43,10 @@ def _carries(schema: Schema, tags: Mapping[str, Any]) -> bool:
 
 
 @cache
-def parts_of(schema: Schema, field: str) -> Parts:
-    """Return what a field of a schema is made of; nothing where it is plain, or free."""
+def nested_schemas(schema: Schema, field: str) -> NestedSchemas:
+    """Return the schemas that a field of a schema holds; none if it is plain or free."""
     annotation = schema.model_fields[field].annotation
-    return Parts(tuple(_schemas_in(annotation)), is_keyed=_is_keyed(annotation))
+    return NestedSchemas(tuple(_schemas_in(annotation)), is_keyed=_is_keyed(annotation))
 
 
 def _is_keyed(annotation: Any) -> bool:
@@ -65,17 +61,3 @@ def _schemas_in(annotation: Any) -> Iterator[Schema]:
     elif get_origin(annotation) is not None:
         for argument in get_args(annotation):
             yield from _schemas_in(argument)
-
-
-@cache
-def engine_config(task_type: TaskType) -> frozenset[str]:
-    """Return the keys of a task's `config` that something reads; none where it is the client's."""
-    activity = TASK_TYPES[task_type].activity
-    if activity is None:
-        return frozenset()
-    inputs = next(iter(parts_of(activity.request, "inputs").schemas))
-    found = parts_of(inputs, "config").schemas if "config" in inputs.model_fields else ()
-    keys = {name for schema in found for name in schema.model_fields}
-    if task_type is TaskType.GENERATION:
-        keys |= IDS_IN_CONFIG
-    return frozenset(keys | {"fal_app_id"}) if keys else frozenset()

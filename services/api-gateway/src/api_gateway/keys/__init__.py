@@ -1,1 +1,1 @@
-"""API keys from a terminal."""
+"""API keys on the command line."""

@@ -1,4 +1,4 @@
-"""API keys from a terminal: `python -m api_gateway.keys create | list | revoke | ensure`."""
+"""API keys on the command line: `python -m api_gateway.keys create | list | revoke | ensure`."""
 
 from api_gateway.keys.commands import app
 

@@ -1,6 +1,6 @@
-"""Create, list and revoke API keys. `SARTIQ_DB_URL` says in which database.
+"""Commands to create, list and revoke API keys in the database of `SARTIQ_DB_URL`.
 
-A key is shown once, by `create`, alone on standard output; afterwards nobody knows it.
+`create` shows a key once, alone on standard output; only its hash is stored.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ def _name(value: str | None) -> str | None:
 def _scopes(values: list[str]) -> list[str]:
     if unknown := sorted(set(values) - SCOPES):
         known = ", ".join(sorted(SCOPES))
-        raise typer.BadParameter(f"{', '.join(unknown)} is no scope; there are: {known}")
+        raise typer.BadParameter(f"{', '.join(unknown)} is no scope; the scopes are {known}")
     return sorted(set(values))
 
 
@@ -69,7 +69,7 @@ def create(
     name: Annotated[str, typer.Option(help="What the key is for.", callback=_name)],
     scope: Annotated[
         list[str], typer.Option(help="compute or admin; may be repeated.", callback=_scopes)
-    ] = [COMPUTE],  # noqa: B006 -- typer's way; nobody changes it
+    ] = [COMPUTE],  # noqa: B006 -- typer needs a list; nothing changes it
     instance: Annotated[
         str | None, typer.Option(help="Bind it to an origin instance.", callback=_name)
     ] = None,
@@ -79,7 +79,7 @@ def create(
     expires_in: Annotated[str | None, typer.Option(help="90m, 12h, 30d, 52w.")] = None,
     requests_per_minute: Annotated[int | None, typer.Option(min=1, max=1_000_000)] = None,
 ) -> None:
-    """Make a key and print it, this once. Without --instance it sees every tenant's rows."""
+    """Create a key and print it, this once. Without --instance it sees every tenant's rows."""
     if tenant is not None and instance is None:
         raise typer.BadParameter("--tenant needs --instance: tenants are named within one")
     grant = KeyGrant(
@@ -98,7 +98,7 @@ def create(
 
 @app.command("list")
 def list_all() -> None:
-    """List every key there has been: what it may do and how it stands."""
+    """List all keys, revoked ones included, with their scopes and states."""
     rows = _in_transaction(list_keys)
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
@@ -110,7 +110,7 @@ def list_all() -> None:
 def revoke(
     key: Annotated[str, typer.Argument(metavar="ID|PREFIX", help="As `list` shows it.")],
 ) -> None:
-    """End a key for good; the gateway forgets it within SARTIQ_GATEWAY_KEY_CACHE_S."""
+    """Revoke a key permanently; the gateway's cache keeps it for SARTIQ_GATEWAY_KEY_CACHE_S."""
 
     async def run(session: AsyncSession) -> list[ApiKey]:
         found = await find_keys(session, key)
@@ -129,7 +129,7 @@ def revoke(
 
 @app.command()
 def ensure() -> None:
-    """Let the administrator's key in SARTIQ_BOOTSTRAP_KEY in, which was made elsewhere."""
+    """Store the administrator's key in SARTIQ_BOOTSTRAP_KEY, which was generated elsewhere."""
     key = os.environ.get("SARTIQ_BOOTSTRAP_KEY", "")
     if len(key) < _LEAST_LENGTH:
         _fail(f"SARTIQ_BOOTSTRAP_KEY must hold a key of {_LEAST_LENGTH} characters at least")
@@ -149,7 +149,7 @@ def _in_transaction(work: Callable[[AsyncSession], Awaitable[_ResultT]]) -> _Res
     try:
         return asyncio.run(run())
     except (SQLAlchemyError, OSError) as error:
-        # The first line alone: what follows may hold what was asked.
+        # Only the first line: the others may contain the statement's values.
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         _fail(f"the database of SARTIQ_DB_URL cannot do this: {reason}")
 

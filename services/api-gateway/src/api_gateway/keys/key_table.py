@@ -1,4 +1,4 @@
-"""Keys as a person reads them."""
+"""A table of API keys for the terminal."""
 
 import re
 from collections.abc import Iterable
@@ -25,10 +25,10 @@ _COLUMNS = (
 
 
 def parse_duration(text: str) -> timedelta:
-    """`90m`, `12h`, `30d`, `52w`.
+    """Return the duration of `90m`, `12h`, `30d` or `52w`.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text has another format.
     """
     found = _DURATION.fullmatch(text)
     if found is None:
@@ -37,14 +37,14 @@ def parse_duration(text: str) -> timedelta:
 
 
 def key_state(key: ApiKey, now: datetime) -> str:
-    """Whether a key lets anybody in."""
+    """Return whether a key is active, expired or revoked."""
     if key.revoked_at is not None:
         return "revoked"
     return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
 
 
 def key_table(keys: Iterable[ApiKey], now: datetime) -> Table:
-    """A row for each key."""
+    """Return a table with a row per key."""
     table = Table(box=None, pad_edge=False)
     for name in _COLUMNS:
         table.add_column(name, no_wrap=name in {"id", "prefix"})

@@ -12,7 +12,7 @@ class Hosts(Protocol):
     def __contains__(self, host: str | None, /) -> bool: ...
 
 
-class Standing(Enum):
+class Admission(Enum):
     """Treatment of a new connection."""
 
     SERVED = "served"
@@ -34,15 +34,15 @@ class Peers:
         self._max, self._trusted = max_connections, trusted
         self._counts: dict[str, int] = {}
 
-    def enter(self, host: str | None) -> Standing:
+    def enter(self, host: str | None) -> Admission:
         """Count a new connection. Each must `leave`, served or not."""
         if self._max is None or not host or host in self._trusted:
-            return Standing.SERVED
+            return Admission.SERVED
         name = address_name(host)
         count = self._counts[name] = self._counts.get(name, 0) + 1
         if count > 2 * self._max:
-            return Standing.DROPPED
-        return Standing.REFUSED if count > self._max else Standing.SERVED
+            return Admission.DROPPED
+        return Admission.REFUSED if count > self._max else Admission.SERVED
 
     def leave(self, host: str | None) -> None:
         """Remove a connection from the count."""

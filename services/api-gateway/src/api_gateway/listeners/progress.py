@@ -1,4 +1,4 @@
-"""Detection of stalled transfers: a slow one is allowed, one that stands still is not."""
+"""Detection of stalled transfers: slow ones are allowed, stalled ones are not."""
 
 LEAST_BYTES = 4096
 """Least number of bytes per period."""
@@ -16,7 +16,7 @@ class Progress:
         self._since, self._total = now, total_bytes
 
     def is_stalled(self, now: float, total_bytes: int) -> bool:
-        """Return true once a whole period moved too little; after one that did not, start anew."""
+        """Return whether a whole period moved too few bytes; start a new period if not."""
         if now - self._since < self._period_s:
             return False
         if total_bytes - self._total < LEAST_BYTES:

@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from api_gateway.errors import Problem, problem_response
 from api_gateway.listeners.heads import HeadBudget, head_too_long
-from api_gateway.listeners.peers import Peers, Standing
+from api_gateway.listeners.peers import Admission, Peers
 from api_gateway.listeners.progress import LEAST_BYTES, Progress
 from api_gateway.settings import ListenerSettings
 
@@ -86,15 +86,15 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] -- as uvicorn's
         super().connection_made(transport)
         self._head_since = self.loop.time()
-        # Connections that were opened together are not all looked at, and refused, at once.
+        # Random, so that connections opened together are not all checked, and refused, at once.
         first_s = self._tick_s * random.random()  # noqa: S311 — no secret
         self._tick = self.loop.call_later(first_s, self._check)
         standing = self._peers.enter(self._host)
-        if standing is Standing.REFUSED:
+        if standing is Admission.REFUSED:
             message = "too many connections from this address; close some, or retry later"
             headers = {"Retry-After": "1"}
             self._refuse(Problem(429, "too_many_connections", message, headers=headers))
-        elif standing is Standing.DROPPED:
+        elif standing is Admission.DROPPED:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -1,1 +1,1 @@
-"""Upload and removal of LoRA files."""
+"""Upload, listing and deletion of LoRA files."""

@@ -1,4 +1,4 @@
-"""From an uploaded file to one that may be stored: safetensors, finite, a LoRA."""
+"""Checks of an uploaded file: safetensors with finite values, and a LoRA; pickles are converted."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from api_gateway.errors import unavailable
 from api_gateway.idempotency import run_id
-from api_gateway.lora.upload import Wanted, file_fault
+from api_gateway.lora.upload import LoraForm, file_fault
 from api_gateway.resources import Resources
 from shared.contracts.lora import LoraConversion
 from shared.db.repositories.idempotency import CreateRequest
@@ -28,8 +28,8 @@ _CONTENT_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True)
-class Admitted:
-    """A file that may be stored."""
+class AdmittedLora:
+    """A checked file, ready to be stored."""
 
     path: Path
     sha256: str
@@ -38,20 +38,20 @@ class Admitted:
 
 
 async def admit(
-    res: Resources, wanted: Wanted, folder: Path, repeatable: CreateRequest | None
-) -> Admitted:
+    res: Resources, wanted: LoraForm, folder: Path, repeatable: CreateRequest | None
+) -> AdmittedLora:
     """Check a file; a pickle is converted first.
 
     Args:
-        res: storage and Temporal.
+        res: object store and Temporal.
         wanted: the file and its format.
-        folder: where a converted file goes; who calls removes it.
-        repeatable: the request as its repeats will know it, the file's digest included.
+        folder: the folder of a converted file; the caller removes it.
+        repeatable: the idempotency key of the request, its hash including the file's digest.
 
     Raises:
         InvalidRequestError: the file is at fault.
-        Problem: 503, nobody converts pickles at the moment.
-        RunUnknownError: Temporal does not answer; a repeat with the same key goes on from there.
+        Problem: 503, no worker converts pickles at the moment.
+        RunUnknownError: Temporal does not respond; a repeat with the same key continues from there.
     """
     file = wanted.file
     path, sha256, size_bytes = file.path, file.sha256, file.size_bytes
@@ -64,11 +64,11 @@ async def admit(
         summary = await asyncio.to_thread(inspect_lora, path)
     except LoraFileError as error:
         raise file_fault(str(error)) from error
-    return Admitted(path, sha256, size_bytes, summary)
+    return AdmittedLora(path, sha256, size_bytes, summary)
 
 
 async def _convert(
-    res: Resources, wanted: Wanted, target: Path, repeatable: CreateRequest | None
+    res: Resources, wanted: LoraForm, target: Path, repeatable: CreateRequest | None
 ) -> None:
     conversion = LoraConversion(
         conversion_id=run_id(repeatable),
@@ -77,7 +77,7 @@ async def _convert(
     )
     is_needed = False
     try:
-        # A repeat may find what the conversion of the first request has made meanwhile.
+        # A repeat may find the result of the first request's conversion.
         if await res.objects.head(conversion.result_key) is None:
             await res.objects.put_file(conversion.source_key, wanted.file.path, _CONTENT_TYPE)
             await convert_lora(
@@ -86,7 +86,7 @@ async def _convert(
         await res.objects.get_file(conversion.result_key, target)
     except ConversionRefusedError as error:
         raise file_fault(str(error)) from error
-    # A repeat under way at the same time may have taken the result away with it.
+    # A concurrent repeat may have deleted the result.
     except (ConversionUnavailableError, ObjectNotFoundError) as error:
         raise unavailable("the converter of pickles") from error
     except (RunUnknownError, asyncio.CancelledError):
@@ -99,7 +99,7 @@ async def _convert(
 
 async def _discard(res: Resources, conversion: LoraConversion) -> None:
     for key in (conversion.source_key, conversion.result_key):
-        # What an outage leaves is swept.
+        # The sweep removes what an outage leaves.
         with contextlib.suppress(StorageError):
             await res.objects.delete(key)
 

@@ -1,7 +1,7 @@
-"""Reads an upload's form off the wire: the file goes to disk and through SHA-256 as it comes.
+"""Streaming reader of an upload's form: the file is written to disk and hashed as it arrives.
 
-FastAPI would parse the form before it asks who sends it, and would spool every part. Here the
-caller is known first, the file's name is judged before its bytes, and memory stays flat.
+FastAPI would parse the form before it resolves the caller, and would spool every part. Here the
+caller is known first, the file's name is checked before its bytes, and memory use is constant.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _FLUSH_BYTES = 1024 * 1024
 _MAX_FIELD_BYTES = 4096
 _MAX_PARTS = 32
 _MAX_REST_BYTES = 1024 * 1024
-"""All of a form but its file."""
+"""Maximum size of a form without its file."""
 _MAX_BOUNDARY_BYTES = 70  # RFC 2046
 
 
@@ -43,7 +43,7 @@ class ReceivedFile:
 
 @dataclass(frozen=True)
 class ReceivedForm:
-    """A form with a file; fields that it should not have are in `fields` all the same."""
+    """A form with a file; unknown fields are in `fields` as well."""
 
     file: ReceivedFile
     fields: dict[str, str]
@@ -52,17 +52,17 @@ class ReceivedForm:
 async def receive_form(
     request: Request, target: Path, *, max_bytes: int, check_filename: Callable[[str], object]
 ) -> ReceivedForm:
-    """Read a multipart form whose part `file` is written to a path.
+    """Read a multipart form, and write its part `file` to a path.
 
     Args:
-        request: of which nothing has been read.
-        target: where the file goes; who calls removes it.
+        request: the request, of which nothing has been read.
+        target: path of the file; the caller removes it.
         max_bytes: largest file.
-        check_filename: raises where a file of that name is not wanted.
+        check_filename: raises if a file of that name is not accepted.
 
     Raises:
         InvalidRequestError: the form is malformed or has no file.
-        Problem: 413, the file is too large; 415, it is no multipart form.
+        Problem: 413, the file is too large; 415, the request is no multipart form.
     """
     parts = _Parts(max_bytes, check_filename)
     parts.check_body_size(_declared_bytes(request))
@@ -115,12 +115,12 @@ def _fault(message: str, *loc: str, kind: str = "value_error") -> InvalidRequest
 
 @dataclass
 class _Parts:
-    """What the parser has found so far."""
+    """The parts of the form that the parser has found so far."""
 
     max_bytes: int
     check_filename: Callable[[str], object]
     pending: bytearray = field(default_factory=bytearray)
-    """Bytes of the file that are not on disk yet."""
+    """Bytes of the file that are not written yet."""
     file_bytes: int = 0
     filename: str | None = None
     is_complete: bool = False
@@ -130,7 +130,7 @@ class _Parts:
     _value: bytearray = field(default_factory=bytearray)
     _disposition: bytes = b""
     _current: str = ""
-    """The field that is being read; empty: the file, or a part that nobody wants."""
+    """The field that is being read; empty: the file, or an ignored part."""
     _is_file: bool = False
 
     def callbacks(self) -> "MultipartCallbacks":
@@ -145,18 +145,18 @@ class _Parts:
         }
 
     def check_body_size(self, size_bytes: int) -> None:
-        """Bound the whole form: what is around the file, and parts that nobody wants."""
+        """Check the size of the whole form, ignored parts included."""
         if size_bytes > self.max_bytes + _MAX_REST_BYTES:
             raise self._too_large()
 
     def take(self) -> bytes:
-        """The bytes to be written next."""
+        """Return the bytes to be written next."""
         taken = bytes(self.pending)
         self.pending.clear()
         return taken
 
     def texts(self) -> dict[str, str]:
-        """The text fields."""
+        """Return the text fields."""
         try:
             return {name: value.decode() for name, value in self._fields.items()}
         except UnicodeDecodeError as error:

@@ -1,13 +1,12 @@
-"""LoRA files: uploads, the list, and the bin."""
+"""Routes of LoRA files: uploads, the list, and deletion to the bin."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
 from api_gateway.auth.dependencies import Admin, Caller
-from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from api_gateway.lora import service
 from api_gateway.lora.presentation import present_lora
 from api_gateway.lora.schemas import (
@@ -21,11 +20,12 @@ from api_gateway.lora.schemas import (
 )
 from api_gateway.lora.upload import Upload
 from api_gateway.paging import Pages
+from api_gateway.resources import Created, Res
 from shared.db.repositories.loras import LoraFilters
 from shared.lora.names import LoraFolder
 
-router = APIRouter(prefix="/api/v1/lora", tags=["lora"], dependencies=[JUDGED])
-admin_router = APIRouter(prefix="/api/v1/admin/lora", tags=["admin"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/lora", tags=["lora"], dependencies=[FIELD_CHECK])
+admin_router = APIRouter(prefix="/api/v1/admin/lora", tags=["admin"], dependencies=[FIELD_CHECK])
 
 _FILE_PART: dict[str, Any] = {
     "contentType": "application/octet-stream",
@@ -40,7 +40,7 @@ _FILE_PART: dict[str, Any] = {
 
 
 def _form(name: str) -> dict[str, Any]:
-    """How the document describes a form that the route reads off the wire itself."""
+    """Return the OpenAPI description of a form that the route reads as a stream."""
     schema = {"$ref": f"#/components/schemas/{name}"}
     content = {"multipart/form-data": {"schema": schema, "encoding": {"file": _FILE_PART}}}
     return {"requestBody": {"content": content, "required": True}}
@@ -59,7 +59,7 @@ async def upload_lora(
 ) -> LoRAUploadResponse:
     """Upload a LoRA model file: .safetensors, .ckpt, .pt, .pth or .bin, up to 500 MB.
 
-    What is not safetensors is converted to it, if it holds tensors alone.
+    Other formats than safetensors are converted to it if they hold only tensors.
     """
     upload = Upload(request, caller, repeatable, UploadForm, LoRAUploadResponse)
     return await service.upload_lora(res, upload)

@@ -1,4 +1,4 @@
-"""What clients send and get when they upload or delete LoRA files."""
+"""Request and response schemas of LoRA files."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from api_gateway.recorded import Recorded
-from api_gateway.tasks.schemas.fields import refuse_unstorable
+from api_gateway.request_fields import refuse_unstorable
 from shared.lora.names import LoraFolder
 
 
@@ -39,7 +39,7 @@ def _with_file(name: str, form: type[UploadForm]) -> type[BaseModel]:
     return create_model(name, __base__=form, file=(str, file))
 
 
-# The whole forms, for the document alone: routes read them off the wire. Named by the contract.
+# The complete forms, for the document only: routes read them as a stream. Named by the contract.
 UPLOAD_BODY = _with_file("Body_upload_lora", UploadForm)
 ADMIN_UPLOAD_BODY = _with_file("Body_admin_upload_lora", AdminUploadForm)
 
@@ -111,15 +111,15 @@ class LoraPublic(Recorded):
     """A LoRA file in the store."""
 
     partial_path: str = Field(
-        description="What tasks name it by", examples=["identities/my_lora.safetensors"]
+        description="Path by which tasks name it", examples=["identities/my_lora.safetensors"]
     )
     filename: str
     folder: LoraFolder
     file_size: int = Field(description="Bytes, as stored")
     sha256: str = Field(description="Digest of the stored bytes")
-    rank: int | None = Field(description="The greatest rank among its matrices")
-    base_model: str | None = Field(description="A guess from its layers", examples=["FLUX.1"])
-    target_modules: list[str] = Field(description="What it changes, without block numbers")
+    rank: int | None = Field(description="The largest rank of its matrices")
+    base_model: str | None = Field(description="Inferred from its layers", examples=["FLUX.1"])
+    target_modules: list[str] = Field(description="The modules it changes, without block numbers")
     created_at: datetime
 
 

@@ -5,14 +5,21 @@ from pathlib import Path
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, not_found
-from api_gateway.idempotency import claim, keep
-from api_gateway.ignored.dependency import note_unknown_parts
-from api_gateway.lora.admission import Admitted, admit
-from api_gateway.lora.keeping import add_row, is_put, put_once, remove_unless_kept
+from api_gateway.idempotency import claim, keep_response
+from api_gateway.ignored.dependency import note_unknown_form_fields
+from api_gateway.lora.admission import AdmittedLora, admit
 from api_gateway.lora.multipart import receive_form
 from api_gateway.lora.presentation import full_path, partial_path, timestamp
 from api_gateway.lora.schemas import LoRADeleteRequest, LoRADeleteResponse
-from api_gateway.lora.upload import AnswerT, Upload, Wanted, check_filename, read_form, with_hash
+from api_gateway.lora.storing import add_row, is_stored, put_once, remove_unless_referenced
+from api_gateway.lora.upload import (
+    LoraForm,
+    ResponseT,
+    Upload,
+    check_filename,
+    read_form,
+    with_hash,
+)
 from api_gateway.resources import Resources
 from shared.db.models.loras import Lora
 from shared.db.repositories.idempotency import CreateRequest
@@ -21,12 +28,12 @@ from shared.lora.errors import LoraNameError
 from shared.lora.names import split_path
 
 
-async def upload_lora(res: Resources, upload: Upload[AnswerT]) -> AnswerT:
-    """Take a file in; nothing of it is left where it is refused.
+async def upload_lora(res: Resources, upload: Upload[ResponseT]) -> ResponseT:
+    """Store an uploaded file; nothing of a refused one is left.
 
     Raises:
         InvalidRequestError: the form or the file is at fault.
-        Problem: 409 name taken, 413 too large, 415 no form, 503 nobody converts pickles.
+        Problem: 409 name taken, 413 too large, 415 no form, 503 no converter of pickles.
     """
     with tempfile.TemporaryDirectory(prefix="lora-", dir=res.uploads) as name:
         folder = Path(name)
@@ -37,16 +44,16 @@ async def upload_lora(res: Resources, upload: Upload[AnswerT]) -> AnswerT:
             check_filename=check_filename,
         )
         known = {"file", *upload.form.model_fields}
-        note_unknown_parts(upload.request, known, received.fields)
+        note_unknown_form_fields(upload.request, known, received.fields)
         wanted = read_form(received, upload.form)
         repeatable = with_hash(upload.repeatable, wanted)
-        await _answer_repeat(res, repeatable)
+        await _raise_if_repeated(res, repeatable)
         admitted = await admit(res, wanted, folder, repeatable)
         return await _keep(res, upload, repeatable, wanted, admitted)
 
 
-async def _answer_repeat(res: Resources, repeatable: CreateRequest | None) -> None:
-    """Answer a repeat before the file is looked at; the key is claimed in `_keep`."""
+async def _raise_if_repeated(res: Resources, repeatable: CreateRequest | None) -> None:
+    """Raise for a repeat before the file is checked; the key is claimed for good in `_keep`."""
     if repeatable is not None:
         async with res.sessions() as session:
             await claim(session, repeatable)
@@ -55,31 +62,31 @@ async def _answer_repeat(res: Resources, repeatable: CreateRequest | None) -> No
 
 async def _keep(
     res: Resources,
-    upload: Upload[AnswerT],
+    upload: Upload[ResponseT],
     repeatable: CreateRequest | None,
-    wanted: Wanted,
-    admitted: Admitted,
-) -> AnswerT:
+    wanted: LoraForm,
+    admitted: AdmittedLora,
+) -> ResponseT:
     try:
         while True:
-            # Large bytes travel outside the transaction; a refusal elsewhere may have removed them
-            # meanwhile, which the transaction sees.
+            # The bytes are uploaded outside the transaction. A request with the same file that
+            # failed may have removed them since; the transaction detects that.
             await put_once(res, admitted)
             async with res.sessions.begin() as session:
-                if not await is_put(res, session, admitted):
+                if not await is_stored(res, session, admitted):
                     continue
                 await claim(session, repeatable)
                 lora = await add_row(session, upload.caller, wanted, admitted)
-                answer = upload.answer.model_validate(_answer(res, lora, wanted))
-                await keep(session, repeatable, answer)
-            return answer
+                response = upload.response.model_validate(_response_fields(res, lora, wanted))
+                await keep_response(session, repeatable, response)
+            return response
     except BaseException:
-        await remove_unless_kept(res, admitted)
+        await remove_unless_referenced(res, admitted)
         raise
 
 
-def _answer(res: Resources, lora: Lora, wanted: Wanted) -> dict[str, object]:
-    """Both answers at once; each takes what it has."""
+def _response_fields(res: Resources, lora: Lora, wanted: LoraForm) -> dict[str, object]:
+    """Return the fields of both responses; each takes those that it has."""
     return {
         "file_path": full_path(res.lora.root, lora),
         "partial_path": partial_path(lora),
@@ -93,7 +100,7 @@ def _answer(res: Resources, lora: Lora, wanted: Wanted) -> dict[str, object]:
 async def page_of_loras(
     res: Resources, caller: Principal, filters: LoraFilters, *, skip: int, limit: int
 ) -> tuple[list[Lora], int]:
-    """One page of the caller's LoRAs, newest first, and how many there are in all."""
+    """Return one page of the caller's LoRAs, newest first, and their total number."""
     async with res.sessions() as session:
         return await list_loras(session, caller.scope, filters, skip=skip, limit=limit)
 
@@ -104,7 +111,7 @@ async def delete_lora(
     """Move a LoRA to the bin.
 
     Raises:
-        InvalidRequestError: the path has no such form.
+        InvalidRequestError: the path is malformed.
         Problem: 404.
     """
     try:

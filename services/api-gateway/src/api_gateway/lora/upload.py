@@ -1,4 +1,4 @@
-"""An upload on its way in: what the client asks for, held against what is admitted."""
+"""The request of an upload, and its checked form."""
 
 import hashlib
 import json
@@ -22,26 +22,26 @@ from shared.db.repositories.idempotency import CreateRequest
 from shared.lora.errors import LoraNameError
 from shared.lora.names import LoraFolder, split_filename
 
-AnswerT = TypeVar("AnswerT", LoRAUploadResponse, AdminLoRAUploadResponse)
+ResponseT = TypeVar("ResponseT", LoRAUploadResponse, AdminLoRAUploadResponse)
 
 _ADMIN_FOLDERS = frozenset(LoraFolder) - {LoraFolder.NO_TYPE}
 _FOLDERS = _ADMIN_FOLDERS - {LoraFolder.FACES}
 
 
 @dataclass(frozen=True)
-class Upload(Generic[AnswerT]):
-    """A request to one of the two upload routes; they differ in form and answer."""
+class Upload(Generic[ResponseT]):
+    """A request to one of the two upload routes, which differ in form and response."""
 
     request: Request
     caller: Principal
     repeatable: CreateRequest | None
     form: type[UploadForm]
-    answer: type[AnswerT]
+    response: type[ResponseT]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What an upload asks for, in order."""
+class LoraForm:
+    """The checked fields of an upload's form."""
 
     file: ReceivedFile
     folder: LoraFolder
@@ -51,7 +51,7 @@ class Wanted:
 
 
 def check_filename(name: str) -> None:
-    """Whether a file of that name may be uploaded at all, before its bytes are read.
+    """Refuse a file name before the file's bytes are read.
 
     Raises:
         InvalidRequestError: names `file`.
@@ -59,13 +59,13 @@ def check_filename(name: str) -> None:
     _split(name, is_made_safe=True)
 
 
-def read_form(received: ReceivedForm, form: type[UploadForm]) -> Wanted:
+def read_form(received: ReceivedForm, form: type[UploadForm]) -> LoraForm:
     """Check a form's fields.
 
     Raises:
         InvalidRequestError: names every field that is wrong.
     """
-    # A form sends an empty field where nothing was chosen.
+    # A browser's form sends an empty field if nothing was chosen.
     chosen = {name: value for name, value in received.fields.items() if value}
     try:
         fields = form.model_validate(chosen)
@@ -79,11 +79,11 @@ def read_form(received: ReceivedForm, form: type[UploadForm]) -> Wanted:
         message = f"must be one of {', '.join(sorted(folders))}, or absent"
         raise InvalidRequestError([Fault(("body", "entity_type"), message)])
     stem, suffix = _split(received.file.filename, is_made_safe=fields.use_safe_filename)
-    return Wanted(received.file, LoraFolder(folder), stem, suffix, fields.use_safe_filename)
+    return LoraForm(received.file, LoraFolder(folder), stem, suffix, fields.use_safe_filename)
 
 
-def with_hash(repeatable: CreateRequest | None, wanted: Wanted) -> CreateRequest | None:
-    """The request with the hash of what its form says, however the form was put together."""
+def with_hash(repeatable: CreateRequest | None, wanted: LoraForm) -> CreateRequest | None:
+    """Return the request's identity with a hash of the form's content, whatever its encoding."""
     if repeatable is None:
         return None
     said = [wanted.file.sha256, wanted.file.filename, wanted.folder, wanted.is_versioned]
@@ -98,5 +98,5 @@ def _split(name: str, *, is_made_safe: bool) -> tuple[str, str]:
 
 
 def file_fault(message: str) -> InvalidRequestError:
-    """Something is wrong with the file."""
+    """Return the error of an invalid file."""
     return InvalidRequestError([Fault(("body", "file"), message)])

@@ -1,1 +1,1 @@
-"""What runs, where, and how fast."""
+"""Monitoring of tasks, workflows, queues and workers."""

@@ -1,4 +1,4 @@
-"""Queues and workers: from Temporal and the records, nothing guessed."""
+"""Queues and workers, as Temporal and the records report them."""
 
 import asyncio
 from collections.abc import Generator, Iterable
@@ -28,7 +28,7 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass
 class _Process:
-    """A worker process: all of its pollers together."""
+    """A worker process with all of its pollers."""
 
     identity: str
     pollers: list[LiveWorker] = field(default_factory=list[LiveWorker])
@@ -51,17 +51,17 @@ class _Process:
 
     @property
     def per_minute(self) -> float:
-        """On average since its start, as of its last heartbeat."""
+        """The average since its start, as of its last heartbeat."""
         started_at = min(poller.started_at for poller in self.pollers)
         minutes = (max(poller.beat_at for poller in self.pollers) - started_at) / _MINUTE
         return self.num_processed / minutes if minutes > 0 else 0
 
 
 async def queue_stats(res: Resources) -> QueueStatsResponse:
-    """Every queue: what waits, what runs, and how fast.
+    """Return every queue's backlog, running tasks and throughput.
 
     Raises:
-        Problem: 503, Temporal does not answer.
+        Problem: 503, Temporal does not respond.
     """
     with _needing_temporal():
         depths, pollers, records = await asyncio.gather(
@@ -87,10 +87,10 @@ async def queue_stats(res: Resources) -> QueueStatsResponse:
 
 
 async def worker_stats(res: Resources) -> WorkerStatsResponse:
-    """Every live worker process, as of its last heartbeat.
+    """Return every live worker process, as of its last heartbeat.
 
     Raises:
-        Problem: 503, Temporal does not answer.
+        Problem: 503, Temporal does not respond.
     """
     with _needing_temporal():
         processes = _processes(await live_workers(res.temporal))
@@ -110,10 +110,10 @@ async def worker_stats(res: Resources) -> WorkerStatsResponse:
 
 
 async def worker_health(res: Resources) -> WorkerHealthResponse:
-    """Whether somebody works, and nothing waits where nobody does.
+    """Return whether any worker has capacity, and no queue with tasks is without workers.
 
     Raises:
-        Problem: 503, Temporal does not answer.
+        Problem: 503, Temporal does not respond.
     """
     with _needing_temporal():
         depths, pollers = await asyncio.gather(backlogs(res.temporal), live_workers(res.temporal))
@@ -170,7 +170,7 @@ def _percent(part: int, whole: int) -> float:
 
 
 async def provider_standings(res: Resources) -> ProviderStandingsResponse:
-    """Every provider's breaker."""
+    """Return every provider's circuit breaker."""
     now = datetime.now(UTC)
     async with res.sessions() as session:
         breakers = await all_breakers(session)

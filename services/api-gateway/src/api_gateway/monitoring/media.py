@@ -1,4 +1,4 @@
-"""The pictures and videos of a task, with URLs that a browser opens."""
+"""The images and videos of a task, with URLs for browsers."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ _ENDING = re.compile(r"_(path|url|data)s?$")
 
 @dataclass(frozen=True)
 class _Named:
-    """A text among a task's fields, and where it is: `result_image_2`."""
+    """A string among a task's fields, and the name of its place: `result_image_2`."""
 
     name: str
     text: str
@@ -29,10 +29,9 @@ class _Named:
 async def media_of_task(
     res: Resources, caller: Principal, task: Task | TaskRow
 ) -> TaskMediaResponse:
-    """Every picture and video that a task's fields name, and that the caller may see.
+    """Return every image and video in a task's fields that the caller may see.
 
-    What is media, the records of the objects say: a text is a picture or video where it is the key
-    of one.
+    A string counts as media if it is the key of an object with such a content type.
     """
     inputs, outputs = list(_texts(members(task.inputs))), list(_texts(members(task.results)))
     async with res.sessions() as session:
@@ -46,7 +45,7 @@ async def media_of_task(
 
 
 def _texts(fields: Mapping[str, Any]) -> Iterator[_Named]:
-    """Every text among the fields that may be a key."""
+    """Yield every string among the fields that may be a key."""
     for field, value in sorted(fields.items()):
         name = _ENDING.sub("", field)
         if isinstance(value, str) and "/" in value and len(value) <= _LONGEST_KEY:
@@ -66,7 +65,7 @@ async def _items(
     for named in texts:
         row = known.get(named.text)
         kind = row.content_type.partition("/")[0] if row else ""
-        # A single result is also the first of the list of results: it is shown once.
+        # A single result is also the first in the list of results: show it once.
         if row and kind in {"image", "video"} and named.text not in items:
             url = res.objects.presigned_url(row.content_key, expires_s=_EXPIRES_S)
             items[named.text] = MediaItem(

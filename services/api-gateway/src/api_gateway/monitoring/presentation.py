@@ -1,10 +1,10 @@
-"""Tasks and workflows in full, as the dashboard shows them."""
+"""Tasks and workflows in full, for the dashboard."""
 
 from datetime import datetime, timedelta
 
 from api_gateway.monitoring.schemas.tasks import TaskDetailResponse
 from api_gateway.monitoring.schemas.workflows import WorkflowDetailResponse, WorkflowStepMonitor
-from api_gateway.recorded import shown
+from api_gateway.recorded import from_record
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from shared.db.models.tables import Task, Workflow, WorkflowStep
@@ -15,19 +15,19 @@ _COMMON = frozenset(TaskPublicBase.model_fields)
 
 
 def duration_ms(started_at: datetime | None, completed_at: datetime | None) -> float | None:
-    """From start to end; none where it has not come to both."""
+    """Return the time from start to end in milliseconds; none before the end."""
     if started_at is None or completed_at is None:
         return None
     return (completed_at - started_at) / _MILLISECOND
 
 
 def percent_done(completed: int, total: int) -> float:
-    """How much of a workflow is done."""
+    """Return the share of a workflow's completed steps in percent."""
     return 100 * completed / total if total else 0
 
 
 def present_task_detail(task: Task | TaskRow) -> TaskDetailResponse:
-    """A task: what all tasks have, and apart from it what its type has."""
+    """Return a task with the fields of all tasks and, apart from them, those of its type."""
     own = present_task(task).model_dump(mode="json", exclude=set(_COMMON))
     computed = {"duration_ms", "celery_task_id", "task_data"}
     fields = {
@@ -35,7 +35,7 @@ def present_task_detail(task: Task | TaskRow) -> TaskDetailResponse:
         for name in TaskDetailResponse.model_fields
         if name not in computed
     }
-    return shown(
+    return from_record(
         TaskDetailResponse,
         fields
         | {
@@ -47,14 +47,14 @@ def present_task_detail(task: Task | TaskRow) -> TaskDetailResponse:
 
 
 def present_workflow_detail(workflow: Workflow) -> WorkflowDetailResponse:
-    """A workflow and its steps, in topological order."""
+    """Return a workflow and its steps, in topological order."""
     computed = {"duration_ms", "progress", "canvas_task_id", "steps"}
     fields = {
         name: getattr(workflow, name)
         for name in WorkflowDetailResponse.model_fields
         if name not in computed
     }
-    return shown(
+    return from_record(
         WorkflowDetailResponse,
         fields
         | {
@@ -72,7 +72,7 @@ def _present_step(step: WorkflowStep) -> WorkflowStepMonitor:
         for name in WorkflowStepMonitor.model_fields
         if name != "duration_ms"
     }
-    return shown(
+    return from_record(
         WorkflowStepMonitor,
         fields | {"duration_ms": duration_ms(step.started_at, step.completed_at)},
     )

@@ -1,4 +1,4 @@
-"""The query parameters of the monitoring routes."""
+"""Query parameters of the monitoring routes."""
 
 import re
 from datetime import UTC, datetime
@@ -22,14 +22,14 @@ _LAST_PAGE = 1_000_000
 
 
 def _not_a_number(value: object) -> object:
-    """A number would be read as seconds, or as milliseconds if it is large: nobody can tell."""
+    """Refuse a number: it could mean seconds or milliseconds."""
     if isinstance(value, str) and re.fullmatch(r"\s*[+-]?[\d_.]+\s*", value):
         raise ValueError("must be a date and time, such as 2026-01-31T12:00:00Z, not a number")
     return value
 
 
 def _in_utc(moment: datetime) -> datetime:
-    """The same moment in UTC; a moment without a time zone is taken to be there already."""
+    """Return a time in UTC; without a time zone it counts as UTC."""
     try:
         return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
     except OverflowError:
@@ -47,22 +47,22 @@ Word = Annotated[str, AfterValidator(_without_nul)]
 
 
 class _OriginQuery(BaseModel):
-    """Whose rows count."""
+    """Filters by origin."""
 
     origin_instance: Word | None = Field(default=None, description="Filter by origin instance")
     origin_zone: Word | None = Field(default=None, description="Filter by origin zone")
 
 
 class StatsQuery(_OriginQuery):
-    """What statistics are about: every row, cleaned up or not."""
+    """Filters of statistics, which count cleaned-up rows as well."""
 
     def filters(self) -> Filters:
-        """The same in terms of the records."""
+        """Return the filters for the repository."""
         return Filters(origin_instance=self.origin_instance, origin_zone=self.origin_zone)
 
 
 class _PageQuery(_OriginQuery):
-    """What both lists have in common."""
+    """Parameters of both lists."""
 
     origin_tenant_id: Word | None = Field(default=None, description="Filter by origin tenant ID")
     created_after: Moment | None = Field(
@@ -80,7 +80,7 @@ class _PageQuery(_OriginQuery):
 
 
 class TaskQuery(_PageQuery):
-    """Which tasks a list shows."""
+    """Parameters of the list of tasks."""
 
     status: TaskStatus | None = Field(default=None, description="Filter by status")
     task_type: TaskType | None = Field(default=None, description="Filter by task type")
@@ -91,12 +91,12 @@ class TaskQuery(_PageQuery):
     sort_by: TaskSort = Field(default=TaskSort.CREATED_AT, description="Sort field")
 
     def listing(self) -> ListQuery:
-        """The same in terms of the records."""
+        """Return the parameters for the repository."""
         return _listing(self, self.search, self.sort_by)
 
 
 class WorkflowQuery(_PageQuery):
-    """Which workflows a list shows."""
+    """Parameters of the list of workflows."""
 
     status: WorkflowStatus | None = Field(default=None, description="Filter by status")
     search: Word | None = Field(
@@ -105,12 +105,12 @@ class WorkflowQuery(_PageQuery):
     sort_by: WorkflowSort = Field(default=WorkflowSort.CREATED_AT, description="Sort field")
 
     def listing(self) -> ListQuery:
-        """The same in terms of the records."""
+        """Return the parameters for the repository."""
         return _listing(self, self.search, self.sort_by)
 
 
 def set_headers(paging: Paging, query: TaskQuery | WorkflowQuery, amount: int) -> None:
-    """Set the headers of a page; a search that found too much to be counted has no total."""
+    """Set the headers of a page; a search with too many results to count has no total."""
     is_exact = not query.search or amount < COUNTED_AT_MOST
     following = {"page": query.page + 1} if query.page * query.page_size < amount else None
     paging.set(total=amount if is_exact else None, following=following)

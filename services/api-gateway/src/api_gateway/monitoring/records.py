@@ -1,4 +1,4 @@
-"""Lists and statistics of tasks and workflows, within what the caller may see."""
+"""Lists and statistics of tasks and workflows that the caller may see."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from api_gateway.monitoring.schemas.workflows import (
     WorkflowAggregateStats,
     WorkflowListItem,
 )
-from api_gateway.recorded import shown
+from api_gateway.recorded import from_record
 from api_gateway.resources import Resources
 from shared.contracts.enums import TaskStatus, WorkflowStatus
 from shared.db.repositories.monitoring import list_task_lines, list_workflow_lines
@@ -35,11 +35,11 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(hours=24)
 
 
 async def list_tasks(res: Resources, caller: Principal, query: TaskQuery) -> TaskListResponse:
-    """One page of tasks."""
+    """Return one page of tasks."""
     async with res.sessions() as session:
         lines, amount = await list_task_lines(session, caller.scope, query.listing())
     return TaskListResponse(
-        items=[shown(TaskListItem, _with_duration(line)) for line in lines],
+        items=[from_record(TaskListItem, _with_duration(line)) for line in lines],
         total=amount,
         page=query.page,
         page_size=query.page_size,
@@ -50,11 +50,11 @@ async def list_tasks(res: Resources, caller: Principal, query: TaskQuery) -> Tas
 async def list_workflows(
     res: Resources, caller: Principal, query: WorkflowQuery
 ) -> MonitoringWorkflowListResponse:
-    """One page of workflows."""
+    """Return one page of workflows."""
     async with res.sessions() as session:
         lines, amount = await list_workflow_lines(session, caller.scope, query.listing())
     items = [
-        shown(
+        from_record(
             WorkflowListItem,
             _with_duration(line)
             | {"progress": percent_done(line["completed_steps"], line["total_steps"])},
@@ -71,12 +71,12 @@ async def list_workflows(
 
 
 async def task_stats(res: Resources, caller: Principal, query: StatsQuery) -> AggregateStats:
-    """How many tasks there are, by what they are counted by."""
+    """Return the numbers of tasks by status, provider and type."""
     names = ("status", "provider_type", "task_type")
     async with res.sessions() as session:
         await plan_for_values(session)
         found = await totals_by(session, TASKS, caller.scope, query.filters(), names)
-        last_hour, last_day = await _lately(session, TASKS, caller.scope, query)
+        last_hour, last_day = await _recent_totals(session, TASKS, caller.scope, query)
     return AggregateStats(
         total_tasks=sum(found["status"].values()),
         by_status=dict.fromkeys(TaskStatus, 0) | found["status"],
@@ -90,12 +90,12 @@ async def task_stats(res: Resources, caller: Principal, query: StatsQuery) -> Ag
 async def workflow_stats(
     res: Resources, caller: Principal, query: StatsQuery
 ) -> WorkflowAggregateStats:
-    """How many workflows there are, by status."""
+    """Return the numbers of workflows by status."""
     async with res.sessions() as session:
         await plan_for_values(session)
         found = await totals_by(session, WORKFLOWS, caller.scope, query.filters(), ("status",))
         steps = await total_steps(session, caller.scope, query.filters())
-        last_hour, last_day = await _lately(session, WORKFLOWS, caller.scope, query)
+        last_hour, last_day = await _recent_totals(session, WORKFLOWS, caller.scope, query)
     amount = sum(found["status"].values())
     return WorkflowAggregateStats(
         total_workflows=amount,
@@ -106,10 +106,10 @@ async def workflow_stats(
     )
 
 
-async def _lately(
+async def _recent_totals(
     session: AsyncSession, of: CountedTable, scope: Scope, query: StatsQuery
 ) -> tuple[int, int]:
-    """How many were created in the last hour, and in the last 24."""
+    """Return the numbers created in the last hour and in the last 24 hours."""
     now = datetime.now(UTC)
 
     def since(span: timedelta) -> Filters:

@@ -1,4 +1,4 @@
-"""Monitoring: what the dashboard shows of tasks, workflows, queues and workers."""
+"""Monitoring routes for the dashboard: tasks, workflows, queues and workers."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,8 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Res
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from api_gateway.monitoring import infrastructure, records
 from api_gateway.monitoring.media import media_of_task
 from api_gateway.monitoring.presentation import present_task_detail, present_workflow_detail
@@ -30,10 +29,11 @@ from api_gateway.monitoring.schemas.workflows import (
     WorkflowDetailResponse,
 )
 from api_gateway.paging import Pages
+from api_gateway.resources import Res
 from api_gateway.tasks.service import get_task
 from api_gateway.workflows.service import get_workflow
 
-router = APIRouter(prefix="/api/v1/monitoring", tags=["Monitoring"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/monitoring", tags=["Monitoring"], dependencies=[FIELD_CHECK])
 
 
 @router.get("/tasks", summary="List Monitored Tasks", operation_id="list_monitored_tasks")
@@ -120,8 +120,8 @@ async def get_monitored_workflow(
 async def get_queue_stats(res: Res, _caller: Caller) -> QueueStatsResponse:
     """Get queue depths, active task counts, wait times, and throughput.
 
-    Queues are shared by all tenants: the figures are those of the platform, whoever asks.
-    Workers take no task before they can run it: `reserved_tasks` is 0.
+    All tenants share the queues: the figures are those of the platform for every caller. Workers
+    reserve no tasks: `reserved_tasks` is 0.
     """
     return await infrastructure.queue_stats(res)
 
@@ -130,7 +130,7 @@ async def get_queue_stats(res: Res, _caller: Caller) -> QueueStatsResponse:
 async def get_worker_stats(res: Res, _caller: Caller) -> WorkerStatsResponse:
     """Get worker utilization, capacity, and throughput, as of each worker's last heartbeat.
 
-    Workers serve all tenants: the figures are those of the platform, whoever asks.
+    Workers serve all tenants: the figures are those of the platform for every caller.
     """
     return await infrastructure.worker_stats(res)
 
@@ -139,15 +139,15 @@ async def get_worker_stats(res: Res, _caller: Caller) -> WorkerStatsResponse:
 async def get_provider_standings(res: Res, _caller: Caller) -> ProviderStandingsResponse:
     """Get the state of each provider's circuit breaker.
 
-    Providers serve all tenants: their standing is that of the platform, whoever asks.
+    Providers serve all tenants: their state is that of the platform for every caller.
     """
     return await infrastructure.provider_standings(res)
 
 
 @router.get("/workers/health", summary="Get Workers Health", operation_id="get_workers_health")
 async def get_workers_health(res: Res, _caller: Caller) -> WorkerHealthResponse:
-    """Get whether work gets done; for alerting.
+    """Get whether tasks are processed; for alerting.
 
-    Healthy: at least one worker has capacity, and no queue in which tasks wait is without a worker.
+    Healthy: at least one worker has capacity, and no queue with waiting tasks is without a worker.
     """
     return await infrastructure.worker_health(res)

@@ -1,7 +1,7 @@
-"""`/docs` and `/redoc`: the API's document as pages that need nothing from anywhere else.
+"""`/docs` and `/redoc`: the API's document as pages that load nothing from other hosts.
 
-The viewers come out of a pip package and are served from here. The content policy holds the pages
-to that: what is not a file of this origin does not run, and no other host is asked.
+The viewers come from a pip package and are served from here. The content security policy enforces
+it: only files of this origin run, and no other host is contacted.
 """
 
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ _FILES: dict[str, Path] = {
     )
 }
 _REDOC_STYLES = (
-    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"  # without a text: filled by rules
-    " 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"  # the packaged version's one text
+    "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"  # empty: its rules come by script
+    " 'sha256-QMIg+bpjm3JdElJ388KYke01izlUW0UoNOeKjpMxdgc='"  # of the packaged version
 )
-"""The only style elements that a script may add."""
+"""The style elements that a script may add."""
 _POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -54,7 +54,7 @@ _HEADERS = {
 
 @dataclass(frozen=True)
 class _Viewer:
-    """The files of one page, in the order in which it loads them."""
+    """The files of one page, in loading order."""
 
     scripts: tuple[str, ...]
     styles: tuple[str, ...]
@@ -66,13 +66,13 @@ _REDOC = _Viewer(("redoc.standalone.js", "redoc.js"), ("redoc.css",))
 
 @router.get("/docs")
 async def show_operations(request: Request) -> HTMLResponse:
-    """Show the operations, to be tried out."""
+    """Show the operations with forms to try them."""
     return _page(request, _SWAGGER)
 
 
 @router.get("/redoc")
 async def show_reference(request: Request) -> HTMLResponse:
-    """Show the operations as a reference, to be read."""
+    """Show the operations as a reference."""
     return _page(request, _REDOC)
 
 

@@ -1,1 +1,1 @@
-"""What workers announce, on the internal listener."""
+"""Progress reports of workers, on the internal listener."""

@@ -1,12 +1,12 @@
-"""The internal listener's one route. Workers show their credential; clients never get here."""
+"""The internal listener's one route, for workers with their own credential."""
 
 import hmac
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
 
-from api_gateway.dependencies import Res
 from api_gateway.errors import Problem
+from api_gateway.resources import Res
 from shared.contracts.progress import ProgressBatch
 from shared.db.repositories.progress import write_progress
 from shared.db.repositories.trainings import write_training_progress
@@ -19,12 +19,12 @@ async def _worker(res: Res, authorization: Annotated[str, Header()] = "") -> Non
     expected = res.settings.internal_token.get_secret_value()
     given = authorization.removeprefix("Bearer ")
     if not expected or not hmac.compare_digest(given.encode(), expected.encode()):
-        raise Problem(401, "unauthorized", "a worker's credential is needed here")
+        raise Problem(401, "unauthorized", "this listener needs a worker's credential")
 
 
 @router.post("/internal/progress", status_code=204, dependencies=[Depends(_worker)])
 async def take_progress(batch: ProgressBatch, res: Res) -> None:
-    """Take what workers announce; a report that is no longer true is dropped."""
+    """Record what workers report; outdated reports are dropped."""
     for report in batch.reports:
         async with res.sessions.begin() as session:
             await write_progress(session, report)

@@ -1,4 +1,4 @@
-"""Conditional and partial reads (RFC 9110): what of an object a request asks for."""
+"""Conditional and range requests (RFC 9110). Pure."""
 
 import re
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
 class ReadConditions(BaseModel):
-    """The headers of a GET or HEAD that decide how it is answered."""
+    """The request headers of a GET or HEAD that select the response."""
 
     if_none_match: str = ""
     if_modified_since: str = ""
     if_range: str = ""
-    range: str = Field(default="", description="One range of bytes; several are answered whole")
+    range: str = Field(default="", description="One range of bytes; several get the whole image")
 
 
 @dataclass(frozen=True)
 class Representation:
-    """What there is to be read."""
+    """The stored object, for comparison with the request headers."""
 
     etag: str
-    """With its quotes."""
+    """The entity tag with its quotes."""
     last_modified: datetime
     size_bytes: int
 
 
 @dataclass(frozen=True)
 class Selection:
-    """How the request is answered: 200, 206 with a part, 304 or 416."""
+    """The response: 200, 206 with a range, 304 or 416."""
 
     status: int
     first: int = 0
@@ -40,7 +40,7 @@ class Selection:
 
 
 def select_part(asked: ReadConditions, there: Representation) -> Selection:
-    """Decide between the whole, a part, `not modified` and a part that there is not."""
+    """Select the whole, a range, `not modified` or `range not satisfiable`."""
     if _is_known(asked, there):
         return Selection(304)
     whole = Selection(200, 0, there.size_bytes)
@@ -59,7 +59,7 @@ def select_part(asked: ReadConditions, there: Representation) -> Selection:
 
 
 def _is_known(asked: ReadConditions, there: Representation) -> bool:
-    """Whether the client has it already; an entity tag outweighs a date."""
+    """Return whether the client has the object already; an entity tag outweighs a date."""
     if asked.if_none_match:
         return asked.if_none_match.strip() == "*" or there.etag in _TAG.findall(asked.if_none_match)
     since = _date(asked.if_modified_since)
@@ -67,10 +67,10 @@ def _is_known(asked: ReadConditions, there: Representation) -> bool:
 
 
 def _may_be_partial(if_range: str, there: Representation) -> bool:
-    """Whether the client's part and ours are of the same bytes."""
+    """Return whether the client's partial copy is of the same bytes."""
     if not if_range:
         return True
-    # A date has the grain of a second, in which bytes may have been replaced twice.
+    # Dates are never accepted: bytes may be replaced twice within a date's one second.
     return if_range.strip() == there.etag
 
 

@@ -1,7 +1,6 @@
-"""Where a page of a list of pictures begins: behind the last path of the page before. Pure.
+"""Cursors of the list of images: the last path of the previous page, encoded. Pure.
 
-A cursor is a path in another spelling, and no secret: what it leads to is limited by the caller's
-scope, as every page is.
+A cursor is no secret: every page is limited to the caller's scope.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -13,15 +12,15 @@ MAX_CURSOR_LENGTH = -(-MAX_KEY_BYTES * 4 // 3)
 
 
 def cursor_behind(path: str) -> str:
-    """Return the cursor of the page that begins behind a path."""
+    """Return the cursor of the page after a path."""
     return urlsafe_b64encode(path.encode()).decode().rstrip("=")
 
 
 def path_before(cursor: str, prefix: str) -> str:
-    """Return the path behind which a page begins.
+    """Return the path after which a page begins.
 
     Raises:
-        InvalidRequestError: it is no cursor, or one of another prefix.
+        InvalidRequestError: the cursor is malformed, or belongs to another prefix.
     """
     try:
         path = urlsafe_b64decode(f"{cursor}{'=' * (-len(cursor) % 4)}").decode()
@@ -35,5 +34,5 @@ def path_before(cursor: str, prefix: str) -> str:
 
 
 def _refused(message: str) -> InvalidRequestError:
-    remedy = "take it from the Link header of the page before, and leave it out for the first page"
+    remedy = "take it from the previous page's Link header, and leave it out for the first page"
     return InvalidRequestError([Fault(("query", "cursor"), f"{message}; {remedy}")])

@@ -1,7 +1,7 @@
-"""Which paths name objects, and which of them clients may write.
+"""Paths that may name objects, and those that clients may write or delete.
 
-Paths become keys of the object store and parts of URLs, and workers may lay them down in file
-systems: so they are held to what is a plain relative path everywhere.
+Paths become keys of the object store, parts of URLs, and files of workers: only plain relative
+paths that are valid everywhere are accepted.
 """
 
 import re
@@ -22,16 +22,16 @@ MAX_KEY_BYTES = 1024
 _MAX_NAME_BYTES = 255
 _FORBIDDEN_CHARACTERS = re.compile(r'[\\%:*?"<>|\x00-\x1f\x7f\ufffd]')
 _FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Controls, invisible marks, surrogates, private and unassigned characters, line separators."""
+"""Controls, format characters, surrogates, private and unassigned ones, line separators."""
 _DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
 _UNDELETABLE_FOLDERS = frozenset({LORAS_FOLDER, QUARANTINE_FOLDER, TRAININGS_FOLDER})
-"""First parts of keys whose objects go with their own records."""
+"""First parts of keys whose objects are deleted with their own records only."""
 
 
 async def image_path(
-    path: Annotated[str, Path(description="Key of the picture, e.g. `uploads/dress.png`")],
+    path: Annotated[str, Path(description="Path of the image, e.g. `uploads/dress.png`")],
 ) -> str:
-    """A path that can name an object.
+    """Return the path in a URL, if it can name an object.
 
     Raises:
         InvalidRequestError: it cannot.
@@ -43,7 +43,7 @@ async def image_path(
 
 
 def check_writable(path: str) -> None:
-    """Refuse a path under which only the platform writes.
+    """Refuse a path in a folder that only the platform writes.
 
     Raises:
         InvalidRequestError: names the folder.
@@ -51,28 +51,28 @@ def check_writable(path: str) -> None:
     folder = _folder(path)
     if folder in PLATFORM_FOLDERS:
         raise _refused(
-            f"{folder}/ holds what the platform writes; use another folder, such as uploads/"
+            f"only the platform writes to {folder}/; use another folder, such as uploads/"
         )
 
 
 def check_deletable(path: str) -> None:
-    """Refuse a path whose object is not deleted here.
+    """Refuse a path whose object is deleted with its own record only.
 
     Raises:
         InvalidRequestError: names the folder.
     """
     folder = _folder(path)
     if folder in _UNDELETABLE_FOLDERS:
-        raise _refused(f"what lies in {folder}/ is deleted together with its own record")
+        raise _refused(f"objects in {folder}/ are deleted together with their own record")
 
 
 def path_fault(path: str) -> str | None:
-    """What is wrong with a path, or none."""
+    """Return the fault of a path; none if it is valid."""
     if len(path.encode(errors="replace")) > MAX_KEY_BYTES:
         return f"must not be longer than {MAX_KEY_BYTES} bytes"
     if unicodedata.normalize("NFC", path) != path:
         return "must be in Unicode normalisation form C"
-    # Look-alikes of dots and slashes count as what they look like.
+    # Characters that look like dots and slashes are refused as these.
     for spelling in (path, unicodedata.normalize("NFKC", path)):
         found = _FORBIDDEN_CHARACTERS.search(spelling)
         if found:
@@ -87,7 +87,7 @@ def path_fault(path: str) -> str | None:
 
 
 def _folder(path: str) -> str:
-    """The first part, whatever its case: some file systems tell none apart."""
+    """Return the first part in lower case: some file systems ignore case."""
     return unicodedata.normalize("NFKC", path.partition("/")[0]).casefold()
 
 

@@ -1,18 +1,18 @@
-"""Pictures by their path: list, read, look up, save, delete."""
+"""Routes of images by path: list, read, check, save, delete."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from api_gateway.paging import Pages
+from api_gateway.resources import Created, Res
 from api_gateway.storage import service
 from api_gateway.storage.conditions import ReadConditions
 from api_gateway.storage.keys import check_deletable, check_writable, image_path
-from api_gateway.storage.saving import Save, new_object_key, save_image
+from api_gateway.storage.saving import SaveRequest, new_object_key, save_image
 from api_gateway.storage.schemas import (
     SAVE_FORM,
     DeletedImage,
@@ -22,15 +22,15 @@ from api_gateway.storage.schemas import (
 )
 from api_gateway.storage.uploads import receive_image
 
-router = APIRouter(prefix="/api/v1/storage", tags=["Storage"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/storage", tags=["Storage"], dependencies=[FIELD_CHECK])
 
 ImagePath = Annotated[str, Depends(image_path)]
 Conditions = Annotated[ReadConditions, Header()]
 _BYTES = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
 _PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"content": _BYTES, "description": "The picture"},
-    206: {"content": _BYTES, "description": "The part of it that `Range` asks for"},
-    302: {"description": "Where the picture is, if the gateway is set to redirect"},
+    200: {"content": _BYTES, "description": "The image"},
+    206: {"content": _BYTES, "description": "The range that `Range` asks for"},
+    302: {"description": "The URL of the image, if the gateway is set to redirect"},
     304: {"description": "The client has it already"},
 }
 _FORM: dict[str, Any] = {
@@ -52,7 +52,7 @@ async def list_images(
 ) -> StoredImageList:
     """List stored images, in the order of their paths.
 
-    The `Link` header leads to the next page; `X-Total-Count` is there for up to 10,000 images.
+    The `Link` header gives the next page; `X-Total-Count` is sent for up to 10,000 images.
     """
     return await service.list_images(res, caller, paging, wanted)
 
@@ -65,7 +65,7 @@ async def list_images(
     responses=_PICTURE,
 )
 async def get_image(caller: Caller, res: Res, path: ImagePath, asked: Conditions) -> Response:
-    """Get image by path, or a redirect to where it is. Its ETag is the SHA-256 of its bytes."""
+    """Get image by path, or a redirect to it. Its ETag is the SHA-256 of its bytes."""
     return await service.read_image(res, caller, path, asked)
 
 
@@ -79,14 +79,14 @@ async def get_image(caller: Caller, res: Res, path: ImagePath, asked: Conditions
 async def check_image_exists(
     caller: Caller, res: Res, path: ImagePath, asked: Conditions
 ) -> Response:
-    """Check if image exists; the headers are those of a GET of the whole."""
+    """Check if image exists; the headers are those of a GET of the whole image."""
     return await service.describe_image(res, caller, path, asked)
 
 
 @router.post(
     "/images/{path:path}",
     status_code=201,
-    summary="Save Image",
+    summary="SaveRequest Image",
     operation_id="save_image",
     dependencies=[Created],
     openapi_extra=_FORM,
@@ -94,10 +94,12 @@ async def check_image_exists(
 async def save_image_at(
     caller: Caller, res: Res, path: ImagePath, repeat: Repeatable, request: Request
 ) -> SavedImage:
-    """Save image to storage: PNG, JPEG or WebP. An image of one's own there is replaced."""
+    """Save image to storage: PNG, JPEG or WebP. It replaces an image of the same owner there."""
     check_writable(path)
     async with receive_image(request, res.pictures) as upload:
-        return await save_image(res, Save(caller, path, upload, repeat, new_object_key(path)))
+        return await save_image(
+            res, SaveRequest(caller, path, upload, repeat, new_object_key(path))
+        )
 
 
 @router.delete("/images/{path:path}", summary="Delete Image", operation_id="delete_image")

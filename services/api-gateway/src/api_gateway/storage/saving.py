@@ -1,9 +1,8 @@
-"""Saving a picture: its bytes are a new object, and its path's row switches to it.
+"""Saving an image: its bytes become a new object, and the row of its path switches to it.
 
-An object is written once, under a key of its own, and is never changed. The row, in one
-transaction, says which is the picture's, so that readers get the old bytes or the new ones, whole.
-The object that the row has let go of is removed after the commit. Each is noted while it is
-nobody's: what a crash leaves, the sweep finds.
+An object is written once, under a unique key, and never changed. One transaction switches the row,
+so that readers get the old bytes or the new ones. The replaced object is removed after the commit.
+Objects without a row are noted: the sweep removes those that a crash leaves.
 """
 
 from dataclasses import dataclass, replace
@@ -12,14 +11,14 @@ from uuid import uuid4
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
-from api_gateway.commits import UnknownCommitError, commit
 from api_gateway.errors import Problem, unavailable
-from api_gateway.idempotency import claim, keep
+from api_gateway.idempotency import claim, keep_response
 from api_gateway.resources import Resources
-from api_gateway.storage.loose import discard, note
+from api_gateway.storage.commits import UnknownCommitError, commit
 from api_gateway.storage.schemas import SavedImage
 from api_gateway.storage.uploads import ImageUpload
 from api_gateway.storage.urls import image_url
+from api_gateway.uploads import discard, note
 from shared.contracts.folders import SAVED_FOLDER
 from shared.db.models.tables import StoredObject
 from shared.db.repositories.idempotency import CreateRequest
@@ -28,22 +27,22 @@ from shared.db.repositories.object_use import is_in_use
 from shared.db.repositories.objects import KeyClaim, claim_object, replace_content
 
 _UNBOUND_INSTANCE = "unknown"
-"""Whose pictures those are that keys without an instance save."""
+"""Instance of images saved by a credential that is bound to none."""
 
 
 @dataclass(frozen=True)
-class Save:
-    """A request to save a picture."""
+class SaveRequest:
+    """A request to save an image."""
 
     caller: Principal
     path: str
     upload: ImageUpload
     repeat: CreateRequest | None
     object_key: str
-    """Key of the object that its bytes become."""
+    """Key of the new object with its bytes."""
 
     def row(self) -> StoredObject:
-        """The row of the picture, should its path be free."""
+        """Return the row of the image, in case its path is free."""
         bound = self.caller.scope
         return StoredObject(
             key=self.path,
@@ -57,38 +56,38 @@ class Save:
 
 
 def new_object_key(path: str) -> str:
-    """A key that nobody has, ending in the picture's name: that is what links show."""
+    """Return a unique key that ends in the image's file name, as shown by links."""
     return f"{SAVED_FOLDER}/{uuid4()}/{path.rpartition('/')[2]}"
 
 
-async def save_image(res: Resources, save: Save) -> SavedImage:
-    """Store a picture under a path of the caller's, replacing what was there.
+async def save_image(res: Resources, save: SaveRequest) -> SavedImage:
+    """Store an image under a path of the caller, replacing the one there.
 
     Raises:
-        Problem: 409, the path is not the caller's, or work in progress reads what lies there.
-        Repeated: the same request was answered before.
+        Problem: 409, the path is not the caller's, or unfinished work reads the image there.
+        RepeatedRequest: the request was completed before.
     """
     await note(res, [save.object_key])
     try:
         await _upload(res, save)
-        answer, nobodys = await _switch(res, save)
+        saved, unowned = await _switch(res, save)
     except UnknownCommitError:
         raise
     except Exception:
         await discard(res, [save.object_key])
         raise
-    await discard(res, nobodys)
-    return answer
+    await discard(res, unowned)
+    return saved
 
 
 def in_use(path: str) -> Problem:
-    """The object stays as it is until the work that may read it has ended."""
+    """Return the problem of an image that unfinished work may read."""
     return Problem(
         409, "in_use", f"{path!r} belongs to work that has not ended; wait for it, or cancel it"
     )
 
 
-async def _upload(res: Resources, save: Save) -> None:
+async def _upload(res: Resources, save: SaveRequest) -> None:
     upload = save.upload
     await res.objects.put_from(
         save.object_key,
@@ -99,28 +98,30 @@ async def _upload(res: Resources, save: Save) -> None:
     )
 
 
-async def _switch(res: Resources, save: Save) -> tuple[SavedImage, list[str]]:
-    """Let the path's row name the new object.
+async def _switch(res: Resources, save: SaveRequest) -> tuple[SavedImage, list[str]]:
+    """Let the row of the path refer to the new object.
 
     Returns:
-        The answer, and the keys of objects that are nobody's now.
+        The response, and the keys of objects without a row now.
     """
-    # The route names the path; a form has no one spelling, so its file stands for the body.
+    # The URL has the path; the file's hash is the body's, since a form has many encodings.
     repeat = save.repeat and replace(save.repeat, body_hash=save.upload.sha256)
     async with res.sessions() as session:
         await claim(session, repeat)
-        content_key, nobodys = await _claim_path(res, session, save)
-        answer = SavedImage(path=save.path, url=image_url(res.settings, save.path, content_key))
-        await keep(session, repeat, answer)
+        content_key, unowned = await _claim_path(res, session, save)
+        saved = SavedImage(path=save.path, url=image_url(res.settings, save.path, content_key))
+        await keep_response(session, repeat, saved)
         if content_key == save.object_key and not await forget_loose(session, [save.object_key]):
-            raise unavailable("the object store")  # it took so long that the sweep has been there
-        await note_loose(session, nobodys)
+            raise unavailable("the object store")  # the sweep has removed the new object already
+        await note_loose(session, unowned)
         await commit(session, lambda: _is_saved(res, save))
-    return answer, nobodys
+    return saved, unowned
 
 
-async def _claim_path(res: Resources, session: AsyncSession, save: Save) -> tuple[str, list[str]]:
-    """The key of the object that the path has from now on, and those that are nobody's then."""
+async def _claim_path(
+    res: Resources, session: AsyncSession, save: SaveRequest
+) -> tuple[str, list[str]]:
+    """Return the key of the path's object from now on, and the keys without a row then."""
     row = save.row()
     claimed, held = await claim_object(session, save.caller.scope, row)
     if claimed is KeyClaim.TAKEN:
@@ -142,8 +143,8 @@ async def _is_there(res: Resources, held: StoredObject) -> bool:
     return found is not None and found.size_bytes == held.size_bytes
 
 
-async def _is_saved(res: Resources, save: Save) -> bool:
-    """Ask, as a save does, whether the path has the new object: that waits for one under way."""
+async def _is_saved(res: Resources, save: SaveRequest) -> bool:
+    """Return whether the path has the new object, after waiting for a concurrent save."""
     async with res.sessions() as session:
         claimed, held = await claim_object(session, save.caller.scope, save.row())
         return claimed is KeyClaim.REPLACED and held.content_key == save.object_key

@@ -1,4 +1,4 @@
-"""What the storage routes answer; the reference leaves their bodies open."""
+"""Request and response schemas of stored images, whose bodies the reference leaves open."""
 
 from datetime import datetime
 
@@ -9,15 +9,15 @@ from api_gateway.storage.keys import MAX_KEY_BYTES
 
 
 class PicturesQuery(BaseModel):
-    """Which pictures a list shows."""
+    """The filters of a list of images."""
 
     prefix: str = Field(default="", max_length=MAX_KEY_BYTES, pattern=r"^[^\x00]*$")
     limit: int = Field(default=100, ge=1, le=1000)
     cursor: str | None = Field(
         default=None,
         max_length=MAX_CURSOR_LENGTH,
-        description="Where the page begins, from the `Link` header of the page before; the prefix"
-        " must be the same",
+        description="Position of the page, from the previous page's `Link` header; the prefix must"
+        " be the same",
     )
 
 
@@ -39,25 +39,25 @@ class StoredImageList(BaseModel):
 
 
 class SavedImage(BaseModel):
-    """Where an upload lies."""
+    """A saved image."""
 
     path: str
     url: str
 
 
 class DeletedImage(BaseModel):
-    """Whether an object was removed."""
+    """The result of a deletion."""
 
     path: str
     deleted: bool
 
 
 SAVE_FORM = "Body_save_image_api_v1_storage_images__path__post"
-"""Name of the form's schema, as generated clients know it."""
+"""Name of the form's schema in generated clients."""
 
 
 class SaveImageForm(BaseModel):
-    """The form of a save. It describes; the request is read as a stream."""
+    """The form of a save, for the document; the request is read as a stream."""
 
     file: bytes
-    """The picture: PNG, JPEG or WebP."""
+    """The image: PNG, JPEG or WebP."""

@@ -1,4 +1,4 @@
-"""Listing, reading and deleting stored pictures; `saving` writes them."""
+"""Listing, reading and deleting stored images; `saving` writes them."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -8,10 +8,10 @@ from fastapi import Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
 from api_gateway.auth.principal import Principal
-from api_gateway.commits import commit
 from api_gateway.errors import Problem, not_found
 from api_gateway.paging import Paging, split
 from api_gateway.resources import Resources
+from api_gateway.storage.commits import commit
 from api_gateway.storage.conditions import (
     ReadConditions,
     Representation,
@@ -19,7 +19,6 @@ from api_gateway.storage.conditions import (
     select_part,
 )
 from api_gateway.storage.cursors import cursor_behind, path_before
-from api_gateway.storage.loose import discard
 from api_gateway.storage.saving import in_use
 from api_gateway.storage.schemas import (
     DeletedImage,
@@ -28,6 +27,7 @@ from api_gateway.storage.schemas import (
     StoredImageList,
 )
 from api_gateway.storage.urls import redirect_url
+from api_gateway.uploads import discard
 from shared.db.models.tables import StoredObject
 from shared.db.repositories.loose_objects import note_loose
 from shared.db.repositories.object_use import is_in_use
@@ -41,10 +41,10 @@ from shared.storage.object_store import ObjectInfo
 async def list_images(
     res: Resources, caller: Principal, paging: Paging, wanted: PicturesQuery
 ) -> StoredImageList:
-    """One page of the pictures under a prefix that the caller may see, by path.
+    """Return one page of the images under a prefix that the caller may see, by path.
 
     Raises:
-        InvalidRequestError: the cursor is none of this list.
+        InvalidRequestError: the cursor does not belong to this list.
     """
     prefix, limit = wanted.prefix, wanted.limit
     after = None if wanted.cursor is None else path_before(wanted.cursor, prefix)
@@ -69,7 +69,7 @@ async def list_images(
 async def describe_image(
     res: Resources, caller: Principal, path: str, asked: ReadConditions
 ) -> Response:
-    """What a read would answer, without the bytes."""
+    """Return the response of a read without the bytes."""
     row = await _find(res, caller, path)
     if row.lost_at is not None:
         raise not_found(f"image {path!r}")
@@ -83,18 +83,18 @@ async def describe_image(
 async def read_image(
     res: Resources, caller: Principal, path: str, asked: ReadConditions
 ) -> Response:
-    """The bytes of a picture, a part of them, or where they are.
+    """Return the bytes of an image, a range of them, or a redirect to them.
 
     Raises:
-        Problem: 404; 416 for a part that there is not.
-        StorageError: the object cannot be read, or is not what its row says.
+        Problem: 404; 416, the range does not exist.
+        StorageError: the object cannot be read, or differs from its row.
     """
     row = await _find(res, caller, path)
     while True:
         try:
             return await _answer(res, row, asked)
         except ObjectNotFoundError as error:
-            # Replaced since, and the object removed, the row is another one by now.
+            # If the image was replaced and its object removed, the row has another key now.
             before, row = row, await _find(res, caller, path)
             if row.content_key == before.content_key:
                 raise not_found(f"image {path!r}") from error
@@ -112,14 +112,14 @@ async def _answer(res: Resources, row: StoredObject, asked: ReadConditions) -> R
         raise Problem(
             416,
             "range_not_satisfiable",
-            f"the picture has {row.size_bytes} bytes",
+            f"the image has {row.size_bytes} bytes; ask for a range within them",
             headers={"Content-Range": f"bytes */{row.size_bytes}"},
         )
     return await _send(res, row, selected, headers)
 
 
 async def delete_image(res: Resources, caller: Principal, path: str) -> DeletedImage:
-    """Remove a picture, unless work that has not ended may read it.
+    """Delete an image, unless unfinished work may read it.
 
     Raises:
         Problem: 404 or 409.
@@ -139,7 +139,7 @@ async def delete_image(res: Resources, caller: Principal, path: str) -> DeletedI
 
 
 async def _is_deleted(res: Resources, path: str, content_key: str) -> bool:
-    """Return whether a path's row is gone or replaced, once nobody holds it."""
+    """Return whether a path's row is gone or replaced, after waiting for its lock."""
     async with res.sessions() as session:
         held = await lock_object(session, Scope(), path)
         return held is None or held.content_key != content_key
@@ -162,7 +162,7 @@ def _headers(row: StoredObject) -> dict[str, str]:
         "ETag": f'"{row.sha256}"',
         "Last-Modified": format_datetime(row.created_at, usegmt=True),
         "Accept-Ranges": "bytes",
-        # A path can be saved anew, so caches ask each time; mostly they are told 304.
+        # An image can be replaced, so caches must revalidate; mostly they get 304.
         "Cache-Control": "private, no-cache",
         "X-Content-Type-Options": "nosniff",
     }
@@ -171,7 +171,7 @@ def _headers(row: StoredObject) -> dict[str, str]:
 async def _send(
     res: Resources, row: StoredObject, selected: Selection, headers: dict[str, str]
 ) -> Response:
-    """Answers once the first bytes are here: what cannot be read is an error, not half of it."""
+    """Respond once the first bytes were read, so that a read error is not a truncated image."""
     headers["Content-Length"] = str(selected.length)
     if selected.status == 206:
         last = selected.first + selected.length - 1
@@ -200,7 +200,7 @@ async def _chunks(
 
 
 def _check_same(info: ObjectInfo, row: StoredObject) -> None:
-    """Damaged is not served."""
+    """Refuse to serve an object that differs from its row."""
     digest = info.metadata.get("sha256", row.sha256)
     if (info.size_bytes, digest) != (row.size_bytes, row.sha256):
-        raise StorageError(f"the object of {row.key!r} is not the one that its record describes")
+        raise StorageError(f"the object of {row.key!r} differs from its record")

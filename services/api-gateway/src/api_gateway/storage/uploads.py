@@ -1,4 +1,4 @@
-"""The file in a multipart request: on disk, never whole in memory, read after authentication."""
+"""Reading of an image from a multipart form."""
 
 import asyncio
 import hashlib
@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api_gateway.errors import Fault, InvalidRequestError, Problem
-from api_gateway.ignored.dependency import note_unknown_parts
+from api_gateway.ignored.dependency import note_unknown_form_fields
 from shared.images.admission import (
     AdmittedImage,
     ImageRefusedError,
@@ -32,7 +32,7 @@ _UNNAMED_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream
 
 @dataclass(frozen=True)
 class ImageUpload:
-    """A picture that was let in, open for reading."""
+    """A checked image, open for reading."""
 
     file: BinaryIO
     size_bytes: int
@@ -42,17 +42,17 @@ class ImageUpload:
 
 @asynccontextmanager
 async def receive_image(request: Request, limits: PictureLimits) -> AsyncGenerator[ImageUpload]:
-    """The picture in a request's part `file`; its temporary file is gone afterwards.
+    """Yield the image in a request's part `file`; its temporary file is removed afterwards.
 
     Raises:
         Problem: 413 or 415.
-        InvalidRequestError: there is no such part, or no picture that can be used.
+        InvalidRequestError: there is no such part, or it is no usable image.
     """
     async with _read_form(request) as form:
-        note_unknown_parts(request, {_FIELD}, form)
+        note_unknown_form_fields(request, {_FIELD}, form)
         part = form.get(_FIELD)
         if not isinstance(part, UploadFile):
-            raise _refused("send the picture as a file in the part `file`", kind="missing")
+            raise _refused("send the image as a file in the part `file`", kind="missing")
         _check_declared_type(part)
         yield await asyncio.to_thread(_examine, part.file, limits)
 
@@ -61,7 +61,7 @@ async def receive_image(request: Request, limits: PictureLimits) -> AsyncGenerat
 async def _read_form(request: Request) -> AsyncGenerator[FormData]:
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise _unsupported("send multipart/form-data with the picture in the part `file`")
+        raise _unsupported("send multipart/form-data with the image in the part `file`")
     try:
         form = await request.form(
             max_files=1, max_fields=_MAX_OTHER_FIELDS, max_part_size=_MAX_FIELD_BYTES

@@ -1,4 +1,4 @@
-"""Where a stored picture is read."""
+"""URLs of stored images."""
 
 from urllib.parse import quote
 
@@ -9,14 +9,14 @@ IMAGES = "/api/v1/storage/images"
 
 
 def image_url(settings: GatewaySettings, path: str, content_key: str) -> str:
-    """Return a picture's URL: this API's, or the CDN's, which is that of its present bytes."""
+    """Return an image's URL: this API's, or the CDN's, which is that of its current bytes."""
     if settings.image_redirect == "cdn":
         return _cdn_url(settings, content_key)
     return f"{settings.public_url.rstrip('/')}{IMAGES}/{quote(path)}"
 
 
 def redirect_url(res: Resources, content_key: str) -> str | None:
-    """Return the URL that readers are sent to; none: the bytes go through this API."""
+    """Return the URL that reads are redirected to; none: this API sends the bytes."""
     match res.settings.image_redirect:
         case "none":
             return None

@@ -1,1 +1,1 @@
-"""Tasks: one piece of work each."""
+"""Tasks, the units of work."""

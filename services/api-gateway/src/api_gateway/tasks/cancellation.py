@@ -1,4 +1,4 @@
-"""Cancelling a task: what waits is cancelled at once, what runs by its run, truthfully."""
+"""Cancellation of tasks: at once if pending, by the run if it has begun."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -25,18 +25,18 @@ from workflows.control import (
 )
 
 CLOSE_TIMEOUT_S = 15.0
-"""How long a deletion waits for the run to let go; a denoise step or tile is shorter."""
+"""Seconds that a deletion waits for the run to close; a denoising step or tile is shorter."""
 
 
 async def cancel_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
-    """Cancel a task; again is the same as once.
+    """Cancel a task; cancelling again changes nothing.
 
     Returns:
-        The record as it stands: a running task is CANCELLED once its worker has stopped.
+        The current record: a running task is CANCELLED only once its worker has stopped.
 
     Raises:
-        Problem: 404; 409, it has completed or failed, or its workflow stands still; 503, Temporal
-            does not answer.
+        Problem: 404; 409, it has completed or failed, or its workflow's run is stuck; 503, Temporal
+            does not respond.
     """
     async with res.sessions.begin() as session:
         task = await lock_task(session, caller, task_id)
@@ -48,7 +48,7 @@ async def cancel_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
         if is_waiting:
             await write_task_outcome(session, outcome_of(task, TaskStatus.CANCELLED))
     if is_waiting:
-        await _tell_run(res, task)
+        await _notify_run(res, task)
         return task
     try:
         await _stop(res, task)
@@ -59,7 +59,7 @@ async def cancel_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
 
 
 async def lock_task(session: AsyncSession, caller: Principal, task_id: UUID) -> Task:
-    """A task that the caller may see, locked for the transaction.
+    """Return a task that the caller may see, locked for the transaction.
 
     Raises:
         Problem: 404.
@@ -71,7 +71,7 @@ async def lock_task(session: AsyncSession, caller: Principal, task_id: UUID) -> 
 
 
 async def end_before_removal(res: Resources, caller: Principal, task_id: UUID) -> Task:
-    """Cancel a task that still runs, and wait until nothing writes its files any more.
+    """Cancel a task that still runs, and wait until no worker writes its files any more.
 
     Raises:
         Problem: 404; 409, it does not end, or belongs to a workflow that still runs.
@@ -88,14 +88,14 @@ async def end_before_removal(res: Resources, caller: Principal, task_id: UUID) -
             )
             raise Problem(409, "conflict", message)
         task = await cancel_task(res, caller, task_id)
-    if task.workflow_id is None and not await has_let_go(res, task.temporal_id):
+    if task.workflow_id is None and not await has_closed_run(res, task.temporal_id):
         message = f"task {task_id} is still being cancelled; try again in a moment"
         raise Problem(409, "conflict", message)
     return task
 
 
-async def has_let_go(res: Resources, temporal_id: str) -> bool:
-    """Whether a run closes soon whose record has ended; one that stands still is ended by force."""
+async def has_closed_run(res: Resources, temporal_id: str) -> bool:
+    """Return whether the run of an ended record closes in time; a stuck one is terminated."""
     try:
         return await wait_or_terminate(res.temporal, temporal_id, timeout_s=CLOSE_TIMEOUT_S)
     except RunUnreachableError:
@@ -103,17 +103,20 @@ async def has_let_go(res: Resources, temporal_id: str) -> bool:
 
 
 async def release_run(res: Resources, task: Task) -> None:
-    """Stop the run of a task whose record has been ended by hand; a step's run goes on by it."""
+    """Stop the run of a task whose record a client has ended; a step's run continues by itself."""
     if task.workflow_id is None:
-        await _tell_run(res, task)
+        await _notify_run(res, task)
 
 
 async def _stop(res: Resources, task: Task) -> None:
-    """Stop what runs, and end the record of what stands still."""
+    """Stop a run, and end the record of a stuck one."""
     if task.workflow_id is not None and task.step_id is not None:
         await cancel_step(res.temporal, task.temporal_id, task.step_id)
         if await keeps_failing(res.temporal, task.temporal_id):
-            message = f"workflow {task.workflow_id}, whose step it is, stands still; cancel that"
+            message = (
+                f"the task is a step of workflow {task.workflow_id}, whose run is stuck; cancel"
+                " the workflow"
+            )
             raise Problem(409, "conflict", message)
         return
     stop = await stop_run(res.temporal, task.temporal_id, within_s=res.settings.cancel_wait_s)
@@ -122,12 +125,12 @@ async def _stop(res: Resources, task: Task) -> None:
             fresh = await session.get(Task, task.id, with_for_update=True) or task
             outcome = outcome_of(fresh, TaskStatus.CANCELLED, error=RUN_TERMINATED)
             await write_task_outcome(session, outcome)
-        with suppress(RunUnreachableError):  # the reconciler ends it later, by what the record says
+        with suppress(RunUnreachableError):  # the reconciler terminates it later
             await terminate_run(res.temporal, task.temporal_id)
 
 
-async def _tell_run(res: Resources, task: Task) -> None:
-    """Let a run know what the records say already; otherwise the reconciler tells it later."""
+async def _notify_run(res: Resources, task: Task) -> None:
+    """Notify a run of the record's status; if that fails, the reconciler does it later."""
     with suppress(RunUnreachableError):
         if task.workflow_id is not None and task.step_id is not None:
             await cancel_step(res.temporal, task.temporal_id, task.step_id)

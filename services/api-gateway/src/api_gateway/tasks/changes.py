@@ -1,7 +1,7 @@
-"""Changing a task's record: only what its type's update schema has, within the lifecycle.
+"""Changes of a task's record, within its type's update schema and the task lifecycle.
 
-A change is one of the record. What a run has been started with it goes on with; a status that ends
-the task ends its run.
+A change affects the record only: a run continues with the inputs that it was started with. A
+status that ends the task ends its run.
 """
 
 from collections.abc import Callable
@@ -50,7 +50,7 @@ _ADMIN_FIELDS = frozenset(
 _COLUMNS = {column.key: column for column in inspect(Task).columns}
 
 ReadChange = Callable[[TaskType], TaskPublicUpdateBase]
-"""What was sent, as tasks of a type read it."""
+"""Reader of the change by the update schema of a task type."""
 
 
 async def update_task(res: Resources, caller: Principal, task_id: UUID, read: ReadChange) -> Task:
@@ -87,16 +87,16 @@ async def update_task(res: Resources, caller: Principal, task_id: UUID, read: Re
 def _check_rights(caller: Principal, values: dict[str, Any]) -> None:
     names = sorted(values.keys() & _ADMIN_FIELDS)
     if names and not caller.is_admin:
-        raise Problem(403, "forbidden", f"to change {', '.join(names)} takes the scope `admin`")
+        raise Problem(403, "forbidden", f"changing {', '.join(names)} needs the scope `admin`")
 
 
 def _check_fit(task: Task, values: dict[str, Any]) -> None:
-    """What names the task or its run stays; a provider and a queue must serve the type."""
+    """Refuse a change of the type or run, and a provider or queue that does not serve the type."""
     task_type = TaskType(task.task_type)
     fixed = {"task_type": task.task_type, "celery_task_id": task.temporal_id}
-    for name, stands in fixed.items():
-        if values.pop(name, None) not in {None, stands}:
-            raise Problem(409, "conflict", f"{name} is {stands!r} and cannot be changed")
+    for name, value in fixed.items():
+        if values.pop(name, None) not in {None, value}:
+            raise Problem(409, "conflict", f"{name} is {value!r} and cannot be changed")
     faults: list[Fault] = []
     for name in ("provider_type", "fallback_provider_type"):
         provider = values.get(name)
@@ -119,14 +119,14 @@ def _check_next(task: Task, wanted: str) -> None:
     raise Problem(
         409,
         "conflict",
-        f"task {task.id} is {task.status}; what may follow is {names}, not {wanted}",
+        f"task {task.id} is {task.status}; the next status can be {names}, not {wanted}",
     )
 
 
 async def _check_pictures(
     session: AsyncSession, caller: Principal, task: Task, values: dict[str, Any]
 ) -> None:
-    """A path that a change names must be one that the caller may see."""
+    """Refuse a path of a file that the caller may not see."""
     names = _picture_inputs(task).keys() | {"result_image_path"}
     for name in names & values.keys():
         path = values[name]
@@ -135,7 +135,7 @@ async def _check_pictures(
 
 
 def _picture_inputs(task: Task) -> dict[str, str]:
-    """The names of a task's pictures among its inputs, by those in responses."""
+    """Return the input fields that hold images, by their names in responses."""
     fields = TASK_TYPES[TaskType(task.task_type)].pictures
     return {field.record_field: field.name for field in fields}
 

@@ -1,20 +1,18 @@
-"""From a request to a task's row: its provider, its queue, its sizes and seeds decided."""
+"""Conversion of a request to a task's row, with its provider, queue, sizes and seeds."""
 
 import secrets
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
-from api_gateway.tasks.editing_checks import check_editing
-from api_gateway.tasks.idle_work import idle_work
-from api_gateway.tasks.provider_checks import choose_provider
-from api_gateway.tasks.provider_needs import missing_fields, missing_models
+from api_gateway.tasks.checks.local_model import check_cutout_models, check_local_request
+from api_gateway.tasks.checks.no_effect import no_effect_warnings
+from api_gateway.tasks.checks.providers import choose_provider
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.size_checks import check_size
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
-from shared.contracts.local_limits import LORA_WEIGHTS, MAX_SIDE_PX, SIDES, weight_fault
+from shared.contracts.local_limits import MAX_SIDE_PX, SIDES
 from shared.contracts.task_types.row import TaskTypeRow
 from shared.contracts.task_types.shapes import Kind, input_shape
 from shared.contracts.task_types.table import TASK_TYPES
@@ -32,46 +30,51 @@ def draft_task(
     *,
     mapped: Iterable[str] = (),
 ) -> tuple[Task, list[Fault]]:
-    """A row for a request, not yet in any session, and what is wrong with the request.
+    """Return a row for a request, in no session yet, and the faults of the request.
 
     Args:
         body: the validated request.
-        origin: whom the task will belong to.
-        model: which sizes the local model can do.
+        origin: the owner of the task.
+        model: the limits of the local model.
         mapped: fields that an earlier step of a workflow will give.
     """
     task_type = TaskType(body.task_type)  # pyright: ignore[reportAttributeAccessIssue,reportUnknownArgumentType,reportUnknownMemberType] -- every subclass has it
     row, mapped = TASK_TYPES[task_type], frozenset(mapped)
     config = {key: value for key, value in (body.config or {}).items() if key not in mapped}
     sent = body.model_dump(mode="json", include=row.inputs.model_fields.keys() - mapped)
-    # A size that was not asked for is decided below, by what the model can do.
+    # A size that was not sent is chosen in `_complete`, by what the model can do.
     unasked = {*SIDES} - body.model_fields_set
     inputs = {n: value for n, value in sent.items() if value is not None and n not in unasked}
-    fields = {**inputs, **{name: _stand_in(row, name) for name in mapped}, "config": config}
-    provider, queue, faults = choose_provider(task_type, body, fields)
-    lacks, said = missing_fields(task_type, provider, body, fields)
-    faults += [*lacks, *missing_models(body, model)]
-    does_local = ProviderType.LOCAL in {provider, body.fallback_provider_type}
-    if task_type == TaskType.EDITING and does_local:
-        faults += check_editing(fields, model)
-    if provider in _SEEDED_BY_CONFIG:
+    stand_ins = {name: _stand_in(row, name) for name in mapped}
+    given = {**inputs, **stand_ins, "config": {**config}}
+
+    decision = choose_provider(task_type, body, given)
+    local = (
+        model if ProviderType.LOCAL in {decision.provider, body.fallback_provider_type} else None
+    )
+    _complete(row, inputs, mapped, local)
+    if decision.provider in _SEEDED_BY_CONFIG:
         _choose_seeds(config, mapped, "seed")
-    faults += _complete(row, inputs, mapped, model if does_local else None)
     task = _row(body, origin, config=config, inputs=inputs)
-    task.warnings = [*said, *idle_work(task_type, inputs, mapped)] or None
-    task.task_type, task.provider_type, task.queue_name = task_type, provider, queue
+    task.task_type, task.provider_type = task_type, decision.provider
+    task.queue_name = decision.queue
+
+    faults = [*decision.faults, *check_cutout_models(body, model)]
+    if local is not None:
+        faults += check_local_request(task_type, given, inputs, local)
+    task.warnings = [*decision.warnings, *no_effect_warnings(task_type, inputs, mapped)] or None
     return task, faults
 
 
 def _stand_in(row: TaskTypeRow, name: str) -> object:
-    """Return what asks least of a provider; the value itself is looked at once it is mapped."""
+    """Return a placeholder for a mapped value; the value is checked once it is mapped."""
     return False if input_shape(row, name).kind is Kind.TRUTH else "mapped"
 
 
 def _row(
     body: CreateTaskBase, origin: Origin, *, config: dict[str, Any], inputs: dict[str, Any]
 ) -> Task:
-    """What is the same for a task of any type: nothing has happened to it."""
+    """Return a new row, pending, with the fields that tasks of any type share."""
     task_id = uuid.uuid4()
     fallback = body.fallback_provider_config
     return Task(
@@ -101,7 +104,7 @@ def _row(
 _SEEDED_BY_CONFIG = frozenset(
     {ProviderType.SARTIQ_ULTIMATE_FACE_FIXER, ProviderType.SARTIQ_ULTIMATE_GARMENT_FIXER}
 )
-"""Whose requests have no field for a seed but a key of `config`."""
+"""Providers whose requests take a seed only as a key of `config`."""
 
 
 def _complete(
@@ -109,40 +112,28 @@ def _complete(
     inputs: dict[str, Any],
     mapped: frozenset[str],
     model: ModelSettings | None,
-) -> list[Fault]:
-    """Fill in what the request leaves open, and return what is wrong with it.
+) -> None:
+    """Fill in what a request leaves open: seeds, defaults and sizes.
 
     Args:
         row: the task's type.
-        inputs: the request's.
+        inputs: the request's inputs; changed in place.
         mapped: names of inputs that an earlier step will give.
-        model: the local model, where that one does the work.
+        model: the local model, if it may do the work.
     """
     _choose_seeds(inputs, mapped, *row.seeds)
     for name in row.defaults.keys() - mapped:
         inputs.setdefault(name, row.defaults[name])
-    faults: list[Fault] = []
     if model is not None and not mapped.isdisjoint(SIDES):
         inputs[MAX_SIDE_PX] = model.max_side_px
     for side in SIDES:
         if side in row.inputs.model_fields and side not in mapped:
             most = _DEFAULT_SIDE_PX if model is None else model.native_side_px
             inputs.setdefault(side, min(_DEFAULT_SIDE_PX, most))
-            faults += check_size(side, inputs[side], model) if model is not None else []
-    return faults + (_check_weights(inputs) if model is not None else [])
-
-
-def _check_weights(inputs: Mapping[str, Any]) -> list[Fault]:
-    """How strongly LoRAs may act on the local model."""
-    return [
-        Fault((name,), fault)
-        for name in LORA_WEIGHTS
-        if (fault := weight_fault(inputs.get(name, 0)))
-    ]
 
 
 def _choose_seeds(inputs: dict[str, Any], mapped: frozenset[str], *names: str) -> None:
-    """Chosen now, so that a retry makes the same picture."""
+    """Draw missing seeds now, so that a retry produces the same image."""
     for name in names:
         if name not in mapped and inputs.get(name) is None:
             inputs[name] = secrets.randbelow(_SEED_BOUND)

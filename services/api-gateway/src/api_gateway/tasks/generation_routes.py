@@ -1,4 +1,4 @@
-"""The generation-specific routes: the same tasks, of one type."""
+"""The generation-specific routes: the routes of tasks, limited to one type."""
 
 from typing import Annotated
 from uuid import UUID
@@ -7,20 +7,20 @@ from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
 from api_gateway.auth.principal import Principal
-from api_gateway.dependencies import Res
 from api_gateway.errors import not_found
-from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
+from api_gateway.ignored.dependency import with_warnings
 from api_gateway.paging import Pages
-from api_gateway.resources import Resources
+from api_gateway.request_fields import OriginInstance, OriginTenant, OriginZone
+from api_gateway.resources import Res, Resources
 from api_gateway.tasks import cancellation, changes, service
+from api_gateway.tasks.ignored_fields import FIELD_CHECK, Ignored
 from api_gateway.tasks.presentation import present_task
-from api_gateway.tasks.schemas.fields import OriginInstance, OriginTenant, OriginZone
 from api_gateway.tasks.schemas.generation import GenerationTaskPublic, GenerationTaskUpdate
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from shared.contracts.enums import TaskStatus, TaskType
 from shared.db.repositories.tasks import TaskFilters, TaskRow
 
-router = APIRouter(prefix="/api/v1/tasks/generation", tags=["Tasks"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/tasks/generation", tags=["Tasks"], dependencies=[FIELD_CHECK])
 
 
 @router.get(
@@ -64,7 +64,7 @@ async def list_generation_tasks(  # noqa: PLR0913 — query parameters
 )
 async def get_generation_task(task_id: UUID, res: Res, caller: Caller) -> TaskPublicBase:
     """Get a specific generation task by ID."""
-    return await service.shown_task(res, await _generation(res, caller, task_id))
+    return await service.present_with_waiting(res, await _generation(res, caller, task_id))
 
 
 @router.put(

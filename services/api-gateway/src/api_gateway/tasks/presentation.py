@@ -1,11 +1,11 @@
-"""A task's row as clients see it."""
+"""Task rows in their public schemas."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from api_gateway.recorded import members, shown
+from api_gateway.recorded import from_record, members
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.unions import SCHEMAS
 from shared.contracts.enums import TaskType
@@ -20,22 +20,22 @@ _column_values = attrgetter(*_COLUMNS)
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """How tasks of one type are answered."""
+class _Presentation:
+    """Presentation of one task type, derived from its schemas."""
 
     task_type: TaskType
     schema: type[TaskPublicBase]
     record_field: Mapping[str, str]
-    """The names of its pictures in answers, by those in requests."""
+    """Response fields of the images, by their fields in requests."""
     results: frozenset[str]
-    """Its result fields. What an app on fal says besides is there for mappings alone: it may have
-    any names, the record's own among them."""
+    """Result fields of the type. Other results of an app on fal are available to mappings only:
+    they may have any name, even that of a column."""
     empty: Mapping[str, Any]
-    """What its required fields have while there is nothing."""
+    """Values of its required fields while they are empty."""
 
     @classmethod
-    def of_type(cls, task_type: TaskType, schema: type[TaskPublicBase]) -> "_Answer":
-        """What follows from the schemas: found once, since clients poll."""
+    def of_type(cls, task_type: TaskType, schema: type[TaskPublicBase]) -> "_Presentation":
+        """Derive the presentation from the schemas; done once, since clients poll."""
         row = TASK_TYPES[task_type]
         return cls(
             task_type,
@@ -50,33 +50,34 @@ class _Answer:
         )
 
 
-_ANSWERS: dict[str, _Answer] = {
-    task_type: _Answer.of_type(task_type, schemas.public) for task_type, schemas in SCHEMAS.items()
+_PRESENTATIONS: dict[str, _Presentation] = {
+    task_type: _Presentation.of_type(task_type, schemas.public)
+    for task_type, schemas in SCHEMAS.items()
 }
 
 
 def present_task(task: Task | TaskRow) -> TaskPublicBase:
-    """The answer for a task, by its type's schema."""
-    answer = _ANSWERS[task.task_type]
+    """Return a task in its type's public schema."""
+    presentation = _PRESENTATIONS[task.task_type]
     inputs, results = members(task.inputs), members(task.results)
     provider_config = members(task.provider_config)
     fields: dict[str, Any] = dict(zip(_COLUMNS, _column_values(task), strict=True))
     for name, value in inputs.items():
-        fields[answer.record_field.get(name, name)] = value
-    for name in answer.results & results.keys():
+        fields[presentation.record_field.get(name, name)] = value
+    for name in presentation.results & results.keys():
         fields[name] = results[name]
-    fields["task_type"] = answer.task_type
+    fields["task_type"] = presentation.task_type
     fields["celery_task_id"] = task.temporal_id
     if task.workflow_id:
         fields["workflow_id"] = str(task.workflow_id)
     fields["fal_app_id"] = inputs.get("fal_app_id") or provider_config.get("fal_app_id")
     fields["fal_request_id"] = provider_config.get("fal_request_id")
     references = inputs.get("reference_images")
-    if answer.task_type is TaskType.EDITING and references and isinstance(references, list):
-        # Deprecated: clients from before there were several read the first one here.
+    if presentation.task_type is TaskType.EDITING and references and isinstance(references, list):
+        # Deprecated: old clients read the first reference image here.
         fields["reference_image_path"] = references[0]
-    for name, nothing in answer.empty.items():
-        # What an earlier step of a workflow will give is empty until then.
+    for name, empty in presentation.empty.items():
+        # A mapped field is empty until the earlier step has given it.
         if fields.get(name) is None:
-            fields[name] = nothing
-    return shown(answer.schema, fields)
+            fields[name] = empty
+    return from_record(presentation.schema, fields)

@@ -1,4 +1,4 @@
-"""How a task's files were made, and the request that makes them again."""
+"""Provenance of a task's files, and the request that produces them again."""
 
 from typing import Any
 from uuid import UUID
@@ -7,9 +7,9 @@ from pydantic import Field, ValidationError
 
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found
-from api_gateway.recorded import Recorded, members, shown
+from api_gateway.recorded import Recorded, from_record, members
+from api_gateway.request_fields import JsonObject
 from api_gateway.resources import Resources
-from api_gateway.tasks.schemas.fields import JsonObject
 from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.checks import CheckRecord
 from shared.contracts.enums import ProviderType, TaskType
@@ -27,27 +27,27 @@ class TaskProvenance(Recorded):
 
     task_id: UUID
     task_type: TaskType
-    provider_type: ProviderType = Field(description="Who did it, which may be the fallback")
+    provider_type: ProviderType = Field(description="The provider used, which may be the fallback")
     request: JsonObject = Field(
-        description="Makes the same pixels where it is posted to /api/v1/tasks/ and the same model "
-        "does it: what was left open is filled in, pictures are stored paths, and LoRAs are named "
-        "by their digest"
+        description="Produces the same pixels if it is posted to /api/v1/tasks/ and the same model "
+        "runs it: open fields are filled in, images are stored paths, and LoRAs are named by their "
+        "digest"
     )
     lora_paths: dict[str, str] = Field(
-        description="The LoRAs as the request named them then, by field"
+        description="The LoRAs as the original request named them, by field"
     )
-    made: Provenance = Field(description="What the worker says")
+    made: Provenance = Field(description="The worker's own record")
     checks: CheckRecord | None = Field(
-        description="How each edited part compares with its source, try by try, and which networks "
-        "judged it; null where the task type edits no parts"
+        description="Comparisons of each edited region with its source, per attempt, and the "
+        "networks used; null if the task type edits no regions"
     )
 
 
 async def get_provenance(res: Resources, caller: Principal, task_id: UUID) -> TaskProvenance:
-    """The record of a task that the caller may see.
+    """Return the provenance of a task that the caller may see.
 
     Raises:
-        Problem: 404, there is no such task, or nobody has said how its files were made.
+        Problem: 404, there is no such task, or it has no provenance record.
     """
     async with res.sessions() as session:
         task = await find_task_with_provenance(session, caller.scope, task_id)
@@ -57,8 +57,8 @@ async def get_provenance(res: Resources, caller: Principal, task_id: UUID) -> Ta
         raise Problem(
             404,
             "no_provenance",
-            f"task {task_id} is {task.status} and has no provenance record; tasks have one where "
-            "our own workers made a picture, and did not merely hand back the one they were given",
+            f"task {task_id} is {task.status} and has no provenance record; only tasks have one "
+            "for which our own workers produced an image different from the input",
         )
     try:
         record = ProvenanceRecord.model_validate(task.provenance)
@@ -78,7 +78,7 @@ def _present(task: Task, record: ProvenanceRecord) -> TaskProvenance:
         "made": record.made,
         "checks": _checks(task),
     }
-    return shown(TaskProvenance, fields)
+    return from_record(TaskProvenance, fields)
 
 
 def _checks(task: Task) -> dict[str, Any] | None:
@@ -87,7 +87,7 @@ def _checks(task: Task) -> dict[str, Any] | None:
 
 
 def rerun_request(task: Task, record: ProvenanceRecord) -> dict[str, Any]:
-    """The create request. A rerun is its owner's, and nobody else's: no webhook, no fallback."""
+    """Return the create request that repeats a task, without its webhook and fallback."""
     task_type = TaskType(task.task_type)
     known = TASK_TYPES[task_type].inputs.model_fields.keys()
     request: dict[str, Any] = {"task_type": task_type, "provider_type": record.provider_type}
@@ -101,7 +101,7 @@ def rerun_request(task: Task, record: ProvenanceRecord) -> dict[str, Any]:
 
 
 def _provider_config(task_type: TaskType, record: ProvenanceRecord) -> dict[str, Any]:
-    """With the model that cut pictures out: another worker might have a better one."""
+    """Return the provider's configuration with the background-removal model that was used."""
     if task_type != TaskType.BACKGROUND_REMOVE:
         return record.provider_config
     config: dict[str, Any] = {"provider_type": record.provider_type, **record.provider_config}
@@ -111,7 +111,7 @@ def _provider_config(task_type: TaskType, record: ProvenanceRecord) -> dict[str,
 
 
 def _config(task_type: TaskType, record: ProvenanceRecord) -> dict[str, Any]:
-    """With what the worker chose: another one might choose otherwise."""
+    """Return the engine's configuration with the values that the worker chose."""
     config = {**members(record.inputs.get("config"))}
     if task_type in {TaskType.GENERATION, TaskType.EDITING}:
         chosen = {"num_inference_steps": record.made.steps, "guidance_scale": record.made.guidance}

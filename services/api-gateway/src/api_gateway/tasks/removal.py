@@ -1,8 +1,7 @@
-"""Deleting a task with its files, or its files alone.
+"""Deletion of tasks with their files, or of the files alone.
 
-The records say first that the files are gone, and note their folder, in one transaction; then the
-objects go. What a crash leaves of them, and what a worker that was lost comes to write there, the
-sweep removes.
+One transaction removes the files from the records and notes their folder; then the objects are
+deleted. The sweep removes what a crash leaves there, and what a lost worker writes there later.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -31,48 +30,48 @@ _log = structlog.stdlib.get_logger(__name__)
 
 
 class TaskCleanup(BaseModel):
-    """What a cleanup did."""
+    """Result of a task's cleanup."""
 
     task_id: UUID
     cleaned: bool
-    deleted_paths: list[str] = Field(description="Paths of the files that are gone")
+    deleted_paths: list[str] = Field(description="Paths of the deleted files")
 
 
 async def delete_task(res: Resources, caller: Principal, task_id: UUID) -> TaskPublicBase:
-    """Remove a task and everything of it.
+    """Delete a task with all its files.
 
     Returns:
-        The record as it was last.
+        The last state of the record.
 
     Raises:
         Problem: 404; 409, it does not end, or other work reads its files.
     """
-    task = await _end(res, caller, task_id)
+    task = await _end_task(res, caller, task_id)
     await remove_files(res, [task], await files_of(res, task), remove_tasks)
     return present_task(task)
 
 
 async def clean_up_task(res: Resources, caller: Principal, task_id: UUID) -> TaskCleanup:
-    """Remove a task's files; its record stays, hidden from lists.
+    """Delete a task's files; its record stays, hidden from lists.
 
     Raises:
         Problem: 404; 409, it does not end, or other work reads its files.
     """
-    task = await _end(res, caller, task_id)
+    task = await _end_task(res, caller, task_id)
     paths = await files_of(res, task)
     await remove_files(res, [task], paths, mark_deleted)
     return TaskCleanup(task_id=task.id, cleaned=True, deleted_paths=paths)
 
 
-async def demand_unused(
+async def require_unused_files(
     session: AsyncSession, tasks: Sequence[Task | TaskRow], workflow_id: UUID | None = None
 ) -> None:
-    """Refuse to remove files that other work reads, as a single picture is refused.
+    """Refuse to remove files that other work reads.
 
     Args:
-        session: for a lasting answer, has removed their rows.
-        tasks: whose files they are.
-        workflow_id: a workflow that goes as a whole; none: they go alone.
+        session: if the result must hold until the commit, it has removed the files' rows.
+        tasks: owners of the files.
+        workflow_id: the workflow that is removed as a whole; none: the tasks alone are.
 
     Raises:
         Problem: 409.
@@ -80,7 +79,7 @@ async def demand_unused(
     if not tasks:
         return
     if workflow_id is None:
-        await _demand_ended_workflows(session, tasks)
+        await _require_ended_workflows(session, tasks)
     ids, folders = [task.id for task in tasks], [_folder(task) for task in tasks]
     if await are_folders_in_use(session, folders, excluding=ids, workflow_id=workflow_id):
         whose = f"of task {ids[0]}" if workflow_id is None else f"of workflow {workflow_id}"
@@ -88,7 +87,7 @@ async def demand_unused(
         raise Problem(409, "in_use", message)
 
 
-async def _demand_ended_workflows(session: AsyncSession, tasks: Sequence[Task | TaskRow]) -> None:
+async def _require_ended_workflows(session: AsyncSession, tasks: Sequence[Task | TaskRow]) -> None:
     for task in tasks:
         if await is_step_of_open_workflow(session, task.id):
             message = (
@@ -99,7 +98,7 @@ async def _demand_ended_workflows(session: AsyncSession, tasks: Sequence[Task | 
 
 
 async def files_of(res: Resources, task: Task) -> list[str]:
-    """The keys of every object in a task's folder."""
+    """Return the keys of every object in a task's folder."""
     return [found.key for found in await res.objects.list(_folder(task))]
 
 
@@ -110,25 +109,25 @@ async def remove_files(
     write: Callable[[AsyncSession, Collection[UUID]], Awaitable[None]],
     workflow_id: UUID | None = None,
 ) -> None:
-    """Remove everything in the folders of tasks that have ended.
+    """Remove everything in the folders of ended tasks.
 
     Args:
         res: the gateway's connections.
-        tasks: whose folders go.
-        keys: what lies there now.
-        write: what becomes of the tasks' records.
-        workflow_id: a workflow that goes as a whole.
+        tasks: the tasks whose folders are removed.
+        keys: the objects in those folders.
+        write: updates or removes the tasks' records.
+        workflow_id: the workflow that is removed as a whole, if any.
 
     Raises:
-        Problem: 409, other work reads them.
+        Problem: 409, other work reads the files.
     """
     if not tasks:
         return
     ids = [task.id for task in tasks]
     async with res.sessions.begin() as session:
         await forget_objects(session, ids)
-        # Who held one of the rows that are gone now has committed, and is seen.
-        await demand_unused(session, tasks, workflow_id)
+        # Work that had locked one of the removed rows has committed by now, and is visible.
+        await require_unused_files(session, tasks, workflow_id)
         await note_loose(session, [_folder(task) for task in tasks])
         await write(session, ids)
     try:
@@ -138,12 +137,12 @@ async def remove_files(
         _log.warning("files_left_to_the_sweep", tasks=ids, exc_info=error)
 
 
-async def _end(res: Resources, caller: Principal, task_id: UUID) -> Task:
+async def _end_task(res: Resources, caller: Principal, task_id: UUID) -> Task:
     task = await get_task(res, caller, task_id)
     if task.status not in TASK_ENDED:
-        # Before it is cancelled: what is refused changes nothing.
+        # Before the cancellation: a refused deletion must not change anything.
         async with res.sessions() as session:
-            await demand_unused(session, [task])
+            await require_unused_files(session, [task])
     return await end_before_removal(res, caller, task_id)
 
 

@@ -1,4 +1,4 @@
-"""Tasks: one unit of work each."""
+"""Routes of tasks."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -6,22 +6,22 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Query
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
-from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
-from api_gateway.ignored.fields import FIXED
-from api_gateway.ignored.parts import IgnoredPart
+from api_gateway.ignored.dependency import with_warnings
+from api_gateway.ignored.report import FIXED, IgnoredField
 from api_gateway.paging import Pages
-from api_gateway.tasks import cancellation, changes, removal, service
-from api_gateway.tasks.presentation import present_task
-from api_gateway.tasks.provenance import TaskProvenance, get_provenance
-from api_gateway.tasks.removal import TaskCleanup
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     AcceptedTaskType,
     OriginInstance,
     OriginTenant,
     OriginZone,
 )
+from api_gateway.resources import Created, Res
+from api_gateway.tasks import cancellation, changes, removal, service
+from api_gateway.tasks.ignored_fields import FIELD_CHECK, Ignored
+from api_gateway.tasks.presentation import present_task
+from api_gateway.tasks.provenance import TaskProvenance, get_provenance
+from api_gateway.tasks.removal import TaskCleanup
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.unions import (
     SCHEMAS,
@@ -33,7 +33,7 @@ from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskStatus, TaskType
 from shared.db.repositories.tasks import TaskFilters
 
-router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"], dependencies=[FIELD_CHECK])
 
 _EXAMPLES: dict[str, Any] = {
     task_type: {"value": schemas.create.model_json_schema()["example"]}
@@ -116,7 +116,7 @@ async def update_task(
     def read(task_type: TaskType) -> TaskPublicUpdateBase:
         change = task_data.as_type(task_type)
         dropped = task_data.model_fields_set - type(change).model_fields.keys()
-        ignored.note(IgnoredPart(("body", name), why=FIXED) for name in sorted(dropped))
+        ignored.note(IgnoredField(("body", name), why=FIXED) for name in sorted(dropped))
         return change
 
     task = await changes.update_task(res, caller, task_id, read)

@@ -1,1 +1,1 @@
-"""Trainings of LoRAs and whole models."""
+"""Trainings of LoRAs and full models."""

@@ -1,4 +1,4 @@
-"""Cancelling trainings: the record decides, and the answer says what it says."""
+"""Cancellation of trainings; the response is the record."""
 
 from contextlib import suppress
 from uuid import UUID
@@ -26,18 +26,18 @@ from workflows.control import (
 _log = structlog.stdlib.get_logger(__name__)
 
 _SETTLES_WITHIN_S = 3.0
-"""How long a cancel waits for a running training to stop; it goes on stopping after that."""
+"""Seconds that a cancellation waits for a running training; it stops later otherwise."""
 
 
 async def cancel_training(res: Resources, caller: Principal, training_id: UUID) -> Training:
-    """Cancel a training that has not ended; one that is cancelled stays so.
+    """Cancel a training that has not ended; cancelling again changes nothing.
 
     Returns:
-        The training as it stands. One that a worker has taken is CANCELLED once that worker has
-        stopped: where that takes longer than a moment, its status is still the running one.
+        The current training. A training that a worker has begun is CANCELLED only once that worker
+        has stopped: if that takes longer, its status is still the running one.
 
     Raises:
-        Problem: 404; 409, it is COMPLETED or FAILED; 503, it runs and Temporal does not answer.
+        Problem: 404; 409, it is COMPLETED or FAILED; 503, it runs and Temporal does not respond.
     """
     async with res.sessions.begin() as session:
         training = await find_training(session, caller.scope, training_id, is_locked=True)
@@ -49,12 +49,12 @@ async def cancel_training(res: Resources, caller: Principal, training_id: UUID) 
                 409,
                 "already_ended",
                 f"training {training_id} is {before}; "
-                "only one that is PENDING, PREPROCESSING or TRAINING can be cancelled",
+                "only a PENDING, PREPROCESSING or TRAINING one can be cancelled",
             )
         if before == TrainingStatus.PENDING:
             await write_training_outcome(session, _cancelled(training))
     if before == TrainingStatus.PENDING:
-        await _tell(res, training)
+        await _notify_run(res, training)
         return training
     if before == TrainingStatus.CANCELLED:
         return training
@@ -62,8 +62,8 @@ async def cancel_training(res: Resources, caller: Principal, training_id: UUID) 
     return await get_training(res, caller, training_id)
 
 
-async def _tell(res: Resources, training: Training) -> None:
-    """Let Temporal know of what the record says; the run finds it out by itself otherwise."""
+async def _notify_run(res: Resources, training: Training) -> None:
+    """Cancel the run of a cancelled record; if that fails, the run finds out by itself."""
     try:
         await cancel_run(res.temporal, training.temporal_id)
     except RunUnreachableError as error:
@@ -71,20 +71,20 @@ async def _tell(res: Resources, training: Training) -> None:
 
 
 async def _stop(res: Resources, training: Training) -> None:
-    """Cancel a run that a worker has taken, and give it a moment to record its end."""
+    """Cancel a run that a worker has begun, and wait a few seconds for it to record its end."""
     try:
         stop = await stop_run(res.temporal, training.temporal_id, within_s=_SETTLES_WITHIN_S)
     except RunUnreachableError as error:
         raise unavailable("Temporal") from error
     if stop is Stop.STOPPING:
         return
-    # A run records its end before it closes. Where there is none any more and the record is still
-    # open, it was terminated or forgotten, or it stands still: nobody else will end this record.
-    why = RUN_TERMINATED if stop is Stop.UNRESPONSIVE else None
+    # A run records its end before it closes. If it is gone and the record is still open, it was
+    # terminated or deleted, or it is stuck: nothing else will end this record.
+    why = RUN_TERMINATED if stop is Stop.DEAF else None
     async with res.sessions.begin() as session:
         await write_training_outcome(session, _cancelled(training, why))
-    if stop is Stop.UNRESPONSIVE:
-        with suppress(RunUnreachableError):  # the reconciler ends it later, by what the record says
+    if stop is Stop.DEAF:
+        with suppress(RunUnreachableError):  # the reconciler terminates it later
             await terminate_run(res.temporal, training.temporal_id)
 
 

@@ -1,4 +1,4 @@
-"""From a request to a training's row: its origin, its pictures, its folder decided."""
+"""Conversion of a request to a training's row, with its origin, images and folder."""
 
 import uuid
 from datetime import UTC, datetime
@@ -8,15 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
-from api_gateway.images.sources import (
-    Destination,
-    Upload,
-    picture_gone,
-    resolve_source,
-    settle_uploads,
-)
+from api_gateway.image_sources import Destination, picture_gone, resolve_source
 from api_gateway.resources import Resources
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
+from api_gateway.uploads import Upload
 from shared.contracts.enums import TrainingStatus
 from shared.contracts.folders import TRAININGS_FOLDER
 from shared.contracts.pictures import is_remote
@@ -27,7 +22,7 @@ from shared.db.repositories.object_use import lock_objects
 from shared.images.admission import ImageRefusedError
 
 _UNSTATED = "unknown"
-"""The reference's word for an instance that the client has not named."""
+"""The reference's name of an instance that the client has not named."""
 
 _SENT = (
     "training_type",
@@ -55,14 +50,14 @@ _DEFAULTED = (
     "sample_steps",
     "priority",
 )
-"""What a request cannot say; the reference's defaults stand in the schema of its answer."""
+"""Fields that a request cannot set; the reference's defaults are in the public schema."""
 
 
 def training_origin(caller: Principal, body: TrainingTaskCreate) -> Origin:
-    """Whom a training will belong to; an instance that is not named is the key's own.
+    """Return the owner of a training; an instance that is not named is the credential's own.
 
     Raises:
-        Problem: 403, where the request names another origin than the key is bound to.
+        Problem: 403, the request names another origin than the credential is bound to.
     """
     named = body.origin_instance or _UNSTATED
     if named == _UNSTATED and caller.scope.origin_instance is not None:
@@ -71,7 +66,7 @@ def training_origin(caller: Principal, body: TrainingTaskCreate) -> Origin:
 
 
 def draft_training(body: TrainingTaskCreate, origin: Origin) -> Training:
-    """A row for a request, not yet in any session, and without its pictures."""
+    """Return a row for a request, in no session yet, and without its images."""
     training_id, now = uuid.uuid4(), datetime.now(UTC)
     sent = {name: getattr(body, name) for name in _SENT}
     defaults = {name: TrainingTask.model_fields[name].default for name in _DEFAULTED}
@@ -102,14 +97,14 @@ async def take_sources(
     res: Resources,
     caller: Principal,
 ) -> tuple[list[Upload], list[Fault]]:
-    """Give a training its pictures.
+    """Resolve the images of a training.
 
     Returns:
-        What is to be stored before the training is written, and what is wrong with the request.
+        The uploads to be stored before the training is written, and the faults of the request.
     """
     sources = body.source_images or []
     if not sources:
-        message = "give at least one picture: there is nothing to train on"
+        message = "give at least one image to train on"
         return [], [Fault(("body", "source_images"), message)]
     destination = Destination(
         TRAININGS_FOLDER, training.id, origin.origin_instance, origin.origin_tenant_id
@@ -124,7 +119,7 @@ async def take_sources(
             faults.append(Fault(("body", "source_images", index), str(error)))
             continue
         if isinstance(found, Upload):
-            # The same bytes twice are one object.
+            # Equal bytes are one object.
             uploads[found.row.key] = found
         taken.append(_name(found))
     training.source_images = taken
@@ -134,12 +129,11 @@ async def take_sources(
 async def add_training(
     session: AsyncSession, caller: Principal, training: Training, uploads: list[Upload]
 ) -> None:
-    """Add a training with its uploads, and hold its other pictures until the commit.
+    """Add a training with the rows of its uploads, and lock its other images until the commit.
 
     Raises:
-        Problem: 409, a picture is gone since the request was looked at; 503, the uploads are.
+        Problem: 409, an image was deleted since the request was checked.
     """
-    await settle_uploads(session, uploads)
     own = {upload.row.key for upload in uploads}
     paths = [each for each in training.source_images if not is_remote(each) and each not in own]
     found = await lock_objects(session, caller.scope, paths)

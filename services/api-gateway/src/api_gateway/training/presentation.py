@@ -1,8 +1,8 @@
-"""A training's row as clients see it."""
+"""Training rows in their public schema."""
 
 from typing import Any
 
-from api_gateway.recorded import shown
+from api_gateway.recorded import from_record
 from api_gateway.training.schemas import TrainingTask
 from shared.db.models.trainings import Training
 
@@ -11,7 +11,7 @@ _TEMPORAL_IDS = (
     "celery_preprocessing_task_id",
     "celery_chain_task_id",
 )
-"""One workflow runs both stages."""
+"""Task IDs of the reference; here one workflow runs all stages."""
 
 _COLUMNS = frozenset(TrainingTask.model_fields) - {
     *_TEMPORAL_IDS,
@@ -22,8 +22,8 @@ _COLUMNS = frozenset(TrainingTask.model_fields) - {
 
 
 def present_training(training: Training) -> TrainingTask:
-    """The answer for a training."""
+    """Return a training in its public schema."""
     fields: dict[str, Any] = {name: getattr(training, name) for name in _COLUMNS}
     fields |= dict.fromkeys(_TEMPORAL_IDS, training.temporal_id)
     fields |= {"total_steps": training.steps, "webhook_url": training.webhook_url or ""}
-    return shown(TrainingTask, fields)
+    return from_record(TrainingTask, fields)

@@ -1,4 +1,4 @@
-"""Trainings: a LoRA, or a full model, from a client's pictures."""
+"""Routes of trainings."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,15 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
-from api_gateway.ignored.dependency import JUDGED, Ignored
+from api_gateway.ignored.dependency import FIELD_CHECK, Ignored
 from api_gateway.paging import Pages
+from api_gateway.resources import Created, Res
 from api_gateway.training import cancellation, service
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
 
-router = APIRouter(prefix="/api/v1/training", tags=["Training"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/training", tags=["Training"], dependencies=[FIELD_CHECK])
 
 
 @router.post(

@@ -1,4 +1,4 @@
-"""What clients send and get for trainings."""
+"""Request and response schemas of trainings."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Self
@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from api_gateway.recorded import Recorded
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     JsonObject,
     OriginInstance,
     OriginTenant,
@@ -137,7 +137,7 @@ def _now() -> datetime:
 
 
 class TrainingTask(Recorded):
-    """A training, as it stands."""
+    """A training in its current state."""
 
     id: UUID = Field(default_factory=uuid4)
     created_at: datetime = Field(default_factory=_now)
@@ -175,10 +175,10 @@ class TrainingTask(Recorded):
     logs: str = ""
     error_message: str | None = None
     warnings: list[str] | None = Field(
-        default=None, description="What of the request does less than its sender may think"
+        default=None, description="Parts of the request that were ignored or have no effect"
     )
     waiting_for: str | None = Field(
-        default=None, description="What has to come before it can go on; null while it does"
+        default=None, description="The reason why it does not proceed; null while it does"
     )
     webhook_url: str = ""
     celery_training_task_id: str | None = None

@@ -1,16 +1,16 @@
-"""Creating, reading and cancelling trainings."""
+"""Creating and reading trainings."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
-from api_gateway.creation import Creation, create
+from api_gateway.creation.create import Creation, create
+from api_gateway.creation.run_size import check_run_size
 from api_gateway.errors import InvalidRequestError, not_found
-from api_gateway.images.sources import Upload
 from api_gateway.resources import Resources
-from api_gateway.run_size import check_run_size
 from api_gateway.training.drafting import (
     add_training,
     draft_training,
@@ -19,7 +19,8 @@ from api_gateway.training.drafting import (
 )
 from api_gateway.training.presentation import present_training
 from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
-from api_gateway.waiting.records import tell_trainings
+from api_gateway.training.waiting import fill_waiting
+from api_gateway.uploads import Upload
 from api_gateway.webhooks.checks import check_webhook
 from shared.db.models.trainings import Training
 from shared.db.repositories.events import add_training_event
@@ -39,15 +40,15 @@ async def create_training(
 
     Args:
         res: the gateway's connections.
-        caller: whose training it will be.
+        caller: the owner of the training.
         body: the validated request.
-        request: the request as its repeats will know it.
-        warnings: what of the request is ignored, for the record.
+        request: the idempotency key of the request, if it has one.
+        warnings: ignored fields of the request, for the record.
 
     Raises:
-        InvalidRequestError: names every picture that is none.
-        Problem: 403, 413; 503, where Temporal does not take the run.
-        Repeated: the request was answered before.
+        InvalidRequestError: names every source that is not an image.
+        Problem: 403, 413; 503, Temporal does not accept the run.
+        RepeatedRequest: the request was completed before.
     """
     check_webhook(res, body.webhook_url)
     origin = training_origin(caller, body)
@@ -57,17 +58,13 @@ async def create_training(
         raise InvalidRequestError(faults)
     training.warnings = list(warnings) or None
     check_run_size(training_run(training))
-    creation = Creation(
-        training,
-        uploads,
-        lambda session: _write(session, caller, training, uploads),
-        lambda client: start_training(client, training),
-    )
+    write = partial(_write, caller=caller, training=training, uploads=uploads)
+    creation = Creation(training, uploads, write, partial(start_training, training=training))
     return await create(res, request, creation)
 
 
 async def _write(
-    session: AsyncSession, caller: Principal, training: Training, uploads: list[Upload]
+    session: AsyncSession, *, caller: Principal, training: Training, uploads: list[Upload]
 ) -> TrainingTask:
     await add_training(session, caller, training, uploads)
     add_training_event(session, training)
@@ -76,7 +73,7 @@ async def _write(
 
 
 async def get_training(res: Resources, caller: Principal, training_id: UUID) -> Training:
-    """A training that the caller may see.
+    """Return a training that the caller may see.
 
     Raises:
         Problem: 404.
@@ -89,22 +86,22 @@ async def get_training(res: Resources, caller: Principal, training_id: UUID) -> 
 
 
 async def read_training(res: Resources, caller: Principal, training_id: UUID) -> TrainingTask:
-    """A training as it is answered, with what it waits for.
+    """Return a training in its public schema, with what it waits for.
 
     Raises:
         Problem: 404.
     """
-    answer = present_training(await get_training(res, caller, training_id))
-    await tell_trainings(res, [answer])
-    return answer
+    shown = present_training(await get_training(res, caller, training_id))
+    await fill_waiting(res, [shown])
+    return shown
 
 
 async def page_of_trainings(
     res: Resources, caller: Principal, *, skip: int, limit: int
 ) -> tuple[list[TrainingTask], int]:
-    """One page of the caller's trainings, newest first, and how many there are in all."""
+    """Return one page of the caller's trainings, newest first, and their total number."""
     async with res.sessions() as session:
         page, total = await list_trainings(session, caller.scope, skip=skip, limit=limit)
-    answers = [present_training(training) for training in page]
-    await tell_trainings(res, answers)
-    return answers, total
+    shown = [present_training(training) for training in page]
+    await fill_waiting(res, shown)
+    return shown, total

@@ -1,1 +1,1 @@
-"""Webhooks: which may be called, what was delivered, and the keys that sign."""
+"""Webhooks: allowed URLs, the delivery log, receivers, and the keys that sign events."""

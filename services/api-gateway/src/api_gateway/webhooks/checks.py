@@ -1,4 +1,4 @@
-"""Whether a webhook may be called at all; where a name leads is checked again at each call."""
+"""Check of a webhook's URL; the address of its host is checked again at each call."""
 
 from api_gateway.errors import Fault, InvalidRequestError
 from api_gateway.resources import Resources
@@ -7,7 +7,7 @@ from shared.egress.urls import check_url
 
 
 def check_webhook(res: Resources, url: str | None) -> None:
-    """Refuse a webhook that leads to where nothing is called.
+    """Refuse a webhook to an address that must not be called.
 
     Raises:
         InvalidRequestError: names `webhook_url`.

@@ -1,9 +1,9 @@
-"""Rows of deliveries, receivers and keys as they are answered."""
+"""Rows of deliveries, receivers and keys in their public schemas."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from api_gateway.recorded import shown
+from api_gateway.recorded import from_record
 from api_gateway.webhooks.schemas import (
     PreviousWebhookSecret,
     WebhookDeliveryDetail,
@@ -16,13 +16,15 @@ from shared.webhooks.keyring import DatedKeys
 
 
 def present_delivery(delivery: WebhookDelivery) -> WebhookDeliveryPublic:
-    """A delivery in a list."""
-    return shown(WebhookDeliveryPublic, _fields(delivery))
+    """Return a delivery in the schema of the list."""
+    return from_record(WebhookDeliveryPublic, _fields(delivery))
 
 
 def present_delivery_detail(delivery: WebhookDelivery) -> WebhookDeliveryDetail:
-    """A delivery by itself; its event has been read with it."""
-    return shown(WebhookDeliveryDetail, _fields(delivery) | {"payload": delivery.event.payload})
+    """Return a delivery with its event, which was read with it."""
+    return from_record(
+        WebhookDeliveryDetail, _fields(delivery) | {"payload": delivery.event.payload}
+    )
 
 
 def _fields(delivery: WebhookDelivery) -> dict[str, Any]:
@@ -30,12 +32,12 @@ def _fields(delivery: WebhookDelivery) -> dict[str, Any]:
 
 
 def present_endpoint(endpoint: WebhookEndpoint) -> WebhookEndpointPublic:
-    """A receiver."""
+    """Return a receiver in its public schema."""
     return WebhookEndpointPublic.model_validate(endpoint, from_attributes=True)
 
 
 def present_secret(valid: Sequence[DatedKeys]) -> WebhookSecretPublic:
-    """The current keys, and which others sign along."""
+    """Return the current keys, and the previous ones that still sign."""
     current, *replaced = valid
     return WebhookSecretPublic(
         secret=current.keys.shared_secret,

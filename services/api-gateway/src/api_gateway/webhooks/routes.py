@@ -1,4 +1,4 @@
-"""Webhooks: what was delivered, what failed, and with which keys it is signed."""
+"""Routes of webhooks: deliveries, receivers, and signing keys."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,9 +6,9 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Res
-from api_gateway.ignored.dependency import JUDGED
+from api_gateway.ignored.dependency import FIELD_CHECK
 from api_gateway.paging import Pages
+from api_gateway.resources import Res
 from api_gateway.webhooks import service
 from api_gateway.webhooks.schemas import (
     Overlap,
@@ -21,7 +21,7 @@ from api_gateway.webhooks.schemas import (
 from shared.contracts.deliveries import DeliveryStatus
 from shared.db.repositories.deliveries import DeliveryFilters
 
-router = APIRouter(prefix="/api/v1/webhooks", tags=["Webhooks"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/webhooks", tags=["Webhooks"], dependencies=[FIELD_CHECK])
 
 Skip = Annotated[int, Query(ge=0, le=2**31)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -41,7 +41,7 @@ async def get_webhook_secret(
 async def rotate_webhook_secret(
     whose: Annotated[SecretOwner, Query()], res: Res, caller: Caller, overlap_s: Overlap = None
 ) -> WebhookSecretPublic:
-    """Replace the keys. Events are signed with the old ones as well until these expire."""
+    """Replace the keys. Events are signed with the old ones as well until they expire."""
     return await service.rotate_secret(res, caller, whose, overlap_s)
 
 
@@ -54,7 +54,7 @@ async def list_webhook_deliveries(  # noqa: PLR0913 — query parameters
     paging: Pages,
     *,
     subject_id: Annotated[
-        UUID | None, Query(description="Of one task, workflow or training")
+        UUID | None, Query(description="ID of a task, workflow or training")
     ] = None,
     status: DeliveryStatus | None = None,
     skip: Skip = 0,
@@ -75,7 +75,7 @@ async def list_webhook_deliveries(  # noqa: PLR0913 — query parameters
 async def get_webhook_delivery(
     delivery_id: UUID, res: Res, caller: Caller
 ) -> WebhookDeliveryDetail:
-    """Get one delivery with its attempts and what is sent."""
+    """Get one delivery with its attempts and its event."""
     return await service.get_delivery(res, caller, delivery_id)
 
 
@@ -87,7 +87,7 @@ async def get_webhook_delivery(
 async def replay_webhook_delivery(
     delivery_id: UUID, res: Res, caller: Caller
 ) -> WebhookDeliveryDetail:
-    """Deliver an event once more, under the same `webhook-id`, with the whole schedule anew."""
+    """Deliver an event once more, under the same `webhook-id`, with the whole retry schedule."""
     return await service.replay(res, caller, delivery_id)
 
 
@@ -109,5 +109,5 @@ async def list_webhook_endpoints(
 async def enable_webhook_endpoint(
     endpoint_id: UUID, res: Res, caller: Caller
 ) -> WebhookEndpointPublic:
-    """Call a receiver again. What was held back meanwhile may be replayed."""
+    """Call a receiver again. Deliveries that were held back can be replayed."""
     return await service.enable(res, caller, endpoint_id)

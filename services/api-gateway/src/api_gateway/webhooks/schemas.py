@@ -1,4 +1,4 @@
-"""Deliveries, receivers and signing keys as they are answered."""
+"""Public schemas of deliveries, receivers and signing keys."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,22 +8,22 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from api_gateway.recorded import Recorded
-from api_gateway.tasks.schemas.fields import JsonObject, OriginInstance, OriginTenant
+from api_gateway.request_fields import JsonObject, OriginInstance, OriginTenant
 from shared.contracts.deliveries import DeliveryStatus, SubjectKind
 from shared.contracts.enums import EventType
 
 
 class DeliveryAttempt(BaseModel):
-    """One call of a receiver."""
+    """A call of a receiver."""
 
     at: datetime
-    status_code: int | None = Field(description="What it answered; null where it did not")
-    ms: int = Field(description="How long it took")
-    error: str | None = Field(description="Why the event does not count as delivered")
+    status_code: int | None = Field(description="Status of its response; null if there was none")
+    ms: int = Field(description="Duration in milliseconds")
+    error: str | None = Field(description="The reason why the event was not delivered")
 
 
 class WebhookDeliveryPublic(Recorded):
-    """One event on its way to one receiver."""
+    """The delivery of one event to one receiver."""
 
     id: UUID
     webhook_id: str = Field(
@@ -31,7 +31,7 @@ class WebhookDeliveryPublic(Recorded):
     )
     subject_id: UUID = Field(description="The task, workflow or training that the event is about")
     subject_kind: SubjectKind
-    seq: int = Field(description="The event's place among those of its subject, from 1")
+    seq: int = Field(description="Number of the event among those of its subject, from 1")
     event_type: EventType
     url: str
     status: DeliveryStatus
@@ -44,9 +44,9 @@ class WebhookDeliveryPublic(Recorded):
 
 
 class WebhookDeliveryDetail(WebhookDeliveryPublic):
-    """A delivery with what is sent."""
+    """A delivery with its event."""
 
-    payload: JsonObject = Field(description="The event, as the receiver gets it")
+    payload: JsonObject = Field(description="The event as it is sent")
 
 
 class WebhookEndpointPublic(BaseModel):
@@ -55,18 +55,16 @@ class WebhookEndpointPublic(BaseModel):
     id: UUID
     url: str
     failing_since: datetime | None = Field(
-        description="Its first failure since it last took an event; null: it takes them"
+        description="Its first failure since the last successful delivery; null: it does not fail"
     )
-    disabled_at: datetime | None = Field(
-        description="Since when it is called no more; null: it is called"
-    )
+    disabled_at: datetime | None = Field(description="When it was disabled; null: it is enabled")
     disabled_reason: str | None
     origin_instance: str
     origin_tenant_id: str | None = None
 
 
 class PreviousWebhookSecret(BaseModel):
-    """A key that was replaced, and signs along for a while."""
+    """A replaced key that still signs for a while."""
 
     public_key: str
     created_at: datetime
@@ -74,10 +72,10 @@ class PreviousWebhookSecret(BaseModel):
 
 
 class WebhookSecretPublic(BaseModel):
-    """With what events are signed, and how receivers verify them."""
+    """The keys that sign events, and by which receivers verify them."""
 
     secret: str = Field(
-        description="Verifies signatures `v1` (HMAC-SHA256); known to the receiver alone",
+        description="Verifies signatures `v1` (HMAC-SHA256); known to the receiver only",
         examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
     )
     public_key: str = Field(
@@ -86,18 +84,18 @@ class WebhookSecretPublic(BaseModel):
     )
     created_at: datetime
     previous: list[PreviousWebhookSecret] = Field(
-        description="Keys that were replaced, and still sign along"
+        description="Replaced keys that still sign events as well"
     )
 
 
 class SecretOwner(BaseModel):
-    """Whose keys; what the credential is bound to need not be said."""
+    """The owner of the keys; defaults to what the credential is bound to."""
 
     origin_instance: OriginInstance | None = Field(
-        default=None, description="Needed where the credential is bound to no instance"
+        default=None, description="Required if the credential is bound to no instance"
     )
     origin_tenant_id: OriginTenant | None = Field(
-        default=None, description="None: of the instance's work that names no tenant"
+        default=None, description="Left out: the owner of the instance's work without a tenant"
     )
 
 
@@ -106,7 +104,7 @@ Overlap = Annotated[
     Query(
         ge=0,
         le=7 * 86_400,
-        description="Seconds that replaced keys sign along; 0 where one has become known. "
-        "Unset: as the platform is configured, a day by default",
+        description="Seconds that replaced keys sign as well; 0 if one has leaked. "
+        "Unset: as configured, a day by default",
     ),
 ]

@@ -1,4 +1,4 @@
-"""The delivery log, replays, receivers, and the keys that sign."""
+"""The delivery log, replays, receivers, and signing keys."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -39,7 +39,7 @@ from shared.db.repositories.webhook_endpoints import (
 async def page_of_deliveries(
     res: Resources, caller: Principal, filters: DeliveryFilters, *, skip: int, limit: int
 ) -> tuple[list[WebhookDeliveryPublic], bool]:
-    """One page of the caller's deliveries, newest first, and whether there are more."""
+    """Return one page of the caller's deliveries, newest first, and whether there are more."""
     async with res.sessions() as session:
         found = await list_deliveries(session, caller.scope, filters, skip=skip, limit=limit + 1)
     page, has_more = split(found, limit)
@@ -49,7 +49,7 @@ async def page_of_deliveries(
 async def get_delivery(
     res: Resources, caller: Principal, delivery_id: UUID
 ) -> WebhookDeliveryDetail:
-    """A delivery that the caller may see.
+    """Return a delivery that the caller may see.
 
     Raises:
         Problem: 404.
@@ -62,17 +62,17 @@ async def get_delivery(
 
 
 async def replay(res: Resources, caller: Principal, delivery_id: UUID) -> WebhookDeliveryDetail:
-    """Deliver an event once more, under the same id.
+    """Deliver an event once more, under the same ID.
 
     Raises:
-        Problem: 404; 409, it is under way, or its receiver is disabled.
+        Problem: 404; 409, it is pending, or its receiver is disabled.
     """
     async with res.sessions.begin() as session:
         delivery = await find_delivery(session, caller.scope, delivery_id, is_locked=True)
         if delivery is None:
             raise not_found(f"delivery {delivery_id}")
         if delivery.status == DeliveryStatus.PENDING:
-            message = f"delivery {delivery_id} is under way; wait until it is not pending any more"
+            message = f"delivery {delivery_id} is pending; wait until it has ended"
             raise Problem(409, "conflict", message)
         endpoint = await find_endpoint(session, delivery)
         if endpoint is not None and endpoint.disabled_at is not None:
@@ -85,7 +85,7 @@ async def replay(res: Resources, caller: Principal, delivery_id: UUID) -> Webhoo
 async def page_of_endpoints(
     res: Resources, caller: Principal, *, skip: int, limit: int
 ) -> tuple[list[WebhookEndpointPublic], bool]:
-    """One page of the caller's receivers that have failed, and whether there are more."""
+    """Return one page of the caller's receivers that have failed, and whether there are more."""
     async with res.sessions() as session:
         found = await list_endpoints(session, caller.scope, skip=skip, limit=limit + 1)
     page, has_more = split(found, limit)
@@ -93,7 +93,7 @@ async def page_of_endpoints(
 
 
 async def enable(res: Resources, caller: Principal, endpoint_id: UUID) -> WebhookEndpointPublic:
-    """Call a receiver again; again is the same as once.
+    """Call a receiver again; enabling again changes nothing.
 
     Raises:
         Problem: 404.
@@ -106,10 +106,10 @@ async def enable(res: Resources, caller: Principal, endpoint_id: UUID) -> Webhoo
 
 
 async def get_secret(res: Resources, caller: Principal, whose: SecretOwner) -> WebhookSecretPublic:
-    """The keys that sign an owner's events; made now where there are none.
+    """Return the keys that sign an owner's events; created if there are none.
 
     Raises:
-        InvalidRequestError: nothing says of which instance.
+        InvalidRequestError: no instance is given.
         Problem: 403, the credential is bound to another origin.
     """
     owner = _owner(caller, whose)
@@ -120,10 +120,10 @@ async def get_secret(res: Resources, caller: Principal, whose: SecretOwner) -> W
 async def rotate_secret(
     res: Resources, caller: Principal, whose: SecretOwner, overlap_s: int | None
 ) -> WebhookSecretPublic:
-    """Make new keys; the old ones sign along for the overlap.
+    """Replace the keys; the old ones sign as well for the overlap.
 
     Raises:
-        InvalidRequestError: nothing says of which instance.
+        InvalidRequestError: no instance is given.
         Problem: 403, the credential is bound to another origin.
     """
     owner = _owner(caller, whose)

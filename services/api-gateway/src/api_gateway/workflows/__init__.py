@@ -1,1 +1,1 @@
-"""Workflows: steps that form a directed acyclic graph."""
+"""Workflows, directed acyclic graphs of tasks."""

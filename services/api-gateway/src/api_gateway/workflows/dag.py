@@ -1,4 +1,4 @@
-"""Whether a workflow's steps form a DAG whose mappings fit. Pure."""
+"""Checks that a workflow's steps form a DAG with valid mappings. Pure."""
 
 from collections.abc import Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
@@ -15,12 +15,12 @@ _MAX_FAULTS = 1000
 
 
 def dependencies(step: WorkflowStepDefinition) -> list[str]:
-    """Every step that it waits for: stated ones and its mappings' sources, each once."""
+    """Return every step that a step waits for, stated or by a mapping, each once."""
     return list(dict.fromkeys([*step.depends_on, *(m.from_step for m in step.input_mappings)]))
 
 
 def check_dag(steps: Steps) -> list[Fault]:
-    """What is wrong with the steps, each fault with its place below `steps`."""
+    """Return the faults of the steps, each with its place below `steps`."""
     faults = _first(chain(_duplicates(steps), _unknown_dependencies(steps)))
     return faults or _first(chain(_cycle(steps), _mappings(steps)))
 
@@ -31,7 +31,7 @@ def _first(faults: Iterator[Fault]) -> list[Fault]:
 
 
 def topological_order(steps: Steps) -> list[WorkflowStepDefinition]:
-    """Steps with every step behind what it waits for; the order of equals is the request's."""
+    """Return the steps with each after its dependencies, otherwise in the request's order."""
     by_id = {step.id: step for step in steps}
     position = {step.id: index for index, step in enumerate(steps)}
     sorter = TopologicalSorter({step.id: dependencies(step) for step in steps})
@@ -45,7 +45,7 @@ def topological_order(steps: Steps) -> list[WorkflowStepDefinition]:
 
 
 def final_step_id(ordered: Steps) -> str:
-    """The last sink in topological order."""
+    """Return the last step in topological order on which no other depends."""
     waited_for = {name for step in ordered for name in dependencies(step)}
     return [step.id for step in ordered if step.id not in waited_for][-1]
 

@@ -1,4 +1,4 @@
-"""From a request to the rows of a workflow, of its steps and of their tasks."""
+"""Conversion of a request to the rows of a workflow, of its steps and of their tasks."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -9,12 +9,11 @@ from api_gateway.auth.ownership import Origin, claim_origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError
 from api_gateway.fault_list import clipped
-from api_gateway.images.sources import Upload
 from api_gateway.resources import Resources
 from api_gateway.tasks.drafting import draft_task
-from api_gateway.tasks.image_inputs import resolve_images
-from api_gateway.tasks.lora_inputs import check_loras
+from api_gateway.tasks.inputs.resolution import resolve_inputs
 from api_gateway.tasks.schemas.unions import SCHEMAS
+from api_gateway.uploads import Upload
 from api_gateway.workflows.dag import check_dag, dependencies, final_step_id, topological_order
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from api_gateway.workflows.step_validation import validate_step
@@ -25,7 +24,7 @@ from shared.db.models.tables import Task, Workflow, WorkflowStep
 
 @dataclass
 class WorkflowDraft:
-    """A workflow on its way into the records."""
+    """The rows of a new workflow, in no session yet."""
 
     workflow: Workflow
     tasks: dict[str, Task] = field(default_factory=dict[str, Task])
@@ -33,13 +32,13 @@ class WorkflowDraft:
     faults: list[Fault] = field(default_factory=list[Fault])
     warnings: list[str] = field(default_factory=list[str])
     task_ids: dict[str, uuid.UUID] = field(default_factory=dict[str, uuid.UUID])
-    """Of tasks that are in the records already, by step."""
+    """IDs of tasks that have a row already, by step."""
 
 
 async def draft_workflow(
     res: Resources, caller: Principal, body: CreateWorkflow, *, start: bool
 ) -> WorkflowDraft:
-    """The rows for a request, in no session yet.
+    """Return the rows for a request, in no session yet.
 
     Raises:
         InvalidRequestError: names every step and field that is wrong.
@@ -71,7 +70,7 @@ def _workflow_row(body: CreateWorkflow, origin: Origin, *, is_running: bool) -> 
         id=workflow_id,
         name=body.name,
         description=body.description,
-        # RUNNING is what the client asked for; that it is written first lets a crash be mended.
+        # RUNNING is written before the run starts: the reconciler starts it after a crash.
         status=WorkflowStatus.RUNNING if is_running else WorkflowStatus.PENDING,
         started_at=now if is_running else None,
         config=body.config,
@@ -98,15 +97,15 @@ async def draft_step(
     res: Resources,
     caller: Principal,
 ) -> list[Fault]:
-    """Add the task of a step to a draft, with its uploads; return what is wrong with the step."""
+    """Add the task of a step to a draft, with its uploads; return the faults of the step."""
     request, faults = validate_step(step, body, origin)
     if request is None:
         return faults
     mapped = {mapping.to_field for mapping in step.input_mappings}
     task, task_faults = draft_task(request, origin, res.model, mapped=mapped)
     task.id = draft.task_ids.get(step.id, task.id)
-    uploads, image_faults = await resolve_images(task, res, caller)
-    task_faults += image_faults + await check_loras(task, res, caller)
+    uploads, input_faults = await resolve_inputs(task, res, caller)
+    task_faults += input_faults
     task.workflow_id, task.step_id = draft.workflow.id, step.id
     task.temporal_id, task.max_retries = draft.workflow.temporal_id, step.max_retries
     draft.tasks[step.id] = task
@@ -116,7 +115,7 @@ async def draft_step(
 
 
 def _place(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Where in a step a fault of its task stands: a step has configurations of its own."""
+    """Return the place within a step of a fault in its task."""
     return loc if str(loc[0]).endswith("provider_config") else ("config", *loc)
 
 
@@ -146,7 +145,7 @@ def _step_row(position: int, step: WorkflowStepDefinition, task: Task) -> Workfl
 
 
 def recorded_config(step: WorkflowStepDefinition, task: Task) -> dict[str, Any]:
-    """Return a step's config for the record, with paths of pictures instead of their bytes."""
+    """Return a step's config for the record, with the paths of images instead of their bytes."""
     fields = TASK_TYPES[step.task_type].pictures
     names = {name for field in fields for name in (field.name, *field.aliases)}
     names |= SCHEMAS[step.task_type].create.replaced_fields.keys()

@@ -1,4 +1,4 @@
-"""A workflow's states: start, pause, resume, cancel. First the row changes, then the run."""
+"""State changes of a workflow (start, pause, resume, cancel): first of the row, then of the run."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from temporalio.client import Client
 
 from api_gateway.auth.principal import Principal
-from api_gateway.creation import start_run
+from api_gateway.creation.create import start_run
+from api_gateway.creation.run_size import check_run_size
 from api_gateway.errors import Problem, not_found, unavailable
 from api_gateway.fault_list import named
-from api_gateway.ignored.parts import IgnoredParts
-from api_gateway.images.sources import note_uploads, stored
+from api_gateway.ignored.report import IgnoredFields
 from api_gateway.resources import Resources
-from api_gateway.run_size import check_run_size
+from api_gateway.uploads import note_uploads, stored
 from api_gateway.workflows.overrides import Overrides, draft_overrides
 from api_gateway.workflows.reset import plan_resume, reset_steps
 from api_gateway.workflows.resume_schemas import ResumePlan, ResumeWorkflow
@@ -49,11 +49,11 @@ async def start_workflow(res: Resources, caller: Principal, workflow_id: UUID) -
     """Start a workflow that was created without being started.
 
     Raises:
-        Problem: 404; 409, it is not PENDING; 503, Temporal does not answer.
+        Problem: 404; 409, it is not PENDING; 503, Temporal does not respond.
     """
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
-        _demand(workflow, "start", WorkflowStatus.PENDING)
+        _require_status(workflow, "start", WorkflowStatus.PENDING)
         _run(session, workflow)
         tasks = await tasks_of_steps(session, workflow)
         await session.flush()
@@ -62,16 +62,16 @@ async def start_workflow(res: Resources, caller: Principal, workflow_id: UUID) -
 
 
 async def pause_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
-    """Start no more steps. The workflow is PAUSED once those that run have ended.
+    """Start no more steps. The workflow is PAUSED once the running steps have ended.
 
     Raises:
-        Problem: 404; 409, it does not run; 503, Temporal does not answer.
+        Problem: 404; 409, it is not RUNNING; 503, Temporal does not respond.
     """
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
         if workflow.status == WorkflowStatus.PAUSED:
             return workflow
-        _demand(workflow, "pause", WorkflowStatus.RUNNING)
+        _require_status(workflow, "pause", WorkflowStatus.RUNNING)
     try:
         was_open = await pause_run(res.temporal, workflow.temporal_id)
     except RunUnreachableError as error:
@@ -84,7 +84,7 @@ async def pause_workflow(res: Resources, caller: Principal, workflow_id: UUID) -
 
 
 async def _pause_before_its_run(res: Resources, caller: Principal, workflow_id: UUID) -> None:
-    """Pause a workflow whose start has not come through; a run that is lost stays to be found."""
+    """Pause a workflow whose run has not started; a run that has begun keeps its state."""
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
         tasks = await tasks_of_steps(session, workflow)
@@ -92,24 +92,24 @@ async def _pause_before_its_run(res: Resources, caller: Principal, workflow_id: 
             return
         outcome = PipelineOutcome(workflow_id=workflow_id, status=WorkflowStatus.PAUSED)
         await write_pipeline_outcome(session, outcome)
-    await _tell(res, workflow, pause_run)
+    await _notify_run(res, workflow, pause_run)
 
 
 async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
-    """Cancel a workflow and every task of it; again is the same as once.
+    """Cancel a workflow and all its tasks; cancelling again changes nothing.
 
     Raises:
-        Problem: 404; 409, it is neither PENDING nor RUNNING; 503, Temporal does not answer.
+        Problem: 404; 409, it is neither PENDING nor RUNNING; 503, Temporal does not respond.
     """
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
         if workflow.status == WorkflowStatus.CANCELLED:
             return workflow
-        _demand(workflow, "cancel", WorkflowStatus.PENDING, WorkflowStatus.RUNNING)
+        _require_status(workflow, "cancel", WorkflowStatus.PENDING, WorkflowStatus.RUNNING)
         is_running = workflow.status == WorkflowStatus.RUNNING
     stop = await _cancel_run(res, workflow) if is_running else Stop.GONE
     if stop is not Stop.STOPPING:
-        # A run writes how it ended before it closes; where none did, none will.
+        # A run writes its outcome before it closes; a closed or stuck one will not write it.
         outcome = PipelineOutcome(
             workflow_id=workflow.id,
             status=WorkflowStatus.CANCELLED,
@@ -118,7 +118,7 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
         async with res.sessions.begin() as session:
             await write_pipeline_outcome(session, outcome)
         if is_running:
-            await _tell(res, workflow, terminate_run if stop is Stop.UNRESPONSIVE else cancel_run)
+            await _notify_run(res, workflow, terminate_run if stop is Stop.DEAF else cancel_run)
     return await _read(res, caller, workflow)
 
 
@@ -127,23 +127,23 @@ async def resume_workflow(
     caller: Principal,
     workflow_id: UUID,
     body: ResumeWorkflow,
-    ignored: IgnoredParts,
+    ignored: IgnoredFields,
 ) -> Workflow:
-    """Run a failed or paused workflow on. Completed steps stay, failed ones get new tasks.
+    """Continue a failed or paused workflow: completed steps stay, failed ones get new tasks.
 
     Raises:
-        InvalidRequestError: names every step and field that cannot be overridden as sent.
-        Problem: 404; 409, it is neither FAILED nor PAUSED; 503, Temporal does not answer.
+        InvalidRequestError: names every step and field whose override is invalid.
+        Problem: 404; 409, it is neither FAILED nor PAUSED; 503, Temporal does not respond.
     """
     workflow, overrides = await _resumable(res, caller, workflow_id, body, ignored)
-    await _until_its_run_has_closed(res, workflow)
+    await _wait_for_closed_run(res, workflow)
     await note_uploads(res, overrides.uploads)
     async with res.sessions.begin() as session:
         workflow = await _locked(session, caller, workflow_id)
-        await _demand_resumable(session, workflow)
-        overrides = await overrides.less_stored(session, caller.scope)
-        async with stored(res, overrides.uploads):
-            await overrides.own_uploads(session)
+        await _require_resumable(session, workflow)
+        overrides = await overrides.without_stored(session, caller.scope)
+        async with stored(res, session, overrides.uploads):
+            await overrides.add_upload_rows(session)
             tasks = await reset_steps(session, caller, workflow, overrides.apply)
             check_run_size(pipeline_run(workflow, tasks))
             _run(session, workflow)
@@ -154,8 +154,8 @@ async def resume_workflow(
     return workflow
 
 
-async def _until_its_run_has_closed(res: Resources, workflow: Workflow) -> None:
-    """The record says how a run ended a moment before it has: a new one cannot start until then."""
+async def _wait_for_closed_run(res: Resources, workflow: Workflow) -> None:
+    """Wait for the last run to close: it records its end a moment before, and blocks a new run."""
     try:
         is_closed = await has_closed(
             res.temporal, workflow.temporal_id, within_s=res.settings.cancel_wait_s
@@ -171,9 +171,9 @@ async def plan_workflow_resume(
     caller: Principal,
     workflow_id: UUID,
     body: ResumeWorkflow,
-    ignored: IgnoredParts,
+    ignored: IgnoredFields,
 ) -> ResumePlan:
-    """What `resume_workflow` would do now; nothing changes.
+    """Return what `resume_workflow` would do now; nothing changes.
 
     Raises:
         InvalidRequestError: as from a resume.
@@ -188,26 +188,27 @@ async def _resumable(
     caller: Principal,
     workflow_id: UUID,
     body: ResumeWorkflow,
-    ignored: IgnoredParts,
+    ignored: IgnoredFields,
 ) -> tuple[Workflow, Overrides]:
-    """A workflow that can be resumed as things stand, and what is to be different in it."""
+    """Return a workflow that can be resumed now, and its checked overrides."""
     async with res.sessions() as session:
         workflow = await find_workflow(session, caller.scope, workflow_id)
         if workflow is None:
             raise not_found(f"workflow {workflow_id}")
-        tasks = await _demand_resumable(session, workflow)
+        tasks = await _require_resumable(session, workflow)
     return workflow, await draft_overrides(res, caller, workflow, tasks, body, ignored)
 
 
-async def _demand_resumable(session: AsyncSession, workflow: Workflow) -> dict[str, Task]:
-    _demand(workflow, "resume", *_RESUMABLE)
+async def _require_resumable(session: AsyncSession, workflow: Workflow) -> dict[str, Task]:
+    _require_status(workflow, "resume", *_RESUMABLE)
     if workflow.is_deleted:
-        raise _conflict(workflow, "its files are gone; create it anew")
+        raise _conflict(workflow, "its files were deleted; create a new workflow")
     tasks = await tasks_of_steps(session, workflow)
     removed = [step.step_id for step in workflow.steps if step.step_id not in tasks]
     if removed:
         names = named(removed)
-        raise _conflict(workflow, f"the tasks of its steps {names} were deleted; create it anew")
+        message = f"the tasks of its steps {names} were deleted; create a new workflow"
+        raise _conflict(workflow, message)
     return tasks
 
 
@@ -232,10 +233,10 @@ async def _read(res: Resources, caller: Principal, workflow: Workflow) -> Workfl
         return await find_workflow(session, caller.scope, workflow.id) or workflow
 
 
-async def _tell(
+async def _notify_run(
     res: Resources, workflow: Workflow, tell: Callable[[Client, str], Awaitable[object]]
 ) -> None:
-    """Tell a run what the record says by now; it may fail: the reconciler does it later."""
+    """Notify a run of its record's status; if that fails, the reconciler does it later."""
     try:
         await tell(res.temporal, workflow.temporal_id)
     except RunUnreachableError as error:
@@ -256,7 +257,7 @@ async def _wait(res: Resources, workflow: Workflow) -> bool:
     )
 
 
-def _demand(workflow: Workflow, action: str, *states: WorkflowStatus) -> None:
+def _require_status(workflow: Workflow, action: str, *states: WorkflowStatus) -> None:
     if workflow.status not in states:
         raise _conflict(workflow, f"to {action} it, it must be {' or '.join(states)}")
 

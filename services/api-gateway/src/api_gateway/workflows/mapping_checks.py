@@ -1,4 +1,4 @@
-"""Mappings between steps: names, and the types of both ends as far as they are known. Pure."""
+"""Checks of mappings between steps: names, and types as far as they are known. Pure."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ from shared.contracts.task_types.shapes import (
 from shared.contracts.task_types.table import TASK_TYPES
 
 _OBJECTS = frozenset({"fal_parameters"})
-"""Inputs with keys of their own: `fal_parameters.image_url` is a target, too."""
+"""Inputs with free keys: `fal_parameters.image_url` is a target as well."""
 
 
 def check_mapping(
@@ -27,10 +27,10 @@ def check_mapping(
     *,
     is_again: bool,
 ) -> list[Fault]:
-    """Return what is wrong with a mapping, each fault with its place below it.
+    """Return the faults of a mapping, each with its place below it.
 
     Args:
-        mapping: one of the target's.
+        mapping: a mapping of the target.
         source: the step that it reads.
         target: the step that it belongs to.
         is_again: another mapping has the same target field.
@@ -56,7 +56,7 @@ def _link_faults(mapping: FieldMapping, task_type: TaskType) -> Iterator[Fault]:
     if mapping.transform != MappingTransform.TO_URL:
         return
     if not _is_path(mapping.from_field):
-        message = f"to_url makes a URL of an object's path; {mapping.from_field!r} is none"
+        message = f"to_url needs the path of an object; {mapping.from_field!r} is none"
         yield Fault(("transform",), message)
     elif mapping.to_field in {field.name for field in TASK_TYPES[task_type].pictures}:
         message = f"{mapping.to_field!r} takes the path itself; leave the transform out"
@@ -66,7 +66,7 @@ def _link_faults(mapping: FieldMapping, task_type: TaskType) -> Iterator[Fault]:
 def _target_faults(
     mapping: FieldMapping, task_type: TaskType, *, is_again: bool
 ) -> Iterator[Fault]:
-    # A LoRA is looked up when the task is created, and that is before any step has run.
+    # A LoRA is looked up when the task is created, before any step has run.
     taken = TASK_TYPES[task_type].inputs.model_fields.keys() - set(LORA_FIELDS)
     name = mapping.to_field
     is_taken = name in taken or name.partition(".")[0] in taken & _OBJECTS
@@ -86,7 +86,7 @@ def _type_faults(
         return
     name = f"{mapping.from_step}.{mapping.from_field}"
     if made is None:
-        gives = f"{name} is {source}, of which {mapping.transform} makes nothing"
+        gives = f"{name} is {source}, which {mapping.transform} cannot convert"
     elif mapping.transform is None:
         gives = f"{name} is {made}"
     else:
@@ -100,12 +100,12 @@ def _remedy(mapping: FieldMapping, source: Shape, target: Shape) -> str:
         return "leave the transform out"
     if target.kind is Kind.OBJECT:
         return f"map it to a key of that, such as {mapping.to_field}.value"
-    # No path reads as a number.
+    # A path is never a number.
     has_transform = not (_is_path(mapping.from_field) and target.kind in {Kind.WHOLE, Kind.NUMBER})
     transform = fitting_transform(source, target) if has_transform else None
     if transform is not None:
         return f"use the transform {transform}"
-    return "map another field: no transform makes one of the other"
+    return "map another field: no transform converts one to the other"
 
 
 def _is_path(field: str) -> bool:

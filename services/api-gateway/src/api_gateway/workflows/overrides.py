@@ -1,4 +1,4 @@
-"""Other configs for steps that a resume runs again, checked as when the workflow was created."""
+"""New configs for steps that a resume runs again, checked as when a workflow is created."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,13 +11,13 @@ from api_gateway.auth.ownership import Origin
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault, InvalidRequestError, Problem
 from api_gateway.fault_list import named
-from api_gateway.ignored.fields import unknown_in_step
-from api_gateway.ignored.parts import IgnoredParts
-from api_gateway.images.sources import Upload, settle_uploads
+from api_gateway.ignored.report import IgnoredFields
+from api_gateway.request_fields import JsonObject
 from api_gateway.resources import Resources
-from api_gateway.tasks.schemas.fields import JsonObject
 from api_gateway.tasks.schemas.unions import SCHEMAS
+from api_gateway.uploads import Upload
 from api_gateway.workflows.drafting import WorkflowDraft, draft_step, recorded_config
+from api_gateway.workflows.ignored_fields import unknown_in_step
 from api_gateway.workflows.reset import is_reused
 from api_gateway.workflows.resume_schemas import ResumeWorkflow, StepOverride
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
@@ -33,43 +33,42 @@ from shared.db.repositories.tasks import is_untried
 
 @dataclass(frozen=True)
 class Override:
-    """One step as it is to run."""
+    """The checked override of one step."""
 
     before: JsonObject | None
-    """Its config when the override was checked."""
+    """The step's config when the override was checked."""
     config: JsonObject
-    """As it is to be recorded."""
+    """The new config, for the record."""
     draft: Task
-    """Has the inputs and the engine's config."""
+    """The step's task, with the new inputs and engine configuration."""
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """What is to be different, by step; checked."""
+    """The checked overrides of a resume, by step."""
 
     steps: dict[str, Override] = field(default_factory=dict[str, Override])
     uploads: list[Upload] = field(default_factory=list[Upload])
 
     def shown(self) -> dict[str, JsonObject]:
-        """Return the configs with digests in place of pictures that are not stored yet."""
+        """Return the configs with digests in place of images that are not stored yet."""
         digests = {upload.row.key: f"sha256:{upload.row.sha256}" for upload in self.uploads}
         return {
             step_id: {name: _shown(value, digests) for name, value in override.config.items()}
             for step_id, override in self.steps.items()
         }
 
-    async def less_stored(self, session: AsyncSession, scope: Scope) -> "Overrides":
-        """Leave out the pictures that the records have; the caller holds the workflow's lock.
+    async def without_stored(self, session: AsyncSession, scope: Scope) -> "Overrides":
+        """Return the overrides without uploads that have a row; the caller has locked the workflow.
 
-        A step that nobody has begun has them from before, or from another resume.
+        A step that has not begun may have them from its creation, or from another resume.
         """
         found = await find_objects(session, scope, [upload.row.key for upload in self.uploads])
         known = {key for key, row in found.items() if row.lost_at is None}
         return replace(self, uploads=[each for each in self.uploads if each.row.key not in known])
 
-    async def own_uploads(self, session: AsyncSession) -> None:
-        """Write the rows of the pictures that were sent along."""
-        await settle_uploads(session, self.uploads)
+    async def add_upload_rows(self, session: AsyncSession) -> None:
+        """Write the rows of the uploads."""
         for upload in self.uploads:
             lost = await session.get(StoredObject, upload.row.key)
             if lost is None:
@@ -78,11 +77,11 @@ class Overrides:
                 lost.lost_at = None
 
     def apply(self, step: WorkflowStep, task: Task) -> bool:
-        """Let a step run with its override, if it has one.
+        """Apply the override of a step, if it has one, and return whether it has.
 
         Args:
-            step: is locked.
-            task: the one that it is to run; not begun.
+            step: the step, locked.
+            task: the task that it is to run; not begun.
 
         Raises:
             Problem: 409, another resume has changed the step since the override was checked.
@@ -92,7 +91,7 @@ class Overrides:
             return False
         is_new, was_new = (each.id != step.task_id for each in (task, override.draft))
         if step.config != override.before or is_new != was_new:
-            message = f"step {step.step_id!r} has been changed meanwhile; look at it and try again"
+            message = f"step {step.step_id!r} was changed by another request; read it and try again"
             raise Problem(409, "conflict", message)
         step.config = override.config
         task.warnings = step.warnings = override.draft.warnings
@@ -107,17 +106,17 @@ async def draft_overrides(
     workflow: Workflow,
     tasks: Mapping[str, Task],
     body: ResumeWorkflow,
-    ignored: IgnoredParts,
+    ignored: IgnoredFields,
 ) -> Overrides:
-    """Check what is sent, and prepare it; nothing is stored yet.
+    """Check and prepare overrides; nothing is stored yet.
 
     Args:
         res: the gateway's connections.
-        caller: whose pictures and LoRAs may be named.
+        caller: the owner of the images and LoRAs that may be named.
         workflow: FAILED or PAUSED.
-        tasks: the present task of each step.
-        body: what is sent.
-        ignored: takes down what of it nothing reads.
+        tasks: the current task of each step.
+        body: the request.
+        ignored: collects unknown fields.
 
     Raises:
         InvalidRequestError: names every step and field that is wrong.
@@ -135,11 +134,11 @@ async def draft_overrides(
         raise InvalidRequestError(drafting.faults)
     async with res.sessions() as session:
         overrides = Overrides(drafting.steps, drafting.draft.uploads)
-        return await overrides.less_stored(session, caller.scope)
+        return await overrides.without_stored(session, caller.scope)
 
 
 def _misplaced(workflow: Workflow, sent: Mapping[str, StepOverride]) -> list[Fault]:
-    """What is sent for steps that there are not, or that do not run again."""
+    """Return a fault for each override of a step that does not exist or does not run again."""
     to_run = [step.step_id for step in workflow.steps if not is_reused(step)]
     known = {step.step_id for step in workflow.steps}
     return [
@@ -154,7 +153,7 @@ def _misplaced(workflow: Workflow, sent: Mapping[str, StepOverride]) -> list[Fau
 
 
 class _Drafting:
-    """The steps of one workflow, drafted as if it was created with these configs."""
+    """The overridden steps of one workflow, drafted as for a new workflow."""
 
     def __init__(self, res: Resources, caller: Principal, workflow: Workflow) -> None:
         self._res, self._caller, self._workflow = res, caller, workflow
@@ -169,7 +168,7 @@ class _Drafting:
         self.faults: list[Fault] = []
 
     async def add(self, step: WorkflowStep, task: Task, config: JsonObject) -> None:
-        """Draft one step; what is wrong with it is among the faults."""
+        """Draft one step, and collect its faults."""
         if is_untried(task):
             self.draft.task_ids[step.step_id] = task.id
         place = ("body", "steps", step.step_id)
@@ -196,7 +195,7 @@ class _Drafting:
         if not faults:
             drafted = self.draft.tasks[step.step_id]
             recorded = recorded_config(definition, drafted)
-            _keep_the_rest(task, drafted, config)
+            _copy_unchanged(task, drafted, config)
             self.steps[step.step_id] = Override(step.config, recorded, drafted)
 
     def _request(self, definition: WorkflowStepDefinition) -> CreateWorkflow:
@@ -228,21 +227,21 @@ def _definition(step: WorkflowStep, config: JsonObject) -> WorkflowStepDefinitio
 
 
 def merged(step: WorkflowStep, config: JsonObject) -> JsonObject:
-    """A step's config with an override, field by field and key by key of the engine's `config`.
+    """Return a step's config with an override, merged by field and by key of the engine's `config`.
 
-    Pure. A field goes by the name of the input that it means. Keys of the engine may stand in
-    `config` or beside the fields: what is sent counts, wherever the step has it.
+    Pure. Names that mean the same input count as one field. Keys of the engine may be in `config`
+    or beside the fields: the override's value counts, wherever the step has the key.
     """
     task_type = TaskType(step.task_type)
     known = SCHEMAS[task_type].create.model_fields.keys()
     (sent, sent_inside), (has, has_inside) = _parts(config), _parts(step.config or {})
     if config.get("config", {}) is None:
         has_inside = {}
-    meant = {_meant(task_type, name) for name in sent}
+    meant = {_input_name(task_type, name) for name in sent}
     kept = {
         name: value
         for name, value in has.items()
-        if _meant(task_type, name) not in meant and (name in known or name not in sent_inside)
+        if _input_name(task_type, name) not in meant and (name in known or name not in sent_inside)
     }
     loose = sent.keys() - known
     inside = {key: value for key, value in has_inside.items() if key not in loose} | sent_inside
@@ -251,23 +250,23 @@ def merged(step: WorkflowStep, config: JsonObject) -> JsonObject:
 
 
 def _parts(config: JsonObject) -> tuple[JsonObject, JsonObject]:
-    """The fields, and the engine's keys, which stand in `config`."""
+    """Split a config into its fields and the engine's keys in `config`."""
     fields = {name: value for name, value in config.items() if name != "config"}
     inside = config.get("config")
     return fields, cast("JsonObject", inside) if isinstance(inside, dict) else {}
 
 
-def _meant(task_type: TaskType, name: str) -> str:
+def _input_name(task_type: TaskType, name: str) -> str:
     replaced = SCHEMAS[task_type].create.replaced_fields
     return field_meant(task_type, replaced.get(name, name))
 
 
 def _unusable(definition: WorkflowStepDefinition, config: JsonObject) -> list[Fault]:
-    """What is sent and could not have any effect."""
+    """Return a fault for each field that cannot have an effect."""
     sources = {mapping.to_field: mapping.from_step for mapping in definition.input_mappings}
-    fields = {name: _meant(definition.task_type, name) for name in config}
+    fields = {name: _input_name(definition.task_type, name) for name in config}
     faults = [
-        Fault(("config", name), f"is mapped from step {sources[meant]!r}, whose result it will be")
+        Fault(("config", name), f"is mapped from step {sources[meant]!r}; leave it out")
         for name, meant in fields.items()
         if meant in sources
     ]
@@ -276,10 +275,10 @@ def _unusable(definition: WorkflowStepDefinition, config: JsonObject) -> list[Fa
     return faults
 
 
-def _keep_the_rest(task: Task, drafted: Task, config: JsonObject) -> None:
-    """Leave what is not overridden as the task has it: seeds as drawn, pictures as fetched."""
+def _copy_unchanged(task: Task, drafted: Task, config: JsonObject) -> None:
+    """Copy what is not overridden from the current task: drawn seeds and fetched images."""
     task_type = TaskType(task.task_type)
-    sent = {_meant(task_type, name) for name in config}
+    sent = {_input_name(task_type, name) for name in config}
     for name in TASK_TYPES[task_type].inputs.model_fields.keys() - sent:
         if name in drafted.inputs and name in task.inputs:
             drafted.inputs[name] = task.inputs[name]

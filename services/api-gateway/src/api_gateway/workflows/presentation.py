@@ -1,16 +1,16 @@
-"""A workflow's rows as clients see them."""
+"""Workflow rows in their public schemas."""
 
 from collections.abc import Sequence
 
-from api_gateway.recorded import shown, texts
-from api_gateway.waiting.words import before_a_step
+from api_gateway.recorded import from_record, texts
+from api_gateway.waiting import before_a_step
 from api_gateway.workflows.schemas import WorkflowPublic, WorkflowStepPublic
 from shared.contracts.enums import StepStatus, WorkflowStatus
 from shared.db.models.tables import Workflow, WorkflowStep
 
 
 def present_workflow(workflow: Workflow) -> WorkflowPublic:
-    """The answer for a workflow and its steps, in topological order."""
+    """Return a workflow in its public schema, its steps in topological order."""
     total = workflow.total_steps
     plain = {
         name: getattr(workflow, name)
@@ -18,8 +18,8 @@ def present_workflow(workflow: Workflow) -> WorkflowPublic:
         if name not in {"progress", "canvas_task_id", "steps"}
     }
     steps = [_present_step(step) for step in workflow.steps]
-    _tell_what_comes_before(WorkflowStatus(workflow.status), steps)
-    return shown(
+    _fill_waiting_before(WorkflowStatus(workflow.status), steps)
+    return from_record(
         WorkflowPublic,
         plain
         | {
@@ -32,10 +32,10 @@ def present_workflow(workflow: Workflow) -> WorkflowPublic:
 
 def _present_step(step: WorkflowStep) -> WorkflowStepPublic:
     names = WorkflowStepPublic.model_fields.keys() - {"waiting_for"}
-    return shown(WorkflowStepPublic, {name: getattr(step, name) for name in names})
+    return from_record(WorkflowStepPublic, {name: getattr(step, name) for name in names})
 
 
-def _tell_what_comes_before(workflow: WorkflowStatus, steps: Sequence[WorkflowStepPublic]) -> None:
+def _fill_waiting_before(workflow: WorkflowStatus, steps: Sequence[WorkflowStepPublic]) -> None:
     open_steps = {step.step_id: step.status for step in steps}
     for step in steps:
         if step.status == StepStatus.PENDING:

@@ -1,4 +1,4 @@
-"""Cleaning up a workflow: its tasks' files go, the records stay, hidden from lists."""
+"""Cleanup of workflows: their tasks' files are deleted, the records stay, hidden from lists."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,8 +7,8 @@ from uuid import UUID
 from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found
 from api_gateway.resources import Resources
-from api_gateway.tasks.cancellation import has_let_go
-from api_gateway.tasks.removal import demand_unused, files_of, remove_files
+from api_gateway.tasks.cancellation import has_closed_run
+from api_gateway.tasks.removal import files_of, remove_files, require_unused_files
 from api_gateway.workflows.lifecycle import cancel_workflow
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import (
@@ -28,7 +28,7 @@ _OPEN = frozenset({WorkflowStatus.PENDING, WorkflowStatus.RUNNING})
 async def clean_up_workflow(
     res: Resources, caller: Principal, workflow_id: UUID, *, cleans_tasks: bool
 ) -> WorkflowCleanupResponse:
-    """Mark a workflow as deleted, and remove its tasks' files where that is asked for.
+    """Mark a workflow as deleted and, if asked for, delete its tasks' files.
 
     Raises:
         Problem: 404; 409, it does not end, or other work reads its tasks' files.
@@ -38,8 +38,8 @@ async def clean_up_workflow(
         if workflow is None:
             raise not_found(f"workflow {workflow_id}")
         tasks = await tasks_of_workflow(session, workflow_id) if cleans_tasks else []
-        # Before it is cancelled: what is refused changes nothing.
-        await demand_unused(session, tasks, workflow_id)
+        # Before the cancellation: a refused cleanup must not change anything.
+        await require_unused_files(session, tasks, workflow_id)
     await _end(res, caller, workflow)
     async with res.sessions() as session:
         tasks = await tasks_of_workflow(session, workflow_id) if cleans_tasks else []
@@ -57,7 +57,7 @@ async def clean_up_workflow(
 async def _end(res: Resources, caller: Principal, workflow: Workflow) -> None:
     if workflow.status in _OPEN:
         await cancel_workflow(res, caller, workflow.id)
-    if not await has_let_go(res, workflow.temporal_id):
+    if not await has_closed_run(res, workflow.temporal_id):
         message = f"workflow {workflow.id} is still being cancelled; try again in a moment"
         raise Problem(409, "conflict", message)
 
@@ -65,7 +65,7 @@ async def _end(res: Resources, caller: Principal, workflow: Workflow) -> None:
 async def _clean_up_tasks(
     res: Resources, tasks: Sequence[Task], workflow_id: UUID
 ) -> WorkflowCleanupDetail:
-    """Remove all tasks' files together; those whose files cannot be listed stay."""
+    """Delete the files of all tasks together; tasks whose files cannot be listed are skipped."""
     detail = WorkflowCleanupDetail(tasks_processed=len(tasks))
     listed: list[Task] = []
     for task in tasks:

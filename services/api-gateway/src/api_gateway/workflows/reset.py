@@ -1,6 +1,6 @@
-"""What a resume does with the steps: completed ones stay, those tried in vain get new tasks.
+"""Effect of a resume on the steps: completed ones stay, those tried without success get new tasks.
 
-What a dry run tells comes out of the same rule: `is_reused`.
+A dry run uses the same rule: `is_reused`.
 """
 
 import uuid
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
-from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.request_fields import JsonObject
 from api_gateway.workflows.resume_schemas import (
     ResumePlan,
     ResumeReason,
@@ -55,11 +55,11 @@ _CHOSEN = (
     "fallback_provider_config",
     "fallback_provider_capabilities",
 )
-"""As the step has them: its task's own were replaced where its fallback stepped in."""
+"""Copied from the step: its task's own were replaced if the fallback ran."""
 
 
 Override = Callable[[WorkflowStep, Task], bool]
-"""Changes what a step is to run with; returns whether it did."""
+"""Applies an override to a step and its task; returns whether there was one."""
 
 _REASONS = {
     StepStatus.FAILED: ResumeReason.FAILED,
@@ -69,16 +69,16 @@ _REASONS = {
 
 
 def is_reused(step: WorkflowStep) -> bool:
-    """Whether a resume takes a step's result as it is."""
+    """Return whether a resume keeps a step's result."""
     return step.status == StepStatus.COMPLETED
 
 
 def plan_resume(workflow: Workflow, configs: Mapping[str, JsonObject]) -> ResumePlan:
-    """What a resume would do with each step, in topological order.
+    """Return what a resume would do with each step, in topological order.
 
     Args:
-        workflow: as it stands.
-        configs: what overridden steps would run with, by step.
+        workflow: the workflow in its current state.
+        configs: the merged configs of overridden steps, by step.
     """
     return ResumePlan(
         workflow_id=workflow.id,
@@ -102,15 +102,16 @@ def plan_resume(workflow: Workflow, configs: Mapping[str, JsonObject]) -> Resume
 async def reset_steps(
     session: AsyncSession, caller: Principal, workflow: Workflow, override: Override
 ) -> dict[str, Task]:
-    """Give every step that has been tried in vain a new task.
+    """Give every step that was tried without success a new task.
 
-    Steps read what lies under their pictures' paths now. Of one that is gone, its step will say so.
+    Steps read the current objects at their images' paths. A step whose image is missing will fail
+    with that error.
 
     Args:
         session: the transaction that resumes the workflow.
-        caller: whose pictures the steps read.
-        workflow: is locked.
-        override: is given each step that runs again, with its task, before they are written.
+        caller: the owner of the images.
+        workflow: the workflow, locked.
+        override: called with each step that runs again and its task, before they are written.
 
     Returns:
         All tasks, by step.
@@ -137,7 +138,7 @@ async def reset_steps(
 
 
 def renewed(task: Task, step: WorkflowStep) -> Task:
-    """A new task for a step, with the provider that the client chose first."""
+    """Return a new task for a step, with the provider that the client chose first."""
     provider, queue = ProviderType(task.provider_type), TaskQueue(task.queue_name)
     if task.fallback_used:
         task_type = TaskType(step.task_type)

@@ -1,20 +1,20 @@
-"""What clients send to a resume, and what a dry run tells of one."""
+"""Schemas of a resume and of its dry run."""
 
 from enum import StrEnum
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api_gateway.tasks.schemas.fields import JsonObject, refuse_unstorable
+from api_gateway.request_fields import JsonObject, refuse_unstorable
 from api_gateway.workflows.schemas import MAX_STEPS, StepId
 from shared.contracts.request_model import RequestModel
 
 
 class StepOverride(RequestModel):
-    """What a step runs with instead, from now on."""
+    """The new config of a step."""
 
     config: JsonObject = Field(
-        description="Fields of the step's config, in place of those that it has; null takes one out"
+        description="Fields that replace those of the step's config; null removes one"
     )
 
 
@@ -40,17 +40,17 @@ UNCHANGED = ResumeWorkflow()
 
 
 class ResumeReason(StrEnum):
-    """Why a resume would run a step."""
+    """The reason why a resume runs a step."""
 
     FAILED = "failed"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
-    """Its run ended while it was under way."""
+    """The run ended while the step was running."""
     NOT_RUN_YET = "not_run_yet"
 
 
 class ReusedStep(BaseModel):
-    """A completed step: its result is used again, and it does not run."""
+    """A completed step, whose result is kept."""
 
     step_id: str
     task_id: UUID
@@ -64,13 +64,13 @@ class StepToRun(BaseModel):
     config: JsonObject | None = Field(
         default=None,
         exclude_if=lambda config: config is None,
-        description="The step's config with its overrides; a picture that is sent along is shown"
-        " as `sha256:` and its digest. Left out where nothing is overridden",
+        description="The step's config with its overrides; a new image is shown as `sha256:` and"
+        " its digest. Left out if nothing is overridden",
     )
 
 
 class ResumePlan(BaseModel):
-    """What a resume would do; each step is in one of the lists, in topological order."""
+    """The effect of a resume; each step is in one of the lists, in topological order."""
 
     workflow_id: UUID
     reused: list[ReusedStep]

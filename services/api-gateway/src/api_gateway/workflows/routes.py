@@ -1,4 +1,4 @@
-"""Workflows: DAGs of tasks."""
+"""Routes of workflows."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,11 +6,12 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api_gateway.auth.dependencies import Caller
-from api_gateway.dependencies import Created, Res
 from api_gateway.idempotency import Repeatable
-from api_gateway.ignored.dependency import JUDGED, Ignored, with_warnings
+from api_gateway.ignored.dependency import with_warnings
 from api_gateway.paging import Pages
+from api_gateway.resources import Created, Res
 from api_gateway.workflows import lifecycle, removal, service
+from api_gateway.workflows.ignored_fields import FIELD_CHECK, Ignored
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.resume_schemas import UNCHANGED, ResumePlan, ResumeWorkflow
 from api_gateway.workflows.schemas import (
@@ -23,7 +24,7 @@ from api_gateway.workflows.schemas import (
 from shared.contracts.enums import WorkflowStatus
 from shared.db.repositories.subjects import WorkflowFilters
 
-router = APIRouter(prefix="/api/v1/workflows", tags=["workflows"], dependencies=[JUDGED])
+router = APIRouter(prefix="/api/v1/workflows", tags=["workflows"], dependencies=[FIELD_CHECK])
 
 
 @router.post(
@@ -106,7 +107,7 @@ async def start_workflow(workflow_id: UUID, res: Res, caller: Caller) -> Workflo
 
 @router.post("/{workflow_id}/pause", summary="Pause Workflow", operation_id="pause_workflow")
 async def pause_workflow(workflow_id: UUID, res: Res, caller: Caller) -> WorkflowPublic:
-    """Let a RUNNING workflow's running steps end and start no more; resume goes on from there."""
+    """Let a RUNNING workflow's running steps end and start no more; resume continues from there."""
     return present_workflow(await lifecycle.pause_workflow(res, caller, workflow_id))
 
 
@@ -118,12 +119,12 @@ async def resume_workflow(
     ignored: Ignored,
     body: ResumeWorkflow = UNCHANGED,
     dry_run: Annotated[  # noqa: FBT002 — a query parameter
-        bool, Query(description="Change nothing; answer which steps would run, and with what")
+        bool, Query(description="Change nothing; return which steps would run, and with what")
     ] = False,
 ) -> WorkflowPublic | ResumePlan:
     """Resume a FAILED or PAUSED workflow: completed steps are kept, all others run.
 
-    `steps` in the body gives steps that run again another config, field by field.
+    `steps` in the body gives steps that run again a new config, field by field.
     """
     if dry_run:
         return await lifecycle.plan_workflow_resume(res, caller, workflow_id, body, ignored)

@@ -1,4 +1,4 @@
-"""What clients send and get for workflows: steps that form a directed acyclic graph."""
+"""Request and response schemas of workflows."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from api_gateway.recorded import Recorded
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     AcceptedTaskType,
     JsonObject,
     OriginInstance,
@@ -43,7 +43,7 @@ WorkflowConfig = Annotated[
 
 
 class FieldMapping(RequestModel):
-    """How one step's output becomes another's input."""
+    """A mapping from one step's output to another's input."""
 
     from_step: StepId = Field(description="Step ID to get output from")
     from_field: str = Field(min_length=1, description="Output field name from source step")
@@ -53,12 +53,12 @@ class FieldMapping(RequestModel):
     )
 
 
-# Each is of one input, and no task has so many. Of a list within a list the first fault is told.
+# A mapping is of one input, and no task has so many. Lists within lists report the first fault.
 FieldMappings = Annotated[list[FieldMapping], Field(max_length=50), FailFast()]
 
 
 class WorkflowStepDefinition(ProviderChoice):
-    """One step of a workflow, as a client defines it."""
+    """A step of a workflow, as a client defines it."""
 
     id: StepId = Field(description="Unique identifier for this step within the workflow")
     task_type: AcceptedTaskType = Field(description="Type of task to execute")
@@ -153,7 +153,7 @@ class WorkflowUpdate(RequestModel):
 
 
 class WorkflowStepPublic(Recorded):
-    """One step of a workflow, as it stands."""
+    """A step of a workflow with its current state."""
 
     id: UUID
     step_id: str
@@ -171,10 +171,10 @@ class WorkflowStepPublic(Recorded):
     result: JsonObject | None = None
     error_message: str | None = None
     warnings: list[str] | None = Field(
-        default=None, description="What of the request does less than its sender may think"
+        default=None, description="Parts of the request that were ignored or have no effect"
     )
     waiting_for: str | None = Field(
-        default=None, description="What has to come before it can be done; null once it is begun"
+        default=None, description="The reason why it has not begun; null once it has"
     )
     started_at: datetime | None = None
     completed_at: datetime | None = None
@@ -208,7 +208,7 @@ class WorkflowPublic(Recorded):
     error_message: str | None = None
     errors: list[str]
     warnings: list[str] | None = Field(
-        default=None, description="What of the request does less than its sender may think"
+        default=None, description="Parts of the request that were ignored or have no effect"
     )
     started_at: datetime | None = None
     completed_at: datetime | None = None
@@ -229,7 +229,7 @@ class WorkflowListResponse(BaseModel):
 
 
 class WorkflowCleanupError(BaseModel):
-    """Why one task of a workflow was not cleaned up."""
+    """The error that kept one task of a workflow from being cleaned up."""
 
     task_id: UUID
     step_id: str
@@ -238,7 +238,7 @@ class WorkflowCleanupError(BaseModel):
 
 
 class WorkflowCleanupDetail(BaseModel):
-    """What a cleanup did to a workflow's tasks."""
+    """Result of a cleanup for the tasks of a workflow."""
 
     tasks_processed: int = 0
     tasks_cleaned: int = 0

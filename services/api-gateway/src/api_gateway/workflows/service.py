@@ -1,21 +1,22 @@
 """Creating, reading and renaming workflows."""
 
 from collections.abc import Sequence
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_gateway.auth.principal import Principal
-from api_gateway.creation import Creation, create
+from api_gateway.creation.create import Creation, create
+from api_gateway.creation.run_size import check_run_size
 from api_gateway.errors import not_found
-from api_gateway.images.sources import add_tasks
 from api_gateway.resources import Resources
-from api_gateway.run_size import check_run_size
-from api_gateway.waiting.records import tell_workflows
+from api_gateway.tasks.service import add_tasks
 from api_gateway.webhooks.checks import check_webhook
 from api_gateway.workflows.drafting import WorkflowDraft, draft_workflow
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowPublic, WorkflowUpdate
+from api_gateway.workflows.waiting import fill_waiting
 from shared.contracts.enums import EventType
 from shared.db.models.tables import Workflow
 from shared.db.repositories.deliveries import redirect_steps
@@ -34,15 +35,15 @@ async def create_workflow(
     start: bool,
     warnings: Sequence[str] = (),
 ) -> WorkflowPublic:
-    """Write a workflow and, if asked, start its run.
+    """Write a workflow and, if asked for, start its run.
 
     Args:
         res: the gateway's connections.
-        caller: whose workflow it will be.
+        caller: the owner of the workflow.
         body: the validated request.
-        request: the request as its repeats will know it.
+        request: the idempotency key of the request, if it has one.
         start: whether it is started at once.
-        warnings: what of the request is ignored, for the record.
+        warnings: ignored fields of the request, for the record.
 
     Raises:
         InvalidRequestError: names every step and field that is wrong.
@@ -54,13 +55,15 @@ async def create_workflow(
     creation = Creation(
         draft.workflow,
         draft.uploads,
-        lambda session: _write(session, caller, draft),
-        (lambda client: start_pipeline(client, draft.workflow, draft.tasks)) if start else None,
+        partial(_write, caller=caller, draft=draft),
+        partial(start_pipeline, workflow=draft.workflow, tasks=draft.tasks) if start else None,
     )
     return await create(res, request, creation)
 
 
-async def _write(session: AsyncSession, caller: Principal, draft: WorkflowDraft) -> WorkflowPublic:
+async def _write(
+    session: AsyncSession, *, caller: Principal, draft: WorkflowDraft
+) -> WorkflowPublic:
     session.add(draft.workflow)
     await session.flush()
     await add_tasks(session, caller, list(draft.tasks.values()), draft.uploads)
@@ -72,7 +75,7 @@ async def _write(session: AsyncSession, caller: Principal, draft: WorkflowDraft)
 
 
 async def get_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> Workflow:
-    """A workflow that the caller may see.
+    """Return a workflow that the caller may see.
 
     Raises:
         Problem: 404.
@@ -85,31 +88,31 @@ async def get_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> 
 
 
 async def read_workflow(res: Resources, caller: Principal, workflow_id: UUID) -> WorkflowPublic:
-    """A workflow as it is answered, with what its steps wait for.
+    """Return a workflow in its public schema, with what its steps wait for.
 
     Raises:
         Problem: 404.
     """
-    answer = present_workflow(await get_workflow(res, caller, workflow_id))
-    await tell_workflows(res, [answer])
-    return answer
+    shown = present_workflow(await get_workflow(res, caller, workflow_id))
+    await fill_waiting(res, [shown])
+    return shown
 
 
 async def page_of_workflows(
     res: Resources, caller: Principal, filters: WorkflowFilters, *, skip: int, limit: int
 ) -> tuple[list[WorkflowPublic], int]:
-    """One page of the caller's workflows, newest first, and how many there are in all."""
+    """Return one page of the caller's workflows, newest first, and their total number."""
     async with res.sessions() as session:
         page, total = await list_workflows(session, caller.scope, filters, skip=skip, limit=limit)
-    answers = [present_workflow(workflow) for workflow in page]
-    await tell_workflows(res, answers)
-    return answers, total
+    shown = [present_workflow(workflow) for workflow in page]
+    await fill_waiting(res, shown)
+    return shown, total
 
 
 async def rename_workflow(
     res: Resources, caller: Principal, workflow_id: UUID, body: WorkflowUpdate
 ) -> Workflow:
-    """Change what a workflow is called and whom it tells.
+    """Change the name, description or webhook of a workflow.
 
     Raises:
         Problem: 404.
@@ -118,7 +121,7 @@ async def rename_workflow(
     sent = body.model_dump(exclude_unset=True)
     async with res.sessions.begin() as session:
         if "webhook_url" in sent:
-            # Tasks are locked before their workflow, as everywhere.
+            # Lock order everywhere: tasks before their workflow.
             await redirect_steps(session, caller.scope, workflow_id, sent["webhook_url"] or None)
         workflow = await find_workflow(session, caller.scope, workflow_id, lock=True)
         if workflow is None:

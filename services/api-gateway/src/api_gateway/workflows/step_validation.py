@@ -1,4 +1,4 @@
-"""A step's config against its task type's create schema, less the fields that are mapped."""
+"""Validation of a step's config by its task type's create schema, without the mapped fields."""
 
 from functools import cache
 from typing import Any
@@ -29,13 +29,13 @@ def _schema(task_type: TaskType, mapped: frozenset[str]) -> type[CreateTaskBase]
 def validate_step(
     step: WorkflowStepDefinition, workflow: CreateWorkflow, origin: Origin
 ) -> tuple[CreateTaskBase | None, list[Fault]]:
-    """The step as a create request of its type, or what is wrong with it, placed in the step."""
+    """Return a step as a create request of its type, or its faults by their places in the step."""
     mapped = frozenset(mapping.to_field for mapping in step.input_mappings)
     schema = _schema(step.task_type, mapped)
     known = schema.model_fields
     body = {name: value for name, value in step.config.items() if name in known}
     body = {n: value for n, value in body.items() if field_meant(step.task_type, n) not in mapped}
-    # Keys that are no field of the request are the engine's: the same `config` as a task's own.
+    # Keys that are no field of the request belong to the engine's `config`.
     nested = step.config.get("config")
     loose = {name: value for name, value in step.config.items() if name not in known}
     body["config"] = loose | (nested if isinstance(nested, dict) else {})

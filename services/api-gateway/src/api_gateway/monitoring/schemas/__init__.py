@@ -1,1 +1,1 @@
-"""What the monitoring routes answer."""
+"""Response schemas of the dashboard."""

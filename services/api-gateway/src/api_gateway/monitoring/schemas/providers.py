@@ -1,4 +1,4 @@
-"""Providers as the dashboard shows them."""
+"""Schemas of providers for the dashboard."""
 
 from datetime import datetime
 
@@ -16,11 +16,11 @@ class ProviderStanding(BaseModel):
         "at a time probes the provider"
     )
     failures: int = Field(
-        description="Attempts that failed in a row by the provider's fault; five open the breaker"
+        description="Consecutive attempts that the provider failed; five open the breaker"
     )
     opened_at: datetime | None = Field(default=None, description="When the breaker last opened")
     half_open_at: datetime | None = Field(
-        default=None, description="When the provider is, or was, probed again"
+        default=None, description="When the next attempt probes, or probed, the provider"
     )
 
 

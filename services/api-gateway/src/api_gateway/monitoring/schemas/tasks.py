@@ -1,4 +1,4 @@
-"""Tasks as the dashboard shows them."""
+"""Schemas of tasks for the dashboard."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from api_gateway.recorded import Recorded
-from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.request_fields import JsonObject
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
 
 

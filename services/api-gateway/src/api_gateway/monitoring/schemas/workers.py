@@ -1,4 +1,4 @@
-"""Queues and workers as the dashboard shows them."""
+"""Schemas of queues and workers for the dashboard."""
 
 from datetime import datetime
 

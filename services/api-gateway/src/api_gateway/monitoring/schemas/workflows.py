@@ -1,4 +1,4 @@
-"""Workflows as the dashboard shows them."""
+"""Schemas of workflows for the dashboard."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from api_gateway.recorded import Recorded
-from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.request_fields import JsonObject
 from shared.contracts.enums import StepStatus, WorkflowStatus
 
 
@@ -46,7 +46,7 @@ class MonitoringWorkflowListResponse(BaseModel):
 
 
 class WorkflowStepMonitor(Recorded):
-    """One step, as the dashboard shows it."""
+    """One step of a workflow, for the dashboard."""
 
     id: UUID
     step_id: str = Field(description="Logical step identifier (e.g., 'generate', 'refine')")

@@ -1,1 +1,1 @@
-"""What clients send and get for each of the eleven task types."""
+"""Request and response schemas of the eleven task types."""

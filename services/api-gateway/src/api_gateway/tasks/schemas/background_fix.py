@@ -50,7 +50,7 @@ class BackgroundFixTaskPublic(ImageTaskPublicBase):
 
 
 class BackgroundFixTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a background fix task."""
+    """Changeable fields of a background fix task."""
 
 
 SCHEMAS = TaskSchemas(

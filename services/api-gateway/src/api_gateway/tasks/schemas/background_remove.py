@@ -1,14 +1,14 @@
-"""BACKGROUND_REMOVE: one picture with a transparent background for each one given."""
+"""BACKGROUND_REMOVE: one image with a transparent background per input image."""
 
 from typing import Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     canonical_task_type,
     object_or_none,
 )
+from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
@@ -17,7 +17,7 @@ from shared.contracts.task_types.background_remove import BackgroundRemovalField
 
 
 class CreateBackgroundRemovalTask(BackgroundRemovalFields, CreateTaskBase):
-    """A request to remove backgrounds; `BACKGROUND_REMOVAL` is read as BACKGROUND_REMOVE."""
+    """A request to remove backgrounds; the type `BACKGROUND_REMOVAL` is accepted as well."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -47,12 +47,12 @@ class BackgroundRemovalTaskPublic(TaskPublicBase):
     input_image_paths: list[str]
     result_image_paths: list[str] | None = None
     rembg_model_used: str | None = Field(
-        default=None, description="The model that cut the pictures out"
+        default=None, description="The background-removal model that was used"
     )
 
 
 class BackgroundRemovalTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a background removal task."""
+    """Changeable fields of a background removal task."""
 
 
 SCHEMAS = TaskSchemas(

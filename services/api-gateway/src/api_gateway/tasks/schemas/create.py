@@ -1,11 +1,11 @@
-"""What every request for a task has in common."""
+"""Fields that create requests of all task types share."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     JsonObject,
     OriginInstance,
     OriginReference,
@@ -14,7 +14,7 @@ from api_gateway.tasks.schemas.fields import (
     Priority,
     WebhookUrl,
 )
-from api_gateway.tasks.schemas.provider_choice import ProviderChoice, require_same_provider
+from api_gateway.tasks.schemas.provider_choice import ProviderChoice
 from shared.contracts.enums import ProviderType
 
 
@@ -22,7 +22,7 @@ class CreateTaskBase(ProviderChoice):
     """The fields of every create request; unknown ones are ignored."""
 
     replaced_fields: ClassVar[Mapping[str, str]] = {}
-    """Deprecated fields, and those that replaced them: what the former hold is moved there."""
+    """Deprecated fields, each with the field that replaced it and gets its value."""
 
     priority: Priority = 0
     config: JsonObject | None = Field(default=None, description="Flexible configuration storage")
@@ -51,12 +51,7 @@ class CreateTaskBase(ProviderChoice):
 
     @classmethod
     def matching_fields(cls, body: JsonObject) -> int | None:
-        """How many of the given fields this type knows; none if one that it needs is missing."""
+        """Return how many of the given fields this type knows; none if it requires others."""
         given = {field for field, value in body.items() if value is not None}
         needed = {name for name, field in cls.model_fields.items() if field.is_required()}
         return len(given & cls.model_fields.keys()) if needed <= given else None
-
-    @model_validator(mode="after")
-    def _provider_is_one(self) -> Self:
-        require_same_provider(self, "provider_type", "provider_config")
-        return self

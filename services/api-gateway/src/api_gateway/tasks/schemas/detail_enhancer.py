@@ -1,11 +1,11 @@
-"""DETAIL_ENHANCER: a garment's detail carried over from a reference picture."""
+"""DETAIL_ENHANCER: a garment's detail transferred from a reference image."""
 
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from api_gateway.request_fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.public import ImageTaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
@@ -47,7 +47,7 @@ class DetailEnhancerTaskPublic(ImageTaskPublicBase):
 
 
 class DetailEnhancerTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a detail enhancer task."""
+    """Changeable fields of a detail enhancer task."""
 
 
 SCHEMAS = TaskSchemas(

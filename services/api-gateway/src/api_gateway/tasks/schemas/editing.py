@@ -1,14 +1,14 @@
-"""EDITING: a picture changed by a prompt, with reference images."""
+"""EDITING: an image changed by a prompt, with reference images."""
 
 from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     JsonObject,
     object_or_none,
 )
+from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.public import FalImageTaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
@@ -18,7 +18,7 @@ from shared.contracts.task_types.editing import EditingFields
 
 
 class CreateEditingTask(EditingFields, CreateTaskBase):
-    """A request to edit a picture."""
+    """A request to edit an image."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -73,7 +73,7 @@ class CreateEditingTask(EditingFields, CreateTaskBase):
         body = object_or_none(data)
         if body is None:
             return data
-        # They stay beside what they stand for until they have been checked themselves.
+        # The deprecated fields stay until their own validation has run.
         deprecated = {name: body[name] for name in cls.replaced_fields if name in body}
         return _without_deprecated(body) | deprecated
 
@@ -85,7 +85,7 @@ class CreateEditingTask(EditingFields, CreateTaskBase):
 
 
 def _without_deprecated(body: JsonObject) -> JsonObject:
-    """The body with the deprecated images in the fields that replaced them, if those are empty."""
+    """Return the body with deprecated images moved to the fields that replaced them, if empty."""
     body = dict(body)
     base = body.pop("base_image_data", None) or body.pop("base_image_url", None)
     if base is not None and body.get("base_image") is None:
@@ -115,7 +115,7 @@ class EditingTaskPublic(FalImageTaskPublicBase):
 
 
 class EditingTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in an editing task."""
+    """Changeable fields of an editing task."""
 
 
 SCHEMAS = TaskSchemas(CreateEditingTask, EditingTaskPublic, EditingTaskPublicUpdate)

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from api_gateway.request_fields import JsonObject
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import JsonObject
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
@@ -42,7 +42,7 @@ class ExperimentalFalTaskPublic(TaskPublicBase):
 
 
 class ExperimentalFalTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a run of an app on fal."""
+    """Changeable fields of a run of an app on fal."""
 
     fal_app_id: Text | None = Field(default=None, description="FAL app ID for task execution")
     fal_parameters: JsonObject | None = Field(

@@ -1,11 +1,11 @@
-"""FACE_ENHANCER: a face redrawn in more detail, the picture around it untouched."""
+"""FACE_ENHANCER: a face redrawn in more detail, the rest of the image unchanged."""
 
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from api_gateway.request_fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.public import ImageTaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
@@ -48,7 +48,7 @@ class FaceEnhancerTaskPublic(ImageTaskPublicBase):
 
 
 class FaceEnhancerTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a face enhancer task."""
+    """Changeable fields of a face enhancer task."""
 
 
 SCHEMAS = TaskSchemas(CreateFaceEnhancerTask, FaceEnhancerTaskPublic, FaceEnhancerTaskPublicUpdate)

@@ -1,11 +1,11 @@
-"""GENERATION: pictures from a prompt, with LoRAs and a reference image."""
+"""GENERATION: images from a prompt, with LoRAs and a reference image."""
 
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from api_gateway.request_fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.public import FalImageTaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase, TaskUpdateBase
@@ -16,7 +16,7 @@ from shared.contracts.task_types.generation import GenerationFields, LoraPaths
 
 
 class _LoraWeights(BaseModel):
-    """How strongly each LoRA acts."""
+    """The weight of each LoRA."""
 
     subject_lora_weight: float | None = Field(default=None, description="Subject LoRA weight")
     product_lora_weight: float | None = Field(default=None, description="Product LoRA weight")
@@ -27,7 +27,7 @@ class _LoraWeights(BaseModel):
 
 
 class CreateGenerationTask(GenerationFields, CreateTaskBase):
-    """A request for new pictures."""
+    """A request for new images."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -63,7 +63,7 @@ class GenerationTaskPublic(LoraPaths, _LoraWeights, FalImageTaskPublicBase):
 
 
 class GenerationTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a generation."""
+    """Changeable fields of a generation task."""
 
 
 class GenerationTaskUpdate(LoraPaths, _LoraWeights, TaskUpdateBase):

@@ -1,4 +1,4 @@
-"""IMAGE_ADJUSTER: a picture brought to a size, a shape or margins, without inventing any of it."""
+"""IMAGE_ADJUSTER: an image brought to a size, an aspect ratio or margins, without a model."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ from shared.contracts.task_types.image_adjuster import ImageAdjusterFields
 
 
 class CreateImageAdjusterTask(ImageAdjusterFields, CreateTaskBase):
-    """A request to adjust a picture."""
+    """A request to adjust an image."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -52,7 +52,7 @@ class ImageAdjusterTaskPublic(ImageTaskPublicBase):
 
 
 class ImageAdjusterTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in an image adjuster task."""
+    """Changeable fields of an image adjuster task."""
 
 
 SCHEMAS = TaskSchemas(

@@ -1,4 +1,4 @@
-"""LLM_INTERACTION: a question to a language model, with pictures."""
+"""LLM_INTERACTION: a question to a language model, with images."""
 
 from typing import Any, Literal
 
@@ -43,14 +43,14 @@ class LLMInteractionTaskPublic(TaskPublicBase):
     input_images: list[str] | None = None
     result_text: str | None = None
     result_json: Any | None = Field(
-        default=None, description="The answer as data, where an output schema was given"
+        default=None, description="The answer as data, if an output schema was given"
     )
     input_tokens: int | None = None
     output_tokens: int | None = None
 
 
 class LLMInteractionTaskPublicUpdate(TaskUpdateBase):
-    """What clients may change in a question to a language model."""
+    """Changeable fields of a question to a language model."""
 
 
 SCHEMAS = TaskSchemas(

@@ -1,4 +1,4 @@
-"""The configuration of the providers that we run ourselves."""
+"""Configurations of our own providers."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from shared.contracts.request_model import RequestModel
 
 
 class ProviderConfigBase(RequestModel):
-    """What holds for the configuration of any provider."""
+    """Base class of the configurations of all providers."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -39,7 +39,7 @@ class LocalProviderConfig(ProviderConfigBase):
 
     @model_serializer(mode="wrap")
     def _keep_only_what_was_named(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A model that was not named may be another one: the record says which was used."""
+        """Leave out a model that was not named: the record names the one that was used."""
         fields: dict[str, Any] = write(self)
         return {
             name: value
@@ -61,7 +61,7 @@ _FIXER = _CHECKED_EDIT | {
 
 
 def _described(words: Mapping[str, str]) -> ConfigDict:
-    """Fields that the worker's own message states, in the words of the API."""
+    """Return a model configuration with descriptions for fields of the worker's message."""
 
     def describe(schema: dict[str, Any]) -> None:
         for field, description in words.items():
@@ -71,7 +71,7 @@ def _described(words: Mapping[str, str]) -> ConfigDict:
 
 
 class SartiqUltimateFaceFixerConfig(FaceFixerConfig, ProviderConfigBase):
-    """Our face fixer: the worker's own message, under the provider's name."""
+    """Our face fixer: the fields of the worker's message, under the provider's name."""
 
     model_config = _described(
         _FIXER
@@ -88,7 +88,7 @@ class SartiqUltimateFaceFixerConfig(FaceFixerConfig, ProviderConfigBase):
 
 
 class SartiqUltimateGarmentFixerConfig(GarmentFixerConfig, ProviderConfigBase):
-    """Our garment fixer: the worker's own message, under the provider's name."""
+    """Our garment fixer: the fields of the worker's message, under the provider's name."""
 
     model_config = _described(
         _FIXER
@@ -105,7 +105,7 @@ class SartiqUltimateGarmentFixerConfig(GarmentFixerConfig, ProviderConfigBase):
 
 
 class SartiqUltimateRefinerConfig(TiledRefinerConfig, ProviderConfigBase):
-    """Our tiled refiner: the worker's own message, under the provider's name."""
+    """Our tiled refiner: the fields of the worker's message, under the provider's name."""
 
     model_config = _described(
         _CHECKED_EDIT

@@ -1,10 +1,10 @@
-"""Which provider a task or a workflow's step asks for, and which one steps in."""
+"""The choice of a provider and of its fallback, in tasks and in workflow steps."""
 
-from typing import Self
+from typing import Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     Capabilities,
     JsonObject,
     canonical_task_type,
@@ -51,23 +51,27 @@ class ProviderChoice(RequestModel):
 
     @classmethod
     def with_named_configs(cls, body: JsonObject) -> JsonObject:
-        """Let a config and its `provider_type` stand for each other, whichever was given."""
-        _name_config(body, "fallback_provider_type", "fallback_provider_config", default=None)
-        kind = canonical_task_type(body.get("task_type", _default_of(cls, "task_type")))
+        """Derive a config's `provider_type` from the field beside it, or the other way round."""
+        has_type = "task_type" in cls.model_fields
+        default = cls.model_fields["task_type"].default if has_type else None
+        kind = canonical_task_type(body.get("task_type", default))
         row = TASK_TYPES.get(kind) if isinstance(kind, str) else None  # pyright: ignore[reportArgumentType] -- a StrEnum's key
+        _name_config(body, "fallback_provider_type", "fallback_provider_config", default=None)
         if "provider_type" not in cls.model_fields:
             body.pop("provider_type", None)
         _name_config(body, "provider_type", "provider_config", default=row and row.default_provider)
         return body
 
     @model_validator(mode="after")
-    def _fallback_is_one_provider(self) -> Self:
-        require_same_provider(self, "fallback_provider_type", "fallback_provider_config")
+    def _configs_are_of_the_named_providers(self) -> Self:
+        _require_same_provider(self, "fallback_provider_type", "fallback_provider_config")
+        if "provider_type" in type(self).model_fields:
+            _require_same_provider(self, "provider_type", "provider_config")
         return self
 
 
-def require_same_provider(choice: ProviderChoice, type_field: str, config_field: str) -> None:
-    """Refuses a config that belongs to another provider than the one named beside it."""
+def _require_same_provider(choice: ProviderChoice, type_field: str, config_field: str) -> None:
+    """Refuse a config that belongs to another provider than the one named beside it."""
     named: ProviderType | None = getattr(choice, type_field)
     config = getattr(choice, config_field)
     if named is not None and config is not None and config.provider_type != named:
@@ -79,23 +83,20 @@ def require_same_provider(choice: ProviderChoice, type_field: str, config_field:
         )
 
 
-def _default_of(schema: type[BaseModel], field: str) -> object:
-    return schema.model_fields[field].default if field in schema.model_fields else None
-
-
 def _name_config(
     body: JsonObject, type_field: str, config_field: str, *, default: ProviderType | None
 ) -> None:
-    config = object_or_none(body.get(config_field))
-    if config is None:
+    config = body.get(config_field)
+    if not isinstance(config, dict):
         return
     task_config = object_or_none(body.get("config")) or {}
     known = {"provider_type": body.get(type_field) or default}
     if config_field == "provider_config":
         # fal's app may be named in the config, in the request, or in a step's own config. A
-        # fallback names its own: the request's app is the one that has failed.
+        # fallback must name its own: the request's app is the one that has failed.
         known["fal_app_id"] = body.get("fal_app_id") or task_config.get("fal_app_id")
-    config = {field: value for field, value in known.items() if value is not None} | config
-    body[config_field] = config
+    given = {field: value for field, value in known.items() if value is not None}
+    named: JsonObject = given | cast("JsonObject", config)
+    body[config_field] = named
     if body.get(type_field) is None:
-        body[type_field] = config.get("provider_type")
+        body[type_field] = named.get("provider_type")

@@ -1,11 +1,11 @@
-"""The configuration of each outside provider, and the union of all by `provider_type`."""
+"""Configurations of the external providers, and the union of all by `provider_type`."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field
 from typing_extensions import TypeAliasType
 
-from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.request_fields import JsonObject
 from api_gateway.tasks.schemas.own_providers import (
     LocalProviderConfig,
     ProviderConfigBase,
@@ -70,7 +70,7 @@ PrecisionLevel = Annotated[int, Field(ge=0, le=100)]
 
 
 class _FreepikConfig(ProviderConfigBase):
-    # The wire name is the provider's own, camelCase.
+    # The alias is the provider's own name, in camelCase.
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 
     default_prompt: OptionalPrompt | None = Field(
@@ -105,7 +105,7 @@ class FreepikMagnificConfig(_FreepikConfig):
 
 
 class FreepikMagnificPrecisionConfig(_FreepikConfig):
-    """Magnific's faithful upscaler."""
+    """Magnific's precision upscaler."""
 
     provider_type: Literal[ProviderType.FREEPIK_MAGNIFIC_PRECISION] = (
         ProviderType.FREEPIK_MAGNIFIC_PRECISION
@@ -182,11 +182,11 @@ class NanoBananaUpscalerConfig(ProviderConfigBase):
 
 
 def _any_of(schema: dict[str, Any]) -> None:
-    """Without `provider_type` a config may be any of several; the request says whose it is."""
+    """Describe the union by `anyOf`: a config without `provider_type` may fit several schemas."""
     schema["anyOf"] = schema.pop("oneOf")
 
 
-# A named alias, not a plain union: the contract knows it as a schema of its own.
+# A named alias, not a plain union: the contract has it as a schema of its own.
 ProviderConfig = TypeAliasType(
     "ProviderConfig",
     Annotated[

@@ -1,4 +1,4 @@
-"""What every answer about a task has in common."""
+"""Fields that responses about tasks of all types share."""
 
 from datetime import datetime
 from typing import Any
@@ -7,12 +7,12 @@ from uuid import UUID
 from pydantic import Field
 
 from api_gateway.recorded import Recorded
-from api_gateway.tasks.schemas.fields import JsonObject
+from api_gateway.request_fields import JsonObject
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus
 
 
 class TaskPublicBase(Recorded):
-    """The fields of every task's record that clients may see."""
+    """The public fields of every task's record."""
 
     priority: int = Field(description="Task priority")
     config: JsonObject | None = None
@@ -39,10 +39,10 @@ class TaskPublicBase(Recorded):
     fallback_provider_capabilities: list[str] | None = None
     errors: list[str] | None = None
     warnings: list[str] | None = Field(
-        default=None, description="What of the request does less than its sender may think"
+        default=None, description="Parts of the request that were ignored or have no effect"
     )
     waiting_for: str | None = Field(
-        default=None, description="What has to come before it can be done; null once it is begun"
+        default=None, description="The reason why it has not begun; null once it has"
     )
     error_category: ErrorCategory | None = None
     retry_count: int = 0
@@ -54,7 +54,7 @@ class TaskPublicBase(Recorded):
 
 
 class ImageTaskPublicBase(TaskPublicBase):
-    """A task whose result is a picture."""
+    """A task whose result is an image."""
 
     result_image_path: str | None = None
     result_image_paths: list[str] | None = Field(
@@ -63,7 +63,7 @@ class ImageTaskPublicBase(TaskPublicBase):
 
 
 class FalImageTaskPublicBase(ImageTaskPublicBase):
-    """A task whose picture may come from fal."""
+    """A task whose image may come from fal."""
 
     fal_app_id: str | None = Field(
         description="Get FAL app ID from provider config.", json_schema_extra={"readOnly": True}

@@ -1,11 +1,11 @@
-"""REFINE: a picture upscaled and its detail restored."""
+"""REFINE: an image upscaled and its detail restored."""
 
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from api_gateway.request_fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.create import CreateTaskBase
-from api_gateway.tasks.schemas.fields import JsonObject, readable_as
 from api_gateway.tasks.schemas.public import FalImageTaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
@@ -15,7 +15,7 @@ from shared.contracts.task_types.refine import RefineFields
 
 
 class CreateRefineTask(RefineFields, CreateTaskBase):
-    """A request to refine a picture."""
+    """A request to refine an image."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -52,7 +52,7 @@ class RefineTaskPublic(FalImageTaskPublicBase):
 
 
 class RefineTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a refine task."""
+    """Changeable fields of a refine task."""
 
 
 SCHEMAS = TaskSchemas(CreateRefineTask, RefineTaskPublic, RefineTaskPublicUpdate)

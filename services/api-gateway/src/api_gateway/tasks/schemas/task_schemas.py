@@ -1,4 +1,4 @@
-"""The schemas of one task type, together."""
+"""The schemas of one task type."""
 
 from typing import NamedTuple
 

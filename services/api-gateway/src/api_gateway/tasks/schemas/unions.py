@@ -1,4 +1,4 @@
-"""The schemas of every task type, and the three unions over them."""
+"""The schemas of all task types, and the three unions of them."""
 
 import operator
 from collections.abc import Mapping
@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator
 
+from api_gateway.request_fields import (
+    JsonObject,
+    canonical_task_type,
+    object_or_none,
+    refuse_unstorable,
+)
 from api_gateway.tasks.schemas import (
     background_fix,
     background_remove,
@@ -22,19 +28,13 @@ from api_gateway.tasks.schemas import (
 )
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.experimental_fal import ExperimentalFalTaskPublicUpdate
-from api_gateway.tasks.schemas.fields import (
-    JsonObject,
-    canonical_task_type,
-    object_or_none,
-    refuse_unstorable,
-)
 from api_gateway.tasks.schemas.llm_interaction import LLMInteractionTaskPublicUpdate
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.task_schemas import TaskSchemas
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
 
-# In the order of the reference's anyOf: it decides where the fields fit several types alike.
+# In the order of the reference's anyOf: it decides if the fields fit several types equally.
 SCHEMAS: dict[TaskType, TaskSchemas] = {
     TaskType.GENERATION: generation.SCHEMAS,
     TaskType.EDITING: editing.SCHEMAS,
@@ -51,7 +51,7 @@ SCHEMAS: dict[TaskType, TaskSchemas] = {
 
 
 def _name_task_type(data: object) -> object:
-    """Names the type in the body, so that the union need only look at `task_type`."""
+    """Add the task type to a body that lacks it: the union reads `task_type` only."""
     body = object_or_none(refuse_unstorable(data))
     if body is None:
         return data
@@ -66,16 +66,18 @@ def _name_task_type(data: object) -> object:
     return body | {"task_type": task_type}
 
 
-def type_of(body: Mapping[str, Any]) -> TaskType | None:
-    """Return the type of the task that a body asks for; none where it names or fits no type."""
+def create_schema_of(body: Mapping[str, Any]) -> type[CreateTaskBase] | None:
+    """Return the create schema of a body; none if it names no type and fits none."""
     if "task_type" not in body:
-        return _type_by_fields(dict(body))
-    named = canonical_task_type(body["task_type"])
-    return TaskType(named) if isinstance(named, str) and named in SCHEMAS else None
+        task_type = _type_by_fields(dict(body))
+    else:
+        named = canonical_task_type(body["task_type"])
+        task_type = TaskType(named) if isinstance(named, str) and named in SCHEMAS else None
+    return None if task_type is None else SCHEMAS[task_type].create
 
 
 def _type_by_fields(body: JsonObject) -> TaskType | None:
-    """The type that knows most of the given fields and lacks none that it needs."""
+    """Return the type that knows most of the given fields and requires no others."""
     matches = {
         task_type: known
         for task_type, schemas in SCHEMAS.items()
@@ -85,10 +87,10 @@ def _type_by_fields(body: JsonObject) -> TaskType | None:
 
 
 class AnyTaskPublicUpdate(ExperimentalFalTaskPublicUpdate, LLMInteractionTaskPublicUpdate):
-    """Every field that the change of some type has; which of them count, the stored task says."""
+    """The changeable fields of all task types; the stored task's type decides which apply."""
 
     def as_type(self, task_type: TaskType) -> TaskPublicUpdateBase:
-        """The same change as a task of this type reads it: fields it does not know are dropped."""
+        """Return the change in the update schema of a type, which drops unknown fields."""
         sent = self.model_dump(exclude_unset=True)
         return SCHEMAS[task_type].update.model_validate(sent)
 
@@ -98,7 +100,7 @@ def _as_sent(data: object) -> object:
 
 
 if TYPE_CHECKING:
-    # A type checker reads no union out of a table: each is the base of its members to it.
+    # A type checker cannot evaluate the unions below: it sees the base class of their members.
     TaskCreate = CreateTaskBase
     TaskPublic = TaskPublicBase
     TaskPublicUpdate = AnyTaskPublicUpdate
@@ -108,8 +110,8 @@ else:
     )
     TaskCreate = Annotated[_create, Discriminator("task_type"), BeforeValidator(_name_task_type)]
     TaskPublic = Annotated[_public, Discriminator("task_type")]
-    # A body of changes does not say which type it is for. It is read whole, and documented as the
-    # union that the reference has.
+    # A change does not name its task type. It is read with all fields, and documented as the
+    # reference's union.
     TaskPublicUpdate = Annotated[
         AnyTaskPublicUpdate, BeforeValidator(_as_sent, json_schema_input_type=_update)
     ]

@@ -1,11 +1,11 @@
-"""What every change to a task has in common; only the fields that were sent change."""
+"""Fields that changes of tasks of all types share; only the fields that are sent change."""
 
 from datetime import datetime
 from typing import Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from api_gateway.tasks.schemas.fields import (
+from api_gateway.request_fields import (
     AcceptedTaskType,
     Capabilities,
     ErrorTexts,
@@ -24,7 +24,7 @@ from shared.contracts.request_model import RequestModel
 
 
 class TaskPublicUpdateBase(RequestModel):
-    """What may be changed in a task of any type."""
+    """Changeable fields of a task of any type."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""VIDEO_GENERATION: a video from a prompt, starting from a picture or from nothing."""
+"""VIDEO_GENERATION: a video from a prompt, with or without a first image."""
 
 from typing import Literal
 
@@ -39,14 +39,14 @@ class VideoGenerationTaskPublic(TaskPublicBase):
     prompt: str
     negative_prompt: str | None = None
     input_image_path: str = ""
-    """Empty where the video is made from text alone: the contract has a string here."""
+    """Path of the first image; empty if there is none: the contract requires a string."""
     duration_seconds: int
     cfg_scale: float
     result_video_path: str | None = None
 
 
 class VideoGenerationTaskPublicUpdate(TaskPublicUpdateBase):
-    """What clients may change in a video task."""
+    """Changeable fields of a video task."""
 
 
 SCHEMAS = TaskSchemas(

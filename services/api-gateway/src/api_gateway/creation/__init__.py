@@ -1,0 +1,1 @@
+"""Creation of rows and start of their runs."""

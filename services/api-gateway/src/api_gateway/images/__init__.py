@@ -1,1 +1,0 @@
-"""Pictures that come in with requests."""

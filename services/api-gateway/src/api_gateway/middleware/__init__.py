@@ -1,0 +1,1 @@
+"""ASGI middleware independent of the routes."""

@@ -1,0 +1,1 @@
+"""Checks of a task's request beyond its schema."""

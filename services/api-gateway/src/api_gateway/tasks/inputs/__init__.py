@@ -1,0 +1,1 @@
+"""Lookup of the images, objects and LoRAs that a task's inputs name."""
