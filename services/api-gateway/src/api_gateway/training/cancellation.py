@@ -80,10 +80,10 @@ async def _stop(res: Resources, training: Training) -> None:
         return
     # A run records its end before it closes. If it is gone and the record is still open, it was
     # terminated or deleted, or it is stuck: nothing else will end this record.
-    why = RUN_TERMINATED if stop is Stop.DEAF else None
+    why = RUN_TERMINATED if stop is Stop.UNRESPONSIVE else None
     async with res.sessions.begin() as session:
         await write_training_outcome(session, _cancelled(training, why))
-    if stop is Stop.DEAF:
+    if stop is Stop.UNRESPONSIVE:
         with suppress(RunUnreachableError):  # the reconciler terminates it later
             await terminate_run(res.temporal, training.temporal_id)
 
