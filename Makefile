@@ -168,11 +168,11 @@ bench-vision: $(INSTALLED) $(REMBG) ## Cut-outs through our path against rembg's
 
 .PHONY: bench-gpu
 bench-gpu: $(INSTALLED) ## The profiles on a GPU, random weights of the full FLUX.1-dev: make bench-gpu ARGS="--help"
-	$(BIN)/python benchmarks/gpu_flux.py $(ARGS)
+	$(BIN)/python tests/bench/gpu_flux.py $(ARGS)
 
 .PHONY: bench-gpu-refine
 bench-gpu-refine: $(INSTALLED) ## A REFINE to 2048² on a GPU against tiles in turn: make bench-gpu-refine ARGS="--tiny"
-	$(BIN)/python benchmarks/gpu_refine.py $(ARGS)
+	$(BIN)/python tests/bench/gpu_refine.py $(ARGS)
 
 # --- make what is committed ---------------------------------------------------------------------
 

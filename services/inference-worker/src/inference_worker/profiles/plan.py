@@ -1,6 +1,6 @@
 """What is done to a model before it runs. The profiles are the three plans that people choose from.
 
-Needs nothing but the standard library: settings and `benchmarks/gpu_flux.py` read it too.
+Needs nothing but the standard library: settings and `tests/bench/gpu_flux.py` read it too.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """How fast each profile runs FLUX.1-dev on a GPU, by random weights of its architecture.
 
-`make bench-gpu`, or `python benchmarks/gpu_flux.py` where torch and diffusers are: nothing is
+`make bench-gpu`, or `python tests/bench/gpu_flux.py` where torch and diffusers are: nothing is
 downloaded, nothing else of ours need be installed. What prepares the transformer is the worker's
 own `inference_worker.profiles`, from this checkout. 1024 × 1024 pixels, 28 steps, decoding
 included; text embeddings are random. Goals are for an H200. `--tiny` shows on any machine that it
