@@ -1,4 +1,4 @@
-"""Puts this checkout's sources on the path, so that nothing of ours need be installed."""
+"""This checkout's sources, put on the import path: nothing of ours need be installed."""
 
 import sys
 from pathlib import Path
