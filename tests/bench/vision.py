@@ -3,7 +3,8 @@
 Both cut out the same picture of 512² pixels with the same u2netp file, alternating in one run. Ours
 is a BACKGROUND_REMOVE from its POST, with the picture inside, to the bytes of the cut-out, through
 gateway, records, Temporal, worker and S3. Postgres notifies the benchmark of a task's end at
-commit, so that no polling is measured. Theirs is a POST that returns the cut-out and stores nothing.
+commit, so that no polling is measured. Theirs is a POST that returns the cut-out and stores
+nothing.
 
 Memory is the largest sample of the process that cuts out while twelve requests are open; ours also
 holds the packaged diffusion model. Exits 1 where a goal is missed.

@@ -1,4 +1,4 @@
-"""The committed OpenAPI document is what the gateway serves, and what the reference asks for."""
+"""The committed OpenAPI document equals the gateway's and fulfils the reference."""
 
 import copy
 import json

@@ -70,7 +70,7 @@ SELECT key, count(*) AS times FROM (
 
 
 @dataclass(frozen=True)
-class Verdict:
+class AuditResult:
     """What is found once all has settled, or once there is no more time to."""
 
     num_accepted: int
@@ -121,7 +121,7 @@ class Verdict:
         ]
 
 
-async def settle(rig: Rig, clients: Clients, *, within_s: float = WITHIN_S) -> Verdict:
+async def settle(rig: Rig, clients: Clients, *, within_s: float = WITHIN_S) -> AuditResult:
     """Wait until all is at its end, at most a minute from now, and say what is wrong then."""
     begin = time.monotonic()
     while True:
@@ -136,7 +136,7 @@ async def settle(rig: Rig, clients: Clients, *, within_s: float = WITHIN_S) -> V
         await asyncio.sleep(_POLL_S)
 
 
-async def _judge(rig: Rig, clients: Clients) -> Verdict:
+async def _judge(rig: Rig, clients: Clients) -> AuditResult:
     ids = list(clients.accepted.values())
     ends = await rig.rows(_ENDS, ids)
     statuses = {row["id"]: row["status"] for row in ends}
@@ -149,7 +149,7 @@ async def _judge(rig: Rig, clients: Clients) -> Verdict:
     lost += [f"no LoRA {w.key}" for w in clients.asked if w.file and w.key not in times]
     if not (lost or still):
         lost = await _seen_otherwise(rig.api, clients, statuses)
-    return Verdict(
+    return AuditResult(
         num_accepted=len(clients.taken),
         # What has no record that ends was waited for.
         num_completed=sum(statuses.get(each) == "COMPLETED" for each in ids)

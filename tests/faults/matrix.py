@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.audit import Verdict, settle
+from tests.faults.audit import AuditResult, settle
 from tests.faults.cases import Case
 from tests.faults.clients import Clients
 from tests.faults.rig import Rig, open_rig
@@ -22,7 +22,7 @@ class Row:
     """A case and how it went."""
 
     case: Case
-    verdict: Verdict | None = None
+    verdict: AuditResult | None = None
     """None: it did not get so far."""
     error: str = ""
     took_s: float = 0
@@ -33,7 +33,7 @@ class Row:
         return self.verdict is not None and self.verdict.is_good and not self.error
 
 
-async def run_case(rig: Rig, case: Case) -> Verdict:
+async def run_case(rig: Rig, case: Case) -> AuditResult:
     """Sabotage, and the verdict once everything runs again."""
     clients = Clients(rig.api)
     async with asyncio.timeout(_CASE_TIMEOUT_S):

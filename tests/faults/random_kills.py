@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from local_stack.services import SERVICES
-from tests.faults.audit import Verdict, settle
+from tests.faults.audit import AuditResult, settle
 from tests.faults.cases import Case
 from tests.faults.clients import Clients, Work, chain, remote_task, task
 from tests.faults.matrix import Row
@@ -49,7 +49,7 @@ async def _judged_round(rig: Rig, case: Case, chance: random.Random, num_kills: 
     return Row(case, verdict, took_s=time.monotonic() - begin)
 
 
-async def kill_round(rig: Rig, chance: random.Random, num_kills: int) -> Verdict:
+async def kill_round(rig: Rig, chance: random.Random, num_kills: int) -> AuditResult:
     """Kill and restart so many times under load, then let everything settle."""
     clients = Clients(rig.api)
     async with _load(clients, chance):
