@@ -129,7 +129,7 @@ fuzz-api: $(INSTALLED) ## Fuzz the running API by its document, in full: some mi
 	$(BIN)/python -m tests.fuzz.runs
 
 .PHONY: test-faults
-test-faults: $(INSTALLED) ## Kill every process and trouble every connection; some twenty minutes
+test-faults: $(INSTALLED) ## Kill every process and disturb every connection; some twenty minutes
 	$(BIN)/python -m tests.faults
 
 # --- measure it ---------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """A check of a gateway's OpenAPI document against the reference contract.
 
-`python tests/contract/contract_check.py OPENAPI.json [--quiet]` prints one line per difference and a
-summary, and exits 1 if anything differs.
+`python tests/contract/contract_check.py OPENAPI.json [--quiet]` prints one line per difference and
+a summary, and exits 1 if anything differs.
 
 The document must have every operation with its parameters, security, request and response schema;
 every schema by name with every field; and, where the reference spells a schema out, its required

@@ -1,4 +1,4 @@
-"""BACKGROUND_REMOVE through every real part: the API, the queue of the CPU, installed models."""
+"""BACKGROUND_REMOVE end to end: the API, the `inference-cpu` queue, installed models."""
 
 import base64
 import io
@@ -53,7 +53,7 @@ async def test_each_picture_comes_back_cut_out_in_order(platform: Platform) -> N
 
 
 async def test_broken_picture_is_named_and_the_others_are_done(platform: Platform) -> None:
-    """Its parts are all there, so that the API takes it; what they hold makes no pixels."""
+    """The API accepts its structure; its pixel data cannot be decoded."""
     whole = _png("coffee", (96, 64))
     middle = len(whole) // 2
     broken = whole[:middle] + bytes(64) + whole[middle + 64 :]

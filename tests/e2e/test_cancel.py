@@ -1,4 +1,4 @@
-"""Running work is cancelled in the middle; what comes after it does not notice."""
+"""Cancellation of running work; later work is unaffected."""
 
 import asyncio
 import io
@@ -39,7 +39,7 @@ async def test_cancelled_generation_stops_and_the_next_one_is_as_ever(platform: 
     assert cancelled["status"] == "CANCELLED"
     assert 0 < cancelled["progress"] < 100
     assert cancelled["result_image_path"] is None
-    # The 1,600 steps would take half a minute and more; the worker was free for the next one.
+    # The 1,600 steps would take over half a minute; the worker was free for the next one.
     assert time.monotonic() - asked_at < 25
     first, second = [
         Image.open(io.BytesIO(await platform.picture(task["result_image_path"])))

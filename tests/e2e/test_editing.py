@@ -1,7 +1,7 @@
-"""EDITING by our own worker through every real part.
+"""EDITING by our own worker end to end.
 
-What stands here of pixels holds for any engine that keeps to `ImageEngine.instruct`; with
-SARTIQ_INFERENCE_ENGINE=identity it is shown without a model. The last test is about the model.
+The assertions about pixels hold for every implementation of `ImageEngine.instruct`, also for
+SARTIQ_INFERENCE_ENGINE=identity, which has no model. The last test needs the model.
 """
 
 import base64
@@ -19,14 +19,14 @@ _KEPT = (slice(None), slice(0, _SIDE_PX // 2))
 
 
 def _photo() -> Image.Image:
-    """A blue picture with a white bar."""
+    """Return a blue picture with a white bar."""
     image = Image.new("RGB", (_SIDE_PX, _SIDE_PX), (20, 40, 160))
     image.paste((250, 250, 250), (8, 8, 24, 56))
     return image
 
 
 def _with_a_hole() -> Image.Image:
-    """The same with its right half cut out."""
+    """Return the same picture with a transparent right half."""
     image = _photo().convert("RGBA")
     image.paste((0, 0, 0, 0), (_SIDE_PX // 2, 0, _SIDE_PX, _SIDE_PX))
     return image
@@ -114,7 +114,7 @@ async def test_an_editing_of_a_generation_is_a_step(platform: Platform) -> None:
 
 
 async def test_another_seed_paints_the_hole_in_another_way(platform: Platform) -> None:
-    """Needs the model: `ModelEngine.instruct`."""
+    """Another seed gives other pixels; needs `ModelEngine.instruct`."""
     first, other = [
         await _pixels(
             platform, (await _edit(platform, _with_a_hole(), seed=seed))["result_image_path"]

@@ -1,4 +1,4 @@
-"""Faces and garments' details mended by the platform, with the models that ship in packages."""
+"""FACE_ENHANCER and DETAIL_ENHANCER end to end, with the packaged models."""
 
 import base64
 import io
@@ -50,7 +50,7 @@ async def test_face_of_the_astronaut_is_mended_and_the_rest_stays(platform: Plat
     changed = np.nonzero(
         (_pixels(await platform.picture(task["result_image_path"])) != source).any(2)
     )
-    # The face lies around column 112, row 56 of 256.
+    # The face is around column 112, row 56 of 256.
     assert 60 < changed[1].min() < 112 < changed[1].max() < 170
     assert changed[0].min() < 56 < changed[0].max() < 130
 

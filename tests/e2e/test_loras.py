@@ -1,4 +1,4 @@
-"""LoRAs from their upload to pixels, through the API alone."""
+"""LoRAs from upload to pixels, through the API alone."""
 
 import io
 import json
@@ -27,7 +27,7 @@ _FIELDS = ("subject", "product", "style", "product2")
 
 @dataclass(frozen=True)
 class Loras:
-    """Names under which LoRAs of the small model can be asked for."""
+    """The paths of uploaded LoRAs of the small model."""
 
     brightness: str
     others: list[str]

@@ -1,4 +1,4 @@
-"""IMAGE_ADJUSTER and BACKGROUND_FIX through the API, on the platform's own workers."""
+"""IMAGE_ADJUSTER and BACKGROUND_FIX end to end."""
 
 import base64
 import importlib.util

@@ -1,4 +1,4 @@
-"""The reference's own example through every real part."""
+"""The example of the API reference end to end."""
 
 import io
 import json
@@ -97,7 +97,7 @@ async def test_generation_from_a_reference_picture_keeps_to_it(platform: Platfor
 async def test_step_that_fails_for_good_fails_the_workflow_with_its_reason(
     platform: Platform,
 ) -> None:
-    """An object vanishes between creation and run: the second step cannot read its input."""
+    """An object is deleted between creation and run, so the second step cannot read its input."""
     base = await platform.generate()
     await platform.objects.delete(base["result_image_path"])
     created = await platform.post(

@@ -1,4 +1,4 @@
-"""Pictures of the real model say how they were made, and can be made again from that."""
+"""Provenance of the real model's pictures, which reproduces them."""
 
 import hashlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a request asks for in vain is said on its record by the worker that finds it out."""
+"""Warnings of a worker about request fields without full effect appear in the record."""
 
 from tests.fixtures.platform import Platform
 

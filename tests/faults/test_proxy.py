@@ -1,4 +1,4 @@
-"""The proxy itself: each fault does what it says, and nothing else does anything."""
+"""The proxy: each fault has its effect and no other."""
 
 import asyncio
 import time
@@ -11,12 +11,12 @@ import pytest
 from tests.faults.proxy import NetworkFault, Proxy, Stall
 
 _PATIENCE_S = 0.3
-"""Longer than anything on loopback takes."""
+"""Longer than any delivery on loopback."""
 
 
 @dataclass
 class Echo:
-    """A server that answers what it hears, and remembers it."""
+    """A server that echoes and records its input."""
 
     heard: list[bytes] = field(default_factory=list)
     num_ended: int = 0
@@ -164,18 +164,18 @@ async def test_half_open_connection_neither_answers_nor_ends(echo: tuple[Echo, P
             assert await during.is_silent()
         proxy.heal()
 
-        assert await before.is_silent()  # for good, though the network is well again
+        assert await before.is_silent()  # for good, although the fault has ended
         async with line(proxy) as after:
             assert await after.ask() == b"?"
     assert server.heard == [b"?", b"?"]
     await until(lambda: server.num_ended == 1)
     await asyncio.sleep(_PATIENCE_S)
-    assert server.num_ended == 1  # it has not heard that the frozen one's client is gone
+    assert server.num_ended == 1  # it has not seen the close of the frozen client
 
 
-async def test_deaf_connection_is_heard_and_gets_no_answer(echo: tuple[Echo, Proxy]) -> None:
+async def test_dropped_responses_do_not_stop_requests(echo: tuple[Echo, Proxy]) -> None:
     server, proxy = echo
-    proxy.impose(NetworkFault(is_deaf=True))
+    proxy.impose(NetworkFault(drops_responses=True))
     async with line(proxy) as one:
         one.writer.write(b"heard")
 
@@ -227,17 +227,17 @@ async def test_stall_holds_one_connection_at_its_point(
 ) -> None:
     server, proxy = echo
     proxy.impose(NetworkFault(stall=Stall(b"COMMIT", after=b"mine", is_forwarded=is_forwarded)))
-    async with line(proxy) as stranger, line(proxy) as mine:
-        assert await stranger.ask(b"COMMIT") == b"COMMIT"
+    async with line(proxy) as other, line(proxy) as mine:
+        assert await other.ask(b"COMMIT") == b"COMMIT"
         await mine.ask(b"mine")
         mine.writer.write(b"COMMIT")
         assert await mine.is_silent()
         assert proxy.stalled.is_set()
         mine.writer.write(b"more")
         assert await mine.is_silent()
-        assert await stranger.ask(b"mine COMMIT") == b"mine COMMIT"  # one is enough
+        assert await other.ask(b"mine COMMIT") == b"mine COMMIT"  # one is enough
 
-    await until(lambda: server.num_ended == 2)  # its end is heard, unlike a half-open one's
+    await until(lambda: server.num_ended == 2)  # its end is seen, unlike that of a half-open one
     assert server.heard.count(b"COMMIT") == 1 + is_forwarded
     assert b"more" not in server.heard
 

@@ -146,9 +146,7 @@ def checks() -> list[Goal]:
             unit="",
         ),
         Goal("LPIPS of a shift by one pixel", farthest, _SHIFT_PASSES, is_at_most=True, unit=""),
-        Goal(
-            "SSIM, off scikit-image × 10⁶", 1e6 * ssim_off, 1, is_at_most=True, unit=""
-        ),
+        Goal("SSIM, off scikit-image × 10⁶", 1e6 * ssim_off, 1, is_at_most=True, unit=""),
         Goal(
             "LPIPS, DISTS within 1e-5 of their authors' code: exit status of the tests",
             failed,
@@ -196,9 +194,7 @@ def people(models: VisionModels) -> list[Goal]:
         Goal("faces on the astronaut", found, 1, is_at_most=False, unit=""),
         Goal("pictures of coffee that a face fixer changed", mended, 0, is_at_most=True, unit=""),
         Goal("IoU of u2netp and ISNet on the astronaut", overlap, 0.95, is_at_most=False, unit=""),
-        Goal(
-            "pixels in only one of both masks", differing, 0.1, is_at_most=False, unit="%"
-        ),
+        Goal("pixels in only one of both masks", differing, 0.1, is_at_most=False, unit="%"),
     ]
 
 
@@ -263,9 +259,7 @@ def backgrounds(models: VisionModels) -> list[Goal]:
     off = float(np.linalg.norm(everywhere[wall].mean(axis=0) - colour))
     return [
         Goal("lab_shift, the person's mean ΔE", moved, 0.5, is_at_most=True, unit=""),
-        Goal(
-            "lab_shift, wall to palette, ΔE", off, 2, is_at_most=True, unit=""
-        ),
+        Goal("lab_shift, wall to palette, ΔE", off, 2, is_at_most=True, unit=""),
     ]
 
 
