@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PROJECTS = sorted(
-    path for path in ROOT.glob("[!.]*/**/pyproject.toml") if ".venv" not in path.parts
-)
+PROJECTS = sorted(ROOT.glob("[!.]*/**/pyproject.toml"))
 
 
 def metadata(path: Path) -> dict[str, Any]:
