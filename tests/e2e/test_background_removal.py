@@ -52,7 +52,7 @@ async def test_each_picture_comes_back_cut_out_in_order(platform: Platform) -> N
         assert (pixels[alpha == 255][:, :3] == before[alpha == 255]).all()
 
 
-async def test_broken_picture_is_named_and_the_others_are_done(platform: Platform) -> None:
+async def test_broken_picture_is_named_and_the_others_are_cut_out(platform: Platform) -> None:
     """The API accepts its structure; its pixel data cannot be decoded."""
     whole = _png("coffee", (96, 64))
     middle = len(whole) // 2
@@ -70,7 +70,7 @@ async def test_broken_picture_is_named_and_the_others_are_done(platform: Platfor
 
 
 @pytest.mark.long
-async def test_isnet_is_there_by_its_name(platform: Platform) -> None:
+async def test_isnet_is_installed_under_its_name(platform: Platform) -> None:
     task = await _remove(
         platform,
         [_inline(_png("coffee", (96, 64)))],
@@ -85,7 +85,7 @@ async def test_isnet_is_there_by_its_name(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("model", ["u2net", "silueta", "sam"])
-async def test_model_that_is_not_there_is_refused(platform: Platform, model: str) -> None:
+async def test_missing_model_is_refused(platform: Platform, model: str) -> None:
     body = {
         "task_type": "BACKGROUND_REMOVE",
         "input_image_paths": [_inline(_png("coffee", (32, 32)))],

@@ -11,7 +11,9 @@ from tests.fixtures.platform import Platform
 _MANY_STEPS = {"num_inference_steps": 200, "num_images": 8}
 
 
-async def test_cancelled_generation_stops_and_the_next_one_is_as_ever(platform: Platform) -> None:
+async def test_cancelled_generation_stops_and_the_next_one_is_unaffected(
+    platform: Platform,
+) -> None:
     before = await platform.generate(seed=3)
     task = await platform.post(
         "/api/v1/tasks/",

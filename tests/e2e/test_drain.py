@@ -143,7 +143,7 @@ async def test_short_attempt_ends_within_the_drain_time(
     assert done["executor_instance"].endswith(f":{pid}")
 
 
-async def test_runs_go_on_at_once_where_a_workflow_worker_drains(
+async def test_runs_continue_at_once_while_a_workflow_worker_drains(
     stack: LocalStack, api: httpx.AsyncClient
 ) -> None:
     steps = [
@@ -182,7 +182,7 @@ async def test_runs_go_on_at_once_where_a_workflow_worker_drains(
     assert max(wait.total_seconds() for wait in waits) < 5
 
 
-async def test_request_under_way_is_answered_before_the_gateway_ends(
+async def test_running_request_completes_before_the_gateway_exits(
     stack: LocalStack, api: httpx.AsyncClient
 ) -> None:
     content = httpx.Request("POST", "http://x", json=GENERATION).content

@@ -53,7 +53,7 @@ async def test_every_model_is_generated(client: GeneratedClient) -> None:
     assert len(schemas) >= 113
 
 
-async def test_generated_client_makes_a_picture_fetches_it_and_cleans_up(
+async def test_generated_client_creates_a_picture_fetches_it_and_cleans_up(
     client: GeneratedClient, platform: Platform
 ) -> None:
     printed = await client.run(

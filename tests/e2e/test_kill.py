@@ -78,7 +78,7 @@ async def test_killed_worker_loses_no_finished_tile(
     )
 
 
-async def test_database_that_is_away_for_a_moment_loses_nothing(platform: Platform) -> None:
+async def test_short_outage_of_the_database_loses_nothing(platform: Platform) -> None:
     base = (await platform.generate())["result_image_path"]
     task = await platform.post("/api/v1/tasks/", _REFINE | {"base_image_url": base})
 
@@ -93,7 +93,7 @@ async def test_database_that_is_away_for_a_moment_loses_nothing(platform: Platfo
     assert completed["retry_count"] == 0
 
 
-async def test_object_store_that_is_away_for_a_moment_loses_nothing(platform: Platform) -> None:
+async def test_short_outage_of_the_object_store_loses_nothing(platform: Platform) -> None:
     base = (await platform.generate())["result_image_path"]
     task = await platform.post("/api/v1/tasks/", _REFINE | {"base_image_url": base})
     async with asyncio.timeout(60):
@@ -107,7 +107,7 @@ async def test_object_store_that_is_away_for_a_moment_loses_nothing(platform: Pl
     assert await platform.picture(completed["result_image_path"])
 
 
-async def test_killed_workflow_worker_is_taken_over(platform: Platform) -> None:
+async def test_killed_workflow_worker_is_replaced(platform: Platform) -> None:
     base = (await platform.generate())["result_image_path"]
     task = await platform.post("/api/v1/tasks/", _REFINE | {"base_image_url": base})
     async with asyncio.timeout(60):

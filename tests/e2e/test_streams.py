@@ -52,9 +52,7 @@ def _is_whole(client: StreamClient) -> bool:
     )
 
 
-async def test_gateway_that_is_killed_loses_a_client_no_event(
-    platform: Platform, base: str
-) -> None:
+async def test_killed_gateway_loses_no_event(platform: Platform, base: str) -> None:
     client, task = await _following(platform, base)
     following = asyncio.create_task(client.follow())
     await client.until(2)
@@ -70,9 +68,7 @@ async def test_gateway_that_is_killed_loses_a_client_no_event(
     assert (await platform.completed(f"/api/v1/tasks/{task['id']}"))["status"] == "COMPLETED"
 
 
-async def test_gateway_that_is_told_to_stop_ends_its_streams_at_once(
-    platform: Platform, base: str
-) -> None:
+async def test_stopping_gateway_ends_its_streams_at_once(platform: Platform, base: str) -> None:
     client, _ = await _following(platform, base)
     reading = asyncio.create_task(client.connect())
     await client.until(1)
@@ -86,9 +82,7 @@ async def test_gateway_that_is_told_to_stop_ends_its_streams_at_once(
     assert _is_whole(client), client.statuses
 
 
-async def test_database_that_is_away_for_a_moment_ends_no_stream(
-    platform: Platform, base: str
-) -> None:
+async def test_short_outage_of_the_database_ends_no_stream(platform: Platform, base: str) -> None:
     client, _ = await _following(platform, base)
     reading = asyncio.create_task(client.connect())
     await client.until(2)

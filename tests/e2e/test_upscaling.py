@@ -17,7 +17,7 @@ pytestmark = pytest.mark.long
 _astronaut = cast(Callable[[], Any], astronaut)
 
 
-async def test_network_upscales_hold_up_nobody_else(platform: Platform) -> None:
+async def test_slow_upscales_delay_no_other_task(platform: Platform) -> None:
     """A worker runs one at a time; the next one waits in Temporal, not in a slot of the worker."""
     small = Image.fromarray(_astronaut()).resize((96, 96), Image.Resampling.BOX)
     body = {

@@ -41,7 +41,7 @@ def _selected() -> list[Any]:
 
 
 @pytest.mark.parametrize("case", _selected(), ids=lambda case: case.name)
-async def test_nothing_is_lost_or_doubled_or_left_behind(rig: Rig, case: Case) -> None:
+async def test_nothing_is_lost_duplicated_or_left_over(rig: Rig, case: Case) -> None:
     verdict = await rig.stack.guard(run_case(rig, case))
 
     assert verdict.complaints == []
@@ -50,7 +50,7 @@ async def test_nothing_is_lost_or_doubled_or_left_behind(rig: Rig, case: Case) -
 
 @pytest.mark.long
 @pytest.mark.parametrize("case", PICTURES, ids=lambda case: case.name)
-async def test_picture_is_the_old_or_the_new_one(rig: Rig, case: Case) -> None:
+async def test_path_has_the_old_or_the_new_picture(rig: Rig, case: Case) -> None:
     verdict = await rig.stack.guard(run_case(rig, case))
 
     assert verdict.complaints == []
@@ -63,7 +63,7 @@ async def test_random_kills_lose_nothing(rig: Rig) -> None:
     assert verdict.num_accepted > 0
 
 
-async def test_audit_sees_what_is_paid_twice(rig: Rig) -> None:
+async def test_audit_detects_double_payment(rig: Rig) -> None:
     clients = Clients(rig.api)
     work = remote_task()
     await clients.submit(work)
@@ -74,7 +74,7 @@ async def test_audit_sees_what_is_paid_twice(rig: Rig) -> None:
     assert f"2 submissions to the provider for the key {work.key}" in verdict.paid_twice
 
 
-async def test_audit_sees_what_has_no_record(rig: Rig) -> None:
+async def test_audit_detects_missing_records(rig: Rig) -> None:
     clients = Clients(rig.api)
     await clients.submit(task())
     assert (await settle(rig, clients)).is_good
@@ -86,7 +86,7 @@ async def test_audit_sees_what_has_no_record(rig: Rig) -> None:
     assert verdict.lost == [f"{forgotten} has no record"]
 
 
-async def test_audit_sees_a_second_end(rig: Rig) -> None:
+async def test_audit_detects_wrong_terminal_events(rig: Rig) -> None:
     clients = Clients(rig.api)
     task_id = await clients.submit(task())
     assert (await settle(rig, clients)).is_good
@@ -98,7 +98,7 @@ async def test_audit_sees_a_second_end(rig: Rig) -> None:
     assert verdict.lost == [f"task {task_id} is COMPLETED with 0 terminal events"]
 
 
-async def test_audit_sees_what_runs_without_a_record(rig: Rig) -> None:
+async def test_audit_detects_runs_without_a_record(rig: Rig) -> None:
     name = f"task-{uuid.uuid4()}"
     handle = await rig.temporal.start_workflow("Task", id=name, task_queue="nobody")
 
@@ -114,7 +114,7 @@ async def test_audit_sees_what_runs_without_a_record(rig: Rig) -> None:
     assert verdict.stuck == [f"{name} runs, its record has ended"]
 
 
-async def test_audit_sees_what_is_made_twice(rig: Rig) -> None:
+async def test_audit_detects_duplicates(rig: Rig) -> None:
     clients = Clients(rig.api)
     work = task()
     await clients.submit(work)

@@ -189,10 +189,10 @@ def people(models: VisionModels) -> list[Goal]:
     overlap = float((first & second).sum() / (first | second).sum())
     differing = 100 * float((first != second).mean())
     found = len(models.faces.faces(astronaut))
-    mended = float(unchanged is not None)
+    changed = float(unchanged is not None)
     return [
         Goal("faces on the astronaut", found, 1, is_at_most=False, unit=""),
-        Goal("pictures of coffee that a face fixer changed", mended, 0, is_at_most=True, unit=""),
+        Goal("pictures of coffee that a face fixer changed", changed, 0, is_at_most=True, unit=""),
         Goal("IoU of u2netp and ISNet on the astronaut", overlap, 0.95, is_at_most=False, unit=""),
         Goal("pixels in only one of both masks", differing, 0.1, is_at_most=False, unit="%"),
     ]
