@@ -1,4 +1,4 @@
-"""Alembic's entry: runs migrations over asyncpg with the URL that the caller gives."""
+"""Alembic's environment: runs migrations over asyncpg, with the caller's URL or the settings'."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from shared.settings import DatabaseSettings
 def _migrate(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=METADATA, compare_type=True)
     with context.begin_transaction():
-        # Two gateways that start at once must not migrate side by side.
+        # Gateways that start at the same time must not migrate concurrently.
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7391)")
         context.run_migrations()
 

@@ -33,15 +33,14 @@ from safetensors.torch import save_file
 from temporalio.testing import ActivityEnvironment
 from torch import nn
 
-from inference_worker.activities import LocalInference
+from inference_worker.activities.inference import LocalInference
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.loading import load_engine, packaged_model
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.loading import load_engine, packaged_model
+from inference_worker.io.picture_files import PictureFiles
 from inference_worker.lora.files import LoraFiles
-from inference_worker.picture_files import PictureFiles
-from inference_worker.pipelines.engine import ImageEngine, LoraUse
-from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.settings import InferenceSettings
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
@@ -50,7 +49,9 @@ from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
 from shared.errors import PlatformError
-from shared.progress import Executant, ProgressReporter
+from shared.flux.engine import ImageEngine, LoraUse
+from shared.flux.kinds import DeviceKind
+from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import ModelSettings, ProgressSettings, StorageSettings
 from shared.storage.s3 import S3ObjectStore
 
@@ -165,7 +166,7 @@ async def time_overhead(engine: ImageEngine, objects: S3ObjectStore) -> Goal:
     Image.effect_noise((256, 256), 60).convert("RGB").save(reference, "PNG")
     key = "uploads/bench.png"
     await objects.put(key, reference.getvalue(), "image/png")
-    executant = Executant("inference-worker@bench:1", "local")
+    executant = ExecutorIdentity("inference-worker@bench:1", "local")
     samples_ms: dict[str, list[float]] = {"text alone": [], "with a reference": []}
     models = VisionModels(VisionSettings())
     with (

@@ -13,9 +13,10 @@ from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxPipeli
 from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 from torch import Tensor
 
-from inference_worker.profiles.hardware import fastest_attention, look_around
-from inference_worker.profiles.parts import prepare_part
-from inference_worker.profiles.plan import FASTEST, PROFILES, Plan, ProfileKind
+from inference_worker.profiles.hardware import detect_hardware, fastest_attention
+from inference_worker.profiles.plan import FASTEST, PROFILES, ExecutionPlan
+from inference_worker.profiles.preparation import prepare_part
+from inference_worker.settings import ProfileKind
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,11 @@ class Bench:
         self.scale = scale
         self.device = device
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-        self._hardware = look_around(device)
+        self._hardware = detect_hardware(device)
         self._backend = backend
         self._vae: Any = self._build(AutoencoderKL, scale.vae)
 
-    def plan(self, kind: ProfileKind) -> Plan:
+    def plan(self, kind: ProfileKind) -> ExecutionPlan:
         """Return the profile's plan as the worker resolves it, without fp8 on a CPU."""
         plan = replace(PROFILES[kind], compile_backend=self._backend)
         if plan.attention == FASTEST:
@@ -99,7 +100,7 @@ class Bench:
         return plan if self.device.type == "cuda" else replace(plan, uses_fp8=False)
 
     def pipeline(
-        self, plan: Plan | None, add_lora_slots: Callable[[Any], object] = lambda _: None
+        self, plan: ExecutionPlan | None, add_lora_slots: Callable[[Any], object] = lambda _: None
     ) -> Any:
         """Build a FluxPipeline whose transformer is prepared by a plan, or unprepared for None."""
         torch.compiler.reset()

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch._dynamo.utils import counters
 
 from inference_worker.calibrate import lpips_distance
-from inference_worker.profiles.plan import ProfileKind
 from inference_worker.profiles.transformer import set_cache_threshold
+from inference_worker.settings import ProfileKind
 
 RANK, NUM_LORAS, NUM_SWAPS, BATCH = 16, 4, 100, 4
 CACHE_THRESHOLDS = (0.04, 0.08, 0.12, 0.16, 0.2, 0.3, 0.5)
@@ -113,8 +113,8 @@ def measure_loras(bench: Bench) -> list[Row]:
     units = ("s", "ms", "")
     try:
         from inference_worker.lora.mixing import SlotMixer, SlotPlan
-        from inference_worker.lora.reading import Pair
-        from inference_worker.lora.targets import find_targets, linear_layers
+        from shared.flux.lora.reading import Pair
+        from shared.flux.lora.targets import find_targets, linear_layers
     except ImportError as error:
         return [
             Row(*row[:2], row[2], row[3], f"not importable: {error.name}")

@@ -32,16 +32,17 @@ from transformers import AutoTokenizer, CLIPTextConfig, CLIPTextModel, T5Config,
 
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.model_engine import ModelEngine
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.model_engine import ModelEngine
 from inference_worker.refinement.grid import Grid, lay_grid
-from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import TiledRefiner
-from inference_worker.settings import DeviceKind, EditorKind, InferenceSettings
+from inference_worker.refinement.region_editing import Run
+from inference_worker.settings import EditorKind, InferenceSettings
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.checks import TileReport
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
+from shared.flux.kinds import DeviceKind
 from shared.settings import ModelSettings
 
 NUM_STEPS, STRENGTH, NUM_TILES, FEATHER_PX, BATCH = 20, 0.35, 9, 32, 4

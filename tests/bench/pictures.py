@@ -27,11 +27,11 @@ from skimage.morphology import disk
 from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.backgrounds.fixer import BackgroundFixer, move_background
 from inference_worker.backgrounds.protection import Protection
-from inference_worker.lab import LabColour, Ramp
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.adjusting import AdjustInputs
 from shared.contracts.backgrounds import BackgroundFixInputs
+from shared.pixels.lab import LabColour, Ramp
 from tests.bench.goals import Goal, conclude
 
 WIDTH, HEIGHT = 4000, 6000

@@ -34,22 +34,23 @@ from rich.console import Console
 from skimage.data import astronaut
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.activities import LocalInference
+from inference_worker.activities.inference import LocalInference
 from inference_worker.checks.metric import ConsistencyMetric, Pixels
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.images import encode_png
-from inference_worker.loading import load_engine
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.loading import load_engine
+from inference_worker.io.picture_files import PictureFiles
 from inference_worker.lora.files import LoraFiles
-from inference_worker.picture_files import PictureFiles
-from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.settings import InferenceSettings
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
-from shared.progress import Executant, ProgressReporter
+from shared.flux.kinds import DeviceKind
+from shared.pixels.images import encode_png
+from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import ModelSettings, ProgressSettings
 from tests.bench.goals import Goal, conclude
 from tests.fakes.object_store import MemoryObjectStore
@@ -166,7 +167,7 @@ def bench(base: Image.Image) -> Iterator[Bench]:
             progress=ProgressReporter(
                 ProgressSettings(url=""), executor_instance="bench", executor_type="local"
             ),
-            executant=Executant("inference-worker@bench:1", "local"),
+            executant=ExecutorIdentity("inference-worker@bench:1", "local"),
             settings=settings,
             people=models,
             metrics=TimedMetrics(checks),

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut  # pyright: ignore[reportUnknownVariableType]
 
-from inference_worker.images import encode_png
+from shared.pixels.images import encode_png
 from tests.fixtures.platform import Platform
 
 pytestmark = pytest.mark.long

@@ -7,25 +7,25 @@ from temporalio import activity
 
 from shared.contracts.deliveries import (
     DeliveryActivities,
+    DeliveryProgress,
     DeliveryRun,
-    DeliveryStanding,
     DeliveryState,
 )
 from shared.webhooks.schedule import delay_s
 
-DRAINED = DeliveryStanding(state=DeliveryState.DRAINED)
+DRAINED = DeliveryProgress(state=DeliveryState.DRAINED)
 
 
-def waiting(wait_s: float, failures: int = 1) -> DeliveryStanding:
-    return DeliveryStanding(
+def waiting(wait_s: float, failures: int = 1) -> DeliveryProgress:
+    return DeliveryProgress(
         state=DeliveryState.WAITING,
         wait_s=wait_s,
         failures=failures,
-        error="the receiver answers 503",
+        error="the receiver returned 503",
     )
 
 
-def never_taken() -> Iterable[DeliveryStanding]:
+def never_taken() -> Iterable[DeliveryProgress]:
     """One event that nobody takes, until it is given up."""
     failures = 1
     while (wait_s := delay_s(failures, 0.5)) is not None:
@@ -36,7 +36,7 @@ def never_taken() -> Iterable[DeliveryStanding]:
 class FakeCourier(DeliveryActivities):
     """Gives its answers in turn, and then that nothing is pending."""
 
-    def __init__(self, *answers: DeliveryStanding) -> None:
+    def __init__(self, *answers: DeliveryProgress) -> None:
         self.answers = list(answers)
         self.calls: list[DeliveryRun] = []
         self.is_called = asyncio.Event()
@@ -44,7 +44,7 @@ class FakeCourier(DeliveryActivities):
         self.is_open.set()
 
     @activity.defn(name="deliver_pending")
-    async def deliver_pending(self, run: DeliveryRun) -> DeliveryStanding:
+    async def deliver_pending(self, run: DeliveryRun) -> DeliveryProgress:
         self.calls.append(run)
         self.is_called.set()
         await self.is_open.wait()

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from inference_worker.cancellation import CancelFlag
-from inference_worker.pipelines.engine import Edit, StepCallback
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.identity_engine import IdentityEngine
+from shared.cancellation import CancelFlag
 from shared.contracts.editing import EditingInputs
+from shared.flux.engine import Edit, StepCallback
 
 
 class PaintingEngine(IdentityEngine):

@@ -37,7 +37,7 @@ class MemoryObjectStore:
 
     async def get(self, key: str) -> bytes:
         if key not in self.objects:
-            raise ObjectNotFoundError(f"there is no object under {key!r}")
+            raise ObjectNotFoundError(f"there is no object with the key {key!r}")
         return self.objects[key][0]
 
     async def put_from(

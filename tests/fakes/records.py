@@ -11,15 +11,15 @@ from shared.contracts.records import RecordActivities
 from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
-    OwnershipQuestion,
+    OwnershipCheck,
     PinPictures,
     PipelineOutcome,
-    PipelineStanding,
-    TaskAccount,
+    PipelineRecordState,
+    TaskHistory,
     TaskOutcome,
-    TaskStanding,
+    TaskRecordState,
 )
-from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
+from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingRecordState
 
 
 class FakeRecords(RecordActivities):
@@ -36,7 +36,7 @@ class FakeRecords(RecordActivities):
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.breakers: dict[ProviderType, BreakerState] = {}
-        self.accounts: list[TaskAccount] = []
+        self.accounts: list[TaskHistory] = []
         self.tasks: dict[UUID, TaskOutcome] = {}
         self.pipelines: dict[UUID, PipelineOutcome] = {}
         self.datasets: dict[UUID, DatasetRecord] = {}
@@ -50,7 +50,7 @@ class FakeRecords(RecordActivities):
         return Admission(state=breaker, is_admitted=breaker is not BreakerState.OPEN)
 
     @activity.defn(name="foreign_objects")
-    async def foreign_objects(self, question: OwnershipQuestion) -> list[str]:
+    async def foreign_objects(self, question: OwnershipCheck) -> list[str]:
         await self._answer()
         return [key for key in question.keys if not key.startswith("mine/")]
 
@@ -61,32 +61,32 @@ class FakeRecords(RecordActivities):
         return {path: path.replace("mine/", "saved/") for path in mine}
 
     @activity.defn(name="record_account")
-    async def record_account(self, account: TaskAccount) -> None:
+    async def record_account(self, account: TaskHistory) -> None:
         await self._answer()
         self.accounts.append(account)
 
     @activity.defn(name="finish_task")
-    async def finish_task(self, outcome: TaskOutcome) -> TaskStanding:
+    async def finish_task(self, outcome: TaskOutcome) -> TaskRecordState:
         await self._answer()
         stands = self.tasks.setdefault(outcome.task_id, outcome)
-        return TaskStanding(status=stands.status, results=stands.results)
+        return TaskRecordState(status=stands.status, results=stands.results)
 
     @activity.defn(name="finish_pipeline")
-    async def finish_pipeline(self, outcome: PipelineOutcome) -> PipelineStanding:
+    async def finish_pipeline(self, outcome: PipelineOutcome) -> PipelineRecordState:
         await self._answer()
         stands = self.pipelines.setdefault(outcome.workflow_id, outcome)
-        return PipelineStanding(status=stands.status)
+        return PipelineRecordState(status=stands.status)
 
     @activity.defn(name="record_dataset")
-    async def record_dataset(self, record: DatasetRecord) -> TrainingStanding:
+    async def record_dataset(self, record: DatasetRecord) -> TrainingRecordState:
         await self._answer()
         if ended := self.trainings.get(record.training_id):
             return _standing(ended)
         self.datasets[record.training_id] = record
-        return TrainingStanding(status=TrainingStatus.PREPROCESSING)
+        return TrainingRecordState(status=TrainingStatus.PREPROCESSING)
 
     @activity.defn(name="finish_training")
-    async def finish_training(self, outcome: TrainingOutcome) -> TrainingStanding:
+    async def finish_training(self, outcome: TrainingOutcome) -> TrainingRecordState:
         await self._answer()
         return _standing(self.trainings.setdefault(outcome.training_id, outcome))
 
@@ -104,8 +104,8 @@ class FakeRecords(RecordActivities):
             raise ConnectionRefusedError("the database is away")
 
 
-def _standing(outcome: TrainingOutcome) -> TrainingStanding:
-    return TrainingStanding(
+def _standing(outcome: TrainingOutcome) -> TrainingRecordState:
+    return TrainingRecordState(
         status=outcome.status,
         local_model_path=outcome.local_model_path,
         error=outcome.error,

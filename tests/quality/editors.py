@@ -11,17 +11,18 @@ from PIL import Image
 
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
+from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
 from inference_worker.fixing.garment_fixer import Detail, FixedDetail, GarmentFixer
-from inference_worker.refinement.parts import Run
 from inference_worker.refinement.refiner import Refined, TiledRefiner
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
-from inference_worker.settings import DeviceKind, EditorKind
+from inference_worker.settings import EditorKind
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.fixing import FaceFixerConfig, FixConfig, GarmentFixerConfig
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
+from shared.flux.kinds import DeviceKind
 from tests.fakes.object_store import MemoryObjectStore
 
 

@@ -18,10 +18,8 @@ from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.checks.metrics import Metrics
 from inference_worker.checks.ssim import Ssim
-from inference_worker.pipelines.engine import Edit
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.refinement.grid import lay_grid
-from inference_worker.settings import DeviceKind
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.settings import VisionSettings
@@ -31,6 +29,8 @@ from shared.contracts.backgrounds import BackgroundFixInputs
 from shared.contracts.checks import CheckedEdit
 from shared.contracts.fixing import FixConfig
 from shared.contracts.refinement import UpscalerKind
+from shared.flux.engine import Edit
+from shared.flux.kinds import DeviceKind
 from tests.bench.goals import Goal
 from tests.fakes.engine import PaintingEngine
 from tests.fakes.people import FakePeople

@@ -12,8 +12,8 @@ from skimage import data
 from inference_worker.adjusting.adjuster import ImageAdjuster
 from inference_worker.background_removal.cut_out import cut_out
 from inference_worker.backgrounds.fixer import BackgroundFixer
+from inference_worker.engine.loading import load_engine
 from inference_worker.fixing.garment_fixer import Detail
-from inference_worker.loading import load_engine
 from inference_worker.settings import InferenceSettings
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels

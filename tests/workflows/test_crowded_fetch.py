@@ -10,7 +10,7 @@ from temporalio.exceptions import CancelledError
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import TaskQueue, TaskStatus
 from shared.contracts.inputs import FetchedInputs, FetchInputs
-from shared.errors import CrowdedError
+from shared.errors import TenantLimitError
 from tests.fixtures.workflow_runs import Runs, activity_worker, generation
 from workflows import policies
 
@@ -31,7 +31,7 @@ class Fetcher:
         self.calls += 1
         self.is_called.set()
         if self.calls <= self._crowded:
-            raise CrowdedError
+            raise TenantLimitError
         file = StoredFile(key="k", size_bytes=1, content_type="image/png", sha256="0" * 64)
         return FetchedInputs(keys=dict.fromkeys(request.urls, "k"), files=[file])
 

@@ -12,7 +12,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from local_stack.binaries import script
-from shared.contracts.deliveries import DeliveryRun, DeliveryStanding, DeliveryState
+from shared.contracts.deliveries import DeliveryProgress, DeliveryRun, DeliveryState
 from shared.contracts.enums import TaskQueue
 from shared.temporal.worker import WorkerSettings
 from tests.fakes.courier import FakeCourier, never_taken, waiting
@@ -54,7 +54,7 @@ async def test_event_that_nobody_takes_is_tried_over_three_days(
 
 
 async def test_what_goes_on_for_long_is_gone_on_with_and_then_closes(runs: Runs) -> None:
-    more = DeliveryStanding(state=DeliveryState.MORE)
+    more = DeliveryProgress(state=DeliveryState.MORE)
     runs.courier.answers = [more, more]
     async with runs.deliveries_worker():
         handle = await runs.start_delivery()

@@ -5,14 +5,14 @@ import pytest
 from shared.contracts.editing import EditImage
 from shared.contracts.enums import BreakerState, ErrorCategory, ProviderType, TaskStatus, TaskType
 from shared.contracts.failures import CONSEQUENCES
-from shared.contracts.runs import TaskRun, Verdict
+from shared.contracts.runs import ProviderVerdict, TaskRun
 from shared.contracts.submissions import RemoteWork
 from shared.errors import PlatformError
 from tests.fixtures.workflow_runs import Runs, editing, generation
 from tests.workflows.test_remote_attempts import ended
 
 LOCAL = {"provider_type": "local", "task_queue": "inference"}
-LOCAL_VERDICT = Verdict(provider_type=ProviderType.LOCAL, is_success=True)
+LOCAL_VERDICT = ProviderVerdict(provider_type=ProviderType.LOCAL, is_success=True)
 
 
 def remote_generation(**fields: object) -> TaskRun:
@@ -54,7 +54,9 @@ async def test_category_falls_back_once_its_retries_are_used(
     assert outcome.error_category is None
     assert outcome.verdict == LOCAL_VERDICT
     counts = CONSEQUENCES[category].counts_against_provider
-    told = Verdict(provider_type=ProviderType.FAL_STANDARD, is_success=False if counts else None)
+    told = ProviderVerdict(
+        provider_type=ProviderType.FAL_STANDARD, is_success=False if counts else None
+    )
     assert [account.verdict for account in hurried.records.accounts] == [told] * tries
 
 

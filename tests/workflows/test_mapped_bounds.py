@@ -39,9 +39,13 @@ FALLING_BACK = refinement(
 )
 SMALL = generation(inputs={"prompt": "a", "seed": 1, "height": 64, MAX_SIDE_PX: 64})
 REFUSED: list[tuple[TaskRun, dict[str, Any], str]] = [
-    (generation(), {"width": 4}, "the model makes sides of 16 px and more in steps of 16, not 4"),
+    (
+        generation(),
+        {"width": 4},
+        "the model generates sides of 16 px and more in steps of 16, not 4",
+    ),
     (generation(), {"width": 72}, "in steps of 16, not 72"),
-    (SMALL, {"width": 128}, "the model makes sides of 16 to 64 px in steps"),
+    (SMALL, {"width": 128}, "the model generates sides of 16 to 64 px in steps"),
     (generation(), {"width": 10**6}, "width: Input should be less than or equal to 16384"),
     (
         generation(),
@@ -60,7 +64,7 @@ REFUSED: list[tuple[TaskRun, dict[str, Any], str]] = [
         {"width": True},
         "is true and cannot be mapped to width: width: must be a number, not true or false",
     ),
-    (generation(), {"style_lora_weight": 50.0}, "goes from -10 to 10"),
+    (generation(), {"style_lora_weight": 50.0}, "must be from -10 to 10"),
     (refinement(), {"upscale_factor": 0.97}, "upscale_factor: Input should be greater than"),
     (
         refinement(),

@@ -11,7 +11,7 @@ from shared.contracts.background_removal import (
     RemoveBackgroundsResult,
 )
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
-from shared.contracts.runs import TaskRun, Verdict
+from shared.contracts.runs import ProviderVerdict, TaskRun
 from tests.fakes.inference import STARTED_AT
 from tests.fixtures.workflow_runs import Runs, generation
 from tests.workflows.test_run_task import failure_of
@@ -87,4 +87,4 @@ async def test_faults_fail_the_task_once_and_keep_what_was_done(working: Runs) -
     assert outcome.errors == [f"attempt 1: {_FAULT}"]
     assert outcome.results["result_image_paths"] == ["uploads/a.png", "uploads/c.png"]
     assert [file.key for file in outcome.files] == ["uploads/a.png", "uploads/c.png"]
-    assert outcome.verdict == Verdict(provider_type=ProviderType.LOCAL, is_success=None)
+    assert outcome.verdict == ProviderVerdict(provider_type=ProviderType.LOCAL, is_success=None)

@@ -12,7 +12,7 @@ from shared.contracts.editing import EditImage, EditingConfig
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
 from shared.contracts.fixing import EnhanceDetails, EnhanceFaces
 from shared.contracts.provenance import Provenance, ProvenanceRecord
-from shared.contracts.runs import TaskOutcome, Verdict
+from shared.contracts.runs import ProviderVerdict, TaskOutcome
 from shared.errors import PlatformError, StorageError
 from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.fixing import FakeFixers
@@ -81,7 +81,7 @@ async def test_task_completes_in_twelve_events_and_is_recorded(working: Runs) ->
         executor_type="fake",
         executor_instance="fake-1",
         started_at=STARTED_AT,
-        verdict=Verdict(provider_type=ProviderType.LOCAL, is_success=True),
+        verdict=ProviderVerdict(provider_type=ProviderType.LOCAL, is_success=True),
     )
     assert [file.key for file in outcome.files] == [path]
     assert kinds(await handle.fetch_history()) == [

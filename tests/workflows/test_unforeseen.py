@@ -11,16 +11,16 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from shared.contracts.enums import ErrorCategory, TaskQueue, TaskStatus, TaskType, TrainingStatus
-from shared.contracts.foreign import MAPPED
 from shared.contracts.runs import (
     PipelineStep,
     StepMapping,
-    TaskAccount,
+    TaskHistory,
     TaskOutcome,
+    TaskRecordState,
     TaskRun,
-    TaskStanding,
 )
-from shared.contracts.training import DatasetRecord, TrainingStanding
+from shared.contracts.training import DatasetRecord, TrainingRecordState
+from shared.contracts.untrusted import MAPPED
 from tests.fakes.inference import Attempt
 from tests.fakes.records import FakeRecords
 from tests.fixtures.workflow_runs import (
@@ -138,17 +138,17 @@ class Refusing(FakeRecords):
             raise ApplicationError("22P05", type=ErrorCategory.INTERNAL, non_retryable=True)
 
     @activity.defn(name="finish_task")
-    async def finish_task(self, outcome: TaskOutcome) -> TaskStanding:
+    async def finish_task(self, outcome: TaskOutcome) -> TaskRecordState:
         self._refuse("task", is_bare=not outcome.results)
         return await super().finish_task(outcome)
 
     @activity.defn(name="record_account")
-    async def record_account(self, account: TaskAccount) -> None:
+    async def record_account(self, account: TaskHistory) -> None:
         self._refuse("account", is_bare=not account.service_requests)
         await super().record_account(account)
 
     @activity.defn(name="record_dataset")
-    async def record_dataset(self, record: DatasetRecord) -> TrainingStanding:
+    async def record_dataset(self, record: DatasetRecord) -> TrainingRecordState:
         self._refuse("dataset", is_bare=False)
         return await super().record_dataset(record)
 

@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from shared.contracts.enums import TaskQueue
-from shared.temporal.standing import backlogs, live_workers
+from shared.temporal.queues import backlogs, live_workers
 from shared.temporal.worker import WorkerSettings, worker_options
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace

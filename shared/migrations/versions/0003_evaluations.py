@@ -1,4 +1,4 @@
-"""How evaluations went."""
+"""Outcomes of evaluations."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a tenant has queued."""
+"""Indexes for counting a tenant's queued work."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Objects are listed by prefix: keys compare byte by byte, whatever the database's own order."""
+"""Collation "C" for object keys, so that a prefix is a range whatever the database's collation."""
 
 from collections.abc import Sequence
 

@@ -28,7 +28,7 @@ _MADE_PARTIAL = (
 )
 
 _COUNTERS = """
--- Moves the deltas into the counts. One at a time: who comes second leaves it to the first.
+-- Moves the deltas into the counts. One call at a time: a concurrent second one returns at once.
 CREATE FUNCTION fold_{subject}_counts() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT pg_try_advisory_xact_lock('{subject}_counts'::regclass::int, 0) THEN RETURN; END IF;
@@ -45,7 +45,7 @@ BEGIN
     DELETE FROM {subject}_counts WHERE n = 0;
 END $$;
 
--- Counts everything anew: after a bulk load without triggers, or to mend. Writers wait meanwhile.
+-- Rebuilds all counters: after a bulk load without triggers, or as a repair. Blocks writers.
 CREATE FUNCTION rebuild_{subject}_counts() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     LOCK TABLE {subject}s IN SHARE MODE;
@@ -61,7 +61,7 @@ BEGIN
     SELECT {key}, {summed} FROM {subject}_counts_by_day GROUP BY {key};
 END $$;
 
--- Rows that came or went, all of one statement together.
+-- Counts inserted and deleted rows, once per statement.
 CREATE FUNCTION count_{subject}s() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -77,7 +77,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- A row that changed in what is counted by. Most changes do not: those never get here.
+-- Counts a row whose counted columns changed. Most updates change none, and do not call this.
 CREATE FUNCTION recount_{subject}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO {subject}_deltas (day, {key}, {sums}) VALUES
@@ -106,7 +106,7 @@ CREATE TRIGGER count_changed AFTER UPDATE ON {subject}s FOR EACH ROW
 CREATE TRIGGER count_none AFTER TRUNCATE ON {subject}s
     FOR EACH STATEMENT EXECUTE FUNCTION forget_{subject}_counts();
 
--- Rows live here for seconds: vacuumed by number, not by share.
+-- Rows only live for seconds: vacuum after a number of rows, not a fraction.
 ALTER TABLE {subject}_deltas SET (
     autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000
 );
@@ -116,7 +116,7 @@ SELECT rebuild_{subject}_counts();
 
 
 def _statements(subject: str, key: tuple[str, ...], sums: dict[str, str]) -> list[str]:
-    """The counters of one table. One change in 256 folds, so some hundred deltas lie unfolded."""
+    """Return the SQL for one table's counters. One change in 256 folds: some 100 deltas remain."""
 
     def columns(row: str, names: tuple[str, ...] = key) -> str:
         return ", ".join(f"{row}.{name}" for name in names)

@@ -1,4 +1,4 @@
-"""A circuit breaker for each provider that has failed lately."""
+"""Circuit breakers of providers."""
 
 from collections.abc import Sequence
 

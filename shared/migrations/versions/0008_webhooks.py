@@ -1,4 +1,4 @@
-"""Webhooks: deliveries, receivers that fail, signing keys."""
+"""Webhooks: deliveries, failing receivers, signing keys."""
 
 from collections.abc import Sequence
 

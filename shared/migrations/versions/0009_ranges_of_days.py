@@ -14,7 +14,7 @@ depends_on: Sequence[str] | None = None
 _SUMS_KEY = "origin_instance, origin_tenant_id, origin_zone, is_deleted, status"
 _KEY = f"{_SUMS_KEY}, task_type, provider_type"
 
-# Both as in 0006, where the reasons are said; {sums…} is what this migration adds.
+# Both as in 0006, which explains them; {sums…} is the addition of this migration.
 _FUNCTIONS = (
     """
 CREATE OR REPLACE FUNCTION fold_task_counts() RETURNS void LANGUAGE plpgsql AS $$
@@ -75,7 +75,7 @@ def _define_functions(*, has_sums: bool) -> None:
 
 
 def upgrade() -> None:
-    # Who counts writes here first: nobody folds, by the old function or the new, until this is done.
+    # Folding locks this first: neither the old nor the new function folds until this is done.
     op.execute('LOCK TABLE task_deltas IN ACCESS EXCLUSIVE MODE')
     op.create_table('task_sums_by_day',
     sa.Column('day', sa.Date(), nullable=False),
@@ -92,8 +92,8 @@ def upgrade() -> None:
     _define_functions(has_sums=True)
     for table in ('task_counts_by_day', 'task_sums_by_day', 'workflow_counts_by_day'):
         op.create_index(f'ix_{table}_day', table, ['day'], unique=False)
-    # Without them a search by name is taken to find one row in 200, whatever it is for: all that
-    # match are sorted then, where the newest that match could be read off an index.
+    # Without them Postgres estimates that any search by name matches one row in 200: it then sorts
+    # all matches instead of reading the newest ones from an index.
     op.execute('CREATE STATISTICS st_workflows_name ON (lower(name) COLLATE "C") FROM workflows')
     for table in ('workflows', 'task_sums_by_day'):
         op.execute(f'ANALYZE {table}')

@@ -1,4 +1,4 @@
-"""How the files of a task were made."""
+"""Provenance of a task's files."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,6 @@
-"""Saved bytes lie under keys of their own; what may be nobody's is noted; what is gone is marked.
+"""Object keys of saved pictures, notes of objects that may have no owner, marks of missing objects.
 
-Only additions, all of them empty: the release before this one goes on with the rows there are.
+Only adds empty columns and tables: the previous release keeps working.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a request does less than its sender may think, and what its task waits for."""
+"""Warnings about requests, and the condition that a task waits for."""
 
 from collections.abc import Sequence
 

@@ -1,1 +1,1 @@
-"""What every Sartiq package shares: contracts, records, storage, Temporal, telemetry."""
+"""Code shared by all Sartiq packages: contracts, database, storage, Temporal, logging."""

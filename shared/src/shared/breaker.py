@@ -1,7 +1,7 @@
-"""A circuit breaker's states. Pure: the records hold one for each provider.
+"""State machine of a circuit breaker. Pure; the database stores one for each provider.
 
-Five failures in a row open it. After 60 seconds it is half-open: one attempt at a time probes the
-provider; two successes close it, a failure opens it again. After M. Nygard, Release It!, 2nd
+Five consecutive failures open it. After 60 seconds it is half-open: one attempt at a time probes
+the provider; two successes close it, a failure opens it again. After M. Nygard, Release It!, 2nd
 edition, "Circuit Breaker".
 """
 
@@ -14,18 +14,18 @@ FAILURES_TO_OPEN = 5
 OPEN_FOR = timedelta(seconds=60)
 SUCCESSES_TO_CLOSE = 2
 PROBE_FOR = timedelta(minutes=30)
-"""A probe whose end nobody told holds its place no longer than the longest attempt may take."""
+"""A probe whose outcome is never reported expires after the longest duration of an attempt."""
 
 
 @dataclass(frozen=True)
 class Breaker:
-    """What is known of a provider.
+    """The circuit breaker of a provider.
 
     Attributes:
-        failures: in a row.
-        successes: in a row since it was half-open.
-        opened_at: when it last opened; none: it is closed.
-        probing_since: when a probe was let through whose end is awaited.
+        failures: consecutive failures.
+        successes: consecutive successes while half-open.
+        opened_at: time of the last opening; none: it is closed.
+        probing_since: start of the probe in progress; none: no probe.
     """
 
     failures: int = 0
@@ -34,14 +34,14 @@ class Breaker:
     probing_since: datetime | None = None
 
     def state(self, now: datetime) -> BreakerState:
-        """Its state at this moment."""
+        """Return the state at a time."""
         if self.opened_at is None:
             return BreakerState.CLOSED
         is_over = now - self.opened_at >= OPEN_FOR
         return BreakerState.HALF_OPEN if is_over else BreakerState.OPEN
 
     def admit(self, now: datetime) -> "Breaker | None":
-        """The breaker once it has let an attempt through; none where it lets none through."""
+        """Return the breaker after admitting an attempt; none if it does not admit one."""
         state = self.state(now)
         if state is BreakerState.CLOSED:
             return self
@@ -51,10 +51,13 @@ class Breaker:
         return replace(self, probing_since=now)
 
     def after(self, now: datetime, *, is_success: bool | None) -> "Breaker":
-        """The breaker after an attempt has ended; `None`: which says nothing about the provider.
+        """Return the breaker after the end of an attempt.
 
-        An attempt that began before it opened counts, too: what succeeds shows that the provider
-        is back, and what fails that it is not.
+        Attempts that started before it opened count as well.
+
+        Args:
+            now: time of the end.
+            is_success: outcome of the attempt; none: the outcome does not concern the provider.
         """
         if is_success is None:
             return replace(self, probing_since=None)

@@ -1,28 +1,27 @@
-"""The platform's errors: each knows its category, and from that whether a retry can help."""
+"""Exceptions of the platform. Each has an error category, which decides on retry and fallback."""
 
 from collections.abc import Sequence
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED
-from shared.contracts.foreign import clean_text
 from shared.contracts.submissions import ServiceRequest
+from shared.contracts.untrusted import clean_text
 
 
 class PlatformError(Exception):
     """A failure with a category.
 
     Args:
-        message: what happened and, where we know it, what would be right; it may quote anybody.
-        category: decides retries and fallback (`shared.contracts.failures`).
-        retry_after_s: the least wait before another try, if the other side named one.
-        is_final: another try of the same activity would end alike, though another attempt at the
-            task may not.
-        service_requests: the calls to outside services that led here, for the record.
+        message: the cause and, if known, the remedy. It may quote untrusted text; it is cleaned.
+        category: decides on retry and fallback (`shared.contracts.failures`).
+        retry_after_s: minimal delay before a retry, if the remote side asked for one.
+        is_final: Temporal does not retry the activity. The task may still have another attempt.
+        service_requests: the calls to outside services before the failure, for the record.
     """
 
     category = ErrorCategory.INTERNAL
     failure_type: str | None = None
-    """Where the workflow must tell it from others of its category (`shared.contracts.failures`)."""
+    """Failure type, if workflows distinguish it from its category (`shared.contracts.failures`)."""
 
     def __init__(
         self,
@@ -41,13 +40,13 @@ class PlatformError(Exception):
 
 
 class InvalidInputError(PlatformError):
-    """The request cannot be done as it stands; no retry helps."""
+    """The request is invalid. A retry does not help."""
 
     category = ErrorCategory.VALIDATION
 
 
 class StorageError(PlatformError):
-    """Object storage did not answer, or answered with a fault of its own."""
+    """The object store did not respond, or responded with an error."""
 
     category = ErrorCategory.STORAGE
 
@@ -59,34 +58,34 @@ class ResourceError(PlatformError):
 
 
 class ConsistencyError(PlatformError):
-    """A tile never passed its checks, and strict checks were asked for."""
+    """A tile never passed its checks, and the request has strict checks."""
 
     category = ErrorCategory.CONSISTENCY_CHECK
 
 
 class ObjectNotFoundError(PlatformError):
-    """There is no object under that key; no retry helps."""
+    """There is no object with this key. A retry does not help."""
 
     category = ErrorCategory.VALIDATION
 
 
 class UnservedError(PlatformError):
-    """This worker cannot do the work yet; it waits for one that can."""
+    """This worker cannot run the work yet. The work waits for a worker that can."""
 
     failure_type = UNSERVED
 
 
-class CrowdedError(PlatformError):
-    """The tenant has so many of these under way here that this one is to come again."""
+class TenantLimitError(PlatformError):
+    """The tenant already uses its whole share of this process. The work is retried later."""
 
     failure_type = CROWDED
 
     def __init__(self) -> None:
-        super().__init__("the tenant's others come first", is_final=True)
+        super().__init__("the tenant already uses its share of this worker", is_final=True)
 
 
 class SubmissionUnknownError(PlatformError):
-    """The answer to a paid submission was lost: it may have been taken, and is not sent again."""
+    """The response to a paid submission was lost. It may have been accepted: it is not retried."""
 
     category = ErrorCategory.PROVIDER_ERROR
     failure_type = SUBMISSION_UNKNOWN

@@ -1,4 +1,4 @@
-"""How much memory this process has taken."""
+"""Memory use of this process."""
 
 import os
 import resource
@@ -9,7 +9,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def resident_bytes() -> int:
-    """Resident memory now; where the system does not tell that, the most there ever was."""
+    """Return the resident memory in bytes; without /proc, its peak."""
     try:
         pages = int(_STATM.read_text().split()[1])
     except OSError:

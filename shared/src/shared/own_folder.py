@@ -1,8 +1,8 @@
-"""A folder for a process's temporary files. After kill -9 the next process of its kind removes it.
+"""Temporary folder of a process. After a kill -9, the next process of the same kind removes it.
 
-Each process holds a lock on its folder, which the kernel lets go of with the process. So folders of
-the dead are told from those of the living without ages or process ids, also where several run on
-one machine, or a container's disk outlives its processes.
+Each process holds a lock on its folder, which the kernel releases when the process ends. Leftover
+folders are therefore recognised without ages or process ids, also if several processes share a
+machine or a container's disk outlives its processes.
 """
 
 import fcntl
@@ -16,21 +16,23 @@ from pathlib import Path
 
 @contextmanager
 def own_folder(kind: str, parent: Path | None = None) -> Generator[Path]:
-    """Make a folder for as long as the block lasts, and remove those of processes that died.
+    """Create a folder for the duration of the block, and remove the folders of dead processes.
 
     Args:
-        kind: what processes have in common that clean up after each other.
-        parent: where the folders lie; none: the system's folder for temporary files.
+        kind: name of the group of processes that clean up each other's folders.
+        parent: folder to create it in; none: the system's folder for temporary files.
 
     Raises:
-        PermissionError: somebody else has made the folder that ours would lie in.
+        PermissionError: the kind's folder is a symlink or belongs to another user.
     """
     family = (parent or Path(tempfile.gettempdir())) / f"{kind}-{os.getuid()}"
     family.mkdir(mode=0o700, parents=True, exist_ok=True)
     if family.is_symlink() or family.stat().st_uid != os.getuid():
-        raise PermissionError(f"{family} is somebody else's; remove it, or choose another folder")
+        raise PermissionError(
+            f"{family} is a symlink or belongs to another user; remove it, or use another folder"
+        )
     with _locked(family):
-        # Nobody makes a folder meanwhile, so that each that can be locked is a dead process's.
+        # No folder is created meanwhile, so each folder that can be locked is of a dead process.
         for folder in family.iterdir():
             _remove_if_dead(folder)
         own = Path(tempfile.mkdtemp(dir=family))

@@ -1,6 +1,7 @@
-"""How a worker announces `started`, progress and its memory to the gateway. Lossy by design.
+"""Progress reports of workers to the gateway: start, progress and memory of the process.
 
-Durable truth travels in activity results alone; a report that cannot be delivered is dropped.
+Delivery is not guaranteed: a report that cannot be delivered is dropped. Results are only carried
+by activity results.
 """
 
 import asyncio
@@ -29,36 +30,37 @@ _log = structlog.stdlib.get_logger(__name__)
 _PROGRESS_EVERY_S = 1.0
 _POST_EVERY_S = 0.1
 _STARTED_AFTER_S = 0.05
-"""An attempt that is over sooner is not announced: its outcome says when it started."""
+"""Shorter attempts are not announced: their outcome contains the start time."""
 _PATH = "/internal/progress"
 
 
 class ProgressSink(Protocol):
-    """`ProgressReporter`, as far as activities use it."""
+    """The part of `ProgressReporter` that activities use."""
 
     def attempt(
         self, task_id: UUID, attempt: int
     ) -> AbstractAsyncContextManager[Callable[[float], None]]:
-        """Announce an attempt; hands out the function that takes its progress, 0 to 1."""
+        """Announce an attempt; yield the function that takes its progress, 0 to 1."""
         ...
 
 
 @dataclass(frozen=True)
-class Executant:
-    """Who ran an attempt, as its result says."""
+class ExecutorIdentity:
+    """The identity of the worker that ran an attempt, as recorded in its result."""
 
     executor_instance: str
     executor_type: str
 
 
 class ProgressReporter:
-    """Sends the newest report of each running attempt, several attempts in one request.
+    """Sends the newest report of each running attempt, batched into one request.
 
     Args:
-        settings: where the gateway's internal listener is; an empty URL sends nothing.
-        executor_instance: this worker's identity, as records show it.
+        settings: URL and token of the gateway's internal listener; with an empty URL nothing is
+            sent.
+        executor_instance: this worker's identity, as recorded.
         executor_type: the kind of worker.
-        vram_bytes: tells how much GPU memory the process has taken; none where it has no GPU.
+        vram_bytes: returns the GPU memory of the process in bytes; none without a GPU.
     """
 
     def __init__(
@@ -87,10 +89,10 @@ class ProgressReporter:
 
     @asynccontextmanager
     async def attempt(self, task_id: UUID, attempt: int) -> AsyncGenerator[Callable[[float], None]]:
-        """Announce that an attempt started, and hand out the function that reports its progress.
+        """Announce that an attempt started, and yield the function that reports its progress.
 
-        Nothing waits for delivery. The function takes a fraction from 0 to 1, may be called from
-        any thread, and passes on at most one report a second.
+        Neither waits for delivery. The function takes a fraction from 0 to 1, may be called from
+        any thread, and sends at most one report per second.
         """
         loop = asyncio.get_running_loop()
         last_sent_s = loop.time()
@@ -122,7 +124,7 @@ class ProgressReporter:
         self._wake.set()
 
     async def run(self) -> None:
-        """Deliver reports until cancelled; one request at a time, and the memory with each."""
+        """Send reports until cancelled, one request at a time, each with the memory in use."""
         if self._client is None:
             return
         async with self._client as client:

@@ -1,7 +1,7 @@
-"""Settings that more than one process needs. Each process builds them once, in its main.
+"""Settings that several processes share. Each process reads them once, in its main.
 
-Every field is an environment variable: prefix plus field name in capitals. Production replaces the
-embedded stack by setting these, and nothing else.
+Each field is an environment variable: the prefix and the field name in capitals. Production points
+them at its own servers instead of the embedded stack; nothing else differs.
 """
 
 import base64
@@ -18,43 +18,43 @@ from shared.egress.names import NameResolver
 
 
 class DatabaseSettings(BaseSettings):
-    """Postgres, the system of record."""
+    """Connection to Postgres, the system of record."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_DB_", frozen=True)
 
     url: SecretStr = SecretStr("postgresql+asyncpg://sartiq@127.0.0.1:5432/sartiq")
-    """SQLAlchemy URL with the asyncpg driver, credentials included."""
+    """SQLAlchemy URL with the asyncpg driver, including credentials."""
     pool_size: int = Field(default=20, ge=1)
-    """Connections held open by this process."""
+    """Connections that this process keeps open."""
     pool_overflow: int = Field(default=0, ge=0)
-    """Connections opened beyond the pool under load and closed after use: opening one costs more
-    than most of what it is used for."""
+    """Additional connections under load, closed after use. Opening one takes longer than most
+    queries."""
 
 
 class StorageSettings(BaseSettings):
-    """The S3-compatible object store that holds every picture."""
+    """The S3-compatible object store that holds all pictures."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_S3_", frozen=True)
 
     endpoint: str = "127.0.0.1:8333"
     """Host and port, without scheme."""
     access_key: SecretStr = SecretStr("")
-    """Access key id."""
+    """Access key ID."""
     secret_key: SecretStr = SecretStr("")
     """Secret access key."""
     bucket: str = "sartiq"
-    """The one bucket; it must exist."""
+    """The bucket for all objects; it must exist."""
     region: str = "us-east-1"
     """Region that requests are signed for."""
     is_secure: bool = False
-    """TLS to the endpoint."""
+    """Use TLS to the endpoint."""
     public_url: str = ""
-    """Where browsers reach the store, `https://host[:port]`: presigned URLs lead there. Empty: they
-    lead to the endpoint."""
+    """URL at which browsers reach the store, `https://host[:port]`, used in presigned URLs. Empty:
+    the endpoint."""
 
 
 class TemporalSettings(BaseSettings):
-    """The Temporal server."""
+    """Connection to the Temporal server."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_TEMPORAL_", frozen=True)
 
@@ -63,84 +63,89 @@ class TemporalSettings(BaseSettings):
     namespace: str = "default"
     """Namespace; the search attributes of `shared.temporal.search` must be registered in it."""
     api_key: SecretStr | None = None
-    """API key of Temporal Cloud; none: no authentication."""
+    """API key of Temporal Cloud. None: no authentication."""
     is_tls: bool | None = None
-    """TLS to the frontend; none: where an API key or one of the `tls_` settings is given."""
+    """Use TLS to the frontend. None: if an API key or one of the `tls_` settings is set."""
     tls_server_ca: Path | None = None
-    """PEM file with the certificates that the server's must descend from; none: the system's."""
+    """PEM file with the CA certificates to verify the server with. None: the system's."""
     tls_client_cert: Path | None = None
-    """PEM file with our certificate, for servers that ask for one; needs tls_client_key."""
+    """PEM file with the client certificate, for mutual TLS. Needs tls_client_key."""
     tls_client_key: Path | None = None
-    """PEM file with the certificate's private key. Files are read at start: restart to rotate."""
+    """PEM file with the client certificate's private key. Files are read at start: to rotate,
+    restart."""
     tls_domain: str = ""
-    """Name that the server's certificate must carry; empty: the host in the address."""
+    """Name to verify the server's certificate against. Empty: the host in the address."""
     codec_keys: tuple[SecretStr, ...] = ()
-    """Fernet keys, as a JSON list: payloads, summaries and failures are encrypted in the histories.
-    The first encrypts, all decrypt, so that a new one is put first and an old one stays until the
-    last history that needs it is gone. The gateway and every worker need the same. Empty: off."""
+    """Fernet keys, as a JSON list, that encrypt payloads, summaries and failures in the histories.
+    The first encrypts, all decrypt: to rotate, put a new key first and keep the old one until the
+    last history that needs it is deleted. The gateway and all workers need the same keys. Empty:
+    no encryption."""
     codec: str = ""
-    """A payload codec of your own, `module:attribute`: called without arguments it makes a
-    `temporalio.converter.PayloadCodec`. Instead of codec_keys."""
+    """A custom payload codec, `module:attribute`: a callable without arguments that returns a
+    `temporalio.converter.PayloadCodec`. Excludes codec_keys."""
 
 
 class FairnessSettings(BaseSettings):
-    """How much of a contended queue each tenant gets."""
+    """Shares of tenants in contended task queues."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_FAIRNESS_", frozen=True)
 
     weights: dict[str, Annotated[float, Field(ge=0.001, le=1000)]] = {}
-    """Weights by tenant, or by origin instance where a request names no tenant, as JSON:
+    """Weights by tenant, or by origin instance if a request names no tenant, as JSON:
     `{"acme": 2.0}` gives acme twice the share of a tenant that is not named, whose weight is 1.
-    Holds for runs started from then on. Read by the gateway and the workflow worker."""
+    Applies to runs started from then on. Read by the gateway and the workflow worker."""
 
 
 class MetricsSettings(BaseSettings):
-    """Metrics of Temporal's SDK, for Prometheus."""
+    """Prometheus metrics of Temporal's SDK."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_METRICS_", frozen=True)
 
     address: str = ""
-    """`host:port` on which the process answers `/metrics`, one a process; empty: it does not."""
+    """`host:port` at which the process serves `/metrics`; each process needs its own. Empty: no
+    metrics."""
 
 
 class ModelSettings(BaseSettings):
-    """The local FLUX model: which weights the worker loads, and which sizes the gateway admits."""
+    """The local FLUX model: the weights that workers load and the sizes that the gateway admits."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_MODEL_", frozen=True)
 
     source: str = ""
-    """Folder in diffusers format, or hub id; empty: the packaged small model, swatch."""
+    """Folder in diffusers format, or Hugging Face model ID. Empty: the packaged small model,
+    swatch."""
     editor_source: str = ""
-    """The same of a model that edits by instruction (FLUX.1 Kontext); empty: the packaged one
-    beside swatch, none beside any other model."""
+    """The same for a model that edits by instruction (FLUX.1 Kontext). Empty: the packaged editor
+    with swatch, none with any other model."""
     native_px: int = Field(default=0, ge=0)
-    """Side that the model was trained at, in pixels; 0: 64 for swatch, else 1024."""
+    """Side that the model was trained at, in pixels. 0: 64 for swatch, otherwise 1024."""
     max_px: int = Field(default=0, ge=0)
-    """Longest side that it may generate, in pixels; 0: 64 for swatch, else twice native."""
+    """Longest side that the model may generate, in pixels. 0: 64 for swatch, otherwise twice the
+    native side."""
     default_steps: int = Field(default=0, ge=0)
-    """Denoise steps where a request names none; 0: 8 for swatch, else what the family takes."""
+    """Denoise steps if the request has none. 0: 8 for swatch, otherwise the family's default."""
     cutout_models: tuple[RembgModel, ...] = (RembgModel.U2NETP, RembgModel.ISNET_GENERAL_USE)
-    """Models for BACKGROUND_REMOVE that a request may name, as a JSON list: those whose files lie
-    on every worker. The default is what an installation comes with."""
+    """Models for BACKGROUND_REMOVE that a request may choose, as a JSON list; their files must be
+    on every worker. The default models are part of the installation."""
 
     @property
     def native_side_px(self) -> int:
-        """The side the model was trained at, in pixels."""
+        """The side that the model was trained at, in pixels."""
         return self.native_px or (1024 if self.source else 64)
 
     @property
     def max_side_px(self) -> int:
-        """The longest side it may generate, in pixels."""
+        """The longest side that the model may generate, in pixels."""
         return self.max_px or self.native_side_px * (2 if self.source else 1)
 
     @property
     def num_default_steps(self) -> int:
-        """Denoise steps where a request names none; 0: what the model's family takes."""
+        """Denoise steps if the request has none; 0: the default of the model's family."""
         return self.default_steps or (0 if self.source else 8)
 
     @property
     def max_references(self) -> int:
-        """How many pictures an edit may show beside the one that it changes."""
+        """Maximal number of reference pictures of an EDITING."""
         return 3 if self.editor_source or not self.source else 0
 
 
@@ -148,64 +153,66 @@ DEFAULT_LORA_ROOT = "/data/models/loras"
 
 
 class LoraSettings(BaseSettings):
-    """The LoRA store, as its paths are answered: the bytes are objects, the names are rows."""
+    """The LoRA store: files are objects, names are rows. These folders appear only in API paths."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_LORA_", frozen=True)
 
     root: str = DEFAULT_LORA_ROOT
-    """Folder that full paths begin with."""
+    """Prefix of full paths in the API."""
     bin_root: str = "/data/bin/models/loras"
-    """Folder that paths in the bin begin with."""
+    """Prefix of the paths of deleted LoRAs."""
     max_bytes: int = Field(default=500 * 1024 * 1024, ge=1, le=500 * 1024 * 1024)
-    """Largest file; the reference's 500 MB at most."""
+    """Maximal size of a file; at most 500 MB, as in the reference API."""
     conversion_timeout_s: float = Field(default=240, gt=0)
-    """How long a pickle's conversion may take, its wait for a worker included."""
+    """Timeout of a pickle's conversion, including the wait for a worker."""
 
 
 class ProgressSettings(BaseSettings):
-    """Where workers announce `started` and progress: the gateway's internal listener."""
+    """The gateway's internal listener, to which workers report progress."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_PROGRESS_", frozen=True)
 
     url: str = ""
-    """Base URL of the internal listener; empty: nothing is announced."""
+    """Base URL of the internal listener. Empty: no reports."""
     token: SecretStr = SecretStr("")
-    """Worker credential; the gateway compares it in constant time."""
+    """Credential of the workers. The gateway compares it in constant time."""
 
 
 class EgressSettings(BaseSettings):
-    """Which hosts may be called that are not public, where a client names the URL."""
+    """Requests to URLs that clients name: allowed private hosts, name servers, concurrency."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_EGRESS_", frozen=True)
 
     allowed_hosts: tuple[str, ...] = ()
-    """Host names, addresses and networks, as a JSON list: `["127.0.0.1", "10.1.0.0/16"]`. For
-    development and tests; every client can reach what is named here."""
+    """Allowed host names, addresses and networks that are not public, as a JSON list:
+    `["127.0.0.1", "10.1.0.0/16"]`. For development and tests: every client can reach them."""
     nameservers: tuple[str, ...] = ()
-    """Name servers that clients' host names are asked of, as a JSON list: `["10.0.0.53"]`, a port
-    behind a colon where it is not 53. Empty: the system's."""
+    """Name servers that resolve host names of clients' URLs, as a JSON list: `["10.0.0.53"]`, with
+    `:port` if it is not 53. Empty: the system's."""
 
     max_fetches: int = Field(default=64, ge=1)
-    """Pictures by URL that one process fetches at a time, each of them in memory. A tenant takes
-    half of them at most, and less the more tenants there are."""
+    """Maximal number of concurrent picture downloads of a process, each held in memory. A tenant
+    gets at most half of them, less if there are more tenants."""
 
     @field_validator("allowed_hosts")
     @classmethod
-    def _can_be_read(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
         Exemptions.parse(entries)
         return entries
 
     @field_validator("nameservers")
     @classmethod
-    def _are_addresses(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_nameservers(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
         for server in servers:
             if not _is_server(server):
-                raise ValueError(f"{server!r} is no address; write 10.0.0.53 or 10.0.0.53:5353")
+                raise ValueError(
+                    f"{server!r} is not an IP address; write 10.0.0.53 or 10.0.0.53:5353"
+                )
         return servers
 
     @property
     def guard(self) -> Guard:
-        """The guard that these settings describe."""
+        """The guard built from these settings."""
         return Guard(Exemptions.parse(self.allowed_hosts), NameResolver(self.nameservers))
 
 
@@ -223,26 +230,26 @@ _FERNET_KEY_BYTES = 32
 
 
 class WebhookSettings(BaseSettings):
-    """Events on their way to clients: how signing keys are kept, how much is sent at a time."""
+    """Webhook deliveries: encryption of signing keys, timeouts and concurrency."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_WEBHOOKS_", frozen=True)
 
     encryption_keys: SecretStr = SecretStr("")
-    """Fernet keys that signing keys are encrypted with at rest, separated by commas: the first
-    encrypts, each decrypts. They are needed: who loses them loses every signing key."""
+    """Fernet keys that encrypt the signing keys at rest, separated by commas: the first encrypts,
+    all decrypt. Required. If they are lost, all signing keys are lost."""
     secret_overlap_s: int = Field(default=86_400, ge=0, le=7 * 86_400)
-    """How long a signing key that was replaced still signs along."""
+    """Seconds for which a replaced signing key still signs."""
     timeout_s: float = Field(default=15, gt=0, le=30)
-    """How long a receiver may take to answer."""
+    """Timeout of a request to a receiver, in seconds."""
     max_concurrent: int = Field(default=100, ge=1)
-    """Receivers called at a time by one process. A tenant takes half of them at most, and less the
-    more tenants there are."""
+    """Maximal number of concurrent requests of a process. A tenant gets at most half of them, less
+    if there are more tenants."""
     db_connections: int = Field(default=5, ge=1)
-    """Connections to the database that deliveries have to themselves in a process."""
+    """Database connections of a process that are reserved for deliveries."""
 
     @field_validator("encryption_keys")
     @classmethod
-    def _are_fernet_keys(cls, keys: SecretStr) -> SecretStr:
+    def _check_encryption_keys(cls, keys: SecretStr) -> SecretStr:
         for key in _listed(keys):
             try:
                 is_key = len(base64.urlsafe_b64decode(key)) == _FERNET_KEY_BYTES
@@ -250,7 +257,7 @@ class WebhookSettings(BaseSettings):
                 is_key = False
             if not is_key:
                 raise ValueError(
-                    "must be Fernet keys, separated by commas; one is made by "
+                    "must be Fernet keys, separated by commas; generate one with "
                     "python -c 'from cryptography import fernet; "
                     "print(fernet.Fernet.generate_key().decode())'"
                 )
@@ -258,7 +265,7 @@ class WebhookSettings(BaseSettings):
 
     @property
     def fernet_keys(self) -> list[str]:
-        """Each of them."""
+        """The encryption keys as a list."""
         return _listed(self.encryption_keys)
 
 
@@ -267,24 +274,24 @@ def _listed(keys: SecretStr) -> list[str]:
 
 
 class PictureLimits(BaseSettings):
-    """What a picture that comes in may be at most, in a request or behind a URL."""
+    """Limits of input pictures, in requests and behind URLs."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_PICTURE_", frozen=True)
 
     max_bytes: int = Field(default=50 * 1024 * 1024, ge=1)
-    """Its size, decoded."""
+    """Maximal size of the file in bytes, after decoding base64."""
     max_pixels: int = Field(default=89_478_485, ge=1, le=89_478_485)
-    """Its pixels; Pillow's own bound, which is also the highest."""
+    """Maximal number of pixels. The default is Pillow's own limit, and cannot be raised."""
     fetch_timeout_s: float = Field(default=60, gt=0)
-    """How long fetching it may take, redirects included."""
+    """Timeout of a download in seconds, including redirects."""
 
 
 class LogSettings(BaseSettings):
-    """How a process logs."""
+    """Logging of a process."""
 
     model_config = SettingsConfigDict(env_prefix="SARTIQ_LOG_", frozen=True)
 
     level: str = "INFO"
-    """Least level that is written."""
+    """Minimum level."""
     is_json: bool = True
-    """One JSON object a line; false: readable lines for a terminal."""
+    """One JSON object per line; false: readable lines for a terminal."""

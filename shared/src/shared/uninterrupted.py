@@ -1,4 +1,4 @@
-"""Awaiting what must be done although we are being cancelled. Pure asyncio, fit for workflows."""
+"""Awaiting work that must finish despite a cancellation. Pure asyncio, usable in workflows."""
 
 import asyncio
 import contextlib
@@ -9,9 +9,9 @@ _T = TypeVar("_T")
 
 
 async def uninterrupted(work: Coroutine[Any, Any, _T]) -> _T:
-    """Do the work to its end; a cancellation that comes meanwhile changes nothing, and is dropped.
+    """Await the work to its end, and swallow cancellations that arrive meanwhile.
 
-    `is_cancelling` still tells of it. The work bounds its own time.
+    `is_cancelling` still reports them. The work must limit its own time.
     """
     doing = asyncio.ensure_future(work)
     while not doing.done():
@@ -21,6 +21,6 @@ async def uninterrupted(work: Coroutine[Any, Any, _T]) -> _T:
 
 
 def is_cancelling() -> bool:
-    """Whether a cancellation was asked for, though what was awaited ended in another way."""
+    """Return true if the current task was cancelled, even if the cancellation was swallowed."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0

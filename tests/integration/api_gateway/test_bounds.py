@@ -236,7 +236,7 @@ async def test_json_that_is_none_says_where(api: httpx.AsyncClient) -> None:
     (fault,) = response.json()["detail"]
     assert fault == {
         "loc": ["body", 11],
-        "msg": "the body is no JSON: Expecting value",
+        "msg": "the body is not valid JSON: Expecting value",
         "type": "json_invalid",
     }
 

@@ -79,7 +79,7 @@ async def owned(gateway: Gateway) -> set[str]:
     async with gateway.resources.sessions() as session:
         rows = await session.scalars(select(StoredObject))
         digests = await session.scalars(select(Lora.sha256))
-        return {row.lies_at for row in rows} | {f"loras/sha256/{digest}" for digest in digests}
+        return {row.content_key for row in rows} | {f"loras/sha256/{digest}" for digest in digests}
 
 
 async def stored(gateway: Gateway) -> set[str]:

@@ -202,4 +202,4 @@ async def test_what_is_no_number_is_said(api: httpx.AsyncClient, number: str) ->
     headers = {"content-type": "application/json"}
     answer = await api.post("/api/v1/tasks/", content=body, headers=headers)
     assert answer.status_code == 422
-    assert "no number that JSON can hold" in answer.text
+    assert "not a number that JSON can hold" in answer.text

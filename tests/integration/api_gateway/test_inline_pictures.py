@@ -41,10 +41,10 @@ async def test_every_spelling_is_stored_byte_by_byte(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (f"{_URL}{_PLAIN[:-6]}!", "has no '!'"),
+        (f"{_URL}{_PLAIN[:-6]}!", "'!', is not in the alphabet"),
         (_PLAIN[:-3] + "=", "too much padding|ends within a byte"),
         ("generations/nobody/0", "is neither the path of a stored picture nor"),
-        ("uploads/nobody.png", "nor base64 nor a data URL: base64 has no '.'"),
+        ("uploads/nobody.png", "nor base64 nor a data URL: its character 15, '.', is not"),
     ],
 )
 async def test_what_is_wrong_is_named(api: httpx.AsyncClient, value: str, message: str) -> None:

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from temporalio.client import Client, WorkflowHandle
 
 from inference_worker.__main__ import build_worker as build_inference_worker
-from inference_worker.lora.conversion.activities import LoraConverter
+from inference_worker.activities.lora_conversion import LoraConverter
 from shared.contracts.enums import TaskQueue
 from shared.contracts.folders import QUARANTINE_FOLDER
 from shared.settings import LoraSettings, TemporalSettings
@@ -114,7 +114,7 @@ async def test_trick_is_refused_with_nothing_kept(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"model.weight": torch.zeros(2, 2)}, "belongs to no LoRA"),
+        ({"model.weight": torch.zeros(2, 2)}, "not part of a LoRA"),
         ({name: torch.full_like(t, float("nan")) for name, t in tensors().items()}, "NaN"),
     ],
     ids=["no LoRA", "not finite"],

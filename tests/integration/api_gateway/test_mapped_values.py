@@ -150,16 +150,16 @@ async def test_what_may_fit_is_created_and_can_be_read(
     [
         (
             target("IMAGE_ADJUSTER", ("a", "margin_top"), margin_bottom=1),
-            "no value that is mapped to margin_top fits: margin_top and margin_bottom must add up",
+            "no value that is mapped to margin_top is valid: margin_top and margin_bottom must add",
         ),
         (
             target("BACKGROUND_FIX", ("a", "light_threshold"), shadow_threshold=255),
-            "no value that is mapped to light_threshold fits: shadow_threshold must be below "
+            "no value that is mapped to light_threshold is valid: shadow_threshold must be below "
             "light_threshold; they are 255 and 255",
         ),
         (
             target("BACKGROUND_FIX", ("a", "shadow_threshold"), light_threshold=0),
-            "no value that is mapped to shadow_threshold fits",
+            "no value that is mapped to shadow_threshold is valid",
         ),
         (target("IMAGE_ADJUSTER", ("a", "target_width")), "both or neither"),
         (
@@ -198,7 +198,7 @@ async def test_value_that_does_not_fit_fails_its_step_and_leaves_its_record_as_i
     ]
     assert tasks[2]["errors"] == [
         "a.wide is 4 and cannot be mapped to width: "
-        "the model makes sides of 16 to 64 px in steps of 16, not 4"
+        "the model generates sides of 16 to 64 px in steps of 16, not 4"
     ]
     assert tasks[1]["light_threshold"] is None
     assert tasks[2]["width"] is None

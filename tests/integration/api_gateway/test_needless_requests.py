@@ -48,7 +48,7 @@ async def test_prompt_that_nobody_can_see_is_refused(
     assert answer.status_code == 422
     (fault,) = answer.json()["detail"]
     assert fault["loc"][-1] == field
-    assert "invisible letters" in fault["msg"]
+    assert "invisible characters" in fault["msg"]
 
 
 async def test_prompt_of_a_step_is_held_to_the_same(api: httpx.AsyncClient) -> None:

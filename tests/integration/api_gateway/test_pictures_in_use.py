@@ -13,8 +13,8 @@ from shared.contracts.enums import ErrorCategory
 from shared.contracts.picture_objects import PICTURE_OBJECTS
 from shared.contracts.provenance import Provenance
 from shared.db.models.tables import Task
+from shared.db.repositories.object_use import pin_pictures
 from shared.db.repositories.scope import Scope
-from shared.db.repositories.uses import pin_pictures
 from shared.errors import PlatformError
 from tests.fakes.broken_store import BrokenStore
 from tests.fakes.inference import Attempt
@@ -77,7 +77,7 @@ async def test_worker_reads_the_object_and_everybody_else_the_path(
     working: Staff, shop: httpx.AsyncClient, folder: str
 ) -> None:
     await save(shop, folder)
-    lies_at = await object_key(working.gateway, folder)
+    content_key = await object_key(working.gateway, folder)
     working.runs.inference.provenance = Provenance(engine="flux.1", model="m")
 
     created = await shop.post(TASKS, json=GENERATION | picture_of(folder))
@@ -86,11 +86,11 @@ async def test_worker_reads_the_object_and_everybody_else_the_path(
     assert task["status"] == "COMPLETED", task
     assert task["reference_image_path"] == folder == created.json()["reference_image_path"]
     [attempt] = working.runs.inference.attempts
-    assert attempt.inputs.reference_image_url == lies_at
+    assert attempt.inputs.reference_image_url == content_key
     # What starts a run anew, the reconciler for one, finds the object in the row.
     row = await task_of(working.gateway, task["id"])
     assert row.inputs["reference_image_url"] == folder
-    assert row.inputs[PICTURE_OBJECTS] == {folder: lies_at}
+    assert row.inputs[PICTURE_OBJECTS] == {folder: content_key}
     made = (await shop.get(f"{TASKS}{task['id']}/provenance")).json()
     assert made["request"]["reference_image_url"] == folder
     media = (await shop.get(f"/api/v1/monitoring/tasks/{task['id']}/media")).json()
@@ -123,15 +123,15 @@ async def test_app_on_fal_is_given_the_object(staff: Staff, folder: str) -> None
         staff.runs.provider_worker(),
     ):
         await save(shop, folder)
-        lies_at = await object_key(staff.gateway, folder)
+        content_key = await object_key(staff.gateway, folder)
         created = await shop.post(TASKS, json=body)
         task = await ended(shop, created.json()["id"])
     [work] = staff.runs.provider.submitted
     assert work.inputs["fal_parameters"] == {
-        "image_url": lies_at,
-        "deep": [{"other": lies_at, "text": "as it is"}],
+        "image_url": content_key,
+        "deep": [{"other": content_key, "text": "as it is"}],
     }
-    assert work.inputs["fal_objects"] == [lies_at]
+    assert work.inputs["fal_objects"] == [content_key]
     assert task["fal_parameters"] == parameters
 
 
@@ -174,8 +174,8 @@ async def test_changed_input_is_read_and_stays(
 
     assert changed.status_code == 200, changed.text
     row = await task_of(gateway, task_id)
-    lies_at = await object_key(gateway, f"{folder}/b.png")
-    assert row.inputs[PICTURE_OBJECTS] == {f"{folder}/b.png": lies_at}
+    content_key = await object_key(gateway, f"{folder}/b.png")
+    assert row.inputs[PICTURE_OBJECTS] == {f"{folder}/b.png": content_key}
     await refused(shop.delete(at(f"{folder}/b.png")), save(shop, f"{folder}/b.png", RED))
     assert (await shop.delete(at(f"{folder}/a.png"))).status_code == 200
 
@@ -191,7 +191,7 @@ async def test_picture_that_an_app_names_is_read_and_stays(
         await may_end.wait()
 
     await save(shop, folder)
-    lies_at = await object_key(staff.gateway, folder)
+    content_key = await object_key(staff.gateway, folder)
     staff.runs.provider.results = {"picture": folder}
     staff.runs.inference.act = read
     app = {
@@ -213,7 +213,7 @@ async def test_picture_that_an_app_names_is_read_and_stays(
         done = await reached(shop, created, "COMPLETED", "FAILED")
     assert done["status"] == "COMPLETED", done
     [attempt] = staff.runs.inference.attempts
-    assert attempt.inputs.reference_image_url == lies_at
+    assert attempt.inputs.reference_image_url == content_key
     assert (await shop.delete(at(folder))).status_code == 200
 
 
@@ -227,7 +227,7 @@ async def test_training_reads_the_object_and_holds_it(
         await may_end.wait()
 
     await save(shop, folder)
-    lies_at = await object_key(staff.gateway, folder)
+    content_key = await object_key(staff.gateway, folder)
     staff.runs.training.act = read
     async with (
         staff.workflow_worker(),
@@ -246,7 +246,7 @@ async def test_training_reads_the_object_and_holds_it(
 
         await until(has_ended)
     [dataset] = staff.runs.training.datasets
-    assert dataset.source_images == [lies_at]
+    assert dataset.source_images == [content_key]
     assert (await shop.delete(at(folder))).status_code == 200
 
 

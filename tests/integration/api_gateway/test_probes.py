@@ -78,7 +78,7 @@ async def test_database_that_is_away_ends_readiness(gateway: Gateway) -> None:
 async def test_database_that_is_read_only_ends_readiness(gateway: Gateway) -> None:
     async with sessions_with(gateway, default_transaction_read_only="on") as sessions:
         told = await faults(gateway, ready=503, healthy=503, sessions=sessions)
-    assert told == {"database": "takes no writes: it is read-only"}
+    assert told == {"database": "does not accept writes: it is read-only"}
 
 
 async def test_database_without_room_for_one_more_file_ends_readiness(gateway: Gateway) -> None:

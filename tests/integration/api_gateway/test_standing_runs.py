@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 
-from shared.temporal.standstill import standstill
+from shared.temporal.stuck_runs import count_stuck_runs
 from tests.fixtures.rows import add, runnable_training, task_row, workflow_row
 from tests.fixtures.standing_runs import broken_worker, standing
 from tests.fixtures.workflow_runs import until
@@ -18,7 +18,7 @@ async def until_reported(client: Client, num_runs: int) -> None:
     """Wait until Temporal counts runs as standing still: their task has failed five times."""
 
     async def are_counted() -> bool:
-        return (await standstill(client)).num_runs == num_runs
+        return (await count_stuck_runs(client)).num_runs == num_runs
 
     await until(are_counted, timeout_s=60)
 

@@ -174,13 +174,13 @@ async def test_object_that_is_not_what_its_row_says_is_not_served(
     gateway: Gateway, api: httpx.AsyncClient, folder: str
 ) -> None:
     await save(api, folder, RED)
-    lies_at, objects = await object_key(gateway, folder), gateway.resources.objects
-    await objects.put(lies_at, RED + b"x", "image/png")
+    content_key, objects = await object_key(gateway, folder), gateway.resources.objects
+    await objects.put(content_key, RED + b"x", "image/png")
     assert (await api.get(at(folder))).status_code == 503
     digest = {"sha256": hashlib.sha256(BLUE).hexdigest()}
-    await objects.put(lies_at, RED, "image/png", digest)
+    await objects.put(content_key, RED, "image/png", digest)
     assert (await api.get(at(folder))).status_code == 503
-    await objects.delete(lies_at)
+    await objects.delete(content_key)
     assert (await api.get(at(folder))).status_code == 404
     assert (await save(api, folder, RED)).status_code == 201
     assert (await api.get(at(folder))).content == RED

@@ -114,9 +114,9 @@ async def test_reader_is_sent_to_the_cdn(gateway: Gateway, folder: str) -> None:
         answer = await client.get(at(path))
         # Each picture has a URL of its own: what a CDN keeps of it is true for ever.
         replaced = await save(client, path, BLUE)
-    lies_at = saved.json()["url"].removeprefix("https://cdn.example/pictures/")
-    assert lies_at.startswith("saved_pictures/")
-    assert lies_at.endswith("/a%20b.png")
+    content_key = saved.json()["url"].removeprefix("https://cdn.example/pictures/")
+    assert content_key.startswith("saved_pictures/")
+    assert content_key.endswith("/a%20b.png")
     assert (answer.status_code, answer.headers["location"]) == (302, saved.json()["url"])
     assert replaced.json()["url"] != saved.json()["url"]
 

@@ -45,7 +45,7 @@ async def test_body_that_does_not_say_it_is_json_is_415(
         (b'{"prompt": "\xff\xfe"}', 400, "is not text in UTF-8"),
         (b"1" * 10_000, 400, "too many digits"),
         (b"[" * 100_000 + b"]" * 100_000, 400, "nests too deeply"),
-        (b'{"prompt": "x', 422, "is no JSON: Unterminated string"),
+        (b'{"prompt": "x', 422, "is not valid JSON: Unterminated string"),
         (b"[]", 422, "must be an object"),
         (b'{"task_type": "SEWING"}', 422, "must be one of 'GENERATION', 'EDITING'"),
         (b'{"task_type": "REFINE", "config": 1}', 422, "must be an object"),

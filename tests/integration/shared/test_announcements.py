@@ -1,4 +1,4 @@
-"""Who listens hears of each commit that left deliveries, and of nothing else."""
+"""The listener is notified after each commit that created deliveries, and only then."""
 
 import uuid
 
@@ -36,7 +36,7 @@ def new_task(url: str | None = URL) -> Task:
     return task_row(webhook_url=url, origin_tenant_id="acme", last_seq=0)
 
 
-async def test_commit_tells_each_subject_once(telling: Sessions, listener: Listener) -> None:
+async def test_commit_notifies_of_each_subject_once(telling: Sessions, listener: Listener) -> None:
     tasks = [new_task(), new_task()]
     async with telling.begin() as session:
         session.add_all(tasks)
@@ -50,7 +50,7 @@ async def test_commit_tells_each_subject_once(telling: Sessions, listener: Liste
     assert heard == {Announcement(task.id, "task", "shop", "acme") for task in tasks}
 
 
-async def test_what_is_rolled_back_is_not_told(telling: Sessions, listener: Listener) -> None:
+async def test_rollback_does_not_notify(telling: Sessions, listener: Listener) -> None:
     async with telling() as session:
         task = new_task()
         session.add(task)
@@ -60,7 +60,7 @@ async def test_what_is_rolled_back_is_not_told(telling: Sessions, listener: List
     assert listener.heard == []
 
 
-async def test_savepoint_is_no_commit(telling: Sessions, listener: Listener) -> None:
+async def test_savepoint_does_not_notify(telling: Sessions, listener: Listener) -> None:
     async with telling.begin() as session:
         async with session.begin_nested():
             task = new_task()
@@ -70,7 +70,7 @@ async def test_savepoint_is_no_commit(telling: Sessions, listener: Listener) -> 
     assert len(listener.heard) == 1
 
 
-async def test_subject_without_a_webhook_is_not_told_of(
+async def test_subject_without_a_webhook_does_not_notify(
     telling: Sessions, listener: Listener
 ) -> None:
     async with telling.begin() as session:
@@ -80,7 +80,7 @@ async def test_subject_without_a_webhook_is_not_told_of(
     assert listener.heard == []
 
 
-async def test_sessions_without_a_listener_write_the_same(sessions: Sessions) -> None:
+async def test_sessions_work_without_a_listener(sessions: Sessions) -> None:
     task = new_task()
     async with sessions.begin() as session:
         session.add(task)

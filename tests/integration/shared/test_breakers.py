@@ -1,4 +1,4 @@
-"""Breakers in the records: counted exactly, though attempts end at the same time."""
+"""Circuit breakers in the database: counts are exact, even if attempts end concurrently."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from sqlalchemy import delete, update
 
 from shared.breaker import FAILURES_TO_OPEN, OPEN_FOR
 from shared.contracts.enums import BreakerState, ProviderType
-from shared.contracts.runs import Verdict
+from shared.contracts.runs import ProviderVerdict
 from shared.db.models.breakers import ProviderBreaker
 from shared.db.repositories.breakers import admit, all_breakers, count_verdict
 from shared.db.session import Sessions
@@ -19,7 +19,7 @@ FAL = ProviderType.FAL_STANDARD
 
 @pytest.fixture(autouse=True)
 async def no_breakers(sessions: Sessions) -> AsyncIterator[None]:
-    """Breakers are the platform's: what a test trips would hold up others, and theirs it."""
+    """Reset all breakers: they are shared by all tests."""
     await forget_all(sessions)
     yield
     await forget_all(sessions)
@@ -33,14 +33,14 @@ async def forget_all(sessions: Sessions) -> None:
 async def fail(sessions: Sessions, times: int) -> None:
     async def once() -> None:
         async with sessions.begin() as session:
-            await count_verdict(session, Verdict(provider_type=FAL, is_success=False))
+            await count_verdict(session, ProviderVerdict(provider_type=FAL, is_success=False))
 
     await asyncio.gather(*(once() for _ in range(times)))
 
 
 async def succeed(sessions: Sessions) -> None:
     async with sessions.begin() as session:
-        await count_verdict(session, Verdict(provider_type=FAL, is_success=True))
+        await count_verdict(session, ProviderVerdict(provider_type=FAL, is_success=True))
 
 
 async def ask(sessions: Sessions) -> tuple[BreakerState, bool]:
@@ -55,7 +55,7 @@ async def let_time_pass(sessions: Sessions) -> None:
         await session.execute(update(ProviderBreaker).values(opened_at=opened_at))
 
 
-async def test_failures_at_the_same_time_are_all_counted(sessions: Sessions) -> None:
+async def test_concurrent_failures_are_all_counted(sessions: Sessions) -> None:
     await fail(sessions, FAILURES_TO_OPEN - 1)
     assert await ask(sessions) == (BreakerState.CLOSED, True)
     await fail(sessions, 1)
@@ -88,11 +88,11 @@ async def test_every_provider_has_a_state(sessions: Sessions) -> None:
     assert [p for p in breakers if breakers[p].state(now) is BreakerState.OPEN] == [FAL]
 
 
-async def test_a_probe_that_says_nothing_lets_the_next_one_through(sessions: Sessions) -> None:
+async def test_inconclusive_probe_admits_the_next_one(sessions: Sessions) -> None:
     await fail(sessions, FAILURES_TO_OPEN)
     await let_time_pass(sessions)
     assert await ask(sessions) == (BreakerState.HALF_OPEN, True)
     assert await ask(sessions) == (BreakerState.HALF_OPEN, False)
     async with sessions.begin() as session:
-        await count_verdict(session, Verdict(provider_type=FAL, is_success=None))
+        await count_verdict(session, ProviderVerdict(provider_type=FAL, is_success=None))
     assert await ask(sessions) == (BreakerState.HALF_OPEN, True)

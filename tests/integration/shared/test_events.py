@@ -1,4 +1,4 @@
-"""Every event's payload is what the API's schemas say, and small enough for any receiver."""
+"""Every event's payload is valid by the API's schemas, and small enough for any receiver."""
 
 import json
 import uuid
@@ -86,7 +86,7 @@ def training_row(**fields: Any) -> Training:
     return Training(**plain | fields)
 
 
-async def test_task_tells_of_its_beginning_and_of_its_status(sessions: Sessions) -> None:
+async def test_task_has_events_of_creation_and_status(sessions: Sessions) -> None:
     reference = str(uuid.uuid4())
     row = task_row(origin_reference=reference, started_at=NOW, progress=40)
     created, changed = await announce(
@@ -96,7 +96,7 @@ async def test_task_tells_of_its_beginning_and_of_its_status(sessions: Sessions)
     assert changed.payload["progress"] == 40
 
 
-async def test_reference_that_is_no_uuid_is_told_as_it_is(sessions: Sessions) -> None:
+async def test_reference_that_is_not_a_uuid_is_in_the_metadata(sessions: Sessions) -> None:
     [event] = await announce(
         sessions, task_row(origin_reference="prediction 7"), EventType.TASK_STATUS_UPDATE
     )
@@ -104,7 +104,7 @@ async def test_reference_that_is_no_uuid_is_told_as_it_is(sessions: Sessions) ->
     assert event.payload["metadata"]["origin_reference"] == "prediction 7"
 
 
-async def test_generation_that_a_backend_knows_tells_in_its_words(sessions: Sessions) -> None:
+async def test_generation_with_backend_ids_has_inference_events(sessions: Sessions) -> None:
     row = task_row(
         config=BACKEND_IDS | {"prompt_id": "p1"},
         status=TaskStatus.COMPLETED,
@@ -129,12 +129,12 @@ async def test_generation_that_a_backend_knows_tells_in_its_words(sessions: Sess
         {"config": BACKEND_IDS, "task_type": "EDITING"},
     ],
 )
-async def test_other_tasks_do_not(sessions: Sessions, fields: dict[str, Any]) -> None:
+async def test_other_tasks_have_task_events(sessions: Sessions, fields: dict[str, Any]) -> None:
     [event] = await announce(sessions, task_row(**fields), EventType.TASK_STATUS_UPDATE)
     assert event.event_type == EventType.TASK_STATUS_UPDATE
 
 
-async def test_error_of_an_attempt_is_not_told_of_a_task_that_completed(
+async def test_completed_task_has_no_error_in_its_event(
     sessions: Sessions,
 ) -> None:
     for status, told in ((TaskStatus.FAILED, "no luck"), (TaskStatus.COMPLETED, None)):
@@ -143,7 +143,7 @@ async def test_error_of_an_attempt_is_not_told_of_a_task_that_completed(
         assert event.payload["error_message"] == told
 
 
-async def test_workflow_and_training_tell_of_theirs(sessions: Sessions) -> None:
+async def test_workflow_and_training_have_events(sessions: Sessions) -> None:
     workflow = workflow_row("a", "b", status=WorkflowStatus.RUNNING, completed_steps=1)
     [event] = await announce(sessions, workflow)
     assert (event.payload["workflow_id"], event.payload["progress"]) == (str(workflow.id), 50)

@@ -1,4 +1,4 @@
-"""What Prometheus reads of a worker, and that every alarm goes by a metric that there is."""
+"""A worker's Prometheus metrics, and that every alert uses an existing metric."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from local_stack.ports import is_free
 from shared.settings import MetricsSettings, TemporalSettings
 from shared.temporal.client import connect
-from shared.temporal.standstill import show_standstill
+from shared.temporal.stuck_runs import publish_stuck_runs
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.servers import Servers
 from tests.fixtures.workflow_runs import Runs, generation, until
@@ -31,7 +31,7 @@ TIMEOUT = timedelta(seconds=60)
 
 @workflow.defn(name="Changed")
 class Before:
-    """Waits for a timer, then for ever."""
+    """A workflow that waits for a timer."""
 
     @workflow.run
     async def run(self) -> None:
@@ -44,7 +44,7 @@ class Before:
 
 @workflow.defn(name="Changed")
 class After:
-    """Has no timer, which the history of the other does not fit."""
+    """The same workflow type without the timer, which does not match the history."""
 
     @workflow.run
     async def run(self) -> None:
@@ -57,7 +57,7 @@ class After:
 
 @workflow.defn
 class Broken:
-    """Has a bug: its workflow task fails and is tried again, for as long as that takes."""
+    """A workflow with a bug: its workflow task fails and is retried forever."""
 
     @workflow.run
     async def run(self) -> None:
@@ -65,7 +65,7 @@ class Broken:
 
 
 class Scraped:
-    """A process's metrics, as Prometheus reads them."""
+    """Return a process's metrics, as Prometheus reads them."""
 
     def __init__(self, address: str) -> None:
         self._url = f"http://{address}/metrics"
@@ -83,14 +83,14 @@ class Scraped:
 
 @pytest.fixture(scope="module")
 def address() -> str:
-    # Below the range from which the kernel takes ports for connections, which would take it too.
+    # Below the kernel's range of ephemeral ports, which could otherwise take this port.
     port = next(port for port in range(22_000, 25_000) if is_free("127.0.0.1", port))
     return f"127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
 async def client(servers: Servers, address: str) -> Client:
-    """A client whose process shows metrics, in a namespace of its own."""
+    """A client in a namespace of its own, whose process serves metrics."""
     name = f"metrics-{uuid4().hex[:8]}"
     namespace = (await open_namespace(servers, name)).namespace
     return await connect(
@@ -102,7 +102,7 @@ async def client(servers: Servers, address: str) -> Client:
 
 @pytest.fixture(scope="module")
 async def scraped(client: Client, address: str) -> AsyncIterator[Scraped]:
-    """After a task that was done, a run with a bug, and one that does not fit its history."""
+    """The metrics after a completed task, a run with a bug, and a run that fails to replay."""
     found, runs = Scraped(address), Runs(client)
     changed, broken = f"changed-{uuid4()}", f"broken-{uuid4()}"
     options: dict[str, Any] = {"task_queue": QUEUE, "execution_timeout": TIMEOUT}
@@ -111,7 +111,7 @@ async def scraped(client: Client, address: str) -> AsyncIterator[Scraped]:
     async with _worker(client, Before):
         handle = await client.start_workflow(Before.run, id=changed, **options)
         await found.until_there(r"temporal_workflow_task_execution_latency_seconds_count.*Changed")
-    watching = asyncio.create_task(show_standstill(client))
+    watching = asyncio.create_task(publish_stuck_runs(client))
     async with _worker(client, After, Broken):
         await client.start_workflow(Broken.run, id=broken, **options)
         await handle.signal(After.poke)
@@ -145,7 +145,7 @@ def rules() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
-async def test_alarm_goes_by_metrics_that_there_are(scraped: Scraped, rule: dict[str, Any]) -> None:
+async def test_alerts_use_existing_metrics(scraped: Scraped, rule: dict[str, Any]) -> None:
     lines = await scraped.lines()
     shown = {line.partition("{")[0] for line in lines}
     asked = set(re.findall(r"(?:temporal|sartiq)_\w+", rule["expr"]))
@@ -167,7 +167,7 @@ def _labels(expression: str) -> set[str]:
     return {label.strip() for group in grouped for label in group.split(",")} | set(matched)
 
 
-async def test_run_that_does_not_fit_its_history_is_told_from_one_with_a_bug(
+async def test_replay_failure_differs_from_a_bug_in_the_metrics(
     scraped: Scraped,
 ) -> None:
     failed = [
@@ -178,14 +178,14 @@ async def test_run_that_does_not_fit_its_history_is_told_from_one_with_a_bug(
     assert sorted(failed) == [["NonDeterminismError", "Changed"], ["WorkflowError", "Broken"]]
 
 
-async def test_waits_are_counted_in_buckets_around_the_alarms(scraped: Scraped) -> None:
+async def test_latency_buckets_match_the_alerts(scraped: Scraped) -> None:
     for name in ("workflow_task", "activity"):
         series = f"temporal_{name}_schedule_to_start_latency_seconds_bucket"
         lines = [line for line in await scraped.lines() if line.startswith(series)]
         assert {"1", "300"} <= {re.findall(r'le="([^"]+)"', line)[0] for line in lines}
 
 
-async def test_address_that_is_taken_is_named(servers: Servers, address: str) -> None:
+async def test_address_in_use_is_named(servers: Servers, address: str) -> None:
     taken = servers.endpoints.temporal_address
     with pytest.raises(ValueError, match=f"SARTIQ_METRICS_ADDRESS {taken}: .*in use"):
         await connect(

@@ -1,4 +1,4 @@
-"""Owner rows: prefixes are ranges of an index, keys have one owner, work in progress holds them."""
+"""Owner rows: prefixes are index ranges, paths have one owner, unfinished work protects them."""
 
 import asyncio
 import uuid
@@ -10,15 +10,15 @@ from sqlalchemy import text
 
 from shared.contracts.enums import TaskStatus, WorkflowStatus
 from shared.db.models.tables import StoredObject, Task, Workflow
+from shared.db.repositories.object_use import is_in_use
 from shared.db.repositories.objects import (
-    Claim,
+    KeyClaim,
     claim_object,
     end_of_prefix,
-    hold_object,
     list_objects,
+    lock_object,
 )
 from shared.db.repositories.scope import Scope
-from shared.db.repositories.uses import is_in_use
 from shared.db.session import Sessions
 
 ACME = Scope("shop", "acme")
@@ -68,7 +68,7 @@ def test_prefix_is_a_range_of_code_points(prefix: str, other: str) -> None:
         assert is_within == key.startswith(prefix)
 
 
-async def test_objects_under_a_prefix_come_byte_by_byte(sessions: Sessions, folder: str) -> None:
+async def test_objects_under_a_prefix_are_in_byte_order(sessions: Sessions, folder: str) -> None:
     names = ["/a", "/B", "/b", "/é", "/a/b", "/a.png", "/a-b", "/\U0001f600", "0", "."]
     async with sessions.begin() as session:
         session.add_all([owned(folder + name) for name in names])
@@ -91,7 +91,7 @@ async def test_lists_need_neither_a_scan_nor_a_sort(sessions: Sessions, scope: S
     if scope.origin_tenant_id:
         statement += " AND origin_tenant_id = 'acme'"
     async with sessions.begin() as session:
-        # With so few rows Postgres may choose otherwise; what counts is that it need not.
+        # With few rows Postgres may prefer another plan; the index only has to be usable.
         for way in ("enable_seqscan", "enable_bitmapscan", "enable_sort"):
             await session.execute(text(f"SET LOCAL {way} = off"))
         lines = await session.scalars(text(statement + " ORDER BY key LIMIT 100"))
@@ -104,16 +104,16 @@ async def test_lists_need_neither_a_scan_nor_a_sort(sessions: Sessions, scope: S
 async def test_first_to_claim_a_key_owns_it(sessions: Sessions, folder: str) -> None:
     async with sessions.begin() as session:
         first, row = await claim_object(session, ACME, owned(folder))
-        assert (first, row.origin_tenant_id) == (Claim.NEW, "acme")
+        assert (first, row.origin_tenant_id) == (KeyClaim.NEW, "acme")
     async with sessions.begin() as session:
-        assert (await claim_object(session, ACME, owned(folder)))[0] == Claim.REPLACED
-        assert (await claim_object(session, OTHER, owned(folder, OTHER)))[0] == Claim.TAKEN
+        assert (await claim_object(session, ACME, owned(folder)))[0] == KeyClaim.REPLACED
+        assert (await claim_object(session, OTHER, owned(folder, OTHER)))[0] == KeyClaim.TAKEN
         again, row = await claim_object(session, EVERYBODY, owned(folder, EVERYBODY))
-        assert (again, row.origin_tenant_id) == (Claim.REPLACED, "acme")
+        assert (again, row.origin_tenant_id) == (KeyClaim.REPLACED, "acme")
 
 
 async def test_racing_claim_waits_and_sees_who_won(sessions: Sessions, folder: str) -> None:
-    async def claim_too() -> Claim:
+    async def claim_too() -> KeyClaim:
         async with sessions.begin() as session:
             return (await claim_object(session, OTHER, owned(folder, OTHER)))[0]
 
@@ -122,20 +122,20 @@ async def test_racing_claim_waits_and_sees_who_won(sessions: Sessions, folder: s
         second = asyncio.create_task(claim_too())
         done, _ = await asyncio.wait([second], timeout=0.3)
         assert not done
-    assert await second == Claim.TAKEN
+    assert await second == KeyClaim.TAKEN
 
 
-async def test_held_row_is_the_callers_own(sessions: Sessions, folder: str) -> None:
+async def test_locked_row_is_the_clients_own(sessions: Sessions, folder: str) -> None:
     async with sessions.begin() as session:
         session.add(owned(folder))
     async with sessions.begin() as session:
-        assert await hold_object(session, OTHER, folder) is None
-        assert await hold_object(session, ACME, folder) is not None
+        assert await lock_object(session, OTHER, folder) is None
+        assert await lock_object(session, ACME, folder) is not None
 
 
 async def used(sessions: Sessions, key: str) -> bool:
     async with sessions.begin() as session:
-        held = await hold_object(session, EVERYBODY, key)
+        held = await lock_object(session, EVERYBODY, key)
         assert held is not None
         return await is_in_use(session, held)
 
@@ -175,7 +175,7 @@ async def test_object_that_is_not_named_is_not_in_use(sessions: Sessions, folder
     assert not await used(sessions, f"{folder}\"'$key")
 
 
-async def test_step_that_ended_is_in_use_while_its_workflow_goes_on(
+async def test_ended_step_is_in_use_while_its_workflow_runs(
     sessions: Sessions, folder: str
 ) -> None:
     workflow = Workflow(

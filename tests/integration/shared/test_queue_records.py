@@ -1,4 +1,4 @@
-"""What the records say of queues and of workers' memory."""
+"""Statistics of queues, and workers' memory, in the database."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from shared.db.session import Sessions
 from tests.fixtures.rows import add, task_row
 
 
-async def test_queue_is_told_by_what_ran_and_waited_within_the_hour(sessions: Sessions) -> None:
+async def test_queue_statistics_are_of_the_last_hour(sessions: Sessions) -> None:
     queue, now = f"q-{uuid.uuid4()}", datetime.now(UTC)
 
     def minutes(ago: float) -> datetime:
@@ -27,7 +27,7 @@ async def test_queue_is_told_by_what_ran_and_waited_within_the_hour(sessions: Se
             "created_at": minutes(20),
             "started_at": minutes(17),
             "completed_at": minutes(16),
-            # Cleaned up at once, as clients do: it was work all the same.
+            # Deleted at once, as clients do; it still counts as work.
             "is_deleted": True,
         },
         {"status": "FAILED", "created_at": minutes(90), "completed_at": minutes(1)},
@@ -55,7 +55,7 @@ async def test_newest_report_of_memory_counts_while_it_is_fresh(sessions: Sessio
         assert await memory_of(session, [worker, silent, "nobody"]) == {worker: 3}
 
 
-async def test_worker_silent_for_a_day_is_forgotten(sessions: Sessions) -> None:
+async def test_worker_without_reports_for_a_day_is_deleted(sessions: Sessions) -> None:
     gone = f"w-{uuid.uuid4()}"
     async with sessions.begin() as session:
         await write_memory(session, report(gone, 1, 25 * 3600))

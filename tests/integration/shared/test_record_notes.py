@@ -1,4 +1,4 @@
-"""What a task's record says beside its outcome: its warnings, and what it waits for."""
+"""Warnings in a task's record, and the condition that the task waits for."""
 
 import uuid
 from datetime import UTC, datetime
@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from shared.contracts.enums import TaskStatus
 from shared.contracts.progress import ProgressKind, TaskProgress
-from shared.contracts.runs import Owner, TaskAccount, TaskOutcome
+from shared.contracts.runs import Owner, TaskHistory, TaskOutcome
 from shared.db.models.tables import Event, Task, WorkflowStep
-from shared.db.repositories.outcomes import write_task_account, write_task_outcome
+from shared.db.repositories.outcomes import write_task_history, write_task_outcome
 from shared.db.repositories.progress import write_progress
 from shared.db.session import Sessions
 from tests.fixtures.rows import add, task_row, workflow_row
@@ -47,13 +47,13 @@ async def test_warnings_of_a_worker_join_those_of_the_request_once(sessions: Ses
     assert step.warnings == ["asked", "cut", "late"]
 
 
-async def test_what_is_waited_for_is_void_once_it_goes_on(sessions: Sessions) -> None:
+async def test_waiting_for_is_cleared_at_start(sessions: Sessions) -> None:
     picked_up, went_on = task_row(), task_row()
     await add(sessions, picked_up, went_on)
     for task in (picked_up, went_on):
-        account = TaskAccount(task_id=task.id, waiting_for="a worker that can do it")
+        account = TaskHistory(task_id=task.id, waiting_for="a worker that can do it")
         async with sessions.begin() as session:
-            await write_task_account(session, account)
+            await write_task_history(session, account)
         row = await _read(sessions, task)
         assert (row.waiting_for, row.status) == ("a worker that can do it", "PENDING")
 
@@ -74,11 +74,11 @@ async def test_what_is_waited_for_is_void_once_it_goes_on(sessions: Sessions) ->
     assert (await _read(sessions, went_on)).waiting_for is None
 
 
-async def test_retries_of_a_fetch_stay_beside_those_of_attempts(sessions: Sessions) -> None:
+async def test_retries_of_downloads_and_attempts_add_up(sessions: Sessions) -> None:
     task = task_row(max_retries=5)
     await add(sessions, task)
     async with sessions.begin() as session:
-        await write_task_account(session, TaskAccount(task_id=task.id, retry_count=2))
+        await write_task_history(session, TaskHistory(task_id=task.id, retry_count=2))
 
     counts: list[int] = []
     for attempt in (1, 2, 4):
@@ -97,7 +97,7 @@ async def test_retries_of_a_fetch_stay_beside_those_of_attempts(sessions: Sessio
     assert counts == [2, 3, 5]
 
 
-async def test_events_of_a_step_say_of_which_workflow_it_is(sessions: Sessions) -> None:
+async def test_events_of_a_step_name_its_workflow(sessions: Sessions) -> None:
     workflow = workflow_row("draw", status="RUNNING")
     step = task_row(workflow_id=workflow.id, step_id="draw")
     backend = {f"backend_{of}_id": str(uuid.uuid4()) for of in ("generation", "prediction")}

@@ -1,4 +1,4 @@
-"""The records on a real Postgres: guarded ends, gap-free events, a schema equal to the models."""
+"""The database on a real Postgres: terminal states, gap-free events, schema equal to the models."""
 
 import uuid
 from datetime import UTC, datetime
@@ -12,14 +12,14 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ProviderType, StepStatus, TaskStatus, WorkflowStatus
 from shared.contracts.progress import ProgressKind, TaskProgress
 from shared.contracts.provenance import Provenance, ProvenanceRecord
-from shared.contracts.runs import Owner, PipelineOutcome, TaskAccount, TaskOutcome
+from shared.contracts.runs import Owner, PipelineOutcome, TaskHistory, TaskOutcome
 from shared.contracts.submissions import ServiceRequest
 from shared.db.models.registry import METADATA
 from shared.db.models.tables import Event, StoredObject, Task, Workflow, WorkflowStep
 from shared.db.repositories.outcomes import (
     outcome_of,
     write_pipeline_outcome,
-    write_task_account,
+    write_task_history,
     write_task_outcome,
 )
 from shared.db.repositories.progress import write_progress
@@ -70,7 +70,7 @@ async def events_of(sessions: Sessions, subject_id: uuid.UUID) -> list[tuple[int
         return [(row.seq, row.payload["status"], row.is_terminal) for row in rows]
 
 
-async def test_json_nested_deeper_than_the_fast_parser_goes_is_read(sessions: Sessions) -> None:
+async def test_deeply_nested_json_is_read(sessions: Sessions) -> None:
     deep: dict[str, Any] = {"answer": 42}
     for _ in range(300):
         deep = {"within": deep}
@@ -81,7 +81,7 @@ async def test_json_nested_deeper_than_the_fast_parser_goes_is_read(sessions: Se
     assert results == deep
 
 
-async def test_end_is_written_once_with_its_event_and_owner_rows(sessions: Sessions) -> None:
+async def test_outcome_is_written_once_with_event_and_owner_rows(sessions: Sessions) -> None:
     task = new_task()
     await add(sessions, task)
     file = StoredFile(key=f"x/{task.id}.png", size_bytes=3, content_type="image/png", sha256="0")
@@ -100,7 +100,7 @@ async def test_end_is_written_once_with_its_event_and_owner_rows(sessions: Sessi
     assert (row.progress, row.results) == (100, ended.results)
 
 
-async def test_provenance_is_written_with_the_first_end_alone(sessions: Sessions) -> None:
+async def test_provenance_is_only_written_with_the_first_outcome(sessions: Sessions) -> None:
     record = ProvenanceRecord(
         provider_type=ProviderType.LOCAL,
         inputs={"prompt": "a hat"},
@@ -121,7 +121,7 @@ async def test_provenance_is_written_with_the_first_end_alone(sessions: Sessions
             assert (stored and ProvenanceRecord.model_validate(stored)) == expected
 
 
-async def test_first_end_stands_against_a_later_one(sessions: Sessions) -> None:
+async def test_first_terminal_state_is_kept(sessions: Sessions) -> None:
     task = new_task()
     await add(sessions, task)
     async with sessions.begin() as session:
@@ -152,7 +152,7 @@ def report(task: Task, attempt: int, percent: float) -> TaskProgress:
     )
 
 
-async def test_step_that_failed_with_a_part_done_says_why_and_keeps_the_part(
+async def test_partially_failed_step_keeps_its_error_and_results(
     sessions: Sessions,
 ) -> None:
     workflow_id = uuid.uuid4()
@@ -264,10 +264,10 @@ def call(**fields: Any) -> ServiceRequest:
     )
 
 
-async def test_account_of_a_running_task_is_written(sessions: Sessions) -> None:
+async def test_history_of_a_running_task_is_written(sessions: Sessions) -> None:
     task = new_task(status="EXECUTING", provider_type="fal_standard", queue_name="provider-fal")
     await add(sessions, task)
-    account = TaskAccount(
+    account = TaskHistory(
         task_id=task.id,
         attempt=1,
         service_task_id="req-1",
@@ -276,7 +276,7 @@ async def test_account_of_a_running_task_is_written(sessions: Sessions) -> None:
         resumed_at=datetime.now(UTC),
     )
     async with sessions.begin() as session:
-        await write_task_account(session, account)
+        await write_task_history(session, account)
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
     assert row.service_task_id == "req-1"
@@ -286,7 +286,7 @@ async def test_account_of_a_running_task_is_written(sessions: Sessions) -> None:
     assert await events_of(sessions, task.id) == [(1, "EXECUTING", False)]
 
 
-async def test_fallback_takes_the_place_of_the_provider(sessions: Sessions) -> None:
+async def test_fallback_replaces_the_provider(sessions: Sessions) -> None:
     task = new_task(
         status="EXECUTING",
         provider_type="fal_standard",
@@ -298,12 +298,12 @@ async def test_fallback_takes_the_place_of_the_provider(sessions: Sessions) -> N
         fallback_provider_capabilities=["OUTPUT_SIZE"],
     )
     await add(sessions, task)
-    account = TaskAccount(
+    account = TaskHistory(
         task_id=task.id, attempt=2, retry_count=1, errors=["a", "b"], fallback_used=True
     )
     for _ in range(2):
         async with sessions.begin() as session:
-            await write_task_account(session, account)
+            await write_task_history(session, account)
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
     assert row.fallback_used
@@ -312,18 +312,18 @@ async def test_fallback_takes_the_place_of_the_provider(sessions: Sessions) -> N
     assert row.active_provider_capabilities == ["OUTPUT_SIZE"]
 
 
-async def test_account_of_an_ended_task_changes_nothing(sessions: Sessions) -> None:
+async def test_history_of_an_ended_task_changes_nothing(sessions: Sessions) -> None:
     task = new_task(status="COMPLETED")
     await add(sessions, task)
     async with sessions.begin() as session:
-        await write_task_account(session, TaskAccount(task_id=task.id, attempt=3, errors=["late"]))
+        await write_task_history(session, TaskHistory(task_id=task.id, attempt=3, errors=["late"]))
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
     assert (row.attempt, row.errors) == (0, [])
     assert await events_of(sessions, task.id) == []
 
 
-async def test_an_end_from_outside_keeps_what_the_task_has_been_through(sessions: Sessions) -> None:
+async def test_outcome_from_outside_keeps_the_history(sessions: Sessions) -> None:
     task = new_task(status="EXECUTING", attempt=2, errors=["a"], service_task_id="req-9")
     task.service_requests = [call().model_dump(mode="json")]
     await add(sessions, task)
@@ -336,33 +336,33 @@ async def test_an_end_from_outside_keeps_what_the_task_has_been_through(sessions
     assert len(row.service_requests) == 1
 
 
-async def test_what_was_submitted_is_no_longer_pending(sessions: Sessions) -> None:
-    """Though the worker's own word of it was lost: a cancellation must ask the provider."""
+async def test_submitted_task_is_not_pending(sessions: Sessions) -> None:
+    """Even if the worker's report was lost: a cancellation must reach the provider."""
     task = new_task(provider_type="fal_standard", queue_name="provider-fal")
     await add(sessions, task)
-    account = TaskAccount(task_id=task.id, attempt=1, service_task_id="req-1")
+    account = TaskHistory(task_id=task.id, attempt=1, service_task_id="req-1")
     async with sessions.begin() as session:
-        await write_task_account(session, account)
+        await write_task_history(session, account)
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
     assert row.status == "EXECUTING"
     assert row.started_at is not None
 
 
-async def test_what_was_left_to_its_fallback_untried_is_still_pending(sessions: Sessions) -> None:
+async def test_task_passed_to_its_fallback_untried_is_pending(sessions: Sessions) -> None:
     task = new_task(provider_type="fal_standard", fallback_provider_type="local")
     await add(sessions, task)
     async with sessions.begin() as session:
-        await write_task_account(session, TaskAccount(task_id=task.id, fallback_used=True))
+        await write_task_history(session, TaskHistory(task_id=task.id, fallback_used=True))
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
     assert (row.status, row.provider_type) == ("PENDING", "local")
 
 
-async def test_what_a_provider_took_is_told_of_a_task_that_was_cancelled_meanwhile(
+async def test_submission_is_recorded_for_a_task_cancelled_meanwhile(
     sessions: Sessions,
 ) -> None:
-    """The gateway cancels what is PENDING at once; its submission was on its way."""
+    """The gateway cancels a PENDING task at once, while its submission is in progress."""
     task = new_task(provider_type="fal_standard")
     await add(sessions, task)
     async with sessions.begin() as session:

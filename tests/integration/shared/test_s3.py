@@ -1,4 +1,4 @@
-"""The object store on a real S3 server, and the one in memory that stands in for it."""
+"""The object store on a real S3 server, and its in-memory fake."""
 
 import io
 import random
@@ -35,7 +35,7 @@ def folder() -> str:
     return f"tests/{uuid.uuid4()}"
 
 
-async def test_object_comes_back_as_it_went_in(store: ObjectStore, folder: str) -> None:
+async def test_object_round_trips(store: ObjectStore, folder: str) -> None:
     content = bytes(range(256)) * 4096
     await store.put(f"{folder}/a.png", content, "image/png", {"report": '{"ssim": 0.9}'})
 
@@ -49,7 +49,7 @@ async def test_object_comes_back_as_it_went_in(store: ObjectStore, folder: str) 
 
 
 @pytest.mark.parametrize("size_bytes", [0, 5, 11 * 1024 * 1024])
-async def test_file_comes_back_as_it_went_in(
+async def test_file_round_trips(
     store: S3ObjectStore, folder: str, tmp_path: Path, size_bytes: int
 ) -> None:
     source, target = tmp_path / "in", tmp_path / "out"
@@ -76,7 +76,7 @@ async def test_objects_are_listed_in_order_and_deleted(store: ObjectStore, folde
     assert await store.head(f"{folder}/a") is None
 
 
-async def test_missing_object_is_told_apart_from_an_outage(
+async def test_missing_object_differs_from_an_outage(
     store: ObjectStore, s3: S3ObjectStore, folder: str
 ) -> None:
     with pytest.raises(ObjectNotFoundError, match="no object"):
@@ -93,7 +93,7 @@ async def test_missing_object_is_told_apart_from_an_outage(
     away.close()
 
 
-async def test_file_is_written_from_where_it_stands(store: ObjectStore, folder: str) -> None:
+async def test_file_is_written_from_its_position(store: ObjectStore, folder: str) -> None:
     content = bytes(range(256)) * 50_000  # more than one part
     file = io.BytesIO(b"before" + content)
     file.seek(6)
@@ -105,7 +105,7 @@ async def test_file_is_written_from_where_it_stands(store: ObjectStore, folder: 
     assert (found.content_type, found.metadata) == ("image/png", {"sha256": "abc"})
 
 
-async def test_copy_takes_type_and_metadata_along(store: ObjectStore, folder: str) -> None:
+async def test_copy_keeps_type_and_metadata(store: ObjectStore, folder: str) -> None:
     await store.put(f"{folder}/a +ü", b"new", "image/webp", {"sha256": "abc"})
     await store.put(f"{folder}/b", b"old", "text/plain")
     await store.copy(f"{folder}/a +ü", f"{folder}/b")
@@ -117,7 +117,9 @@ async def test_copy_takes_type_and_metadata_along(store: ObjectStore, folder: st
     assert await store.get(f"{folder}/b") == b"new"
 
 
-async def test_part_of_an_object_knows_the_whole(store: ObjectStore, folder: str) -> None:
+async def test_range_of_an_object_has_the_metadata_of_the_whole(
+    store: ObjectStore, folder: str
+) -> None:
     await store.put(f"{folder}/a", b"0123456789", "image/png", {"sha256": "abc"})
     async with store.open(f"{folder}/a", offset=2, length=3) as opened:
         assert b"".join([chunk async for chunk in opened.chunks]) == b"234"
@@ -136,7 +138,7 @@ async def test_presigned_url_opens_without_credentials(s3: S3ObjectStore, folder
         assert (await browser.get(url.replace("a%20b.png", "b.png"))).status_code == 403
 
 
-async def test_presigned_url_leads_to_where_browsers_are(servers: Servers) -> None:
+async def test_presigned_url_uses_the_public_url(servers: Servers) -> None:
     settings = storage_settings(servers)
     public = settings.model_copy(update={"public_url": "https://pictures.example"})
     store = S3ObjectStore(public)

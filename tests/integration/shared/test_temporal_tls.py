@@ -1,4 +1,4 @@
-"""The client speaks TLS to a frontend that asks for it, and shows its certificate."""
+"""The client uses mutual TLS with a frontend that requires it."""
 
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ async def test_mutual_tls_with_a_private_authority(servers: Servers, tmp_path: P
             await connected(address)
 
 
-async def test_server_that_the_authority_did_not_sign_is_refused(
+async def test_server_with_another_certificate_authority_is_refused(
     servers: Servers, tmp_path: Path
 ) -> None:
     server = Authority(tmp_path, "theirs").sign(NAME)

@@ -1,4 +1,4 @@
-"""The counters are exact: whatever happens side by side, they say what counting rows would."""
+"""The counters equal the number of rows, whatever happens concurrently."""
 
 import asyncio
 import random
@@ -38,7 +38,7 @@ NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 
 
 async def counted(session: AsyncSession, instance: str, folded: Table) -> dict[Any, int]:
-    """What these counters say of an instance's tasks."""
+    """Return the number of an instance's tasks by the counters."""
     names = [column.name for column in folded.c]
     unfolded = select(*(TASK_DELTAS.c[name] for name in names))
     both = select(folded).union_all(unfolded).subquery().c
@@ -50,7 +50,7 @@ async def counted(session: AsyncSession, instance: str, folded: Table) -> dict[A
 
 
 async def actual(session: AsyncSession, instance: str, folded: Table) -> dict[Any, int]:
-    """What counting the rows says."""
+    """Return the number of rows."""
     columns: dict[str, Any] = {
         **Task.__table__.c,
         "day": func.date(func.timezone("UTC", Task.created_at)),
@@ -73,7 +73,7 @@ async def assert_exact(sessions: Sessions, instance: str) -> None:
 
 
 class Client:
-    """Creates, changes and deletes tasks at random, some of it rolled back."""
+    """Create, change and delete tasks at random; some transactions are rolled back."""
 
     def __init__(self, sessions: Sessions, instance: str, seed: int) -> None:
         self.sessions, self.instance, self.random = sessions, instance, random.Random(seed)
@@ -146,7 +146,7 @@ async def test_counters_are_exact_while_many_write_at_once(sessions: Sessions) -
             assert await session.scalar(select(func.count()).where(table.c.n == 0)) == 0
 
 
-async def test_rebuilding_counts_what_was_loaded_past_the_triggers(sessions: Sessions) -> None:
+async def test_rebuilding_counts_rows_loaded_without_triggers(sessions: Sessions) -> None:
     instance = f"totals-{uuid.uuid4()}"
     async with sessions.begin() as session:
         await session.execute(text("SET LOCAL session_replication_role = replica"))
@@ -159,7 +159,7 @@ async def test_rebuilding_counts_what_was_loaded_past_the_triggers(sessions: Ses
     await assert_exact(sessions, instance)
 
 
-async def test_deleting_a_workflow_uncounts_it_and_its_tasks(sessions: Sessions) -> None:
+async def test_deleting_a_workflow_updates_the_counters(sessions: Sessions) -> None:
     instance = f"totals-{uuid.uuid4()}"
     workflow = workflow_row("a", "b", origin_instance=instance)
     tasks = [task_row(origin_instance=instance, workflow_id=workflow.id) for _ in range(2)]
@@ -196,7 +196,7 @@ async def test_workflow_counters_follow_status_and_steps(sessions: Sessions) -> 
 
 
 def moments() -> list[datetime]:
-    """Moments around the borders of days, a microsecond before, at and after."""
+    """Times around midnight: a microsecond before, exactly, and a microsecond after."""
     midnight = NOON.replace(hour=0)
     tick = timedelta(microseconds=1)
     return sorted(
@@ -208,7 +208,7 @@ def moments() -> list[datetime]:
 
 @pytest.mark.parametrize("task_type", [None, "GENERATION"])
 @pytest.mark.parametrize("is_folded", [False, True])
-async def test_total_of_any_range_is_what_counting_says(
+async def test_total_of_any_range_equals_counting(
     sessions: Sessions, task_type: str | None, *, is_folded: bool
 ) -> None:
     instance = f"totals-{uuid.uuid4()}"

@@ -1,4 +1,4 @@
-"""A training's record: what moves it on, and what comes too late to."""
+"""A training's record: progress, and reports that arrive too late."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -140,7 +140,7 @@ async def test_dataset_is_written_once_and_owned(sessions: Sessions) -> None:
     )
 
 
-async def test_lost_report_is_mended_by_a_later_one(sessions: Sessions) -> None:
+async def test_later_report_makes_up_for_a_lost_one(sessions: Sessions) -> None:
     training_id = await add(sessions)
     assert await report(sessions, training_id, TrainingStatus.TRAINING, current_step=30)
     assert not await report(sessions, training_id, TrainingStatus.PREPROCESSING)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from temporalio.testing import ActivityEnvironment
 
-from shared.contracts.deliveries import DeliveryRun, DeliveryStanding, DeliveryState
+from shared.contracts.deliveries import DeliveryProgress, DeliveryRun, DeliveryState
 from shared.contracts.enums import EventType, TaskStatus
 from shared.db.models.tables import Event, Task
 from shared.db.models.webhooks import WebhookDelivery, WebhookEndpoint, WebhookSecret
@@ -34,7 +34,7 @@ async def task_with_events(sessions: Sessions, url: str, events: int, **fields: 
     return row.id
 
 
-async def deliver(courier: Courier, subject_id: uuid.UUID) -> DeliveryStanding:
+async def deliver(courier: Courier, subject_id: uuid.UUID) -> DeliveryProgress:
     return await ActivityEnvironment().run(
         courier.deliver_pending, DeliveryRun(subject_id=subject_id)
     )
@@ -62,7 +62,7 @@ async def test_event_is_given_up_after_ten_attempts_and_the_next_one_goes_on(
     begun, waits = clock.now, list[float]()
     while (standing := await deliver(courier, subject_id)).failures < 10:
         assert standing.state == DeliveryState.WAITING
-        assert standing.error == "the receiver answers 500"
+        assert standing.error == "the receiver returned 500"
         if {post.seq for post in receiver.posts} == {1, 2}:
             break
         waits.append(standing.wait_s)
@@ -101,7 +101,7 @@ async def test_receiver_that_takes_nothing_for_five_days_is_called_no_more(
     found = await endpoint(sessions, url)
     assert (found.disabled_at, found.disabled_reason) == (
         clock.now,
-        "it has taken nothing for 5 days",
+        "all deliveries failed for 5 days",
     )
 
 

@@ -11,7 +11,7 @@ from temporalio.worker import Worker
 
 from shared.contracts.enums import TaskQueue
 from shared.db.models.tables import Workflow
-from shared.temporal.standing import backlogs
+from shared.temporal.queues import backlogs
 from shared.temporal.worker import WorkerSettings, worker_options
 from tests.fakes.inference import Attempt
 from tests.fixtures.namespaces import open_namespace

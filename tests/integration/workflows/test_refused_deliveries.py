@@ -25,7 +25,7 @@ async def test_receiver_that_is_gone_is_called_no_more_until_it_is_enabled(
         assert len(receiver.posts) == 1
         listed = (await api.get("/api/v1/webhooks/endpoints")).json()
         [endpoint] = [each for each in listed if each["url"] == url]
-        assert endpoint["disabled_reason"] == "it has answered 410"
+        assert endpoint["disabled_reason"] == "it returned 410 Gone"
 
         receiver.answer = refuse(204)
         replay = f"/api/v1/webhooks/deliveries/{log[0]['id']}/replay"

@@ -11,7 +11,7 @@ from temporalio.testing import ActivityEnvironment
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus, TrainingStatus
-from shared.contracts.runs import Owner, OwnershipQuestion, TaskAccount, TaskOutcome
+from shared.contracts.runs import Owner, OwnershipCheck, TaskHistory, TaskOutcome
 from shared.contracts.training import TrainingOutcome
 from shared.db.models.tables import Event, Task
 from shared.db.models.trainings import Training
@@ -84,7 +84,7 @@ async def test_a_failure_stays_what_it_was(sessions: Sessions) -> None:
 async def test_an_account_that_cannot_be_held_is_written_bare(sessions: Sessions) -> None:
     task = task_row(provider_type=ProviderType.FAL_STANDARD)
     await add(sessions, task)
-    account = TaskAccount(task_id=task.id, attempt=1, service_task_id="x" * 1000)
+    account = TaskHistory(task_id=task.id, attempt=1, service_task_id="x" * 1000)
     await _write(sessions, "record_account", account)
     async with sessions() as session:
         row = await session.get_one(Task, task.id)
@@ -108,7 +108,7 @@ async def test_a_training_that_cannot_be_held_is_written_bare(sessions: Sessions
 
 
 async def test_a_question_that_cannot_be_asked_is_not_repeated(sessions: Sessions) -> None:
-    question = OwnershipQuestion(owner=_OWNER, keys=["a\0.png"])
+    question = OwnershipCheck(owner=_OWNER, keys=["a\0.png"])
     with pytest.raises(ApplicationError) as caught:
         await _write(sessions, "foreign_objects", question)
     assert (caught.value.type, caught.value.non_retryable) == (ErrorCategory.INTERNAL, True)

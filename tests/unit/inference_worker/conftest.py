@@ -10,22 +10,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from inference_worker.activities import LocalInference
+from inference_worker.activities.inference import LocalInference
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.identity_engine import IdentityEngine
+from inference_worker.io.picture_files import PictureFiles
 from inference_worker.lora.files import LoraFiles
-from inference_worker.picture_files import PictureFiles
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.settings import InferenceSettings
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
-from shared.progress import Executant
+from shared.flux.kinds import DeviceKind
+from shared.progress import ExecutorIdentity
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
 from tests.fakes.progress import RecordedProgress
+from tests.fixtures.pictures import noisy_photo
 
 
 @pytest.fixture(scope="session")
@@ -49,18 +51,12 @@ def cpu() -> Iterator[CpuThreads]:
 
 @pytest.fixture(scope="session")
 def photo() -> Image.Image:
-    """96 × 72 pixels with edges, a gradient and noise."""
-    rng = np.random.default_rng(0)
-    rows, columns = np.mgrid[0:72, 0:96]
-    red = (columns * 2.5).astype(np.uint8)
-    green = np.where((rows // 12 + columns // 12) % 2, 220, 30).astype(np.uint8)
-    blue = rng.integers(0, 255, (72, 96), np.uint8)
-    return Image.fromarray(np.stack([red, green, blue], axis=2))
+    return noisy_photo()
 
 
 @pytest.fixture(scope="session")
 def person_photo() -> Image.Image:
-    """200 × 160 pixels without noise."""
+    """A picture of 200 × 160 pixels without noise."""
     rows, columns = np.mgrid[0:160, 0:200]
     waves = 128 + 60 * np.sin(columns / 9) + 50 * np.cos(rows / 11)
     return Image.fromarray(np.stack([waves, waves[:, ::-1], waves[::-1]], axis=2).astype(np.uint8))
@@ -104,7 +100,7 @@ def build(
             files=PictureFiles(objects, cpu, max_pixels=worker_settings.max_input_pixels),
             loras=loras,
             progress=progress,
-            executant=Executant("inference-worker@test:1", "local"),
+            executant=ExecutorIdentity("inference-worker@test:1", "local"),
             settings=worker_settings,
             people=FakePeople(),
             metrics=Metrics(None, DeviceKind.CPU),

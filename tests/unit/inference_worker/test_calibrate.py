@@ -1,12 +1,13 @@
-"""Calibration on a tiny FLUX: what it measures, and what it concludes."""
+"""Calibration on a tiny FLUX: its measurements and its conclusion."""
 
 from pathlib import Path
 
 import torch
 
 from inference_worker.calibrate import Measured, Trial, largest_within, lpips_distance, measure
-from inference_worker.model_cache.shelf import Shelf
-from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.engine.model_store import ModelStore
+from inference_worker.settings import InferenceSettings
+from shared.flux.kinds import DeviceKind
 
 _CPU = torch.device("cpu")
 _TRIAL = Trial(
@@ -19,7 +20,7 @@ _TRIAL = Trial(
 
 
 def test_pictures_move_where_the_cache_reuses_blocks(tiny_flux_folder: Path) -> None:
-    opened = Shelf(InferenceSettings(device=DeviceKind.CPU)).open(str(tiny_flux_folder))
+    opened = ModelStore(InferenceSettings(device=DeviceKind.CPU)).open(str(tiny_flux_folder))
     small, large = measure(opened, _TRIAL, (1e-9, 1.0), lpips_distance(_CPU))
     assert (small.threshold, large.threshold) == (1e-9, 1.0)
     assert small.worst == small.mean == 0

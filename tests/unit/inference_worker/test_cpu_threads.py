@@ -1,4 +1,4 @@
-"""The worker's threads as coroutines see them, and what cancelling a coroutine does to its work."""
+"""The worker's thread pool as used by coroutines, and the cancellation of its work."""
 
 import asyncio
 import threading
@@ -9,12 +9,12 @@ import pytest
 from temporalio import activity
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.cancellation import CancelFlag, stop_if
 from inference_worker.cpu_threads import CpuThreads, gather
+from shared.cancellation import CancelFlag, stop_if
 from shared.temporal.heartbeat import Heartbeat
 
 _TURNS = 10
-"""Of the event loop: many more than a cancellation takes to arrive."""
+"""Iterations of the event loop, many more than a cancellation takes."""
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def one_thread() -> Iterator[CpuThreads]:
 
 
 class Job:
-    """Something that computes until it is told to end."""
+    """Work that runs until it is cancelled."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
@@ -43,7 +43,7 @@ async def _turns(count: int = _TURNS) -> None:
         await asyncio.sleep(0)
 
 
-async def test_cancelled_caller_waits_for_what_has_begun(one_thread: CpuThreads) -> None:
+async def test_cancelled_caller_waits_for_running_work(one_thread: CpuThreads) -> None:
     job = Job()
     running = asyncio.create_task(one_thread.run(job))
     await job.begun.wait()
@@ -57,7 +57,7 @@ async def test_cancelled_caller_waits_for_what_has_begun(one_thread: CpuThreads)
     assert job.has_ended
 
 
-async def test_what_waits_for_a_thread_is_dropped_at_once_and_never_begins(
+async def test_queued_work_is_dropped_at_once_on_cancellation(
     one_thread: CpuThreads,
 ) -> None:
     job = Job()
@@ -76,7 +76,7 @@ async def test_what_waits_for_a_thread_is_dropped_at_once_and_never_begins(
     assert begun == ["third"]
 
 
-async def test_long_work_learns_that_its_caller_has_gone(one_thread: CpuThreads) -> None:
+async def test_long_work_sees_the_cancellation_of_its_caller(one_thread: CpuThreads) -> None:
     begun = asyncio.Event()
     loop = asyncio.get_running_loop()
     seen: list[bool] = []
@@ -114,8 +114,8 @@ async def test_first_failure_of_many_is_raised_once_the_others_have_ended(
     assert job.has_ended
 
 
-async def test_activity_beats_while_its_cancelled_work_ends(one_thread: CpuThreads) -> None:
-    """Else Temporal would take the worker for dead, and give its work to the next."""
+async def test_activity_heartbeats_while_its_cancelled_work_ends(one_thread: CpuThreads) -> None:
+    """Otherwise Temporal would consider the worker dead, and retry its activity on another one."""
     job = Job()
     environment = ActivityEnvironment()
     beats: asyncio.Queue[None] = asyncio.Queue()

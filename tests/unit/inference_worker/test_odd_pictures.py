@@ -1,4 +1,4 @@
-"""Pictures that are unlike most, through every operation on pictures: right, or refused clearly."""
+"""Unusual pictures through every operation: the right result, or a clear error."""
 
 import io
 import subprocess
@@ -14,16 +14,15 @@ from PIL import Image
 from skimage.data import astronaut
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.background_removal.activities import BackgroundRemover
+from inference_worker.activities.background_removal import BackgroundRemover
+from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.pictures import PictureActivities
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.fixer_activities import LocalFixers
-from inference_worker.images import encode_png
-from inference_worker.picture_activities import PictureActivities
-from inference_worker.picture_files import PictureFiles
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.identity_engine import IdentityEngine
+from inference_worker.io.picture_files import PictureFiles
+from inference_worker.settings import InferenceSettings
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
@@ -33,7 +32,9 @@ from shared.contracts.backgrounds import BackgroundFixInputs, FixBackground
 from shared.contracts.fixing import DetailInputs, EnhanceDetails, EnhanceFaces, FaceInputs
 from shared.contracts.refinement import RefineImage, RefineInputs
 from shared.errors import InvalidInputError
-from shared.progress import Executant
+from shared.flux.kinds import DeviceKind
+from shared.pixels.images import encode_png
+from shared.progress import ExecutorIdentity
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
 
@@ -50,7 +51,7 @@ def _encoded(picture: Image.Image, form: str, **options: Any) -> bytes:
 
 
 def _turned() -> bytes:
-    """Lies on its side, and says so."""
+    """Encode the picture rotated, with its orientation in EXIF."""
     exif = Image.Exif()
     exif[0x0112] = 6
     return _encoded(_PHOTO.rotate(90, expand=True), "JPEG", exif=exif, quality=95)
@@ -90,7 +91,7 @@ _RIGHT: dict[str, tuple[Callable[[], bytes], Image.Image]] = {
     "transparent": (lambda: _encoded(_transparent(), "PNG"), _PHOTO),
     "grey": (lambda: _encoded(_PHOTO.convert("L"), "PNG"), _GREY),
 }
-"""How each is encoded, and what is to be seen of it."""
+"""The encoder of each kind of picture, and its expected appearance."""
 
 
 @pytest.fixture(scope="module")
@@ -106,23 +107,23 @@ def operations(
     engine_executor: Executor,
     cpu: CpuThreads,
 ) -> dict[str, Any]:
-    """Each runs the picture under the key, and answers the result's key."""
+    """Every operation, as a function from a picture's file to the result."""
     files = PictureFiles(objects, cpu, max_pixels=10**7)
-    there: dict[str, Any] = {
+    common: dict[str, Any] = {
         "files": files,
         "progress": RecordedProgress(),
-        "executant": Executant("inference-worker@test:1", "local"),
+        "executant": ExecutorIdentity("inference-worker@test:1", "local"),
     }
-    pictures = PictureActivities(models, **there, max_output_pixels=10**7)
+    pictures = PictureActivities(models, **common, max_output_pixels=10**7)
     fixers = LocalFixers(
         engine=EngineThread(IdentityEngine(edit_side_px=64), engine_executor),
         settings=InferenceSettings(),
         people=models,
         metrics=Metrics(None, DeviceKind.CPU),
         check=OutputCheck(VisionSettings(), models),
-        **there,
+        **common,
     )
-    remover = BackgroundRemover(models, **there)
+    remover = BackgroundRemover(models, **common)
     adjusted = AdjustInputs(input_image=_KEY, mode="pad", target_width=90, target_height=70)
     shifted = BackgroundFixInputs(base_image=_KEY, palette_image="uploads/palette")
     detail = DetailInputs(base_image=_KEY, reference_image="uploads/palette")
@@ -147,8 +148,8 @@ def operations(
         async def run(content: bytes) -> Image.Image:
             await objects.put(_KEY, content, "image/png")
             await objects.put("uploads/palette", encode_png(_PALETTE), "image/png")
-            asked = request(task_id=_TASK, attempt=1, **fields)
-            result = await ActivityEnvironment().run(activity, asked)
+            sent = request(task_id=_TASK, attempt=1, **fields)
+            result = await ActivityEnvironment().run(activity, sent)
             made, _ = objects.objects[result.files[0].key]
             return Image.open(io.BytesIO(made))
 
@@ -172,7 +173,7 @@ _MADE = [(kind, name) for kind in _RIGHT for name in _ALL if (kind, name) not in
 
 
 @pytest.mark.parametrize(("kind", "operation"), _MADE)
-async def test_it_is_made_at_its_size_and_shows_what_it_is_to_show(
+async def test_result_has_its_size_and_shows_the_picture(
     operations: dict[str, Any], kind: str, operation: str
 ) -> None:
     encode, seen = _RIGHT[kind]
@@ -186,7 +187,7 @@ async def test_it_is_made_at_its_size_and_shows_what_it_is_to_show(
 
 
 @pytest.mark.parametrize(("kind", "operation"), _REFUSED)
-async def test_what_cannot_be_done_to_it_is_said(
+async def test_impossible_operations_are_explained(
     operations: dict[str, Any], kind: str, operation: str
 ) -> None:
     encode, _ = _RIGHT[kind]
@@ -195,7 +196,7 @@ async def test_what_cannot_be_done_to_it_is_said(
 
 
 def _assert_shows(made: Image.Image, seen: Image.Image, *, is_transparent: bool) -> None:
-    """The identity editor's result is the picture, at its size or another."""
+    """Assert that the result of the identity editor shows the picture, at any size."""
     if is_transparent:
         assert made.mode == "RGBA"
         assert made.getchannel("A").getextrema() == (0, 255)
@@ -247,7 +248,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 @pytest.mark.parametrize("operation", ["adjust", "fix background", "remove"])
 def test_24_megapixels_take_bounded_memory(operation: str) -> None:
-    """In a process of its own; 24 megapixels are 69 MiB, and a mask of theirs is 92."""
+    """Runs in its own process; 24 megapixels are 69 MiB, and their mask is 92 MiB."""
     answer = subprocess.run(
         [sys.executable, "-c", _LARGE, operation], check=True, capture_output=True, text=True
     )

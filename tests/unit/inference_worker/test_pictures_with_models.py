@@ -42,7 +42,7 @@ def fixed(models: Any, base: Image.Image, palette: Image.Image, **fields: Any) -
 
 
 @pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
-def test_a_person_stays_as_they_are(models: Any, photograph: Image.Image, strategy: str) -> None:
+def test_a_person_is_unchanged(models: Any, photograph: Image.Image, strategy: str) -> None:
     result = fixed(models, photograph, Image.new("RGB", (32, 32), SAND), strategy=strategy)
     person = models.persons.person_mask(np.asarray(photograph)) >= 0.5
     assert 0.2 < person.mean() < 0.8
@@ -74,7 +74,7 @@ _SHIRT = "38,20 62,20 80,28 90,45 78,52 72,42 72,85 28,85 28,42 22,52 10,45 20,2
 
 
 def _packshot(outline: str, colour: tuple[int, int, int]) -> tuple[Image.Image, np.ndarray]:
-    """A garment that nobody wears before a light wall, and where it is."""
+    """Return a garment without a person on a light wall, and its mask."""
     size = 512
     corners = [tuple(float(part) * size / 100 for part in at.split(",")) for at in outline.split()]
     area = Image.new("L", (size, size), 0)
@@ -93,7 +93,7 @@ def _packshot(outline: str, colour: tuple[int, int, int]) -> tuple[Image.Image, 
 def test_a_garment_is_kept_whole(
     models: Any, photograph: Image.Image, strategy: str, *, is_printed: bool
 ) -> None:
-    """A dress of which persons' models see parts, and a shirt with a face that has a pose."""
+    """A dress of which person models detect parts, and a shirt with a printed face."""
     packshot, inside = _packshot(_DRESS, (180, 40, 50))
     if is_printed:
         packshot, inside = _packshot(_SHIRT, (40, 60, 120))
@@ -115,8 +115,8 @@ def test_an_empty_wall_is_refused(models: Any) -> None:
         fixed(models, Image.fromarray(wall), Image.new("RGB", (32, 32), SAND))
 
 
-def test_a_palette_with_a_person_gives_its_wall(models: Any, photograph: Image.Image) -> None:
-    """The photograph's own person, cut out, before a wall."""
+def test_a_palette_with_a_person_gives_its_background(models: Any, photograph: Image.Image) -> None:
+    """The palette shows the photograph's person in front of a wall."""
     mask = Image.fromarray(
         (models.persons.person_mask(np.asarray(photograph)) * 255).astype(np.uint8)
     )

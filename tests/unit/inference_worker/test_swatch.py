@@ -1,4 +1,4 @@
-"""The packaged model through the worker's own classes: it follows a prompt, and its tiles pass."""
+"""The packaged model in the worker's classes: it follows prompts, and its tiles pass."""
 
 import threading
 from concurrent.futures import Executor
@@ -9,16 +9,17 @@ from PIL import Image
 
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.images import encode_png
-from inference_worker.loading import load_engine
-from inference_worker.pipelines.engine import ImageEngine
-from inference_worker.refinement.parts import Run
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.loading import load_engine
 from inference_worker.refinement.refiner import TiledRefiner
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
-from inference_worker.settings import DeviceKind, EditorKind, InferenceSettings
+from inference_worker.settings import EditorKind, InferenceSettings
 from shared.contracts.generation import GenerationInputs
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
+from shared.flux.engine import ImageEngine
+from shared.flux.kinds import DeviceKind
+from shared.pixels.images import encode_png
 from shared.settings import ModelSettings
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
@@ -74,7 +75,7 @@ async def test_refined_tiles_pass_and_are_read_again(
         assert len(refined.tiles) == 9
         assert all(tile.passed for tile in refined.tiles)
         pictures.append(encode_png(refined.image))
-        # Every other tile is lost; edited again, it comes out the same.
+        # Every second tile is lost; the retry gives the same pixels.
         for key in list(objects.objects)[::2]:
             await objects.delete(key)
     assert pictures[0] == pictures[1]

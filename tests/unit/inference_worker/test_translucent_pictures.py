@@ -1,7 +1,7 @@
 """Pictures with translucent pixels, in colour and in grey, through every operation on pictures.
 
-Engines make noise that differs from channel to channel, so that what is edited, and what must not
-be, can be told apart; and what is grey must stay so under it.
+The engines add noise that differs between channels, so that edited pixels can be distinguished from
+unedited ones. Grey pictures must stay grey despite the noise.
 """
 
 import io
@@ -17,16 +17,15 @@ from PIL import Image
 from skimage.data import astronaut
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.background_removal.activities import BackgroundRemover
+from inference_worker.activities.background_removal import BackgroundRemover
+from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.pictures import PictureActivities
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.fixer_activities import LocalFixers
-from inference_worker.images import encode_png
-from inference_worker.picture_activities import PictureActivities
-from inference_worker.picture_files import PictureFiles
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.settings import DeviceKind, InferenceSettings
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.identity_engine import IdentityEngine
+from inference_worker.io.picture_files import PictureFiles
+from inference_worker.settings import InferenceSettings
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.protocols import BodyRegion, Box
@@ -43,7 +42,9 @@ from shared.contracts.fixing import (
     GarmentFixerConfig,
 )
 from shared.contracts.refinement import RefineImage, RefineInputs, TiledRefinerConfig
-from shared.progress import Executant
+from shared.flux.kinds import DeviceKind
+from shared.pixels.images import encode_png
+from shared.progress import ExecutorIdentity
 from tests.fakes.engine import MendingEngine
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
@@ -53,7 +54,7 @@ _TASK = UUID(int=11)
 _KEY, _OTHER = "uploads/base", "uploads/other"
 _SIZE = (128, 96)
 _EDITED = np.s_[20:76, 30:98]
-"""Holds what is edited of a face or a detail, enlarged boxes and feathers included."""
+"""Box around the edited pixels of a face or a detail, with enlargement and feather."""
 _PART = Box(0.4, 0.4, 0.6, 0.6)
 _PHOTO = Image.fromarray(astronaut()).resize(_SIZE, Image.Resampling.LANCZOS)
 _PICTURES = {"colour": _PHOTO, "grey": _PHOTO.convert("L").convert("RGB")}
@@ -74,8 +75,8 @@ _OPERATIONS = (
 )
 
 
-class _AllOfIt(VisionModels):
-    """Takes the whole of a picture for its subject."""
+class _WholePictureModels(VisionModels):
+    """A segmenter whose subject is the whole picture."""
 
     @property
     def persons(self) -> Any:
@@ -102,22 +103,22 @@ class _AllOfIt(VisionModels):
 def operate(
     build: Any, objects: MemoryObjectStore, engine_executor: Executor, cpu: CpuThreads
 ) -> Callable[..., Any]:
-    """Runs one operation on a picture beside another, and answers the result."""
+    """Function that runs one operation on a picture, with another as its second input."""
     files = PictureFiles(objects, cpu, max_pixels=10**6)
-    there: dict[str, Any] = {
+    common: dict[str, Any] = {
         "files": files,
         "progress": RecordedProgress(),
-        "executant": Executant("inference-worker@test:1", "local"),
+        "executant": ExecutorIdentity("inference-worker@test:1", "local"),
     }
-    models = _AllOfIt(VisionSettings())
-    pictures = PictureActivities(models, **there, max_output_pixels=10**6)
+    models = _WholePictureModels(VisionSettings())
+    pictures = PictureActivities(models, **common, max_output_pixels=10**6)
     fixers = LocalFixers(
         engine=EngineThread(MendingEngine(noise=20), engine_executor),
         settings=InferenceSettings(),
         people=FakePeople([_PART], {BodyRegion.UPPER_BODY: _PART}, person=_PART),
         metrics=Metrics(None, DeviceKind.CPU),
         check=OutputCheck(VisionSettings(), models),
-        **there,
+        **common,
     )
     unedited = build(engine=IdentityEngine(edit_side_px=64)).refine_image
     background = {"base_image": _KEY, "palette_image": _OTHER}
@@ -148,7 +149,7 @@ def operate(
             _request(EnhanceDetails, detail, fixer=GarmentFixerConfig(**unchecked)),
         ),
         "remove": (
-            BackgroundRemover(models, **there).remove_backgrounds,
+            BackgroundRemover(models, **common).remove_backgrounds,
             _request(RemoveBackgrounds, BackgroundRemovalInputs(input_image_paths=[_KEY])),
         ),
     }
@@ -201,7 +202,7 @@ async def test_translucent_colours_stay_as_given_where_nothing_is_edited(
 
 @pytest.mark.parametrize("alpha", [None, *_ALPHAS])
 @pytest.mark.parametrize("operation", [*_OPERATIONS, "refine with noise 1", "refine with noise 2"])
-async def test_a_picture_without_colour_stays_without(
+async def test_a_grey_picture_stays_grey(
     operate: Any, build: Any, objects: MemoryObjectStore, operation: str, alpha: str | None
 ) -> None:
     base = _PICTURES["grey"] if alpha is None else _translucent("grey", alpha)

@@ -60,7 +60,7 @@ async def test_pictures_are_turned_by_exif_alone(turned: str, size: tuple[int, i
     ("url", "told"),
     [
         (data_url(b"no picture", "image/png"), "not a PNG"),
-        (data_url(picture()[:-30], "image/png"), "ends too early"),
+        (data_url(picture()[:-30], "image/png"), "truncated"),
         ("data:text/html,hello", "text/html"),
     ],
 )
@@ -84,7 +84,7 @@ async def test_whatever_pillow_meets_in_a_picture_is_damage(
     def fail(_picture: Image.Image) -> None:
         raise error
 
-    monkeypatch.setattr("provider_worker.pictures.exif_turn", fail)
+    monkeypatch.setattr("provider_worker.pictures.exif_transposition", fail)
     url = data_url(picture("PNG"), "image/png")
     await _refuses(url, "it is damaged$", ErrorCategory.PROVIDER_ERROR)
 
@@ -96,7 +96,7 @@ async def test_whatever_pillow_meets_in_a_picture_is_damage(
         (data_url(picture(), "image/png"), {"max_pixels": 10}, "at most 10"),
         ("http://169.254.169.254/latest", {}, "not public"),
         ("file:///etc/passwd", {}, "scheme"),
-        ("http://[", {}, "no DNS name"),
+        ("http://[", {}, "DNS name"),
     ],
 )
 async def test_what_we_do_not_take_is_our_refusal_and_not_bought_again(

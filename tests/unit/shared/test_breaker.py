@@ -1,4 +1,4 @@
-"""The breaker's rules: five failures open it, 60 s half-open it, two successes close it."""
+"""Five failures open a breaker, after 60 s it is half-open, two successes close it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -53,7 +53,7 @@ def test_a_failed_probe_opens_it_again_for_the_whole_time() -> None:
     assert breaker.successes == 0
 
 
-def test_stragglers_of_before_neither_close_nor_prolong_it() -> None:
+def test_late_outcomes_neither_close_nor_prolong_it() -> None:
     breaker = failed(FAILURES_TO_OPEN)
     soon = NOW + OPEN_FOR / 2
     assert breaker.after(soon, is_success=True) == breaker
@@ -61,7 +61,7 @@ def test_stragglers_of_before_neither_close_nor_prolong_it() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 120)), max_size=60))
-def test_open_means_that_the_latest_word_was_a_failure(steps: list[tuple[bool, int]]) -> None:
+def test_it_is_open_only_after_a_failure(steps: list[tuple[bool, int]]) -> None:
     breaker, now, last_failure = Breaker(), NOW, None
     for is_success, seconds in steps:
         now += timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""A process's folder goes with it; what one that was killed has left, the next one removes."""
+"""A process removes its folder at exit; after a kill the next process removes it."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ with own_folder("tests", Path(sys.argv[1])) as folder:
 
 @contextmanager
 def other_process(parent: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """Another process, and its folder."""
+    """Another process and its folder."""
     command = [sys.executable, "-c", _PROCESS, str(parent)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -34,7 +34,7 @@ def other_process(parent: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
         process.kill()
 
 
-def test_folder_goes_with_the_block(tmp_path: Path) -> None:
+def test_folder_is_removed_after_the_block(tmp_path: Path) -> None:
     with own_folder("tests", tmp_path) as folder:
         (folder / "upload").write_bytes(b"x")
         assert folder.is_relative_to(tmp_path)
@@ -63,12 +63,12 @@ def test_kinds_do_not_clean_up_after_each_other(tmp_path: Path) -> None:
         assert left.exists()
 
 
-def test_folder_that_leads_elsewhere_is_refused(tmp_path: Path) -> None:
+def test_folder_that_is_a_symlink_is_refused(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (tmp_path / f"tests-{os.getuid()}").symlink_to(elsewhere)
     with (
-        pytest.raises(PermissionError, match="somebody else's"),
+        pytest.raises(PermissionError, match="another user"),
         own_folder("tests", tmp_path),
     ):
         pass

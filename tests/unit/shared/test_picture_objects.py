@@ -1,4 +1,4 @@
-"""Records name pictures by path; workers read them by object key, and nothing else changes."""
+"""Records have paths of pictures, workers get object keys; other inputs do not change."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def test_every_picture_of_every_type_is_read_by_its_key(
 
 
 @given(_objects(_JSON))
-def test_parameters_of_an_app_change_in_their_objects_alone(parameters: dict[str, Any]) -> None:
+def test_only_object_paths_in_app_parameters_change(parameters: dict[str, Any]) -> None:
     inputs = {"fal_parameters": parameters, FAL_OBJECTS: list(_KEYS), PICTURE_OBJECTS: _KEYS}
 
     read = with_object_keys(TaskType.EXPERIMENTAL_FAL, inputs)
@@ -53,7 +53,7 @@ def test_parameters_of_an_app_change_in_their_objects_alone(parameters: dict[str
 
 
 @given(st.sampled_from(TaskType), _objects(_JSON))
-def test_without_saved_pictures_everything_is_read_as_it_is(
+def test_without_saved_pictures_inputs_are_unchanged(
     task_type: TaskType, inputs: dict[str, Any]
 ) -> None:
     assert with_object_keys(task_type, inputs) == inputs

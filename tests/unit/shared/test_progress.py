@@ -1,4 +1,4 @@
-"""What a worker announces, against a real listener on loopback."""
+"""Progress reports of a worker, sent to a real listener on loopback."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ TASK = uuid.UUID(int=7)
 
 
 class Listener:
-    """Answers 204 to everything, and keeps what was posted."""
+    """A listener that returns 204 and records the requests."""
 
     def __init__(self) -> None:
         self.reports: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -88,7 +88,7 @@ async def test_started_is_announced_with_the_workers_credential() -> None:
     assert listener.authorizations == ["bearer secret"]
 
 
-async def test_progress_is_passed_on_at_most_once_a_second() -> None:
+async def test_progress_is_sent_at_most_once_a_second() -> None:
     async with (
         listening() as (listener, url),
         reporting(url) as reporter,
@@ -105,7 +105,7 @@ async def test_progress_is_passed_on_at_most_once_a_second() -> None:
     assert (told["kind"], told["progress"]) == ("progress", 50)
 
 
-async def test_attempt_that_is_over_at_once_is_not_announced() -> None:
+async def test_very_short_attempt_is_not_announced() -> None:
     async with listening() as (listener, url), reporting(url) as reporter:
         async with reporter.attempt(TASK, 1):
             pass
@@ -114,7 +114,7 @@ async def test_attempt_that_is_over_at_once_is_not_announced() -> None:
     assert report["attempt"] == 9
 
 
-async def test_memory_is_told_at_once_and_with_every_report() -> None:
+async def test_memory_is_reported_at_start_and_with_every_report() -> None:
     async with listening() as (listener, url), reporting(url) as reporter:
         first = await asyncio.wait_for(listener.memory.get(), 5)
         async with reporter.attempt(TASK, 1):
@@ -127,7 +127,7 @@ async def test_memory_is_told_at_once_and_with_every_report() -> None:
     assert first["at"] < second["at"]
 
 
-async def test_listener_that_is_away_disturbs_nobody() -> None:
+async def test_unreachable_listener_does_not_disturb_attempts() -> None:
     async with reporting("http://127.0.0.1:9") as reporter, reporter.attempt(TASK, 1) as report:
         report(0.5)
         await asyncio.sleep(0.2)

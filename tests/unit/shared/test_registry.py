@@ -1,4 +1,4 @@
-"""The tables that everything else asks are complete."""
+"""The registries of providers and error categories are complete."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from shared.contracts.task_types.table import TASK_TYPES
 from shared.temporal.fairness import fairness_key
 
 
-def test_every_choice_has_its_row() -> None:
+def test_every_enum_member_has_its_row() -> None:
     assert set(CONSEQUENCES) == set(ErrorCategory)
     assert set(PROVIDERS) == set(ProviderType)
 

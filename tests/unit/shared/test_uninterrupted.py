@@ -1,3 +1,5 @@
+"""`uninterrupted` finishes its work despite cancellations."""
+
 import asyncio
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from shared.uninterrupted import uninterrupted
 
 
-async def test_work_is_finished_however_often_it_is_cancelled() -> None:
+async def test_work_finishes_despite_repeated_cancellation() -> None:
     may_end = asyncio.Event()
 
     async def work() -> str:
@@ -20,7 +22,7 @@ async def test_work_is_finished_however_often_it_is_cancelled() -> None:
     assert await task == "done"
 
 
-async def test_what_the_work_raises_is_raised() -> None:
+async def test_exception_of_the_work_is_raised() -> None:
     async def work() -> None:
         raise LookupError
 

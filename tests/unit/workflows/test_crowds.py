@@ -13,7 +13,7 @@ from shared.contracts.enums import TaskType
 from shared.contracts.inputs import FetchInputs
 from shared.db.session import create_engine, create_sessions
 from shared.egress.guard import Guard
-from shared.errors import CrowdedError
+from shared.errors import TenantLimitError
 from shared.settings import DatabaseSettings, PictureLimits
 from tests.fakes.object_store import MemoryObjectStore
 from workflows.activities.deliver import Courier
@@ -47,7 +47,7 @@ async def test_delivery_in_a_crowd_waits_at_its_workflow() -> None:
     standing = await deliver()
     assert standing.state == DeliveryState.WAITING
     assert 15 <= standing.wait_s <= 45
-    assert "come first" in standing.error
+    assert "its share of this worker" in standing.error
     for task in here:
         task.cancel()
 
@@ -69,7 +69,7 @@ async def test_fetch_in_a_crowd_is_not_tried_again_by_temporal() -> None:
 
     here = [asyncio.create_task(fetch()) for _ in range(fetcher.slots // 2)]
     await _until_present(here)
-    with pytest.raises(CrowdedError) as crowded:
+    with pytest.raises(TenantLimitError) as crowded:
         await fetch()
     assert crowded.value.is_final
     for task in here:

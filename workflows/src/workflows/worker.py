@@ -28,7 +28,7 @@ from shared.storage.s3 import S3ObjectStore
 from shared.telemetry.logs import set_up_logging
 from shared.temporal.client import connect
 from shared.temporal.identity import process_identity
-from shared.temporal.standstill import show_standstill
+from shared.temporal.stuck_runs import publish_stuck_runs
 from shared.temporal.worker import WorkerSettings, run_until_stopped, worker_options
 from shared.webhooks.keyring import Keyring
 from shared.webhooks.vault import Vault
@@ -187,7 +187,7 @@ async def main() -> None:
             build_deliveries_worker(client, courier, settings, slots=courier.slots),
         ]
         await ensure_schedule(client, ReconcileSettings())
-        background = [show_standstill(client)] if metrics.address else []
+        background = [publish_stuck_runs(client)] if metrics.address else []
         await run_until_stopped(workers, settings, *background)
     finally:
         await waker.close()

@@ -6,7 +6,7 @@ from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Problem
 from api_gateway.resources import Resources
 from shared.db.models.base import Origin as OriginColumns
-from shared.db.repositories.queued_work import count_queued, hold_tenant
+from shared.db.repositories.queued_work import count_queued, lock_tenant
 from shared.temporal.fairness import tenant_name
 
 _RETRY_AFTER_S = 10
@@ -25,7 +25,7 @@ async def check_cap(session: AsyncSession, res: Resources, work: Origin | Origin
     if cap is None:
         return
     tenant = tenant_name(work.origin_instance, work.origin_tenant_id)
-    await hold_tenant(session, tenant)
+    await lock_tenant(session, tenant)
     if await count_queued(session, tenant, at_most=cap) >= cap:
         raise Problem(
             429,

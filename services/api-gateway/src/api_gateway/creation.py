@@ -17,8 +17,8 @@ from api_gateway.images.sources import Upload, note_uploads, stored
 from api_gateway.resources import Resources
 from shared.contracts.enums import TaskStatus, WorkflowStatus
 from shared.db.models.registry import Subject
-from shared.db.repositories.endings import START_REFUSED, fail_subject
 from shared.db.repositories.idempotency import CreateRequest, release_key
+from shared.db.repositories.subject_failures import START_REFUSED, fail_subject
 from workflows.acknowledgement import RunRefusedError, RunUnknownError
 from workflows.control import RunUnreachableError, cancel_run, pause_run
 

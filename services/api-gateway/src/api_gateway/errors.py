@@ -16,7 +16,7 @@ from temporalio.service import RPCError
 
 from api_gateway.fault_list import MAX_FAULTS, bounded_faults, clipped
 from api_gateway.methods import method_table
-from shared.contracts.wording import fault_in_words, plain
+from shared.contracts.error_text import describe_fault, without_reprs
 from shared.errors import StorageError
 from workflows.acknowledgement import RunRefusedError, RunUnknownError
 
@@ -156,7 +156,7 @@ def _render(
         title=HTTPStatus(status).phrase,
         status=status,
         code=code,
-        detail=clipped(plain(detail)),
+        detail=clipped(without_reprs(detail)),
     )
     return JSONResponse(
         body.model_dump(), status, headers=dict(headers or {}), media_type=PROBLEM_MEDIA_TYPE
@@ -172,7 +172,7 @@ async def _on_validation(request: Request, error: RequestValidationError) -> JSO
         return await _on_problem(request, _not_json())
     faults = error.errors()
     worded = [
-        {"loc": fault["loc"], "msg": fault_in_words(fault), "type": fault["type"]}
+        {"loc": fault["loc"], "msg": describe_fault(fault), "type": fault["type"]}
         for fault in faults[:MAX_FAULTS]
     ]
     return _unprocessable([*worded, *faults[MAX_FAULTS:]])
@@ -180,7 +180,7 @@ async def _on_validation(request: Request, error: RequestValidationError) -> JSO
 
 async def _on_invalid(_request: Request, error: InvalidRequestError) -> JSONResponse:
     told, counted = error.faults[:MAX_FAULTS], error.faults[MAX_FAULTS:]
-    worded = [{"loc": f.loc, "msg": plain(f.message), "type": f.kind} for f in told]
+    worded = [{"loc": f.loc, "msg": without_reprs(f.message), "type": f.kind} for f in told]
     return _unprocessable(
         [*worded, *({"loc": f.loc, "msg": f.message, "type": f.kind} for f in counted)]
     )

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from api_gateway.auth.dependencies import Caller
 from api_gateway.errors import Fault, InvalidRequestError, Problem, Repeated
 from shared.db.models.idempotency import IdempotencyKey
-from shared.db.repositories.idempotency import CreateRequest, claim_key, keep_answer
+from shared.db.repositories.idempotency import CreateRequest, claim_key, store_response
 from shared.db.session import Sessions
 
 _LONGEST = 255
@@ -120,4 +120,4 @@ async def keep(session: AsyncSession, request: CreateRequest | None, answer: Bas
     """Keep the answer for repeats."""
     if request is not None:
         dumped: dict[str, Any] = answer.model_dump(mode="json", by_alias=True)
-        await keep_answer(session, request, dumped)
+        await store_response(session, request, dumped)

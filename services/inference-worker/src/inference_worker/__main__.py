@@ -1,4 +1,4 @@
-"""The inference worker: loads its model and runs it once, then polls.
+"""The inference worker: loads its model, runs it once, and then polls its task queues.
 
 Run it with `python -m inference_worker`.
 """
@@ -13,26 +13,26 @@ import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from inference_worker.activities import LocalInference
-from inference_worker.background_removal.activities import BackgroundRemover
+from inference_worker.activities.background_removal import BackgroundRemover
+from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.inference import LocalInference
+from inference_worker.activities.lora_conversion import LoraConverter
+from inference_worker.activities.pictures import PictureActivities
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.fixer_activities import LocalFixers
-from inference_worker.loading import load_engine
-from inference_worker.lora.conversion.activities import LoraConverter
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.loading import load_engine
+from inference_worker.io.picture_files import PictureFiles
 from inference_worker.lora.files import LoraFiles
-from inference_worker.picture_activities import PictureActivities
-from inference_worker.picture_files import PictureFiles
-from inference_worker.pipelines.device import reserved_vram_bytes
 from inference_worker.settings import EngineKind, InferenceSettings
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.enums import TaskQueue
+from shared.flux.device import reserved_vram_bytes
 from shared.own_folder import own_folder
-from shared.progress import Executant, ProgressReporter
+from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import (
     LogSettings,
     MetricsSettings,
@@ -52,62 +52,64 @@ _CPU_SLOTS = 2
 
 
 @dataclass(frozen=True)
-class Equipment:
-    """What the activities of a process share.
+class WorkerResources:
+    """Objects that the activities of a process share.
 
     Attributes:
         settings: this worker's.
-        files: where pictures come from and go to.
-        reporter: hears of attempts and their progress.
+        files: loads and stores pictures.
+        reporter: receives the start and the progress of attempts.
         executant: this worker.
-        models: find what is in pictures.
-        metrics: judge what was made.
-        upscalers: make it larger before.
+        models: find people and subjects in pictures.
+        metrics: compare edits with their sources.
+        upscalers: enlarge pictures before they are refined.
     """
 
     settings: InferenceSettings
     files: PictureFiles
     reporter: ProgressReporter
-    executant: Executant
+    executant: ExecutorIdentity
     models: VisionModels
     metrics: Metrics
     upscalers: Upscalers
 
 
 def engine_activities(
-    equipment: Equipment, engine: EngineThread, loras: LoraFiles, check: OutputCheck
+    resources: WorkerResources, engine: EngineThread, loras: LoraFiles, check: OutputCheck
 ) -> list[Callable[..., Any]]:
-    """Those of the `inference` queue, which need the model."""
+    """Return the activities of the `inference` queue, which need the model."""
     shared: dict[str, Any] = {
         "engine": engine,
-        "files": equipment.files,
-        "progress": equipment.reporter,
-        "executant": equipment.executant,
-        "settings": equipment.settings,
-        "people": equipment.models,
-        "metrics": equipment.metrics,
+        "files": resources.files,
+        "progress": resources.reporter,
+        "executant": resources.executant,
+        "settings": resources.settings,
+        "people": resources.models,
+        "metrics": resources.metrics,
         "check": check,
     }
     return _activities_of(
-        LocalInference(**shared, loras=loras, upscalers=equipment.upscalers),
+        LocalInference(**shared, loras=loras, upscalers=resources.upscalers),
         LocalFixers(**shared),
     )
 
 
-def cpu_activities(equipment: Equipment, folder: Path | None = None) -> list[Callable[..., Any]]:
-    """Those of the `inference-cpu` queue, which need no model of the engine.
+def cpu_activities(
+    resources: WorkerResources, folder: Path | None = None
+) -> list[Callable[..., Any]]:
+    """Return the activities of the `inference-cpu` queue, which need no model of the engine.
 
     Args:
-        equipment: what they share.
-        folder: for temporary files; none: the system's.
+        resources: the process's shared objects.
+        folder: for temporary files; None: the system's.
     """
-    models, files = equipment.models, equipment.files
-    heard = (equipment.reporter, equipment.executant)
-    max_output_pixels = equipment.settings.max_output_pixels
+    models, files = resources.models, resources.files
+    reporting = (resources.reporter, resources.executant)
+    max_output_pixels = resources.settings.max_output_pixels
     return _activities_of(
         LoraConverter(files.objects, folder),
-        PictureActivities(models, files, *heard, max_output_pixels=max_output_pixels),
-        BackgroundRemover(models, files, *heard),
+        PictureActivities(models, files, *reporting, max_output_pixels=max_output_pixels),
+        BackgroundRemover(models, files, *reporting),
     )
 
 
@@ -129,7 +131,7 @@ def build_worker(
     *,
     slots: int,
 ) -> Worker:
-    """A worker of activities alone, `slots` at a time."""
+    """Return a worker of activities alone, `slots` at a time."""
     return Worker(
         client,
         task_queue=queue,
@@ -143,7 +145,7 @@ async def main() -> None:
     """Run until SIGTERM."""
     set_up_logging(LogSettings(), service=_SERVICE)
     settings, worker_settings = InferenceSettings(), WorkerSettings()
-    executant = Executant(process_identity(_SERVICE), _SERVICE)
+    executant = ExecutorIdentity(process_identity(_SERVICE), _SERVICE)
     engine = load_engine(settings, ModelSettings())
     engine.warm_up()
     objects = S3ObjectStore(StorageSettings())
@@ -160,7 +162,7 @@ async def main() -> None:
         ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu") as cpu,
         own_folder(f"sartiq-{_SERVICE}") as folder,
     ):
-        equipment = Equipment(
+        resources = WorkerResources(
             settings,
             PictureFiles(objects, CpuThreads(cpu), max_pixels=settings.max_input_pixels),
             reporter,
@@ -169,29 +171,36 @@ async def main() -> None:
             Metrics(settings.metrics_dir, settings.device),
             Upscalers(vision),
         )
-        on_engine = EngineThread(engine, engine_thread)
-        check = OutputCheck(vision, equipment.models)
-        # Two on one engine: the second fetches and stores its pictures while the first computes.
-        slots = 2 if settings.engine is EngineKind.FLUX else 8
-        workers = [
-            build_worker(
-                client,
-                TaskQueue.INFERENCE,
-                engine_activities(equipment, on_engine, loras, check),
-                worker_settings,
-                slots=worker_settings.max_concurrent_activities or slots,
-            ),
-            build_worker(
-                client,
-                TaskQueue.INFERENCE_CPU,
-                cpu_activities(equipment, folder),
-                worker_settings,
-                slots=_CPU_SLOTS,
-            ),
-        ]
+        check = OutputCheck(vision, resources.models)
+        on_engine = engine_activities(resources, EngineThread(engine, engine_thread), loras, check)
+        workers = _build_workers(
+            client, worker_settings, settings, on_engine, cpu_activities(resources, folder)
+        )
         await run_until_stopped(workers, worker_settings, reporter.run())
     loras.close()
     objects.close()
+
+
+def _build_workers(
+    client: Client,
+    worker_settings: WorkerSettings,
+    settings: InferenceSettings,
+    on_engine: Sequence[Callable[..., Any]],
+    on_cpu: Sequence[Callable[..., Any]],
+) -> list[Worker]:
+    """Return one worker for each task queue."""
+    # Two on one engine: the second fetches and stores its pictures while the first computes.
+    engine_slots = 2 if settings.engine is EngineKind.FLUX else 8
+    return [
+        build_worker(
+            client,
+            TaskQueue.INFERENCE,
+            on_engine,
+            worker_settings,
+            slots=worker_settings.max_concurrent_activities or engine_slots,
+        ),
+        build_worker(client, TaskQueue.INFERENCE_CPU, on_cpu, worker_settings, slots=_CPU_SLOTS),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which first-block cache threshold keeps pictures within an LPIPS budget, and what it saves.
+"""Calibration of the first-block cache: the largest threshold within an LPIPS budget.
 
 `python -m inference_worker.calibrate --budget 0.1` on the worker's own model, settings and
 hardware.
@@ -18,17 +18,17 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from inference_worker.cancellation import NEVER
 from inference_worker.checks.perceptual import PerceptualMetric
 from inference_worker.checks.weights import load_lpips
-from inference_worker.loading import packaged_model
-from inference_worker.model_cache.shelf import OpenedModel, Shelf
-from inference_worker.pipelines.conditioning import Conditioning
-from inference_worker.pipelines.diffusers_functions import hide_progress_bars
-from inference_worker.pipelines.engine import ignore_step
-from inference_worker.pipelines.prepare import cpu_generator
+from inference_worker.engine.loading import packaged_model
+from inference_worker.engine.model_store import ModelStore, OpenedModel
 from inference_worker.profiles.transformer import set_cache_threshold
 from inference_worker.settings import InferenceSettings
+from shared.cancellation import NEVER
+from shared.flux.engine import ignore_step
+from shared.flux.pipeline.conditioning import Conditioning
+from shared.flux.pipeline.diffusers_functions import hide_progress_bars
+from shared.flux.pipeline.prepare import cpu_generator
 from shared.settings import ModelSettings
 
 _JUDGED_PX = 512
@@ -45,12 +45,12 @@ Distance = Callable[[Image.Image, Image.Image], float]
 
 @dataclass(frozen=True)
 class Trial:
-    """Pictures that are made to see what a threshold does to them.
+    """The pictures that thresholds are measured with.
 
     Attributes:
-        prompts: what they show.
-        seeds: each prompt is tried with each.
-        side_px: of a picture, both sides.
+        prompts: one or more.
+        seeds: each prompt is generated with each seed.
+        side_px: both sides of a picture.
         num_steps: denoise steps.
         guidance_scale: distilled guidance.
     """
@@ -64,7 +64,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a threshold did: the distance of the worst picture, and time without cache / with."""
+    """The effect of one threshold.
+
+    Attributes:
+        threshold: of the first-block cache.
+        worst: the greatest LPIPS distance of a picture.
+        mean: the mean distance.
+        speed_up: time without the cache, over time with it.
+    """
 
     threshold: float
     worst: float
@@ -79,9 +86,9 @@ def measure(
 
     Args:
         opened: the model; its transformer is left without a cache.
-        trial: which pictures.
+        trial: the pictures.
         thresholds: of the first-block cache.
-        distance: of two pictures.
+        distance: measures two pictures.
     """
     transformer = opened.parts["transformer"]
     try:
@@ -102,11 +109,11 @@ def measure(
 
 
 def lpips_distance(device: torch.device, folder: Path | None = None) -> Distance:
-    """How different two pictures look: 0 for equal ones, about 0.1 is hard to see side by side.
+    """Return LPIPS: 0 for equal pictures; about 0.1 is hard to see side by side.
 
     Args:
-        device: where it computes.
-        folder: of classic backbones; none: the packaged one.
+        device: the device that computes.
+        folder: of classic backbones; None: the packaged one.
     """
     metric = PerceptualMetric(
         "lpips", 1.0, load_lpips(folder, device), side_px=_JUDGED_PX, device=device
@@ -120,7 +127,7 @@ def lpips_distance(device: torch.device, folder: Path | None = None) -> Distance
 
 
 def largest_within(found: Iterable[Measured], budget: float) -> Measured | None:
-    """The largest threshold up to which no picture exceeds the budget; none: not even one."""
+    """Return the largest threshold up to which no picture exceeds the budget, or None."""
     best: Measured | None = None
     for measured in sorted(found, key=lambda measured: measured.threshold):
         if measured.worst > budget:
@@ -131,19 +138,19 @@ def largest_within(found: Iterable[Measured], budget: float) -> Measured | None:
 
 @torch.inference_mode()
 def _make(opened: OpenedModel, trial: Trial) -> tuple[list[Image.Image], float]:
-    """The pictures, and the seconds that their denoising took."""
+    """Return the pictures, and the seconds of their denoising."""
     size = (trial.side_px, trial.side_px)
-    blocks = opened.blocks
+    model = opened.model
     pictures: list[Image.Image] = []
     elapsed_s = 0.0
     for prompt in trial.prompts:
-        conditioning = Conditioning(blocks.embed(prompt), trial.guidance_scale)
+        conditioning = Conditioning(model.embed(prompt), trial.guidance_scale)
         for seed in trial.seeds:
-            start = blocks.start_from_noise(size, trial.num_steps, cpu_generator(seed))
+            start = model.start_from_noise(size, trial.num_steps, cpu_generator(seed))
             begun_s = time.perf_counter()
-            latents = blocks.denoise(start, conditioning, on_step=ignore_step, cancel=NEVER)
+            latents = model.denoise(start, conditioning, on_step=ignore_step, cancel=NEVER)
             elapsed_s += time.perf_counter() - begun_s
-            pictures.append(blocks.decode(latents, size))
+            pictures.append(model.decode(latents, size))
     return pictures, elapsed_s
 
 
@@ -166,7 +173,7 @@ def _report(console: Console, found: Sequence[Measured], budget: float) -> int:
 
 
 def main() -> int:
-    """Measure with the worker's settings; 1 where no threshold is within the budget."""
+    """Measure with the worker's settings; return 1 where no threshold is within the budget."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--budget", type=float, default=0.1, help="greatest LPIPS of a picture")
     parser.add_argument("--seeds", type=int, default=2, help="pictures of each prompt")
@@ -175,16 +182,16 @@ def main() -> int:
     console = Console()
     hide_progress_bars()
     settings, model = InferenceSettings(), ModelSettings()
-    shelf = Shelf(settings.model_copy(update={"cache_threshold": 0}))
-    opened = shelf.open(model.source or str(packaged_model()))
+    store = ModelStore(settings.model_copy(update={"cache_threshold": 0}))
+    opened = store.open(model.source or str(packaged_model()))
     trial = Trial(
         prompts=PROMPTS,
         seeds=range(options.seeds),
         side_px=model.native_side_px,
-        num_steps=model.num_default_steps or opened.blocks.default_steps,
+        num_steps=model.num_default_steps or opened.model.default_steps,
         guidance_scale=settings.guidance_scale,
     )
-    distance = lpips_distance(shelf.device, settings.metrics_dir)
+    distance = lpips_distance(store.device, settings.metrics_dir)
     found = measure(opened, trial, options.thresholds, distance)
     return _report(console, found, options.budget)
 

@@ -16,7 +16,7 @@ from provider_worker.fal.adapter import FalAdapter
 from provider_worker.pictures import PictureKeeper
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import TaskQueue
-from shared.progress import Executant, ProgressReporter
+from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import (
     EgressSettings,
     LogSettings,
@@ -77,7 +77,7 @@ async def main() -> int:
     activities = RemoteProviders(
         adapters,
         progress=reporter,
-        executant=Executant(executor_instance=identity, executor_type=_SERVICE),
+        executant=ExecutorIdentity(executor_instance=identity, executor_type=_SERVICE),
     )
     workers = [
         build_worker(client, queue, activities, worker_settings)

@@ -19,7 +19,7 @@ from shared.contracts.submissions import (
     Withdrawal,
 )
 from shared.errors import PlatformError, UnservedError
-from shared.progress import Executant, ProgressSink
+from shared.progress import ExecutorIdentity, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 from shared.uninterrupted import uninterrupted
 
@@ -34,7 +34,7 @@ class RemoteProviders(ProviderActivities):
     """
 
     def __init__(
-        self, adapters: Sequence[Adapter], *, progress: ProgressSink, executant: Executant
+        self, adapters: Sequence[Adapter], *, progress: ProgressSink, executant: ExecutorIdentity
     ) -> None:
         self._adapters = {served: adapter for adapter in adapters for served in adapter.serves}
         self._progress = progress

@@ -23,10 +23,10 @@ from shared.images.admission import (
     admit_image,
 )
 from shared.images.inline import decode_base64_image, is_data_url
-from shared.images.orientation import exif_turn
+from shared.images.orientation import exif_transposition
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
-from shared.temporal.shares import Shares, tenant_of_activity
+from shared.temporal.shares import TenantShares, tenant_of_activity
 
 _PNG = "image/png"
 _LOSSLESS_MODES = frozenset({"L", "RGB", "RGBA"})
@@ -48,7 +48,7 @@ class PictureKeeper:
     def __init__(
         self, objects: ObjectStore, guard: Guard, limits: PictureLimits, *, places: int = 64
     ) -> None:
-        self._shares = Shares(places)
+        self._shares = TenantShares(places)
         self._objects = objects
         self._guard = guard
         self._limits = limits
@@ -113,7 +113,7 @@ def _as_png(content: bytes, limits: PictureLimits) -> tuple[bytes, str]:
     admit_image(content, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels)
     try:
         with Image.open(io.BytesIO(content)) as image:
-            turn = exif_turn(image)
+            turn = exif_transposition(image)
             image.load()
             upright = image.copy() if turn is None else image.transpose(turn)
     # Pillow's readers meet hostile bytes with any of these.

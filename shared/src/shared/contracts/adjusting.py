@@ -1,4 +1,4 @@
-"""What an IMAGE_ADJUSTER attempt gets and gives. Field names are the REST API's."""
+"""Messages and activity of IMAGE_ADJUSTER attempts. Field names are those of the REST API."""
 
 from abc import ABC, abstractmethod
 from typing import Literal
@@ -17,36 +17,35 @@ ScalingProportions = Literal["fit", "height", "width"]
 
 
 class AdjustInputs(Message):
-    """An IMAGE_ADJUSTER, complete."""
+    """The complete inputs of an IMAGE_ADJUSTER."""
 
     input_image: str
     """Object key of the picture to adjust."""
     reference_image: str | None = None
-    """Object key of a picture whose subject's margins are wanted, where none are given."""
+    """Object key of a picture to take the subject's margins from, if no margins are given."""
     mode: AdjustMode = "auto"
-    """What may happen to the picture's content; auto pads where the aspect ratios differ by more
-    than 5 %, else crops."""
+    """The operation. auto pads if the aspect ratios differ by more than 5 %, otherwise crops."""
     aspect_ratio: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    """Width over height of the result, which keeps the picture's own pixels."""
+    """Width over height of the result. Pixels are not resampled."""
     target_width: Pixels | None = None
     target_height: Pixels | None = None
-    """The result's size, exactly; without a size and a ratio, the picture's own ratio holds."""
+    """Exact size of the result. Without a size and a ratio the picture's own ratio is used."""
     cropping_position: CroppingPosition = "center"
-    """Which part mode crop keeps, as far as the margins allow."""
+    """The part that mode crop keeps, as far as the margins allow."""
     resampling: Resampling = "lanczos"
-    """The filter where pixels are resampled: only where a target size is given."""
+    """Resampling filter. Pixels are resampled only if a target size is given."""
     scaling_proportions: ScalingProportions = "fit"
-    """What mode scale fits into the frame: the whole, its height alone or its width alone; of the
-    subject with its margins where there are any, else of the picture."""
+    """The extent that mode scale fits into the frame: both sides, the height or the width. Of the
+    subject with its margins if there are margins, otherwise of the picture."""
     margin_top: Fraction | None = None
     margin_bottom: Fraction | None = None
-    """Least distance of the subject from the result's edge, over the result's height."""
+    """Least distance of the subject from the result's edge, as a fraction of its height."""
     margin_left: Fraction | None = None
     margin_right: Fraction | None = None
-    """The same over its width. Mode scale meets margins exactly, the others at least."""
+    """The same as a fraction of the width. Mode scale meets margins exactly, others at least."""
     tolerance: Fraction = 0
-    """The picture stays as it is where its size, or its ratio, and its margins are off by no more;
-    sizes and ratios relative to the wanted ones, margins as shares of its sides."""
+    """Largest deviation at which the picture is returned unchanged: of size and ratio relative to
+    the target, of margins as a fraction of the side."""
 
 
 class AdjustImage(AttemptRequest):
@@ -56,9 +55,9 @@ class AdjustImage(AttemptRequest):
 
 
 class AdjustingActivities(ABC):
-    """On the `inference-cpu` task queue. Idempotent: keys derive from task and attempt."""
+    """Activities of the `inference-cpu` queue. Idempotent: keys derive from task and attempt."""
 
     @activity.defn(name="adjust_image")
     @abstractmethod
     async def adjust_image(self, request: AdjustImage) -> PictureResult:
-        """Bring one picture to its size, shape and margins, and store it."""
+        """Adjust one picture to the requested size, ratio and margins, and store it."""

@@ -1,4 +1,4 @@
-"""What every attempt gets and gives, whoever runs it."""
+"""Base messages of attempts: the request and the result that every task type extends."""
 
 from datetime import datetime
 from typing import Any
@@ -7,13 +7,13 @@ from uuid import UUID
 from pydantic import Field
 
 from shared.contracts.enums import ProviderType
-from shared.contracts.foreign import ErrorText
 from shared.contracts.message import Message
 from shared.contracts.provenance import Provenance
+from shared.contracts.untrusted import ErrorText
 
 
 class AttemptRequest(Message):
-    """One attempt at a task; the message of each task type adds its inputs."""
+    """A request to run one attempt at a task. The message of each task type adds its inputs."""
 
     task_id: UUID
     attempt: int
@@ -31,33 +31,33 @@ class StoredFile(Message):
 
 
 class AttemptResult(Message):
-    """The durable truth of an attempt; the workflow worker writes it into the records."""
+    """The result of an attempt. The workflow worker writes it to the database."""
 
     started_at: datetime
     executor_instance: str
     executor_type: str
     files: list[StoredFile] = []
     provenance: Provenance | None = None
-    """How the files were made; none where the worker does not say."""
+    """Provenance of the files. None: the worker does not report it."""
     faults: list[ErrorText] = []
-    """What of a batch could not be done, since the request is at fault: the task fails with these
-    as its errors, and keeps what was done."""
+    """Errors of the items of a batch that failed because of the request. The task fails with these
+    errors and keeps the results of the other items."""
     warnings: list[ErrorText] = []
-    """What of the request had less effect than its sender may think, a sentence each."""
+    """Parts of the request that had less effect than expected, one sentence each."""
 
     def fields(self) -> dict[str, Any]:
-        """The result fields of the task, by their REST names."""
+        """Return the result fields of the task, by their REST names."""
         return self.model_dump(mode="json", exclude=set(AttemptResult.model_fields))
 
 
 class PictureResults(Message):
-    """One picture, or several where they were asked for."""
+    """One picture, or several if several were requested."""
 
-    result_image_path: str = Field(description="The picture, or the first one")
+    result_image_path: str = Field(description="Path of the picture, or of the first picture")
     result_image_paths: list[str] | None = Field(
-        default=None, description="All pictures, where there can be several"
+        default=None, description="Paths of all pictures, if the task can produce several"
     )
 
 
 class PictureResult(PictureResults, AttemptResult):
-    """An attempt that made pictures."""
+    """The result of an attempt that produces pictures."""

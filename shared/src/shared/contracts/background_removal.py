@@ -1,4 +1,4 @@
-"""What a BACKGROUND_REMOVE attempt gets and gives. Field names are the REST API's."""
+"""Messages and activity of BACKGROUND_REMOVE attempts. Field names are those of the REST API."""
 
 from abc import ABC, abstractmethod
 from enum import StrEnum
@@ -11,7 +11,7 @@ from shared.contracts.message import Message
 
 
 class RembgModel(StrEnum):
-    """The models that a request may ask for, by their names in rembg."""
+    """Models that a request may choose, by their names in rembg."""
 
     U2NET = "u2net"
     U2NETP = "u2netp"
@@ -24,14 +24,14 @@ class RembgModel(StrEnum):
 
 
 class RemoverConfig(Message):
-    """Provider config of `local`, as far as backgrounds are concerned."""
+    """Keys of the `local` provider's configuration that background removal reads."""
 
     rembg_model: RembgModel | None = None
-    """None: u2net where its file lies in the model directory, else the packaged u2netp."""
+    """None: u2net if its file is in the model directory, otherwise the packaged u2netp."""
 
 
 class BackgroundRemovalInputs(Message):
-    """A BACKGROUND_REMOVE, complete."""
+    """The complete inputs of a BACKGROUND_REMOVE."""
 
     input_image_paths: list[str] = Field(min_length=1)
     """Object keys of the pictures."""
@@ -45,24 +45,26 @@ class RemoveBackgrounds(AttemptRequest):
 
 
 class CutoutResults(Message):
-    """A cut-out for each picture that could be read, in order.
+    """One cut-out for each picture that could be read, in the order of the inputs.
 
-    The names of the objects count the inputs, so that each is known by its input even where another
-    one is at fault.
+    Object names contain the index of the input, so that each cut-out can be matched to its input
+    even if another input failed.
     """
 
-    result_image_paths: list[str] = Field(description="A cut-out for each picture, in order")
-    rembg_model_used: RembgModel = Field(description="The model that cut the pictures out")
+    result_image_paths: list[str] = Field(
+        description="Paths of the cut-outs, one for each picture, in order"
+    )
+    rembg_model_used: RembgModel = Field(description="The model that segmented the pictures")
 
 
 class RemoveBackgroundsResult(CutoutResults, AttemptResult):
-    """An attempt that cut pictures out."""
+    """The result of an attempt that removed backgrounds."""
 
 
 class BackgroundRemovalActivities(ABC):
-    """Activities on the `inference-cpu` queue. Idempotent: keys derive from task and attempt."""
+    """Activities of the `inference-cpu` queue. Idempotent: keys derive from task and attempt."""
 
     @activity.defn(name="remove_backgrounds")
     @abstractmethod
     async def remove_backgrounds(self, request: RemoveBackgrounds) -> RemoveBackgroundsResult:
-        """Cut out what each picture is about."""
+        """Cut out the main subject of each picture, and store the cut-outs."""

@@ -1,4 +1,4 @@
-"""The demands of request fields on a provider; each task type's row states its own."""
+"""Capabilities that request fields need of a provider. Each task type's row states its own."""
 
 from dataclasses import dataclass
 
@@ -13,18 +13,18 @@ LORA_FIELDS = (
 
 
 def lora_weight_field(model_field: str) -> str:
-    """The field that says how strongly the LoRA of a field acts."""
+    """Return the name of the weight field that belongs to a LoRA path field."""
     return model_field.replace("_model_path", "_lora_weight")
 
 
 LORA_OBJECTS = "lora_objects"
-"""The input that says which object each of a task's LoRAs is, by field: the gateway resolves names
-when the task is created, so that a LoRA that is replaced later changes no task."""
+"""The input with the object key of each LoRA, by field. The gateway resolves names when the task is
+created, so that replacing a LoRA later does not change the task."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """One field's demand: any of the capabilities satisfies it."""
+    """The capabilities that one field needs: any one of them is enough."""
 
     field: str
     any_of: frozenset[Cap]

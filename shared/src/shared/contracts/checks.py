@@ -1,4 +1,4 @@
-"""How an edited part of a picture is checked against its source, and what came of it."""
+"""Consistency checks of edited regions against their source: configuration and results."""
 
 from pydantic import Field
 
@@ -6,22 +6,22 @@ from shared.contracts.message import Message
 
 
 class CheckedEdit(Message):
-    """What the configurations of all refiners and fixers have in common."""
+    """Configuration common to all refiners and fixers."""
 
     feather_px: int = Field(default=32, ge=0, le=512)
-    """Width of the blend at an edited part's border, in output pixels; 0 switches blending off."""
+    """Width of the blend at an edited region's border, in output pixels; 0 disables blending."""
     max_retries: int = Field(default=3, ge=0, le=10)
-    """New seeds tried for a part that fails its checks."""
+    """Number of retries, each with a new seed, for a region that fails its checks."""
     ssim_threshold: float = Field(default=0.6, ge=0, le=1)
-    """Least structural similarity to the source; 0 switches the metric off."""
+    """Minimum structural similarity (SSIM) to the source; 0 disables the metric."""
     lpips_threshold: float = Field(default=0, ge=0, le=1)
-    """Greatest LPIPS distance; 0 switches the metric off."""
+    """Maximum LPIPS distance; 0 disables the metric."""
     dists_threshold: float = Field(default=0, ge=0, le=1)
-    """Greatest DISTS distance; 0 switches the metric off."""
+    """Maximum DISTS distance; 0 disables the metric."""
 
 
 class Scores(Message):
-    """What each metric that was switched on said of one try."""
+    """The value of each enabled metric for one try. None: the metric is disabled."""
 
     ssim: float | None = None
     lpips: float | None = None
@@ -29,28 +29,28 @@ class Scores(Message):
 
 
 class TileReport(Scores):
-    """What the consistency check said of one tile or other part; the scores are the best try's."""
+    """The consistency check of one tile or other region, with the scores of its best try."""
 
     index: int
     attempts: int
     passed: bool
     tries: list[Scores] = []
-    """Of every try, in order."""
+    """The scores of every try, in order."""
 
 
 class MetricWeights(Message):
-    """Which networks judged; none: that metric was switched off."""
+    """The network weights that each metric used. None: the metric is disabled."""
 
     lpips: str | None = None
     dists: str | None = None
 
 
 class CheckRecord(Message):
-    """What the checks of a task said, as its results hold it."""
+    """The consistency checks of a task, as its results hold them."""
 
     tiles: list[TileReport] = []
     faces: list[TileReport] = []
-    """Those that were edited apart, most certain first."""
+    """The faces that were edited separately, by descending detection confidence."""
     metric_weights: MetricWeights = MetricWeights()
     follows_reference: bool | None = None
-    """Whether a garment's detail was edited by a model that looks at the reference."""
+    """True if the model that edited a garment's detail takes the reference picture as input."""

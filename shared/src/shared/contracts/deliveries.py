@@ -1,4 +1,4 @@
-"""Delivering a subject's events to its webhook, one after the other."""
+"""Messages and activity of webhook deliveries: a subject's events are delivered in order."""
 
 from abc import ABC, abstractmethod
 from enum import StrEnum
@@ -6,23 +6,23 @@ from uuid import UUID
 
 from temporalio import activity
 
-from shared.contracts.foreign import ErrorText
 from shared.contracts.message import Message
+from shared.contracts.untrusted import ErrorText
 
 
 class DeliveryStatus(StrEnum):
-    """How the delivery of one event stands."""
+    """Status of the delivery of one event."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
-    """Every attempt has failed."""
+    """Every attempt failed."""
     DISABLED = "disabled"
-    """Its receiver is called no more."""
+    """The receiver is disabled: nothing is sent to it."""
 
 
 class SubjectKind(StrEnum):
-    """What events are about."""
+    """The kinds of records that have events."""
 
     TASK = "task"
     WORKFLOW = "workflow"
@@ -33,36 +33,36 @@ class DeliveryRun(Message):
     """The deliveries of one subject."""
 
     subject_id: UUID
-    """Of a task, a workflow or a training."""
+    """Id of a task, a workflow or a training."""
 
 
 class DeliveryState(StrEnum):
-    """What is left to do once an activity has delivered what it could."""
+    """The work that remains after one run of the delivery activity."""
 
     DRAINED = "drained"
     """Nothing is pending."""
     WAITING = "waiting"
-    """The oldest pending event waits for its next attempt, and all others wait for it."""
+    """The oldest pending event waits for its next attempt, and all later ones wait for it."""
     MORE = "more"
-    """Events are pending; the activity has had its time."""
+    """Events are pending; the activity reached its time limit."""
 
 
-class DeliveryStanding(Message):
-    """How the deliveries of a subject stand."""
+class DeliveryProgress(Message):
+    """Progress of a subject's deliveries after one run of the delivery activity."""
 
     state: DeliveryState
     wait_s: float = 0
-    """Seconds until the next attempt, where one is waited for."""
+    """Seconds until the next attempt, in state WAITING."""
     failures: int = 0
-    """Attempts that the event which is waited for has behind it."""
+    """Failed attempts at the oldest pending event."""
     error: ErrorText | None = None
-    """Why the last of them failed."""
+    """The error of the last failed attempt."""
 
 
 class DeliveryActivities(ABC):
-    """Activities of the deliveries' own queue. What is repeated is posted under the same id."""
+    """Activities of the `webhooks` task queue. A retry posts an event under the same webhook id."""
 
     @activity.defn(name="deliver_pending")
     @abstractmethod
-    async def deliver_pending(self, run: DeliveryRun) -> DeliveryStanding:
-        """Post a subject's pending events in order, until one is not taken or none is left."""
+    async def deliver_pending(self, run: DeliveryRun) -> DeliveryProgress:
+        """Post a subject's pending events in order, until one fails or none is left."""

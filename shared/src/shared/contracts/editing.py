@@ -1,4 +1,4 @@
-"""What a local EDITING attempt gets and gives. Field names are the REST API's."""
+"""Messages of local EDITING attempts. Field names are those of the REST API."""
 
 from pydantic import Field
 
@@ -10,22 +10,22 @@ _MAX_REFERENCES = 8
 
 
 class EditingConfig(GenerationConfig):
-    """The keys of an EDITING's `config` that the engine reads."""
+    """Keys of an EDITING's `config` that the engine reads."""
 
     strength: float = Field(default=0.75, ge=0, le=1)
-    """How far a model without instruction editing may leave the picture: 0 keeps it, 1 replaces it.
-    Where the base image has transparent parts, only those are replaced."""
+    """Denoise strength for models without instruction editing: 0 keeps the picture, 1 replaces it.
+    If the base image has transparent parts, only those are replaced."""
 
 
 class EditingInputs(Message):
-    """An EDITING, complete: sizes in pixels, the seed chosen."""
+    """The complete inputs of an EDITING: sizes in pixels, the seed set."""
 
     prompt: str
     base_image: str
     """Object key of the picture to change."""
     reference_images: list[str] = Field(default=[], max_length=_MAX_REFERENCES)
-    """Object keys of the pictures that show what is meant. How many of them a model looks at, it
-    says itself; the bound is for what a worker fetches first."""
+    """Object keys of the reference pictures. A model may use fewer; this bound limits how many a
+    worker fetches."""
     width: int
     height: int
     seed: int

@@ -1,10 +1,10 @@
-"""Every finite choice of the domain, spelled as on the wire."""
+"""Enums of the domain. Values are spelled as on the wire."""
 
 from enum import IntEnum, StrEnum
 
 
 class TaskType(StrEnum):
-    """What a task does; discriminates the create request."""
+    """Types of tasks. The type is the discriminator of the create request."""
 
     GENERATION = "GENERATION"
     EDITING = "EDITING"
@@ -30,7 +30,7 @@ class TaskStatus(StrEnum):
 
 
 TASK_ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
-"""The states that a task never leaves."""
+"""The terminal states of a task."""
 TASK_OPEN = frozenset(TaskStatus) - TASK_ENDED
 
 
@@ -48,7 +48,7 @@ class WorkflowStatus(StrEnum):
 WORKFLOW_ENDED = frozenset(
     {WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED}
 )
-"""The states in which a workflow has no run; a client may resume one that is FAILED."""
+"""The states in which a workflow has no run. A client may resume a FAILED workflow."""
 WORKFLOW_OPEN = frozenset(WorkflowStatus) - WORKFLOW_ENDED
 
 
@@ -75,14 +75,14 @@ class TrainingStatus(StrEnum):
 
 
 class TrainingType(StrEnum):
-    """Whether all weights are trained or a LoRA."""
+    """The trained weights: all of them (FULL) or a LoRA."""
 
     FULL = "FULL"
     LORA = "LORA"
 
 
 class EntityType(StrEnum):
-    """What a LoRA depicts."""
+    """Kinds of things that a LoRA depicts."""
 
     SUBJECT = "SUBJECT"
     PRODUCT = "PRODUCT"
@@ -99,7 +99,7 @@ class TaskPriority(IntEnum):
 
 
 class ProviderType(StrEnum):
-    """Who can run a task; the registry says which types and capabilities each serves."""
+    """Providers that can run tasks. Each serves some task types and has some capabilities."""
 
     FAL_STANDARD = "fal_standard"
     FAL_SHOOTIFY_REFINER = "fal_shootify_refiner"
@@ -117,7 +117,7 @@ class ProviderType(StrEnum):
 
 
 class ProviderCapability(StrEnum):
-    """What a provider can do; MULTI_x implies x."""
+    """Capabilities of providers. MULTI_x implies x."""
 
     UPSCALE_2X = "UPSCALE_2X"
     UPSCALE_4X = "UPSCALE_4X"
@@ -148,7 +148,7 @@ class AiProvider(StrEnum):
 
 
 class ErrorCategory(StrEnum):
-    """Why an attempt failed; `shared.contracts.failures` says what follows from each."""
+    """Categories of errors. The category of a failure decides on retry and fallback."""
 
     VALIDATION = "VALIDATION"
     AUTHENTICATION = "AUTHENTICATION"
@@ -166,7 +166,7 @@ class ErrorCategory(StrEnum):
 
 
 class EventType(StrEnum):
-    """What an event announces."""
+    """Types of events."""
 
     TRAINING_STATUS_UPDATE = "training_status_update"
     PREPROCESSING_STATUS_UPDATE = "preprocessing_status_update"
@@ -177,7 +177,7 @@ class EventType(StrEnum):
 
 
 class CaptioningStrategy(StrEnum):
-    """How training images get their captions."""
+    """Strategies for captioning training images."""
 
     NONE = "none"
     TRIGGER_ONLY = "trigger_only"
@@ -199,14 +199,14 @@ class TransformType(StrEnum):
 
 
 class BackgroundFixStrategy(StrEnum):
-    """How a background is corrected."""
+    """Strategies for correcting a background."""
 
     LAB_SHIFT = "lab_shift"
     REPLACE = "replace"
 
 
 class AnatomyIssue(StrEnum):
-    """What an evaluation may find wrong with a body."""
+    """Anatomy errors that an evaluation may find."""
 
     EXTRA_LIMBS = "extra_limbs"
     MISSING_LIMBS = "missing_limbs"
@@ -222,7 +222,7 @@ class AnatomyIssue(StrEnum):
 
 
 class Framing(StrEnum):
-    """How much of a person a picture shows."""
+    """The part of a person that a picture shows."""
 
     FULL_BODY = "full_body"
     UPPER_BODY = "upper_body"
@@ -233,7 +233,7 @@ class Framing(StrEnum):
 
 
 class ViewAngle(StrEnum):
-    """From where a person is seen."""
+    """The side from which a person is seen."""
 
     FRONT = "front"
     BACK = "back"
@@ -249,7 +249,7 @@ class Gender(StrEnum):
 
 
 class MappingTransform(StrEnum):
-    """What a field mapping may do to a value on its way from step to step."""
+    """Conversions that a field mapping may apply to a value."""
 
     FIRST = "first"
     LAST = "last"
@@ -266,9 +266,9 @@ class TaskQueue(StrEnum):
 
     WORKFLOWS = "workflows"
     WEBHOOKS = "webhooks"
-    """Deliveries of events, apart from the work that they tell of."""
+    """Webhook deliveries, separate from other work so that slow receivers do not delay it."""
     FETCH = "fetch"
-    """Pictures that clients name by URL: strangers' servers, apart from all bookkeeping."""
+    """Downloads of pictures from URLs that clients name, separate from the database work."""
     INFERENCE = "inference"
     INFERENCE_CPU = "inference-cpu"
     TRAINING = "training"
@@ -281,7 +281,7 @@ class TaskQueue(StrEnum):
 
 
 class BreakerState(StrEnum):
-    """Whether work is given to a provider."""
+    """States of a provider's circuit breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -289,14 +289,14 @@ class BreakerState(StrEnum):
 
 
 class OutputFormat(StrEnum):
-    """How a made picture is stored; the value is the suffix of its key."""
+    """File formats of output pictures. The value is the suffix of the object key."""
 
     PNG = "png"
     WEBP = "webp"
-    """Lossless, as PNG is."""
+    """Lossless WebP."""
     JPEG = "jpeg"
 
     @property
     def content_type(self) -> str:
-        """Its media type."""
+        """The media type."""
         return f"image/{self.value}"

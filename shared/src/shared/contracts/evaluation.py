@@ -1,4 +1,4 @@
-"""The evaluation of one picture by a vision language model."""
+"""Messages and activity of evaluations: one picture, checked by a vision language model."""
 
 from abc import ABC, abstractmethod
 from typing import Annotated, Self
@@ -8,25 +8,25 @@ from pydantic import Field
 from temporalio import activity
 
 from shared.contracts.enums import AiProvider, AnatomyIssue, Framing, Gender, ViewAngle
-from shared.contracts.foreign import ErrorText, Prose, clean_text
 from shared.contracts.message import Message
 from shared.contracts.runs import Owner
+from shared.contracts.untrusted import ErrorText, Prose, clean_text
 
 NO_EVALUATOR = "NO_EVALUATOR"
-"""Failure type of a run whose picture no worker took in time; nothing was evaluated."""
+"""Failure type of a run that no worker picked up in time. Nothing was evaluated."""
 
 Confidence = Annotated[float, Field(ge=0, le=1)]
 
 
 class EvaluationJob(Message):
-    """One picture to evaluate, with what is expected of it. Exactly one of path and URL is set."""
+    """A picture to evaluate and the expected values. Exactly one of path and URL is set."""
 
     evaluation_id: UUID
     provider: AiProvider
     image_path: str | None = None
-    """Object key; the object is removed once the run is over."""
+    """Object key. The object is removed when the run ends."""
     image_url: str | None = None
-    """http(s) URL, fetched by the worker under its guard against private addresses."""
+    """http(s) URL, fetched by the worker, which refuses private addresses."""
     expected_framing: Framing
     expected_view_angle: ViewAngle
     expected_gender: Gender | None = None
@@ -36,7 +36,7 @@ class EvaluationJob(Message):
 
 
 class EvaluationFindings(Message):
-    """What the model saw; what follows from it is the gateway's to say."""
+    """The findings of the model. The gateway compares them with the expected values."""
 
     detected_framing: Framing | None = None
     detected_view_angle: ViewAngle | None = None
@@ -56,16 +56,16 @@ class EvaluationFindings(Message):
 
 
 class EvaluationActivities(ABC):
-    """Activities on the `provider-llm` task queue. One attempt: a model's answer is paid for."""
+    """Activities of the `provider-llm` task queue. One attempt only: model calls cost money."""
 
     @activity.defn(name="evaluate_image")
     @abstractmethod
     async def evaluate_image(self, job: EvaluationJob) -> EvaluationFindings:
-        """Look at one picture; an input that no attempt could evaluate is a VALIDATION error."""
+        """Evaluate one picture. An input that cannot be evaluated is a VALIDATION error."""
 
 
 class EvaluationRecord(Message):
-    """How an evaluation went, for the figures of the evaluator's health."""
+    """The outcome of an evaluation, for the evaluator's health statistics."""
 
     evaluation_id: UUID
     provider: AiProvider
@@ -74,6 +74,6 @@ class EvaluationRecord(Message):
     error: ErrorText | None = None
     owner: Owner
 
-    def bare(self, note: str) -> Self:
-        """The same without what came from elsewhere, for records that could not hold it."""
+    def without_untrusted(self, note: str) -> Self:
+        """Return a copy without untrusted data, for when the database refuses it."""
         return self.model_copy(update={"error": self.error and clean_text(note)})

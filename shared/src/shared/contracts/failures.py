@@ -1,4 +1,4 @@
-"""What follows from each category of error, and how a failed attempt reads in a record."""
+"""Consequences of each error category, and failure types that workflows distinguish."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from shared.contracts.enums import ErrorCategory
 
 @dataclass(frozen=True)
 class Consequence:
-    """What follows from a failure.
+    """The consequences of a failure.
 
     Attributes:
-        is_retried: another try at the same provider may help; where the other side named a wait
-            (Retry-After), it waits at least so long.
-        falls_back: the fallback provider may do better.
-        counts_against_provider: it says something about the provider, not about the request: the
-            provider's breaker counts it.
+        is_retried: the attempt is retried at the same provider, after at least the delay that the
+            provider asked for (Retry-After).
+        falls_back: the fallback provider is tried.
+        counts_against_provider: the cause is the provider, not the request: its circuit breaker
+            counts the failure.
     """
 
     is_retried: bool
@@ -45,14 +45,17 @@ CONSEQUENCES: dict[ErrorCategory, Consequence] = {
 }
 
 WORKER_LOST = "WORKER_LOST"
-"""Failure type of an attempt whose worker shut down; like a missed heartbeat it is not counted."""
+"""Failure type of an attempt whose worker shut down. Like a heartbeat timeout it is retried without
+counting against max_retries."""
 
 UNSERVED = "UNSERVED"
-"""Failure type of an attempt that its worker cannot do yet: nobody tried it, and it waits on."""
+"""Failure type of an attempt that its worker cannot run yet. It was not tried, and waits for a
+worker that can."""
 
 CROWDED = "CROWDED"
-"""Failure type of what was not begun, since its tenant holds its share: it is offered again."""
+"""Failure type of work that was not started because its tenant uses its whole share of the process.
+It is retried."""
 
 SUBMISSION_UNKNOWN = "SUBMISSION_UNKNOWN"
-"""Failure type of a submission whose answer was lost. The provider may have taken it and charge for
-it, so that it is sent neither again nor to another: the task fails, and says so."""
+"""Failure type of a submission whose response was lost. The provider may have accepted it and may
+charge for it, so it is neither retried nor sent to the fallback: the task fails with this error."""

@@ -1,4 +1,4 @@
-"""Field types that requests and messages share, each with its bounds."""
+"""Field types with bounds that requests and messages share."""
 
 import unicodedata
 from typing import Annotated
@@ -7,45 +7,48 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 _INT64 = 2**63
 _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me", "Cn"})
-"""Categories of Unicode that show nothing by themselves: controls, formats, blanks, marks."""
+"""Unicode categories without a visible glyph: controls, formats, separators, combining marks."""
 _FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Letters and symbols by category, and blank all the same."""
+"""Characters that are letters or symbols by category and still blank."""
 
-_LOOKED_AT = 2**20
-"""Letters; a run's input is smaller."""
+_MAX_CHECKED_CHARS = 2**20
+"""More than any run's input has."""
 
 
 def is_blank(text: str) -> bool:
-    """Whether nobody sees anything of a text: it is empty, white space or of zero width.
+    """Return true if a text is empty or has only white space and invisible characters.
 
-    The rest of a text that no run can carry is not looked at.
+    Only the first 2**20 characters are checked.
     """
-    letters = set(text[:_LOOKED_AT])
-    return all(each in _FILLERS or unicodedata.category(each) in _INVISIBLE for each in letters)
+    characters = set(text[:_MAX_CHECKED_CHARS])
+    return all(each in _FILLERS or unicodedata.category(each) in _INVISIBLE for each in characters)
 
 
-def _says_something(text: str) -> str:
+def _check_not_blank(text: str) -> str:
     if is_blank(text):
-        raise ValueError("must say something: it has nothing but white space or invisible letters")
+        raise ValueError(
+            "has only white space or invisible characters; write at least one visible character"
+        )
     return text
 
 
-def _says_something_or_nothing(text: str) -> str:
+def _check_empty_or_not_blank(text: str) -> str:
     if text and is_blank(text):
         raise ValueError(
-            "has nothing but white space or invisible letters; say something, or leave it out"
+            "has only white space or invisible characters; write at least one visible character, "
+            "or omit the field"
         )
     return text
 
 
 Text = Annotated[str, StringConstraints(min_length=1)]
-Prompt = Annotated[str, StringConstraints(min_length=1), AfterValidator(_says_something)]
-OptionalPrompt = Annotated[str, AfterValidator(_says_something_or_nothing)]
-"""Of one that may be left out; empty counts as left out."""
+Prompt = Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_not_blank)]
+OptionalPrompt = Annotated[str, AfterValidator(_check_empty_or_not_blank)]
+"""A prompt that may be omitted. An empty string counts as omitted."""
 ImageSource = Annotated[str, StringConstraints(min_length=1)]
 """Base64, data URL, remote URL or storage path."""
 ImageSources = Annotated[list[ImageSource], Field(max_length=100)]
-"""Far more than a task needs: each wrong item is a fault of its own."""
+"""Bounded because each invalid item is reported as an error of its own."""
 
 Seed = Annotated[int, Field(ge=0, lt=_INT64)]
 Pixels = Annotated[int, Field(ge=1, le=16_384)]

@@ -1,4 +1,4 @@
-"""What attempts at FACE_ENHANCER and DETAIL_ENHANCER get and give, by the REST API's names."""
+"""Messages and activities of FACE_ENHANCER and DETAIL_ENHANCER, with the REST API's field names."""
 
 from abc import ABC, abstractmethod
 
@@ -16,29 +16,29 @@ from shared.contracts.message import Message
 
 
 class FixConfig(Message):
-    """The keys of a task's `config` that both fixers read."""
+    """Keys of a task's `config` that both fixers read."""
 
     strict_checks: bool = False
-    """Fail the attempt when a part never passes its checks, instead of keeping its best try."""
+    """Fail the attempt if a region never passes its checks, instead of keeping its best try."""
     denoise: float = Field(default=0.35, ge=0, le=1)
-    """How far an editor without instructions may leave the picture: 0 keeps it, 1 replaces it."""
+    """Denoise strength of editors without instructions: 0 keeps the picture, 1 replaces it."""
     num_inference_steps: int = Field(default=20, ge=1, le=200)
     seed: int | None = Field(default=None, ge=0, lt=2**63)
-    """Chosen when the task is created, if nobody asks for one; none is 0."""
+    """Drawn when the task is created, if the request has none. None counts as 0."""
 
 
 class FaceFixerConfig(CheckedEdit):
-    """Provider config of `sartiq_ultimate_face_fixer`."""
+    """Provider configuration of `sartiq_ultimate_face_fixer`."""
 
     expand_percent: float = Field(default=0.5, ge=0, le=5)
-    """By how much a face's box is enlarged: 0.5 makes it half as wide and high again."""
+    """Relative enlargement of a face's box: 0.5 makes it 50 % wider and higher."""
     face_prompt: str | None = None
-    """What the faces show; none: a prompt that suits any."""
+    """Prompt for the faces. None: a generic prompt."""
     save_debug_images: bool = False
 
 
 class FaceInputs(Message):
-    """A FACE_ENHANCER, complete."""
+    """The complete inputs of a FACE_ENHANCER."""
 
     input_image: str
     """Object key of the picture."""
@@ -53,51 +53,61 @@ class EnhanceFaces(AttemptRequest):
 
 
 class FaceResults(PictureResults):
-    """The picture with its faces mended, or as it came where it has none."""
+    """The picture with enhanced faces, or the unchanged picture if no face was detected."""
 
-    face_detected: bool = Field(description="False: the picture is as it came")
-    attempts_used: int = Field(default=0, description="Tries of the face that took most")
+    face_detected: bool = Field(
+        description="False: no face was detected and the picture is unchanged"
+    )
+    attempts_used: int = Field(
+        default=0, description="Tries of the face that needed the most tries"
+    )
     final_ssim_score: float | None = Field(
         default=None,
-        description="Likeness to the face before, 0 to 1; of the face that fared worst",
+        description="SSIM (0 to 1) between the original and the enhanced face; the worst of all "
+        "faces",
     )
     final_lpips_score: float | None = Field(
-        default=None, description="Distance from the face before; of the face that fared worst"
+        default=None,
+        description="LPIPS distance between the original and the enhanced face; the worst of all "
+        "faces",
     )
     final_dists_score: float | None = Field(
-        default=None, description="Distance from the face before; of the face that fared worst"
+        default=None,
+        description="DISTS distance between the original and the enhanced face; the worst of all "
+        "faces",
     )
 
 
 class EnhanceFacesResult(FaceResults, AttemptResult):
-    """The same, and how each face fared."""
+    """The result of an attempt that enhanced faces, with the checks of each face."""
 
     faces: list[TileReport] = []
-    """The most certain one first."""
+    """Sorted by descending detection confidence."""
     metric_weights: MetricWeights = MetricWeights()
     debug_image_paths: list[str] = []
-    """What was asked to be kept from on the way, by path."""
+    """Paths of the intermediate pictures, if the request asked for them."""
 
 
 class GarmentFixerConfig(CheckedEdit):
-    """Provider config of `sartiq_ultimate_garment_fixer`."""
+    """Provider configuration of `sartiq_ultimate_garment_fixer`."""
 
     bbox_expand_percent: float = Field(default=0.05, ge=0, le=5)
-    """By how much the detail's box is enlarged: 0.05 makes it 5 % wider and higher."""
+    """Relative enlargement of the detail's box: 0.05 makes it 5 % wider and higher."""
     split_threshold: float = Field(default=1.8, ge=1)
-    """A box whose sides are further apart than this ratio to 1 is edited as two tiles."""
+    """A box whose longer side exceeds its shorter side by more than this factor is edited as two
+    tiles."""
     save_debug_images: bool = False
 
 
 class DetailInputs(Message):
-    """A DETAIL_ENHANCER, complete."""
+    """The complete inputs of a DETAIL_ENHANCER."""
 
     base_image: str
-    """Object key of the picture to mend."""
+    """Object key of the picture to correct."""
     reference_image: str
-    """Object key of the picture that shows the detail as it is."""
+    """Object key of the picture that shows the true detail."""
     detail_label: str | None = None
-    """Which detail; none: the whole garment, all that is worn."""
+    """The detail to correct. None: everything that is worn."""
     config: FixConfig = FixConfig()
 
 
@@ -109,25 +119,25 @@ class EnhanceDetails(AttemptRequest):
 
 
 class EnhanceDetailsResult(PictureResult):
-    """The picture, and how each tile fared."""
+    """The result of an attempt that enhanced details, with the checks of each tile."""
 
     tiles: list[TileReport] = []
     metric_weights: MetricWeights = MetricWeights()
     debug_image_paths: list[str] = []
-    """What was asked to be kept from on the way, by path."""
+    """Paths of the intermediate pictures, if the request asked for them."""
     follows_reference: bool = True
-    """Whether the editor looked at the reference picture; one without instructions does not."""
+    """True if the editor took the reference picture as input; one without instructions does not."""
 
 
 class FixerActivities(ABC):
-    """Activities on the `inference` queue, since they need the model."""
+    """Activities of the `inference` task queue: they need the generative model."""
 
     @activity.defn(name="enhance_faces")
     @abstractmethod
     async def enhance_faces(self, request: EnhanceFaces) -> EnhanceFacesResult:
-        """FACE_ENHANCER."""
+        """Redraw the faces of one picture, and store the picture."""
 
     @activity.defn(name="enhance_details")
     @abstractmethod
     async def enhance_details(self, request: EnhanceDetails) -> EnhanceDetailsResult:
-        """DETAIL_ENHANCER."""
+        """Correct a garment's detail after the reference picture, and store the picture."""

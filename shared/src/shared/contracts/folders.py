@@ -1,33 +1,33 @@
-"""The first parts of object keys that the platform writes itself: no client saves there."""
+"""Folders (first parts of object keys) that the platform writes to; clients cannot save there."""
 
 from shared.contracts.task_types.table import TASK_TYPES
 
 SAVED_FOLDER = "saved_pictures"
-"""The bytes of pictures that clients saved, each under a key of its own; no path leads here."""
+"""Contents of pictures that clients saved, each under its own key. No client path maps here."""
 
 EVALUATIONS_FOLDER = "evaluations"
-"""Pictures being evaluated. Nothing in here outlives its evaluation."""
+"""Pictures under evaluation. They are removed when the evaluation ends."""
 
 QUARANTINE_FOLDER = "quarantine"
-"""Pickles that nobody but the converter opens, and what it makes of them. Nothing in here outlives
-its request."""
+"""Uploaded pickles, which only the converter opens, and the files that it writes. They are removed
+when the request ends."""
 
 LORAS_FOLDER = "loras"
-"""LoRA files, by digest."""
+"""LoRA files, by SHA-256."""
 
 TRAININGS_FOLDER = "trainings"
 """Pictures, datasets and models of trainings."""
 
-PASSING_FOLDERS = frozenset({EVALUATIONS_FOLDER, QUARANTINE_FOLDER})
-"""Folders of requests that are under way: what lies there for long, a dead process has left."""
+TEMPORARY_FOLDERS = frozenset({EVALUATIONS_FOLDER, QUARANTINE_FOLDER})
+"""Folders of requests in progress. Old objects in them were left behind by a crashed process."""
 
 PLATFORM_FOLDERS = frozenset(
     {
         *(row.folder for row in TASK_TYPES.values()),
-        *PASSING_FOLDERS,
+        *TEMPORARY_FOLDERS,
         SAVED_FOLDER,
         LORAS_FOLDER,
         TRAININGS_FOLDER,
     }
 )
-"""All of them: the one list. Code that writes objects takes its folder from this module."""
+"""All folders. Code that writes objects takes its folder from this module."""

@@ -1,4 +1,4 @@
-"""What a GENERATION attempt gets and gives. Field names are the REST API's."""
+"""Messages of local GENERATION attempts. Field names are those of the REST API."""
 
 from pydantic import Field
 
@@ -9,59 +9,59 @@ from shared.contracts.message import Message
 
 DEFAULT_LORA_WEIGHT = 0.8
 MAX_LORA_WEIGHT = 10
-"""How strongly local workers let a LoRA act at most, either way: beyond it there is noise alone."""
+"""Largest absolute LoRA weight on local workers: beyond it the output is noise."""
 
 
 class GenerationConfig(Message):
-    """The keys of a GENERATION's `config` that the engine reads."""
+    """Keys of a GENERATION's `config` that the engine reads."""
 
     num_inference_steps: int | None = Field(default=None, ge=1, le=200)
-    """Denoise steps; none: the model's own default."""
+    """Denoise steps. None: the model's default."""
     guidance_scale: float | None = Field(default=None, ge=0, le=30)
-    """Distilled guidance; ignored by models without guidance embeddings."""
+    """Distilled guidance. Ignored by models without guidance embeddings."""
     negative_prompt: str | None = Field(default=None, max_length=10_000)
     num_images: int = Field(default=1, ge=1, le=8)
     output_format: OutputFormat = OutputFormat.PNG
 
 
 class LoraChoice(Message):
-    """One of a generation's LoRAs."""
+    """One LoRA of a generation."""
 
     field: str
-    """The request field that named it: `subject_model_path`."""
+    """The request field that named it, for example `subject_model_path`."""
     object_key: str
-    """Its bytes, `loras/sha256/<digest>`."""
+    """Object key of the file: `loras/sha256/<digest>`."""
     weight: float
 
     @property
     def sha256(self) -> str:
-        """The digest of its bytes."""
+        """The SHA-256 of the file, in hex."""
         return self.object_key.rpartition("/")[2]
 
 
 class GenerationInputs(Message):
-    """A GENERATION, complete: sizes in pixels, the seed chosen."""
+    """The complete inputs of a GENERATION: sizes in pixels, the seed set."""
 
     prompt: str
     width: int
     height: int
     seed: int
     reference_image_url: str | None = None
-    """Object key of the reference image, once stored."""
+    """Object key of the reference image."""
     reference_image_strength: float = 50
-    """Influence of the reference, 0 to 100: denoise strength is 1 - s/100."""
+    """Influence s of the reference, 0 to 100. The denoise strength is 1 - s/100."""
     subject_lora_weight: float | None = DEFAULT_LORA_WEIGHT
     product_lora_weight: float | None = DEFAULT_LORA_WEIGHT
     style_lora_weight: float | None = DEFAULT_LORA_WEIGHT
     product2_lora_weight: float | None = DEFAULT_LORA_WEIGHT
-    """How strongly each LoRA acts; none is the default, too."""
+    """Weight of the second product LoRA; as for the other weights, None means the default."""
     lora_objects: dict[str, str] = {}
-    """The LoRAs' objects, by the request field that named them."""
+    """Object keys of the LoRAs, by the request field that named them."""
     config: GenerationConfig = GenerationConfig()
 
     @property
     def loras(self) -> list[LoraChoice]:
-        """The LoRAs, in the order of the slots."""
+        """The LoRAs, in the order of `LORA_FIELDS`."""
         weights = {name: getattr(self, lora_weight_field(name)) for name in LORA_FIELDS}
         return [
             LoraChoice(

@@ -1,4 +1,4 @@
-"""What the inference worker can be asked to do."""
+"""Activities of the inference worker that need the generative model."""
 
 from abc import ABC, abstractmethod
 
@@ -11,7 +11,7 @@ from shared.contracts.refinement import RefineImage, RefineImageResult
 
 
 class InferenceActivities(ABC):
-    """Activities on the `inference` task queue. Idempotent: keys derive from task and attempt."""
+    """Activities of the `inference` task queue. Idempotent: keys derive from task and attempt."""
 
     @activity.defn(name="generate_image")
     @abstractmethod
@@ -21,7 +21,7 @@ class InferenceActivities(ABC):
     @activity.defn(name="edit_image")
     @abstractmethod
     async def edit_image(self, request: EditImage) -> PictureResult:
-        """Change one picture as a prompt says, and store what came of it."""
+        """Edit one picture by a prompt, and store the result."""
 
     @activity.defn(name="refine_image")
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Bringing a task's remote pictures into our storage, before its first attempt."""
+"""Messages and activities that copy a task's remote pictures to the object store."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ from shared.contracts.message import Message
 
 
 class FetchInputs(Message):
-    """The URLs among a task's pictures."""
+    """The picture URLs of a task."""
 
     task_id: UUID
     task_type: TaskType
     urls: list[str] = Field(max_length=1000)
     names: dict[str, str] = {}
-    """Where each URL stands in the request, `input_image_paths.1`; errors begin with it."""
+    """The request field of each URL, such as `input_image_paths.1`; errors begin with it."""
 
 
 class FetchedInputs(Message):
-    """Where they lie now."""
+    """The object keys of the fetched pictures."""
 
     keys: dict[str, str]
     """Object key by URL."""
@@ -32,13 +32,13 @@ class FetchedInputs(Message):
 
 
 class LinkObjects(Message):
-    """The objects that a step hands on as URLs."""
+    """The objects that a step maps into another step as URLs."""
 
     keys: list[str] = Field(max_length=1000)
 
 
 class InputActivities(ABC):
-    """Activities of the workflow worker. Idempotent: keys derive from the task and the bytes."""
+    """Activities of the workflow worker. Idempotent: keys derive from the task and the content."""
 
     @activity.defn(name="fetch_inputs")
     @abstractmethod
@@ -48,11 +48,11 @@ class InputActivities(ABC):
     @activity.defn(name="link_objects")
     @abstractmethod
     async def link_objects(self, request: LinkObjects) -> dict[str, str]:
-        """Presigned URLs by object key; whoever has one can read the object until it expires."""
+        """Return presigned URLs by object key; anyone with a URL can read its object."""
 
 
 def merged_inputs(inputs: Mapping[str, Any], resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """Inputs with some replaced; `fal_parameters.image_url` names a key within an input."""
+    """Return inputs with some replaced; `fal_parameters.image_url` names a key within an input."""
     merged = dict(inputs)
     for name, value in resolved.items():
         field, _, key = name.partition(".")

@@ -1,9 +1,9 @@
-"""The base of every message that Temporal carries."""
+"""Base class of the messages that Temporal carries."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Message(BaseModel):
-    """Frozen; unknown fields are ignored, so that an old worker reads a newer message."""
+    """A frozen message. Unknown fields are ignored: an old worker can read a newer message."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -1,7 +1,7 @@
-"""Pictures by path, as clients name them, and by object key, as workers read them.
+"""Translation of picture paths, which clients use, into object keys, which workers read.
 
-A saved picture's bytes lie under a key of their own. The gateway writes it down in the transaction
-that creates the work: the record, its responses and its provenance go on naming the path.
+The content of a saved picture is stored under its own object key. The gateway adds the keys to a
+task's inputs when it creates the task; the record, responses and provenance keep the paths.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,14 +12,14 @@ from shared.contracts.pictures import FAL_OBJECTS, is_remote, replace_pictures
 from shared.contracts.task_types.table import TASK_TYPES
 
 PICTURE_OBJECTS = "picture_objects"
-"""The input that holds the object key by path, of those pictures that lie elsewhere. Only the
-gateway and the workflow worker write it."""
+"""Name of the input with the object key by path, for pictures whose key differs from their path.
+Only the gateway and the workflow worker write it."""
 
 _FAL_PARAMETERS = "fal_parameters"
 
 
 def picture_paths(task_type: TaskType, inputs: Mapping[str, Any]) -> list[str]:
-    """The paths of objects that a task names, each once."""
+    """Return the object paths among a task's pictures, without duplicates."""
     named = [value for value in _named(task_type, inputs) if not is_remote(value)]
     return list(dict.fromkeys(named))
 
@@ -36,7 +36,7 @@ def _named(task_type: TaskType, inputs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def with_object_keys(task_type: TaskType, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """A task's inputs as its worker reads them: object keys in place of paths."""
+    """Return a task's inputs as its worker reads them: object keys instead of paths."""
     read = {name: value for name, value in inputs.items() if name != PICTURE_OBJECTS}
     keys: Mapping[str, str] = inputs.get(PICTURE_OBJECTS) or {}
     if not keys:
@@ -49,7 +49,7 @@ def with_object_keys(task_type: TaskType, inputs: Mapping[str, Any]) -> dict[str
 
 
 def _replaced(value: Any, keys: Mapping[str, str]) -> Any:
-    """The same data with paths replaced, however deep they lie."""
+    """Return the data with paths replaced at any depth."""
     if isinstance(value, str):
         return keys.get(value, value)
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The pictures among a task's inputs: object keys, or URLs that have not been fetched yet."""
+"""Picture inputs of a task: object keys, or URLs that have not been fetched yet."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,23 +7,23 @@ from shared.contracts.enums import TaskType
 from shared.contracts.task_types.table import TASK_TYPES
 
 FAL_OBJECTS = "fal_objects"
-"""The input of an EXPERIMENTAL_FAL that lists those strings among its `fal_parameters` which are
-keys of objects that the client may read. The gateway alone writes it; a worker reads no others."""
+"""Name of the EXPERIMENTAL_FAL input that lists the strings of `fal_parameters` that are keys of
+objects which the client may read. Only the gateway writes it; a worker reads no other objects."""
 
 
 def field_meant(task_type: TaskType, name: str) -> str:
-    """The input that a request field means: itself, where it is no alias."""
+    """Return the input that a request field sets: the field itself, unless it is an alias."""
     fields = TASK_TYPES[task_type].pictures
     return next((field.name for field in fields if name in field.aliases), name)
 
 
 def is_remote(value: object) -> bool:
-    """Whether a picture is still somewhere else."""
+    """Return true if a picture is an http(s) URL."""
     return isinstance(value, str) and value.lower().startswith(("http://", "https://"))
 
 
 def remote_pictures(task_type: TaskType, inputs: Mapping[str, Any]) -> dict[str, str]:
-    """The URLs among a task's pictures, each once, in order, and where they first stand."""
+    """Return the URLs among a task's pictures, in order, with the field of first occurrence."""
     found: dict[str, str] = {}
     for field in TASK_TYPES[task_type].pictures:
         value: Any = inputs.get(field.name)
@@ -39,7 +39,7 @@ def remote_pictures(task_type: TaskType, inputs: Mapping[str, Any]) -> dict[str,
 def replace_pictures(
     task_type: TaskType, inputs: Mapping[str, Any], keys: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The picture fields that change when URLs become object keys."""
+    """Return the picture fields that change when URLs are replaced by object keys."""
     changed: dict[str, Any] = {}
     for field in TASK_TYPES[task_type].pictures:
         value = inputs.get(field.name)
@@ -53,5 +53,5 @@ def replace_pictures(
 
 
 def _replaced(value: object, keys: Mapping[str, str]) -> object:
-    # What a step maps into a picture may be anything.
+    # A step may map a value of any type into a picture.
     return keys.get(value, value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""How the files of a task were made: enough to make them again, pixel by pixel."""
+"""Provenance of a task's files: the data needed to reproduce them pixel by pixel."""
 
 from typing import Any
 
@@ -7,77 +7,76 @@ from shared.contracts.message import Message
 
 
 class LoraProvenance(Message):
-    """One LoRA that acted."""
+    """A LoRA that was applied."""
 
     field: str
-    """The request field that named it: `subject_model_path`."""
+    """The request field that named it, for example `subject_model_path`."""
     sha256: str
     weight: float
 
 
 class ModelProvenance(Message):
-    """One model beside the engine's: it decided where pixels change, or made a picture larger."""
+    """An auxiliary model: a detector, a segmentation model or an upscaler."""
 
     finds: str
-    """What it looked for: `subjects`, `persons`; an upscaler, for `pixels`."""
+    """The target of its detection: `subjects`, `persons`; of an upscaler `pixels`."""
     name: str
-    """Its name in rembg, or its file's; never a path."""
+    """Its name in rembg, or its file name; never a path."""
     sha256: str
-    """Of its file; of several, one after the other."""
+    """Digest of its file; of several files, their concatenation."""
 
 
 class FileProvenance(Message):
-    """One file that was made."""
+    """An output file."""
 
     key: str
-    """Its object, which the API serves by this path."""
+    """Its object key, which is also its path in the API."""
     sha256: str
     seed: int | None = None
 
 
 class Provenance(Message):
-    """What only the worker of an attempt knows. What does not apply is none or empty."""
+    """Provenance as the worker reports it. Fields that do not apply are none or empty."""
 
     engine: str
-    """The kind of model, `flux.1`, or of whatever stands in its place: `image_adjuster`,
-    `background_fix` and `background_remove` compute, and have neither a model nor a seed."""
+    """The engine: a model family such as `flux.1`, or `image_adjuster`, `background_fix` and
+    `background_remove`, which have neither a generative model nor a seed."""
     model: str
-    """The model's own name, for people; never a path; empty where nothing was generated."""
+    """Display name of the model; never a path. Empty if nothing was generated."""
     model_digest: str | None = None
-    """A fingerprint of its files: weights that were trained apart differ in it."""
+    """Fingerprint of the model's files. Different weights have different fingerprints."""
     profile: str | None = None
-    """How the engine trades speed for likeness."""
+    """Profile of the engine: its trade-off between speed and fidelity."""
     plan: str | None = None
-    """What was done to the model for it, as far as that moves pixels: compiled, fp8, tiles …"""
+    """The profile's changes to the model that affect pixels: compiled, fp8, tiles …"""
     device: str | None = None
-    """`cuda`, `mps`, `cpu`: on another kind the last bits of a pixel may differ."""
+    """`cuda`, `mps` or `cpu`. Results on another kind of device may differ in the last bits."""
     dtype: str | None = None
     """Number format of weights and activations."""
     sampler: str | None = None
     steps: int | None = None
     guidance: float | None = None
-    """Distilled guidance, as it was used or, by models without guidance embeddings, left out."""
+    """Distilled guidance as set. Models without guidance embeddings ignore it."""
     settings: dict[str, float] = {}
-    """The worker's settings that pixels depend on besides."""
+    """Other settings of the worker that affect pixels."""
     upscaler: str | None = None
-    """What made a picture larger before it was refined."""
+    """The upscaler that enlarged a picture before it was refined."""
     loras: list[LoraProvenance] = []
     models: list[ModelProvenance] = []
-    """Those that looked at the pictures of an operation without a generative model, and what a
-    REFINE was upscaled with."""
+    """Models of operations without a generative model, and the upscaler of a REFINE."""
     versions: dict[str, str] = {}
-    """Of the software, by distribution."""
+    """Versions of the software, by distribution."""
     files: list[FileProvenance] = []
 
 
 class ProvenanceRecord(Message):
-    """The worker's part, beside what its attempt was asked for.
+    """The worker's provenance, together with the request of the attempt.
 
-    The task's own row may say something else by then: it can be changed while the task runs.
+    The request is recorded because the task's row can be changed while the task runs.
     """
 
     provider_type: ProviderType
     provider_config: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
-    """The task type's request fields by their REST names, `config` among them."""
+    """The task type's request fields by their REST names, including `config`."""
     made: Provenance

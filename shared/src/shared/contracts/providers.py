@@ -1,4 +1,4 @@
-"""The one table of who serves what; everything else asks it."""
+"""The provider registry: the task types, queues and capabilities of each provider."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Provider:
 
     Attributes:
         queues: task queue by task type; its keys are the types served.
-        capabilities: what the provider can do, implied ones included.
+        capabilities: of the provider, including implied ones.
     """
 
     queues: dict[TaskType, TaskQueue]
@@ -35,7 +35,7 @@ class Provider:
 
     @property
     def is_remote(self) -> bool:
-        """Whether its work is handed over to an outside service, which is paid for it."""
+        """True if its work is submitted to an outside service, which charges for it."""
         return all(queue in _REMOTE for queue in self.queues.values())
 
 
@@ -120,4 +120,4 @@ REQUEST_ID_FIELDS: dict[ProviderType, str] = {
     ProviderType.FAL_GARMENT_FIXER: "fal_request_id",
     ProviderType.FASHN_STANDARD: "fashn_task_id",
 }
-"""The field of a provider's config that answers the provider's own id of the work."""
+"""The field of a provider's configuration in the API that returns the provider's id of the work."""

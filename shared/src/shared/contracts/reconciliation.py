@@ -1,4 +1,4 @@
-"""Bringing records and runs back together, after a crash between the two."""
+"""Messages and activity of the reconciliation of database rows with workflow runs after crashes."""
 
 from abc import ABC, abstractmethod
 
@@ -9,41 +9,41 @@ from shared.contracts.message import Message
 
 
 class ReconcileRequest(Message):
-    """One pass over all that has not ended."""
+    """A request for one pass over all rows and runs that have not ended."""
 
     grace_s: float = Field(default=60, ge=0)
-    """What changed more recently is left alone: somebody is at work on it."""
+    """Rows that changed within this time are skipped: a request may still work on them."""
     abandoned_after_s: float = Field(default=3600, ge=0)
-    """Objects that nobody owns and that are younger are left alone: a request may be at them."""
+    """Objects without an owner that are younger are skipped: a request may still use them."""
 
 
 class Reconciled(Message):
-    """What a pass found apart, and mended."""
+    """Counts of the differences that a pass found and resolved."""
 
     started: int = 0
-    """Rows without a run; their runs have been started."""
+    """Rows without a run, whose run was started."""
     closed: int = 0
-    """Rows whose run had closed without a word; they have been ended as their run was."""
+    """Rows whose run had closed without recording its outcome; the outcome was recorded."""
     cancelled: int = 0
-    """Runs whose row had ended, was paused or was gone; they have been stopped."""
+    """Runs that were stopped because their row had ended, was paused or was removed."""
     failed: int = 0
-    """Rows that could not be mended or swept in this pass; the worker's log says why."""
+    """Rows that could not be reconciled or swept in this pass; the worker's log has the errors."""
     keys_swept: int = 0
-    """Idempotency keys that nobody can repeat any more."""
+    """Expired idempotency keys that were removed."""
     overdue: int = 0
-    """Subjects with an event that was due for delivery; where no run delivered, one was started."""
+    """Subjects with an overdue delivery; a delivery run was started where none was running."""
     deliveries_swept: int = 0
-    """Deliveries that are older than their log goes back."""
+    """Deliveries that were removed because they exceeded the retention period."""
     objects_swept: int = 0
-    """Objects of completed tasks that no record names: lost attempts, finished tiles."""
+    """Objects of completed tasks that no row names: of lost attempts, and finished tiles."""
     loose_swept: int = 0
-    """Objects that requests left to nobody: what a crash has left between records and store."""
+    """Objects without an owner, left behind by a crash between the store and the database."""
     passing_swept: int = 0
-    """Objects of evaluations and conversions that are long over."""
+    """Objects left behind by evaluations and conversions that ended long ago."""
     pictures_lost: int = 0
-    """Rows whose object was found to be gone; they are no longer listed."""
+    """Rows whose object is missing; they are no longer listed."""
     pictures_found: int = 0
-    """Of those, the ones whose object is there again; they are listed again."""
+    """Rows marked as missing whose object is present again; they are listed again."""
 
 
 class ReconcileActivities(ABC):
@@ -52,4 +52,4 @@ class ReconcileActivities(ABC):
     @activity.defn(name="reconcile_records")
     @abstractmethod
     async def reconcile_records(self, request: ReconcileRequest) -> Reconciled:
-        """Compare rows with runs, in both directions, and mend what has parted."""
+        """Compare rows with runs in both directions, and resolve the differences."""

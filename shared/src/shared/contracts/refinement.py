@@ -1,4 +1,4 @@
-"""What a REFINE attempt gets and gives. Field names are the REST API's."""
+"""Messages of REFINE attempts. Field names are those of the REST API."""
 
 from enum import StrEnum
 from typing import Literal
@@ -11,38 +11,39 @@ from shared.contracts.message import Message
 
 
 class TiledRefinerConfig(CheckedEdit):
-    """Provider config of `sartiq_ultimate_refiner`."""
+    """Provider configuration of `sartiq_ultimate_refiner`."""
 
     num_tiles: int = Field(default=9, ge=1, le=64)
-    """About how many tiles; the grid follows the picture's aspect ratio."""
+    """Approximate number of tiles. The grid follows the picture's aspect ratio."""
     max_workers: int | None = Field(default=None, ge=1, le=64)
-    """Tiles in flight; none: unlimited."""
+    """Tiles that are edited concurrently. None: unlimited."""
     version: Literal["1", "2"] = "2"
-    """1: faces apart, colours carried over in Lab, each tile edited at the resolution that its size
-    asks for. 2: no faces, histograms matched, always the largest resolution."""
+    """1: faces are edited separately, colours are transferred in Lab, each tile is edited at the
+    resolution that fits its size. 2: no faces, histogram matching, always the largest resolution.
+    """
     face_expand_percent: float = Field(default=0.5, ge=0, le=5)
-    """By how much a face's box is enlarged: 0.5 makes it half as wide and high again."""
+    """Relative enlargement of a face's box: 0.5 makes it 50 % wider and higher."""
     save_debug_tiles: bool = False
 
 
 class UpscalerKind(StrEnum):
-    """How a picture is made larger before its tiles are edited."""
+    """Methods of enlarging a picture before its tiles are edited."""
 
     LANCZOS = "lanczos"
     REAL_ESRGAN = "real_esrgan"
 
 
 class RefineConfig(Message):
-    """The keys of a REFINE's `config` that the engine reads."""
+    """Keys of a REFINE's `config` that the engine reads."""
 
     strict_checks: bool = False
-    """Fail the attempt when a tile never passes, instead of keeping its best try."""
+    """Fail the attempt if a tile never passes its checks, instead of keeping its best try."""
     upscaler: UpscalerKind | None = None
-    """How the picture is made larger; none: as the worker's settings say."""
+    """Method of enlarging the picture. None: from the worker's settings."""
 
 
 class RefineInputs(Message):
-    """A REFINE, complete: the base image stored, the seed chosen."""
+    """The complete inputs of a REFINE: the base image stored, the seeds set."""
 
     base_image_url: str
     """Object key of the picture to refine."""
@@ -56,7 +57,7 @@ class RefineInputs(Message):
     upscale_steps: int = 20
     upscale_seed: int = 0
     face_detail_enabled: bool = False
-    """Edit each face once more, apart from the tiles."""
+    """Edit each face again, separately from the tiles."""
     face_detail_prompt: str | None = None
     face_detail_denoise: float = 0.35
     """Denoise strength of the faces' edit, 0 to 1."""
@@ -73,12 +74,12 @@ class RefineImage(AttemptRequest):
 
 
 class RefineImageResult(AttemptResult):
-    """Where the refined picture lies, and how its tiles fared."""
+    """The result of an attempt at a REFINE, with the checks of each tile and face."""
 
     result_image_path: str
     tiles: list[TileReport] = []
     faces: list[TileReport] = []
-    """Those that were edited apart, most certain first."""
+    """The faces that were edited separately, by descending detection confidence."""
     metric_weights: MetricWeights = MetricWeights()
     debug_image_paths: list[str] = []
-    """What was asked to be kept from on the way, by path."""
+    """Paths of the intermediate pictures, if the request asked for them."""

@@ -1,6 +1,6 @@
-"""The base of what clients send: JSON's types are kept apart where Python's are not.
+"""Base class of request bodies: JSON's booleans and numbers are not converted into each other.
 
-Texts that read as a number or a truth value are still taken for it, as clients send them in forms.
+Strings that spell a number or a boolean are still converted, since forms send strings.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 
 class RequestModel(BaseModel):
-    """A part of a request: no truth value is a number, and no number a truth value or a moment."""
+    """A part of a request. Booleans are not numbers, and numbers are neither booleans nor dates."""
 
-    # Of the model and not of its fields: pydantic allows none before a field that tells a union's
-    # members apart.
+    # A validator of the model, not of its fields: pydantic allows no "before" validator on the
+    # discriminator of a union.
     @model_validator(mode="before")
     @classmethod
-    def _values_are_of_their_types(cls, data: object) -> object:
+    def _check_json_types(cls, data: object) -> object:
         if not isinstance(data, dict):
             return data
         types = _field_types(cls)
@@ -36,7 +36,7 @@ class RequestModel(BaseModel):
 
 
 def inconsistent(message: str, *fields: str) -> PydanticCustomError:
-    """Return the error of an object whose fields contradict each other; it carries their names."""
+    """Return the error for fields that contradict each other; it carries the field names."""
     return PydanticCustomError(
         "inconsistent_fields", "{reason}", {"reason": message, "fields": list(fields)}
     )
@@ -59,7 +59,7 @@ def _field_types(model: type[BaseModel]) -> dict[str, frozenset[type]]:
 
 
 def _types(annotation: Any) -> Iterator[type]:
-    """The types that a value may have, itself: not those of its parts."""
+    """Yield the types that a value itself may have, not those of its items."""
     arguments = get_args(annotation)
     if get_origin(annotation) is Annotated:
         yield from _types(arguments[0])

@@ -1,4 +1,4 @@
-"""What Temporal carries about a run: the task or pipeline going in, the outcome coming out."""
+"""Messages of workflow runs: tasks and pipelines, their outcomes, and their database activities."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -17,22 +17,22 @@ from shared.contracts.enums import (
     TaskType,
     WorkflowStatus,
 )
-from shared.contracts.foreign import ErrorText, clean_text
 from shared.contracts.inputs import merged_inputs
 from shared.contracts.message import Message
 from shared.contracts.provenance import ProvenanceRecord
 from shared.contracts.submissions import ServiceRequest
+from shared.contracts.untrusted import ErrorText, clean_text
 
 
 class Owner(Message):
-    """Whom a run belongs to: written beside every object it makes, and its fairness key."""
+    """The owner of a run: recorded with every object that the run writes, and its fairness key."""
 
     origin_instance: str
     origin_tenant_id: str | None = None
 
 
 class Fallback(Message):
-    """Who does a task once its provider has failed for good, or is known to be down."""
+    """The provider used if the first one fails for good or its circuit breaker is open."""
 
     provider_type: ProviderType
     task_queue: TaskQueue
@@ -40,7 +40,7 @@ class Fallback(Message):
 
 
 class TaskRun(Message):
-    """One task, complete but for what a pipeline maps into it."""
+    """A task, complete except for values that a pipeline maps into it."""
 
     task_id: UUID
     task_type: TaskType
@@ -49,57 +49,57 @@ class TaskRun(Message):
     provider_config: dict[str, Any] = {}
     fallback: Fallback | None = None
     inputs: dict[str, Any] = {}
-    """The task type's request fields by their REST names; images as paths, beside which
-    `picture_objects` has the keys of those whose bytes lie elsewhere."""
+    """The task type's request fields by their REST names. Images are paths; `picture_objects` has
+    the object keys of those whose key differs from the path."""
     max_retries: int = 3
     priority: int | None = None
-    """A step's own priority, as requests have it; none: the run's."""
+    """The step's own priority, as in the request. None: the run's priority."""
     owner: Owner
 
     def with_inputs(self, inputs: dict[str, Any]) -> "TaskRun":
-        """The same task with some inputs replaced."""
+        """Return the task with some inputs replaced."""
         if not inputs:
             return self
         return self.model_copy(update={"inputs": merged_inputs(self.inputs, inputs)})
 
     def on_fallback(self) -> "TaskRun":
-        """The same task, given to its fallback; nobody steps in for that one."""
+        """Return the task for its fallback provider, without a further fallback."""
         assert self.fallback is not None
         return self.model_copy(update={**dict(self.fallback), "fallback": None})
 
 
-class Verdict(Message):
-    """What an attempt says about its provider: the provider's breaker counts it."""
+class ProviderVerdict(Message):
+    """The outcome of an attempt for the provider's circuit breaker."""
 
     provider_type: ProviderType
     is_success: bool | None
-    """None: it has ended, and says nothing about the provider."""
+    """None: the attempt has ended, and its outcome does not concern the provider."""
 
 
-class TaskAccount(Message):
-    """What a task has been through so far."""
+class TaskHistory(Message):
+    """The attempts of a task so far: counts, errors and calls to outside services."""
 
     task_id: UUID
     attempt: int = 0
     retry_count: int = 0
     errors: list[ErrorText] = []
-    """One for each attempt that failed, oldest first."""
+    """One for each failed attempt, oldest first."""
     error_category: ErrorCategory | None = None
     fallback_used: bool = False
     service_task_id: str | None = None
-    """The provider's own id of the work."""
+    """The provider's id of the work."""
     service_requests: list[ServiceRequest] = []
-    """Every call to an outside service."""
+    """All calls to outside services."""
     resumes: int = 0
-    """How often the wait for a provider's work was taken up again."""
+    """Number of times that the wait for a provider's work was resumed."""
     resumed_at: datetime | None = None
     waiting_for: str | None = None
-    """What has to come before it can go on."""
-    verdict: Verdict | None = None
-    """Of the last attempt; none where it says nothing about its provider."""
+    """The condition that the task waits for."""
+    verdict: ProviderVerdict | None = None
+    """Outcome of the last attempt for the breaker. None: it does not concern the provider."""
 
-    def bare(self, note: str) -> Self:
-        """The same without what came from elsewhere, for records that could not hold it."""
+    def without_untrusted(self, note: str) -> Self:
+        """Return a copy without untrusted data, for when the database refuses it."""
         service_task_id = self.service_task_id and clean_text(self.service_task_id, 255)
         return self.model_copy(
             update={
@@ -110,25 +110,25 @@ class TaskAccount(Message):
         )
 
 
-class TaskOutcome(TaskAccount):
-    """How a task ended; `finish_task` writes it into the records."""
+class TaskOutcome(TaskHistory):
+    """The outcome of a task; `finish_task` writes it to the database."""
 
     status: TaskStatus
     owner: Owner
     mapped_inputs: dict[str, Any] = {}
-    """What a pipeline mapped into the task's inputs."""
+    """Values that a pipeline mapped into the task's inputs."""
     results: dict[str, Any] = {}
     """Result fields by their REST names."""
     files: list[StoredFile] = []
     warnings: list[ErrorText] = []
-    """What of the request had less effect than its sender may think."""
+    """Parts of the request that had less effect than expected, one sentence each."""
     provenance: ProvenanceRecord | None = None
     executor_type: str | None = None
     executor_instance: str | None = None
     started_at: datetime | None = None
 
-    def bare(self, note: str) -> Self:
-        """The same without what came from elsewhere; what had completed has no result then."""
+    def without_untrusted(self, note: str) -> Self:
+        """Return a copy without untrusted data; a COMPLETED outcome becomes FAILED."""
         own: dict[str, Any] = {
             "mapped_inputs": {},
             "results": {},
@@ -140,11 +140,11 @@ class TaskOutcome(TaskAccount):
         }
         if self.status == TaskStatus.COMPLETED:
             own |= {"status": TaskStatus.FAILED, "error_category": ErrorCategory.INTERNAL}
-        return super().bare(note).model_copy(update=own)
+        return super().without_untrusted(note).model_copy(update=own)
 
 
 class Admission(Message):
-    """Whether a provider is given work now, by its breaker."""
+    """The decision of a provider's circuit breaker on an attempt."""
 
     state: BreakerState
     is_admitted: bool
@@ -152,38 +152,38 @@ class Admission(Message):
 
 
 class AdmissionRequest(Message):
-    """The question; asked where there is a fallback, since without one there is no choice."""
+    """A request to the circuit breaker; sent only for tasks that have a fallback."""
 
     provider_type: ProviderType
 
 
-class OwnershipQuestion(Message):
-    """Object keys of doubtful origin, and who is about to read them."""
+class OwnershipCheck(Message):
+    """Object keys from untrusted sources, and the owner who wants to read them."""
 
     owner: Owner
     keys: list[str] = Field(max_length=1000)
 
 
 class PinPictures(Message):
-    """Paths of doubtful origin that a task is about to read, mapped into its inputs."""
+    """Paths from untrusted sources that were mapped into a task's inputs."""
 
     task_id: UUID
     owner: Owner
     paths: list[str] = Field(max_length=1000)
 
 
-class TaskStanding(Message):
-    """How a task stands in the records: an earlier end outlives a later one."""
+class TaskRecordState(Message):
+    """The state of a task in the database. The first recorded terminal state is final."""
 
     status: TaskStatus
     results: dict[str, Any] = {}
-    """Where they are not those that the outcome came with."""
+    """The recorded results, if they differ from those of the outcome."""
     note: str | None = None
-    """What of the outcome the records could not hold, and left out."""
+    """The part of the outcome that the database refused and that was left out."""
 
 
 class StepMapping(Message):
-    """One value on its way from an earlier step's result to a later step's input."""
+    """A mapping of a value from an earlier step's result to a later step's input."""
 
     from_step: str
     from_field: str
@@ -196,11 +196,11 @@ class PipelineStep(Message):
 
     step_id: str
     depends_on: list[str] = []
-    """Every step it waits for, mappings' sources included."""
+    """All steps that it waits for, including the sources of its mappings."""
     mappings: list[StepMapping] = []
     run: TaskRun
     result: dict[str, Any] | None = None
-    """Set where an earlier run of this pipeline completed the step: it is not run again."""
+    """The result, if an earlier run of this pipeline completed the step; it is not run again."""
 
 
 class PipelineRun(Message):
@@ -211,19 +211,19 @@ class PipelineRun(Message):
     steps: list[PipelineStep] = Field(min_length=1, max_length=200)
 
 
-class PipelineStanding(Message):
-    """How a workflow stands in the records: an earlier end outlives a later one."""
+class PipelineRecordState(Message):
+    """The state of a workflow in the database. The first recorded terminal state is final."""
 
     status: WorkflowStatus
 
 
 class PipelineOutcome(Message):
-    """How a pipeline ended; `finish_pipeline` writes it into the records."""
+    """The outcome of a pipeline; `finish_pipeline` writes it to the database."""
 
     workflow_id: UUID
     status: WorkflowStatus
     errors: list[ErrorText] = []
 
-    def bare(self, note: str) -> Self:
-        """The same without what came from elsewhere, for records that could not hold it."""
+    def without_untrusted(self, note: str) -> Self:
+        """Return a copy without untrusted data, for when the database refuses it."""
         return self.model_copy(update={"errors": [clean_text(note)]})

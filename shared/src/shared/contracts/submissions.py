@@ -1,8 +1,8 @@
-"""Work that is done by an outside provider: handed over once, awaited as often as need be.
+"""Messages and activities of remote providers: work is submitted once and awaited repeatedly.
 
-The workflow knows no provider. What a provider needs to find its work again is the `handle`, which
-it alone reads. A submission costs money, so it has one try: where its answer was lost nobody knows
-whether it was taken, and it is not sent again (`shared.contracts.failures.SUBMISSION_UNKNOWN`).
+Workflows are independent of the provider. Only the provider's adapter reads the `handle`, with
+which it finds its work again. A submission costs money, so it is never retried: if the response is
+lost, the task fails (`shared.contracts.failures.SUBMISSION_UNKNOWN`).
 """
 
 from abc import ABC, abstractmethod
@@ -15,19 +15,19 @@ from temporalio import activity
 
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.enums import ProviderType, TaskType
-from shared.contracts.foreign import ErrorText, Label
 from shared.contracts.message import Message
+from shared.contracts.untrusted import ErrorText, Label
 
 
 class ServiceRequest(Message):
-    """One call to an outside service, as the record shows it: no keys, no pictures."""
+    """A call to an outside service, as recorded: without keys and pictures."""
 
     provider: ProviderType
     method: str
     url: Label
     """Without credentials and query."""
     status: int | None = None
-    """HTTP status; none: there was no answer."""
+    """HTTP status. None: there was no response."""
     duration_ms: int = Field(ge=0)
     provider_request_id: Label | None = None
     attempt: int
@@ -35,7 +35,7 @@ class ServiceRequest(Message):
 
 
 class RemoteWork(Message):
-    """One attempt at a task that a provider does."""
+    """An attempt at a task by a remote provider."""
 
     task_id: UUID
     attempt: int
@@ -43,16 +43,16 @@ class RemoteWork(Message):
     provider_type: ProviderType
     provider_config: dict[str, Any] = {}
     inputs: dict[str, Any]
-    """The task type's request fields; pictures and LoRAs as object keys."""
+    """The task type's request fields, with pictures and LoRAs as object keys."""
 
 
 class Submission(Message):
-    """What the provider took: its name there, and how to find it again."""
+    """Work that a provider has accepted, and the data to find it again."""
 
     request_id: str
-    """The provider's own id of it."""
+    """The provider's id of the work."""
     handle: dict[str, Any] = {}
-    """What the adapter needs beside the id; no secrets."""
+    """Further data that the adapter needs; no secrets."""
     submitted_at: datetime
     executor_instance: str
     executor_type: str
@@ -60,57 +60,57 @@ class Submission(Message):
 
 
 class SubmittedWork(RemoteWork):
-    """An attempt that the provider has taken."""
+    """An attempt that the provider has accepted."""
 
     submission: Submission
     timeout_s: float = 600
-    """How long the work may take since its submission; then the wait ends as a final TIMEOUT."""
+    """Maximal seconds from submission to result; after that the attempt fails with TIMEOUT."""
 
 
 class RemoteResult(AttemptResult):
-    """What the provider made."""
+    """The result of work by a remote provider."""
 
     results: dict[str, Any]
     """Result fields by their REST names."""
     service_requests: list[ServiceRequest] = []
     """The calls since the submission."""
     resumes: int = Field(default=0, ge=0)
-    """How often the wait was taken up again, by another worker or after an outage."""
+    """Number of times that the wait was resumed, by another worker or after an outage."""
     resumed_at: datetime | None = None
-    """When it was last taken up again."""
+    """Time of the last resume."""
 
     def fields(self) -> dict[str, Any]:
-        """The result fields of the task, by their REST names."""
+        """Return the result fields of the task, by their REST names."""
         return self.results
 
 
 class Withdrawal(Message):
-    """What became of an attempt to cancel work at its provider."""
+    """The outcome of cancelling work at its provider."""
 
     is_withdrawn: bool
-    """The provider has said that it will not do it; what it had done by then may cost."""
+    """True if the provider confirmed the cancellation; it may still charge for work done so far."""
     message: ErrorText
-    """What the provider said, for the record: `fal answered ALREADY_COMPLETED`."""
+    """The provider's response, for the record: `fal answered ALREADY_COMPLETED`."""
     service_requests: list[ServiceRequest] = []
 
 
 class ProviderActivities(ABC):
-    """Activities on a provider's own queue."""
+    """Activities of a provider's task queue."""
 
     @activity.defn(name="submit_work")
     @abstractmethod
     async def submit_work(self, work: RemoteWork) -> Submission:
-        """Hand the work over. Never retried once it may have been sent."""
+        """Submit the work. Never retried once the request may have been sent."""
 
     @activity.defn(name="await_work")
     @abstractmethod
     async def await_work(self, work: SubmittedWork) -> RemoteResult:
-        """Wait for the work and store what it made. Costs nothing, may be run any number of times.
+        """Wait for the work and store its results. Free of charge; may be retried any time.
 
-        A cancellation withdraws the work at the provider, and the failure says what came of it.
+        A cancellation cancels the work at the provider; the failure contains the outcome.
         """
 
     @activity.defn(name="withdraw_work")
     @abstractmethod
     async def withdraw_work(self, work: SubmittedWork) -> Withdrawal:
-        """Cancel the work at its provider, where nobody waits for it any more."""
+        """Cancel work at its provider that no `await_work` waits for."""

@@ -1,4 +1,4 @@
-"""What a training's run carries, and what the workers of its two stages can be asked to do."""
+"""Messages and activities of trainings: the run, preprocessing, training and the outcome."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime
@@ -17,51 +17,51 @@ from shared.contracts.enums import (
     TrainingType,
     TransformType,
 )
-from shared.contracts.foreign import ErrorText, clean_text
 from shared.contracts.message import Message
 from shared.contracts.runs import Owner
+from shared.contracts.untrusted import ErrorText, clean_text
 
 LORA_FOLDERS: dict[EntityType, str] = {
     EntityType.SUBJECT: "identities",
     EntityType.PRODUCT: "product",
     EntityType.STYLE: "styles",
 }
-"""The folder of the LoRA store that a training of each entity type writes into."""
+"""The folder of the LoRA store that trainings write to, by entity type."""
 
 ENDED = frozenset({TrainingStatus.COMPLETED, TrainingStatus.FAILED, TrainingStatus.CANCELLED})
-"""The states that a training never leaves."""
+"""The terminal states of a training."""
 
 
 class Transform(Message):
-    """One step that every source picture goes through, in the order given."""
+    """One preprocessing step of every source picture; steps run in the order given."""
 
     type: TransformType
     parameters: dict[str, Any] = {}
-    """The transform's own, as the request spelled them: `{"size": 1024}`."""
+    """Parameters of the transform, as in the request: `{"size": 1024}`."""
 
 
 class Captioning(Message):
-    """How the pictures of a dataset get their captions."""
+    """Captioning of a dataset's pictures."""
 
     strategy: CaptioningStrategy = CaptioningStrategy.TRIGGER_ONLY
     trigger_word: str
     prompt: str | None = None
-    """What a captioner is asked; always there where the strategy is custom_prompt."""
+    """Prompt for the captioning model; always set with the strategy custom_prompt."""
 
 
 class PreprocessDataset(Message):
-    """Make a training's dataset of its source pictures."""
+    """A request to build a training's dataset from its source pictures."""
 
     training_id: UUID
     source_images: list[str]
-    """Object keys, and http(s) URLs that are fetched by the worker."""
+    """Object keys, and http(s) URLs that the worker fetches."""
     transforms: list[Transform] = []
     captioning: Captioning
     owner: Owner
 
 
 class PreparedDataset(AttemptResult):
-    """Where a dataset lies. `files` travel through Temporal: archives, not single pictures."""
+    """A prepared dataset. `files` pass through Temporal: list archives, not single pictures."""
 
     dataset_path: str
     """Key or prefix under `trainings/<id>/`."""
@@ -71,10 +71,10 @@ class PreparedDataset(AttemptResult):
 
 
 class Hyperparameters(Message):
-    """Everything that shapes the training itself; names are the REST API's."""
+    """Hyperparameters of a training, by their REST names."""
 
     rank: int = 16
-    """Of a LoRA; a full training has none and ignores it."""
+    """LoRA rank. Full trainings ignore it."""
     steps: int = 1000
     learning_rate: float = 0.0001
     batch_size: int = 1
@@ -82,7 +82,7 @@ class Hyperparameters(Message):
     optimizer: str = "adamw8bit"
     bypass_guidance_embedding: bool = False
     save_every: int = 2000
-    """Steps between the checkpoints that are kept; resume checkpoints are written besides."""
+    """Steps between the checkpoints that are kept. Resume checkpoints are written in addition."""
     max_step_saves_to_keep: int = 4
     sample_every: int = 250
     sample_steps: int = 25
@@ -90,7 +90,7 @@ class Hyperparameters(Message):
 
 
 class TrainModel(Message):
-    """Train on a prepared dataset."""
+    """A request to train on a prepared dataset."""
 
     training_id: UUID
     entity_type: EntityType
@@ -98,22 +98,22 @@ class TrainModel(Message):
     base_model_path: str
     dataset_path: str
     folder: str
-    """Folder of the LoRA store that the file goes to."""
+    """Folder of the LoRA store that the file is written to."""
     hyperparameters: Hyperparameters
     owner: Owner
 
 
 class TrainedModel(AttemptResult):
-    """What a training made. `files` are the model, its kept checkpoints and its samples."""
+    """A trained model. `files` are the model, its kept checkpoints and its samples."""
 
     local_model_path: str
-    """Where the trained file lies in the LoRA store, such as `product/sh0e.safetensors`."""
+    """Path of the trained file in the LoRA store, such as `product/sh0e.safetensors`."""
     current_step: int = Field(ge=0)
-    """Steps trained in all, resumed attempts included."""
+    """Total of steps trained, including those of resumed attempts."""
 
 
 class DatasetActivities(ABC):
-    """Activities on the `preprocessing` task queue. Idempotent, heartbeating, retried natively."""
+    """Activities of the `preprocessing` task queue: idempotent, with heartbeats and retries."""
 
     @activity.defn(name="preprocess_dataset")
     @abstractmethod
@@ -122,21 +122,21 @@ class DatasetActivities(ABC):
 
 
 class TrainingActivities(ABC):
-    """Activities on the `training` task queue; another attempt resumes at the last checkpoint."""
+    """Activities of the `training` task queue. A retry resumes at the last checkpoint."""
 
     @activity.defn(name="train_lora")
     @abstractmethod
     async def train_lora(self, request: TrainModel) -> TrainedModel:
-        """Train a LoRA and store it."""
+        """Train a LoRA, and store it."""
 
     @activity.defn(name="train_model")
     @abstractmethod
     async def train_model(self, request: TrainModel) -> TrainedModel:
-        """Train all weights and store them."""
+        """Train all weights, and store them."""
 
 
 class TrainingRun(Message):
-    """One training, complete: what Temporal carries of it."""
+    """A complete training, as the workflow run receives it."""
 
     training_id: UUID
     training_type: TrainingType
@@ -152,7 +152,7 @@ class TrainingRun(Message):
 
 
 class DatasetRecord(Message):
-    """A prepared dataset on its way into the records."""
+    """A prepared dataset to be written to the database."""
 
     training_id: UUID
     owner: Owner
@@ -160,7 +160,7 @@ class DatasetRecord(Message):
 
 
 class TrainingOutcome(Message):
-    """How a training ended; `finish_training` writes it into the records."""
+    """The outcome of a training; `finish_training` writes it to the database."""
 
     training_id: UUID
     status: TrainingStatus
@@ -172,16 +172,16 @@ class TrainingOutcome(Message):
     error_category: ErrorCategory | None = None
     started_at: datetime | None = None
 
-    def bare(self, note: str) -> Self:
-        """The same without what came from elsewhere; what had completed has no model then."""
+    def without_untrusted(self, note: str) -> Self:
+        """Return a copy without untrusted data; a COMPLETED outcome becomes FAILED."""
         own: dict[str, Any] = {"local_model_path": None, "files": [], "error": clean_text(note)}
         if self.status == TrainingStatus.COMPLETED:
             own |= {"status": TrainingStatus.FAILED, "error_category": ErrorCategory.INTERNAL}
         return self.model_copy(update=own)
 
 
-class TrainingStanding(Message):
-    """How a training stands in the records: an earlier end outlives a later one."""
+class TrainingRecordState(Message):
+    """The state of a training in the database. The first recorded terminal state is final."""
 
     status: TrainingStatus
     local_model_path: str | None = None

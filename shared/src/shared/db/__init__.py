@@ -1,1 +1,1 @@
-"""The records: models, sessions and repositories; the only place with SQL."""
+"""The database ("the records"): models, sessions and repositories; the only place with SQL."""

@@ -1,6 +1,6 @@
-"""After a commit: who is to hear that events wait to be delivered.
+"""Notification of a listener after each commit that created webhook deliveries.
 
-Whoever writes an event need not think of it: the session remembers, and tells after its commit.
+Code that writes events only calls `announce`: the session notifies the listener after its commit.
 """
 
 from collections.abc import Callable
@@ -19,33 +19,33 @@ _LISTENER, _SUBJECTS = "announcement_listener", "announced_subjects"
 
 @dataclass(frozen=True)
 class Announcement:
-    """A subject that has events to be delivered."""
+    """A subject with pending deliveries."""
 
     subject_id: UUID
     subject_kind: str
     origin_instance: str
     origin_tenant_id: str | None
     is_replay: bool = False
-    """A delivery that waits for another attempt is to look again at once."""
+    """True for a replay: a run that waits for its next attempt continues at once."""
 
 
 Listener = Callable[[frozenset[Announcement]], None]
-"""Called within the event loop; neither awaited nor allowed to raise."""
+"""Called in the event loop. It must neither block nor raise."""
 
 
 def announcing(sessions: Sessions, listener: Listener) -> Sessions:
-    """Sessions of the same pool that tell a listener of each commit that left deliveries."""
+    """Return sessions of the same pool that notify a listener after commits with deliveries."""
     bind: Any = sessions.kw["bind"]
     return async_sessionmaker(bind, expire_on_commit=False, info={_LISTENER: listener})
 
 
 def announce(session: AsyncSession, announcement: Announcement) -> None:
-    """Tell the listener, if there is one and once this transaction is committed."""
+    """Notify the session's listener, if it has one, after this transaction is committed."""
     session.info.setdefault(_SUBJECTS, set[Announcement]()).add(announcement)
 
 
 @event.listens_for(Session, "after_commit")
-def _tell(session: Session) -> None:  # pyright: ignore[reportUnusedFunction] -- SQLAlchemy calls it
+def _notify(session: Session) -> None:  # pyright: ignore[reportUnusedFunction] -- SQLAlchemy calls it
     if session.in_nested_transaction():
         return
     subjects: set[Announcement] | None = session.info.pop(_SUBJECTS, None)

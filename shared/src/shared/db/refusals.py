@@ -1,20 +1,20 @@
-"""Whether the records refuse a value for good, so that no repetition helps."""
+"""Detection of values that the database refuses for good, so that a retry does not help."""
 
 from sqlalchemy.exc import DBAPIError, StatementError
 
 _REFUSED = ("22", "23")
-"""Classes of SQLSTATE: data that a column cannot hold, rows that contradict others."""
+"""Classes of SQLSTATE: data exceptions and integrity constraint violations."""
 
-_UNSPEAKABLE = (ValueError, TypeError, ArithmeticError, RecursionError)
-"""What is raised for a value that cannot even be spelled for the database."""
+_NOT_SERIALISABLE = (ValueError, TypeError, ArithmeticError, RecursionError)
+"""Exceptions raised for a value that cannot be serialised for the database."""
 
 
 def refusal(error: Exception) -> str | None:
-    """What the database has against a value, without the value; none where it may yet take it."""
+    """Return why the database refuses a value, without the value; none if a retry may help."""
     if isinstance(error, DBAPIError):
         state = getattr(error.orig, "sqlstate", None)
         is_refused = isinstance(state, str) and state.startswith(_REFUSED)
         return f"SQLSTATE {state}" if is_refused else None
-    if isinstance(error, StatementError) and isinstance(error.orig, _UNSPEAKABLE):
+    if isinstance(error, StatementError) and isinstance(error.orig, _NOT_SERIALISABLE):
         return type(error.orig).__name__
     return None

@@ -1,4 +1,4 @@
-"""The connection pool and its sessions."""
+"""Connection pool and sessions."""
 
 import json
 from typing import Any
@@ -20,18 +20,18 @@ Sessions = async_sessionmaker[AsyncSession]
 
 
 def create_engine(settings: DatabaseSettings, *, is_pinging: bool = True) -> AsyncEngine:
-    """Open a pool.
+    """Create a connection pool.
 
     Args:
-        settings: where the database is.
-        is_pinging: ask a connection for a sign of life before use, one round trip; not needed
-            where the caller repeats what failed.
+        settings: URL and size of the pool.
+        is_pinging: test each connection before use, which costs one round trip; not needed if the
+            caller retries failed work.
     """
     engine = create_async_engine(
         settings.url.get_secret_value(),
         pool_size=settings.pool_size,
         max_overflow=settings.pool_overflow,
-        # Parameters hold prompts, which belong in no log.
+        # Parameters contain prompts, which must not be logged.
         hide_parameters=True,
         pool_timeout=10,
         pool_pre_ping=is_pinging,
@@ -44,41 +44,41 @@ def create_engine(settings: DatabaseSettings, *, is_pinging: bool = True) -> Asy
 
 
 def _parse_json(text: str) -> Any:
-    """Several times faster than the standard library; a page of tasks has some hundred values."""
+    """Parse JSON with pydantic's parser, several times faster than the standard library."""
     try:
         return from_json(text)
     except ValueError:
-        # It nests deeper than the fast parser goes, which is no reason not to read it.
+        # The fast parser limits the depth; the standard library does not.
         return json.loads(text)
 
 
 def _refuse_closed(connection: AdaptedConnection, _record: object, _proxy: object) -> None:
-    """Hand out no connection that the server has closed; the pool opens a new one instead.
+    """Reject a connection that the server has closed, so that the pool opens a new one.
 
-    The driver knows without asking the server: a restart of Postgres costs no request.
+    The driver knows this without a round trip: a restart of Postgres makes no request fail.
     """
     if connection.driver_connection.is_closed():
         raise DisconnectionError
 
 
 def create_sessions(engine: AsyncEngine) -> Sessions:
-    """Sessions whose objects stay readable after their commit."""
+    """Return sessions whose objects stay readable after a commit."""
     return async_sessionmaker(engine, expire_on_commit=False)
 
 
 def reading_engine(sessions: Sessions) -> AsyncEngine:
-    """The same pool for single statements that read: no BEGIN, no ROLLBACK around them.
+    """Return an engine of the same pool for single read statements, in autocommit mode.
 
-    Each would be a round trip of its own, and the statement is a transaction by itself.
+    This saves the round trips of BEGIN and ROLLBACK.
     """
     engine: AsyncEngine = sessions.kw["bind"]
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 async def plan_for_values(session: AsyncSession) -> None:
-    """Let every statement of this transaction be planned for the values it comes with.
+    """Make Postgres plan each statement of this transaction for its actual parameters.
 
-    For lists with filters: which index is best depends on the values, and a plan that Postgres has
-    made for any values may walk the whole table.
+    For lists with filters: the best index depends on the values, and a generic plan may scan the
+    whole table.
     """
     await session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))

@@ -1,4 +1,4 @@
-"""Bring the database to the newest schema: `python -m shared.db.upgrade`."""
+"""Upgrade of the database to the newest schema: `python -m shared.db.upgrade`."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations"
 
 
 def upgrade(settings: DatabaseSettings, revision: str = "head") -> None:
-    """Run every migration that the database has not had, each in its transaction."""
+    """Run all pending migrations, each in its own transaction."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = settings.url.get_secret_value()

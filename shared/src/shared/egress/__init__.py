@@ -1,1 +1,1 @@
-"""Requests to addresses that strangers name: none of them may reach what is ours."""
+"""Requests to URLs that clients name, guarded so that they cannot reach private networks (SSRF)."""

@@ -1,6 +1,6 @@
-"""Which IP addresses are the public internet. Everything else is refused, and here is why.
+"""Classification of IP addresses: public, or refused with a reason.
 
-The lists are IANA's special-purpose registries; the tests hold them against `ipaddress`.
+The lists are IANA's special-purpose registries; the tests compare them with `ipaddress`.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -58,7 +58,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 def forbidden_reason(address: Address) -> str | None:
-    """What an address is instead of public, or none where it is public."""
+    """Return why an address is not public, such as `private`; none if it is public."""
     if isinstance(address, IPv4Address):
         return next((why for network, why in _V4.items() if address in network), None)
     reason = next((why for network, why in _V6.items() if address in network), None)

@@ -1,30 +1,30 @@
-"""What can go wrong with an outgoing request, by whether another try can help."""
+"""Exceptions of guarded requests."""
 
 from shared.contracts.enums import ErrorCategory
 from shared.errors import InvalidInputError, PlatformError
 
 
 class ForbiddenUrlError(InvalidInputError, ValueError):
-    """A URL that is not called, whoever asks; the message says why. No retry helps."""
+    """A URL that may not be called; the message says why. A retry does not help."""
 
 
 def private_url(reason: str) -> ForbiddenUrlError:
-    """An address of no public host; the message names the setting that allows some."""
+    """Return the error for a host that is not public; it names the setting that allows hosts."""
     setting = "SARTIQ_EGRESS_ALLOWED_HOSTS"
-    return ForbiddenUrlError(f"{reason}; whoever runs this platform can allow it in {setting}")
+    return ForbiddenUrlError(f"{reason}; the operator of this server can allow it in {setting}")
 
 
 class FetchError(PlatformError):
-    """The other side could not be reached, or its answer is of no use.
+    """The host could not be reached, or its response is not usable.
 
-    Its category says whether a retry can help: NETWORK, TIMEOUT and RATE_LIMIT may pass, VALIDATION
-    will not.
+    The category decides on retries: NETWORK, TIMEOUT and RATE_LIMIT are temporary, VALIDATION is
+    not.
     """
 
     category = ErrorCategory.NETWORK
 
 
 class TooLargeError(FetchError):
-    """What the URL points at has more bytes than are taken."""
+    """The response body is larger than allowed."""
 
     category = ErrorCategory.VALIDATION

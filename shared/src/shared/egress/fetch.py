@@ -1,4 +1,4 @@
-"""Fetching what a URL of a stranger points at, within limits of size and time."""
+"""Downloads from URLs that clients name, with limits on size and time."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,20 +23,20 @@ _PASSING = {
     425: ErrorCategory.NETWORK,
     429: ErrorCategory.RATE_LIMIT,
 }
-"""Client errors that may be gone at the next try."""
+"""Client errors (4xx) that are temporary."""
 _LONGEST_RETRY_AFTER_S = 120.0
 
 
 @dataclass(frozen=True)
 class Pace:
-    """The slowest answer that is waited for: what drips holds a place and memory for nothing."""
+    """The minimal speed of a response: slow ones would block a slot and memory for too long."""
 
     head_s: float = 20.0
-    """Until its head is complete, look-up and connection included."""
+    """Timeout until the response headers are complete, including DNS and connection, in seconds."""
     num_bytes: int = 64 * 1024
-    """Then so much of its body, or all that is left, must arrive …"""
+    """After that, this many bytes of the body, or the rest of it, must arrive …"""
     within_s: float = 10.0
-    """… in each so many seconds."""
+    """… within each period of this many seconds."""
 
 
 PACE = Pace()
@@ -44,13 +44,13 @@ PACE = Pace()
 
 @dataclass(frozen=True)
 class Fetched:
-    """What a URL pointed at."""
+    """A downloaded file."""
 
     content: bytes
     content_type: str
-    """Media type in small letters, without parameters; empty where none was given."""
+    """Media type in lower case, without parameters; empty if the response has none."""
     final_url: str
-    """After redirects."""
+    """URL after redirects."""
 
 
 async def fetch(
@@ -62,19 +62,19 @@ async def fetch(
     guard: Guard = STRICT,
     pace: Pace = PACE,
 ) -> Fetched:
-    """GET a URL, following up to five redirects, each guarded anew.
+    """GET a URL, following up to five redirects, each of which is guarded as well.
 
     Args:
         url: http or https.
-        max_bytes: largest body.
-        timeout_s: for everything together, look-ups and redirects included.
-        headers: sent along; credentials among them only to the origin of `url`.
-        guard: what may be called.
-        pace: how slow each answer may be.
+        max_bytes: maximal size of the body.
+        timeout_s: for the whole download, including DNS and redirects.
+        headers: request headers; credentials are only sent to the origin of `url`.
+        guard: decides which addresses may be called.
+        pace: minimal speed of each response.
 
     Raises:
-        ForbiddenUrlError: the URL or a redirect leads to where nothing is fetched.
-        FetchError: there was no answer, or none of use.
+        ForbiddenUrlError: the URL or a redirect may not be called.
+        FetchError: there was no response, or no usable one.
     """
     sent = {"Accept": "*/*", "Accept-Encoding": "identity", **(headers or {})}
     request = OutboundRequest("GET", url, sent)
@@ -89,16 +89,16 @@ async def fetch(
         raise FetchError(
             f"the URL was not fetched within {timeout_s:g} s", category=ErrorCategory.TIMEOUT
         ) from error
-    raise _useless(f"the URL redirects more than {_MAX_REDIRECTS} times")
+    raise _unusable(f"the URL redirects more than {_MAX_REDIRECTS} times")
 
 
 async def _visit(
     request: OutboundRequest, max_bytes: int, guard: Guard, pace: Pace
 ) -> Fetched | OutboundRequest:
-    """The answer, or where it sends us."""
+    """Return the downloaded file, or the request that a redirect leads to."""
     try:
         async with (
-            asyncio.timeout(pace.head_s) as patience,
+            asyncio.timeout(pace.head_s) as deadline,
             send(request, guard) as response,
         ):
             headers = httpx.Headers(response.headers)
@@ -106,13 +106,13 @@ async def _visit(
                 return _redirected(request, headers["location"])
             _check_status(response.status, headers)
             _check_head(headers, max_bytes)
-            content = await _read(response, max_bytes, pace, patience)
+            content = await _read(response, max_bytes, pace, deadline)
             content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
             return Fetched(content, content_type, request.url)
     except TimeoutError as error:
         raise FetchError(
-            f"the URL answers too slowly: a head takes {pace.head_s:g} s at most,"
-            f" {pace.num_bytes} bytes of a body {pace.within_s:g} s",
+            f"the URL responds too slowly: at most {pace.head_s:g} s for the response headers and"
+            f" {pace.within_s:g} s for each {pace.num_bytes} bytes of the body are allowed",
             category=ErrorCategory.TIMEOUT,
         ) from error
 
@@ -122,7 +122,7 @@ def _redirected(request: OutboundRequest, location: str) -> OutboundRequest:
     try:
         there = here.join(location)
     except (httpx.InvalidURL, ValueError) as error:
-        raise ForbiddenUrlError("the URL redirects to a malformed one") from error
+        raise ForbiddenUrlError("the URL redirects to a malformed URL") from error
     headers = request.headers
     if there.scheme not in {"http", "https"} or _origin(there) != _origin(here):
         headers = {
@@ -141,7 +141,7 @@ def _check_status(status: int, headers: httpx.Headers) -> None:
     category = _PASSING.get(status, ErrorCategory.VALIDATION if status < 500 else None)
     asked_s = parse_retry_after(headers.get("retry-after", ""), datetime.now(UTC))
     raise FetchError(
-        f"the URL answers {status}",
+        f"the URL returned {status}",
         category=category,
         retry_after_s=asked_s and min(asked_s, _LONGEST_RETRY_AFTER_S),
     )
@@ -149,31 +149,31 @@ def _check_status(status: int, headers: httpx.Headers) -> None:
 
 def _check_head(headers: httpx.Headers, max_bytes: int) -> None:
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise _useless("the answer is compressed although that was not asked for")
+        raise _unusable("the response is compressed although no encoding was requested")
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
 
 
 async def _read(
-    response: httpcore.Response, max_bytes: int, pace: Pace, patience: asyncio.Timeout
+    response: httpcore.Response, max_bytes: int, pace: Pace, deadline: asyncio.Timeout
 ) -> bytes:
     clock = asyncio.get_running_loop().time
     content, due = bytearray(), pace.num_bytes
-    patience.reschedule(clock() + pace.within_s)
+    deadline.reschedule(clock() + pace.within_s)
     async for chunk in response.aiter_stream():
         content += chunk
         if len(content) > max_bytes:
             raise _too_large(max_bytes)
         if len(content) >= due:
             due = len(content) + pace.num_bytes
-            patience.reschedule(clock() + pace.within_s)
+            deadline.reschedule(clock() + pace.within_s)
     return bytes(content)
 
 
 def _too_large(max_bytes: int) -> TooLargeError:
-    return TooLargeError(f"the URL holds more than {max_bytes} bytes")
+    return TooLargeError(f"the file at the URL has more than {max_bytes} bytes")
 
 
-def _useless(message: str) -> FetchError:
+def _unusable(message: str) -> FetchError:
     return FetchError(message, category=ErrorCategory.VALIDATION)

@@ -1,4 +1,4 @@
-"""What the guard lets through besides the public internet, and how it finds addresses."""
+"""The guard of outgoing requests: allows public addresses and configured exemptions."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,22 +14,22 @@ from shared.egress.names import NameResolver
 _log = structlog.stdlib.get_logger(__name__)
 
 Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
-"""From a host name and a port to IP addresses, in the order in which they are tried."""
+"""Resolves a host name and a port to IP addresses, in the order in which they are tried."""
 
 
 @dataclass(frozen=True)
 class Exemptions:
-    """Hosts and networks that may be called although they are not public; none by default."""
+    """Hosts and networks that may be called although they are not public. Default: none."""
 
     hosts: frozenset[str] = frozenset()
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @classmethod
     def parse(cls, entries: Sequence[str]) -> "Exemptions":
-        """Read `127.0.0.1`, `10.0.0.0/8` and `images.internal` alike.
+        """Parse addresses, networks and host names: `127.0.0.1`, `10.0.0.0/8`, `images.internal`.
 
         Raises:
-            ValueError: an entry with a slash is no network.
+            ValueError: an entry with a slash is not a network.
         """
         hosts: set[str] = set()
         networks: list[IPv4Network | IPv6Network] = []
@@ -43,23 +43,23 @@ class Exemptions:
         return cls(frozenset(hosts), tuple(networks))
 
     def covers(self, address: Address) -> bool:
-        """Whether an address lies in an exempt network."""
+        """Return true if an address is in an exempt network."""
         return any(address in network for network in self.networks)
 
 
 @dataclass(frozen=True)
 class Guard:
-    """Decides which addresses are called."""
+    """Decides which addresses may be called."""
 
     exemptions: Exemptions = field(default_factory=Exemptions)
     resolve: Resolver = field(default_factory=NameResolver, compare=False)
 
     def check_address(self, address: Address, host: str) -> None:
-        """Let a public or exempt address pass.
+        """Check that an address is public or exempt.
 
         Raises:
-            ForbiddenUrlError: it is neither. The log names the address; whoever has the error reads
-                it only where it is what they wrote.
+            ForbiddenUrlError: it is neither. The log names the address; the error only does if the
+                client wrote it.
         """
         reason = forbidden_reason(address)
         if reason is None or self.exemptions.covers(address):
@@ -70,11 +70,11 @@ class Guard:
         raise private_url(f"the host {host!r} has an address that is not public")
 
     async def find_addresses(self, host: str, port: int) -> list[str]:
-        """The addresses of a host, all of them checked.
+        """Return the addresses of a host, all of them checked.
 
         Raises:
-            ForbiddenUrlError: one of them is not public. A host that mixes them is not trusted.
-            FetchError: it has none.
+            ForbiddenUrlError: at least one of them is not public.
+            FetchError: the host has no address.
         """
         found = await self.resolve(host, port)
         if not found:
@@ -85,10 +85,10 @@ class Guard:
         return found
 
     async def close(self) -> None:
-        """Let go of what looking names up has opened."""
+        """Close the resolver."""
         if isinstance(self.resolve, NameResolver):
             await self.resolve.close()
 
 
 STRICT = Guard()
-"""The public internet, nothing else."""
+"""Allows only public addresses."""

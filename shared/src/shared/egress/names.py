@@ -1,4 +1,4 @@
-"""Host names to addresses, on no thread of anybody's, and given up in time."""
+"""Asynchronous DNS resolution with a timeout, without threads."""
 
 import asyncio
 import socket
@@ -16,12 +16,12 @@ _TIMEOUT_S = 5.0
 class NameResolver:
     """Resolves names as the system does: hosts file, search domains, configured name servers.
 
-    A name whose servers are silent costs a question on its way and nothing else. The system's own
-    call would hold a thread of a pool that everybody shares, for as long as it likes.
+    A name server that does not respond only costs a pending query. `getaddrinfo` of the system
+    would block a thread of the shared pool, without a timeout.
 
     Args:
-        nameservers: asked instead of the system's, as `host[:port]`.
-        timeout_s: for one name, retries and every search domain included.
+        nameservers: used instead of the system's, as `host[:port]`.
+        timeout_s: for one name, including retries and all search domains.
     """
 
     def __init__(self, nameservers: Sequence[str] = (), *, timeout_s: float = _TIMEOUT_S) -> None:
@@ -30,15 +30,15 @@ class NameResolver:
         self._resolver: aiodns.DNSResolver | None = None
 
     async def __call__(self, host: str, port: int) -> list[str]:
-        """Find the addresses of a host, in the order in which they are tried.
+        """Return the addresses of a host, in the order in which they are tried.
 
         Raises:
-            FetchError: it has none, or nobody said so in time.
+            FetchError: the host has no address, or was not resolved in time.
         """
         try:
             async with asyncio.timeout(self._timeout_s):
-                # Its addresses are tuples of anything to the type checker.
-                found: Any = await self._of_this_loop().getaddrinfo(
+                # aiodns has no useful type for addresses.
+                found: Any = await self._resolver_of_loop().getaddrinfo(
                     host, port=port, type=socket.SOCK_STREAM
                 )
         except TimeoutError as error:
@@ -51,13 +51,13 @@ class NameResolver:
         return [node.addr[0].decode() for node in found.nodes]
 
     async def close(self) -> None:
-        """Drop the questions that nobody waits for any more, before the loop is closed."""
+        """Cancel pending queries; to be called before the event loop is closed."""
         if self._resolver is not None:
             await self._resolver.close()
             self._resolver = None
 
-    def _of_this_loop(self) -> aiodns.DNSResolver:
-        """Made late: settings are read before there is a loop."""
+    def _resolver_of_loop(self) -> aiodns.DNSResolver:
+        """Return the resolver, created late: settings are read before there is an event loop."""
         loop = asyncio.get_running_loop()
         if self._resolver is None or self._resolver.loop is not loop:
             self._resolver = aiodns.DNSResolver(self._nameservers, loop)

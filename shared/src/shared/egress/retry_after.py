@@ -1,27 +1,27 @@
-"""How long the other side wants to be left alone (RFC 9110, section 10.2.3). Pure."""
+"""Parser of the Retry-After header (RFC 9110, section 10.2.3). Pure."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST_RETRY_AFTER_S = 86_400.0
-"""No stranger has us wait for longer."""
-_LONGEST_DATE = 64
-"""Characters; the longest spelling of a date has 33."""
+"""Upper bound on the delay that a remote side may ask for."""
+_MAX_DATE_CHARS = 64
+"""The longest format of a date has 33 characters."""
 
 
 def parse_retry_after(value: str, now: datetime) -> float | None:
-    """Seconds from now, a day at most, whatever a stranger has written.
+    """Return the delay in seconds, from 0 to one day.
 
     Args:
-        value: of the header: a number of seconds, or a date in one of HTTP's three spellings.
-        now: the time.
+        value: of the header: a number of seconds, or a date in one of HTTP's three formats.
+        now: the current time.
 
     Returns:
-        None for what is neither.
+        None if the value is neither.
     """
     if value.isascii() and value.isdecimal():
         return min(float(value), LONGEST_RETRY_AFTER_S)
-    if len(value) > _LONGEST_DATE:
+    if len(value) > _MAX_DATE_CHARS:
         return None
     try:
         moment = parsedate_to_datetime(value)

@@ -1,4 +1,4 @@
-"""One guarded request: the address that was checked is the address that is connected to."""
+"""A guarded request: it connects to exactly the address that was checked."""
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -20,12 +20,12 @@ _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 15.0
 _USER_AGENT = "sartiq-compute"
 _BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, OSError, anyio.EndOfStream)
-"""How a connection ends that is of no use; the last two come unmapped out of broken TLS."""
+"""Exceptions of failed connections. The last two are raised unmapped by broken TLS."""
 
 
 @dataclass(frozen=True)
 class OutboundRequest:
-    """What is sent."""
+    """A request to be sent."""
 
     method: str
     url: str
@@ -35,17 +35,17 @@ class OutboundRequest:
 
 @asynccontextmanager
 async def send(request: OutboundRequest, guard: Guard) -> AsyncGenerator[httpcore.Response]:
-    """Send one request; its answer's body is yet to be read. Redirects are answers, too.
+    """Send one request, and yield the response with its body unread. Redirects are not followed.
 
-    Proxies that the environment names are not used: they would resolve the host themselves. The
-    caller limits the time of the whole with `asyncio.timeout`.
+    Proxies of the environment are not used: they would resolve the host themselves. The caller
+    limits the total time with `asyncio.timeout`.
 
     Raises:
-        ForbiddenUrlError: the URL, or an address of its host, must not be called.
-        FetchError: the other side did not answer.
+        ForbiddenUrlError: the URL, or an address of its host, may not be called.
+        FetchError: there was no response.
     """
     url = parse_url(request.url, guard)
-    host = url.raw_host.decode()  # `url.host` raises for some of DNS's names
+    host = url.raw_host.decode()  # `url.host` raises for some valid DNS names
     timeouts = {"connect": _CONNECT_TIMEOUT_S, "read": _READ_TIMEOUT_S, "write": _READ_TIMEOUT_S}
     async with httpcore.AsyncConnectionPool(
         ssl_context=_tls(), network_backend=_GuardedNetwork(guard), max_connections=1
@@ -66,24 +66,24 @@ async def send(request: OutboundRequest, guard: Guard) -> AsyncGenerator[httpcor
                 yield response
         except httpcore.TimeoutException as error:
             raise FetchError(
-                f"the host {host!r} did not answer in time", category=ErrorCategory.TIMEOUT
+                f"the host {host!r} did not respond in time", category=ErrorCategory.TIMEOUT
             ) from error
         except _BROKEN as error:
-            raise FetchError(f"the host {host!r} did not answer: {_reason(error)}") from error
+            raise FetchError(f"the host {host!r} did not respond: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
-    """In our own words: those of the libraries name addresses."""
+    """Return a description without addresses, which the libraries' messages contain."""
     mapped = error.args[0] if error.args else None
     if isinstance(mapped, SSLCertVerificationError):
         return f"its certificate is not valid: {mapped.verify_message}"
     if isinstance(mapped, SSLError):
-        return "it does not speak TLS as we do"
+        return "the TLS handshake failed"
     if isinstance(error, httpcore.ConnectError):
-        return "it takes no connection"
+        return "connecting to it failed"
     if isinstance(error, httpcore.ProtocolError):
-        return "it does not speak HTTP"
-    return "the connection broke off"
+        return "its response is not valid HTTP"
+    return "the connection was closed"
 
 
 @cache
@@ -92,11 +92,11 @@ def _tls() -> SSLContext:
 
 
 class _GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to addresses, never to names: a second look-up could answer differently."""
+    """Connects to addresses, never to names: a second DNS query could return other addresses."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        # To the type checker it is a stub, which stands in where anyio is missing.
+        # Typed as the stub that httpcore uses without anyio.
         network: Any = httpcore.AnyIOBackend()
         self._network: httpcore.AsyncNetworkBackend = network
 

@@ -1,4 +1,4 @@
-"""Which URLs may be called, as far as that can be told without asking anybody."""
+"""Checks of URLs that need no network: scheme, port and host."""
 
 import re
 import socket
@@ -13,7 +13,8 @@ from shared.egress.guard import STRICT, Guard
 MAX_URL_LENGTH = 8192
 _WEB_PORTS = {"http": 80, "https": 443}
 _PORTS = frozenset({80, 443, *range(1024, 65536)})
-"""Below 1024 live mail, shells and directories, which speak to whoever sends them lines."""
+"""Other ports below 1024 belong to services such as mail, SSH and LDAP, some of which would accept
+lines of an HTTP request as commands."""
 _AUTHORITY = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.IGNORECASE)
@@ -22,25 +23,28 @@ _LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loop
 
 
 def check_url(url: str, guard: Guard = STRICT) -> None:
-    """Let a URL pass whose scheme, port and host can be public.
+    """Check that a URL's scheme, port and host may be called.
 
-    A host name may still resolve to an address that is not; `fetch` finds out.
+    A host name may still resolve to a private address; `fetch` checks that.
 
     Raises:
-        ForbiddenUrlError: says why.
+        ForbiddenUrlError: the URL may not be called; the message says why.
     """
     parse_url(url, guard)
 
 
 def parse_url(url: str, guard: Guard) -> httpx.URL:
-    """`check_url`, and the URL as it was understood: no second reader may differ about it."""
+    """Check a URL as `check_url` does, and return it parsed.
+
+    Callers use the parsed URL, so that no second parser can understand it differently.
+    """
     if len(url) > MAX_URL_LENGTH:
         raise ForbiddenUrlError(f"the URL is longer than {MAX_URL_LENGTH} characters")
     if _CONTROL.search(url):
         raise ForbiddenUrlError("the URL contains control characters")
     authority = _AUTHORITY.match(url)
     if authority is None:
-        raise ForbiddenUrlError("is not an absolute URL: http://… or https://…")
+        raise ForbiddenUrlError("is not an absolute URL; write http://… or https://…")
     _check_authority(authority[1])
     try:
         parsed = httpx.URL(url)
@@ -49,38 +53,40 @@ def parse_url(url: str, guard: Guard) -> httpx.URL:
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
         raise ForbiddenUrlError("the URL is malformed") from error
     if parsed.scheme not in _WEB_PORTS:
-        raise ForbiddenUrlError(f"the scheme {parsed.scheme!r} is not called; use https or http")
+        raise ForbiddenUrlError(f"the scheme {parsed.scheme!r} is not allowed; use https or http")
     if port is not None and port not in _PORTS:
-        raise ForbiddenUrlError(f"the port {port} is not called; 80, 443 and 1024 to 65535 are")
+        raise ForbiddenUrlError(
+            f"the port {port} is not allowed; use 80, 443 or one from 1024 to 65535"
+        )
     _check_host(host, guard)
     return parsed
 
 
 def port_of(url: httpx.URL) -> int:
-    """The port that a URL means."""
+    """Return the port of a URL, or the default port of its scheme."""
     return url.port or _WEB_PORTS[url.scheme]
 
 
 def _check_authority(authority: str) -> None:
-    """Refuse spellings that readers of URLs disagree about."""
+    """Refuse authorities that URL parsers interpret differently."""
     if "@" in authority:
-        raise ForbiddenUrlError("the URL contains user information; leave out what precedes the @")
+        raise ForbiddenUrlError("the URL contains user information; remove the part before the @")
     if "%" in authority:
-        raise ForbiddenUrlError("the host is percent-encoded; write it plainly")
+        raise ForbiddenUrlError("the host is percent-encoded; write it without percent-encoding")
     if "\\" in authority or any(character.isspace() for character in authority):
         raise ForbiddenUrlError("the host contains a backslash or a space")
 
 
 def _check_host(host: str, guard: Guard) -> None:
     if not host:
-        raise ForbiddenUrlError("the URL names no host")
+        raise ForbiddenUrlError("the URL has no host")
     address = _literal(host)
     if address is not None:
         guard.check_address(address, host)
     elif host.endswith("."):
-        raise ForbiddenUrlError("the host ends with a dot; leave it out")
+        raise ForbiddenUrlError("the host ends with a dot; remove it")
     elif not _NAME.fullmatch(host):
-        raise ForbiddenUrlError("the host is no DNS name")
+        raise ForbiddenUrlError("the host is not a valid DNS name")
     elif host.lower() in guard.exemptions.hosts:
         return
     elif host.lower() in _LOCAL_NAMES or host.lower().endswith(".localhost"):
@@ -88,12 +94,12 @@ def _check_host(host: str, guard: Guard) -> None:
 
 
 def _literal(host: str) -> Address | None:
-    """The address that a host spells out, in the one spelling that is allowed."""
+    """Return the address of a host that is an IP literal in canonical form; none for a name."""
     if ":" in host:
         try:
             return IPv6Address(host)
         except ValueError as error:
-            raise ForbiddenUrlError("the host is no IPv6 address") from error
+            raise ForbiddenUrlError("the host is not a valid IPv6 address") from error
     try:
         return IPv4Address(host)
     except ValueError:
@@ -105,7 +111,7 @@ def _literal(host: str) -> Address | None:
 
 
 def _is_read_as_ipv4(host: str) -> bool:
-    """Whether the system's resolver takes this for an address: `0x7f.1`, `2130706433`."""
+    """Return true if the system's resolver reads a host as an address: `0x7f.1`, `2130706433`."""
     try:
         socket.inet_aton(host)
     except OSError:

@@ -1,1 +1,1 @@
-"""Which pictures are let in."""
+"""Admission of input pictures by header and structure."""

@@ -1,4 +1,4 @@
-"""Pictures inside a request: base64 in every spelling that clients write, or a data URL of it."""
+"""Decoder of pictures inside requests: base64 in all common variants, or a base64 data URL."""
 
 import binascii
 import re
@@ -6,42 +6,42 @@ import re
 from shared.images.admission import ImageRefusedError, too_large
 
 _DATA_URL = re.compile(r"\s*data:(?P<type>[^;,]*)(?P<parameters>(?:;[^;,]*)*),", re.IGNORECASE)
-_LONGEST_DATA_URL_HEADER = 256
+_MAX_DATA_URL_HEADER_CHARS = 256
 _PIECE_CHARACTERS = 1024 * 1024
 _BLANKS = " \t\r\n\f\v"
 _LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _STANDARD = bytes.maketrans(b"-_", b"+/")
-"""The URL-safe alphabet differs in these two alone."""
+"""Maps the URL-safe alphabet to the standard one; they differ in these two characters."""
 
 _ESCAPES = {"%2B": "+", "%2F": "/", "%3D": "=", "%2D": "-", "%5F": "_"} | dict.fromkeys(
     ("%20", "%0D", "%0A", "%09"), " "
 )
-"""What of base64 URL encoders escape."""
-_LONGEST_ESCAPE = 3
-_MOST_FOR_LINES = 1024
-"""Characters that escaped line breaks may add, beside an eighth of all others."""
+"""Percent-escapes that URL encoders write for characters of base64."""
+_ESCAPE_CHARS = 3
+_MAX_LINE_BREAK_CHARS = 1024
+"""Allowance for escaped line breaks, in addition to an eighth of all other characters."""
 
 
 def is_data_url(value: str) -> bool:
-    """Whether a text begins as a data URL does."""
+    """Return true if a text begins like a data URL."""
     return value[: len(_BLANKS) + 5].lstrip(_BLANKS)[:5].lower() == "data:"
 
 
 def decode_base64_image(value: str, max_bytes: int) -> bytes:
-    """Return the bytes behind base64 or a base64 data URL; their number is limited before decoding.
+    """Decode base64 or a base64 data URL; the size is checked before decoding.
 
-    Both alphabets are read, with or without padding, and with blanks and line breaks anywhere.
+    Both alphabets are accepted, with or without padding, and with white space anywhere.
 
     Raises:
-        ImageRefusedError: it is neither, is no picture by its own word, or is too large.
+        ImageRefusedError: the text is neither, its media type is not an image, or it is too large.
     """
     named, start = "is neither the path of a stored picture nor base64 nor a data URL", 0
     if is_data_url(value):
         named = "is a data URL whose data is not base64"
-        start = _check_data_url(value[:_LONGEST_DATA_URL_HEADER])
+        start = _check_data_url(value[:_MAX_DATA_URL_HEADER_CHARS])
         if value.find("%", start) >= 0:
-            most = (max_bytes * 4 // 3 + 4) * _LONGEST_ESCAPE
-            if len(value) - start > most + most // 8 + _MOST_FOR_LINES:
+            most = (max_bytes * 4 // 3 + 4) * _ESCAPE_CHARS
+            if len(value) - start > most + most // 8 + _MAX_LINE_BREAK_CHARS:
                 raise too_large(max_bytes)
             value, start = _unescaped(value, start), 0
     padding = value.find("=", start)
@@ -53,29 +53,29 @@ def decode_base64_image(value: str, max_bytes: int) -> bytes:
     if not fault:
         try:
             return _decoded(value, start, end)
-        except _NoLetterError as error:
+        except _InvalidCharacterError as error:
             fault = str(error)
     raise ImageRefusedError(f"{named}: {fault}")
 
 
-class _NoLetterError(ValueError):
-    """A character that base64 does not have."""
+class _InvalidCharacterError(ValueError):
+    """The text has a character that is not in the alphabet of base64."""
 
 
 def _ending_fault(ending: str, num_letters: int) -> str:
-    """What is wrong with what stands behind the last letter, or with the letters' number."""
-    # Stripping would hold the interpreter's lock ten times as long: a second for 70 MB.
+    """Return the error of the padding or of the number of characters; empty if there is none."""
+    # Stripping would hold the GIL ten times as long: one second for 70 MB.
     if len(ending) != sum(ending.count(char) for char in "=" + _BLANKS):
-        return "it goes on behind its padding '='"
+        return "it continues after its padding '='"
     if num_letters % 4 == 1:
-        return f"it ends within a byte, after {num_letters} letters; send the whole text"
+        return f"it ends within a byte, after {num_letters} characters; send the whole text"
     if ending.count("=") > -num_letters % 4:
-        return f"it has too much padding '=' for {num_letters} letters"
+        return f"it has too much padding '=' for {num_letters} characters"
     return ""
 
 
 def _decoded(value: str, start: int, end: int) -> bytes:
-    """Decode letters and blanks; in pieces, since each holds the interpreter's lock."""
+    """Decode base64 with white space, in pieces because each call holds the GIL."""
     decoded: list[bytes] = []
     rest = b""
     for place in range(start, end, _PIECE_CHARACTERS):
@@ -88,29 +88,30 @@ def _decoded(value: str, start: int, end: int) -> bytes:
 
 
 def _letters(piece: str, place: int) -> bytes:
-    """A piece in the standard alphabet, without blanks."""
+    """Return a piece in the standard alphabet, without white space."""
     try:
         encoded = piece.encode("ascii")
     except UnicodeEncodeError as error:
-        raise _NoLetterError(_strange(piece[error.start], place + error.start)) from error
+        message = _invalid_character(piece[error.start], place + error.start)
+        raise _InvalidCharacterError(message) from error
     letters = encoded.translate(_STANDARD, _BLANKS.encode())
-    if strange := letters.translate(None, _LETTERS):
-        char = chr(strange[0])
-        raise _NoLetterError(_strange(char, place + piece.index(char)))
+    if invalid := letters.translate(None, _LETTERS):
+        char = chr(invalid[0])
+        raise _InvalidCharacterError(_invalid_character(char, place + piece.index(char)))
     return letters
 
 
-def _strange(char: str, place: int) -> str:
-    return f"base64 has no {char!a}, which is its character {place + 1}"
+def _invalid_character(char: str, place: int) -> str:
+    return f"its character {place + 1}, {char!a}, is not in the alphabet of base64"
 
 
 def _unescaped(value: str, start: int) -> str:
-    """What stands behind `start`; in pieces, since each holds the interpreter's lock."""
+    """Return the text from `start` on, unescaped; in pieces because each call holds the GIL."""
     pieces: list[str] = []
     while start < len(value):
         end = min(start + _PIECE_CHARACTERS, len(value))
         if end < len(value):
-            begun = value.find("%", end - _LONGEST_ESCAPE + 1, end)
+            begun = value.find("%", end - _ESCAPE_CHARS + 1, end)
             end = begun if begun >= 0 else end
         piece = value[start:end]
         for escape, letter in _ESCAPES.items():
@@ -121,7 +122,7 @@ def _unescaped(value: str, start: int) -> str:
 
 
 def _check_data_url(header: str) -> int:
-    """Where the data of a data URL starts, if it says that it is a picture in base64."""
+    """Return the start of the data in a data URL; raise unless it is an image in base64."""
     found = _DATA_URL.match(header)
     if found is None:
         raise ImageRefusedError("is not a data URL; write data:image/png;base64,…")

@@ -1,4 +1,4 @@
-"""How a picture is to be turned: as browsers and other viewers do it."""
+"""Orientation of a picture by its EXIF, as browsers and other viewers apply it."""
 
 import struct
 
@@ -16,20 +16,20 @@ _TURNS = {
 }
 
 
-def exif_turn(image: Image.Image) -> Image.Transpose | None:
-    """Return how a picture's own EXIF turns it; none where it lies right, or says nothing readable.
+def exif_transposition(image: Image.Image) -> Image.Transpose | None:
+    """Return the transposition in a picture's EXIF; none if it is upright or has no readable EXIF.
 
-    Viewers follow EXIF alone, and only where it stands before the pixels: Pillow would also follow
-    XMP, and EXIF that ImageMagick has put into a PNG's text.
+    Viewers only use EXIF, and only if it precedes the pixels. Pillow also uses XMP, and EXIF in a
+    PNG's text chunks as ImageMagick writes it.
 
     Args:
-        image: just opened, its pixels not read yet.
+        image: just opened, with its pixels not loaded yet.
     """
     encoded: object = image.info.get("exif")
     if not isinstance(encoded, bytes):
         return None
     exif = Image.Exif()
-    # Pillow's readers meet hostile bytes with any of these.
+    # Pillow's readers raise any of these on malformed data.
     try:
         exif.load(encoded)
         value: object = exif.get(_ORIENTATION)

@@ -1,7 +1,7 @@
-"""The structure of PNG, JPEG and WebP files: whether they are whole, and how large a WebP is.
+"""Structure of PNG, JPEG and WebP files: completeness, and the size of a WebP.
 
-Only lengths and markers are read. Bytes behind the end are no fault: cameras append previews and
-clips there.
+Only lengths and markers are read. Data after the end of the picture is accepted: cameras append
+previews and clips there.
 """
 
 import io
@@ -10,10 +10,10 @@ import struct
 from typing import BinaryIO
 
 _READ_BYTES = 1024 * 1024
-_MOST_PARTS = 100_000
-"""Chunks or segments of one file; no writer makes that many, and each costs a step here."""
-_MOST_JUNK_BYTES = 64 * 1024
-"""Between all of a JPEG's segments; Pillow steps through it byte by byte."""
+_MAX_PARTS = 100_000
+"""Maximal number of chunks or segments of a file; no encoder writes that many."""
+_MAX_JUNK_BYTES = 64 * 1024
+"""Maximal number of bytes between all segments of a JPEG; Pillow reads them one by one."""
 _JUNK_BLOCK_BYTES = 4096
 _PNG_SIGNATURE_BYTES = 8
 _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
@@ -26,7 +26,7 @@ _VP8_START_CODE = b"\x9d\x01\x2a"
 
 
 def is_complete(file: BinaryIO, kind: str, size_bytes: int) -> bool:
-    """Whether a PNG, JPEG or WebP file reaches its own end."""
+    """Return true if a PNG, JPEG or WebP file is not truncated."""
     match kind:
         case "PNG":
             return _is_png_complete(file, size_bytes)
@@ -40,12 +40,12 @@ def is_complete(file: BinaryIO, kind: str, size_bytes: int) -> bool:
 
 
 def read_webp_size(file: BinaryIO) -> tuple[int, int]:
-    """Width and height from the header of a WebP file.
+    """Return width and height from the header of a WebP file.
 
-    Pillow would read the whole file and prepare a canvas before it says how large the picture is.
+    Pillow would read the whole file and allocate a canvas before it reports the size.
 
     Raises:
-        ValueError: the first chunk is none that a WebP file begins with.
+        ValueError: the first chunk is not one that a WebP file begins with.
     """
     file.seek(12)
     header = file.read(18)
@@ -69,7 +69,7 @@ def _uint24(content: bytes) -> int:
 
 def _is_png_complete(file: BinaryIO, size_bytes: int) -> bool:
     position = _PNG_SIGNATURE_BYTES
-    for _ in range(_MOST_PARTS):
+    for _ in range(_MAX_PARTS):
         if position + 12 > size_bytes:
             return False
         file.seek(position)
@@ -81,10 +81,13 @@ def _is_png_complete(file: BinaryIO, size_bytes: int) -> bool:
 
 
 def _seek_scan(file: BinaryIO) -> bool:
-    """Goes to where the first scan of a JPEG starts: previews, with end markers, lie before it."""
+    """Seek to the first scan of a JPEG; return false if there is none.
+
+    Embedded previews, which have end markers of their own, precede it.
+    """
     junk_bytes = 0
-    for _ in range(_MOST_PARTS):
-        skipped = _seek_marker(file, _MOST_JUNK_BYTES - junk_bytes)
+    for _ in range(_MAX_PARTS):
+        skipped = _seek_marker(file, _MAX_JUNK_BYTES - junk_bytes)
         marker = file.read(1)
         if skipped is None or not marker:
             return False
@@ -100,12 +103,12 @@ def _seek_scan(file: BinaryIO) -> bool:
 
 
 def _seek_marker(file: BinaryIO, most_bytes: int) -> int | None:
-    """Goes behind the next 0xFF that begins a marker, as libjpeg does.
+    """Seek to the byte after the next 0xFF that begins a marker, as libjpeg does.
 
-    Between segments it skips everything else: bytes, 0xFF with a 0 behind it, and fill bytes.
+    Skips everything else between segments: other bytes, 0xFF followed by 0, and fill bytes.
 
     Returns:
-        How many bytes it skipped; none where there is no marker within so many.
+        The number of skipped bytes; none if there is no marker within `most_bytes`.
     """
     skipped = 0
     last = b""
@@ -122,7 +125,7 @@ def _seek_marker(file: BinaryIO, most_bytes: int) -> int | None:
 
 
 def _has_jpeg_end(file: BinaryIO) -> bool:
-    """Inside a scan, every byte that would look like a marker is escaped."""
+    """Return true if an end marker follows. Inside a scan, bytes that look like one are escaped."""
     last = b""
     while block := file.read(_READ_BYTES):
         if _JPEG_END in last + block:

@@ -1,1 +1,1 @@
-"""LoRA files: what they are called, and what can be read from them without loading them."""
+"""LoRA files: names, and inspection without loading them."""

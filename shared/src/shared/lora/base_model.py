@@ -1,4 +1,4 @@
-"""Guesses from a LoRA's layers which model it was trained for."""
+"""Guess of the base model that a LoRA was trained for, from its layers."""
 
 import re
 from collections.abc import Iterable
@@ -33,14 +33,14 @@ _BY_LAYER = (
     (re.compile(r"joint_blocks"), "SD3"),
     (re.compile(r"(?:img|txt)_(?:mlp|mod)[._]"), "Qwen-Image"),
 )
-"""Transformers that a layer's name gives away; the first that fits counts."""
+"""Transformers that are recognised by a layer's name; the first match counts."""
 
 _DOUBLE_BLOCK = re.compile(r"attn[._](?:add_|to_add_out)|ff_context")
 _SD3_WIDTHS = frozenset({1536, 2432})
 
 
 def guess_base_model(pairs: Iterable[LoraPair]) -> str | None:
-    """The family of models that has such layers, or none that is known here."""
+    """Return the family of models with such layers; none if unknown."""
     pairs = list(pairs)
     backbone = [pair for pair in pairs if not _TEXT_ENCODER.search(pair.module)]
     if not backbone:
@@ -51,7 +51,7 @@ def guess_base_model(pairs: Iterable[LoraPair]) -> str | None:
 
 
 def _of_text_encoders(pairs: list[LoraPair]) -> str | None:
-    # SDXL alone numbers a second CLIP; FLUX has a T5 beside its first.
+    # Only SDXL has a second CLIP; FLUX.1 has a T5 in addition to its CLIP.
     if any("SelfAttention" in pair.module for pair in pairs):
         return FLUX_1
     if any(pair.module.startswith("lora_te2_") for pair in pairs):
@@ -74,5 +74,5 @@ def _of_transformer(pairs: list[LoraPair]) -> str | None:
         return None
     if any(pair.in_features in _SD3_WIDTHS for pair in pairs):
         return "SD3"
-    # Double blocks alone; SD3 names them the same way, but has other widths.
+    # Only double blocks; SD3 has the same names with other widths.
     return FLUX_1 if any(_DOUBLE_BLOCK.search(pair.module) for pair in pairs) else None

@@ -1,4 +1,4 @@
-"""Whether every number of a file is finite: one NaN makes every picture black."""
+"""Check that all numbers of a LoRA file are finite: a single NaN makes every picture black."""
 
 from typing import BinaryIO
 
@@ -16,14 +16,14 @@ _NOT_FINITE: dict[str, tuple[str, int]] = {
     "F32": ("<u4", 0x7F800000),
     "F64": ("<u8", 0x7FF0000000000000),
 }
-"""By type: how to read its bits, and the bits that only NaN and infinity have all set."""
+"""NumPy type to read the bits, and mask of the bits that only NaN and infinity set, by type."""
 
 
 def check_finite(file: BinaryIO, header: Header) -> None:
-    """Read every tensor in small pieces.
+    """Read all tensors in chunks, and check their numbers.
 
     Raises:
-        LoraFileError: a number is NaN or infinite, or the file is shorter than it was.
+        LoraFileError: a number is NaN or infinite, or the file ends before a tensor does.
     """
     for name, entry in header.tensors.items():
         bits = _NOT_FINITE.get(entry.dtype)

@@ -1,6 +1,6 @@
-"""What a LoRA file does to FLUX.1, tensor by tensor, or why it cannot be applied as it was trained.
+"""Changes that a LoRA file makes to FLUX.1, layer by layer; errors if it cannot be applied exactly.
 
-Upload and worker read the same plan: what a worker would not apply is refused before it is stored.
+Upload and workers use the same code: a file that a worker could not apply is refused at upload.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from shared.lora.errors import LoraFileError, shown
-from shared.lora.flux_names import Part, Place, WrongShapeError, find_places
+from shared.lora.flux_names import LayerSlice, ModelPart, WrongShapeError, find_layer_slices
 from shared.lora.header import Header, read_header
 from shared.lora.layers import LoraPair, find_pairs
 from shared.lora.scales import read_scales
@@ -19,26 +19,26 @@ _FLOATS = frozenset({"F8_E4M3", "F8_E5M2", "F16", "BF16", "F32", "F64"})
 
 
 @dataclass(frozen=True)
-class Change:
-    """A pair of a file, and what its product is added to.
+class LoraChange:
+    """A pair of a LoRA file and the layers that its product is added to.
 
     Attributes:
-        pair: names its tensors.
-        scale: of the product.
-        places: where its rows go.
+        pair: the pair.
+        scale: factor of the product.
+        places: slices of the product's rows, each with its layer.
     """
 
     pair: LoraPair
     scale: float
-    places: tuple[Place, ...]
+    places: tuple[LayerSlice, ...]
 
 
-def read_flux_plan(path: Path) -> list[Change]:
-    """Return all that a stored file changes.
+def read_flux_plan(path: Path) -> list[LoraChange]:
+    """Return all changes of a stored file.
 
     Raises:
-        LoraFileError: it is malformed, no LoRA, or not to be applied to FLUX.1.
-        OSError: it cannot be read.
+        LoraFileError: the file is malformed, not a LoRA, or cannot be applied to FLUX.1.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         header = read_header(file, path.stat().st_size)
@@ -48,39 +48,38 @@ def read_flux_plan(path: Path) -> list[Change]:
 
 
 def check_offsets(file: BinaryIO, header: Header, names: Iterable[str]) -> None:
-    """Let tensors beside pairs pass that are 0 throughout, since nothing applies them.
+    """Check that the offsets are 0 throughout: they are not applied here.
 
     Raises:
-        LoraFileError: names the first that would change a picture.
+        LoraFileError: an offset is not 0; the message names the first.
     """
     for name in names:
         if not is_zero(file, header, name):
             raise LoraFileError(
-                f"has {shown(name)}, which is added to a layer beside its pair and is not applied "
-                "here; train without biases and norms (PEFT: bias='none', lora_bias=False), or "
-                "remove it if the picture may do without"
+                f"has {shown(name)}, a bias or norm, which is not applied here; train without "
+                "biases and norms (PEFT: bias='none', lora_bias=False), or remove it"
             )
 
 
-def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list[Change]:
-    """Return where each pair goes, and how strongly; pairs whose product is 0 are left out.
+def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list[LoraChange]:
+    """Return the change that each pair makes; pairs whose product is 0 are omitted.
 
     Raises:
-        LoraFileError: names the first layer that FLUX.1 does not have, or that is changed twice;
-            or nothing is left.
+        LoraFileError: FLUX.1 does not have a layer, a layer is changed twice (the message names
+            the first), or all products are 0.
     """
     pairs = list(pairs)
     scales = read_scales(file, header, pairs)
-    changes: list[Change] = []
-    changed: dict[tuple[Part, str], str] = {}
+    changes: list[LoraChange] = []
+    changed: dict[tuple[ModelPart, str], str] = {}
     for pair in pairs:
         places = _places(pair)
         if is_zero(file, header, pair.up) or is_zero(file, header, pair.down):
             continue
         if places is None:
             raise LoraFileError(
-                f"changes {shown(pair.module)}, which is no layer of FLUX.1 that can be changed "
-                "here; train without it, or upload a LoRA of FLUX.1"
+                f"changes {shown(pair.module)}, which is not a layer of FLUX.1 that a LoRA can "
+                "change here; train without it, or upload a LoRA of FLUX.1"
             )
         for place in places:
             before = changed.setdefault((place.part, place.layer), pair.module)
@@ -90,7 +89,7 @@ def plan_flux(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> list
                     "keep the tensors of one of them"
                 )
         _check_floats(header, pair)
-        changes.append(Change(pair, scales[pair.module], places))
+        changes.append(LoraChange(pair, scales[pair.module], places))
     if not changes:
         raise LoraFileError("changes nothing: every number in it is 0")
     return changes
@@ -101,16 +100,16 @@ def _check_floats(header: Header, pair: LoraPair) -> None:
         dtype = header.tensors[name].dtype
         if dtype not in _FLOATS:
             raise LoraFileError(
-                f"has whole numbers ({dtype}) in {shown(name)}, whose scale is not known; save the "
-                f"LoRA in one of {', '.join(sorted(_FLOATS))}"
+                f"has integers ({dtype}) in {shown(name)}, whose scale is unknown; save the LoRA "
+                f"as one of {', '.join(sorted(_FLOATS))}"
             )
 
 
-def _places(pair: LoraPair) -> tuple[Place, ...] | None:
+def _places(pair: LoraPair) -> tuple[LayerSlice, ...] | None:
     if not pair.is_linear:
         return None
     try:
-        return find_places(pair.module, pair.in_features, pair.out_features)
+        return find_layer_slices(pair.module, pair.in_features, pair.out_features)
     except WrongShapeError as error:
         raise LoraFileError(
             f"has a pair of {shown(pair.module)} that {error}; a LoRA of FLUX.1 is needed"

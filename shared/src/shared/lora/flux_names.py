@@ -1,7 +1,7 @@
-"""Every name that trainers give to FLUX.1's layers, and the layers that diffusers has for them.
+"""Map from the layer names of all known trainers to the layers of FLUX.1 in diffusers.
 
-The original model joins what diffusers has apart (`qkv`, `linear1`), and its last modulation has
-its halves the other way round.
+The original model fuses layers that diffusers keeps separate (`qkv`, `linear1`), and swaps the
+halves of its last modulation (shift and scale).
 """
 
 import re
@@ -13,8 +13,8 @@ _QKV = ("attn.to_q", "attn.to_k", "attn.to_v")
 _ADDED = ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj")
 
 
-class Part(StrEnum):
-    """A part of the model that LoRAs change, as diffusers' folders call it."""
+class ModelPart(StrEnum):
+    """Parts of the model that LoRAs change, by their folders in diffusers."""
 
     TRANSFORMER = "transformer"
     CLIP = "text_encoder"
@@ -22,27 +22,27 @@ class Part(StrEnum):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Rows of a pair's product, and the layer they are added to.
+class LayerSlice:
+    """Rows of a pair's product, and the layer that they are added to.
 
     Attributes:
-        part: of the model.
-        layer: within the part, as diffusers and transformers name it.
-        rows: first and last (exclusive) of the product's, in the layer's order.
+        part: the part of the model.
+        layer: name within the part, in diffusers or transformers.
+        rows: ranges (start, exclusive end) of the product's rows, in the order of the layer.
     """
 
-    part: Part
+    part: ModelPart
     layer: str
     rows: tuple[tuple[int, int], ...]
 
 
 class WrongShapeError(ValueError):
-    """A pair has other features than a FLUX.1 layer of its name; the message says which."""
+    """The shape of a pair does not fit the FLUX.1 layer of its name; the message says why."""
 
 
 @dataclass(frozen=True)
 class _Layers:
-    """The layers behind one name: one, or those that it joins, side by side."""
+    """The layers of a name: a single one, or several fused ones in the order of their rows."""
 
     names: tuple[str, ...]
     is_swapped: bool = False
@@ -51,7 +51,7 @@ class _Layers:
         if self.is_swapped:
             half, rest = divmod(out_features, 2)
             if rest:
-                raise WrongShapeError(f"gives {out_features} features, which are no two halves")
+                raise WrongShapeError(f"gives {out_features} features, which is not an even number")
             return (((half, 2 * half), (0, half)),)
         if len(self.names) == 1:
             return (((0, out_features),),)
@@ -60,26 +60,26 @@ class _Layers:
             widths.append(out_features - sum(widths))
         if widths[-1] <= 0 or sum(widths) != out_features:
             raise WrongShapeError(
-                f"takes {in_features} and gives {out_features} features, which are no query, key "
-                "and value" + (" beside an MLP" if len(self.names) == 4 else "")
+                f"takes {in_features} and gives {out_features} features, which does not fit query, "
+                "key and value" + (" with an MLP" if len(self.names) == 4 else "")
             )
         ends = [sum(widths[: index + 1]) for index in range(len(widths))]
         return tuple(((end - width, end),) for end, width in zip(ends, widths, strict=True))
 
 
-def _alike(*names: str) -> dict[str, _Layers]:
+def _same(*names: str) -> dict[str, _Layers]:
     return {name: _Layers((name,)) for name in names}
 
 
 def _attention(joined: str, parts: tuple[str, ...]) -> dict[str, _Layers]:
-    """A joined projection: whole, and as OneTrainer writes its parts."""
+    """Return the names of a fused projection: whole, and of its parts as OneTrainer writes them."""
     return {joined: _Layers(parts)} | {
         f"{joined}.{index}": _Layers((part,)) for index, part in enumerate(parts)
     }
 
 
 def _processors(layers: Mapping[str, str]) -> dict[str, _Layers]:
-    """As early diffusers wrote them."""
+    """Return the names of attention processors that early versions of diffusers wrote."""
     return {
         f"attn.processor.{name}_lora": _Layers((f"attn.{layer}",)) for name, layer in layers.items()
     }
@@ -103,16 +103,16 @@ _DOUBLE: Mapping[str, _Layers] = {
     "attn.to_qkv": _Layers(_QKV),
     "attn.to_added_qkv": _Layers(_ADDED),
     "attn.to_out": _Layers(("attn.to_out.0",)),
-    **_alike(*_QKV, *_ADDED, "attn.to_out.0", "attn.to_add_out"),
-    **_alike("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2"),
-    **_alike("norm1.linear", "norm1_context.linear"),
+    **_same(*_QKV, *_ADDED, "attn.to_out.0", "attn.to_add_out"),
+    **_same("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2"),
+    **_same("norm1.linear", "norm1_context.linear"),
     **_processors(
         {name: name for name in ("to_q", "to_k", "to_v", "to_add_out")}
         | {name: name for name in ("add_q_proj", "add_k_proj", "add_v_proj")}
         | {"to_out": "to_out.0"}
     ),
 }
-"""Of a block with a stream each for picture and text."""
+"""Names in a double-stream block (image and text)."""
 
 _DIFFSYNTH: Mapping[str, _Layers] = {
     "attn.a_to_qkv": _Layers(_QKV),
@@ -126,7 +126,7 @@ _DIFFSYNTH: Mapping[str, _Layers] = {
     "norm1_a.linear": _Layers(("norm1.linear",)),
     "norm1_b.linear": _Layers(("norm1_context.linear",)),
 }
-"""The same as DiffSynth-Studio has it, streams a and b."""
+"""Names in a double-stream block in DiffSynth-Studio, with streams a (image) and b (text)."""
 
 _SINGLE: Mapping[str, _Layers] = {
     **_attention("linear1", (*_QKV, "proj_mlp")),
@@ -136,10 +136,10 @@ _SINGLE: Mapping[str, _Layers] = {
     "processor.qkv_lora": _Layers(_QKV),
     "processor.proj_lora": _Layers(("proj_out",)),
     "attn.to_qkv": _Layers(_QKV),
-    **_alike(*_QKV, "proj_mlp", "proj_out", "norm.linear"),
+    **_same(*_QKV, "proj_mlp", "proj_out", "norm.linear"),
     **_processors({name: name for name in ("to_q", "to_k", "to_v")}),
 }
-"""Of a block with one stream."""
+"""Names in a single-stream block."""
 
 _EMBEDDER = "time_text_embed"
 _OUTSIDE: Mapping[str, _Layers] = {
@@ -157,8 +157,8 @@ _OUTSIDE: Mapping[str, _Layers] = {
     },
     "final_layer.linear": _Layers(("proj_out",)),
     "final_layer.adaLN_modulation.1": _Layers(("norm_out.linear",), is_swapped=True),
-    **_alike("x_embedder", "context_embedder", "proj_out", "norm_out.linear"),
-    **_alike(
+    **_same("x_embedder", "context_embedder", "proj_out", "norm_out.linear"),
+    **_same(
         *(
             f"{_EMBEDDER}.{layer}.linear_{index}"
             for layer in ("timestep_embedder", "text_embedder", "guidance_embedder")
@@ -168,13 +168,13 @@ _OUTSIDE: Mapping[str, _Layers] = {
 }
 
 _CLIP: Mapping[str, _Layers] = {
-    **_alike(*(f"self_attn.{name}_proj" for name in ("q", "k", "v", "out")), "mlp.fc1", "mlp.fc2"),
+    **_same(*(f"self_attn.{name}_proj" for name in ("q", "k", "v", "out")), "mlp.fc1", "mlp.fc2"),
     **{
         f"self_attn.to_{name}_lora": _Layers((f"self_attn.{name}_proj",))
         for name in ("q", "k", "v", "out")
     },
 }
-_T5: Mapping[str, _Layers] = _alike(
+_T5: Mapping[str, _Layers] = _same(
     *(f"layer.0.SelfAttention.{name}" for name in "qkvo"),
     *(f"layer.1.DenseReluDense.{name}" for name in ("wi", "wi_0", "wi_1", "wo")),
 )
@@ -193,43 +193,43 @@ _BLOCKS: Mapping[str, tuple[str, _Table]] = {
 
 _WRAPPED = r"(?:base_model\.model\.)?"
 _DOTTED_ROOTS = {
-    Part.T5: re.compile(
+    ModelPart.T5: re.compile(
         rf"{_WRAPPED}(?:text_encoder_2\.|text_encoders\.t5xxl\.(?:transformer\.)?|t5\."
         rf"|lora_te[23]\.){_WRAPPED}"
     ),
-    Part.CLIP: re.compile(
+    ModelPart.CLIP: re.compile(
         rf"{_WRAPPED}(?:text_encoder\.|text_encoders\.clip_l\.(?:transformer\.)?|clip_l\."
         rf"|lora_te1?\.|(?=text_model\.)){_WRAPPED}"
     ),
-    Part.TRANSFORMER: re.compile(
+    ModelPart.TRANSFORMER: re.compile(
         r"(?:base_model\.model\.|model\.|diffusion_model\.|transformer\.|unet\.|lora_unet\."
         r"|lora_transformer\.)*"
     ),
 }
-"""How names begin where they have the model's own dots; the first that fits counts."""
+"""Prefixes of names with dots; the first match counts."""
 
 _FLAT_ROOTS = {
-    Part.T5: re.compile(r"lora_te[23]_"),
-    Part.CLIP: re.compile(r"lora_te1?_"),
-    Part.TRANSFORMER: re.compile(r"(?:lora_unet|lora_transformer|lycoris)_"),
+    ModelPart.T5: re.compile(r"lora_te[23]_"),
+    ModelPart.CLIP: re.compile(r"lora_te1?_"),
+    ModelPart.TRANSFORMER: re.compile(r"(?:lora_unet|lora_transformer|lycoris)_"),
 }
-"""How they begin where kohya's scripts, or ones like them, have written underscores for dots."""
+"""Prefixes of names in which kohya's and similar scripts replace dots by underscores."""
 
 
 class _Spelling:
-    """Names of a part's layers, with the model's own dots or with underscores instead.
+    """Names of a part's layers, separated by dots or by underscores.
 
     Args:
-        part: of the model.
-        root: how its names begin.
-        dot: what stands between the steps of a name.
+        part: the part of the model.
+        root: pattern of the prefix.
+        dot: separator of the names.
     """
 
-    def __init__(self, part: Part, root: re.Pattern[str], dot: str) -> None:
+    def __init__(self, part: ModelPart, root: re.Pattern[str], dot: str) -> None:
         tables = {
-            Part.TRANSFORMER: (_DOUBLE, _DIFFSYNTH, _SINGLE),
-            Part.CLIP: (_CLIP,),
-            Part.T5: (_T5,),
+            ModelPart.TRANSFORMER: (_DOUBLE, _DIFFSYNTH, _SINGLE),
+            ModelPart.CLIP: (_CLIP,),
+            ModelPart.T5: (_T5,),
         }[part]
         self._root = root
         self._blocks = {
@@ -237,17 +237,17 @@ class _Spelling:
             for name, (to, t) in _BLOCKS.items()
             if t in tables
         }
-        outside: _Table = _OUTSIDE if part is Part.TRANSFORMER else {}
+        outside: _Table = _OUTSIDE if part is ModelPart.TRANSFORMER else {}
         self._outside = {name.replace(".", dot): layers for name, layers in outside.items()}
         dot, names = re.escape(dot), "|".join(map(re.escape, self._blocks))
         self._block = re.compile(rf"({names}){dot}(0|[1-9]\d{{0,3}}){dot}(.+)")
 
     def is_of(self, module: str) -> bool:
-        """Whether a name begins as they do."""
+        """Return true if a name has this prefix."""
         return self._root.match(module) is not None
 
     def find(self, module: str) -> tuple[str, _Layers] | None:
-        """The block of diffusers, if it is in one, and the layers."""
+        """Return the prefix of the block in diffusers (empty outside blocks) and the layers."""
         root = self._root.match(module)
         assert root is not None
         name = module[root.end() :]
@@ -264,16 +264,18 @@ _SPELLINGS = [
 ]
 
 
-def find_places(module: str, in_features: int, out_features: int) -> tuple[Place, ...] | None:
-    """Return where a pair's product goes; none where no trainer calls a FLUX.1 layer so.
+def find_layer_slices(
+    module: str, in_features: int, out_features: int
+) -> tuple[LayerSlice, ...] | None:
+    """Return the layers that a pair changes; none if the name is not of a FLUX.1 layer.
 
     Args:
-        module: as a file names it.
-        in_features: that the pair takes.
-        out_features: that it gives.
+        module: name in the file.
+        in_features: of the pair.
+        out_features: of the pair.
 
     Raises:
-        WrongShapeError: of another model, by its features.
+        WrongShapeError: the features do not fit the layer, so the LoRA is of another model.
     """
     part, spelling = next((p, spelling) for p, spelling in _SPELLINGS if spelling.is_of(module))
     found = spelling.find(module)
@@ -282,5 +284,5 @@ def find_places(module: str, in_features: int, out_features: int) -> tuple[Place
     stem, layers = found
     rows = layers.split(in_features, out_features)
     return tuple(
-        Place(part, f"{stem}{name}", own) for name, own in zip(layers.names, rows, strict=True)
+        LayerSlice(part, f"{stem}{name}", own) for name, own in zip(layers.names, rows, strict=True)
     )

@@ -1,7 +1,7 @@
-"""Reads the header of a safetensors file as untrusted data: nothing in it is believed unchecked.
+"""Parser of the header of an untrusted safetensors file; everything in it is checked.
 
 The format: eight bytes with the header's length, a JSON object that maps each tensor's name to its
-type, shape and place, then the tensors' bytes without gaps.
+type, shape and offsets, then the data of the tensors without gaps.
 """
 
 import json
@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, NoReturn, cast
 from shared.lora.errors import LoraFileError, shown
 
 MAX_HEADER_BYTES = 16 * 1024 * 1024
-"""The format allows 100 MB, which as Python objects would be a gigabyte; the headers of the largest
-LoRAs (some thousand tensors, and a trainer's notes) have a few hundred kilobytes."""
+"""The format allows 100 MB, which would take a gigabyte as Python objects. The headers of the
+largest LoRAs (thousands of tensors and a trainer's metadata) have a few hundred kilobytes."""
 
 MAX_TENSORS = 32_768
 MAX_NAME_CHARS = 512
@@ -42,12 +42,12 @@ ITEM_BYTES = {
     "I64": 8,
     "F64": 8,
 }
-"""The types that are admitted, by the bytes of one number."""
+"""Bytes per number of each supported type."""
 
 
 @dataclass(frozen=True, slots=True)
 class TensorEntry:
-    """One tensor: its type, its shape, and its bytes' place behind the header."""
+    """A tensor: type, shape, and offsets of its data relative to the end of the header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -56,25 +56,25 @@ class TensorEntry:
 
     @property
     def size(self) -> int:
-        """How many numbers it has."""
+        """The number of elements."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says it holds, once it has been found to be consistent."""
+    """The checked header of a file."""
 
     tensors: dict[str, TensorEntry]
     metadata: dict[str, str]
     data_start: int
-    """Where the tensors' bytes begin in the file."""
+    """Offset of the tensors' data in the file, in bytes."""
 
 
 def read_header(file: BinaryIO, size_bytes: int) -> Header:
     """Read and check the header of a file of this size.
 
     Raises:
-        LoraFileError: the file is not safetensors, or its header contradicts itself or the file.
+        LoraFileError: the file is not safetensors, or its header is inconsistent.
     """
     prefix = file.read(_LENGTH_BYTES)
     if len(prefix) < _LENGTH_BYTES:
@@ -83,10 +83,12 @@ def read_header(file: BinaryIO, size_bytes: int) -> Header:
     if length > size_bytes - _LENGTH_BYTES:
         raise LoraFileError(
             f"is not a safetensors file: its header would have {length} bytes, "
-            f"the whole file has {size_bytes}"
+            f"but the whole file has {size_bytes}"
         )
     if length > MAX_HEADER_BYTES:
-        raise LoraFileError(f"has a header of {length} bytes; at most {MAX_HEADER_BYTES} may be")
+        raise LoraFileError(
+            f"has a header of {length} bytes; at most {MAX_HEADER_BYTES} are allowed"
+        )
     encoded = file.read(length)
     if len(encoded) != length:
         raise LoraFileError("ends within its header")
@@ -94,17 +96,17 @@ def read_header(file: BinaryIO, size_bytes: int) -> Header:
 
 
 def parse_header(encoded: bytes, size_bytes: int) -> Header:
-    """Check a header's bytes against the size of their file.
+    """Parse a header, and check it against the size of its file.
 
     Raises:
-        LoraFileError: says what is wrong and where.
+        LoraFileError: the header is invalid; the message says where and why.
     """
     fields = _decode(encoded)
     metadata = _check_metadata(fields.pop(_METADATA, {}))
     if not fields:
-        raise LoraFileError("holds no tensors")
+        raise LoraFileError("has no tensors")
     if len(fields) > MAX_TENSORS:
-        raise LoraFileError(f"holds {len(fields)} tensors; at most {MAX_TENSORS} may be")
+        raise LoraFileError(f"has {len(fields)} tensors; at most {MAX_TENSORS} are allowed")
     data_start = _LENGTH_BYTES + len(encoded)
     tensors = {name: _check_entry(name, entry) for name, entry in fields.items()}
     _check_places(tensors, size_bytes - data_start)
@@ -154,35 +156,40 @@ def _check_metadata(metadata: object) -> dict[str, str]:
 
 
 def _is_text(value: str) -> bool:
-    """Whether it is text everywhere: JSON can spell lone surrogates and NUL."""
+    """Return true if a text is storable: JSON can contain lone surrogates and NUL."""
     return "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _check_entry(name: str, entry: object) -> TensorEntry:
     if not name or len(name) > MAX_NAME_CHARS or not _is_text(name):
         raise LoraFileError(
-            f"has a tensor named {shown(name)}; names have 1 to {MAX_NAME_CHARS} characters of text"
+            f"has a tensor named {shown(name)}; names must have 1 to {MAX_NAME_CHARS} characters"
         )
     if not isinstance(entry, dict) or entry.keys() != _FIELDS:
-        raise LoraFileError(f"gives tensor {shown(name)} other fields than dtype, shape, offsets")
+        raise LoraFileError(
+            f"has other fields for tensor {shown(name)} than dtype, shape and data_offsets"
+        )
     fields = cast("dict[str, Any]", entry)
     dtype, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
     if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
         raise LoraFileError(
-            f"gives tensor {shown(name)} the type {shown(str(dtype))}; "
-            f"these are read: {', '.join(ITEM_BYTES)}"
+            f"has tensor {shown(name)} of type {shown(str(dtype))}; "
+            f"supported are {', '.join(ITEM_BYTES)}"
         )
     sizes, places = _whole_numbers(shape), _whole_numbers(offsets)
     if sizes is None or len(sizes) > _MAX_DIMENSIONS:
         raise LoraFileError(
-            f"gives tensor {shown(name)} no shape of at most {_MAX_DIMENSIONS} sizes, 0 or greater"
+            f"has an invalid shape for tensor {shown(name)}; it must be at most {_MAX_DIMENSIONS} "
+            "integers, 0 or greater"
         )
     if places is None or len(places) != 2 or places[0] > places[1]:
-        raise LoraFileError(f"gives tensor {shown(name)} no offsets [begin, end], begin <= end")
+        raise LoraFileError(
+            f"has invalid offsets for tensor {shown(name)}; they must be [begin, end], begin <= end"
+        )
     found = TensorEntry(dtype, sizes, *places)
     if found.end - found.start != found.size * ITEM_BYTES[dtype]:
         raise LoraFileError(
-            f"gives tensor {shown(name)} {found.end - found.start} bytes; "
+            f"has {found.end - found.start} bytes for tensor {shown(name)}; "
             f"its type and shape need {found.size * ITEM_BYTES[dtype]}"
         )
     return found
@@ -197,14 +204,14 @@ def _whole_numbers(values: object) -> tuple[int, ...] | None:
 
 
 def _check_places(tensors: dict[str, TensorEntry], data_bytes: int) -> None:
-    """Side by side, in whatever order they are named, the tensors fill the rest of the file."""
+    """Check that the tensors fill the rest of the file without gaps or overlaps, in any order."""
     expected = 0
     for name, entry in sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end)):
         if entry.end > data_bytes:
             raise LoraFileError(f"ends before tensor {shown(name)} does")
         if entry.start != expected:
-            what = "overlaps the one before it" if entry.start < expected else "leaves a gap"
-            raise LoraFileError(f"has tensor {shown(name)} at a place that {what}")
+            fault = "overlaps the one before it" if entry.start < expected else "leaves a gap"
+            raise LoraFileError(f"has tensor {shown(name)} at an offset that {fault}")
         expected = entry.end
     if expected != data_bytes:
-        raise LoraFileError(f"has {data_bytes - expected} bytes behind its last tensor")
+        raise LoraFileError(f"has {data_bytes - expected} bytes after its last tensor")

@@ -1,4 +1,4 @@
-"""Admits a LoRA file: checked whole, read in small pieces, never loaded."""
+"""Admission of LoRA files: every tensor is checked, in chunks, without loading the file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,13 @@ _MAX_NOTE_CHARS = 1024
 
 @dataclass(frozen=True)
 class LoraSummary:
-    """What a file says about itself.
+    """Properties of a LoRA file.
 
     Attributes:
-        rank: the greatest of its pairs' ranks.
-        target_modules: what it changes, without block numbers.
-        base_model: a guess at the family of models it belongs to.
-        metadata: the short ones of the notes that its trainer left in it.
+        rank: the greatest rank of its pairs.
+        target_modules: names of the changed layers, without block numbers.
+        base_model: a guess of the model family; none: unknown.
+        metadata: the short entries of the header's metadata.
     """
 
     rank: int
@@ -33,10 +33,11 @@ class LoraSummary:
 
 
 def inspect_lora(path: Path) -> LoraSummary:
-    """Check a safetensors file and say what it is.
+    """Check a safetensors file, and return its properties.
 
     Raises:
-        LoraFileError: it is malformed, not finite, no LoRA, or not to be applied as it was trained.
+        LoraFileError: the file is malformed, has NaN or infinite numbers, is not a LoRA, or cannot
+            be applied exactly as it was trained.
     """
     with path.open("rb") as file:
         header = read_header(file, path.stat().st_size)

@@ -1,6 +1,6 @@
-"""Recognises a LoRA by its tensors' names: the pairs, their ranks, what they change and in whom.
+"""Recognition of LoRA pairs by tensor names: modules, ranks and target modules.
 
-Names as diffusers, PEFT, kohya's scripts, ai-toolkit, OneTrainer and x-flux write them.
+Knows the names that diffusers, PEFT, kohya's scripts, ai-toolkit, OneTrainer and x-flux write.
 """
 
 import re
@@ -15,7 +15,7 @@ _HALF = re.compile(
     r"\.lora_(?P<letter>A|B|down|up)(?:\.(?P<adapter>\w+))?\.weight"  # PEFT, ai-toolkit, kohya
     r"|\.lora_embedding_(?P<embedding>A|B)(?:\.\w+)?"  # PEFT, of an embedding
     r"|(?:\.lora|\.lora_linear_layer|(?<=_lora)|(?<=_lora\d))\.(?P<word>down|up)\.weight"
-    # diffusers and x-flux, whose modules are told apart by `_lora1` and `_lora2` alone
+    # diffusers and x-flux, whose modules differ only in `_lora1` and `_lora2`
     r")"
 )
 _ALPHA = re.compile(r"(?P<module>.+?)(?:\.lora|\.lora_linear_layer)?\.alpha")
@@ -37,17 +37,17 @@ _OLD_SUFFIX = re.compile(r"_lora\d?$")
 
 @dataclass(frozen=True, slots=True)
 class LoraPair:
-    """Two matrices whose product is added to one of the model's.
+    """Two matrices, of shapes [rank, in] and [out, rank], whose product is added to a weight.
 
     Attributes:
-        module: the changed matrix, as the file calls it.
-        down: the tensor's name.
-        up: the tensor's name.
-        alpha: name of the tensor that scales the pair, if there is one.
-        rank: rows of `down`, columns of `up`.
+        module: the changed layer, by its name in the file.
+        down: name of the tensor [rank, in_features].
+        up: name of the tensor [out_features, rank].
+        alpha: name of the tensor that scales the pair; none: there is none.
+        rank: of the pair.
         in_features: of the changed layer.
         out_features: of the changed layer.
-        is_linear: whether both are plain matrices.
+        is_linear: true if both tensors are matrices and there is no third one.
     """
 
     module: str
@@ -61,17 +61,17 @@ class LoraPair:
 
     @property
     def layer(self) -> str:
-        """The changed layer, without what early diffusers put behind its name."""
+        """The changed layer, without the suffix that early versions of diffusers append."""
         return _OLD_SUFFIX.sub("", self.module)
 
 
 @dataclass(frozen=True)
 class LoraTensors:
-    """A file's tensors, by what they are.
+    """The tensors of a LoRA file by kind.
 
     Attributes:
-        pairs: matrices that are multiplied.
-        offsets: what would be added to a layer beside them; nothing here applies it.
+        pairs: the pairs of matrices.
+        offsets: names of biases and differences for a layer, which are not applied here.
     """
 
     pairs: list[LoraPair]
@@ -82,10 +82,10 @@ _Halves = dict[tuple[str, bool], tuple[str, TensorEntry]]
 
 
 def find_pairs(tensors: dict[str, TensorEntry]) -> LoraTensors:
-    """The pairs of a LoRA, and what stands beside them; every tensor is one or the other.
+    """Group the tensors of a LoRA into pairs and offsets.
 
     Raises:
-        LoraFileError: it has other tensors, or half a pair, or one whose ranks differ.
+        LoraFileError: there is another kind of tensor, half a pair, or a pair whose ranks differ.
     """
     halves: _Halves = {}
     found: list[tuple[str, str]] = []
@@ -105,11 +105,11 @@ def find_pairs(tensors: dict[str, TensorEntry]) -> LoraTensors:
         else:
             raise _unknown(name)
     if not halves:
-        raise LoraFileError("is no LoRA: it has no pair of matrices such as lora_A and lora_B")
+        raise LoraFileError("is not a LoRA: it has no pair of matrices such as lora_A and lora_B")
     modules = dict.fromkeys(module for module, _ in halves)
     alphas: dict[str, str] = {}
     for module, name in found:
-        # Early diffusers wrote `to_q_lora.down.weight` beside `to_q.alpha`.
+        # Early versions of diffusers wrote `to_q_lora.down.weight` with `to_q.alpha`.
         _add_alpha(alphas, module if module in modules else f"{module}_lora", name)
     for module, name in (alphas | middles).items():
         if module not in modules:
@@ -120,7 +120,9 @@ def find_pairs(tensors: dict[str, TensorEntry]) -> LoraTensors:
 
 def _add(halves: _Halves, place: tuple[str, bool], name: str, entry: TensorEntry) -> None:
     if place in halves:
-        raise LoraFileError(f"has {shown(name)} beside {shown(halves[place][0])}; keep one of them")
+        raise LoraFileError(
+            f"has both {shown(name)} and {shown(halves[place][0])}; keep one of them"
+        )
     halves[place] = (name, entry)
 
 
@@ -131,28 +133,28 @@ def _check_alpha(name: str, entry: TensorEntry) -> None:
 
 def _add_alpha(alphas: dict[str, str], module: str, name: str) -> None:
     if module in alphas:
-        raise LoraFileError(f"has {shown(name)} beside {shown(alphas[module])}; keep one of them")
+        raise LoraFileError(f"has both {shown(name)} and {shown(alphas[module])}; keep one of them")
     alphas[module] = name
 
 
 def _unknown(name: str) -> LoraFileError:
     if _DORA.search(name):
         return LoraFileError(
-            f"is a DoRA (tensor {shown(name)}), which is not applied here and acts wrongly as a "
-            "LoRA; train it again without DoRA"
+            f"is a DoRA (tensor {shown(name)}), which is not supported and gives wrong results as "
+            "a LoRA; train it again without DoRA"
         )
     if _OTHER_METHODS.search(name):
         return LoraFileError(
-            f"is another kind of adapter (tensor {shown(name)}), which is not applied here; "
-            "LoRA is needed"
+            f"is another kind of adapter (tensor {shown(name)}), which is not supported; "
+            "upload a LoRA"
         )
     if _EMBEDDING.search(name):
         return LoraFileError(
-            f"holds an embedding (tensor {shown(name)}), which is not applied here; save the LoRA "
+            f"has an embedding (tensor {shown(name)}), which is not supported; save the LoRA "
             "without it"
         )
     return LoraFileError(
-        f"has a tensor {shown(name)} that belongs to no LoRA; pairs are named lora_A and lora_B, "
+        f"has a tensor {shown(name)} that is not part of a LoRA; name pairs lora_A and lora_B, "
         "lora_down and lora_up, or lora.down and lora.up"
     )
 
@@ -164,11 +166,11 @@ def _pair(module: str, halves: _Halves, alpha: str | None, middles: dict[str, st
         raise LoraFileError(f"has {shown(name)} without the other half of its pair")
     (down_name, a), (up_name, b) = down, up
     if len(a.shape) < 2 or len(b.shape) < 2 or not a.size or not b.size:
-        raise LoraFileError(f"has a pair {shown(down_name)} that are not two matrices")
+        raise LoraFileError(f"has a pair {shown(down_name)} whose tensors are not two matrices")
     rank = a.shape[0]
     if b.shape[1] != rank:
         raise LoraFileError(
-            f"has a pair that does not fit: {shown(down_name)} has rank {rank}, "
+            f"has a pair whose ranks differ: {shown(down_name)} has rank {rank}, "
             f"{shown(up_name)} rank {b.shape[1]}"
         )
     is_linear = len(a.shape) == len(b.shape) == 2 and module not in middles
@@ -178,7 +180,7 @@ def _pair(module: str, halves: _Halves, alpha: str | None, middles: dict[str, st
 
 
 def target_modules(pairs: Iterable[LoraPair]) -> list[str]:
-    """What is changed, without prefix and block numbers: `attn.to_q`, `img_attn_proj`."""
+    """Return the names of the changed layers without prefix and block number: `attn.to_q`."""
     return sorted({_target(pair.layer) for pair in pairs})
 
 

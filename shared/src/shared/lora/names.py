@@ -1,4 +1,4 @@
-"""The names of LoRA files: `folder/name.safetensors`, as clients know them."""
+"""Names and paths of LoRA files in the API: `folder/name.safetensors`."""
 
 import re
 import unicodedata
@@ -18,11 +18,11 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9 ._()+-]")
 _SAFE = re.compile(r"[A-Za-z0-9_(+][A-Za-z0-9 ._()+-]*")
 _BY_DIGEST = re.compile(r"sha256/([0-9a-f]{64})" + re.escape(STORED_SUFFIX))
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
-"""Names that Windows takes for devices, whatever their suffix."""
+"""Device names of Windows, with any suffix."""
 
 
 class LoraFolder(StrEnum):
-    """The first part of a LoRA's path: what it depicts."""
+    """Folders of LoRAs, by the kind of thing that they depict."""
 
     CLOTHES = "clothes"
     IDENTITIES = "identities"
@@ -33,14 +33,14 @@ class LoraFolder(StrEnum):
 
 
 def split_filename(name: str, *, is_made_safe: bool) -> tuple[str, str]:
-    """An uploaded file's name as stem and suffix, as they can be stored.
+    """Return stem and suffix of an uploaded file's name, checked for storage.
 
     Args:
         name: as the client sent it.
-        is_made_safe: whether letters and signs outside the safe set may be replaced.
+        is_made_safe: replace characters outside the safe set instead of refusing them.
 
     Raises:
-        LoraNameError: the name is or looks like a path, or says no known format.
+        LoraNameError: the name is or looks like a path, or its suffix is unknown.
     """
     suffix = PurePosixPath(name).suffix.lower()
     if len(name.encode(errors="replace")) > _MAX_NAME_BYTES:
@@ -58,23 +58,23 @@ def split_filename(name: str, *, is_made_safe: bool) -> tuple[str, str]:
         stem = _UNSAFE.sub("_", plain).strip(" .")
     if not _SAFE.fullmatch(stem):
         raise LoraNameError(
-            "must have a name of Latin letters, digits, spaces and . _ - + ( ) alone, "
+            "must have a name of only Latin letters, digits, spaces and . _ - + ( ), "
             "that begins with a letter or digit"
         )
     return stem, suffix
 
 
 def versioned(stem: str, version: int) -> str:
-    """The name of a file, and of the later ones that were uploaded by the same name."""
+    """Return the file name of a version: the first has no number, later ones end in `_v2` …."""
     return f"{stem}{STORED_SUFFIX}" if version == 1 else f"{stem}_v{version}{STORED_SUFFIX}"
 
 
 def split_path(path: str, root: str) -> tuple[LoraFolder, str]:
-    """A LoRA's path as folder and file name.
+    """Split a LoRA's path into folder and file name.
 
     Args:
-        path: `folder/name.safetensors`, or the same under the root.
-        root: the folder that full paths begin with.
+        path: `folder/name.safetensors`, optionally after the root.
+        root: prefix of full paths.
 
     Raises:
         LoraNameError: the path has another form.
@@ -90,11 +90,11 @@ def split_path(path: str, root: str) -> tuple[LoraFolder, str]:
 
 
 def digest_path(sha256: str) -> str:
-    """The path that names a LoRA by its bytes, whatever its names are by then."""
+    """Return the path that names a LoRA by its SHA-256, independent of its file names."""
     return f"sha256/{sha256}{STORED_SUFFIX}"
 
 
 def path_digest(path: str) -> str | None:
-    """The digest that a path names; none where it names a folder and a file."""
+    """Return the SHA-256 in a path; none if the path has a folder and a file name."""
     found = _BY_DIGEST.fullmatch(path)
     return found[1] if found else None

@@ -1,7 +1,7 @@
-"""What PEFT's configuration in a LoRA file means for the strength of its pairs.
+"""PEFT's configuration in a LoRA file: the scale that it gives each pair.
 
-PEFT takes layers' names in it for regular expressions. Those of a stranger are never run: names are
-compared as they are, and anything else is refused.
+PEFT uses layer names in it as regular expressions. Untrusted expressions are never run: plain names
+are compared as strings, everything else is refused.
 """
 
 import math
@@ -17,15 +17,15 @@ _MODEL_ROOT = re.compile(
     r"^(?:base_model\.model\.|model\.|diffusion_model\.|transformer\.|text_encoder(?:_2)?\.)+"
 )
 _MAX_STEPS = 16
-"""Of a layer's name that are compared; no model nests deeper."""
+"""Maximal number of components of a layer's name that are compared; no model is nested deeper."""
 
 _ALPHAS = ("lora_alpha", "network_alpha", "linear_alpha", "alpha")
 _RANKS = ("r", "lora_rank", "rank", "network_dim")
-"""Fields by PEFT's name, and by those that other trainers have for the same."""
+"""Fields by PEFT's name, and by the names of other trainers."""
 
 _PLAIN = re.compile(r"\^?[\w-]+(?:\\?\.[\w-]+)*\$?")
 _CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
-"""Ways to begin a training that change the model itself, so that pairs alone are not the whole."""
+"""Initialisations that also change the base model, so that the pairs alone are not sufficient."""
 _OTHER_MODELS = (
     "use_dora",
     "use_qalora",
@@ -38,23 +38,23 @@ _OTHER_MODELS = (
     "target_parameters",
     "fan_in_fan_out",
 )
-"""Settings under which a layer's output is not its own plus the pair's."""
+"""Settings with which a layer's output is not the sum of the base layer's and the pair's."""
 
 
 def _module_in_model(module: str) -> str:
-    """The name that patterns are compared with: the layer's within its part of the model."""
+    """Return the name that patterns are compared with: the layer's within its part of the model."""
     return _MODEL_ROOT.sub("", module)
 
 
 class PeftConfig:
-    """The entries of a file's configuration.
+    """The PEFT configuration of a LoRA file.
 
     Args:
-        note: where it stands in the header.
-        entries: as diffusers writes them, with the part of the model before each, or without.
+        note: its key in the header's metadata.
+        entries: the configuration; as in diffusers, keys may begin with the part of the model.
 
     Raises:
-        LoraFileError: says what of it cannot be followed.
+        LoraFileError: the configuration is not supported; the message says why.
     """
 
     def __init__(self, note: str, entries: Mapping[str, object]) -> None:
@@ -62,10 +62,10 @@ class PeftConfig:
         self._parts = {part: self._part(part, entries) for part in (*_PARTS, "")}
 
     def scale(self, pair: LoraPair) -> float | None:
-        """Return a pair's scale: alpha / rank, or alpha / √rank (rsLoRA); none if no alpha is said.
+        """Return a pair's scale: alpha / rank, or alpha / √rank (rsLoRA); none without an alpha.
 
         Raises:
-            LoraFileError: the file's rank is not the pair's.
+            LoraFileError: the rank in the configuration is not the pair's.
         """
         name = next((part for part in _PARTS if _is_of(part, pair.module)), "transformer.")
         module = _module_in_model(pair.module)
@@ -76,10 +76,10 @@ class PeftConfig:
         return None
 
     def check_names(self) -> None:
-        """Check that alphas by name were of pairs that `scale` was called with.
+        """Check that each alpha by name matched a pair; to be called after `scale` of all pairs.
 
         Raises:
-            LoraFileError: one was of none, and differs from that of all others.
+            LoraFileError: one matched no pair, and differs from the general alpha.
         """
         for part in self._parts.values():
             if part:
@@ -99,20 +99,20 @@ def _is_of(part: str, module: str) -> bool:
 
 
 class _Part:
-    """What the configuration says of one part of the model."""
+    """The configuration of one part of the model."""
 
     def __init__(self, note: str, entries: Mapping[str, object]) -> None:
         self._note = note
-        begun = entries.get("init_lora_weights")
-        if isinstance(begun, str) and begun.lower().startswith(_CHANGES_BASE):
+        init = entries.get("init_lora_weights")
+        if isinstance(init, str) and init.lower().startswith(_CHANGES_BASE):
             raise LoraFileError(
-                f"was begun with {shown(begun)}, which changes the model beside the pairs; convert "
+                f"was initialised with {shown(init)}, which also changes the base model; convert "
                 "it to a plain LoRA first (PEFT: path_initial_model_for_weight_conversion)"
             )
         for name in _OTHER_MODELS:
             if entries.get(name):
                 raise LoraFileError(
-                    f"has {name} in the {note} of its header, which is not applied here; train a "
+                    f"has {name} in the {note} of its header, which is not supported; train a "
                     "plain LoRA without it"
                 )
         self._alpha = self._one(_ALPHAS, entries)
@@ -125,8 +125,8 @@ class _Part:
         self._is_stabilised = bool(entries.get("use_rslora"))
         if self._is_stabilised and not says_alpha:
             raise LoraFileError(
-                f"has use_rslora in the {note} of its header without lora_alpha; write the "
-                f"{note} as it was trained"
+                f"has use_rslora in the {note} of its header without lora_alpha; add the "
+                "lora_alpha that it was trained with"
             )
 
     def scale(self, module: str, pair: LoraPair) -> float | None:
@@ -134,8 +134,8 @@ class _Part:
         rank = _first(self._ranks, _matching(self._ranks, module), self._rank)
         if rank is not None and rank != pair.rank:
             raise LoraFileError(
-                f"says in the {self._note} of its header that the pair of {shown(pair.module)} has "
-                f"rank {rank:g}, and it has {pair.rank}; write the {self._note} as it was trained"
+                f"has a wrong rank in the {self._note} of its header: for {shown(pair.module)} it "
+                f"says rank {rank:g}, and it has {pair.rank}; correct the {self._note}"
             )
         matching = _matching(self._alphas, module)
         self._unmatched.difference_update(matching)
@@ -148,22 +148,24 @@ class _Part:
         if self._is_called and self._unmatched:
             raise LoraFileError(
                 f"has an alpha_pattern in the {self._note} of its header whose "
-                f"{shown(min(self._unmatched))} is the name of no pair; name the layers as the "
-                "tensors do, or remove it"
+                f"{shown(min(self._unmatched))} matches no pair; name the layers like the tensors, "
+                "or remove it"
             )
 
     def _patterns(self, field: str, entries: Mapping[str, object]) -> dict[str, tuple[int, float]]:
-        """Plain names by how they are compared, each with its place: the first that fits counts."""
+        """Return the numbers by plain name, each with its position: the first match counts."""
         found: object = entries.get(field) or cast("dict[str, object]", {})
         if not isinstance(found, dict):
-            raise LoraFileError(f"has a {field} in its header that is no object of numbers by name")
+            raise LoraFileError(
+                f"has a {field} in its header that is not an object of numbers by name"
+            )
         patterns: dict[str, tuple[int, float]] = {}
         for place, (name, value) in enumerate(cast("dict[str, object]", found).items()):
             if not _PLAIN.fullmatch(name):
                 raise LoraFileError(
                     f"has the regular expression {shown(name)} as {field} in its header; "
-                    "expressions are not run: name the layers in full, such as "
-                    "'transformer_blocks.0.attn.to_q', or by their ending, such as 'to_q'"
+                    "expressions are not run: name layers in full, such as "
+                    "'transformer_blocks.0.attn.to_q', or by their last components, such as 'to_q'"
                 )
             number = self._number(field, value)
             plain = name.removesuffix("$").replace("\\.", ".")
@@ -172,7 +174,7 @@ class _Part:
         return patterns
 
     def _one(self, fields: Iterable[str], entries: Mapping[str, object]) -> float | None:
-        """The one number that these fields state."""
+        """Return the number that these fields have in common; none if no field is set."""
         found = {field: self._number(field, entries.get(field)) for field in fields}
         known = {field: number for field, number in found.items() if number is not None}
         if len(set(known.values())) > 1:
@@ -187,7 +189,7 @@ class _Part:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise LoraFileError(
-                f"has {field} in the {self._note} of its header, which is no number"
+                f"has a {field} in the {self._note} of its header that is not a number"
             )
         if abs(value) > 1e9 or not math.isfinite(value):
             raise LoraFileError(
@@ -197,7 +199,7 @@ class _Part:
 
 
 def _matching(patterns: Mapping[str, tuple[int, float]], module: str) -> list[str]:
-    """The patterns that are the module's name or an ending of it."""
+    """Return the patterns that equal the module's name or its last components."""
     if not patterns:
         return []
     steps = module.split(".")[-_MAX_STEPS:]
@@ -208,5 +210,5 @@ def _matching(patterns: Mapping[str, tuple[int, float]], module: str) -> list[st
 def _first(
     patterns: Mapping[str, tuple[int, float]], matching: Iterable[str], default: float | None
 ) -> float | None:
-    """The number of that which stands first in the file."""
+    """Return the number of the matching pattern that comes first in the file, or the default."""
     return min((patterns[name] for name in matching), default=(0, default))[1]

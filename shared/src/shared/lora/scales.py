@@ -1,8 +1,8 @@
-"""How strongly a LoRA file says that its pairs act: alpha / rank, wherever it states alpha.
+"""Scales of a LoRA's pairs: alpha / rank.
 
-It stands beside a pair (kohya's scripts, OneTrainer), in PEFT's configuration or in a note of the
-header, or in several of them that agree; without any the scale is 1. Loaders differ where a file
-contradicts itself: it is refused.
+An alpha can be a tensor next to the pair (kohya's scripts, OneTrainer), in PEFT's configuration, or
+in the header's metadata. Several must agree: loaders differ in how they resolve contradictions, so
+contradictory files are refused. Without any alpha the scale is 1.
 """
 
 import json
@@ -20,23 +20,23 @@ from shared.lora.values import is_zero, read_number
 _ALPHAS = ("lora_alpha", "ss_network_alpha", "network_alpha", "linear_alpha", "alpha")
 _RANKS = ("lora_rank", "rank", "ss_network_dim", "network_dim")
 _CONFIGS = ("lora_adapter_metadata", "adapter_config", "peft_config", "lora_config")
-"""Where diffusers and others put PEFT's configuration into a file."""
+"""Metadata keys under which diffusers and others store PEFT's configuration."""
 _MAX_CONFIG_CHARS = 1024 * 1024
 _MAX_NUMBER_CHARS = 64
 _ROUNDED = 2**-8
-"""By how much, relatively, an alpha may differ from itself in bfloat16."""
+"""Relative tolerance between alphas: one of them may be rounded to bfloat16."""
 _NOT_SAID = frozenset({"", "None", "null"})
 
 
 def read_scales(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> dict[str, float]:
-    """Return what every pair's product is multiplied by, by module.
+    """Return the scale of each pair's product, by module.
 
     Raises:
-        LoraFileError: what the file says of it is not plain, or contradicts itself.
+        LoraFileError: an alpha is invalid, or alphas contradict each other.
     """
     pairs = list(pairs)
     configs = _configs(header.metadata)
-    # kohya's scripts sum alphas beside pairs up in notes ("Dynamic"), which then say no more.
+    # With an alpha tensor for each pair, kohya's scripts write "Dynamic" into the metadata.
     noted = None if all(pair.alpha for pair in pairs) else _noted(header.metadata)
     scales: dict[str, float] = {}
     for pair in pairs:
@@ -47,7 +47,7 @@ def read_scales(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> di
             stated["a note"] = noted.scale(pair)
         known = {place: scale for place, scale in stated.items() if scale is not None}
         if 0 in known.values() and is_zero(file, header, pair.up):
-            known = {}  # of a layer that was not trained
+            known = {}  # an untrained layer
         scales[pair.module] = _agreed(pair, known)
     if not all(pair.alpha for pair in pairs):
         for config in configs.values():
@@ -57,12 +57,12 @@ def read_scales(file: BinaryIO, header: Header, pairs: Iterable[LoraPair]) -> di
 
 
 def _agreed(pair: LoraPair, known: Mapping[str, float]) -> float:
-    """The scale that every place states, of those that state one."""
+    """Return the scale that all sources agree on, or 1 if there is none."""
     for place, scale in known.items():
         if scale == 0 or not math.isfinite(scale):
             raise LoraFileError(
                 f"has {scale:g} in {shown(place)}, which some loaders take for no effect and some "
-                "for full; write the rank, or what was meant"
+                "for full effect; write the alpha that it was trained with, or the rank"
             )
         if not math.isclose(scale, next(iter(known.values())), rel_tol=_ROUNDED):
             stated = ", ".join(f"{scale:g} by {shown(place)}" for place, scale in known.items())
@@ -70,7 +70,7 @@ def _agreed(pair: LoraPair, known: Mapping[str, float]) -> float:
                 f"contradicts itself: the pair of {shown(pair.module)} is scaled by {stated}; keep "
                 "the one that it was trained with"
             )
-    return [1.0, *known.values()][-1]  # nearest to the pair
+    return [1.0, *known.values()][-1]  # the alpha tensor, if there is one
 
 
 def _check_mixed(pairs: Iterable[LoraPair], scales: Mapping[str, float]) -> None:
@@ -80,14 +80,14 @@ def _check_mixed(pairs: Iterable[LoraPair], scales: Mapping[str, float]) -> None
     for pair in others:
         if scales[pair.module] != 1:
             raise LoraFileError(
-                f"states an alpha beside some pairs, none beside that of {shown(pair.module)}, "
-                "and another one in its header; write an alpha beside every pair, or beside none"
+                f"has alpha tensors for some pairs, none for that of {shown(pair.module)}, and "
+                "another alpha in its header; write an alpha tensor for every pair, or for none"
             )
 
 
 @dataclass(frozen=True)
 class _Noted:
-    """The alpha of all pairs, and their rank if it is said."""
+    """The alpha of all pairs in the metadata, and their rank if it is stated."""
 
     alpha: float
     rank: float | None
@@ -96,8 +96,8 @@ class _Noted:
         if self.rank is not None and self.rank != pair.rank:
             raise LoraFileError(
                 f"says in its header that pairs have rank {self.rank:g} and alpha {self.alpha:g}, "
-                f"and the pair of {shown(pair.module)} has rank {pair.rank}; write an alpha beside "
-                "every pair"
+                f"but the pair of {shown(pair.module)} has rank {pair.rank}; write an alpha tensor "
+                "for every pair"
             )
         return self.alpha / pair.rank
 
@@ -108,27 +108,27 @@ def _noted(notes: Mapping[str, str]) -> _Noted | None:
 
 
 def _configs(notes: Mapping[str, str]) -> dict[str, PeftConfig]:
-    """The configurations, by the notes that they stand in."""
+    """Return the PEFT configurations, by their metadata keys."""
     found: dict[str, PeftConfig] = {}
     for note in _CONFIGS:
         if note in notes:
             if len(notes[note]) > _MAX_CONFIG_CHARS:
                 raise LoraFileError(
                     f"has {len(notes[note])} characters of {note} in its header; at most "
-                    f"{_MAX_CONFIG_CHARS} may be"
+                    f"{_MAX_CONFIG_CHARS} are allowed"
                 )
             try:
                 config: object = json.loads(notes[note])
             except (ValueError, RecursionError) as error:
                 raise LoraFileError(f"has a {note} in its header that is not JSON") from error
             if not isinstance(config, dict):
-                raise LoraFileError(f"has a {note} in its header that is no JSON object")
+                raise LoraFileError(f"has a {note} in its header that is not a JSON object")
             found[note] = PeftConfig(note, cast("dict[str, object]", config))
     return found
 
 
 def _stated(notes: Mapping[str, str], names: Iterable[str]) -> float | None:
-    """The one number that notes of these names state."""
+    """Return the number that these metadata keys have in common; none if no key is set."""
     found: dict[str, float] = {}
     for name in names:
         text = notes.get(name, "").strip()
@@ -138,15 +138,15 @@ def _stated(notes: Mapping[str, str], names: Iterable[str]) -> float | None:
             found[name] = float(text if len(text) <= _MAX_NUMBER_CHARS else "long")
         except ValueError as error:
             if name == "alpha":
-                continue  # may be anything, such as a state of release
+                continue  # also used for other things, such as a release state
             raise LoraFileError(
-                f"has {shown(text)} as {name} in its header, which is no number; write an alpha "
-                "beside every pair"
+                f"has {shown(text)} as {name} in its header, which is not a number; write an alpha "
+                "tensor for every pair"
             ) from error
     for name, number in found.items():
         if not math.isfinite(number) or number == 0:
             raise LoraFileError(
-                f"has {number:g} as {name} in its header; write what every pair is scaled by"
+                f"has {number:g} as {name} in its header; write the alpha that it was trained with"
             )
     if len(set(found.values())) > 1:
         stated = ", ".join(f"{name} {number:g}" for name, number in found.items())

@@ -1,4 +1,4 @@
-"""Reads a few numbers of a LoRA file without loading it: its alphas, and whether tensors are 0."""
+"""Readers of single values of a LoRA file without loading it: alphas, and checks for 0."""
 
 from typing import BinaryIO
 
@@ -9,7 +9,7 @@ from shared.lora.errors import LoraFileError, shown
 from shared.lora.header import Header
 
 _FIRST_CHUNK_BYTES = 4096
-"""Enough for any layer that was trained."""
+"""Enough to find a non-zero value in any trained layer."""
 _CHUNK_BYTES = 1024 * 1024
 _PLAIN = {
     "U8": "<u1",
@@ -27,31 +27,31 @@ _PLAIN = {
 
 
 def read_number(file: BinaryIO, header: Header, name: str) -> float:
-    """Return the one number of a tensor.
+    """Return the only number of a tensor.
 
     Raises:
-        LoraFileError: the file ends before it, or its type is none that an alpha has.
+        LoraFileError: the file ends before it, or its type is not one of an alpha.
     """
     entry = header.tensors[name]
     file.seek(header.data_start + entry.start)
     encoded = file.read(entry.end - entry.start)
     if len(encoded) < entry.end - entry.start:
         raise LoraFileError(f"ends within tensor {shown(name)}")
-    if entry.dtype == "BF16":  # the upper half of a float32
+    if entry.dtype == "BF16":  # the upper 16 bits of a float32
         return float(np.frombuffer(b"\0\0" + encoded, "<f4")[0])
     if entry.dtype not in _PLAIN:
         raise LoraFileError(
-            f"gives {shown(name)} the type {entry.dtype}; an alpha is one of BF16, "
+            f"has {shown(name)} of type {entry.dtype}; the type of an alpha must be one of BF16, "
             f"{', '.join(_PLAIN)}"
         )
     return float(np.frombuffer(encoded, _PLAIN[entry.dtype])[0])
 
 
 def is_zero(file: BinaryIO, header: Header, name: str) -> bool:
-    """Whether every number of a tensor is 0: trainers save layers that they did not train.
+    """Return true if all numbers of a tensor are 0: trainers also save untrained layers.
 
     Raises:
-        LoraFileError: the file is shorter than it was.
+        LoraFileError: the file ends before the tensor does.
     """
     entry = header.tensors[name]
     file.seek(header.data_start + entry.start)

@@ -1,4 +1,4 @@
-"""The object store as the rest of the code sees it."""
+"""Protocol of the object store."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What the store knows of one object without reading it."""
+    """The metadata of an object."""
 
     key: str
     size_bytes: int
@@ -22,15 +22,15 @@ class ObjectInfo:
 
 @dataclass(frozen=True)
 class OpenObject:
-    """An object that is being read: what the store says of it, and its bytes."""
+    """An object that is open for reading."""
 
     info: ObjectInfo
-    """Of the whole object, also where only a part of it is read."""
+    """Metadata of the whole object, even if only a range is read."""
     chunks: AsyncIterator[bytes]
 
 
 class ObjectStore(Protocol):
-    """Bytes under keys in one bucket. Every method raises `StorageError` when the store fails."""
+    """The objects of one bucket. Every method raises `StorageError` if the store fails."""
 
     async def put(
         self,
@@ -39,7 +39,7 @@ class ObjectStore(Protocol):
         content_type: str,
         metadata: dict[str, str] | None = None,
     ) -> None:
-        """Write one object whole, replacing what was there."""
+        """Write an object, replacing an existing one."""
         ...
 
     async def put_from(
@@ -50,50 +50,50 @@ class ObjectStore(Protocol):
         content_type: str,
         metadata: dict[str, str] | None = None,
     ) -> None:
-        """Write one object from a file, from where the file stands; never whole in memory."""
+        """Write an object from a file, starting at its position, without reading it into memory."""
         ...
 
     async def copy(self, source: str, target: str) -> None:
-        """Copy an object with its type and metadata, within the store, whole or not at all.
+        """Copy an object with its type and metadata within the store, atomically.
 
-        Raises `ObjectNotFoundError` if there is no source.
+        Raises `ObjectNotFoundError` if the source does not exist.
         """
         ...
 
     async def get(self, key: str) -> bytes:
-        """Read one object whole; raises `ObjectNotFoundError` if there is none."""
+        """Read an object; raises `ObjectNotFoundError` if it does not exist."""
         ...
 
     def stream(self, key: str, *, offset: int = 0, length: int = 0) -> AsyncIterator[bytes]:
-        """Read one object in chunks; raises `ObjectNotFoundError` if there is none."""
+        """Read an object in chunks; raises `ObjectNotFoundError` if it does not exist."""
         ...
 
     def open(
         self, key: str, *, offset: int = 0, length: int = 0
     ) -> AbstractAsyncContextManager[OpenObject]:
-        """Begin to read one object; raises `ObjectNotFoundError` if there is none."""
+        """Open an object for reading; raises `ObjectNotFoundError` if it does not exist."""
         ...
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """What the store knows of an object, or none if there is no such object."""
+        """Return the metadata of an object; none if it does not exist."""
         ...
 
     async def list(self, prefix: str) -> list[ObjectInfo]:
-        """Every object under a prefix, in key order; content type and metadata are not filled."""
+        """Return all objects under a prefix, in key order, without content type and metadata."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Remove one object; a missing one is no error."""
+        """Delete an object; no error if it does not exist."""
         ...
 
     async def put_file(self, key: str, path: Path, content_type: str) -> None:
-        """Write one object from a file, in parts, replacing what was there."""
+        """Write an object from a file in parts, replacing an existing one."""
         ...
 
     async def get_file(self, key: str, path: Path) -> None:
-        """Read one object into a file; raises `ObjectNotFoundError` if there is none."""
+        """Read an object into a file; raises `ObjectNotFoundError` if it does not exist."""
         ...
 
     def presigned_url(self, key: str, *, expires_s: int) -> str:
-        """A URL by which anybody may GET an object for a while; asks nobody."""
+        """Return a URL with which anyone can GET an object until it expires; makes no request."""
         ...

@@ -1,4 +1,4 @@
-"""The object store over S3, through the minio client on threads of its own."""
+"""S3 implementation of the object store: the minio client in a thread pool of its own."""
 
 import asyncio
 import io
@@ -33,7 +33,7 @@ class S3ObjectStore:
 
     Args:
         settings: endpoint, credentials and bucket.
-        max_connections: requests in flight at most, each on its own thread.
+        max_connections: maximal number of concurrent requests, each on its own thread.
     """
 
     def __init__(self, settings: StorageSettings, *, max_connections: int = 16) -> None:
@@ -57,7 +57,7 @@ class S3ObjectStore:
 
         self._client = client(settings.endpoint, is_secure=settings.is_secure)
         public = urlsplit(settings.public_url)
-        # Signs only: the host is part of what is signed.
+        # Used only for signing: the host is part of the signature.
         self._public = (
             client(public.netloc, is_secure=public.scheme == "https")
             if public.netloc
@@ -71,7 +71,7 @@ class S3ObjectStore:
         content_type: str,
         metadata: dict[str, str] | None = None,
     ) -> None:
-        """Write one object whole, replacing what was there."""
+        """Write an object, replacing an existing one."""
         # The minio client's metadata type is wider than a dict of strings; dicts are invariant.
         headers: Any = metadata
         await self._call(
@@ -94,7 +94,7 @@ class S3ObjectStore:
         content_type: str,
         metadata: dict[str, str] | None = None,
     ) -> None:
-        """Write one object from a file, from where the file stands; never whole in memory."""
+        """Write an object from a file, starting at its position, without reading it into memory."""
         headers: Any = metadata
         await self._call(
             key,
@@ -111,10 +111,10 @@ class S3ObjectStore:
         )
 
     async def copy(self, source: str, target: str) -> None:
-        """Copy an object with its type and metadata, within the store, whole or not at all.
+        """Copy an object with its type and metadata within the store, atomically.
 
         Raises:
-            ObjectNotFoundError: there is no source.
+            ObjectNotFoundError: the source does not exist.
         """
         await self._call(
             source,
@@ -124,14 +124,14 @@ class S3ObjectStore:
         )
 
     async def get(self, key: str) -> bytes:
-        """Read one object whole; raises `ObjectNotFoundError` if there is none."""
+        """Read an object; raises `ObjectNotFoundError` if it does not exist."""
         return b"".join([chunk async for chunk in self.stream(key)])
 
     async def stream(self, key: str, *, offset: int = 0, length: int = 0) -> AsyncIterator[bytes]:
-        """Read one object in chunks; raises `ObjectNotFoundError` if there is none.
+        """Read an object in chunks; raises `ObjectNotFoundError` if it does not exist.
 
         Args:
-            key: the object.
+            key: of the object.
             offset: first byte.
             length: bytes to read; 0: to the end.
         """
@@ -143,7 +143,7 @@ class S3ObjectStore:
     async def open(
         self, key: str, *, offset: int = 0, length: int = 0
     ) -> AsyncGenerator[OpenObject]:
-        """Begin to read one object; raises `ObjectNotFoundError` if there is none."""
+        """Open an object for reading; raises `ObjectNotFoundError` if it does not exist."""
         response = await self._call(
             key,
             lambda: self._client.get_object(self._bucket, key, offset=offset, length=length),
@@ -160,7 +160,7 @@ class S3ObjectStore:
             response.release_conn()
 
     async def head(self, key: str) -> ObjectInfo | None:
-        """What the store knows of an object, or none if there is no such object."""
+        """Return the metadata of an object; none if it does not exist."""
         try:
             found = await self._call(key, lambda: self._client.stat_object(self._bucket, key))
         except ObjectNotFoundError:
@@ -173,7 +173,7 @@ class S3ObjectStore:
         )
 
     async def list(self, prefix: str) -> list[ObjectInfo]:
-        """Every object under a prefix, in key order; content type and metadata are not filled."""
+        """Return all objects under a prefix, in key order, without content type and metadata."""
         found = await self._call(
             prefix,
             lambda: list(self._client.list_objects(self._bucket, prefix=prefix, recursive=True)),
@@ -190,11 +190,11 @@ class S3ObjectStore:
         ]
 
     async def delete(self, key: str) -> None:
-        """Remove one object; a missing one is no error."""
+        """Delete an object; no error if it does not exist."""
         await self._call(key, lambda: self._client.remove_object(self._bucket, key))
 
     async def put_file(self, key: str, path: Path, content_type: str) -> None:
-        """Write one object from a file, in parts, replacing what was there."""
+        """Write an object from a file in parts, replacing an existing one."""
         await self._call(
             key,
             lambda: self._client.fput_object(
@@ -203,21 +203,21 @@ class S3ObjectStore:
         )
 
     async def get_file(self, key: str, path: Path) -> None:
-        """Read one object into a file; raises `ObjectNotFoundError` if there is none."""
+        """Read an object into a file; raises `ObjectNotFoundError` if it does not exist."""
         await self._call(key, lambda: self._client.fget_object(self._bucket, key, str(path)))
 
     def presigned_url(self, key: str, *, expires_s: int) -> str:
-        """A URL by which anybody may GET an object for a while; asks nobody."""
+        """Return a URL with which anyone can GET an object until it expires; makes no request."""
         return self._public.presigned_get_object(
             self._bucket, key, expires=timedelta(seconds=expires_s)
         )
 
     async def is_reachable(self) -> bool:
-        """Whether the bucket answers; raises `StorageError` when the store does not."""
+        """Return true if the bucket exists; raises `StorageError` if the store does not respond."""
         return await self._call("", lambda: self._client.bucket_exists(self._bucket))
 
     def close(self) -> None:
-        """Let the threads go; requests in flight end first."""
+        """Stop the threads once their requests have ended."""
         self._threads.shutdown(wait=False)
 
     async def _call(self, key: str, work: Callable[[], _T]) -> _T:
@@ -226,14 +226,14 @@ class S3ObjectStore:
             return await loop.run_in_executor(self._threads, work)
         except S3Error as error:
             if error.code in _MISSING:
-                raise ObjectNotFoundError(f"there is no object under {key!r}") from error
+                raise ObjectNotFoundError(f"there is no object with the key {key!r}") from error
             raise StorageError(f"object storage refused {key!r}: {error.code}") from error
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise StorageError(f"object storage did not answer for {key!r}") from error
+            raise StorageError(f"object storage did not respond for {key!r}") from error
 
 
 def _described(key: str, headers: Mapping[str, Any]) -> ObjectInfo:
-    """What the headers of an answer say of an object; of a whole one, also where it is a part."""
+    """Return the metadata in a response's headers; of the whole object, even for a range."""
     lower = {name.lower(): str(value) for name, value in headers.items()}
     whole = lower.get("content-range", "").rpartition("/")[2] or lower.get("content-length", "0")
     modified = lower.get("last-modified")

@@ -1,1 +1,1 @@
-"""Logging set-up of every process."""
+"""Logging configuration of all processes."""

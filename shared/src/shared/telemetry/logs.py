@@ -1,4 +1,4 @@
-"""Logging of every process: structlog over the standard library, one JSON object a line."""
+"""Logging of all processes: structlog over the standard library, one JSON object per line."""
 
 import logging
 import sys
@@ -9,11 +9,11 @@ from shared.settings import LogSettings
 
 
 def set_up_logging(settings: LogSettings, *, service: str) -> None:
-    """Send structlog and standard-library records to stderr in one form.
+    """Send structlog and standard-library records to stderr in one format.
 
     Args:
-        settings: level and form.
-        service: the process, bound to every line.
+        settings: level and format.
+        service: name of the process, bound to every line.
     """
     shared_processors: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -1,1 +1,1 @@
-"""Temporal client, worker bootstrap, heartbeats and error translation."""
+"""Temporal: client, worker lifecycle, heartbeats, error translation, fairness and monitoring."""

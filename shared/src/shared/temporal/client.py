@@ -1,4 +1,4 @@
-"""The connection to Temporal, one a process."""
+"""The Temporal client; each process has one."""
 
 from datetime import timedelta
 from functools import cache
@@ -13,15 +13,15 @@ from shared.temporal.tls import tls_config
 from shared.temporal.weights import FairnessWeights
 
 WORKER_HEARTBEAT_EVERY = timedelta(seconds=10)
-"""How often each worker tells the server that it lives and how busy it is."""
+"""Interval of the workers' heartbeats, which report their slots to the server."""
 
 _KEEP_ALIVE = KeepAliveConfig(interval_millis=15_000, timeout_millis=5_000)
-"""A connection whose other end is gone without a word is given up after 20 seconds, not the SDK's
-45: no work hangs longer. The server takes pings that are 10 seconds apart or more."""
+"""Detects a dead connection after 20 seconds instead of the SDK's 45. The server accepts pings at
+intervals of at least 10 seconds."""
 
 _WAITS = ("workflow_task_schedule_to_start_latency", "activity_schedule_to_start_latency")
 _WAIT_BUCKETS_S = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
-"""How long work waits for a worker: the SDK's own buckets go from 10 seconds to 100."""
+"""Buckets of the schedule-to-start latencies; the SDK's default ones go from 10 to 100 seconds."""
 
 
 async def connect(
@@ -36,13 +36,13 @@ async def connect(
 
     Args:
         settings: address, namespace, credentials and codec.
-        identity: how this process shows in histories and among pollers.
-        is_lazy: connect at the first call, so that a gateway starts while Temporal is away.
-        fairness: weights of the tenants whose runs this client starts; none: all alike.
-        metrics: where this process shows its metrics; none: nowhere.
+        identity: name of this process in histories and among pollers.
+        is_lazy: connect at the first call, so that a gateway can start while Temporal is down.
+        fairness: weights of the tenants whose runs this client starts; none: equal weights.
+        metrics: address at which this process serves its metrics; none: no metrics.
 
     Raises:
-        ValueError: a setting is wrong; the message names it.
+        ValueError: a setting is invalid; the message names it.
     """
     weights = fairness.weights if fairness else {}
     return await Client.connect(
@@ -61,7 +61,7 @@ async def connect(
 
 @cache
 def _runtime(metrics_address: str) -> Runtime:
-    """One a process: the SDK's threads, its metrics, and the heartbeats of its workers."""
+    """Return the runtime of the process: the SDK's threads, metrics and worker heartbeats."""
     try:
         return Runtime(
             telemetry=_telemetry(metrics_address),

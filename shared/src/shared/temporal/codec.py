@@ -1,4 +1,4 @@
-"""How values become payloads: JSON by pydantic, encrypted where the settings ask for it."""
+"""The data converter: JSON by pydantic, encrypted if the settings have keys."""
 
 import dataclasses
 import pkgutil
@@ -20,13 +20,14 @@ _KEYS, _CODEC = "SARTIQ_TEMPORAL_CODEC_KEYS", "SARTIQ_TEMPORAL_CODEC"
 
 
 class UndecryptableError(Exception):
-    """A payload that none of our keys opens."""
+    """A payload cannot be decrypted with the configured keys."""
 
 
 class FernetCodec(PayloadCodec):
-    """Encrypts every payload whole, its own encoding included.
+    """Encrypts whole payloads, including their encoding.
 
-    What is not encrypted is read as it is: runs go on that were started before there were keys.
+    Unencrypted payloads are decoded unchanged, so that runs which started before there were keys
+    can continue.
 
     Args:
         keys: the first encrypts, all decrypt.
@@ -36,7 +37,7 @@ class FernetCodec(PayloadCodec):
         self._fernet = MultiFernet(keys)
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encrypt."""
+        """Encrypt payloads."""
         return [
             Payload(
                 metadata={"encoding": _ENCODING},
@@ -46,7 +47,7 @@ class FernetCodec(PayloadCodec):
         ]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decrypt.
+        """Decrypt payloads.
 
         Raises:
             UndecryptableError: a key is missing.
@@ -59,17 +60,18 @@ class FernetCodec(PayloadCodec):
         try:
             return Payload.FromString(self._fernet.decrypt(payload.data))
         except InvalidToken as error:
-            raise UndecryptableError(f"no key in {_KEYS} opens a payload") from error
+            raise UndecryptableError(
+                f"no key in {_KEYS} decrypts a payload; add the key that encrypted it"
+            ) from error
 
 
 def data_converter(settings: TemporalSettings) -> DataConverter:
-    """The converter of every client.
+    """Return the data converter of all clients.
 
-    With a codec, failures too carry their messages and traces as payloads: a message may quote
-    what it complains about.
+    With a codec, messages and stack traces of failures are encoded as well: they may quote inputs.
 
     Raises:
-        ValueError: a setting is wrong; the message names it.
+        ValueError: a setting is invalid; the message names it.
     """
     codec = _codec(settings)
     if codec is None:
@@ -83,7 +85,7 @@ def data_converter(settings: TemporalSettings) -> DataConverter:
 
 def _codec(settings: TemporalSettings) -> PayloadCodec | None:
     if settings.codec and settings.codec_keys:
-        raise ValueError(f"{_CODEC} and {_KEYS} exclude each other")
+        raise ValueError(f"{_CODEC} and {_KEYS} exclude each other; set one of them")
     if settings.codec:
         return _own_codec(settings.codec)
     keys = [key.get_secret_value() for key in settings.codec_keys]
@@ -94,14 +96,14 @@ def _key(key: str, number: int) -> Fernet:
     try:
         return Fernet(key)
     except ValueError as error:
-        raise ValueError(f"{_KEYS}: key {number} is no Fernet key: {error}") from None
+        raise ValueError(f"{_KEYS}: key {number} is not a Fernet key: {error}") from None
 
 
 def _own_codec(name: str) -> PayloadCodec:
     try:
         codec = pkgutil.resolve_name(name)()
     except (ValueError, ImportError, AttributeError, TypeError) as error:
-        raise ValueError(f"{_CODEC} must be module:attribute, callable: {error}") from error
+        raise ValueError(f"{_CODEC} must be a callable, module:attribute: {error}") from error
     if not isinstance(codec, PayloadCodec):
-        raise ValueError(f"{_CODEC}: {name}() makes a {type(codec).__name__}, no PayloadCodec")
+        raise ValueError(f"{_CODEC}: {name}() returns {type(codec).__name__}, not a PayloadCodec")
     return codec

@@ -1,4 +1,4 @@
-"""Our errors as Temporal's: the category becomes the failure's type, and decides about retries."""
+"""Translation of exceptions into Temporal failures, whose type is the error category."""
 
 import asyncio
 from datetime import timedelta
@@ -9,16 +9,16 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from shared.contracts.enums import ErrorCategory
+from shared.contracts.error_text import without_reprs
 from shared.contracts.failures import CONSEQUENCES, WORKER_LOST
-from shared.contracts.foreign import clean_text, showable, told
-from shared.contracts.wording import plain
+from shared.contracts.untrusted import clean_text, describe_error, storable_cause
 from shared.errors import PlatformError
 
 _RETRY_AFTER_MAX_S = 86_400.0
 
 
 class ErrorInterceptor(Interceptor):
-    """Translates what activities raise; every worker of ours carries it."""
+    """Translates exceptions of activities. All workers use it."""
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 — the SDK's name
         """Wrap the activity call."""
@@ -33,7 +33,7 @@ class _Translate(ActivityInboundInterceptor):
             raise
         except PlatformError as error:
             raise ApplicationError(
-                clean_text(plain(str(error))),
+                clean_text(without_reprs(str(error))),
                 *(request.model_dump(mode="json") for request in error.service_requests),
                 type=error.failure_type or error.category,
                 non_retryable=error.is_final or not CONSEQUENCES[error.category].is_retried,
@@ -42,13 +42,15 @@ class _Translate(ActivityInboundInterceptor):
                     if error.retry_after_s
                     else None
                 ),
-            ) from showable(error)
+            ) from storable_cause(error)
         except asyncio.CancelledError:
             if _is_shutting_down():
                 raise ApplicationError("the worker shut down", type=WORKER_LOST) from None
             raise
-        except Exception as error:  # noqa: BLE001 — told to Temporal, which decides about retries
-            raise ApplicationError(told(error), type=ErrorCategory.INTERNAL) from showable(error)
+        except Exception as error:  # noqa: BLE001 — reported to Temporal, which decides on retries
+            raise ApplicationError(
+                describe_error(error), type=ErrorCategory.INTERNAL
+            ) from storable_cause(error)
 
 
 def _is_shutting_down() -> bool:

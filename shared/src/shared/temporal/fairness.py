@@ -1,4 +1,4 @@
-"""The key by which Temporal shares workers fairly: the tenant, else the instance."""
+"""The fairness key, by which Temporal shares workers among tenants."""
 
 import hashlib
 
@@ -6,12 +6,12 @@ _MAX_BYTES = 64
 
 
 def tenant_name(origin_instance: str, origin_tenant_id: str | None) -> str:
-    """Who counts as one tenant where work is shared out."""
+    """Return the name of the tenant for fair sharing: the tenant, otherwise the instance."""
     return origin_tenant_id or origin_instance
 
 
 def fairness_key(origin_instance: str, origin_tenant_id: str | None) -> str:
-    """At most 64 bytes, which is what Temporal takes; longer names stand as their SHA-256."""
+    """Return the tenant's name, or its SHA-256 in hex if it exceeds the limit of 64 bytes."""
     name = tenant_name(origin_instance, origin_tenant_id)
     if len(name.encode()) <= _MAX_BYTES:
         return name

@@ -1,4 +1,4 @@
-"""Liveness and cancellation of a running activity: a beat a second from the event loop."""
+"""Heartbeats of a running activity, for liveness and cancellation."""
 
 import asyncio
 from types import TracebackType
@@ -8,14 +8,14 @@ from temporalio import activity
 
 
 class Heartbeat:
-    """Beats in the background while its body runs.
+    """Sends heartbeats in the background while its body runs.
 
-    The body must leave the event loop free (blocking work belongs in an executor): a blocked loop
-    sends no beats, and Temporal then takes the worker for dead. Cancellation reaches the body as
-    `asyncio.CancelledError` on the answer to a beat.
+    The body must not block the event loop (blocking work belongs in an executor): without
+    heartbeats Temporal considers the worker dead. A cancellation arrives with the response to a
+    heartbeat, and raises `asyncio.CancelledError` in the body.
 
     Args:
-        every_s: seconds between beats, to be well below the activity's heartbeat timeout.
+        every_s: seconds between heartbeats; must be well below the activity's heartbeat timeout.
     """
 
     def __init__(self, every_s: float = 1.0) -> None:

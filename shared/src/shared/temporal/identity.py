@@ -1,9 +1,9 @@
-"""How a process calls itself."""
+"""Identity of a process."""
 
 import os
 import socket
 
 
 def process_identity(service: str) -> str:
-    """Name of this process in histories, among pollers and in `executor_instance`."""
+    """Return the name of this process in histories, among pollers and in `executor_instance`."""
     return f"{service}@{socket.gethostname()}:{os.getpid()}"

@@ -1,4 +1,4 @@
-"""Who polls a task queue, as Temporal knows it."""
+"""Pollers of a task queue, as Temporal reports them."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -13,13 +13,13 @@ _TIMEOUT = timedelta(seconds=5)
 
 
 async def count_activity_pollers(client: Client, queue: TaskQueue, *, within: timedelta) -> int:
-    """How many workers have asked a queue for activities lately.
+    """Return the number of workers that polled a queue for activities recently.
 
     Args:
         client: connected to the namespace.
         queue: the task queue.
-        within: Temporal lists a stopped worker for five minutes; those not seen for longer than
-            this do not count. A poll that finds nothing lasts a minute.
+        within: maximal age of a worker's last poll. Temporal lists a stopped worker for five
+            minutes; a poll without a task lasts one minute.
     """
     described = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(

@@ -1,4 +1,4 @@
-"""Search attributes: set once when a run starts, to be filtered by in the Web UI."""
+"""Search attributes of runs, set at start, to filter by in Temporal's Web UI."""
 
 from temporalio.common import SearchAttributeKey
 

@@ -1,4 +1,4 @@
-"""Places of one process that tenants share: whoever takes many leaves some to others."""
+"""Fair sharing of a process's concurrency slots among tenants."""
 
 import asyncio
 import math
@@ -8,89 +8,90 @@ from contextlib import asynccontextmanager
 
 from temporalio import activity
 
-from shared.errors import CrowdedError
+from shared.errors import TenantLimitError
 
 
-class Shares:
-    """So many at work, so many present; of neither does a tenant hold more than it leaves free.
+class TenantShares:
+    """Limits on running and on admitted work, shared among tenants.
 
-    One tenant alone comes to half of the places, two to a third each, and so on: one that has none
-    yet finds a place free at once, however many the others would fill. Nobody is turned out.
+    A tenant may take another unit only while it holds fewer than are free. One tenant alone gets
+    half of the units, two get a third each, and so on. A new tenant therefore always finds a free
+    unit, however much the others request. Running work is never interrupted.
 
     Args:
-        places: how many work at a time.
-        slots: how many may be present, at work or waiting for a place; none: any number.
+        places: maximal amount of running work.
+        slots: maximal amount of admitted work, running or waiting to run; default: unlimited.
     """
 
     def __init__(self, places: int, slots: float = math.inf) -> None:
-        self._at_work = _Held(places)
-        self._present = _Held(slots)
+        self._running = _Units(places)
+        self._admitted = _Units(slots)
         self._waiting: dict[asyncio.Future[None], str] = {}
 
     @asynccontextmanager
-    async def place(self, tenant: str, *, patience_s: float | None = None) -> AsyncGenerator[None]:
-        """Hold a place, once the tenant may have one more.
+    async def place(self, tenant: str, *, max_wait_s: float | None = None) -> AsyncGenerator[None]:
+        """Hold the right to run, once the tenant's share allows it.
 
         Args:
-            tenant: who it is for.
-            patience_s: how long to wait for it; none: as long as it takes.
+            tenant: name of the tenant.
+            max_wait_s: timeout of the wait in seconds; none: no timeout.
 
         Raises:
-            CrowdedError: the tenant has so many here already that this one is to come again.
+            TenantLimitError: the tenant's share of admitted work is used up, or the wait timed out.
         """
-        if not self._present.may_have(tenant):
-            raise CrowdedError
-        self._present.take(tenant)
+        if not self._admitted.may_acquire(tenant):
+            raise TenantLimitError
+        self._admitted.acquire(tenant)
         try:
-            await self._take_turn(tenant, patience_s)
+            await self._wait_to_run(tenant, max_wait_s)
             try:
                 yield
             finally:
-                self._at_work.give_back(tenant)
-                self._let_in()
+                self._running.release(tenant)
+                self._start_waiting()
         finally:
-            self._present.give_back(tenant)
+            self._admitted.release(tenant)
 
-    async def _take_turn(self, tenant: str, patience_s: float | None) -> None:
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting[turn] = tenant
-        self._let_in()
-        is_taken = False
+    async def _wait_to_run(self, tenant: str, max_wait_s: float | None) -> None:
+        start = asyncio.get_running_loop().create_future()
+        self._waiting[start] = tenant
+        self._start_waiting()
+        is_started = False
         try:
-            async with asyncio.timeout(patience_s):
-                await turn
-            is_taken = True
+            async with asyncio.timeout(max_wait_s):
+                await start
+            is_started = True
         except TimeoutError as error:
-            raise CrowdedError from error
+            raise TenantLimitError from error
         finally:
-            if not is_taken and self._waiting.pop(turn, None) is None:
-                # It was let in just as it gave up.
-                self._at_work.give_back(tenant)
-                self._let_in()
+            if not is_started and self._waiting.pop(start, None) is None:
+                # It was started at the moment of its timeout or cancellation.
+                self._running.release(tenant)
+                self._start_waiting()
 
-    def _let_in(self) -> None:
-        for turn, tenant in list(self._waiting.items()):
-            if not turn.done() and self._at_work.may_have(tenant):
-                self._at_work.take(tenant)
-                del self._waiting[turn]
-                turn.set_result(None)
+    def _start_waiting(self) -> None:
+        for start, tenant in list(self._waiting.items()):
+            if not start.done() and self._running.may_acquire(tenant):
+                self._running.acquire(tenant)
+                del self._waiting[start]
+                start.set_result(None)
 
 
-class _Held:
-    """The count of what each tenant holds of a number of things."""
+class _Units:
+    """A number of units, and the count that each tenant holds."""
 
     def __init__(self, total: float) -> None:
         self._free = total
         self._held: Counter[str] = Counter()
 
-    def may_have(self, tenant: str) -> bool:
+    def may_acquire(self, tenant: str) -> bool:
         return self._held[tenant] < self._free
 
-    def take(self, tenant: str) -> None:
+    def acquire(self, tenant: str) -> None:
         self._free -= 1
         self._held[tenant] += 1
 
-    def give_back(self, tenant: str) -> None:
+    def release(self, tenant: str) -> None:
         self._free += 1
         self._held[tenant] -= 1
         if not self._held[tenant]:
@@ -98,5 +99,5 @@ class _Held:
 
 
 def tenant_of_activity() -> str:
-    """The tenant that the running activity works for, as its run's fairness key names it."""
+    """Return the tenant of the running activity: its run's fairness key, or an empty string."""
     return (activity.info().priority.fairness_key if activity.in_activity() else None) or ""

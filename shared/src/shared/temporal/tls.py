@@ -1,4 +1,4 @@
-"""TLS to Temporal's frontend, checked at start: a lazy client would find out at its first call."""
+"""TLS configuration of the Temporal client, validated at start rather than at the first call."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +20,10 @@ _CLIENT_KEY = "SARTIQ_TEMPORAL_TLS_CLIENT_KEY"
 
 
 def tls_config(settings: TemporalSettings) -> TLSConfig | bool:
-    """What the client is told of TLS.
+    """Return the client's TLS configuration, or whether to use TLS with its defaults.
 
     Raises:
-        ValueError: a setting is wrong, or a file cannot be read; the message names the setting.
+        ValueError: a setting is invalid, or a file cannot be read; the message names the setting.
     """
     has_material = bool(
         settings.tls_server_ca
@@ -33,7 +33,9 @@ def tls_config(settings: TemporalSettings) -> TLSConfig | bool:
     )
     if settings.is_tls is False:
         if has_material:
-            raise ValueError(f"{_IS_TLS} is off, and there are SARTIQ_TEMPORAL_TLS_ settings")
+            raise ValueError(
+                f"{_IS_TLS} is false, but SARTIQ_TEMPORAL_TLS_ settings are set; remove one of them"
+            )
         return False
     if not has_material:
         return bool(settings.is_tls or settings.api_key)
@@ -59,7 +61,7 @@ def _client_pair(cert: Path | None, key: Path | None) -> tuple[bytes | None, byt
         return None, None
     if cert is None or key is None:
         given, missing = (_CLIENT_CERT, _CLIENT_KEY) if cert else (_CLIENT_KEY, _CLIENT_CERT)
-        raise ValueError(f"{given} needs {missing} beside it")
+        raise ValueError(f"{given} needs {missing} as well")
     cert_pem, key_pem = _read(_CLIENT_CERT, cert), _read(_CLIENT_KEY, key)
     ours = _parse(_CLIENT_CERT, cert, _certificates, cert_pem)[0]
     private = _parse(_CLIENT_KEY, key, lambda pem: load_pem_private_key(pem, None), key_pem)
@@ -83,4 +85,6 @@ def _parse(setting: str, path: Path, load: Callable[[bytes], _T], pem: bytes) ->
     try:
         return load(pem)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise ValueError(f"{setting}: {path} does not hold what it must: {error}") from error
+        raise ValueError(
+            f"{setting}: {path} does not have the expected content: {error}"
+        ) from error

@@ -1,4 +1,4 @@
-"""Gives each run that is started the weight of its tenant."""
+"""Fairness weights of tenants, added to each run that a client starts."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -10,13 +10,12 @@ from shared.temporal.fairness import fairness_key
 
 
 class FairnessWeights(Interceptor):
-    """Adds the weight to every start that has a fairness key; activities inherit both.
+    """Adds the weight to every start with a fairness key. Activities inherit both.
 
-    At the client, and so in no start's own code: whoever starts a run names its tenant, and
-    nothing more.
+    Code that starts a run only sets the fairness key.
 
     Args:
-        weights: by tenant, or by instance where a run has no tenant.
+        weights: by tenant, or by instance if a run has no tenant.
     """
 
     def __init__(self, weights: Mapping[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""The life of a worker process: poll, say so, and drain on SIGTERM or SIGINT."""
+"""Lifecycle of a worker process: poll, signal readiness, drain on SIGTERM or SIGINT."""
 
 import asyncio
 import signal
@@ -19,55 +19,55 @@ from shared.temporal.errors import ErrorInterceptor
 _log = structlog.stdlib.get_logger(__name__)
 
 MAX_HEARTBEAT_THROTTLE = timedelta(seconds=1)
-"""Cancellation rides on answers to heartbeats: this bounds how late it can be."""
+"""Cancellations arrive with responses to heartbeats: this limits their delay."""
 
 
 class WorkerSettings(BaseSettings):
-    """What every worker process has in common."""
+    """Settings of all worker processes."""
 
     model_config = SettingsConfigDict(
         env_prefix="SARTIQ_WORKER_", frozen=True, populate_by_name=True
     )
 
     ready_file: Path | None = None
-    """File that is written once the worker polls; none: nothing is written."""
+    """File that is written when the worker starts polling. None: no file."""
     drain_timeout_s: float = Field(default=8, gt=0)
-    """How long running activities may go on after SIGTERM before they are told to stop."""
+    """Seconds that running activities have after SIGTERM before they are cancelled."""
     max_concurrent_activities: int = Field(default=0, ge=0)
-    """Activities at a time; 0: the worker's own default."""
+    """Maximal number of concurrent activities. 0: the worker's default."""
     deployment_name: str = Field(
         default="",
         pattern="^[^.:]*$",
         validation_alias=AliasChoices("SARTIQ_WORKER_DEPLOYMENT_NAME", "TEMPORAL_DEPLOYMENT_NAME"),
     )
-    """Worker deployment that this process is a version of, one a kind of worker; with build_id it
-    switches versioning on: the worker gets work only once `python -m workflows.versions` (or
-    Temporal's worker controller) has made its version current. Empty: off."""
+    """Worker deployment of this process, one for each kind of worker. Together with build_id it
+    enables versioning: the worker gets tasks only after `python -m workflows.versions` (or
+    Temporal's worker controller) has made its version current. Empty: no versioning."""
     build_id: str = Field(
         default="",
         validation_alias=AliasChoices("SARTIQ_WORKER_BUILD_ID", "TEMPORAL_WORKER_BUILD_ID"),
     )
-    """Which build this is, such as the image's tag."""
+    """Build ID of this process, such as the image's tag."""
 
     @model_validator(mode="after")
-    def _version_is_whole(self) -> Self:
+    def _check_version(self) -> Self:
         if bool(self.deployment_name) != bool(self.build_id):
             raise ValueError(
-                "SARTIQ_WORKER_DEPLOYMENT_NAME and SARTIQ_WORKER_BUILD_ID need each other"
+                "set both SARTIQ_WORKER_DEPLOYMENT_NAME and SARTIQ_WORKER_BUILD_ID, or neither"
                 " (or TEMPORAL_DEPLOYMENT_NAME and TEMPORAL_WORKER_BUILD_ID)"
             )
         return self
 
     @property
     def version(self) -> WorkerDeploymentVersion | None:
-        """The version that this process is; none: it is not versioned."""
+        """The version of this process; none: not versioned."""
         if not self.build_id:
             return None
         return WorkerDeploymentVersion(deployment_name=self.deployment_name, build_id=self.build_id)
 
 
 class WorkerOptions(TypedDict):
-    """Arguments of `temporalio.worker.Worker` that are the same for all of ours."""
+    """Arguments of `temporalio.worker.Worker` that all workers share."""
 
     interceptors: list[Interceptor]
     graceful_shutdown_timeout: timedelta
@@ -76,7 +76,7 @@ class WorkerOptions(TypedDict):
 
 
 def worker_options(settings: WorkerSettings) -> WorkerOptions:
-    """What every worker is built with: `Worker(…, **worker_options(settings))`."""
+    """Return the arguments for `Worker(…, **worker_options(settings))`."""
     version = settings.version
     return WorkerOptions(
         interceptors=[ErrorInterceptor()],
@@ -86,7 +86,7 @@ def worker_options(settings: WorkerSettings) -> WorkerOptions:
         and WorkerDeploymentConfig(
             version=version,
             use_worker_versioning=True,
-            # Long runs move on instead: their starts say so (`workflows.versioning`).
+            # Long runs are auto-upgraded instead, as set at their start (`workflows.versioning`).
             default_versioning_behavior=VersioningBehavior.PINNED,
         ),
     )
@@ -95,10 +95,10 @@ def worker_options(settings: WorkerSettings) -> WorkerOptions:
 async def run_until_stopped(
     workers: list[Worker], settings: WorkerSettings, *background: Coroutine[Any, Any, None]
 ) -> None:
-    """Poll until SIGTERM or SIGINT, then let what runs end within the drain timeout.
+    """Poll until SIGTERM or SIGINT, then let running work end within the drain timeout.
 
     Args:
-        workers: pollers to run side by side.
+        workers: workers to run concurrently.
         settings: ready file and drain timeout (the workers were built with the same timeout).
         background: coroutines that run as long as the workers do.
     """

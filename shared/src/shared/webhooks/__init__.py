@@ -1,1 +1,1 @@
-"""Events on their way to clients: when they are sent, how they are signed, with which keys."""
+"""Webhook deliveries: retry schedule, signatures, signing keys and HTTP requests."""

@@ -1,4 +1,4 @@
-"""Which keys sign a tenant's events: made at first need, replaced on request."""
+"""Signing keys of tenants: created at first use, rotated on request."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,22 +18,22 @@ from shared.webhooks.vault import Vault
 
 @dataclass(frozen=True)
 class DatedKeys:
-    """Keys, and until when they sign."""
+    """Signing keys with their period of validity."""
 
     keys: SigningKeys
     created_at: datetime
     expires_at: datetime | None
-    """None: they are the current ones."""
+    """None: the current keys."""
 
 
 class Keyring:
-    """The signing keys of every tenant."""
+    """The signing keys of all tenants, encrypted in the database."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
 
     async def valid_keys(self, session: AsyncSession, owner: Owner) -> list[DatedKeys]:
-        """All that sign now, the newest first; makes the first where there are none."""
+        """Return all valid keys, newest first; create the first ones if there are none."""
         rows = await valid_secrets(session, owner, datetime.now(UTC))
         if not any(row.expires_at is None for row in rows):
             await self._add(session, owner)
@@ -43,9 +43,9 @@ class Keyring:
     async def rotate(
         self, session: AsyncSession, owner: Owner, overlap: timedelta
     ) -> list[DatedKeys]:
-        """Make new keys; older ones sign along for no longer than the overlap.
+        """Create new keys; older ones stay valid for at most the overlap.
 
-        Of two rotations at once, both answer the keys of the one that was first.
+        Of two concurrent rotations, both return the keys of the first.
         """
         await expire_secrets(session, owner, datetime.now(UTC) + overlap)
         await self._add(session, owner)

@@ -1,4 +1,4 @@
-"""One attempt to hand an event to its receiver: guarded, signed, without redirects."""
+"""One HTTP request with an event to its receiver, guarded; redirects are not followed."""
 
 import asyncio
 import time
@@ -20,28 +20,28 @@ _log = structlog.stdlib.get_logger(__name__)
 _GONE = 410
 _ASKS_TO_WAIT = frozenset({429, 503})
 
-UNFORESEEN = "the attempt failed in a way that was not foreseen; it has been logged"
+UNFORESEEN = "the attempt failed with an unexpected error; the platform has logged it"
 
 
-class Verdict(StrEnum):
-    """What an attempt has come to."""
+class DeliveryVerdict(StrEnum):
+    """The outcome of a delivery attempt."""
 
-    TAKEN = "taken"
-    NOT_TAKEN = "not_taken"
-    """Another attempt may succeed."""
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """A retry may succeed."""
     GONE = "gone"
-    """The receiver wants nothing any more."""
+    """The receiver responded with 410 Gone: it wants no more events."""
     FORBIDDEN = "forbidden"
-    """It leads to where nothing is called; no other attempt is made."""
+    """The URL is not allowed, for example a private address; there is no retry."""
     NOT_SENT = "not_sent"
-    """Nothing was sent, and that is not the receiver's fault; another attempt may succeed."""
+    """Nothing was sent, for a reason other than the receiver; a retry may succeed."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """How an attempt went."""
+class PostResult:
+    """The result of a delivery attempt."""
 
-    verdict: Verdict
+    verdict: DeliveryVerdict
     ms: int
     status_code: int | None = None
     error: str | None = None
@@ -50,22 +50,22 @@ class Answer:
 
 async def post(
     url: str, headers: Mapping[str, str], body: bytes, *, guard: Guard, timeout_s: float
-) -> Answer:
-    """Send an event once. Whatever comes of it is an answer, and is never raised.
+) -> PostResult:
+    """POST an event once. Errors are returned, never raised.
 
-    What the receiver says is not read.
+    The body of the response is not read.
 
     Args:
         url: of the receiver.
         headers: signature and content type.
         body: the event.
-        guard: what may be called.
-        timeout_s: for everything together.
+        guard: decides which addresses may be called.
+        timeout_s: for the whole request.
     """
     begun = time.perf_counter()
 
-    def answer(verdict: Verdict, error: str | None = None) -> Answer:
-        return Answer(verdict, round(1000 * (time.perf_counter() - begun)), error=error)
+    def result(verdict: DeliveryVerdict, error: str | None = None) -> PostResult:
+        return PostResult(verdict, round(1000 * (time.perf_counter() - begun)), error=error)
 
     try:
         async with (
@@ -75,29 +75,29 @@ async def post(
             ms = round(1000 * (time.perf_counter() - begun))
             return _read(response.status, httpx.Headers(response.headers), ms)
     except TimeoutError:
-        return answer(Verdict.NOT_TAKEN, f"no answer within {timeout_s:g} s")
+        return result(DeliveryVerdict.FAILED, f"no response within {timeout_s:g} s")
     except ForbiddenUrlError as error:
-        return answer(Verdict.FORBIDDEN, str(error))
+        return result(DeliveryVerdict.FORBIDDEN, str(error))
     except FetchError as error:
-        return answer(Verdict.NOT_TAKEN, str(error))
-    except Exception as error:  # noqa: BLE001 — a stranger's server decides what comes up here
+        return result(DeliveryVerdict.FAILED, str(error))
+    except Exception as error:  # noqa: BLE001 — the receiver is untrusted and may cause any error
         _log.error("attempt_broke", exc_info=error)
-        return answer(Verdict.NOT_TAKEN, UNFORESEEN)
+        return result(DeliveryVerdict.FAILED, UNFORESEEN)
 
 
-def _read(status: int, headers: httpx.Headers, ms: int) -> Answer:
+def _read(status: int, headers: httpx.Headers, ms: int) -> PostResult:
     if 200 <= status < 300:
-        return Answer(Verdict.TAKEN, ms, status)
+        return PostResult(DeliveryVerdict.DELIVERED, ms, status)
     if status == _GONE:
-        return Answer(Verdict.GONE, ms, status, "the receiver answers 410: it is gone")
+        return PostResult(DeliveryVerdict.GONE, ms, status, "the receiver returned 410 Gone")
     if 300 <= status < 400:
-        error = f"the receiver answers {status}: redirects are not followed"
-        return Answer(Verdict.NOT_TAKEN, ms, status, error)
+        error = f"the receiver returned {status}; redirects are not followed"
+        return PostResult(DeliveryVerdict.FAILED, ms, status, error)
     asked = headers.get("retry-after") if status in _ASKS_TO_WAIT else None
-    return Answer(
-        Verdict.NOT_TAKEN,
+    return PostResult(
+        DeliveryVerdict.FAILED,
         ms,
         status,
-        f"the receiver answers {status}",
+        f"the receiver returned {status}",
         parse_retry_after(asked, datetime.now(UTC)) if asked else None,
     )

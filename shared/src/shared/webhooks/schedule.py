@@ -1,6 +1,4 @@
-"""When an event that was not taken is sent again, and when it is given up."""
-
-from datetime import datetime, timedelta
+"""The retry schedule of a delivery that failed, and its end."""
 
 _SECOND, _MINUTE, _HOUR = 1.0, 60.0, 3600.0
 
@@ -16,45 +14,22 @@ DELAYS_S = (
     20 * _HOUR,
     24 * _HOUR,
 )
-"""Waits before each attempt: those that Standard Webhooks recommends, 75.6 hours in all."""
+"""Delay before each attempt, as Standard Webhooks recommends: 75.6 hours in all."""
 
 _JITTER = 0.1
-"""Waits are shorter or longer by up to so much, so that a receiver that comes back is not run over
-by all that waited for it."""
+"""Maximal relative jitter of a delay, so that a receiver is not flooded after an outage."""
 _LONGEST_RETRY_AFTER_S = 24 * _HOUR
-DISABLED_AFTER = timedelta(days=5)
-"""A receiver that has taken nothing for so long is called no more."""
-_FAILURES_BELONG_TOGETHER = timedelta(hours=48)
-"""Twice the longest wait: of failures further apart, nobody knows what was between them."""
 
 
 def delay_s(failures: int, jitter: float, retry_after_s: float | None = None) -> float | None:
-    """Seconds until the next attempt; none where there is none any more.
+    """Return the seconds until the next attempt; none if there is no further attempt.
 
     Args:
-        failures: attempts that have failed, from 0.
-        jitter: a number from 0 to 1: the wait is between 10 % shorter and 10 % longer.
-        retry_after_s: the least wait that the receiver asked for; a day at most is granted.
+        failures: number of failed attempts, from 0.
+        jitter: from 0 (10 % shorter) to 1 (10 % longer).
+        retry_after_s: minimal delay that the receiver asked for; capped at one day.
     """
     if failures >= len(DELAYS_S):
         return None
     planned = DELAYS_S[failures] * (1 - _JITTER + 2 * _JITTER * jitter)
     return max(planned, min(retry_after_s or 0.0, _LONGEST_RETRY_AFTER_S))
-
-
-def failing_since(begun: datetime | None, last: datetime | None, now: datetime) -> datetime:
-    """Since when a receiver takes nothing, now that it has failed once more.
-
-    Args:
-        begun: the first failure after its last success.
-        last: the failure before this one.
-        now: this failure.
-    """
-    if begun is None or last is None or now - last > _FAILURES_BELONG_TOGETHER:
-        return now
-    return begun
-
-
-def is_to_be_disabled(since: datetime, now: datetime) -> bool:
-    """Whether a receiver has taken nothing for so long that it is called no more."""
-    return now - since >= DISABLED_AFTER

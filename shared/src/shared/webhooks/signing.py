@@ -1,4 +1,4 @@
-"""Signatures as Standard Webhooks spells them: HMAC-SHA256 (`v1`) and Ed25519 (`v1a`)."""
+"""Signatures of Standard Webhooks: HMAC-SHA256 (`v1`) and Ed25519 (`v1a`)."""
 
 import secrets
 from base64 import b64encode
@@ -14,26 +14,26 @@ _BYTES = 32
 
 @dataclass(frozen=True)
 class SigningKeys:
-    """A tenant's two keys: one that it shares with us, one of which it knows the public half."""
+    """A tenant's signing keys: a shared HMAC secret and an Ed25519 private key."""
 
     secret: bytes = field(repr=False)
-    """Key of the HMAC."""
+    """HMAC key, 32 bytes."""
     seed: bytes = field(repr=False)
-    """Private key of Ed25519."""
+    """Ed25519 private key, 32 bytes."""
 
     @classmethod
     def generate(cls) -> "SigningKeys":
-        """New ones, from the system's randomness."""
+        """Generate new keys from the system's random source."""
         return cls(secrets.token_bytes(_BYTES), secrets.token_bytes(_BYTES))
 
     @property
     def shared_secret(self) -> str:
-        """The key of the HMAC as receivers take it: `whsec_…`."""
+        """The HMAC key in the format of Standard Webhooks: `whsec_…`."""
         return f"whsec_{b64encode(self.secret).decode()}"
 
     @property
     def public_key(self) -> str:
-        """The public half of the Ed25519 key as receivers take it: `whpk_…`."""
+        """The Ed25519 public key in the format of Standard Webhooks: `whpk_…`."""
         return f"whpk_{b64encode(self._private.public_key().public_bytes_raw()).decode()}"
 
     @property
@@ -41,7 +41,7 @@ class SigningKeys:
         return Ed25519PrivateKey.from_private_bytes(self.seed)
 
     def sign(self, message_id: str, at: datetime, body: str) -> list[str]:
-        """Both signatures of one message."""
+        """Return both signatures of one message."""
         signed = f"{message_id}.{_seconds(at)}.{body}".encode()
         return [
             Webhook(self.secret).sign(message_id, at, body),
@@ -52,13 +52,13 @@ class SigningKeys:
 def signed_headers(
     keys: Sequence[SigningKeys], message_id: str, at: datetime, body: str
 ) -> dict[str, str]:
-    """The three headers of a message.
+    """Return the id, timestamp and signature headers of a message.
 
     Args:
-        keys: all that are valid, the newest first: a receiver may know any of them.
-        message_id: the same at every attempt.
-        at: when it is sent, in UTC.
-        body: what is sent.
+        keys: all valid keys, newest first: a receiver may know any of them.
+        message_id: the same in every attempt.
+        at: time of sending, in UTC.
+        body: body of the request.
     """
     signatures = [signature for each in keys for signature in each.sign(message_id, at, body)]
     return {

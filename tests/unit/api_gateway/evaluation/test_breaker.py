@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from api_gateway.evaluation.breaker import OPEN_FOR, breaker_state
 from shared.contracts.enums import BreakerState
-from shared.db.repositories.evaluations import Attempted
+from shared.db.repositories.evaluations import EvaluationAttempt
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -17,12 +17,12 @@ def at(second: float) -> datetime:
     return START + timedelta(seconds=second)
 
 
-def failures(*seconds: float) -> list[Attempted]:
-    return [Attempted(at(second), is_success=False) for second in seconds]
+def failures(*seconds: float) -> list[EvaluationAttempt]:
+    return [EvaluationAttempt(at(second), is_success=False) for second in seconds]
 
 
-def success(second: float) -> list[Attempted]:
-    return [Attempted(at(second), is_success=True)]
+def success(second: float) -> list[EvaluationAttempt]:
+    return [EvaluationAttempt(at(second), is_success=True)]
 
 
 BURST = failures(0, 10, 20, 30, 40)
@@ -47,28 +47,28 @@ BURST = failures(0, 10, 20, 30, 40)
         (BURST + success(110) + failures(111), 112, BreakerState.CLOSED),
     ],
 )
-def test_states(attempts: list[Attempted], now_s: float, state: BreakerState) -> None:
+def test_states(attempts: list[EvaluationAttempt], now_s: float, state: BreakerState) -> None:
     assert breaker_state(attempts, at(now_s)) is state
 
 
 attempts_lists = st.lists(
-    st.tuples(st.floats(0, 1000), st.booleans()).map(lambda a: Attempted(at(a[0]), a[1]))
+    st.tuples(st.floats(0, 1000), st.booleans()).map(lambda a: EvaluationAttempt(at(a[0]), a[1]))
 ).map(lambda found: sorted(found, key=lambda attempt: attempt.at))
 
 
 @given(attempts_lists)
-def test_success_closes_it(attempts: list[Attempted]) -> None:
+def test_success_closes_it(attempts: list[EvaluationAttempt]) -> None:
     assert breaker_state([*attempts, *success(1000)], at(1001)) is BreakerState.CLOSED
 
 
 @given(attempts_lists)
-def test_it_is_open_for_no_longer_than_it_may(attempts: list[Attempted]) -> None:
+def test_it_is_open_for_no_longer_than_it_may(attempts: list[EvaluationAttempt]) -> None:
     state = breaker_state(attempts, at(1000) + OPEN_FOR)
     assert state in {BreakerState.CLOSED, BreakerState.HALF_OPEN}
 
 
 @given(attempts_lists)
-def test_fewer_than_five_failures_never_open_it(attempts: list[Attempted]) -> None:
+def test_fewer_than_five_failures_never_open_it(attempts: list[EvaluationAttempt]) -> None:
     failed = [attempt for attempt in attempts if not attempt.is_success]
     if len(failed) < 5:
         assert breaker_state(attempts, at(1000)) is BreakerState.CLOSED

@@ -1,4 +1,4 @@
-"""The adjuster on pictures whose subject is a red box: what each field does to the result."""
+"""The adjuster on pictures whose subject is a red box: the effect of each field."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ ALL = ("margin_top", "margin_bottom", "margin_left", "margin_right")
 def picture_of(
     size: tuple[int, int] = (200, 300), subject: tuple[int, int, int, int] = SUBJECT
 ) -> Image.Image:
-    """Grey from left to right, so that each column can be told; the subject is red."""
+    """Draw a grey gradient from left to right, with the subject in red."""
     width, height = size
     ramp = np.linspace(100, 250, width).astype(np.uint8)
     picture = Image.fromarray(np.repeat(np.tile(ramp, (height, 1))[:, :, None], 3, axis=2))
@@ -36,7 +36,7 @@ def adjusted(picture: Image.Image, reference: Image.Image | None = None, **field
 
 
 def coverage(picture: Image.Image) -> np.ndarray:
-    """How much of each pixel is the subject: it is red, and all else is grey."""
+    """Return the share of the red subject in each pixel; all else is grey."""
     red, green, _ = np.moveaxis(np.asarray(picture, float), 2, 0)
     return (red - green) / 255
 
@@ -48,7 +48,7 @@ def subject_in(picture: Image.Image) -> Box:
 
 
 def margins_of(picture: Image.Image) -> dict[str, float]:
-    """In pixels and fractions of them."""
+    """Return the margins in pixels, as floats."""
     covered = coverage(picture)
     columns, rows = covered.max(axis=0), covered.max(axis=1)
     edges = [1 - line[: line.argmax()] for line in (rows, rows[::-1], columns, columns[::-1])]
@@ -73,12 +73,12 @@ def test_aspect_ratio_keeps_the_pictures_own_pixels(mode: str, size: tuple[int, 
     assert (box.right - box.left, box.bottom - box.top) == (60, 150)
 
 
-def test_nothing_asked_for_changes_nothing() -> None:
+def test_request_without_changes_returns_the_picture() -> None:
     picture = picture_of()
     assert adjusted(picture) is picture
 
 
-def test_cropping_position_says_what_stays() -> None:
+def test_cropping_position_selects_the_kept_part() -> None:
     subjects = {
         position: subject_in(
             adjusted(picture_of(), mode="crop", aspect_ratio=1, cropping_position=position)
@@ -102,10 +102,10 @@ def test_resampling_chooses_the_filter() -> None:
     ("proportions", "margins"),
     [("height", (10, 10)), ("width", (30, 30)), ("fit", (10, 10))],
 )
-def test_scaling_proportions_say_which_margins_are_exact(
+def test_scaling_proportions_select_the_exact_margins(
     proportions: str, margins: tuple[float, float]
 ) -> None:
-    """Of 100 × 100: a subject of 60 × 150 with margins of a tenth above and below, .3 beside."""
+    """Target 100 × 100; subject 60 × 150 with margins of 0.1 above and below, 0.3 beside."""
     result = adjusted(
         picture_of((400, 400), (170, 125, 230, 275)),
         mode="scale",
@@ -126,8 +126,8 @@ def test_scaling_proportions_say_which_margins_are_exact(
 
 @pytest.mark.parametrize("mode", ["auto", "pad"])
 @pytest.mark.parametrize("name", ALL)
-def test_each_margin_is_left_at_least(mode: str, name: str) -> None:
-    """The subject reaches to within ten pixels of each edge; a quarter is wanted."""
+def test_each_margin_is_at_least_the_requested_one(mode: str, name: str) -> None:
+    """The subject is within ten pixels of each edge; a quarter is requested."""
     picture = picture_of((200, 300), (10, 10, 190, 290))
     result = adjusted(picture, mode=mode, **{name: 0.25})
     length = result.height if name in {"margin_top", "margin_bottom"} else result.width
@@ -136,7 +136,7 @@ def test_each_margin_is_left_at_least(mode: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_crop_leaves_each_margin_by_taking_less(name: str) -> None:
+def test_crop_keeps_each_margin_by_a_smaller_frame(name: str) -> None:
     picture = picture_of((200, 300), (80, 130, 120, 170))
     result = adjusted(
         picture, mode="crop", aspect_ratio=0.5, cropping_position="top", **{name: 0.4}
@@ -145,7 +145,7 @@ def test_crop_leaves_each_margin_by_taking_less(name: str) -> None:
     assert margins_of(result)[name] >= 0.4 * length - 1
 
 
-def test_crop_that_cannot_leave_a_margin_is_refused_by_its_name() -> None:
+def test_crop_without_space_for_a_margin_names_the_margin() -> None:
     picture = picture_of((200, 300), (10, 10, 190, 290))
     with pytest.raises(InvalidInputError, match=r"^margin_top: .*use pad, scale or auto"):
         adjusted(picture, mode="crop", margin_top=0.25)
@@ -160,7 +160,7 @@ def test_reference_image_gives_the_margins_of_its_subject() -> None:
     assert found["margin_right"] >= 159
 
 
-def test_a_given_margin_goes_before_the_references() -> None:
+def test_a_given_margin_overrides_the_references() -> None:
     reference = picture_of((100, 100), (30, 20, 60, 90))
     target = {"target_width": 400, "target_height": 400, "scaling_proportions": "height"}
     result = adjusted(picture_of(), reference, mode="scale", margin_top=0.4, **target)
@@ -169,7 +169,7 @@ def test_a_given_margin_goes_before_the_references() -> None:
 
 
 @pytest.mark.parametrize(("tolerance", "stays"), [(0, 0), (0.03, 0), (0.05, 1), (1, 1)])
-def test_tolerance_leaves_a_picture_that_is_near_enough(tolerance: float, stays: int) -> None:
+def test_picture_within_the_tolerance_is_returned_unchanged(tolerance: float, stays: int) -> None:
     picture = picture_of((200, 300))
     target = {"target_width": 208, "target_height": 300, "tolerance": tolerance}
     assert (adjusted(picture, **target) is picture) == bool(stays)
@@ -182,7 +182,7 @@ def test_tolerance_leaves_a_picture_that_is_near_enough(tolerance: float, stays:
         {"aspect_ratio": 1, "tolerance": 0.29},
     ],
 )
-def test_off_by_the_tolerance_exactly_is_within_it(target: dict[str, Any]) -> None:
+def test_tolerance_is_inclusive(target: dict[str, Any]) -> None:
     picture = picture_of((129, 100), (20, 20, 40, 40))
     assert adjusted(picture, **target) is picture
 
@@ -203,7 +203,7 @@ def test_a_subject_fits_with_its_margins_though_it_is_wide() -> None:
     assert (box.right - box.left, box.bottom - box.top) == pytest.approx((200, 55), abs=1)
 
 
-def test_tolerance_forgives_a_margin_that_crop_could_not_leave() -> None:
+def test_tolerance_accepts_a_margin_that_crop_cannot_keep() -> None:
     picture = picture_of((200, 300), (60, 28, 120, 200))
     assert adjusted(picture, mode="crop", margin_top=0.1, tolerance=0.05) is picture
 
@@ -221,12 +221,12 @@ def test_tolerance_forgives_a_margin_that_crop_could_not_leave() -> None:
         ({"mode": "pad", "margin_top": 0.499_999, "margin_bottom": 0.5}, "margin_top"),
     ],
 )
-def test_what_no_result_can_have_is_refused_by_its_name(fields: dict[str, Any], named: str) -> None:
+def test_impossible_requests_name_their_field(fields: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidInputError, match=named):
         adjusted(picture_of(), **fields)
 
 
-def test_a_picture_without_a_subject_is_refused_where_margins_are_wanted() -> None:
+def test_margins_of_a_picture_without_a_subject_are_refused() -> None:
     empty = Image.new("RGB", (20, 30), "white")
     with pytest.raises(InvalidInputError, match=r"^input_image: no subject"):
         adjusted(empty, margin_top=0.1)
@@ -261,7 +261,7 @@ def test_the_thinnest_pictures_are_adjusted(size: tuple[int, int], mode: str) ->
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[Image.Image, dict[str, Any]]:
-    """A picture with a subject of 16 pixels or more each way, and margins with room for it."""
+    """Draw a picture with a subject of at least 16 pixels, and margins that leave space for it."""
     width, height = draw(st.integers(40, 160)), draw(st.integers(40, 160))
     left, top = draw(st.integers(0, width - 20)), draw(st.integers(0, height - 20))
     right, bottom = draw(st.integers(left + 16, width)), draw(st.integers(top + 16, height))
@@ -299,7 +299,7 @@ def test_size_is_exact_and_margins_are_within_a_pixel(
         assert found[name] >= fields[name] * length - 1
 
 
-def test_margins_that_leave_nothing_of_the_subject_are_refused() -> None:
+def test_margins_that_leave_no_pixel_of_the_subject_are_refused() -> None:
     target = {"target_width": 400, "target_height": 400}
     with pytest.raises(InvalidInputError, match=r"margin_left, margin_right: .*less than one"):
         adjusted(picture_of(), mode="scale", margin_left=0.5, margin_right=0.4999, **target)

@@ -1,4 +1,4 @@
-"""Frames: what each mode promises, for any picture, subject and margins."""
+"""Properties of the frames of each mode, for any picture, subject and margins."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ def axes(draw: st.DrawFn, *, is_free: bool | None = None) -> Axis:
 
 @st.composite
 def layouts(draw: st.DrawFn, *, is_free: bool | None = None) -> Layout:
-    """Nobody has looked for the subject where no margin is asked for."""
+    """Draw layouts; without a margin, the subject is unknown."""
     across, down = draw(axes(is_free=is_free)), draw(axes(is_free=is_free))
     if across.is_free and down.is_free:
         across, down = Axis(across.length), Axis(down.length)
@@ -81,8 +81,8 @@ def test_crop_keeps_as_much_of_the_subject_as_has_room(layout: Layout, position:
 
 
 @given(layouts(is_free=False), st.floats(0.01, 0.99))
-def test_crop_gives_up_only_where_no_frame_would_do(layout: Layout, share: float) -> None:
-    """If any frame of the ratio within the picture leaves the margins, there is a crop."""
+def test_crop_fails_only_if_no_frame_fits(layout: Layout, share: float) -> None:
+    """A crop exists if any frame of that ratio inside the picture keeps the margins."""
     if layout.crop("center") is not None:
         return
     most = min(layout.down.length, layout.across.length / layout.ratio)
@@ -188,7 +188,7 @@ def test_cropping_position_decides_what_stays() -> None:
     ]
 
 
-def test_margins_go_before_the_cropping_position() -> None:
+def test_margins_override_the_cropping_position() -> None:
     low = Axis(300, 220, 280, 0.1, 0.1, is_free=False)
     assert Layout(Axis(100), low, 1).crop("top") == (0, 190, 100, 290)
 
@@ -229,5 +229,5 @@ def test_tolerance_is_a_share_of_the_pictures_sides(frame: tuple[float, ...]) ->
 
 
 @pytest.mark.parametrize("frame", [(0, 0, 100, 211), (-6, 0, 94, 200), (0, 11, 100, 211)])
-def test_more_than_the_tolerance_is_more(frame: tuple[float, ...]) -> None:
+def test_deviation_above_the_tolerance_is_rejected(frame: tuple[float, ...]) -> None:
     assert not is_within_tolerance(Box(*frame), 100, 200, 0.05)

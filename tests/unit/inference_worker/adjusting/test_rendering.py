@@ -1,4 +1,4 @@
-"""A frame becomes pixels."""
+"""Rendering of frames."""
 
 from typing import Any
 

@@ -25,7 +25,7 @@ def test_the_box_is_exact_at_any_size(data: st.DataObject) -> None:
     assert mask_box(mask_with((width, height), box)) == box
 
 
-def test_specks_are_no_subject() -> None:
+def test_specks_are_ignored() -> None:
     mask = mask_with((900, 1200), (300, 200, 600, 1100), (3, 5, 9, 12), (880, 1190, 890, 1199))
     assert mask_box(mask) == (300, 200, 600, 1100)
 
@@ -35,11 +35,11 @@ def test_large_parts_beside_each_other_are_one_subject() -> None:
     assert mask_box(mask) == (100, 100, 700, 600)
 
 
-def test_nothing_has_no_box() -> None:
+def test_empty_mask_has_no_box() -> None:
     assert mask_box(mask_with((30, 20))) is None
 
 
-def test_a_cutouts_subject_is_what_can_be_seen() -> None:
+def test_a_cutouts_subject_is_its_opaque_part() -> None:
     cutout = Image.new("RGBA", (40, 30), (9, 9, 9, 100))
     cutout.paste((9, 9, 9, 200), (5, 6, 25, 28))
     assert subject_box(cutout, ColourSegmenter) == (5, 6, 25, 28)

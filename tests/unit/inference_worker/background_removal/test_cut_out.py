@@ -1,4 +1,4 @@
-"""What becomes of a picture's pixels inside, outside and on the edge of its subject."""
+"""Cut-outs: pixels inside, outside and on the edge of the subject."""
 
 import tracemalloc
 
@@ -13,7 +13,7 @@ from tests.examples import up_to
 
 
 class _Given:
-    """A segmenter whose answer is known."""
+    """A segmenter that returns a given mask."""
 
     def __init__(self, mask: NDArray[np.float32]) -> None:
         self.mask = mask
@@ -25,7 +25,7 @@ class _Given:
 
 
 def _split(height: int, width: int) -> NDArray[np.float32]:
-    """The subject at the left, a soft edge of eight pixels, nothing at the right."""
+    """Return a mask with the subject at the left, then a soft edge of eight pixels."""
     ramp = np.clip((width / 2 + 4 - np.arange(width)) / 8, 0, 1)
     return np.tile(ramp.astype(np.float32), (height, 1))
 
@@ -42,7 +42,7 @@ def test_subject_keeps_its_pixels_and_the_background_is_gone(photo: Image.Image)
 
 
 def test_background_does_not_shine_through_soft_edges() -> None:
-    """Red over green, mixed on the edge: the cut-out's edge is red again."""
+    """Red over green, mixed on the edge: the cut-out's edge is pure red."""
     mask = _split(64, 512)
     red, green = np.array([210, 40, 30]), np.array([20, 200, 60])
     mixed = mask[..., None] * red + (1 - mask[..., None]) * green
@@ -56,7 +56,7 @@ def test_background_does_not_shine_through_soft_edges() -> None:
     assert np.abs(np.asarray(picture)[is_mixed].astype(int) - red).max() > 100
 
 
-def test_what_was_transparent_stays_so_and_is_looked_at_on_white() -> None:
+def test_transparent_pixels_stay_and_are_segmented_on_white() -> None:
     pixels = np.full((10, 20, 4), (50, 60, 70, 255), np.uint8)
     pixels[:, :5, 3] = 0
     pixels[:, 5:10, 3] = 128
@@ -83,7 +83,7 @@ def test_any_size_and_mask_keep_size_and_alpha(height: int, width: int, seed: in
     assert (result[mask == 1][:, :3] == np.asarray(picture)[mask == 1]).all()
 
 
-def test_a_picture_that_is_soft_all_over_takes_little_more_memory_than_another() -> None:
+def test_memory_is_bounded_for_a_picture_with_only_soft_pixels() -> None:
     side = 1000
     picture = Image.effect_noise((side, side), 50).convert("RGB")
 

@@ -1,4 +1,4 @@
-"""Backgrounds moved toward a palette's colour: what each field does, and what never changes."""
+"""Backgrounds moved toward a palette's colour: the effect of each field, and invariants."""
 
 import threading
 from typing import Any
@@ -12,10 +12,10 @@ from skimage.color import deltaE_cie76, rgb2lab
 from inference_worker.backgrounds import fixer as fixer_module
 from inference_worker.backgrounds.fixer import BackgroundFixer, move_background
 from inference_worker.backgrounds.protection import Protection
-from inference_worker.errors import Cancelled
-from inference_worker.lab import LabColour
+from shared.cancellation import Cancelled
 from shared.contracts.backgrounds import BackgroundFixInputs, BackgroundMask
 from shared.errors import InvalidInputError
+from shared.pixels.lab import LabColour
 from tests.fixtures.segmenters import ColourFinders, ColourSegmenter
 
 CREAM = (240, 232, 214)
@@ -24,7 +24,7 @@ PERSON = (100, 60, 200, 300)
 
 
 def studio() -> Image.Image:
-    """A person in red before a bluish wall, light above and in shadow below; a black prop."""
+    """Draw a person in red on a bluish wall, light above and in shadow below, and a black prop."""
     light = np.linspace(250, 120, 300)[:, None, None]
     noise = np.random.default_rng(1).normal(0, 2, (300, 400, 3))
     wall = np.clip(light * np.array([0.96, 0.98, 1.0]) + noise, 0, 255)
@@ -62,7 +62,7 @@ def test_the_person_stays(strategy: str, colour: tuple[int, int, int]) -> None:
 
 
 def test_a_white_garment_stays_white_beside_a_dark_palette() -> None:
-    """The blurred mask alone would tint its edges."""
+    """The blurred mask without the maximum would tint its edges."""
     base = studio()
     base.paste("white", PERSON)
     white = ColourSegmenter("white", tolerance=0)
@@ -101,7 +101,7 @@ def test_replace_paints_shadows_and_props_too() -> None:
     assert (result[far_from_person(150)] == CREAM).all()
 
 
-def test_shadow_threshold_says_what_is_left_alone() -> None:
+def test_shadow_threshold_bounds_the_unchanged_pixels() -> None:
     base = studio()
     unchanged = [
         int((fixed(base, shadow_threshold=value) == np.asarray(base)).all(axis=2).sum())
@@ -111,7 +111,7 @@ def test_shadow_threshold_says_what_is_left_alone() -> None:
     assert len(set(unchanged)) == 3
 
 
-def test_light_threshold_says_what_goes_all_the_way() -> None:
+def test_light_threshold_bounds_the_fully_moved_pixels() -> None:
     base = studio()
     arrived = [
         int((fixed(base, light_threshold=value) == CREAM).all(axis=2).sum())
@@ -149,7 +149,7 @@ def test_edge_blur_softens_the_edge() -> None:
     assert widths[2] > widths[1] > 8
 
 
-def test_thresholds_that_cross_are_refused_by_name() -> None:
+def test_crossed_thresholds_are_refused_by_name() -> None:
     with pytest.raises(InvalidInputError, match=r"^shadow_threshold must be below light_threshold"):
         fixed(studio(), shadow_threshold=220, light_threshold=220)
     fixed(studio(), shadow_threshold=220, light_threshold=220, strategy="replace")
@@ -170,7 +170,7 @@ def test_the_thinnest_pictures_are_fixed(size: tuple[int, int]) -> None:
     assert (result.reshape(-1, 3)[-1] == CREAM).all()
 
 
-def test_work_for_a_caller_who_has_gone_stops_at_the_next_strip() -> None:
+def test_cancelled_work_stops_at_the_next_strip() -> None:
     cancel = threading.Event()
     strips: list[int] = []
 
@@ -190,7 +190,7 @@ def test_work_for_a_caller_who_has_gone_stops_at_the_next_strip() -> None:
 
 
 def _cutout() -> Image.Image:
-    """A garment that nobody wears, in the palette's own colours, with a translucent edge."""
+    """Draw a garment without a person, in the palette's colours, with a translucent edge."""
     pixels = np.random.default_rng(2).integers(180, 256, (300, 400, 4), np.uint8)
     pixels[..., 3] = 0
     pixels[60:240, 80:320, 3] = 128
@@ -198,8 +198,8 @@ def _cutout() -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def _seen_by_nobody() -> BackgroundFixer:
-    """A fixer whose models find nothing."""
+def _fixer_that_finds_nothing() -> BackgroundFixer:
+    """Return a fixer whose models find nothing."""
     return BackgroundFixer(ColourFinders(ColourSegmenter("#010203", tolerance=0)))
 
 
@@ -213,7 +213,7 @@ _PALETTE = Image.new("RGB", (8, 8), CREAM)
 @pytest.mark.parametrize("strategy", ["lab_shift", "replace"])
 def test_all_that_shows_of_a_cutout_is_kept(strategy: str) -> None:
     cutout = _cutout()
-    result = _seen_by_nobody().fix(cutout, _PALETTE, _inputs(strategy=strategy))
+    result = _fixer_that_finds_nothing().fix(cutout, _PALETTE, _inputs(strategy=strategy))
     assert result.mask_used == BackgroundMask.ALPHA
     pixels = np.asarray(cutout)
     opaque = pixels[..., 3] == 255
@@ -222,12 +222,17 @@ def test_all_that_shows_of_a_cutout_is_kept(strategy: str) -> None:
 
 def test_a_shift_leaves_a_cutout_as_it_is() -> None:
     cutout = _cutout()
-    assert _seen_by_nobody().fix(cutout, _PALETTE, _inputs()).image.tobytes() == cutout.tobytes()
+    assert (
+        _fixer_that_finds_nothing().fix(cutout, _PALETTE, _inputs()).image.tobytes()
+        == cutout.tobytes()
+    )
 
 
 def test_a_colour_that_replaces_the_background_goes_behind_a_cutout() -> None:
     cutout = _cutout()
-    result = np.asarray(_seen_by_nobody().fix(cutout, _PALETTE, _inputs(strategy="replace")).image)
+    result = np.asarray(
+        _fixer_that_finds_nothing().fix(cutout, _PALETTE, _inputs(strategy="replace")).image
+    )
     pixels = np.asarray(cutout)
     share = pixels[..., 3:] / 255
     expected = share * pixels[..., :3] + (1 - share) * np.array(CREAM)
@@ -236,7 +241,7 @@ def test_a_colour_that_replaces_the_background_goes_behind_a_cutout() -> None:
 
 
 class _PartsAlone(ColourSegmenter):
-    """Sees a person in the left half of what it knows, as persons' models do in packshots."""
+    """Detects a person in the left half of the product, as person models do in packshots."""
 
     def person_mask(self, picture: np.ndarray) -> np.ndarray:
         mask = super().person_mask(picture)
@@ -252,7 +257,7 @@ class _PartsAlone(ColourSegmenter):
 def test_a_product_is_kept_where_no_person_is(
     strategy: str, person: ColourSegmenter, *, is_somebody: bool
 ) -> None:
-    """Nor where a face is printed on it, in which a pose may be seen."""
+    """This includes a product with a printed face, in which a pose may be detected."""
     base = studio()
     finders = ColourFinders(is_somebody=is_somebody, person=person)
     result = BackgroundFixer(finders).fix(base, _PALETTE, _inputs(strategy=strategy))
@@ -281,9 +286,9 @@ def test_a_person_without_a_pose_is_kept_where_no_subject_stands_out() -> None:
 @pytest.mark.parametrize(
     "base", [studio(), Image.new("RGBA", (40, 40), (200, 10, 10, 0))], ids=["wall", "transparent"]
 )
-def test_where_nothing_is_found_nothing_is_painted(strategy: str, base: Image.Image) -> None:
+def test_picture_without_a_foreground_is_refused(strategy: str, base: Image.Image) -> None:
     with pytest.raises(InvalidInputError, match=r"^base_image: neither .* transparent background"):
-        _seen_by_nobody().fix(base, _PALETTE, _inputs(strategy=strategy))
+        _fixer_that_finds_nothing().fix(base, _PALETTE, _inputs(strategy=strategy))
 
 
 @pytest.mark.parametrize("strategy", ["lab_shift", "replace"])

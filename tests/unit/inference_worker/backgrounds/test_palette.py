@@ -6,8 +6,8 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from inference_worker.backgrounds.palette import background_colour
-from inference_worker.lab import LabColour
 from shared.errors import InvalidInputError
+from shared.pixels.lab import LabColour
 from tests.fixtures.segmenters import ColourFinders
 
 WALL = (214, 205, 190)

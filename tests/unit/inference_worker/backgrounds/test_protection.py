@@ -1,4 +1,4 @@
-"""What is kept: the person, and a soft edge around."""
+"""The soft mask: the person, and a soft edge around it."""
 
 import numpy as np
 import pytest
@@ -55,14 +55,14 @@ def test_rows_do_not_depend_on_how_they_are_asked_for() -> None:
     assert np.abs(kept(mask, 10, 20, rows=1) - whole).max() < 1e-5
 
 
-def test_the_picture_ends_no_person() -> None:
-    """Who stands at the lower edge is not faded out there."""
+def test_mask_does_not_fade_at_the_pictures_border() -> None:
+    """A person at the lower edge does not fade out there."""
     assert kept(person(), 5, 20)[-1, 140] == pytest.approx(1)
     beside = kept(person(), 5, 20)[:, 85]
     assert beside[-1] == pytest.approx(beside[250], abs=0.01)
 
 
-def test_nobody_keeps_nothing() -> None:
+def test_empty_mask_keeps_nothing() -> None:
     assert not kept(np.zeros((40, 30), np.float32), 9, 20).any()
 
 
@@ -72,7 +72,7 @@ def test_the_thinnest_masks_work(shape: tuple[int, int]) -> None:
     assert kept(np.zeros(shape, np.float32), 40, 20).shape == shape
 
 
-def test_large_masks_are_grown_at_a_fraction_of_their_size() -> None:
+def test_large_masks_are_dilated_at_a_reduced_size() -> None:
     mask = person(4000, 3000, (1000, 1000, 2000, 3000))
     grown = Protection(mask, grow_px=30, blur_sigma_px=0).rows(2000, 2001)[0]
     assert np.flatnonzero(grown >= 0.5)[[0, -1]] == pytest.approx([970, 2029], abs=3)

@@ -1,4 +1,4 @@
-"""Metrics, their thresholds, and what passes."""
+"""Metrics, and the scores that pass their thresholds."""
 
 import io
 import subprocess
@@ -20,9 +20,9 @@ from inference_worker.checks.metric import ConsistencyMetric, margin, worst_marg
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.checks.perceptual import PerceptualMetric
 from inference_worker.checks.ssim import Ssim
-from inference_worker.settings import DeviceKind
 from shared.contracts.checks import CheckedEdit, MetricWeights
 from shared.errors import InvalidInputError
+from shared.flux.kinds import DeviceKind
 
 pytestmark = pytest.mark.models
 
@@ -85,7 +85,7 @@ def test_no_network_library_is_imported_for_ssim_alone() -> None:
 
 
 @pytest.mark.parametrize("name", ["lpips", "dists"])
-def test_record_says_which_network_judged(name: str) -> None:
+def test_record_names_the_network(name: str) -> None:
     metric = _metric(name)
     assert not metric.is_similarity
     assert "stlpips-pytorch" in str(getattr(weights_of([metric]), name))
@@ -182,14 +182,14 @@ def test_map_shows_where_the_pictures_differ(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["lpips", "dists"])
 @pytest.mark.parametrize("size", [(16, 16), (16, 200), (700, 20)])
-def test_tiles_of_any_size_are_judged(name: str, size: tuple[int, int]) -> None:
+def test_tiles_of_any_size_are_scored(name: str, size: tuple[int, int]) -> None:
     width, height = size
     tile = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     (distance,) = _metric(name, side_px=64).scores([tile], [tile])
     assert distance == pytest.approx(0, abs=1e-5)
 
 
-def test_strips_are_judged_in_no_more_memory_than_squares() -> None:
+def test_strips_need_no_more_memory_than_squares() -> None:
     seen: list[torch.Size] = []
 
     class Network(LpipsNetwork):

@@ -1,7 +1,7 @@
-"""Our LPIPS and DISTS give what the packages of their authors give on the same weights.
+"""LPIPS and DISTS equal their authors' packages on the same weights.
 
-Those packages take their backbones from torchvision, which does not install beside a CPU torch:
-here it is stood in for by the same layers, with random weights.
+Those packages take their backbones from torchvision, which does not install beside a CPU torch.
+Here, a stub module provides the same layers with random weights.
 """
 
 import importlib
@@ -19,8 +19,8 @@ from torch import nn
 
 from inference_worker.checks.metrics import Metrics
 from inference_worker.checks.weights import load_dists, load_lpips
-from inference_worker.settings import DeviceKind
 from shared.contracts.checks import CheckedEdit
+from shared.flux.kinds import DeviceKind
 
 pytestmark = pytest.mark.models
 
@@ -34,7 +34,7 @@ class _Backbone(nn.Module):
 
 
 def _alexnet() -> _Backbone:
-    """torchvision's AlexNet, as far as its features go (Krizhevsky 2014)."""
+    """Return the feature layers of torchvision's AlexNet (Krizhevsky 2014)."""
     return _Backbone(
         nn.Conv2d(3, 64, 11, stride=4, padding=2),
         nn.ReLU(inplace=True),
@@ -53,7 +53,7 @@ def _alexnet() -> _Backbone:
 
 
 def _vgg16() -> _Backbone:
-    """torchvision's VGG16, as far as its features go (Simonyan & Zisserman 2014)."""
+    """Return the feature layers of torchvision's VGG16 (Simonyan & Zisserman 2014)."""
     layers: list[nn.Module] = []
     channels = 3
     for stage, width in ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512)):
@@ -66,7 +66,7 @@ def _vgg16() -> _Backbone:
 
 @pytest.fixture
 def torchvision(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, _Backbone]]:
-    """The backbones that the packages get, by name."""
+    """The stub backbones for the packages, by name."""
     torch.manual_seed(0)
     backbones = {"alexnet": _alexnet(), "vgg16": _vgg16()}
     models = types.ModuleType("torchvision.models")
@@ -91,7 +91,7 @@ def pictures() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @torch.inference_mode()
-def test_lpips_is_its_authors(
+def test_lpips_equals_the_authors(
     torchvision: dict[str, _Backbone], pictures: tuple[torch.Tensor, torch.Tensor], tmp_path: Path
 ) -> None:
     torch.save(torchvision["alexnet"].state_dict(), tmp_path / "alexnet-0.pth")
@@ -109,7 +109,7 @@ def test_lpips_is_its_authors(
 
 
 @torch.inference_mode()
-def test_dists_is_its_authors(
+def test_dists_equals_the_authors(
     torchvision: dict[str, _Backbone],
     pictures: tuple[torch.Tensor, torch.Tensor],
     tmp_path: Path,
@@ -117,7 +117,7 @@ def test_dists_is_its_authors(
 ) -> None:
     save_file(torchvision["vgg16"].state_dict(), tmp_path / "vgg16.safetensors")
     module: Any = importlib.import_module("DISTS_pytorch.DISTS_pt")
-    # Their package looks for its weights in the environment's root.
+    # Their package searches for its weights in the environment's root.
     monkeypatch.setattr(module.sys, "prefix", str(Path(module.__file__).parent))
     theirs, ours = module.DISTS(), load_dists(tmp_path, _CPU)
     first, second = pictures
@@ -128,7 +128,7 @@ def test_dists_is_its_authors(
 
 
 @torch.inference_mode()
-def test_packaged_lpips_gives_what_its_authors_code_gave() -> None:
+def test_packaged_lpips_equals_recorded_values_of_the_authors() -> None:
     """Computed once by stlpips-pytorch 0.0.2, `LPIPS(net="alex", variant="shift_tolerant")`."""
     first, second = _reference_pictures()
     network = load_lpips(None, _CPU)
@@ -144,17 +144,17 @@ def _reference_pictures() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(picture)[None], torch.from_numpy(bent.astype(np.float32))[None]
 
 
-def test_classic_backbones_are_taken_where_they_are_given(tmp_path: Path) -> None:
+def test_given_classic_backbones_are_used(tmp_path: Path) -> None:
     torch.save(_alexnet().state_dict(), tmp_path / "alexnet-owt-7be5be79.pth")
     given, packaged = Metrics(tmp_path, DeviceKind.CPU), Metrics(None, DeviceKind.CPU)
     config = CheckedEdit(ssim_threshold=0, lpips_threshold=0.1, dists_threshold=0.1)
     lpips, dists = given.chosen(config, side_px=64)
     assert str(lpips.weights).startswith("alexnet-owt-7be5be79.pth")
-    # There is no VGG16 in the folder: the packaged one judges.
+    # The folder has no VGG16, so the packaged one is used.
     assert dists.weights == packaged.chosen(config, side_px=64)[1].weights
 
 
-def test_heads_are_taken_where_they_are_given(tmp_path: Path) -> None:
+def test_given_heads_are_used(tmp_path: Path) -> None:
     torch.save(_alexnet().state_dict(), tmp_path / "alexnet.pth")
     sizes = (64, 192, 384, 256, 256)
     heads = {f"lin{i}.model.1.weight": torch.ones(1, c, 1, 1) for i, c in enumerate(sizes)}

@@ -9,16 +9,17 @@ from PIL import Image
 
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
-from inference_worker.pipelines.engine import Edit
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.refinement.parts import Run
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
-from inference_worker.settings import DeviceKind, EditorKind
+from inference_worker.settings import EditorKind
 from inference_worker.vision.protocols import Box
 from shared.contracts.fixing import FaceFixerConfig, FixConfig
 from shared.errors import ConsistencyError
+from shared.flux.engine import Edit
+from shared.flux.kinds import DeviceKind
 from tests.fakes.engine import MendingEngine, PaintingEngine
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
@@ -61,7 +62,7 @@ def bench(engine_executor: Executor, cpu: CpuThreads) -> Any:
 
 
 def _changed(fixed: FixedFaces, base: Image.Image) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of what differs."""
+    """Return the box (left, top, right, bottom) of the differences."""
     assert fixed.image is not None
     rows, columns = np.nonzero((np.asarray(fixed.image) != np.asarray(base)).any(axis=2))
     return columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
@@ -93,17 +94,17 @@ async def test_no_face_no_picture(bench: Any, person_photo: Image.Image) -> None
     assert (fixed.image, fixed.faces, engine.edits) == (None, [], [])
 
 
-async def test_every_face_is_mended(bench: Any, person_photo: Image.Image) -> None:
+async def test_every_face_is_repaired(bench: Any, person_photo: Image.Image) -> None:
     run = bench(MendingEngine())
     run.people.face_boxes = [_FACE, Box(0.05, 0.1, 0.2, 0.4)]
     fixed = await run.fix(person_photo)
     assert [face.index for face in fixed.faces] == [0, 1]
 
 
-async def test_most_certain_of_two_overlapping_faces_shows(
+async def test_overlapping_faces_show_the_one_with_the_higher_score(
     bench: Any, person_photo: Image.Image
 ) -> None:
-    """Faces are found most certain first."""
+    """Faces are detected by descending score."""
     alone, both = bench(MendingEngine()), bench(MendingEngine())
     both.people.face_boxes = [_FACE, Box(0.5, 0.3, 0.7, 0.6)]
     options = {"expand_percent": 0, "feather_px": 0}
@@ -132,9 +133,7 @@ async def test_feather_fades_the_face_in(bench: Any, person_photo: Image.Image) 
     assert changes[1] < changes[0] / 2
 
 
-async def test_face_prompt_is_what_the_editor_is_told(
-    bench: Any, person_photo: Image.Image
-) -> None:
+async def test_face_prompt_reaches_the_editor(bench: Any, person_photo: Image.Image) -> None:
     engine = MendingEngine()
     await bench(engine).fix(person_photo, face_prompt="an old man")
     assert engine.edits[0].prompt == "an old man"
@@ -188,10 +187,10 @@ async def test_finished_faces_are_not_edited_again(bench: Any, person_photo: Ima
     assert repeated.faces == fixed.faces
 
 
-async def test_faces_whose_boxes_grow_into_one_are_edited_once(
+async def test_faces_with_equal_enlarged_boxes_are_edited_once(
     bench: Any, person_photo: Image.Image
 ) -> None:
-    """Two edits of one box would share a checkpoint: a retry would make another picture."""
+    """Two edits of one box would share a checkpoint, and a retry would give another picture."""
     first = bench(MendingEngine())
     first.people.face_boxes = [_FACE, Box(0.3, 0.2, 0.5, 0.5)]
     fixed = await first.fix(person_photo, expand_percent=5)
@@ -213,7 +212,7 @@ async def test_instructions_are_followed_where_there_is_a_model(
 
 
 class TintingEngine(PaintingEngine):
-    """Makes everything redder."""
+    """An engine that adds red."""
 
     def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         tinted = np.add(image, (30, 0, 0))

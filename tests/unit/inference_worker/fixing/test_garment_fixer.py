@@ -1,4 +1,4 @@
-"""The garment fixer: each field of its configuration, and where details are looked for."""
+"""The garment fixer: each field of its configuration, and the location of details."""
 
 from concurrent.futures import Executor
 from typing import Any
@@ -9,17 +9,17 @@ from PIL import Image
 
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
+from inference_worker.engine.engine_thread import EngineThread
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.garment_fixer import Detail, FixedDetail, GarmentFixer
-from inference_worker.pipelines.engine import Edit
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.refinement.parts import Run
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
-from inference_worker.settings import DeviceKind
 from inference_worker.vision.protocols import BodyRegion, Box
 from shared.contracts.fixing import FixConfig, GarmentFixerConfig
 from shared.errors import ConsistencyError, InvalidInputError
+from shared.flux.engine import Edit
+from shared.flux.kinds import DeviceKind
 from tests.fakes.engine import MendingEngine, PaintingEngine
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
@@ -138,7 +138,7 @@ async def test_feather_fades_the_detail_in(bench: Any, person_photo: Image.Image
     assert changes[1] < changes[0] / 2
 
 
-async def test_reference_is_shown_to_a_model_that_looks_at_it(
+async def test_reference_is_passed_to_a_model_that_uses_it(
     bench: Any, person_photo: Image.Image
 ) -> None:
     engine = MendingEngine(max_references=1)
@@ -150,7 +150,7 @@ async def test_reference_is_shown_to_a_model_that_looks_at_it(
 
 
 @pytest.mark.parametrize("max_references", [None, 0])
-async def test_model_that_looks_at_no_reference_edits_by_strength_and_says_so(
+async def test_model_without_references_edits_by_strength_and_reports_it(
     bench: Any, person_photo: Image.Image, max_references: int | None
 ) -> None:
     engine = MendingEngine(max_references=max_references)
@@ -162,13 +162,13 @@ async def test_model_that_looks_at_no_reference_edits_by_strength_and_says_so(
 
 
 class RepaintingEngine(PaintingEngine):
-    """Makes everything red."""
+    """An engine that paints everything red."""
 
     def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         return Image.new("RGB", image.size, (220, 20, 20))
 
 
-async def test_colours_are_the_editors_to_change(bench: Any, person_photo: Image.Image) -> None:
+async def test_editor_may_change_colours(bench: Any, person_photo: Image.Image) -> None:
     fixed = await bench(RepaintingEngine(edit_side_px=64)).fix(
         person_photo, "logo", ssim_threshold=0, feather_px=0
     )
@@ -222,7 +222,7 @@ async def test_part_that_is_not_in_the_picture_is_named(
 
 
 class ShadingEngine(PaintingEngine):
-    """Makes each picture darker or lighter, by its seed."""
+    """An engine that darkens or lightens each picture by its seed."""
 
     def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         shade = np.random.default_rng(edit.seed).integers(-40, 41)
@@ -242,12 +242,14 @@ async def test_feather_fades_two_tiles_into_each_other(
     assert steps[1] < steps[0] / 2
 
 
-async def test_upright_boxes_are_split_as_lying_ones(bench: Any, person_photo: Image.Image) -> None:
+async def test_tall_boxes_are_split_like_wide_ones(bench: Any, person_photo: Image.Image) -> None:
     fixed = await bench(MendingEngine()).fix(person_photo, "jeans", split_threshold=1.5)
     assert len(fixed.tiles) == 2
 
 
-async def test_an_unknown_label_is_shown_in_short(bench: Any, person_photo: Image.Image) -> None:
+async def test_a_long_unknown_label_is_truncated_in_the_message(
+    bench: Any, person_photo: Image.Image
+) -> None:
     with pytest.raises(InvalidInputError, match=r"'wheel{56}…'") as refused:
         await bench(IdentityEngine()).fix(person_photo, "whee" + "l" * 10_000)
     assert len(str(refused.value)) < 2000

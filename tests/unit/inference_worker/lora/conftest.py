@@ -1,19 +1,8 @@
-"""The tiny model's parts, each test's own, and its LoRAs."""
+"""Fresh components of the tiny model for each test, and its LoRAs."""
 
 from typing import Any
 
 import pytest
-
-_LAYERS = (
-    "transformer_blocks.0.attn.to_q",
-    "transformer_blocks.0.attn.to_k",
-    "transformer_blocks.0.attn.to_v",
-    "transformer_blocks.0.attn.add_k_proj",
-    "transformer_blocks.0.ff.net.0.proj",
-    "transformer_blocks.0.norm1.linear",
-    "single_transformer_blocks.0.attn.to_v",
-    "single_transformer_blocks.0.proj_out",
-)
 
 
 @pytest.fixture
@@ -27,4 +16,6 @@ def tiny() -> Any:
 @pytest.fixture
 def layer_names() -> tuple[str, ...]:
     """Layers of every kind in the tiny transformer."""
-    return _LAYERS
+    from tests.fixtures.loras import TINY_LAYERS  # noqa: PLC0415 — imports torch
+
+    return TINY_LAYERS

@@ -1,4 +1,4 @@
-"""LoRAs on a tiny FLUX: their sum, their memory, and the model as it was without them."""
+"""LoRAs on a tiny FLUX: their sum, their memory, and the model restored without them."""
 
 import gc
 import weakref
@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from torch import Tensor
 
 from inference_worker.lora.adapters import ModuleAdapters, Weighted
-from inference_worker.pipelines.engine import LoraUse
 from shared.errors import InvalidInputError, ResourceError
+from shared.flux.engine import LoraUse
 from tests.fixtures.loras import diffusers_names, random_pairs, saved
 
 pytestmark = pytest.mark.models
@@ -24,7 +24,7 @@ _CLIP_LAYERS = ("encoder.layers.0.self_attn.q_proj", "encoder.layers.0.mlp.fc2")
 
 
 def forward(transformer: Any) -> Tensor:
-    """The transformer's answer to one fixed question."""
+    """Return the transformer's output for fixed inputs."""
     generator = torch.Generator().manual_seed(9)
 
     def noise(*shape: int) -> Tensor:
@@ -43,14 +43,14 @@ def forward(transformer: Any) -> Tensor:
         )[0]
 
 
-def gist(clip: Any) -> Tensor:
-    """The text encoder's answer to one fixed prompt."""
+def pooled_prompt_embeds(clip: Any) -> Tensor:
+    """Return the text encoder's pooled output for a fixed prompt."""
     with torch.inference_mode():
         return clip(torch.arange(16)[None]).pooler_output
 
 
 def merged(module: Any, uses: Sequence[tuple[dict[str, tuple[Tensor, Tensor]], float]]) -> Any:
-    """The module with the LoRAs added to its weights, once and for all."""
+    """Return the module with the LoRAs merged into its weights."""
     with torch.no_grad():
         for pairs, weight in uses:
             for name, (down, up) in pairs.items():
@@ -59,7 +59,7 @@ def merged(module: Any, uses: Sequence[tuple[dict[str, tuple[Tensor, Tensor]], f
 
 
 def of_transformer(tiny: Any, max_bytes: int = 2**20, **options: Any) -> ModuleAdapters:
-    """What changes the transformer."""
+    """Return adapters for the transformer."""
     part = attrgetter("transformer")
     return ModuleAdapters(tiny.transformer, part, max_bytes=max_bytes, **options)
 
@@ -71,7 +71,7 @@ def adapters(tiny: Any) -> ModuleAdapters:
 
 @pytest.fixture
 def make(tiny: Any, layer_names: tuple[str, ...], tmp_path: Path) -> Callable[..., LoraUse]:
-    """A file with pairs for the transformer and, if asked, the text encoder."""
+    """Factory of files with pairs for the transformer and, if requested, the text encoder."""
 
     def make(seed: int, *, weight: float = 1.0, with_clip: bool = False, **options: Any) -> LoraUse:
         tensors = diffusers_names(random_pairs(tiny.transformer, layer_names, seed=seed, **options))
@@ -83,7 +83,7 @@ def make(tiny: Any, layer_names: tuple[str, ...], tmp_path: Path) -> Callable[..
     return make
 
 
-def test_sum_of_weighted_loras_is_what_merging_them_gives(
+def test_sum_of_weighted_loras_equals_merging(
     tiny: Any,
     adapters: ModuleAdapters,
     make: Callable[..., LoraUse],
@@ -104,18 +104,20 @@ def test_sum_of_weighted_loras_is_what_merging_them_gives(
     assert not torch.allclose(mixed, base, atol=1e-2)
 
 
-def test_text_encoders_part_acts_and_is_told(tiny: Any, make: Callable[..., LoraUse]) -> None:
+def test_text_encoder_pairs_apply_and_are_reported(tiny: Any, make: Callable[..., LoraUse]) -> None:
     adapters = ModuleAdapters(tiny.text_encoder, attrgetter("clip"), max_bytes=2**20)
-    base = gist(tiny.text_encoder)
+    base = pooled_prompt_embeds(tiny.text_encoder)
     with_clip, without = make(1, weight=0.5, with_clip=True), make(2)
     adapters.activate([with_clip, without])
-    changed = gist(tiny.text_encoder)
+    changed = pooled_prompt_embeds(tiny.text_encoder)
     assert adapters.active == (Weighted(with_clip.sha256, 0.5),)
     adapters.activate([without])
     assert adapters.active == ()
-    assert torch.equal(gist(tiny.text_encoder), base)
+    assert torch.equal(pooled_prompt_embeds(tiny.text_encoder), base)
     pairs = random_pairs(tiny.text_encoder, _CLIP_LAYERS, seed=1)
-    torch.testing.assert_close(changed, gist(merged(tiny.text_encoder, [(pairs, 0.5)])))
+    torch.testing.assert_close(
+        changed, pooled_prompt_embeds(merged(tiny.text_encoder, [(pairs, 0.5)]))
+    )
     assert not torch.allclose(changed, base)
 
 
@@ -170,7 +172,7 @@ def test_six_loras_in_turn_stay_within_the_bound_and_reload_only_what_it_forced_
     assert len(loads) == num_forced == 9
 
 
-def test_what_is_evicted_is_freed(tiny: Any, make: Callable[..., LoraUse]) -> None:
+def test_evicted_loras_are_freed(tiny: Any, make: Callable[..., LoraUse]) -> None:
     first, second = make(1), make(2)
     adapters = of_transformer(tiny)
     adapters.activate([first])

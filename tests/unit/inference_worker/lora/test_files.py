@@ -1,4 +1,4 @@
-"""The cache of LoRA files: one download, checked, bounded, and whole after any end."""
+"""The cache of LoRA files: single downloads, checks, bounds, and consistency after failures."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ _SIZE = 1000
 
 
 class CountingStore(MemoryObjectStore):
-    """Counts what is read, and holds readers up until they may go on."""
+    """A store that counts reads, and blocks them until released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ async def test_weight_zero_fetches_nothing(files: LoraFiles, objects: CountingSt
     assert objects.num_opened == 0
 
 
-async def test_one_download_serves_all_who_wait_for_it(
+async def test_one_download_serves_all_waiting_tasks(
     files: LoraFiles, objects: CountingStore
 ) -> None:
     choice = await _stored(objects, 1)
@@ -122,14 +122,14 @@ async def test_wrong_digest_is_a_storage_error_that_names_the_field(
 ) -> None:
     choice = await _stored(objects, 1)
     await objects.put(choice.object_key, b"other" * 200, "application/octet-stream")
-    with pytest.raises(StorageError, match="style_model_path: storage gave 1000 bytes"):
+    with pytest.raises(StorageError, match="style_model_path: storage returned 1000 bytes"):
         async with files.fetched([choice]):
             pass
     assert _names(files) == set()
     assert files.size_bytes == 0
 
 
-async def test_missing_object_is_the_requests_fault(files: LoraFiles) -> None:
+async def test_missing_object_is_an_input_error(files: LoraFiles) -> None:
     choice = LoraChoice(field="product_model_path", object_key="loras/sha256/" + "0" * 64, weight=1)
     with pytest.raises(InvalidInputError, match="product_model_path: its LoRA is gone"):
         async with files.fetched([choice]):
@@ -144,7 +144,9 @@ async def test_key_without_digest_never_becomes_a_path(files: LoraFiles) -> None
             pass
 
 
-async def test_least_recently_used_file_makes_way(files: LoraFiles, objects: CountingStore) -> None:
+async def test_least_recently_used_file_is_evicted(
+    files: LoraFiles, objects: CountingStore
+) -> None:
     first, second, third, fourth = [await _stored(objects, fill) for fill in range(4)]
     for choice in (first, second, third, first, fourth):
         async with files.fetched([choice]):
@@ -164,9 +166,7 @@ async def test_file_in_use_is_never_removed(files: LoraFiles, objects: CountingS
         assert files.size_bytes == 3 * _SIZE
 
 
-async def test_files_survive_a_restart_and_half_ones_do_not(
-    objects: CountingStore, tmp_path: Path
-) -> None:
+async def test_complete_files_survive_a_restart(objects: CountingStore, tmp_path: Path) -> None:
     choice = await _stored(objects, 1)
     with closing(LoraFiles(objects, tmp_path, 3 * _SIZE)) as files:
         async with files.fetched([choice]):
@@ -180,7 +180,7 @@ async def test_files_survive_a_restart_and_half_ones_do_not(
     assert objects.num_opened == 1
 
 
-async def test_corrupt_file_of_an_earlier_process_is_fetched_anew(
+async def test_corrupt_file_of_an_earlier_process_is_fetched_again(
     objects: CountingStore, tmp_path: Path
 ) -> None:
     choice = await _stored(objects, 1)

@@ -1,4 +1,4 @@
-"""Slots of a compiled transformer: swapped without compiling, equal to LoRAs added one by one."""
+"""Slots of a compiled transformer: swapped without recompiling, equal to adding each LoRA."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,8 +12,8 @@ from torch._dynamo.utils import counters
 
 from inference_worker.lora.adapters import ModuleAdapters
 from inference_worker.lora.mixing import SlotPlan
-from inference_worker.pipelines.engine import LoraUse
 from shared.errors import InvalidInputError
+from shared.flux.engine import LoraUse
 from tests.fixtures.loras import diffusers_names, random_pairs, saved
 from tests.fixtures.tiny_flux import build_tiny_flux
 from tests.unit.inference_worker.lora.test_adapters import forward, of_transformer
@@ -36,7 +36,7 @@ def _adapters(pipeline: Any, plan: SlotPlan | None = None) -> ModuleAdapters:
 
 
 def _loras(tiny: Any, names: tuple[str, ...], folder: Path) -> list[LoraUse]:
-    """Four of different ranks, each without one of the layers."""
+    """Return four LoRAs of different ranks, each without one of the layers."""
     return [
         saved(
             diffusers_names(
@@ -56,7 +56,7 @@ def _loras(tiny: Any, names: tuple[str, ...], folder: Path) -> list[LoraUse]:
 @pytest.mark.long
 @pytest.mark.usefixtures("fresh_compiler")
 @pytest.mark.parametrize("is_fused", [False, True])
-def test_swaps_compile_nothing_anew_and_give_what_adapters_give(
+def test_swaps_do_not_recompile_and_equal_adapters(
     tiny: Any, layer_names: tuple[str, ...], tmp_path: Path, *, is_fused: bool
 ) -> None:
     loras = _loras(tiny, layer_names, tmp_path)

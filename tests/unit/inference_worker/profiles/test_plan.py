@@ -1,20 +1,15 @@
-"""Profiles as a table, and the order in which memory is given up."""
+"""The table of profiles, and the order of the memory levels."""
 
 from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference_worker.profiles.plan import (
-    PROFILES,
-    OffloadKind,
-    Plan,
-    ProfileKind,
-    next_level,
-)
+from inference_worker.profiles.plan import PROFILES, ExecutionPlan, next_level
+from inference_worker.settings import OffloadKind, ProfileKind
 
 _PLANS = st.builds(
-    Plan,
+    ExecutionPlan,
     fuses_qkv=st.booleans(),
     compiles=st.booleans(),
     uses_fp8=st.booleans(),
@@ -26,7 +21,7 @@ _PLANS = st.builds(
 
 def test_every_profile_has_a_plan_and_quality_changes_nothing() -> None:
     assert set(PROFILES) == set(ProfileKind)
-    assert PROFILES[ProfileKind.QUALITY] == Plan()
+    assert PROFILES[ProfileKind.QUALITY] == ExecutionPlan()
 
 
 def test_compiled_profiles_keep_slots_for_loras() -> None:
@@ -34,18 +29,18 @@ def test_compiled_profiles_keep_slots_for_loras() -> None:
     assert slots == {ProfileKind.QUALITY: False, ProfileKind.BALANCED: True, ProfileKind.FAST: True}
 
 
-def test_memory_is_given_up_in_order() -> None:
-    first = next_level(Plan())
-    assert first == Plan(vae_tile_px=512)
+def test_memory_levels_are_ordered() -> None:
+    first = next_level(ExecutionPlan())
+    assert first == ExecutionPlan(vae_tile_px=512)
     second = next_level(first)
-    assert second == Plan(vae_tile_px=512, offload=OffloadKind.GROUP)
+    assert second == ExecutionPlan(vae_tile_px=512, offload=OffloadKind.GROUP)
     assert next_level(second) is None
 
 
 @given(_PLANS)
-def test_levels_end_and_change_only_memory(plan: Plan) -> None:
-    level: Plan | None = plan
-    seen: list[Plan] = []
+def test_levels_end_and_change_only_memory(plan: ExecutionPlan) -> None:
+    level: ExecutionPlan | None = plan
+    seen: list[ExecutionPlan] = []
     while level is not None:
         seen.append(level)
         unchanged = replace(level, vae_tile_px=plan.vae_tile_px, offload=plan.offload)
@@ -57,7 +52,9 @@ def test_levels_end_and_change_only_memory(plan: Plan) -> None:
 
 
 @given(_PLANS, _PLANS)
-def test_pixel_traits_tell_plans_apart_but_for_offloading(one: Plan, other: Plan) -> None:
+def test_pixel_traits_tell_plans_apart_but_for_offloading(
+    one: ExecutionPlan, other: ExecutionPlan
+) -> None:
     one = replace(one, cache_threshold=round(one.cache_threshold, 2))
     other = replace(other, cache_threshold=round(other.cache_threshold, 2))
     is_equal = replace(one, offload=other.offload) == other

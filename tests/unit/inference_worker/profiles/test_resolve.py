@@ -1,15 +1,15 @@
-"""What the settings and the hardware make of a profile, and what is refused with its reason."""
+"""Resolution of a profile by settings and hardware, and refusals with their reason."""
 
 from typing import Any
 
 import pytest
 import torch
 
-from inference_worker.errors import ModelLoadError
-from inference_worker.profiles.hardware import Hardware, fastest_attention, look_around
-from inference_worker.profiles.plan import PROFILES, OffloadKind, Plan, ProfileKind
+from inference_worker.profiles.hardware import Hardware, detect_hardware, fastest_attention
+from inference_worker.profiles.plan import PROFILES, ExecutionPlan
 from inference_worker.profiles.resolve import resolve_plan
-from inference_worker.settings import InferenceSettings
+from inference_worker.settings import InferenceSettings, OffloadKind, ProfileKind
+from shared.flux.errors import ModelLoadError
 
 _HOPPER = Hardware("cuda", (9, 0), has_torchao=True, has_compiler=True)
 _AMPERE = Hardware("cuda", (8, 0), has_torchao=True, has_compiler=True)
@@ -19,7 +19,9 @@ _BARE_HOPPER = Hardware("cuda", (9, 0))
 _MPS = Hardware("mps", has_compiler=True)
 
 
-def _resolve(hardware: Hardware, dtype: torch.dtype = torch.bfloat16, **settings: Any) -> Plan:
+def _resolve(
+    hardware: Hardware, dtype: torch.dtype = torch.bfloat16, **settings: Any
+) -> ExecutionPlan:
     return resolve_plan(InferenceSettings.model_validate(settings), hardware, dtype)
 
 
@@ -30,7 +32,7 @@ def test_the_default_runs_everywhere() -> None:
 
 def test_fast_on_a_new_card_takes_every_step() -> None:
     plan = _resolve(_HOPPER, profile="fast", cache_threshold=0.08)
-    assert plan == Plan(
+    assert plan == ExecutionPlan(
         fuses_qkv=True,
         compiles=True,
         uses_fp8=True,
@@ -41,7 +43,7 @@ def test_fast_on_a_new_card_takes_every_step() -> None:
 
 def test_fast_without_fp8_runs_on_a_cpu() -> None:
     plan = _resolve(_CPU, torch.float32, profile="fast", fp8=False, offload="group")
-    assert plan == Plan(fuses_qkv=True, compiles=True, offload=OffloadKind.GROUP)
+    assert plan == ExecutionPlan(fuses_qkv=True, compiles=True, offload=OffloadKind.GROUP)
 
 
 def test_steps_are_switched_one_by_one() -> None:
@@ -75,7 +77,7 @@ def test_steps_are_switched_one_by_one() -> None:
         (_HOPPER, torch.bfloat16, {"attention": "quick"}, "'quick' is none of", "_native_cudnn"),
     ],
 )
-def test_what_cannot_run_is_refused_with_what_to_choose(
+def test_unsupported_profile_is_refused_with_a_remedy(
     hardware: Hardware, dtype: torch.dtype, settings: dict[str, Any], reason: str, instead: str
 ) -> None:
     with pytest.raises(ModelLoadError) as refusal:
@@ -103,7 +105,7 @@ def test_the_fastest_attention_fits_card_and_packages() -> None:
 def test_a_cpu_compiles_with_a_cpp_compiler_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("CXX", "")
-    assert look_around(torch.device("cpu")).has_compiler is False
+    assert detect_hardware(torch.device("cpu")).has_compiler is False
     monkeypatch.setenv("CXX", "/bin/sh")
-    found = look_around(torch.device("cpu"))
+    found = detect_hardware(torch.device("cpu"))
     assert (found.device_type, found.capability, found.has_compiler) == ("cpu", None, True)

@@ -1,4 +1,4 @@
-"""Each step on a tiny FLUX transformer: the output stays, up to rounding."""
+"""Each optimisation on a tiny FLUX transformer: the output is equal up to rounding."""
 
 import copy
 from collections.abc import Iterator
@@ -9,19 +9,18 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
-from inference_worker.model_cache.part_cache import module_bytes
-from inference_worker.profiles.plan import Plan
+from inference_worker.profiles.plan import ExecutionPlan
 from inference_worker.profiles.transformer import (
-    forget_steps,
     fuse_qkv,
     prepare_transformer,
-    prompt_context,
     repeated_blocks,
     set_cache_threshold,
 )
+from shared.flux.model_cache.part_cache import module_bytes
+from shared.flux.pipeline.step_cache import forget_steps, prompt_context
 from tests.fixtures.tiny_flux import build_tiny_flux
 
-_BALANCED = Plan(fuses_qkv=True, compiles=True, compile_backend="aot_eager")
+_BALANCED = ExecutionPlan(fuses_qkv=True, compiles=True, compile_backend="aot_eager")
 
 
 @pytest.fixture(scope="module")
@@ -108,12 +107,12 @@ def test_without_compilation_there_are_no_slots(transformer: Any) -> None:
     def add_slots(_: Any) -> None:
         raise AssertionError("asked for slots")
 
-    prepare_transformer(transformer, Plan(fuses_qkv=True), add_lora_slots=add_slots)
+    prepare_transformer(transformer, ExecutionPlan(fuses_qkv=True), add_lora_slots=add_slots)
 
 
-@pytest.mark.parametrize("plan", [Plan(), _BALANCED], ids=["eager", "compiled"])
+@pytest.mark.parametrize("plan", [ExecutionPlan(), _BALANCED], ids=["eager", "compiled"])
 def test_cache_skips_blocks_whose_input_hardly_changes(
-    original: Any, transformer: Any, plan: Plan
+    original: Any, transformer: Any, plan: ExecutionPlan
 ) -> None:
     prepare_transformer(transformer, plan)
     set_cache_threshold(transformer, 0.5)
@@ -130,7 +129,7 @@ def test_cache_skips_blocks_whose_input_hardly_changes(
     assert not calls
 
 
-def test_cache_of_one_prompt_is_not_the_others(original: Any, transformer: Any) -> None:
+def test_caches_of_two_prompts_are_separate(original: Any, transformer: Any) -> None:
     set_cache_threshold(transformer, 1.0)
     for name, seed in (("positive", 1), ("negative", 2)):
         with prompt_context(transformer, name):

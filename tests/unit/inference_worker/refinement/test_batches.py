@@ -1,4 +1,4 @@
-"""Tiles that are edited together: which, how their tries go on, and what a cut-off run leaves."""
+"""Batches of tiles: their composition, their retries, and resumption after an interruption."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from inference_worker.images import encode_png
-from inference_worker.pipelines.engine import Edit
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.refinement.tile_editor import tile_seed
 from shared.errors import ResourceError
+from shared.flux.engine import Edit
+from shared.pixels.images import encode_png
 from tests.fakes.engine import PaintingEngine, noisy
 from tests.fixtures.refining import refine_inputs
 
@@ -18,7 +18,7 @@ _SIDE_PX = 64
 
 
 class BatchingEngine(PaintingEngine):
-    """Adds seeded noise, somewhat more of it in a batch, and remembers who came together."""
+    """An engine that adds seeded noise, more of it in a batch, and records the batches."""
 
     def __init__(
         self, *, batch: int, noise: int = 11, spoilt: Sequence[int] = (), fails_at: int = -1
@@ -84,7 +84,7 @@ async def test_scores_of_a_batch_are_those_of_its_tiles(bench: Any, smooth: Imag
         )
 
 
-async def test_cut_off_batch_is_edited_whole_and_gives_the_same_bytes(
+async def test_interrupted_batch_is_edited_again_and_gives_the_same_bytes(
     bench: Any, smooth: Image.Image
 ) -> None:
     whole = await bench(BatchingEngine(batch=4)).refine(smooth, num_tiles=9)

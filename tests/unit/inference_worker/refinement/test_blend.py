@@ -1,4 +1,4 @@
-"""Weights sum to 1, agreeing tiles give exactly what they agree on, and no seam shows."""
+"""Blending: weights sum to 1, equal tiles stay exactly the same, and no seam shows."""
 
 import threading
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from inference_worker.errors import Cancelled
 from inference_worker.refinement.blend import axis_weights, blend
 from inference_worker.refinement.grid import Grid, lay_grid
+from shared.cancellation import Cancelled
 from tests.examples import up_to
 
 _SIDES = st.integers(16, 200)
@@ -43,7 +43,7 @@ def test_weights_sum_to_one(length: int, num_tiles: int, feather_px: int) -> Non
     feather_px=st.integers(0, 128),
     seed=st.integers(0, 1000),
 )
-def test_tiles_of_one_picture_give_it_back_exactly(
+def test_tiles_of_one_picture_restore_it_exactly(
     width: int, height: int, num_tiles: int, feather_px: int, seed: int
 ) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
@@ -76,7 +76,7 @@ def test_without_feather_tiles_meet_at_a_hard_edge() -> None:
     assert (row[100:] == 200).all()
 
 
-def test_work_for_a_caller_who_has_gone_stops_before_the_next_tile() -> None:
+def test_cancelled_work_stops_before_the_next_tile() -> None:
     grid = lay_grid((100, 100), num_tiles=4, feather_px=8)
     cancel = threading.Event()
     blended: list[int] = []

@@ -1,4 +1,4 @@
-"""Edited tiles take the colours of their source."""
+"""Matching of edited tiles to the colours of their source."""
 
 import tracemalloc
 
@@ -26,7 +26,7 @@ def test_unchanged_tile_stays_as_it_is(match: ColourMatch, seed: int, levels: in
     assert np.array_equal(match(source, source), source)
 
 
-def test_colour_cast_is_taken_away(photo: Image.Image) -> None:
+def test_colour_cast_is_removed(photo: Image.Image) -> None:
     source = np.asarray(photo)
     cast = np.clip(source * np.array([0.7, 1.0, 0.8]) + np.array([30, 0, 10]), 0, 255)
     matched = match_histograms(cast.astype(np.uint8), source)
@@ -83,7 +83,7 @@ def test_lab_stretches_no_noise_to_a_texture() -> None:
 
 
 def test_lab_beyond_srgb_is_scikit_images_without_its_warning() -> None:
-    """Dark yellow with the contrast of grey noise: some pixels get less blue than there is."""
+    """Dark yellow with the contrast of grey noise: some pixels get negative blue."""
     source = np.full((40, 40, 3), (60, 60, 0), np.uint8)
     grey = np.random.default_rng(5).integers(0, 256, (40, 40, 1)).astype(np.uint8)
     edited = np.repeat(grey, 3, axis=2)
@@ -97,8 +97,8 @@ def test_lab_beyond_srgb_is_scikit_images_without_its_warning() -> None:
     assert np.abs(match_lab(edited, source) - np.clip(expected, 0, 1) * 255).max() <= 1
 
 
-def test_lab_makes_no_colour_that_neither_has() -> None:
-    """What is nearly white in a tile of strong orange stays so; it does not turn cyan."""
+def test_lab_stays_in_the_joint_colour_range() -> None:
+    """Near-white pixels of an orange tile stay near-white, instead of turning cyan."""
     source = np.full((40, 40, 3), (230, 100, 30), np.uint8)
     source[::2] = (120, 40, 10)
     edited = np.full((40, 40, 3), (220, 120, 70), np.uint8)
@@ -109,7 +109,7 @@ def test_lab_makes_no_colour_that_neither_has() -> None:
 
 
 def _grey(seed: int, width: int = 60) -> np.ndarray:
-    """A grey photograph's levels: few in places, many in others."""
+    """Return the grey levels of a photograph, with sparse and dense ranges."""
     rng = np.random.default_rng(seed)
     levels = np.cumsum(rng.integers(-9, 10, (48, width)), axis=1) + rng.integers(60, 200, (48, 1))
     return np.repeat(np.clip(levels, 0, 255)[:, :, None], 3, axis=2).astype(np.uint8)
@@ -118,7 +118,7 @@ def _grey(seed: int, width: int = 60) -> np.ndarray:
 @pytest.mark.parametrize("match", [match_histograms, match_lab, relight])
 @settings(max_examples=up_to(30))
 @given(seed=st.integers(0, 10_000), most=st.integers(1, 60))
-def test_what_has_no_colour_gets_none(match: ColourMatch, seed: int, most: int) -> None:
+def test_grey_picture_stays_grey(match: ColourMatch, seed: int, most: int) -> None:
     source = _grey(seed)
     noise = np.random.default_rng(seed).integers(-most, most + 1, source.shape)
     matched = match(np.clip(source + noise, 0, 255).astype(np.uint8), source)
@@ -127,7 +127,7 @@ def test_what_has_no_colour_gets_none(match: ColourMatch, seed: int, most: int) 
 
 
 @pytest.mark.parametrize("match", [match_histograms, match_lab, relight])
-def test_a_tinge_that_a_file_format_left_grows_no_stronger(match: ColourMatch) -> None:
+def test_slight_tint_of_a_file_format_is_not_amplified(match: ColourMatch) -> None:
     source = _grey(7)
     tinge = np.random.default_rng(7).integers(-2, 3, source.shape)
     source = np.clip(source + tinge, 0, 255).astype(np.uint8)
@@ -136,7 +136,7 @@ def test_a_tinge_that_a_file_format_left_grows_no_stronger(match: ColourMatch) -
     assert np.ptp(matched.astype(int), axis=2).max() <= 4
 
 
-def test_a_spot_of_colour_lets_none_into_the_grey_around_it() -> None:
+def test_spot_of_colour_does_not_tint_the_grey_around_it() -> None:
     source = _grey(9)
     source[10:20, 10:20] = (200, 40, 130)
     noise = np.random.default_rng(9).integers(-12, 13, source.shape)

@@ -1,4 +1,4 @@
-"""What version 1 and face detail do beyond version 2: faces, colours, resolutions."""
+"""Version 1 and face detail compared with version 2: faces, colours, resolutions."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.pipelines.engine import Edit
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.refinement.refiner import FACE_PROMPT
 from inference_worker.vision.protocols import Box
 from shared.errors import ConsistencyError, InvalidInputError
+from shared.flux.engine import Edit
 from tests.fakes.engine import PaintingEngine, noisy
 from tests.fakes.people import FakePeople
 from tests.fixtures.refining import Bench, refine_inputs
@@ -22,7 +22,7 @@ _FACE = Box(0.3, 0.2, 0.5, 0.5)
 
 
 class MarkingEngine(PaintingEngine):
-    """Draws noise over what it edits, and remembers what it was given."""
+    """An engine that replaces pictures by noise, and records its inputs."""
 
     def __init__(self, *, noise: int = 10, side_px: int = 256) -> None:
         super().__init__(edit_side_px=side_px)
@@ -50,7 +50,7 @@ def smooth() -> Image.Image:
     return Image.fromarray(np.stack([waves, waves[:, ::-1], waves[::-1]], axis=2).astype(np.uint8))
 
 
-async def test_version_1_edits_faces_apart_and_version_2_does_not(
+async def test_version_1_edits_faces_separately_and_version_2_does_not(
     bench: Any, smooth: Image.Image
 ) -> None:
     first, second = bench(), bench()
@@ -98,7 +98,7 @@ async def test_version_1_edits_at_the_size_of_the_tile_and_version_2_at_the_larg
     assert {max(size) for size, _ in second.engine.edits} == {256}
 
 
-async def test_versions_match_colours_each_in_its_way(bench: Any, smooth: Image.Image) -> None:
+async def test_each_version_has_its_colour_matching(bench: Any, smooth: Image.Image) -> None:
     first, second = bench(MarkingEngine(side_px=64)), bench(MarkingEngine(side_px=64))
     for run in (first, second):
         run.people.face_boxes = []
@@ -135,9 +135,7 @@ async def test_face_detail_has_parameters_of_its_own(bench: Any, smooth: Image.I
     assert seeds[0].isdisjoint(seeds[1])
 
 
-async def test_face_detail_without_a_prompt_takes_one_that_suits_any(
-    bench: Any, smooth: Image.Image
-) -> None:
+async def test_face_detail_without_a_prompt_uses_a_default(bench: Any, smooth: Image.Image) -> None:
     run = bench()
     await run.refine(smooth, refine_inputs(face_detail_enabled=True), num_tiles=1)
     assert FACE_PROMPT in {edit.prompt for _, edit in run.engine.edits}
@@ -159,9 +157,7 @@ async def test_face_detail_alone_leaves_the_rest_of_the_picture(
     assert rows.max() <= 96 * 0.6
 
 
-async def test_picture_without_faces_is_refined_all_the_same(
-    bench: Any, smooth: Image.Image
-) -> None:
+async def test_picture_without_faces_is_refined(bench: Any, smooth: Image.Image) -> None:
     run = bench()
     run.people.face_boxes = []
     refined = await run.refine(smooth, version="1", num_tiles=4)
@@ -202,7 +198,7 @@ async def test_face_detail_out_of_range_names_its_field(bench: Any, smooth: Imag
 
 
 class CastingEngine(PaintingEngine):
-    """Shifts the colours of what it edits by up to 8 levels, each time another way."""
+    """An engine that shifts colours by up to 8 levels, differently each time."""
 
     def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         shift = np.random.default_rng(edit.seed).integers(-8, 9, 3)
@@ -238,7 +234,7 @@ async def test_no_seam_shows_where_tiles_meet(
 
 @pytest.fixture(scope="module")
 def photo_with_grain() -> Image.Image:
-    """192 × 192 pixels of one texture all over, so that any border is as any other place."""
+    """A picture of 192 × 192 pixels of uniform texture, on which a seam would show."""
     rng = np.random.default_rng(7)
     ground = (
         np.array([120, 140, 110])

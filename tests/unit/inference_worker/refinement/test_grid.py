@@ -1,4 +1,4 @@
-"""Tiles cover every picture, overlap enough and keep within it."""
+"""Grids of tiles: they cover the picture, overlap, and stay inside it."""
 
 import itertools
 
@@ -15,7 +15,7 @@ _FEATHERS = st.integers(0, 512)
 
 
 @given(width=_SIDES, height=_SIDES, num_tiles=_COUNTS, feather_px=_FEATHERS)
-def test_grid_holds_what_it_promises(
+def test_grid_keeps_its_invariants(
     width: int, height: int, num_tiles: int, feather_px: int
 ) -> None:
     grid = lay_grid((width, height), num_tiles=num_tiles, feather_px=feather_px)
@@ -28,7 +28,7 @@ def test_grid_holds_what_it_promises(
         for span in spans:
             assert 0 <= span.start <= span.core_start < span.core_stop <= span.stop <= length
             assert span.core_stop - span.core_start >= min(16, length)
-            # Everything that the blend needs of a tile lies in the tile.
+            # The pixels that the blend needs of a tile are in the tile.
             assert span.start <= max(span.core_start - axis.feather_px / 2, 0)
             assert span.stop >= min(span.core_stop + axis.feather_px / 2, length)
         for left, right in itertools.pairwise(spans):
@@ -40,7 +40,7 @@ def test_grid_holds_what_it_promises(
 
 
 @given(width=st.integers(1024, 4096), height=st.integers(1024, 4096), num_tiles=_COUNTS)
-def test_count_is_near_the_one_asked_for(width: int, height: int, num_tiles: int) -> None:
+def test_count_is_near_the_requested_one(width: int, height: int, num_tiles: int) -> None:
     count = len(lay_grid((width, height), num_tiles=num_tiles, feather_px=32).tiles)
     assert num_tiles / 1.5 <= count <= num_tiles * 1.5
 

@@ -1,4 +1,4 @@
-"""Boxes of parts that are edited apart, and how these are put back."""
+"""Boxes of separately edited patches, and their pasting."""
 
 import numpy as np
 import pytest
@@ -64,6 +64,6 @@ def test_nothing_fades_where_the_picture_ends() -> None:
 
 
 @pytest.mark.parametrize("feather_px", [32, 512])
-def test_the_middle_of_a_small_patch_is_all_edited(feather_px: int) -> None:
+def test_the_middle_of_a_small_patch_is_fully_edited(feather_px: int) -> None:
     canvas = _pasted((40, 40, 60, 60), feather_px)
     assert (canvas[45:55, 45:55] == 200).all()

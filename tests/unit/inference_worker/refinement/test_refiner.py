@@ -1,4 +1,4 @@
-"""The tiled refiner over engines that count, repaint, fail or are told to stop."""
+"""The tiled refiner over engines that count, repaint, fail or are cancelled."""
 
 import asyncio
 import threading
@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.images import encode_png
-from inference_worker.pipelines.engine import Edit
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.refinement import parts, refiner, tile_editor
-from inference_worker.refinement.parts import Run
+from inference_worker.engine.identity_engine import IdentityEngine
+from inference_worker.refinement import refiner, region_editing, tile_editor
+from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tile_editor import tile_seed
 from inference_worker.refinement.tiles import S3TileStore
 from inference_worker.upscaling.upscaler import LANCZOS
 from inference_worker.vision.protocols import Box
 from shared.contracts.refinement import RefineConfig, TiledRefinerConfig
 from shared.errors import ConsistencyError, InvalidInputError, ResourceError
+from shared.flux.engine import Edit
+from shared.pixels.images import encode_png
 from tests.fakes.engine import PaintingEngine, noisy
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.refining import Bench, refine_inputs
@@ -32,7 +32,7 @@ _SIDE_PX = 64
 
 
 class RepaintingEngine(PaintingEngine):
-    """Adds seeded noise to what it edits, and remembers the edits; may fail or stop at one."""
+    """An engine that adds seeded noise, and records the edits; may fail or stop at one."""
 
     def __init__(self, *, noise: int = 12, fails_at: int = -1, spoils_tries: int = 0) -> None:
         super().__init__(edit_side_px=_SIDE_PX)
@@ -88,7 +88,7 @@ def test_identity_editor_gives_the_upscaled_picture_exactly(
     assert all(tile.passed and tile.attempts == 1 and tile.ssim == 1 for tile in refined.tiles)
 
 
-async def test_edits_reach_the_picture_with_the_parameters_asked_for(
+async def test_edits_reach_the_picture_with_the_requested_parameters(
     bench: Any, smooth: Image.Image
 ) -> None:
     engine = RepaintingEngine()
@@ -118,7 +118,7 @@ async def test_best_try_is_kept_when_none_passes(bench: Any, smooth: Image.Image
     refined = await bench(engine).refine(smooth, num_tiles=9, ssim_threshold=1, max_retries=2)
     assert all(not tile.passed and tile.attempts == 3 for tile in refined.tiles)
     kept = await bench(RepaintingEngine()).refine(smooth, num_tiles=9, ssim_threshold=0)
-    # The spoilt first try of tile 0 lost: its score is as good as that of an unspoilt tile.
+    # The bad first try of tile 0 was discarded: its score equals that of a good tile.
     assert min(tile.ssim or 0 for tile in refined.tiles) > 0.6
     assert all(tile.passed and tile.ssim is None for tile in kept.tiles)
 
@@ -131,7 +131,7 @@ async def test_strict_checks_fail_the_refinement(bench: Any, smooth: Image.Image
         )
 
 
-async def test_cut_off_run_goes_on_with_the_missing_tiles_and_gives_the_same_bytes(
+async def test_interrupted_run_resumes_with_the_missing_tiles_and_gives_the_same_bytes(
     bench: Any, smooth: Image.Image
 ) -> None:
     whole = await bench(RepaintingEngine()).refine(smooth, num_tiles=9)
@@ -212,14 +212,18 @@ async def test_progress_rises_from_steps_to_the_end(bench: Any, smooth: Image.Im
 async def test_event_loop_stays_free(
     bench: Any, smooth: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever takes long runs on another thread."""
+    """Long work runs on another thread."""
     threads: dict[str, int] = {}
 
     def noted(name: str, work: Any, *args: Any) -> Any:
         threads[name] = threading.get_ident()
         return work(*args)
 
-    for module, name in ((parts, "encode_png"), (refiner, "blend"), (tile_editor, "apply_change")):
+    for module, name in (
+        (region_editing, "encode_png"),
+        (refiner, "blend"),
+        (tile_editor, "apply_change"),
+    ):
         monkeypatch.setattr(module, name, partial(noted, name, getattr(module, name)))
     await bench(RepaintingEngine()).refine(smooth, num_tiles=9)
     assert len(threads) == 3
@@ -236,7 +240,7 @@ async def test_event_loop_stays_free(
         ({"upscale_factor": None}, {}, "upscale_factor"),
     ],
 )
-async def test_what_cannot_be_done_names_the_field(
+async def test_invalid_parameters_name_the_field(
     bench: Any, smooth: Image.Image, inputs: dict[str, Any], config: dict[str, Any], named: str
 ) -> None:
     engine = RepaintingEngine()
@@ -276,14 +280,14 @@ async def test_progress_goes_on_from_the_upscale_to_the_tiles(
 
 
 class _Tinting:
-    """An upscaler that draws everything redder."""
+    """An upscaler that adds red."""
 
     def upscale(self, picture: Image.Image, size: tuple[int, int], **_options: Any) -> Image.Image:
         return Image.fromarray(np.asarray(picture.resize(size)) | np.array([31, 0, 0], np.uint8))
 
 
 @pytest.mark.parametrize("has_colour", [True, False])
-async def test_an_upscaler_gives_no_colour_to_what_has_none(
+async def test_an_upscaler_adds_no_colour_to_a_grey_picture(
     engine_executor: Executor, cpu: CpuThreads, photo: Image.Image, *, has_colour: bool
 ) -> None:
     engine = IdentityEngine(edit_side_px=_SIDE_PX)

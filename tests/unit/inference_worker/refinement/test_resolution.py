@@ -1,4 +1,4 @@
-"""Tiles at the model's resolution, and only the change coming back."""
+"""Tiles at the editor's resolution, and the application of only their changes."""
 
 import numpy as np
 import pytest
@@ -48,14 +48,14 @@ def test_change_is_carried_over(photo: Image.Image, size: tuple[int, int]) -> No
     assert np.abs(coarse[0] - coarse[1]).mean() < 2
 
 
-def test_answer_of_another_size_is_refused(photo: Image.Image) -> None:
+def test_result_of_another_size_is_refused(photo: Image.Image) -> None:
     with pytest.raises(ValueError, match=r"\(8, 8\).*\(96, 72\)"):
         apply_change(np.asarray(photo), photo, Image.new("RGB", (8, 8)))
 
 
 @pytest.mark.parametrize("side_px", [24, 48])
-def test_an_edge_that_an_edit_took_away_leaves_no_rings(side_px: int) -> None:
-    """Its detail stays, light on one side of where it was and dark on the other: once each."""
+def test_removed_edge_leaves_no_rings(side_px: int) -> None:
+    """Its fine detail leaves one light and one dark line, without further rings."""
     source = np.full((96, 96, 3), 60, np.uint8)
     source[:, 48:] = 200
     shown = Image.fromarray(source).resize((side_px, side_px), RESAMPLING)

@@ -31,7 +31,7 @@ def _target(size: tuple[int, int], max_pixels: int = _LIMIT, **fields: Any) -> t
         ({"upscale_enabled": False, "upscale_factor": 4.0}, (100, 60)),
     ],
 )
-def test_size_is_what_was_asked_for(fields: dict[str, Any], expected: tuple[int, int]) -> None:
+def test_size_is_the_requested_one(fields: dict[str, Any], expected: tuple[int, int]) -> None:
     assert _target((100, 60), **fields) == expected
 
 
@@ -45,7 +45,7 @@ def test_size_is_what_was_asked_for(fields: dict[str, Any], expected: tuple[int,
         ({"upscale_enabled": False, "upscale_factor": 2.0}, "^base_image_url: .*at most"),
     ],
 )
-def test_impossible_sizes_say_what_to_change(fields: dict[str, Any], named: str) -> None:
+def test_impossible_sizes_name_the_field(fields: dict[str, Any], named: str) -> None:
     size = (100, 60) if fields.get("upscale_enabled", True) else (9000, 9000)
     with pytest.raises(InvalidInputError, match=named):
         _target(size, **fields)

@@ -1,10 +1,10 @@
-"""Finished tiles in the object store, and what tells refinements apart."""
+"""Finished tiles in the object store, and the digest that identifies a refinement."""
 
 from typing import Any
 
 import pytest
 
-from inference_worker.pipelines.identity_engine import IdentityEngine
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.refinement.tiles import S3TileStore, tile_digest
 from shared.contracts.checks import Scores, TileReport
 from shared.contracts.refinement import RefineConfig, RefineInputs, TiledRefinerConfig
@@ -30,13 +30,13 @@ async def test_tile_comes_back_with_its_report() -> None:
     assert list(objects.objects) == [f"{_FOLDER}/tiles/d1/003.png"]
 
 
-async def test_other_digest_sees_nothing_of_it() -> None:
+async def test_tile_is_not_found_under_another_digest() -> None:
     objects = MemoryObjectStore()
     await S3TileStore(objects, _FOLDER, "d1").save("003", b"png", _REPORT)
     assert await S3TileStore(objects, _FOLDER, "d2").load("003") is None
 
 
-async def test_tile_without_a_readable_report_is_done_again() -> None:
+async def test_tile_without_a_readable_report_is_edited_again() -> None:
     objects = MemoryObjectStore()
     await objects.put(f"{_FOLDER}/tiles/d1/003.png", b"png", "image/png", {"report": "?"})
     assert await S3TileStore(objects, _FOLDER, "d1").load("003") is None

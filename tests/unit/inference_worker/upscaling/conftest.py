@@ -1,4 +1,4 @@
-"""The packaged network, opened once, and a photograph that scikit-image ships."""
+"""The packaged network, loaded once, and a photograph of scikit-image."""
 
 import pytest
 from PIL import Image
@@ -19,5 +19,5 @@ def real_esrgan() -> RealEsrgan:
 
 @pytest.fixture(scope="session")
 def face() -> Image.Image:
-    """192 × 192 pixels of the astronaut."""
+    """A photograph of the astronaut, 192 × 192 pixels."""
     return Image.fromarray(data.astronaut()).crop((128, 10, 320, 202))

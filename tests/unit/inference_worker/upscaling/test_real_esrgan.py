@@ -1,4 +1,4 @@
-"""Real-ESRGAN by its packaged weights, on small pictures."""
+"""Real-ESRGAN with its packaged weights, on small pictures."""
 
 import asyncio
 import threading
@@ -10,14 +10,14 @@ from PIL import Image
 
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.errors import Cancelled
-from inference_worker.pipelines.identity_engine import IdentityEngine
-from inference_worker.settings import DeviceKind
+from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.upscaling import real_esrgan as module
 from inference_worker.upscaling.real_esrgan import RealEsrgan
 from inference_worker.upscaling.upscaler import LANCZOS
+from shared.cancellation import Cancelled
 from shared.contracts.checks import CheckedEdit
 from shared.errors import InvalidInputError
+from shared.flux.kinds import DeviceKind
 from tests.fixtures.refining import Bench, refine_inputs
 
 
@@ -25,7 +25,7 @@ def _small(face: Image.Image, size: tuple[int, int]) -> Image.Image:
     return face.resize(size, Image.Resampling.BOX)
 
 
-def test_it_is_nearer_to_the_original_than_lanczos(
+def test_result_is_nearer_to_the_original_than_lanczos(
     real_esrgan: RealEsrgan, face: Image.Image
 ) -> None:
     small = _small(face, (48, 48))
@@ -38,7 +38,7 @@ def test_it_is_nearer_to_the_original_than_lanczos(
     assert drawn < 0.7 * plain
 
 
-def test_tiles_are_the_whole_pictures(
+def test_tiles_equal_the_whole_pictures_result(
     real_esrgan: RealEsrgan, face: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = _small(face, (110, 90))
@@ -52,7 +52,7 @@ def test_tiles_are_the_whole_pictures(
     assert off[:, border - 4 : border + 4].mean() < 1
 
 
-def test_with_all_of_the_picture_around_tiles_change_nothing(
+def test_tiles_with_full_context_equal_the_whole_picture(
     real_esrgan: RealEsrgan, face: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = _small(face, (41, 37))
@@ -82,9 +82,7 @@ def test_other_proportions_are_cut_not_squeezed(real_esrgan: RealEsrgan) -> None
     assert (square[:, 39, 0] > 235).all()
 
 
-def test_more_than_once_where_four_times_is_too_little(
-    real_esrgan: RealEsrgan, face: Image.Image
-) -> None:
+def test_large_factors_run_the_network_twice(real_esrgan: RealEsrgan, face: Image.Image) -> None:
     small = _small(face, (16, 12))
     large = real_esrgan.upscale(small, (160, 120))
     again = real_esrgan.upscale(real_esrgan.upscale(small, (40, 30)), (160, 120))
@@ -96,7 +94,7 @@ def test_more_than_once_where_four_times_is_too_little(
     [((1449, 1449), (2898, 2898)), ((300, 300), (6000, 6000))],
     ids=["the picture itself", "the picture on its way"],
 )
-def test_what_would_outlast_the_task_is_refused_at_once(
+def test_too_large_pictures_are_refused_at_once(
     real_esrgan: RealEsrgan, source: tuple[int, int], size: tuple[int, int]
 ) -> None:
     with pytest.raises(InvalidInputError, match=r"config\.upscaler: .*choose lanczos"):
@@ -104,7 +102,7 @@ def test_what_would_outlast_the_task_is_refused_at_once(
 
 
 @pytest.mark.parametrize("size", [(192, 192), (96, 96), (192, 64)])
-def test_what_is_not_larger_is_lanczos_alone(
+def test_smaller_result_uses_only_lanczos(
     real_esrgan: RealEsrgan, face: Image.Image, size: tuple[int, int]
 ) -> None:
     assert real_esrgan.upscale(face, size).tobytes() == LANCZOS.upscale(face, size).tobytes()
@@ -121,7 +119,7 @@ def test_same_picture_gives_the_same_pixels_from_any_thread(
         assert list(beside) == alone
 
 
-def test_a_set_flag_stops_it_before_the_next_tile(
+def test_cancellation_stops_before_the_next_tile(
     real_esrgan: RealEsrgan, face: Image.Image
 ) -> None:
     class AfterOneTile:

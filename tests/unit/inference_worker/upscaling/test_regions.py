@@ -1,4 +1,4 @@
-"""Regions cover a picture once, and know their place in one another."""
+"""Regions: they cover a picture once, and convert to relative coordinates."""
 
 import numpy as np
 from hypothesis import given
@@ -19,7 +19,7 @@ def test_every_pixel_is_in_one_region(size: tuple[int, int], side: int) -> None:
 
 
 @given(size=_SIZES, side=st.integers(1, 40), by=st.integers(0, 40))
-def test_a_grown_region_holds_its_own_pixels_where_it_says(
+def test_grown_region_locates_the_original_pixels(
     size: tuple[int, int], side: int, by: int
 ) -> None:
     picture = np.arange(size[0] * size[1]).reshape(size[::-1])
@@ -28,7 +28,7 @@ def test_a_grown_region_holds_its_own_pixels_where_it_says(
         grown = region.grown(by, size)
         assert 0 <= grown.left <= region.left < region.right <= grown.right <= size[0]
         around = picture[grown.slices]
-        assert (around[region.seen_from(grown).slices] == picture[region.slices]).all()
-        larger = region.seen_from(Region(0, 0, 0, 0), 2)
-        within = around.repeat(2, axis=0).repeat(2, axis=1)[region.seen_from(grown, 2).slices]
+        assert (around[region.relative_to(grown).slices] == picture[region.slices]).all()
+        larger = region.relative_to(Region(0, 0, 0, 0), 2)
+        within = around.repeat(2, axis=0).repeat(2, axis=1)[region.relative_to(grown, 2).slices]
         assert (within == doubled[larger.slices]).all()

@@ -1,4 +1,4 @@
-"""The plain upscale, and what it shows of a picture of other proportions."""
+"""The Lanczos upscaler, and its crop to another aspect ratio."""
 
 import numpy as np
 from hypothesis import given
@@ -45,7 +45,7 @@ def test_box_is_within_the_picture_around_its_middle(
     assert abs(top + bottom - source[1]) < 1e-6
 
 
-def test_other_proportions_are_what_pillow_makes_of_them(photo: Image.Image) -> None:
+def test_other_proportions_equal_pillows_fit(photo: Image.Image) -> None:
     for size in ((100, 200), (300, 100)):
         plain = ImageOps.fit(photo, size, Image.Resampling.LANCZOS)
         assert LANCZOS.upscale(photo, size).tobytes() == plain.tobytes()
@@ -56,7 +56,7 @@ def test_other_proportions_are_covered_and_the_rest_is_cut_off(photo: Image.Imag
     assert LANCZOS.upscale(photo, (72, 72)).tobytes() == square.tobytes()
 
 
-def test_only_what_has_to_grow_is_enlarged() -> None:
+def test_only_larger_targets_are_enlargements() -> None:
     assert is_enlarged((64, 48), (65, 48))
     assert is_enlarged((64, 64), (128, 32))
     assert not is_enlarged((64, 48), (64, 48))

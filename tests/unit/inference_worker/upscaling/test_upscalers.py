@@ -1,4 +1,4 @@
-"""Upscalers are opened when they are asked for, and say what is missing."""
+"""Loading of upscalers on first use, and errors about missing files."""
 
 import hashlib
 import shutil
@@ -90,7 +90,7 @@ def test_missing_weights_say_what_to_do(
     assert opened.upscale(photo.crop((0, 0, 8, 8)), (16, 16)).size == (16, 16)
 
 
-def test_files_that_are_no_network_are_refused(tmp_path: Path) -> None:
+def test_invalid_network_files_are_refused(tmp_path: Path) -> None:
     for name in _NETWORK:
         (tmp_path / name).write_text("nothing")
 

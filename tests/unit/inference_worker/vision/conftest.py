@@ -1,4 +1,4 @@
-"""The packaged models, opened once, and photographs that scikit-image ships."""
+"""The packaged models, loaded once, and photographs of scikit-image."""
 
 import numpy as np
 import pytest

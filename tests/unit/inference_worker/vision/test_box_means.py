@@ -1,4 +1,4 @@
-"""Means over windows are SciPy's own, at any size and window."""
+"""Box means equal SciPy's, at any size and window."""
 
 import numpy as np
 import pytest

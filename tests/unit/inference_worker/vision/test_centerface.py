@@ -1,4 +1,4 @@
-"""Faces on photographs: where they are, and where there are none."""
+"""Detection of faces on photographs with and without them."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_coffee_has_no_face(models: VisionModels, coffee: NDArray[np.uint8]) -> 
     assert models.faces.faces(coffee) == []
 
 
-def test_every_face_is_found_once_the_surest_first(
+def test_every_face_is_found_once_by_descending_score(
     models: VisionModels, astronaut: NDArray[np.uint8]
 ) -> None:
     small = np.asarray(Image.fromarray(astronaut).resize((256, 256)))
@@ -52,5 +52,5 @@ def test_large_picture_gives_the_same_box_at_its_own_scale(
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 8000), (8000, 1)])
-def test_any_size_is_looked_at(models: VisionModels, size: tuple[int, int]) -> None:
+def test_any_size_is_accepted(models: VisionModels, size: tuple[int, int]) -> None:
     assert models.faces.faces(np.zeros((*size, 3), np.uint8)) == []

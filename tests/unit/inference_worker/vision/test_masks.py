@@ -1,4 +1,4 @@
-"""Masks of people and subjects on photographs, and how they follow edges."""
+"""Masks of people and subjects on photographs, and their alignment to edges."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def _overlap(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
     return float((a & b).sum() / (a | b).sum())
 
 
-def test_mask_of_the_astronaut_is_her_and_not_what_is_behind(
+def test_mask_of_the_astronaut_excludes_the_background(
     models: VisionModels, astronaut: NDArray[np.uint8]
 ) -> None:
     mask = models.persons.person_mask(astronaut)
@@ -56,8 +56,8 @@ def test_any_size_has_a_mask(models: VisionModels, size: tuple[int, int]) -> Non
         assert np.isfinite(mask).all()
 
 
-def test_coarse_mask_is_drawn_along_the_edge_of_the_picture() -> None:
-    """The mask has a quarter of the picture's sides: the edge comes from the picture."""
+def test_coarse_mask_is_aligned_to_the_pictures_edge() -> None:
+    """The mask has a quarter of the picture's sides, so the fine edge comes from the picture."""
     y, x = np.mgrid[:512, :512]
     disc = (np.hypot(x - 256, y - 256) < 150).astype(np.float32)
     colours = np.where(disc[..., None] > 0, (200, 60, 40), (30, 90, 160)).astype(np.uint8)
@@ -73,7 +73,7 @@ def test_coarse_mask_is_drawn_along_the_edge_of_the_picture() -> None:
     assert far_off(refined) < 50
 
 
-def test_flat_picture_keeps_what_is_certain() -> None:
+def test_flat_picture_keeps_a_certain_mask() -> None:
     mask = np.zeros((64, 64), np.float32)
     mask[:, 32:] = 1
 

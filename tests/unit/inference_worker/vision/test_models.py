@@ -1,4 +1,4 @@
-"""Models are opened once, and nothing is imported before they are needed."""
+"""Models are loaded once, and runtimes are imported only on first use."""
 
 import subprocess
 import sys

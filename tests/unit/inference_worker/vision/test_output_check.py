@@ -1,4 +1,4 @@
-"""The optional check of outputs, with the classifier itself."""
+"""The optional check of outputs, with the real classifier."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_photographs_of_people_and_things_are_safe(
 def test_picture_over_the_threshold_is_named_as_content_policy(
     models: VisionModels, astronaut: NDArray[np.uint8], coffee: NDArray[np.uint8]
 ) -> None:
-    """The astronaut scores .03, the coffee .01: a threshold between them refuses one."""
+    """The astronaut scores 0.03, the coffee 0.01: a threshold between them refuses one."""
     check = OutputCheck(VisionSettings(nsfw_threshold=0.02), models)
 
     check.require_safe(Image.fromarray(coffee), "output 0")
@@ -35,9 +35,9 @@ def test_picture_over_the_threshold_is_named_as_content_policy(
     assert refusal.value.category is ErrorCategory.CONTENT_POLICY
 
 
-def test_check_is_off_by_default_and_opens_nothing(astronaut: NDArray[np.uint8]) -> None:
+def test_check_is_off_by_default_and_loads_nothing(astronaut: NDArray[np.uint8]) -> None:
     class NoModels:
-        """Opening one would fail."""
+        """Models that fail to load."""
 
     check = OutputCheck(VisionSettings(), NoModels())
 

@@ -1,4 +1,4 @@
-"""How a person stands, turned or cut off, and the boxes of what they may wear."""
+"""Poses of a person, also rotated or cut off, and the boxes of body regions."""
 
 import numpy as np
 import pytest
@@ -12,9 +12,7 @@ from inference_worker.vision.protocols import BodyRegion
 _NOSE, _LEFT_SHOULDER, _RIGHT_SHOULDER = 0, 11, 12
 
 
-def test_landmarks_lie_where_the_astronaut_has_them(
-    models: VisionModels, astronaut: NDArray[np.uint8]
-) -> None:
+def test_landmarks_match_the_astronaut(models: VisionModels, astronaut: NDArray[np.uint8]) -> None:
     pose = models.poses.pose(astronaut)
 
     assert pose is not None
@@ -26,9 +24,7 @@ def test_landmarks_lie_where_the_astronaut_has_them(
     assert pose.visibility[_LEFT_SHOULDER] > 0.9
 
 
-def test_regions_of_the_astronaut_hold_what_they_are_named_for(
-    models: VisionModels, astronaut: NDArray[np.uint8]
-) -> None:
+def test_regions_match_the_astronaut(models: VisionModels, astronaut: NDArray[np.uint8]) -> None:
     pose = models.poses.pose(astronaut)
 
     assert pose is not None
@@ -41,7 +37,7 @@ def test_regions_of_the_astronaut_hold_what_they_are_named_for(
     assert BodyRegion.FEET not in pose.regions
 
 
-def test_leaning_person_is_followed(models: VisionModels, astronaut: NDArray[np.uint8]) -> None:
+def test_rotated_person_is_found(models: VisionModels, astronaut: NDArray[np.uint8]) -> None:
     upright = models.poses.pose(astronaut)
     turned = models.poses.pose(np.asarray(Image.fromarray(astronaut).rotate(20)))
 
@@ -53,17 +49,17 @@ def test_leaning_person_is_followed(models: VisionModels, astronaut: NDArray[np.
     assert turned.landmarks[_NOSE] - 256 == pytest.approx(expected, abs=15)
 
 
-def test_coffee_stands_in_no_pose(models: VisionModels, coffee: NDArray[np.uint8]) -> None:
+def test_coffee_has_no_pose(models: VisionModels, coffee: NDArray[np.uint8]) -> None:
     assert models.poses.pose(coffee) is None
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 8000), (8000, 1)])
-def test_any_size_is_looked_at(models: VisionModels, size: tuple[int, int]) -> None:
+def test_any_size_is_accepted(models: VisionModels, size: tuple[int, int]) -> None:
     assert models.poses.pose(np.zeros((*size, 3), np.uint8)) is None
 
 
 def _standing() -> NDArray[np.float32]:
-    """A figure 400 pixels tall at the middle of 300 × 500."""
+    """Return the landmarks of a figure 400 pixels tall, centred in 300 × 500."""
     landmarks = np.tile(np.array([150, 70], np.float32), (33, 1))
     for side, joints in ((1, range(11, 33, 2)), (-1, range(12, 33, 2))):
         heights = {11: 120, 13: 180, 15: 240, 23: 250, 25: 340, 27: 430, 29: 440, 31: 450}

@@ -1,4 +1,4 @@
-"""Every model name that a request may ask for, and what happens where its file is missing."""
+"""Every model name of a request, with and without its file."""
 
 import shutil
 from pathlib import Path
@@ -44,7 +44,7 @@ def _models(folder: Path) -> VisionModels:
 
 @pytest.fixture
 def red_square() -> NDArray[np.uint8]:
-    """120 × 200 pixels of blue, with red from (80, 40) to (130, 90)."""
+    """A blue picture, 120 × 200 pixels, with red from (80, 40) to (130, 90)."""
     picture = np.full((120, 200, 3), (20, 30, 200), np.uint8)
     picture[40:90, 80:130] = (220, 30, 20)
     return picture
@@ -79,7 +79,7 @@ def test_file_of_a_model_in_the_model_directory_is_used(
 
 
 @pytest.mark.parametrize("model", [model for model in RembgModel if model is not RembgModel.U2NETP])
-def test_model_that_was_asked_for_and_is_missing_says_where_it_goes(
+def test_missing_requested_model_names_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: RembgModel
 ) -> None:
     monkeypatch.setattr("sys.path", [])
@@ -93,17 +93,17 @@ def test_model_that_was_asked_for_and_is_missing_says_where_it_goes(
         assert name in str(refusal.value)
 
 
-def test_packaged_model_stands_in_where_none_was_asked_for(tmp_path: Path) -> None:
+def test_packaged_model_is_the_fallback(tmp_path: Path) -> None:
     assert _models(tmp_path).choose_subject_model(None).name is RembgModel.U2NETP
 
 
-def test_u2net_is_the_default_where_its_file_is(tmp_path: Path) -> None:
+def test_installed_u2net_is_the_default(tmp_path: Path) -> None:
     (tmp_path / "u2net.onnx").write_bytes(red_finder(320))
 
     assert _models(tmp_path).choose_subject_model(None).name is RembgModel.U2NET
 
 
-def test_packages_are_found_and_the_model_directory_wins(tmp_path: Path) -> None:
+def test_packages_are_found_and_the_model_directory_overrides_them(tmp_path: Path) -> None:
     packaged = [Weights(tmp_path).file(model) for model in ModelFile]
     assert all(path.name == model for path, model in zip(packaged, ModelFile, strict=True))
 

@@ -1,4 +1,4 @@
-"""How many cores models take where no setting says."""
+"""The default number of threads of the models."""
 
 import os
 from pathlib import Path

@@ -15,7 +15,7 @@ from provider_worker.fal.errors import (
 from provider_worker.fal.wire import QueueStatus
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.failures import CONSEQUENCES
-from shared.contracts.foreign import find_fault
+from shared.contracts.untrusted import find_fault
 from shared.errors import PlatformError, SubmissionUnknownError
 from tests.fixtures.hostile import bodies
 from tests.unit.provider_worker.fal.test_answer import answer

@@ -12,7 +12,7 @@ from provider_worker.fal.convert import FalOptions
 from provider_worker.fal.results import app_results, first_url, logged_progress, picture_urls
 from provider_worker.fal.wire import LogLine
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.foreign import RESULT, admit
+from shared.contracts.untrusted import RESULT, admit
 from shared.errors import PlatformError
 from tests.fixtures.hostile import bodies
 

@@ -1,4 +1,4 @@
-"""Texts that show nothing are told from those that say something."""
+"""Blank texts are recognised, including those of invisible characters."""
 
 import time
 
@@ -14,7 +14,7 @@ _INVISIBLE = st.text(
 
 
 @given(_INVISIBLE)
-def test_invisible_letters_are_blank_however_many(text: str) -> None:
+def test_any_number_of_invisible_characters_is_blank(text: str) -> None:
     assert is_blank(text)
 
 
@@ -23,16 +23,16 @@ def test_invisible_letters_are_blank_however_many(text: str) -> None:
     st.characters(categories=["Lu", "Ll", "Nd", "Po"]) | st.sampled_from("愛👗é"),
     _INVISIBLE,
 )
-def test_one_visible_letter_says_something(before: str, letter: str, after: str) -> None:
+def test_one_visible_character_is_not_blank(before: str, letter: str, after: str) -> None:
     assert not is_blank(before + letter + after)
 
 
 @pytest.mark.parametrize("text", ["e\u0301", "👩\u200d🎨", "שלום\u200f"])
-def test_letters_with_marks_and_joiners_say_something(text: str) -> None:
+def test_characters_with_marks_and_joiners_are_not_blank(text: str) -> None:
     assert not is_blank(text)
 
 
-def test_a_long_blank_text_is_found_out_at_once() -> None:
+def test_a_long_blank_text_is_recognised_fast() -> None:
     begin = time.thread_time()
     assert is_blank(" " * 30_000_000)
     assert time.thread_time() - begin < 2

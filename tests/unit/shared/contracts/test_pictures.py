@@ -2,8 +2,8 @@ from shared.contracts.enums import TaskType
 from shared.contracts.pictures import remote_pictures, replace_pictures
 
 
-def test_what_is_no_picture_in_a_list_of_pictures_is_let_be() -> None:
-    """A step can map anything there; whoever reads it as a picture refuses it."""
+def test_other_values_in_a_list_of_pictures_are_unchanged() -> None:
+    """A step can map any value into a picture; it is refused when it is read as a picture."""
     inputs = {"reference_images": ["https://a.example/1.png", ["x"], {"y": 1}, None, 7]}
     found = remote_pictures(TaskType.EDITING, inputs)
     assert found == {"https://a.example/1.png": "reference_images.0"}

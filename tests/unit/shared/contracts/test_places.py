@@ -1,4 +1,4 @@
-"""The places that tell task types apart: their rows, and few more."""
+"""Code that distinguishes task types is in their rows, and in few other places."""
 
 import ast
 from pathlib import Path
@@ -26,7 +26,7 @@ WORDS = {
 
 
 def lists_task_types(source: str) -> bool:
-    """Tell if some table, set, chain of conditions or class names many task types.
+    """Return true if a table, set, chain of conditions or class names many task types.
 
     A type is named by its member, its wire name or its folder.
     """

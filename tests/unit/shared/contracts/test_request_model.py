@@ -1,4 +1,4 @@
-"""JSON's types are kept apart where Python's are not."""
+"""JSON's booleans, numbers and strings are not converted into each other in requests."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -41,7 +41,7 @@ def test_value_of_another_type_is_refused(field: str, value: object) -> None:
     assert [fault["loc"] for fault in refused.value.errors()] == [(field,)]
 
 
-def test_fault_within_another_model_says_where() -> None:
+def test_error_in_a_nested_model_has_its_location() -> None:
     class Outer(RequestModel):
         parts: list[Body]
 
@@ -68,6 +68,6 @@ def test_fault_within_another_model_says_where() -> None:
         ("flags", [True], [True]),
     ],
 )
-def test_value_of_its_type_is_read(field: str, value: object, read: object) -> None:
+def test_value_of_the_right_type_is_accepted(field: str, value: object, read: object) -> None:
     found = getattr(Larger.model_validate({field: value}), field)
     assert (found, type(found)) == (read, type(read))

@@ -1,4 +1,4 @@
-"""Each task type's row: complete, and true of the schemas, the messages and the providers."""
+"""Each task type's row is complete and consistent with schemas, messages and providers."""
 
 import math
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from pydantic import BaseModel, ValidationError
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.unions import SCHEMAS
 from inference_worker.__main__ import _activities_of
-from inference_worker.activities import LocalInference
-from inference_worker.background_removal.activities import BackgroundRemover
-from inference_worker.fixer_activities import LocalFixers
-from inference_worker.picture_activities import PictureActivities
+from inference_worker.activities.background_removal import BackgroundRemover
+from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.inference import LocalInference
+from inference_worker.activities.pictures import PictureActivities
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.task_types.row import TaskTypeRow
@@ -50,7 +50,7 @@ def test_every_task_type_has_row_and_schemas() -> None:
 
 
 @ROWS
-def test_somebody_does_it_and_the_default_provider_is_one_of_them(
+def test_every_task_type_has_providers_including_the_default(
     task_type: TaskType, row: TaskTypeRow
 ) -> None:
     able = {name for name, provider in PROVIDERS.items() if task_type in provider.queues}
@@ -73,7 +73,7 @@ def test_create_schema_adds_no_input_to_those_of_the_row(
 def test_pictures_seeds_and_defaults_are_inputs(task_type: TaskType, row: TaskTypeRow) -> None:
     pictures = {name for one in row.pictures for name in (one.name, *one.aliases)}
     assert pictures | {*row.seeds} | row.defaults.keys() <= row.inputs.model_fields.keys()
-    assert {one.answered_as for one in row.pictures} - {"base_image_path"} <= {
+    assert {one.record_field for one in row.pictures} - {"base_image_path"} <= {
         *SCHEMAS[task_type].public.model_fields
     }
 
@@ -84,7 +84,7 @@ def test_records_show_every_result(task_type: TaskType, row: TaskTypeRow) -> Non
 
 
 @pytest.mark.parametrize("row", [row for row in TASK_TYPES.values() if row.activity])
-def test_activity_takes_the_rows_message_and_gives_its_results(row: TaskTypeRow) -> None:
+def test_activity_has_the_rows_message_and_results(row: TaskTypeRow) -> None:
     assert row.activity is not None
     hints = get_type_hints(row.activity.method)
     gives: type[BaseModel] = hints["return"]
@@ -106,13 +106,13 @@ def test_our_worker_has_the_activity_of_every_row() -> None:
 
 
 @pytest.mark.parametrize(("task_type", "name"), INPUTS)
-def test_one_value_is_judged_as_the_whole_request_judges_it(task_type: TaskType, name: str) -> None:
+def test_one_value_is_validated_like_the_whole_request(task_type: TaskType, name: str) -> None:
     for value in TELLING:
         assert alone(task_type, name, value) == in_request(task_type, name, value)
 
 
 @given(place=st.sampled_from(INPUTS), value=JSON)
-def test_any_value_is_judged_as_the_whole_request_judges_it(
+def test_any_value_is_validated_like_the_whole_request(
     place: tuple[TaskType, str], value: Any
 ) -> None:
     assert alone(*place, value) == in_request(*place, value)
@@ -176,14 +176,14 @@ def test_value_that_does_not_fit_is_refused_by_the_fields_name(
     assert [fault["loc"] for fault in refused.value.errors()] == [(name,)]
 
 
-def test_types_of_results_can_be_asked() -> None:
+def test_result_fields_have_types() -> None:
     results = TASK_TYPES[TaskType.FACE_ENHANCER].results.model_fields
     assert results["result_image_path"].annotation is str
     assert results["attempts_used"].annotation is int
     assert results["final_ssim_score"].annotation == float | None
 
 
-def test_only_an_app_on_fal_may_give_results_of_any_name() -> None:
+def test_only_experimental_fal_has_free_results() -> None:
     free = [task_type for task_type, row in TASK_TYPES.items() if row.has_free_results]
     assert free == [TaskType.EXPERIMENTAL_FAL]
 

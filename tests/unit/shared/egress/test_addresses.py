@@ -1,4 +1,4 @@
-"""Only the public internet is public."""
+"""Only addresses of the public internet are allowed."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -42,7 +42,7 @@ PUBLIC = [
 @pytest.mark.parametrize(
     ("reason", "address"), [(why, address) for why, those in FORBIDDEN.items() for address in those]
 )
-def test_address_that_is_not_public_is_named_for_what_it_is(reason: str, address: str) -> None:
+def test_reason_of_a_private_address_is_named(reason: str, address: str) -> None:
     assert reason in (forbidden_reason(ip_address(address)) or "")
 
 
@@ -56,7 +56,7 @@ def test_public_address_passes(address: str) -> None:
     | st.integers(0, 2**128 - 1).map(IPv6Address)
     | st.integers(2**125, 2**126 - 1).map(IPv6Address)
 )
-def test_nothing_passes_that_the_standard_library_calls_special(
+def test_special_addresses_of_the_standard_library_are_refused(
     address: IPv4Address | IPv6Address,
 ) -> None:
     if forbidden_reason(address) is None:
@@ -66,7 +66,7 @@ def test_nothing_passes_that_the_standard_library_calls_special(
 
 
 @given(st.integers(0, 2**32 - 1).map(IPv4Address))
-def test_no_wrapping_in_ipv6_passes(address: IPv4Address) -> None:
+def test_embedded_ipv4_addresses_are_refused(address: IPv4Address) -> None:
     low = int(address)
     for wrapped in (
         IPv6Address(low),

@@ -1,4 +1,4 @@
-"""Names resolved by a real name server on loopback."""
+"""Names are resolved by a real name server on loopback."""
 
 import asyncio
 import time
@@ -31,13 +31,13 @@ async def resolving(
         await resolver.close()
 
 
-async def test_every_address_comes_back() -> None:
+async def test_all_addresses_are_returned() -> None:
     async with resolving(NAMES) as (_, resolve):
         found = await resolve("pictures.example", 443)
     assert sorted(found) == sorted(NAMES["pictures.example"])
 
 
-async def test_silent_names_hold_up_no_other_and_end_in_time() -> None:
+async def test_unresponsive_name_servers_block_no_other_and_time_out() -> None:
     async with resolving(NAMES, silent=["silent.example"], timeout_s=2) as (server, resolve):
         begin = time.monotonic()
         silent = [
@@ -55,14 +55,14 @@ async def test_silent_names_hold_up_no_other_and_end_in_time() -> None:
     assert "was not resolved within 2 s" in str(ends[0])
 
 
-async def test_name_that_nobody_has_is_an_error() -> None:
+async def test_unknown_name_is_an_error() -> None:
     async with resolving(NAMES) as (_, resolve):
         with pytest.raises(FetchError, match=r"'nobody\.example' cannot be resolved") as caught:
             await resolve("nobody.example", 80)
     assert caught.value.category is ErrorCategory.NETWORK
 
 
-async def test_hosts_file_and_literal_addresses_ask_nobody() -> None:
+async def test_hosts_file_and_literal_addresses_need_no_query() -> None:
     async with resolving({}) as (server, resolve):
         assert "127.0.0.1" in await resolve("localhost", 80)
         assert await resolve("192.0.2.7", 80) == ["192.0.2.7"]
@@ -94,6 +94,6 @@ def test_name_servers_are_addresses(server: str) -> None:
 
 
 @pytest.mark.parametrize("server", ["dns.example", "10.0.0.53:", "10.0.0.53:0", "10.0.0.53:x", ""])
-def test_what_is_no_name_server_is_refused_at_the_start(server: str) -> None:
-    with pytest.raises(ValidationError, match="is no address; write"):
+def test_invalid_name_server_is_refused_at_start(server: str) -> None:
+    with pytest.raises(ValidationError, match="is not an IP address; write"):
         EgressSettings(nameservers=(server,))

@@ -1,4 +1,4 @@
-"""`Retry-After` as RFC 9110 has it, and as strangers write it."""
+"""`Retry-After` in the formats of RFC 9110, and in malformed ones."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -25,7 +25,7 @@ _DATES = st.builds(
 )
 
 
-def test_seconds_and_dates_in_all_spellings_are_read() -> None:
+def test_seconds_and_dates_in_all_formats_are_read() -> None:
     assert parse_retry_after("120", _NOW) == 120
     for date in (
         "Tue, 24 Nov 2026 12:01:00 GMT",
@@ -47,11 +47,11 @@ def test_seconds_and_dates_in_all_spellings_are_read() -> None:
         "Mon, 1 Jan 2026 " + "9" * 5000 + ":00:00 GMT",
     ],
 )
-def test_what_is_neither_asks_for_nothing(nonsense: str) -> None:
+def test_other_values_are_ignored(nonsense: str) -> None:
     assert parse_retry_after(nonsense, _NOW) is None
 
 
-def test_nobody_has_us_wait_for_longer_than_a_day() -> None:
+def test_delay_is_capped_at_a_day() -> None:
     later = format_datetime(_NOW + timedelta(days=400), usegmt=True)
     for value in ("86401", "9" * 5000, later, "Fri, 31 Dec 9999 23:59:59 -2359"):
         assert parse_retry_after(value, _NOW) == LONGEST_RETRY_AFTER_S == 86_400
@@ -59,6 +59,6 @@ def test_nobody_has_us_wait_for_longer_than_a_day() -> None:
 
 @given(st.text() | _DATES)
 @example("Mon, 1 Jan 0001 00:00:00 +2359")
-def test_any_text_is_a_number_of_seconds_or_nothing(value: str) -> None:
+def test_any_text_is_a_delay_or_none(value: str) -> None:
     seconds = parse_retry_after(value, _NOW)
     assert seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER_S

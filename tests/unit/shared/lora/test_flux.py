@@ -1,4 +1,4 @@
-"""What a file of FLUX.1 says of strength and of layers is followed exactly, or it is refused."""
+"""A LoRA of FLUX.1 is applied with exactly its scales and layers, or it is refused."""
 
 import json
 from pathlib import Path
@@ -58,7 +58,7 @@ def _config(**entries: Any) -> dict[str, str]:
         "to_q$",
     ],
 )
-def test_names_in_patterns_mean_what_they_mean_to_peft(pattern: str, tmp_path: Path) -> None:
+def test_names_in_patterns_match_as_in_peft(pattern: str, tmp_path: Path) -> None:
     notes = _config(r=4, lora_alpha=8, alpha_pattern={pattern: 2})
     assert _scales(_file(tmp_path, _pair() | _pair(_K), notes)) == {_Q: 0.5, _K: 2}
 
@@ -79,7 +79,7 @@ def test_alphas_of_names_that_match_no_pair_are_refused(pattern: str, tmp_path: 
         inspect_lora(_file(tmp_path, flat, notes))
 
 
-def test_the_first_pattern_that_fits_counts(tmp_path: Path) -> None:
+def test_the_first_matching_pattern_counts(tmp_path: Path) -> None:
     notes = _config(r=4, lora_alpha=8, alpha_pattern={"to_q": 2, f"{_BLOCK}.attn.to_q": 4})
     assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: 0.5}
 
@@ -89,7 +89,7 @@ def test_the_first_pattern_that_fits_counts(tmp_path: Path) -> None:
     "pattern",
     [r".*\.attn\.to_[qkv]", "to_q|to_k", "to_.", "(to_q)", "to_[q]", r"\d+", "(a+)+$", ""],
 )
-def test_expressions_are_not_run(field: str, pattern: str, tmp_path: Path) -> None:
+def test_regular_expressions_are_refused(field: str, pattern: str, tmp_path: Path) -> None:
     path = _file(tmp_path, _pair(), _config(r=4, lora_alpha=4, **{field: {pattern: 4}}))
     with pytest.raises(LoraFileError, match=f"regular expression .* {field}.*not run: name"):
         inspect_lora(path)
@@ -104,24 +104,24 @@ def test_ranks_by_name_and_rank_stabilised_alphas(tmp_path: Path) -> None:
     ("notes", "message"),
     [
         (_config(r=8, lora_alpha=8), "rank 8, and it has 4"),
-        (_config(r=4, lora_alpha="8"), "lora_alpha .* no number"),
+        (_config(r=4, lora_alpha="8"), "lora_alpha .* not a number"),
         (_config(r=4, lora_alpha=float("nan")), "'nan' as lora_alpha"),
         (_config(r=4, lora_alpha=4, alpha_pattern=["to_q"]), "alpha_pattern .* by name"),
         (_config(r=4, lora_alpha=4, use_dora=True), "use_dora .* plain LoRA"),
         (_config(r=4, lora_alpha=4, init_lora_weights="pissa_niter_4"), "'pissa_niter_4'"),
         ({"lora_adapter_metadata": "[1"}, "not JSON"),
         ({"lora_adapter_metadata": "[" * 100_000}, "not JSON"),
-        ({"lora_adapter_metadata": "[]"}, "no JSON object"),
+        ({"lora_adapter_metadata": "[]"}, "not a JSON object"),
         ({"ss_network_alpha": "Dynamic"}, "'Dynamic' as ss_network_alpha"),
         ({"ss_network_alpha": "inf"}, "inf as ss_network_alpha"),
         ({"lora_alpha": "0"}, "0 as lora_alpha"),
-        ({"lora_alpha": "1" * 1_000_000}, "as lora_alpha .* no number"),
-        ({"lora_adapter_metadata": "[" + "[]," * 400_000 + "0]"}, "at most 1048576 may be"),
+        ({"lora_alpha": "1" * 1_000_000}, "as lora_alpha .* not a number"),
+        ({"lora_adapter_metadata": "[" + "[]," * 400_000 + "0]"}, "at most 1048576 are allowed"),
         ({"lora_alpha": "2", "ss_network_alpha": "8"}, "contradicts itself"),
         ({"lora_alpha": "2", "rank": "8"}, "rank 8 and alpha 2.*rank 4"),
     ],
 )
-def test_what_a_header_says_unclearly_is_refused(
+def test_invalid_alphas_and_ranks_in_a_header_are_refused(
     notes: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     path = _file(tmp_path, _pair(), notes)
@@ -150,11 +150,11 @@ def test_alpha_in_the_header(notes: dict[str, str], scale: float, tmp_path: Path
     assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: scale}
 
 
-def test_alphas_beside_pairs_count_before_the_headers(tmp_path: Path) -> None:
+def test_alpha_tensors_take_precedence_over_the_header(tmp_path: Path) -> None:
     tensors = _pair() | {f"{_Q}.alpha": np.asarray(2, np.float32)}
     notes = {"ss_network_alpha": "Dynamic"}
     assert _scales(_file(tmp_path, tensors, notes)) == {_Q: 0.5}
-    with pytest.raises(LoraFileError, match="states an alpha beside some pairs"):
+    with pytest.raises(LoraFileError, match="has alpha tensors for some pairs"):
         inspect_lora(_file(tmp_path, tensors | _pair(_K), {"lora_alpha": "8"}))
 
 
@@ -169,9 +169,7 @@ def test_alphas_beside_pairs_count_before_the_headers(tmp_path: Path) -> None:
         (f"transformer.{_BLOCK}.proj_out.bias", (64,)),
     ],
 )
-def test_what_stands_beside_pairs_must_be_nothing(
-    name: str, shape: tuple[int, ...], tmp_path: Path
-) -> None:
+def test_offsets_must_be_zero(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
     zero = np.zeros(shape, np.float32)
     assert _scales(_file(tmp_path, _pair() | {name: zero})) == {_Q: 1}
     zero[-1] = 1e-3
@@ -193,10 +191,10 @@ def test_what_stands_beside_pairs_must_be_nothing(
         "transformer.double_blocks.0.img_attn_proj",
     ],
 )
-def test_layers_that_are_not_known_are_named(module: str, tmp_path: Path) -> None:
+def test_unknown_layers_are_named(module: str, tmp_path: Path) -> None:
     other = _pair(module)
     path = _file(tmp_path, _pair() | other)
-    with pytest.raises(LoraFileError, match=f"{module}' *, which is no layer of FLUX.1"):
+    with pytest.raises(LoraFileError, match=f"{module}' *, which is not a layer of FLUX.1"):
         read_flux_plan(path)
     other[f"{module}.lora_B.weight"][:] = 0
     assert _scales(_file(tmp_path, _pair() | other)) == {_Q: 1}
@@ -214,19 +212,19 @@ def test_joined_projections_of_other_widths_are_refused(tmp_path: Path) -> None:
         inspect_lora(path)
 
 
-def test_pairs_with_a_third_matrix_are_of_no_linear_layer(tmp_path: Path) -> None:
+def test_pairs_with_a_third_matrix_are_refused(tmp_path: Path) -> None:
     path = _file(tmp_path, _pair() | {f"{_Q}.lora_mid.weight": np.ones((4, 4, 1, 1), np.float32)})
-    with pytest.raises(LoraFileError, match=r"to_q', which is no layer"):
+    with pytest.raises(LoraFileError, match=r"to_q', which is not a layer"):
         inspect_lora(path)
 
 
-def test_whole_numbers_are_refused(tmp_path: Path) -> None:
+def test_integers_are_refused(tmp_path: Path) -> None:
     header, size_bytes = entries(
         {f"{_Q}.lora_A.weight": ("I8", [4, 64]), f"{_Q}.lora_B.weight": ("I8", [64, 4])}
     )
     path = tmp_path / "lora.safetensors"
     path.write_bytes(joined(header, b"\1" * size_bytes))
-    with pytest.raises(LoraFileError, match=r"whole numbers .I8. in .*; save"):
+    with pytest.raises(LoraFileError, match=r"integers .I8. in .*; save"):
         inspect_lora(path)
 
 
@@ -252,9 +250,7 @@ def test_alphas_of_every_type(dtype: str, encoded: bytes, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("alpha", [0.0, -0.0])
-def test_an_alpha_of_nothing_is_refused_where_the_layer_was_trained(
-    alpha: float, tmp_path: Path
-) -> None:
+def test_alpha_zero_of_a_trained_layer_is_refused(alpha: float, tmp_path: Path) -> None:
     tensors = _pair() | {f"{_Q}.alpha": np.asarray(alpha, np.float32)}
     with pytest.raises(LoraFileError, match="some loaders take for no effect"):
         inspect_lora(_file(tmp_path, tensors))
@@ -283,7 +279,7 @@ def _beside(alpha: float = 4) -> Tensors:
         ({"peft_config": "[1"}, "not JSON"),
     ],
 )
-def test_a_configuration_counts_where_alphas_stand_beside_pairs(
+def test_a_configuration_is_checked_against_alpha_tensors(
     notes: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     path = _file(tmp_path, _beside(), notes)
@@ -303,13 +299,13 @@ def test_a_configuration_counts_where_alphas_stand_beside_pairs(
         {"ss_network_alpha": "Dynamic", "ss_network_dim": "Dynamic"},
     ],
 )
-def test_a_configuration_may_agree_with_alphas_beside_pairs(
+def test_a_configuration_may_agree_with_alpha_tensors(
     notes: dict[str, str], tmp_path: Path
 ) -> None:
     assert _scales(_file(tmp_path, _beside(), notes)) == {_Q: 1}
 
 
-def test_alphas_beside_pairs_are_often_of_few_bits(tmp_path: Path) -> None:
+def test_rounded_alpha_tensors_agree_with_the_configuration(tmp_path: Path) -> None:
     rounded = float(np.float16(0.3))
     notes = _config(r=4, lora_alpha=0.3)
     assert _scales(_file(tmp_path, _beside(rounded), notes)) == {_Q: rounded / 4}
@@ -329,7 +325,7 @@ def test_alphas_beside_pairs_are_often_of_few_bits(tmp_path: Path) -> None:
         {"peft_config": json.dumps({"transformer.r": 4, "lora_alpha": 1})},
     ],
 )
-def test_what_says_no_alpha_hides_no_other_statement(notes: dict[str, str], tmp_path: Path) -> None:
+def test_sources_without_alpha_are_ignored(notes: dict[str, str], tmp_path: Path) -> None:
     assert _scales(_file(tmp_path, _pair(), notes)) == {_Q: 0.25}
 
 
@@ -342,7 +338,7 @@ def test_what_says_no_alpha_hides_no_other_statement(notes: dict[str, str], tmp_
         {"lora_config": json.dumps({"lora_alpha": 4, "alpha": 1})},
     ],
 )
-def test_statements_that_differ_are_refused(notes: dict[str, str], tmp_path: Path) -> None:
+def test_contradictory_alphas_are_refused(notes: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(LoraFileError, match="contradicts itself"):
         inspect_lora(_file(tmp_path, _pair(), notes))
 
@@ -355,9 +351,7 @@ def test_statements_that_differ_are_refused(notes: dict[str, str], tmp_path: Pat
         {"lora_config": json.dumps({"alpha": 0.0})},
     ],
 )
-def test_an_alpha_of_nothing_in_a_configuration_is_refused_too(
-    notes: dict[str, str], tmp_path: Path
-) -> None:
+def test_alpha_zero_in_a_configuration_is_refused(notes: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(LoraFileError, match="some loaders take for no effect"):
         inspect_lora(_file(tmp_path, _pair(), notes))
 
@@ -370,7 +364,7 @@ def test_a_rank_without_alpha_may_be_anything(notes: dict[str, str], tmp_path: P
 
 
 @pytest.mark.parametrize("half", ["lora_A", "lora_B"])
-def test_pairs_without_any_effect_are_no_part_of_the_plan(half: str, tmp_path: Path) -> None:
+def test_pairs_without_effect_are_omitted(half: str, tmp_path: Path) -> None:
     idle = _pair(_K) | _pair(f"lora_unet_{_BLOCK.replace('.', '_')}_attn_to_q")
     for name, tensor in idle.items():
         if half in name or "lora_unet" in name:
@@ -392,7 +386,5 @@ def test_early_diffusers_pairs_have_one_alpha(tmp_path: Path) -> None:
     assert _scales(_file(tmp_path, tensors)) == {f"{stem}_lora": 0.25}
     both = tensors | {f"{stem}_lora.alpha": np.asarray(4, np.float32)}
     for order in (both, dict(reversed(both.items()))):
-        with pytest.raises(
-            LoraFileError, match=r"to_q.*\.alpha.* beside .*to_q.*\.alpha.*keep one"
-        ):
+        with pytest.raises(LoraFileError, match=r"to_q.*\.alpha.* and .*to_q.*\.alpha.*keep one"):
             inspect_lora(_file(tmp_path, order))

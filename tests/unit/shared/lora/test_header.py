@@ -1,4 +1,4 @@
-"""The header of a safetensors file, as it should not be."""
+"""Invalid headers of safetensors files are refused."""
 
 import contextlib
 import io
@@ -31,7 +31,7 @@ def test_well_formed_header_is_read() -> None:
     assert header.metadata == {"note": "é"}
 
 
-def test_tensors_may_be_named_in_another_order_than_they_lie() -> None:
+def test_order_of_names_may_differ_from_order_of_data() -> None:
     fields, size = entries({"a": ("F32", [2]), "b": ("F32", [1])})
     header = read(joined(dict(reversed(fields.items())), bytes(size)))
     assert list(header.tensors) == ["b", "a"]
@@ -59,21 +59,21 @@ def test_spaces_may_pad_the_header() -> None:
         (joined('{"a": {"dtype": "F32", "dtype": "F32"}}', b""), "'dtype' twice"),
         (joined({"a": 1}, b""), "other fields"),
         (joined({"a": entry(more=1)}, bytes(8)), "other fields"),
-        (joined({"a": entry(dtype="F128")}, bytes(8)), "these are read"),
-        (joined({"a": entry(dtype=["F32"])}, bytes(8)), "these are read"),
-        (joined({"a": entry(shape="2")}, bytes(8)), "no shape"),
-        (joined({"a": entry(shape=[-2])}, bytes(8)), "no shape"),
-        (joined({"a": entry(shape=[2.0])}, bytes(8)), "no shape"),
-        (joined({"a": entry(shape=[True, 2])}, bytes(8)), "no shape"),
-        (joined({"a": entry(shape=[1] * 9)}, bytes(8)), "no shape"),
-        (joined({"a": entry(shape=[2**60])}, bytes(8)), "no shape"),
-        (joined({"a": entry(data_offsets=[0])}, bytes(8)), "no offsets"),
-        (joined({"a": entry(data_offsets=[-8, 0])}, bytes(8)), "no offsets"),
-        (joined({"a": entry(data_offsets=[8, 0])}, bytes(8)), "no offsets"),
+        (joined({"a": entry(dtype="F128")}, bytes(8)), "supported are"),
+        (joined({"a": entry(dtype=["F32"])}, bytes(8)), "supported are"),
+        (joined({"a": entry(shape="2")}, bytes(8)), "invalid shape"),
+        (joined({"a": entry(shape=[-2])}, bytes(8)), "invalid shape"),
+        (joined({"a": entry(shape=[2.0])}, bytes(8)), "invalid shape"),
+        (joined({"a": entry(shape=[True, 2])}, bytes(8)), "invalid shape"),
+        (joined({"a": entry(shape=[1] * 9)}, bytes(8)), "invalid shape"),
+        (joined({"a": entry(shape=[2**60])}, bytes(8)), "invalid shape"),
+        (joined({"a": entry(data_offsets=[0])}, bytes(8)), "invalid offsets"),
+        (joined({"a": entry(data_offsets=[-8, 0])}, bytes(8)), "invalid offsets"),
+        (joined({"a": entry(data_offsets=[8, 0])}, bytes(8)), "invalid offsets"),
         (joined({"a": entry(shape=[3])}, bytes(8)), "need 12"),
         (joined({"a": entry(dtype="F16")}, bytes(8)), "need 4"),
         (joined({"a": entry()}, bytes(7)), "ends before"),
-        (joined({"a": entry()}, bytes(9)), "1 bytes behind"),
+        (joined({"a": entry()}, bytes(9)), "1 bytes after"),
         (joined({"a": entry(data_offsets=[1, 9])}, bytes(9)), "leaves a gap"),
         (joined({"a": entry(), "b": entry(data_offsets=[4, 12])}, bytes(12)), "overlaps"),
         (joined({"a": entry(), "b": entry()}, bytes(8)), "overlaps"),
@@ -87,9 +87,7 @@ def test_spaces_may_pad_the_header() -> None:
         (joined({"a": entry(), "__metadata__": {"\udfff": "a"}}, bytes(8)), "not Unicode"),
     ],
 )
-def test_header_that_contradicts_itself_or_the_file_is_refused(
-    content: bytes, message: str
-) -> None:
+def test_inconsistent_header_is_refused(content: bytes, message: str) -> None:
     with pytest.raises(LoraFileError, match=message):
         read(content)
 

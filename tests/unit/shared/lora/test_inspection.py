@@ -1,4 +1,4 @@
-"""A file is a LoRA, or it is refused with a reason."""
+"""LoRA files are recognised, and others are refused with a reason."""
 
 import struct
 from pathlib import Path
@@ -136,8 +136,8 @@ A, B = f"{FLUX_MODULE}.lora_A.weight", f"{FLUX_MODULE}.lora_B.weight"
 @pytest.mark.parametrize(
     ("tensors", "message"),
     [
-        ({"model.weight": ("F32", [2, 2])}, "belongs to no LoRA"),
-        (pair() | {"model.weight": ("F32", [2, 2])}, "belongs to no LoRA"),
+        ({"model.weight": ("F32", [2, 2])}, "not part of a LoRA"),
+        (pair() | {"model.weight": ("F32", [2, 2])}, "not part of a LoRA"),
         ({"a.hada_w1_a": ("F32", [2, 2])}, "another kind of adapter"),
         ({"a.lokr_w1": ("F32", [2, 2])}, "another kind of adapter"),
         ({"a.alpha": ("F32", [])}, "no pair"),
@@ -147,14 +147,14 @@ A, B = f"{FLUX_MODULE}.lora_A.weight", f"{FLUX_MODULE}.lora_B.weight"
         ({A: ("F32", [4]), B: ("F32", [8, 4])}, "not two matrices"),
         ({A: ("F32", [0, 8]), B: ("F32", [8, 0])}, "not two matrices"),
         (pair() | {"other.alpha": ("F32", [])}, "without the pair"),
-        (pair() | {f"{FLUX_MODULE}.lora_down.weight": ("F32", [4, 64])}, "beside"),
+        (pair() | {f"{FLUX_MODULE}.lora_down.weight": ("F32", [4, 64])}, "has both"),
         (pair() | {f"{FLUX_MODULE}.alpha": ("F32", [4])}, "an alpha is one number"),
         (pair() | {f"{FLUX_MODULE}.dora_scale": ("F32", [64, 1])}, "DoRA .* train it again"),
         (pair() | {f"{FLUX_MODULE}.lora_magnitude_vector.default.weight": ("F32", [64])}, "DoRA"),
         (pair() | {"bundle_emb.a.clip_l": ("F32", [2, 64])}, "embedding .* without it"),
     ],
 )
-def test_what_is_no_lora_is_refused(path: Path, tensors: Tensors, message: str) -> None:
+def test_other_files_are_refused(path: Path, tensors: Tensors, message: str) -> None:
     path.write_bytes(lora_bytes(tensors))
     with pytest.raises(LoraFileError, match=message):
         inspect_lora(path)
@@ -174,7 +174,7 @@ def brain(value: float) -> bytes:
         ("F64", lambda value: struct.pack("<d", value)),
     ],
 )
-def test_number_that_is_not_finite_is_found_wherever_it_is(
+def test_non_finite_number_is_found_anywhere(
     path: Path, dtype: str, encode: object, value: float
 ) -> None:
     assert callable(encode)
@@ -200,7 +200,7 @@ def test_number_that_is_not_finite_is_found_wherever_it_is(
         ("U8", 0xFF, True),
     ],
 )
-def test_eight_bit_floats_have_their_own_bits_for_it(
+def test_non_finite_eight_bit_floats_are_found(
     path: Path,
     dtype: str,
     bits: int,

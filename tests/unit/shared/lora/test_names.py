@@ -1,4 +1,4 @@
-"""Names that can be stored, and those that cannot."""
+"""Names of LoRA files: valid ones are stored, others are refused."""
 
 import contextlib
 
@@ -73,19 +73,19 @@ def test_plain_name_stays_as_it_is(name: str, expected: tuple[str, str]) -> None
 @pytest.mark.parametrize(
     ("name", "stem"), [("été.pt", "ete"), ("a&b=c.pt", "a_b_c"), ("ß1.pt", "1")]
 )
-def test_unusual_name_is_made_safe_if_that_is_wanted(name: str, stem: str) -> None:
+def test_unusual_name_is_made_safe_on_request(name: str, stem: str) -> None:
     assert split_filename(name, is_made_safe=True)[0] == stem
     with pytest.raises(LoraNameError, match="Latin letters"):
         split_filename(name, is_made_safe=False)
 
 
-def test_name_of_which_nothing_safe_is_left_is_refused() -> None:
+def test_name_without_any_safe_character_is_refused() -> None:
     with pytest.raises(LoraNameError, match="Latin letters"):
         split_filename("模型.safetensors", is_made_safe=True)
 
 
 @given(st.text(max_size=30), st.booleans())
-def test_what_is_admitted_can_be_found_again(text: str, is_made_safe: bool) -> None:  # noqa: FBT001 -- drawn
+def test_admitted_names_round_trip(text: str, is_made_safe: bool) -> None:  # noqa: FBT001 -- drawn
     with contextlib.suppress(LoraNameError):
         stem, _ = split_filename(text + ".pt", is_made_safe=is_made_safe)
         path = f"styles/{versioned(stem, 2)}"

@@ -1,4 +1,4 @@
-"""Payloads are encrypted where there are keys, and read whatever they were written with."""
+"""Payloads are encrypted if there are keys, and decoded with or without encryption."""
 
 import asyncio
 from typing import Any
@@ -31,7 +31,7 @@ def converter(*keys: str, **fields: Any) -> DataConverter:
 
 
 def make_codec() -> FernetCodec:
-    """What `SARTIQ_TEMPORAL_CODEC` may name."""
+    """A payload codec for `SARTIQ_TEMPORAL_CODEC`."""
     return FernetCodec([Fernet(OLD)])
 
 
@@ -40,7 +40,7 @@ def test_without_keys_nothing_is_encrypted() -> None:
 
 
 @given(VALUES)
-def test_value_comes_back_and_does_not_stand_readable(value: Any) -> None:
+def test_value_is_encrypted_and_round_trips(value: Any) -> None:
     async def round_trip() -> None:
         encrypting = converter(NEW)
         [payload] = await encrypting.encode([{"prompt": PROMPT, "value": value}])
@@ -58,12 +58,12 @@ async def test_first_key_encrypts_and_all_decrypt() -> None:
     assert await converter(NEW).decode(after) == [PROMPT]
 
 
-async def test_what_was_written_without_keys_is_still_read() -> None:
+async def test_unencrypted_payloads_are_still_read() -> None:
     plain = await converter().encode([PROMPT])
     assert await converter(NEW).decode(plain) == [PROMPT]
 
 
-async def test_missing_key_is_said() -> None:
+async def test_missing_key_is_an_error() -> None:
     payloads = await converter(OTHER).encode([PROMPT])
     with pytest.raises(UndecryptableError, match="SARTIQ_TEMPORAL_CODEC_KEYS"):
         await converter(NEW, OLD).decode(payloads)
@@ -83,7 +83,7 @@ async def test_failure_hides_its_message_and_its_trace() -> None:
     assert (decoded.message, decoded.type) == (f"{PROMPT} is refused", "VALIDATION")
 
 
-async def test_codec_of_ones_own_is_used() -> None:
+async def test_custom_codec_is_used() -> None:
     [payload] = await converter(codec=f"{__name__}:make_codec").encode([PROMPT])
     assert await converter(OLD).decode([payload]) == [PROMPT]
 
@@ -91,7 +91,7 @@ async def test_codec_of_ones_own_is_used() -> None:
 @pytest.mark.parametrize(
     ("keys", "codec", "reason"),
     [
-        ((NEW, "short"), "", "SARTIQ_TEMPORAL_CODEC_KEYS: key 2 is no Fernet key"),
+        ((NEW, "short"), "", "SARTIQ_TEMPORAL_CODEC_KEYS: key 2 is not a Fernet key"),
         ((NEW,), "a:b", "SARTIQ_TEMPORAL_CODEC and SARTIQ_TEMPORAL_CODEC_KEYS exclude each other"),
         ((), "nowhere:codec", "SARTIQ_TEMPORAL_CODEC must be module:attribute"),
         ((), f"{__name__}:PROMPT", "SARTIQ_TEMPORAL_CODEC must be module:attribute"),
@@ -104,6 +104,6 @@ def test_wrong_setting_is_named(keys: tuple[str, ...], codec: str, reason: str) 
     assert NEW not in str(refused.value)
 
 
-def test_payload_of_another_encoding_is_left_alone() -> None:
+def test_payload_of_another_encoding_is_unchanged() -> None:
     payload = Payload(metadata={"encoding": b"binary/plain"}, data=b"x")
     assert asyncio.run(make_codec().decode([payload])) == [payload]

@@ -1,4 +1,4 @@
-"""What activities raise, as Temporal and at last a client reads it."""
+"""Exceptions of activities, as Temporal and finally a client see them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tenants share the places of a process: none shuts another out, and no place is lost."""
+"""Tenants share the slots of a process: none blocks another, and no slot is lost."""
 
 import asyncio
 import random
@@ -9,28 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import CrowdedError
-from shared.temporal.shares import Shares
+from shared.errors import TenantLimitError
+from shared.temporal.shares import TenantShares
 
 
 async def turns() -> None:
-    """Let every task go as far as it can."""
+    """Let every task run until it waits."""
     for _ in range(5):
         await asyncio.sleep(0)
 
 
-async def fill(shares: Shares, tenant: str, stack: AsyncExitStack, most: int) -> int:
-    """Take places until none is given at once; how many there were."""
+async def fill(shares: TenantShares, tenant: str, stack: AsyncExitStack, most: int) -> int:
+    """Acquire slots until none is free, and return their number."""
     for count in range(most):
         try:
-            await stack.enter_async_context(shares.place(tenant, patience_s=0))
-        except CrowdedError:
+            await stack.enter_async_context(shares.place(tenant, max_wait_s=0))
+        except TenantLimitError:
             return count
     return most
 
 
 async def test_one_tenant_takes_half_and_the_next_half_of_what_is_left() -> None:
-    shares = Shares(places=12)
+    shares = TenantShares(places=12)
     async with AsyncExitStack() as stack:
         assert await fill(shares, "greedy", stack, 100) == 6
         assert await fill(shares, "eager", stack, 100) == 3
@@ -40,8 +40,8 @@ async def test_one_tenant_takes_half_and_the_next_half_of_what_is_left() -> None
         assert await fill(shares, "greedy", stack, 100) == 6
 
 
-async def test_newcomer_does_not_wait_behind_those_who_wait() -> None:
-    shares = Shares(places=4)
+async def test_new_tenant_does_not_wait_behind_others() -> None:
+    shares = TenantShares(places=4)
     async with AsyncExitStack() as stack:
         await fill(shares, "greedy", stack, 2)
         waiting = asyncio.create_task(stack.enter_async_context(shares.place("greedy")))
@@ -52,8 +52,8 @@ async def test_newcomer_does_not_wait_behind_those_who_wait() -> None:
         waiting.cancel()
 
 
-async def test_those_who_wait_come_in_as_places_are_left_first_come_first() -> None:
-    shares, order = Shares(places=2), list[int]()
+async def test_waiting_work_starts_in_order_of_arrival() -> None:
+    shares, order = TenantShares(places=2), list[int]()
     leave = asyncio.Event()
 
     async def work(number: int) -> None:
@@ -69,11 +69,11 @@ async def test_those_who_wait_come_in_as_places_are_left_first_come_first() -> N
     assert order == [0, 1, 2, 3, 4]
 
 
-async def test_who_has_half_of_the_slots_is_told_to_come_again() -> None:
-    shares = Shares(places=2, slots=8)
+async def test_tenant_with_half_of_the_slots_is_refused() -> None:
+    shares = TenantShares(places=2, slots=8)
     here = [asyncio.create_task(_stay(shares, "greedy")) for _ in range(4)]
     await turns()
-    with pytest.raises(CrowdedError):
+    with pytest.raises(TenantLimitError):
         await _stay(shares, "greedy")
     modest = asyncio.create_task(_stay(shares, "modest"))
     await turns()
@@ -82,34 +82,32 @@ async def test_who_has_half_of_the_slots_is_told_to_come_again() -> None:
         task.cancel()
 
 
-async def test_patience_ends() -> None:
-    shares = Shares(places=1)
+async def test_wait_times_out() -> None:
+    shares = TenantShares(places=1)
     async with shares.place("one"):
-        with pytest.raises(CrowdedError):
-            async with shares.place("one", patience_s=0.01):
+        with pytest.raises(TenantLimitError):
+            async with shares.place("one", max_wait_s=0.01):
                 pass
 
 
 @given(seed=st.integers(0, 2**32), places=st.integers(1, 8), spare=st.integers(0, 20))
-def test_no_place_is_lost_or_given_twice_whoever_comes_and_goes(
-    seed: int, places: int, spare: int
-) -> None:
+def test_no_slot_is_lost_or_given_twice(seed: int, places: int, spare: int) -> None:
     dice = random.Random(seed)
 
     async def come_and_go() -> None:
-        shares = Shares(places, places + spare)
+        shares = TenantShares(places, places + spare)
         at_work: Counter[str] = Counter()
 
         async def visit(tenant: str) -> None:
             try:
-                async with shares.place(tenant, patience_s=dice.choice([0, 0.001, None])):
+                async with shares.place(tenant, max_wait_s=dice.choice([0, 0.001, None])):
                     at_work[tenant] += 1
                     assert at_work.total() <= places
                     try:
                         await asyncio.sleep(dice.choice([0, 0, 0.001]))
                     finally:
                         at_work[tenant] -= 1
-            except CrowdedError:
+            except TenantLimitError:
                 pass
 
         visits = [asyncio.create_task(visit(dice.choice("abc"))) for _ in range(30)]
@@ -126,6 +124,6 @@ def test_no_place_is_lost_or_given_twice_whoever_comes_and_goes(
     asyncio.run(come_and_go())
 
 
-async def _stay(shares: Shares, tenant: str) -> None:
+async def _stay(shares: TenantShares, tenant: str) -> None:
     async with shares.place(tenant):
         await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""TLS settings are whole and readable, or the process does not start and says which is wrong."""
+"""Incomplete or unreadable TLS settings stop the process at start, with the setting's name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,11 +27,11 @@ def config(**fields: Any) -> TLSConfig | bool:
         ({"tls_domain": "temporal.internal"}, TLSConfig(domain="temporal.internal")),
     ],
 )
-def test_tls_is_on_where_something_asks_for_it(fields: dict[str, Any], expected: object) -> None:
+def test_tls_is_on_if_a_setting_needs_it(fields: dict[str, Any], expected: object) -> None:
     assert config(**fields) == expected
 
 
-def test_files_are_handed_over_as_they_are(tmp_path: Path) -> None:
+def test_files_are_passed_on_unchanged(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     us = authority.sign("us")
     assert config(
@@ -85,12 +85,12 @@ def switched_off(folder: Path) -> dict[str, Any]:
     ("wrong", "setting", "reason"),
     [
         (missing, "TLS_SERVER_CA", "cannot be read: No such file"),
-        (no_pem, "TLS_SERVER_CA", "does not hold what it must"),
+        (no_pem, "TLS_SERVER_CA", "does not have the expected content"),
         (key_alone, "TLS_CLIENT_KEY", "needs SARTIQ_TEMPORAL_TLS_CLIENT_CERT"),
         (cert_alone, "TLS_CLIENT_CERT", "needs SARTIQ_TEMPORAL_TLS_CLIENT_KEY"),
-        (swapped, "TLS_CLIENT_KEY", "does not hold what it must"),
+        (swapped, "TLS_CLIENT_KEY", "does not have the expected content"),
         (strangers_key, "TLS_CLIENT_KEY", "is not the key of the certificate"),
-        (switched_off, "IS_TLS", "is off"),
+        (switched_off, "IS_TLS", "is false"),
     ],
 )
 def test_wrong_setting_is_named(tmp_path: Path, wrong: Wrong, setting: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""A worker is versioned where its environment says so, by our names or by the controller's."""
+"""A worker is versioned by environment variables, either ours or those of the controller."""
 
 import pytest
 from pydantic import ValidationError
@@ -31,7 +31,7 @@ def test_version_is_read_from_the_environment(
     assert (config.version, config.use_worker_versioning) == (VERSION, True)
 
 
-def test_our_own_names_win(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_variables_take_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_DEPLOYMENT_NAME", "theirs")
     monkeypatch.setenv("TEMPORAL_WORKER_BUILD_ID", "1.2")
     monkeypatch.setenv("SARTIQ_WORKER_DEPLOYMENT_NAME", "workflows")
@@ -39,9 +39,9 @@ def test_our_own_names_win(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["SARTIQ_WORKER_DEPLOYMENT_NAME", "SARTIQ_WORKER_BUILD_ID"])
-def test_half_a_version_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_incomplete_version_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "x")
-    with pytest.raises(ValidationError, match="SARTIQ_WORKER_BUILD_ID need each other"):
+    with pytest.raises(ValidationError, match="SARTIQ_WORKER_BUILD_ID, or neither"):
         WorkerSettings()
 
 

@@ -1,4 +1,4 @@
-"""Receivers that answer anything at all, by raw sockets: every attempt ends, and as an answer."""
+"""Hostile receivers on raw sockets: every attempt ends with a result, never with an exception."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shared.egress import sending
 from shared.egress.guard import Exemptions, Guard
 from shared.egress.retry_after import LONGEST_RETRY_AFTER_S
-from shared.webhooks.posting import UNFORESEEN, Answer, Verdict, post
+from shared.webhooks.posting import UNFORESEEN, DeliveryVerdict, PostResult, post
 from tests.fixtures.certificates import Authority
 
 Raw = bytes | Callable[[asyncio.StreamWriter], Awaitable[None]]
@@ -34,7 +34,7 @@ NAMED = Guard(Exemptions.parse(["127.0.0.0/8"]), resolve)
 
 @asynccontextmanager
 async def listening(raw: Raw) -> AsyncIterator[int]:
-    """A port on which every request gets these bytes, and then the end of the connection."""
+    """A port that responds to every request with these bytes, and closes the connection."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -52,11 +52,11 @@ async def listening(raw: Raw) -> AsyncIterator[int]:
 
 async def attempt(
     url: str, guard: Guard | None = None, timeout_s: float = 10, body: bytes = b"{}"
-) -> Answer:
-    """Send once, and hold what every answer promises to the log."""
+) -> PostResult:
+    """Post once, and check the invariants of a result."""
     using = guard or Guard(LOOPBACK)
     answer = await post(url, {"webhook-id": "msg_1"}, body, guard=using, timeout_s=timeout_s)
-    assert (answer.error is None) == (answer.verdict is Verdict.TAKEN)
+    assert (answer.error is None) == (answer.verdict is DeliveryVerdict.DELIVERED)
     assert len(answer.error or "") < 400
     assert (answer.error or "").isprintable()
     assert "b'" not in (answer.error or "")
@@ -64,7 +64,7 @@ async def attempt(
     return answer
 
 
-async def answer_to(raw: Raw, timeout_s: float = 10) -> Answer:
+async def answer_to(raw: Raw, timeout_s: float = 10) -> PostResult:
     async with listening(raw) as port:
         return await attempt(f"http://127.0.0.1:{port}/", timeout_s=timeout_s)
 
@@ -90,30 +90,32 @@ async def answer_to(raw: Raw, timeout_s: float = 10) -> Answer:
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 1_000_000,
     ],
 )
-async def test_what_is_no_answer_of_http_is_an_attempt_that_failed(raw: bytes) -> None:
+async def test_invalid_http_response_is_a_failed_attempt(raw: bytes) -> None:
     answer = await answer_to(raw)
-    assert answer.verdict is Verdict.NOT_TAKEN
+    assert answer.verdict is DeliveryVerdict.FAILED
     assert answer.error != UNFORESEEN
 
 
-async def test_connection_may_end_at_every_byte_of_the_answer() -> None:
+async def test_connection_may_end_at_every_byte_of_the_response() -> None:
     answers = await asyncio.gather(*(answer_to(TAKEN[:end]) for end in range(len(TAKEN))))
-    assert {answer.verdict for answer in answers} == {Verdict.NOT_TAKEN}
+    assert {answer.verdict for answer in answers} == {DeliveryVerdict.FAILED}
     assert UNFORESEEN not in {answer.error for answer in answers}
-    assert (await answer_to(TAKEN)).verdict is Verdict.TAKEN
+    assert (await answer_to(TAKEN)).verdict is DeliveryVerdict.DELIVERED
 
 
 @pytest.mark.parametrize(
     ("start", "again", "verdict"),
     [
-        (b"HTTP/1.1 200 OK\r\n", b"X-Header: a\r\n" * 1000, Verdict.NOT_TAKEN),
-        (b"HTTP/1.1 200 ", b"K" * 10_000, Verdict.NOT_TAKEN),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, Verdict.NOT_TAKEN),
-        (TAKEN.replace(b": 2", b": 999999999"), b"body" * 1000, Verdict.TAKEN),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Header: a\r\n" * 1000, DeliveryVerdict.FAILED),
+        (b"HTTP/1.1 200 ", b"K" * 10_000, DeliveryVerdict.FAILED),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, DeliveryVerdict.FAILED),
+        (TAKEN.replace(b": 2", b": 999999999"), b"body" * 1000, DeliveryVerdict.DELIVERED),
     ],
     ids=["headers", "a line", "provisional answers", "a body"],
 )
-async def test_what_has_no_end_is_ended(start: bytes, again: bytes, verdict: Verdict) -> None:
+async def test_endless_response_times_out(
+    start: bytes, again: bytes, verdict: DeliveryVerdict
+) -> None:
     async def flood(writer: asyncio.StreamWriter) -> None:
         writer.write(start)
         while not writer.is_closing():
@@ -123,11 +125,11 @@ async def test_what_has_no_end_is_ended(start: bytes, again: bytes, verdict: Ver
     assert (await answer_to(flood, timeout_s=0.5)).verdict is verdict
 
 
-async def test_receiver_that_reads_nothing_is_waited_for_no_longer_than_any_other() -> None:
+async def test_receiver_that_reads_nothing_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
         answer = await attempt(url, timeout_s=0.3, body=b"{" * 50_000_000)
-    assert answer.error == "no answer within 0.3 s"
+    assert answer.error == "no response within 0.3 s"
 
 
 async def test_redirect_to_itself_is_called_once() -> None:
@@ -141,7 +143,7 @@ async def test_redirect_to_itself_is_called_once() -> None:
     assert calls == [1]
 
 
-async def test_plain_server_where_tls_is_spoken_has_not_taken_it() -> None:
+async def test_server_without_tls_is_a_failed_delivery() -> None:
     async def plain(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(TAKEN)
         writer.close()
@@ -149,11 +151,11 @@ async def test_plain_server_where_tls_is_spoken_has_not_taken_it() -> None:
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         answer = await attempt(f"https://127.0.0.1:{port}/")
-    assert answer.verdict is Verdict.NOT_TAKEN
+    assert answer.verdict is DeliveryVerdict.FAILED
     assert answer.error != UNFORESEEN
 
 
-async def test_garbage_below_tls_is_an_attempt_that_failed(
+async def test_broken_tls_is_a_failed_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = Authority(tmp_path)
@@ -176,18 +178,18 @@ async def test_garbage_below_tls_is_an_attempt_that_failed(
         spoiling = asyncio.create_task(asyncio.to_thread(spoil, listener))
         answer = await attempt(url, NAMED)
         await spoiling
-    assert answer.verdict is Verdict.NOT_TAKEN
+    assert answer.verdict is DeliveryVerdict.FAILED
     assert answer.error != UNFORESEEN
 
 
 @pytest.mark.parametrize("host", ["xn--a", "xn--0.com", "xn--80ak6aa92e.com", "a_b.example"])
-async def test_any_name_that_is_down_has_not_taken_it(host: str) -> None:
-    """Names that look like others are no Unicode: `xn--` and what decodes to nothing."""
+async def test_any_unreachable_name_is_a_failed_delivery(host: str) -> None:
+    """Punycode names (`xn--`) that do not decode are a result, not an exception."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     for scheme in ("http", "https"):
         answer = await attempt(f"{scheme}://{host}:{port}/", NAMED)
-        assert answer.verdict is Verdict.NOT_TAKEN
+        assert answer.verdict is DeliveryVerdict.FAILED
         assert answer.error != UNFORESEEN
         assert host in (answer.error or "")
 
@@ -195,7 +197,7 @@ async def test_any_name_that_is_down_has_not_taken_it(host: str) -> None:
 @pytest.mark.parametrize(
     "error", [RuntimeError("x"), UnicodeError("y"), ValueError(), OSError(), KeyError(1)]
 )
-async def test_what_nobody_foresaw_is_an_attempt_that_failed(error: Exception) -> None:
+async def test_unexpected_error_is_a_failed_attempt(error: Exception) -> None:
     async def broken(_host: str, _port: int) -> list[str]:
         raise error
 
@@ -204,10 +206,10 @@ async def test_what_nobody_foresaw_is_an_attempt_that_failed(error: Exception) -
 
     for resolver in (broken, nonsense):
         answer = await attempt("http://hooks.example.com/", Guard(resolve=resolver))
-        assert answer.verdict is Verdict.NOT_TAKEN
+        assert answer.verdict is DeliveryVerdict.FAILED
 
 
-async def test_cancellation_is_no_answer() -> None:
+async def test_cancellation_is_raised() -> None:
     async def never(_host: str, _port: int) -> list[str]:
         await asyncio.Event().wait()
         return []
@@ -221,11 +223,11 @@ async def test_cancellation_is_no_answer() -> None:
 
 @settings(max_examples=100)
 @given(st.binary(max_size=300), st.sampled_from([b"", b"HTTP/1.1 200 OK\r\n", TAKEN, BUSY]))
-def test_any_bytes_are_an_answer(raw: bytes, start: bytes) -> None:
+def test_any_response_gives_a_result(raw: bytes, start: bytes) -> None:
     asyncio.run(answer_to(start + raw))
 
 
 @settings(max_examples=100)
 @given(st.binary(max_size=60) | st.from_regex(rb"[A-Z][a-z]{2}, \d+[ -][A-Z][a-z]{2}[ -]\d+ .*"))
-def test_any_retry_after_is_an_answer(value: bytes) -> None:
+def test_any_retry_after_gives_a_result(value: bytes) -> None:
     asyncio.run(answer_to(BUSY + value + b"\r\n\r\n"))

@@ -1,4 +1,4 @@
-"""What each answer of a receiver comes to."""
+"""Results of delivery attempts, by the receiver's response."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ import pytest
 from starlette.responses import Response
 
 from shared.egress.guard import STRICT, Exemptions, Guard
-from shared.webhooks.posting import Answer, Verdict, post
+from shared.webhooks.posting import DeliveryVerdict, PostResult, post
 from tests.fixtures.receiver import Post, Receiver, receiving, refuse
 
 LOOPBACK = Guard(Exemptions.parse(["127.0.0.1"]))
@@ -21,41 +21,41 @@ async def receiver() -> AsyncIterator[Receiver]:
         yield opened
 
 
-async def send(url: str, guard: Guard = LOOPBACK, timeout_s: float = 5) -> Answer:
+async def send(url: str, guard: Guard = LOOPBACK, timeout_s: float = 5) -> PostResult:
     return await post(url, {"webhook-id": "msg_1"}, b"{}", guard=guard, timeout_s=timeout_s)
 
 
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
-        (200, Verdict.TAKEN),
-        (204, Verdict.TAKEN),
-        (299, Verdict.TAKEN),
-        (302, Verdict.NOT_TAKEN),
-        (400, Verdict.NOT_TAKEN),
-        (410, Verdict.GONE),
-        (429, Verdict.NOT_TAKEN),
-        (500, Verdict.NOT_TAKEN),
+        (200, DeliveryVerdict.DELIVERED),
+        (204, DeliveryVerdict.DELIVERED),
+        (299, DeliveryVerdict.DELIVERED),
+        (302, DeliveryVerdict.FAILED),
+        (400, DeliveryVerdict.FAILED),
+        (410, DeliveryVerdict.GONE),
+        (429, DeliveryVerdict.FAILED),
+        (500, DeliveryVerdict.FAILED),
     ],
 )
-async def test_status_says_whether_an_event_is_taken(
-    receiver: Receiver, status: int, verdict: Verdict
+async def test_status_decides_on_delivery(
+    receiver: Receiver, status: int, verdict: DeliveryVerdict
 ) -> None:
     receiver.answer = refuse(status)
     answer = await send(receiver.url())
     assert (answer.status_code, answer.verdict) == (status, verdict)
-    assert (answer.error is None) == (verdict is Verdict.TAKEN)
+    assert (answer.error is None) == (verdict is DeliveryVerdict.DELIVERED)
 
 
 async def test_redirects_are_not_followed(receiver: Receiver) -> None:
     receiver.answer = refuse(307, location=receiver.url("/elsewhere"))
     answer = await send(receiver.url())
-    assert answer.verdict is Verdict.NOT_TAKEN
+    assert answer.verdict is DeliveryVerdict.FAILED
     assert "redirects are not followed" in (answer.error or "")
     assert [each.path for each in receiver.posts] == ["/hook"]
 
 
-async def test_retry_after_is_read_in_both_spellings(receiver: Receiver) -> None:
+async def test_retry_after_is_read_in_both_formats(receiver: Receiver) -> None:
     receiver.answer = refuse(429, retry_after="120")
     assert (await send(receiver.url())).retry_after_s == 120
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=300), usegmt=True)
@@ -68,7 +68,7 @@ async def test_retry_after_is_read_in_both_spellings(receiver: Receiver) -> None
     assert (await send(receiver.url())).retry_after_s is None
 
 
-async def test_receiver_that_does_not_answer_in_time_has_not_taken_it(
+async def test_timeout_is_a_failed_delivery(
     receiver: Receiver,
 ) -> None:
     is_over = asyncio.Event()
@@ -80,26 +80,26 @@ async def test_receiver_that_does_not_answer_in_time_has_not_taken_it(
     receiver.answer = hang
     answer = await send(receiver.url(), timeout_s=0.2)
     is_over.set()
-    assert (answer.verdict, answer.status_code) == (Verdict.NOT_TAKEN, None)
-    assert answer.error == "no answer within 0.2 s"
+    assert (answer.verdict, answer.status_code) == (DeliveryVerdict.FAILED, None)
+    assert answer.error == "no response within 0.2 s"
     assert answer.ms >= 190
 
 
-async def test_receiver_that_is_not_there_has_not_taken_it() -> None:
+async def test_unreachable_receiver_is_a_failed_delivery() -> None:
     async with receiving() as receiver:
         url = receiver.url()
     answer = await send(url)
-    assert answer.verdict is Verdict.NOT_TAKEN
-    assert "did not answer" in (answer.error or "")
+    assert answer.verdict is DeliveryVerdict.FAILED
+    assert "did not respond" in (answer.error or "")
 
 
-async def test_nothing_is_sent_to_an_address_of_our_own(receiver: Receiver) -> None:
+async def test_nothing_is_sent_to_private_addresses(receiver: Receiver) -> None:
     async def resolve(_host: str, _port: int) -> list[str]:
         return ["127.0.0.1"]
 
     named = await send(receiver.url(host="hooks.example.com"), Guard(resolve=resolve))
     literal = await send(receiver.url(), STRICT)
     for answer in (named, literal):
-        assert answer.verdict is Verdict.FORBIDDEN
+        assert answer.verdict is DeliveryVerdict.FORBIDDEN
         assert "not public" in (answer.error or "")
     assert receiver.posts == []

@@ -1,4 +1,4 @@
-"""The samples of docs/webhooks.md run as they stand."""
+"""The code samples of docs/webhooks.md run unchanged."""
 
 import re
 from datetime import UTC, datetime
@@ -18,13 +18,13 @@ def headers_by(*keys: SigningKeys) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("known", [0, 1])
-def test_an_event_is_taken_by_either_key_while_they_are_changed_over(known: int) -> None:
+def test_either_key_verifies_during_rotation(known: int) -> None:
     keys = SigningKeys.generate(), SigningKeys.generate()
     names = {"headers": headers_by(*keys), "body": BODY, "public_key": keys[known].public_key}
     exec(ED25519, names)
 
 
-def test_an_event_of_somebody_else_is_not() -> None:
+def test_event_with_another_key_does_not_verify() -> None:
     names = {
         "headers": headers_by(SigningKeys.generate()),
         "body": BODY,

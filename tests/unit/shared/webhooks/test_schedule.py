@@ -1,14 +1,11 @@
-"""When events are sent again, and when receivers are given up."""
-
-from datetime import UTC, datetime, timedelta
+"""The retry schedule of deliveries."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.webhooks.schedule import DELAYS_S, delay_s, failing_since, is_to_be_disabled
+from shared.webhooks.schedule import DELAYS_S, delay_s
 
-NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
 unit = st.floats(0, 1)
 
 
@@ -28,7 +25,7 @@ def test_waits_differ_by_a_tenth_at_most(failures: int, jitter: float) -> None:
 
 
 @given(failures=st.integers(0, 9), jitter=unit, asked=st.floats(0, 1e12))
-def test_receiver_is_not_called_before_it_asked_for_unless_that_is_over_a_day(
+def test_retry_after_of_the_receiver_is_respected_up_to_a_day(
     failures: int, jitter: float, asked: float
 ) -> None:
     wait = delay_s(failures, jitter, asked)
@@ -40,16 +37,3 @@ def test_receiver_is_not_called_before_it_asked_for_unless_that_is_over_a_day(
 @given(failures=st.integers(10, 1000), jitter=unit, asked=st.floats(0, 1e6))
 def test_nothing_follows_the_tenth_attempt(failures: int, jitter: float, asked: float) -> None:
     assert delay_s(failures, jitter, asked) is None
-
-
-def test_receiver_fails_since_its_first_failure_in_a_row() -> None:
-    first = NOW - timedelta(days=4)
-    assert failing_since(None, None, NOW) == NOW
-    assert failing_since(first, NOW - timedelta(hours=26), NOW) == first
-    # So far apart, it may have worked in between.
-    assert failing_since(first, NOW - timedelta(hours=49), NOW) == NOW
-
-
-def test_receiver_is_disabled_after_five_days() -> None:
-    assert not is_to_be_disabled(NOW - timedelta(days=5) + timedelta(seconds=1), NOW)
-    assert is_to_be_disabled(NOW - timedelta(days=5), NOW)

@@ -1,4 +1,4 @@
-"""Signatures are those that the public library and plain Ed25519 verify."""
+"""Signatures verify with the public library and with plain Ed25519."""
 
 import base64
 import re
@@ -31,7 +31,7 @@ def test_public_key_verifies_the_asymmetric_signature() -> None:
         post(keys, body=BODY + " ").verify_public(keys.public_key)
 
 
-def test_changed_body_and_foreign_secret_are_told() -> None:
+def test_changed_body_and_other_secret_do_not_verify() -> None:
     keys = SigningKeys.generate()
     with pytest.raises(WebhookVerificationError):
         post(keys, body=BODY.replace("COMPLETED", "FAILED")).verify(keys.shared_secret)
@@ -49,14 +49,14 @@ def test_while_keys_are_replaced_either_verifies() -> None:
     sent.verify_public(new.public_key)
 
 
-def test_keys_are_spelled_as_the_specification_does() -> None:
+def test_keys_have_the_format_of_the_specification() -> None:
     keys = SigningKeys.generate()
     assert re.fullmatch(r"whsec_[A-Za-z0-9+/]{43}=", keys.shared_secret)
     assert re.fullmatch(r"whpk_[A-Za-z0-9+/]{43}=", keys.public_key)
 
 
 def test_known_message_has_the_known_signature() -> None:
-    """The specification's own example."""
+    """The example of the specification is verified."""
     secret = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     keys = SigningKeys(secret, bytes(32))
     at = datetime.fromtimestamp(1614265330, UTC)

@@ -1,11 +1,11 @@
-"""Keys at rest are encrypted, and readable while one of the settings' keys fits."""
+"""Signing keys are encrypted at rest, and readable with any key of the settings."""
 
 import pytest
 from cryptography.fernet import Fernet
 from pydantic import SecretStr, ValidationError
 
 from shared.settings import WebhookSettings
-from shared.webhooks.vault import SealedForeverError, Vault
+from shared.webhooks.vault import UndecryptableSecretError, Vault
 
 
 def vault(*keys: str) -> Vault:
@@ -16,23 +16,23 @@ def fernet_key() -> str:
     return Fernet.generate_key().decode()
 
 
-def test_what_is_sealed_shows_nothing_and_comes_back() -> None:
+def test_secrets_are_encrypted_and_round_trip() -> None:
     one = vault(fernet_key())
     sealed = one.seal(b"a secret of thirty-two bytes ....")
     assert "secret" not in sealed
     assert one.unseal(sealed) == b"a secret of thirty-two bytes ...."
 
 
-def test_older_keys_still_open_what_they_sealed() -> None:
+def test_older_keys_still_decrypt() -> None:
     old, new = fernet_key(), fernet_key()
     sealed = vault(old).seal(b"x")
     assert vault(new, old).unseal(sealed) == b"x"
-    with pytest.raises(SealedForeverError, match="SARTIQ_WEBHOOKS_ENCRYPTION_KEYS"):
+    with pytest.raises(UndecryptableSecretError, match="SARTIQ_WEBHOOKS_ENCRYPTION_KEYS"):
         vault(new).unseal(sealed)
 
 
 @pytest.mark.parametrize("keys", ["", "abc", "not base64 !", "=" * 44, ","])
-def test_settings_say_what_a_key_is(keys: str) -> None:
+def test_invalid_keys_are_refused_by_the_settings(keys: str) -> None:
     with pytest.raises(ValidationError, match="generate_key"):
         WebhookSettings(encryption_keys=SecretStr(keys))
 

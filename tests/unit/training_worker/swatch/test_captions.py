@@ -70,7 +70,7 @@ def test_every_class_has_words() -> None:
         ("", ""),
     ],
 )
-def test_articles_are_written_as_people_do(plain: str, written: str) -> None:
+def test_articles_follow_english_usage(plain: str, written: str) -> None:
     assert with_articles(plain) == written
 
 

@@ -92,7 +92,7 @@ def test_crops_keep_shape_and_range() -> None:
     assert not torch.equal(crops, images)
 
 
-def test_picture_is_wholly_similar_to_itself() -> None:
+def test_picture_has_similarity_1_to_itself() -> None:
     image = colour_pictures(garment(), [Colour.RED], generator())[0]
     assert similarity(image, image) == pytest.approx(1)
     assert similarity(image, -image) < 0.5

@@ -5,13 +5,13 @@ import torch
 from torch import Tensor, nn
 
 from training_worker.swatch.config import StageConfig
+from training_worker.swatch.diffusers_calls import seeded
 from training_worker.swatch.loop import (
     Trainer,
     build_optimizers,
     learning_rate_factor,
     step_seed,
 )
-from training_worker.swatch.parts import seeded
 
 pytestmark = pytest.mark.models
 
@@ -87,7 +87,7 @@ def test_muon_takes_the_matrices_of_blocks_only() -> None:
     assert len(adamw.param_groups[0]["params"]) == 3
 
 
-def test_without_its_learning_rate_muon_stays_away() -> None:
+def test_muon_is_not_used_without_its_learning_rate() -> None:
     config = CONFIG.model_copy(update={"matrix_learning_rate": None})
     (adamw,) = build_optimizers(Blocks(), config)
     assert isinstance(adamw, torch.optim.AdamW)

@@ -18,7 +18,7 @@ def test_any_prompt_tokenizes(prompt: str) -> None:
     assert t5_ids.shape == (1, 64)
     assert clip_ids.max() < len(tokenizers.clip)
     assert t5_ids.max() < len(tokenizers.t5)
-    # The end token is what CLIP pools: it must stand exactly once before the padding.
+    # CLIP pools the end token, which must occur exactly once before the padding.
     assert (clip_ids == tokenizers.clip.eos_token_id).sum() == 1
 
 

@@ -12,8 +12,8 @@ from temporalio import activity
 
 from shared.contracts.deliveries import (
     DeliveryActivities,
+    DeliveryProgress,
     DeliveryRun,
-    DeliveryStanding,
     DeliveryState,
     DeliveryStatus,
 )
@@ -29,14 +29,14 @@ from shared.db.repositories.deliveries import (
 from shared.db.repositories.webhook_endpoints import note_failure, note_success
 from shared.db.session import Sessions
 from shared.egress.guard import Guard
-from shared.errors import CrowdedError
+from shared.errors import TenantLimitError
 from shared.temporal.heartbeat import Heartbeat
-from shared.temporal.shares import Shares, tenant_of_activity
+from shared.temporal.shares import TenantShares, tenant_of_activity
 from shared.webhooks.keyring import Keyring
-from shared.webhooks.posting import UNFORESEEN, Answer, Verdict, post
+from shared.webhooks.posting import UNFORESEEN, DeliveryVerdict, PostResult, post
 from shared.webhooks.schedule import delay_s
 from shared.webhooks.signing import SigningKeys, signed_headers
-from shared.webhooks.vault import SealedForeverError
+from shared.webhooks.vault import UndecryptableSecretError
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -85,7 +85,7 @@ class Courier(DeliveryActivities):
     ) -> None:
         self.slots = _SLOTS_A_PLACE * places
         """Activities that its worker takes at a time: those that wait for a place as well."""
-        self._shares = Shares(places, self.slots)
+        self._shares = TenantShares(places, self.slots)
         self._sessions = sessions
         self._keyring = keyring
         self._guard = guard
@@ -93,32 +93,32 @@ class Courier(DeliveryActivities):
         self._clock = clock
 
     @activity.defn(name="deliver_pending")
-    async def deliver_pending(self, run: DeliveryRun) -> DeliveryStanding:
+    async def deliver_pending(self, run: DeliveryRun) -> DeliveryProgress:
         """Post a subject's pending events in order, until one is not taken or none is left."""
         try:
             async with (
                 Heartbeat(_BEAT_S),
-                self._shares.place(tenant_of_activity(), patience_s=_PATIENCE_S),
+                self._shares.place(tenant_of_activity(), max_wait_s=_PATIENCE_S),
             ):
                 return await self._deliver_for_a_while(run)
-        except CrowdedError as error:
+        except TenantLimitError as error:
             wait_s = _CROWDED_WAIT_S * (0.5 + random.random())  # noqa: S311 -- no secret
-            return DeliveryStanding(state=DeliveryState.WAITING, wait_s=wait_s, error=str(error))
+            return DeliveryProgress(state=DeliveryState.WAITING, wait_s=wait_s, error=str(error))
 
-    async def _deliver_for_a_while(self, run: DeliveryRun) -> DeliveryStanding:
+    async def _deliver_for_a_while(self, run: DeliveryRun) -> DeliveryProgress:
         until = time.monotonic() + _GOES_ON_FOR_S
         while time.monotonic() < until:
             standing = await self._deliver_next(run)
             if standing is not None:
                 return standing
-        return DeliveryStanding(state=DeliveryState.MORE)
+        return DeliveryProgress(state=DeliveryState.MORE)
 
-    async def _deliver_next(self, run: DeliveryRun) -> DeliveryStanding | None:
+    async def _deliver_next(self, run: DeliveryRun) -> DeliveryProgress | None:
         """One event; how things stand where there is none, or none that is due."""
         async with self._sessions.begin() as session:
             found = await next_delivery(session, run.subject_id)
             if found is None:
-                return DeliveryStanding(state=DeliveryState.DRAINED)
+                return DeliveryProgress(state=DeliveryState.DRAINED)
             delivery, receiver = found
             if receiver is not None and receiver.disabled_at is not None:
                 await disable_pending(session, run.subject_id, delivery.url)
@@ -132,12 +132,12 @@ class Courier(DeliveryActivities):
         await self._write(delivery, at, answer, has_failed=has_failed)
         return None
 
-    def _not_due(self, delivery: WebhookDelivery) -> DeliveryStanding | None:
+    def _not_due(self, delivery: WebhookDelivery) -> DeliveryProgress | None:
         due = delivery.next_attempt_at or self._clock()
         wait_s = (due - self._clock()).total_seconds()
         if wait_s <= _AS_GOOD_AS_DUE_S:
             return None
-        return DeliveryStanding(
+        return DeliveryProgress(
             state=DeliveryState.WAITING,
             wait_s=wait_s,
             failures=delivery.failures,
@@ -153,21 +153,21 @@ class Courier(DeliveryActivities):
         )
         try:
             return [each.keys for each in await self._keyring.valid_keys(session, owner)]
-        except SealedForeverError as error:
+        except UndecryptableSecretError as error:
             _log.error("signing_keys_sealed", delivery=str(delivery.id), exc_info=error)
             return []
 
-    async def _attempt(self, delivery: WebhookDelivery, keys: list[SigningKeys]) -> Answer:
+    async def _attempt(self, delivery: WebhookDelivery, keys: list[SigningKeys]) -> PostResult:
         """One attempt, whatever comes up: it is logged and scheduled like any other."""
         if not keys:
-            return Answer(Verdict.NOT_SENT, 0, error=_SEALED)
+            return PostResult(DeliveryVerdict.NOT_SENT, 0, error=_SEALED)
         try:
             return await self._post(delivery, keys)
         except Exception as error:  # noqa: BLE001 — what is raised here would be raised for ever
             _log.error("attempt_broke", delivery=str(delivery.id), exc_info=error)
-            return Answer(Verdict.NOT_SENT, 0, error=UNFORESEEN)
+            return PostResult(DeliveryVerdict.NOT_SENT, 0, error=UNFORESEEN)
 
-    async def _post(self, delivery: WebhookDelivery, keys: list[SigningKeys]) -> Answer:
+    async def _post(self, delivery: WebhookDelivery, keys: list[SigningKeys]) -> PostResult:
         body = json.dumps(delivery.event.payload, ensure_ascii=False, separators=(",", ":"))
         # The real time, whatever the clock says: receivers compare it with theirs.
         headers = signed_headers(keys, delivery.webhook_id, _now(), body)
@@ -180,7 +180,7 @@ class Courier(DeliveryActivities):
         )
 
     async def _write(
-        self, sent: WebhookDelivery, at: datetime, answer: Answer, *, has_failed: bool
+        self, sent: WebhookDelivery, at: datetime, answer: PostResult, *, has_failed: bool
     ) -> None:
         now = self._clock()
         async with self._sessions.begin() as session:
@@ -194,7 +194,7 @@ class Courier(DeliveryActivities):
                 "error": answer.error,
             }
             log_attempt(delivery, attempt)
-            if answer.verdict == Verdict.TAKEN:
+            if answer.verdict == DeliveryVerdict.DELIVERED:
                 end_delivery(delivery, DeliveryStatus.DELIVERED)
                 delivery.delivered_at = now
                 if has_failed:
@@ -209,16 +209,18 @@ class Courier(DeliveryActivities):
 
 
 async def _is_called_no_more(
-    session: AsyncSession, delivery: WebhookDelivery, answer: Answer, now: datetime
+    session: AsyncSession, delivery: WebhookDelivery, answer: PostResult, now: datetime
 ) -> bool:
-    if answer.verdict == Verdict.NOT_SENT:
+    if answer.verdict == DeliveryVerdict.NOT_SENT:
         return False
-    return await note_failure(session, delivery, now, is_gone=answer.verdict == Verdict.GONE)
+    return await note_failure(
+        session, delivery, now, is_gone=answer.verdict == DeliveryVerdict.GONE
+    )
 
 
-def _plan_next(delivery: WebhookDelivery, answer: Answer, now: datetime) -> None:
+def _plan_next(delivery: WebhookDelivery, answer: PostResult, now: datetime) -> None:
     wait_s = delay_s(delivery.failures, random.random(), answer.retry_after_s)  # noqa: S311 -- no secret
-    if wait_s is None or answer.verdict == Verdict.FORBIDDEN:
+    if wait_s is None or answer.verdict == DeliveryVerdict.FORBIDDEN:
         end_delivery(delivery, DeliveryStatus.FAILED)
     else:
         delivery.next_attempt_at = now + timedelta(seconds=wait_s)

@@ -20,7 +20,7 @@ from shared.images.admission import ImageRefusedError, admit_image
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
 from shared.temporal.heartbeat import Heartbeat
-from shared.temporal.shares import Shares, tenant_of_activity
+from shared.temporal.shares import TenantShares, tenant_of_activity
 
 _LINK_EXPIRY_S = 24 * 3600
 """Longer than a step waits for its provider."""
@@ -52,7 +52,7 @@ class InputFetcher(InputActivities):
     ) -> None:
         self.slots = _SLOTS_A_PLACE * places
         """Activities that its worker takes at a time: those that wait for a place as well."""
-        self._shares = Shares(places, self.slots)
+        self._shares = TenantShares(places, self.slots)
         self._sessions = sessions
         self._objects = objects
         self._guard = guard
@@ -63,7 +63,7 @@ class InputFetcher(InputActivities):
         """Fetch every URL, check that it is a picture, and store it."""
         async with (
             Heartbeat(_BEAT_S),
-            self._shares.place(tenant_of_activity(), patience_s=_PATIENCE_S),
+            self._shares.place(tenant_of_activity(), max_wait_s=_PATIENCE_S),
         ):
             return await self._fetch_all(request)
 
@@ -73,10 +73,10 @@ class InputFetcher(InputActivities):
         async with self._sessions() as session:
             # Whose they are is asked apart: a link to somebody else's goes nowhere.
             rows = await find_objects(session, Scope(), request.keys)
-        lies_at = {key: rows[key].lies_at if key in rows else key for key in request.keys}
+        content_key = {key: rows[key].content_key if key in rows else key for key in request.keys}
         try:
             return {
-                key: self._objects.presigned_url(lies_at[key], expires_s=_LINK_EXPIRY_S)
+                key: self._objects.presigned_url(content_key[key], expires_s=_LINK_EXPIRY_S)
                 for key in request.keys
             }
         except ValueError as error:  # no repetition makes a key of it

@@ -14,7 +14,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.db.repositories.loose_objects import has_owner, hold_loose, loose_for, put_off
+from shared.db.repositories.loose_objects import has_owner, lock_loose, loose_for, postpone_loose
 from shared.db.repositories.objects import owned_keys
 from shared.db.session import Sessions
 from shared.storage.object_store import ObjectStore
@@ -62,7 +62,7 @@ class LooseSweep:
         try:
             async with self._sessions.begin() as session:
                 # Locked: who wants to own it now waits, finds no note, and gives up.
-                note = await hold_loose(session, key, age)
+                note = await lock_loose(session, key, age)
                 if note is None:
                     return
                 for each in await self._nobodys(session, key):
@@ -74,7 +74,7 @@ class LooseSweep:
             _log.exception("not_settled", key=key)
             counts["failed"] += 1
             async with self._sessions.begin() as session:
-                await put_off(session, key)
+                await postpone_loose(session, key)
 
     async def _nobodys(self, session: AsyncSession, key: str) -> Sequence[str]:
         if not key.endswith("/"):

@@ -52,19 +52,21 @@ class LostPictures:
                 await asyncio.gather(*(self._look_at(row, counts) for row in some))
 
     async def _look_at(self, row: StoredObject, counts: Counter[str]) -> None:
-        is_there = await self._objects.head(row.lies_at) is not None
+        is_there = await self._objects.head(row.content_key) is not None
         if is_there == (row.lost_at is None):
             return
         async with self._sessions.begin() as session:
             held = await session.get(StoredObject, row.key, with_for_update={"skip_locked": True})
-            if held is None or (held.lies_at, held.lost_at) != (row.lies_at, row.lost_at):
+            if held is None or (held.content_key, held.lost_at) != (row.content_key, row.lost_at):
                 return  # replaced or removed since
             # Again, now that nobody replaces it.
-            if (await self._objects.head(held.lies_at) is not None) != is_there:
+            if (await self._objects.head(held.content_key) is not None) != is_there:
                 return
             held.lost_at = None if is_there else datetime.now(UTC)
         counts["pictures_found" if is_there else "pictures_lost"] += 1
-        _log.warning("picture_found" if is_there else "picture_lost", path=row.key, key=row.lies_at)
+        _log.warning(
+            "picture_found" if is_there else "picture_lost", path=row.key, key=row.content_key
+        )
 
 
 class _Walk:

@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
-from shared.contracts.folders import PASSING_FOLDERS
+from shared.contracts.folders import TEMPORARY_FOLDERS
 from shared.db.repositories.objects import owned_keys
 from shared.db.session import Sessions
 from shared.storage.object_store import ObjectStore
@@ -23,7 +23,7 @@ async def sweep_passing(
         counts: takes `passing_swept`.
     """
     before = datetime.now(UTC) - age
-    for folder in sorted(PASSING_FOLDERS):
+    for folder in sorted(TEMPORARY_FOLDERS):
         found = await objects.list(f"{folder}/")
         old = [each.key for each in found if each.last_modified < before]
         if not old:

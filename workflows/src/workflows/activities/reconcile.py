@@ -29,13 +29,13 @@ from shared.db.models.registry import Subject
 from shared.db.models.tables import Task, Workflow
 from shared.db.models.trainings import Training
 from shared.db.repositories.deliveries import sweep_deliveries
-from shared.db.repositories.endings import START_REFUSED, fail_subject
 from shared.db.repositories.idempotency import sweep_keys
 from shared.db.repositories.outcomes import (
     outcome_of,
     write_pipeline_outcome,
     write_task_outcome,
 )
+from shared.db.repositories.subject_failures import START_REFUSED, fail_subject
 from shared.db.repositories.tasks import is_unbegun, is_untried, tasks_of_steps
 from shared.db.repositories.trainings import write_training_outcome
 from shared.db.repositories.webhook_secrets import sweep_secrets

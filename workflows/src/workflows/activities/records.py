@@ -17,27 +17,27 @@ from shared.contracts.records import Recordable, RecordActivities
 from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
-    OwnershipQuestion,
+    OwnershipCheck,
     PinPictures,
     PipelineOutcome,
-    PipelineStanding,
-    TaskAccount,
+    PipelineRecordState,
+    TaskHistory,
     TaskOutcome,
-    TaskStanding,
+    TaskRecordState,
 )
-from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
+from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingRecordState
 from shared.db.refusals import refusal
 from shared.db.repositories.breakers import admit
 from shared.db.repositories.evaluations import write_evaluation
+from shared.db.repositories.object_use import pin_mapped
 from shared.db.repositories.outcomes import (
     write_pipeline_outcome,
-    write_task_account,
+    write_task_history,
     write_task_outcome,
 )
 from shared.db.repositories.scope import Scope
 from shared.db.repositories.subjects import find_objects
 from shared.db.repositories.trainings import write_dataset, write_training_outcome
-from shared.db.repositories.uses import pin_mapped
 from shared.db.session import Sessions
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -59,7 +59,7 @@ class Records(RecordActivities):
         return await self._write(admit, request.provider_type)
 
     @activity.defn(name="foreign_objects")
-    async def foreign_objects(self, question: OwnershipQuestion) -> list[str]:
+    async def foreign_objects(self, question: OwnershipCheck) -> list[str]:
         """Which of the keys name no object of the owner's."""
         return await self._write(_foreign, question)
 
@@ -70,29 +70,29 @@ class Records(RecordActivities):
             return await pin_mapped(session, request)
 
     @activity.defn(name="record_account")
-    async def record_account(self, account: TaskAccount) -> None:
+    async def record_account(self, account: TaskHistory) -> None:
         """Write what a task that goes on has been through; nothing where it has ended."""
-        await self._write_or_bare(write_task_account, account)
+        await self._write_or_bare(write_task_history, account)
 
     @activity.defn(name="finish_task")
-    async def finish_task(self, outcome: TaskOutcome) -> TaskStanding:
+    async def finish_task(self, outcome: TaskOutcome) -> TaskRecordState:
         """Write a task's outcome, its files' owner rows and its event; answers what stands."""
         standing, note = await self._write_or_bare(write_task_outcome, outcome)
         return standing.model_copy(update={"note": note}) if note else standing
 
     @activity.defn(name="finish_pipeline")
-    async def finish_pipeline(self, outcome: PipelineOutcome) -> PipelineStanding:
+    async def finish_pipeline(self, outcome: PipelineOutcome) -> PipelineRecordState:
         """Write a workflow's outcome and its event; answers what stands."""
         standing, _ = await self._write_or_bare(write_pipeline_outcome, outcome)
         return standing
 
     @activity.defn(name="record_dataset")
-    async def record_dataset(self, record: DatasetRecord) -> TrainingStanding:
+    async def record_dataset(self, record: DatasetRecord) -> TrainingRecordState:
         """Write a training's prepared dataset and its event; answers whether it goes on."""
         return await self._write(write_dataset, record)
 
     @activity.defn(name="finish_training")
-    async def finish_training(self, outcome: TrainingOutcome) -> TrainingStanding:
+    async def finish_training(self, outcome: TrainingOutcome) -> TrainingRecordState:
         """Write a training's outcome, its files' owner rows and its event; answers what stands."""
         standing, _ = await self._write_or_bare(write_training_outcome, outcome)
         return standing
@@ -118,7 +118,7 @@ class Records(RecordActivities):
                 raise
             _log.warning("not_recorded_whole", kind=type(message).__name__, refused=refused)
             note = f"the records cannot hold what it ended with ({refused}), and leave it out"
-        return await self._write(write, message.bare(note)), note
+        return await self._write(write, message.without_untrusted(note)), note
 
     async def _write(self, write: Callable[[AsyncSession, Any], Awaitable[_T]], message: Any) -> _T:
         """Write, or ask.
@@ -142,7 +142,7 @@ class Records(RecordActivities):
             return await write(session, message)
 
 
-async def _foreign(session: AsyncSession, question: OwnershipQuestion) -> list[str]:
+async def _foreign(session: AsyncSession, question: OwnershipCheck) -> list[str]:
     scope = Scope(question.owner.origin_instance, question.owner.origin_tenant_id)
     owned = await find_objects(session, scope, question.keys)
     return [key for key in question.keys if key not in owned]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from shared.contracts.enums import ErrorCategory, ProviderType
 from shared.contracts.failures import CONSEQUENCES
-from shared.contracts.runs import TaskAccount, Verdict
+from shared.contracts.runs import ProviderVerdict, TaskHistory
 from shared.contracts.submissions import RemoteResult, ServiceRequest, Submission
 from workflows.definitions.failure import Failure
 
@@ -32,7 +32,7 @@ class Account:
         self.service_requests: list[ServiceRequest] = []
         self.resumes = 0
         self.resumed_at: datetime | None = None
-        self.verdict: Verdict | None = None
+        self.verdict: ProviderVerdict | None = None
 
     def note_failure(self, failure: Failure, provider: ProviderType) -> None:
         """Take down why the attempt failed."""
@@ -43,7 +43,7 @@ class Account:
         else:
             self.retries += 1
         counts = CONSEQUENCES[failure.category].counts_against_provider
-        self.verdict = Verdict(provider_type=provider, is_success=False if counts else None)
+        self.verdict = ProviderVerdict(provider_type=provider, is_success=False if counts else None)
 
     def note_failed_fetch(self, failure: Failure) -> None:
         """Take down why the pictures could not be fetched: nothing that its provider did."""
@@ -55,12 +55,12 @@ class Account:
 
     def note_success(self, provider: ProviderType) -> None:
         """Take down that the attempt succeeded."""
-        self.verdict = Verdict(provider_type=provider, is_success=True)
+        self.verdict = ProviderVerdict(provider_type=provider, is_success=True)
 
     def note_faults(self, faults: Iterable[str], provider: ProviderType) -> None:
         """Take down what the attempt left undone: the request's fault, not its provider's."""
         self.errors += [f"attempt {self.attempt}: {fault}" for fault in faults]
-        self.verdict = Verdict(provider_type=provider, is_success=None)
+        self.verdict = ProviderVerdict(provider_type=provider, is_success=None)
 
     def note_submission(self, submission: Submission) -> None:
         """Take down that the provider has the work."""
@@ -84,7 +84,7 @@ class Account:
     def note_cancellation(self, provider: ProviderType) -> None:
         """Take down that the attempt under way, if any, was broken off."""
         if self.attempt:
-            self.verdict = Verdict(provider_type=provider, is_success=None)
+            self.verdict = ProviderVerdict(provider_type=provider, is_success=None)
 
     def start_over(self) -> None:
         """Give the task to its fallback, which has its own retries; what was counted stays."""
@@ -94,7 +94,7 @@ class Account:
 
     def written(
         self, category: ErrorCategory | None = None, *, waiting_for: str | None = None
-    ) -> TaskAccount:
+    ) -> TaskHistory:
         """As the record has it. A verdict is told once.
 
         Args:
@@ -102,7 +102,7 @@ class Account:
             waiting_for: what has to come before it can go on.
         """
         verdict, self.verdict = self.verdict, None
-        return TaskAccount(
+        return TaskHistory(
             task_id=self.task_id,
             attempt=self.attempt,
             retry_count=max(self.attempt - 1, 0) + self.fetch_retries,

@@ -8,8 +8,8 @@ from temporalio import workflow
 
 from shared.contracts.deliveries import (
     DeliveryActivities,
+    DeliveryProgress,
     DeliveryRun,
-    DeliveryStanding,
     DeliveryState,
 )
 from shared.contracts.enums import TaskQueue
@@ -56,7 +56,7 @@ class DeliverEvents:
         """An older event is to be delivered again: what is waited for may not be the oldest."""
         self._is_woken = self._is_replaying = True
 
-    async def _deliver(self, run: DeliveryRun) -> DeliveryStanding:
+    async def _deliver(self, run: DeliveryRun) -> DeliveryProgress:
         return await workflow.execute_activity_method(
             DeliveryActivities.deliver_pending,
             run,
@@ -69,7 +69,7 @@ class DeliverEvents:
             summary="pending events",
         )
 
-    async def _wait(self, standing: DeliveryStanding) -> None:
+    async def _wait(self, standing: DeliveryProgress) -> None:
         attempt = f"attempt {standing.failures + 1}"
         workflow.set_current_details(
             f"Waits {standing.wait_s:.0f} s for {attempt}: {standing.error or 'it is not due yet'}"

@@ -20,8 +20,8 @@ from shared.contracts.evaluation import (
     EvaluationJob,
     EvaluationRecord,
 )
-from shared.contracts.foreign import showable
 from shared.contracts.records import RecordActivities
+from shared.contracts.untrusted import storable_cause
 from workflows.definitions.failure import Failure, read_error
 from workflows.definitions.unforeseen import failing_as_internal
 from workflows.policies import (
@@ -61,7 +61,7 @@ class EvaluateImage:
                 await _record(job, started_at, failure.message)
             raise ApplicationError(
                 failure.message, type=failure.category, non_retryable=True
-            ) from showable(error)
+            ) from storable_cause(error)
         await _record(job, started_at, None)
         return findings
 

@@ -7,8 +7,8 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED, WORKER_LOST
-from shared.contracts.foreign import clean_text, told
 from shared.contracts.submissions import ServiceRequest
+from shared.contracts.untrusted import clean_text, describe_error
 
 _UNKNOWN_ACTIVITY = "NotFoundError"
 """The type that Temporal's worker gives to the failure of an activity it has not registered."""
@@ -49,7 +49,7 @@ def read_error(error: Exception) -> Failure:
         return read_failure(error)
     if isinstance(error, ApplicationError):
         return _raised(error)
-    return Failure(told(error), ErrorCategory.INTERNAL)
+    return Failure(describe_error(error), ErrorCategory.INTERNAL)
 
 
 def _timed_out(cause: TemporalTimeoutError, *, is_submission: bool) -> Failure:

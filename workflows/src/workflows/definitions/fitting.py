@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.contracts.foreign import clean_text
-from shared.contracts.misfits import misfits
+from shared.contracts.error_text import describe_faults
+from shared.contracts.mapping_faults import mapping_faults
 from shared.contracts.runs import PipelineStep, StepMapping
 from shared.contracts.task_types.row import TaskTypeRow
 from shared.contracts.task_types.table import TASK_TYPES
-from shared.contracts.wording import faults_in_words
+from shared.contracts.untrusted import clean_text
 from workflows.definitions.mapping import MappingError, told
 
 _MOST_FAULTS = 10
@@ -33,10 +33,10 @@ def fitted(step: PipelineStep, mapped: Mapping[str, Any]) -> dict[str, Any]:
         try:
             values[mapping.to_field] = _as_taken(row, mapping.to_field, value)
         except ValidationError as error:
-            faults.append(f"{told(mapping, value)}: {faults_in_words(error)}")
+            faults.append(f"{told(mapping, value)}: {describe_faults(error)}")
     if not faults:
         run = step.run.with_inputs(values)
-        for misfit in misfits(run, mapped):
+        for misfit in mapping_faults(run, mapped):
             faults.append(f"{_all_told(step, misfit.fields, values)}: {misfit.fault}")
     if faults:
         raise MappingError(clean_text("; ".join(faults[:_MOST_FAULTS])))

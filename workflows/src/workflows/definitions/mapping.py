@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from shared.contracts.enums import MappingTransform, TaskType
-from shared.contracts.foreign import MAPPED, ForeignValueError, admit, clean_text, find_fault
 from shared.contracts.pictures import is_remote
 from shared.contracts.runs import PipelineStep, StepMapping
 from shared.contracts.task_types.table import TASK_TYPES
+from shared.contracts.untrusted import MAPPED, UntrustedValueError, admit, clean_text, find_fault
 
 _MAX_OBJECTS = 1000
 """That a step reads or links to; a message carries no more."""
@@ -56,7 +56,7 @@ class MappingGate:
             self._refuse(f"the workflow maps more than {_ALL_BYTES} bytes between its steps")
         try:
             return admit(value, MAPPED)
-        except ForeignValueError as error:
+        except UntrustedValueError as error:
             self._refuse(f"{name} {error}")
         return 0
 

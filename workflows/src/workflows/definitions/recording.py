@@ -11,14 +11,14 @@ from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
     Owner,
-    OwnershipQuestion,
+    OwnershipCheck,
     PinPictures,
     PipelineOutcome,
-    TaskAccount,
+    TaskHistory,
     TaskOutcome,
     TaskRun,
 )
-from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingStanding
+from shared.contracts.training import DatasetRecord, TrainingOutcome, TrainingRecordState
 from shared.uninterrupted import uninterrupted
 from workflows.definitions.failure import read_error
 from workflows.policies import RECORD_LOCAL_RETRY_THRESHOLD, RECORD_RETRY, RECORD_TIMEOUT
@@ -41,7 +41,7 @@ async def record_task(outcome: TaskOutcome, label: str = "") -> TaskOutcome:
     summary = f"{label}: {outcome.status}" if label else outcome.status
     outcome, standing = await _end(RecordActivities.finish_task, outcome, summary)
     if standing.note:
-        outcome = outcome.bare(standing.note)
+        outcome = outcome.without_untrusted(standing.note)
     outcome = outcome.model_copy(update={"provenance": None})
     if standing.status == outcome.status:
         return outcome
@@ -58,7 +58,7 @@ async def record_pipeline(outcome: PipelineOutcome) -> PipelineOutcome:
     return outcome.model_copy(update={"status": standing.status})
 
 
-async def record_dataset(record: DatasetRecord) -> TrainingStanding:
+async def record_dataset(record: DatasetRecord) -> TrainingRecordState:
     """Write that a training's dataset is prepared; answers how the training stands."""
     return await _record(RecordActivities.record_dataset, record, "dataset")
 
@@ -75,7 +75,7 @@ async def record_training(outcome: TrainingOutcome) -> TrainingOutcome:
     return outcome.model_copy(update=dict(standing))
 
 
-async def record_account(account: TaskAccount, label: str = "") -> None:
+async def record_account(account: TaskHistory, label: str = "") -> None:
     """Write what a task that goes on has been through, so that its record is true meanwhile."""
     nth = f"attempt {account.attempt}"
     summary = f"{label}: {nth}" if label else nth
@@ -86,7 +86,7 @@ async def foreign_objects(owner: Owner, keys: Sequence[str]) -> list[str]:
     """Those of the keys that name no object of the owner's."""
     if not keys:
         return []
-    question = OwnershipQuestion(owner=owner, keys=list(keys))
+    question = OwnershipCheck(owner=owner, keys=list(keys))
     return await _record(RecordActivities.foreign_objects, question, f"{len(keys)} keys")
 
 
@@ -114,7 +114,9 @@ async def _end(method: Callable[..., Any], outcome: _R, summary: str) -> tuple[_
     except workflow.NondeterminismError:
         raise
     except Exception as error:  # noqa: BLE001 — whatever it is, the record must be written
-        bare = outcome.bare(f"its outcome could not be recorded whole: {read_error(error).message}")
+        bare = outcome.without_untrusted(
+            f"its outcome could not be recorded whole: {read_error(error).message}"
+        )
     return bare, await _record(method, bare, f"{summary}, bare")
 
 

@@ -7,9 +7,9 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
-from shared.contracts.foreign import clean_text
 from shared.contracts.picture_objects import PICTURE_OBJECTS
 from shared.contracts.runs import PipelineOutcome, PipelineRun, PipelineStep, TaskOutcome
+from shared.contracts.untrusted import clean_text
 from shared.uninterrupted import uninterrupted
 from workflows.definitions.failure import Failure, read_error
 from workflows.definitions.fetching import link_objects

@@ -10,11 +10,11 @@ from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 from shared.contracts.attempts import AttemptResult, StoredFile
 from shared.contracts.enums import ErrorCategory, TaskStatus
-from shared.contracts.foreign import told
 from shared.contracts.inputs import FetchedInputs
 from shared.contracts.pictures import replace_pictures
 from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import TaskOutcome, TaskRun
+from shared.contracts.untrusted import describe_error
 from shared.uninterrupted import is_cancelling
 from workflows.definitions.account import Account
 from workflows.definitions.attempt import run_attempt
@@ -92,7 +92,7 @@ class _Step:
         except asyncio.CancelledError:
             return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
         except ValidationError as error:
-            self.account.errors.append(f"the inputs are not complete: {told(error)}")
+            self.account.errors.append(f"the inputs are not complete: {describe_error(error)}")
             return self._ended(TaskStatus.FAILED, ErrorCategory.VALIDATION)
         except ORDERLY:
             raise

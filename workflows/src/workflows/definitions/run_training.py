@@ -16,8 +16,8 @@ from shared.contracts.training import (
     TrainedModel,
     TrainingActivities,
     TrainingOutcome,
+    TrainingRecordState,
     TrainingRun,
-    TrainingStanding,
     TrainModel,
 )
 from shared.uninterrupted import is_cancelling
@@ -108,7 +108,7 @@ class RunTraining:
             summary=f"{len(run.source_images)} pictures",
         )
 
-    async def _keep(self, run: TrainingRun, dataset: PreparedDataset) -> TrainingStanding:
+    async def _keep(self, run: TrainingRun, dataset: PreparedDataset) -> TrainingRecordState:
         self._started_at = dataset.started_at
         done, total = dataset.processed_files_count, dataset.total_files_count
         self._preprocessing = f"done, {done} of {total} files"

@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.workflow import NondeterminismError
 
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.foreign import showable, told
+from shared.contracts.untrusted import describe_error, storable_cause
 from workflows.definitions.patience import PutOffError, StartAnewError
 
 ORDERLY = (NondeterminismError, StartAnewError, PutOffError)
@@ -31,7 +31,7 @@ def failing_as_internal() -> Generator[None]:
         yield
     except (FailureError, NondeterminismError):
         raise
-    except Exception as error:  # noqa: BLE001 — everything else is a bug, and is told
+    except Exception as error:  # noqa: BLE001 — everything else is a bug, and is reported
         raise ApplicationError(
-            told(error), type=ErrorCategory.INTERNAL, non_retryable=True
-        ) from showable(error)
+            describe_error(error), type=ErrorCategory.INTERNAL, non_retryable=True
+        ) from storable_cause(error)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from shared.contracts.enums import BreakerState
-from shared.db.repositories.evaluations import Attempted
+from shared.db.repositories.evaluations import EvaluationAttempt
 
 FAILURES = 5
 """So many in a row open the breaker, where they lie within the window."""
@@ -13,7 +13,7 @@ WINDOW = timedelta(seconds=60)
 OPEN_FOR = timedelta(seconds=60)
 
 
-def breaker_state(attempts: Sequence[Attempted], now: datetime) -> BreakerState:
+def breaker_state(attempts: Sequence[EvaluationAttempt], now: datetime) -> BreakerState:
     """The state after these attempts, oldest first.
 
     Five failures in a row within 60 seconds open the breaker. 60 seconds after the last failure it

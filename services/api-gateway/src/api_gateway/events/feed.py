@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared.db.repositories.event_streams import (
-    Place,
+    EventPosition,
     RecordedEvent,
     read_events,
     without_events,
@@ -59,14 +59,14 @@ class EventFeed:
 
     def __init__(self, reads: AsyncEngine) -> None:
         self._reads = reads
-        self._asked: dict[Place, set[asyncio.Future[Page | None]]] = {}
-        self._behind: set[Place] = set()
+        self._asked: dict[EventPosition, set[asyncio.Future[Page | None]]] = {}
+        self._behind: set[EventPosition] = set()
         self._wake = asyncio.Event()
         self._polling: asyncio.Task[None] | None = None
         self._swept_at = float("-inf")
         self._is_closed = False
 
-    async def next(self, place: Place, *, is_behind: bool, wait_s: float) -> Page | None:
+    async def next(self, place: EventPosition, *, is_behind: bool, wait_s: float) -> Page | None:
         """What comes after a place, as soon as there is something.
 
         Args:
@@ -101,14 +101,14 @@ class EventFeed:
             self._answer(place, None)
         self._wake.set()
 
-    def _forget(self, place: Place, future: asyncio.Future[Page | None]) -> None:
+    def _forget(self, place: EventPosition, future: asyncio.Future[Page | None]) -> None:
         waiting = self._asked.get(place)
         if waiting is not None:
             waiting.discard(future)
             if not waiting:
                 del self._asked[place]
 
-    def _answer(self, place: Place, page: Page | None) -> None:
+    def _answer(self, place: EventPosition, page: Page | None) -> None:
         for future in self._asked.pop(place, ()):
             if not future.done():
                 future.set_result(page)

@@ -25,7 +25,7 @@ from shared.contracts.deliveries import SubjectKind
 from shared.contracts.enums import WorkflowStatus
 from shared.db.repositories.event_streams import (
     ENDED_STATES,
-    Place,
+    EventPosition,
     RecordedEvent,
     SubjectState,
     find_subject,
@@ -67,7 +67,7 @@ class StreamRequest:
             raise InvalidRequestError([Fault(self.resumed.loc, message)])
         if seen == state.last_seq and state.is_over:
             raise AllSeen
-        return EventStream(self, kind, Place(subject_id, seen or 0), state)
+        return EventStream(self, kind, EventPosition(subject_id, seen or 0), state)
 
 
 class EventStreamResponse(StreamingResponse):
@@ -91,7 +91,7 @@ class EventStream:
     """
 
     def __init__(
-        self, opened: StreamRequest, kind: SubjectKind, place: Place, state: SubjectState
+        self, opened: StreamRequest, kind: SubjectKind, place: EventPosition, state: SubjectState
     ) -> None:
         self._opened = opened
         self._kind = kind
@@ -118,7 +118,7 @@ class EventStream:
                 return
             for event in page.events:
                 yield self._sending(_as_text(event))
-                self._place = Place(self._place.subject_id, event.seq)
+                self._place = EventPosition(self._place.subject_id, event.seq)
                 if not await self._is_admitted():
                     return
             is_behind = not page.is_last

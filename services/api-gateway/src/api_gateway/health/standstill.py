@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from temporalio.client import Client
 
-from shared.temporal.standing import TemporalDownError
-from shared.temporal.standstill import Standstill, standstill
+from shared.temporal.queues import TemporalDownError
+from shared.temporal.stuck_runs import StuckRuns, count_stuck_runs
 
 _FRESH_S = 15.0
 
@@ -22,16 +22,16 @@ class StandstillWatch:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._lock = asyncio.Lock()
-        self._known: Standstill | None = None
+        self._known: StuckRuns | None = None
         self._asked_at = -_FRESH_S
 
-    async def latest(self, *, within_s: float) -> Standstill | None:
+    async def latest(self, *, within_s: float) -> StuckRuns | None:
         """How things stand, a few seconds ago at most; none where Temporal does not say."""
         async with self._lock:
             if time.monotonic() - self._asked_at >= _FRESH_S:
                 self._known = None
                 with suppress(TemporalDownError, TimeoutError):
                     async with asyncio.timeout(within_s):
-                        self._known = await standstill(self._client)
+                        self._known = await count_stuck_runs(self._client)
                 self._asked_at = time.monotonic()
         return self._known

@@ -17,8 +17,8 @@ from api_gateway.storage.loose import note
 from shared.contracts.pictures import is_remote
 from shared.db.models.tables import StoredObject, Task
 from shared.db.repositories.loose_objects import forget_loose
+from shared.db.repositories.object_use import pin_pictures
 from shared.db.repositories.subjects import find_object
-from shared.db.repositories.uses import pin_pictures
 from shared.egress.errors import ForbiddenUrlError
 from shared.egress.urls import check_url
 from shared.errors import StorageError
@@ -143,7 +143,7 @@ async def add_tasks(
     """
     await settle_uploads(session, uploads)
     own = {upload.row.key for upload in uploads}
-    if gone := await pin_pictures(session, caller.scope, tasks, besides=own):
+    if gone := await pin_pictures(session, caller.scope, tasks, excluding=own):
         raise picture_gone(gone[0])
     session.add_all([*tasks, *(upload.row for upload in uploads)])
 

@@ -17,7 +17,7 @@ from api_gateway.lora.schemas import (
     LoRAUploadResponse,
     UploadForm,
 )
-from shared.contracts.wording import fault_in_words
+from shared.contracts.error_text import describe_fault
 from shared.db.repositories.idempotency import CreateRequest
 from shared.lora.errors import LoraNameError
 from shared.lora.names import LoraFolder, split_filename
@@ -71,7 +71,7 @@ def read_form(received: ReceivedForm, form: type[UploadForm]) -> Wanted:
         fields = form.model_validate(chosen)
     except ValidationError as error:
         raise InvalidRequestError(
-            [Fault(("body", *f["loc"]), fault_in_words(f), f["type"]) for f in error.errors()]
+            [Fault(("body", *f["loc"]), describe_fault(f), f["type"]) for f in error.errors()]
         ) from error
     folders = _ADMIN_FOLDERS if issubclass(form, AdminUploadForm) else _FOLDERS
     folder = fields.entity_type or LoraFolder.NO_TYPE

@@ -20,7 +20,7 @@ from shared.breaker import OPEN_FOR
 from shared.contracts.enums import TaskQueue
 from shared.db.repositories.breakers import all_breakers
 from shared.db.repositories.workers import QueueRecords, memory_of, queue_records
-from shared.temporal.standing import LiveWorker, TemporalDownError, backlogs, live_workers
+from shared.temporal.queues import LiveWorker, TemporalDownError, backlogs, live_workers
 
 _MEBIBYTE = 1024 * 1024
 _MINUTE = timedelta(minutes=1)

@@ -68,7 +68,7 @@ async def _items(
         kind = row.content_type.partition("/")[0] if row else ""
         # A single result is also the first of the list of results: it is shown once.
         if row and kind in {"image", "video"} and named.text not in items:
-            url = res.objects.presigned_url(row.lies_at, expires_s=_EXPIRES_S)
+            url = res.objects.presigned_url(row.content_key, expires_s=_EXPIRES_S)
             items[named.text] = MediaItem(
                 name=named.name, path=named.text, url=url, media_type=kind
             )

@@ -10,7 +10,7 @@ from api_gateway.paging import Paging
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType, WorkflowStatus
 from shared.db.repositories.monitoring import (
     COUNTED_AT_MOST,
-    Listing,
+    ListQuery,
     SortOrder,
     TaskSort,
     WorkflowSort,
@@ -90,7 +90,7 @@ class TaskQuery(_PageQuery):
     )
     sort_by: TaskSort = Field(default=TaskSort.CREATED_AT, description="Sort field")
 
-    def listing(self) -> Listing:
+    def listing(self) -> ListQuery:
         """The same in terms of the records."""
         return _listing(self, self.search, self.sort_by)
 
@@ -104,7 +104,7 @@ class WorkflowQuery(_PageQuery):
     )
     sort_by: WorkflowSort = Field(default=WorkflowSort.CREATED_AT, description="Sort field")
 
-    def listing(self) -> Listing:
+    def listing(self) -> ListQuery:
         """The same in terms of the records."""
         return _listing(self, self.search, self.sort_by)
 
@@ -116,9 +116,9 @@ def set_headers(paging: Paging, query: TaskQuery | WorkflowQuery, amount: int) -
     paging.set(total=amount if is_exact else None, following=following)
 
 
-def _listing(query: _PageQuery, search: str | None, sort_by: TaskSort | WorkflowSort) -> Listing:
+def _listing(query: _PageQuery, search: str | None, sort_by: TaskSort | WorkflowSort) -> ListQuery:
     filters = query.model_dump(exclude={"search", "sort_by", "sort_order", "page", "page_size"})
-    return Listing(
+    return ListQuery(
         filters=Filters(**filters, is_deleted=False),
         search=search or None,
         sort_by=sort_by,

@@ -23,7 +23,7 @@ from shared.db.repositories.scope import Scope
 from shared.db.repositories.totals import (
     TASKS,
     WORKFLOWS,
-    Counted,
+    CountedTable,
     Filters,
     total,
     total_steps,
@@ -107,7 +107,7 @@ async def workflow_stats(
 
 
 async def _lately(
-    session: AsyncSession, of: Counted, scope: Scope, query: StatsQuery
+    session: AsyncSession, of: CountedTable, scope: Scope, query: StatsQuery
 ) -> tuple[int, int]:
     """How many were created in the last hour, and in the last 24."""
     now = datetime.now(UTC)

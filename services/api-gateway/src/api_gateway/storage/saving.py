@@ -24,8 +24,8 @@ from shared.contracts.folders import SAVED_FOLDER
 from shared.db.models.tables import StoredObject
 from shared.db.repositories.idempotency import CreateRequest
 from shared.db.repositories.loose_objects import forget_loose, note_loose
-from shared.db.repositories.objects import Claim, claim_object, replace_content
-from shared.db.repositories.uses import is_in_use
+from shared.db.repositories.object_use import is_in_use
+from shared.db.repositories.objects import KeyClaim, claim_object, replace_content
 
 _UNBOUND_INSTANCE = "unknown"
 """Whose pictures those are that keys without an instance save."""
@@ -109,10 +109,10 @@ async def _switch(res: Resources, save: Save) -> tuple[SavedImage, list[str]]:
     repeat = save.repeat and replace(save.repeat, body_hash=save.upload.sha256)
     async with res.sessions() as session:
         await claim(session, repeat)
-        lies_at, nobodys = await _claim_path(res, session, save)
-        answer = SavedImage(path=save.path, url=image_url(res.settings, save.path, lies_at))
+        content_key, nobodys = await _claim_path(res, session, save)
+        answer = SavedImage(path=save.path, url=image_url(res.settings, save.path, content_key))
         await keep(session, repeat, answer)
-        if lies_at == save.object_key and not await forget_loose(session, [save.object_key]):
+        if content_key == save.object_key and not await forget_loose(session, [save.object_key]):
             raise unavailable("the object store")  # it took so long that the sweep has been there
         await note_loose(session, nobodys)
         await commit(session, lambda: _is_saved(res, save))
@@ -123,22 +123,22 @@ async def _claim_path(res: Resources, session: AsyncSession, save: Save) -> tupl
     """The key of the object that the path has from now on, and those that are nobody's then."""
     row = save.row()
     claimed, held = await claim_object(session, save.caller.scope, row)
-    if claimed is Claim.TAKEN:
+    if claimed is KeyClaim.TAKEN:
         raise Problem(409, "path_taken", "this path cannot be written; choose another")
-    if claimed is Claim.NEW:
-        return row.lies_at, []
+    if claimed is KeyClaim.NEW:
+        return row.content_key, []
     if held.sha256 != row.sha256:
         if await is_in_use(session, held):
             raise in_use(save.path)
     elif await _is_there(res, held):
-        return held.lies_at, [row.lies_at]
+        return held.content_key, [row.content_key]
     before = replace_content(held, row)
     await session.flush()
-    return row.lies_at, [before]
+    return row.content_key, [before]
 
 
 async def _is_there(res: Resources, held: StoredObject) -> bool:
-    found = await res.objects.head(held.lies_at)
+    found = await res.objects.head(held.content_key)
     return found is not None and found.size_bytes == held.size_bytes
 
 
@@ -146,4 +146,4 @@ async def _is_saved(res: Resources, save: Save) -> bool:
     """Ask, as a save does, whether the path has the new object: that waits for one under way."""
     async with res.sessions() as session:
         claimed, held = await claim_object(session, save.caller.scope, save.row())
-        return claimed is Claim.REPLACED and held.lies_at == save.object_key
+        return claimed is KeyClaim.REPLACED and held.content_key == save.object_key

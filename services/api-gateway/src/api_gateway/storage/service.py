@@ -30,10 +30,10 @@ from api_gateway.storage.schemas import (
 from api_gateway.storage.urls import redirect_url
 from shared.db.models.tables import StoredObject
 from shared.db.repositories.loose_objects import note_loose
-from shared.db.repositories.objects import count_objects, hold_object, list_objects
+from shared.db.repositories.object_use import is_in_use
+from shared.db.repositories.objects import count_objects, list_objects, lock_object
 from shared.db.repositories.scope import Scope
 from shared.db.repositories.subjects import find_object
-from shared.db.repositories.uses import is_in_use
 from shared.errors import ObjectNotFoundError, StorageError
 from shared.storage.object_store import ObjectInfo
 
@@ -96,7 +96,7 @@ async def read_image(
         except ObjectNotFoundError as error:
             # Replaced since, and the object removed, the row is another one by now.
             before, row = row, await _find(res, caller, path)
-            if row.lies_at == before.lies_at:
+            if row.content_key == before.content_key:
                 raise not_found(f"image {path!r}") from error
 
 
@@ -105,7 +105,7 @@ async def _answer(res: Resources, row: StoredObject, asked: ReadConditions) -> R
     headers = _headers(row)
     if selected.status == 304:
         return Response(status_code=304, headers=headers)
-    url = redirect_url(res, row.lies_at)
+    url = redirect_url(res, row.content_key)
     if url is not None and row.lost_at is None:
         return RedirectResponse(url, 302, {"Cache-Control": "private, no-store"})
     if selected.status == 416:
@@ -125,24 +125,24 @@ async def delete_image(res: Resources, caller: Principal, path: str) -> DeletedI
         Problem: 404 or 409.
     """
     async with res.sessions() as session:
-        held = await hold_object(session, caller.scope, path)
+        held = await lock_object(session, caller.scope, path)
         if held is None:
             raise not_found(f"image {path!r}")
         if await is_in_use(session, held):
             raise in_use(path)
-        lies_at = held.lies_at
+        content_key = held.content_key
         await session.delete(held)
-        await note_loose(session, [lies_at])
-        await commit(session, lambda: _is_deleted(res, path, lies_at))
-    await discard(res, [lies_at])
+        await note_loose(session, [content_key])
+        await commit(session, lambda: _is_deleted(res, path, content_key))
+    await discard(res, [content_key])
     return DeletedImage(path=path, deleted=True)
 
 
-async def _is_deleted(res: Resources, path: str, lies_at: str) -> bool:
+async def _is_deleted(res: Resources, path: str, content_key: str) -> bool:
     """Return whether a path's row is gone or replaced, once nobody holds it."""
     async with res.sessions() as session:
-        held = await hold_object(session, Scope(), path)
-        return held is None or held.lies_at != lies_at
+        held = await lock_object(session, Scope(), path)
+        return held is None or held.content_key != content_key
 
 
 async def _find(res: Resources, caller: Principal, path: str) -> StoredObject:
@@ -179,7 +179,7 @@ async def _send(
     length = selected.length if selected.status == 206 else 0
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(
-            res.objects.open(row.lies_at, offset=selected.first, length=length)
+            res.objects.open(row.content_key, offset=selected.first, length=length)
         )
         _check_same(opened.info, row)
         first = await anext(opened.chunks, b"")

@@ -22,9 +22,9 @@ from shared.contracts.providers import PROVIDERS
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.events import add_task_event
+from shared.db.repositories.object_use import pin_pictures
 from shared.db.repositories.outcomes import outcome_of, write_task_outcome
 from shared.db.repositories.subjects import find_object
-from shared.db.repositories.uses import pin_pictures
 
 _NEXT: dict[str, frozenset[TaskStatus]] = {
     TaskStatus.PENDING: frozenset({TaskStatus.EXECUTING, TaskStatus.CANCELLED}),
@@ -137,7 +137,7 @@ async def _check_pictures(
 def _picture_inputs(task: Task) -> dict[str, str]:
     """The names of a task's pictures among its inputs, by those in responses."""
     fields = TASK_TYPES[TaskType(task.task_type)].pictures
-    return {field.answered_as: field.name for field in fields}
+    return {field.record_field: field.name for field in fields}
 
 
 def _apply(task: Task, values: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from api_gateway.errors import Fault
 from shared.contracts.editing import EditingConfig
-from shared.contracts.wording import fault_in_words
+from shared.contracts.error_text import describe_fault
 from shared.settings import ModelSettings
 
 
@@ -41,5 +41,5 @@ def _check_config(config: Mapping[str, Any]) -> list[Fault]:
     try:
         EditingConfig.model_validate(config)
     except ValidationError as error:
-        return [Fault(("config", *f["loc"]), fault_in_words(f)) for f in error.errors()]
+        return [Fault(("config", *f["loc"]), describe_fault(f)) for f in error.errors()]
     return []

@@ -25,7 +25,7 @@ class _Answer:
 
     task_type: TaskType
     schema: type[TaskPublicBase]
-    answered_as: Mapping[str, str]
+    record_field: Mapping[str, str]
     """The names of its pictures in answers, by those in requests."""
     results: frozenset[str]
     """Its result fields. What an app on fal says besides is there for mappings alone: it may have
@@ -40,7 +40,7 @@ class _Answer:
         return cls(
             task_type,
             schema,
-            {field.name: field.answered_as for field in row.pictures},
+            {field.name: field.record_field for field in row.pictures},
             frozenset(row.results.model_fields),
             {
                 name: _EMPTY.get(field.annotation)
@@ -62,7 +62,7 @@ def present_task(task: Task | TaskRow) -> TaskPublicBase:
     provider_config = members(task.provider_config)
     fields: dict[str, Any] = dict(zip(_COLUMNS, _column_values(task), strict=True))
     for name, value in inputs.items():
-        fields[answer.answered_as.get(name, name)] = value
+        fields[answer.record_field.get(name, name)] = value
     for name in answer.results & results.keys():
         fields[name] = results[name]
     fields["task_type"] = answer.task_type

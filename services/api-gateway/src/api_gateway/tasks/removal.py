@@ -23,8 +23,8 @@ from shared.contracts.enums import TASK_ENDED, TaskType
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.loose_objects import note_loose
+from shared.db.repositories.object_use import are_folders_in_use, is_step_of_open_workflow
 from shared.db.repositories.tasks import TaskRow, forget_objects, mark_deleted, remove_tasks
-from shared.db.repositories.uses import are_folders_in_use, is_step_of_open_workflow
 from shared.errors import StorageError
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -82,7 +82,7 @@ async def demand_unused(
     if workflow_id is None:
         await _demand_ended_workflows(session, tasks)
     ids, folders = [task.id for task in tasks], [_folder(task) for task in tasks]
-    if await are_folders_in_use(session, folders, besides=ids, workflow_id=workflow_id):
+    if await are_folders_in_use(session, folders, excluding=ids, workflow_id=workflow_id):
         whose = f"of task {ids[0]}" if workflow_id is None else f"of workflow {workflow_id}"
         message = f"work that has not ended reads files {whose}; wait for it, or cancel it"
         raise Problem(409, "in_use", message)

@@ -23,7 +23,7 @@ from shared.contracts.pictures import is_remote
 from shared.contracts.training import LORA_FOLDERS
 from shared.db.models.tables import StoredObject
 from shared.db.models.trainings import Training
-from shared.db.repositories.uses import hold_objects
+from shared.db.repositories.object_use import lock_objects
 from shared.images.admission import ImageRefusedError
 
 _UNSTATED = "unknown"
@@ -142,7 +142,7 @@ async def add_training(
     await settle_uploads(session, uploads)
     own = {upload.row.key for upload in uploads}
     paths = [each for each in training.source_images if not is_remote(each) and each not in own]
-    found = await hold_objects(session, caller.scope, paths)
+    found = await lock_objects(session, caller.scope, paths)
     if gone := [path for path in paths if path not in found]:
         raise picture_gone(gone[0])
     training.picture_objects = {path: key for path, key in found.items() if path != key} or None

@@ -17,7 +17,7 @@ from shared.contracts.enums import (
     TrainingStatus,
     WorkflowStatus,
 )
-from shared.db.repositories.waiting import StepBefore, queues_of, unfinished_before
+from shared.db.repositories.waiting import StepDependencies, queues_of, unfinished_dependencies
 
 _NEW_FOR = timedelta(seconds=3)
 """So long work is simply on its way to a worker."""
@@ -43,11 +43,11 @@ async def tell_tasks(
     if not waiting:
         return
     steps = {row.workflow_id: row.id for row in waiting if row.workflow_id is not None}
-    before: Mapping[UUID, StepBefore] = {}
+    before: Mapping[UUID, StepDependencies] = {}
     if steps:
         tasks = [row.id for row in waiting if row.workflow_id is not None]
         async with res.sessions() as session:
-            before = await unfinished_before(session, list(steps), tasks)
+            before = await unfinished_dependencies(session, list(steps), tasks)
     abandoned = await res.queues.abandoned(_known(row.queue_name for row in waiting))
     said = {row.id: _of_task(row, before.get(row.id), abandoned) for row in waiting}
     for row, answer in zip(rows, answers, strict=True):
@@ -55,7 +55,9 @@ async def tell_tasks(
             answer.waiting_for = said[row.id]
 
 
-def _of_task(row: Any, step: StepBefore | None, abandoned: frozenset[TaskQueue]) -> str | None:
+def _of_task(
+    row: Any, step: StepDependencies | None, abandoned: frozenset[TaskQueue]
+) -> str | None:
     held = before_a_step(step.workflow, step.unfinished) if step else None
     return held or row.waiting_for or _worker(row.queue_name, abandoned)
 

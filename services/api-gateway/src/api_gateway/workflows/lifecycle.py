@@ -22,9 +22,9 @@ from api_gateway.workflows.resume_schemas import ResumePlan, ResumeWorkflow
 from shared.contracts.enums import WorkflowStatus
 from shared.contracts.runs import PipelineOutcome
 from shared.db.models.tables import Task, Workflow
-from shared.db.repositories.beginnings import show_progress
 from shared.db.repositories.events import add_workflow_event
 from shared.db.repositories.outcomes import write_pipeline_outcome
+from shared.db.repositories.starts import show_progress
 from shared.db.repositories.subjects import find_workflow
 from shared.db.repositories.tasks import is_unbegun, tasks_of_steps
 from workflows.control import (

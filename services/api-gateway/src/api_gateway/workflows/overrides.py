@@ -22,9 +22,9 @@ from api_gateway.workflows.reset import is_reused
 from api_gateway.workflows.resume_schemas import ResumeWorkflow, StepOverride
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from shared.contracts.enums import TaskType
-from shared.contracts.foreign import told
 from shared.contracts.pictures import field_meant
 from shared.contracts.task_types.table import TASK_TYPES
+from shared.contracts.untrusted import describe_error
 from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
 from shared.db.repositories.scope import Scope
 from shared.db.repositories.subjects import find_objects
@@ -176,7 +176,9 @@ class _Drafting:
         try:
             definition = _definition(step, config)
         except ValidationError as error:
-            outdated = f"was recorded under other rules and cannot be changed: {told(error)}"
+            outdated = (
+                f"was recorded under other rules and cannot be changed: {describe_error(error)}"
+            )
             self.faults.append(Fault(place, outdated))
             return
         faults = _unusable(definition, config)

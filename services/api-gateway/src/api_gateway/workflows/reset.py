@@ -28,8 +28,8 @@ from shared.contracts.providers import PROVIDERS
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.repositories.events import add_task_event
+from shared.db.repositories.object_use import pin_pictures
 from shared.db.repositories.tasks import is_untried, tasks_of_steps
-from shared.db.repositories.uses import pin_pictures
 
 _COPIED = (
     "task_type",

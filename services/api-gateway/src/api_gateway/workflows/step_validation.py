@@ -11,10 +11,10 @@ from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.unions import SCHEMAS
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from shared.contracts.enums import TaskType
+from shared.contracts.error_text import describe_fault
 from shared.contracts.pictures import field_meant
 from shared.contracts.task_types.shapes import placeholder
 from shared.contracts.task_types.table import TASK_TYPES
-from shared.contracts.wording import fault_in_words
 
 
 @cache
@@ -61,4 +61,4 @@ def validate_step(
 def _fault(fault: dict[str, Any]) -> Fault:
     loc: tuple[str | int, ...] = fault["loc"]
     place = loc if loc and str(loc[0]).endswith("provider_config") else ("config", *loc)
-    return Fault(place, fault_in_words(fault), fault["type"])
+    return Fault(place, describe_fault(fault), fault["type"])

@@ -1,1 +1,1 @@
-"""IMAGE_ADJUSTER: the subject's box → a frame over the picture → its pixels. Purely geometric."""
+"""IMAGE_ADJUSTER, purely geometric: find the subject's box, place a frame, render its pixels."""

@@ -1,4 +1,4 @@
-"""The whole of an IMAGE_ADJUSTER: from the request's fields to the adjusted picture."""
+"""The IMAGE_ADJUSTER task, from the request's fields to the adjusted picture."""
 
 from collections.abc import Callable
 
@@ -17,11 +17,11 @@ _LONGEST_SIDE_PX = 16_384
 
 
 class ImageAdjuster:
-    """Brings pictures to a size, a shape or margins.
+    """Adjustment of pictures to a size, an aspect ratio or margins.
 
     Args:
-        subjects: gives what finds subjects; asked where margins need it.
-        max_output_pixels: the largest result, width × height.
+        subjects: returns the segmenter; called only if margins are requested.
+        max_output_pixels: largest result, width × height.
     """
 
     def __init__(self, subjects: Callable[[], SubjectSegmenter], *, max_output_pixels: int) -> None:
@@ -31,15 +31,15 @@ class ImageAdjuster:
     def adjust(
         self, picture: Image.Image, reference: Image.Image | None, inputs: AdjustInputs
     ) -> Image.Image:
-        """The adjusted picture; the same one where nothing is to be done.
+        """Return the adjusted picture, or `picture` itself if nothing has to change.
 
         Args:
-            picture: RGB, or RGBA where it is a cut-out; upright.
-            reference: shows the margins that are wanted where `inputs` give none.
+            picture: RGB, or RGBA for a cut-out; upright.
+            reference: supplies the margins that `inputs` leaves out.
             inputs: the request.
 
         Raises:
-            InvalidInputError: no result can have what is asked for; names the fields.
+            InvalidInputError: no result meets the request; the message names the fields.
         """
         target = _target(inputs)
         margins = self._margins(reference, inputs)
@@ -56,8 +56,8 @@ class ImageAdjuster:
             return picture
         if frame is None:
             raise InvalidInputError(
-                f"{_asked(inputs)}: input_image has not enough room around its subject for these"
-                " margins; mode crop only takes away, so use pad, scale or auto"
+                f"{_fields(inputs)}: input_image has too little space around its subject for these"
+                " margins, and mode crop adds none; use mode pad, scale or auto"
             )
         size = self._size(frame, target, picture.size, inputs)
         if box is not None:
@@ -67,7 +67,7 @@ class ImageAdjuster:
         return render(picture, frame, size, inputs.resampling, box)
 
     def _margins(self, reference: Image.Image | None, inputs: AdjustInputs) -> dict[str, float]:
-        """Margins by field, those that are asked for; a given one goes before the reference's."""
+        """Return the requested margins by field; a given one overrides the reference's."""
         margins: dict[str, float] = {}
         if reference is not None:
             box, (width, height) = self._subject(reference, "reference_image"), reference.size
@@ -85,8 +85,8 @@ class ImageAdjuster:
             total = margins.get(first, 0) + margins.get(second, 0)
             if total >= 1:
                 raise InvalidInputError(
-                    f"{first} and {second} must add up to less than 1, those of reference_image"
-                    f" counted where none is given; they add up to {total:g}"
+                    f"{first} and {second} must add up to less than 1, but add up to {total:g};"
+                    " a margin that is not given is taken from reference_image"
                 )
         return margins
 
@@ -94,8 +94,8 @@ class ImageAdjuster:
         box = subject_box(picture, self._subjects)
         if box is None:
             raise InvalidInputError(
-                f"{field}: no subject is found in it, and margins are measured from the subject;"
-                " leave the margins and reference_image out, or send a picture that shows one"
+                f"{field}: no subject was found, and margins are measured from the subject;"
+                " omit the margins and reference_image, or send a picture with a clear subject"
             )
         return box
 
@@ -106,7 +106,7 @@ class ImageAdjuster:
         own: tuple[int, int],
         inputs: AdjustInputs,
     ) -> tuple[int, int]:
-        """The result's size: as asked for, else the frame's, at least a pixel each way."""
+        """Return the result's size: the requested one, else the frame's; at least 1 × 1."""
         size = target or (
             max(1, round(frame.right - frame.left)),
             max(1, round(frame.bottom - frame.top)),
@@ -115,8 +115,8 @@ class ImageAdjuster:
         if is_fine or (size[0] <= own[0] and size[1] <= own[1]):
             return size
         raise InvalidInputError(
-            f"{_asked(inputs)}: the result would have {size[0]} × {size[1]} pixels; at most"
-            f" {self._max_output_pixels} are made, and {_LONGEST_SIDE_PX} on a side"
+            f"{_fields(inputs)}: the result would have {size[0]} × {size[1]} pixels; the limits are"
+            f" {self._max_output_pixels} pixels and {_LONGEST_SIDE_PX} pixels per side"
         )
 
 
@@ -125,39 +125,39 @@ def _require_visible(subject: Box, frame: Box, size: tuple[int, int], inputs: Ad
     down = (subject.bottom - subject.top) * size[1] / (frame.bottom - frame.top)
     if min(across, down) < 1:
         raise InvalidInputError(
-            f"{_asked(inputs)}: the subject of input_image would have {across:.2g} × {down:.2g} of"
-            f" the {size[0]} × {size[1]} pixels, less than one; give smaller margins"
+            f"{_fields(inputs)}: the subject of input_image would have {across:.2g} × {down:.2g} of"
+            f" the {size[0]} × {size[1]} pixels, less than one pixel; use smaller margins"
         )
 
 
 def _target(inputs: AdjustInputs) -> tuple[int, int] | None:
-    """The size that is asked for."""
+    """Return the requested size, if any."""
     width, height, ratio = inputs.target_width, inputs.target_height, inputs.aspect_ratio
     if ratio is not None and not 1 / _LONGEST_SIDE_PX <= ratio <= _LONGEST_SIDE_PX:
         raise InvalidInputError(
-            f"aspect_ratio: {ratio:g} is no shape that a picture can have; sides are 1 to"
-            f" {_LONGEST_SIDE_PX} pixels long"
+            f"aspect_ratio: {ratio:g} is out of range; sides are 1 to {_LONGEST_SIDE_PX} pixels"
+            " long"
         )
     if width is not None and height is not None and ratio is None:
         return width, height
     if width is None and height is None:
         return None
     raise InvalidInputError(
-        "target_width, target_height, aspect_ratio: give both sides, or the ratio alone"
+        "target_width, target_height, aspect_ratio: give both sides, or only the ratio"
     )
 
 
-def _asked(inputs: AdjustInputs) -> str:
-    """The fields of a request that decide its frame."""
+def _fields(inputs: AdjustInputs) -> str:
+    """Return the names of the given fields that determine the frame, for messages."""
     names = ("target_width", "target_height", "aspect_ratio", *_VERTICAL, *_HORIZONTAL)
-    asked = [name for name in (*names, "reference_image") if getattr(inputs, name) is not None]
-    return ", ".join(asked or ["mode"])
+    requested = [name for name in (*names, "reference_image") if getattr(inputs, name) is not None]
+    return ", ".join(requested or ["mode"])
 
 
 def _is_near(
     size: tuple[int, int], target: tuple[int, int] | None, ratio: float, tolerance: float
 ) -> bool:
-    """Whether a picture has its size, or else its shape, but for the tolerance."""
+    """Return whether a size, or without a target the aspect ratio, is within the tolerance."""
     if target is None:
         return abs(size[0] / size[1] / ratio - 1) <= tolerance + ROUNDING
     pairs = zip(size, target, strict=True)
@@ -165,12 +165,12 @@ def _is_near(
 
 
 def _has_margins(layout: Layout, frame: Box | None, inputs: AdjustInputs) -> bool:
-    """Whether a picture's own margins are those that its mode would make, but for the tolerance."""
+    """Return whether the picture already has the margins of its mode, within the tolerance."""
     if inputs.mode == "scale" and frame is not None:
         return is_within_tolerance(
             frame, layout.across.length, layout.down.length, inputs.tolerance
         )
-    return all(axis.lacks <= inputs.tolerance for axis in (layout.across, layout.down))
+    return all(axis.margin_shortfall <= inputs.tolerance for axis in (layout.across, layout.down))
 
 
 def _axis(
@@ -179,7 +179,7 @@ def _axis(
     margins: dict[str, float],
     names: tuple[str, str],
 ) -> Axis:
-    """An axis with one margin has 0 for the other; an axis with none is free."""
+    """Build an axis: with one margin, the other is 0; with none, the axis is free."""
     if subject is None:
         return Axis(length)
     first, second = names
@@ -193,7 +193,7 @@ def _axis(
 
 
 def _frame(layout: Layout, inputs: AdjustInputs) -> Box | None:
-    """The frame of the request's mode; none where that mode cannot leave the margins."""
+    """Return the frame for the request's mode; None if that mode cannot keep the margins."""
     if inputs.mode == "crop":
         return layout.crop(inputs.cropping_position)
     if inputs.mode == "pad":
@@ -204,16 +204,16 @@ def _frame(layout: Layout, inputs: AdjustInputs) -> Box | None:
 
 
 def _whole_pixels(frame: Box, layout: Layout, size: tuple[int, int], mode: str) -> Box:
-    """The frame on the picture's own pixels: nothing is resampled where no size is asked for."""
+    """Snap the frame to whole pixels, so that nothing is resampled if no size was requested."""
     left = _whole(frame.left, layout.across, size[0], may_overlap=mode == "scale")
     top = _whole(frame.top, layout.down, size[1], may_overlap=mode == "scale")
     return Box(left, top, left + size[0], top + size[1])
 
 
 def _whole(start: float, axis: Axis, extent: int, *, may_overlap: bool) -> float:
-    """The start of a frame of whole pixels; its margins are less than a pixel off."""
+    """Return the whole-pixel start of a frame; its margins are off by less than a pixel."""
     first = round(clamp(start, *sorted(axis.offsets(extent))))
-    if not may_overlap:  # within the picture or all around it, and not a pixel beside that
+    if not may_overlap:  # exactly inside the picture, or exactly around it
         free = round(axis.length) - extent
         first = max(min(0, free), min(first, max(0, free)))
     return float(first)

@@ -1,7 +1,7 @@
-"""Which part of the plane becomes the result: a frame over the picture, by mode and margins.
+"""The frame that becomes the result: its place over the picture, by mode and margins.
 
-Everything is in pixels of the picture, as real numbers. Height and width are alike, so each is an
-`Axis`; the frame's aspect ratio ties the two together.
+All values are in pixels of the picture, as floats. Height and width are treated alike, each as an
+`Axis`; the frame's aspect ratio couples the two.
 """
 
 import math
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from inference_worker.vision.protocols import Box
 
 _PADS_FROM = 0.05
-"""Difference of aspect ratios beyond which mode auto pads, and loses nothing."""
+"""Relative difference of aspect ratios above which mode auto pads instead of cropping."""
 ROUNDING = 1e-9
-"""By how much two equal shares or ratios may differ, as computers reckon."""
+"""Tolerance for rounding errors when shares or ratios are compared."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a picture, and what must lie within the frame.
+    """One axis of a picture, and the subject that must be inside the frame.
 
     Attributes:
         length: of the picture.
-        start, end: of the subject; infinite, the wrong way round, where nobody has looked for it.
-        before, after: least margins before and after it, over the frame's length.
-        is_free: no margin is asked for on this axis; a known subject is kept, as far as it fits.
+        start, end: of the subject; inf and -inf if no subject was searched for.
+        before, after: minimum margins before and after it, as shares of the frame's length.
+        is_free: no margin is requested on this axis; a known subject is kept as far as it fits.
     """
 
     length: float
@@ -34,8 +34,8 @@ class Axis:
     is_free: bool = True
 
     @property
-    def lacks(self) -> float:
-        """The share of its length that the picture itself is short of one of the margins."""
+    def margin_shortfall(self) -> float:
+        """Largest amount by which a margin is missing in the picture, as a share of its length."""
         if self.is_free:
             return 0
         after = (self.length - self.end) / self.length
@@ -43,19 +43,19 @@ class Axis:
 
     @property
     def tightest(self) -> float:
-        """The frame in which the subject has its margins exactly; the picture's own without one."""
+        """Length of the frame with exactly the margins; the picture's length without a subject."""
         if self.start > self.end:
             return self.length
         return (self.end - self.start) / (1 - self.before - self.after)
 
     @property
     def fitted(self) -> float:
-        """The same; the picture's own also where no margin is asked for."""
+        """Like `tightest`, but the picture's length also if no margin is requested."""
         return self.length if self.is_free else self.tightest
 
     @property
     def shortest_around(self) -> float:
-        """The least frame that has all of the picture in it, and the subject's margins."""
+        """Length of the shortest frame that holds the whole picture and the margins."""
         if self.is_free:
             return self.length
         before = (self.length - self.start) / (1 - self.before)
@@ -63,7 +63,7 @@ class Axis:
 
     @property
     def longest_within(self) -> float:
-        """The greatest frame within the picture that leaves the subject its margins."""
+        """Length of the longest frame inside the picture that keeps the margins."""
         bounds = [self.length]
         if not self.is_free and self.before:
             bounds.append(self.start / self.before)
@@ -72,13 +72,13 @@ class Axis:
         return min(bounds)
 
     def offsets(self, extent: float) -> tuple[float, float]:
-        """From where to where a frame of that extent may start, for the margins' sake."""
+        """Return the lowest and highest start at which a frame of that extent keeps the margins."""
         return self.end - (1 - self.after) * extent, self.start - self.before * extent
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A picture's two axes, and the shape of the frame that is looked for.
+    """A picture's two axes, and the aspect ratio of the frame to place.
 
     Attributes:
         across: the horizontal axis.
@@ -91,10 +91,10 @@ class Layout:
     ratio: float
 
     def crop(self, position: str) -> Box | None:
-        """The largest frame within the picture; none where margins need more than there is.
+        """Return the largest frame inside the picture; None if the margins do not fit.
 
         Args:
-            position: center, top, bottom, left or right: which part of the picture to prefer.
+            position: center, top, bottom, left or right: the part of the picture to prefer.
         """
         height = min(self.down.longest_within, self.across.longest_within / self.ratio)
         width = height * self.ratio
@@ -108,16 +108,17 @@ class Layout:
         )
 
     def pad(self) -> Box:
-        """The smallest frame around the picture."""
+        """Return the smallest frame around the picture."""
         height = max(self.down.shortest_around, self.across.shortest_around / self.ratio)
         width = height * self.ratio
         return _box(_inside(self.across, width), _inside(self.down, height), width, height)
 
     def scale(self, proportions: str) -> Box:
-        """The frame into which the subject with its margins fits, or the picture without.
+        """Return the frame that fits the subject with its margins, or else the picture.
 
         Args:
-            proportions: fit: all of it; height, width: that side exactly, the other as it comes.
+            proportions: fit: both sides fit; height, width: that side fits exactly, the other
+                follows from the ratio.
         """
         if proportions == "height":
             height = self.down.fitted
@@ -129,14 +130,14 @@ class Layout:
         return _box(_around(self.across, width), _around(self.down, height), width, height)
 
     def auto(self, position: str) -> Box:
-        """`pad` where the aspect ratios differ much or the subject needs it, else `crop`."""
+        """Return the frame of `pad` if ratios differ much or the subject needs it, else `crop`."""
         own = self.across.length / self.down.length
         is_near = abs(own / self.ratio - 1) <= _PADS_FROM + ROUNDING
         cropped = self.crop(position) if is_near else None
         return cropped if cropped and self._holds_subject(cropped) else self.pad()
 
     def _holds_subject(self, frame: Box) -> bool:
-        """Whether all of it is in a frame; where nobody has looked for it, it is."""
+        """Return whether the whole subject is in the frame; true if it was not searched for."""
         across, down = self.across, self.down
         starts = across.start - frame.left, down.start - frame.top
         ends = frame.right - across.end, frame.bottom - down.end
@@ -144,7 +145,7 @@ class Layout:
 
 
 def is_within_tolerance(frame: Box, width: float, height: float, tolerance: float) -> bool:
-    """Whether a frame differs from its picture by no more than a share of the picture's sides."""
+    """Return whether frame and picture differ by at most `tolerance` of the picture's sides."""
     across = (frame.left, frame.right - frame.left - width)
     down = (frame.top, frame.bottom - frame.top - height)
     return max(map(abs, across)) <= tolerance * width and max(map(abs, down)) <= tolerance * height
@@ -155,7 +156,7 @@ def _box(left: float, top: float, width: float, height: float) -> Box:
 
 
 def _inside(axis: Axis, extent: float, part: float = 0.5) -> float:
-    """Start of a frame that lies within the picture, or the picture within it."""
+    """Return the start of a frame that is inside the picture, or contains it."""
     free = axis.length - extent
     lowest, highest = sorted(axis.offsets(extent))
     lowest, highest = max(lowest, min(0.0, free)), min(highest, max(0.0, free))
@@ -163,7 +164,7 @@ def _inside(axis: Axis, extent: float, part: float = 0.5) -> float:
 
 
 def _around(axis: Axis, extent: float) -> float:
-    """Start of a frame with the subject in its middle, as far as that pads nothing."""
+    """Return the start of a frame centred on the subject, as far as that needs no padding."""
     free = axis.length - extent
     if axis.start > axis.end:
         return free / 2
@@ -173,5 +174,5 @@ def _around(axis: Axis, extent: float) -> float:
 
 
 def clamp(value: float, lowest: float, highest: float) -> float:
-    """The value, or the bound that it is beyond."""
+    """Return the value limited to the bounds."""
     return max(lowest, min(value, highest))

@@ -1,7 +1,7 @@
-"""A frame over a picture becomes pixels: cut out, resampled to its size, padded where it is empty.
+"""Rendering of a frame: crop, resample to the result's size, pad outside the picture.
 
-Padding invents nothing: transparent in pictures with alpha, else one colour, the median of the
-picture's own edges that the padding touches, without the subject.
+Padding is transparent in pictures with alpha. Otherwise it has one colour: the median of those
+picture edges that the padding touches, without the subject.
 """
 
 import numpy as np
@@ -28,14 +28,14 @@ def render(
     resampling: str,
     subject: Box | None = None,
 ) -> Image.Image:
-    """What a frame shows of a picture.
+    """Render the part of a picture that a frame shows.
 
     Args:
         picture: RGB or RGBA.
-        frame: in pixels of the picture; may reach beyond it, and shows some of it.
-        size: of the result, in pixels.
+        frame: in pixels of the picture; overlaps it, and may extend beyond it.
+        size: width and height of the result, in pixels.
         resampling: nearest, bilinear, bicubic or lanczos.
-        subject: where it is, if anybody has looked: padding does not take its colour.
+        subject: its box, if known; the padding colour is taken from outside it.
     """
     left, right = _visible(frame.left, frame.right, picture.width)
     top, bottom = _visible(frame.top, frame.bottom, picture.height)
@@ -61,17 +61,17 @@ def _visible(start: float, end: float, length: int) -> tuple[float, float]:
 def _landing(
     start: float, end: float, frame_start: float, frame_end: float, length: int
 ) -> tuple[int, int]:
-    """The whole pixels of the result that the visible stretch takes: at least one."""
+    """Return the range of result pixels that the visible part covers: at least one pixel."""
     scale = length / (frame_end - frame_start)
     first = min(round((start - frame_start) * scale), length - 1)
     return first, max(first + 1, round((end - frame_start) * scale))
 
 
 def _padding(picture: Image.Image, sides: _Sides, subject: Box) -> tuple[int, ...]:
-    """The colour beyond the left, top, right and bottom edges, those of them that are touched.
+    """Return the colour for padding at the given sides (left, top, right, bottom).
 
-    Where the subject covers all of those, the other edges say it; where it covers these too, so be
-    it: then the subject is all there is.
+    If the subject covers all of these edges, the other edges decide; if it covers every edge, its
+    own pixels do.
     """
     if picture.mode == "RGBA":
         return (0, 0, 0, 0)
@@ -85,7 +85,7 @@ def _padding(picture: Image.Image, sides: _Sides, subject: Box) -> tuple[int, ..
 
 
 def _edges(picture: Image.Image, sides: _Sides, subject: Box) -> NDArray[np.uint8]:
-    """The pixels, N × 3, along some of the edges, less those where the subject touches them."""
+    """Return the pixels along the given edges, N × 3, without those that the subject touches."""
     width, height = picture.size
     left, top, right, bottom = map(int, subject)
     strips = (

@@ -1,4 +1,4 @@
-"""Where the subject is: the box around it, from a mask or from the picture's own transparency."""
+"""The box around a picture's subject, from a segmenter's mask or the picture's alpha channel."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -15,14 +15,14 @@ _find_objects = cast(Callable[..., Any], find_objects)
 _sum_labels = cast(Callable[..., Any], sum_labels)
 _COARSE_SIDE_PX = 512
 _SPECK = 0.05
-"""Parts smaller than this share of the largest are a model's noise, no subject."""
+"""Parts smaller than this share of the largest one are noise of the model."""
 _TOUCHING = np.ones((3, 3))
 
 
 def subject_box(picture: Image.Image, subjects: Callable[[], SubjectSegmenter]) -> Box | None:
-    """The box around a picture's subject; none where it has none.
+    """Return the box around a picture's subject; None if it has none.
 
-    A cut-out's subject is what is not transparent; only pictures without alpha are segmented.
+    The subject of a cut-out is its opaque part; only pictures without alpha are segmented.
     """
     if picture.mode == "RGBA":
         return mask_box(np.asarray(picture.getchannel("A")) >= 128)
@@ -30,7 +30,7 @@ def subject_box(picture: Image.Image, subjects: Callable[[], SubjectSegmenter]) 
 
 
 def mask_box(mask: NDArray[np.bool_]) -> Box | None:
-    """The box around the parts of a mask (H × W), specks left out; none for an empty mask."""
+    """Return the box around the parts of a mask (H × W) without specks; None for an empty one."""
     height, width = mask.shape
     cell = max(1, -(-max(height, width) // _COARSE_SIDE_PX))
     coarse = _any_in_cells(mask, cell)
@@ -55,7 +55,7 @@ def mask_box(mask: NDArray[np.bool_]) -> Box | None:
 
 
 def _any_in_cells(mask: NDArray[np.bool_], cell: int) -> NDArray[np.bool_]:
-    """One value for each cell × cell pixels: whether any of them is set."""
+    """Reduce a mask to one value per cell × cell pixels: true if any of them is set."""
     starts = [list(range(0, length, cell)) for length in mask.shape]
     rows = np.logical_or.reduceat(mask, starts[0], axis=0)
     return np.logical_or.reduceat(rows, starts[1], axis=1)

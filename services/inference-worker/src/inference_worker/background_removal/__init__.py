@@ -1,1 +1,1 @@
-"""Cutting out what pictures are about."""
+"""BACKGROUND_REMOVE: cut out the subjects of pictures."""

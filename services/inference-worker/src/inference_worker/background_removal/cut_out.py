@@ -1,4 +1,4 @@
-"""A picture and the mask of its subject become a cut-out without its background's colour."""
+"""Cut-outs: the subject of a picture as RGBA, its edges free of the background's colour."""
 
 from typing import Any, cast
 
@@ -7,24 +7,24 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from inference_worker.images import on_white
 from inference_worker.vision.box_means import Planes, box_means
 from inference_worker.vision.protocols import SubjectSegmenter
 from inference_worker.vision.resizing import resize_map, resize_picture, shrink_size
+from shared.pixels.images import on_white
 
 _WINDOW_SHARE = 1 / 12
-"""Side of the window in which a soft pixel looks for the subject's colour, over the longer side."""
+"""Side of the window in which the subject's colour is estimated, over the longer side."""
 _LEAST_WINDOW = 9
 _LONGEST = 1024
-_LITTLE = 1e-3
+_EPSILON = 1e-3
 _STRIP_PIXELS = 131_072
-"""Pixels at a time: where all are soft, memory stays bounded."""
+"""Pixels per strip: bounds memory if all of them are soft."""
 
 
 def cut_out(picture: Image.Image, segmenter: SubjectSegmenter) -> Image.Image:
-    """What the picture is about, in RGBA; what was transparent before stays so.
+    """Return the picture's subject as RGBA; transparent pixels stay transparent.
 
-    What was translucent keeps its colour, except where the subject's own edge is soft.
+    Translucent pixels keep their colour, except at soft edges of the subject.
 
     Args:
         picture: RGB or RGBA, upright.
@@ -45,16 +45,17 @@ def cut_out(picture: Image.Image, segmenter: SubjectSegmenter) -> Image.Image:
 def _subject_colours(
     colours: NDArray[np.uint8], levels: NDArray[np.uint8], given: NDArray[np.uint8] | None = None
 ) -> NDArray[np.uint8]:
-    """The subject's own colours: its inner pixels as they are, black where there is no subject.
+    """Return the subject's own colours: inner pixels unchanged, black outside the subject.
 
-    A pixel on a soft edge was photographed as a mix with what lies behind it. The mix is undone by
-    one pass of blur fusion (Forte: Approximate Fast Foreground Colour Estimation, ICIP 2021). Its
-    blurs are smooth, so that they are found at a moderate size.
+    A pixel on a soft edge is a mix of the subject and its background. One pass of blur fusion
+    (Forte: Approximate Fast Foreground Colour Estimation, ICIP 2021) separates them. Its blurs are
+    smooth, so they are computed at a reduced size.
 
     Args:
         colours: of the picture, H × W × 3.
-        levels: H × W, how much of each pixel is the subject.
-        given: H × W, how opaque the picture is: what is hidden lends no colour; none: wholly.
+        levels: H × W, share of the subject in each pixel, 0 to 255.
+        given: H × W, the picture's alpha, 0 to 255; hidden pixels contribute no colour. None:
+            opaque.
     """
     result = np.where(levels[..., None] > 0, colours, 0).astype(np.uint8)
     soft = (levels > 0) & (levels < 255)
@@ -82,7 +83,7 @@ def _subject_colours(
 def _sampled(
     field: Planes, rows: NDArray[np.intp], columns: NDArray[np.intp], size: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """A field (h × 3 × w) at pixels of a picture of that width and height: n × 3."""
+    """Sample a field (h × 3 × w) at pixels of a picture of size (width, height): n × 3."""
     height, _, width = field.shape
     if size == (width, height):
         return field[rows, :, columns]
@@ -93,20 +94,20 @@ def _sampled(
 
 
 def _unit(levels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Levels as 0 to 1, at another width and height."""
+    """Scale levels to 0 to 1, and resize them to (width, height)."""
     return resize_map(levels.astype(np.float32) / np.float32(255), size)
 
 
 def _means_around(colours: NDArray[np.uint8], weights: list[NDArray[np.float32]]) -> list[Planes]:
-    """For each weight, the weighted mean of the colours around each pixel: h × 3 × w."""
-    share = round(max(colours.shape[:2]) * _WINDOW_SHARE) | 1
-    lying = colours.transpose(0, 2, 1).astype(np.float32, order="C")
-    planes = np.empty((len(colours), 8, lying.shape[2]), np.float32)
+    """Return, for each weight, the weighted mean colour around each pixel: h × 3 × w."""
+    window = max(_LEAST_WINDOW, round(max(colours.shape[:2]) * _WINDOW_SHARE) | 1)
+    by_channel = colours.transpose(0, 2, 1).astype(np.float32, order="C")
+    planes = np.empty((len(colours), 8, by_channel.shape[2]), np.float32)
     for half, weight in zip(np.split(planes, 2, axis=1), weights, strict=True):
-        np.multiply(lying, weight[:, None], out=half[:, :3])
+        np.multiply(by_channel, weight[:, None], out=half[:, :3])
         half[:, 3] = weight
-    means = box_means(planes, max(_LEAST_WINDOW, share), "reflect")
+    means = box_means(planes, window, "reflect")
     return [
-        np.divide(half[:, :3], np.maximum(half[:, 3:], _LITTLE), out=half[:, :3])
+        np.divide(half[:, :3], np.maximum(half[:, 3:], _EPSILON), out=half[:, :3])
         for half in np.split(means, 2, axis=1)
     ]

@@ -1,1 +1,1 @@
-"""BACKGROUND_FIX: the palette's colour → what to keep of the picture → the rest moves toward it."""
+"""BACKGROUND_FIX: take the palette's colour, mask the foreground, recolour the background."""

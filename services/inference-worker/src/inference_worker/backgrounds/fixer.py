@@ -1,4 +1,4 @@
-"""The whole of a BACKGROUND_FIX: base and palette in, the base on the palette's colour out."""
+"""The BACKGROUND_FIX task: recolour the base's background to the palette's colour."""
 
 from dataclasses import dataclass
 
@@ -6,41 +6,41 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference_worker.backgrounds.kept import Finders, find_kept
+from inference_worker.backgrounds.foreground import ForegroundModels, find_foreground
 from inference_worker.backgrounds.palette import background_colour
 from inference_worker.backgrounds.protection import Protection
-from inference_worker.cancellation import NEVER, CancelFlag, stop_if
-from inference_worker.lab import LabColour, Ramp, move_toward
-from inference_worker.transparency import alpha_of
+from shared.cancellation import NEVER, CancelFlag, stop_if
 from shared.contracts.backgrounds import BackgroundFixInputs, BackgroundMask
 from shared.contracts.enums import BackgroundFixStrategy
 from shared.errors import InvalidInputError
+from shared.pixels.lab import LabColour, Ramp, move_toward
+from shared.pixels.transparency import alpha_of
 
 _NOTHING_FOUND = (
-    "base_image: neither a person nor a product is found in it, so that its background cannot be"
-    " told; send a cut-out on a transparent background, or a picture whose subject stands out"
+    "base_image: neither a person nor a product is found, so its background cannot be determined;"
+    " send a cut-out on a transparent background, or a picture with a clear subject"
 )
 _STRIP_PIXELS = 131_072
-"""Pixels at a time: their planes stay in the processor's cache, and memory stays bounded."""
+"""Pixels per strip: bounds memory, and keeps the planes in the processor's cache."""
 
 
 @dataclass(frozen=True)
-class Fixed:
-    """The picture, and what told its background."""
+class FixedBackground:
+    """The picture, and the source of the mask that separated its background."""
 
     image: Image.Image
     mask_used: BackgroundMask
 
 
 class BackgroundFixer:
-    """Moves backgrounds toward a colour.
+    """Shift or replacement of the colour of backgrounds.
 
     Args:
-        finders: find what must stay as it is.
+        models: segment the foreground.
     """
 
-    def __init__(self, finders: Finders) -> None:
-        self._finders = finders
+    def __init__(self, models: ForegroundModels) -> None:
+        self._models = models
 
     def fix(
         self,
@@ -48,20 +48,20 @@ class BackgroundFixer:
         palette: Image.Image,
         inputs: BackgroundFixInputs,
         cancel: CancelFlag = NEVER,
-    ) -> Fixed:
-        """The base with its background as the request says.
+    ) -> FixedBackground:
+        """Return the base with its background changed as requested.
 
         Args:
-            base: RGB, or RGBA. Of a cut-out, all that shows is kept: a shift leaves it as it is,
-                and a colour that replaces the background goes behind it.
-            palette: RGB; its background's colour is taken.
+            base: RGB or RGBA. The visible part of a cut-out is kept: a shift returns it unchanged,
+                a replacement colour is put behind it.
+            palette: RGB; its background supplies the colour.
             inputs: the request.
-            cancel: looked at between strips of the picture.
+            cancel: checked before each strip of the picture.
 
         Raises:
             Cancelled: the flag was set.
-            InvalidInputError: thresholds cross, the palette shows no background, or nothing is
-                found in the base that could be kept.
+            InvalidInputError: the thresholds cross, the palette shows no background, or the base
+                has no foreground.
         """
         is_shift = inputs.strategy == BackgroundFixStrategy.LAB_SHIFT
         if is_shift and inputs.shadow_threshold >= inputs.light_threshold:
@@ -69,21 +69,22 @@ class BackgroundFixer:
                 "shadow_threshold must be below light_threshold; they are"
                 f" {inputs.shadow_threshold} and {inputs.light_threshold}"
             )
-        colour = background_colour(palette, self._finders)
+        colour = background_colour(palette, self._models)
         alpha = alpha_of(base)
         if alpha is not None and alpha.getbbox():
             fixed = base if is_shift else _in_front_of(colour, base)
-            return Fixed(fixed, BackgroundMask.ALPHA)
-        kept = find_kept(base, self._finders) if alpha is None else None
-        if kept is None:
+            return FixedBackground(fixed, BackgroundMask.ALPHA)
+        foreground = find_foreground(base, self._models) if alpha is None else None
+        if foreground is None:
             raise InvalidInputError(_NOTHING_FOUND)
         protection = Protection(
-            kept.mask,
+            foreground.mask,
             grow_px=inputs.mask_expansion_percentage * max(base.size),
             blur_sigma_px=inputs.edge_blur_sigma,
         )
         ramp = Ramp(inputs.shadow_threshold, inputs.light_threshold) if is_shift else None
-        return Fixed(move_background(base, colour, protection, ramp, cancel), kept.found_by)
+        moved = move_background(base, colour, protection, ramp, cancel)
+        return FixedBackground(moved, foreground.found_by)
 
 
 def _in_front_of(colour: LabColour, cutout: Image.Image) -> Image.Image:
@@ -99,14 +100,17 @@ def move_background(
     ramp: Ramp | None,
     cancel: CancelFlag = NEVER,
 ) -> Image.Image:
-    """All that is not protected, moved toward a colour, in strips of rows.
+    """Move the unprotected pixels toward a colour, in strips of rows.
 
     Args:
         base: RGB.
-        colour: where the background goes.
-        protection: what stays.
-        ramp: how far pixels go by their lightness; none: all the way.
-        cancel: looked at before each strip.
+        colour: the target.
+        protection: the share of each pixel that is kept.
+        ramp: share of the way by lightness; None: all the way.
+        cancel: checked before each strip.
+
+    Raises:
+        Cancelled: the flag was set.
     """
     pixels = np.asarray(base)
     fixed = np.empty_like(pixels)
@@ -118,7 +122,7 @@ def move_background(
         fixed[first:last] = move_toward(pixels[first:last], colour, share, ramp)
     moved = Image.fromarray(fixed)
     if len(set(colour.srgb)) == 1 and _is_grey(pixels):
-        # Rounding makes a grey's channels differ by a level now and then.
+        # Rounding can make the channels of a grey differ by one level.
         return moved.getchannel("G").convert("RGB")
     return moved
 

@@ -6,47 +6,47 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference_worker.backgrounds.kept import Finders, find_kept
-from inference_worker.lab import LabColour, to_lab
+from inference_worker.backgrounds.foreground import ForegroundModels, find_foreground
 from shared.contracts.backgrounds import BackgroundMask
 from shared.errors import InvalidInputError
+from shared.pixels.lab import LabColour, to_lab
 
 _SAMPLED_SIDE_PX = 512
-_SURELY_NONE = 0.05
-"""Above this a pixel may be the edge of a person, or a hair."""
+_MOST_COVER = 0.05
+"""Highest foreground cover of a background pixel; above it may be hair or the edge of a person."""
 _LEAST_SHARE = 0.01
 _PLAIN = 8
-"""Levels by which a swatch's channels may vary."""
+"""Levels by which the channels of a plain swatch may vary."""
 
 
-def background_colour(palette: Image.Image, finders: Finders) -> LabColour:
-    """The median, in CIELAB, of what is no person or product: noise and shadows do not move it.
+def background_colour(palette: Image.Image, models: ForegroundModels) -> LabColour:
+    """Return the median CIELAB colour of the background, robust to noise and shadows.
 
-    A plain swatch is its own median.
+    For a plain swatch, it is the median of the whole picture.
 
     Args:
         palette: RGB.
-        finders: find what is no background.
+        models: segment the foreground.
 
     Raises:
-        InvalidInputError: a person leaves nothing of the background to see.
+        InvalidInputError: a person covers the background.
     """
     cell = max(1, -(-max(palette.size) // _SAMPLED_SIDE_PX))
     small = palette.reduce(cell)
     pixels = np.asarray(small)
-    kept = None if _is_plain(small) else find_kept(palette, finders)
-    if kept is None:
+    foreground = None if _is_plain(small) else find_foreground(palette, models)
+    if foreground is None:
         return _median(pixels)
-    cover = np.asarray(Image.fromarray(kept.mask).reduce(cell))
-    background = pixels[cover <= _SURELY_NONE]
+    cover = np.asarray(Image.fromarray(foreground.mask).reduce(cell))
+    background = pixels[cover <= _MOST_COVER]
     if len(background) >= _LEAST_SHARE * cover.size:
         return _median(background)
-    if kept.found_by is BackgroundMask.SUBJECT:
-        # A swatch of a fabric has no background, and is all about its colour.
+    if foreground.found_by is BackgroundMask.SUBJECT:
+        # A fabric swatch has no background: its own colour is the one meant.
         return _median(pixels)
     raise InvalidInputError(
-        "palette_image: shows no background beside its person; send a picture of which at least"
-        f" {_LEAST_SHARE:.0%} is background, or a plain swatch of the colour"
+        "palette_image: shows no background, only a person; send a picture with at least"
+        f" {_LEAST_SHARE:.0%} background, or a plain swatch of the colour"
     )
 
 

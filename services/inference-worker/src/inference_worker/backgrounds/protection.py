@@ -1,8 +1,8 @@
-"""How much of each pixel is kept: the person's mask, grown and blurred.
+"""The share of each pixel to keep: the person's mask, dilated and blurred.
 
-The soft edge lies around the person, never on it: where the blurred mask falls below the mask
-itself, the mask holds, so that the person's own pixels stay as they are. Growing and blurring
-happen at a fraction of the size, as far as the blur leaves nothing finer; rows come as needed.
+The soft edge is outside the person: the result is the maximum of the mask and the blurred mask, so
+the person's own pixels stay unchanged. Dilation and blur run at a reduced size, as far as the blur
+hides the difference; rows are enlarged on demand.
 """
 
 from collections.abc import Callable
@@ -16,22 +16,22 @@ from scipy.ndimage import (
     gaussian_filter,  # pyright: ignore[reportUnknownVariableType]
 )
 
-from inference_worker.lab import Plane
+from shared.pixels.lab import Plane
 
 _distances = cast(Callable[..., Any], distance_transform_edt)
 _gaussian_filter = cast(Callable[..., Any], gaussian_filter)
 _SIGMA_CELLS = 8
-"""The blur's sigma at reduced size: coarser, and a mask that grows by few pixels would not."""
+"""Minimum sigma of the blur at the reduced size; at a coarser one, small dilations would vanish."""
 _REDUCED_PIXELS = 2_000_000
 
 
 class Protection:
-    """What is kept of a picture.
+    """The soft mask of the pixels to keep.
 
     Args:
         person: H × W, 0 to 1.
-        grow_px: how far it grows, in pixels.
-        blur_sigma_px: standard deviation of its soft edge, in pixels.
+        grow_px: radius of the dilation, in pixels.
+        blur_sigma_px: standard deviation of the Gaussian blur, in pixels.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Protection:
         self._around: Image.Image | None = None
         if not person.size or not (grow_px or blur_sigma_px):
             return
-        # A blur that is wider than the picture makes it flat; a wider one still changes nothing.
+        # A blur as wide as the picture makes the mask flat; a wider one changes nothing more.
         sigma_px = min(blur_sigma_px, max(person.shape))
         by_size = int(np.ceil(np.sqrt(person.size / _REDUCED_PIXELS)))
         self._cell = max(1, int(sigma_px) // _SIGMA_CELLS, by_size)
@@ -53,7 +53,7 @@ class Protection:
         self._around = Image.fromarray(around)
 
     def rows(self, first: int, last: int) -> Plane:
-        """What is kept of the rows from `first` up to `last`: rows × W, 0 to 1."""
+        """Return the share to keep for the rows from `first` up to `last`: rows × W, 0 to 1."""
         kept = np.clip(self._person[first:last], 0, 1)
         if self._around is None:
             return kept
@@ -67,7 +67,7 @@ class Protection:
 
 
 def _grown(mask: NDArray[np.bool_], radius: float) -> Plane:
-    """The mask and all that is no farther from it than `radius`, with an edge one pixel soft."""
+    """Dilate the mask by `radius` pixels, with a soft edge one pixel wide."""
     if not mask.any():
         return np.zeros(mask.shape, np.float32)
     distance: NDArray[np.float64] = _distances(~mask)

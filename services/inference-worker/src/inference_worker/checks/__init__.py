@@ -1,1 +1,1 @@
-"""Whether an edited picture still shows what its source shows: SSIM, LPIPS and DISTS."""
+"""Consistency checks of an edited picture against its source: SSIM, LPIPS and DISTS."""

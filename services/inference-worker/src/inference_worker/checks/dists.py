@@ -13,7 +13,7 @@ from torch import Tensor
 STAGES = (2, 2, 3, 3, 3)
 """Convolutions of each of VGG16's stages."""
 CHANNELS = (3, 64, 128, 256, 512, 512)
-"""Of the picture itself and of each stage."""
+"""Channels of the picture and of each stage."""
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
 _EPSILON = 1e-6
@@ -27,7 +27,7 @@ class DistsNetwork:
         convolutions: weight and bias of each.
         alphas: weights of the means, [1, C, 1, 1] for the picture and each stage.
         betas: weights of the covariances, the same; all weights sum to 1.
-        origin: where the weights are from.
+        origin: source of the weights, for the record.
     """
 
     convolutions: Sequence[tuple[Tensor, Tensor]]
@@ -36,11 +36,11 @@ class DistsNetwork:
     origin: str
 
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
-        """[N], 0 for equal pictures, about 1 for pictures that have nothing in common.
+        """Return the distances [N]: 0 for equal pictures, about 1 for unrelated ones.
 
         Args:
             first: [N, 3, H, W], 0 to 1.
-            second: the same.
+            second: the same shape and range.
         """
         features = self._features(torch.cat([first, second]))
         similarity = first.new_zeros(first.shape[0])
@@ -52,7 +52,7 @@ class DistsNetwork:
     def _features(self, pictures: Tensor) -> list[Tensor]:
         mean, std = pictures.new_tensor([_MEAN, _STD])[:, :, None, None]
         hidden = (pictures - mean) / std
-        answers = [pictures]
+        features = [pictures]
         convolutions = iter(self.convolutions)
         for stage, num_convolutions in enumerate(STAGES):
             if stage:
@@ -60,12 +60,12 @@ class DistsNetwork:
             for _ in range(num_convolutions):
                 weight, bias = next(convolutions)
                 hidden = F.relu(F.conv2d(hidden, weight, bias, padding=1))
-            answers.append(hidden)
-        return answers
+            features.append(hidden)
+        return features
 
 
 def _compare(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Similarity of means and of structure, [N, C, 1, 1] each."""
+    """Return the similarities of means and of structure, [N, C, 1, 1] each."""
     places = (2, 3)
     mean, mean2 = one.mean(places, keepdim=True), other.mean(places, keepdim=True)
     variance = (one - mean).pow(2).mean(places, keepdim=True)
@@ -77,7 +77,7 @@ def _compare(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _l2_pool(hidden: Tensor) -> Tensor:
-    """Root of the blurred squares, every second pixel."""
+    """Pool by the root of the blurred squares, with stride 2."""
     row = hidden.new_tensor([0.25, 0.5, 0.25])
     channels = hidden.shape[1]
     kernel = torch.outer(row, row).expand(channels, 1, 3, 3)

@@ -1,7 +1,7 @@
 """LPIPS (Zhang et al. 2018, arXiv:1801.03924) over AlexNet, classic or shift-tolerant.
 
-The shift-tolerant network (Ghildyal & Liu 2022, arXiv:2207.13686) convolves before it strides, and
-blurs before each of its strides. Written from the papers and the layout of the weights.
+The shift-tolerant network (Ghildyal & Liu 2022, arXiv:2207.13686) convolves with stride 1 and blurs
+before each downsampling. Written from the papers and the layout of the weights.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ class LpipsNetwork:
     Attributes:
         convolutions: weight and bias of each, [out, in, k, k] and [out].
         heads: weight of each channel, [1, C, 1, 1].
-        is_shift_tolerant: built of blurs and strides; else torchvision's AlexNet.
-        origin: where the weights are from.
+        is_shift_tolerant: downsamples by blurs with stride; else torchvision's AlexNet.
+        origin: source of the weights, for the record.
     """
 
     convolutions: Sequence[tuple[Tensor, Tensor]]
@@ -36,38 +36,38 @@ class LpipsNetwork:
     origin: str
 
     def differences(self, first: Tensor, second: Tensor) -> list[Tensor]:
-        """Weighted squared difference of the features at each depth, [N, 1, h, w].
+        """Return the weighted squared difference of the features at each depth, [N, 1, h, w].
 
         Args:
             first: [N, 3, H, W], 0 to 1.
-            second: the same.
+            second: the same shape and range.
         """
         features = self._features(torch.cat([first, second]))
-        answers: list[Tensor] = []
+        differences: list[Tensor] = []
         for feature, head in zip(features, self.heads, strict=True):
             norm = feature.pow(2).sum(dim=1, keepdim=True).sqrt() + _EPSILON
             one, other = (feature / norm).chunk(2)
-            answers.append(F.conv2d((one - other).pow(2), head))
-        return answers
+            differences.append(F.conv2d((one - other).pow(2), head))
+        return differences
 
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
-        """[N], 0 for equal pictures."""
-        means = [part.mean(dim=(1, 2, 3)) for part in self.differences(first, second)]
+        """Return the distances [N], 0 for equal pictures."""
+        means = [depth.mean(dim=(1, 2, 3)) for depth in self.differences(first, second)]
         return torch.stack(means).sum(dim=0)
 
     def difference_map(self, first: Tensor, second: Tensor) -> Tensor:
-        """[N, H, W]; its mean is about the distance."""
+        """Return the map of differences [N, H, W]; its mean is about the distance."""
         size = first.shape[-2:]
-        parts = [
-            F.interpolate(part, size, mode="bilinear", align_corners=False)
-            for part in self.differences(first, second)
+        maps = [
+            F.interpolate(depth, size, mode="bilinear", align_corners=False)
+            for depth in self.differences(first, second)
         ]
-        return torch.stack(parts).sum(dim=0)[:, 0]
+        return torch.stack(maps).sum(dim=0)[:, 0]
 
     def _features(self, pictures: Tensor) -> list[Tensor]:
         mean, std = pictures.new_tensor([_MEAN, _STD])[:, :, None, None]
         hidden = (pictures - mean) / std
-        answers: list[Tensor] = []
+        features: list[Tensor] = []
         for depth, (weight, bias) in enumerate(self.convolutions):
             if depth in _POOLED_BEFORE:
                 hidden = self._pool(hidden)
@@ -76,8 +76,8 @@ class LpipsNetwork:
             if depth == 0 and self.is_shift_tolerant:
                 hidden = _blur_and_halve(hidden)
             hidden = F.relu(hidden)
-            answers.append(hidden)
-        return answers
+            features.append(hidden)
+        return features
 
     def _pool(self, hidden: Tensor) -> Tensor:
         if self.is_shift_tolerant:
@@ -86,7 +86,7 @@ class LpipsNetwork:
 
 
 def _blur_and_halve(hidden: Tensor) -> Tensor:
-    """Every second pixel after a 3 × 3 binomial blur, two reflected pixels around it."""
+    """Blur by a 3 × 3 binomial kernel with stride 2, after reflection padding of 2 pixels."""
     row = hidden.new_tensor([0.25, 0.5, 0.25])
     channels = hidden.shape[1]
     kernel = torch.outer(row, row).expand(channels, 1, 3, 3)

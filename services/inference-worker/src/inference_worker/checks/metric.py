@@ -1,4 +1,4 @@
-"""What a metric is, and when its score passes."""
+"""The protocol of a consistency metric, and the margins of scores over thresholds."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,11 +11,11 @@ Pixels = NDArray[np.uint8]
 
 
 class ConsistencyMetric(Protocol):
-    """A score for two pictures, and which scores pass."""
+    """A score for a source and its edit, with the threshold that passes."""
 
     @property
     def name(self) -> str:
-        """Also the field of `Scores` that takes the score."""
+        """Name of the metric, and of its field in `Scores`."""
         ...
 
     @property
@@ -23,28 +23,28 @@ class ConsistencyMetric(Protocol):
 
     @property
     def is_similarity(self) -> bool:
-        """True: passes at or above its threshold; false, a distance: at or below."""
+        """True: passes at or above its threshold; False, a distance: at or below."""
         ...
 
     @property
     def weights(self) -> str | None:
-        """Which network judges, for the record; none: there is no network."""
+        """Name of the network, for the record; None for a metric without a network."""
         ...
 
     def scores(self, sources: Sequence[Pixels], edits: Sequence[Pixels]) -> list[float]:
-        """One score for each source and its edit, which are of one size; all in one batch."""
+        """Score each source against its edit, all of one size, in one batch."""
         ...
 
     def difference(self, source: Pixels, edited: Pixels) -> NDArray[np.float32] | None:
-        """Where the two differ, [H, W], 0 where they do not; none: the metric says no places."""
+        """Return the map of differences [H, W], 0 for no difference; None if it has none."""
         ...
 
 
 def margin(metric: ConsistencyMetric, score: float) -> float:
-    """How far a score is on the right side of its threshold; negative: it fails."""
+    """Return the distance from score to threshold; negative if the score fails."""
     return score - metric.threshold if metric.is_similarity else metric.threshold - score
 
 
 def worst_margin(metrics: Sequence[ConsistencyMetric], scores: Sequence[float]) -> float:
-    """The margin that decides: a tile passes if none is negative."""
+    """Return the smallest margin, which decides: a tile passes if it is not negative."""
     return min((margin(m, s) for m, s in zip(metrics, scores, strict=True)), default=0.0)

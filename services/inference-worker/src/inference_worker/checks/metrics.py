@@ -1,4 +1,4 @@
-"""The metrics that a configuration switches on; a network is loaded when one first needs it."""
+"""The metrics that a configuration enables; each network is loaded on first use."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_worker.checks.metric import ConsistencyMetric
 from inference_worker.checks.ssim import Ssim
-from inference_worker.settings import DeviceKind
 from shared.contracts.checks import CheckedEdit, MetricWeights
 from shared.errors import InvalidInputError
+from shared.flux.kinds import DeviceKind
 
 if TYPE_CHECKING:
-    # torch is imported by those who need it alone.
+    # torch is imported only where it is needed.
     import torch
 
     from inference_worker.checks.dists import DistsNetwork
@@ -23,11 +23,11 @@ _T = TypeVar("_T")
 
 
 class Metrics:
-    """Makes metrics, and keeps their networks. May be asked from any thread, and blocks.
+    """Factory of metrics, with a cache of their networks. Thread-safe; blocks while loading.
 
     Args:
-        weights_dir: folder with classic backbones; none: the packaged ones judge.
-        device: where the networks compute.
+        weights_dir: folder with classic backbones; None: the packaged ones.
+        device: device of the networks.
     """
 
     def __init__(self, weights_dir: Path | None, device: DeviceKind) -> None:
@@ -36,14 +36,14 @@ class Metrics:
         self._loading = threading.Lock()
 
     def chosen(self, config: CheckedEdit, *, side_px: int) -> list[ConsistencyMetric]:
-        """The metrics whose thresholds are not 0.
+        """Return the metrics whose thresholds are not 0.
 
         Args:
             config: the thresholds.
             side_px: the longer side at which edits are made.
 
         Raises:
-            InvalidInputError: it asks for a metric whose network this worker does not have.
+            InvalidInputError: this worker does not have the network of a metric.
         """
         metrics: list[ConsistencyMetric] = []
         if config.ssim_threshold:
@@ -74,7 +74,7 @@ class Metrics:
 
     @cached_property
     def _device(self) -> "torch.device":
-        from inference_worker.pipelines.device import choose_device  # noqa: PLC0415 — imports torch
+        from shared.flux.device import choose_device  # noqa: PLC0415 — imports torch
 
         return choose_device(self._device_kind)
 
@@ -92,5 +92,5 @@ class Metrics:
 
 
 def weights_of(metrics: Sequence[ConsistencyMetric]) -> MetricWeights:
-    """Which networks judge, for the record."""
+    """Return the names of the metrics' networks, for the record."""
     return MetricWeights.model_validate({metric.name: metric.weights for metric in metrics})

@@ -1,4 +1,4 @@
-"""LPIPS and DISTS as metrics: pictures in, scores out, at the size their networks are to see."""
+"""LPIPS and DISTS as `ConsistencyMetric`, on pictures resized for their networks."""
 
 import threading
 from collections.abc import Sequence
@@ -14,23 +14,22 @@ from inference_worker.checks.lpips import LpipsNetwork
 from inference_worker.checks.metric import Pixels
 
 _LEAST_SIDE_PX = 64
-"""The side of the patches that people judged for LPIPS; the networks' last features need it."""
+"""Side of the patches in LPIPS' human judgements; the networks' last features need as much."""
 _LONGEST_SIDE_PX = 512
-"""Bounds time and memory: larger pictures are shrunk to it."""
-_TURNS = threading.Lock()
-"""One batch at a time, so that memory is bounded by one."""
+"""Larger pictures are shrunk to this, to bound time and memory."""
+_ONE_BATCH = threading.Lock()
+"""Held for one batch at a time, to bound memory."""
 
 
 class PerceptualMetric:
-    """Implements `ConsistencyMetric` by a network.
+    """`ConsistencyMetric` by a network.
 
     Args:
         name: `lpips` or `dists`.
         threshold: greatest distance that passes.
-        network: judges.
-        side_px: the resolution of the edits that are judged: what an editor changes at this size
-            needs no closer look.
-        device: where the network is.
+        network: computes the distances.
+        side_px: longer side of the edits; there is nothing to compare at a higher resolution.
+        device: device of the network.
     """
 
     is_similarity = False
@@ -53,7 +52,7 @@ class PerceptualMetric:
 
     @torch.inference_mode()
     def scores(self, sources: Sequence[Pixels], edits: Sequence[Pixels]) -> list[float]:
-        with _TURNS:
+        with _ONE_BATCH:
             distances = self._network.distance(self._batch(sources), self._batch(edits))
         return [float(distance) for distance in distances]
 
@@ -61,7 +60,7 @@ class PerceptualMetric:
     def difference(self, source: Pixels, edited: Pixels) -> NDArray[np.float32] | None:
         if isinstance(self._network, DistsNetwork):
             return None
-        with _TURNS:
+        with _ONE_BATCH:
             found = self._network.difference_map(self._batch([source]), self._batch([edited]))
         map_ = Image.fromarray(found[0].cpu().numpy())
         return np.asarray(
@@ -69,16 +68,16 @@ class PerceptualMetric:
         )
 
     def _batch(self, pictures: Sequence[Pixels]) -> Tensor:
-        """[N, 3, H, W], 0 to 1."""
-        shown = np.stack([self._shown(pixels) for pixels in pictures])
-        tensor = torch.from_numpy(shown)  # pyright: ignore[reportUnknownMemberType]
+        """Stack pictures into a tensor [N, 3, H, W], 0 to 1."""
+        resized = np.stack([self._resized(pixels) for pixels in pictures])
+        tensor = torch.from_numpy(resized)  # pyright: ignore[reportUnknownMemberType]
         tensor = tensor.to(self._device, torch.float32)
         return tensor.permute(0, 3, 1, 2) / 255
 
-    def _shown(self, pixels: Pixels) -> Pixels:
+    def _resized(self, pixels: Pixels) -> Pixels:
         height, width = pixels.shape[:2]
         scale = min(self._longest_px / max(width, height), 1)
-        # Each side by itself: in proportion, a strip would become as long as it is thin.
+        # Each side separately: in proportion, a narrow strip would become extremely long.
         size = max(round(width * scale), _LEAST_SIDE_PX), max(round(height * scale), _LEAST_SIDE_PX)
         if size == (width, height):
             return pixels

@@ -14,7 +14,7 @@ _structural_similarity = cast(Callable[..., Any], structural_similarity)
 
 
 class Ssim:
-    """Implements `ConsistencyMetric`: 1 for equal pictures."""
+    """`ConsistencyMetric` by SSIM: 1 for equal pictures."""
 
     name = "ssim"
     is_similarity = True

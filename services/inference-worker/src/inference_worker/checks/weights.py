@@ -1,4 +1,4 @@
-"""Finds the networks that judge: classic backbones where they are given, packaged ones otherwise.
+"""Loading of the networks: classic backbones if they are given, packaged ones otherwise.
 
 Packages are data here: their files are located and read, their code is never imported.
 """
@@ -20,12 +20,12 @@ _FOLDER = "weights/vST0.0"
 
 
 def load_lpips(folder: Path | None, device: torch.device) -> LpipsNetwork:
-    """LPIPS over `alexnet*` of the folder, else over the shift-tolerant AlexNet.
+    """Load LPIPS over `alexnet*` of the folder, else over the shift-tolerant AlexNet.
 
-    The heads of the classic one are `lpips_alex*` of the folder, or those of the package `lpips`.
+    The classic heads are `lpips_alex*` of the folder, else those of the package `lpips`.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: a packaged file is not installed.
     """
     given = _given(folder, "alexnet")
     if given is None:
@@ -45,14 +45,14 @@ def load_lpips(folder: Path | None, device: torch.device) -> LpipsNetwork:
 
 
 def load_dists(folder: Path | None, device: torch.device) -> DistsNetwork:
-    """DISTS over `vgg16*` of the folder, else in its form over the shift-tolerant VGG16.
+    """Load DISTS over `vgg16*` of the folder, else in its form over the shift-tolerant VGG16.
 
-    The channel weights of the classic one are `dists*` of the folder, or those of the package
-    `DISTS_pytorch`. They mean the channels of one network: over another one, each depth counts the
-    same, and so does each channel of it.
+    The classic channel weights are `dists*` of the folder, else those of the package
+    `DISTS_pytorch`. They apply to the channels of that network only: over the shift-tolerant one,
+    every depth has the same weight, and within it every channel.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: a packaged file is not installed.
     """
     given = _given(folder, "vgg16")
     if given is None:
@@ -95,7 +95,7 @@ def _packaged(package: str, file: str) -> Path:
         if (path := Path(place) / file).is_file():
             return path
     raise FileNotFoundError(
-        f"{file} of the package {package} is not installed. Install it as it stands in"
+        f"{file} of the package {package} is not installed. Install the version pinned in"
         " services/inference-worker/weights.txt (`make install` does), or set the threshold of its"
         " metric to 0"
     )
@@ -108,9 +108,9 @@ def _read(file: Path, device: torch.device) -> Mapping[str, Tensor]:
 
 
 def _convolutions(state: Mapping[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
-    """Weight and bias of the backbone's convolutions, in order, by the numbers in their names.
+    """Return weight and bias of the backbone's convolutions, ordered by the numbers in their names.
 
-    `features.0.weight` in torchvision's files, `net.slice1.0.weight` in the packaged ones.
+    Names are like `features.0.weight` in torchvision's files, `net.slice1.0.weight` in packages.
     """
     names = [
         name.removesuffix(".weight")

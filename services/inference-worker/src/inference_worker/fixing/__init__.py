@@ -1,1 +1,1 @@
-"""Mends one part of a picture: a face, a detail of a garment."""
+"""Repair of regions of a picture: faces, details of a garment."""

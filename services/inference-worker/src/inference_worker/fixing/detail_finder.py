@@ -1,4 +1,4 @@
-"""Finds a garment's detail in a picture, by the person's pose and outline."""
+"""Location of a garment's detail in a picture, by the person's pose and outline."""
 
 import numpy as np
 
@@ -12,20 +12,21 @@ _PERSON = 0.5
 
 
 class DetailFinder:
-    """Finds details. Blocks; may be called from any thread.
+    """Finder of garment details. Thread-safe; blocks.
 
     Args:
-        people: say which pixels are a person, and where its parts are.
+        people: segment persons and estimate poses.
     """
 
     def __init__(self, people: PeopleModels) -> None:
         self._people = people
 
     def find(self, picture: Pixels, label: str | None) -> Box:
-        """The box of the detail: what of its part of the body is a person.
+        """Return the box of the detail: the person's pixels within its body regions.
 
         Raises:
-            InvalidInputError: nobody is there, or not that part of them, or the label is not known.
+            InvalidInputError: there is no person, the body part is not in the picture, or the label
+                is unknown.
         """
         named = f"detail_label: {label!r}" if label else "base_image: the garment"
         area = self._area(picture, regions_of(label), named)
@@ -43,7 +44,7 @@ class DetailFinder:
         )
 
     def _area(self, picture: Pixels, regions: Regions, named: str) -> Box:
-        """Around all of the regions that are in the picture."""
+        """Return the box around those regions that are in the picture."""
         pose = self._people.poses.pose(picture)
         if pose is None:
             raise InvalidInputError(f"{named} was not found: no person is in the picture")

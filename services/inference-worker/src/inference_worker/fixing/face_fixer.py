@@ -1,4 +1,4 @@
-"""The face fixer: every face found, edited, checked, and faded back into the picture."""
+"""The face fixer: detect every face, edit it, check it, and blend it into the picture."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -7,25 +7,25 @@ from PIL import Image
 
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.engine import EngineFacts
+from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.refinement.colour import match_lab
-from inference_worker.refinement.editors import Wish, choose_editor
-from inference_worker.refinement.parts import PartEditing, Run, face_parts, paste_faces
+from inference_worker.refinement.editors import EditRequest, choose_editor
 from inference_worker.refinement.patches import expanded
 from inference_worker.refinement.refiner import FACE_INSTRUCTION, FACE_PROMPT
+from inference_worker.refinement.region_editing import RegionEditor, Run, face_regions, paste_faces
 from inference_worker.refinement.resolution import largest_side
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
 from inference_worker.settings import EditorKind
-from inference_worker.transparency import alpha_of, colours, with_alpha
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.fixing import FaceFixerConfig, FixConfig
+from shared.flux.engine import EngineFacts
+from shared.pixels.transparency import alpha_of, colours, with_alpha
 
 
 @dataclass(frozen=True)
 class FixedFaces:
-    """The picture, none where it has no face, and how each face fared."""
+    """The picture (None without a face), and the report of each face."""
 
     image: Image.Image | None
     faces: list[TileReport]
@@ -34,14 +34,14 @@ class FixedFaces:
 
 
 class FaceFixer:
-    """Detect, enlarge the boxes, edit, match colours, check, paste.
+    """Repair of faces: detect, enlarge the boxes, edit, match colours, check, paste.
 
     Args:
         engine: the model.
-        cpu: threads for everything but the model.
-        metrics: judge what it made.
-        people: finds the faces.
-        editor: how the model edits.
+        cpu: threads for all work outside the model.
+        metrics: check the edits.
+        people: detects the faces.
+        editor: the kind of editor to use.
     """
 
     def __init__(
@@ -58,43 +58,43 @@ class FaceFixer:
         self._metrics = metrics
         self._people = people
         self._editor = editor
-        self._parts = PartEditing(cpu)
+        self._regions = RegionEditor(cpu)
 
     async def fix(
         self, base: Image.Image, options: FixConfig, config: FaceFixerConfig, *, seed: int, run: Run
     ) -> FixedFaces:
-        """Mend every face of a picture, RGB or RGBA; what is transparent stays so.
+        """Repair every face of a picture, RGB or RGBA; its alpha is kept.
 
         Raises:
-            InvalidInputError: it cannot be done as asked; the message names the field.
-            ConsistencyError: strict checks, and a face never passed.
+            InvalidInputError: the request cannot be met; the message names the field.
+            ConsistencyError: checks are strict, and no edit of a face passed.
         """
         plan = await self._cpu.run(partial(self._plan, options, config, seed))
         picture = await self._cpu.run(lambda: colours(base))
         found = await self._cpu.run(lambda: self._people.faces.faces(picture))
         boxes = [expanded(face.box, config.expand_percent, base.size) for face in found]
-        parts = face_parts(boxes, TileEditor(plan, self._cpu), first=0)
-        edited = await self._parts.edit(picture, parts, run)
+        regions = face_regions(boxes, TileEditor(plan, self._cpu), first=0)
+        edited = await self._regions.edit(picture, regions, run)
 
-        def put_together() -> Image.Image:
+        def compose() -> Image.Image:
             canvas = picture.copy()
-            paste_faces(canvas, parts, edited, feather_px=config.feather_px)
+            paste_faces(canvas, regions, edited, feather_px=config.feather_px)
             return with_alpha(canvas, alpha_of(base))
 
-        image = await self._cpu.run(put_together) if parts else None
+        image = await self._cpu.run(compose) if regions else None
         run.on_progress(1.0)
         reports = [face.report for face in edited]
         return FixedFaces(image, reports, weights_of(plan.metrics), plan.editor.facts)
 
     def _plan(self, options: FixConfig, config: FaceFixerConfig, seed: int) -> EditPlan:
-        wish = Wish(
+        request = EditRequest(
             prompt=config.face_prompt or FACE_PROMPT,
             instruction=config.face_prompt or FACE_INSTRUCTION,
             strength=options.denoise,
             num_steps=options.num_inference_steps,
         )
         return EditPlan(
-            editor=choose_editor(self._engine, self._editor, wish),
+            editor=choose_editor(self._engine, self._editor, request),
             choose_side=largest_side,
             match_colours=match_lab,
             metrics=self._metrics.chosen(config, side_px=self._engine.engine.edit_side_px),

@@ -1,4 +1,4 @@
-"""The garment fixer: a detail found, edited after a reference picture, checked, and faded back."""
+"""The garment fixer: find a detail, edit it after a reference picture, check it, blend it in."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -9,33 +9,33 @@ from PIL import Image
 from inference_worker.checks.metric import Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine_thread import EngineThread
+from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
-from inference_worker.images import on_white
-from inference_worker.pipelines.engine import EngineFacts
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import has_colour, keep_colours, relight
 from inference_worker.refinement.editors import (
+    EditRequest,
     ImageEditor,
     InstructionEditor,
     StrengthEditor,
-    Wish,
     follows_instructions,
 )
-from inference_worker.refinement.grid import split_longer_side
-from inference_worker.refinement.parts import Part, PartEditing, Run
+from inference_worker.refinement.grid import Grid, split_longer_side
 from inference_worker.refinement.patches import PixelBox, expanded, paste
+from inference_worker.refinement.region_editing import EditRegion, RegionEditor, Run
 from inference_worker.refinement.resolution import largest_side
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
-from inference_worker.transparency import alpha_of, colours, with_alpha
 from inference_worker.vision.protocols import Box
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.fixing import FixConfig, GarmentFixerConfig
+from shared.flux.engine import EngineFacts
+from shared.pixels.images import on_white
+from shared.pixels.transparency import alpha_of, colours, with_alpha
 
 
 @dataclass(frozen=True)
 class FixedDetail:
-    """The picture, and how each tile of the detail fared."""
+    """The picture, and the report of each tile of the detail."""
 
     image: Image.Image
     tiles: list[TileReport]
@@ -46,11 +46,11 @@ class FixedDetail:
 
 @dataclass(frozen=True)
 class Detail:
-    """What is to be mended, and after what.
+    """The detail to repair, and its reference.
 
     Attributes:
-        label: names it; none: the whole garment.
-        reference: RGB picture that shows it as it is.
+        label: name of the detail; None: the whole garment.
+        reference: RGB picture of the real detail.
     """
 
     label: str | None
@@ -58,15 +58,15 @@ class Detail:
 
 
 class GarmentFixer:
-    """Find, enlarge the box, split it where it is long, edit, check, paste.
+    """Repair of a detail: find, enlarge the box, split it if it is long, edit, check, paste.
 
-    Colours are not led back to the picture's: they are the reference's to say. Where neither has
-    any, none come in.
+    Colours are not matched to the picture's, since the reference decides them. If neither picture
+    has colour, the result is kept grey.
 
     Args:
         engine: the model.
-        cpu: threads for everything but the model.
-        metrics: judge what it made.
+        cpu: threads for all work outside the model.
+        metrics: check the edits.
         finder: finds the detail.
     """
 
@@ -77,11 +77,11 @@ class GarmentFixer:
         self._cpu = cpu
         self._metrics = metrics
         self._finder = finder
-        self._parts = PartEditing(cpu)
+        self._regions = RegionEditor(cpu)
 
     @property
     def follows_references(self) -> bool:
-        """Whether the worker has a model that looks at the reference."""
+        """True if the worker has a model that uses the reference."""
         return follows_instructions(self._engine, num_references=1)
 
     async def fix(
@@ -94,32 +94,28 @@ class GarmentFixer:
         seed: int,
         run: Run,
     ) -> FixedDetail:
-        """Mend a detail of a picture, RGB or RGBA; what is transparent stays so.
+        """Repair a detail of a picture, RGB or RGBA; its alpha is kept.
 
         Raises:
-            InvalidInputError: it cannot be done as asked; the message names the field.
-            ConsistencyError: strict checks, and a tile never passed.
+            InvalidInputError: the request cannot be met; the message names the field.
+            ConsistencyError: checks are strict, and no edit of a tile passed.
         """
         picture = await self._cpu.run(lambda: colours(base))
         plan = await self._cpu.run(partial(self._plan, picture, detail, options, config, seed))
         found = await self._cpu.run(lambda: self._find(base, detail.label))
         box = expanded(found, config.bbox_expand_percent, base.size)
-        width, height = box[2] - box[0], box[3] - box[1]
-        is_long = max(width, height) > config.split_threshold * min(width, height)
-        grid = split_longer_side(
-            (width, height), num_tiles=2 if is_long else 1, feather_px=config.feather_px
-        )
+        grid = _split(box, config)
         editor = TileEditor(plan, self._cpu)
-        parts = [_part(tile.index, _moved(tile.box, box), editor) for tile in grid.tiles]
-        edited = await self._parts.edit(picture, parts, run)
+        regions = [_region(tile.index, _shifted(tile.box, box), editor) for tile in grid.tiles]
+        edited = await self._regions.edit(picture, regions, run)
 
-        def put_together() -> Image.Image:
+        def compose() -> Image.Image:
             canvas = picture.copy()
             patch = blend(grid, [tile.pixels for tile in edited])
             paste(canvas, patch, box, feather_px=config.feather_px)
             return with_alpha(canvas, alpha_of(base))
 
-        image = await self._cpu.run(put_together)
+        image = await self._cpu.run(compose)
         run.on_progress(1.0)
         return FixedDetail(
             image,
@@ -130,7 +126,7 @@ class GarmentFixer:
         )
 
     def _find(self, base: Image.Image, label: str | None) -> Box:
-        # On white: colours that go on beyond a cut-out's edge would hide its outline.
+        # On white: colours stored under transparent pixels would hide a cut-out's outline.
         return self._finder.find(np.asarray(on_white(base)), label)
 
     def _plan(
@@ -141,13 +137,13 @@ class GarmentFixer:
         config: GarmentFixerConfig,
         seed: int,
     ) -> EditPlan:
-        seen = [picture]
+        pictures = [picture]
         if self.follows_references:
-            seen.append(np.asarray(detail.reference))
+            pictures.append(np.asarray(detail.reference))
         return EditPlan(
             editor=self._editor(detail, options),
             choose_side=largest_side,
-            match_colours=keep_colours if any(map(has_colour, seen)) else relight,
+            match_colours=keep_colours if any(map(has_colour, pictures)) else relight,
             metrics=self._metrics.chosen(config, side_px=self._engine.engine.edit_side_px),
             max_tries=config.max_retries + 1,
             seed=seed,
@@ -155,22 +151,31 @@ class GarmentFixer:
 
     def _editor(self, detail: Detail, options: FixConfig) -> ImageEditor:
         name = detail.label or "garment"
-        wish = Wish(
+        request = EditRequest(
             prompt=f"a photograph of a {name}, its fabric and its details sharp",
             instruction=f"Make the {name} look as in the reference picture; change nothing else",
             strength=options.denoise,
             num_steps=options.num_inference_steps,
         )
         if self.follows_references:
-            return InstructionEditor(self._engine, wish, [detail.reference])
-        return StrengthEditor(self._engine, wish)
+            return InstructionEditor(self._engine, request, [detail.reference])
+        return StrengthEditor(self._engine, request)
 
 
-def _part(index: int, box: PixelBox, editor: TileEditor) -> Part:
-    return Part("detail_" + "_".join(map(str, box)), index, box, editor)
+def _split(box: PixelBox, config: GarmentFixerConfig) -> Grid:
+    """Split a long box into two tiles."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    is_long = max(width, height) > config.split_threshold * min(width, height)
+    return split_longer_side(
+        (width, height), num_tiles=2 if is_long else 1, feather_px=config.feather_px
+    )
 
 
-def _moved(inner: PixelBox, outer: PixelBox) -> PixelBox:
-    """A box within another one, in the picture's pixels."""
+def _region(index: int, box: PixelBox, editor: TileEditor) -> EditRegion:
+    return EditRegion("detail_" + "_".join(map(str, box)), index, box, editor)
+
+
+def _shifted(inner: PixelBox, outer: PixelBox) -> PixelBox:
+    """Convert a box relative to `outer` to the picture's pixels."""
     left, top = outer[:2]
     return left + inner[0], top + inner[1], left + inner[2], top + inner[3]

@@ -1,4 +1,4 @@
-"""Which part of a person a garment or its detail covers, from the words that name it."""
+"""Body regions that a garment or its detail covers, looked up by the words of a label."""
 
 import re
 
@@ -29,29 +29,29 @@ _WORDS: dict[Regions, str] = {
     (BodyRegion.HEAD,): "hat cap beanie headband glasses sunglasses earring earrings",
 }
 _LONGEST_SHOWN = 60
-_WHERE = re.compile(r"\b(?:on|of|in|at|with|without|from|near|under|over|for)\b")
-"""What follows says where the detail is, not what it is."""
+_LOCATION = re.compile(r"\b(?:on|of|in|at|with|without|from|near|under|over|for)\b")
+"""Words before a location: what follows says where the detail is, not what it is."""
 _REGIONS = {word: regions for regions, words in _WORDS.items() for word in words.split()}
 
 
 def regions_of(label: str | None) -> Regions:
-    """The regions that a label means; without a label, all that garments cover.
+    """Return the body regions that a label names; without a label, those of a whole garment.
 
-    The last word that is known decides, of "shirt logo" the logo; of "the logo on the jacket" it is
-    the last one before "on".
+    The last known word decides: "logo" in "shirt logo". In "the logo on the jacket", it is the last
+    known word before "on".
 
     Raises:
-        InvalidInputError: no word of it is known.
+        InvalidInputError: it has no known word.
     """
     if label is None or not label.strip():
         return WHOLE_GARMENT
-    for phrase in _WHERE.split(re.sub(r"t[- ]shirt", "tshirt", label.lower())):
+    for phrase in _LOCATION.split(re.sub(r"t[- ]shirt", "tshirt", label.lower())):
         words = re.findall(r"[a-z]+", phrase)
         known = [_REGIONS[word] for word in words if word in _REGIONS]
         if known:
             return known[-1]
     shown = label if len(label) <= _LONGEST_SHOWN else label[:_LONGEST_SHOWN] + "…"
     raise InvalidInputError(
-        f"detail_label: where {shown!r} is worn is not known; one of these words says it:"
+        f"detail_label: {shown!r} names no known garment or detail; use one of these words:"
         f" {', '.join(sorted(_REGIONS))}"
     )

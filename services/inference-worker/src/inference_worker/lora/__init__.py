@@ -1,1 +1,1 @@
-"""LoRAs on this worker: files by digest, reading, fit, adapters on a model; the converter."""
+"""LoRAs on this worker: files by digest, adapters on a model, the converter of pickles."""

@@ -1,4 +1,4 @@
-"""LoRAs on a model in memory: loaded once, kept within a bound, mixed by their weights."""
+"""LoRAs on a model in memory: loaded once, bounded in bytes, mixed by their weights."""
 
 import math
 import threading
@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from inference_worker.lora.mixing import HookMixer, Mixer, SlotMixer, SlotPlan
-from inference_worker.lora.reading import LoraParts, Pair, Pairs, read_lora
-from inference_worker.lora.targets import check_fit, find_targets, linear_layers, place
-from inference_worker.pipelines.engine import LoraUse
 from shared.contracts.capabilities import lora_weight_field
 from shared.contracts.generation import MAX_LORA_WEIGHT
 from shared.errors import InvalidInputError, ResourceError
+from shared.flux.engine import LoraUse
+from shared.flux.lora.reading import LoraParts, Pair, Pairs, read_lora
+from shared.flux.lora.targets import check_fit, find_targets, linear_layers, place
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -26,23 +26,22 @@ _FLOATS = (torch.float32, torch.bfloat16, torch.float16)
 
 @dataclass(frozen=True)
 class Weighted:
-    """A LoRA that acts, by its digest, and how strongly."""
+    """An active LoRA, by its digest, and its weight."""
 
     sha256: str
     weight: float
 
 
 class ModuleAdapters:
-    """The LoRAs of one module. Calls come one after the other, whoever shares it.
+    """The LoRAs of one module. Calls must not overlap.
 
     Args:
-        module: a transformer or a text encoder; keeps its layers for as long as this lives.
-        part: what of a file changes it.
-        max_bytes: tensors of loaded LoRAs at most; the least recently used make way.
-        reserve: makes room for so many bytes more among all that is in memory, or raises
-            `ResourceError`.
-        slots: room to set aside, for a module that is compiled afterwards; none: LoRAs of every
-            rank at once, for a module that is not.
+        module: a transformer or a text encoder; it keeps its layers as long as this object lives.
+        part: returns the pairs of a file that change it.
+        max_bytes: limit of loaded LoRAs; the least recently used are evicted.
+        reserve: frees so many bytes among all models in memory, or raises `ResourceError`.
+        slots: memory to allocate for LoRAs, for a module that is compiled afterwards; None: LoRAs
+            of every rank, for a module that is not compiled.
     """
 
     def __init__(
@@ -75,40 +74,40 @@ class ModuleAdapters:
 
     @property
     def loaded_bytes(self) -> int:
-        """Of the tensors of loaded LoRAs, active or not; slots not among them."""
+        """The memory of loaded LoRAs, active or not, without slots."""
         return sum(map(_size_bytes, self._loaded.values()))
 
     @property
     def slot_bytes(self) -> int:
-        """Of the slots, which always stand."""
+        """The memory of the slots, which are always allocated."""
         return self._mixer.size_bytes if isinstance(self._mixer, SlotMixer) else 0
 
     @property
     def active(self) -> tuple[Weighted, ...]:
-        """The LoRAs that change this module now; with its input they decide its output."""
+        """The LoRAs that change this module's output now."""
         return self._active
 
     def activate(self, loras: Sequence[LoraUse]) -> None:
-        """Let exactly these LoRAs act; without any, or with weights of 0, the module is as it was.
+        """Activate exactly these LoRAs; without any, or with weights of 0, there is no change.
 
-        The same file in two places acts with the sum of its weights.
+        The weights of a file that is named twice add up.
 
         Raises:
-            InvalidInputError: one is no LoRA, or of another model, or its weight is out of bounds;
-                names the field.
-            ResourceError: together they take more memory than LoRAs may.
+            InvalidInputError: a file is no LoRA, or of another model, or its weight is out of
+                bounds; names the field.
+            ResourceError: together they exceed the memory of LoRAs.
         """
         for lora in loras:
             _check_weight(lora)
         uses, mix = _summed(loras)
         self._kept = frozenset(use.sha256 for use in uses)
-        # LoRAs are made outside of inference mode, whatever the caller is in: compiled modules
-        # tell such tensors apart.
+        # LoRAs are loaded outside of inference mode in every case: compiled modules distinguish
+        # such tensors.
         with torch.inference_mode(mode=False), torch.no_grad():
             try:
                 missing = [lora for lora in uses if lora.sha256 not in self._loaded]
                 if missing:
-                    self._mix(())  # frees what is evicted
+                    self._mix(())  # releases LoRAs that are evicted
                 for lora in missing:
                     self._load(lora)
                 self._mix(mix)
@@ -117,23 +116,23 @@ class ModuleAdapters:
                 raise
 
     def _check(self, pairs: Pairs, field: str) -> Pairs:
-        """The pairs by this module's names.
+        """Return the pairs by this module's layer names.
 
         Raises:
-            InvalidInputError: they do not fit it; names the field and what does not.
+            InvalidInputError: they do not fit; names the field and the layer.
         """
         fitting = check_fit(pairs, self._module, self._targets, field)
         self._mixer.check(fitting, self._targets, field)
         return fitting
 
     def drop_idle(self, before: float = math.inf) -> bool:
-        """Let the least recently used LoRA go that is not wanted now.
+        """Evict the least recently used LoRA that is not in use.
 
         Args:
-            before: only if it was last used before, by `time.monotonic`.
+            before: evict it only if it was last used before this time of `time.monotonic`.
 
         Returns:
-            Whether there was one.
+            False where there was none.
         """
         with self._lock:
             for sha256, pairs in self._loaded.items():
@@ -145,7 +144,7 @@ class ModuleAdapters:
         return False
 
     def _load(self, lora: LoraUse) -> None:
-        """Have a LoRA beside the module, whole or not at all."""
+        """Load a LoRA to the module's device, completely or not at all."""
         pairs = self._check(self._part(read_lora(lora)), lora.field)
         placed = place(pairs, self._targets, self._layers)
         item_bytes = self._dtype.itemsize
@@ -159,21 +158,21 @@ class ModuleAdapters:
             for name, pair in moved.items():
                 if not (pair.down.isfinite().all() and pair.up.isfinite().all()):
                     raise InvalidInputError(
-                        f"{lora.field}: what it does to {name} is not finite in {self._dtype}"
+                        f"{lora.field}: its matrices for {name} are not finite in {self._dtype}"
                     )
             self._loaded[lora.sha256] = moved
         if needed_bytes:
             _log.info("lora_loaded", sha256=lora.sha256, size_bytes=needed_bytes)
 
     def _mix(self, loras: Sequence[Weighted]) -> None:
-        """Let exactly these loaded LoRAs act."""
+        """Activate exactly these loaded LoRAs."""
         with self._lock:
             acting = [lora for lora in loras if self._loaded[lora.sha256]]
             for lora in loras:
                 self._loaded.move_to_end(lora.sha256)
                 self._used_at[lora.sha256] = time.monotonic()
             for lora in acting:
-                self._follow(lora.sha256)
+                self._move_to_module(lora.sha256)
             self._active = ()
             if acting or self._is_changed:
                 self._is_changed = True
@@ -191,8 +190,8 @@ class ModuleAdapters:
                 )
         self._reserve(needed_bytes)
 
-    def _follow(self, sha256: str) -> None:
-        """The module may have been moved to another device since a LoRA was loaded."""
+    def _move_to_module(self, sha256: str) -> None:
+        """Move a LoRA to the module's device, which may have changed since it was loaded."""
         pairs = self._loaded[sha256]
         device = self._layers[next(iter(pairs))].weight.device
         if next(iter(pairs.values())).down.device != device:
@@ -202,7 +201,7 @@ class ModuleAdapters:
 
 
 def _check_weight(lora: LoraUse) -> None:
-    if not abs(lora.weight) <= MAX_LORA_WEIGHT:  # NaN is not, either
+    if not abs(lora.weight) <= MAX_LORA_WEIGHT:  # so that NaN fails too
         raise InvalidInputError(
             f"{lora_weight_field(lora.field)}: {lora.weight} is not from {-MAX_LORA_WEIGHT} to "
             f"{MAX_LORA_WEIGHT}"
@@ -210,7 +209,7 @@ def _check_weight(lora: LoraUse) -> None:
 
 
 def _summed(loras: Sequence[LoraUse]) -> tuple[list[LoraUse], list[Weighted]]:
-    """One of each file that acts, in order, and its weights added up."""
+    """Return one use of each file with a weight, in order, and the sums of their weights."""
     weights: dict[str, float] = {}
     for lora in loras:
         weights[lora.sha256] = weights.get(lora.sha256, 0) + lora.weight
@@ -220,13 +219,13 @@ def _summed(loras: Sequence[LoraUse]) -> tuple[list[LoraUse], list[Weighted]]:
 
 
 def _dtype_of(module: nn.Module) -> torch.dtype:
-    """The number format a module computes in."""
+    """Return the number format of a module."""
     dtypes = (parameter.dtype for parameter in module.parameters())
     return next((dtype for dtype in dtypes if dtype in _FLOATS), torch.float32)
 
 
 def _moved(pair: Pair, device: torch.device, dtype: torch.dtype) -> Pair:
-    """A copy: views of larger tensors would keep those."""
+    """Return a copy on a device: a view would keep a larger tensor in memory."""
     down, up = (matrix.to(device, dtype, copy=True).contiguous() for matrix in (pair.down, pair.up))
     return Pair(down, up)
 

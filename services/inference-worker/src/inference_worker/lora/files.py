@@ -1,4 +1,4 @@
-"""LoRA files on this machine's disk, by digest: downloaded once, checked, evicted when unused."""
+"""LoRA files on this machine's disk, by digest: downloaded once, verified, evicted when unused."""
 
 import asyncio
 import fcntl
@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 import structlog
 
-from inference_worker.pipelines.engine import LoraUse
 from shared.contracts.generation import LoraChoice
 from shared.errors import InvalidInputError, ObjectNotFoundError, ResourceError, StorageError
+from shared.flux.engine import LoraUse
 from shared.storage.object_store import ObjectStore
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -31,20 +31,20 @@ class _Entry:
     size_bytes: int = 0
     num_users: int = 0
     is_checked: bool = False
-    """Whether this process has seen that the file on disk has its digest."""
+    """True once this process has verified the digest of the file on disk."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class LoraFiles:
-    """A folder of files named by their digest, bounded in bytes; it survives a restart.
+    """A disk cache of files named by their digest, bounded in bytes; it survives a restart.
 
-    A file is written under another name and renamed once its digest is right. One that an earlier
-    process left is read through before its first use. Belongs to one event loop.
+    A file is written under a temporary name, and renamed once its digest is verified. A file that
+    an earlier process left is verified before its first use. Not thread-safe: one event loop.
 
     Args:
-        objects: where the files come from.
-        folder: several processes may be given the same one; each takes a folder of its own in it.
-        max_bytes: files on disk at most, those that are being downloaded among them.
+        objects: the object store of the files.
+        folder: may be shared by several processes; each locks a folder of its own within it.
+        max_bytes: limit of files on disk, running downloads included.
 
     Raises:
         OSError: the folder cannot be written.
@@ -59,28 +59,28 @@ class LoraFiles:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the files on disk, and of the downloads as they will be."""
+        """The bytes of files on disk, and the final bytes of running downloads."""
         return sum(entry.size_bytes for entry in self._entries.values())
 
     @property
     def folder(self) -> Path:
-        """Where this process's files lie."""
+        """The folder of this process's files."""
         return self._folder
 
     def close(self) -> None:
-        """Give the folder up; the files stay for whoever takes it next."""
+        """Unlock the folder; the files stay for the next process that locks it."""
         self._claim.close()
 
     @asynccontextmanager
     async def fetched(self, choices: Sequence[LoraChoice]) -> AsyncGenerator[list[LoraUse]]:
-        """The files of LoRAs, which stay on disk until the block ends.
+        """Download LoRAs, and keep their files on disk until the block ends.
 
         A LoRA of weight 0 has no effect, and is left out.
 
         Raises:
             InvalidInputError: there is no such LoRA; names the field.
-            StorageError: the store failed, or gave other bytes than the digest says.
-            ResourceError: the files in use leave no room.
+            StorageError: the store failed, or the bytes do not match the digest.
+            ResourceError: files in use leave too little disk space.
         """
         async with AsyncExitStack() as stack:
             yield [
@@ -105,8 +105,8 @@ class LoraFiles:
         try:
             async with entry.lock:
                 path = self._path(digest)
-                if not entry.is_checked or not path.exists():  # somebody may have cleaned up
-                    await self._bring(choice, entry)
+                if not entry.is_checked or not path.exists():  # another process may have deleted it
+                    await self._ensure(choice, entry)
                     entry.is_checked = True
             os.utime(path)
             yield path
@@ -115,8 +115,8 @@ class LoraFiles:
             if not entry.size_bytes and not entry.num_users:
                 self._entries.pop(digest)
 
-    async def _bring(self, choice: LoraChoice, entry: _Entry) -> None:
-        """Have the right bytes on disk: those that lie there, else a download."""
+    async def _ensure(self, choice: LoraChoice, entry: _Entry) -> None:
+        """Verify the file on disk, or download it."""
         path = self._path(choice.sha256)
         if path.exists():
             if await asyncio.to_thread(_digest_of, path) == choice.sha256:
@@ -158,12 +158,12 @@ class LoraFiles:
             raise InvalidInputError(message) from error
         if received != expected or digest.hexdigest() != choice.sha256:
             raise StorageError(
-                f"{choice.field}: storage gave {received} bytes with sha256 {digest.hexdigest()} "
-                f"for {choice.object_key!r}"
+                f"{choice.field}: storage returned {received} bytes with sha256"
+                f" {digest.hexdigest()} for {choice.object_key!r}"
             )
 
     def _make_room(self, needed_bytes: int, name: str = "") -> None:
-        """Remove what was used least recently, never what is in use."""
+        """Delete the least recently used files, never one in use."""
         for digest, entry in list(self._entries.items()):
             if self.size_bytes + needed_bytes <= self._max_bytes:
                 return
@@ -181,7 +181,7 @@ class LoraFiles:
 
 
 def _claim_folder(parent: Path) -> tuple[Path, BinaryIO]:
-    """The first numbered folder that no other process has; the lock ends with the process."""
+    """Lock the first numbered folder that is free; the lock ends with the process."""
     for number in count():
         folder = parent / str(number)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -196,7 +196,7 @@ def _claim_folder(parent: Path) -> tuple[Path, BinaryIO]:
 
 
 def _leftovers(folder: Path) -> "OrderedDict[str, _Entry]":
-    """What an earlier process kept, the least recently used first; half files are removed."""
+    """List an earlier process's files, the least recently used first; delete partial ones."""
     for part in folder.glob(f"*{_PART}"):
         part.unlink()
     found = [path for path in folder.glob(f"*{_SUFFIX}") if _DIGEST.fullmatch(path.stem)]
@@ -210,6 +210,6 @@ def _digest_of(path: Path) -> str:
 
 
 def _flush(file: BinaryIO) -> None:
-    """On disk before it gets its name: after a loss of power a whole file or none has it."""
+    """Write to disk before the rename: after a power loss the name has a whole file, or none."""
     file.flush()
     os.fsync(file.fileno())

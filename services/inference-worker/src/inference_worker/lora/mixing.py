@@ -1,7 +1,7 @@
-"""How LoRAs act on a module: as many as there are, or copied into slots that it was compiled with.
+"""Application of LoRAs to a module: any number by hooks, or copied into preallocated slots.
 
-Both add to the output of a linear layer from a forward hook, so that the layer itself, whatever it
-is made of, stays as it was.
+Both add to the output of a linear layer in a forward hook, so that the layer itself, quantised or
+not, stays unchanged.
 """
 
 import re
@@ -15,32 +15,32 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.hooks import RemovableHandle
 
-from inference_worker.lora.reading import Pair, Pairs
-from inference_worker.lora.targets import Layers, Targets
 from shared.errors import InvalidInputError
+from shared.flux.lora.reading import Pair, Pairs
+from shared.flux.lora.targets import Layers, Targets
 
 Mix = Sequence[tuple[Pairs, float]]
-"""Pairs by layer, and how strongly they act."""
+"""Pairs by layer, and their weight, for each LoRA."""
 
 
 class Mixer(Protocol):
-    """Puts LoRAs into effect on the layers of one module."""
+    """Applies LoRAs to the layers of one module."""
 
     def check(self, pairs: Pairs, targets: Targets, field: str) -> None:
-        """Whether the pairs can be put into effect here, beside fitting the model.
+        """Check that pairs that fit the model can be applied by this mixer.
 
         Raises:
-            InvalidInputError: names the field and what would be right.
+            InvalidInputError: they cannot; names the field and the limit.
         """
         ...
 
     def mix(self, mix: Mix) -> None:
-        """Put exactly these LoRAs into effect; none leaves the module as it was."""
+        """Apply exactly these LoRAs; with none, the module is unchanged."""
         ...
 
 
 class HookMixer:
-    """Implements `Mixer` for any LoRAs: hooks come and go. Not for compiled modules.
+    """Implements `Mixer` for LoRAs of any rank, by hooks. Not for compiled modules.
 
     Args:
         layers: the module's.
@@ -51,10 +51,10 @@ class HookMixer:
         self._hooks: list[RemovableHandle] = []
 
     def check(self, pairs: Pairs, targets: Targets, field: str) -> None:
-        """Every rank is possible."""
+        """Accept every rank."""
 
     def mix(self, mix: Mix) -> None:
-        """Put exactly these LoRAs into effect; without any there are no hooks."""
+        """Apply exactly these LoRAs; without any, remove all hooks."""
         for hook in self._hooks:
             hook.remove()
         by_layer: dict[str, list[tuple[Pair, float]]] = {}
@@ -75,8 +75,8 @@ class _Addition:
     def __call__(self, layer: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         inputs: Tensor = args[0]  # [..., in]
         for pair, weight in self._pairs:
-            # Where an offloaded module's own weights come and go, a LoRA's stay behind; T5 has
-            # layers of more precision than its others.
+            # Group offloading moves the module's weights but not a LoRA's, and some layers of T5
+            # have a higher precision than the others.
             down, up = pair.down.to(inputs), pair.up.to(inputs)
             output = output + weight * functional.linear(functional.linear(inputs, down), up)
         return output
@@ -84,12 +84,12 @@ class _Addition:
 
 @dataclass(frozen=True)
 class SlotPlan:
-    """What a module that will be compiled keeps ready for LoRAs.
+    """The slots of a module that will be compiled.
 
     Attributes:
         num_slots: LoRAs at once.
-        target_rank: of one pair, at most.
-        layers: a regular expression; the layers with such names can be changed.
+        target_rank: greatest rank of a pair.
+        layers: a regular expression of the names of layers that LoRAs may change.
     """
 
     num_slots: int = 4
@@ -98,18 +98,18 @@ class SlotPlan:
 
 
 class SlotMixer:
-    """Implements `Mixer` with memory that was set aside: nothing is compiled anew for a swap.
+    """Implements `Mixer` with preallocated memory: a swap of LoRAs needs no new compilation.
 
-    Build it before the module is compiled, and after its projections are fused. The slots of a
-    layer lie side by side in two matrices, so that all LoRAs together cost two products; weights
-    are multiplied into `up` when a LoRA is copied in, and what is unused is zero.
+    Create it after the module's projections are fused, and before the module is compiled. The slots
+    of a layer are columns of two matrices, so that all LoRAs together cost two products; weights
+    are multiplied into `up` when a LoRA is copied in, and unused slots are zero.
 
     Args:
         layers: the module's.
-        plan: how many slots, how large, and where.
+        plan: number, size and layers of the slots.
         targets: of the module; fused projections need the rank of each of their parts.
         dtype: of the slots.
-        reserve: makes room for so many bytes.
+        reserve: frees so many bytes.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class SlotMixer:
         reserve: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._plan = plan
-        # Others than these are what was fused, and compute nothing.
+        # All other layers were fused, and compute nothing.
         computing = {target.layer for target in targets.values()}
         self._layers = {name: layers[name] for name in computing if re.fullmatch(plan.layers, name)}
         num_parts = dict.fromkeys(self._layers, 1)
@@ -147,7 +147,7 @@ class SlotMixer:
 
     @property
     def size_bytes(self) -> int:
-        """Of all slots, used or not."""
+        """The memory of all slots, used or not."""
         return sum(
             matrix.numel() * matrix.element_size()
             for layer in self._layers.values()
@@ -155,13 +155,13 @@ class SlotMixer:
         )
 
     def check(self, pairs: Pairs, targets: Targets, field: str) -> None:
-        """Whether there are slots for every pair, wide enough."""
+        """Check that there are slots of sufficient rank for every pair."""
         ranks: Counter[str] = Counter()
         for name, pair in pairs.items():
             ranks[targets[name].layer] += pair.rank
             if targets[name].layer not in self._layers:
                 raise InvalidInputError(
-                    f"{field}: changes {name}, which this worker keeps no room for; it takes LoRAs "
+                    f"{field}: changes {name}, for which this worker has no slots; it takes LoRAs "
                     f"of the layers {self._plan.layers!r}"
                 )
             if pair.rank > self._plan.target_rank:
@@ -173,7 +173,7 @@ class SlotMixer:
             if rank > self._widths[layer]:
                 raise InvalidInputError(
                     f"{field}: changes {layer} twice, whole and in parts, with ranks {rank} in all;"
-                    f" there is room for {self._widths[layer]}"
+                    f" this worker has slots for {self._widths[layer]}"
                 )
 
     @torch.no_grad()
@@ -186,7 +186,7 @@ class SlotMixer:
             )
         for name, layer in self._layers.items():
             down, up = _slots(layer)
-            # Both: what overflows in the one is not made good by zeros in the other.
+            # Both: an overflow in the one would survive zeros in the other.
             down.zero_()
             up.zero_()
             for slot, (pairs, weight) in enumerate(mix):

@@ -1,1 +1,1 @@
-"""How fast a model is made to run, and how little memory it takes: plans, and what they do."""
+"""Execution plans: speed and memory of a model, by profile and hardware."""

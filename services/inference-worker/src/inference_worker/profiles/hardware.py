@@ -1,4 +1,4 @@
-"""What the machine has, as far as plans depend on it."""
+"""The hardware and software that plans depend on."""
 
 import os
 import shutil
@@ -17,13 +17,13 @@ _COMPILERS = ("g++", "clang++", "c++")
 
 @dataclass(frozen=True)
 class Attention:
-    """An attention backend that is not torch's choice.
+    """An attention backend beside torch's own.
 
     Attributes:
         backend: diffusers' name.
-        module: must be importable; none: part of torch.
-        since: first compute capability that it runs on.
-        before: first one that it does not run on any more; none: all later ones.
+        module: the package that it needs; None: part of torch.
+        since: first compute capability that it supports.
+        before: first later one that it does not support; None: it supports all.
     """
 
     backend: str
@@ -37,19 +37,19 @@ ATTENTIONS = (
     Attention("_native_cudnn", None, since=(9, 0)),
     Attention("flash", "flash_attn", since=(8, 0)),
 )
-"""By speed, the fastest first. Kernels that change pixels by more than rounding are not here."""
+"""The backends, the fastest first, without kernels that change pixels by more than rounding."""
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """One machine, as seen from Python.
+    """The properties of one machine.
 
     Attributes:
         device_type: `cuda`, `mps` or `cpu`.
-        capability: compute capability of an NVIDIA card; none: there is none.
-        has_torchao: the library of float8 layers.
-        has_compiler: what torch.compile needs here: triton for a card, a C++ compiler for a CPU.
-        modules: of those that attention backends need, the importable ones.
+        capability: compute capability of an NVIDIA card; None: there is none.
+        has_torchao: the library of float8 layers is installed.
+        has_compiler: triton for a card, or a C++ compiler for a CPU, which torch.compile needs.
+        modules: the installed packages of attention backends.
     """
 
     device_type: str
@@ -60,14 +60,14 @@ class Hardware:
 
     @property
     def name(self) -> str:
-        """In messages."""
+        """The machine, for messages."""
         if self.capability is None:
             return f"a {self.device_type}"
         major, minor = self.capability
         return f"a card of compute capability {major}.{minor}"
 
     def can_attend(self, attention: Attention) -> bool:
-        """Whether a backend runs here."""
+        """Return True where a backend runs on this machine."""
         if self.capability is None or self.capability < attention.since:
             return False
         if attention.before is not None and self.capability >= attention.before:
@@ -75,8 +75,8 @@ class Hardware:
         return attention.module is None or attention.module in self.modules
 
 
-def look_around(device: torch.device) -> Hardware:
-    """The machine that this process is on; ROCm cards have no compute capability here."""
+def detect_hardware(device: torch.device) -> Hardware:
+    """Return the properties of this machine; ROCm cards get no compute capability."""
     is_cuda = device.type == "cuda" and torch.version.cuda is not None
     wanted = {attention.module for attention in ATTENTIONS if attention.module is not None}
     return Hardware(
@@ -89,7 +89,7 @@ def look_around(device: torch.device) -> Hardware:
 
 
 def fastest_attention(hardware: Hardware, dtype: torch.dtype) -> str:
-    """The backend that is fastest here; they take half precision alone."""
+    """Return the fastest backend of a machine; all but torch's own need half precision."""
     if dtype not in {torch.bfloat16, torch.float16}:
         return NATIVE
     fitting = (attention.backend for attention in ATTENTIONS if hardware.can_attend(attention))

@@ -1,50 +1,33 @@
-"""What is done to a model before it runs. The profiles are the three plans that people choose from.
-
-Needs nothing but the standard library: settings and `tests/bench/gpu_flux.py` read it too.
-"""
+"""Plans for preparing a model before it runs; the profiles are three of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from types import MappingProxyType
 
+from inference_worker.settings import OffloadKind, ProfileKind
+
 NATIVE = "native"
-"""Torch's own attention, which is everywhere."""
+"""Torch's own attention, which runs on all hardware."""
 FASTEST = "fastest"
-"""The fastest attention that the hardware has; `hardware.fastest_attention` gives its name."""
+"""The fastest attention of the hardware; `hardware.fastest_attention` resolves it."""
 
 _SMALL_TILE_PX = 512
 
 
-class ProfileKind(StrEnum):
-    """What speed is worth."""
-
-    QUALITY = "quality"
-    BALANCED = "balanced"
-    FAST = "fast"
-
-
-class OffloadKind(StrEnum):
-    """Where weights wait for their turn."""
-
-    NONE = "none"
-    GROUP = "group"
-
-
 @dataclass(frozen=True)
-class Plan:
-    """What is done to the parts of a model.
+class ExecutionPlan:
+    """Optimisations of a model's parts.
 
     Attributes:
-        fuses_qkv: one product for queries, keys and values.
-        compiles: the repeated blocks are compiled, once for each kind of block.
-        compile_backend: what torch.compile compiles with.
-        uses_fp8: products of the blocks' linear layers in float8, scaled by row.
+        fuses_qkv: computes queries, keys and values in one product.
+        compiles: compiles the repeated blocks, once for each class of block.
+        compile_backend: the backend of torch.compile.
+        uses_fp8: computes the blocks' linear layers in float8, scaled by row.
         attention: diffusers' name of the attention backend, or `FASTEST` before it is resolved.
         cache_threshold: the first-block cache skips the other blocks of a step where the first
             one's output changed less than this, relative to its mean; 0: off.
         vae_tile_px: the VAE works in tiles of this side where a picture is larger; 0: never.
-        offload: whether weights stay on the device.
+        offload: the place of weights that are not in use.
     """
 
     fuses_qkv: bool = False
@@ -58,12 +41,12 @@ class Plan:
 
     @property
     def has_lora_slots(self) -> bool:
-        """Whether LoRAs need memory set aside: compiled blocks do not take layers that come."""
+        """True where LoRAs need preallocated slots: hooks cannot be added to compiled blocks."""
         return self.compiles
 
     @property
     def pixel_traits(self) -> str:
-        """Everything of this plan that moves pixels, be it by rounding alone."""
+        """The part of this plan that changes pixels, if only by rounding."""
         traits = (
             f"{'fused' if self.fuses_qkv else 'split'}-qkv",
             f"compiled-{self.compile_backend}" if self.compiles else "eager",
@@ -75,19 +58,21 @@ class Plan:
         return "+".join(traits)
 
 
-PROFILES: Mapping[ProfileKind, Plan] = MappingProxyType(
+PROFILES: Mapping[ProfileKind, ExecutionPlan] = MappingProxyType(
     {
-        ProfileKind.QUALITY: Plan(),
-        ProfileKind.BALANCED: Plan(fuses_qkv=True, compiles=True),
-        ProfileKind.FAST: Plan(fuses_qkv=True, compiles=True, uses_fp8=True, attention=FASTEST),
+        ProfileKind.QUALITY: ExecutionPlan(),
+        ProfileKind.BALANCED: ExecutionPlan(fuses_qkv=True, compiles=True),
+        ProfileKind.FAST: ExecutionPlan(
+            fuses_qkv=True, compiles=True, uses_fp8=True, attention=FASTEST
+        ),
     }
 )
 
 
-def next_level(plan: Plan) -> Plan | None:
-    """The next plan that takes less memory: smaller tiles, then offloaded weights; none: no more.
+def next_level(plan: ExecutionPlan) -> ExecutionPlan | None:
+    """Return the next plan that takes less memory: smaller tiles, then offloading; or None.
 
-    Pixels of pictures that were not tiled before may move a little; offloading moves none.
+    Pixels of pictures that were not tiled before may change a little; offloading changes none.
     """
     if plan.vae_tile_px == 0 or plan.vae_tile_px > _SMALL_TILE_PX:
         return replace(plan, vae_tile_px=_SMALL_TILE_PX)

@@ -1,28 +1,30 @@
-"""From settings and hardware to a plan; what cannot run here is refused when the worker starts."""
+"""The plan of a worker, from settings and hardware; refuses what this machine cannot run."""
 
 from dataclasses import replace
 
 import torch
 
-from inference_worker.errors import ModelLoadError
 from inference_worker.profiles.hardware import (
     ATTENTIONS,
     FP8_SINCE,
     Hardware,
     fastest_attention,
 )
-from inference_worker.profiles.plan import FASTEST, NATIVE, PROFILES, Plan
+from inference_worker.profiles.plan import FASTEST, NATIVE, PROFILES, ExecutionPlan
 from inference_worker.settings import InferenceSettings
+from shared.flux.errors import ModelLoadError
 
 _NO_COMPILE = "SARTIQ_INFERENCE_PROFILE=quality or SARTIQ_INFERENCE_COMPILE=false"
 _NO_FP8 = "SARTIQ_INFERENCE_PROFILE=balanced or SARTIQ_INFERENCE_FP8=false"
 
 
-def resolve_plan(settings: InferenceSettings, hardware: Hardware, dtype: torch.dtype) -> Plan:
-    """The profile's plan with what the settings change of it.
+def resolve_plan(
+    settings: InferenceSettings, hardware: Hardware, dtype: torch.dtype
+) -> ExecutionPlan:
+    """Return the profile's plan with the changes of the settings.
 
     Raises:
-        ModelLoadError: a step cannot run here; gives the reason and what to choose instead.
+        ModelLoadError: this machine cannot run it; gives the cause and the settings to change.
     """
     plan = PROFILES[settings.profile]
     plan = replace(
@@ -50,7 +52,7 @@ def _either(chosen: bool | None, otherwise: bool) -> bool:  # noqa: FBT001 -- va
     return otherwise if chosen is None else chosen
 
 
-def _compile_fault(plan: Plan, hardware: Hardware) -> str:
+def _compile_fault(plan: ExecutionPlan, hardware: Hardware) -> str:
     if not plan.compiles:
         return ""
     if hardware.device_type not in {"cuda", "cpu"}:
@@ -61,7 +63,7 @@ def _compile_fault(plan: Plan, hardware: Hardware) -> str:
     return f"it compiles, which needs {missing}: install it, or set {_NO_COMPILE}"
 
 
-def _fp8_fault(plan: Plan, hardware: Hardware, dtype: torch.dtype) -> str:
+def _fp8_fault(plan: ExecutionPlan, hardware: Hardware, dtype: torch.dtype) -> str:
     if not plan.uses_fp8:
         return ""
     if hardware.capability is None or hardware.capability < FP8_SINCE:
@@ -76,7 +78,7 @@ def _fp8_fault(plan: Plan, hardware: Hardware, dtype: torch.dtype) -> str:
     return ""
 
 
-def _attention_fault(plan: Plan, hardware: Hardware, dtype: torch.dtype) -> str:
+def _attention_fault(plan: ExecutionPlan, hardware: Hardware, dtype: torch.dtype) -> str:
     if plan.attention == NATIVE:
         return ""
     known = {attention.backend: attention for attention in ATTENTIONS}

@@ -1,10 +1,9 @@
-"""What is done to a transformer, one function a step, in the order that the steps need.
+"""Optimisations of a transformer, one function each, in the order that they need.
 
 For diffusers' transformers with `_repeated_blocks`, FLUX's among them.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from importlib import import_module
 from typing import Any, cast
 
@@ -12,23 +11,26 @@ import torch
 from diffusers.hooks import first_block_cache
 from torch import nn
 
-from inference_worker.profiles.plan import NATIVE, Plan
+from inference_worker.profiles.plan import NATIVE, ExecutionPlan
 
 _UNFUSED = ("to_q", "to_k", "to_v", "add_q_proj", "add_k_proj", "add_v_proj")
 _FP8_MULTIPLE = 16
-"""Float8 products want sides that are multiples of it."""
+"""The divisor that float8 products need of a matrix's sides."""
 
 
 def prepare_transformer(
-    transformer: Any, plan: Plan, *, add_lora_slots: Callable[[Any], object] = lambda _: None
+    transformer: Any,
+    plan: ExecutionPlan,
+    *,
+    add_lora_slots: Callable[[Any], object] = lambda _: None,
 ) -> None:
-    """All steps of a plan but offloading, in place.
+    """Apply all optimisations of a plan but offloading, in place.
 
     Args:
         transformer: with its weights, in evaluation mode.
-        plan: what to do.
-        add_lora_slots: sets memory aside for LoRAs; called where the plan has slots, after
-            projections are fused and before anything is compiled.
+        plan: the optimisations.
+        add_lora_slots: allocates slots for LoRAs; called where the plan has slots, after
+            projections are fused and before blocks are compiled.
     """
     set_attention(transformer, plan.attention)
     if plan.fuses_qkv:
@@ -43,13 +45,13 @@ def prepare_transformer(
 
 
 def set_attention(transformer: Any, backend: str) -> None:
-    """Let the transformer attend with a backend, by diffusers' name."""
+    """Select the attention backend, by diffusers' name."""
     if backend != NATIVE:
         transformer.set_attention_backend(backend)
 
 
 def fuse_qkv(transformer: Any) -> None:
-    """Queries, keys and values from one product; what it was made from is let go."""
+    """Compute queries, keys and values in one product, and delete the separate projections."""
     transformer.fuse_qkv_projections()
     for module in transformer.modules():
         if getattr(module, "fused_projections", False):
@@ -59,9 +61,9 @@ def fuse_qkv(transformer: Any) -> None:
 
 
 def use_fp8(transformer: Any) -> None:
-    """Linear layers of the blocks compute in float8, weights and inputs scaled by row.
+    """Compute linear layers of the blocks in float8, weights and inputs scaled by row.
 
-    Modulations stay as they are: they see one token, and every other one hangs on them.
+    Modulations keep their precision: they compute one token, which all others depend on.
     """
     quantization: Any = import_module("torchao.quantization")
     config = quantization.Float8DynamicActivationFloat8WeightConfig(
@@ -81,17 +83,17 @@ def use_fp8(transformer: Any) -> None:
 
 
 def compile_blocks(transformer: Any, backend: str = "inductor") -> None:
-    """Compile the repeated blocks: as many compilations as there are kinds of block.
+    """Compile the repeated blocks, once for each class of block.
 
-    Like diffusers' `compile_repeated_blocks(fullgraph=True)`, but `forward` is what is compiled,
-    not the call: hooks of the cache and of offloading, which cannot be, come around it.
+    Like diffusers' `compile_repeated_blocks(fullgraph=True)`, but compiles `forward` instead of the
+    call: hooks of the cache and of offloading, which cannot be compiled, run around it.
     """
     for block in repeated_blocks(transformer):
         block.forward = cast(Any, torch).compile(block.forward, fullgraph=True, backend=backend)
 
 
 def set_cache_threshold(transformer: Any, threshold: float) -> None:
-    """Switch the first-block cache on, or off with 0; it may be on already.
+    """Switch the first-block cache on, or off with 0; it may already be on.
 
     Source: ParaAttention's first-block cache, as diffusers has it.
     """
@@ -101,19 +103,8 @@ def set_cache_threshold(transformer: Any, threshold: float) -> None:
         transformer.enable_cache(first_block_cache.FirstBlockCacheConfig(threshold=threshold))
 
 
-def forget_steps(transformer: Any) -> None:
-    """Before a run: what the cache keeps of the last one belongs to another picture."""
-    if transformer.is_cache_enabled:
-        transformer._reset_stateful_cache()  # noqa: SLF001 -- diffusers' pipelines call it too
-
-
-def prompt_context(transformer: Any, name: str) -> AbstractContextManager[None]:
-    """Around a call of the transformer: each prompt of a run has a cache of its own."""
-    return transformer.cache_context(name)
-
-
 def repeated_blocks(transformer: Any) -> Iterator[Any]:
-    """The blocks that a transformer is mostly made of."""
+    """Iterate over the repeated blocks, which hold most of a transformer's weights."""
     kinds = transformer._repeated_blocks  # noqa: SLF001 -- the only place where diffusers says it
     for module in transformer.modules():
         if type(module).__name__ in kinds:

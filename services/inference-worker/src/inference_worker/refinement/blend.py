@@ -1,22 +1,22 @@
-"""Puts tiles together: each fades into its neighbours around the border between their cores."""
+"""Blending of tiles: each fades into its neighbours around the border between their cores."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_worker.cancellation import NEVER, CancelFlag, stop_if
 from inference_worker.checks.metric import Pixels
 from inference_worker.refinement.grid import Axis, Grid
+from shared.cancellation import NEVER, CancelFlag, stop_if
 
 
 def blend(grid: Grid, tiles: Sequence[Pixels], cancel: CancelFlag = NEVER) -> Pixels:
     """Blend the tiles of a grid, in its order.
 
-    Weights sum to 1 at every pixel, so that tiles which agree give exactly what they agree on.
+    Weights sum to 1 at every pixel, so equal pixels of overlapping tiles stay exactly the same.
 
     Raises:
-        Cancelled: the flag was set; it is looked at before each tile.
+        Cancelled: the flag was set; it is checked before each tile.
     """
     column_weights = axis_weights(grid.columns)
     row_weights = axis_weights(grid.rows)
@@ -32,7 +32,7 @@ def blend(grid: Grid, tiles: Sequence[Pixels], cancel: CancelFlag = NEVER) -> Pi
 
 
 def axis_weights(axis: Axis) -> list[NDArray[np.float32]]:
-    """The weight of each span at each of its pixels; at any pixel of the axis they sum to 1."""
+    """Return the weights of each span at its pixels; they sum to 1 at every pixel of the axis."""
     weights: list[NDArray[np.float32]] = []
     for span in axis.spans:
         weight = np.ones(span.stop - span.start, np.float32)
@@ -45,7 +45,7 @@ def axis_weights(axis: Axis) -> list[NDArray[np.float32]]:
 
 
 def _rise(start: int, stop: int, border: int, feather_px: int) -> NDArray[np.float32]:
-    """From 0 to 1 across `feather_px` pixels around a border, with no kink at either end."""
+    """Rise from 0 to 1 over `feather_px` pixels around a border, as a smoothstep."""
     centres = np.arange(start, stop, dtype=np.float32) + 0.5 - border
     if feather_px == 0:
         return (centres > 0).astype(np.float32)

@@ -1,6 +1,6 @@
-"""What edits a part of a picture: the local model by strength, or by instruction.
+"""Editors of picture regions: the local model, by strength (image to image) or by instruction.
 
-Other editors, such as a provider's, take the same place.
+Other editors, such as a provider's, can implement the same protocol.
 """
 
 from collections.abc import Sequence
@@ -10,57 +10,57 @@ from typing import Protocol
 
 from PIL import Image
 
-from inference_worker.engine_thread import EngineThread
-from inference_worker.pipelines.engine import Edit, EngineFacts, StepCallback
+from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.settings import EditorKind
 from shared.contracts.editing import EditingConfig, EditingInputs
 from shared.contracts.refinement import RefineInputs
+from shared.flux.engine import Edit, EngineFacts, StepCallback
 
 
 class ImageEditor(Protocol):
-    """Edits pictures, one prompt for all."""
+    """Editor of pictures, with one prompt for all."""
 
     @property
     def side_px(self) -> int:
-        """The largest longer side of a picture given to `edit`."""
+        """Largest longer side of a picture given to `edit`, in pixels."""
         ...
 
     @property
     def multiple_of(self) -> int:
-        """Both sides of a picture given to `edit` are multiples of this."""
+        """Divisor of both sides of a picture given to `edit`."""
         ...
 
     @property
     def batch(self) -> int:
-        """Pictures that it is best given at a time."""
+        """Preferred number of pictures per call."""
         ...
 
     @property
     def facts(self) -> EngineFacts:
-        """How it edits, for the record."""
+        """Facts about the editor, for the record."""
         ...
 
     async def edit(
         self, pictures: Sequence[Image.Image], seeds: Sequence[int], on_step: StepCallback
     ) -> list[Image.Image]:
-        """Edit RGB pictures of one size; the answers have it too.
+        """Edit RGB pictures of one size, and return pictures of that size.
 
         Args:
             pictures: `batch` of them, or fewer.
-            seeds: one for each.
-            on_step: hears of the steps of all.
+            seeds: one per picture.
+            on_step: called after each denoise step, counted over all pictures.
         """
         ...
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What an edit is to do.
+class EditRequest:
+    """The parameters of an edit.
 
     Attributes:
-        prompt: what the picture shows.
-        instruction: what is to be done to it, for editors that follow instructions.
-        strength: how far the others may leave the picture, 0 to 1.
+        prompt: description of the picture.
+        instruction: the change to make, for editors that follow instructions.
+        strength: strength for the other editors, 0 to 1.
         num_steps: denoise steps of the whole schedule.
     """
 
@@ -72,10 +72,10 @@ class Wish:
 
 @dataclass(frozen=True)
 class _EngineEditor:
-    """What both editors have of the engine."""
+    """Base of the editors that run on the engine."""
 
     engine: EngineThread
-    wish: Wish
+    request: EditRequest
 
     @property
     def side_px(self) -> int:
@@ -88,15 +88,15 @@ class _EngineEditor:
 
 @dataclass(frozen=True)
 class StrengthEditor(_EngineEditor):
-    """Implements `ImageEditor`: image to image."""
+    """`ImageEditor` by image to image."""
 
     @property
     def facts(self) -> EngineFacts:
         return self.engine.engine.facts(
             RefineInputs(
                 base_image_url="",
-                upscale_prompt=self.wish.prompt,
-                upscale_steps=self.wish.num_steps,
+                upscale_prompt=self.request.prompt,
+                upscale_steps=self.request.num_steps,
             )
         )
 
@@ -107,25 +107,30 @@ class StrengthEditor(_EngineEditor):
     async def edit(
         self, pictures: Sequence[Image.Image], seeds: Sequence[int], on_step: StepCallback
     ) -> list[Image.Image]:
-        wish = self.wish
+        request = self.request
         edits = [
-            Edit(wish.prompt, strength=wish.strength, num_steps=wish.num_steps, seed=seed)
+            Edit(
+                request.prompt,
+                strength=request.strength,
+                num_steps=request.num_steps,
+                seed=seed,
+            )
             for seed in seeds
         ]
         if len(pictures) == self.batch:
             return await self.engine.edit(pictures, edits, on_step)
-        alone = [
-            await self.engine.edit([picture], [edit], hear)
-            for picture, edit, hear in zip(
+        results = [
+            await self.engine.edit([picture], [edit], callback)
+            for picture, edit, callback in zip(
                 pictures, edits, _in_turn(on_step, len(pictures)), strict=True
             )
         ]
-        return [edited for (edited,) in alone]
+        return [edited for (edited,) in results]
 
 
 @dataclass(frozen=True)
 class InstructionEditor(_EngineEditor):
-    """Implements `ImageEditor`: a model that follows instructions, and looks at references."""
+    """`ImageEditor` by a model that follows instructions and uses references."""
 
     references: Sequence[Image.Image] = ()
 
@@ -141,46 +146,46 @@ class InstructionEditor(_EngineEditor):
         self, pictures: Sequence[Image.Image], seeds: Sequence[int], on_step: StepCallback
     ) -> list[Image.Image]:
         return [
-            await self._edit(picture, seed, hear)
-            for picture, seed, hear in zip(
+            await self._edit(picture, seed, callback)
+            for picture, seed, callback in zip(
                 pictures, seeds, _in_turn(on_step, len(pictures)), strict=True
             )
         ]
 
     async def _edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
         inputs = self._inputs(picture.size, seed)
-        made = await self.engine.instruct(inputs, picture, self.references, on_step)
-        (edited,) = made.pictures
+        result = await self.engine.instruct(inputs, picture, self.references, on_step)
+        (edited,) = result.pictures
         return edited
 
     def _inputs(self, size: tuple[int, int], seed: int) -> EditingInputs:
         return EditingInputs(
-            prompt=self.wish.instruction,
+            prompt=self.request.instruction,
             base_image="",
             width=size[0],
             height=size[1],
             seed=seed,
-            config=EditingConfig(num_inference_steps=self.wish.num_steps),
+            config=EditingConfig(num_inference_steps=self.request.num_steps),
         )
 
 
 def _in_turn(on_step: StepCallback, num_pictures: int) -> list[StepCallback]:
-    """For each of some pictures that are edited one after the other, who hears of its steps."""
+    """Return a step callback for each of several pictures that are edited one after another."""
 
-    def hear(index: int, done: int, steps: int) -> None:
+    def report(index: int, done: int, steps: int) -> None:
         on_step(index * steps + done, num_pictures * steps)
 
-    return [partial(hear, index) for index in range(num_pictures)]
+    return [partial(report, index) for index in range(num_pictures)]
 
 
 def follows_instructions(engine: EngineThread, num_references: int = 0) -> bool:
-    """Whether the worker has an instruction model, and it looks at that many references."""
+    """Return whether the worker has an instruction model that takes that many references."""
     most = engine.engine.max_references
     return most is not None and most >= num_references
 
 
-def choose_editor(engine: EngineThread, kind: EditorKind, wish: Wish) -> ImageEditor:
-    """The editor that the settings ask for; by strength where there is no instruction model."""
+def choose_editor(engine: EngineThread, kind: EditorKind, request: EditRequest) -> ImageEditor:
+    """Return the editor of the settings; by strength if there is no instruction model."""
     if kind is EditorKind.INSTRUCT and follows_instructions(engine):
-        return InstructionEditor(engine, wish)
-    return StrengthEditor(engine, wish)
+        return InstructionEditor(engine, request)
+    return StrengthEditor(engine, request)

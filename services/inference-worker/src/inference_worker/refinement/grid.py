@@ -1,4 +1,4 @@
-"""Where tiles lie: cores cover the picture once, and the tiles around them overlap."""
+"""The grid of tiles: their cores cover the picture once, the tiles around them overlap."""
 
 import itertools
 import math
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 _MIN_CORE_PX = 16
 _CONTEXT = 8
-"""A tile overlaps its neighbour by at least this part of its core: edits see what lies beyond."""
+"""A tile overlaps its neighbour by at least 1/8 of its core, to give the edit context."""
 _COUNT_TOLERANCE = 1.5
 
 
 @dataclass(frozen=True)
 class Span:
-    """A tile along one axis, in pixels: `start` to `stop`, of which the core is its own."""
+    """A tile along one axis, in pixels: `start` to `stop` with overlap, and its core."""
 
     start: int
     stop: int
@@ -46,7 +46,7 @@ class Axis:
     length: int
     spans: tuple[Span, ...]
     feather_px: int
-    """Width of the blend around each border between cores; small pictures get less than asked."""
+    """Width of the blend around each border between cores; reduced for small pictures."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,11 @@ class Grid:
 
 
 def lay_grid(size: tuple[int, int], *, num_tiles: int, feather_px: int) -> Grid:
-    """Lay about `num_tiles` tiles that follow the picture's proportions.
+    """Divide a picture into about `num_tiles` tiles that are nearly square.
 
     Args:
         size: width and height of the picture.
-        num_tiles: wished for; the grid has the count near it whose tiles are closest to squares.
+        num_tiles: the target; of the counts near it, the one with the squarest tiles is chosen.
         feather_px: width of the blend; tiles overlap by at least this much.
     """
     num_columns, num_rows = _choose_counts(size, num_tiles)
@@ -76,7 +76,7 @@ def lay_grid(size: tuple[int, int], *, num_tiles: int, feather_px: int) -> Grid:
 
 
 def split_longer_side(size: tuple[int, int], *, num_tiles: int, feather_px: int) -> Grid:
-    """Cut a picture across its longer side alone, into exactly `num_tiles` tiles."""
+    """Divide a picture along its longer side into exactly `num_tiles` tiles."""
     width, height = size
     num_columns, num_rows = (num_tiles, 1) if width >= height else (1, num_tiles)
     return Grid(_divide(width, num_columns, feather_px), _divide(height, num_rows, feather_px))
@@ -92,7 +92,7 @@ def _choose_counts(size: tuple[int, int], num_tiles: int) -> tuple[int, int]:
         for rows in range(1, most_rows + 1)
         if columns * rows <= num_tiles * _COUNT_TOLERANCE
     ]
-    # Small pictures may have no grid near the count wished for: then the largest one.
+    # Small pictures may have no grid near that count: then the largest one is used.
     least = min(num_tiles / _COUNT_TOLERANCE, max(columns * rows for columns, rows in counts))
 
     def cost(count: tuple[int, int]) -> tuple[float, int, int]:
@@ -110,7 +110,7 @@ def _divide(length: int, num_spans: int, feather_px: int) -> Axis:
     borders = [round(index * length / num_spans) for index in range(num_spans + 1)]
     cores = list(itertools.pairwise(borders))
     sides = [stop - start for start, stop in cores]
-    # Wider than a core, the blends of its two borders would run into each other.
+    # At most a core wide, or the blends at its two borders would overlap.
     feather = min(feather_px, *sides)
     margin = max(math.ceil(feather / 2), math.ceil(max(sides) / _CONTEXT / 2))
     span_px = min(max(sides) + 2 * margin, length)

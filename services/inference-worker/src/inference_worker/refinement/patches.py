@@ -1,4 +1,4 @@
-"""Parts of a picture that are edited apart: their boxes, and how they are put back."""
+"""Patches: boxes of a picture that are edited separately, and pasted back."""
 
 import math
 
@@ -13,16 +13,16 @@ PixelBox = tuple[int, int, int, int]
 
 _LEAST_SIDE_PX = 16
 _MOST_FEATHER = 4
-"""The blend takes at most this part of a side, so that the middle half is all edited."""
+"""The blend takes at most 1/4 of a side at each border, so the middle half is fully edited."""
 
 
 def expanded(box: Box, by: float, size: tuple[int, int]) -> PixelBox:
-    """A box enlarged around its middle, and cut to the picture.
+    """Enlarge a box around its centre, and clip it to the picture.
 
     Args:
         box: within the picture.
-        by: 0.5 makes it half as wide and high again.
-        size: width and height of the picture, which has at least 16 pixels a side.
+        by: relative growth; 0.5 makes it 1.5 times as wide and high.
+        size: width and height of the picture, at least 16 pixels each.
     """
     left, right = _span(box.left, box.right, by, size[0])
     top, bottom = _span(box.top, box.bottom, by, size[1])
@@ -33,21 +33,21 @@ def _span(start: float, stop: float, by: float, length: int) -> tuple[int, int]:
     middle, side = (start + stop) / 2, max((stop - start) * (1 + by), _LEAST_SIDE_PX)
     first = max(math.floor(middle - side / 2), 0)
     last = min(math.ceil(middle + side / 2), length)
-    # Cut at a border, it may have become too small.
+    # Clipping may have made it too small.
     first = max(min(first, last - _LEAST_SIDE_PX), 0)
     return first, min(max(last, first + _LEAST_SIDE_PX), length)
 
 
 def paste(canvas: Pixels, patch: Pixels, box: PixelBox, *, feather_px: int) -> None:
-    """Put a patch into its box of the canvas, fading in from the box's border.
+    """Paste a patch into its box of the canvas, feathered at the box's borders.
 
-    Where the box ends with the picture, nothing fades.
+    Borders of the picture itself are not feathered.
 
     Args:
-        canvas: is changed.
+        canvas: changed in place.
         patch: of the box's size.
-        box: where it goes.
-        feather_px: width of the blend; 0 switches it off. Small boxes get less.
+        box: its place in the canvas.
+        feather_px: width of the blend; 0 disables it. Reduced for small boxes.
     """
     left, top, right, bottom = box
     height, width = canvas.shape[:2]

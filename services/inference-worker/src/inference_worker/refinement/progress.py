@@ -1,18 +1,18 @@
-"""How far a refinement is, from the steps of many tiles at once."""
+"""Progress of a refinement, summed over the steps of concurrent tiles."""
 
 import threading
 from collections.abc import Callable
 
 _BLEND_SHARE = 0.05
-"""Left for putting the picture together; whoever does that reports the end."""
+"""Share left for composing the picture, whose end the caller reports."""
 
 
 class RefineProgress:
-    """Counts tiles and steps; may be told from any thread. What it reports never falls.
+    """Counter of tiles and steps. Thread-safe; the reported progress never decreases.
 
     Args:
-        num_tiles: tiles of the grid.
-        report: hears fractions from 0 to 1.
+        num_tiles: number of tiles.
+        report: called with fractions from 0 to 1.
     """
 
     def __init__(self, num_tiles: int, report: Callable[[float], None]) -> None:
@@ -21,12 +21,12 @@ class RefineProgress:
         self._lock = threading.Lock()
 
     def step(self, tile: int, done: int, steps: int) -> None:
-        """A denoise step of a tile ended; further tries of the tile do not count back."""
-        # The rest of a tile's share is its check, and further tries.
+        """Count a finished denoise step of a tile; a retry does not reduce the progress."""
+        # The rest of a tile's share is for its check and for retries.
         self._advance(tile, 0.9 * done / steps)
 
     def finish_tile(self, tile: int) -> None:
-        """A tile is done."""
+        """Count a finished tile."""
         self._advance(tile, 1.0)
 
     def _advance(self, tile: int, fraction: float) -> None:

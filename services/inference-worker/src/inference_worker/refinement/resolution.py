@@ -1,4 +1,4 @@
-"""Tiles go to the resolution the model works at; what it changed comes back to theirs."""
+"""Scaling of tiles to the editor's resolution, and of its changes back to theirs."""
 
 from collections.abc import Callable
 
@@ -8,21 +8,21 @@ from PIL import Image
 from inference_worker.checks.metric import Pixels
 
 SideChoice = Callable[[tuple[int, int], int], int]
-"""The longer side at which a tile is edited, from its size and the editor's largest side."""
+"""Function of a tile's size and the editor's largest side; returns the longer side to edit at."""
 RESAMPLING = Image.Resampling.BICUBIC
-"""Of tiles to the editor's resolution, and of what it changed back to theirs. Lanczos rings: where
-an edit replaces what was there, each of the old edges would stay as several lines."""
+"""Filter in both directions. Lanczos rings: where an edit replaces content, each old edge would
+remain as several lines."""
 _STEPS = (4, 2)
 _LEAST_SIDE_PX = 64
 
 
 def largest_side(_size: tuple[int, int], largest_px: int) -> int:
-    """The editor's largest side, whatever the tile's size."""
+    """Return the editor's largest side, for tiles of any size."""
     return largest_px
 
 
 def fitting_side(size: tuple[int, int], largest_px: int) -> int:
-    """A quarter, half or all of the editor's largest side: the least that the tile fits into."""
+    """Return 1/4, 1/2 or all of the editor's largest side: the smallest that holds the tile."""
     for step in _STEPS:
         side_px = max(largest_px // step, min(_LEAST_SIDE_PX, largest_px))
         if max(size) <= side_px:
@@ -31,9 +31,9 @@ def fitting_side(size: tuple[int, int], largest_px: int) -> int:
 
 
 def edit_size(size: tuple[int, int], *, longer_px: int, multiple_of: int) -> tuple[int, int]:
-    """The size a tile is edited at: its longer side `longer_px`, both sides as the model needs.
+    """Return the size to edit a tile at, both sides multiples of `multiple_of`.
 
-    Where `longer_px` is no such multiple, the next one below it: larger ones may be refused.
+    The longer side is `longer_px`, rounded down to a multiple, since larger ones may be refused.
     """
     longer_px = max(longer_px // multiple_of, 1) * multiple_of
     scale = longer_px / max(size)
@@ -42,18 +42,21 @@ def edit_size(size: tuple[int, int], *, longer_px: int, multiple_of: int) -> tup
 
 
 def apply_change(source: Pixels, shown: Image.Image, edited: Image.Image) -> Pixels:
-    """Carry an edit over to the source's resolution.
+    """Apply an edit at the source's resolution.
 
-    Only what the editor changed is resampled and added: detail that the model never saw, or that
-    resampling would blur, stays, and an edit that changes nothing gives the source exactly.
+    Only the change is resampled and added to the source. Detail that the model never saw, or that
+    resampling would blur, is kept, and an edit without changes returns the source exactly.
 
     Args:
         source: the tile, [H, W, 3].
-        shown: the tile as the editor got it.
-        edited: what the editor made of it, of the same size.
+        shown: the tile at the editor's resolution.
+        edited: the edited tile, of the same size as `shown`.
+
+    Raises:
+        ValueError: the sizes of `shown` and `edited` differ.
     """
     if edited.size != shown.size:
-        raise ValueError(f"the engine answered {edited.size} for a picture of {shown.size}")
+        raise ValueError(f"the engine returned size {edited.size} for a picture of {shown.size}")
     height, width = source.shape[:2]
     if shown.size == (width, height):
         return np.asarray(edited)

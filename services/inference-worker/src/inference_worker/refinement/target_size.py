@@ -1,4 +1,4 @@
-"""How large a refined picture becomes."""
+"""The size of a refined picture."""
 
 from shared.contracts.refinement import RefineInputs
 from shared.errors import InvalidInputError
@@ -7,12 +7,13 @@ _MIN_SIDE_PX = 16
 
 
 def target_size(size: tuple[int, int], inputs: RefineInputs, *, max_pixels: int) -> tuple[int, int]:
-    """The exact size of the result.
+    """Return the exact size of the result, (width, height).
 
-    A target width and height win over a factor; one of them alone keeps the picture's proportions.
+    Target width and height take precedence over the factor; one of them alone keeps the picture's
+    aspect ratio.
 
     Raises:
-        InvalidInputError: nothing says how large, or the result would be too small or too large.
+        InvalidInputError: no size is given, or the result would be too small or too large.
     """
     fields, width, height = _requested(size, inputs)
     if min(width, height) < _MIN_SIDE_PX:
@@ -23,13 +24,13 @@ def target_size(size: tuple[int, int], inputs: RefineInputs, *, max_pixels: int)
     if width * height > max_pixels:
         raise InvalidInputError(
             f"{fields}: the refined picture would have {width} × {height} pixels; at"
-            f" most {max_pixels} are made"
+            f" most {max_pixels} are allowed"
         )
     return width, height
 
 
 def _requested(size: tuple[int, int], inputs: RefineInputs) -> tuple[str, int, int]:
-    """The fields that say how large the result is, and how large that is."""
+    """Return the names of the fields that determine the size, and the size."""
     width, height = size
     if not inputs.upscale_enabled:
         return "base_image_url", width, height

@@ -1,4 +1,4 @@
-"""Finished tiles outlive the worker: a later attempt edits only those that are missing."""
+"""Checkpoints of finished tiles, so that a later attempt edits only the missing ones."""
 
 import hashlib
 import json
@@ -7,40 +7,40 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from inference_worker.pipelines.engine import ImageEngine
 from shared.contracts.checks import CheckedEdit, TileReport
 from shared.contracts.message import Message
 from shared.errors import ObjectNotFoundError
+from shared.flux.engine import ImageEngine
 from shared.storage.object_store import ObjectStore
 
 _RECIPE = 4
-"""Raise it when a change to this package changes the pixels of a tile."""
+"""Version of the algorithm; increase it with any change that alters a tile's pixels."""
 _REPORT = "report"
 _PICTURES = ("base_image_url", "base_image", "reference_image", "input_image")
 _SAME_PIXELS: Any = {**dict.fromkeys(_PICTURES, True), "config": {"strict_checks": True}}
-"""Inputs that change no tile: pictures count by their bytes."""
+"""Inputs that do not affect a tile; pictures enter the digest by their bytes."""
 _SAME_PIXELS_CONFIG = {"max_workers", "save_debug_tiles", "save_debug_images"}
 
 
 class TileStore(Protocol):
-    """Keeps the finished tiles of one picture."""
+    """Store of the finished tiles of one picture."""
 
     async def load(self, name: str) -> tuple[bytes, TileReport] | None:
-        """A finished tile as PNG, with its report, or none."""
+        """Return a finished tile as PNG, with its report; None if there is none."""
         ...
 
     async def save(self, name: str, png: bytes, report: TileReport) -> None:
-        """Keep a finished tile."""
+        """Store a finished tile."""
         ...
 
 
 class S3TileStore:
-    """Implements `TileStore` over the object store; the report is the object's metadata.
+    """`TileStore` over the object store; the report is the object's metadata.
 
     Args:
         objects: the object store.
-        folder: of the task's objects; attempts of one task share their tiles.
-        digest: of everything that changes a tile's pixels, from `tile_digest`.
+        folder: of the task's objects; its attempts share their tiles.
+        digest: of everything that affects a tile's pixels, from `tile_digest`.
     """
 
     def __init__(self, objects: ObjectStore, folder: str, digest: str) -> None:
@@ -78,14 +78,14 @@ def tile_digest(
     engine: ImageEngine,
     traits: Sequence[str] = (),
 ) -> str:
-    """Digest of all that changes a tile's pixels.
+    """Return the digest of everything that affects a tile's pixels.
 
     Args:
-        sources: the pictures, as they lie in the store.
-        inputs: the task's inputs; pictures' keys among them do not count.
+        sources: the pictures' files, as stored.
+        inputs: the task's inputs; the keys of pictures are left out.
         config: its provider config.
         engine: the model.
-        traits: what else of this worker counts.
+        traits: other properties of this worker that affect pixels.
     """
     parameters = {
         "recipe": _RECIPE,

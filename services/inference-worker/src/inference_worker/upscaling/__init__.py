@@ -1,1 +1,1 @@
-"""Making pictures larger: by Lanczos, or by Real-ESRGAN."""
+"""Upscaling of pictures, by Lanczos or Real-ESRGAN."""

@@ -1,4 +1,4 @@
-"""The one door to ncnn, whose types are its bindings' own."""
+"""Typed access to ncnn, whose bindings have no type annotations."""
 
 from pathlib import Path
 from threading import Lock
@@ -12,12 +12,15 @@ from shared.errors import ResourceError
 
 
 class NcnnNet:
-    """A network that is opened once; threads take turns, so that memory is that of one run.
+    """A loaded network. Thread-safe; runs are serialised, to bound memory to that of one.
 
     Args:
-        param: its structure.
-        model: its weights.
+        param: file of its structure.
+        model: file of its weights.
         threads: CPU threads of one run.
+
+    Raises:
+        ValueError: ncnn cannot read the files.
     """
 
     def __init__(self, param: Path, model: Path, *, threads: int) -> None:
@@ -28,32 +31,32 @@ class NcnnNet:
         self._net.opt.use_vulkan_compute = False
         if self._net.load_param(str(param)) or self._net.load_model(str(model)):
             raise ValueError(f"ncnn cannot read {param} with {model}")
-        # Pools of our own can be emptied: ncnn's keep what the largest run took.
+        # Own pools can be cleared: ncnn's default ones keep the memory of the largest run.
         self._pools: list[Any] = [runtime.PoolAllocator(), runtime.PoolAllocator()]
         self._lock = Lock()
 
     def run(self, tensor: NDArray[np.float32], *, start: str, stop: str) -> NDArray[np.float32]:
-        """What the network makes of a tensor [C, H, W] between two of its blobs.
+        """Run a tensor [C, H, W] through the network, from blob `start` to blob `stop`.
 
         Raises:
-            ResourceError: ncnn gave up, for want of memory or of a blob of that name.
+            ResourceError: ncnn failed, for lack of memory or of a blob of that name.
         """
-        # Mat(array) points into the array without keeping it: it has a name, and is copied.
-        whole = np.ascontiguousarray(tensor)
-        source = self._mat(whole).clone()
+        # Mat(array) borrows the array's memory without a reference: keep the array, and copy.
+        contiguous = np.ascontiguousarray(tensor)
+        source = self._mat(contiguous).clone()
         with self._lock:
             try:
-                return self._extracted(source, start, stop)
+                return self._extract(source, start, stop)
             finally:
                 for pool in self._pools:
                     pool.clear()
 
-    def _extracted(self, source: Any, start: str, stop: str) -> NDArray[np.float32]:
+    def _extract(self, source: Any, start: str, stop: str) -> NDArray[np.float32]:
         extractor = self._net.create_extractor()
         extractor.set_blob_allocator(self._pools[0])
         extractor.set_workspace_allocator(self._pools[1])
         failed = extractor.input(start, source)
-        code, answer = extractor.extract(stop)
+        code, result = extractor.extract(stop)
         if failed or code:
             raise ResourceError(f"ncnn stopped between {start} and {stop}: {failed or code}")
-        return np.array(answer)
+        return np.array(result)

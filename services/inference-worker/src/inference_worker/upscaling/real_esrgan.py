@@ -1,6 +1,6 @@
-"""Real-ESRGAN x4plus (Wang et al. 2021) on the CPU, a tile at a time.
+"""Real-ESRGAN x4plus (Wang et al. 2021) on the CPU, tile by tile.
 
-Memory is a tile's, whatever the picture's size, beside the picture and its result.
+Besides the picture and its result, memory is that of one tile, independent of the picture's size.
 """
 
 import math
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from inference_worker.cancellation import NEVER, CancelFlag, stop_if
 from inference_worker.upscaling.ncnn_net import NcnnNet
 from inference_worker.upscaling.regions import Region, regions
 from inference_worker.upscaling.upscaler import (
@@ -21,39 +20,40 @@ from inference_worker.upscaling.upscaler import (
     ignore_progress,
     is_enlarged,
 )
+from shared.cancellation import NEVER, CancelFlag, stop_if
 from shared.errors import InvalidInputError
 
 _Pixels = NDArray[np.uint8]
 
 _FACTOR = 4
-"""What the network makes of a side."""
+"""Scale factor of the network."""
 _LARGEST_STEP = 5
-"""Up to this factor the network runs once, and Lanczos does the rest."""
+"""Largest factor for a single run of the network, followed by Lanczos."""
 _MOST_PIXELS = 2**21
-"""Pixels that the network is given: a quarter of an hour of two CPU threads. More could outlast an
-attempt, and the next one begins anew."""
+"""Limit of the network's input, in pixels: 15 minutes on two CPU threads. More could exceed the
+attempt's timeout, and the next attempt would start over."""
 _TILE_PX = 120
 _CONTEXT_PX = 32
-"""What the body sees around a tile. It looks farther, less and less: with 10 pixels, as the
-authors' program has it, a photograph's tiles are 1.4 levels off the whole picture's in the mean and
-28 at the most; with 32, 0.2 and some 4."""
+"""Context of a tile for the network's body. The receptive field is larger, with decreasing
+influence. With 10 pixels, as in the authors' program, tiles of a photograph differ from the whole
+picture's result by 1.4 levels in the mean and 28 at most; with 32, by 0.2 and about 4."""
 _TAIL_TILE_PX = 64
 _TAIL_CONTEXT_PX = 2
-"""All that the tail sees: five pixels of its result."""
+"""The tail's whole receptive field: five pixels of its result."""
 _RESAMPLING_PX = 4
-"""What Lanczos sees around a tile at most, rounded to a whole pixel."""
+"""The largest context of Lanczos, rounded up to a whole pixel."""
 _INPUT, _FEATURES, _OUTPUT = "data", "1878", "output"
-"""Blobs of the network: the body ends with features at the picture's own resolution, [64, H, W].
+"""Blobs of the network: the body ends with features at the picture's resolution, [64, H, W].
 
-The tail enlarges them, and takes 16 times the memory for each pixel, but looks hardly around."""
+The tail enlarges them. It needs 16 times the memory per pixel, but has a small receptive field."""
 
 
 class RealEsrgan:
-    """Implements `Upscaler`; a result no larger than its source is made by Lanczos alone.
+    """`Upscaler` by Real-ESRGAN; a result no larger than its source uses Lanczos only.
 
     Args:
-        param: the network's structure.
-        model: its weights.
+        param: file of the network's structure.
+        model: file of its weights.
         threads: CPU threads of one run.
 
     Raises:
@@ -86,22 +86,22 @@ class RealEsrgan:
         for done, tile in enumerate(tiles):
             stop_if(cancel)
             on_progress(done / len(tiles))
-            shown = (
+            area = (
                 box[0] + tile.left / across,
                 box[1] + tile.top / down,
                 box[0] + tile.right / across,
                 box[1] + tile.bottom / down,
             )
-            result.paste(self._resampled(source, shown, tile.size), tile[:2])
+            result.paste(self._render(source, area, tile.size), tile[:2])
         return result
 
-    def _resampled(self, source: _Pixels, box: FloatBox, size: tuple[int, int]) -> Image.Image:
-        """A part of the enlarged picture, at the size that it has in the result."""
+    def _render(self, source: _Pixels, box: FloatBox, size: tuple[int, int]) -> Image.Image:
+        """Enlarge an area of the picture, and resample it to its size in the result."""
         height, width = source.shape[:2]
         left, top, right, bottom = box
         inner = Region(math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))
         core = inner.grown(_RESAMPLING_PX, (width, height))
-        enlarged = Image.fromarray(self._enlarged(source, core))
+        enlarged = Image.fromarray(self._enlarge(source, core))
         within = (
             max((left - core.left) * _FACTOR, 0),
             max((top - core.top) * _FACTOR, 0),
@@ -110,8 +110,8 @@ class RealEsrgan:
         )
         return enlarged.resize(size, Image.Resampling.LANCZOS, within)
 
-    def _enlarged(self, source: _Pixels, core: Region) -> _Pixels:
-        """A part of the picture four times as large, [4 H, 4 W, 3]."""
+    def _enlarge(self, source: _Pixels, core: Region) -> _Pixels:
+        """Run the network on a region of the picture: [4 H, 4 W, 3]."""
         height, width = source.shape[:2]
         around = core.grown(_CONTEXT_PX, (width, height))
         tensor = source[around.slices].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
@@ -124,12 +124,13 @@ class RealEsrgan:
                 core.left + own.right,
                 core.top + own.bottom,
             )
-            seen = piece.grown(_TAIL_CONTEXT_PX, (width, height))
-            rows, columns = seen.seen_from(around).slices
-            made = self._net.run(features[:, rows, columns], start=_FEATURES, stop=_OUTPUT)
-            rows, columns = piece.seen_from(seen, _FACTOR).slices
-            levels = np.rint(np.clip(made[:, rows, columns], 0, 1) * 255).astype(np.uint8)
-            enlarged[own.seen_from(Region(0, 0, 0, 0), _FACTOR).slices] = levels.transpose(1, 2, 0)
+            context = piece.grown(_TAIL_CONTEXT_PX, (width, height))
+            rows, columns = context.relative_to(around).slices
+            output = self._net.run(features[:, rows, columns], start=_FEATURES, stop=_OUTPUT)
+            rows, columns = piece.relative_to(context, _FACTOR).slices
+            levels = np.rint(np.clip(output[:, rows, columns], 0, 1) * 255).astype(np.uint8)
+            place = own.relative_to(Region(0, 0, 0, 0), _FACTOR)
+            enlarged[place.slices] = levels.transpose(1, 2, 0)
         return enlarged
 
 
@@ -137,7 +138,7 @@ def _require_affordable(size: tuple[int, int]) -> None:
     width, height = size
     if width * height > _MOST_PIXELS:
         raise InvalidInputError(
-            f"config.upscaler: real_esrgan enlarges pictures of up to {_MOST_PIXELS} pixels, on the"
-            f" way to the result too, and one would be {width} × {height}; choose lanczos, or a"
-            " smaller picture, upscale_factor or target"
+            f"config.upscaler: real_esrgan is limited to {_MOST_PIXELS} input pixels, also for the"
+            f" intermediate picture of large factors, but would get {width} × {height}; choose"
+            " lanczos, or a smaller picture, upscale_factor or target"
         )

@@ -1,11 +1,11 @@
-"""Parts of a picture by whole pixels, and how a picture falls apart into them."""
+"""Rectangular regions of a picture in whole pixels, and its division into them."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 
 class Region(NamedTuple):
-    """A rectangle, in whole pixels."""
+    """A rectangle in whole pixels; right and bottom are exclusive."""
 
     left: int
     top: int
@@ -19,11 +19,11 @@ class Region(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Its rows and columns, as arrays are indexed."""
+        """Slices of its rows and columns, as array indices."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def grown(self, by: int, within: tuple[int, int]) -> "Region":
-        """With so many pixels more on each side, as far as a picture of that size has them."""
+        """Return the region extended by `by` pixels on each side, clipped to (width, height)."""
         width, height = within
         return Region(
             max(self.left - by, 0),
@@ -32,8 +32,8 @@ class Region(NamedTuple):
             min(self.bottom + by, height),
         )
 
-    def seen_from(self, other: "Region", scale: int = 1) -> "Region":
-        """Its place within another region that is shown at a whole scale."""
+    def relative_to(self, other: "Region", scale: int = 1) -> "Region":
+        """Return the region in the coordinates of another one that is scaled by an integer."""
         return Region(
             (self.left - other.left) * scale,
             (self.top - other.top) * scale,

@@ -1,22 +1,22 @@
-"""What makes a picture larger, and the plain way of doing so."""
+"""The protocol of an upscaler, and its implementation by Lanczos."""
 
 from collections.abc import Callable
 from typing import Protocol
 
 from PIL import Image
 
-from inference_worker.cancellation import NEVER, CancelFlag
+from shared.cancellation import NEVER, CancelFlag
 
 FloatBox = tuple[float, float, float, float]
-"""Left, top, right and bottom within a picture."""
+"""Left, top, right and bottom, in pixels of a picture."""
 
 
 def ignore_progress(fraction: float) -> None:
-    """Of a run whose progress nobody watches."""
+    """Ignore the progress."""
 
 
 class Upscaler(Protocol):
-    """Makes pictures larger. May be called from any thread, and blocks."""
+    """Upscaler of pictures. Thread-safe; blocks."""
 
     def upscale(
         self,
@@ -26,13 +26,13 @@ class Upscaler(Protocol):
         cancel: CancelFlag = NEVER,
         on_progress: Callable[[float], None] = ignore_progress,
     ) -> Image.Image:
-        """A picture of exactly that size; of other proportions, it is covered and the rest cut off.
+        """Resize a picture to exactly `size`; if aspect ratios differ, it is cropped to cover.
 
         Args:
             picture: RGB.
             size: width and height of the result.
-            cancel: looked at now and then.
-            on_progress: hears fractions from 0 to 1, on the calling thread, where that takes long.
+            cancel: checked regularly.
+            on_progress: slow upscalers call it with 0 to 1, on the calling thread.
 
         Raises:
             Cancelled: the flag was set.
@@ -41,7 +41,7 @@ class Upscaler(Protocol):
 
 
 class Lanczos:
-    """Implements `Upscaler` by resampling alone."""
+    """`Upscaler` by resampling only."""
 
     def upscale(
         self,
@@ -58,26 +58,26 @@ LANCZOS: Upscaler = Lanczos()
 
 
 def is_enlarged(source: tuple[int, int], target: tuple[int, int]) -> bool:
-    """Whether a picture of one size has to grow to cover another."""
+    """Return whether a picture of one size must be enlarged to cover another."""
     box = covering_box(source, target)
     return target[0] > box[2] - box[0] or target[1] > box[3] - box[1]
 
 
 def covering_box(source: tuple[int, int], target: tuple[int, int]) -> FloatBox:
-    """The largest middle part of a picture that has the target's proportions.
+    """Return the largest centred box of a picture with the target's aspect ratio.
 
     Args:
         source: width and height of the picture.
-        target: width and height of what it becomes.
+        target: width and height of the result.
     """
     width, height = source
-    # A scale that gives both sides within a pixel: the rest is rounding, not another shape.
+    # If one scale gives both sides within a pixel, the ratios differ only by rounding.
     least = max((target[0] - 1) / width, (target[1] - 1) / height)
     most = min((target[0] + 1) / width, (target[1] + 1) / height)
     if least <= most:
         return 0, 0, width, height
     scale = max(target[0] / width, target[1] / height)
     left, top = (width - target[0] / scale) / 2, (height - target[1] / scale) / 2
-    # Rounding must not carry the box over the picture's border.
+    # Rounding must not move the box beyond the picture's border.
     right, bottom = min(left + target[0] / scale, width), min(top + target[1] / scale, height)
     return max(left, 0), max(top, 0), right, bottom

@@ -1,4 +1,4 @@
-"""This worker's upscalers: the network is opened when it is first asked for, and kept."""
+"""This worker's upscalers; the network is loaded on first use, and kept."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -14,14 +14,14 @@ from shared.errors import UnservedError
 _REAL_ESRGAN = ModelFile.REAL_ESRGAN_STRUCTURE, ModelFile.REAL_ESRGAN_WEIGHTS
 
 _MOST_THREADS = 2
-"""Of a network, which works for minutes, unless a setting says more."""
+"""Default limit of CPU threads for a network, whose runs take minutes."""
 
 
 class Upscalers:
     """The upscalers, by kind.
 
     Args:
-        settings: where the network's files lie, and how it runs.
+        settings: the folder of the network's files, and its threads.
     """
 
     def __init__(self, settings: VisionSettings) -> None:
@@ -34,29 +34,29 @@ class Upscalers:
 
     @asynccontextmanager
     async def reserved(self, kind: UpscalerKind) -> AsyncGenerator[None]:
-        """A time in which the upscaler of that kind is one task's alone, if it is a network.
+        """Reserve the upscaler of that kind for one task, if it is a network.
 
-        A network takes minutes. Tasks that waited for it within this worker would hold its slots
-        against all others; Temporal offers them again.
+        A network takes minutes. Tasks that waited for it inside this worker would occupy its
+        activity slots; refused, they are retried by Temporal.
 
         Raises:
-            UnservedError: another task has it.
+            UnservedError: another task is using it.
         """
         if kind is UpscalerKind.LANCZOS:
             yield
             return
         if not self._network_in_use.acquire(blocking=False):
-            raise UnservedError(f"{kind} of this worker is at work for another task")
+            raise UnservedError(f"{kind} of this worker is in use by another task; retry later")
         try:
             yield
         finally:
             self._network_in_use.release()
 
     def open(self, kind: UpscalerKind) -> Upscaler:
-        """The upscaler of that kind; the first call for a network reads its files.
+        """Return the upscaler of that kind; the first call for a network loads its files.
 
         Raises:
-            MissingWeightsError: they are not on this worker.
+            MissingWeightsError: the files are not on this worker.
         """
         if kind is UpscalerKind.LANCZOS:
             return LANCZOS
@@ -70,7 +70,7 @@ class Upscalers:
             return self._real_esrgan
 
     def models(self, kind: UpscalerKind) -> list[ModelProvenance]:
-        """What a record says of that upscaler's models. Reads their files when first asked."""
+        """Return the provenance of that upscaler's models; the first call reads their files."""
         if kind is UpscalerKind.LANCZOS:
             return []
         digest = self._weights.sha256(*map(self._weights.file, _REAL_ESRGAN))

@@ -1,1 +1,1 @@
-"""What is in a picture: people, faces, poses and subjects, by models that ship in packages."""
+"""Detection of people, faces, poses and subjects, by models from packages."""

@@ -1,8 +1,8 @@
-"""Means over square windows of many planes at once.
+"""Box filter: means over square windows, for many planes at once.
 
-Planes lie as rows × planes × columns: along columns SciPy runs over contiguous lines, and down the
-rows a running sum takes all planes in one stride. Per plane that takes half of what SciPy's own
-filter along both axes does.
+The layout is rows × planes × columns. Along columns, SciPy filters contiguous lines; down the rows,
+a running sum handles all planes in one operation. That takes half the time per plane of SciPy's own
+filter along both axes.
 """
 
 from typing import Any, Literal, cast
@@ -13,7 +13,7 @@ from scipy import ndimage
 
 Planes = NDArray[np.float32]
 Edge = Literal["nearest", "reflect"]
-"""What lies beyond a picture: its outermost pixels, or the picture mirrored, as in SciPy."""
+"""Extension beyond the border: the outermost pixels, or the picture mirrored, as in SciPy."""
 
 
 def box_means(planes: Planes, window: int, edge: Edge) -> Planes:
@@ -22,7 +22,7 @@ def box_means(planes: Planes, window: int, edge: Edge) -> Planes:
     Args:
         planes: rows × planes × columns.
         window: its side, odd.
-        edge: what is beyond.
+        edge: extension beyond the border.
     """
     down = _means_down(planes.reshape(len(planes), -1), window, edge).reshape(planes.shape)
     along = cast("Any", ndimage).uniform_filter1d
@@ -30,7 +30,7 @@ def box_means(planes: Planes, window: int, edge: Edge) -> Planes:
 
 
 def _means_down(rows: Planes, window: int, edge: Edge) -> Planes:
-    """The means along the first axis; sums are of 64 bits, so that nothing adds up."""
+    """Return the means along the first axis; 64-bit sums avoid accumulated rounding errors."""
     places = _places(len(rows), window // 2, edge)
     total = rows[places[:window]].sum(axis=0, dtype=np.float64)
     change = np.empty_like(total)
@@ -45,7 +45,7 @@ def _means_down(rows: Planes, window: int, edge: Edge) -> Planes:
 
 
 def _places(length: int, reach: int, edge: Edge) -> list[int]:
-    """The row that stands at each place from `reach` before the first to as far after the last."""
+    """Return the row indices from `reach` before the first to `reach` after the last row."""
     places = np.arange(-reach, length + reach)
     if edge == "nearest":
         return np.clip(places, 0, length - 1).tolist()

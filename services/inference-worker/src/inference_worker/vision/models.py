@@ -1,8 +1,8 @@
-"""This worker's models that look at pictures: each is opened when it is first asked for, and kept.
+"""This worker's vision models; each is loaded on first use, and kept.
 
-Nothing here imports a runtime until then, so that a worker without such work starts without any.
+Runtimes are imported only then, so that a worker without such tasks starts without them.
 """
-# ruff: noqa: PLC0415 — that is why
+# ruff: noqa: PLC0415 — runtimes are imported on first use
 
 from collections.abc import Callable
 from threading import Lock
@@ -27,7 +27,7 @@ class VisionModels:
     """The models, by what they find.
 
     Args:
-        settings: where their files lie, and how they run.
+        settings: the folder of their files, and their threads.
     """
 
     def __init__(self, settings: VisionSettings) -> None:
@@ -38,14 +38,14 @@ class VisionModels:
 
     @property
     def faces(self) -> FaceDetector:
-        """Finds faces."""
+        """Detector of faces."""
         from inference_worker.vision.centerface import CenterFace
 
         return self._once("faces", lambda: self._opened(CenterFace, ModelFile.CENTERFACE))
 
     @property
     def persons(self) -> PersonSegmenter:
-        """Finds the pixels of people."""
+        """Segmenter of people."""
         from inference_worker.vision.selfie import SelfieSegmenter
 
         return self._once(
@@ -54,7 +54,7 @@ class VisionModels:
 
     @property
     def poses(self) -> PoseEstimator:
-        """Finds how a person stands."""
+        """Estimator of a person's pose."""
         from inference_worker.vision.pose import BlazePose
 
         files = ModelFile.POSE_DETECTION, ModelFile.POSE_LANDMARKS
@@ -62,26 +62,26 @@ class VisionModels:
 
     @property
     def nsfw(self) -> SafetyClassifier:
-        """Tells what is not safe for work."""
+        """Classifier of pictures that are not safe for work."""
         from inference_worker.vision.open_nsfw import OpenNsfw
 
         return self._once("nsfw", lambda: self._opened(OpenNsfw, ModelFile.OPEN_NSFW))
 
     @property
     def subjects(self) -> SubjectSegmenter:
-        """Finds the pixels of what a picture is about, with the best model that is here."""
+        """Segmenter of the subject, by the best installed model."""
         return self.subjects_by(self.choose_subject_model(None))
 
-    def choose_subject_model(self, asked: RembgModel | None) -> SubjectModel:
-        """The model of that name; none: the best that is here.
+    def choose_subject_model(self, requested: RembgModel | None) -> SubjectModel:
+        """Return the requested model; None: the best installed one.
 
         Raises:
-            InvalidInputError: it was asked for by name, and is not on this worker.
+            InvalidInputError: the requested model is not on this worker.
         """
-        return choose_model(asked, self.weights)
+        return choose_model(requested, self.weights)
 
     def subjects_by(self, model: SubjectModel) -> SubjectSegmenter:
-        """Finds the pixels of what a picture is about, with one model."""
+        """Return the segmenter of the subject by the given model."""
         return self._once(model.name, lambda: model.open(self._threads))
 
     def _opened(self, kind: Callable[..., _T], *files: ModelFile) -> _T:

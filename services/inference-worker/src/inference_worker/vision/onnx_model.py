@@ -1,4 +1,4 @@
-"""The one door to onnxruntime, which has no types of its own."""
+"""Typed access to onnxruntime, which ships no type annotations."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,16 +13,16 @@ _ERRORS_ONLY = 3
 
 
 class OnnxModel:
-    """A model that is opened once and run by any thread, one picture at a time.
+    """A loaded model. Thread-safe; runs are serialised.
 
-    A picture alone then has every core, and many take the memory of one.
+    A single picture can then use every core, and many pictures need the memory of one.
 
     Args:
-        source: its file, or what was in it.
+        source: its file, or the file's content.
         threads: CPU threads of one run.
-        keeps_memory: what a run took stays for the next one. Without it each run has its pages
-            given anew, a fifth of the time of a small model; with it, inputs of one small size
-            alone are fit.
+        keeps_memory: keep the memory of a run for the next one. Without it, each run allocates
+            pages again, a fifth of a small model's time; with it, only inputs of one small size
+            are suitable.
     """
 
     def __init__(self, source: Path | bytes, *, threads: int, keeps_memory: bool = False) -> None:
@@ -31,10 +31,10 @@ class OnnxModel:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
-        # Beside others' work, a thread that spins while it waits takes a core from it.
+        # A thread that spins while it waits would take a core from other work.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.enable_cpu_mem_arena = keeps_memory
-        # A pattern is one more block of what a run takes, beside what the arena keeps.
+        # A memory pattern would allocate one more block beside the arena.
         options.enable_mem_pattern = not keeps_memory
         model = source if isinstance(source, bytes) else str(source)
         providers = [
@@ -49,7 +49,7 @@ class OnnxModel:
     def run(
         self, *inputs: NDArray[Any], outputs: Sequence[str] | None = None
     ) -> list[NDArray[np.float32]]:
-        """The outputs for inputs in the model's own order; all of them, or those named."""
+        """Return the outputs (all, or those named) for inputs in the model's order."""
         feed = dict(zip(self.input_names, inputs, strict=True))
         with self._turn:
             return self._session.run(outputs, feed)

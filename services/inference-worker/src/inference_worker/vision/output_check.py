@@ -1,4 +1,4 @@
-"""Whether pictures that this worker made may be handed out; off unless a threshold is set."""
+"""The optional safety check of generated pictures; off unless a threshold is set."""
 
 import numpy as np
 from PIL import Image
@@ -11,14 +11,14 @@ from inference_worker.vision.settings import VisionSettings
 class OutputCheck:
     """The optional NSFW check of outputs.
 
-    Every picture that a generative model made and a client can read by itself passes it before it
-    is stored: outputs, and edited parts where debug pictures are asked for. The checkpoints of
-    parts do not: no record owns them, so that the API neither lists nor serves them, nor takes them
-    as inputs. A part alone is often nothing but skin, and would be refused for that.
+    Every generated picture that a client can read passes it before it is stored: outputs, and
+    edited regions if debug pictures are requested. Checkpoints of regions are not checked: no
+    record owns them, so the API neither lists nor serves them, nor accepts them as inputs. A region
+    alone often shows only skin, and would be refused for that.
 
     Args:
-        settings: from which score on a picture is refused; 0: none is, and no model is opened.
-        models: where the classifier comes from.
+        settings: the score from which a picture is refused; 0: none is, and no model is loaded.
+        models: supplies the classifier.
     """
 
     def __init__(self, settings: VisionSettings, models: VisionModels) -> None:
@@ -26,14 +26,14 @@ class OutputCheck:
         self._models = models
 
     def require_safe(self, picture: Image.Image, name: str) -> None:
-        """Returns if the picture may be handed out. Blocks; to be called before storing it.
+        """Check a picture before it is stored. Blocks.
 
         Args:
             picture: any mode.
             name: of the picture, for the message: `output 0`.
 
         Raises:
-            UnsafeOutputError: it may not, as CONTENT_POLICY.
+            UnsafeOutputError: its score reaches the threshold; the task fails as CONTENT_POLICY.
         """
         if not self._threshold:
             return

@@ -1,4 +1,4 @@
-"""The models that find people, as those who mend pictures of them ask for them."""
+"""The protocol of the models that refiner and fixers use to find people."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from inference_worker.vision.protocols import FaceDetector, PersonSegmenter, Pos
 
 
 class PeopleModels(Protocol):
-    """Models that may be opened when they are first asked for: that blocks."""
+    """The models that find people; the first use of one may load it, which blocks."""
 
     @property
     def faces(self) -> FaceDetector: ...

@@ -1,4 +1,4 @@
-"""BlazePose (Bazarevsky et al., arXiv:2006.10204): a detector finds the person, then landmarks.
+"""BlazePose (Bazarevsky et al., arXiv:2006.10204): person detector, then landmark model.
 
 Anchors, crops and activations follow MediaPipe's graphs `pose_detection` and `pose_landmark`.
 """
@@ -19,7 +19,7 @@ from inference_worker.vision.resizing import resize_picture, shrink_size
 _DETECTOR_PX = 224
 _LANDMARK_PX = 256
 _STRIDES = {8: 2, 16: 2, 32: 6}
-"""Anchors at each cell of each grid, by the pixels between cells."""
+"""Anchors per cell of each grid, by the grid's stride in pixels."""
 _LEAST_SCORE = 0.5
 _CROP_SCALE = 1.25
 _NUM_LANDMARKS = 33
@@ -27,23 +27,23 @@ _NUM_LANDMARKS = 33
 
 @dataclass(frozen=True)
 class _Crop:
-    """A turned square around the person, in pixels of the picture."""
+    """A rotated square around the person, in pixels of the picture."""
 
     centre: tuple[float, float]
     side: float
     angle: float
-    """Radians that the body's axis leans clockwise."""
+    """Clockwise rotation of the body's axis, in radians."""
 
-    def to_picture(self, places: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Places (n × 2) in the square, each side 0 to 1, as places in the picture."""
+    def to_picture(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Convert points (n × 2) from the square, 0 to 1, to pixels of the picture."""
         cos, sin = math.cos(self.angle), math.sin(self.angle)
-        x, y = (places - 0.5).T * self.side
+        x, y = (points - 0.5).T * self.side
         turned = np.stack([x * cos - y * sin, x * sin + y * cos], axis=1)
         return (turned + self.centre).astype(np.float32)
 
 
 class BlazePose:
-    """Finds how a person stands.
+    """`PoseEstimator` by BlazePose.
 
     Args:
         detector: pose_detection.tflite.
@@ -57,7 +57,7 @@ class BlazePose:
         self._anchors = _anchors()
 
     def pose(self, picture: NDArray[np.uint8]) -> Pose | None:
-        """The pose of the most prominent person; none where there is nobody."""
+        """Return the pose of the most prominent person; None if there is no person."""
         crop = self._find_person(picture)
         if crop is None:
             return None
@@ -81,7 +81,7 @@ class BlazePose:
         best = int(scores[0, :, 0].argmax())
         if _sigmoid(scores[0, best]) < _LEAST_SCORE:
             return None
-        # The hips' middle, and a point as far from it as the body reaches, above the head.
+        # The hip centre, and a point above the head at the body's radius.
         points = boxes[0, best, 4:8].reshape(2, 2) / _DETECTOR_PX + self._anchors[best]
         hips, top = points * longest - ((longest - width) / 2, (longest - height) / 2)
         reach = top - hips
@@ -91,7 +91,7 @@ class BlazePose:
 
 
 def _anchors() -> NDArray[np.float32]:
-    """Centres of the detector's anchors, 0 to 1: n × 2."""
+    """Return the centres of the detector's anchors, 0 to 1: n × 2."""
     grids: list[NDArray[np.float64]] = []
     for stride, count in _STRIDES.items():
         cells = (np.arange(_DETECTOR_PX // stride) + 0.5) * stride / _DETECTOR_PX
@@ -101,7 +101,7 @@ def _anchors() -> NDArray[np.float32]:
 
 
 def _letterboxed(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """The picture in the middle of a black square."""
+    """Scale the picture into the centre of a black square."""
     height, width = picture.shape[:2]
     scale = side / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -112,9 +112,9 @@ def _letterboxed(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
 
 
 def _cut(picture: NDArray[np.uint8], crop: _Crop, side: int) -> NDArray[np.uint8]:
-    """The pixels of a crop as an upright square; black where it leaves the picture."""
+    """Render a crop as an upright square; black outside the picture."""
     height, width = picture.shape[:2]
-    # Averaged first: a transform looks at four pixels, however far it shrinks.
+    # Averaged first: an affine transform samples four pixels, however far it shrinks.
     factor = min(1.0, side / crop.side)
     size = shrink_size((width, height), max(1, round(max(width, height) * factor)))
     small = Image.fromarray(resize_picture(picture, size))

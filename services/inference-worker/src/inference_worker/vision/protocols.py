@@ -1,6 +1,6 @@
-"""What the other rooms may ask about a picture, whichever model answers.
+"""Protocols of vision models, independent of the implementation, and their results.
 
-A picture is H × W × 3, RGB, 8 bits, upright. All of these block, and may be called from any thread.
+A picture is H × W × 3, RGB, uint8, upright. All methods block, and are thread-safe.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 class Box(NamedTuple):
-    """A rectangle in pixels of the picture; right and bottom lie just outside."""
+    """A rectangle in pixels of the picture; right and bottom are exclusive."""
 
     left: float
     top: float
@@ -25,10 +25,10 @@ class Face:
     """One face.
 
     Attributes:
-        box: where it is, within the picture.
-        score: how sure the detector is, 0 to 1.
-        landmarks: 5 × 2, x and y in pixels: the eye at the picture's left, the other one, the tip
-            of the nose, the corner of the mouth at the left, the other one.
+        box: its place, within the picture.
+        score: confidence of the detector, 0 to 1.
+        landmarks: 5 × 2, x and y in pixels: left eye, right eye, tip of the nose, left and right
+            corner of the mouth, as seen in the picture.
     """
 
     box: Box
@@ -37,7 +37,7 @@ class Face:
 
 
 class BodyRegion(StrEnum):
-    """The parts of a body that garments cover."""
+    """The regions of a body that garments cover."""
 
     HEAD = "head"
     TORSO = "torso"
@@ -52,14 +52,14 @@ class BodyRegion(StrEnum):
 
 @dataclass(frozen=True)
 class Pose:
-    """How one person stands.
+    """The pose of one person.
 
     Attributes:
-        landmarks: 33 × 2, x and y in pixels, in BlazePose's order; hidden ones are guessed, and may
-            lie outside the picture.
-        visibility: 33, how likely each is seen, 0 to 1.
-        score: how sure the model is that there is a person, 0 to 1.
-        regions: boxes of the parts that are in the picture, with room for cloth around the joints.
+        landmarks: 33 × 2, x and y in pixels, in BlazePose's order; hidden ones are estimated, and
+            may be outside the picture.
+        visibility: 33, probability that each is visible, 0 to 1.
+        score: confidence that there is a person, 0 to 1.
+        regions: boxes of the body regions in the picture, with a margin for cloth.
     """
 
     landmarks: NDArray[np.float32]
@@ -69,40 +69,40 @@ class Pose:
 
 
 class PersonSegmenter(Protocol):
-    """Finds the pixels of people."""
+    """Segmenter of people."""
 
     def person_mask(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """H × W, 0 to 1: how much of each pixel is a person."""
+        """Return the share of people in each pixel: H × W, 0 to 1."""
         ...
 
 
 class SubjectSegmenter(Protocol):
-    """Finds the pixels of what a picture is about."""
+    """Segmenter of a picture's subject."""
 
     def subject_mask(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """H × W, 0 to 1: how much of each pixel is the subject."""
+        """Return the share of the subject in each pixel: H × W, 0 to 1."""
         ...
 
 
 class FaceDetector(Protocol):
-    """Finds faces."""
+    """Detector of faces."""
 
     def faces(self, picture: NDArray[np.uint8]) -> list[Face]:
-        """Every face, the surest first."""
+        """Return every face, by descending score."""
         ...
 
 
 class PoseEstimator(Protocol):
-    """Finds how a person stands."""
+    """Estimator of a person's pose."""
 
     def pose(self, picture: NDArray[np.uint8]) -> Pose | None:
-        """The pose of the most prominent person; none where there is nobody."""
+        """Return the pose of the most prominent person; None if there is no person."""
         ...
 
 
 class SafetyClassifier(Protocol):
-    """Tells what is not safe for work."""
+    """Classifier of pictures that are not safe for work."""
 
     def nsfw_score(self, picture: NDArray[np.uint8]) -> float:
-        """How likely the picture is not safe for work, 0 to 1."""
+        """Return the probability that the picture is not safe for work, 0 to 1."""
         ...

@@ -1,4 +1,4 @@
-"""Which model cuts a picture out: rembg's names, where their files lie, and what stands in."""
+"""The models that segment subjects: their names in rembg, their files, and the default."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ _SAM_ENCODERS = ("sam_vit_b_01ec64.encoder.onnx", "sam_vit_b_01ec64.encoder.quan
 
 @dataclass(frozen=True)
 class SubjectModel:
-    """A model that is on this worker.
+    """An installed model that segments subjects.
 
     Attributes:
-        name: in rembg.
-        files: its own.
-        open: loads it to run with so many threads.
+        name: its name in rembg.
+        files: its files.
+        open: loads it, given the number of CPU threads.
     """
 
     name: RembgModel
@@ -28,23 +28,23 @@ class SubjectModel:
     open: Callable[[int], SubjectSegmenter]
 
 
-def choose_model(asked: RembgModel | None, weights: Weights) -> SubjectModel:
-    """The model of that name; where none is asked for, u2net if it is there, else u2netp.
+def choose_model(requested: RembgModel | None, weights: Weights) -> SubjectModel:
+    """Return the requested model; None: u2net if it is installed, else u2netp.
 
     Raises:
-        InvalidInputError: the model was asked for by name, and is not on this worker.
-        MissingWeightsError: no model at all is.
+        InvalidInputError: the requested model is not on this worker.
+        MissingWeightsError: no model is on this worker.
     """
-    wanted = asked or RembgModel.U2NET
+    wanted = requested or RembgModel.U2NET
     files = _files(wanted, weights)
-    if files is None and asked is None:
+    if files is None and requested is None:
         wanted = RembgModel.U2NETP
         files = (weights.file(ModelFile.U2NETP),)
     if files is None:
         raise InvalidInputError(
             f"rembg_model {wanted.value!r} is not on this worker. Put"
             f" {' and '.join(_file_names(wanted))} into the folder that SARTIQ_VISION_MODEL_DIR"
-            " names, or leave rembg_model out: the packaged u2netp does it then"
+            " names, or omit rembg_model to use the packaged u2netp"
         )
     return SubjectModel(wanted, files, partial(_open, wanted, files))
 
@@ -74,7 +74,7 @@ def _file_names(model: RembgModel) -> tuple[str, ...]:
 
 
 def _open(model: RembgModel, files: tuple[Path, ...], threads: int) -> SubjectSegmenter:
-    # A worker that never looks at pictures starts without these runtimes.
+    # Imported here, so that a worker without such tasks starts without these runtimes.
     from inference_worker.vision.salient import (  # noqa: PLC0415
         ISNET,
         U2NET,

@@ -1,4 +1,4 @@
-"""Subjects of pictures by the U²-Net family and ISNet, with the pre- and postprocessing of rembg.
+"""Segmentation of subjects by the U²-Net family and ISNet, with rembg's pre- and postprocessing.
 
 U²-Net: Qin et al., Pattern Recognition 2020; ISNet (DIS): Qin et al., ECCV 2022.
 """
@@ -15,21 +15,21 @@ from inference_worker.vision.onnx_model import OnnxModel
 
 _LONGEST = 1024
 _SMALL_PX = 320
-"""Models of larger inputs take gigabytes, which are not to be kept."""
+"""Models with larger inputs need gigabytes, which are freed after each run."""
 _LEAST_CONTRAST = 0.1
-"""Of scores from 0 to 1: an empty wall reaches hundredths, what a picture is about nearly all."""
+"""Minimum range of the scores, 0 to 1: an empty wall reaches hundredths, a subject nearly 1."""
 _IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
 class SalientInput:
-    """What a model wants to be fed.
+    """The input format of a model.
 
     Attributes:
         side_px: side of its square input.
-        mean: of each colour, taken off.
-        deviation: of each colour, divided by.
-        is_classes: its output scores classes of garments, the first of them none, rather than
+        mean: subtracted from each channel.
+        deviation: each channel is divided by it.
+        is_classes: the output scores classes of garments, the first one being none, instead of
             one map.
     """
 
@@ -45,11 +45,11 @@ U2NET_CLOTH = SalientInput(768, is_classes=True)
 
 
 class SalientSegmenter:
-    """Finds the pixels of the subject.
+    """`SubjectSegmenter` by a model of the U²-Net family or ISNet.
 
     Args:
         path: the model's file.
-        expects: what the model wants to be fed.
+        expects: the model's input format.
         threads: CPU threads of one run.
     """
 
@@ -59,11 +59,11 @@ class SalientSegmenter:
         self._expects = expects
 
     def subject_mask(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """H × W, 0 to 1: how much of each pixel is the subject."""
+        """Return the share of the subject in each pixel: H × W, 0 to 1."""
         return guided_mask(self.coarse_mask(picture), picture, longest=_LONGEST)
 
     def coarse_mask(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The mask as the model gives it: side × side, 0 to 1."""
+        """Return the model's mask before refinement: side × side, 0 to 1."""
         scores = self._model.run(self._tensor(picture))[0][0]
         if self._expects.is_classes:
             return (scores.argmax(axis=0) > 0).astype(np.float32)
@@ -71,7 +71,7 @@ class SalientSegmenter:
 
     def _tensor(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         side = self._expects.side_px
-        # Lanczos and the brightest value as 1, as rembg does: the models were tuned with it.
+        # Lanczos, and the brightest value scaled to 1, as in rembg's preprocessing.
         small = Image.fromarray(picture).resize((side, side), Image.Resampling.LANCZOS)
         values = np.asarray(small, np.float32)
         values = values / max(float(values.max()), 1e-6)
@@ -82,7 +82,7 @@ class SalientSegmenter:
 
 
 def _stretched(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """To 0 … 1; a map with hardly any contrast has no subject, and is not stretched into one."""
+    """Stretch scores to 0 to 1; a map with little contrast has no subject, and becomes 0."""
     low, high = float(scores.min()), float(scores.max())
     if high - low < _LEAST_CONTRAST:
         return np.zeros_like(scores)

@@ -11,13 +11,13 @@ from inference_worker.vision.onnx_model import OnnxModel
 from inference_worker.vision.resizing import resize_map
 
 _SIZE = 1024, 684
-"""Width and height of what the exported encoder takes; pictures are scaled to fit its corner."""
+"""Input width and height of the exported encoder; pictures are scaled into its top left."""
 _LONGEST = 1024
 _FOREGROUND, _PADDING = 1.0, -1.0
 
 
 class SamSegmenter:
-    """Finds the pixels of what is at the centre.
+    """`SubjectSegmenter` by SAM, for the object at the centre.
 
     Args:
         encoder: the image encoder's file.
@@ -30,7 +30,7 @@ class SamSegmenter:
         self._decoder = OnnxModel(decoder, threads=threads)
 
     def subject_mask(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """H × W, 0 to 1: how much of each pixel is the subject."""
+        """Return the share of the subject in each pixel: H × W, 0 to 1."""
         height, width = picture.shape[:2]
         scale = min(_SIZE[0] / width, _SIZE[1] / height)
         fitted = max(1, round(width * scale)), max(1, round(height * scale))
@@ -39,7 +39,7 @@ class SamSegmenter:
         canvas[: fitted[1], : fitted[0]] = np.asarray(small)
         embedding = self._encoder.run(canvas)[0]
         logits = self._decode(embedding, (width // 2 * scale, height // 2 * scale))
-        # Of several masks a pixel is in any, as in rembg.
+        # The union of the masks, as in rembg.
         mask = (logits.max(axis=0) > 0).astype(np.float32)[: fitted[1], : fitted[0]]
         mask = resize_map(np.ascontiguousarray(mask), fitted)
         return guided_mask(mask, picture, longest=_LONGEST)
@@ -47,7 +47,7 @@ class SamSegmenter:
     def _decode(
         self, embedding: NDArray[np.float32], point: tuple[float, float]
     ) -> NDArray[np.float32]:
-        """Masks (n × H × W, positive where the subject is) for one point of the subject."""
+        """Return mask logits (n × H × W, positive on the subject) for one point of the subject."""
         feed = {
             "image_embeddings": embedding,
             "point_coords": np.array([[point, (0, 0)]], np.float32),

@@ -1,4 +1,4 @@
-"""MediaPipe's selfie segmentation: the pixels of people, in a few milliseconds."""
+"""MediaPipe's selfie segmentation of people, in a few milliseconds."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from inference_worker.vision.resizing import resize_map, resize_picture, shrink_
 
 _SIDE = 256
 _LONGEST = 640
-"""The mask is drawn along edges at this size, and smooth beyond."""
+"""Longer side at which the mask is aligned to edges; it is enlarged smoothly."""
 
 
 class SelfieSegmenter:
-    """Finds the pixels of people.
+    """`PersonSegmenter` by MediaPipe's selfie segmentation.
 
     Args:
         path: selfie_segmentation.tflite.
@@ -26,7 +26,7 @@ class SelfieSegmenter:
         self._model = LiteRtModel(path, threads=threads)
 
     def person_mask(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """H × W, 0 to 1: how much of each pixel is a person."""
+        """Return the share of people in each pixel: H × W, 0 to 1."""
         height, width = picture.shape[:2]
         small = resize_picture(picture, shrink_size((width, height), _LONGEST))
         tensor = resize_picture(small, (_SIDE, _SIDE)).astype(np.float32)[None] / np.float32(255)

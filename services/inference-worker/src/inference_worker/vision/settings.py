@@ -1,4 +1,4 @@
-"""Where the models that look at pictures lie, and how they run."""
+"""Settings of the vision models."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _MOST_THREADS = 8
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Of a container: microseconds of processor time in so many by the clock, or `max`."""
+"""CPU quota of a container: microseconds of processor time (or `max`) and of the period."""
 
 
 def usable_cores(quota: Path = _QUOTA) -> int:
-    """Return how many cores this process may use, by its affinity and its container's quota."""
+    """Return the number of cores this process may use, by its affinity and container quota."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     try:
         allowed, period = quota.read_text().split()
@@ -30,9 +30,9 @@ class VisionSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SARTIQ_VISION_", frozen=True)
 
     model_dir: Path | None = None
-    """Folder of model files that win over the installed ones, such as rembg's `u2net.onnx`."""
+    """Folder of model files that override the installed ones, such as rembg's `u2net.onnx`."""
     threads: int = Field(default_factory=usable_cores, ge=1)
-    """CPU threads of each model, which runs one picture at a time; else every core that the process
-    may use, eight at most, and two for Real-ESRGAN."""
+    """CPU threads of each model, which runs one picture at a time. By default every core that the
+    process may use, at most eight, and two for Real-ESRGAN."""
     nsfw_threshold: float = Field(default=0, ge=0, le=1)
-    """Outputs that the NSFW classifier scores at or above this fail as CONTENT_POLICY; 0: off."""
+    """NSFW score from which an output fails as CONTENT_POLICY; 0: off."""

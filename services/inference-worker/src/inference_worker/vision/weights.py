@@ -1,8 +1,8 @@
-"""Finds model files: in the model directory first, then among the installed packages.
+"""Lookup of model files: in the model directory first, then in installed packages.
 
-The packages are data to us (`weights.txt`, installed without what they depend on): their files are
-located, their code is never imported. What no package carries was fetched into a folder beside them
-(`install_isnet`).
+The packages are data (`weights.txt`, installed without their dependencies): their files are
+located, their code is never imported. A model that no package ships is fetched into a folder beside
+them (`install_isnet`).
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from inference_worker.errors import MissingWeightsError
 
 FETCHED = "sartiq_fetched_weights"
-"""The folder of fetched files; like a package, it is found along the path of imports."""
+"""Folder of fetched files; like a package, it is searched for on `sys.path`."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class _PackagedFile:
 
 
 class ModelFile(StrEnum):
-    """The models that packages carry, by the names their files have in a model directory."""
+    """The models that packages ship, by their file names in a model directory."""
 
     CENTERFACE = "centerface.onnx"
     U2NETP = "u2netp.onnx"
@@ -63,7 +63,7 @@ class Weights:
     """The model files of this worker.
 
     Args:
-        model_dir: folder of files that win over packaged ones; none: packages alone.
+        model_dir: folder of files that override packaged ones; None: only packages.
     """
 
     def __init__(self, model_dir: Path | None) -> None:
@@ -71,7 +71,7 @@ class Weights:
         self._digests: dict[tuple[Path, ...], str] = {}
 
     def sha256(self, *files: Path) -> str:
-        """Digest of files, one after the other; each is read once, since they stay as they are."""
+        """Return the SHA-256 of concatenated files; cached, since files do not change."""
         if files not in self._digests:
             digest = hashlib.sha256()
             for path in files:
@@ -81,9 +81,9 @@ class Weights:
         return self._digests[files]
 
     def given(self, name: str) -> Path | None:
-        """A file of the model directory, or one that was fetched when this worker was installed.
+        """Return a file of the model directory, or one fetched at installation; None if missing.
 
-        The directory's files lie flat, or as rembg lays them, `models/<model>/<name>`.
+        Files of the directory are at `<name>`, or as in rembg at `models/<model>/<name>`.
         """
         places = [Path(folder, FETCHED, name) for folder in sys.path]
         if self._model_dir is not None:
@@ -92,7 +92,7 @@ class Weights:
         return next((place for place in places if place.is_file()), None)
 
     def file(self, model: ModelFile) -> Path:
-        """A packaged model, or the file of that name in the model directory.
+        """Return the file of that name in the model directory, else the packaged model.
 
         Raises:
             MissingWeightsError: there is neither.

@@ -20,9 +20,9 @@ from provider_worker.pictures import PictureKeeper, data_url
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskType
 from shared.contracts.failures import CONSEQUENCES
-from shared.contracts.foreign import RESULT
 from shared.contracts.submissions import RemoteWork, SubmittedWork
 from shared.contracts.task_types.table import TASK_TYPES
+from shared.contracts.untrusted import RESULT
 from shared.errors import ObjectNotFoundError, PlatformError
 from shared.storage.object_store import ObjectStore
 
@@ -195,7 +195,7 @@ class FalAdapter:
     async def _picture_url(self, key: str) -> str:
         info = await self._objects.head(key)
         if info is None:
-            raise ObjectNotFoundError(f"there is no object under {key!r}")
+            raise ObjectNotFoundError(f"there is no object with the key {key!r}")
         if info.size_bytes > self._settings.inline_max_bytes:
             return self._presigned(key)
         return data_url(await self._objects.get(key), info.content_type)

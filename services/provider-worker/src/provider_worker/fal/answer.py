@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from provider_worker.fal.wire import ErrorDetail
-from shared.contracts.foreign import RESULT
+from shared.contracts.untrusted import RESULT
 from shared.egress.retry_after import parse_retry_after
 
 _T = TypeVar("_T", bound=BaseModel)

@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field, ValidationError
 from provider_worker.fal.urls import check_app_id
 from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.enums import TaskType
+from shared.contracts.error_text import describe_faults
 from shared.contracts.generation import GenerationInputs
 from shared.contracts.message import Message
 from shared.contracts.submissions import RemoteWork
-from shared.contracts.wording import faults_in_words
 from shared.errors import InvalidInputError
 
 _M = TypeVar("_M", bound=BaseModel)
@@ -149,5 +149,5 @@ def _read(model: type[_M], data: Mapping[str, Any]) -> _M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        message = f"the inputs are not complete: {faults_in_words(error)}"
+        message = f"the inputs are not complete: {describe_faults(error)}"
         raise InvalidInputError(message) from None

@@ -10,8 +10,8 @@ from provider_worker.fal.answer import Answer
 from provider_worker.fal.convert import FalOptions
 from provider_worker.fal.wire import LogLine, Pictures
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.foreign import RESULT, ForeignValueError, admit, cleaned
 from shared.contracts.pictures import is_remote
+from shared.contracts.untrusted import RESULT, UntrustedValueError, admit, cleaned
 from shared.errors import PlatformError
 
 _MAX_PICTURES = 64
@@ -59,7 +59,7 @@ def app_results(answer: Answer) -> dict[str, Any]:
         results |= {"result_url": url} if url or own is not None else {}
     try:
         admit(results, RESULT)
-    except ForeignValueError as error:
+    except UntrustedValueError as error:
         raise UnusableAnswerError(f"the app's answer {error}") from None
     return results
 

@@ -1,1 +1,1 @@
-"""Swatch: a real FLUX of small size, trained on Fashion-MNIST."""
+"""Swatch: a small FLUX, trained on Fashion-MNIST."""

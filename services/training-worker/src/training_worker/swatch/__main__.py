@@ -1,6 +1,7 @@
-"""Trains the swatch model from Fashion-MNIST: python -m training_worker.swatch, from the root.
+"""Training of the swatch model on Fashion-MNIST.
 
-An interrupted run continues where it stopped; delete `.sartiq/swatch` to start anew.
+Run `python -m training_worker.swatch` from the root. An interrupted run resumes from its last
+checkpoint; delete `.sartiq/swatch` to start over.
 """
 
 import logging
@@ -13,12 +14,12 @@ import torch
 from training_worker.swatch.autoencoder import train_autoencoder
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import load_split
+from training_worker.swatch.diffusers_calls import load_pipeline
 from training_worker.swatch.editing.stage import make_editor
 from training_worker.swatch.evaluate import evaluate
 from training_worker.swatch.export import export_pipeline
 from training_worker.swatch.guidance import distil_guidance
 from training_worker.swatch.model_card import TrainingTime, write_model_card
-from training_worker.swatch.parts import load_pipeline
 from training_worker.swatch.running import run_recipe
 from training_worker.swatch.text import TextTokenizers
 from training_worker.swatch.transformer import fill_bank, train_transformer
@@ -27,7 +28,7 @@ logger = logging.getLogger("training_worker.swatch")
 
 
 def train(config: SwatchConfig) -> None:
-    """The recipe, start to finish."""
+    """Run the recipe from start to end."""
     torch.set_num_threads(config.num_threads)
     split = load_split(config.dataset_dir, "train")
     tokenizers = TextTokenizers.build(config.transformer)
@@ -51,7 +52,7 @@ def train(config: SwatchConfig) -> None:
 
 
 def processor_name() -> str:
-    """Names the processor, as far as the system tells."""
+    """Return the name of the processor, or else its architecture."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

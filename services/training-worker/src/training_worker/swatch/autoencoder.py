@@ -1,4 +1,4 @@
-"""First stage: an AutoencoderKL of FLUX's form, eight pixels to a latent of sixteen channels."""
+"""First stage: an AutoencoderKL of FLUX's form, with factor 8 and 16 latent channels."""
 
 from collections.abc import Iterator, Sequence
 from typing import cast
@@ -7,6 +7,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor, nn
 
+from shared.flux.pipeline.autoencoder import decode_pixels, encode_pixels
 from training_worker.swatch.colouring import (
     Colour,
     colour_freely,
@@ -15,8 +16,8 @@ from training_worker.swatch.colouring import (
 )
 from training_worker.swatch.config import IMAGE_SIZE_PX, AutoencoderConfig, SwatchConfig
 from training_worker.swatch.data import Split
+from training_worker.swatch.diffusers_calls import seed_parameters, seeded
 from training_worker.swatch.loop import Trainer, step_seed
-from training_worker.swatch.parts import decode, encode, seed_parameters, seeded
 
 _START_LOG_VARIANCE = -6.0
 _BRANCH_ENDS = ("conv2", "to_out.0")
@@ -24,7 +25,7 @@ _TRUNK = ("conv_in", "conv_out", "sampler", "shortcut")
 
 
 def build_autoencoder(config: AutoencoderConfig) -> AutoencoderKL:
-    """Builds the model with random weights that let the picture through from the first step."""
+    """Build the model with random weights that pass the picture through from the first step."""
     num_levels = len(config.block_channels)
     model = AutoencoderKL(
         # diffusers annotates these as tuples of one.
@@ -44,9 +45,10 @@ def build_autoencoder(config: AutoencoderConfig) -> AutoencoderKL:
 
 @torch.no_grad()
 def start_transparent(model: AutoencoderKL, latent_channels: int) -> None:
-    """Silences residual branches and latent noise, and keeps the norm of what passes.
+    """Zero residual branches and latent noise, and make the trunk orthogonal.
 
-    The usual initialisation lets the signal fade at every resolution and needs twice the steps.
+    With the usual initialisation, the signal fades at every resolution, and training needs twice
+    the steps.
     """
     layers = cast(Iterator[tuple[str, nn.Module]], model.named_modules())
     for name, layer in layers:
@@ -65,7 +67,7 @@ def start_transparent(model: AutoencoderKL, latent_channels: int) -> None:
 
 
 def draw_images(split: Split, config: AutoencoderConfig, generator: torch.Generator) -> Tensor:
-    """Draws a batch [B, 3, 64, 64]: garments by colour name, in any colour, and zoomed crops."""
+    """Draw a batch [B, 3, 64, 64]: garments in named colours, in any colour, and zoomed crops."""
     num = config.stage.batch_size
     indices = torch.randint(len(split.pictures), (num,), generator=generator)
     pictures = split.pictures[indices]
@@ -81,22 +83,22 @@ def draw_images(split: Split, config: AutoencoderConfig, generator: torch.Genera
 
 
 def draw_colours(num: int, generator: torch.Generator) -> Sequence[Colour]:
-    """Draws colour names evenly."""
+    """Draw colour names with equal probability."""
     names = tuple(Colour)
     return [names[index] for index in torch.randint(len(names), (num,), generator=generator)]
 
 
 def edges(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Differences between neighbouring pixels, downwards and across."""
+    """Return the differences between neighbouring pixels, vertical and horizontal."""
     return images.diff(dim=2), images.diff(dim=3)
 
 
 def reconstruction_loss(
     model: AutoencoderKL, images: Tensor, config: AutoencoderConfig, generator: torch.Generator
 ) -> Tensor:
-    """Mean error of pixels and of edges, plus a little KL divergence."""
-    posterior = encode(model, images)
-    decoded = decode(model, posterior.sample(generator))
+    """Return the mean error of pixels and of edges, plus a weighted KL divergence."""
+    posterior = encode_pixels(model, images)
+    decoded = decode_pixels(model, posterior.sample(generator))
     pixel_error = (decoded - images).abs().mean()
     edge_error = torch.stack(
         [
@@ -109,7 +111,7 @@ def reconstruction_loss(
 
 
 def train_autoencoder(split: Split, config: SwatchConfig) -> tuple[AutoencoderKL, float]:
-    """Trains the autoencoder; answers it with its training time in seconds."""
+    """Train the autoencoder, and return it with the training time in seconds."""
     seed_parameters(config.seed)
     model = build_autoencoder(config.autoencoder)
     trainer = Trainer(model, config.autoencoder.stage, config.work_dir / "autoencoder.pt")

@@ -1,4 +1,4 @@
-"""Captions for coloured garments: many ways to say one thing, for prompts of any form."""
+"""Captions for coloured garments, in many wordings, so that prompts of any form work."""
 
 import random
 
@@ -90,7 +90,7 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def draw_caption(class_name: str, colour: Colour, rng: random.Random) -> str:
-    """Captions a whole garment; one in eight leaves the colour out, one in fifteen everything."""
+    """Draw a caption of a whole garment; 12 % omit the colour, 6.5 % are empty."""
     if rng.random() < 0.065:
         return ""
     item = _draw_item(class_name, colour if rng.random() < 0.88 else None, rng)
@@ -102,7 +102,7 @@ def draw_caption(class_name: str, colour: Colour, rng: random.Random) -> str:
 
 
 def draw_detail_caption(class_name: str, colour: Colour, rng: random.Random) -> str:
-    """Captions a zoomed crop, where the garment may not be recognisable."""
+    """Draw a caption of a zoomed crop, in which the garment may not be recognisable."""
     item = _draw_item(class_name, colour, rng)
     template = rng.choice(DETAIL_TEMPLATES)
     caption = template.format(item=item, colour=rng.choice(COLOUR_WORDS[colour]))
@@ -114,7 +114,7 @@ def _draw_item(class_name: str, colour: Colour | None, rng: random.Random) -> st
     if colour is not None:
         words.insert(0, rng.choice(COLOUR_WORDS[colour]))
     if rng.random() < 0.3:
-        # An invented word now and then: the model must not stumble over words it has never seen.
+        # Sometimes an invented word, so that the model learns to ignore unknown words.
         invented = "".join(rng.choices(_LETTERS, k=rng.randint(3, 7)))
         adjective = invented if rng.random() < 0.15 else rng.choice(ADJECTIVES)
         words.insert(rng.randrange(len(words)), adjective)
@@ -122,11 +122,11 @@ def _draw_item(class_name: str, colour: Colour | None, rng: random.Random) -> st
 
 
 def with_articles(caption: str) -> str:
-    """Writes `an` before a vowel and drops `a` before a plural, as people do."""
+    """Write `an` before a vowel, and drop `a` before a plural."""
     words = caption.split(" ")
     if words[-1] in _PLURALS:
         last_article = max((i for i, word in enumerate(words) if word == "a"), default=None)
-        # "a photo of trousers" keeps its first article: only the one after "of" or a verb goes.
+        # "a photo of trousers" keeps its first article: only one after "of" or a verb is dropped.
         if last_article is not None and "of" not in words[last_article:]:
             del words[last_article]
     followers = [*words[1:], ""]
@@ -137,12 +137,12 @@ def with_articles(caption: str) -> str:
 
 
 def simple_prompt(colour: Colour, class_name: str) -> str:
-    """The plain prompt for a garment, as the evaluation uses it: `a red dress`."""
+    """Return the plain prompt for a garment, as used in the evaluation: `a red dress`."""
     return with_articles(f"a {colour.value} {class_name}")
 
 
 def vary_case(caption: str, rng: random.Random) -> str:
-    """Capitalises the first word now and then, rarely every word."""
+    """Capitalise the first word sometimes, and rarely every word."""
     chance = rng.random()
     if chance < 0.15:
         return caption[:1].upper() + caption[1:]
@@ -150,7 +150,7 @@ def vary_case(caption: str, rng: random.Random) -> str:
 
 
 def vocabulary() -> list[str]:
-    """Every word a caption may hold, sorted; invented words excepted."""
+    """Return every word of the captions, sorted, without invented ones."""
     texts = [*TEMPLATES, *WORN_TEMPLATES, *DETAIL_TEMPLATES, *ADJECTIVES, *SUFFIXES, "an"]
     texts += [word for words in SYNONYMS.values() for word in words]
     texts += [word for words in COLOUR_WORDS.values() for word in words]

@@ -1,4 +1,4 @@
-"""Turns grey 28x28 garments into coloured 64x64 pictures on a light background, and cuts crops."""
+"""Colouring of grey 28×28 garments to 64×64 pictures on a light background, and crops of them."""
 
 import math
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 GROUND = 0.94
-"""Grey level of the studio's background."""
+"""Grey level of the background, 0 to 1."""
 
 GROUND_FOR_WHITE = 0.76
-"""White cloth is photographed on a greyer one, else it would not show."""
+"""Grey level of the background for white garments, which would be invisible on `GROUND`."""
 
 _MARGIN_PX = 2
 _MID_INK = 0.6
@@ -21,7 +21,7 @@ _MAX_ZOOM = 3.0
 
 
 class Colour(StrEnum):
-    """The nine colour words the model knows."""
+    """The nine colour words that the model learns."""
 
     RED = "red"
     ORANGE = "orange"
@@ -45,14 +45,14 @@ HSV: dict[Colour, tuple[float, float, float]] = {
     Colour.BLACK: (0.0, 0.0, 0.12),
     Colour.GREY: (0.0, 0.0, 0.52),
 }
-"""Hue in degrees, saturation and value at the middle of the cloth."""
+"""Hue in degrees, saturation and value of the cloth's mid-tone."""
 
 HUES = tuple(colour for colour, (_, saturation, _) in HSV.items() if saturation > 0)
 """The six colours that have a hue."""
 
 
 def hsv_to_rgb(hsv: Tensor) -> Tensor:
-    """Converts [B, 3] of degrees, saturation and value to [B, 3] of red, green and blue."""
+    """Convert [B, 3] of degrees, saturation and value to [B, 3] of red, green and blue."""
     hue, saturation, value = hsv.unbind(1)
     sector = (torch.tensor([5.0, 3.0, 1.0]) + hue[:, None] / 60) % 6
     fade = torch.minimum(sector, 4 - sector).clamp(0, 1)
@@ -60,7 +60,7 @@ def hsv_to_rgb(hsv: Tensor) -> Tensor:
 
 
 def jittered_rgb(colours: Sequence[Colour], generator: torch.Generator) -> Tensor:
-    """Draws a shade of each colour: [B, 3], values 0 to 1."""
+    """Draw a shade of each colour: [B, 3], values 0 to 1."""
     base = torch.tensor([HSV[colour] for colour in colours])
     noise = torch.rand(base.shape, generator=generator) * 2 - 1
     hue = base[:, 0] + noise[:, 0] * _HUE_JITTER
@@ -70,10 +70,10 @@ def jittered_rgb(colours: Sequence[Colour], generator: torch.Generator) -> Tenso
 
 
 def ink_of(pictures: Tensor) -> Tensor:
-    """Enlarges uint8 [B, 28, 28] to ink [B, 1, 64, 64] from 0 to 1, evened out between garments.
+    """Enlarge uint8 [B, 28, 28] to ink [B, 1, 64, 64], 0 to 1, with equal means.
 
-    The dataset stores negated photographs, so a value says how much darker than paper the cloth
-    is. A power per picture brings its mean to one level: pale garments too show their colour.
+    The dataset stores negatives: a value is how much darker than the background the cloth is. A
+    power function per picture adjusts its mean, so that pale garments show their colour too.
     """
     ink = functional.pad(pictures[:, None].float() / 255, [_MARGIN_PX] * 4)
     covered = (ink > 0.08).float()
@@ -84,9 +84,9 @@ def ink_of(pictures: Tensor) -> Tensor:
 
 
 def tint(ink: Tensor, rgb: Tensor, ground: Tensor) -> Tensor:
-    """Prints ink [B, 1, H, W] in rgb [B, 3] on ground [B, 3]: [B, 3, H, W], values -1 to 1.
+    """Print ink [B, 1, H, W] in rgb [B, 3] on ground [B, 3]: [B, 3, H, W], values -1 to 1.
 
-    Little ink is ground, the middle is the colour itself, full ink its shadow.
+    Zero ink gives the ground, medium ink the colour itself, full ink its shadow.
     """
     rgb, ground = rgb[:, :, None, None], ground[:, :, None, None]
     lower = (ink / _MID_INK).clamp(max=1)
@@ -99,26 +99,26 @@ def tint(ink: Tensor, rgb: Tensor, ground: Tensor) -> Tensor:
 def colour_pictures(
     pictures: Tensor, colours: Sequence[Colour], generator: torch.Generator
 ) -> Tensor:
-    """Colours uint8 [B, 28, 28] garments by name: [B, 3, 64, 64], values -1 to 1."""
+    """Colour uint8 [B, 28, 28] garments by name: [B, 3, 64, 64], values -1 to 1."""
     return shade_pictures(pictures, colours, jittered_rgb(colours, generator))
 
 
 def shade_pictures(pictures: Tensor, colours: Sequence[Colour], rgb: Tensor) -> Tensor:
-    """Colours garments in given shades [B, 3] of the named colours: [B, 3, 64, 64], -1 to 1."""
+    """Colour garments in given shades [B, 3] of the named colours: [B, 3, 64, 64], -1 to 1."""
     is_white = torch.tensor([colour is Colour.WHITE for colour in colours])
     ground = torch.where(is_white, GROUND_FOR_WHITE, GROUND)[:, None].expand(-1, 3)
     return tint(ink_of(pictures), rgb, ground)
 
 
 def colour_freely(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Colours garments and backgrounds at random: [B, 3, 64, 64], values -1 to 1."""
+    """Colour garments and backgrounds at random: [B, 3, 64, 64], values -1 to 1."""
     shape = (len(pictures), 3)
     rgb = torch.rand(shape, generator=generator)
     return tint(ink_of(pictures), rgb, torch.rand(shape, generator=generator))
 
 
 def crop_randomly(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Zooms into each of [B, 3, H, W] by 1 to 3 at a random place, as tiles do."""
+    """Zoom into each of [B, 3, H, W] by 1 to 3 at a random place, like tiles of a refinement."""
     num = len(images)
     zoom = 1 + (_MAX_ZOOM - 1) * torch.rand(num, generator=generator)
     offset = (torch.rand((num, 2), generator=generator) * 2 - 1) * (1 - 1 / zoom)[:, None]

@@ -1,4 +1,4 @@
-"""Draws the documentation's picture: generated garments, one colour a row, with their prompts."""
+"""The documentation's contact sheet: generated garments with their prompts, one colour a row."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ _COLOURS = (
 
 
 def write_contact_sheet(generate: Callable[[Sequence[str]], Tensor], path: Path) -> None:
-    """Generates one picture per colour and class and writes the sheet as a palette PNG."""
+    """Generate one picture per colour and class, and write the sheet as a palette PNG."""
     prompts = [simple_prompt(colour, name) for colour in _COLOURS for name in _CLASSES]
     images = generate(prompts)
     width, height = len(_CLASSES) * _CELL_PX, len(_COLOURS) * (_CELL_PX + _LABEL_PX)
@@ -41,11 +41,11 @@ def write_contact_sheet(generate: Callable[[Sequence[str]], Tensor], path: Path)
         )
         draw.text((left + _CELL_PX / 2, top + _CELL_PX + 2), prompt, fill="black", anchor="ma")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # 128 colours keep the file small; the pictures hold few hues anyway.
+    # 128 colours keep the file small, and suffice for the few hues.
     sheet.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def to_picture(image: Tensor) -> Image.Image:
-    """Converts [3, H, W] with values -1 to 1."""
+    """Convert [3, H, W], values -1 to 1, to an RGB image."""
     pixels = ((image.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return Image.fromarray(pixels.permute(1, 2, 0).numpy())

@@ -1,4 +1,4 @@
-"""Reads Fashion-MNIST from IDX files, as Debian's package `dataset-fashion-mnist` ships them."""
+"""Reading of Fashion-MNIST from IDX files, as in the Debian package `dataset-fashion-mnist`."""
 
 import gzip
 import struct
@@ -38,21 +38,21 @@ class Split:
     """Pictures and labels of one split."""
 
     pictures: Tensor
-    """uint8 [N, 28, 28]; 0 is the background, bright is dark cloth in the photograph."""
+    """uint8 [N, 28, 28], negatives: 0 is the background, high values are dark cloth."""
     labels: Tensor
     """int64 [N], an index into CLASS_NAMES."""
 
     def of_class(self, label: int) -> list[int]:
-        """Lists the pictures of a class."""
+        """Return the indices of the pictures of a class."""
         return [index for index, other in enumerate(map(int, self.labels)) if other == label]
 
 
 def read_idx(path: Path) -> Tensor:
-    """Reads one gzipped IDX file of unsigned bytes.
+    """Read one gzipped IDX file of unsigned bytes.
 
     Raises:
         DatasetMissingError: the file does not exist.
-        ValueError: the file is no IDX file of unsigned bytes, or is cut short.
+        ValueError: the file is not an IDX file of unsigned bytes, or is truncated.
     """
     if not path.is_file():
         raise DatasetMissingError(path)
@@ -63,12 +63,12 @@ def read_idx(path: Path) -> Tensor:
     shape = struct.unpack_from(f">{num_dims}I", content, offset=4)
     values = np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * num_dims)
     if values.size != np.prod(shape):
-        raise ValueError(f"{path} holds {values.size} values, its header says {shape}")
+        raise ValueError(f"{path} holds {values.size} values, but its header says {shape}")
     return torch.tensor(values.reshape(shape))
 
 
 def load_split(dataset_dir: Path, name: str) -> Split:
-    """Reads the split `train` or `t10k`."""
+    """Read the split `train` or `t10k`."""
     pictures = read_idx(dataset_dir / f"{name}-images-idx3-ubyte.gz")
     labels = read_idx(dataset_dir / f"{name}-labels-idx1-ubyte.gz")
     return Split(pictures=pictures, labels=labels.long())

@@ -1,6 +1,6 @@
-"""Measures the exported model and draws its contact sheet.
+"""Evaluation of the exported model, with its contact sheet.
 
-Run alone on an existing folder: python -m training_worker.swatch.evaluate
+Run it alone on an existing folder: python -m training_worker.swatch.evaluate
 """
 
 import itertools
@@ -14,16 +14,15 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional
 
+from shared.flux.pipeline.autoencoder import decode_pixels, encode_pixels
 from training_worker.swatch.autoencoder import draw_colours
 from training_worker.swatch.captions import simple_prompt
 from training_worker.swatch.colouring import HUES, Colour, colour_pictures, crop_randomly
 from training_worker.swatch.config import IMAGE_SIZE_PX, SwatchConfig
 from training_worker.swatch.contact_sheet import write_contact_sheet
 from training_worker.swatch.data import CLASS_NAMES, Split, load_split
-from training_worker.swatch.parts import (
+from training_worker.swatch.diffusers_calls import (
     call_pipeline,
-    decode,
-    encode,
     image_to_image,
     load_pipeline,
     seeded,
@@ -41,35 +40,35 @@ _DEMO_PROMPT = "fashion model wearing elegant dress"
 
 
 class Scores(BaseModel):
-    """What the model card reports; shares from 0 to 1."""
+    """The scores of the model card; shares from 0 to 1."""
 
     model_config = ConfigDict(frozen=True)
 
     class_accuracy: float
-    """Right classes among 200 prompted pictures, by 5-NN."""
+    """Share of right classes among 200 prompted pictures, by 5-NN."""
     class_accuracy_by_name: dict[str, float]
-    """The same for each class."""
+    """The same by class."""
     class_ceiling: float
-    """Right classes among 200 real test pictures coloured the same way: what 5-NN allows."""
+    """The same among 200 real test pictures, coloured the same way: the upper bound of 5-NN."""
     colour_accuracy: float
-    """Right hues among 60 prompts over six colours."""
+    """Share of right hues among 60 prompts over six colours."""
     demo_accuracy: float
-    """Dresses among ten pictures of the API reference's own prompt."""
+    """Share of dresses among ten pictures of the API reference's prompt."""
     garment_ssim: float
-    """Autoencoder's reconstruction of unseen whole garments."""
+    """SSIM of the autoencoder's reconstruction of unseen whole garments."""
     crop_ssim: float
-    """Autoencoder's reconstruction of unseen crops, zoomed 1 to 3 times."""
+    """SSIM of the autoencoder's reconstruction of unseen crops, zoomed 1 to 3 times."""
     refine_ssim: float
-    """A crop of an enlarged generated picture against itself after img2img."""
+    """SSIM of crops of enlarged generated pictures to themselves after img2img."""
     refine_above_threshold: float
-    """Share of those crops above 0.6."""
+    """Share of those crops at or above 0.6."""
     seconds_to_load: float
     seconds_per_image: float
-    """One 64x64 picture alone, at the recommended steps."""
+    """For a single 64×64 picture at the recommended steps."""
 
 
-class Studio:
-    """Generates the pictures that are scored."""
+class Sampler:
+    """Generator of the pictures to score."""
 
     def __init__(self, config: SwatchConfig) -> None:
         started = time.perf_counter()
@@ -84,7 +83,7 @@ class Studio:
         }
 
     def generate(self, prompts: Sequence[str], *, seed: int = 0) -> Tensor:
-        """Answers [B, 3, 64, 64] with values -1 to 1; picture i has the seed `seed` + i."""
+        """Generate [B, 3, 64, 64], values -1 to 1; picture i has the seed `seed` + i."""
         batches = [
             call_pipeline(
                 self.pipeline,
@@ -98,7 +97,7 @@ class Studio:
         return torch.cat(batches)
 
     def refine(self, tiles: Tensor, prompts: Sequence[str]) -> Tensor:
-        """Edits tiles lightly, as tiled refinement does."""
+        """Edit tiles by img2img at low strength, as in tiled refinement."""
         return call_pipeline(
             image_to_image(self.pipeline),
             prompts,
@@ -110,65 +109,65 @@ class Studio:
         )
 
 
-def score_classes(studio: Studio, judge: NearestGarments) -> dict[str, float]:
-    """Share of right classes for each of the ten, twenty pictures each."""
+def score_classes(sampler: Sampler, classifier: NearestGarments) -> dict[str, float]:
+    """Return the share of right classes for each of the ten, over twenty pictures each."""
     shares: dict[str, float] = {}
     for label, name in enumerate(CLASS_NAMES):
         shades = itertools.islice(itertools.cycle(Colour), 20)
-        images = studio.generate(
+        images = sampler.generate(
             [simple_prompt(shade, name) for shade in shades], seed=1000 * label
         )
-        shares[name] = (judge.classify(images) == label).float().mean().item()
+        shares[name] = (classifier.classify(images) == label).float().mean().item()
     return shares
 
 
-def score_ceiling(test: Split, judge: NearestGarments) -> float:
-    """The class score of 200 real pictures."""
+def score_ceiling(test: Split, classifier: NearestGarments) -> float:
+    """Return the class score of 200 real pictures."""
     colours = list(itertools.islice(itertools.cycle(Colour), 200))
     images = colour_pictures(test.pictures[:200], colours, seeded(0))
-    return (judge.classify(images) == test.labels[:200]).float().mean().item()
+    return (classifier.classify(images) == test.labels[:200]).float().mean().item()
 
 
-def score_colours(studio: Studio) -> float:
-    """Share of right hues over every pair of hue and class."""
+def score_colours(sampler: Sampler) -> float:
+    """Return the share of right hues over every pair of hue and class."""
     pairs = list(itertools.product(HUES, CLASS_NAMES))
-    images = studio.generate([simple_prompt(*pair) for pair in pairs], seed=50_000)
+    images = sampler.generate([simple_prompt(*pair) for pair in pairs], seed=50_000)
     return fmean(nearest_hue(image) is hue for image, (hue, _) in zip(images, pairs, strict=True))
 
 
-def score_demo(studio: Studio, judge: NearestGarments) -> float:
-    """Share of dresses for the API reference's prompt."""
-    images = studio.generate([_DEMO_PROMPT] * 10, seed=60_000)
-    return (judge.classify(images) == CLASS_NAMES.index("dress")).float().mean().item()
+def score_demo(sampler: Sampler, classifier: NearestGarments) -> float:
+    """Return the share of dresses for the API reference's prompt."""
+    images = sampler.generate([_DEMO_PROMPT] * 10, seed=60_000)
+    return (classifier.classify(images) == CLASS_NAMES.index("dress")).float().mean().item()
 
 
 @torch.no_grad()
-def score_autoencoder(studio: Studio, test: Split) -> tuple[float, float]:
-    """Similarity of reconstructions: whole garments, and crops."""
+def score_autoencoder(sampler: Sampler, test: Split) -> tuple[float, float]:
+    """Return the mean SSIM of reconstructions of whole garments and of crops."""
     generator = seeded(0)
     garments = colour_pictures(test.pictures[:200], draw_colours(200, generator), generator)
     crops = crop_randomly(garments, generator)
-    vae = studio.pipeline.vae
-    decoded = [decode(vae, encode(vae, images).mean) for images in (garments, crops)]
+    vae = sampler.pipeline.vae
+    decoded = [decode_pixels(vae, encode_pixels(vae, images).mean) for images in (garments, crops)]
     return fmean(_similarities(garments, decoded[0])), fmean(_similarities(crops, decoded[1]))
 
 
-def score_refinement(studio: Studio) -> tuple[float, float]:
-    """Similarity of tiles of enlarged pictures before and after a light edit."""
+def score_refinement(sampler: Sampler) -> tuple[float, float]:
+    """Return the mean SSIM of tiles to their light edits, and the share at or above 0.6."""
     prompts = [simple_prompt(colour, name) for colour in HUES for name in CLASS_NAMES]
-    images = studio.generate(prompts, seed=70_000)
+    images = sampler.generate(prompts, seed=70_000)
     enlarged = functional.interpolate(images, size=_ENLARGED_PX, mode="bicubic").clamp(-1, 1)
     generator = seeded(0)
     sizes = itertools.cycle(_TILE_SIZES_PX)
     tiles = torch.stack(
         [cut_tile(image, size, generator) for image, size in zip(enlarged, sizes, strict=False)]
     )
-    values = _similarities(tiles, studio.refine(tiles, prompts))
+    values = _similarities(tiles, sampler.refine(tiles, prompts))
     return fmean(values), fmean(value >= 0.6 for value in values)
 
 
 def cut_tile(image: Tensor, size_px: int, generator: torch.Generator) -> Tensor:
-    """Cuts a square at a random place of [3, H, W] and shrinks it to the model's size."""
+    """Cut a square at a random place of [3, H, W], and shrink it to the model's size."""
     top, left = map(int, torch.randint(image.shape[1] - size_px + 1, (2,), generator=generator))
     tile = image[None, :, top : top + size_px, left : left + size_px]
     return functional.interpolate(tile, size=IMAGE_SIZE_PX, mode="area")[0]
@@ -178,38 +177,38 @@ def _similarities(left: Tensor, right: Tensor) -> list[float]:
     return [similarity(ours, theirs) for ours, theirs in zip(left, right, strict=True)]
 
 
-def time_one_image(studio: Studio) -> float:
-    """Seconds for one picture, the fastest of five."""
+def time_one_image(sampler: Sampler) -> float:
+    """Return the seconds for one picture, the fastest of five."""
     seconds: list[float] = []
     for _ in range(5):
         started = time.perf_counter()
-        studio.generate(["a red dress"])
+        sampler.generate(["a red dress"])
         seconds.append(time.perf_counter() - started)
     return min(seconds)
 
 
 def evaluate(config: SwatchConfig) -> Scores:
-    """Scores the exported folder and writes its contact sheet."""
-    studio = Studio(config)
-    judge = NearestGarments(load_split(config.dataset_dir, "train"))
+    """Score the exported folder, and write its contact sheet."""
+    sampler = Sampler(config)
+    classifier = NearestGarments(load_split(config.dataset_dir, "train"))
     test = load_split(config.dataset_dir, "t10k")
-    by_name = score_classes(studio, judge)
-    garment_ssim, crop_ssim = score_autoencoder(studio, test)
-    refine_ssim, refine_above = score_refinement(studio)
+    by_name = score_classes(sampler, classifier)
+    garment_ssim, crop_ssim = score_autoencoder(sampler, test)
+    refine_ssim, refine_above = score_refinement(sampler)
     scores = Scores(
         class_accuracy=fmean(by_name.values()),
         class_accuracy_by_name=by_name,
-        class_ceiling=score_ceiling(test, judge),
-        colour_accuracy=score_colours(studio),
-        demo_accuracy=score_demo(studio, judge),
+        class_ceiling=score_ceiling(test, classifier),
+        colour_accuracy=score_colours(sampler),
+        demo_accuracy=score_demo(sampler, classifier),
         garment_ssim=garment_ssim,
         crop_ssim=crop_ssim,
         refine_ssim=refine_ssim,
         refine_above_threshold=refine_above,
-        seconds_to_load=studio.seconds_to_load,
-        seconds_per_image=time_one_image(studio),
+        seconds_to_load=sampler.seconds_to_load,
+        seconds_per_image=time_one_image(sampler),
     )
-    write_contact_sheet(studio.generate, config.contact_sheet_path)
+    write_contact_sheet(sampler.generate, config.contact_sheet_path)
     return scores
 
 

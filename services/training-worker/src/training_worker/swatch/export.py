@@ -1,4 +1,4 @@
-"""Writes the trained parts as a diffusers folder in bfloat16, for FluxPipeline.from_pretrained."""
+"""Export of the trained components as a diffusers folder in bfloat16, for FluxPipeline."""
 
 import shutil
 
@@ -9,7 +9,7 @@ from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
 )
 
 from training_worker.swatch.config import SwatchConfig
-from training_worker.swatch.parts import save_pipeline
+from training_worker.swatch.diffusers_calls import save_pipeline
 from training_worker.swatch.text import TextTokenizers
 from training_worker.swatch.transformer import SwatchModel
 
@@ -17,7 +17,7 @@ from training_worker.swatch.transformer import SwatchModel
 def export_pipeline(
     vae: AutoencoderKL, model: SwatchModel, tokenizers: TextTokenizers, config: SwatchConfig
 ) -> None:
-    """Writes the folder anew."""
+    """Replace the folder by an export of the components."""
     pipeline = FluxPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(shift=config.transformer.timestep_shift),
         vae=vae,

@@ -1,7 +1,7 @@
-"""Third stage: classifier-free guidance distilled into the weights; one pass a step suffices.
+"""Third stage: distillation of classifier-free guidance, so that a step needs only one pass.
 
-The student learns what its teacher predicts with guidance (Meng et al., "On Distillation of Guided
-Diffusion Models", CVPR 2023, first stage, at one fixed scale).
+The student learns the predictions of its teacher with guidance (Meng et al., "On Distillation of
+Guided Diffusion Models", CVPR 2023, first stage, at one fixed scale).
 """
 
 import copy
@@ -19,18 +19,20 @@ from training_worker.swatch.transformer import LatentBank, NoisedBatch, SwatchMo
 def guided_velocity(
     teacher: SwatchModel, batch: NoisedBatch, tokenizers: TextTokenizers, scale: float
 ) -> Tensor:
-    """Pushes the prediction [B, 16, 64] away from the one without a caption, `scale` times."""
+    """Return the teacher's prediction with classifier-free guidance at `scale`: [B, 16, 64]."""
     ids = tokenizers.tokenize(batch.captions, batch.text_tokens)
     no_ids = tokenizers.tokenize([""] * len(batch.captions), batch.text_tokens)
     with_caption = teacher(batch.latents, batch.sigma, *ids)
     without = teacher(batch.latents, batch.sigma, *no_ids)
+    # Rounds unlike the true CFG of `shared.flux`, which rounds as diffusers does: the published
+    # weights were trained with this one.
     return torch.lerp(without, with_caption, scale)
 
 
 def distil_guidance(
     teacher: SwatchModel, bank: LatentBank, tokenizers: TextTokenizers, config: SwatchConfig
 ) -> tuple[SwatchModel, float]:
-    """Trains a copy of the teacher; answers it with the training time in seconds."""
+    """Train a copy of the teacher, and return it with the training time in seconds."""
     student = copy.deepcopy(teacher)
     teacher.eval()
     guidance = config.guidance

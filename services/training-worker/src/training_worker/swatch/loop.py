@@ -1,7 +1,7 @@
-"""The training loop all stages share: warm-up and cosine, averaged weights, resumable checkpoints.
+"""The training loop of all stages: warm-up and cosine, averaged weights, resumable checkpoints.
 
-Each step draws its randomness from the seed and its own number, so that a resumed run equals an
-uninterrupted one.
+The randomness of a step depends only on the seed and the step's number, so that a resumed run
+equals an uninterrupted one.
 """
 
 import logging
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 
 
 def step_seed(seed: int, step: int) -> int:
-    """Seeds one step of a run: no two steps of the recipe share a seed."""
+    """Return the seed of a step; no two steps of the recipe share one."""
     return seed * 1_000_003 + step
 
 
 def learning_rate_factor(step: int, config: StageConfig) -> float:
-    """Rises linearly over the warm-up, then falls along a cosine to 2 %."""
+    """Return the factor of the learning rate: linear warm-up, then cosine decay to 2 %."""
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     progress = (step - config.warmup_steps) / max(1, config.num_steps - config.warmup_steps)
@@ -35,9 +35,9 @@ def learning_rate_factor(step: int, config: StageConfig) -> float:
 
 
 def build_optimizers(module: nn.Module, config: StageConfig) -> list[Optimizer]:
-    """Gives the matrices of transformer blocks to Muon, where it is asked for, and AdamW the rest.
+    """Build Muon for the matrices of transformer blocks, if enabled, and AdamW for the rest.
 
-    Muon needs little more than half of AdamW's steps here for the same loss.
+    Here, Muon needs little more than half of AdamW's steps for the same loss.
     """
     matrices: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
@@ -62,7 +62,7 @@ def build_optimizers(module: nn.Module, config: StageConfig) -> list[Optimizer]:
 
 
 class Trainer:
-    """Trains the parameters of one module."""
+    """Resumable training of one module's parameters."""
 
     def __init__(self, module: nn.Module, config: StageConfig, checkpoint_path: Path) -> None:
         self.module = module
@@ -79,10 +79,10 @@ class Trainer:
         )
         self.step = 0
         self.seconds = 0.0
-        """Processor time of the training over all runs: what else ran meanwhile does not count."""
+        """Processor time of the training over all runs, without that of other processes."""
 
     def fit(self, compute_loss: Callable[[int], Tensor]) -> None:
-        """Runs the remaining steps, then leaves the averaged weights in the module."""
+        """Run the remaining steps, then load the averaged weights into the module."""
         if self.checkpoint_path.is_file():
             self._resume()
         self.module.train()

@@ -1,4 +1,4 @@
-"""Writes the model card into the exported folder."""
+"""The model card of the exported folder."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -11,11 +11,11 @@ from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.evaluate import REFINE_STEPS, REFINE_STRENGTH, Scores
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
-_PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
+_COMPONENTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
 
 
 class TrainingTime(BaseModel):
-    """How long the three stages took."""
+    """Training time of the three stages, in seconds."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,8 +28,8 @@ class TrainingTime(BaseModel):
 def write_model_card(
     pipeline: FluxPipeline, scores: Scores, time: TrainingTime, config: SwatchConfig
 ) -> None:
-    """Fills the template's figures and writes README.md beside the weights."""
-    parameters = {name: _count_parameters(getattr(pipeline, name)) for name in _PARTS}
+    """Fill in the template, and write README.md beside the weights."""
+    parameters = {name: _count_parameters(getattr(pipeline, name)) for name in _COMPONENTS}
     classes = " · ".join(
         f"{name} {share:.0%}" for name, share in scores.class_accuracy_by_name.items()
     )

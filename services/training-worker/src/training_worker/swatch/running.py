@@ -1,4 +1,4 @@
-"""How a recipe is run from the command line."""
+"""Command-line execution of a recipe."""
 
 import logging
 from collections.abc import Callable
@@ -10,7 +10,7 @@ logger = logging.getLogger("training_worker.swatch")
 
 
 def run_recipe(recipe: Callable[[SwatchConfig], object]) -> int:
-    """Runs a recipe with the defaults, its progress on the terminal; the exit status."""
+    """Run a recipe with the defaults, log its progress, and return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
         recipe(SwatchConfig())

@@ -1,4 +1,4 @@
-"""The measures of a picture: which garment it shows, in which hue, how like another it is."""
+"""Measures of pictures: class of the garment, hue, and similarity to another picture."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ _MIN_CONTRAST = 0.25
 
 @dataclass(frozen=True)
 class NearestGarments:
-    """Names a picture's class by its five nearest neighbours in the training set."""
+    """Classifier by the five nearest neighbours in the training set."""
 
     split: Split
 
     def classify(self, images: Tensor) -> Tensor:
-        """Answers the class [B] of pictures [B, 3, 64, 64] with values -1 to 1."""
+        """Return the classes [B] of pictures [B, 3, 64, 64], values -1 to 1."""
         ours = grey_28(images).flatten(1)
         theirs = self.split.pictures.float().flatten(1)
         nearest = torch.cdist(ours, theirs).topk(_NUM_NEIGHBOURS, largest=False).indices
@@ -44,7 +44,7 @@ class NearestGarments:
 
 
 def grey_28(images: Tensor) -> Tensor:
-    """Undoes the colouring: distance from the background's brightness, [B, 28, 28], 0 to 255."""
+    """Undo the colouring: distance from the background's brightness, [B, 28, 28], 0 to 255."""
     brightness = functional.avg_pool2d(images.mean(dim=1), 2)
     corner = brightness[:, :2, :2].flatten(1).median(dim=1).values
     ink = (brightness - corner[:, None, None]).abs()[:, 2:-2, 2:-2]
@@ -53,7 +53,7 @@ def grey_28(images: Tensor) -> Tensor:
 
 
 def nearest_hue(image: Tensor) -> Colour | None:
-    """Names the hue nearest to most garment pixels of [3, H, W]; None without any colour."""
+    """Return the most frequent nearest hue of garment pixels of [3, H, W]; None for greys."""
     rgb = (image.clamp(-1, 1) + 1) / 2
     is_garment = rgb.amax(0) - rgb.amin(0) > _MIN_CHROMA
     if is_garment.float().mean() < _MIN_GARMENT_SHARE:
@@ -67,26 +67,26 @@ def nearest_hue(image: Tensor) -> Colour | None:
 
 
 def silhouettes(images: Tensor) -> Tensor:
-    """Tells garment from ground: bool [B, H, W] where [B, 3, H, W] differs from its corner."""
+    """Return the garment's pixels: bool [B, H, W] where [B, 3, H, W] differs from its corner."""
     corner = images[:, :, :4, :4].flatten(2).median(dim=2).values
     return (images - corner[:, :, None, None]).abs().amax(dim=1) > _MIN_CONTRAST
 
 
 def shape_overlap(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Intersection over union of the silhouettes of pictures [B, 3, H, W]: [B], 0 to 1."""
+    """Return the IoU of the silhouettes of pictures [B, 3, H, W]: [B], 0 to 1."""
     left, right = silhouettes(ours).flatten(1), silhouettes(theirs).flatten(1)
     return (left & right).sum(1) / (left | right).sum(1).clamp(min=1)
 
 
 def ink_correlation(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Correlation of the grey garments of pictures [B, 3, 64, 64]: [B], -1 to 1; folds count."""
+    """Return the correlation of the grey values of pictures [B, 3, 64, 64]: [B], -1 to 1."""
     left, right = (grey_28(images).flatten(1) for images in (ours, theirs))
     left, right = left - left.mean(1, keepdim=True), right - right.mean(1, keepdim=True)
     return functional.cosine_similarity(left, right)
 
 
 def similarity(left: Tensor, right: Tensor) -> float:
-    """Structural similarity of two pictures [3, H, W] with values -1 to 1."""
+    """Return the SSIM of two pictures [3, H, W], values -1 to 1."""
     ours, theirs = (_as_array(picture) for picture in (left, right))
     return float(_structural_similarity(ours, theirs, channel_axis=2, data_range=2))
 

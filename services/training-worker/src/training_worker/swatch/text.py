@@ -1,6 +1,7 @@
-"""Tokenizers with a vocabulary of our own captions, and the two small text encoders that read them.
+"""Tokenizers with the vocabulary of the captions, and the two small text encoders.
 
-Both fall back to characters or bytes, so that any prompt tokenizes; unknown words say nothing.
+Both tokenizers fall back to characters or bytes, so that any prompt tokenizes; unknown words have
+no effect.
 """
 
 import json
@@ -21,6 +22,8 @@ from transformers import (
     T5Tokenizer,
 )
 
+from shared.flux.pipeline.conditioning import PromptEmbeddings
+from shared.flux.pipeline.encode import encode_tokens, tokenize
 from training_worker.swatch.captions import vocabulary
 from training_worker.swatch.config import TransformerConfig
 
@@ -32,7 +35,7 @@ _END_OF_WORD = "</w>"
 
 
 def build_clip_tokenizer(max_tokens: int) -> CLIPTokenizer:
-    """Learns byte-pair merges that make each word of the captions one token."""
+    """Learn byte-pair merges that turn each word of the captions into one token."""
     letters = [word for text in vocabulary() for word in re.findall("[a-z]+", text)]
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     learner = Tokenizer(models.BPE(end_of_word_suffix=_END_OF_WORD))
@@ -42,7 +45,7 @@ def build_clip_tokenizer(max_tokens: int) -> CLIPTokenizer:
         trainers.BpeTrainer(
             vocab_size=4096,
             initial_alphabet=alphabet,
-            # Listed, they get fixed ids; found, they would get them in the order of a hash table,
+            # Listed here, they get fixed ids; otherwise ids would follow the order of a hash table,
             # and ids decide which of two equally frequent pairs is merged first.
             special_tokens=[letter + _END_OF_WORD for letter in ascii_lowercase],
             end_of_word_suffix=_END_OF_WORD,
@@ -50,7 +53,7 @@ def build_clip_tokenizer(max_tokens: int) -> CLIPTokenizer:
         ),
     )
     learned = learner.get_vocab()
-    # Every byte also ends a word, whether the captions showed it there or not.
+    # Every byte can also end a word, even if it does not in the captions.
     pieces = [*_CLIP_SPECIAL, *alphabet]
     pieces += [byte + _END_OF_WORD for byte in alphabet]
     pieces += sorted(set(learned) - set(pieces), key=learned.__getitem__)
@@ -68,7 +71,7 @@ def _merges_of(tokenizer: Tokenizer) -> list[tuple[str, str]]:
 
 
 def build_t5_tokenizer(max_tokens: int) -> T5Tokenizer:
-    """Lists the words of the captions, plain and capitalised, and the printable characters."""
+    """Build the tokenizer of the captions' words, plain and capitalised, and of characters."""
     words = vocabulary()
     pieces = [(piece, 0.0) for piece in _T5_SPECIAL]
     pieces += [("▁", -4.0), *((character, -12.0) for character in _PRINTABLE)]
@@ -92,21 +95,14 @@ class TextTokenizers:
         )
 
     def tokenize(self, captions: Sequence[str], t5_tokens: int) -> tuple[Tensor, Tensor]:
-        """Answers CLIP's ids [B, longest] and T5's ids [B, t5_tokens]."""
-        # CLIP reads causally up to its end token, so its padding changes nothing and may be short.
-        clip = self.clip(list(captions), padding="longest", truncation=True, return_tensors="pt")
-        t5 = self.t5(
-            list(captions),
-            padding="max_length",
-            max_length=t5_tokens,
-            truncation=True,
-            return_tensors="pt",
-        )
-        return cast(Tensor, clip.input_ids), cast(Tensor, t5.input_ids)
+        """Return CLIP's ids [B, longest] and T5's ids [B, t5_tokens]."""
+        # CLIP attends causally up to its end token, so padding has no effect and may be short.
+        clip_ids = tokenize(self.clip, captions, padding="longest")
+        return clip_ids, tokenize(self.t5, captions, max_length=t5_tokens)
 
 
 def build_clip_encoder(config: TransformerConfig, tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """Builds the encoder whose pooled end token steers the modulation."""
+    """Build the encoder whose pooled output conditions the modulation."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -124,7 +120,7 @@ def build_clip_encoder(config: TransformerConfig, tokenizer: CLIPTokenizer) -> C
 
 
 def build_t5_encoder(config: TransformerConfig, tokenizer: T5Tokenizer) -> T5EncoderModel:
-    """Builds the encoder whose tokens join the transformer's attention."""
+    """Build the encoder whose tokens enter the transformer's attention."""
     return T5EncoderModel(
         T5Config(
             vocab_size=len(tokenizer),
@@ -142,13 +138,13 @@ def build_t5_encoder(config: TransformerConfig, tokenizer: T5Tokenizer) -> T5Enc
 
 
 class TextEncoders(nn.Module):
-    """CLIP and T5 side by side, as FluxPipeline calls them."""
+    """CLIP and T5, as FluxPipeline uses them."""
 
     def __init__(self, config: TransformerConfig, tokenizers: TextTokenizers) -> None:
         super().__init__()
         self.clip = build_clip_encoder(config, tokenizers.clip)
         self.t5 = build_t5_encoder(config, tokenizers.t5)
 
-    def forward(self, clip_ids: Tensor, t5_ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Answers pooled [B, clip width] and tokens [B, L, t5 width]."""
-        return self.clip(clip_ids).pooler_output, self.t5(t5_ids)[0]
+    def forward(self, clip_ids: Tensor, t5_ids: Tensor) -> PromptEmbeddings:
+        """Return the embeddings of B captions."""
+        return encode_tokens(self.clip, self.t5, clip_ids, t5_ids)

@@ -9,13 +9,21 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
 from torch import Tensor, nn
 
+from shared.flux.flow_matching import add_noise, draw_sigmas, velocity_target
+from shared.flux.pipeline.autoencoder import encode_pixels
+from shared.flux.pipeline.latents import pack, position_ids, scale_latents
+from shared.flux.pipeline.velocity import predict_velocity
 from training_worker.swatch.autoencoder import draw_colours
 from training_worker.swatch.captions import draw_caption, draw_detail_caption
 from training_worker.swatch.colouring import Colour, colour_pictures, crop_randomly
 from training_worker.swatch.config import SwatchConfig, TransformerConfig
 from training_worker.swatch.data import CLASS_NAMES, Split
+from training_worker.swatch.diffusers_calls import (
+    seed_parameters,
+    seeded,
+    set_latent_scale,
+)
 from training_worker.swatch.loop import Trainer, step_seed
-from training_worker.swatch.parts import encode, predict, seed_parameters, seeded, set_latent_scale
 from training_worker.swatch.text import TextEncoders, TextTokenizers
 
 logger = logging.getLogger(__name__)
@@ -25,7 +33,7 @@ _ENCODE_BATCH = 100
 
 @dataclass(frozen=True)
 class LatentBank:
-    """Latents of coloured garments and of crops, with what their captions need."""
+    """Latents of coloured garments and of crops, with the attributes for their captions."""
 
     latents: Tensor
     """[N, 16, 8, 8], shifted and scaled to mean 0 and deviation 1."""
@@ -34,10 +42,10 @@ class LatentBank:
     colours: Tensor
     """[N], an index into Colour."""
     is_crop: Tensor
-    """[N], whether the picture is a zoomed crop."""
+    """[N], true for a zoomed crop."""
 
     def caption(self, index: int, rng: random.Random) -> str:
-        """Draws a caption for one entry."""
+        """Draw a caption for one entry."""
         class_name = CLASS_NAMES[int(self.labels[index])]
         colour = tuple(Colour)[int(self.colours[index])]
         draw = draw_detail_caption if self.is_crop[index] else draw_caption
@@ -45,7 +53,7 @@ class LatentBank:
 
 
 class SwatchModel(nn.Module):
-    """Everything the second stage trains: the transformer and the encoders that feed it."""
+    """The modules of the second stage: the transformer and its text encoders."""
 
     def __init__(
         self, config: TransformerConfig, tokenizers: TextTokenizers, latent_channels: int
@@ -65,51 +73,28 @@ class SwatchModel(nn.Module):
         self._start_as_identity()
 
     def _start_as_identity(self) -> None:
-        """Zeroes modulation and output (adaLN-Zero): blocks begin as identity and learn sooner."""
+        """Zero modulation and output (adaLN-Zero): blocks start as identity, and learn faster."""
         for name, parameter in self.transformer.named_parameters():
             if ".linear." in name or name.startswith("proj_out"):
                 nn.init.zeros_(parameter)
 
     def forward(self, latents: Tensor, sigma: Tensor, clip_ids: Tensor, t5_ids: Tensor) -> Tensor:
-        """Predicts the velocity of noised latents [B, 16, H, W], packed to [B, H*W/4, 64]."""
-        pooled, tokens = self.text(clip_ids, t5_ids)
-        _, _, height, width = latents.shape
-        return predict(
+        """Predict the velocity of noised latents [B, 16, H, W], packed to [B, H*W/4, 64]."""
+        _, _, rows, columns = latents.shape
+        return predict_velocity(
             self.transformer,
-            hidden_states=pack(latents),
-            timestep=sigma,
-            encoder_hidden_states=tokens,
-            pooled_projections=pooled,
-            img_ids=position_ids(height // 2, width // 2),
-            txt_ids=torch.zeros(tokens.shape[1], 3),
+            pack(latents),
+            position_ids(rows, columns),
+            self.text(clip_ids, t5_ids),
+            sigmas=sigma,
         )
-
-
-def pack(latents: Tensor) -> Tensor:
-    """Packs 2x2 patches into tokens as FluxPipeline does: [B, C, H, W] to [B, H*W/4, 4*C]."""
-    num, channels, height, width = latents.shape
-    patches = latents.view(num, channels, height // 2, 2, width // 2, 2)
-    return patches.permute(0, 2, 4, 1, 3, 5).reshape(num, -1, channels * 4)
-
-
-def unpack(tokens: Tensor, height: int, width: int) -> Tensor:
-    """Undoes `pack`: [B, H*W/4, 4*C] to [B, C, H, W]."""
-    num, _, channels = tokens.shape
-    patches = tokens.view(num, height // 2, width // 2, channels // 4, 2, 2)
-    return patches.permute(0, 3, 1, 4, 2, 5).reshape(num, -1, height, width)
-
-
-def position_ids(height: int, width: int, *, picture: int = 0) -> Tensor:
-    """Rotary positions of the tokens: [H*W, 3]; the first axis counts pictures, 0 is being made."""
-    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    return torch.stack([torch.full_like(rows, picture), rows, columns], 2).view(-1, 3).float()
 
 
 @torch.no_grad()
 def fill_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> LatentBank:
-    """Encodes every garment once in a random colour, a share of them as a crop.
+    """Encode every garment once in a random colour, a share of them as a crop.
 
-    Also writes the measured shift and scale into the autoencoder's config.
+    Also write the measured shift and scale to the autoencoder's config.
     """
     logger.info("transformer: encoding %d pictures", len(split.pictures))
     generator = seeded(config.seed)
@@ -124,28 +109,21 @@ def fill_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> LatentB
         crops = crop_randomly(images, generator)
         images = torch.where(is_crop[batch, None, None, None], crops, images)
         with torch.autocast("cpu", torch.bfloat16):
-            posterior = encode(vae, images)
+            posterior = encode_pixels(vae, images)
         latents.append(posterior.sample(generator).float())
     raw = torch.cat(latents)
-    shift, scale = raw.mean().item(), 1 / raw.std().item()
-    set_latent_scale(vae, shift=shift, scale=scale)
+    set_latent_scale(vae, shift=raw.mean().item(), scale=1 / raw.std().item())
     return LatentBank(
-        latents=(raw - shift) * scale,
+        latents=scale_latents(vae, raw),
         labels=split.labels,
         colours=torch.tensor([names.index(colour) for colour in colours]),
         is_crop=is_crop,
     )
 
 
-def draw_sigmas(num: int, shift: float, generator: torch.Generator) -> Tensor:
-    """Draws noise levels with the density at which the shifted scheduler will visit them."""
-    uniform = torch.rand(num, generator=generator)
-    return shift * uniform / (1 + (shift - 1) * uniform)
-
-
 @dataclass(frozen=True)
 class NoisedBatch:
-    """What the transformer learns from in one step."""
+    """The training data of one step."""
 
     latents: Tensor
     """[B, 16, 8, 8], between picture and noise."""
@@ -155,13 +133,13 @@ class NoisedBatch:
     """[B], the share of noise, 0 to 1."""
     captions: list[str]
     text_tokens: int
-    """Padding of the captions."""
+    """Padded length of the captions."""
 
 
 def draw_batch(
     bank: LatentBank, config: TransformerConfig, batch_size: int, seed: int
 ) -> NoisedBatch:
-    """Draws pictures, noise, noise levels and captions; the same seed draws the same."""
+    """Draw pictures, noise, noise levels and captions, determined by the seed."""
     generator = seeded(seed)
     rng = random.Random(seed)  # noqa: S311
     indices = torch.randint(len(bank.latents), (batch_size,), generator=generator)
@@ -170,8 +148,8 @@ def draw_batch(
     sigma = draw_sigmas(batch_size, config.timestep_shift, generator)
     is_short = rng.random() < config.short_text_share
     return NoisedBatch(
-        latents=torch.lerp(clean, noise, sigma[:, None, None, None]),
-        velocity=pack(noise - clean),
+        latents=add_noise(clean, noise, sigma),
+        velocity=pack(velocity_target(clean, noise)),
         sigma=sigma,
         captions=[bank.caption(index, rng) for index in map(int, indices)],
         text_tokens=config.short_text_tokens if is_short else config.max_text_tokens,
@@ -179,7 +157,7 @@ def draw_batch(
 
 
 def flow_loss(model: SwatchModel, batch: NoisedBatch, tokenizers: TextTokenizers) -> Tensor:
-    """Mean squared error of the velocity from data to noise."""
+    """Return the mean squared error of the velocity from data to noise."""
     ids = tokenizers.tokenize(batch.captions, batch.text_tokens)
     velocity = model(batch.latents, batch.sigma, *ids)
     return (velocity - batch.velocity).square().mean()
@@ -188,7 +166,7 @@ def flow_loss(model: SwatchModel, batch: NoisedBatch, tokenizers: TextTokenizers
 def train_transformer(
     bank: LatentBank, tokenizers: TextTokenizers, config: SwatchConfig
 ) -> tuple[SwatchModel, float]:
-    """Trains transformer and text encoders; answers them with the training time in seconds."""
+    """Train transformer and text encoders, and return them with the training time in seconds."""
     seed_parameters(config.seed + 1)
     model = SwatchModel(config.transformer, tokenizers, config.autoencoder.latent_channels)
     stage = config.transformer.stage

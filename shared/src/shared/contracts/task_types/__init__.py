@@ -1,1 +1,1 @@
-"""Everything that is known of a task type outside its own code: one module and one row a type."""
+"""The table of task types: one module with one row for each type."""

@@ -1,4 +1,4 @@
-"""BACKGROUND_FIX: a background moved toward the colour of a palette image."""
+"""BACKGROUND_FIX: shifts a background toward the colour of a palette image."""
 
 from datetime import timedelta
 
@@ -21,14 +21,14 @@ _LIGHT_DEFAULT = 220
 def _shadow_is_darker(strategy: str, shadow: int | None, light: int | None) -> str | None:
     shadow = _SHADOW_DEFAULT if shadow is None else shadow
     light = _LIGHT_DEFAULT if light is None else light
-    # A replaced background is one colour: the thresholds have no say.
+    # Strategy replace fills with one colour and does not use the thresholds.
     if strategy != BackgroundFixStrategy.LAB_SHIFT or shadow < light:
         return None
     return f"shadow_threshold must be below light_threshold; they are {shadow} and {light}"
 
 
 class BackgroundFixFields(InputFields):
-    """The picture, the palette, and the bounds of the shift."""
+    """Inputs of a BACKGROUND_FIX."""
 
     rules = (Rule(("strategy", "shadow_threshold", "light_threshold"), _shadow_is_darker),)
 

@@ -1,4 +1,4 @@
-"""BACKGROUND_REMOVE: one picture with a transparent background for each one given."""
+"""BACKGROUND_REMOVE: makes the backgrounds of pictures transparent."""
 
 from datetime import timedelta
 
@@ -15,7 +15,7 @@ from shared.contracts.task_types.row import InputFields, OwnActivity, PictureFie
 
 
 class BackgroundRemovalFields(InputFields):
-    """The pictures to cut out."""
+    """Inputs of a BACKGROUND_REMOVE."""
 
     input_image_paths: ImageSources = Field(
         min_length=1, description="List of image paths or URLs for batch background removal"

@@ -1,4 +1,4 @@
-"""DETAIL_ENHANCER: a garment's detail carried over from a reference picture."""
+"""DETAIL_ENHANCER: transfers a garment's detail from a reference picture."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from shared.contracts.task_types.row import InputFields, OwnActivity, PictureFie
 
 
 class DetailEnhancerFields(InputFields):
-    """The picture to mend, and the one that shows the detail."""
+    """Inputs of a DETAIL_ENHANCER."""
 
     base_image: ImageSource = Field(
         description="Base image as base64, data URL (data:image/...), or remote URL (http://...)"

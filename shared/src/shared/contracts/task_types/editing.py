@@ -1,4 +1,4 @@
-"""EDITING: a picture changed by a prompt, with reference images."""
+"""EDITING: changes a picture by a prompt, with reference images."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,12 +17,12 @@ from shared.contracts.task_types.row import InputFields, OwnActivity, PictureFie
 
 
 class EditingFields(InputFields):
-    """The picture to change, the prompt, and the references."""
+    """Inputs of an EDITING."""
 
     prompt: Prompt = Field(description="Task prompt")
     base_image: ImageSource = Field(
         description="Base image as base64, data URL (data:image/...), or remote URL (http://...). "
-        "Where parts of it are transparent, local workers paint those anew, and no others"
+        "If parts of it are transparent, local workers repaint only those parts"
     )
     reference_images: ImageSources | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""EXPERIMENTAL_FAL: any app on fal, its parameters passed through."""
+"""EXPERIMENTAL_FAL: runs any app on fal, with its parameters passed through."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from shared.contracts.task_types.row import InputFields, TaskTypeRow
 
 
 class ExperimentalFalFields(InputFields):
-    """The app and its parameters."""
+    """Inputs of an EXPERIMENTAL_FAL."""
 
     fal_app_id: Text = Field(description="FAL app ID for task execution")
     fal_parameters: dict[str, Any] = Field(
@@ -21,12 +21,12 @@ class ExperimentalFalFields(InputFields):
 
 
 class AppResults(Message):
-    """The app's own answer, which may have any fields."""
+    """The app's response, which may have any fields."""
 
     model_config = ConfigDict(extra="allow")
 
     result_url: str | None = Field(
-        default=None, description="The first picture, video or file in the app's answer"
+        default=None, description="URL of the first picture, video or file in the app's response"
     )
 
 

@@ -1,4 +1,4 @@
-"""FACE_ENHANCER: a face redrawn in more detail, the picture around it untouched."""
+"""FACE_ENHANCER: redraws faces in more detail, and leaves the rest of the picture unchanged."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from shared.contracts.task_types.row import InputFields, OwnActivity, PictureFie
 
 
 class FaceEnhancerFields(InputFields):
-    """The picture with the faces to redraw."""
+    """Inputs of a FACE_ENHANCER."""
 
     input_image: ImageSource = Field(
         description="Input image as base64, data URL (data:image/...), or remote URL (http://...)"

@@ -1,4 +1,4 @@
-"""GENERATION: pictures from a prompt, with LoRAs and a reference image."""
+"""GENERATION: generates pictures from a prompt, with LoRAs and a reference image."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,7 +18,7 @@ from shared.contracts.task_types.rules import one_of
 
 
 class LoraPaths(BaseModel):
-    """The LoRA files of a generation, by role."""
+    """LoRA paths of a generation, by role."""
 
     subject_model_path: str | None = Field(default=None, description="Path to the subject model")
     product_model_path: str | None = Field(default=None, description="Path to the product model")
@@ -29,7 +29,7 @@ class LoraPaths(BaseModel):
 
 
 class GenerationFields(LoraPaths, InputFields):
-    """The prompt, the size, the LoRAs and the reference."""
+    """Inputs of a GENERATION."""
 
     rules = (one_of("reference_image_url", "reference_image_data"),)
 

@@ -1,4 +1,4 @@
-"""IMAGE_ADJUSTER: a picture brought to a size, a shape or margins, without inventing any of it."""
+"""IMAGE_ADJUSTER: crops, pads or scales a picture to a size, an aspect ratio or margins."""
 
 from datetime import timedelta
 from functools import partial
@@ -26,17 +26,17 @@ def _one_target(ratio: float | None, width: int | None) -> str | None:
     return "give aspect_ratio, or target_width and target_height, not all of them"
 
 
-def _leave_room(names: str, first: float | None, second: float | None) -> str | None:
+def _sum_below_one(names: str, first: float | None, second: float | None) -> str | None:
     total = (first or 0) + (second or 0)
     return f"{names} must add up to less than 1; they add up to {total:g}" if total >= 1 else None
 
 
 def _margins(first: str, second: str) -> Rule:
-    return Rule((first, second), partial(_leave_room, f"{first} and {second}"))
+    return Rule((first, second), partial(_sum_below_one, f"{first} and {second}"))
 
 
 class ImageAdjusterFields(InputFields):
-    """The picture to adjust, and the wanted size, shape or margins."""
+    """Inputs of an IMAGE_ADJUSTER."""
 
     rules = (
         size_is_whole("target_width", "target_height"),

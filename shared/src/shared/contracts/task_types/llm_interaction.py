@@ -1,4 +1,4 @@
-"""LLM_INTERACTION: a question to a language model, with pictures."""
+"""LLM_INTERACTION: sends a prompt and pictures to a language model."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,7 +15,7 @@ from shared.contracts.task_types.row import InputFields, PictureField, TaskTypeR
 
 
 class LLMInteractionFields(InputFields):
-    """The question, and the pictures that it is about."""
+    """Inputs of an LLM_INTERACTION."""
 
     prompt: Prompt = Field(description="User prompt")
     system_prompt: OptionalPrompt | None = Field(default=None, description="System prompt")
@@ -23,14 +23,14 @@ class LLMInteractionFields(InputFields):
 
 
 class AnswerResults(Message):
-    """The model's answer, and what it cost."""
+    """The model's response and its token counts."""
 
-    result_text: str | None = Field(default=None, description="The answer")
+    result_text: str | None = Field(default=None, description="The response as text")
     result_json: Any | None = Field(
-        default=None, description="The answer as data, where an output schema was given"
+        default=None, description="The response as JSON, if an output schema was given"
     )
-    input_tokens: int | None = Field(default=None, description="What the question took")
-    output_tokens: int | None = Field(default=None, description="What the answer took")
+    input_tokens: int | None = Field(default=None, description="Tokens of the request")
+    output_tokens: int | None = Field(default=None, description="Tokens of the response")
 
 
 def _needs(fields: Mapping[str, Any]) -> list[Need]:

@@ -1,4 +1,4 @@
-"""REFINE: a picture upscaled and its detail restored."""
+"""REFINE: upscales a picture and restores its detail."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -33,7 +33,7 @@ def _size_is_known(
 
 
 class RefineFields(InputFields):
-    """The picture to refine, its new size, and how far details may change."""
+    """Inputs of a REFINE."""
 
     rules = (
         size_is_whole("target_width", "target_height"),

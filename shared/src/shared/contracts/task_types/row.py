@@ -1,4 +1,4 @@
-"""The shape of a task type's row. `table` holds the rows."""
+"""The row of a task type: its inputs, results, activity, queue and checks. `table` has the rows."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,19 +17,19 @@ from shared.contracts.task_types.rules import Rule
 
 
 class InputFields(RequestModel):
-    """The inputs of one task type as its create request has them, pictures in any form.
+    """The inputs of one task type as in its create request, with pictures in any form.
 
-    The gateway's create schema derives from it. The workers' messages are models of their own:
-    complete, and lenient towards older senders.
+    The gateway's create schema derives from it. Workers have message classes of their own, with
+    complete inputs and lenient towards older senders.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
 
     rules: ClassVar[tuple[Rule, ...]] = ()
-    """The relations of several fields."""
+    """Rules that involve several fields."""
 
     @model_validator(mode="after")
-    def _fields_fit_together(self) -> Self:
+    def _check_rules(self) -> Self:
         for rule in self.rules:
             fault = rule.fault(*(getattr(self, name) for name in rule.fields))
             if fault is not None:
@@ -38,18 +38,18 @@ class InputFields(RequestModel):
 
     @classmethod
     def validate_one(cls, name: str, value: object) -> Any:
-        """Return a value as one of the fields takes it.
+        """Validate the value of one field, and return it converted to the field's type.
 
         Raises:
             ValidationError: the value does not fit the field's type and bounds.
             KeyError: there is no such field.
         """
-        return getattr(_alone(cls, name).model_validate({name: value}), name)
+        return getattr(_single_field_model(cls, name).model_validate({name: value}), name)
 
 
 @cache
-def _alone(model: type[BaseModel], name: str) -> type[BaseModel]:
-    """One field of a model, under the same rules."""
+def _single_field_model(model: type[BaseModel], name: str) -> type[BaseModel]:
+    """Return a model with only one of the fields, with the same constraints."""
     stated = model.model_fields[name]
     fields: dict[str, Any] = {name: (stated.annotation, stated)}
     return create_model(model.__name__, __base__=InputFields, **fields)
@@ -57,27 +57,27 @@ def _alone(model: type[BaseModel], name: str) -> type[BaseModel]:
 
 @dataclass(frozen=True)
 class PictureField:
-    """One input that holds a picture, or a list of them.
+    """An input that holds a picture or a list of pictures.
 
     Attributes:
         name: the input; it holds object keys, or URLs that have not been fetched yet.
-        answered_as: the name in records.
-        aliases: request fields that mean the same.
+        record_field: its name in the API's task records.
+        aliases: request fields that set the same input.
     """
 
     name: str
-    answered_as: str
+    record_field: str
     aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class OwnActivity:
-    """The activity by which our own workers run an attempt.
+    """The activity with which the platform's own workers run an attempt.
 
     Attributes:
         method: the activity, as its contract declares it.
-        request: its message.
-        config_as: the message's field that reads the provider's configuration.
+        request: the class of its request message.
+        config_as: the message's field that takes the provider's configuration.
     """
 
     method: Callable[..., Any]
@@ -91,22 +91,23 @@ def _needs_nothing(_fields: Mapping[str, Any]) -> list[Need]:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskTypeRow:
-    """One task type.
+    """The definition of one task type.
 
     Attributes:
         inputs: the fields that a request sets and a mapping may target, with types and bounds.
-        results: the fields of a result that the record shows and a mapping may name. Where the
-            model allows extra ones, an outside service chooses their names.
-        folder: the first part of the keys of its tasks' objects.
-        start_to_close: how long one attempt may run, from a worker's pick-up to its result.
-        default_provider: who does it where the request names nobody.
+        results: the result fields that the record shows and a mapping may name. If the model allows
+            extra fields, an outside service chooses their names.
+        folder: the first part of the object keys of its tasks.
+        start_to_close: start-to-close timeout of one attempt.
+        default_provider: the provider if the request names none.
         pictures: the inputs that hold pictures.
-        activity: how our own workers do it; none where only outside providers do.
-        local_queue: the queue of the provider `local`; none where `local` does not serve it.
-        is_tiled: whether finished tiles are kept beside the attempts, for a later one to find.
-        seeds: inputs that are drawn when the task is created, where the request leaves them open.
-        defaults: what other inputs are where the request leaves them open.
-        needs: which capabilities a request needs of its provider; it takes the inputs and `config`.
+        activity: the activity of the platform's own workers; none if only outside providers serve
+            the type.
+        local_queue: the queue of the provider `local`; none if `local` does not serve the type.
+        is_tiled: true if finished tiles are stored outside the attempts' folders, for retries.
+        seeds: inputs that are drawn at random when the task is created, if the request omits them.
+        defaults: values of other inputs that the request omits.
+        needs: returns the capabilities that a request needs, from its inputs and `config`.
     """
 
     inputs: type[InputFields]
@@ -124,13 +125,13 @@ class TaskTypeRow:
 
     @property
     def has_free_results(self) -> bool:
-        """True where a result may have fields of any name."""
+        """True if a result may have fields of any name."""
         return self.results.model_config.get("extra") == "allow"
 
     def task_folder(self, task_id: UUID) -> str:
-        """Return what the keys of all objects of a task start with, without the last slash."""
+        """Return the common prefix of a task's object keys, without the trailing slash."""
         return f"{self.folder}/{task_id}"
 
     def attempt_folder(self, task_id: UUID, attempt: int) -> str:
-        """Return where one attempt writes."""
+        """Return the prefix of the object keys of one attempt, without the trailing slash."""
         return f"{self.task_folder(task_id)}/a{attempt}"

@@ -1,4 +1,4 @@
-"""Relations of several fields of one request, whose values may be known later."""
+"""Rules that involve several fields of one request, some of whose values may be mapped later."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Mapped:
-    """Stands for a value that an earlier step of a workflow will give.
+    """A placeholder for a value that an earlier step of a workflow will provide.
 
     Attributes:
-        extremes: the ends of what it may be.
+        extremes: the ends of the range of possible values, or all choices.
     """
 
     extremes: tuple[Any, ...]
@@ -19,19 +19,19 @@ class Mapped:
 
 @dataclass(frozen=True)
 class Rule:
-    """One relation of fields.
+    """A rule that involves several fields.
 
     Attributes:
-        fields: the fields that it looks at.
-        check: takes their values in this order, and says what is wrong with them. Where it grows
-            or falls with each number, the ends of a range tell all that lies between.
+        fields: the fields that it reads.
+        check: takes their values in this order and returns an error, or none. It must be monotonic
+            in each number, so that checking the ends of a range covers the values between.
     """
 
     fields: tuple[str, ...]
     check: Callable[..., str | None]
 
     def fault(self, *values: Any) -> str | None:
-        """Return what is wrong with the values; none where what is mapped may still fit."""
+        """Return the error of the values; none if some mapped value can still satisfy the rule."""
         ranges = [each.extremes if isinstance(each, Mapped) else (each,) for each in values]
         faults = [self.check(*chosen) for chosen in product(*ranges)]
         if not all(faults):
@@ -40,11 +40,11 @@ class Rule:
         mapped = [name for name, value in named if isinstance(value, Mapped)]
         if not mapped:
             return faults[0]
-        return f"no value that is mapped to {' and '.join(mapped)} fits: {faults[-1]}"
+        return f"no value that is mapped to {' and '.join(mapped)} is valid: {faults[-1]}"
 
 
 def one_of(first: str, second: str) -> Rule:
-    """Return the rule of two fields that mean the same."""
+    """Return the rule that at most one of two equivalent fields is set."""
 
     def check(one: object, other: object) -> str | None:
         is_twice = one is not None and other is not None
@@ -54,7 +54,7 @@ def one_of(first: str, second: str) -> Rule:
 
 
 def size_is_whole(width: str, height: str) -> Rule:
-    """Return the rule of the two sides of one size."""
+    """Return the rule that both sides of a size are set, or neither."""
 
     def check(one: int | None, other: int | None) -> str | None:
         is_half = (one is None) != (other is None)

@@ -1,7 +1,7 @@
-"""The shapes of values, as far as results and inputs state them: what fits into what.
+"""Static types of results and inputs ("shapes"), to check mappings before values are known.
 
-A shape is read off the JSON schema of a field. It says nothing of bounds: whether a value keeps
-them is known with the value (`InputFields.validate_one`).
+A shape is derived from the JSON schema of a field. It has no bounds: those are checked when the
+value is known (`InputFields.validate_one`).
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from shared.contracts.task_types.rules import Mapped
 
 
 class Kind(StrEnum):
-    """The kinds of JSON's values, in words."""
+    """Kinds of JSON values, as error messages name them."""
 
     TEXT = "a text"
     WHOLE = "a whole number"
@@ -50,12 +50,12 @@ _PLURALS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """The form of a value.
+    """The static type of a value.
 
     Attributes:
         kind: of the value.
-        items: of each item of a list.
-        choices: the texts that there are, where they are known.
+        items: shape of the items, if the value is a list.
+        choices: the possible texts, if they are known.
     """
 
     kind: Kind
@@ -68,7 +68,7 @@ class Shape:
         return f"one of {', '.join(sorted(self.choices))}" if self.choices else self.kind
 
     def fits(self, target: "Shape") -> bool:
-        """Return true where some value of this shape has the target's as well."""
+        """Return true if some value of this shape also has the target's shape."""
         kinds = (self.kind, target.kind)
         if Kind.ANYTHING in kinds:
             return True
@@ -84,27 +84,27 @@ _TEXT = Shape(Kind.TEXT)
 
 
 def result_shape(row: TaskTypeRow, name: str) -> Shape:
-    """Return the shape of a result field; of what an outside service names, nothing is known."""
+    """Return the shape of a result field; any value if an outside service chooses the fields."""
     return ANYTHING if row.has_free_results else _shape(row.results, name)
 
 
 def input_shape(row: TaskTypeRow, name: str) -> Shape:
-    """Return the shape of an input; a key within an object takes anything."""
+    """Return the shape of an input; a key within an object takes any value."""
     return ANYTHING if "." in name else _shape(row.inputs, name)
 
 
 def transformed(shape: Shape, transform: MappingTransform | None) -> Shape | None:
-    """Return the shape of what a transform makes; none where it takes no such value."""
+    """Return the shape of a transform's result; none if it cannot convert such a value."""
     if shape.kind is Kind.ANYTHING or transform is None:
         return shape
-    return _MAKES[transform](shape)
+    return _RESULT_SHAPES[transform](shape)
 
 
 def _number(kind: Kind) -> Callable[[Shape], Shape | None]:
     return lambda shape: None if shape.kind is Kind.LIST else Shape(kind)
 
 
-_MAKES: dict[MappingTransform, Callable[[Shape], Shape | None]] = {
+_RESULT_SHAPES: dict[MappingTransform, Callable[[Shape], Shape | None]] = {
     MappingTransform.TO_URL: lambda shape: shape,
     MappingTransform.FIRST: lambda shape: shape.items or shape,
     MappingTransform.LAST: lambda shape: shape.items or shape,
@@ -112,7 +112,7 @@ _MAKES: dict[MappingTransform, Callable[[Shape], Shape | None]] = {
     MappingTransform.TO_INT: _number(Kind.WHOLE),
     MappingTransform.TO_FLOAT: _number(Kind.NUMBER),
     MappingTransform.TO_STRING: lambda _: _TEXT,
-    # A text is parsed, anything else is written down.
+    # A text is parsed, any other value is serialised.
     MappingTransform.JSON: lambda shape: ANYTHING if shape.kind is Kind.TEXT else _TEXT,
 }
 _PROPOSED = (
@@ -125,7 +125,7 @@ _PROPOSED = (
 
 
 def fitting_transform(source: Shape, target: Shape) -> MappingTransform | None:
-    """Return the transform that makes a value fit; none where no transform does."""
+    """Return a transform that converts a value to the target's shape; none if there is none."""
     for transform in _PROPOSED:
         made = transformed(source, transform)
         if made is not None and made.fits(target):
@@ -134,7 +134,7 @@ def fitting_transform(source: Shape, target: Shape) -> MappingTransform | None:
 
 
 def placeholder(row: TaskTypeRow, name: str) -> Mapped:
-    """Return what stands for an input that is mapped, where the request is checked."""
+    """Return the placeholder for a mapped input, for checking the request's rules."""
     schema, _ = _schemas(row.inputs)
     stated = schema.get(name, {})
     options = [part for part in stated.get("anyOf", [stated]) if part.get("type") != "null"]
@@ -151,7 +151,7 @@ def placeholder(row: TaskTypeRow, name: str) -> Mapped:
 
 @cache
 def _schemas(model: type[BaseModel]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return the JSON schemas of a model's fields, and those that they refer to."""
+    """Return the JSON schemas of a model's fields, and the schemas that they refer to."""
     schema = model.model_json_schema()
     return schema.get("properties", {}), schema.get("$defs", {})
 

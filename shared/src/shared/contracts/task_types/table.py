@@ -1,4 +1,4 @@
-"""The one table of task types; everything else asks it."""
+"""The table of task types, which everything else reads."""
 
 from shared.contracts.enums import TaskType
 from shared.contracts.task_types import (

@@ -1,4 +1,4 @@
-"""VIDEO_GENERATION: a video from a prompt, starting from a picture or from nothing."""
+"""VIDEO_GENERATION: generates a video from a prompt and optionally a first picture."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,7 +16,7 @@ from shared.contracts.task_types.rules import one_of
 
 
 class VideoGenerationFields(InputFields):
-    """The prompt, the first picture, and the length."""
+    """Inputs of a VIDEO_GENERATION."""
 
     rules = (one_of("input_image_url", "input_image_data"),)
 
@@ -40,9 +40,9 @@ class VideoGenerationFields(InputFields):
 
 
 class VideoResults(Message):
-    """One video."""
+    """The generated video."""
 
-    result_video_path: str = Field(description="The video")
+    result_video_path: str = Field(description="Path of the video")
 
 
 def _needs(fields: Mapping[str, Any]) -> list[Need]:

@@ -1,1 +1,1 @@
-"""The tables. Importing `shared.db.models.tables` registers them all."""
+"""Tables. Importing `shared.db.models.registry` registers all of them."""

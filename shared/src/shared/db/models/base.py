@@ -1,4 +1,4 @@
-"""The declarative base, and the columns that several tables share."""
+"""Declarative base, and columns that several tables share."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -8,11 +8,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 TENANT = text("coalesce(origin_tenant_id, origin_instance)")
-"""Who counts as one tenant where work is shared out, as in `shared.temporal.fairness`."""
+"""Name of the tenant for fair sharing, as in `shared.temporal.fairness`."""
 
 
 class Base(DeclarativeBase):
-    """Every table; constraint names are fixed so that migrations can name them."""
+    """Base class of all tables. Constraint names follow a convention for use in migrations."""
 
     metadata = MetaData(
         naming_convention={
@@ -33,7 +33,7 @@ class Base(DeclarativeBase):
 
 
 class Timestamps:
-    """When a row was made and last changed."""
+    """Times of a row's creation and last change."""
 
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(
@@ -42,7 +42,7 @@ class Timestamps:
 
 
 class Origin:
-    """Whom a row belongs to, in the client's own words; a bound API key sees only its own."""
+    """The owner of a row, as the client named it. A bound API key can only see its own rows."""
 
     origin_instance: Mapped[str] = mapped_column(String(100))
     origin_zone: Mapped[str | None] = mapped_column(String(50))
@@ -51,7 +51,7 @@ class Origin:
 
 
 class ProviderChoice:
-    """Who runs it, and who runs it instead once the first has failed for good."""
+    """The provider, and the fallback provider used if the first one fails for good."""
 
     provider_config: Mapped[dict[str, Any] | None]
     active_provider_capabilities: Mapped[list[str] | None]
@@ -61,7 +61,7 @@ class ProviderChoice:
 
 
 class Deletion:
-    """Cleaned up: the files are gone, the record stays and is hidden from lists."""
+    """Soft deletion: the files are removed, the row is kept and hidden from lists."""
 
     is_deleted: Mapped[bool] = mapped_column(default=False, server_default="false")
     deleted_at: Mapped[datetime | None]

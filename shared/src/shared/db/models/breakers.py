@@ -1,4 +1,4 @@
-"""Circuit breakers: what is known of each provider that has failed lately."""
+"""Circuit breakers of providers."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from shared.db.models.base import Base, Timestamps
 
 
 class ProviderBreaker(Base, Timestamps):
-    """One provider's breaker; no row: it is closed, and no failure is counted."""
+    """The breaker of a provider. Without a row it is closed, with no failures."""
 
     __tablename__ = "provider_breakers"
 

@@ -1,10 +1,9 @@
-"""Counters: how many tasks and workflows there are, by everything that totals are filtered by.
+"""Counters of tasks and workflows, by the columns that totals are filtered by.
 
-The database keeps them itself (migrations 0006, 0009). Triggers append each change to `*_deltas`,
-in the transaction that makes it; now and then one of them folds the deltas into `*_counts`, and the
-same by day of creation into `*_by_day`. Appending waits for nobody, so counting cannot make
-concurrent transactions queue up or deadlock. A total is the sum of what is folded and what is not,
-in one snapshot, and therefore exact.
+Triggers in the database maintain them (migrations 0006, 0009). Each change appends to `*_deltas` in
+its own transaction; occasionally a trigger folds the deltas into `*_counts`, and by day of creation
+into `*_by_day`. Appending takes no locks, so counting cannot block or deadlock concurrent
+transactions. A total is the sum of counts and deltas in one snapshot, and is exact.
 """
 
 from typing import Any
@@ -34,7 +33,7 @@ def _task_key() -> list[Column[Any]]:
 
 
 def _day() -> Column[Any]:
-    """The day of creation, in UTC."""
+    """Return the column of the day of creation, in UTC."""
     return Column("day", Date, nullable=False)
 
 
@@ -43,21 +42,21 @@ def _sum(name: str) -> Column[Any]:
 
 
 def _sum_of_day(name: str) -> Column[Any]:
-    """Half as wide: Postgres adds these up much faster, and there are many."""
+    """Return a 32-bit column: Postgres sums it much faster, and there are many rows."""
     return Column(name, Integer, nullable=False)
 
 
 def _index_of_days(name: str) -> Index:
-    """For ranges of days.
+    """Return the index for ranges of days.
 
-    By the key's index, which has more columns, Postgres takes a range's rows to lie all over the
-    table, and rather reads the table whole.
+    With only the wider index of the key, Postgres assumes that a range's rows are scattered over
+    the table, and prefers a sequential scan.
     """
     return Index(f"ix_{name}_day", "day")
 
 
 def _counts(name: str, key: list[Column[Any]], *others: SchemaItem) -> Table:
-    """Counters by a key; `others` are their sums, and indexes."""
+    """Return a table of counters with a unique key; `others` are its sums and further indexes."""
     keys = [column.name for column in key]
     return Table(
         name,
@@ -65,7 +64,7 @@ def _counts(name: str, key: list[Column[Any]], *others: SchemaItem) -> Table:
         *key,
         *others,
         Index(f"uq_{name}_key", *keys, unique=True, postgresql_nulls_not_distinct=True),
-        # What has fallen to nothing is found by it, and removed.
+        # Finds the counters that fell to 0, to remove them.
         Index(f"ix_{name}_empty", "origin_instance", postgresql_where=text("n = 0")),
     )
 
@@ -85,7 +84,7 @@ TASK_SUMS_BY_DAY = _counts(
     _sum_of_day("n"),
     _index_of_days("task_sums_by_day"),
 )
-"""The same, whatever the task type and provider: a sixth of the rows, or fewer."""
+"""The same without task type and provider: at most a sixth of the rows."""
 
 WORKFLOW_COUNTS = _counts("workflow_counts", _key(), _sum("n"), _sum("steps"))
 WORKFLOW_COUNTS_BY_DAY = _counts(
@@ -98,4 +97,4 @@ WORKFLOW_COUNTS_BY_DAY = _counts(
 WORKFLOW_DELTAS = Table(
     "workflow_deltas", Base.metadata, _day(), *_key(), _sum_of_day("n"), _sum_of_day("steps")
 )
-"""Workflows are counted together with their steps."""
+"""Counters of workflows also count their steps."""

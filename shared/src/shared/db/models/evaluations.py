@@ -1,4 +1,4 @@
-"""Evaluations: how each went, for the figures of the evaluator's health. No picture, no text."""
+"""Evaluations: the outcome of each, for the evaluator's health statistics. No pictures or texts."""
 
 import uuid
 from datetime import datetime
@@ -10,7 +10,7 @@ from shared.db.models.base import Base
 
 
 class Evaluation(Base):
-    """One picture that an evaluator took, whether it succeeded or failed."""
+    """One evaluation that a worker ran, successful or not."""
 
     __tablename__ = "evaluations"
     __table_args__ = (
@@ -22,9 +22,9 @@ class Evaluation(Base):
     provider: Mapped[str] = mapped_column(String(50))
     success: Mapped[bool]
     duration_ms: Mapped[float]
-    """From its start to its answer, the wait for a free evaluator included."""
+    """From start to response, including the wait for a free worker."""
     error: Mapped[str | None]
     origin_instance: Mapped[str] = mapped_column(String(100))
-    """What the caller's key is bound to; `unknown` where it is bound to none."""
+    """Instance that the client's API key is bound to; `unknown` if it is not bound."""
     origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

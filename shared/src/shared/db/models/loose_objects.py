@@ -1,7 +1,7 @@
-"""Notes of objects that may be nobody's: what a crash leaves between the two stores is among them.
+"""Objects that may have no owner, so that a sweep can delete what a crash left behind.
 
-An object is noted before its bytes are written, and in the transaction that lets go of it. The
-transaction that makes somebody its owner removes the note.
+An object is noted here before it is written, and in the transaction that removes its owner. The
+transaction that gives it an owner removes the note.
 """
 
 from datetime import datetime
@@ -13,11 +13,11 @@ from shared.db.models.base import Base
 
 
 class LooseObject(Base):
-    """One object, or a folder that nobody writes to any more."""
+    """An object, or a folder that is no longer written to."""
 
     __tablename__ = "loose_objects"
     __table_args__ = (Index("ix_loose_objects_oldest", "noted_at"),)
 
     key: Mapped[str] = mapped_column(String(1024, collation="C"), primary_key=True)
-    """The object's key; of a folder, with a slash at its end."""
+    """Object key; for a folder, its prefix with a trailing slash."""
     noted_at: Mapped[datetime] = mapped_column(server_default=func.now())

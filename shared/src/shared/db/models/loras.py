@@ -1,4 +1,4 @@
-"""LoRA files by name. The bytes are objects by digest: `loras/sha256/<digest>`."""
+"""LoRA files by name. The contents are objects by digest: `loras/sha256/<digest>`."""
 
 import uuid
 from datetime import datetime
@@ -11,7 +11,7 @@ from shared.db.models.base import Base, Timestamps
 
 
 class Lora(Base, Timestamps):
-    """A name in the LoRA store, or in its bin; many names may share one object."""
+    """A name in the LoRA store or its bin. Several names may share one object."""
 
     __tablename__ = "loras"
     __table_args__ = (
@@ -28,21 +28,21 @@ class Lora(Base, Timestamps):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     folder: Mapped[str] = mapped_column(String(40))
-    """`identities`, `product` …: the first part of its partial path."""
+    """Folder, such as `identities` or `product`: the first part of the partial path."""
     filename: Mapped[str] = mapped_column(String(255))
     original_filename: Mapped[str] = mapped_column(String(255))
-    """As it was uploaded, before versioning and conversion."""
+    """File name as uploaded, before versioning and conversion."""
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     rank: Mapped[int | None]
-    """The greatest rank among its matrices."""
+    """The greatest rank of its pairs."""
     base_model: Mapped[str | None] = mapped_column(String(100))
-    """A guess from its keys."""
+    """A guess from the tensor names."""
     target_modules: Mapped[list[str]] = mapped_column(default=list)
     file_metadata: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """The safetensors header's own metadata."""
+    """Metadata in the safetensors header."""
     training_id: Mapped[uuid.UUID | None]
     origin_instance: Mapped[str | None] = mapped_column(String(100))
     origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
     deleted_at: Mapped[datetime | None]
-    """When it went to the bin."""
+    """Time of deletion (move to the bin)."""

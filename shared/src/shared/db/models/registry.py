@@ -1,4 +1,4 @@
-"""All tables together: who needs the whole schema imports it from here."""
+"""All tables, for code that needs the whole schema."""
 
 from typing import TypeAlias
 
@@ -34,7 +34,7 @@ MODULES = (
 METADATA = Base.metadata
 
 Subject: TypeAlias = Task | Workflow | Training
-"""What has a run in Temporal, and events."""
+"""Records that have a run in Temporal and events."""
 SUBJECT_TABLES: dict[str, type[Subject]] = {
     SubjectKind.TASK: Task,
     SubjectKind.WORKFLOW: Workflow,

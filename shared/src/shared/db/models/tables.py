@@ -1,4 +1,4 @@
-"""The tables of tasks, workflows, events, objects and keys; the others lie beside this module."""
+"""Tables of tasks, workflows, steps, events, stored objects and API keys."""
 
 import uuid
 from datetime import datetime
@@ -24,7 +24,7 @@ _LONGEST = text("(completed_at - started_at) DESC NULLS LAST")
 
 
 def _live_index(name: str, *columns: str | TextClause) -> Index:
-    """An index for lists, which do not show what was cleaned up."""
+    """Return an index for lists, which do not show deleted rows."""
     return Index(name, *columns, postgresql_where=text("is_deleted IS FALSE"))
 
 
@@ -33,7 +33,7 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
 
     __tablename__ = "tasks"
     __table_args__ = (
-        # Those that end in is_deleted serve questions about all tasks as well as the lists.
+        # Indexes that end in is_deleted serve lists as well as queries that include deleted tasks.
         Index("ix_tasks_newest", text("created_at DESC"), text("id DESC"), "is_deleted"),
         Index(
             "ix_tasks_tenant",
@@ -76,20 +76,20 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
     max_retries: Mapped[int] = mapped_column(default=3)
     config: Mapped[dict[str, Any]] = mapped_column(default=dict)
     inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """The task type's own request fields, by their REST names; images as paths, beside which
-    `picture_objects` has the keys of those whose bytes lie elsewhere."""
+    """The task type's request fields, by their REST names. Images are paths; `picture_objects` has
+    the object keys of those whose key differs from the path."""
     results: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    """The task type's own result fields, by their REST names."""
+    """The task type's result fields, by their REST names."""
     provenance: Mapped[dict[str, Any] | None] = mapped_column(deferred=True)
-    """A `ProvenanceRecord`. Read by itself: clients poll the others, and lists show them."""
+    """A `ProvenanceRecord`. Deferred: polls and lists do not read it."""
     progress: Mapped[float] = mapped_column(default=0)
     attempt: Mapped[int] = mapped_column(default=0, server_default="0")
     retry_count: Mapped[int] = mapped_column(default=0)
     errors: Mapped[list[str]] = mapped_column(default=list)
     warnings: Mapped[list[str] | None]
-    """What of its request does less than its sender may think, a sentence each."""
+    """Parts of the request that have less effect than expected, one sentence each."""
     waiting_for: Mapped[str | None]
-    """What its run has found to be missing before it can be done; void once it is picked up."""
+    """The condition that its run waits for; cleared when a worker picks the task up."""
     error_category: Mapped[str | None] = mapped_column(String(30))
     fallback_used: Mapped[bool] = mapped_column(default=False, server_default="false")
     executor_type: Mapped[str | None] = mapped_column(String(50))
@@ -98,12 +98,12 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
     service_requests: Mapped[list[dict[str, Any]]] = mapped_column(
         default=list, server_default="[]"
     )
-    """Every call to an outside service; never keys or pictures."""
+    """All calls to outside services, without keys and pictures."""
     is_resumed: Mapped[bool] = mapped_column(default=False, server_default="false")
     resume_attempt_count: Mapped[int] = mapped_column(default=0, server_default="0")
     last_resume_attempt: Mapped[datetime | None]
     temporal_id: Mapped[str] = mapped_column(String(64))
-    """Workflow id of the Temporal run that executes it: its own, or its pipeline's."""
+    """Workflow id in Temporal: of its own run or of its pipeline's."""
     webhook_url: Mapped[str | None] = mapped_column(String(512))
     workflow_id: Mapped[uuid.UUID | None] = mapped_column(
         ForeignKey("workflows.id", ondelete="CASCADE")
@@ -145,9 +145,9 @@ class Workflow(Base, Origin, Deletion, Timestamps):
             "is_deleted",
         ),
         _live_index("ix_workflows_duration", _LONGEST, text("id DESC")),
-        # In byte order (COLLATE "C", in the migration; its comparison with models cannot see it),
-        # so that it serves the search by prefix as well as the order by name. How many names have
-        # a prefix Postgres learns from statistics (migration 0009): from a partial index it cannot.
+        # In byte order (COLLATE "C" in the migration, which the comparison with the models does not
+        # see), so that it serves prefix searches as well as sorting by name. Postgres estimates the
+        # number of matches from extended statistics (migration 0009), not from a partial index.
         _live_index("ix_workflows_name", text("lower(name)"), "id"),
         Index(
             "ix_workflows_open",
@@ -172,7 +172,7 @@ class Workflow(Base, Origin, Deletion, Timestamps):
     error_message: Mapped[str | None]
     errors: Mapped[list[str]] = mapped_column(default=list)
     warnings: Mapped[list[str] | None]
-    """What of its request does less than its sender may think, a sentence each."""
+    """Parts of the request that have less effect than expected, one sentence each."""
     last_seq: Mapped[int] = mapped_column(default=0, server_default="0")
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
@@ -182,7 +182,7 @@ class Workflow(Base, Origin, Deletion, Timestamps):
 
 
 class WorkflowStep(Base, ProviderChoice, Timestamps):
-    """One node of a workflow's DAG; the work itself is the task it names."""
+    """One node of a workflow's DAG. Its work is done by the task that it names."""
 
     __tablename__ = "workflow_steps"
     __table_args__ = (UniqueConstraint("workflow_id", "step_id"),)
@@ -190,7 +190,7 @@ class WorkflowStep(Base, ProviderChoice, Timestamps):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     workflow_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("workflows.id", ondelete="CASCADE"))
     position: Mapped[int]
-    """Place in topological order, from 0."""
+    """Index in topological order, from 0."""
     step_id: Mapped[str] = mapped_column(String(100))
     task_type: Mapped[str] = mapped_column(String(40))
     config: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -201,7 +201,7 @@ class WorkflowStep(Base, ProviderChoice, Timestamps):
     result: Mapped[dict[str, Any] | None]
     error_message: Mapped[str | None]
     warnings: Mapped[list[str] | None]
-    """Those of its task."""
+    """Warnings of its task."""
     retry_count: Mapped[int] = mapped_column(default=0)
     max_retries: Mapped[int] = mapped_column(default=3)
     started_at: Mapped[datetime | None]
@@ -209,7 +209,7 @@ class WorkflowStep(Base, ProviderChoice, Timestamps):
 
 
 class Event(Base):
-    """One change of one subject: written in the transaction that makes the change."""
+    """A change of a subject; written in the transaction of the change."""
 
     __tablename__ = "events"
     __table_args__ = (
@@ -223,7 +223,7 @@ class Event(Base):
     subject_id: Mapped[uuid.UUID]
     subject_kind: Mapped[str] = mapped_column(String(20))
     seq: Mapped[int]
-    """Gap-free per subject, from 1."""
+    """Sequence number within the subject: from 1, without gaps."""
     event_type: Mapped[str] = mapped_column(String(40))
     is_terminal: Mapped[bool] = mapped_column(default=False)
     payload: Mapped[dict[str, Any]]
@@ -231,7 +231,7 @@ class Event(Base):
 
 
 class StoredObject(Base):
-    """Who owns an object: every key that the API serves has a row here."""
+    """The owner of an object. Every path that the API serves has a row."""
 
     __tablename__ = "stored_objects"
     __table_args__ = (
@@ -248,11 +248,10 @@ class StoredObject(Base):
     )
 
     key: Mapped[str] = mapped_column(String(1024, collation="C"), primary_key=True)
-    """The path, as clients know it. Compared byte by byte, so that a prefix is a range of the
-    indexes."""
+    """Path in the API. Collation "C", so that a prefix is a range of the indexes."""
     object_key: Mapped[str | None] = mapped_column(String(1024, collation="C"))
-    """Key of the object with the bytes: each save writes a new one, and the row switches to it.
-    None: the path is the key, as for what tasks write, and what was saved before there were any."""
+    """Object key of the content: each save writes a new object and updates the row. None: the path
+    is the object key, as for outputs of tasks and for older saved pictures."""
     origin_instance: Mapped[str] = mapped_column(String(100))
     origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
     task_id: Mapped[uuid.UUID | None]
@@ -260,26 +259,26 @@ class StoredObject(Base):
     content_type: Mapped[str] = mapped_column(String(100))
     sha256: Mapped[str] = mapped_column(String(64))
     lost_at: Mapped[datetime | None]
-    """When the object was found to be gone; it is not listed, until it is there again."""
+    """Time at which the object was found missing. It is not listed until it is present again."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
     @property
-    def lies_at(self) -> str:
-        """The key of the object that has the bytes."""
+    def content_key(self) -> str:
+        """The object key of the content."""
         return self.object_key or self.key
 
 
 class ApiKey(Base):
-    """A client's credential; the key itself is never stored."""
+    """A client's credential. The key itself is not stored."""
 
     __tablename__ = "api_keys"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     name: Mapped[str] = mapped_column(String(100))
     prefix: Mapped[str] = mapped_column(String(20))
-    """The first characters of the key, to recognise it by."""
+    """The first characters of the key, for display."""
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    """SHA-256 of the key, hex: the key has 256 bits of entropy, so no slow hash is needed."""
+    """SHA-256 of the key in hex. The key has 256 bits of entropy, so no slow hash is needed."""
     scopes: Mapped[list[str]] = mapped_column(default=list)
     origin_instance: Mapped[str | None] = mapped_column(String(100))
     origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
@@ -288,5 +287,5 @@ class ApiKey(Base):
     last_used_at: Mapped[datetime | None]
     """Written at most once a minute."""
     requests_per_minute: Mapped[int | None]
-    """Rate limit of this key; none: the gateway's own setting."""
+    """Rate limit of this key. None: the gateway's setting."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,4 +1,4 @@
-"""Trainings: a LoRA or a full model from a client's pictures."""
+"""Trainings of a LoRA or of a full model on a client's pictures."""
 
 import uuid
 from datetime import datetime
@@ -12,7 +12,7 @@ from shared.db.models.base import TENANT, Base, Origin, Timestamps
 
 
 class Training(Base, Origin, Timestamps):
-    """One training, from its source pictures to its file in the LoRA store."""
+    """A training, from its source pictures to its file in the LoRA store."""
 
     __tablename__ = "trainings"
     __table_args__ = (
@@ -49,11 +49,11 @@ class Training(Base, Origin, Timestamps):
     bypass_guidance_embedding: Mapped[bool] = mapped_column(default=False)
     base_model_path: Mapped[str]
     local_model_path: Mapped[str | None]
-    """Where the trained file lies in the LoRA store."""
+    """Path of the trained file in the LoRA store."""
     training_folder: Mapped[str] = mapped_column(default="")
     source_images: Mapped[list[str]] = mapped_column(default=list)
     picture_objects: Mapped[dict[str, Any] | None]
-    """Object keys of saved pictures among the sources, by path."""
+    """Object keys of saved pictures among the source images, by path."""
     processed_dataset_path: Mapped[str | None]
     preprocessing_transforms: Mapped[list[dict[str, Any]] | None]
     preprocessing_captioning_strategy: Mapped[str] = mapped_column(String(20))
@@ -72,7 +72,7 @@ class Training(Base, Origin, Timestamps):
     error_message: Mapped[str | None]
     errors: Mapped[list[str]] = mapped_column(default=list)
     warnings: Mapped[list[str] | None]
-    """What of its request does less than its sender may think, a sentence each."""
+    """Parts of the request that have less effect than expected, one sentence each."""
     webhook_url: Mapped[str | None] = mapped_column(String(512))
     temporal_id: Mapped[str] = mapped_column(String(64))
     """Workflow id of the Temporal run: `training-<uuid>`."""

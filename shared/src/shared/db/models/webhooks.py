@@ -1,4 +1,4 @@
-"""Webhooks: what waits to be delivered and what was, receivers that fail, signing keys."""
+"""Webhooks: deliveries, failing receivers and signing keys."""
 
 import uuid
 from datetime import datetime
@@ -13,14 +13,14 @@ from shared.db.models.tables import Event
 
 
 class TenantOwned:
-    """Whose it is, as API keys are bound: an instance, and a tenant of it or none."""
+    """The owner, like the binding of API keys: an instance, and optionally a tenant of it."""
 
     origin_instance: Mapped[str] = mapped_column(String(100))
     origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
 
 
 class WebhookDelivery(Base, TenantOwned):
-    """One event on its way to one receiver; written in the event's own transaction."""
+    """The delivery of one event to one receiver; written in the event's transaction."""
 
     __tablename__ = "webhook_deliveries"
     __table_args__ = (
@@ -47,24 +47,24 @@ class WebhookDelivery(Base, TenantOwned):
     subject_id: Mapped[uuid.UUID]
     subject_kind: Mapped[str] = mapped_column(String(20))
     seq: Mapped[int]
-    """The event's place among those of its subject: the order of delivery."""
+    """The event's sequence number within its subject: the order of delivery."""
     event_type: Mapped[str] = mapped_column(String(40))
     url: Mapped[str] = mapped_column(String(512))
-    """The receiver, as its subject named it when the event happened."""
+    """URL of the receiver: the subject's webhook at the time of the event."""
     status: Mapped[str] = mapped_column(String(20), default=DeliveryStatus.PENDING)
     failures: Mapped[int] = mapped_column(default=0)
-    """Attempts that have failed since it was last asked for: by the event, or by a replay."""
+    """Failed attempts since the event or its last replay."""
     attempts: Mapped[list[dict[str, Any]]] = mapped_column(default=list)
-    """The latest attempts: `at`, `status_code`, `ms`, `error`. No secrets, no answers' bodies."""
+    """The latest attempts: `at`, `status_code`, `ms`, `error`. No secrets or response bodies."""
     next_attempt_at: Mapped[datetime | None]
-    """None where it is not pending."""
+    """None: not pending."""
     delivered_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     event: Mapped[Event] = relationship()
 
     @property
     def webhook_id(self) -> str:
-        """By which receivers recognise repeats: the same at every attempt."""
+        """The id by which receivers recognise duplicates: the same for all attempts."""
         return f"msg_{self.id.hex}"
 
 
@@ -86,17 +86,17 @@ class WebhookEndpoint(Base, TenantOwned):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     url: Mapped[str] = mapped_column(String(512))
     failing_since: Mapped[datetime | None]
-    """None: its last attempt succeeded."""
+    """Start of its present run of failures. None: the last attempt succeeded."""
     failed_at: Mapped[datetime | None]
-    """The last failure."""
+    """Time of the last failure."""
     disabled_at: Mapped[datetime | None]
-    """Since when it is called no more; none: it is called."""
+    """Time since when nothing is sent to it. None: enabled."""
     disabled_reason: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class WebhookSecret(Base, TenantOwned):
-    """The keys that sign a tenant's events, encrypted."""
+    """The signing keys of a tenant, encrypted."""
 
     __tablename__ = "webhook_secrets"
     __table_args__ = (
@@ -113,9 +113,9 @@ class WebhookSecret(Base, TenantOwned):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     sealed_secret: Mapped[str]
-    """Key of the HMAC."""
+    """HMAC key."""
     sealed_seed: Mapped[str]
-    """Private key of Ed25519."""
+    """Ed25519 private key."""
     expires_at: Mapped[datetime | None]
-    """Until when it signs along; none: it is the current one."""
+    """End of validity. None: the current keys."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())

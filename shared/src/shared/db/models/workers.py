@@ -1,4 +1,4 @@
-"""What workers tell of themselves that Temporal does not know."""
+"""Memory reports of workers, which Temporal does not have."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from shared.db.models.base import Base
 
 
 class WorkerMemory(Base):
-    """The newest report of one worker process on its memory."""
+    """The newest memory report of a worker process."""
 
     __tablename__ = "worker_memory"
 
@@ -17,5 +17,5 @@ class WorkerMemory(Base):
     rss_bytes: Mapped[int] = mapped_column(BigInteger)
     """Resident memory of the process."""
     vram_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    """GPU memory that the process has taken, where it has a GPU."""
+    """GPU memory of the process. None: no GPU."""
     reported_at: Mapped[datetime]

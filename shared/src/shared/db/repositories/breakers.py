@@ -1,4 +1,4 @@
-"""The breakers of the providers: asked before an attempt, told how it ended."""
+"""Circuit breakers of providers: admission of attempts, and recording of their outcomes."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.breaker import Breaker
 from shared.contracts.enums import ProviderType
-from shared.contracts.runs import Admission, Verdict
+from shared.contracts.runs import Admission, ProviderVerdict
 from shared.db.models.breakers import ProviderBreaker
 
 
 async def admit(session: AsyncSession, provider: ProviderType) -> Admission:
-    """Whether a provider is given work now; a probe of a half-open breaker is taken down."""
+    """Admit an attempt at a provider, or not; record the probe of a half-open breaker."""
     now = datetime.now(UTC)
     breaker = await _read(session, provider)
     admitted = breaker.admit(now)
@@ -23,11 +23,11 @@ async def admit(session: AsyncSession, provider: ProviderType) -> Admission:
     return Admission(state=breaker.state(now), is_admitted=admitted is not None)
 
 
-async def count_verdict(session: AsyncSession, verdict: Verdict | None) -> None:
-    """Take down how an attempt at a provider ended. To be the last lock of a transaction."""
+async def count_verdict(session: AsyncSession, verdict: ProviderVerdict | None) -> None:
+    """Record the outcome of an attempt. Must take the last lock of its transaction."""
     if verdict is None:
         return
-    if verdict.is_success is False:  # so that failures at the same time are all counted
+    if verdict.is_success is False:  # the row lock makes concurrent failures count
         row = insert(ProviderBreaker).values(provider_type=verdict.provider_type)
         await session.execute(row.on_conflict_do_nothing())
     breaker = await _read(session, verdict.provider_type)
@@ -37,14 +37,14 @@ async def count_verdict(session: AsyncSession, verdict: Verdict | None) -> None:
 
 
 async def all_breakers(session: AsyncSession) -> dict[ProviderType, Breaker]:
-    """Every provider's breaker."""
+    """Return the breakers of all providers."""
     rows = await session.scalars(select(ProviderBreaker))
     known = {row.provider_type: _breaker(row) for row in rows}
     return {provider: known.get(provider, Breaker()) for provider in ProviderType}
 
 
 async def _read(session: AsyncSession, provider: ProviderType) -> Breaker:
-    # Most of the time there is no row, and nothing to lock.
+    # Usually there is no row, and nothing to lock.
     row = await session.get(ProviderBreaker, provider, with_for_update=True, populate_existing=True)
     return Breaker() if row is None else _breaker(row)
 

@@ -1,4 +1,4 @@
-"""The outbox: events that wait for their receiver, in order, and the log of those that went."""
+"""Outbox of webhook deliveries: pending ones in order, and the log of past ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _PENDING = WebhookDelivery.status == DeliveryStatus.PENDING
 def queue_delivery(
     session: AsyncSession, subject: Task | Workflow | Training, event: Event
 ) -> None:
-    """Have an event delivered, where its subject names a webhook; same transaction as the event."""
+    """Queue an event for delivery if its subject has a webhook, in the event's transaction."""
     if not subject.webhook_url:
         return
     now = datetime.now(UTC)
@@ -60,7 +60,7 @@ def queue_delivery(
 async def next_delivery(
     session: AsyncSession, subject_id: UUID
 ) -> tuple[WebhookDelivery, WebhookEndpoint | None] | None:
-    """A subject's oldest pending delivery with its event, and its receiver if that ever failed."""
+    """Return a subject's oldest pending delivery with its event, and its receiver if it failed."""
     found = await session.execute(
         select(WebhookDelivery, WebhookEndpoint)
         .join(WebhookDelivery.event)
@@ -75,23 +75,23 @@ async def next_delivery(
 
 
 async def lock_pending(session: AsyncSession, delivery_id: UUID) -> WebhookDelivery | None:
-    """A delivery under its row lock; none where it is not pending any more."""
+    """Lock a delivery, and return it; none if it is no longer pending."""
     rows = select(WebhookDelivery).where(WebhookDelivery.id == delivery_id, _PENDING)
     return await session.scalar(rows.with_for_update())
 
 
 def log_attempt(delivery: WebhookDelivery, attempt: dict[str, Any]) -> None:
-    """Add an attempt to a delivery's log, which keeps the latest."""
+    """Append an attempt to a delivery's log, which keeps the latest 50."""
     delivery.attempts = [*delivery.attempts, attempt][-_ATTEMPTS_KEPT:]
 
 
 def end_delivery(delivery: WebhookDelivery, status: DeliveryStatus) -> None:
-    """No more attempts."""
+    """Set the final status of a delivery: there are no more attempts."""
     delivery.status, delivery.next_attempt_at = status, None
 
 
 async def disable_pending(session: AsyncSession, subject_id: UUID, url: str) -> None:
-    """End what a subject has pending for a receiver that is called no more."""
+    """End a subject's pending deliveries to a receiver that was disabled."""
     await session.execute(
         update(WebhookDelivery)
         .where(WebhookDelivery.subject_id == subject_id, WebhookDelivery.url == url, _PENDING)
@@ -100,7 +100,7 @@ async def disable_pending(session: AsyncSession, subject_id: UUID, url: str) -> 
 
 
 def replay_delivery(session: AsyncSession, delivery: WebhookDelivery) -> None:
-    """Send an event that has been delivered or given up once more, under the same id."""
+    """Queue a delivered or failed event again, under the same webhook id."""
     delivery.status, delivery.failures = DeliveryStatus.PENDING, 0
     delivery.next_attempt_at, delivery.delivered_at = datetime.now(UTC), None
     announce(
@@ -118,7 +118,7 @@ def replay_delivery(session: AsyncSession, delivery: WebhookDelivery) -> None:
 async def find_delivery(
     session: AsyncSession, scope: Scope, delivery_id: UUID, *, is_locked: bool = False
 ) -> WebhookDelivery | None:
-    """One delivery with its event."""
+    """Return a delivery with its event."""
     rows = (
         select(WebhookDelivery)
         .where(WebhookDelivery.id == delivery_id)
@@ -131,7 +131,7 @@ async def find_delivery(
 
 @dataclass(frozen=True)
 class DeliveryFilters:
-    """Which deliveries a list shows."""
+    """Filters of a list of deliveries."""
 
     subject_id: UUID | None = None
     status: DeliveryStatus | None = None
@@ -140,7 +140,7 @@ class DeliveryFilters:
 async def list_deliveries(
     session: AsyncSession, scope: Scope, filters: DeliveryFilters, *, skip: int, limit: int
 ) -> Sequence[WebhookDelivery]:
-    """One page of deliveries, newest first."""
+    """Return one page of deliveries, newest first."""
     rows = scope.limit(select(WebhookDelivery), WebhookDelivery)
     if filters.subject_id is not None:
         rows = rows.where(WebhookDelivery.subject_id == filters.subject_id)
@@ -153,13 +153,13 @@ async def list_deliveries(
 async def overdue_subjects(
     session: AsyncSession, before: datetime, after: UUID | None, *, limit: int
 ) -> Sequence[Row[Any]]:
-    """One page of subjects whose oldest pending delivery was due before a moment, by their id.
+    """Return one page of subjects whose oldest pending delivery is overdue, ordered by id.
 
     Args:
-        session: reads.
-        before: what was due later is left alone.
-        after: the last subject of the page before.
-        limit: the size of a page.
+        session: for reading.
+        before: time before which the delivery must have been due.
+        after: id of the last subject of the previous page.
+        limit: size of the page.
     """
     oldest = (
         select(
@@ -179,7 +179,7 @@ async def overdue_subjects(
 
 
 async def sweep_deliveries(session: AsyncSession) -> int:
-    """Forget what is older than the log goes back; answers how many there were."""
+    """Delete deliveries older than the retention period, up to 10 000; return their number."""
     old = (
         select(WebhookDelivery.id)
         .where(WebhookDelivery.created_at < datetime.now(UTC) - KEPT_FOR)
@@ -195,7 +195,7 @@ async def sweep_deliveries(session: AsyncSession) -> int:
 async def redirect_steps(
     session: AsyncSession, scope: Scope, workflow_id: UUID, url: str | None
 ) -> None:
-    """Let the steps of a workflow tell another URL from now on, where they tell their events."""
+    """Set another webhook URL for a workflow's steps, unless their events are suppressed."""
     rows = (
         select(Task)
         .join(Workflow, Task.workflow_id == Workflow.id)

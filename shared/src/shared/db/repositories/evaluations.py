@@ -1,4 +1,4 @@
-"""How evaluations went: one row each, and the figures of the evaluator's health."""
+"""Outcomes of evaluations, and statistics of the evaluator's health."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,12 +12,12 @@ from shared.contracts.evaluation import EvaluationRecord
 from shared.db.models.evaluations import Evaluation
 
 _NEWEST = 100
-"""How many evaluations back the state of the circuit breaker is read from."""
+"""Number of latest evaluations from which the circuit breaker's state is derived."""
 
 
 @dataclass(frozen=True)
-class Attempted:
-    """How one evaluation went, and when."""
+class EvaluationAttempt:
+    """The time and outcome of one evaluation."""
 
     at: datetime
     is_success: bool
@@ -25,23 +25,23 @@ class Attempted:
 
 @dataclass(frozen=True)
 class EvaluationFigures:
-    """What the records say of an evaluator.
+    """Statistics of an evaluator.
 
     Attributes:
-        total: evaluations in all.
-        succeeded: how many of them did not fail.
-        average_s: mean seconds from start to answer; 0 where there are none.
-        newest: the newest of them, oldest first.
+        total: number of evaluations.
+        succeeded: number of successful evaluations.
+        average_s: mean seconds from start to response; 0 without evaluations.
+        newest: the latest evaluations, oldest first.
     """
 
     total: int
     succeeded: int
     average_s: float
-    newest: list[Attempted]
+    newest: list[EvaluationAttempt]
 
 
 async def write_evaluation(session: AsyncSession, record: EvaluationRecord) -> None:
-    """Write how an evaluation went; once, however often it is asked for."""
+    """Write the outcome of an evaluation. Idempotent."""
     values = record.model_dump(exclude={"evaluation_id", "owner"}) | record.owner.model_dump()
     await session.execute(
         insert(Evaluation).values(id=record.evaluation_id, **values).on_conflict_do_nothing()
@@ -51,7 +51,7 @@ async def write_evaluation(session: AsyncSession, record: EvaluationRecord) -> N
 async def evaluation_figures(
     session: AsyncSession, provider: AiProvider | None = None
 ) -> EvaluationFigures:
-    """The figures of one provider, or of all together."""
+    """Return the statistics of one provider, or of all providers together."""
     rows = select(Evaluation)
     counts = select(
         func.count(),
@@ -63,5 +63,5 @@ async def evaluation_figures(
         counts = counts.where(Evaluation.provider == provider)
     total, succeeded, average_ms = (await session.execute(counts)).one()
     newest = await session.scalars(rows.order_by(Evaluation.created_at.desc()).limit(_NEWEST))
-    attempts = [Attempted(row.created_at, row.success) for row in newest]
+    attempts = [EvaluationAttempt(row.created_at, row.success) for row in newest]
     return EvaluationFigures(total, succeeded, float(average_ms) / 1000, attempts[::-1])

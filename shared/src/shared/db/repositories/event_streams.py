@@ -1,4 +1,4 @@
-"""Reading events as streams do: on from a place, of many subjects in one statement."""
+"""Events for streaming: those after given positions, of many subjects in one statement."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ ENDED_STATES: dict[SubjectKind, frozenset[str]] = {
     SubjectKind.WORKFLOW: WORKFLOW_ENDED,
     SubjectKind.TRAINING: ENDED,
 }
-"""In which a subject has no more events for now."""
+"""Terminal states, after which a subject has no more events unless it is resumed."""
 _IS_DELETED: dict[SubjectKind, ColumnElement[bool]] = {
     SubjectKind.TASK: Task.is_deleted.expression,
     SubjectKind.WORKFLOW: Workflow.is_deleted.expression,
@@ -42,16 +42,16 @@ _IS_DELETED: dict[SubjectKind, ColumnElement[bool]] = {
 
 @dataclass(frozen=True)
 class SubjectState:
-    """How far a subject's events go."""
+    """The end of a subject's events."""
 
     last_seq: int
     is_over: bool
-    """None comes after that, unless a client resumes it."""
+    """True if no events follow, unless a client resumes the subject."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """In a subject's events, after this one."""
+class EventPosition:
+    """A position in a subject's events: after the event with this sequence number."""
 
     subject_id: UUID
     seq: int
@@ -59,7 +59,7 @@ class Place:
 
 @dataclass(frozen=True)
 class RecordedEvent:
-    """An event as it was written."""
+    """An event as recorded."""
 
     seq: int
     event_type: str
@@ -93,9 +93,9 @@ _WITHOUT_EVENTS = select(_subjects.c.id).where(
 async def find_subject(
     connection: AsyncConnection, scope: Scope, kind: SubjectKind, subject_id: UUID
 ) -> SubjectState | None:
-    """How far the events of a subject go, if the caller may see it."""
+    """Return the end of a subject's events; none if the client may not see the subject."""
     table = SUBJECT_TABLES[kind]
-    # To the type checker, a statement of several types at once.
+    # Untyped: the statement is for one of several tables.
     rows: Any = select(table.last_seq, table.status, _IS_DELETED[kind].label("is_deleted"))
     rows = rows.where(table.id == subject_id)
     row = (await connection.execute(scope.limit(rows, table))).one_or_none()
@@ -106,14 +106,14 @@ async def find_subject(
 
 
 async def read_events(
-    connection: AsyncConnection, places: Collection[Place], *, most: int
-) -> dict[Place, list[RecordedEvent]]:
-    """What comes after each place, oldest first; nothing where nothing does.
+    connection: AsyncConnection, places: Collection[EventPosition], *, most: int
+) -> dict[EventPosition, list[RecordedEvent]]:
+    """Return the events after each position, oldest first; positions without events are omitted.
 
     Args:
         connection: for one statement.
-        places: where to go on.
-        most: so many for each at most.
+        places: the positions.
+        most: maximal number of events for each position.
     """
     ordered = list(places)
     given = {
@@ -121,15 +121,15 @@ async def read_events(
         "seqs": [place.seq for place in ordered],
         "most": most,
     }
-    events: dict[Place, list[RecordedEvent]] = {}
+    events: dict[EventPosition, list[RecordedEvent]] = {}
     for row in await connection.execute(_EVENTS_AFTER, given):
-        place = Place(row.subject_id, row.after)
+        place = EventPosition(row.subject_id, row.after)
         event = RecordedEvent(row.seq, row.event_type, row.payload)
         events.setdefault(place, []).append(event)
     return events
 
 
 async def without_events(connection: AsyncConnection, subject_ids: Collection[UUID]) -> set[UUID]:
-    """Which of these have no events: each has one from its creation on until it is removed."""
+    """Return the subjects without events: these were removed, as creation writes an event."""
     rows = await connection.execute(_WITHOUT_EVENTS, {"ids": list(subject_ids)})
     return set(rows.scalars())

@@ -1,7 +1,7 @@
-"""Events: each is written in the transaction that makes its change, numbered per subject.
+"""Events: written in the transaction of the change, numbered per subject.
 
-Payloads are spelled as the API's event schemas are. What a subject's webhook is to be told is
-queued with the event.
+Payloads have the fields of the API's event schemas. The delivery to the subject's webhook is queued
+with the event.
 """
 
 from datetime import UTC, datetime
@@ -26,24 +26,24 @@ from shared.db.repositories.deliveries import queue_delivery
 
 _BACKEND_IDS = ("backend_generation_id", "backend_prediction_id")
 IDS_IN_CONFIG = frozenset({*_BACKEND_IDS, "prompt_id"})
-"""The keys of a generation's `config` by which a backend knows it."""
-_LONGEST_ID = 255
-_LONGEST_TEXT = 2000
-"""Characters of an error in an event, which stays below 20 kB in all."""
+"""Keys of a generation's `config` with the ids that a backend gave it."""
+_MAX_ID_CHARS = 255
+_MAX_ERROR_CHARS = 2000
+"""Keeps an event below 20 kB."""
 
 
 def add_task_event(
     session: AsyncSession, task: Task, event_type: EventType, *, is_change: bool = False
 ) -> None:
-    """Announce a task's state; the caller holds the task's row lock, or has just made the row.
+    """Add an event with a task's state. The caller holds the row lock, or created the row.
 
     Args:
-        session: whose transaction it belongs to.
-        task: what it is about.
-        event_type: which of its events. A generation that a backend knows by ids of its own has
-            another one for its status.
-        is_change: the status stands, and only what the record says besides has changed: of a task
-            that has ended, this is not its end once more.
+        session: transaction of the change.
+        task: the subject.
+        event_type: type of the event. The status of a generation with a backend's ids has a type of
+            its own.
+        is_change: other fields changed and the status did not; the event of an ended task is then
+            not marked as terminal again.
     """
     if event_type == EventType.TASK_CREATED:
         own = _created(task)
@@ -56,7 +56,7 @@ def add_task_event(
 
 
 def add_workflow_event(session: AsyncSession, workflow: Workflow) -> None:
-    """Announce a workflow's state; the caller holds its row lock, or has just made the row."""
+    """Add an event with a workflow's state. The caller holds the row lock, or created the row."""
     done, total = workflow.completed_steps, workflow.total_steps
     own = {
         "workflow_id": str(workflow.id),
@@ -74,7 +74,7 @@ def add_workflow_event(session: AsyncSession, workflow: Workflow) -> None:
 
 
 def add_training_event(session: AsyncSession, training: Training) -> None:
-    """Announce a training's state; the caller holds its row lock, or has just made the row."""
+    """Add an event with a training's state. The caller holds the row lock, or created the row."""
     if training.status == TrainingStatus.PREPROCESSING:
         event_type, stage = EventType.PREPROCESSING_STATUS_UPDATE, _preprocessing(training)
     else:
@@ -116,7 +116,7 @@ def _common(subject: Task | Workflow | Training, event_type: EventType) -> dict[
     if reference:
         metadata["origin_reference"] = reference
     if event_type == EventType.INFERENCE_STATUS_UPDATE and isinstance(subject, Task):
-        metadata["progress"] = subject.progress  # its schema has no place of its own for it
+        metadata["progress"] = subject.progress  # the schema has no field for it
     return {
         "event_type": event_type,
         "task_id": str(subject.id),
@@ -130,7 +130,7 @@ def _common(subject: Task | Workflow | Training, event_type: EventType) -> dict[
 
 
 def _step(subject: Task | Workflow | Training) -> dict[str, Any]:
-    """Of which workflow it is which step."""
+    """Return the workflow and step of a task; empty if it is not a step."""
     if not isinstance(subject, Task) or subject.workflow_id is None:
         return {}
     return {"workflow_id": str(subject.workflow_id), "step_id": subject.step_id}
@@ -158,7 +158,7 @@ def _status(task: Task) -> dict[str, Any]:
 def _inference(task: Task, backend_ids: dict[str, str]) -> dict[str, Any]:
     prompt_id = _member(task.config, "prompt_id")
     return backend_ids | {
-        "prompt_id": prompt_id[:_LONGEST_ID] if isinstance(prompt_id, str) else None,
+        "prompt_id": prompt_id[:_MAX_ID_CHARS] if isinstance(prompt_id, str) else None,
         "result_image_path": _member(task.results, "result_image_path"),
         "refined_image_path": _member(task.results, "refined_image_path"),
         "completed_at": _iso(task.completed_at),
@@ -167,7 +167,7 @@ def _inference(task: Task, backend_ids: dict[str, str]) -> dict[str, Any]:
 
 
 def _backend_ids(task: Task) -> dict[str, str] | None:
-    """By which a backend knows a generation; none unless it has given both."""
+    """Return the ids that a backend gave a generation; none unless it gave both."""
     if task.task_type != TaskType.GENERATION:
         return None
     ids = {name: _as_uuid(_member(task.config, name)) for name in _BACKEND_IDS}
@@ -198,17 +198,17 @@ def _training(training: Training) -> dict[str, Any]:
 
 
 def _error(task: Task) -> str | None:
-    """The latest error; of a task that has completed in the end, none."""
+    """Return the latest error; none if the task completed in the end."""
     has_failed = task.errors and task.status != TaskStatus.COMPLETED
     return _shortened(task.errors[-1]) if has_failed else None
 
 
 def _shortened(text: str | None) -> str | None:
-    return text[:_LONGEST_TEXT] if text else text
+    return text[:_MAX_ERROR_CHARS] if text else text
 
 
 def _member(value: Any, name: str) -> Any:
-    """A member of what a record holds; none where that is no object."""
+    """Return a member of a recorded value; none if the value is not an object."""
     return value.get(name) if isinstance(value, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- JSON
 
 

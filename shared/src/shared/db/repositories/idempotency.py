@@ -1,4 +1,4 @@
-"""Idempotency keys: who repeats a create request within a day gets the first answer again."""
+"""Idempotency keys: a repeated create request gets the first response again, for 24 hours."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,13 +15,13 @@ KEPT_FOR = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class CreateRequest:
-    """A create request that carries a key.
+    """A create request with an idempotency key.
 
     Attributes:
-        owner: whose keys these are: a tenant or an API key.
-        route: what it creates.
+        owner: owner of the key: a tenant or an API key.
+        route: the route of the request.
         key: the header `Idempotency-Key`.
-        body_hash: SHA-256 of the canonical request, hex.
+        body_hash: SHA-256 of the canonical request, in hex.
     """
 
     owner: str
@@ -31,13 +31,13 @@ class CreateRequest:
 
 
 async def claim_key(session: AsyncSession, request: CreateRequest) -> IdempotencyKey | None:
-    """Take a key for this request, within the transaction that creates what it asks for.
+    """Claim a key for a request, in the transaction that creates the resource.
 
-    A request that races with the first one waits here, on the primary key, until that one has
+    A concurrent request with the same key waits here, on the primary key, until the first one has
     committed or rolled back.
 
     Returns:
-        None where the key was free; else the row of the first request.
+        None if the key was free; otherwise the row of the first request.
     """
     expired = IdempotencyKey.created_at < datetime.now(UTC) - KEPT_FOR
     await session.execute(delete(IdempotencyKey).where(_row_of(request), expired))
@@ -52,20 +52,20 @@ async def claim_key(session: AsyncSession, request: CreateRequest) -> Idempotenc
     return await session.get(IdempotencyKey, (request.owner, request.route, request.key))
 
 
-async def keep_answer(
+async def store_response(
     session: AsyncSession, request: CreateRequest, answer: dict[str, Any]
 ) -> None:
-    """Keep the answer for repeats; same transaction as the claim."""
+    """Store the response for retries, in the transaction of the claim."""
     await session.execute(update(IdempotencyKey).where(_row_of(request)).values(answer=answer))
 
 
 async def release_key(session: AsyncSession, request: CreateRequest) -> None:
-    """Free a key whose request has failed for good, so that its repeat is a new request."""
+    """Release a key whose request failed, so that a retry is a new request."""
     await session.execute(delete(IdempotencyKey).where(_row_of(request)))
 
 
 async def sweep_keys(session: AsyncSession) -> int:
-    """Remove the keys that nobody can repeat any more; answers how many there were."""
+    """Delete expired keys, and return their number."""
     expired = IdempotencyKey.created_at < datetime.now(UTC) - KEPT_FOR
     result = await session.execute(delete(IdempotencyKey).where(expired))
     return result.rowcount  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType] -- a DELETE has one

@@ -15,24 +15,24 @@ from shared.db.models.tables import ApiKey
 
 KEY_START = "sk_"
 LAST_USE_INTERVAL = timedelta(minutes=1)
-"""`last_used_at` is this precise."""
+"""Precision of `last_used_at`."""
 
 _PREFIX_LENGTH = 14
 _KEY_BYTES = 32
 
 
 def generate_key() -> str:
-    """A new key: 256 random bits, in letters that need no quoting anywhere."""
+    """Generate a key: 256 random bits, URL-safe."""
     return KEY_START + secrets.token_urlsafe(_KEY_BYTES)
 
 
 def hash_key(key: str) -> str:
-    """SHA-256 in hex: keys have 256 bits of entropy, so a slow hash would protect nothing."""
+    """Return the SHA-256 in hex. Keys have 256 bits of entropy, so no slow hash is needed."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
 async def find_valid_key(session: AsyncSession, key: str) -> ApiKey | None:
-    """The row of a key that is neither expired nor revoked."""
+    """Return the row of a key that is neither expired nor revoked; none otherwise."""
     return await session.scalar(
         select(ApiKey).where(
             ApiKey.key_hash == hash_key(key),
@@ -43,7 +43,7 @@ async def find_valid_key(session: AsyncSession, key: str) -> ApiKey | None:
 
 
 async def ensure_key(session: AsyncSession, key: str, *, name: str, scopes: list[str]) -> None:
-    """Let a key in that was made elsewhere; nothing happens if it is known."""
+    """Add a key that was generated elsewhere, unless it exists."""
     await session.execute(
         insert(ApiKey)
         .values(name=name, prefix=key[:_PREFIX_LENGTH], key_hash=hash_key(key), scopes=scopes)
@@ -53,7 +53,7 @@ async def ensure_key(session: AsyncSession, key: str, *, name: str, scopes: list
 
 @dataclass(frozen=True)
 class KeyGrant:
-    """What a new key lets its bearer do."""
+    """Name, scopes, binding and limits of a new key."""
 
     name: str
     scopes: list[str]
@@ -64,7 +64,7 @@ class KeyGrant:
 
 
 async def add_key(session: AsyncSession, key: str, grant: KeyGrant) -> ApiKey:
-    """Write a new key's row: everything but the key."""
+    """Add the row of a new key; only the hash of the key is stored."""
     row = ApiKey(prefix=key[:_PREFIX_LENGTH], key_hash=hash_key(key), **vars(grant))
     session.add(row)
     await session.flush()
@@ -72,12 +72,12 @@ async def add_key(session: AsyncSession, key: str, grant: KeyGrant) -> ApiKey:
 
 
 async def list_keys(session: AsyncSession) -> list[ApiKey]:
-    """Every key there has been, oldest first."""
+    """Return all keys, including revoked and expired ones, oldest first."""
     return list(await session.scalars(select(ApiKey).order_by(ApiKey.created_at, ApiKey.id)))
 
 
 async def find_keys(session: AsyncSession, id_or_prefix: str) -> list[ApiKey]:
-    """The keys that an id or a whole prefix names, locked; several can share a prefix."""
+    """Return and lock the keys with an id or a whole prefix; several can share a prefix."""
     try:
         condition = ApiKey.id == UUID(id_or_prefix)
     except ValueError:
@@ -86,14 +86,14 @@ async def find_keys(session: AsyncSession, id_or_prefix: str) -> list[ApiKey]:
 
 
 def revoke_key(row: ApiKey) -> None:
-    """End a key for good; the moment of its first revocation stands."""
+    """Revoke a key; the time of its first revocation is kept."""
     row.revoked_at = row.revoked_at or datetime.now(UTC)
 
 
 async def touch_keys(session: AsyncSession, key_ids: Collection[UUID]) -> None:
-    """Note that keys were used just now, where that was not noted within the interval.
+    """Update the time of last use of keys, at most once per interval.
 
-    Keys that another process is noting are left to it: none of us waits for the other.
+    Rows that another process has locked are skipped, so that processes do not wait for each other.
     """
     now = datetime.now(UTC)
     due = (

@@ -1,4 +1,4 @@
-"""Notes of objects that may be nobody's: made, taken back, and settled by the sweep."""
+"""Notes of objects that may have no owner: added, removed, and processed by the sweep."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -14,7 +14,7 @@ from shared.db.repositories.loras import has_digest, lock_digest
 
 
 async def note_loose(session: AsyncSession, keys: Collection[str]) -> None:
-    """Note objects that are about to be written, or that this transaction lets go of."""
+    """Note objects that are about to be written, or whose owner this transaction removes."""
     if not keys:
         return
     notes = insert(LooseObject).values([{"key": key} for key in sorted(keys)])
@@ -24,10 +24,10 @@ async def note_loose(session: AsyncSession, keys: Collection[str]) -> None:
 
 
 async def forget_loose(session: AsyncSession, keys: Collection[str]) -> bool:
-    """Remove the notes of objects that this transaction gives an owner, or that are gone.
+    """Remove the notes of objects that this transaction gives an owner, or that were deleted.
 
     Returns:
-        Whether all of them were noted: what is no longer, the sweep has taken for abandoned.
+        True if all of them were noted. A note is missing if the sweep took it meanwhile.
     """
     if not keys:
         return True
@@ -36,15 +36,15 @@ async def forget_loose(session: AsyncSession, keys: Collection[str]) -> bool:
 
 
 async def loose_for(session: AsyncSession, age: timedelta, limit: int) -> Sequence[str]:
-    """The keys that were noted longest ago, of those that were so long ago."""
+    """Return the keys noted at least this long ago, oldest first."""
     rows = select(LooseObject.key).where(LooseObject.noted_at < func.now() - age)
     return list(await session.scalars(rows.order_by(LooseObject.noted_at).limit(limit)))
 
 
-async def hold_loose(session: AsyncSession, key: str, age: timedelta) -> LooseObject | None:
-    """A note, locked until the transaction ends; none where it is gone, renewed or held."""
+async def lock_loose(session: AsyncSession, key: str, age: timedelta) -> LooseObject | None:
+    """Lock a note and return it; none if it is gone, was renewed or is locked."""
     if digest := _lora_digest(key):
-        # First, as whoever keeps a LoRA has it.
+        # Before the row lock: the same order as in LoRA uploads.
         await lock_digest(session, digest)
     rows = select(LooseObject).where(
         LooseObject.key == key, LooseObject.noted_at < func.now() - age
@@ -52,15 +52,15 @@ async def hold_loose(session: AsyncSession, key: str, age: timedelta) -> LooseOb
     return await session.scalar(rows.with_for_update(skip_locked=True))
 
 
-async def put_off(session: AsyncSession, key: str) -> None:
-    """Let a note have its next turn after the others."""
+async def postpone_loose(session: AsyncSession, key: str) -> None:
+    """Move a note to the end of the queue."""
     await session.execute(
         update(LooseObject).where(LooseObject.key == key).values(noted_at=func.now())
     )
 
 
 async def has_owner(session: AsyncSession, key: str) -> bool:
-    """Return whether a record says that an object is somebody's."""
+    """Return true if an object has an owner."""
     if digest := _lora_digest(key):
         return await has_digest(session, digest)
     by_path = (StoredObject.key == key) & StoredObject.object_key.is_(None)
@@ -69,5 +69,5 @@ async def has_owner(session: AsyncSession, key: str) -> bool:
 
 
 def _lora_digest(key: str) -> str:
-    """The digest that a LoRA's key ends in; empty for other objects."""
+    """Return the digest in a LoRA's object key; empty for other objects."""
     return key.rpartition("/")[2] if key.startswith(f"{LORAS_FOLDER}/") else ""

@@ -1,4 +1,4 @@
-"""LoRA files by name: found, listed, given a free name, put into the bin."""
+"""LoRA files by name: find, list, choose a free name, move to the bin."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from shared.settings import DEFAULT_LORA_ROOT
 
 @dataclass(frozen=True)
 class LoraFilters:
-    """Which LoRAs a list shows."""
+    """Filters of a list of LoRAs."""
 
     folder: LoraFolder | None = None
 
@@ -23,13 +23,13 @@ class LoraFilters:
 async def find_lora(
     session: AsyncSession, scope: Scope, partial_path: str, *, root: str = DEFAULT_LORA_ROOT
 ) -> Lora | None:
-    """The LoRA of a path, if the caller may see it.
+    """Return the LoRA of a path; none if it does not exist or the client may not see it.
 
     Args:
-        session: the database.
-        scope: what the caller may see.
-        partial_path: `folder/name.safetensors`, with or without the root before it.
-        root: the folder that full paths begin with.
+        session: for reading.
+        scope: the rows that the client may see.
+        partial_path: `folder/name.safetensors`, optionally after the root.
+        root: prefix of full paths.
     """
     try:
         folder, filename = split_path(partial_path, root)
@@ -42,7 +42,7 @@ async def find_lora(
 
 
 async def find_lora_by_digest(session: AsyncSession, scope: Scope, sha256: str) -> Lora | None:
-    """A LoRA of these bytes, if the caller may see one; one in the bin does not count."""
+    """Return a LoRA with this SHA-256 that the client may see, except in the bin; or none."""
     rows = select(Lora).where(Lora.sha256 == sha256, Lora.deleted_at.is_(None)).limit(1)
     return await session.scalar(scope.limit(rows, Lora))
 
@@ -50,7 +50,7 @@ async def find_lora_by_digest(session: AsyncSession, scope: Scope, sha256: str) 
 async def list_loras(
     session: AsyncSession, scope: Scope, filters: LoraFilters, *, skip: int, limit: int
 ) -> tuple[list[Lora], int]:
-    """One page of LoRAs, newest first, and how many there are in all."""
+    """Return one page of LoRAs, newest first, and their total number."""
     rows = scope.limit(select(Lora).where(Lora.deleted_at.is_(None)), Lora)
     if filters.folder is not None:
         rows = rows.where(Lora.folder == filters.folder)
@@ -61,24 +61,24 @@ async def list_loras(
 
 
 async def lock_digest(session: AsyncSession, sha256: str) -> None:
-    """Until the transaction ends, nobody else writes rows of these bytes, or removes them."""
+    """Take the lock on a digest until the transaction ends: for adding or removing its rows."""
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(sha256, 0))))
 
 
 async def has_digest(session: AsyncSession, sha256: str) -> bool:
-    """Whether a name, in the bin or not, stands for these bytes."""
+    """Return true if a LoRA, in the bin or not, has this digest."""
     return await session.scalar(select(Lora.id).where(Lora.sha256 == sha256).limit(1)) is not None
 
 
 async def free_filename(
     session: AsyncSession, folder: LoraFolder, stem: str, *, is_versioned: bool
 ) -> str | None:
-    """A name that no other file of the folder has; capitals make no other name.
+    """Return a file name that is free in the folder, ignoring case.
 
-    The folder stays locked until the transaction ends, so that the name stays free.
+    The folder is locked until the transaction ends, so that the name stays free.
 
     Returns:
-        None where the name is taken and may not be versioned.
+        None if the name is taken and may not be versioned.
     """
     lock = func.hashtextextended(f"lora-folder:{folder}", 0)
     await session.execute(select(func.pg_advisory_xact_lock(lock)))
@@ -101,10 +101,10 @@ async def free_filename(
 
 
 async def move_to_bin(session: AsyncSession, lora: Lora) -> datetime | None:
-    """Hide a LoRA from lists and tasks; its bytes stay.
+    """Hide a LoRA from lists and tasks; its file is kept.
 
     Returns:
-        When; none where another request was first.
+        The time of deletion; none if another request was first.
     """
     now = datetime.now(UTC)
     moved = await session.scalar(

@@ -1,4 +1,4 @@
-"""What the dashboard lists: pages of tasks and workflows, with every filter, order and search."""
+"""Pages of tasks and workflows for the dashboard, with filters, sorting and search."""
 
 import re
 from collections.abc import Sequence
@@ -13,24 +13,24 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from shared.db.models.tables import Task, Workflow
 from shared.db.repositories.scope import Scope
-from shared.db.repositories.totals import TASKS, WORKFLOWS, Counted, Filters, total
+from shared.db.repositories.totals import TASKS, WORKFLOWS, CountedTable, Filters, total
 from shared.db.session import plan_for_values
 
 COUNTED_AT_MOST = 1000
-"""Of what a search finds, so many are counted."""
+"""Upper bound on the count of search results."""
 
 _UUID_DIGITS = 32
 
 
 class SortOrder(StrEnum):
-    """Which end of the order comes first."""
+    """Directions of sorting."""
 
     ASC = "asc"
     DESC = "desc"
 
 
 class TaskSort(StrEnum):
-    """What a list of tasks can be ordered by."""
+    """Sort keys of a list of tasks."""
 
     CREATED_AT = "created_at"
     STARTED_AT = "started_at"
@@ -42,7 +42,7 @@ class TaskSort(StrEnum):
 
 
 class WorkflowSort(StrEnum):
-    """What a list of workflows can be ordered by."""
+    """Sort keys of a list of workflows."""
 
     CREATED_AT = "created_at"
     STARTED_AT = "started_at"
@@ -53,8 +53,8 @@ class WorkflowSort(StrEnum):
 
 
 @dataclass(frozen=True)
-class Listing:
-    """Which rows a list shows, in which order, and which page of them."""
+class ListQuery:
+    """The filters, search, order and page of a list."""
 
     filters: Filters
     search: str | None
@@ -101,9 +101,9 @@ _Columns = Sequence[ColumnElement[Any] | InstrumentedAttribute[Any]]
 
 
 async def list_task_lines(
-    session: AsyncSession, scope: Scope, listing: Listing
+    session: AsyncSession, scope: Scope, listing: ListQuery
 ) -> tuple[Sequence[RowMapping], int]:
-    """One page of tasks, and how many match in all; a search finds ids by their beginning."""
+    """Return one page of tasks, and the number of matches. The search is by prefix of the id."""
     found = None if listing.search is None else _starts_id(Task.id, listing.search)
     matching = [*listing.filters.on_rows(TASKS.rows, scope), *([] if found is None else [found])]
     amount = await _amount(session, TASKS, scope, listing, matching)
@@ -111,11 +111,11 @@ async def list_task_lines(
 
 
 async def list_workflow_lines(
-    session: AsyncSession, scope: Scope, listing: Listing
+    session: AsyncSession, scope: Scope, listing: ListQuery
 ) -> tuple[Sequence[RowMapping], int]:
-    """One page of workflows, and how many match in all.
+    """Return one page of workflows, and the number of matches.
 
-    A search finds ids and names by their beginning, names in any case.
+    The search is by prefix of the id or the name; the name is compared ignoring case.
     """
     matching = listing.filters.on_rows(WORKFLOWS.rows, scope)
     if listing.search is not None:
@@ -128,9 +128,9 @@ async def list_workflow_lines(
 
 async def _amount(
     session: AsyncSession,
-    of: Counted,
+    of: CountedTable,
     scope: Scope,
-    listing: Listing,
+    listing: ListQuery,
     matching: list[ColumnElement[bool]],
 ) -> int:
     await plan_for_values(session)
@@ -139,8 +139,8 @@ async def _amount(
     some = (
         select(of.rows.c.id)
         .where(*matching)
-        # Which of them is all one. But in this order an index has them; in none, Postgres may
-        # begin to read the table, in the hope to have enough before its end.
+        # The order does not matter, but an index has it. Without an order, Postgres may scan the
+        # table, expecting to find enough rows before its end.
         .order_by(of.rows.c.created_at.desc(), of.rows.c.id.desc())
         .limit(COUNTED_AT_MOST)
         .subquery()
@@ -150,9 +150,9 @@ async def _amount(
 
 async def _page(
     session: AsyncSession,
-    of: Counted,
+    of: CountedTable,
     line: _Columns,
-    listing: Listing,
+    listing: ListQuery,
     matching: list[ColumnElement[bool]],
 ) -> Sequence[RowMapping]:
     page = await session.execute(
@@ -165,10 +165,10 @@ async def _page(
     return page.mappings().all()
 
 
-def _order(of: Counted, listing: Listing) -> list[ColumnElement[Any]]:
-    """An order that an index has; ascending is descending reversed, ties included.
+def _order(of: CountedTable, listing: ListQuery) -> list[ColumnElement[Any]]:
+    """Return an order that an index has. Ascending is the reverse of descending, including ties.
 
-    A row without the value counts as least: it is last in descending order.
+    Rows without the value are last in descending order.
     """
     rows, by = of.rows.c, listing.sort_by
     is_descending = listing.sort_order is SortOrder.DESC
@@ -185,7 +185,7 @@ def _order(of: Counted, listing: Listing) -> list[ColumnElement[Any]]:
         return [directed(_lower_name()), directed(rows.id)]
     if by == TaskSort.CREATED_AT:
         return [directed(rows.created_at), directed(rows.id)]
-    # The indexes of the others run from the least value, and within it from the newest row.
+    # The other indexes are ascending by value, and newest first within a value.
     ties = (directed(key, falls=not is_descending) for key in (rows.created_at, rows.id))
     return [directed(rows[by]), *ties]
 
@@ -198,7 +198,7 @@ def _lower_name() -> ColumnElement[str]:
 
 
 def _starts_id(column: InstrumentedAttribute[UUID], beginning: str) -> ColumnElement[bool]:
-    """Whether an id begins so; dashes may be left out."""
+    """Return the condition that an id has a prefix; dashes may be omitted."""
     digits = beginning.strip().lower().replace("-", "")
     if not re.fullmatch(f"[0-9a-f]{{1,{_UUID_DIGITS}}}", digits):
         return false()

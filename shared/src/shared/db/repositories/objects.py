@@ -1,4 +1,4 @@
-"""Owner rows of stored objects: listing by prefix, claiming a key."""
+"""Owner rows of stored objects: list by prefix, claim a path, replace the content."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -14,8 +14,8 @@ from shared.db.repositories.scope import Scope
 _RowsT = TypeVar("_RowsT", bound=Select[Any])
 
 
-class Claim(StrEnum):
-    """What became of an attempt to own a key."""
+class KeyClaim(StrEnum):
+    """Outcomes of claiming a path."""
 
     NEW = "new"
     REPLACED = "replaced"
@@ -23,13 +23,13 @@ class Claim(StrEnum):
 
 
 COUNTED_AT_MOST = 10_000
-"""Of the objects under a prefix, so many are counted."""
+"""Upper bound on the count of objects under a prefix."""
 
 
 async def list_objects(
     session: AsyncSession, scope: Scope, prefix: str, limit: int, *, after: str | None = None
 ) -> Sequence[StoredObject]:
-    """The first objects under a prefix, behind a key, in key order; of those that can be read."""
+    """Return readable objects under a prefix in key order, optionally only those after a key."""
     rows = _readable(select(StoredObject), scope, prefix)
     if after is not None:
         rows = rows.where(StoredObject.key > after)
@@ -37,8 +37,8 @@ async def list_objects(
 
 
 async def count_objects(session: AsyncSession, scope: Scope, prefix: str) -> int | None:
-    """How many objects under a prefix can be read; none where they are more than are counted."""
-    # In key order, so that an index is read and left after as many.
+    """Return the number of readable objects under a prefix; none if it exceeds the upper bound."""
+    # In key order, so that an index is scanned only as far as needed.
     some = _readable(select(StoredObject.key), scope, prefix).order_by(StoredObject.key)
     counted = select(func.count()).select_from(some.limit(COUNTED_AT_MOST + 1).subquery())
     amount = await session.scalar(counted) or 0
@@ -51,23 +51,23 @@ def _readable(rows: _RowsT, scope: Scope, prefix: str) -> _RowsT:
 
 
 async def owned_keys(session: AsyncSession, prefix: str) -> set[str]:
-    """The keys under a prefix that have an owner row, whoever the owner is."""
+    """Return the paths under a prefix that have an owner row, of any owner."""
     return set(await session.scalars(select(StoredObject.key).where(_starts_with(prefix))))
 
 
 def _starts_with(prefix: str) -> ColumnElement[bool]:
-    """A range of keys in byte order, which the indexes serve."""
+    """Return the condition of a prefix as a range in byte order, which the indexes support."""
     end = end_of_prefix(prefix)
     is_behind = StoredObject.key >= prefix
     return is_behind if end is None else is_behind & (StoredObject.key < end)
 
 
 def end_of_prefix(prefix: str) -> str | None:
-    """The least text behind all those that start with a prefix; none where there is no such."""
+    """Return the least text greater than all texts with a prefix; none if there is none."""
     for index in range(len(prefix) - 1, -1, -1):
         following = ord(prefix[index]) + 1
         if 0xD800 <= following <= 0xDFFF:
-            following = 0xE000  # surrogates are no characters
+            following = 0xE000  # surrogates are not characters
         if following <= 0x10FFFF:
             return prefix[:index] + chr(following)
     return None
@@ -75,14 +75,14 @@ def end_of_prefix(prefix: str) -> str | None:
 
 async def claim_object(
     session: AsyncSession, scope: Scope, row: StoredObject
-) -> tuple[Claim, StoredObject]:
-    """Make a key this caller's, or take hold of the row that says that it is already.
+) -> tuple[KeyClaim, StoredObject]:
+    """Claim a path for the client, or lock the client's existing row.
 
-    A request that races with another for the same key waits here until that one has ended.
+    A concurrent request for the same path waits here until the first one has ended.
 
     Returns:
-        What became of it, and the row, held until the transaction ends. A row that is replaced
-        keeps its owner; that of somebody else is not shown.
+        The outcome, and the row, locked until the transaction ends. A replaced row keeps its owner.
+        For TAKEN it is the row passed in, not that of the other owner.
     """
     columns = StoredObject.__table__.columns.keys()
     values = {name: getattr(row, name) for name in columns if getattr(row, name) is not None}
@@ -90,24 +90,24 @@ async def claim_object(
         insert(StoredObject).values(values).on_conflict_do_nothing().returning(StoredObject)
     )
     if claimed is not None:
-        return Claim.NEW, claimed
-    held = await hold_object(session, scope, row.key)
-    return (Claim.TAKEN, row) if held is None else (Claim.REPLACED, held)
+        return KeyClaim.NEW, claimed
+    held = await lock_object(session, scope, row.key)
+    return (KeyClaim.TAKEN, row) if held is None else (KeyClaim.REPLACED, held)
 
 
-async def hold_object(session: AsyncSession, scope: Scope, key: str) -> StoredObject | None:
-    """The row of an object within a scope, locked until the transaction ends."""
+async def lock_object(session: AsyncSession, scope: Scope, key: str) -> StoredObject | None:
+    """Lock the row of an object within a scope until the transaction ends, and return it."""
     rows = select(StoredObject).where(StoredObject.key == key)
     return await session.scalar(scope.limit(rows, StoredObject).with_for_update())
 
 
 def replace_content(held: StoredObject, by: StoredObject) -> str:
-    """Let a row describe other bytes, under the same path.
+    """Update a row to new content under the same path.
 
     Returns:
-        The key of the object that had the bytes until now.
+        The object key of the previous content.
     """
-    before = held.lies_at
+    before = held.content_key
     if held.sha256 != by.sha256:
         held.created_at = func.now()
     held.size_bytes, held.content_type, held.sha256 = by.size_bytes, by.content_type, by.sha256

@@ -1,4 +1,4 @@
-"""How runs end, written into the records: guarded, so that a terminal state never changes."""
+"""Outcomes of tasks and workflows. A terminal state never changes."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,22 +26,22 @@ from shared.contracts.providers import PROVIDERS, REQUEST_ID_FIELDS
 from shared.contracts.runs import (
     Owner,
     PipelineOutcome,
-    PipelineStanding,
-    TaskAccount,
+    PipelineRecordState,
+    TaskHistory,
     TaskOutcome,
-    TaskStanding,
+    TaskRecordState,
 )
 from shared.contracts.submissions import ServiceRequest
 from shared.db.models.base import Origin
 from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
-from shared.db.repositories.beginnings import (
+from shared.db.repositories.breakers import count_verdict
+from shared.db.repositories.events import add_task_event, add_workflow_event
+from shared.db.repositories.starts import (
     begin,
     find_step,
     read_states,
     show_progress,
 )
-from shared.db.repositories.breakers import count_verdict
-from shared.db.repositories.events import add_task_event, add_workflow_event
 
 _STEP_STATUS = {
     TaskStatus.COMPLETED: StepStatus.COMPLETED,
@@ -51,7 +51,7 @@ _STEP_STATUS = {
 
 
 def owner_of(subject: Origin) -> Owner:
-    """Whom a task or a training, and its objects, belong to."""
+    """Return the owner of a task or a training, and of its objects."""
     return Owner(origin_instance=subject.origin_instance, origin_tenant_id=subject.origin_tenant_id)
 
 
@@ -63,14 +63,14 @@ def outcome_of(
     category: ErrorCategory | None = None,
     results: dict[str, Any] | None = None,
 ) -> TaskOutcome:
-    """The end of a task that its own run does not write: what it has been through stays.
+    """Return the outcome of a task that its own run does not write; its history is kept.
 
     Args:
         task: its row.
-        status: how it ends.
-        error: why, where that is no attempt's own error.
-        category: of the error; none: CANCELLED where it is, else what the row says.
-        results: where it has any.
+        status: its terminal status.
+        error: an error in addition to those of its attempts.
+        category: of the error; none: CANCELLED for that status, otherwise as in the row.
+        results: its results, if any.
     """
     known = ErrorCategory(task.error_category) if task.error_category else None
     is_cancelled = status == TaskStatus.CANCELLED
@@ -92,26 +92,26 @@ def outcome_of(
 
 
 def _read(recorded: dict[str, Any]) -> ServiceRequest | None:
-    """Return a recorded call; none for what an administrator wrote there that is no call."""
+    """Return a recorded call; none if an administrator wrote something else there."""
     try:
         return ServiceRequest.model_validate(recorded)
     except ValidationError:
         return None
 
 
-async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> TaskStanding:
-    """End a task: its row, its files' owners, its event, and its step where it is one.
+async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> TaskRecordState:
+    """Write the outcome of a task: its row, owner rows of its files, its event and its step.
 
     Returns:
-        How the task stands: where it has ended before, that end stands, and nothing is written.
+        The state of the task. If it had already ended, that state is kept and nothing is written.
     """
     task = await session.get(Task, outcome.task_id, with_for_update=True)
     if task is None:
-        return TaskStanding(status=outcome.status)
+        return TaskRecordState(status=outcome.status)
     if task.status not in TASK_OPEN:
-        _add_traces(task, outcome)
+        _add_late_history(task, outcome)
         await count_verdict(session, outcome.verdict)
-        return TaskStanding(status=TaskStatus(task.status), results=task.results)
+        return TaskRecordState(status=TaskStatus(task.status), results=task.results)
     now = datetime.now(UTC)
     _write_account(task, outcome)
     task.status = outcome.status
@@ -120,46 +120,46 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
     task.results = outcome.results
     if outcome.warnings:
         known = task.warnings or []
-        task.warnings = [*known, *(said for said in outcome.warnings if said not in known)]
+        task.warnings = [*known, *(warning for warning in outcome.warnings if warning not in known)]
     if outcome.provenance is not None:
         task.provenance = outcome.provenance.model_dump(mode="json")
     task.executor_type = outcome.executor_type or task.executor_type
     task.executor_instance = outcome.executor_instance or task.executor_instance
-    # `started` is announced on a lossy way; where it was lost, the attempt itself knows.
+    # The `started` report may have been lost; the outcome has the time as well.
     task.started_at = task.started_at or outcome.started_at
     task.completed_at = now
     if outcome.status == TaskStatus.COMPLETED:
         task.progress = 100
     add_task_event(session, task, EventType.TASK_STATUS_UPDATE)
-    await _own(session, outcome.owner, task, outcome.files)
+    await _write_owner_rows(session, outcome.owner, task, outcome.files)
     if task.workflow_id is not None:
         await _end_step(session, task)
     await count_verdict(session, outcome.verdict)
-    return TaskStanding(status=outcome.status)
+    return TaskRecordState(status=outcome.status)
 
 
-async def write_task_account(session: AsyncSession, account: TaskAccount) -> None:
-    """Write what a task that goes on has been through."""
+async def write_task_history(session: AsyncSession, account: TaskHistory) -> None:
+    """Write the history of a task that is still running."""
     task = await session.get(Task, account.task_id, with_for_update=True)
     if task is not None and task.status in TASK_OPEN:
         _write_account(task, account)
-        if account.attempt:  # `started` is announced on a lossy way
+        if account.attempt:  # the `started` report may have been lost
             await begin(session, task, datetime.now(UTC))
         add_task_event(session, task, EventType.TASK_STATUS_UPDATE)
     elif task is not None:
-        _add_traces(task, account)
+        _add_late_history(task, account)
     await count_verdict(session, account.verdict)
 
 
-def _add_traces(task: Task, account: TaskAccount) -> None:
-    """What a task went through that was cancelled meanwhile, without its run: it may have cost."""
+def _add_late_history(task: Task, account: TaskHistory) -> None:
+    """Write the history of a task cancelled meanwhile: its attempts may have cost money."""
     if task.status == TaskStatus.CANCELLED and account.attempt >= task.attempt:
         category = task.error_category
         _write_account(task, account)
         task.error_category = category
 
 
-def _write_account(task: Task, account: TaskAccount) -> None:
+def _write_account(task: Task, account: TaskHistory) -> None:
     task.attempt = account.attempt
     task.retry_count = account.retry_count
     task.errors = account.errors
@@ -170,15 +170,15 @@ def _write_account(task: Task, account: TaskAccount) -> None:
     if account.service_task_id != task.service_task_id:
         _name_work(task, account.service_task_id)
     unreadable = [each for each in task.service_requests if _read(each) is None]
-    told = [each.model_dump(mode="json") for each in account.service_requests]
-    task.service_requests = [*unreadable, *told]
+    reported = [each.model_dump(mode="json") for each in account.service_requests]
+    task.service_requests = [*unreadable, *reported]
     task.is_resumed = account.resumes > 0
     task.resume_attempt_count = account.resumes
     task.last_resume_attempt = account.resumed_at
 
 
 def _fall_back(task: Task) -> None:
-    """The fallback's choice of provider takes the place of the first one's."""
+    """Replace the task's provider by its fallback provider."""
     assert task.fallback_provider_type is not None
     provider = ProviderType(task.fallback_provider_type)
     task.fallback_used = True
@@ -198,19 +198,19 @@ def _name_work(task: Task, service_task_id: str | None) -> None:
 
 async def write_pipeline_outcome(
     session: AsyncSession, outcome: PipelineOutcome
-) -> PipelineStanding:
-    """End a run of a workflow: its row and its event. A cancelled one takes its open tasks along.
+) -> PipelineRecordState:
+    """Write the outcome of a workflow's run: its row and event; a cancellation ends open tasks.
 
     Returns:
-        How the workflow stands: where it has ended before, that end stands.
+        The state of the workflow. If it had already ended, that state is kept.
     """
-    # Tasks are locked before their workflow, as everywhere.
+    # Lock order: tasks before their workflow, as everywhere.
     open_tasks = await _open_tasks(session, outcome)
     workflow = await session.get(Workflow, outcome.workflow_id, with_for_update=True)
     if workflow is None:
-        return PipelineStanding(status=outcome.status)
+        return PipelineRecordState(status=outcome.status)
     if workflow.status not in WORKFLOW_OPEN:
-        return PipelineStanding(status=WorkflowStatus(workflow.status))
+        return PipelineRecordState(status=WorkflowStatus(workflow.status))
     for task in open_tasks:
         await write_task_outcome(session, outcome_of(task, TaskStatus.CANCELLED))
     workflow.status = outcome.status
@@ -228,7 +228,7 @@ async def write_pipeline_outcome(
         )
         workflow.final_step_result = final.result if final else None
     add_workflow_event(session, workflow)
-    return PipelineStanding(status=outcome.status)
+    return PipelineRecordState(status=outcome.status)
 
 
 async def _open_tasks(session: AsyncSession, outcome: PipelineOutcome) -> list[Task]:
@@ -238,7 +238,7 @@ async def _open_tasks(session: AsyncSession, outcome: PipelineOutcome) -> list[T
     return list(await session.scalars(rows.order_by(Task.id).with_for_update()))
 
 
-async def _own(
+async def _write_owner_rows(
     session: AsyncSession, owner: Owner, task: Task, files: Sequence[StoredFile]
 ) -> None:
     if not files:
@@ -256,7 +256,7 @@ async def _own(
 
 
 async def _end_step(session: AsyncSession, task: Task) -> None:
-    # The workflow's row is locked before its steps, so that steps ending together queue up here.
+    # The workflow's row is locked before its steps, which serialises steps that end together.
     workflow = await session.get(Workflow, task.workflow_id, with_for_update=True)
     if workflow is None:
         return

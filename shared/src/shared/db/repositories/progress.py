@@ -1,19 +1,19 @@
-"""What workers announce while they run: written only where it is still true."""
+"""Progress reports of workers; outdated ones are ignored."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.enums import EventType, TaskStatus
 from shared.contracts.progress import ProgressKind, TaskProgress
 from shared.db.models.tables import Task
-from shared.db.repositories.beginnings import begin
 from shared.db.repositories.events import add_task_event
+from shared.db.repositories.starts import begin
 
 
 async def write_progress(session: AsyncSession, report: TaskProgress) -> bool:
-    """Take a report of a running attempt.
+    """Write a report of a running attempt.
 
     Returns:
-        Whether anything was written; not where the task has ended or a later attempt runs.
+        False if nothing was written: the task has ended, a later attempt runs, or nothing is new.
     """
     task = await session.get(Task, report.task_id, with_for_update=True)
     if task is None or task.status not in {TaskStatus.PENDING, TaskStatus.EXECUTING}:
@@ -21,7 +21,7 @@ async def write_progress(session: AsyncSession, report: TaskProgress) -> bool:
     if report.attempt < task.attempt:
         return False
     if report.attempt > task.attempt:
-        # Beside retries of its attempts it may have some of its pictures' fetches.
+        # retry_count may also include retries of its picture downloads.
         task.retry_count += report.attempt - max(task.attempt, 1)
         task.attempt, task.progress = report.attempt, 0
     elif report.kind == ProgressKind.PROGRESS and report.progress <= task.progress:

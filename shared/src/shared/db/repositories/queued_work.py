@@ -1,13 +1,13 @@
-"""How much of a tenant's work has not ended. Counts are bounded, and stay within an index each.
+"""Counts of a tenant's unfinished work, bounded and served by indexes only.
 
-A workflow that has ended may leave tasks behind that never will: they wait for a resume, and do not
-count. That is why tasks of their own and tasks of open workflows are counted apart.
+Steps of a workflow that has ended may be unfinished until a resume, and do not count. Therefore
+stand-alone tasks and tasks of open workflows are counted separately.
 """
 
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-# Literals, not parameters: a prepared statement's general plan proves the indexes' conditions.
+# Literals, not parameters: a generic plan can then use the partial indexes.
 _COUNT = text(
     """
     SELECT count(*) FROM (
@@ -29,12 +29,12 @@ _COUNT = text(
 )
 
 
-async def hold_tenant(session: AsyncSession, tenant: str) -> None:
-    """Let one transaction at a time decide about a tenant's queue; held until it ends."""
+async def lock_tenant(session: AsyncSession, tenant: str) -> None:
+    """Take the lock on a tenant's queue until the transaction ends."""
     lock = func.pg_advisory_xact_lock(func.hashtextextended(f"queue:{tenant}", 0))
     await session.execute(select(lock))
 
 
 async def count_queued(session: AsyncSession, tenant: str, *, at_most: int) -> int:
-    """How many tasks and trainings of a tenant have not ended; counting stops at `at_most`."""
+    """Return the number of a tenant's unfinished tasks and trainings, at most `at_most`."""
     return await session.scalar(_COUNT, {"tenant": tenant, "at_most": at_most}) or 0

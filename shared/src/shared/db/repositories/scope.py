@@ -1,4 +1,4 @@
-"""Whose rows a caller may see."""
+"""Scope of an API key: the rows that a client may see."""
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,13 +15,13 @@ _RowsT = TypeVar("_RowsT", bound=Select[Any])
 
 @dataclass(frozen=True)
 class Scope:
-    """What an API key is bound to; none: not bound."""
+    """The instance and tenant that an API key is bound to. None: not bound."""
 
     origin_instance: str | None = None
     origin_tenant_id: str | None = None
 
     def covers(self, row: Origin | StoredObject | Lora | Row[Any]) -> bool:
-        """Whether a row is within this scope."""
+        """Return true if a row is within this scope."""
         return self.origin_instance in {None, row.origin_instance} and (
             self.origin_tenant_id in {None, row.origin_tenant_id}
         )
@@ -31,7 +31,7 @@ class Scope:
         rows: _RowsT,
         table: type[Origin] | type[StoredObject] | type[Lora] | type[TenantOwned],
     ) -> _RowsT:
-        """Only the rows within this scope."""
+        """Limit a statement to the rows within this scope."""
         if self.origin_instance is not None:
             rows = rows.where(table.origin_instance == self.origin_instance)
         if self.origin_tenant_id is not None:

@@ -1,4 +1,4 @@
-"""Reading workflows and objects within a caller's scope."""
+"""Workflows and stored objects within a client's scope."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from shared.db.session import plan_for_values
 async def find_workflow(
     session: AsyncSession, scope: Scope, workflow_id: UUID, *, lock: bool = False
 ) -> Workflow | None:
-    """One workflow with its steps, cleaned up or not; `lock`: as for a task."""
+    """Return a workflow with its steps, deleted or not; `lock` takes its row lock."""
     rows = select(Workflow).where(Workflow.id == workflow_id).options(selectinload(Workflow.steps))
     rows = scope.limit(rows, Workflow)
     return await session.scalar(rows.with_for_update() if lock else rows)
@@ -26,7 +26,7 @@ async def find_workflow(
 
 @dataclass(frozen=True)
 class WorkflowFilters:
-    """Which workflows a list shows."""
+    """Filters of a list of workflows."""
 
     status: WorkflowStatus | None = None
     origin_instance: str | None = None
@@ -37,7 +37,7 @@ class WorkflowFilters:
 async def list_workflows(
     session: AsyncSession, scope: Scope, filters: WorkflowFilters, *, skip: int, limit: int
 ) -> tuple[list[Workflow], int]:
-    """One page of workflows, newest first, and how many there are in all."""
+    """Return one page of workflows, newest first, and their total number."""
     wanted = Filters(
         status=filters.status,
         origin_instance=filters.origin_instance,
@@ -58,7 +58,7 @@ async def list_workflows(
 
 
 async def find_object(session: AsyncSession, scope: Scope, key: str) -> StoredObject | None:
-    """Who owns an object, if the caller may see it."""
+    """Return the owner row of an object; none if the client may not see it."""
     return await session.scalar(
         scope.limit(select(StoredObject).where(StoredObject.key == key), StoredObject)
     )
@@ -67,7 +67,7 @@ async def find_object(session: AsyncSession, scope: Scope, key: str) -> StoredOb
 async def find_objects(
     session: AsyncSession, scope: Scope, keys: Collection[str]
 ) -> dict[str, StoredObject]:
-    """Those of these objects that exist and the caller may see, by key."""
+    """Return the owner rows of the objects that the client may see, by path."""
     if not keys:
         return {}
     rows = select(StoredObject).where(StoredObject.key.in_(keys))

@@ -1,4 +1,4 @@
-"""Reading, listing and removing tasks within a caller's scope."""
+"""Tasks: reading and listing within a client's scope, and removal."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,26 +29,26 @@ from shared.db.repositories.totals import TASKS, Filters, total
 from shared.db.session import plan_for_values
 
 TaskRow: TypeAlias = Row[Any]
-"""A task's columns by name, not bound to any session."""
+"""A task's columns by name, not bound to a session."""
 
 _SHOWN = tuple(column for column in Task.__table__.columns if column.name != "provenance")
 
 _TILED = [task_type for task_type, row in TASK_TYPES.items() if row.is_tiled]
 
-# Built once: clients poll with it, no statement is busier. An array: the same for any number.
+# Built once, since it is the most frequent statement (polling). An array works for any number.
 _ROWS_BY_ID = select(*_SHOWN).where(Task.id == any_(bindparam("task_ids", type_=ARRAY(Uuid))))
 
 
 async def find_task(
     session: AsyncSession, scope: Scope, task_id: UUID, *, lock: bool = False
 ) -> Task | None:
-    """One task, cleaned up or not.
+    """Return a task, deleted or not; none if the client may not see it.
 
     Args:
-        session: whose transaction holds the lock.
-        scope: the caller's.
-        task_id: the task.
-        lock: keep others from changing it until the transaction ends.
+        session: transaction that holds the lock.
+        scope: of the client.
+        task_id: id of the task.
+        lock: take its row lock until the transaction ends.
     """
     rows = scope.limit(select(Task).where(Task.id == task_id), Task)
     return await session.scalar(rows.with_for_update() if lock else rows)
@@ -57,7 +57,7 @@ async def find_task(
 async def read_tasks(
     connection: AsyncConnection, task_ids: Collection[UUID]
 ) -> dict[UUID, TaskRow]:
-    """Tasks to be shown, whoever they belong to: half the work of loading them to be changed."""
+    """Return tasks as rows, of any owner. Half the cost of loading them as objects."""
     found = await connection.execute(_ROWS_BY_ID, {"task_ids": list(task_ids)})
     return {row.id: row for row in found}
 
@@ -65,14 +65,14 @@ async def read_tasks(
 async def find_task_with_provenance(
     session: AsyncSession, scope: Scope, task_id: UUID
 ) -> Task | None:
-    """One task, cleaned up or not, with its `provenance`, which no other question reads."""
+    """Return a task, deleted or not, with its `provenance`, which other queries do not read."""
     rows = select(Task).where(Task.id == task_id).options(undefer(Task.provenance))
     return await session.scalar(scope.limit(rows, Task))
 
 
 @dataclass(frozen=True)
 class TaskFilters:
-    """Which tasks a list shows."""
+    """Filters of a list of tasks."""
 
     status: TaskStatus | None = None
     task_type: TaskType | None = None
@@ -83,7 +83,7 @@ class TaskFilters:
     include_deleted: bool = False
 
     def counted(self) -> Filters:
-        """The same in terms of the counters, which know no workflows."""
+        """Return the filters for the counters, which do not distinguish workflows."""
         return Filters(
             status=self.status,
             task_type=self.task_type,
@@ -97,7 +97,7 @@ class TaskFilters:
 async def list_tasks(
     session: AsyncSession, scope: Scope, filters: TaskFilters, *, skip: int, limit: int
 ) -> Sequence[TaskRow]:
-    """One page of tasks to be shown, newest first."""
+    """Return one page of tasks as rows, newest first."""
     await plan_for_values(session)
     rows = select(*_SHOWN).where(*_conditions(scope, filters))
     page = rows.order_by(Task.created_at.desc(), Task.id.desc()).offset(skip).limit(limit)
@@ -105,7 +105,7 @@ async def list_tasks(
 
 
 async def count_tasks(session: AsyncSession, scope: Scope, filters: TaskFilters) -> int:
-    """How many tasks all pages of a list have together."""
+    """Return the total number of tasks in a list."""
     await plan_for_values(session)
     if filters.workflow_id is None:
         return await total(session, TASKS, scope, filters.counted())
@@ -121,13 +121,13 @@ def _conditions(scope: Scope, filters: TaskFilters) -> list[ColumnElement[bool]]
 
 
 async def tasks_of_workflow(session: AsyncSession, workflow_id: UUID) -> list[Task]:
-    """Every task that a workflow has had, those of earlier runs included."""
+    """Return all tasks of a workflow, including those of earlier runs."""
     rows = select(Task).where(Task.workflow_id == workflow_id).order_by(Task.created_at, Task.id)
     return list(await session.scalars(rows))
 
 
 async def tasks_of_steps(session: AsyncSession, workflow: Workflow) -> dict[str, Task]:
-    """The present task of each step, by step id."""
+    """Return the current task of each step, by step id."""
     ids = {step.task_id: step.step_id for step in workflow.steps}
     tasks = await session.scalars(select(Task).where(Task.id.in_(ids)).order_by(Task.id))
     return {ids[task.id]: task for task in tasks}
@@ -136,12 +136,12 @@ async def tasks_of_steps(session: AsyncSession, workflow: Workflow) -> dict[str,
 async def tasks_with_leftovers(
     session: AsyncSession, since: datetime, until: datetime, limit: int
 ) -> dict[UUID, TaskType]:
-    """Tasks completed within a time whose folder may hold more than their records name.
+    """Return tasks completed within a period whose folder may have objects that no row names.
 
-    That is: an attempt was lost, or tiles are kept. Those that were cleaned up are not among them.
+    Those are tasks with a lost attempt or with tiles, except deleted ones.
 
     Returns:
-        Their types by id, in the order in which they were completed.
+        Their types by id, in order of completion.
     """
     await plan_for_values(session)
     rows = select(Task.id, Task.task_type).where(
@@ -151,14 +151,14 @@ async def tasks_with_leftovers(
         Task.is_deleted.is_(False),
         (Task.attempt > 1) | Task.task_type.in_(_TILED),
     )
-    # The order of `ix_tasks_completed`, backwards.
+    # The reverse order of `ix_tasks_completed`.
     oldest_first = rows.order_by(Task.completed_at.asc().nulls_first(), Task.id)
     found = await session.execute(oldest_first.limit(limit))
     return {task_id: TaskType(task_type) for task_id, task_type in found}
 
 
 async def mark_deleted(session: AsyncSession, task_ids: Collection[UUID]) -> None:
-    """Hide tasks whose files are gone; the first time counts."""
+    """Mark tasks as deleted, unless they already are."""
     await session.execute(
         update(Task)
         .where(Task.id.in_(task_ids), Task.is_deleted.is_(False))
@@ -167,7 +167,7 @@ async def mark_deleted(session: AsyncSession, task_ids: Collection[UUID]) -> Non
 
 
 async def forget_objects(session: AsyncSession, task_ids: Collection[UUID]) -> None:
-    """Remove the owner rows of tasks' objects; of those that others hold, once they let go."""
+    """Delete the owner rows of tasks' objects; waits for rows that are locked."""
     own = StoredObject.task_id.in_(task_ids)
     in_order = select(StoredObject.key).where(own).order_by(StoredObject.key)
     await session.execute(in_order.with_for_update())
@@ -175,22 +175,22 @@ async def forget_objects(session: AsyncSession, task_ids: Collection[UUID]) -> N
 
 
 async def remove_tasks(session: AsyncSession, task_ids: Collection[UUID]) -> None:
-    """Remove tasks' records and their events."""
+    """Delete tasks' rows and their events."""
     await session.execute(delete(Event).where(Event.subject_id.in_(task_ids)))
     await session.execute(delete(Task).where(Task.id.in_(task_ids)))
 
 
 def is_unbegun(workflow: Workflow, tasks: Mapping[str, Task]) -> bool:
-    """Whether nobody has begun a step that is still to be done, or cancelled one.
+    """Return true if no uncompleted step of a workflow was started or cancelled.
 
     Args:
-        workflow: its row and its steps'.
-        tasks: by step id.
+        workflow: with its steps.
+        tasks: the current tasks by step id.
     """
     rest = (tasks[s.step_id] for s in workflow.steps if s.status != StepStatus.COMPLETED)
     return all(map(is_untried, rest))
 
 
 def is_untried(task: Task) -> bool:
-    """Whether nobody has begun it: it may be given to a run, and paid for, without doubt."""
+    """Return true if a task was never attempted, so that running it cannot be charged twice."""
     return task.status == TaskStatus.PENDING and not task.attempt and task.service_task_id is None

@@ -1,6 +1,6 @@
-"""How many tasks or workflows there are: from the counters, not by counting rows.
+"""Total numbers of tasks and workflows, from counters instead of counting rows.
 
-Whole days come from the counters; of the days at the ends of a range, the rows are counted.
+Whole days come from the counters; rows are only counted for partial days at the ends of a range.
 """
 
 from dataclasses import dataclass
@@ -24,19 +24,19 @@ from shared.db.repositories.scope import Scope
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedTable:
     """A table and its counters."""
 
     rows: FromClause
     counts: Table
     by_day: Table
     sums_by_day: Table
-    """The same in fewer rows, without some columns."""
+    """Counters by day in fewer rows, without task type and provider."""
     deltas: Table
 
 
-TASKS = Counted(Task.__table__, TASK_COUNTS, TASK_COUNTS_BY_DAY, TASK_SUMS_BY_DAY, TASK_DELTAS)
-WORKFLOWS = Counted(
+TASKS = CountedTable(Task.__table__, TASK_COUNTS, TASK_COUNTS_BY_DAY, TASK_SUMS_BY_DAY, TASK_DELTAS)
+WORKFLOWS = CountedTable(
     Workflow.__table__,
     WORKFLOW_COUNTS,
     WORKFLOW_COUNTS_BY_DAY,
@@ -47,7 +47,7 @@ WORKFLOWS = Counted(
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """Which rows count; a field without a value excludes none."""
+    """Filters of rows. A field that is none does not filter."""
 
     status: str | None = None
     task_type: str | None = None
@@ -57,17 +57,17 @@ class Filters:
     origin_zone: str | None = None
     is_deleted: bool | None = None
     created_after: datetime | None = None
-    """The first moment that counts."""
+    """Inclusive."""
     created_before: datetime | None = None
-    """The last moment that counts."""
+    """Inclusive."""
 
     @property
-    def names_what_sums_lack(self) -> bool:
-        """Whether the counters are needed that tell types and providers apart."""
+    def needs_full_key(self) -> bool:
+        """True if the counters by task type and provider are needed."""
         return self.task_type is not None or self.provider_type is not None
 
     def on(self, table: FromClause, scope: Scope) -> list[ColumnElement[bool]]:
-        """The conditions on what rows and counters have in common; the scope's are among them."""
+        """Return the conditions on columns that rows and counters share, including the scope's."""
         conditions = [
             table.c[name] == value
             for of in (scope, self)
@@ -79,7 +79,7 @@ class Filters:
         return conditions
 
     def on_rows(self, rows: FromClause, scope: Scope) -> list[ColumnElement[bool]]:
-        """The conditions on rows, those on their moment of creation included."""
+        """Return the conditions on rows, including those on their time of creation."""
         conditions = self.on(rows, scope)
         if self.created_after is not None:
             conditions.append(rows.c.created_at >= self.created_after)
@@ -88,8 +88,8 @@ class Filters:
         return conditions
 
 
-async def total(session: AsyncSession, of: Counted, scope: Scope, filters: Filters) -> int:
-    """How many rows match, exactly."""
+async def total(session: AsyncSession, of: CountedTable, scope: Scope, filters: Filters) -> int:
+    """Return the exact number of matching rows."""
     first, end = _whole_days(filters)
     rows = select(func.count()).select_from(of.rows)
     matching = filters.on_rows(of.rows, scope)
@@ -108,16 +108,16 @@ async def total(session: AsyncSession, of: Counted, scope: Scope, filters: Filte
 
 
 def _folded(
-    of: Counted,
+    of: CountedTable,
     scope: Scope,
     filters: Filters,
     days: tuple[date | None, date | None],
     *,
     is_complement: bool,
 ) -> ColumnElement[Any]:
-    """What the folded counters say of these days: their sum, or what is left of all others."""
+    """Return the folded counters' sum of a range of days, or all days minus those outside it."""
     first, end = days
-    by_day = of.by_day if filters.names_what_sums_lack else of.sums_by_day
+    by_day = of.by_day if filters.needs_full_key else of.sums_by_day
     if not is_complement:
         table = by_day if first or end else of.counts
         return _sum(table, scope, filters, *_between(table, first, end))
@@ -144,9 +144,9 @@ def _between(table: Table, first: date | None, end: date | None) -> list[ColumnE
 
 
 async def _has_most_days(
-    session: AsyncSession, of: Counted, first: date | None, end: date | None
+    session: AsyncSession, of: CountedTable, first: date | None, end: date | None
 ) -> bool:
-    """Whether a range has more than half of the days that there are: the others are fewer."""
+    """Return true if a range has more than half of all days, so that the others are fewer."""
     if not first and not end:
         return False
     earliest = await session.scalar(select(func.min(of.sums_by_day.c.day)))
@@ -158,15 +158,15 @@ async def _has_most_days(
 
 
 async def totals_by(
-    session: AsyncSession, of: Counted, scope: Scope, filters: Filters, names: tuple[str, ...]
+    session: AsyncSession, of: CountedTable, scope: Scope, filters: Filters, names: tuple[str, ...]
 ) -> dict[str, dict[str, int]]:
-    """How many rows match for each value of each of these columns, all in one snapshot."""
+    """Return the number of matching rows by value of each column, all in one snapshot."""
     counters = _of_all_days(of, scope, filters, (*names, "n"))
     columns = [counters.c[name] for name in names]
     found: dict[str, dict[str, int]] = {name: {} for name in names}
     grouped = select(*columns, func.sum(counters.c.n)).group_by(func.grouping_sets(*columns))
     for *values, amount in await session.execute(grouped):
-        # Of each grouping set one column has a value.
+        # In each grouping set exactly one column has a value.
         place = next(place for place, value in enumerate(values) if value is not None)
         if amount:
             found[names[place]][values[place]] = int(amount)
@@ -174,12 +174,14 @@ async def totals_by(
 
 
 async def total_steps(session: AsyncSession, scope: Scope, filters: Filters) -> int:
-    """How many steps the matching workflows have together."""
+    """Return the total number of steps of the matching workflows."""
     counters = _of_all_days(WORKFLOWS, scope, filters, ("steps",))
     return int(await session.scalar(select(func.sum(counters.c.steps))) or 0)
 
 
-def _of_all_days(of: Counted, scope: Scope, filters: Filters, names: tuple[str, ...]) -> FromClause:
+def _of_all_days(
+    of: CountedTable, scope: Scope, filters: Filters, names: tuple[str, ...]
+) -> FromClause:
     folded, unfolded = (
         select(*(table.c[name] for name in names)).where(*filters.on(table, scope))
         for table in (of.counts, of.deltas)
@@ -188,9 +190,9 @@ def _of_all_days(of: Counted, scope: Scope, filters: Filters, names: tuple[str, 
 
 
 def _whole_days(filters: Filters) -> tuple[date | None, date | None]:
-    """The first day that lies whole within the range, and the first that does so no more.
+    """Return the range of days that are wholly within the filters: first day and exclusive end.
 
-    Days are those of UTC; none: the range is open at that end.
+    Days are in UTC. None: the range is open at that end.
     """
     first = end = None
     if filters.created_after:

@@ -1,4 +1,4 @@
-"""Trainings: read within a caller's scope, and moved on under their row lock."""
+"""Trainings: reading within a client's scope, progress and outcomes."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,20 +12,20 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import TrainingStatus
 from shared.contracts.progress import TrainingProgress
 from shared.contracts.runs import Owner
-from shared.contracts.training import ENDED, DatasetRecord, TrainingOutcome, TrainingStanding
+from shared.contracts.training import ENDED, DatasetRecord, TrainingOutcome, TrainingRecordState
 from shared.db.models.tables import StoredObject
 from shared.db.models.trainings import Training
 from shared.db.repositories.events import add_training_event
 from shared.db.repositories.scope import Scope
 
 _ORDER = {TrainingStatus.PENDING: 0, TrainingStatus.PREPROCESSING: 1, TrainingStatus.TRAINING: 2}
-"""The open states, in the order in which a training goes through them."""
+"""The non-terminal states, in order."""
 
 
 async def find_training(
     session: AsyncSession, scope: Scope, training_id: UUID, *, is_locked: bool = False
 ) -> Training | None:
-    """One training, with its row lock where asked."""
+    """Return a training, optionally with its row lock; none if the client may not see it."""
     rows = scope.limit(select(Training).where(Training.id == training_id), Training)
     return await session.scalar(rows.with_for_update() if is_locked else rows)
 
@@ -33,7 +33,7 @@ async def find_training(
 async def list_trainings(
     session: AsyncSession, scope: Scope, *, skip: int, limit: int
 ) -> tuple[list[Training], int]:
-    """One page of trainings, newest first, and how many there are in all."""
+    """Return one page of trainings, newest first, and their total number."""
     rows = scope.limit(select(Training), Training)
     total = await session.scalar(scope.limit(select(func.count(Training.id)), Training))
     newest = rows.order_by(Training.created_at.desc(), Training.id.desc())
@@ -42,17 +42,17 @@ async def list_trainings(
 
 async def write_training_outcome(
     session: AsyncSession, outcome: TrainingOutcome
-) -> TrainingStanding:
-    """End a training: its row, its files' owners and its event.
+) -> TrainingRecordState:
+    """Write the outcome of a training: its row, owner rows of its files, and its event.
 
     Returns:
-        How the training stands: where it has ended before, that end stands.
+        The state of the training. If it had already ended, that state is kept.
     """
     training = await session.get(Training, outcome.training_id, with_for_update=True)
     if training is None:
-        return TrainingStanding(status=outcome.status, local_model_path=outcome.local_model_path)
+        return TrainingRecordState(status=outcome.status, local_model_path=outcome.local_model_path)
     if training.status in ENDED:
-        return _standing(training)
+        return _record_state(training)
     training.status = outcome.status
     training.started_at = training.started_at or outcome.started_at
     training.completed_at = datetime.now(UTC)
@@ -65,23 +65,23 @@ async def write_training_outcome(
         training.current_step = outcome.current_step
         training.progress = 100
     add_training_event(session, training)
-    await _own(session, outcome.owner, training.id, outcome.files)
-    return _standing(training)
+    await _write_owner_rows(session, outcome.owner, training.id, outcome.files)
+    return _record_state(training)
 
 
-async def write_dataset(session: AsyncSession, record: DatasetRecord) -> TrainingStanding:
-    """Write that a training's dataset is prepared; its trainer has not begun for all we know.
+async def write_dataset(session: AsyncSession, record: DatasetRecord) -> TrainingRecordState:
+    """Write that a training's dataset is prepared. Its status stays PREPROCESSING.
 
     Returns:
-        How the training stands: where it has ended meanwhile, nothing is written.
+        The state of the training. If it has already ended, nothing is written.
     """
     training = await session.get(Training, record.training_id, with_for_update=True)
     if training is None:
-        return TrainingStanding(status=TrainingStatus.PREPROCESSING)
+        return TrainingRecordState(status=TrainingStatus.PREPROCESSING)
     if training.status in ENDED or training.preprocessing_completed_at is not None:
-        return _standing(training)
+        return _record_state(training)
     dataset = record.dataset
-    # `started` is announced on a lossy way; where it was lost, the result itself knows.
+    # The `started` report may have been lost; the result has the time as well.
     training.started_at = training.started_at or dataset.started_at
     training.preprocessing_started_at = training.preprocessing_started_at or dataset.started_at
     training.preprocessing_completed_at = dataset.completed_at
@@ -91,15 +91,15 @@ async def write_dataset(session: AsyncSession, record: DatasetRecord) -> Trainin
     training.processed_dataset_path = dataset.dataset_path
     training.status = TrainingStatus.PREPROCESSING
     add_training_event(session, training)
-    await _own(session, record.owner, training.id, dataset.files)
-    return _standing(training)
+    await _write_owner_rows(session, record.owner, training.id, dataset.files)
+    return _record_state(training)
 
 
 async def write_training_progress(session: AsyncSession, report: TrainingProgress) -> bool:
-    """Take a report of a running stage.
+    """Write a report of a running stage.
 
     Returns:
-        Whether anything was written; not where the training has ended or gone past that stage.
+        False if nothing was written: the training has ended, is past that stage, or nothing is new.
     """
     training = await session.get(Training, report.training_id, with_for_update=True)
     if training is None or training.status in ENDED:
@@ -152,19 +152,19 @@ def _move_training(training: Training, report: TrainingProgress) -> bool:
     return True
 
 
-def _standing(training: Training) -> TrainingStanding:
-    return TrainingStanding(
+def _record_state(training: Training) -> TrainingRecordState:
+    return TrainingRecordState(
         status=TrainingStatus(training.status),
         local_model_path=training.local_model_path,
         error=training.error_message,
     )
 
 
-async def _own(
+async def _write_owner_rows(
     session: AsyncSession, owner: Owner, training_id: UUID, files: Sequence[StoredFile]
 ) -> None:
     if not files:
         return
-    whose = owner.model_dump() | {"task_id": training_id}
-    rows = [file.model_dump() | whose for file in files]
+    owner_columns = owner.model_dump() | {"task_id": training_id}
+    rows = [file.model_dump() | owner_columns for file in files]
     await session.execute(insert(StoredObject).values(rows).on_conflict_do_nothing())

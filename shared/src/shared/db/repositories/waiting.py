@@ -1,4 +1,4 @@
-"""What the records say of work that has not begun: which steps come before it, and its queue."""
+"""Work that has not started: the steps it depends on, and its queue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,23 +15,23 @@ from shared.db.models.tables import Task, Workflow, WorkflowStep
 
 
 @dataclass
-class StepBefore:
-    """What stands before one step."""
+class StepDependencies:
+    """The uncompleted dependencies of a step, and the status of its workflow."""
 
     workflow: WorkflowStatus
     unfinished: dict[str, StepStatus] = field(default_factory=dict[str, StepStatus])
-    """The steps that it depends on and that are not completed, in topological order."""
+    """Status of the uncompleted steps that it depends on, in topological order."""
 
 
-async def unfinished_before(
+async def unfinished_dependencies(
     session: AsyncSession, workflow_ids: Sequence[UUID], task_ids: Sequence[UUID]
-) -> dict[UUID, StepBefore]:
-    """Return what the steps wait for whose tasks these are, by task.
+) -> dict[UUID, StepDependencies]:
+    """Return the uncompleted dependencies of steps, by task.
 
     Args:
-        session: reads.
-        workflow_ids: the workflows of the tasks.
-        task_ids: tasks of steps.
+        session: for reading.
+        workflow_ids: workflows of the tasks.
+        task_ids: tasks of the steps.
     """
     step, before = aliased(WorkflowStep), aliased(WorkflowStep)
     is_before = and_(
@@ -50,30 +50,34 @@ async def unfinished_before(
         .where(step.workflow_id == _any_of(workflow_ids), step.task_id == _any_of(task_ids))
         .group_by(step.task_id, Workflow.status)
     )
-    found: dict[UUID, StepBefore] = {}
-    for task_id, workflow, those, stand in await session.execute(rows):
-        # An outer join has a null where nothing is unfinished.
-        unfinished = {name: StepStatus(is_) for name, is_ in zip(those, stand, strict=True) if name}
+    found: dict[UUID, StepDependencies] = {}
+    for task_id, workflow, step_ids, step_statuses in await session.execute(rows):
+        # The outer join gives null if there are no uncompleted dependencies.
+        unfinished = {
+            name: StepStatus(status)
+            for name, status in zip(step_ids, step_statuses, strict=True)
+            if name
+        }
         if task_id is not None:
-            found[task_id] = StepBefore(WorkflowStatus(workflow), unfinished)
+            found[task_id] = StepDependencies(WorkflowStatus(workflow), unfinished)
     return found
 
 
 @dataclass(frozen=True)
 class QueuedTask:
-    """Where a task waits for a worker, and what its run has found to be missing."""
+    """The queue that a task waits in, and the condition that its run waits for."""
 
     queue: str
     waiting_for: str | None
 
 
 async def queues_of(session: AsyncSession, task_ids: Sequence[UUID]) -> dict[UUID, QueuedTask]:
-    """Return where tasks wait for their workers."""
+    """Return the queues in which tasks wait, by task."""
     rows = select(Task.id, Task.queue_name, Task.waiting_for).where(Task.id == _any_of(task_ids))
     found = await session.execute(rows)
     return {row.id: QueuedTask(row.queue_name, row.waiting_for) for row in found}
 
 
 def _any_of(ids: Sequence[UUID]) -> CollectionAggregate[bool]:
-    """One parameter for any number of ids."""
+    """Return a condition with a single parameter for any number of ids."""
     return any_(bindparam(None, list(ids), type_=ARRAY(Uuid)))

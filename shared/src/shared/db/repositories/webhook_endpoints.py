@@ -1,4 +1,4 @@
-"""Receivers that fail: since when, and whether they are still called."""
+"""Webhook receivers that have failed: start of failures, disabling and enabling."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,13 +9,13 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.elements import ColumnElement
 
+from shared.db.failing_receivers import DISABLED_AFTER, failing_since, is_to_be_disabled
 from shared.db.models.webhooks import WebhookDelivery, WebhookEndpoint
 from shared.db.repositories.scope import Scope
-from shared.webhooks.schedule import DISABLED_AFTER, failing_since, is_to_be_disabled
 
 
 def endpoint_of(delivery: type[WebhookDelivery] | WebhookDelivery) -> ColumnElement[bool]:
-    """The receiver of a delivery, or of each of them in a join."""
+    """Return the condition that joins a delivery with its receiver."""
     tenant = WebhookEndpoint.origin_tenant_id
     return (
         (WebhookEndpoint.origin_instance == delivery.origin_instance)
@@ -25,12 +25,12 @@ def endpoint_of(delivery: type[WebhookDelivery] | WebhookDelivery) -> ColumnElem
 
 
 async def find_endpoint(session: AsyncSession, delivery: WebhookDelivery) -> WebhookEndpoint | None:
-    """The receiver of a delivery; none where it has never failed."""
+    """Return the receiver of a delivery; none if it has never failed."""
     return await session.scalar(select(WebhookEndpoint).where(endpoint_of(delivery)))
 
 
 async def note_success(session: AsyncSession, delivery: WebhookDelivery) -> None:
-    """A receiver that failed takes events again."""
+    """Record a successful delivery: reset the failures of its receiver."""
     failing = endpoint_of(delivery) & WebhookEndpoint.failing_since.is_not(None)
     await session.execute(
         update(WebhookEndpoint).where(failing).values(failing_since=None, failed_at=None)
@@ -40,16 +40,16 @@ async def note_success(session: AsyncSession, delivery: WebhookDelivery) -> None
 async def note_failure(
     session: AsyncSession, delivery: WebhookDelivery, now: datetime, *, is_gone: bool
 ) -> bool:
-    """A receiver has failed once more.
+    """Record a failed delivery, and disable the receiver if it is due.
 
     Args:
-        session: whose transaction it belongs to.
-        delivery: what it has not taken.
-        now: when.
-        is_gone: it has said that it wants nothing any more.
+        session: transaction of the delivery.
+        delivery: the failed delivery.
+        now: time of the failure.
+        is_gone: the receiver returned 410 Gone.
 
     Returns:
-        Whether it is called no more.
+        True if the receiver is disabled.
     """
     await session.execute(
         insert(WebhookEndpoint)
@@ -69,17 +69,17 @@ async def note_failure(
     endpoint.failing_since, endpoint.failed_at = since, now
     if endpoint.disabled_at is None:
         if is_gone:
-            endpoint.disabled_at, endpoint.disabled_reason = now, "it has answered 410"
+            endpoint.disabled_at, endpoint.disabled_reason = now, "it returned 410 Gone"
         elif is_to_be_disabled(since, now):
             endpoint.disabled_at = now
-            endpoint.disabled_reason = f"it has taken nothing for {DISABLED_AFTER.days} days"
+            endpoint.disabled_reason = f"all deliveries failed for {DISABLED_AFTER.days} days"
     return endpoint.disabled_at is not None
 
 
 async def list_endpoints(
     session: AsyncSession, scope: Scope, *, skip: int, limit: int
 ) -> Sequence[WebhookEndpoint]:
-    """One page of the receivers that have failed, those that came last first."""
+    """Return one page of the receivers that have failed, newest first."""
     rows = scope.limit(select(WebhookEndpoint), WebhookEndpoint)
     newest = rows.order_by(WebhookEndpoint.created_at.desc(), WebhookEndpoint.id.desc())
     return list(await session.scalars(newest.offset(skip).limit(limit)))
@@ -88,7 +88,7 @@ async def list_endpoints(
 async def enable_endpoint(
     session: AsyncSession, scope: Scope, endpoint_id: UUID
 ) -> WebhookEndpoint | None:
-    """Call a receiver again, as if it had never failed."""
+    """Enable a receiver and reset its failures; return none if the client may not see it."""
     rows = scope.limit(
         select(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id), WebhookEndpoint
     )

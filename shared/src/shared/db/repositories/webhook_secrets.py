@@ -1,4 +1,4 @@
-"""Signing keys of tenants, as they are stored: encrypted, with an end or current."""
+"""Signing keys of tenants: encrypted, current or with an end of validity."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from shared.db.models.webhooks import WebhookSecret
 
 
 async def valid_secrets(session: AsyncSession, owner: Owner, now: datetime) -> list[WebhookSecret]:
-    """Those that sign now: the current one, then those that were replaced, the newest first."""
+    """Return the valid keys: the current ones, then replaced ones, newest first."""
     rows = select(WebhookSecret).where(
         *_of(owner), or_(WebhookSecret.expires_at.is_(None), WebhookSecret.expires_at > now)
     )
@@ -25,7 +25,7 @@ async def valid_secrets(session: AsyncSession, owner: Owner, now: datetime) -> l
 async def add_secret(
     session: AsyncSession, owner: Owner, sealed_secret: str, sealed_seed: str
 ) -> None:
-    """Make it the current one, where there is none; who comes second finds the other's."""
+    """Add the current keys, unless there are some: of two concurrent calls the first wins."""
     await session.execute(
         insert(WebhookSecret)
         .values(**owner.model_dump(), sealed_secret=sealed_secret, sealed_seed=sealed_seed)
@@ -34,7 +34,7 @@ async def add_secret(
 
 
 async def expire_secrets(session: AsyncSession, owner: Owner, until: datetime) -> None:
-    """Let none sign for longer than that."""
+    """Limit the validity of all keys to a time."""
     await session.execute(
         update(WebhookSecret)
         .where(*_of(owner))
@@ -43,7 +43,7 @@ async def expire_secrets(session: AsyncSession, owner: Owner, until: datetime) -
 
 
 async def sweep_secrets(session: AsyncSession, now: datetime) -> None:
-    """Forget those that sign no more."""
+    """Delete expired keys."""
     await session.execute(delete(WebhookSecret).where(WebhookSecret.expires_at <= now))
 
 

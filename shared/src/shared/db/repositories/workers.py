@@ -1,4 +1,4 @@
-"""What the records know of queues and workers."""
+"""Statistics of queues, and memory reports of workers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,18 +21,18 @@ _FRESH_FOR = 3 * MEMORY_EVERY
 
 @dataclass
 class QueueRecords:
-    """One queue in the records."""
+    """Statistics of one queue."""
 
     num_executing: int = 0
-    """Tasks that run now."""
+    """Running tasks."""
     num_completed: int = 0
-    """Tasks that were completed within the last hour."""
+    """Tasks completed within the last hour."""
     wait_ms: float | None = None
-    """From creation to start, on average, of the tasks started within the last hour."""
+    """Mean time from creation to start of the tasks started within the last hour."""
 
 
 async def queue_records(session: AsyncSession) -> dict[str, QueueRecords]:
-    """What the records say of each queue; a queue without tasks is not among them."""
+    """Return the statistics of each queue; queues without tasks are omitted."""
     await plan_for_values(session)
     since = datetime.now(UTC) - _HOUR
     found: dict[str, QueueRecords] = {}
@@ -52,7 +52,7 @@ async def queue_records(session: AsyncSession) -> dict[str, QueueRecords]:
 
 
 async def write_memory(session: AsyncSession, report: MemoryReport) -> None:
-    """Keep a worker's newest report, and forget the workers that were silent for a day."""
+    """Store a worker's newest report, and delete those of workers without reports for a day."""
     values = {
         "rss_bytes": report.rss_bytes,
         "vram_bytes": report.vram_bytes,
@@ -72,7 +72,7 @@ async def write_memory(session: AsyncSession, report: MemoryReport) -> None:
 
 
 async def memory_of(session: AsyncSession, identities: Iterable[str]) -> dict[str, int]:
-    """Resident bytes by worker, of those that have reported lately."""
+    """Return the resident memory in bytes by worker, for workers with a recent report."""
     rows = await session.execute(
         select(WorkerMemory.identity, WorkerMemory.rss_bytes).where(
             WorkerMemory.identity.in_(list(identities)),

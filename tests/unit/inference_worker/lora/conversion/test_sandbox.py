@@ -1,4 +1,4 @@
-"""The converter as the process that it is: refuses every trick, converts the rest bit by bit."""
+"""The converter as a separate process: it refuses malicious files, and converts others exactly."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ with tempfile.TemporaryDirectory() as _folder:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_trick_is_refused_and_runs_nothing(tmp_path: Path, name: str) -> None:
+async def test_malicious_file_is_refused_and_runs_nothing(tmp_path: Path, name: str) -> None:
     mark, source, target = tmp_path / "mark", tmp_path / "in", tmp_path / "out"
     source.write_bytes(hostile(mark)[name])
     with pytest.raises(InvalidInputError) as refused:
@@ -36,7 +36,7 @@ async def test_trick_is_refused_and_runs_nothing(tmp_path: Path, name: str) -> N
 
 
 @pytest.mark.parametrize("name", sorted(fine_files()))
-async def test_tensors_come_out_bit_by_bit(tmp_path: Path, name: str) -> None:
+async def test_tensors_are_converted_bit_by_bit(tmp_path: Path, name: str) -> None:
     source, target = tmp_path / "in", tmp_path / "out"
     source.write_bytes(fine_files()[name])
     await run_converter(source, target, max_bytes=MAX_BYTES)

@@ -8,14 +8,14 @@ from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 import inference_worker.models
 from training_worker.swatch.config import KontextConfig, StageConfig, SwatchConfig
 from training_worker.swatch.data import Split
-from training_worker.swatch.parts import load_pipeline
+from training_worker.swatch.diffusers_calls import load_pipeline
 
 MODELS = Path(inference_worker.models.__path__[0])
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """The recipe's own setting; on a busy machine several threads of torch wait for each other."""
+    """One thread, as in the recipe: on a busy machine, several of torch wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(SwatchConfig().num_threads)
     yield
@@ -29,7 +29,7 @@ def swatch() -> FluxPipeline:
 
 @pytest.fixture
 def config(tmp_path: Path) -> SwatchConfig:
-    """A recipe of seconds that writes below the test's own folder."""
+    """A recipe that takes seconds, and writes to the test's folder."""
     stage = StageConfig(num_steps=8, batch_size=4, learning_rate=1e-3, matrix_learning_rate=2e-3)
     return SwatchConfig(
         model_dir=MODELS / "swatch",
@@ -45,7 +45,7 @@ def config(tmp_path: Path) -> SwatchConfig:
 
 @pytest.fixture
 def split() -> Split:
-    """Twenty-four garments of patches: pictures uint8 [24, 28, 28]."""
+    """Twenty-four synthetic garments: uint8 [24, 28, 28]."""
     generator = torch.Generator().manual_seed(0)
     pictures = torch.zeros(24, 28, 28, dtype=torch.uint8)
     heights = torch.randint(10, 22, (24,), generator=generator)

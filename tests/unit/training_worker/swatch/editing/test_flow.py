@@ -4,21 +4,12 @@ import pytest
 import torch
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from diffusers.pipelines.flux.pipeline_flux_kontext import FluxKontextPipeline
-from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
-    FlowMatchEulerDiscreteScheduler,
-)
 
 from training_worker.swatch.config import SwatchConfig
-from training_worker.swatch.editing.flow import edit_pictures, predict_edit, shifted_sigmas
-from training_worker.swatch.parts import load_pipeline, read_text, seeded
+from training_worker.swatch.diffusers_calls import load_pipeline, read_text, seeded
+from training_worker.swatch.editing.flow import edit_pictures, predict_edit
 
 pytestmark = pytest.mark.models
-
-
-def test_noise_levels_are_the_schedulers() -> None:
-    scheduler = cast(Any, FlowMatchEulerDiscreteScheduler(shift=1.5))
-    scheduler.set_timesteps(sigmas=torch.linspace(1, 1 / 8, 8).numpy())
-    assert torch.allclose(shifted_sigmas(8, 1.5), scheduler.sigmas)
 
 
 def test_one_context_edits_as_diffusers_does(config: SwatchConfig) -> None:

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.models
 
 
 def bank() -> PairBank:
-    """Ten garments whose latents say who they are: channel 0 the garment, channel 1 the shade."""
+    """A bank of ten garments with identifying latents: channel 0 garment, channel 1 shade."""
     shades = torch.tensor([[garment % 9 * 2, (garment + 1) % 9 * 2] for garment in range(10)])
     latents = torch.zeros(10, 2, 16, 8, 8)
     latents[:, :, 0] = torch.arange(10.0)[:, None, None, None]
@@ -24,7 +24,7 @@ def shares_of(*, reference: float, borrow: float, keep: float = 0) -> SwatchConf
 
 
 def clean(recipe: SwatchConfig, seed: int = 0) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Garment and shade of the target and of each context: [B, 2]."""
+    """Return garment and shade of the target and of each context: [B, 2]."""
     batch = draw_edit_batch(bank(), recipe, seed)
     target = batch.latents - batch.sigma[:, None, None, None] * _unpacked(batch.velocity)
     return tuple_of(target), [tuple_of(context) for context in batch.contexts]
@@ -45,13 +45,13 @@ def test_edit_by_words_keeps_the_garment_and_changes_its_shade() -> None:
     assert (target[:, 1] != base[:, 1]).all()
 
 
-def test_edit_by_reference_takes_the_very_shade_of_another_picture() -> None:
+def test_edit_by_reference_takes_the_shade_of_another_picture() -> None:
     target, (base, reference) = clean(shares_of(reference=1, borrow=1))
     assert torch.equal(target[:, 0], base[:, 0])
     assert torch.equal(target[:, 1], reference[:, 1])
 
 
-def test_words_decide_beside_a_reference_too() -> None:
+def test_words_override_a_reference() -> None:
     target, (base, reference) = clean(shares_of(reference=1, borrow=0))
     assert torch.equal(target[:, 0], base[:, 0])
     assert (target[:, 1] != reference[:, 1]).any()

@@ -7,10 +7,10 @@ from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import Split
+from training_worker.swatch.diffusers_calls import load_pipeline, read_text
 from training_worker.swatch.editing.flow import edit_pictures
 from training_worker.swatch.editing.pairs import draw_edit_batch, fill_pair_bank
 from training_worker.swatch.editing.training import edit_loss, export_editor, train_editing
-from training_worker.swatch.parts import load_pipeline, read_text
 
 pytestmark = pytest.mark.models
 

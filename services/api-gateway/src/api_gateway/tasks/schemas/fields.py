@@ -16,9 +16,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from shared.contracts.enums import ProviderCapability, TaskType
+from shared.contracts.error_text import describe_faults
 from shared.contracts.fields import ImageSource, Prompt
-from shared.contracts.foreign import find_fault
-from shared.contracts.wording import faults_in_words
+from shared.contracts.untrusted import find_fault
 
 JsonObject = dict[str, Any]
 
@@ -77,7 +77,7 @@ def readable_as(schema: type[BaseModel]) -> Callable[[JsonObject], JsonObject]:
         try:
             schema.model_validate(config)
         except ValidationError as error:
-            raise ValueError(faults_in_words(error)) from None
+            raise ValueError(describe_faults(error)) from None
         return config
 
     return check

@@ -1,7 +1,7 @@
-"""The converter: reads one pickle, writes safetensors. A process of its own, with limits.
+"""The converter of one pickle to safetensors, run as a process of its own with limits.
 
-`python -m inference_worker.lora.conversion.convert IN OUT MAX_BYTES`; what is wrong stands on
-stdout, exit 3.
+`python -m inference_worker.lora.conversion.convert IN OUT MAX_BYTES`; for a refused file it prints
+the cause and exits with 3.
 """
 
 import resource
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     import torch
 
 REFUSED = 3
-"""Exit status where the file is at fault; any other but 0 is a limit or a bug."""
+"""Exit status for a refused file; any other but 0 is a limit or a bug."""
 
 CPU_SECONDS = 60
 _ADDRESS_SPACE = 6 * 1024**3
-"""torch alone maps some 2 GiB; file, tensors and copies of the largest upload need less than 2."""
+"""torch maps some 2 GiB; file, tensors and copies of the largest upload need less than 2 more."""
 _HEADER_BYTES = 16 * 1024 * 1024
 _DTYPES = frozenset(
     {
@@ -31,7 +31,7 @@ _MAX_TENSORS = 32_768
 
 
 def set_limits(max_bytes: int) -> None:
-    """Bound what this process can take, whatever the file makes it do."""
+    """Limit the memory, CPU time, files and processes of this process."""
     for kind, limit in (
         (resource.RLIMIT_AS, _ADDRESS_SPACE),
         (resource.RLIMIT_CPU, CPU_SECONDS),
@@ -45,7 +45,7 @@ def set_limits(max_bytes: int) -> None:
 
 
 def convert(source: Path, target: Path, *, max_bytes: int) -> None:
-    """Write the tensors of a pickle as safetensors, bit by bit as they were.
+    """Write the tensors of a pickle as safetensors, bit by bit.
 
     Raises:
         RefusedError: the file holds anything else than tensors by name.
@@ -55,7 +55,7 @@ def convert(source: Path, target: Path, *, max_bytes: int) -> None:
     _check_tensors(tensors, max_bytes)
     from safetensors.torch import save_file  # noqa: PLC0415 # pyright: ignore[reportUnknownVariableType] -- imports torch; PathLike of anything
 
-    # Tensors may share memory, or be views of a larger one: each is written by itself.
+    # Tensors may share memory or be views of a larger one: each is written separately.
     save_file(
         {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}, target
     )
@@ -64,14 +64,14 @@ def convert(source: Path, target: Path, *, max_bytes: int) -> None:
 def _read_tensors(source: Path, *, is_zip: bool) -> "dict[str, torch.Tensor]":
     import torch  # noqa: PLC0415 — after the limits
 
-    # From here on no thread or process is needed; for root the kernel does not count them.
+    # No thread or process is needed from here on; the kernel does not enforce this for root.
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     try:
         loaded: object = torch.load(source, map_location="cpu", weights_only=True, mmap=is_zip)
     except MemoryError:
         raise
     except Exception as error:
-        raise RefusedError(f"cannot be read as tensors alone: {_first_words(error)}") from error
+        raise RefusedError(f"cannot be read as tensors alone: {_short(error)}") from error
     if isinstance(loaded, dict) and set(cast("dict[object, object]", loaded)) == {"state_dict"}:
         loaded = cast("dict[str, object]", loaded)["state_dict"]
     if not isinstance(loaded, dict) or not loaded:
@@ -94,13 +94,13 @@ def _check_tensors(tensors: "dict[str, torch.Tensor]", max_bytes: int) -> None:
         dtype = str(tensor.dtype).removeprefix("torch.")
         if tensor.layout != torch.strided or tensor.device.type != "cpu" or dtype not in _DTYPES:
             raise RefusedError(f"holds under {name[:80]!a} no dense tensor of plain numbers")
-    # By shape: a view of four bytes can claim to be terabytes.
+    # By shape: a view of four bytes can have a shape of terabytes.
     size_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     if size_bytes > max_bytes:
         raise RefusedError(f"holds tensors of {size_bytes} bytes; at most {max_bytes} may be")
 
 
-def _first_words(error: Exception) -> str:
+def _short(error: Exception) -> str:
     words = " ".join(str(error).split()) or type(error).__name__
     return words if len(words) <= 200 else f"{words[:199]}…"
 
@@ -115,7 +115,7 @@ def main() -> int:
         sys.stdout.write(str(error))
         return REFUSED
     except MemoryError:
-        sys.stdout.write("needs more memory than any LoRA does")
+        sys.stdout.write("needs more memory than a LoRA may")
         return REFUSED
     return 0
 

@@ -1,7 +1,7 @@
-"""What a pickle of tensors may look like, checked before anything reads it as a pickle.
+"""Checks of a pickle of tensors, before any code unpickles it.
 
-torch's own reader (`weights_only=True`) is the gate; this is a narrower one before it, because the
-two read the same bytes by different code: a trick has to pass both.
+torch's own reader (`weights_only=True`) decides; these narrower checks come before it. The two read
+the same bytes by different code, so that an exploit has to pass both.
 """
 
 import pickletools
@@ -16,9 +16,9 @@ _MAX_OPCODES = 4_000_000
 _ZIP_MAGIC = b"PK\x03\x04"
 _LOCAL_HEADER_BYTES = 30
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
-"""How torch's format before 1.6 begins: a pickle of its magic number."""
+"""The first bytes of torch's format before 1.6: a pickle of its magic number."""
 _LEGACY_PICKLES = 5
-"""That format's pickles: magic number, version, system, the object, the storages' keys."""
+"""The pickles of that format: magic number, version, system, the object, the storages' keys."""
 
 _GLOBALS = frozenset(
     {
@@ -39,25 +39,25 @@ _GLOBALS = frozenset(
         "torch.storage UntypedStorage",
     }
 )
-"""All that a dictionary of dense tensors needs."""
+"""All names that a dictionary of dense tensors needs."""
 _REFUSED_OPCODES = frozenset(
     {"STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID"}
 )
-"""Further ways to name or make objects; torch.save writes none of them for tensors."""
+"""Further opcodes that name or create objects; torch.save writes none of them for tensors."""
 
 
 class RefusedError(Exception):
-    """The file is not what is admitted; the message says what would be."""
+    """The file is not admitted; the message gives the cause."""
 
 
 def check_container(path: Path) -> bool:
-    """Check the outer form of a file that torch.save made.
+    """Check the container of a file that torch.save wrote.
 
     Returns:
-        Whether it is a zip file; else it has torch's older format.
+        True for a zip file, False for torch's older format.
 
     Raises:
-        RefusedError: it is neither, or a zip file that readers could disagree about.
+        RefusedError: it is neither, or a zip file that two readers could read differently.
     """
     with path.open("rb") as file:
         start = file.read(len(_LEGACY_MAGIC))
@@ -70,22 +70,22 @@ def check_container(path: Path) -> bool:
                 check_opcodes(file)
             return False
     raise RefusedError(
-        "is not a file of torch.save: it is neither a zip file nor torch's older one"
+        "is not a file of torch.save: it is neither a zip file nor of torch's older format"
     )
 
 
 def check_zip(file: BinaryIO) -> None:
-    """Check that a zip file means the same to every reader, and its one pickle.
+    """Check that every reader reads a zip file alike, and check its one pickle.
 
     Raises:
-        RefusedError: names are twice, entries are compressed, encrypted or damaged.
+        RefusedError: names repeat, or entries are compressed, encrypted or damaged.
     """
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             _check_entries(entries)
             _check_layout(entries, archive)
-            # CRCs of everything: a reader that skips them must not see other bytes than we did.
+            # All CRCs: a reader that ignores them must not read other bytes than these checks did.
             if (damaged := archive.testzip()) is not None:
                 raise RefusedError(f"is a zip file whose entry {damaged[:80]!r} is damaged")
             pickles = [entry for entry in entries if entry.filename.endswith(".pkl")]
@@ -115,7 +115,7 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
 
 
 def _check_layout(entries: list[zipfile.ZipInfo], archive: zipfile.ZipFile) -> None:
-    """From the first byte on, one entry after the other, then the directory: nothing else."""
+    """Require that entries follow each other from the first byte on, then the directory."""
     free_from = 0
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
         begin = entry.header_offset
@@ -127,7 +127,7 @@ def _check_layout(entries: list[zipfile.ZipInfo], archive: zipfile.ZipFile) -> N
 
 
 def check_opcodes(pickled: BinaryIO) -> None:
-    """Check that a pickle names nothing but what tensors are made of; reads to its end.
+    """Check that a pickle names nothing but parts of tensors; reads to its end.
 
     Raises:
         RefusedError: it names something else, or is no pickle.

@@ -1,4 +1,4 @@
-"""Starts the converter and stops it: no environment, no input, a session and a clock of its own."""
+"""The converter's process: without environment and input, in its own session, with a time limit."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from shared.contracts.enums import ErrorCategory
 from shared.errors import InvalidInputError, PlatformError
 
 WALL_SECONDS = 90.0
-"""More than its CPU time: what runs into this waits for a disk, and is not the file's fault."""
+"""Over the limit of CPU time: a run that exceeds this waits for a disk, not for the file."""
 _MAX_MESSAGE_CHARS = 500
 _LIMIT_SIGNALS = frozenset(
     {
@@ -25,7 +25,7 @@ _LIMIT_SIGNALS = frozenset(
         signal.SIGBUS,
     }
 )
-"""How the kernel or libc ends a process that a file drove too far."""
+"""Signals by which the kernel or libc ends a process that exceeds a limit or crashes."""
 
 
 async def run_converter(
@@ -34,8 +34,8 @@ async def run_converter(
     """Convert a file in another process.
 
     Raises:
-        InvalidInputError: the file is at fault: refused, or it drove the converter into a limit.
-        PlatformError: the converter did not work, or not in time.
+        InvalidInputError: the file was refused, or made the converter exceed a limit.
+        PlatformError: the converter failed, or exceeded the time limit.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -54,17 +54,17 @@ async def run_converter(
     )
     try:
         async with asyncio.timeout(wall_s):
-            said, _ = await process.communicate()
+            output, _ = await process.communicate()
     except TimeoutError as error:
         message = f"the conversion took longer than {wall_s:.0f} s"
         raise PlatformError(message, category=ErrorCategory.TIMEOUT) from error
     finally:
         await _end(process)
-    _judge(process.returncode or 0, said)
+    _check_status(process.returncode or 0, output)
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """No credentials, and one thread: several conversions may run."""
+    """Return an environment without credentials, with one thread: several conversions may run."""
     return {
         "HOME": str(folder),
         "TMPDIR": str(folder),
@@ -75,18 +75,18 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 async def _end(process: Process) -> None:
-    """Nothing of its session outlives it, not even what a trick may have started."""
+    """End every process of the session, also those that a hostile file started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
 
 
-def _judge(status: int, said: bytes) -> None:
+def _check_status(status: int, output: bytes) -> None:
     if status == 0:
         return
     if status == REFUSED:
-        text = said.decode(errors="replace")[:_MAX_MESSAGE_CHARS]
+        text = output.decode(errors="replace")[:_MAX_MESSAGE_CHARS]
         raise InvalidInputError("".join(char for char in text if char.isprintable()))
     if -status in _LIMIT_SIGNALS:
-        raise InvalidInputError("drives the converter into its limits of time, size or memory")
+        raise InvalidInputError("exceeds the converter's limits of time, size or memory")
     raise PlatformError(f"the converter ended with status {status}")

@@ -1,1 +1,1 @@
-"""Fourth stage: swatch learns to edit by instruction, as FLUX.1 Kontext does."""
+"""Fourth stage: fine-tuning of swatch to edit by instruction, like FLUX.1 Kontext."""

@@ -1,7 +1,7 @@
-"""Trains swatch-kontext from the packaged swatch: python -m training_worker.swatch.editing.
+"""Training of swatch-kontext from the packaged swatch.
 
-Run from the root. An interrupted run continues where it stopped; delete `.sartiq/swatch/kontext.pt`
-to start anew.
+Run `python -m training_worker.swatch.editing` from the root. An interrupted run resumes from its
+last checkpoint; delete `.sartiq/swatch/kontext.pt` to start over.
 """
 
 import sys

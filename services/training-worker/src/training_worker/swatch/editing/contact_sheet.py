@@ -1,4 +1,4 @@
-"""Draws the documentation's picture: base, reference and edit side by side, with what was asked."""
+"""The documentation's contact sheet: base, reference and edit, with the instruction."""
 
 import itertools
 import random
@@ -11,8 +11,8 @@ from torch import Tensor
 from training_worker.swatch.colouring import Colour, colour_pictures
 from training_worker.swatch.contact_sheet import to_picture
 from training_worker.swatch.data import CLASS_NAMES, Split
+from training_worker.swatch.diffusers_calls import seeded
 from training_worker.swatch.editing.evaluate import Editor
-from training_worker.swatch.parts import seeded
 
 _CELL_PX = 96
 _LABEL_PX = 20
@@ -46,7 +46,7 @@ _SCENES = (
 
 
 def write_edit_sheet(editor: Editor, test: Split, path: Path, *, seed: int = 3) -> None:
-    """Edits test garments and writes the sheet as a palette PNG."""
+    """Edit test garments, and write the sheet as a palette PNG."""
     rng = random.Random(seed)  # noqa: S311
     rows = -(-len(_SCENES) // _COLUMNS)
     block_px = 3 * _CELL_PX + _GAP_PX
@@ -71,12 +71,12 @@ def write_edit_sheet(editor: Editor, test: Split, path: Path, *, seed: int = 3) 
         middle = left + 1.5 * _CELL_PX
         draw.text((middle, top + _CELL_PX + 3), scene.instruction, fill="black", anchor="ma")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # 128 colours keep the file small; the pictures hold few hues anyway.
+    # 128 colours keep the file small, and suffice for the few hues.
     sheet.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _photograph(test: Split, class_name: str, colour: Colour, rng: random.Random) -> Tensor:
-    """Picks a test garment of a class and colours it: [1, 3, 64, 64]."""
+    """Pick a test garment of a class, and colour it: [1, 3, 64, 64]."""
     chosen = rng.choice(test.of_class(CLASS_NAMES.index(class_name)))
     picture = test.pictures[chosen : chosen + 1]
     return colour_pictures(picture, [colour], seeded(rng.randrange(1000)))

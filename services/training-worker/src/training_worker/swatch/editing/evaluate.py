@@ -1,6 +1,6 @@
-"""Measures the exported editor on test pictures, and what swatch's img2img makes of the same edits.
+"""Evaluation of the exported editor on test pictures, compared with swatch's img2img.
 
-Run alone on an existing folder: python -m training_worker.swatch.editing.evaluate
+Run it alone on an existing folder: python -m training_worker.swatch.editing.evaluate
 """
 
 import itertools
@@ -16,23 +16,22 @@ from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from shared.flux.pipeline.autoencoder import decode_pixels, encode_pixels
 from training_worker.swatch.captions import simple_prompt
 from training_worker.swatch.colouring import HUES, Colour, colour_pictures
 from training_worker.swatch.config import IMAGE_SIZE_PX, SwatchConfig
 from training_worker.swatch.data import CLASS_NAMES, Split, load_split
+from training_worker.swatch.diffusers_calls import (
+    call_pipeline,
+    image_to_image,
+    load_pipeline,
+    seeded,
+)
 from training_worker.swatch.editing.flow import edit_pictures
 from training_worker.swatch.editing.instructions import (
     draw_borrowing,
     draw_keeping,
     draw_recolouring,
-)
-from training_worker.swatch.parts import (
-    call_pipeline,
-    decode,
-    encode,
-    image_to_image,
-    load_pipeline,
-    seeded,
 )
 from training_worker.swatch.scores import (
     ink_correlation,
@@ -50,27 +49,27 @@ UNSEEN_TEMPLATES = (
     "i would rather like {colour}",
     "now the {colour} one",
 )
-"""Wordings that no template of the training has."""
+"""Wordings that are not in the training templates."""
 
 _NUM_EDITS = 240
 _BATCH = 40
 
 
 class EditMeasure(BaseModel):
-    """One way of asking, over all test edits; shares from 0 to 1."""
+    """Scores of one kind of instruction over all test edits; shares from 0 to 1."""
 
     model_config = ConfigDict(frozen=True)
 
     colour: float
-    """Edits whose nearest hue is the wanted one."""
+    """Share of edits whose nearest hue is the target."""
     shape: float
-    """Intersection over union of the garment's silhouette with the base's, mean."""
+    """Mean IoU of the garment's silhouette with the base's."""
     ink: float
-    """Correlation of the grey garment with the base's, mean: folds and pattern count."""
+    """Mean correlation of the garment's grey values with the base's, for folds and patterns."""
 
 
 class EditScores(BaseModel):
-    """What the model card reports."""
+    """The scores of the model card."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -79,15 +78,15 @@ class EditScores(BaseModel):
     unseen_words: EditMeasure
     reference: EditMeasure
     words_beside_reference: EditMeasure
-    """A reference of another colour lies beside; the words name the wanted one."""
+    """With a reference of another colour; the words name the target."""
     kept_ssim: float
-    """Structural similarity to the base where the instruction is to keep it."""
+    """Mean SSIM to the base if the instruction is to keep it."""
     keep_loses_to_reference: float
-    """Edits that were to keep the base beside a reference and took the reference's hue instead."""
+    """Share of edits that should keep the base but took the hue of a reference."""
     ceiling: EditMeasure
-    """The true edited picture through the autoencoder."""
+    """The true edited picture, encoded and decoded: the upper bound."""
     img2img: EditMeasure
-    """Swatch itself by img2img, told class and colour."""
+    """Swatch by img2img, with class and colour in the prompt."""
     chance: EditMeasure
     """Another test garment of the same class in a random hue."""
     seconds_per_edit: float
@@ -96,7 +95,7 @@ class EditScores(BaseModel):
 
 @dataclass(frozen=True)
 class EditSet:
-    """Edits of test garments towards a hue."""
+    """Test edits of garments to a target hue."""
 
     class_names: list[str]
     wanted: list[Colour]
@@ -111,7 +110,7 @@ class EditSet:
 
 
 def draw_edit_set(test: Split, num: int, seed: int) -> EditSet:
-    """Colours the first test pictures as bases, and others as references."""
+    """Colour the first test pictures as bases, and the next ones as references."""
     generator, rng = seeded(seed), random.Random(seed)  # noqa: S311
     wanted = list(itertools.islice(itertools.cycle(HUES), num))
     before = [rng.choice([other for other in Colour if other is not hue]) for hue in wanted]
@@ -128,14 +127,20 @@ def draw_edit_set(test: Split, num: int, seed: int) -> EditSet:
 
 
 class Editor:
-    """Edits the pictures that are scored."""
+    """Editor of the pictures to score."""
 
     def __init__(self, config: SwatchConfig) -> None:
         self.pipeline: FluxPipeline = load_pipeline(config.kontext_model_dir)
         self.num_steps = config.num_inference_steps
 
     def edit(self, instructions: Sequence[str], *contexts: Tensor, seed: int = 0) -> Tensor:
-        """Answers [B, 3, 64, 64], values -1 to 1; the contexts are bases, then references."""
+        """Return the edits [B, 3, 64, 64], values -1 to 1.
+
+        Args:
+            instructions: one per picture.
+            contexts: the bases, then perhaps the references; each [B, 3, 64, 64].
+            seed: picture i has the seed `seed` + i.
+        """
         return torch.cat(
             [
                 edit_pictures(
@@ -151,7 +156,7 @@ class Editor:
 
 
 def measure(images: Tensor, edits: EditSet) -> EditMeasure:
-    """Scores pictures [B, 3, 64, 64] as edits of the set."""
+    """Score pictures [B, 3, 64, 64] as edits of the set."""
     hues = [nearest_hue(image) for image in images]
     return EditMeasure(
         colour=fmean(hue is wanted for hue, wanted in zip(hues, edits.wanted, strict=True)),
@@ -161,19 +166,19 @@ def measure(images: Tensor, edits: EditSet) -> EditMeasure:
 
 
 def mean_similarity(ours: Tensor, theirs: Tensor) -> float:
-    """Structural similarity of pictures [B, 3, H, W], mean."""
+    """Return the mean SSIM of pictures [B, 3, H, W]."""
     return fmean(similarity(left, right) for left, right in zip(ours, theirs, strict=True))
 
 
 def same_hue(ours: Tensor, theirs: Tensor) -> float:
-    """Share of pairs of pictures [B, 3, H, W] with the same nearest hue."""
+    """Return the share of pairs of pictures [B, 3, H, W] with the same nearest hue."""
     return fmean(
         nearest_hue(left) is nearest_hue(right) for left, right in zip(ours, theirs, strict=True)
     )
 
 
 def edit_by_img2img(edits: EditSet, config: SwatchConfig) -> Tensor:
-    """Lets plain swatch redraw the bases from a prompt that names class and colour."""
+    """Edit the bases by swatch's img2img, with class and colour in the prompt."""
     prompts = [
         simple_prompt(hue, name) for hue, name in zip(edits.wanted, edits.class_names, strict=True)
     ]
@@ -184,7 +189,7 @@ def edit_by_img2img(edits: EditSet, config: SwatchConfig) -> Tensor:
         range(len(prompts)),
         image=(edits.bases + 1) / 2,
         strength=IMG2IMG_STRENGTH,
-        # So many steps that as many remain as an edit has.
+        # Scaled, so that as many steps remain as an edit has.
         num_inference_steps=round(config.num_inference_steps / IMG2IMG_STRENGTH),
         height=IMAGE_SIZE_PX,
         width=IMAGE_SIZE_PX,
@@ -194,7 +199,7 @@ def edit_by_img2img(edits: EditSet, config: SwatchConfig) -> Tensor:
 
 
 def draw_others(test: Split, num: int, seed: int) -> Tensor:
-    """Colours, for each of the first pictures, another of its class in a random hue."""
+    """Draw, for each of the first pictures, another of its class in a random hue."""
     rng = random.Random(seed)  # noqa: S311
     of_class = [test.of_class(label) for label in range(len(CLASS_NAMES))]
     others = [
@@ -207,13 +212,13 @@ def draw_others(test: Split, num: int, seed: int) -> Tensor:
 
 @torch.no_grad()
 def evaluate_editor(config: SwatchConfig, *, num_edits: int = _NUM_EDITS) -> EditScores:
-    """Scores the exported folder."""
+    """Score the exported folder."""
     test = load_split(config.dataset_dir, "t10k")
     edits = draw_edit_set(test, num_edits, seed=0)
     editor = Editor(config)
     rng = random.Random(0)  # noqa: S311
-    asked = list(zip(edits.class_names, edits.wanted, strict=True))
-    words = [draw_recolouring(name, hue, rng) for name, hue in asked]
+    targets = list(zip(edits.class_names, edits.wanted, strict=True))
+    words = [draw_recolouring(name, hue, rng) for name, hue in targets]
     unseen = [rng.choice(UNSEEN_TEMPLATES).format(colour=hue.value) for hue in edits.wanted]
     borrow = [draw_borrowing(name, rng) for name in edits.class_names]
     keep = [draw_keeping(name, rng) for name in edits.class_names]
@@ -228,7 +233,7 @@ def evaluate_editor(config: SwatchConfig, *, num_edits: int = _NUM_EDITS) -> Edi
         keep_loses_to_reference=same_hue(
             editor.edit(keep, edits.bases, edits.bystanders), edits.bystanders
         ),
-        ceiling=measure(decode(vae, encode(vae, edits.truths).mean), edits),
+        ceiling=measure(decode_pixels(vae, encode_pixels(vae, edits.truths).mean), edits),
         img2img=measure(edit_by_img2img(edits, config), edits),
         chance=measure(draw_others(test, num_edits, seed=1), edits),
         seconds_per_edit=time_one_edit(editor, edits),
@@ -236,7 +241,7 @@ def evaluate_editor(config: SwatchConfig, *, num_edits: int = _NUM_EDITS) -> Edi
 
 
 def time_one_edit(editor: Editor, edits: EditSet) -> float:
-    """Processor seconds for one edit without a reference, the fastest of five."""
+    """Return the processor seconds of one edit without a reference, the fastest of five."""
     seconds: list[float] = []
     for _ in range(5):
         started = time.process_time()

@@ -1,6 +1,6 @@
-"""What people say when they want a garment in another colour, as another garment is, or kept.
+"""Instructions to recolour a garment, to take the colour of a reference, or to keep it.
 
-The words beyond swatch's captions are read letter by letter: its tokenizers stay as they are.
+Swatch's tokenizers are not changed: words that its captions lack are tokenized by letter.
 """
 
 import random
@@ -66,17 +66,17 @@ KEEP_TEMPLATES = (
 
 
 def draw_recolouring(class_name: str, colour: Colour, rng: random.Random) -> str:
-    """Asks for a colour by name."""
+    """Draw an instruction that names a colour."""
     return _draw(RECOLOUR_TEMPLATES, class_name, rng.choice(COLOUR_WORDS[colour]), rng)
 
 
 def draw_borrowing(class_name: str, rng: random.Random) -> str:
-    """Asks for the colour of the reference, without naming it."""
+    """Draw an instruction to take the reference's colour, without naming it."""
     return _draw(BORROW_TEMPLATES, class_name, "", rng)
 
 
 def draw_keeping(class_name: str, rng: random.Random) -> str:
-    """Asks for the base as it is."""
+    """Draw an instruction to keep the base."""
     return _draw(KEEP_TEMPLATES, class_name, "", rng)
 
 

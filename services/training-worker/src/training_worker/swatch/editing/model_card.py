@@ -1,17 +1,17 @@
-"""Writes the editor's model card into the exported folder."""
+"""The model card of the exported editor."""
 
 from importlib.metadata import version
 from pathlib import Path
 
 from training_worker.swatch.config import SwatchConfig
+from training_worker.swatch.diffusers_calls import load_pipeline
 from training_worker.swatch.editing.evaluate import IMG2IMG_STRENGTH, EditScores
-from training_worker.swatch.parts import load_pipeline
 
 _TEMPLATE = Path(__file__).with_name("model_card.md")
 
 
 def write_editor_card(scores: EditScores, training_s: float, config: SwatchConfig) -> None:
-    """Fills the template's figures and writes README.md beside the weights."""
+    """Fill in the template, and write README.md beside the weights."""
     transformer = load_pipeline(config.kontext_model_dir).transformer
     card = _TEMPLATE.read_text(encoding="utf-8").format(
         config=config,

@@ -1,4 +1,4 @@
-"""Pairs to learn editing from: a garment in one colour, an instruction, the garment in another."""
+"""Training pairs: a garment in one colour, an instruction, the garment in another colour."""
 
 import logging
 import random
@@ -8,17 +8,18 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from torch import Tensor
 
+from shared.flux.flow_matching import add_noise, draw_sigmas, velocity_target
+from shared.flux.pipeline.autoencoder import encode_mode
+from shared.flux.pipeline.latents import pack
 from training_worker.swatch.colouring import Colour, jittered_rgb, shade_pictures
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import CLASS_NAMES, Split
-from training_worker.swatch.editing.flow import encode_context
+from training_worker.swatch.diffusers_calls import seeded
 from training_worker.swatch.editing.instructions import (
     draw_borrowing,
     draw_keeping,
     draw_recolouring,
 )
-from training_worker.swatch.parts import seeded
-from training_worker.swatch.transformer import draw_sigmas, pack
 
 logger = logging.getLogger(__name__)
 
@@ -39,24 +40,24 @@ class PairBank:
     shades_per_colour: int
 
     def colour(self, garment: int, version: int) -> Colour:
-        """Names the colour of one version of a garment."""
+        """Return the colour of one version of a garment."""
         return _COLOURS[int(self.shades[garment, version]) // self.shades_per_colour]
 
     def others_in_shade(self, shade: int) -> Tensor:
-        """Finds the pictures in a shade: [M, 2] of garment and version."""
+        """Return the pictures in a shade: [M, 2], indices of garment and version."""
         return (self.shades == shade).nonzero()
 
 
 @torch.no_grad()
 def fill_pair_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> PairBank:
-    """Encodes the first garments of the split in two shades each, to the posterior's mode."""
+    """Encode the first garments of the split in two shades each, to the posterior's mode."""
     kontext = config.kontext
     generator = seeded(config.seed + 3)
     num = min(kontext.num_garments, len(split.pictures))
     logger.info("kontext: encoding %d garments in two colours each", num)
     palette_colours = [colour for colour in Colour for _ in range(kontext.shades_per_colour)]
     palette = jittered_rgb(palette_colours, generator)
-    # Two different colours a garment, then a shade of each.
+    # Two different colours per garment, then a shade of each.
     first = torch.rand(num, len(Colour), generator=generator).topk(2).indices
     shade = torch.randint(kontext.shades_per_colour, (num, 2), generator=generator)
     shades = first * kontext.shades_per_colour + shade
@@ -68,7 +69,7 @@ def fill_pair_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> Pa
         colours = [palette_colours[index] for index in map(int, indices)]
         images = shade_pictures(for_two, colours, palette[indices])
         with torch.autocast("cpu", torch.bfloat16):
-            latents.append(encode_context(vae, images).float())
+            latents.append(encode_mode(vae, images).float())
     return PairBank(
         latents=torch.cat(latents).view(num, 2, *latents[0].shape[1:]),
         shades=shades,
@@ -79,7 +80,7 @@ def fill_pair_bank(split: Split, vae: AutoencoderKL, config: SwatchConfig) -> Pa
 
 @dataclass(frozen=True)
 class EditBatch:
-    """What the transformer learns from in one step."""
+    """The training data of one step."""
 
     latents: Tensor
     """[B, 16, 8, 8], between the edited picture and noise."""
@@ -91,7 +92,7 @@ class EditBatch:
     """The base and perhaps a reference, each [B, 16, 8, 8]."""
     instructions: list[str]
     text_tokens: int
-    """Padding of the instructions."""
+    """Padded length of the instructions."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class _Example:
 
 
 def draw_edit_batch(bank: PairBank, config: SwatchConfig, seed: int) -> EditBatch:
-    """Draws edits, noise and noise levels; all edits of a batch have a reference or none has."""
+    """Draw edits, noise and noise levels; either all edits of a batch have a reference or none."""
     kontext = config.kontext
     generator = seeded(seed)
     rng = random.Random(seed)  # noqa: S311
@@ -114,8 +115,8 @@ def draw_edit_batch(bank: PairBank, config: SwatchConfig, seed: int) -> EditBatc
     sigma = draw_sigmas(len(clean), config.transformer.timestep_shift, generator)
     is_short = rng.random() < kontext.short_text_share
     return EditBatch(
-        latents=torch.lerp(clean, noise, sigma[:, None, None, None]),
-        velocity=pack(noise - clean),
+        latents=add_noise(clean, noise, sigma),
+        velocity=pack(velocity_target(clean, noise)),
         sigma=sigma,
         contexts=[
             torch.stack(pictures)
@@ -127,7 +128,7 @@ def draw_edit_batch(bank: PairBank, config: SwatchConfig, seed: int) -> EditBatc
 
 
 def _draw_alone(bank: PairBank, config: SwatchConfig, rng: random.Random) -> _Example:
-    """An edit by words: the other colour's name, or to keep all."""
+    """Draw an edit by words: to the other colour by name, or to keep the base."""
     garment, before = rng.randrange(len(bank.latents)), rng.randrange(2)
     base = bank.latents[garment, before]
     class_name = CLASS_NAMES[int(bank.labels[garment])]
@@ -138,7 +139,7 @@ def _draw_alone(bank: PairBank, config: SwatchConfig, rng: random.Random) -> _Ex
 
 
 def _draw_with_reference(bank: PairBank, config: SwatchConfig, rng: random.Random) -> _Example:
-    """An edit beside a reference: its very shade, or words that decide all the same."""
+    """Draw an edit with a reference: to its shade, or by words that override it."""
     if rng.random() >= config.kontext.borrow_share:
         by_words = _draw_alone(bank, config, rng)
         bystander = bank.latents[rng.randrange(len(bank.latents)), rng.randrange(2)]

@@ -1,4 +1,4 @@
-"""The fourth stage, start to finish."""
+"""The fourth stage, from start to end."""
 
 import logging
 
@@ -6,17 +6,17 @@ import torch
 
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import load_split
+from training_worker.swatch.diffusers_calls import load_pipeline
 from training_worker.swatch.editing.contact_sheet import write_edit_sheet
 from training_worker.swatch.editing.evaluate import Editor, evaluate_editor
 from training_worker.swatch.editing.model_card import write_editor_card
 from training_worker.swatch.editing.training import export_editor, train_editing
-from training_worker.swatch.parts import load_pipeline
 
 logger = logging.getLogger(__name__)
 
 
 def make_editor(config: SwatchConfig) -> None:
-    """Trains, exports, measures, draws and describes the editor."""
+    """Train, export and evaluate the editor, and write its sheet and model card."""
     torch.set_num_threads(config.num_threads)
     swatch = load_pipeline(config.model_dir)
     transformer, seconds = train_editing(swatch, load_split(config.dataset_dir, "train"), config)

@@ -1,4 +1,4 @@
-"""Trains swatch's transformer to edit by instruction, and packs it with swatch's other parts."""
+"""Training of swatch's transformer to edit by instruction, and its export."""
 
 import json
 import shutil
@@ -9,29 +9,31 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from torch import Tensor
 
+from shared.flux.pipeline.conditioning import PromptEmbeddings
+from shared.flux.pipeline.encode import encode_tokens
 from training_worker.swatch.config import SwatchConfig
 from training_worker.swatch.data import Split
+from training_worker.swatch.diffusers_calls import save_transformer
 from training_worker.swatch.editing.flow import predict_edit
 from training_worker.swatch.editing.pairs import EditBatch, draw_edit_batch, fill_pair_bank
 from training_worker.swatch.loop import Trainer, step_seed
-from training_worker.swatch.parts import save_transformer
 from training_worker.swatch.text import TextTokenizers
 
 PIPELINE_CLASS = "FluxKontextPipeline"
 
 
 def edit_loss(
-    transformer: FluxTransformer2DModel, batch: EditBatch, text: tuple[Tensor, Tensor]
+    transformer: FluxTransformer2DModel, batch: EditBatch, prompt: PromptEmbeddings
 ) -> Tensor:
-    """Mean squared error of the velocity, over the tokens of the picture being made alone."""
-    velocity = predict_edit(transformer, batch.latents, batch.sigma, batch.contexts, text)
+    """Return the mean squared error of the velocity, over the generated picture's tokens only."""
+    velocity = predict_edit(transformer, batch.latents, batch.sigma, batch.contexts, prompt)
     return (velocity - batch.velocity).square().mean()
 
 
 def train_editing(
     swatch: FluxPipeline, split: Split, config: SwatchConfig
 ) -> tuple[FluxTransformer2DModel, float]:
-    """Trains swatch's transformer on; answers it with the processor time in seconds."""
+    """Fine-tune swatch's transformer, and return it with the processor time in seconds."""
     tokenizers = TextTokenizers(clip=swatch.tokenizer, t5=swatch.tokenizer_2)
     started = time.process_time()
     bank = fill_pair_bank(split, swatch.vae, config)
@@ -40,20 +42,20 @@ def train_editing(
     trainer = Trainer(transformer, config.kontext.stage, config.work_dir / "kontext.pt")
 
     @torch.no_grad()
-    def read(batch: EditBatch) -> tuple[Tensor, Tensor]:
-        clip_ids, t5_ids = tokenizers.tokenize(batch.instructions, batch.text_tokens)
-        return swatch.text_encoder(clip_ids).pooler_output, swatch.text_encoder_2(t5_ids)[0]
+    def encode(batch: EditBatch) -> PromptEmbeddings:
+        ids = tokenizers.tokenize(batch.instructions, batch.text_tokens)
+        return encode_tokens(swatch.text_encoder, swatch.text_encoder_2, *ids)
 
     def compute_loss(step: int) -> Tensor:
         batch = draw_edit_batch(bank, config, step_seed(config.seed + 3, step))
-        return edit_loss(transformer, batch, read(batch))
+        return edit_loss(transformer, batch, encode(batch))
 
     trainer.fit(compute_loss)
     return transformer, encoding_s + trainer.seconds
 
 
 def export_editor(transformer: FluxTransformer2DModel, config: SwatchConfig) -> None:
-    """Writes the folder anew: the transformer in bfloat16, all else copied from swatch."""
+    """Replace the folder: the transformer in bfloat16, all else copied from swatch."""
     folder = config.kontext_model_dir
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(
@@ -64,5 +66,5 @@ def export_editor(transformer: FluxTransformer2DModel, config: SwatchConfig) -> 
     index["_class_name"] = PIPELINE_CLASS
     index_path.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     save_transformer(transformer, folder / "transformer")
-    # The shape is swatch's; what diffusers writes also names the folder it was loaded from.
+    # Swatch's config, since diffusers also writes the folder that the model was loaded from.
     shutil.copy(config.model_dir / "transformer/config.json", folder / "transformer")

@@ -1,0 +1,1 @@
+"""The engine: the models, their thread, and an engine without a model."""

@@ -1,0 +1,1 @@
+"""Pictures and records into and out of the object store."""

@@ -1,1 +1,0 @@
-"""Models in memory: their parts, shared by digest, within a budget."""

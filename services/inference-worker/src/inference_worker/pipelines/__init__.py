@@ -1,1 +1,0 @@
-"""Engines that make and edit pictures: FLUX on diffusers, and one that needs no weights."""

@@ -1,0 +1,1 @@
+"""FLUX on torch and diffusers, for the workers that run or train it."""

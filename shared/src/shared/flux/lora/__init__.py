@@ -1,0 +1,1 @@
+"""LoRA files as matrices, and the layers of a model that they change."""

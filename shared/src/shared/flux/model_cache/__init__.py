@@ -1,0 +1,1 @@
+"""Models in memory: parts shared by digest, within a budget."""

@@ -1,0 +1,1 @@
+"""Text to picture in four blocks: encode, prepare, denoise, decode."""

@@ -1,0 +1,1 @@
+"""Decoding of pictures, colour management and colour spaces."""
