@@ -1,4 +1,4 @@
-# One target per habit. `make help` lists them.
+# One target a command. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -18,7 +18,7 @@ REMBG := $(VENV)/rembg/.installed
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(INSTALLED): constraints.txt tests/requirements.txt $(WEIGHTS) $(ISNET) $(PACKAGES:%=%/pyproject.toml)
+$(INSTALLED): VERSION constraints.txt tests/requirements.txt $(WEIGHTS) $(ISNET) $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV); the first time takes some minutes"
@@ -31,30 +31,30 @@ $(INSTALLED): constraints.txt tests/requirements.txt $(WEIGHTS) $(ISNET) $(PACKA
 	$(BIN)/python -m inference_worker.vision.install_isnet
 	@touch $@
 
-# An environment of its own: it wants another typer than ours.
+# An environment of its own: it needs another version of typer.
 $(GENERATOR): $(INSTALLED) tests/clients/requirements.txt
 	@test -x $(VENV)/generator/bin/python || $(BIN)/python -m venv $(VENV)/generator
 	$(VENV)/generator/bin/pip install --quiet --disable-pip-version-check \
 	  -r tests/clients/requirements.txt
 	@touch $@
 
-# An environment of its own: its import name is that of a package in ours.
+# An environment of its own: a package of ours has the same import name.
 $(REMBG): $(INSTALLED) tests/bench/rembg.txt
 	@test -x $(VENV)/rembg/bin/python || $(BIN)/python -m venv $(VENV)/rembg
 	$(VENV)/rembg/bin/pip install --quiet --disable-pip-version-check -r tests/bench/rembg.txt
 	@touch $@
 
 .PHONY: install
-install: $(INSTALLED) ## Make the environment in .venv
+install: $(INSTALLED) ## Create the environment in .venv
 
 # --- see it run ---------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(INSTALLED) ## Start the stack, make and refine a picture, save it to ./out, stop; TASKS=all: one of every task
+demo: $(INSTALLED) ## Start the stack, generate and refine a picture into ./out, stop; TASKS=all: every task
 	$(BIN)/python -m local_stack demo $(if $(TASKS),--tasks $(TASKS))
 
 .PHONY: up
-up: $(INSTALLED) ## Keep the stack in the foreground, and print a request to paste
+up: $(INSTALLED) ## Run the stack in the foreground, and print a request to paste
 	$(BIN)/python -m local_stack up
 
 .PHONY: down
@@ -67,9 +67,9 @@ keys: $(INSTALLED) ## API keys of the running stack: make keys ARGS="create --na
 
 # --- check it -----------------------------------------------------------------------------------
 
-# lint, types and import arrows run beside the tests, which share two workers.
+# lint, types and import contracts run beside the tests, which use two workers.
 .PHONY: test
-test: $(INSTALLED) $(GENERATOR) ## Everything but the long tests: lint, types, import arrows, tests; ten minutes
+test: $(INSTALLED) $(GENERATOR) ## Everything but the long tests: lint, types, import contracts, tests; ten minutes
 	@$(MAKE) --no-print-directory -j4 lint types imports pytest
 
 .PHONY: test-long
@@ -78,12 +78,12 @@ test-long: $(INSTALLED) $(GENERATOR) ## Kills, drains, faults, restarts, fuzzing
 
 .PHONY: ci
 ci: export SARTIQ_TEST_BROWSER := required
-ci: ## What CI runs: make test, then make test-long; half an hour. Needs the Debian package chromium
+ci: ## The command of CI: make test, then make test-long; half an hour; needs chromium
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory test-long
 
 .PHONY: check
-check: $(INSTALLED) ## The loop while working: lint, types, import arrows, unit tests without models
+check: $(INSTALLED) ## The loop while working: lint, types, import contracts, unit tests without models
 	@$(MAKE) --no-print-directory -j4 lint types imports test-quick
 
 .PHONY: pytest
@@ -112,7 +112,7 @@ lint: $(INSTALLED) ## Style and likely bugs
 	$(BIN)/ruff format --quiet --check .
 
 .PHONY: format
-format: $(INSTALLED) ## Format the code, and mend what can be mended mechanically
+format: $(INSTALLED) ## Format the code, and fix what can be fixed mechanically
 	$(BIN)/ruff check --quiet --fix .
 	$(BIN)/ruff format --quiet .
 
@@ -121,25 +121,25 @@ types: $(INSTALLED) ## Strict typing of every package
 	$(BIN)/basedpyright --warnings
 
 .PHONY: imports
-imports: $(INSTALLED) ## Who may import whom
+imports: $(INSTALLED) ## The import contracts
 	$(BIN)/lint-imports
 
 .PHONY: fuzz-api
-fuzz-api: $(INSTALLED) ## Fuzz the running API by its document, in full: some minutes
+fuzz-api: $(INSTALLED) ## Fuzz the running API by its document: some minutes
 	$(BIN)/python -m tests.fuzz.runs
 
 .PHONY: test-faults
-test-faults: $(INSTALLED) ## Kill every process and trouble every connection; some twenty minutes
+test-faults: $(INSTALLED) ## Kill every process and disturb every connection; some twenty minutes
 	$(BIN)/python -m tests.faults
 
 # --- measure it ---------------------------------------------------------------------------------
 
 .PHONY: quality
-quality: $(INSTALLED) ## What operations do to pictures, judged, and shown in docs/quality.md
+quality: $(INSTALLED) ## Picture quality of every operation, judged and shown in docs/quality.md
 	$(BIN)/python -m tests.quality
 
 .PHONY: bench-overhead
-bench-overhead: $(INSTALLED) ## What our path costs over a bare Temporal workflow
+bench-overhead: $(INSTALLED) ## Overhead over a bare Temporal workflow
 	$(BIN)/python tests/bench/overhead.py
 
 .PHONY: bench-orchestration
@@ -147,11 +147,11 @@ bench-orchestration: $(INSTALLED) ## Tasks, chains, fan-outs and a full database
 	$(BIN)/python tests/bench/orchestration.py
 
 .PHONY: bench-api
-bench-api: $(INSTALLED) ## How fast the API answers over a million tasks, and what uploads weigh
+bench-api: $(INSTALLED) ## Latency of the API over a million tasks, memory of uploads
 	$(BIN)/python tests/bench/api.py
 
 .PHONY: bench-hostile
-bench-hostile: $(INSTALLED) ## What one tenant's hanging URLs, hostile answers and endless requests cost another
+bench-hostile: $(INSTALLED) ## Effect of one tenant's hostile URLs, responses and requests on another tenant
 	PYTHONPATH=. $(BIN)/python tests/bench/hostile.py $(ARGS)
 
 .PHONY: bench-engine
@@ -168,29 +168,29 @@ bench-vision: $(INSTALLED) $(REMBG) ## Cut-outs through our path against rembg's
 
 .PHONY: bench-gpu
 bench-gpu: $(INSTALLED) ## The profiles on a GPU, random weights of the full FLUX.1-dev: make bench-gpu ARGS="--help"
-	$(BIN)/python benchmarks/gpu_flux.py $(ARGS)
+	$(BIN)/python tests/bench/gpu_flux.py $(ARGS)
 
 .PHONY: bench-gpu-refine
-bench-gpu-refine: $(INSTALLED) ## A REFINE to 2048² on a GPU against tiles in turn: make bench-gpu-refine ARGS="--tiny"
-	$(BIN)/python benchmarks/gpu_refine.py $(ARGS)
+bench-gpu-refine: $(INSTALLED) ## A REFINE to 2048² on a GPU against tiles one by one: make bench-gpu-refine ARGS="--tiny"
+	$(BIN)/python tests/bench/gpu_refine.py $(ARGS)
 
-# --- make what is committed ---------------------------------------------------------------------
+# --- write committed files ----------------------------------------------------------------------
 
 .PHONY: openapi
-openapi: $(INSTALLED) ## Write docs/openapi.json, which clients are generated from, and docs/task-types.md
+openapi: $(INSTALLED) ## Write docs/openapi.json and docs/task-types.md
 	$(BIN)/python -m api_gateway.openapi > docs/openapi.new && mv docs/openapi.new docs/openapi.json
 	$(BIN)/python -m api_gateway.task_types_page > docs/task-types.new && mv docs/task-types.new docs/task-types.md
 
 .PHONY: swatch
-swatch: $(INSTALLED) ## Train the small model anew (needs the Debian package dataset-fashion-mnist)
+swatch: $(INSTALLED) ## Train the small model (needs the Debian package dataset-fashion-mnist)
 	$(BIN)/python -m training_worker.swatch
 
 .PHONY: swatch-kontext
-swatch-kontext: $(INSTALLED) ## Train its last stage alone: the editor, from the packaged swatch
+swatch-kontext: $(INSTALLED) ## Train only its last stage: the editor, from the packaged swatch
 	$(BIN)/python -m training_worker.swatch.editing
 
 .PHONY: constraints
-constraints: $(INSTALLED) ## Pin what is installed now
+constraints: $(INSTALLED) ## Pin the installed versions
 	@{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed 's/+cpu$$//'; } \
 	  > constraints.new && mv constraints.new constraints.txt
 

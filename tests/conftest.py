@@ -1,4 +1,4 @@
-"""The servers of a run of pytest, its order, and how much property tests try."""
+"""The servers of a pytest run, the order of tests, and the profiles of property tests."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ from tests.scheduling import FilesTogether, rank
 _ADDRESS = "SARTIQ_TEST_SERVERS"
 _MINE = pytest.StashKey[SharedServers]()
 
-# How long an example takes says something of the machine, nothing of the code.
+# The duration of an example depends on the machine, not on the code.
 _ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", _ANY_MACHINE, max_examples=20)
 settings.register_profile("thorough", _ANY_MACHINE, max_examples=200)
@@ -46,7 +46,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogethe
     return FilesTogether(config, log)
 
 
-# A logged exception with its locals, as structlog shows it by itself, takes seconds.
+# Rendering a logged exception with its locals, structlog's default, takes seconds.
 structlog.configure(
     processors=[
         structlog.processors.add_log_level,
@@ -63,5 +63,5 @@ async def servers(worker_id: str) -> Servers:
 
 @pytest.fixture(scope="session")
 async def platform_servers(worker_id: str) -> Servers:
-    """The same for a platform, whose workers would take the runs of other tests."""
+    """The same for a platform, whose workers would otherwise take the runs of other tests."""
     return await SharedServers.of_address(os.environ[_ADDRESS]).own(f"{worker_id}-platform")

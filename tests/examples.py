@@ -1,8 +1,8 @@
-"""How many examples a costly property test tries."""
+"""The number of examples of a costly property test."""
 
 from hypothesis import settings
 
 
 def up_to(most: int) -> int:
-    """Return what the profile says, at most `most`."""
+    """Return the number of examples of the profile, at most `most`."""
     return min(most, settings.default.max_examples)

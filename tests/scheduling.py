@@ -8,7 +8,7 @@ _ORDER = (_E2E, "tests/workflows/", "tests/integration/")
 
 
 class FilesTogether(LoadFileScheduling):
-    """Like `--dist loadfile`, but one worker alone starts the platform of the end-to-end tests."""
+    """A `--dist loadfile` in which a single worker runs the end-to-end tests and their platform."""
 
     def _split_scope(self, nodeid: str) -> str:
         return _E2E if nodeid.startswith(_E2E) else super()._split_scope(nodeid)

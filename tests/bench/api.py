@@ -1,6 +1,6 @@
-"""How fast the API answers, and how much memory uploads take: `make bench-api`.
+"""Latency of the API and memory of uploads: `make bench-api`.
 
-One gateway process on a stack of its own; the baseline, a bare route, in a process beside it.
+One gateway process on its own stack; the baseline, a bare route, runs in a process beside it.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ from pathlib import Path
 
 import asyncpg
 import httpx
-import questions
+import list_requests
 from goals import Goal, conclude
+from list_requests import ListRequest
 from load import requests_per_s
 from plans import log_plans, logged_plans, sequential_scans
-from questions import Question
 from rich.console import Console
 from seeding import seed
 from uploads import MEBIBYTE, growth_mib, lora, picture
@@ -35,7 +35,7 @@ from shared.db.repositories.keys import hash_key
 CONNECTIONS, ROUND_REQUESTS, ROUNDS = 16, 3000, 5
 REPEATS = 20
 PLANNED = 7
-"""Postgres may change to a plan for any values at the sixth time: that one is seen as well."""
+"""Postgres may switch to a generic plan at the sixth execution: that one is seen as well."""
 
 _GATEWAY = SERVICES[0]
 _TENANT_KEY = "sk_bench_tenant_" + uuid.uuid4().hex
@@ -52,13 +52,13 @@ class Bench:
     api: httpx.AsyncClient
     tenant: httpx.AsyncClient
 
-    def asks(self, question: Question) -> httpx.AsyncClient:
-        """Who asks this."""
-        return self.tenant if question.is_tenants else self.api
+    def client_of(self, request: ListRequest) -> httpx.AsyncClient:
+        """Return the client whose key the request needs."""
+        return self.tenant if request.is_of_tenant else self.api
 
 
 async def compare_reads(bench: Bench, bare_port: int) -> Goal:
-    """GET of a task by its id against the bare route, in turn."""
+    """Compare GET of a task by its id with the bare route, alternating."""
     rows = await bench.database.fetch("SELECT id FROM tasks TABLESAMPLE SYSTEM (1)")
     ids = [str(row["id"]) for row in rows]
     key = {"Authorization": f"Bearer {bench.stack.api_key}"}
@@ -83,41 +83,46 @@ async def compare_reads(bench: Bench, bare_port: int) -> Goal:
     return Goal("GET task by id, requests/s, ours / bare", ratio, 0.5, is_at_most=False)
 
 
-async def time_answers(bench: Bench, asked: Iterable[Question], name: str, bound_ms: float) -> Goal:
-    """The p95 of the slowest question."""
+async def time_answers(
+    bench: Bench, asked: Iterable[ListRequest], name: str, bound_ms: float
+) -> Goal:
+    """Return the p95 of the slowest request."""
     slowest: list[tuple[float, float, str]] = []
     absent: set[str] = set()
-    for question in asked:
-        client = bench.asks(question)
-        if question.path in absent or not await _is_there(client, question):
-            absent.add(question.path)
+    for request in asked:
+        client = bench.client_of(request)
+        if request.path in absent or not await _is_there(client, request):
+            absent.add(request.path)
             continue
         samples: list[float] = []
         for _ in range(REPEATS):
             start = time.perf_counter()
-            (await client.get(question.url)).raise_for_status()
+            (await client.get(request.url)).raise_for_status()
             samples.append(1000 * (time.perf_counter() - start))
         p95 = statistics.quantiles(samples, n=20, method="inclusive")[18]
-        slowest.append((p95, statistics.median(samples), str(question)))
+        slowest.append((p95, statistics.median(samples), str(request)))
     slowest.sort(reverse=True)
     for path in sorted(absent):
-        console.print(f"skipped, not there: {path}")
-    console.print(f"{name}: {len(slowest)} questions, the slowest of them:")
-    for p95, median, question in slowest[:5]:
-        console.print(f"  p95 {p95:5.1f} ms, p50 {median:5.1f} ms  {question}", soft_wrap=True)
+        console.print(f"skipped, no such route: {path}")
+    console.print(f"{name}: {len(slowest)} requests, the slowest:")
+    for p95, median, request in slowest[:5]:
+        console.print(f"  p95 {p95:5.1f} ms, p50 {median:5.1f} ms  {request}", soft_wrap=True)
     medians = statistics.median(median for _, median, _ in slowest)
-    console.print(f"  p50 over all of them {medians:.1f} ms")
+    console.print(f"  p50 over all {medians:.1f} ms")
     return Goal(f"{name}, p95 of the slowest", slowest[0][0], bound_ms, is_at_most=True, unit="ms")
 
 
-async def _is_there(client: httpx.AsyncClient, question: Question) -> bool:
-    answer = await client.get(question.url)
-    # A route that takes an id answers 422 where the list beside it is missing.
+async def _is_there(client: httpx.AsyncClient, request: ListRequest) -> bool:
+    answer = await client.get(request.url)
+    # A route that takes an id returns 422 where the list route is missing.
     return answer.status_code not in {404, 405, 422}
 
 
 async def explain_answers(bench: Bench) -> Goal:
-    """The plans that Postgres ran for every question, each asked until its plan is settled."""
+    """Count the sequential scans in the plans of every request.
+
+    Each request is repeated until Postgres has settled on a plan.
+    """
     await log_plans(bench.database)
     await bench.stack.kill(_GATEWAY.name)
     await bench.stack.start(_GATEWAY.name)
@@ -125,40 +130,42 @@ async def explain_answers(bench: Bench) -> Goal:
     offences: dict[str, str] = {}
     num_plans = 0
     place = log.stat().st_size
-    for question in (*questions.lists(), *questions.statistics(), *await _by_id(bench)):
+    for request in (*list_requests.lists(), *list_requests.statistics(), *await _by_id(bench)):
         for _ in range(PLANNED):
-            await bench.asks(question).get(question.url)
+            await bench.client_of(request).get(request.url)
         await bench.database.execute("SELECT 1")
         for plan in logged_plans(log, place):
             num_plans += 1
             for table in sequential_scans(plan):
-                offences[f"{table}: {plan['Query Text']}"] = str(question)
+                offences[f"{table}: {plan['Query Text']}"] = str(request)
         place = log.stat().st_size
-    console.print(f"plans: {num_plans} looked at")
-    for offence, question in offences.items():
-        console.print(f"  reads a whole table for {question}\n    {offence}", soft_wrap=True)
-    return Goal("plans that read a big table whole", len(offences), 0, is_at_most=True, unit="")
+    console.print(f"plans: {num_plans} read")
+    for offence, request in offences.items():
+        console.print(f"  sequential scan for {request}\n    {offence}", soft_wrap=True)
+    return Goal(
+        "plans with a sequential scan of a big table", len(offences), 0, is_at_most=True, unit=""
+    )
 
 
-async def _by_id(bench: Bench) -> list[Question]:
+async def _by_id(bench: Bench) -> list[ListRequest]:
     task = await bench.database.fetchval("SELECT id FROM tasks LIMIT 1")
     workflow = await bench.database.fetchval("SELECT id FROM workflows LIMIT 1")
     return [
-        Question(f"/api/v1/tasks/{task}"),
-        Question(f"/api/v1/workflows/{workflow}"),
-        Question(f"/api/v1/monitoring/tasks/{task}"),
-        Question(f"/api/v1/monitoring/tasks/{task}/media"),
-        Question(f"/api/v1/monitoring/workflows/{workflow}"),
+        ListRequest(f"/api/v1/tasks/{task}"),
+        ListRequest(f"/api/v1/workflows/{workflow}"),
+        ListRequest(f"/api/v1/monitoring/tasks/{task}"),
+        ListRequest(f"/api/v1/monitoring/tasks/{task}/media"),
+        ListRequest(f"/api/v1/monitoring/workflows/{workflow}"),
     ]
 
 
 async def weigh_uploads(bench: Bench) -> list[Goal]:
-    """What large uploads cost in resident memory."""
+    """Measure the resident memory that large uploads take."""
     goals: list[Goal] = []
     for upload in (lora(500 * MEBIBYTE), picture(50 * MEBIBYTE)):
         growth = await growth_mib(bench.api, bench.stack.pids[_GATEWAY.name], upload)
         if growth is None:
-            console.print(f"skipped, not there: {upload.path}")
+            console.print(f"skipped, no such route: {upload.path}")
             continue
         name = f"{upload.name}: growth of the gateway's memory"
         goals.append(Goal(name, growth, 64, is_at_most=True, unit="MiB"))
@@ -166,15 +173,15 @@ async def weigh_uploads(bench: Bench) -> list[Goal]:
 
 
 async def measure(stack: LocalStack) -> list[Goal]:
-    """Seed, then everything in turn."""
+    """Seed the database, then run every measurement."""
     async with _opened(stack) as bench:
         await seed(bench.database, console)
         async with _bare_route(stack) as bare_port:
             goals = [await compare_reads(bench, bare_port)]
-        # Before the lists, so that memory which those leave behind hides no growth.
+        # Before the lists, whose unreleased memory would hide the growth.
         goals += await weigh_uploads(bench)
-        goals.append(await time_answers(bench, questions.lists(), "first pages", 60))
-        goals.append(await time_answers(bench, questions.statistics(), "statistics", 150))
+        goals.append(await time_answers(bench, list_requests.lists(), "first pages", 60))
+        goals.append(await time_answers(bench, list_requests.statistics(), "statistics", 150))
         goals.append(await explain_answers(bench))
     return goals
 
@@ -230,7 +237,7 @@ def _plain_url(stack: LocalStack) -> str:
 
 
 async def main() -> int:
-    """Start a stack of its own, measure, conclude."""
+    """Start a stack, measure, and return the exit status."""
     with tempfile.TemporaryDirectory(prefix="sartiq-bench-") as folder:
         settings = LocalSettings(state_dir=Path(folder))
         async with LocalStack(settings, services=(_GATEWAY,)) as stack:

@@ -1,4 +1,4 @@
-"""The baseline: a workflow of no-op activities on another queue. `python bare.py ADDRESS`."""
+"""The baseline: a workflow of no-op activities on another queue, `python bare.py ADDRESS`."""
 
 import asyncio
 import contextlib
@@ -16,16 +16,16 @@ ACTIVITY_QUEUE = "bench-activities"
 
 @activity.defn
 async def no_op() -> None:
-    """Nothing."""
+    """Do nothing."""
 
 
 @workflow.defn
 class Bare:
-    """What durable activities cost at the least."""
+    """A workflow of no-op activities, the least that durable execution costs."""
 
     @workflow.run
     async def run(self, number: int = 1) -> None:
-        """Run so many activities side by side."""
+        """Run a number of activities concurrently."""
         await asyncio.gather(*(self._activity() for _ in range(number)))
 
     async def _activity(self) -> None:

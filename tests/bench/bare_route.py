@@ -17,7 +17,7 @@ QUERY = "SELECT id, status, progress, created_at, origin_instance FROM tasks WHE
 
 
 def create_app(database_url: str) -> FastAPI:
-    """One route, one pool."""
+    """Build an application of one route and one connection pool."""
     pools: list[asyncpg.Pool] = []
 
     @asynccontextmanager

@@ -1,7 +1,7 @@
-"""Our engine against diffusers' own pipeline call, and what the worker adds: `make bench-engine`.
+"""Our engine against diffusers' own pipeline call, and the worker's overhead: `make bench-engine`.
 
-CPU, the packaged small model, 64 × 64 pixels, 8 steps. Both sides encode a prompt that they have
-not seen, with the same seed and threads, in turn.
+CPU, the packaged small model, 64 × 64 pixels, 8 steps. Both sides alternate; each encodes a prompt
+that is not cached, with the same seed and threads.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ _prompts = (
 
 @dataclass
 class FirstStep:
-    """When the transformer was first called since it was armed."""
+    """The moment of the transformer's first call since the hook was armed."""
 
     at_s: float | None = None
 
@@ -83,7 +83,7 @@ class FirstStep:
 
 @contextmanager
 def first_steps() -> Iterator[FirstStep]:
-    """Hear of the first call of a transformer, whichever the engine has."""
+    """Record the first call of the engine's transformer."""
     seen = FirstStep()
     handle = nn.modules.module.register_module_forward_pre_hook(seen)
     try:
@@ -93,7 +93,7 @@ def first_steps() -> Iterator[FirstStep]:
 
 
 def inputs(seed: int, prompt: str = "", **changes: Any) -> GenerationInputs:
-    """A picture of the size and the steps of this benchmark."""
+    """Return a generation's inputs with the size and the steps of this benchmark."""
     return GenerationInputs(
         prompt=prompt or next(_prompts),
         width=SIDE_PX,
@@ -105,13 +105,13 @@ def inputs(seed: int, prompt: str = "", **changes: Any) -> GenerationInputs:
 
 
 def generate(engine: ImageEngine, request: GenerationInputs, *loras: LoraUse) -> Image.Image:
-    """One picture of ours."""
+    """Generate one picture with our engine."""
     cancel = threading.Event()
     return engine.generate(request, None, loras, on_step=lambda *_: None, cancel=cancel)[0]
 
 
 def compare_pictures(engine: ImageEngine) -> Goal:
-    """Pictures a second, in turn: ours, theirs; the order changes from round to round."""
+    """Compare pictures a second of ours and theirs; the order alternates between rounds."""
     pipeline: Any = FluxPipeline.from_pretrained(packaged_model(), dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
 
@@ -149,7 +149,7 @@ def compare_pictures(engine: ImageEngine) -> Goal:
         console.print(
             f"{name:<6} {1 / statistics.median(values):6.2f} pictures/s"
             f" (p50 {1000 * statistics.median(values):.1f} ms, best {1000 * min(values):.1f} ms);"
-            f" processor time p50 {1000 * statistics.median(cpu_s[name]):.1f} ms"
+            f" CPU time p50 {1000 * statistics.median(cpu_s[name]):.1f} ms"
         )
     ratio = statistics.median(
         other / own for own, other in zip(times_s["ours"], times_s["theirs"], strict=True)
@@ -158,9 +158,9 @@ def compare_pictures(engine: ImageEngine) -> Goal:
 
 
 async def time_overhead(engine: ImageEngine, objects: S3ObjectStore) -> Goal:
-    """From the activity's call to the first call of the transformer, a reference picture from S3.
+    """Measure from the activity's call to the first call of the transformer.
 
-    Encoding the prompt and the reference is in it.
+    Encoding the prompt, and fetching and encoding the reference picture from S3, are included.
     """
     reference = io.BytesIO()
     Image.effect_noise((256, 256), 60).convert("RGB").save(reference, "PNG")
@@ -214,7 +214,7 @@ async def time_overhead(engine: ImageEngine, objects: S3ObjectStore) -> Goal:
 
 
 def time_switches(engine: ImageEngine, folder: Path) -> Goal:
-    """What another LoRA adds to the time to the first step, against the same one again."""
+    """Measure the time to the first step with another LoRA, against the same LoRA again."""
     name = "LoRA switch, both loaded, p50"
     loras = [_lora(folder, seed) for seed in (1, 2)]
     samples_ms: dict[str, list[float]] = {"same": [], "other": []}
@@ -248,7 +248,7 @@ def time_switches(engine: ImageEngine, folder: Path) -> Goal:
 
 
 def _lora(folder: Path, seed: int) -> LoraUse:
-    """Random weights for every attention of the small model, as diffusers names them."""
+    """Return random LoRA weights for every attention of the small model, by diffusers' names."""
     transformer = FluxTransformer2DModel.from_pretrained(packaged_model() / "transformer")
     generator = torch.Generator().manual_seed(seed)
     tensors: dict[str, torch.Tensor] = {}
@@ -268,7 +268,7 @@ def _lora(folder: Path, seed: int) -> LoraUse:
 
 
 async def main() -> int:
-    """Everything in turn, on a store of its own."""
+    """Run every measurement on its own object store."""
     torch.set_num_threads(THREADS)
     console.print(f"torch {torch.__version__}, {THREADS} of {os.cpu_count()} cores")
     settings = InferenceSettings.model_validate({"device": "cpu", "torch_threads": THREADS})

@@ -1,4 +1,4 @@
-"""How every benchmark ends: goal, value, verdict; exit 1 on a miss."""
+"""The report of every benchmark: goal, value, verdict; exit 1 on a miss."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Goal:
-    """One figure and what it has to reach."""
+    """One figure and its goal."""
 
     name: str
     value: float
@@ -18,17 +18,17 @@ class Goal:
 
     @property
     def is_met(self) -> bool:
-        """Whether the value is on the right side of the bound."""
+        """True where the value is on the right side of the bound."""
         return self.value <= self.bound if self.is_at_most else self.value >= self.bound
 
     @property
     def stated(self) -> str:
-        """The goal in words."""
+        """The goal as text."""
         return f"{'at most' if self.is_at_most else 'at least'} {self.bound:g} {self.unit}"
 
 
 def conclude(console: Console, goals: list[Goal]) -> int:
-    """Print the verdicts; the exit status of the benchmark."""
+    """Print the verdicts and return the exit status of the benchmark."""
     table = Table("figure", "goal", "value", "verdict")
     for goal in goals:
         verdict = "met" if goal.is_met else "MISSED"

@@ -1,8 +1,8 @@
-"""The cost of one tenant's hostility to another: `make bench-hostile`.
+"""Effect of one tenant's hostile load on another tenant: `make bench-hostile`.
 
-Three times the same work of a tenant who means well, beside 200 hostile and beside 200 harmless
-of somebody else's, in one run on one stack: URLs that hang, provider answers that no record can
-hold, clients that never end their request. Everything is on loopback and bounded.
+In three scenarios, the same work of one tenant runs beside 200 hostile and beside 200 harmless
+requests of another, in one run on one stack: URLs that hang, provider responses that no record can
+store, clients that never complete their request. Everything is on loopback and bounded.
 """
 
 import argparse
@@ -36,7 +36,7 @@ Probe = Callable[[Stage], Awaitable[dict[str, float]]]
 
 
 async def beside(stage: Stage, probe: Probe, bodies: Sequence[Body]) -> Samples:
-    """Measure the other tenant's work while these come in and run."""
+    """Measure the other tenant's work while these requests arrive and run."""
     before = cpu_s(stage.stack.pids)
     loading = asyncio.create_task(stage.load(bodies))
     await asyncio.sleep(FIRST_PROBE_S)
@@ -48,20 +48,20 @@ async def beside(stage: Stage, probe: Probe, bodies: Sequence[Body]) -> Samples:
     used = {name: s - before[name] for name, s in cpu_s(stage.stack.pids).items()}
     shown = ", ".join(f"{name} {s:.0f}" for name, s in used.items() if s >= 1)
     console.print(f"CPU seconds: {shown}")
-    stage.strangers.relented.set()
+    stage.hosts.released.set()
     await stage.until_settled(await loading)
     return {name: [each[name] for each in found] for name in found[0]}
 
 
 def compare(harmless: Samples, hostile: Samples, beside_what: str) -> list[Goal]:
-    """Medians of each figure, hostile against harmless."""
+    """Compare the medians of each figure, hostile against harmless."""
     goals: list[Goal] = []
     for name in harmless:
         for kind, samples in (("harmless", harmless[name]), ("hostile", hostile[name])):
             late = sum(sample >= PROBE_CAP_S for sample in samples)
             console.print(
                 f"{name:<15} beside {LOAD} {kind:<8} p50 {statistics.median(samples):5.2f} s"
-                f"  worst {max(samples):5.2f} s  given up {late}/{len(samples)}"
+                f"  worst {max(samples):5.2f} s  timed out {late}/{len(samples)}"
             )
         ratio = statistics.median(hostile[name]) / statistics.median(harmless[name])
         goals.append(Goal(f"{name} beside {beside_what}", ratio, 2, is_at_most=True))
@@ -69,8 +69,8 @@ def compare(harmless: Samples, hostile: Samples, beside_what: str) -> list[Goal]
 
 
 async def urls(stage: Stage) -> list[Goal]:
-    """Names that are never answered, pictures that drip, receivers that hang."""
-    strangers = stage.strangers
+    """Load with names that never resolve, pictures that trickle and receivers that hang."""
+    hosts = stage.hosts
 
     def bodies(tenant: str, url: Callable[[int], str], hook: str) -> list[Body]:
         return [
@@ -78,25 +78,25 @@ async def urls(stage: Stage) -> list[Goal]:
             | {
                 "origin_tenant_id": tenant,
                 "reference_image_url": url(number),
-                "webhook_url": f"{strangers.url}/{hook}/{tenant}-{number}",
+                "webhook_url": f"{hosts.url}/{hook}/{tenant}-{number}",
             }
             for number in range(LOAD)
         ]
 
     def served(number: int) -> str:
-        return strangers.named(f"n{number}", f"/picture/{number}")
+        return hosts.named(f"n{number}", f"/picture/{number}")
 
     def hanging(number: int) -> str:
-        return strangers.silent(f"n{number}") if number % 2 else f"{strangers.url}/drip/{number}"
+        return hosts.silent(f"n{number}") if number % 2 else f"{hosts.url}/drip/{number}"
 
     harmless = await beside(stage, probe_urls, bodies("neighbour", served, "hook"))
-    strangers.relented.clear()
+    hosts.released.clear()
     hostile = await beside(stage, probe_urls, bodies("greedy", hanging, "hang"))
     return compare(harmless, hostile, "URLs that hang")
 
 
-async def answers(stage: Stage) -> list[Goal]:
-    """An app at the provider that answers what no record can hold."""
+async def responses(stage: Stage) -> list[Goal]:
+    """Load with an app at the provider whose responses no record can store."""
 
     def bodies(marker: str) -> list[Body]:
         return [
@@ -106,11 +106,11 @@ async def answers(stage: Stage) -> list[Goal]:
 
     harmless = await beside(stage, probe_provider, bodies("neighbour"))
     hostile = await beside(stage, probe_provider, bodies(HOSTILE))
-    return compare(harmless, hostile, "hostile answers")
+    return compare(harmless, hostile, "invalid responses")
 
 
 async def clients(stage: Stage) -> list[Goal]:
-    """Requests that never end, and what they cost the gateway and who asks it something."""
+    """Load with requests that never end; measure the gateway's memory and another's GETs."""
     task_id = await stage.create(TASK)
     process = psutil.Process(stage.stack.pids["gateway"])
     p99: dict[str, float] = {}
@@ -164,13 +164,13 @@ async def _clients(stage: Stage, *, is_harmless: bool) -> AsyncGenerator[None]:
         await process.wait()
 
 
-SCENARIOS = {"urls": urls, "answers": answers, "clients": clients}
+SCENARIOS = {"urls": urls, "responses": responses, "clients": clients}
 
 
 async def main() -> int:
-    """Start a stack of its own, run the scenarios, conclude."""
+    """Start a stack, run the scenarios, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=SCENARIOS, help="one of the three")
+    parser.add_argument("--only", choices=SCENARIOS, help="run one scenario alone")
     only = parser.parse_args().only
     goals: list[Goal] = []
 

@@ -1,4 +1,4 @@
-"""A loopback fal whose apps answer what no record can hold, where the work's marker says so."""
+"""A loopback fal that returns unstorable responses for work with a hostile marker."""
 
 import asyncio
 import itertools
@@ -15,7 +15,7 @@ from tests.loopback.fal_ledger import Entry, Ledger
 from tests.loopback.serving import Server, config
 
 HOSTILE = "hostile"
-"""Markers that begin with it are answered with one hostile answer after the other."""
+"""Prefix of the markers of work that gets the hostile responses in turn."""
 
 _DEEP = 20_000
 _WIDE = 60_000
@@ -34,7 +34,7 @@ ERRORS: tuple[str, ...] = ("it broke: \0 at \0", "half of a pair: \ud800", "\0" 
 
 
 class HostileQueue(Queue):
-    """Answers as fal does, and hostile work hostilely."""
+    """A fal queue that returns hostile responses for hostile work."""
 
     def __init__(self) -> None:
         super().__init__(Ledger(None), KEY)
@@ -46,7 +46,7 @@ class HostileQueue(Queue):
         answer = await super()._status(request)
         shown = json.loads(bytes(answer.body))
         entry = self.ledger.entries.get(request.path_params["id"])
-        # Every third fails, with an error that says something impossible.
+        # Every third fails, with an error text that cannot be stored.
         if not _is_hostile(entry) or shown["status"] != "COMPLETED" or next(self._turn) % 3:
             return answer
         shown |= {"error": next(self._errors), "error_type": "app_error"}
@@ -67,7 +67,7 @@ def _is_hostile(entry: Entry | None) -> bool:
 
 @asynccontextmanager
 async def open_hostile_fal() -> AsyncIterator[LoopbackFal]:
-    """Serve on a free port of this machine."""
+    """Serve on a free port of the loopback interface."""
     queue = HostileQueue()
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         server = Server(config(queue.app))

@@ -1,4 +1,4 @@
-"""A stack to measure hostility on: its strangers and its provider are on loopback."""
+"""The stack of `make bench-hostile`, with external hosts and a provider on loopback."""
 
 import asyncio
 import tempfile
@@ -12,18 +12,18 @@ from typing import Any
 
 import asyncpg
 import httpx
+from external_hosts import ExternalHosts, open_external_hosts
 from hostile_fal import open_hostile_fal
 from overhead import NOTIFY
-from strangers import Strangers, open_strangers
 
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from tests.fixtures.pictures import picture
 
 LOAD_EVERY_S = 0.2
-"""A pace that two cores keep up with: what is compared is not how they are overrun."""
+"""A pace that two cores can serve: overload is not what is compared."""
 PROBE_CAP_S = 20.0
-"""A probe that has not come so far by then counts as having taken so long."""
+"""A probe that takes longer counts as having taken this long."""
 SETTLING_S = 15.0
 
 TASK = {
@@ -42,25 +42,27 @@ Body = dict[str, Any]
 
 @dataclass
 class Stage:
-    """A running stack, and how its tenants are seen from outside."""
+    """A running stack, and a client that observes its tenants' work."""
 
     stack: LocalStack
     http: httpx.AsyncClient
-    strangers: Strangers
+    hosts: ExternalHosts
     ends: dict[str, asyncio.Future[float]] = field(default_factory=dict)
 
-    def heard(self, _connection: object, _pid: object, _channel: object, payload: object) -> None:
-        """Note when a terminal row is committed."""
+    def on_notification(
+        self, _connection: object, _pid: object, _channel: object, payload: object
+    ) -> None:
+        """Record the moment at which a terminal row is committed."""
         end = self.end_of(str(payload).split()[0])
         if not end.done():
             end.set_result(time.perf_counter())
 
     def end_of(self, task_id: str) -> asyncio.Future[float]:
-        """The moment of a task's end, by `time.perf_counter`."""
+        """Return a future of a task's end, by `time.perf_counter`."""
         return self.ends.setdefault(task_id, asyncio.get_running_loop().create_future())
 
     async def create(self, body: Body) -> str | None:
-        """A task's id; none where the gateway did not take it."""
+        """Create a task and return its id, or None where the gateway refused it."""
         with suppress(httpx.TransportError):
             answer = await self.http.post("/api/v1/tasks/", json=body)
             if answer.status_code == 201:
@@ -68,7 +70,7 @@ class Stage:
         return None
 
     async def load(self, bodies: Sequence[Body]) -> list[str]:
-        """Create them at an even pace; the ids of those that were taken."""
+        """Create tasks at an even pace and return the ids of those that were accepted."""
         creating: list[asyncio.Task[str | None]] = []
         for body in bodies:
             creating.append(asyncio.create_task(self.create(body)))
@@ -76,7 +78,7 @@ class Stage:
         return [task_id for task_id in await asyncio.gather(*creating) if task_id]
 
     async def until_settled(self, task_ids: Sequence[str]) -> None:
-        """Let them end, for a while; what has not is cancelled."""
+        """Wait for tasks to end, for `SETTLING_S` at most, and cancel the others."""
         if task_ids:
             await asyncio.wait([self.end_of(each) for each in task_ids], timeout=SETTLING_S)
         gate = asyncio.Semaphore(8)
@@ -90,7 +92,7 @@ class Stage:
 
 
 async def probe_task(stage: Stage) -> dict[str, float]:
-    """A plain task, from POST to its terminal row's commit."""
+    """Time a plain task, from POST to its terminal row's commit."""
     begun = time.perf_counter()
     task_id = await stage.create(TASK | {"origin_tenant_id": "modest"})
     end = stage.end_of(task_id) if task_id else None
@@ -98,16 +100,16 @@ async def probe_task(stage: Stage) -> dict[str, float]:
 
 
 async def probe_urls(stage: Stage) -> dict[str, float]:
-    """A plain task; and one with a picture by URL and a webhook, until each of them is called."""
+    """Time a plain task, and the first calls of another's picture URL and webhook."""
     mark, begun = uuid.uuid4().hex, time.perf_counter()
     task = asyncio.create_task(probe_task(stage))
-    fetch, hook = (stage.strangers.first_call(f"/{kind}/{mark}") for kind in ("picture", "hook"))
+    fetch, hook = (stage.hosts.first_call(f"/{kind}/{mark}") for kind in ("picture", "hook"))
     await stage.create(
         TASK
         | {
             "origin_tenant_id": "modest",
-            "reference_image_url": stage.strangers.named(mark, f"/picture/{mark}"),
-            "webhook_url": f"{stage.strangers.url}/hook/{mark}",
+            "reference_image_url": stage.hosts.named(mark, f"/picture/{mark}"),
+            "webhook_url": f"{stage.hosts.url}/hook/{mark}",
         }
     )
     taken = await asyncio.gather(_seconds(fetch, begun), _seconds(hook, begun))
@@ -115,7 +117,7 @@ async def probe_urls(stage: Stage) -> dict[str, float]:
 
 
 async def probe_provider(stage: Stage) -> dict[str, float]:
-    """A plain task, and one at the provider."""
+    """Time a plain task, and one at the provider."""
     begun = time.perf_counter()
     task = asyncio.create_task(probe_task(stage))
     body = TASK | {"origin_tenant_id": "modest", "provider_config": _FAL, "prompt": "modest"}
@@ -134,18 +136,18 @@ async def _seconds(moment: asyncio.Future[float] | None, begun: float) -> float:
 
 @asynccontextmanager
 async def open_stage() -> AsyncIterator[Stage]:
-    """A stack whose provider and strangers are on loopback."""
+    """Start a stack whose provider and external hosts are on loopback."""
     async with AsyncExitStack() as exits:
-        strangers = await exits.enter_async_context(open_strangers(picture(size=(64, 64))))
+        hosts = await exits.enter_async_context(open_external_hosts(picture(size=(64, 64))))
         fal = await exits.enter_async_context(open_hostile_fal())
         folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="sartiq-bench-"))
         overrides = {
             "SARTIQ_INFERENCE_ENGINE": "identity",
             "SARTIQ_EGRESS_ALLOWED_HOSTS": '["127.0.0.1"]',
-            "SARTIQ_EGRESS_NAMESERVERS": f'["{strangers.nameserver}"]',
+            "SARTIQ_EGRESS_NAMESERVERS": f'["{hosts.nameserver}"]',
             "SARTIQ_FAL_KEY": fal.key,
             "SARTIQ_FAL_BASE_URL": fal.url,
-            # Few, so that 200 would fill them at a pace that two cores keep up with.
+            # Few, so that 200 requests would fill them at a pace that two cores can serve.
             "SARTIQ_EGRESS_MAX_FETCHES": "16",
             "SARTIQ_WEBHOOKS_MAX_CONCURRENT": "16",
         }
@@ -160,9 +162,9 @@ async def open_stage() -> AsyncIterator[Stage]:
                 trust_env=False,
             )
         )
-        stage = Stage(stack, http, strangers)
+        stage = Stage(stack, http, hosts)
         database = await asyncpg.connect(stack.environment["SARTIQ_DB_URL"].replace("+asyncpg", ""))
         exits.push_async_callback(database.close)
         await database.execute(NOTIFY)
-        await database.add_listener("bench", stage.heard)
+        await database.add_listener("bench", stage.on_notification)
         yield stage

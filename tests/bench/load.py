@@ -1,11 +1,11 @@
-"""A client that asks for one path over and over, cheap enough not to be what is measured."""
+"""An HTTP load generator that is cheap compared with the server it measures."""
 
 import asyncio
 import time
 
 
 class _Connection(asyncio.Protocol):
-    """One kept-alive connection: the next request goes out when the answer is whole."""
+    """One keep-alive connection that sends the next request after each response."""
 
     def __init__(self, requests: list[bytes], done: asyncio.Future[None]) -> None:
         self._requests, self._done = requests, done
@@ -46,7 +46,7 @@ class _Connection(asyncio.Protocol):
 async def requests_per_s(
     port: int, paths: list[str], *, headers: dict[str, str], connections: int
 ) -> float:
-    """How many of these requests are answered a second, with so many going on at any time."""
+    """Return the responses a second to these requests, over a number of connections."""
     fields = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     requests = [
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}\r\n".encode() for path in paths

@@ -1,7 +1,7 @@
-"""What orchestration costs: tasks, chains, fan-outs, a full database: `make bench-orchestration`.
+"""Cost of orchestration: tasks, chains, fan-outs, a full database: `make bench-orchestration`.
 
 The ordinary GENERATION path with the engine set to `identity`, against a bare workflow whose one
-no-op activity is on another queue. Same server, same run, the two in turn.
+no-op activity is on another queue. Both use the same server and alternate in one run.
 """
 
 import argparse
@@ -22,7 +22,7 @@ STEP = {key: value for key, value in TASK.items() if key != "task_type"}
 
 
 def chain() -> list[dict[str, Any]]:
-    """Ten steps, one after the other."""
+    """Return a workflow of ten steps, one after the other."""
     return [
         {
             "id": f"s{i}",
@@ -35,12 +35,12 @@ def chain() -> list[dict[str, Any]]:
 
 
 def fan_out() -> list[dict[str, Any]]:
-    """Fifty steps side by side."""
+    """Return a workflow of fifty concurrent steps."""
     return [{"id": f"s{i}", "task_type": "GENERATION", "config": STEP} for i in range(FAN_OUT)]
 
 
 async def shapes(bench: Bench) -> list[Goal]:
-    """One task, a chain and a fan-out in turn, unloaded."""
+    """Time one task, a chain and a fan-out, alternating, unloaded."""
     samples: dict[str, list[float]] = {"task": [], "chain": [], "fan-out": [], "bare": []}
     ids: dict[str, str] = {}
 
@@ -74,7 +74,7 @@ async def shapes(bench: Bench) -> list[Goal]:
 
 
 async def cancellations(bench: Bench) -> Goal:
-    """What waits in a queue, from the request to cancel it to its answer, which is its end."""
+    """Time the cancellation of queued tasks, from request to response."""
     body = {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "fal-ai/x"} | ORIGIN
     samples: list[float] = []
     for _ in range(CANCELLATIONS):
@@ -89,14 +89,14 @@ async def cancellations(bench: Bench) -> Goal:
 
 
 async def cpu_per_task(bench: Bench) -> float:
-    """CPU milliseconds of all processes together."""
+    """Return the CPU milliseconds of a task in all processes together."""
     before = sum(cpu_s(bench.pids).values())
     await run_tasks(bench, CPU_TASKS)
     return 1000 * (sum(cpu_s(bench.pids).values()) - before) / CPU_TASKS
 
 
 async def run_tasks(bench: Bench, number: int) -> None:
-    """So many tasks, some of them at a time."""
+    """Run a number of tasks, some of them concurrently."""
     slots = asyncio.Semaphore(IN_FLIGHT)
 
     async def one() -> None:
@@ -107,7 +107,7 @@ async def run_tasks(bench: Bench, number: int) -> None:
 
 
 async def growth(bench: Bench, total: int) -> Goal:
-    """CPU of a task with few tasks in the database, and with many."""
+    """Compare the CPU time of a task with few tasks in the database and with many."""
     few = await cpu_per_task(bench)
     count = await bench.connection.fetchval("SELECT count(*) FROM tasks")
     batches = max(0, total - count) // 100
@@ -119,7 +119,7 @@ async def growth(bench: Bench, total: int) -> Goal:
 
 
 def measurement(total: int) -> Any:
-    """All of it."""
+    """Return the whole measurement."""
 
     async def run(bench: Bench) -> list[Goal]:
         first = await measure(bench)

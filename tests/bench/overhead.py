@@ -1,8 +1,8 @@
-"""What our path costs over a bare Temporal workflow: `make bench-overhead`.
+"""Overhead of our path over a bare Temporal workflow: `make bench-overhead`.
 
 The ordinary GENERATION path, with the engine set to `identity`, from POST sent to the terminal
-row's commit; against a bare workflow whose one no-op activity is on another queue. Same server,
-same run, the two in turn.
+row's commit; against a bare workflow whose one no-op activity is on another queue. Both use the
+same server and alternate in one run.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ WHEN (NEW.completed_at IS NOT NULL AND OLD.completed_at IS NULL) EXECUTE FUNCTIO
 CREATE OR REPLACE TRIGGER bench_notify AFTER UPDATE ON workflows FOR EACH ROW
 WHEN (NEW.completed_at IS NOT NULL AND OLD.completed_at IS NULL) EXECUTE FUNCTION bench_notify();
 """
-"""A notification is delivered when its transaction commits: that is the moment we wait for."""
+"""Postgres delivers a notification at commit, which is the moment that is measured."""
 
 ORIGIN = {"origin_instance": "bench"}
 TASK = {"task_type": "GENERATION", "prompt": "a red dress", "width": 64, "height": 64, "seed": 7}
@@ -50,15 +50,17 @@ console = Console()
 
 @dataclass
 class Ours:
-    """Submits work to the gateway, and hears of each when its terminal row is committed."""
+    """A client of the gateway that is notified when a terminal row is committed."""
 
     http: httpx.AsyncClient
     waiting: dict[str, asyncio.Future[str]] = field(default_factory=dict)
     early: dict[str, str] = field(default_factory=dict)
     submitted: list[str] = field(default_factory=list)
 
-    def heard(self, _connection: object, _pid: object, _channel: object, payload: object) -> None:
-        """Take a notification; it may come before the answer to the POST."""
+    def on_notification(
+        self, _connection: object, _pid: object, _channel: object, payload: object
+    ) -> None:
+        """Record a notification, which may arrive before the response to the POST."""
         task_id, status = str(payload).split()
         future = self.waiting.pop(task_id, None)
         if future:
@@ -67,11 +69,11 @@ class Ours:
             self.early[task_id] = status
 
     async def run(self) -> None:
-        """One task, from POST sent to its terminal row's commit."""
+        """Run one task, from POST sent to its terminal row's commit."""
         self.submitted.append(await self.completed("/api/v1/tasks/", TASK | ORIGIN))
 
     async def run_workflow(self, steps: list[dict[str, Any]]) -> str:
-        """One workflow, likewise; its id."""
+        """Run one workflow likewise and return its id."""
         body = {"name": "bench", "steps": steps} | ORIGIN
         return await self.completed("/api/v1/workflows/", body)
 
@@ -90,21 +92,21 @@ class Ours:
 
 
 async def run_bare(client: Client, num_activities: int = 1) -> None:
-    """One bare workflow, from start to result."""
+    """Run one bare workflow, from start to result."""
     await client.execute_workflow(
         Bare.run, num_activities, id=f"bare-{uuid.uuid4()}", task_queue=WORKFLOW_QUEUE
     )
 
 
 async def timed(work: Callable[[], Awaitable[None]]) -> float:
-    """Milliseconds that it took."""
+    """Return the milliseconds that a run took."""
     start = time.perf_counter()
     await work()
     return 1000 * (time.perf_counter() - start)
 
 
 async def per_second(work: Callable[[], Awaitable[None]]) -> float:
-    """Finished a second, with `IN_FLIGHT` going on at any time."""
+    """Return the runs finished a second with `IN_FLIGHT` at any time."""
     slots = asyncio.Semaphore(IN_FLIGHT)
 
     async def one() -> None:
@@ -117,11 +119,11 @@ async def per_second(work: Callable[[], Awaitable[None]]) -> float:
 
 
 def cpu_s(pids: dict[str, int]) -> dict[str, float]:
-    """CPU seconds so far, per process with its children."""
+    """Return the CPU seconds so far, per process with its children."""
     used: dict[str, float] = {}
     for name, pid in pids.items():
         process = psutil.Process(pid)
-        # The stack's processes are children of this one, and counted under their own names.
+        # The stack's processes are children of this one and have their own entries.
         is_parent = process.pid == psutil.Process().pid
         tree = [process, *([] if is_parent else process.children(recursive=True))]
         used[name] = sum(sum(p.cpu_times()[:2]) for p in tree)
@@ -129,13 +131,13 @@ def cpu_s(pids: dict[str, int]) -> dict[str, float]:
 
 
 def show_latency(name: str, samples: list[float]) -> None:
-    """Median and p99 of one side."""
+    """Print median and p99 of one side."""
     p99 = statistics.quantiles(samples, n=100, method="inclusive")[98]
     console.print(f"{name:<6} p50 {statistics.median(samples):6.1f} ms   p99 {p99:6.1f} ms")
 
 
 async def check_records(connection: asyncpg.Connection, submitted: list[str]) -> None:
-    """Every task has its terminal row, and a gap-free sequence that ends with one such event."""
+    """Assert that every task has a terminal row and gap-free events that end with one."""
     ids = [uuid.UUID(task_id) for task_id in submitted]
     completed = await connection.fetchval(
         "SELECT count(*) FROM tasks WHERE id = ANY($1) AND status = 'COMPLETED'", ids
@@ -166,13 +168,13 @@ class Bench:
     pids: dict[str, int]
 
     async def bare(self) -> None:
-        """One bare workflow, from start to result."""
+        """Run one bare workflow, from start to result."""
         await run_bare(self.client)
 
 
 @asynccontextmanager
 async def connected(stack: LocalStack) -> AsyncGenerator[tuple[asyncpg.Connection, Ours]]:
-    """The gateway, and the database that tells when work has ended."""
+    """Open a client of the gateway, and the database connection that notifies it."""
     database = stack.environment["SARTIQ_DB_URL"].replace("+asyncpg", "")
     connection = await asyncpg.connect(database)
     headers = {"Authorization": f"Bearer {stack.api_key}"}
@@ -181,15 +183,15 @@ async def connected(stack: LocalStack) -> AsyncGenerator[tuple[asyncpg.Connectio
     ) as http:
         ours = Ours(http)
         await connection.execute(NOTIFY)
-        await connection.add_listener("bench", ours.heard)
+        await connection.add_listener("bench", ours.on_notification)
         yield connection, ours
-        await connection.remove_listener("bench", ours.heard)
+        await connection.remove_listener("bench", ours.on_notification)
     await connection.close()
 
 
 @asynccontextmanager
 async def open_bench(stack: LocalStack, bare_pid: int) -> AsyncGenerator[Bench]:
-    """Connections to everything that is measured."""
+    """Open the connections to both sides."""
     client = await Client.connect(stack.endpoints.temporal_address)
     async with connected(stack) as (connection, ours):
         pids = {**stack.pids, "bare-worker": bare_pid, "this-client": psutil.Process().pid}
@@ -197,7 +199,7 @@ async def open_bench(stack: LocalStack, bare_pid: int) -> AsyncGenerator[Bench]:
 
 
 async def measure(bench: Bench) -> list[Goal]:
-    """Both sides in turn, unloaded and then with many in flight."""
+    """Measure both sides, alternating, unloaded and then with many in flight."""
     for _ in range(WARM_UP):
         await asyncio.gather(bench.bare(), bench.ours.run())
     goals = [await _latency(bench.bare, bench.ours.run)]
@@ -250,7 +252,7 @@ async def _show_histories(client: Client, task_id: str) -> None:
 
 
 async def run_on_a_stack(measurement: Callable[[Bench], Awaitable[list[Goal]]]) -> int:
-    """Start a stack of its own with the identity engine, measure, conclude."""
+    """Start a stack with the identity engine, measure, and return the exit status."""
     with tempfile.TemporaryDirectory(prefix="sartiq-bench-") as folder:
         settings = LocalSettings(state_dir=Path(folder))
         overrides = {"SARTIQ_INFERENCE_ENGINE": "identity"}

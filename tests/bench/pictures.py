@@ -1,9 +1,9 @@
-"""Adjusting and background fixing on 24 megapixels, beside the plain way of doing the same.
+"""Adjusting and background fixing on 24 megapixels, beside a plain implementation of each.
 
-Run it with `python tests/bench/pictures.py`. Seconds are of one core's time, of this process, so
-that other work on the machine counts little; decoding and encoding are not in them. The plain ways
-are what Pillow and scikit-image offer: a whole resize, then a paste; CIELAB arrays of the whole
-picture. Exits 1 where a goal is missed.
+Run it with `python tests/bench/pictures.py`. Seconds are CPU time of this process on one core, so
+that other load on the machine counts little, without decoding and encoding. The plain
+implementations use Pillow and scikit-image: a resize of the whole picture, then a paste; CIELAB
+arrays of the whole picture. Exits 1 where a goal is missed.
 """
 
 import os
@@ -36,13 +36,13 @@ from tests.bench.goals import Goal, conclude
 
 WIDTH, HEIGHT = 4000, 6000
 PLAIN_SHARE = 6
-"""The plain background fix is measured on this part of the picture: all of it takes gigabytes."""
+"""Part of the picture for the plain background fix, which takes gigabytes for the whole."""
 CREAM = LabColour(92, -0.3, 9.7)
 RUNS = 3
 
 
 class GivenMask:
-    """A segmenter that is told its answer."""
+    """A segmenter that returns a given mask."""
 
     def __init__(self, mask: np.ndarray) -> None:
         self._mask = mask
@@ -52,7 +52,7 @@ class GivenMask:
 
 
 def studio() -> tuple[Image.Image, np.ndarray]:
-    """A light wall with noise and a person before it, and the person's mask."""
+    """Return a picture of a person before a light, noisy wall, and the person's mask."""
     noise = np.random.default_rng(0).normal(0, 4, (HEIGHT, WIDTH, 1)).astype(np.float32)
     light = np.linspace(250, 140, HEIGHT, dtype=np.float32)[:, None, None]
     wall = np.clip((light + noise) * np.array([0.97, 0.98, 1], np.float32), 0, 255)
@@ -64,7 +64,7 @@ def studio() -> tuple[Image.Image, np.ndarray]:
 
 
 def seconds(work: Callable[[], Any], runs: int = RUNS) -> float:
-    """The least CPU time of some runs."""
+    """Return the least CPU time of some runs."""
     times: list[float] = []
     for _ in range(runs):
         start = time.process_time()
@@ -74,7 +74,7 @@ def seconds(work: Callable[[], Any], runs: int = RUNS) -> float:
 
 
 def peak_growth_mib(work: Callable[[], Any]) -> float:
-    """By how much resident memory grows at most meanwhile; Linux tells, nobody else."""
+    """Return the peak growth of resident memory during a call, in MiB; Linux only."""
     Path("/proc/self/clear_refs").write_text("5")
     before = _status_kib("VmRSS")
     work()
@@ -87,7 +87,7 @@ def _status_kib(name: str) -> int:
 
 
 def plain_fix(picture: Image.Image, mask: np.ndarray) -> np.ndarray:
-    """lab_shift as it is written down."""
+    """Apply lab_shift by its plain formula."""
     grown = binary_dilation(mask > 0.5, disk(30, decomposition="sequence")[0][0])
     for footprint, times in disk(30, decomposition="sequence")[1:]:
         grown = binary_dilation(grown, footprint, iterations=times)
@@ -99,13 +99,13 @@ def plain_fix(picture: Image.Image, mask: np.ndarray) -> np.ndarray:
 
 
 def fix(picture: Image.Image, mask: np.ndarray) -> Image.Image:
-    """Ours."""
+    """Apply our lab_shift."""
     protection = Protection(mask, grow_px=0.005 * HEIGHT, blur_sigma_px=20)
     return move_background(picture, CREAM, protection, Ramp(150, 220))
 
 
 def measure(console: Console) -> list[Goal]:
-    """Measure, print the plain ways beside ours, and give the figures that have goals."""
+    """Measure, print both implementations, and return the figures that have goals."""
     picture, mask = studio()
     adjuster = ImageAdjuster(lambda: GivenMask(mask), max_output_pixels=67_108_864)
     part = picture.crop((0, 0, WIDTH, HEIGHT // PLAIN_SHARE))
@@ -137,12 +137,12 @@ def measure(console: Console) -> list[Goal]:
 
 
 def _whole_fix(picture: Image.Image) -> Goal:
-    """The whole operation, the packaged models that find what is kept included."""
+    """Run the whole operation, including the packaged models that find the foreground."""
     models = VisionModels(VisionSettings(threads=1))
     fixer = BackgroundFixer(models)
     palette = Image.new("RGB", (64, 64), "#e8e0d0")
     inputs = BackgroundFixInputs(base_image="-", palette_image="-")
-    fixer.fix(picture, palette, inputs)  # opens the models
+    fixer.fix(picture, palette, inputs)  # loads the models
     taken = seconds(lambda: fixer.fix(picture, palette, inputs))
     return Goal("masks and lab_shift, 24 MP, one core", taken, 2.5, is_at_most=True, unit="s")
 

@@ -1,4 +1,4 @@
-"""Which plans Postgres really ran: auto_explain writes each one into the server's log."""
+"""The plans that Postgres executed, as auto_explain writes them to the server's log."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _SETTINGS = {
 
 
 async def log_plans(connection: asyncpg.Connection) -> None:
-    """Let every connection that is opened from now on log its plans."""
+    """Make every connection opened from now on log its plans."""
     database = await connection.fetchval("SELECT current_database()")
     await connection.execute("LOAD 'auto_explain'")
     for name, value in _SETTINGS.items():
@@ -24,7 +24,7 @@ async def log_plans(connection: asyncpg.Connection) -> None:
 
 
 def logged_plans(log: Path, place: int) -> Iterator[dict[str, Any]]:
-    """Every plan in a server's log from this place on."""
+    """Yield every plan in a server's log from an offset on."""
     decoder = json.JSONDecoder()
     with log.open() as lines:
         lines.seek(place)
@@ -37,7 +37,7 @@ def logged_plans(log: Path, place: int) -> Iterator[dict[str, Any]]:
 
 
 def sequential_scans(plan: dict[str, Any]) -> list[str]:
-    """The big tables that a plan reads whole."""
+    """Yield the big tables that a plan scans sequentially."""
     return [
         node["Relation Name"]
         for node in _nodes(plan["Plan"])

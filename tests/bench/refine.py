@@ -1,12 +1,12 @@
 """A whole REFINE against its tile edits, its memory, and work on pictures: `make bench-refine`.
 
-CPU, the packaged small model on one thread, so that the second core has the checks. A REFINE is its
-activity whole: base decoded, upscaled, nine tiles edited, judged by SSIM and LPIPS and kept,
-blended, encoded, stored in memory. The picture is as large to this model, which edits at 64 pixels,
-as one of 8192 is to FLUX at 1024. Memory is that of a process of its own that does nothing else,
-all of it counted: interpreter, torch, models and pictures. The checks run beside the edits: what
-they cost is judged both as processor time and as the clock's, by the same REFINE without them.
-Exits 1 where a goal is missed.
+CPU, the packaged small model on one thread, so that the second core runs the checks. A REFINE is
+the whole activity: decode, upscale, edit nine tiles, check them by SSIM and LPIPS and store them,
+blend, encode, store in memory. The picture's size relative to this model, which edits at 64 pixels,
+is that of 8192 pixels relative to FLUX at 1024. Memory is measured in a process of its own and
+includes interpreter, torch, models and pictures. The checks run beside the edits: their cost is
+judged both as CPU time and as wall-clock time, by the same REFINE without them. Exits 1 where a
+goal is missed.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-# First, since it sets how many threads numeric libraries have.
+# First, since it sets the number of threads of numeric libraries.
 from tests.bench import pictures
 
 # isort: split
@@ -67,7 +67,7 @@ MEMORY_ALONE = "--memory"
 
 @dataclass
 class Stopwatch:
-    """What calls of one kind took, added up: by the clock, and of their thread's processor time."""
+    """The sums of wall-clock time and thread CPU time of calls of one kind."""
 
     total_s: float = 0
     cpu_s: float = 0
@@ -83,7 +83,7 @@ class Stopwatch:
 
 
 class TimedEngine:
-    """An engine whose edits are timed; all else is its own."""
+    """An engine whose edits are timed; other attributes are delegated."""
 
     def __init__(self, engine: Any, watch: Stopwatch) -> None:
         self._engine = engine
@@ -98,7 +98,7 @@ class TimedEngine:
 
 
 class TimedMetric:
-    """A metric whose scores are timed; all else is its own."""
+    """A metric whose scores are timed; other attributes are delegated."""
 
     def __init__(self, metric: ConsistencyMetric, watch: Stopwatch) -> None:
         self._metric = metric
@@ -125,14 +125,14 @@ class TimedMetrics(Metrics):
 
 @dataclass(frozen=True)
 class Bench:
-    """The worker, and the watches on its parts."""
+    """The worker, and the stopwatches of its parts."""
 
     worker: LocalInference
     edits: Stopwatch
     checks: Stopwatch
 
     def refine(self, config: TiledRefinerConfig = CONFIG) -> tuple[float, int]:
-        """Seconds of one whole REFINE, and how many tiles it had."""
+        """Run one whole REFINE and return its seconds and its number of tiles."""
         request = RefineImage(
             task_id=uuid.uuid4(),
             attempt=1,
@@ -148,7 +148,7 @@ class Bench:
 
 @contextmanager
 def bench(base: Image.Image) -> Iterator[Bench]:
-    """A worker over the packaged model, with one picture in its store."""
+    """Build a worker over the packaged model, with one picture in its store."""
     settings = InferenceSettings(torch_threads=1, device=DeviceKind.CPU)
     edits, checks = Stopwatch(), Stopwatch()
     engine: Any = TimedEngine(load_engine(settings, ModelSettings()), edits)
@@ -179,13 +179,13 @@ def bench(base: Image.Image) -> Iterator[Bench]:
 
 @dataclass(frozen=True)
 class Shares:
-    """Medians over some runs, each of the whole of its own run.
+    """Medians over some runs, each relative to its own run.
 
     Attributes:
-        whole_s: of a REFINE with its checks.
-        over_edits: that over the sum of its edits.
-        checks_of_cpu: processor time of the checks, of all.
-        checks_of_clock: how much less the same REFINE without checks took.
+        whole_s: seconds of a REFINE with its checks.
+        over_edits: those seconds over the sum of its edits.
+        checks_of_cpu: share of the checks in the CPU time, 0 to 1.
+        checks_of_clock: share by which the same REFINE without checks is faster, 0 to 1.
     """
 
     whole_s: float
@@ -195,11 +195,11 @@ class Shares:
 
 
 def measure_shares(side_px: int) -> Shares:
-    """Refine a picture of a side to twice that."""
+    """Refine a square picture of a side to twice that side."""
     base = Image.fromarray(astronaut()).resize((side_px, side_px), Image.Resampling.LANCZOS)
     rows: list[tuple[float, ...]] = []
     with bench(base) as run:
-        run.refine()  # loads what is loaded at the first use
+        run.refine()  # loads the models
         for _ in range(ROUNDS):
             unchecked_s, _ = run.refine(UNCHECKED)
             begun_cpu_s = time.process_time()
@@ -218,13 +218,13 @@ def measure_shares(side_px: int) -> Shares:
 
 
 def time_refine(console: Console) -> list[Goal]:
-    """The smaller picture is judged, the larger one printed beside it."""
+    """Judge the smaller picture, and print the larger one for comparison."""
     judged = measure_shares(SMALL_PX)
     for side_px, shares in ((SMALL_PX, judged), (2 * SMALL_PX, measure_shares(2 * SMALL_PX))):
         console.print(
             f"REFINE v2 to {2 * side_px}²: {shares.whole_s:.2f} s, {shares.over_edits:.2f} × its"
-            f" edits; checks take {shares.checks_of_cpu:.0%} of processor time, and"
-            f" {shares.checks_of_clock:.0%} of the clock's"
+            f" edits; checks take {shares.checks_of_cpu:.0%} of CPU time and"
+            f" {shares.checks_of_clock:.0%} of wall-clock time"
         )
     return [
         Goal(
@@ -236,15 +236,15 @@ def time_refine(console: Console) -> list[Goal]:
         *(
             Goal(f"SSIM + LPIPS, share of {kind}", 100 * share, 25, is_at_most=True, unit="%")
             for kind, share in (
-                ("processor time", judged.checks_of_cpu),
-                ("the whole by the clock", judged.checks_of_clock),
+                ("CPU time", judged.checks_of_cpu),
+                ("wall-clock time", judged.checks_of_clock),
             )
         ),
     ]
 
 
 def refine_large() -> float:
-    """Peak memory of this process after one REFINE to 24 megapixels, in MiB."""
+    """Return the peak memory of this process after one REFINE to 24 megapixels, in MiB."""
     whole = Image.fromarray(astronaut()).resize(LARGE, Image.Resampling.BICUBIC)
     with bench(whole) as run:
         run.refine()
@@ -254,7 +254,7 @@ def refine_large() -> float:
 
 
 def measure_memory() -> Goal:
-    """In a process of its own, where nothing was before."""
+    """Measure the peak memory in a process of its own."""
     command = [sys.executable, __file__, MEMORY_ALONE]
     answer = subprocess.run(command, check=True, capture_output=True, text=True)
     gib = float(answer.stdout.splitlines()[-1]) / 1024
@@ -263,7 +263,7 @@ def measure_memory() -> Goal:
 
 
 def main() -> int:
-    """Measure, print, judge."""
+    """Measure, print, and return the exit status."""
     console = Console()
     goals = [*time_refine(console), measure_memory(), *pictures.measure(console)]
     return conclude(console, goals)

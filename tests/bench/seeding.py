@@ -1,7 +1,7 @@
-"""A million tasks and what belongs to them, as three months of a few clients would leave them.
+"""A million tasks and their dependent rows, like three months of a few clients.
 
-Loaded past triggers and indexes, which are made anew afterwards; the counters by the function that
-would also mend them.
+They are loaded without triggers and indexes, which are rebuilt afterwards, and the counters by the
+function that also repairs them.
 """
 
 import time
@@ -145,7 +145,7 @@ BIG_TABLES = ("tasks", "workflows", "workflow_steps", "events", "stored_objects"
 
 
 async def seed(connection: asyncpg.Connection, console: Console) -> None:
-    """Fill the tables, make their indexes and counters, and let the planner learn of them."""
+    """Fill the tables, build their indexes and counters, and analyze them."""
     start = time.perf_counter()
     indexes = await connection.fetch(
         """SELECT indexname, indexdef FROM pg_indexes
@@ -163,7 +163,7 @@ async def seed(connection: asyncpg.Connection, console: Console) -> None:
         await connection.execute(index["indexdef"])
     for table in ("task", "workflow"):
         await connection.execute(f"SELECT rebuild_{table}_counts()")
-    # What autovacuum would do in the minutes after such a load.
+    # Autovacuum would do this in the minutes after such a load.
     for table in (*BIG_TABLES, *_COUNTERS):
         await connection.execute(f"VACUUM (ANALYZE) {table}")
     await connection.execute("RESET ALL")

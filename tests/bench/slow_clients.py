@@ -1,7 +1,7 @@
-"""Clients that never come to an end with their request: `python tests/bench/slow_clients.py PORT`.
+"""Clients that never complete their request: `python tests/bench/slow_clients.py PORT`.
 
-A process of its own, so that whoever measures beside it is not slowed by it. `--harmless`: as many
-connections that ask for something small, and at that pace. Whoever is cut off comes again.
+They run in a process of their own, so that they do not slow the measuring process. `--harmless`:
+as many connections that send small requests at the same pace. Closed connections reconnect.
 """
 
 import argparse
@@ -19,21 +19,21 @@ _Pieces = Callable[[int], bytes]
 
 
 def endless_head(piece: int) -> bytes:
-    """A header field after the other, and never the empty line."""
+    """Send header fields without end."""
     if not piece:
         return b"POST /api/v1/tasks/ HTTP/1.1\r\nHost: gateway\r\n"
     return f"X-{piece}: {'x' * PIECE_BYTES}\r\n".encode()
 
 
 def endless_field(piece: int) -> bytes:
-    """One header field that goes on and on."""
+    """Send one header field without end."""
     if not piece:
         return b"GET /livez HTTP/1.1\r\nHost: gateway\r\nX-Endless: "
     return b"x" * PIECE_BYTES
 
 
 def endless_body(piece: int) -> bytes:
-    """A chunk after the other, and never the last one."""
+    """Send chunks of a body without end."""
     if not piece:
         return (
             b"POST /api/v1/tasks/ HTTP/1.1\r\nHost: gateway\r\nContent-Type: application/json\r\n"
@@ -43,12 +43,12 @@ def endless_body(piece: int) -> bytes:
 
 
 def half_request(piece: int) -> bytes:
-    """The beginning of a head, and then nothing for ever."""
+    """Send the beginning of a head, then nothing."""
     return b"" if piece else b"GET /api/v1/tasks/ HTTP/1.1\r\nHost: gat"
 
 
 def harmless(_piece: int) -> bytes:
-    """A whole request on a kept connection."""
+    """Send a complete request on a keep-alive connection."""
     return b"GET /livez HTTP/1.1\r\nHost: gateway\r\n\r\n"
 
 
@@ -74,7 +74,7 @@ async def _read_to_the_end(reader: asyncio.StreamReader) -> None:
 
 
 async def main() -> None:
-    """Until it is killed."""
+    """Run the clients until the process is killed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("--harmless", action="store_true")
@@ -86,7 +86,7 @@ async def main() -> None:
         asyncio.create_task(_connect_for_ever(chosen.port, next(kinds), every_s))
         for _ in range(CONNECTIONS)
     ]
-    print("ready", flush=True)  # noqa: T201 -- whoever started it waits for that
+    print("ready", flush=True)  # noqa: T201 -- the starting process waits for that
     await asyncio.gather(*clients)
 
 

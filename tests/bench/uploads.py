@@ -1,4 +1,4 @@
-"""How much the gateway's memory grows while it takes large uploads."""
+"""The growth of the gateway's memory during large uploads."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ _BOUNDARY = "a-boundary-that-is-in-no-file"
 
 @dataclass(frozen=True)
 class Upload:
-    """One file, and where it is posted."""
+    """One file, and the path that it is POSTed to."""
 
     name: str
     path: str
@@ -29,7 +29,7 @@ class Upload:
 
 
 def lora(size_bytes: int) -> Upload:
-    """A safetensors file of one rank-16 LoRA layer after the other, all zeros."""
+    """Write a safetensors file of rank-16 LoRA layers, all zeros."""
     rank, width = 16, 3072
     layers = (size_bytes - MEBIBYTE) // (2 * 2 * rank * width)
     header: dict[str, object] = {}
@@ -56,7 +56,7 @@ def lora(size_bytes: int) -> Upload:
 
 
 def picture(size_bytes: int) -> Upload:
-    """A PNG of noise that does not compress, a little below the size."""
+    """Write a PNG of incompressible noise, a little smaller than the size."""
     width = 2048
     height = size_bytes // (3 * width + 8)
     row = b"\0" + bytes((place * 7919 >> 3) & 0xFF for place in range(3 * width))
@@ -87,7 +87,7 @@ def _padded(start: bytes, zeros: int) -> Iterator[bytes]:
 
 
 async def growth_mib(api: httpx.AsyncClient, gateway_pid: int, upload: Upload) -> float | None:
-    """By how much the gateway's resident memory grows at its peak; none: no such route yet."""
+    """Return the peak growth of the gateway's resident memory, or None without such a route."""
     probe = await api.post(upload.path)
     if probe.status_code in {404, 405}:
         return None

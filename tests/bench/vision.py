@@ -1,13 +1,13 @@
 """Cut-outs through our whole path against rembg's own HTTP server: `make bench-vision`.
 
-Both cut the same picture of 512² pixels out with the same u2netp file, in turn in one run. Ours is
-a BACKGROUND_REMOVE from its POST, with the picture inside, to the bytes of the cut-out: gateway,
-records, Temporal, worker and S3 are all in it. That a task has ended is heard from Postgres, when
-its row is committed, so that no client's way of waiting is measured. Theirs is a POST that answers
-with the cut-out; it keeps no record, and nothing outlives it.
+Both cut out the same picture of 512² pixels with the same u2netp file, alternating in one run. Ours
+is a BACKGROUND_REMOVE from its POST, with the picture inside, to the bytes of the cut-out, through
+gateway, records, Temporal, worker and S3. Postgres notifies the benchmark of a task's end at
+commit, so that no polling is measured. Theirs is a POST that returns the cut-out and stores
+nothing.
 
-Memory is that of the process that cuts out, the most of samples while twelve wait at once; ours
-holds the packaged diffusion model beside. Exits 1 where a goal is missed.
+Memory is the largest sample of the process that cuts out while twelve requests are open; ours also
+holds the packaged diffusion model. Exits 1 where a goal is missed.
 """
 
 import asyncio
@@ -51,8 +51,8 @@ class Side:
 
     Attributes:
         name: ours or rembg.
-        cut: cuts the picture out.
-        pids: its processes, the one that cuts out first.
+        cut: the function that cuts the picture out.
+        pids: its processes, beginning with the one that cuts out.
     """
 
     name: str
@@ -61,26 +61,26 @@ class Side:
 
     @property
     def rss_mib(self) -> float:
-        """What the process that cuts out holds now, its children counted."""
+        """The resident memory of the process that cuts out and its children, in MiB."""
         process = psutil.Process(next(iter(self.pids.values())))
         return sum(p.memory_info().rss for p in [process, *process.children(recursive=True)]) / MIB
 
 
 def picture() -> bytes:
-    """512² pixels, as clients send them."""
+    """Return a picture of 512² pixels as a PNG."""
     buffer = io.BytesIO()
     Image.fromarray(astronaut()).save(buffer, "JPEG", quality=92)
     return buffer.getvalue()
 
 
 def our_cut(ours: Ours, content: bytes) -> Cut:
-    """A task, and its result's bytes."""
+    """Return a function that runs a task and fetches its result."""
     data_url = f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
     body = {"task_type": "BACKGROUND_REMOVE", "input_image_paths": [data_url]} | ORIGIN
 
     async def cut() -> bytes:
         task_id = await ours.completed("/api/v1/tasks/", body)
-        # Its attempt and its place in the batch are known, so that the record need not be read.
+        # The attempt and the index are known, so the record need not be read.
         path = f"background_removals/{task_id}/a1/image_0.png"
         answer = await ours.http.get(f"/api/v1/storage/images/{path}")
         return answer.raise_for_status().content
@@ -90,7 +90,7 @@ def our_cut(ours: Ours, content: bytes) -> Cut:
 
 @asynccontextmanager
 async def rembg_server(command: str, content: bytes) -> AsyncGenerator[Side]:
-    """rembg's server, without its page, once it has cut a picture out."""
+    """Start rembg's server, without its page, and warm it up with one picture."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="sartiq-bench-rembg-") as folder:
@@ -131,7 +131,7 @@ async def _until_up(cut: Cut, server: asyncio.subprocess.Process) -> None:
 
 
 async def one_at_a_time(sides: list[Side]) -> dict[str, float]:
-    """Median milliseconds of a picture on an idle server, the two in turn."""
+    """Compare the median milliseconds of a picture on idle servers, alternating."""
     samples: dict[str, list[float]] = {side.name: [] for side in sides}
     for _ in range(PAIRS):
         for side in sides:
@@ -146,7 +146,10 @@ async def one_at_a_time(sides: list[Side]) -> dict[str, float]:
 
 
 async def many_at_once(sides: list[Side]) -> tuple[dict[str, float], dict[str, float]]:
-    """Pictures a second with twelve at once, medians of rounds in turn; and the most MiB held."""
+    """Compare pictures a second with twelve at once, by medians of alternating rounds.
+
+    Also returns the peak memory of each in MiB.
+    """
     rates: dict[str, list[float]] = {side.name: [] for side in sides}
     most_mib = {side.name: 0.0 for side in sides}
     for _ in range(ROUNDS):
@@ -167,7 +170,7 @@ async def many_at_once(sides: list[Side]) -> tuple[dict[str, float], dict[str, f
 
 
 async def per_second(cut: Cut) -> float:
-    """Pictures a second, with `AT_ONCE` going on at any time."""
+    """Return the pictures a second with `AT_ONCE` at any time."""
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def one() -> None:
@@ -181,7 +184,7 @@ async def per_second(cut: Cut) -> float:
 
 @contextmanager
 def watched(side: Side, most_mib: dict[str, float]) -> Iterator[None]:
-    """Note the most that a side holds meanwhile, sampled on a thread of its own."""
+    """Record the peak memory of a side, sampled on a thread of its own."""
     done = threading.Event()
 
     def sample() -> None:
@@ -198,7 +201,7 @@ def watched(side: Side, most_mib: dict[str, float]) -> Iterator[None]:
 
 
 async def check_alike(sides: list[Side]) -> None:
-    """Both take the same for the subject."""
+    """Assert that both cut out the same subject."""
     first, second = [
         np.asarray(Image.open(io.BytesIO(await side.cut())))[..., 3] >= 128 for side in sides
     ]
@@ -208,11 +211,11 @@ async def check_alike(sides: list[Side]) -> None:
 
 
 async def measure(sides: list[Side]) -> list[Goal]:
-    """All of it."""
+    """Run every measurement."""
     await check_alike(sides)
     p50 = await one_at_a_time(sides)
     rates, most_mib = await many_at_once(sides)
-    console.print("most memory: " + ", ".join(f"{n} {mib:.0f} MiB" for n, mib in most_mib.items()))
+    console.print("peak memory: " + ", ".join(f"{n} {mib:.0f} MiB" for n, mib in most_mib.items()))
     rate = rates["ours"] / rates["rembg"]
     gb = most_mib["ours"] * MIB / 1e9
     return [
@@ -223,7 +226,7 @@ async def measure(sides: list[Side]) -> list[Goal]:
 
 
 async def main(command: str) -> int:
-    """Start both, measure in turn, conclude."""
+    """Start both, measure, and return the exit status."""
     content = picture()
     with tempfile.TemporaryDirectory(prefix="sartiq-bench-") as folder:
         async with LocalStack(LocalSettings(state_dir=Path(folder))) as stack:

@@ -1,7 +1,8 @@
-"""What a backend does with a generated client: create a workflow, poll it, fetch, clean up.
+"""A backend's use of a generated client: create a workflow, poll it, fetch, clean up.
 
-Runs where `sartiq_compute_client` is generated, with nothing of the platform at hand:
-`python make_picture.py BASE_URL < workflow.json`, the key in SARTIQ_API_KEY. Prints what it saw.
+It needs the generated `sartiq_compute_client` and nothing of the platform:
+`python make_picture.py BASE_URL < workflow.json`, with the key in SARTIQ_API_KEY. It prints its
+results.
 """
 
 import hashlib
@@ -43,7 +44,7 @@ Answer = TypeVar("Answer")
 
 
 def expect(kind: type[Answer], answer: Any) -> Answer:
-    """The answer, if it is what the document promises for success."""
+    """Return the response if it has the type that the document declares for success."""
     if not isinstance(answer, kind):
         sys.exit(f"expected {kind.__name__}, got {answer!r}")
     return answer

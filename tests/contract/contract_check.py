@@ -1,11 +1,11 @@
-"""Holds a gateway's OpenAPI document against the reference contract.
+"""A check of a gateway's OpenAPI document against the reference contract.
 
-By hand: `python tests/contract/contract_check.py OPENAPI.json [--quiet]` prints one line per
-difference and a summary, and exits 1 if anything differs.
+`python tests/contract/contract_check.py OPENAPI.json [--quiet]` prints one line per difference and
+a summary, and exits 1 if anything differs.
 
-What must hold: every operation with its parameters, security, request and response schema; every
-schema by name and every field of it; and, where the reference spells a schema out, its required
-fields, types, nullability, defaults and bounds. More than that is allowed: the contract is a floor.
+The document must have every operation with its parameters, security, request and response schema;
+every schema by name with every field; and, where the reference spells a schema out, its required
+fields, types, nullability, defaults and bounds. The document may contain more than the contract.
 """
 
 import argparse
@@ -35,7 +35,7 @@ _SHAPES_BY_WORD = {
 
 @dataclass
 class Report:
-    """What was looked at, and what differed."""
+    """The number of checks, and the differences."""
 
     differences: list[str] = field(default_factory=list)
     checked: int = 0
@@ -177,7 +177,7 @@ def _check_full_field(
     report: Report, label: str, spec: Json, mine: Json, schemas: dict[str, Json]
 ) -> None:
     want, have = _shape(spec), _shape(mine)
-    # A reference to one of our enums stands for the reference's plain string.
+    # One of our enums is accepted for a plain string of the reference.
     is_enum = have.startswith("ref:") and bool(schemas.get(have[4:], {}).get("enum"))
     is_same = want == have or "any" in {want, have} or (want == "string" and is_enum)
     report.expect(is_same, f"{label}: type is {have}, reference {want}")
@@ -214,7 +214,7 @@ def _check_listed_fields(report: Report, name: str, fields: Json, got: Json) -> 
 
 
 def _schemas_by_name(document: Json) -> dict[str, Json]:
-    """Schemas without FastAPI's suffixes; what is sent to us counts where both exist."""
+    """Return the schemas without FastAPI's suffixes; an input schema wins over an output schema."""
     schemas: dict[str, Json] = {}
     for name, schema in document.get("components", {}).get("schemas", {}).items():
         if name.endswith("-Input"):
@@ -229,7 +229,7 @@ def _base_name(name: str) -> str:
 
 
 def _without_null(schema: Json) -> tuple[Json, bool]:
-    """The schema without its null branch, and whether it had one."""
+    """Return the schema without its null branch, and True where it had one."""
     branches = schema.get("anyOf") or schema.get("oneOf")
     if branches:
         rest = [branch for branch in branches if branch.get("type") != "null"]
@@ -239,7 +239,7 @@ def _without_null(schema: Json) -> tuple[Json, bool]:
 
 
 def _references(schema: Json) -> Iterator[str]:
-    """The names of the schemas that a body may be."""
+    """Return the names of the schemas that a body may have."""
     if "$ref" in schema:
         yield _base_name(schema["$ref"].removeprefix(_REF))
         return
@@ -251,7 +251,7 @@ def _references(schema: Json) -> Iterator[str]:
 
 
 def _shape(schema: Json) -> str:
-    """A comparable form of a type: words dropped, references by name."""
+    """Return a comparable form of a type: without descriptions, references by name."""
     schema, _ = _without_null(schema)
     if "$ref" in schema:
         return "ref:" + _base_name(schema["$ref"].removeprefix(_REF))

@@ -1,4 +1,4 @@
-"""The committed OpenAPI document is what the gateway serves, and what the reference asks for."""
+"""The committed OpenAPI document equals the gateway's and fulfils the reference."""
 
 import copy
 import json
@@ -39,7 +39,7 @@ def test_committed_document_is_what_the_gateway_serves() -> None:
     assert COMMITTED.read_text() == document_text(), "run `make openapi` and commit the result"
 
 
-def test_committed_page_of_task_types_is_what_their_table_says() -> None:
+def test_committed_page_of_task_types_equals_the_table() -> None:
     assert TASK_TYPES_PAGE.read_text() == page_text(), "run `make openapi` and commit the result"
 
 
@@ -51,7 +51,7 @@ def test_record_shows_every_result_field(task_type: TaskType) -> None:
     assert all(f"`{name}`" in page_text() for name in fields)
 
 
-def test_every_operation_of_the_reference_is_served_as_it_documents_it(
+def test_every_operation_of_the_reference_is_served_as_documented(
     document: Json, contract: Json
 ) -> None:
     report = check_operations(document, contract)
@@ -60,7 +60,7 @@ def test_every_operation_of_the_reference_is_served_as_it_documents_it(
     assert report.summary("operations") == "operations 44/44, checks 248/248"
 
 
-def test_every_schema_of_the_reference_is_served_as_it_spells_it(
+def test_every_schema_of_the_reference_is_served_as_specified(
     document: Json, contract: Json
 ) -> None:
     report = check_schemas(document, contract)
@@ -101,7 +101,7 @@ def test_operation_ids_are_names_of_functions_and_unique(document: Json) -> None
         EvaluationRequest,
     ],
 )
-def test_example_of_a_create_is_a_valid_one(schema: type[BaseModel], document: Json) -> None:
+def test_example_of_a_create_is_valid(schema: type[BaseModel], document: Json) -> None:
     example = document["components"]["schemas"][schema.__name__]["example"]
 
     assert schema.model_validate(example).model_fields_set == set(example)
@@ -215,7 +215,7 @@ def _answer_anything(document: Json) -> None:
         _answer_anything,
     ],
 )
-def test_the_check_notices(spoil: Callable[[Json], None], document: Json, contract: Json) -> None:
+def test_check_detects(spoil: Callable[[Json], None], document: Json, contract: Json) -> None:
     spoiled = copy.deepcopy(document)
     spoil(spoiled)
 

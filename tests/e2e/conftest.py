@@ -1,4 +1,4 @@
-"""A platform for end-to-end tests, and one with servers of its own for those that break it."""
+"""Platforms of the end-to-end tests: a shared one, and one whose servers may be killed."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ async def platform(platform_servers: Servers) -> AsyncIterator[Platform]:
 
 @pytest.fixture(scope="session")
 async def breakable_platform() -> AsyncIterator[Platform]:
-    """Its servers may be killed, too."""
+    """A platform of its own, whose servers may be killed as well."""
     with tempfile.TemporaryDirectory(prefix="sartiq-e2e-") as folder:
         settings = LocalSettings(state_dir=Path(folder))
         async with LocalStack(settings) as stack, _opened(stack) as opened:

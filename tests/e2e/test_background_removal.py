@@ -1,4 +1,4 @@
-"""BACKGROUND_REMOVE through every real part: the API, the queue of the CPU, installed models."""
+"""BACKGROUND_REMOVE end to end: the API, the `inference-cpu` queue, installed models."""
 
 import base64
 import io
@@ -52,8 +52,8 @@ async def test_each_picture_comes_back_cut_out_in_order(platform: Platform) -> N
         assert (pixels[alpha == 255][:, :3] == before[alpha == 255]).all()
 
 
-async def test_broken_picture_is_named_and_the_others_are_done(platform: Platform) -> None:
-    """Its parts are all there, so that the API takes it; what they hold makes no pixels."""
+async def test_broken_picture_is_named_and_the_others_are_cut_out(platform: Platform) -> None:
+    """The API accepts its structure; its pixel data cannot be decoded."""
     whole = _png("coffee", (96, 64))
     middle = len(whole) // 2
     broken = whole[:middle] + bytes(64) + whole[middle + 64 :]
@@ -70,7 +70,7 @@ async def test_broken_picture_is_named_and_the_others_are_done(platform: Platfor
 
 
 @pytest.mark.long
-async def test_isnet_is_there_by_its_name(platform: Platform) -> None:
+async def test_isnet_is_installed_under_its_name(platform: Platform) -> None:
     task = await _remove(
         platform,
         [_inline(_png("coffee", (96, 64)))],
@@ -85,7 +85,7 @@ async def test_isnet_is_there_by_its_name(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("model", ["u2net", "silueta", "sam"])
-async def test_model_that_is_not_there_is_refused(platform: Platform, model: str) -> None:
+async def test_missing_model_is_refused(platform: Platform, model: str) -> None:
     body = {
         "task_type": "BACKGROUND_REMOVE",
         "input_image_paths": [_inline(_png("coffee", (32, 32)))],

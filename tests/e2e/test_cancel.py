@@ -1,4 +1,4 @@
-"""Running work is cancelled in the middle; what comes after it does not notice."""
+"""Cancellation of running work; later work is unaffected."""
 
 import asyncio
 import io
@@ -11,7 +11,9 @@ from tests.fixtures.platform import Platform
 _MANY_STEPS = {"num_inference_steps": 200, "num_images": 8}
 
 
-async def test_cancelled_generation_stops_and_the_next_one_is_as_ever(platform: Platform) -> None:
+async def test_cancelled_generation_stops_and_the_next_one_is_unaffected(
+    platform: Platform,
+) -> None:
     before = await platform.generate(seed=3)
     task = await platform.post(
         "/api/v1/tasks/",
@@ -39,7 +41,7 @@ async def test_cancelled_generation_stops_and_the_next_one_is_as_ever(platform: 
     assert cancelled["status"] == "CANCELLED"
     assert 0 < cancelled["progress"] < 100
     assert cancelled["result_image_path"] is None
-    # The 1,600 steps would take half a minute and more; the worker was free for the next one.
+    # The 1,600 steps would take over half a minute; the worker was free for the next one.
     assert time.monotonic() - asked_at < 25
     first, second = [
         Image.open(io.BytesIO(await platform.picture(task["result_image_path"])))

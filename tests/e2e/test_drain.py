@@ -1,4 +1,4 @@
-"""SIGTERM: what runs ends within the drain time or is handed back, and others go on with it."""
+"""SIGTERM: running work ends within the drain time, or is handed back to other workers."""
 
 import asyncio
 import signal
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.long
 DRAIN_S = 4.0
 STEP_S = 0.5
 SLACK_S = 8.0
-"""What a process takes to end beyond its drain time on a loaded machine."""
+"""Time that a process may take to exit beyond its drain time on a loaded machine."""
 
 SERVICES = (
     Service("gateway", "api_gateway", Readiness.READYZ),
@@ -45,7 +45,7 @@ GENERATION = {
 
 @pytest.fixture(scope="module")
 async def stack() -> AsyncIterator[LocalStack]:
-    """Two of each worker; a denoise step takes half a second."""
+    """Start a stack with two of each worker; a denoise step takes half a second."""
     overrides = {
         "SARTIQ_INFERENCE_ENGINE": "identity",
         "SARTIQ_INFERENCE_IDENTITY_STEP_S": str(STEP_S),
@@ -90,7 +90,7 @@ async def until_status(api: httpx.AsyncClient, path: str, *wanted: str) -> dict[
 
 
 async def executing(api: httpx.AsyncClient, task: dict[str, Any]) -> int:
-    """The pid of the process that runs it."""
+    """Return the pid of the process that runs a task."""
     path = f"/api/v1/tasks/{task['id']}"
     shown = await until_status(api, path, "EXECUTING")
     return int(shown["executor_instance"].rpartition(":")[2])
@@ -98,7 +98,7 @@ async def executing(api: httpx.AsyncClient, task: dict[str, Any]) -> int:
 
 @asynccontextmanager
 async def back_afterwards(stack: LocalStack, name: str) -> AsyncIterator[None]:
-    """Start a process again that the test stops, however the test ends."""
+    """Restart a process that the test stops, however the test ends."""
     try:
         yield
     finally:
@@ -118,7 +118,7 @@ async def test_long_attempt_is_handed_back_and_ends_elsewhere(
         begin = time.monotonic()
         ending = asyncio.create_task(stack.kill(name, signal.SIGTERM))
         await asyncio.sleep(DRAIN_S / 2)
-        process.send_signal(signal.SIGTERM)  # asking twice changes nothing
+        process.send_signal(signal.SIGTERM)  # a second SIGTERM changes nothing
         await ending
         took = time.monotonic() - begin
         done = await until_status(api, f"/api/v1/tasks/{task['id']}", "COMPLETED", "FAILED")
@@ -143,7 +143,7 @@ async def test_short_attempt_ends_within_the_drain_time(
     assert done["executor_instance"].endswith(f":{pid}")
 
 
-async def test_runs_go_on_at_once_where_a_workflow_worker_drains(
+async def test_runs_continue_at_once_while_a_workflow_worker_drains(
     stack: LocalStack, api: httpx.AsyncClient
 ) -> None:
     steps = [
@@ -161,7 +161,7 @@ async def test_runs_go_on_at_once_where_a_workflow_worker_drains(
     async with asyncio.timeout(30):
         while (await api.get(path)).json()["completed_steps"] < 2:
             await asyncio.sleep(0.05)
-    for name in ("workflow-worker", "workflow-worker-2"):  # one of them has it cached
+    for name in ("workflow-worker", "workflow-worker-2"):  # one of them has the run cached
         async with back_afterwards(stack, name):
             await stack.kill(name, signal.SIGTERM)
 
@@ -182,7 +182,7 @@ async def test_runs_go_on_at_once_where_a_workflow_worker_drains(
     assert max(wait.total_seconds() for wait in waits) < 5
 
 
-async def test_request_under_way_is_answered_before_the_gateway_ends(
+async def test_running_request_completes_before_the_gateway_exits(
     stack: LocalStack, api: httpx.AsyncClient
 ) -> None:
     content = httpx.Request("POST", "http://x", json=GENERATION).content

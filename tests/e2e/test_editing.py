@@ -1,7 +1,7 @@
-"""EDITING by our own worker through every real part.
+"""EDITING by our own worker end to end.
 
-What stands here of pixels holds for any engine that keeps to `ImageEngine.instruct`; with
-SARTIQ_INFERENCE_ENGINE=identity it is shown without a model. The last test is about the model.
+The assertions about pixels hold for every implementation of `ImageEngine.instruct`, also for
+SARTIQ_INFERENCE_ENGINE=identity, which has no model. The last test needs the model.
 """
 
 import base64
@@ -19,14 +19,14 @@ _KEPT = (slice(None), slice(0, _SIDE_PX // 2))
 
 
 def _photo() -> Image.Image:
-    """A blue picture with a white bar."""
+    """Return a blue picture with a white bar."""
     image = Image.new("RGB", (_SIDE_PX, _SIDE_PX), (20, 40, 160))
     image.paste((250, 250, 250), (8, 8, 24, 56))
     return image
 
 
 def _with_a_hole() -> Image.Image:
-    """The same with its right half cut out."""
+    """Return the same picture with a transparent right half."""
     image = _photo().convert("RGBA")
     image.paste((0, 0, 0, 0), (_SIDE_PX // 2, 0, _SIDE_PX, _SIDE_PX))
     return image
@@ -57,7 +57,7 @@ async def _pixels(platform: Platform, path: str) -> np.ndarray:
     return np.asarray(image)
 
 
-async def test_only_what_is_transparent_is_painted_anew(platform: Platform) -> None:
+async def test_only_transparent_pixels_change(platform: Platform) -> None:
     task = await _edit(platform, _with_a_hole(), config={"num_images": 2})
 
     assert (task["width"], task["height"], task["progress"]) == (_SIDE_PX, _SIDE_PX, 100)
@@ -67,7 +67,7 @@ async def test_only_what_is_transparent_is_painted_anew(platform: Platform) -> N
         assert np.array_equal(pixels[_KEPT], np.asarray(_photo())[_KEPT])
 
 
-async def test_an_editing_with_references_is_repeated_to_the_pixel(platform: Platform) -> None:
+async def test_editing_with_references_is_reproducible(platform: Platform) -> None:
     reference = base64.b64encode(picture(colour="green", size=(64, 64))).decode()
     first, again = [
         await _edit(platform, _photo(), reference_images=[reference, reference], width=48)
@@ -80,7 +80,7 @@ async def test_an_editing_with_references_is_repeated_to_the_pixel(platform: Pla
     assert made == await platform.pixels(again["result_image_path"])
 
 
-async def test_an_editing_of_a_generation_is_a_step(platform: Platform) -> None:
+async def test_editing_of_a_generation_as_a_step(platform: Platform) -> None:
     mappings = [
         {"from_step": "base", "from_field": "result_image_path", "to_field": "base_image"},
         {"from_step": "shown", "from_field": "result_image_paths", "to_field": "reference_images"},
@@ -113,8 +113,8 @@ async def test_an_editing_of_a_generation_is_a_step(platform: Platform) -> None:
     assert (await _pixels(platform, path)).shape == (_SIDE_PX, _SIDE_PX, 3)
 
 
-async def test_another_seed_paints_the_hole_in_another_way(platform: Platform) -> None:
-    """Needs the model: `ModelEngine.instruct`."""
+async def test_another_seed_gives_other_pixels(platform: Platform) -> None:
+    """Another seed gives other pixels; needs `ModelEngine.instruct`."""
     first, other = [
         await _pixels(
             platform, (await _edit(platform, _with_a_hole(), seed=seed))["result_image_path"]

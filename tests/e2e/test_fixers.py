@@ -1,4 +1,4 @@
-"""Faces and garments' details mended by the platform, with the models that ship in packages."""
+"""FACE_ENHANCER and DETAIL_ENHANCER end to end, with the packaged models."""
 
 import base64
 import io
@@ -29,7 +29,7 @@ def _pixels(png: bytes) -> Any:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), int)
 
 
-async def test_face_of_the_astronaut_is_mended_and_the_rest_stays(platform: Platform) -> None:
+async def test_face_of_the_astronaut_is_enhanced_and_the_rest_stays(platform: Platform) -> None:
     task = await _done(
         platform,
         task_type="FACE_ENHANCER",
@@ -50,12 +50,12 @@ async def test_face_of_the_astronaut_is_mended_and_the_rest_stays(platform: Plat
     changed = np.nonzero(
         (_pixels(await platform.picture(task["result_image_path"])) != source).any(2)
     )
-    # The face lies around column 112, row 56 of 256.
+    # The face is around column 112, row 56 of 256.
     assert 60 < changed[1].min() < 112 < changed[1].max() < 170
     assert changed[0].min() < 56 < changed[0].max() < 130
 
 
-async def test_coffee_has_no_face_and_comes_back_unchanged(platform: Platform) -> None:
+async def test_picture_without_a_face_is_unchanged(platform: Platform) -> None:
     task = await _done(platform, task_type="FACE_ENHANCER", input_image=_picture("coffee"))
     assert (task["face_detected"], task["attempts_used"]) == (False, 0)
     assert task["final_ssim_score"] is None
@@ -63,7 +63,7 @@ async def test_coffee_has_no_face_and_comes_back_unchanged(platform: Platform) -
     assert content == base64.b64decode(_picture("coffee"))
 
 
-async def test_detail_of_a_garment_is_mended(platform: Platform) -> None:
+async def test_detail_of_a_garment_is_enhanced(platform: Platform) -> None:
     task = await _done(
         platform,
         task_type="DETAIL_ENHANCER",
@@ -78,12 +78,12 @@ async def test_detail_of_a_garment_is_mended(platform: Platform) -> None:
         },
     )
     source = _pixels(base64.b64decode(_picture("astronaut")))
-    mended = _pixels(await platform.picture(task["result_image_path"]))
-    assert (mended != source).any(2)[128:].any()
-    assert (mended == source).all(2)[:32, :32].all()
+    enhanced = _pixels(await platform.picture(task["result_image_path"]))
+    assert (enhanced != source).any(2)[128:].any()
+    assert (enhanced == source).all(2)[:32, :32].all()
 
 
-async def test_detail_that_is_not_there_fails_and_names_the_field(platform: Platform) -> None:
+async def test_missing_detail_fails_and_names_the_field(platform: Platform) -> None:
     body = {
         "task_type": "DETAIL_ENHANCER",
         "origin_instance": "e2e",

@@ -1,4 +1,4 @@
-"""The document is good enough to generate a client from, and the client to work with."""
+"""A client can be generated from the document, and works."""
 
 import hashlib
 import json
@@ -46,14 +46,14 @@ async def test_every_model_is_generated(client: GeneratedClient) -> None:
 
     missing = {name for name in schemas if name.replace("_", "").lower() not in generated}
 
-    # A union of other schemas is a type hint in Python, and no class.
+    # A union of other schemas becomes a type hint in Python, not a class.
     assert missing == {
         name for name, schema in schemas.items() if schema.keys() & {"oneOf", "anyOf"}
     }
     assert len(schemas) >= 113
 
 
-async def test_generated_client_makes_a_picture_fetches_it_and_cleans_up(
+async def test_generated_client_creates_a_picture_fetches_it_and_cleans_up(
     client: GeneratedClient, platform: Platform
 ) -> None:
     printed = await client.run(

@@ -1,4 +1,4 @@
-"""Processes are killed at the worst moment; nothing is lost, and nothing finished is done again."""
+"""Kills at the worst moments: nothing is lost, and finished work is not repeated."""
 
 import asyncio
 import base64
@@ -16,7 +16,7 @@ _REFINE: dict[str, Any] = {
     "origin_instance": "e2e",
     "upscale_factor": 4,
     "upscale_seed": 11,
-    # Enough steps that a tile takes a good part of a second on any machine.
+    # Enough steps that a tile takes most of a second on any machine.
     "upscale_steps": 200,
     "upscale_denoise": 0.5,
     "provider_config": {
@@ -78,12 +78,12 @@ async def test_killed_worker_loses_no_finished_tile(
     )
 
 
-async def test_database_that_is_away_for_a_moment_loses_nothing(platform: Platform) -> None:
+async def test_short_outage_of_the_database_loses_nothing(platform: Platform) -> None:
     base = (await platform.generate())["result_image_path"]
     task = await platform.post("/api/v1/tasks/", _REFINE | {"base_image_url": base})
 
     await platform.stack.kill("postgres")
-    # The worker goes on meanwhile: wait until its part is done, so that the record must wait.
+    # The worker continues meanwhile: wait until its part is done, so that the record must wait.
     async with asyncio.timeout(60):
         while not await platform.objects.head(f"refines/{task['id']}/a1/image.png"):
             await asyncio.sleep(0.05)
@@ -93,7 +93,7 @@ async def test_database_that_is_away_for_a_moment_loses_nothing(platform: Platfo
     assert completed["retry_count"] == 0
 
 
-async def test_object_store_that_is_away_for_a_moment_loses_nothing(platform: Platform) -> None:
+async def test_short_outage_of_the_object_store_loses_nothing(platform: Platform) -> None:
     base = (await platform.generate())["result_image_path"]
     task = await platform.post("/api/v1/tasks/", _REFINE | {"base_image_url": base})
     async with asyncio.timeout(60):
@@ -107,7 +107,7 @@ async def test_object_store_that_is_away_for_a_moment_loses_nothing(platform: Pl
     assert await platform.picture(completed["result_image_path"])
 
 
-async def test_killed_workflow_worker_is_taken_over(platform: Platform) -> None:
+async def test_killed_workflow_worker_is_replaced(platform: Platform) -> None:
     base = (await platform.generate())["result_image_path"]
     task = await platform.post("/api/v1/tasks/", _REFINE | {"base_image_url": base})
     async with asyncio.timeout(60):

@@ -1,4 +1,4 @@
-"""LoRAs from their upload to pixels, through the API alone."""
+"""LoRAs from upload to pixels, through the API alone."""
 
 import io
 import json
@@ -27,7 +27,7 @@ _FIELDS = ("subject", "product", "style", "product2")
 
 @dataclass(frozen=True)
 class Loras:
-    """Names under which LoRAs of the small model can be asked for."""
+    """The paths of uploaded LoRAs of the small model."""
 
     brightness: str
     others: list[str]
@@ -72,7 +72,7 @@ def _are_equal(one: Image.Image, other: Image.Image) -> bool:
     return np.array_equal(np.asarray(one), np.asarray(other))
 
 
-async def test_weight_moves_brightness_and_zero_is_the_base_exactly(
+async def test_weight_scales_brightness_and_zero_equals_the_base(
     platform: Platform, loras: Loras
 ) -> None:
     base = await _picture(platform)
@@ -108,7 +108,7 @@ async def test_four_loras_at_once_with_and_without_a_reference(
         assert not _are_equal(one, without)
 
 
-async def test_rerun_from_a_record_finds_the_loras_by_their_bytes(
+async def test_rerun_from_a_record_finds_the_loras_by_digest(
     platform: Platform, loras: Loras
 ) -> None:
     task = await platform.generate(
@@ -173,7 +173,7 @@ async def test_missing_lora_is_refused_at_once(platform: Platform) -> None:
     assert [fault["loc"] for fault in answer.json()["detail"]] == [["body", "subject_model_path"]]
 
 
-async def test_text_and_nan_are_refused_at_the_upload(platform: Platform) -> None:
+async def test_text_and_nan_are_refused_at_upload(platform: Platform) -> None:
     broken = torch.ones(160, 4)
     broken[3, 2] = torch.nan
     tensors = diffusers_names({"transformer_blocks.0.attn.to_q": (torch.ones(4, 160), broken)})

@@ -1,4 +1,4 @@
-"""IMAGE_ADJUSTER and BACKGROUND_FIX through the API, on the platform's own workers."""
+"""IMAGE_ADJUSTER and BACKGROUND_FIX end to end."""
 
 import base64
 import importlib.util
@@ -69,7 +69,7 @@ async def test_a_cutout_gets_its_margins_and_keeps_its_alpha(platform: Platform)
     assert (box[1], box[3]) == pytest.approx((20, 190), abs=1)
 
 
-async def test_margins_that_leave_no_room_fail_the_task_by_name(platform: Platform) -> None:
+async def test_impossible_margins_fail_the_task_and_are_named(platform: Platform) -> None:
     cutout = Image.new("RGBA", (30, 20), (0, 0, 0, 0))
     cutout.paste((200, 20, 30, 255), (0, 0, 30, 10))
     body = {
@@ -134,7 +134,7 @@ async def test_a_cutout_keeps_its_pixels_before_a_new_background(platform: Platf
 
 
 @needs_models
-async def test_a_background_without_anything_before_it_fails_by_name(platform: Platform) -> None:
+async def test_picture_without_a_foreground_fails_and_is_named(platform: Platform) -> None:
     wall = data_url(Image.new("RGB", (64, 64), "white"))
     body = {"base_image": wall, "palette_image": wall, "origin_instance": "e2e"}
     task = await platform.post("/api/v1/tasks/", body | {"task_type": "BACKGROUND_FIX"})

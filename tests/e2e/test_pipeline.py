@@ -1,4 +1,4 @@
-"""The reference's own example through every real part."""
+"""The example of the API reference end to end."""
 
 import io
 import json
@@ -30,7 +30,7 @@ async def test_reference_example_makes_and_refines_a_picture(platform: Platform)
         assert stored == await platform.picture(task["result_image_path"])
 
 
-async def test_first_examples_of_the_document_are_done_by_the_default_model(
+async def test_default_model_completes_the_first_examples_of_the_document(
     platform: Platform,
 ) -> None:
     document = (await platform.api.get("/openapi.json")).json()
@@ -69,7 +69,7 @@ async def test_same_seed_gives_the_same_pixels_and_another_prompt_does_not(
     assert first != other
 
 
-async def test_seed_is_chosen_and_shown_where_none_is_given(platform: Platform) -> None:
+async def test_missing_seed_is_chosen_and_recorded(platform: Platform) -> None:
     task = await platform.generate(seed=None)
 
     repeated = await platform.generate(seed=task["seed"])
@@ -79,7 +79,7 @@ async def test_seed_is_chosen_and_shown_where_none_is_given(platform: Platform) 
     )
 
 
-async def test_generation_from_a_reference_picture_keeps_to_it(platform: Platform) -> None:
+async def test_generation_from_a_reference_picture_resembles_it(platform: Platform) -> None:
     base = await platform.generate()
     near = await platform.generate(
         reference_image_url=base["result_image_path"], reference_image_strength=90, seed=8
@@ -94,10 +94,10 @@ async def test_generation_from_a_reference_picture_keeps_to_it(platform: Platfor
     assert max(abs(a - b) for a, b in pairs) < 32
 
 
-async def test_step_that_fails_for_good_fails_the_workflow_with_its_reason(
+async def test_failed_step_fails_the_workflow_with_its_reason(
     platform: Platform,
 ) -> None:
-    """An object vanishes between creation and run: the second step cannot read its input."""
+    """An object is deleted between creation and run, so the second step cannot read its input."""
     base = await platform.generate()
     await platform.objects.delete(base["result_image_path"])
     created = await platform.post(

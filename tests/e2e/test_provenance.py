@@ -1,4 +1,4 @@
-"""Pictures of the real model say how they were made, and can be made again from that."""
+"""Provenance of the real model's pictures, which reproduces them."""
 
 import hashlib
 from typing import Any
@@ -32,7 +32,7 @@ async def assert_same_pixels(
     assert first == second
 
 
-async def test_generation_carries_its_record_and_is_made_again_from_it(platform: Platform) -> None:
+async def test_generation_contains_its_record_and_is_reproduced_from_it(platform: Platform) -> None:
     config = {"num_images": 2, "output_format": "webp", "negative_prompt": "hats"}
     task = await platform.generate(seed=None, config=config)
 
@@ -53,7 +53,7 @@ async def test_generation_carries_its_record_and_is_made_again_from_it(platform:
     await assert_same_pixels(platform, task, await rerun(platform, record))
 
 
-async def test_refinement_is_made_again_from_its_record(platform: Platform) -> None:
+async def test_refinement_is_reproduced_from_its_record(platform: Platform) -> None:
     base = await platform.generate()
     body = {
         "task_type": "REFINE",

@@ -1,4 +1,4 @@
-"""Streams of a running platform whose parts die: the client comes back and has missed nothing."""
+"""Event streams across kills of processes: a client that reconnects misses nothing."""
 
 import asyncio
 import signal
@@ -14,7 +14,7 @@ _REFINE = {
     "task_type": "REFINE",
     "origin_instance": "e2e",
     "upscale_factor": 4,
-    # Enough steps that there is time to come in between, and some progress to tell of.
+    # Enough steps for a kill in between, and for several progress events.
     "upscale_steps": 200,
     "upscale_denoise": 0.5,
     "provider_config": {
@@ -52,9 +52,7 @@ def _is_whole(client: StreamClient) -> bool:
     )
 
 
-async def test_gateway_that_is_killed_loses_a_client_no_event(
-    platform: Platform, base: str
-) -> None:
+async def test_killed_gateway_loses_no_event(platform: Platform, base: str) -> None:
     client, task = await _following(platform, base)
     following = asyncio.create_task(client.follow())
     await client.until(2)
@@ -70,15 +68,13 @@ async def test_gateway_that_is_killed_loses_a_client_no_event(
     assert (await platform.completed(f"/api/v1/tasks/{task['id']}"))["status"] == "COMPLETED"
 
 
-async def test_gateway_that_is_told_to_stop_ends_its_streams_at_once(
-    platform: Platform, base: str
-) -> None:
+async def test_stopping_gateway_ends_its_streams_at_once(platform: Platform, base: str) -> None:
     client, _ = await _following(platform, base)
     reading = asyncio.create_task(client.connect())
     await client.until(1)
 
     await platform.stack.kill("gateway", signal.SIGTERM)
-    # Ended, not cut off: an answer without its last chunk would be a RemoteProtocolError.
+    # Ended, not cut off: a response without its last chunk would be a RemoteProtocolError.
     await reading
     await platform.stack.start("gateway")
     await client.follow()
@@ -86,14 +82,12 @@ async def test_gateway_that_is_told_to_stop_ends_its_streams_at_once(
     assert _is_whole(client), client.statuses
 
 
-async def test_database_that_is_away_for_a_moment_ends_no_stream(
-    platform: Platform, base: str
-) -> None:
+async def test_short_outage_of_the_database_ends_no_stream(platform: Platform, base: str) -> None:
     client, _ = await _following(platform, base)
     reading = asyncio.create_task(client.connect())
     await client.until(2)
     await platform.stack.kill("postgres")
-    await asyncio.sleep(3)  # longer than it takes to look at the credential again
+    await asyncio.sleep(3)  # longer than the interval at which the credential is checked again
     assert not reading.done()
     await platform.stack.start("postgres")
     try:

@@ -1,4 +1,4 @@
-"""Upscales by a network, which take long, beside work that does not."""
+"""Slow upscales by Real-ESRGAN beside fast work."""
 
 import asyncio
 import base64
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.long
 _astronaut = cast(Callable[[], Any], astronaut)
 
 
-async def test_network_upscales_hold_up_nobody_else(platform: Platform) -> None:
-    """One at a time on a worker; the next one waits at Temporal, not in a slot of the worker."""
+async def test_slow_upscales_delay_no_other_task(platform: Platform) -> None:
+    """A worker runs one at a time; the next one waits in Temporal, not in a slot of the worker."""
     small = Image.fromarray(_astronaut()).resize((96, 96), Image.Resampling.BOX)
     body = {
         "task_type": "REFINE",
@@ -39,7 +39,7 @@ async def test_network_upscales_hold_up_nobody_else(platform: Platform) -> None:
 
     await platform.generate()
     now = [(await platform.api.get(path)).json()["status"] for path in paths]
-    # Had they waited in the worker's two slots, they would all have begun before it.
+    # If they waited in the worker's two slots, they would all have begun before it.
     assert now.count("PENDING") >= 2, now
 
     for path in paths[2:]:

@@ -1,11 +1,11 @@
-"""What a request asks for in vain is said on its record by the worker that finds it out."""
+"""Warnings of a worker about request fields without full effect appear in the record."""
 
 from tests.fixtures.platform import Platform
 
 LONG = "a red dress with pleats " * 850
 
 
-async def test_prompt_that_the_model_cuts_is_said_to_be(platform: Platform) -> None:
+async def test_truncated_prompt_is_reported(platform: Platform) -> None:
     long = await platform.generate(prompt=LONG, config={"num_inference_steps": 1})
     short = await platform.generate(config={"num_inference_steps": 1})
 

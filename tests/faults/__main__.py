@@ -1,6 +1,6 @@
-"""The fault matrix in full, and 100 random kills: `make test-faults`, some twenty minutes.
+"""The full fault matrix and 100 random kills: `make test-faults`, some twenty minutes.
 
-`--only TEXT` runs the cases whose name has the text in it; `--seed N` repeats random kills.
+`--only TEXT` runs the cases whose name contains the text; `--seed N` repeats random kills.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from tests.faults.cases import KILLS
 from tests.faults.hostile_cases import HOSTILE
-from tests.faults.lost_answers import LOST_ANSWERS
+from tests.faults.lost_responses import LOST_RESPONSES
 from tests.faults.matrix import Row, complain, matrix, run_all
 from tests.faults.network import NETWORK
 from tests.faults.picture_cases import PICTURES
@@ -24,19 +24,19 @@ console = Console(width=120)
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--only", default="", help="run the cases whose name has this in it")
+    parser.add_argument("--only", default="", help="run the cases whose name contains this")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
-    parser.add_argument("--kills", type=int, default=100, help="random kills; 0: none")
+    parser.add_argument("--kills", type=int, default=100, help="number of random kills")
     return parser.parse_args()
 
 
 async def main() -> int:
-    """Run it all; 0: the four columns are zero."""
+    """Run everything; return 0 where the four columns are zero."""
     arguments = _arguments()
     rows: list[Row] = []
     cases = [
         case
-        for case in (*KILLS, *PICTURES, *PROVIDER, *NETWORK, *LOST_ANSWERS, *HOSTILE)
+        for case in (*KILLS, *PICTURES, *PROVIDER, *NETWORK, *LOST_RESPONSES, *HOSTILE)
         if arguments.only in case.name
     ]
     async for row in run_all(cases):

@@ -1,4 +1,4 @@
-"""After a fault: is everything that was accepted at its end, once, and is nothing left behind?"""
+"""The audit after a fault: accepted work has ended, once, and nothing is left over."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ _ENDS = """
 WITH mine AS (
   SELECT id, 'task' AS kind, status, completed_at FROM tasks
   WHERE id = ANY($1) OR workflow_id = ANY($1) AND NOT (
-    -- What is behind a failed step waits for a resume.
+    -- Steps after a failed one wait for a resume.
     status = 'PENDING' AND workflow_id IN (SELECT id FROM workflows WHERE status = 'FAILED')
   )
   UNION ALL SELECT id, 'workflow', status, completed_at FROM workflows WHERE id = ANY($1)
@@ -70,73 +70,73 @@ SELECT key, count(*) AS times FROM (
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What is found once all has settled, or once there is no more time to."""
+class AuditResult:
+    """The findings once all work has settled, or at the time limit."""
 
     num_accepted: int
     num_completed: int
-    """Of them; what ended otherwise is no loss, and is shown."""
+    """Those of them that completed; another end is no loss, and is shown."""
     slowest_s: float
-    """The longest that any of them took to its end, from the restart on, or from its acceptance
-    where that was later."""
+    """The longest time to completion, from the restart, or from the acceptance where that was
+    later."""
     failed: list[str] = field(default_factory=list)
-    """Local work that ended FAILED: told truthfully, but no kill should have cost it. Paid work
-    may: where nobody knows whether the provider has taken it, it is not sent again."""
-    num_answers_500: int = 0
-    """Answers that told a client of a bug: an outage is 503."""
+    """Local work that ended FAILED, which no kill should cause. Paid work may fail: where it is
+    unknown whether the provider has accepted it, it is not sent again."""
+    num_responses_500: int = 0
+    """Responses of 500, which mean a bug: an outage is 503."""
     lost: list[str] = field(default_factory=list)
-    """It has no record, or its record does not tell its story."""
+    """Work without a record, or with a wrong one."""
     paid_twice: list[str] = field(default_factory=list)
-    doubled: list[str] = field(default_factory=list)
-    """One key, and more than one record of what was made for it."""
-    standing_still: list[str] = field(default_factory=list)
-    """It has not ended, or a run without a record goes on."""
+    duplicated: list[str] = field(default_factory=list)
+    """Keys with more than one record."""
+    stuck: list[str] = field(default_factory=list)
+    """Work that has not ended, or runs without an open record."""
 
     @property
     def is_good(self) -> bool:
-        """Four zeros, nothing failed that need not, and no client was told of a bug."""
+        """True where the four columns are zero, no local work failed and no response was 500."""
         return not self.complaints
 
     @property
     def zeros(self) -> tuple[list[str], ...]:
-        """What the matrix shows in its columns, in order."""
-        return self.lost, self.paid_twice, self.doubled, self.standing_still
+        """The columns of the matrix, in order."""
+        return self.lost, self.paid_twice, self.duplicated, self.stuck
 
     @property
     def is_settled(self) -> bool:
-        """Waiting would change nothing more."""
-        return not (self.lost or self.standing_still)
+        """True where waiting would change nothing."""
+        return not (self.lost or self.stuck)
 
     @property
     def complaints(self) -> list[str]:
-        """Every single thing that is wrong."""
+        """All findings as text."""
         return [
             *(f"lost: {each}" for each in self.lost),
             *(f"paid twice: {each}" for each in self.paid_twice),
-            *(f"doubled: {each}" for each in self.doubled),
-            *(f"stands still: {each}" for each in self.standing_still),
+            *(f"duplicated: {each}" for each in self.duplicated),
+            *(f"stuck: {each}" for each in self.stuck),
             *(f"failed: {each}" for each in self.failed),
             *([f"late: {self.slowest_s:.1f} s"] if self.slowest_s > WITHIN_S else []),
-            *([f"answered 500: {self.num_answers_500} times"] if self.num_answers_500 else []),
+            *([f"500 responses: {self.num_responses_500} times"] if self.num_responses_500 else []),
         ]
 
 
-async def settle(rig: Rig, clients: Clients, *, within_s: float = WITHIN_S) -> Verdict:
-    """Wait until all is at its end, at most a minute from now, and say what is wrong then."""
+async def settle(rig: Rig, clients: Clients, *, within_s: float = WITHIN_S) -> AuditResult:
+    """Wait until all work has ended, for a minute at most, and return the findings."""
     begin = time.monotonic()
     while True:
         try:
             verdict = await _judge(rig, clients)
         except _AWAY as error:
             if time.monotonic() - begin > within_s:
-                raise AssertionError("the platform does not answer after its restart") from error
+                raise AssertionError("the platform does not respond after its restart") from error
         else:
             if verdict.is_settled or time.monotonic() - begin > within_s:
                 return verdict
         await asyncio.sleep(_POLL_S)
 
 
-async def _judge(rig: Rig, clients: Clients) -> Verdict:
+async def _judge(rig: Rig, clients: Clients) -> AuditResult:
     ids = list(clients.accepted.values())
     ends = await rig.rows(_ENDS, ids)
     statuses = {row["id"]: row["status"] for row in ends}
@@ -149,13 +149,13 @@ async def _judge(rig: Rig, clients: Clients) -> Verdict:
     lost += [f"no LoRA {w.key}" for w in clients.asked if w.file and w.key not in times]
     if not (lost or still):
         lost = await _seen_otherwise(rig.api, clients, statuses)
-    return Verdict(
+    return AuditResult(
         num_accepted=len(clients.taken),
-        # What has no record that ends was waited for.
+        # An evaluation or a LoRA has no record that ends: its client has waited for it.
         num_completed=sum(statuses.get(each) == "COMPLETED" for each in ids)
         + len(clients.taken - clients.accepted.keys()),
         slowest_s=_slowest_s(rig, clients, ends),
-        num_answers_500=clients.answers[500],
+        num_responses_500=clients.answers[500],
         failed=[
             f"{work.path}{subject}: {why.get(subject)}"
             for work in clients.asked
@@ -169,15 +169,15 @@ async def _judge(rig: Rig, clients: Clients) -> Verdict:
             for key, times in _paid(rig, clients).items()
             if times > 1
         ],
-        doubled=[
+        duplicated=[
             f"{times[key]} records COMPLETED for the key {key}" for key in times if times[key] > 1
         ],
-        standing_still=still + await _orphans(rig),
+        stuck=still + await _orphans(rig),
     )
 
 
 def _paid(rig: Rig, clients: Clients) -> Counter[str]:
-    """How often each key was paid for."""
+    """Return the number of paid submissions by key."""
     keys = {work.key for work in clients.asked}
     evaluated = (job.custom_instructions for job in rig.evaluator.jobs)
     paid = rig.fal.ledger.submits + Counter(key for key in evaluated if key)
@@ -203,7 +203,7 @@ def _complaint(row: asyncpg.Record) -> str | None:
     name, status = _name(row), row["status"]
     if status not in _ENDED:
         return None
-    # A failed workflow may be resumed, so that its failure is not the last word.
+    # A failed workflow may be resumed, so its failure event need not be terminal.
     is_resumable = row["kind"] == "workflow" and status == "FAILED"
     num_ends = row["num_failures"] if is_resumable else row["num_ends"]
     if num_ends != 1:
@@ -216,7 +216,7 @@ def _complaint(row: asyncpg.Record) -> str | None:
 async def _seen_otherwise(
     api: httpx.AsyncClient, clients: Clients, statuses: Mapping[UUID, str]
 ) -> list[str]:
-    """What the API says otherwise than the records."""
+    """Return the differences between the API and the records."""
     gate = asyncio.Semaphore(8)
 
     async def look(work_path: str, subject: UUID) -> str | None:
@@ -236,16 +236,16 @@ async def _seen_otherwise(
 
 
 async def _orphans(rig: Rig) -> list[str]:
-    """Runs whose record has ended, records whose run is not there, and whatever is open still."""
+    """Return runs whose record has ended, records without a run, and open work."""
     open_rows = {row["temporal_id"] for row in await rig.rows(_OPEN_ROWS)}
     kinds = ", ".join(f"'{kind}'" for kind in _KINDS)
     query = f"ExecutionStatus = 'Running' AND WorkflowType IN ({kinds})"
     open_runs = {run.id async for run in rig.temporal.list_workflows(query)}
-    # The list lags: a run that it does not show may be open, and one that it shows closed.
+    # The list lags: it may miss an open run, or show a closed one.
     open_runs = {run for run in open_runs | open_rows if await _is_open(rig.temporal, run)}
     return [
         *(f"{name} runs, its record has ended" for name in open_runs - open_rows),
-        *(f"{name} is open, and nothing runs" for name in open_rows - open_runs),
+        *(f"{name} is open without a run" for name in open_rows - open_runs),
         *(f"{name} still runs" for name in open_rows & open_runs),
     ]
 

@@ -1,4 +1,4 @@
-"""kill -9 of each process at named points. A case ends with everything started again."""
+"""Cases of kill -9 of each process at named points; each ends with everything restarted."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.faults.proxy import NetworkFault, Stall
 from tests.faults.rig import Rig
 
 _AWAY_S = 1.0
-"""How long what was killed stays away: others shall notice."""
+"""Seconds between a kill and the restart, so that other processes notice."""
 
 Sabotage = Callable[[Rig, Clients], Awaitable[None]]
 
@@ -36,12 +36,12 @@ class Case:
 
     @property
     def name(self) -> str:
-        """What it is called in the matrix and among the tests."""
+        """The name in the matrix and among the tests."""
         return f"{self.victim}: {self.point}"
 
 
 async def _rows_are_there(rig: Rig, works: Sequence[Work], num_rows: int = 0) -> None:
-    """Wait until so many of them are committed; 0: all."""
+    """Wait until a number of rows are committed; 0: all."""
     keys = [work.key for work in works]
     sql = """SELECT count(*) AS found FROM (
       SELECT origin_reference AS key FROM tasks
@@ -55,7 +55,7 @@ async def _rows_are_there(rig: Rig, works: Sequence[Work], num_rows: int = 0) ->
 
 
 async def _runs(rig: Rig, task_ids: Sequence[UUID]) -> None:
-    """Wait until the workers have announced all of these."""
+    """Wait until the workers have announced the start of all of these."""
 
     async def do_run() -> bool:
         rows = await rig.rows("SELECT status FROM tasks WHERE id = ANY($1)", list(task_ids))
@@ -90,13 +90,13 @@ async def _gateway_after_commit(rig: Rig, clients: Clients) -> None:
 
 
 async def _gateway_after_start(rig: Rig, clients: Clients) -> None:
-    await _gateway_at_start(rig, clients, NetworkFault(is_deaf=True))
+    await _gateway_at_start(rig, clients, NetworkFault(drops_responses=True))
 
 
 async def _gateway_at_start(rig: Rig, clients: Clients, fault: NetworkFault) -> None:
-    """Rows are committed; their starts, or Temporal's answers to them, are lost with the gateway.
+    """Lose the starts of committed rows, or Temporal's responses, with the gateway.
 
-    Some clients ask again, others never come back: those rows must not stay behind either.
+    Some clients repeat their request, others do not: those rows must be started as well.
     """
     patient = [task(), chain(2), training()]
     impatient = [task(), chain(2)]
@@ -186,7 +186,7 @@ async def _workflow_worker_during_fetch(rig: Rig, clients: Clients) -> None:
 
 
 async def _workflow_worker_during_delivery(rig: Rig, clients: Clients) -> None:
-    """The receiver has taken an event, and whoever sent it dies before the answer."""
+    """Kill the sender after the receiver has read an event, before its response."""
     async with held_server() as receiver:
         await clients.submit(task(webhook_url=f"{receiver.url}/hook"))
         await asyncio.wait_for(receiver.arrived.wait(), 20)
@@ -199,7 +199,7 @@ async def _workflow_worker_during_delivery(rig: Rig, clients: Clients) -> None:
 
         await rig.until(end_is_told, timeout_s=60)
         ids = [fields["webhook-id"] for fields, _ in receiver.requests]
-        assert ids.count(ids[0]) >= 2, "what was not answered is sent again, under its id"
+        assert ids.count(ids[0]) >= 2, "an event without a response is sent again, under its id"
 
 
 # --- the inference worker -----------------------------------------------------------------------
@@ -226,7 +226,7 @@ async def _inference_worker_during_upload(rig: Rig, clients: Clients) -> None:
 
 
 async def _inference_worker_frozen(rig: Rig, clients: Clients) -> None:
-    """It counts as lost, is replaced by itself, and wakes in the middle of the first attempt."""
+    """Freeze the worker until its attempt is retried, then resume it in the first attempt."""
     ids = await clients.submit_all([task(seconds=3), task(seconds=3)])
     await _runs(rig, ids)
     await rig.freeze("inference-worker", 14)
@@ -284,7 +284,7 @@ async def _power_cut(rig: Rig, clients: Clients) -> None:
 KILLS: tuple[Case, ...] = (
     Case("gateway", "before its commit", _gateway_before_commit),
     Case("gateway", "after commit, before start", _gateway_after_commit),
-    Case("gateway", "after start, before its answer", _gateway_after_start),
+    Case("gateway", "after start, before the response", _gateway_after_start),
     Case("gateway", "while requests come in", _gateway_under_load),
     Case("gateway", "during upload", _gateway_during_upload),
     Case("workflow-worker", "while work runs", _workflow_worker_while_work_runs),

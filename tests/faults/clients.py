@@ -1,4 +1,4 @@
-"""Clients of the API: they repeat a request with its key until it is taken, and remember its id."""
+"""Clients of the API that repeat a request with its key until it is accepted."""
 
 import asyncio
 import base64
@@ -29,27 +29,27 @@ class Work:
     path: str
     body: dict[str, Any]
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Its Idempotency-Key, and a mark in its record."""
+    """The Idempotency-Key, and a marker in the record."""
     is_keyed: bool = True
-    """Its key is sent along; otherwise it is asked for once."""
+    """True: the key is sent; False: the request is sent once, without it."""
     file: bytes | None = None
-    """Sent as a form; none: the body is sent as JSON."""
+    """Sent as a form; None: the body is sent as JSON."""
 
     @property
     def is_remote(self) -> bool:
-        """An outside provider does it, and is paid."""
+        """True where an external provider does the work and is paid."""
         return "fal_app_id" in str(self.body)
 
 
 def task(seconds: float = STEP_S, **fields: Any) -> Work:
-    """A GENERATION that takes so long."""
+    """Return a GENERATION that takes a number of seconds."""
     key = uuid.uuid4().hex
     body = _generation(seconds) | {"task_type": "GENERATION", "origin_reference": key}
     return Work("/api/v1/tasks/", body | {"origin_instance": "faults"} | fields, key)
 
 
 def chain(num_steps: int, seconds: float = STEP_S) -> Work:
-    """A workflow whose steps each start from the picture of the one before."""
+    """Return a workflow whose steps each start from the picture of the previous one."""
     key = uuid.uuid4().hex
     steps: list[dict[str, Any]] = []
     for number in range(num_steps):
@@ -73,7 +73,7 @@ def chain(num_steps: int, seconds: float = STEP_S) -> Work:
 
 
 def training() -> Work:
-    """A LoRA training; its word in the record is its key."""
+    """Return a LoRA training; its trigger word is its key."""
     key = uuid.uuid4().hex
     body = {
         "trigger_word": key,
@@ -85,13 +85,13 @@ def training() -> Work:
 
 
 def remote_task() -> Work:
-    """A GENERATION by fal, whose ledger knows it by its prompt: its key."""
+    """Return a GENERATION by fal; its prompt is its key, which the ledger records."""
     work = task(provider_config=_FAL)
     return Work(work.path, work.body | {"prompt": work.key}, work.key)
 
 
 def remote_workflow() -> Work:
-    """A workflow whose one step fal does."""
+    """Return a workflow with one step, by fal."""
     work = chain(1)
     [step] = work.body["steps"]
     config = step["config"] | {"prompt": work.key}
@@ -100,7 +100,7 @@ def remote_workflow() -> Work:
 
 
 def evaluation() -> Work:
-    """A picture to evaluate; the evaluator knows it by its instructions: its key."""
+    """Return an evaluation; its instructions are its key, which the evaluator records."""
     key = uuid.uuid4().hex
     body = {
         "image_data": picture_text(),
@@ -112,19 +112,19 @@ def evaluation() -> Work:
 
 
 def lora(content: bytes) -> Work:
-    """A pickled LoRA to be converted; its key is its name."""
+    """Return an upload of a pickled LoRA; its name is its key."""
     return Work("/api/v1/lora/upload", {}, file=content)
 
 
 def app_task() -> Work:
-    """A run of an app on fal, whose ledger knows it by its key."""
+    """Return a run of an app on fal, whose ledger records its key."""
     key = uuid.uuid4().hex
     body = {"task_type": "EXPERIMENTAL_FAL", "origin_instance": "faults", "origin_reference": key}
     return Work("/api/v1/tasks/", body | _app(key), key)
 
 
 def app_chain(to_field: str, **mapping: Any) -> Work:
-    """An app, and another one that is given something of its answer."""
+    """Return a workflow of an app and another one that gets a value of its response."""
     key = uuid.uuid4().hex
     link = {"from_step": "first", "to_field": to_field} | mapping
     kind = {"task_type": "EXPERIMENTAL_FAL"}
@@ -141,7 +141,7 @@ def _app(marker: str) -> dict[str, Any]:
 
 
 def mixture() -> list[Work]:
-    """Some of everything, long enough to be going on a moment later."""
+    """Return work of every kind that takes long enough to be running a moment later."""
     return [
         *(task(seconds) for seconds in (0.02, 0.1, 0.2, 0.3, 0.5)),
         task(reference_image_data=picture_text()),
@@ -153,14 +153,14 @@ def mixture() -> list[Work]:
 
 
 def picture() -> bytes:
-    """A small PNG."""
+    """Return a small PNG."""
     content = io.BytesIO()
     Image.linear_gradient("L").resize((64, 64)).save(content, "PNG")
     return content.getvalue()
 
 
 def picture_text() -> str:
-    """The same as requests carry it."""
+    """Return a small PNG as a data URL."""
     return base64.b64encode(picture()).decode()
 
 
@@ -176,38 +176,38 @@ def _generation(seconds: float) -> dict[str, Any]:
 
 @dataclass
 class Clients:
-    """All that was asked of the API, and what it accepted."""
+    """The requests to the API, and those that it accepted."""
 
     api: httpx.AsyncClient
     asked: list[Work] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
-    """Keys of what was answered with success."""
+    """Keys of successful requests."""
     accepted: dict[str, UUID] = field(default_factory=dict)
-    """Ids that were answered with 201, by key."""
+    """Ids of 201 responses, by key."""
     accepted_at: dict[UUID, float] = field(default_factory=dict)
     answers: Counter[int] = field(default_factory=Counter)
 
     async def ask(self, work: Work) -> dict[str, Any]:
-        """Ask until it is taken, as a client does who was told nothing, or to come again."""
+        """Send a request until it is accepted, also after a lost response or a 503."""
         self.asked.append(work)
         deadline = time.monotonic() + _PATIENCE_S
         while (taken := await self._try(work)) is None:
-            assert work.is_keyed, f"not taken, and not to be asked for again: {self.answers}"
-            assert time.monotonic() < deadline, f"never taken; answers so far: {self.answers}"
+            assert work.is_keyed, f"refused, and not to be repeated: {self.answers}"
+            assert time.monotonic() < deadline, f"never accepted; responses so far: {self.answers}"
             await asyncio.sleep(_AGAIN_S)
         self.taken.add(work.key)
         return taken
 
     async def submit(self, work: Work) -> UUID:
-        """Ask for something that has a record, until it is accepted."""
+        """Send a request that creates a record, until it is accepted."""
         accepted = UUID((await self.ask(work))["id"])
         self.accepted_at.setdefault(accepted, time.time())
         known = self.accepted.setdefault(work.key, accepted)
-        assert known == accepted, f"{work.key} was answered with {known}, then with {accepted}"
+        assert known == accepted, f"{work.key} returned {known}, then with {accepted}"
         return accepted
 
     async def submit_all(self, works: Sequence[Work]) -> list[UUID]:
-        """All at once."""
+        """Submit all at once."""
         return await asyncio.gather(*(self.submit(work) for work in works))
 
     async def _try(self, work: Work) -> dict[str, Any] | None:

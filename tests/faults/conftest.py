@@ -1,4 +1,4 @@
-"""One platform to break for all of these tests: a start takes ten seconds."""
+"""One platform for all fault tests, since a start takes ten seconds."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

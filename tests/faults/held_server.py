@@ -1,4 +1,4 @@
-"""A web server that takes its time: what it is asked is answered once the test lets it."""
+"""A web server that responds when the test releases it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class HeldServer:
-    """Gives every request the same answer; until it is released, none."""
+    """A server that gives every request the same response once it is released."""
 
     content: bytes = b""
     content_type: str = "application/octet-stream"
@@ -18,11 +18,11 @@ class HeldServer:
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     """Header fields by lower-case name, and the body, of each request."""
     num_answered: int = 0
-    """Answers that somebody was there for."""
+    """Number of responses whose client was still connected."""
     url: str = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request."""
+        """Serve one request on one connection."""
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
             lines = [line.partition(": ") for line in head.splitlines()[1:] if line]
@@ -42,14 +42,14 @@ class HeldServer:
             await writer.drain()
             self.num_answered += 1
         except (OSError, asyncio.IncompleteReadError):
-            pass  # whoever asked is gone
+            pass  # the client is gone
         finally:
             writer.close()
 
 
 @asynccontextmanager
 async def held_server(content: bytes = b"", content_type: str = "") -> AsyncIterator[HeldServer]:
-    """Serve on loopback; released at the end, so that nobody waits for ever."""
+    """Serve on loopback, and release every client at the end."""
     held = HeldServer(content, content_type or "application/octet-stream")
     server = await asyncio.start_server(held.serve, "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()

@@ -1,4 +1,4 @@
-"""Strangers' servers that do their worst: whoever else has work here is none the wiser."""
+"""Cases of hostile external servers, which must not affect other tenants."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from tests.faults.rig import Rig
 
 _MANY = 60
 _WELL_WITHIN_S = 15.0
-"""What hangs here hangs for longer, and so would what waits for it."""
+"""Limit for other tenants' work; the hostile servers hang for longer."""
 
 _ANSWERS = (
     b"",
@@ -29,7 +29,7 @@ _ANSWERS = (
 
 
 async def _another_is_served(rig: Rig, clients: Clients, host: str = "127.0.0.1") -> None:
-    """Another tenant's task is fetched for, done and told of, well within the time."""
+    """Assert that another tenant's task is fetched, done and delivered within the limit."""
     async with held_server(picture(), "image/png") as own:
         own.released.set()
         url = own.url.replace("127.0.0.1", host)
@@ -49,7 +49,7 @@ async def _another_is_served(rig: Rig, clients: Clients, host: str = "127.0.0.1"
 
 
 async def _names_without_answer(rig: Rig, clients: Clients) -> None:
-    """They are looked up again once their servers speak, and nothing is lost by it."""
+    """Withhold DNS responses for a while; the names are resolved later and nothing is lost."""
     async with held_server(picture(), "image/png") as server:
         server.released.set()
         port = server.url.rpartition(":")[2]
@@ -98,7 +98,7 @@ async def _submit_hooked(clients: Clients, receiver: HeldServer) -> None:
 
 @asynccontextmanager
 async def _odd_server() -> AsyncIterator[str]:
-    """Gives each path its own odd answer."""
+    """Serve an invalid response for each path."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
@@ -116,7 +116,7 @@ async def _odd_server() -> AsyncIterator[str]:
 
 
 HOSTILE: tuple[Case, ...] = (
-    Case("hostile names", "never answered, for a while", _names_without_answer),
+    Case("hostile names", "without a response for a while", _names_without_answer),
     Case("hostile receivers", "hang", _receivers_that_hang),
     Case("hostile receivers", "answer oddly", _receivers_that_answer_oddly),
 )

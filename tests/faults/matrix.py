@@ -1,4 +1,4 @@
-"""Runs cases on a rig, judges each, and prints the matrix."""
+"""The runner of cases on a rig, and the matrix of their results."""
 
 import asyncio
 import time
@@ -8,33 +8,33 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from tests.faults.audit import Verdict, settle
+from tests.faults.audit import AuditResult, settle
 from tests.faults.cases import Case
 from tests.faults.clients import Clients
 from tests.faults.rig import Rig, open_rig
 
 _CASE_TIMEOUT_S = 150
-_MENDED_WITHIN_S = 10
+_REPAIRED_WITHIN_S = 10
 
 
 @dataclass(frozen=True)
 class Row:
-    """A case and how it went."""
+    """A case and its result."""
 
     case: Case
-    verdict: Verdict | None = None
-    """None: it did not get so far."""
+    verdict: AuditResult | None = None
+    """None: the case did not reach the audit."""
     error: str = ""
     took_s: float = 0
 
     @property
     def is_good(self) -> bool:
-        """It went to its end, and nothing is wrong."""
+        """True where the case completed and the audit found nothing."""
         return self.verdict is not None and self.verdict.is_good and not self.error
 
 
-async def run_case(rig: Rig, case: Case) -> Verdict:
-    """Sabotage, and the verdict once everything runs again."""
+async def run_case(rig: Rig, case: Case) -> AuditResult:
+    """Cause the fault, and audit once everything runs again."""
     clients = Clients(rig.api)
     async with asyncio.timeout(_CASE_TIMEOUT_S):
         await case.sabotage(rig, clients)
@@ -42,14 +42,14 @@ async def run_case(rig: Rig, case: Case) -> Verdict:
 
 
 async def run_all(cases: Iterable[Case]) -> AsyncIterator[Row]:
-    """One case after the other on one rig; on a new one after a case that broke it."""
+    """Run the cases one by one on one rig, or on a new one after a case that broke it."""
     left = list(cases)
     while left:
         async with open_rig() as rig:
             while left:
                 row = await _run(rig, left.pop(0))
                 yield row
-                if not (row.is_good or await _is_mended(rig)):
+                if not (row.is_good or await _is_repaired(rig)):
                     break
 
 
@@ -57,24 +57,24 @@ async def _run(rig: Rig, case: Case) -> Row:
     begin = time.monotonic()
     try:
         verdict = await rig.stack.guard(run_case(rig, case))
-    except Exception as error:  # noqa: BLE001 — whatever it is, the others are run all the same
+    except Exception as error:  # noqa: BLE001 — the other cases run whatever happened
         return Row(case, error=f"{type(error).__name__}: {error}", took_s=time.monotonic() - begin)
     return Row(case, verdict, took_s=time.monotonic() - begin)
 
 
-async def _is_mended(rig: Rig) -> bool:
-    """Whether a failed case has left a rig for the next one, with nothing open on it."""
+async def _is_repaired(rig: Rig) -> bool:
+    """Return True where a failed case has left a usable rig without open work."""
     try:
-        await rig.mend()
-        return (await settle(rig, Clients(rig.api), within_s=_MENDED_WITHIN_S)).is_good
-    except Exception:  # noqa: BLE001 — then the next one gets a rig of its own
+        await rig.repair()
+        return (await settle(rig, Clients(rig.api), within_s=_REPAIRED_WITHIN_S)).is_good
+    except Exception:  # noqa: BLE001 — the next case gets a new rig
         return False
 
 
 def matrix(rows: Iterable[Row]) -> Table:
-    """Four columns that must be zero, and what they are counted over."""
+    """Return the table of results, with four columns that must be zero."""
     table = Table("victim", "point", "accepted", "completed", "lost", "paid twice")
-    for name in ("doubled per key", "standing still", "slowest"):
+    for name in ("duplicated per key", "stuck", "slowest"):
         table.add_column(name, justify="right")
     for row in rows:
         verdict = row.verdict
@@ -93,7 +93,7 @@ def matrix(rows: Iterable[Row]) -> Table:
 
 
 def complain(console: Console, row: Row) -> None:
-    """Say what is wrong with a row, in full."""
+    """Print all findings of a row."""
     for complaint in row.verdict.complaints if row.verdict else []:
         console.print(f"  {complaint}", style="red")
     if row.error:

@@ -1,4 +1,4 @@
-"""The network between each two processes: slow, reset, cut off, and gone without a word."""
+"""Cases of a bad network between two processes: slow, reset, cut and half-open."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ _FOR_S = 2.5
 _CUTS_EVERY_S = 0.25
 _HALF_OPEN_FOR_S = 5.0
 _OVERTAKEN_S = 4.5
-"""Longer than the reconciler leaves a row alone; there and back shorter than the gateway waits."""
+"""Longer than the reconciler's grace period; a round trip is shorter than the gateway's timeout."""
 
 _DELAYED = NetworkFault(latency_s=0.4, slow_close_s=0.4)
 _RESET = NetworkFault(reset_after_bytes=3_000)
@@ -19,7 +19,7 @@ _HALF_OPEN = NetworkFault(is_half_open=True)
 
 
 async def _under(rig: Rig, clients: Clients, fault: NetworkFault, *links: Link) -> None:
-    """Work goes on and comes in, before and during the fault."""
+    """Run and submit work before and during the fault."""
     await clients.submit_all(mixture())
     for link in links:
         rig.links[link].impose(fault)
@@ -47,11 +47,11 @@ def _cut(link: Link) -> Case:
             await asyncio.sleep(_CUTS_EVERY_S)
         await posting
 
-    return Case(f"{link[0]} → {link[1]}", "cut again and again", sabotage)
+    return Case(f"{link[0]} → {link[1]}", "cut repeatedly", sabotage)
 
 
 async def _start_overtaken(rig: Rig, clients: Clients) -> None:
-    """The reconciler has long started what the gateway comes to start, and it is done already."""
+    """Delay a start until the reconciler has started the run and the run has ended."""
     link = rig.link("gateway", "temporal")
     link.impose(NetworkFault(latency_s=_OVERTAKEN_S))
     await clients.submit_all([task(), chain(1)])
@@ -59,7 +59,7 @@ async def _start_overtaken(rig: Rig, clients: Clients) -> None:
 
 
 def _targets() -> list[tuple[Link, ...]]:
-    """The links, by what they lead to."""
+    """Return the links by their target."""
     names = sorted({target for _, target in LINKS})
     return [tuple(link for link in LINKS if link[1] == name) for name in names]
 

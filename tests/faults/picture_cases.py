@@ -1,7 +1,7 @@
-"""The gateway is killed at every point of saving, replacing and deleting a picture.
+"""Cases of kills of the gateway at every point of saving, replacing and deleting a picture.
 
-The path then has the old bytes or the new ones, whole, and lists them if and only if they can be
-read; and a while later the store has no object that no record names.
+The path then has the complete old or new bytes, and is listed if and only if they can be read. A
+while later the object store contains no object without a record.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ _SWEPT_WITHIN_S = 60
 
 @dataclass(frozen=True)
 class Request:
-    """What a client asks for, and what lies under the path before and after."""
+    """A client's request, and the bytes under the path before and after it."""
 
     verb: str
     before: bytes | None
     after: bytes | None
 
     async def ask(self, api: httpx.AsyncClient, path: str) -> httpx.Response:
-        """Ask once."""
+        """Send the request once."""
         if self.after is None:
             return await api.delete(at(path))
         return await save(api, path, self.after)
@@ -43,16 +43,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Point:
-    """Where its gateway is killed."""
+    """A point at which the gateway is killed."""
 
     name: str
     target: str
-    """What the gateway is speaking to."""
+    """The server that the gateway talks to."""
     at: bytes
     is_forwarded: bool = False
 
     def fault(self, path: str) -> NetworkFault:
-        """What makes the connection stand still there."""
+        """The fault that stalls the connection at the point."""
         after = path.encode() if self.target == "postgres" else b""
         return NetworkFault(stall=Stall(self.at, after=after, is_forwarded=self.is_forwarded))
 
@@ -65,8 +65,8 @@ _STORING = Point("before its bytes are stored", "s3", b"PUT /")
 _STORED = Point("once its bytes are stored", "s3", b"PUT /", is_forwarded=True)
 _BEFORE_COMMIT = Point("before its commit", "postgres", b"COMMIT")
 _AFTER_COMMIT = Point("after its commit", "postgres", b"COMMIT", is_forwarded=True)
-_REMOVING = Point("before the old bytes go", "s3", b"DELETE /")
-_REMOVED = Point("once the old bytes are gone", "s3", b"DELETE /", is_forwarded=True)
+_REMOVING = Point("before the old bytes are deleted", "s3", b"DELETE /")
+_REMOVED = Point("once the old bytes are deleted", "s3", b"DELETE /", is_forwarded=True)
 
 _POINTS = {
     _SAVE: (_STORING, _STORED, _BEFORE_COMMIT, _AFTER_COMMIT),
@@ -97,7 +97,7 @@ def _case(request: Request, point: Point) -> Case:
 async def _asked(
     rig: Rig, request: Request, path: str, link: Proxy, point: Point
 ) -> AsyncIterator[None]:
-    """A request that stands still at the point, for the block to do something in that moment."""
+    """Run the block while the request is stalled at the point."""
     link.impose(point.fault(path))
     asking = asyncio.create_task(request.ask(rig.api, path))
     await asyncio.wait_for(link.stalled.wait(), 20)
@@ -117,7 +117,7 @@ async def _is_whole(api: httpx.AsyncClient, path: str, *contents: bytes | None) 
 
 
 async def _is_tidy(rig: Rig) -> bool:
-    """Whether rows and objects are of one mind, and nothing is noted as nobody's."""
+    """Return True where rows and objects agree and no object is listed as unowned."""
     store = S3ObjectStore(storage_settings(rig.stack))
     try:
         stored = {found.key for found in await store.list(f"{SAVED_FOLDER}/")}

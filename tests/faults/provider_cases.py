@@ -1,4 +1,4 @@
-"""Work that an outside provider does and is paid for: whoever dies, it is asked for once."""
+"""Cases of paid work at an external provider, which is submitted once whatever is killed."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ _LONG_POLLS = 8
 
 
 async def _is_taken(rig: Rig, *works: Work) -> None:
-    """Wait until the provider has taken each of them."""
+    """Wait until the provider has accepted each of them."""
 
     async def are_taken() -> bool:
         return all(rig.fal.ledger.submits[work.key] for work in works)
@@ -23,10 +23,10 @@ async def _is_taken(rig: Rig, *works: Work) -> None:
 
 
 async def _before_id_is_recorded(rig: Rig, clients: Clients) -> None:
-    """The provider has taken it and will be paid; its answer never comes."""
+    """Lose the provider's response after it has accepted the work."""
     work, other = remote_task(), remote_task()
     link = rig.link("provider-worker", "fal")
-    link.impose(NetworkFault(is_deaf=True))
+    link.impose(NetworkFault(drops_responses=True))
     await clients.submit_all([work, other])
     await _is_taken(rig, work, other)
     await rig.kill("provider-worker")
@@ -35,7 +35,7 @@ async def _before_id_is_recorded(rig: Rig, clients: Clients) -> None:
 
 
 async def _before_acceptance(rig: Rig, clients: Clients) -> None:
-    """The submission is on its way, and nobody knows whether it has arrived."""
+    """Kill the worker while a submission is being sent."""
     work = remote_task()
     rig.fal.play(Fault(on="submit", marker=work.key, delay_s=1.0, is_taken=True))
     await clients.submit(work)
@@ -50,7 +50,7 @@ async def _before_acceptance(rig: Rig, clients: Clients) -> None:
 
 
 async def _is_awaited(rig: Rig, *works: Work) -> None:
-    """Wait until the worker has asked the provider how far each of them is."""
+    """Wait until the worker has polled the provider for each of them."""
 
     async def are_awaited() -> bool:
         asked = {entry.marker for entry in rig.fal.ledger.entries.values() if entry.polls}
@@ -73,7 +73,7 @@ def _while_it_works(victim: str) -> Case:
 
 
 def _at_acceptance(victim: str) -> Case:
-    """Killed in the moment in which the provider takes it."""
+    """Kill a process at the moment in which the provider accepts the work."""
 
     async def sabotage(rig: Rig, clients: Clients) -> None:
         works = [remote_task() for _ in range(5)]
@@ -84,7 +84,7 @@ def _at_acceptance(victim: str) -> Case:
         await rig.start(victim)
         await posting
 
-    return Case(victim, "when a provider has taken work", sabotage)
+    return Case(victim, "when a provider has accepted work", sabotage)
 
 
 async def _during_upload(rig: Rig, clients: Clients) -> None:
@@ -99,7 +99,7 @@ async def _during_upload(rig: Rig, clients: Clients) -> None:
 
 
 async def _hostile_answers(rig: Rig, clients: Clients) -> None:
-    """Apps that answer anything; the works of everybody else are done meanwhile."""
+    """Run apps with invalid responses; other work is done meanwhile."""
     chosen = random.Random(13)
     fields = ("text", "score", "images", "output", "image_path")
     hostile = [

@@ -1,4 +1,4 @@
-"""A TCP proxy that plays a bad network between two processes, as a test tells it."""
+"""A TCP proxy that simulates a bad network between two processes."""
 
 import asyncio
 import contextlib
@@ -17,51 +17,51 @@ _RESET = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True)
 class Stall:
-    """A connection gets stuck at a point of what its client sends: the rest reaches nobody.
+    """A stall of a connection at a point of the client's data; the rest is withheld.
 
-    Its ends still hear when the other one closes: it is the moment that is caught, for one of them
-    to be killed in it.
+    Both ends still see the other one close: the stall holds a moment, so that a process can be
+    killed in it.
     """
 
     at: bytes
-    """The point."""
+    """The bytes that mark the point."""
     after: bytes = b""
-    """It counts only where these bytes came before it on the same connection."""
+    """Bytes that must precede it on the same connection."""
     is_forwarded: bool = False
-    """The point itself still reaches the server, whose answer is then lost."""
+    """The point itself still reaches the server, whose response is then lost."""
 
 
 @dataclass(frozen=True)
 class NetworkFault:
-    """What is wrong with a network. As it is made: nothing."""
+    """The faults of a network; none by default."""
 
     latency_s: float = 0
-    """Each piece, in both directions, is passed on so much later."""
+    """The delay of each chunk, in both directions."""
     bytes_per_s: int = 0
-    """What a connection carries in each direction; 0: as much as it likes."""
+    """The bandwidth of a connection in each direction; 0: unlimited."""
     reset_after_bytes: int = 0
-    """A connection is reset once so many bytes, of both directions, have passed; 0: never."""
+    """A connection is reset after this many bytes of both directions; 0: never."""
     is_half_open: bool = False
-    """Nothing passes any more, and nobody is told: neither data nor ends of connections. What is
-    connected now, or connects meanwhile, stays so for good: the way back is forgotten."""
+    """Neither data nor ends of connections pass. Connections that exist now or are made meanwhile
+    stay half-open for good."""
     slow_close_s: float = 0
-    """The end of one side reaches the other so much later."""
-    is_deaf: bool = False
-    """What clients send arrives; what the server answers does not."""
+    """The delay with which the end of one side reaches the other."""
+    drops_responses: bool = False
+    """Requests arrive, responses do not."""
     stall: Stall | None = None
-    """The first connection that comes to this point gets stuck there; the others pass."""
+    """The first connection that reaches this point stalls there; the others pass."""
 
 
 class Proxy:
-    """Stands before one server. A fault holds for connections that are there and for later ones."""
+    """A proxy before one server. A fault applies to open and to later connections."""
 
     def __init__(self, upstream: str) -> None:
-        """Plan a proxy; `upstream` is the server's `host:port`."""
+        """Prepare a proxy; `upstream` is the server's `host:port`."""
         host, _, port = upstream.rpartition(":")
         self.upstream = (host, int(port))
         self.fault = NetworkFault()
         self.stalled = asyncio.Event()
-        """Set once a connection is stuck at the fault's stall."""
+        """Set once a connection has stalled."""
         self.well_since = time.time()
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
@@ -70,13 +70,13 @@ class Proxy:
 
     @property
     def address(self) -> str:
-        """Where clients connect, `host:port`."""
+        """The address that clients connect to, `host:port`."""
         assert self._server is not None, "enter the proxy first"
         return f"{_HOST}:{self._server.sockets[0].getsockname()[1]}"
 
     @property
     def num_connections(self) -> int:
-        """Connections that are there now."""
+        """The number of open connections."""
         return len(self._connections)
 
     async def __aenter__(self) -> Self:
@@ -92,7 +92,7 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def impose(self, fault: NetworkFault) -> None:
-        """Let a fault begin."""
+        """Begin a fault."""
         self.fault = fault
         self.stalled.clear()
         if fault.is_half_open:
@@ -100,7 +100,7 @@ class Proxy:
                 connection.is_frozen = True
 
     def heal(self) -> None:
-        """Let the fault end; connections that have become half-open stay so."""
+        """End the fault; connections that have become half-open stay so."""
         self.impose(NetworkFault())
         self.well_since = time.time()
 
@@ -111,13 +111,13 @@ class Proxy:
             connection.reset()
 
     def watch(self, sent: bytes) -> asyncio.Event:
-        """An event that is set when a client has sent these bytes."""
+        """Return an event that is set when a client has sent these bytes."""
         event = asyncio.Event()
         self._watches.append((sent, event))
         return event
 
     def note(self, sent: bytes) -> None:
-        """Look for what is watched in what a client sends."""
+        """Search a client's data for the watched bytes."""
         for watch in tuple(self._watches):
             pattern, event = watch
             if pattern in sent:
@@ -140,7 +140,7 @@ class Proxy:
 
 
 class _Connection:
-    """A client's connection and ours to the server."""
+    """A client's connection and the one to the server."""
 
     def __init__(
         self, proxy: Proxy, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -155,12 +155,12 @@ class _Connection:
         self._is_stalled = False
 
     async def run(self) -> None:
-        """Carry bytes until both sides have ended."""
+        """Relay bytes until both sides have ended."""
         await self._unless_frozen()
         try:
             reader, writer = await asyncio.open_connection(*self._proxy.upstream)
         except OSError:
-            self.reset()  # nobody listens there
+            self.reset()  # no server listens there
             return
         self._writers.append(writer)
         try:
@@ -172,7 +172,7 @@ class _Connection:
             self.reset()
 
     def reset(self) -> None:
-        """Break off both sides."""
+        """Reset both sides."""
         for writer in self._writers:
             with contextlib.suppress(OSError):
                 raw: socket.socket = writer.get_extra_info("socket")
@@ -199,7 +199,7 @@ class _Connection:
     async def _carry(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_request: bool
     ) -> None:
-        """Read on while what was read is still under way, as in a long cable."""
+        """Read on while earlier chunks are delayed, as on a link with latency."""
         under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
         delivery = asyncio.create_task(self._deliver(under_way, writer))
         try:
@@ -208,7 +208,7 @@ class _Connection:
                 if is_request:
                     self._look(chunk)
                     chunk = self._until_stall(chunk)
-                elif self._is_stalled or self._proxy.fault.is_deaf:
+                elif self._is_stalled or self._proxy.fault.drops_responses:
                     continue
                 if chunk:
                     under_way.put_nowait((time.monotonic() + self._proxy.fault.latency_s, chunk))
@@ -220,7 +220,7 @@ class _Connection:
     async def _deliver(
         self, under_way: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
     ) -> None:
-        """Deliver each piece when its time has come; nothing left, with the empty one."""
+        """Deliver each chunk at its time; an empty chunk ends the direction."""
         try:
             while (piece := await under_way.get())[1]:
                 await asyncio.sleep(piece[0] - time.monotonic())
@@ -252,7 +252,7 @@ class _Connection:
                 await asyncio.sleep(1 / _PIECES_PER_S)
 
     def _look(self, chunk: bytes) -> None:
-        """Keep enough of what came before that a pattern over two chunks is found."""
+        """Keep the end of the previous chunk, so that a pattern across two chunks is found."""
         self._proxy.note(self._tail + chunk)
         stall = self._proxy.fault.stall
         if stall is not None and stall.after in self._tail + chunk:
@@ -260,7 +260,7 @@ class _Connection:
         self._tail = (self._tail + chunk)[-256:]
 
     def _until_stall(self, chunk: bytes) -> bytes:
-        """What may still pass of a chunk."""
+        """Return the part of a chunk that may still pass."""
         stall = self._proxy.fault.stall
         if self._is_stalled:
             return b""

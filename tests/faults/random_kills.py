@@ -1,4 +1,4 @@
-"""Random processes are killed at random moments, while clients go on asking for work."""
+"""Random kills of processes under load."""
 
 import asyncio
 import random
@@ -7,27 +7,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from local_stack.services import SERVICES
-from tests.faults.audit import Verdict, settle
+from tests.faults.audit import AuditResult, settle
 from tests.faults.cases import Case
 from tests.faults.clients import Clients, Work, chain, remote_task, task
 from tests.faults.matrix import Row
 from tests.faults.rig import SERVERS, Rig, open_rig
 
 KILLS_A_ROUND = 10
-"""So many kills, then everything must settle: a minute after the last restart at most."""
+"""Kills in a round, after which everything must settle within a minute."""
 _NUM_CLIENTS = 4
 _PAUSE_S = (0.4, 1.2)
-"""Between two requests of a client."""
+"""Seconds between two requests of a client."""
 _CALM_S = (0.2, 3.0)
-"""Between a restart and the next kill."""
+"""Seconds between a restart and the next kill."""
 _AWAY_S = (0.0, 2.0)
-"""Between a kill and the restart."""
+"""Seconds between a kill and the restart."""
 
 VICTIMS = (*SERVERS, *(service.name for service in SERVICES))
 
 
 async def kill_at_random(seed: int, num_kills: int) -> AsyncIterator[Row]:
-    """Rounds of kills on one platform, each judged."""
+    """Run rounds of kills on one platform, each audited."""
     chance = random.Random(seed)
     async with open_rig(is_proxied=False) as rig:
         for first in range(0, num_kills, KILLS_A_ROUND):
@@ -44,13 +44,13 @@ async def _judged_round(rig: Rig, case: Case, chance: random.Random, num_kills: 
     begin = time.monotonic()
     try:
         verdict = await rig.stack.guard(kill_round(rig, chance, num_kills))
-    except Exception as error:  # noqa: BLE001 — it is shown in its row
+    except Exception as error:  # noqa: BLE001 — shown in its row
         return Row(case, error=f"{type(error).__name__}: {error}", took_s=time.monotonic() - begin)
     return Row(case, verdict, took_s=time.monotonic() - begin)
 
 
-async def kill_round(rig: Rig, chance: random.Random, num_kills: int) -> Verdict:
-    """Kill and restart so many times under load, then let everything settle."""
+async def kill_round(rig: Rig, chance: random.Random, num_kills: int) -> AuditResult:
+    """Kill and restart a number of times under load, then wait until everything settles."""
     clients = Clients(rig.api)
     async with _load(clients, chance):
         for _ in range(num_kills):
@@ -64,11 +64,11 @@ async def kill_round(rig: Rig, chance: random.Random, num_kills: int) -> Verdict
 
 @asynccontextmanager
 async def _load(clients: Clients, chance: random.Random) -> AsyncIterator[None]:
-    """Clients ask for work until the end, and then for the answers that they have not got yet."""
+    """Submit work until the end, then repeat the requests without a response."""
     is_over = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for number in range(_NUM_CLIENTS):
-            # Each has its own luck: whose turn it is does not depend on the seed alone.
+            # One random state each: the order of clients does not depend on the seed alone.
             luck = random.Random(chance.random() + number)
             group.create_task(_client(clients, luck, is_over))
         try:

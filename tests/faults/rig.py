@@ -1,4 +1,4 @@
-"""A platform of its own to break: every process can be killed, every connection troubled."""
+"""A platform for fault tests: every process can be killed, every connection disturbed."""
 
 import asyncio
 import signal
@@ -34,7 +34,7 @@ from tests.loopback.nameserver import NameServer, name_server
 
 SERVERS = ("postgres", "temporal", "seaweed")
 STEP_S = 0.02
-"""What a step of the engine takes: a task's steps say how long it runs. There is one engine."""
+"""Seconds of an engine step, so that a task's steps set its duration. There is one engine."""
 _TRAINING_STAGE_S = 1.0
 
 _OVERRIDES = {
@@ -43,14 +43,14 @@ _OVERRIDES = {
     "SARTIQ_MODEL_MAX_PX": "1024",
     # Pictures and webhooks are served by this process.
     "SARTIQ_EGRESS_ALLOWED_HOSTS": '["127.0.0.1"]',
-    # As one who operates it would, where a minute is too long.
+    # Shorter than the default of a minute.
     "SARTIQ_RECONCILE_EVERY_S": "1",
     "SARTIQ_RECONCILE_GRACE_S": "2",
     "SARTIQ_RECONCILE_ABANDONED_AFTER_S": "5",
 }
 
 Link = tuple[str, str]
-"""Who connects, and to what."""
+"""A service and the server that it connects to."""
 
 _CALLS: Mapping[str, tuple[str, ...]] = {
     "gateway": ("postgres", "temporal", "s3"),
@@ -58,7 +58,7 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
     "inference-worker": ("temporal", "s3", "gateway"),
     "provider-worker": ("temporal", "s3", "gateway", "fal"),
 }
-"""What each service connects to."""
+"""The servers that each service connects to."""
 
 LINKS: tuple[Link, ...] = tuple(
     (service.name, target) for service in SERVICES for target in _CALLS[service.name]
@@ -67,42 +67,42 @@ LINKS: tuple[Link, ...] = tuple(
 
 @dataclass
 class Rig:
-    """A running platform, and direct ways to what its processes reach through proxies."""
+    """A running platform, with direct connections to the servers behind the proxies."""
 
     stack: LocalStack
     links: Mapping[Link, Proxy]
-    """Empty where it runs without proxies."""
+    """Empty without proxies."""
     api: httpx.AsyncClient
     temporal: Client
     fal: LoopbackFal
-    """The provider, with a ledger; nobody kills it."""
+    """The provider, with a ledger; it is not killed."""
     names: NameServer
-    """Knows every name below `example` as this machine."""
+    """A name server that resolves every name below `example` to loopback."""
     evaluator: FakeEvaluator
-    """It is paid by the picture."""
+    """A fake evaluator that is paid per picture."""
     _started_at: float = field(default_factory=time.time)
 
     @property
     def well_since(self) -> float:
-        """When the last fault ended."""
+        """The time at which the last fault ended."""
         return max(self._started_at, *(proxy.well_since for proxy in self.links.values()), 0)
 
     def link(self, service: str, target: str) -> Proxy:
-        """The proxy between a service and what it connects to."""
+        """Return the proxy between a service and a server."""
         return self.links[service, target]
 
     async def kill(self, *names: str) -> None:
-        """kill -9, all at once."""
+        """Kill processes with SIGKILL, all at once."""
         await asyncio.gather(*(self.stack.kill(name) for name in names))
 
     async def start(self, *names: str) -> None:
-        """Start again what was killed, and wait until it is ready; servers before services."""
+        """Restart killed processes and wait until they are ready; servers before services."""
         for group in ([n for n in names if n in SERVERS], [n for n in names if n not in SERVERS]):
             await asyncio.gather(*(self.stack.start(name) for name in group))
         self._started_at = time.time()
 
     async def freeze(self, name: str, seconds: float) -> None:
-        """Stop a process in its tracks, and let it go on after a while."""
+        """Stop a process with SIGSTOP, and continue it after a while."""
         pid = self.stack.pids[name]
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
         for process in family:
@@ -115,7 +115,11 @@ class Rig:
             self._started_at = time.time()
 
     async def rows(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        """What the database answers; raises OSError or PostgresError while it is away."""
+        """Return the rows of a query.
+
+        Raises:
+            OSError, PostgresError: the database is down.
+        """
         url = self.stack.plan.environment["SARTIQ_DB_URL"].replace("+asyncpg", "")
         connection = await asyncpg.connect(url, timeout=5, command_timeout=10)
         try:
@@ -126,13 +130,13 @@ class Rig:
     async def until(
         self, condition: Callable[[], Awaitable[object]], *, timeout_s: float = 30
     ) -> None:
-        """Wait for something that happens in other processes."""
+        """Wait for a condition in other processes."""
         async with asyncio.timeout(timeout_s):
             while not await condition():
                 await asyncio.sleep(0.02)
 
-    async def mend(self) -> None:
-        """Everything runs again, and the network is well."""
+    async def repair(self) -> None:
+        """Restart everything and heal the network."""
         for proxy in self.links.values():
             proxy.heal()
         known = (*SERVERS, *(service.name for service in SERVICES))
@@ -141,11 +145,11 @@ class Rig:
 
 @asynccontextmanager
 async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
-    """Start a platform; `is_proxied`: every connection of its services goes through a proxy."""
+    """Start a platform; `is_proxied`: all connections of its services go through proxies."""
     async with AsyncExitStack() as exits:
         folder = exits.enter_context(tempfile.TemporaryDirectory(prefix="sartiq-faults-"))
         settings = LocalSettings(state_dir=Path(folder).resolve())
-        # The ports are chosen before the stack starts: it takes those that it finds written down.
+        # The ports are chosen before the stack starts, which uses the ones in its state file.
         plan = StackPlan(settings, load_credentials(settings), choose_ports(settings))
         fal = await exits.enter_async_context(open_fal())
         names = await exits.enter_async_context(name_server({"*.example": ["127.0.0.1"]}))
@@ -173,7 +177,7 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
             )
         )
         temporal = await _direct_client(stack)
-        # No service trains or evaluates yet: this process plays the workers, which nobody kills.
+        # No service trains or evaluates yet: this process runs fake workers, which are not killed.
         trainer, evaluator = FakeTraining(_train_a_while), FakeEvaluator()
         for worker in (
             activity_worker(temporal, TaskQueue.PROVIDER_LLM, evaluator.evaluate_image),
@@ -194,7 +198,7 @@ def _addresses(plan: StackPlan) -> dict[str, str]:
 
 
 def _through(plan: StackPlan, service: Service, links: Mapping[Link, Proxy]) -> Service:
-    """A service whose connections go through its proxies."""
+    """Return a service whose connections go through its proxies."""
     own = {target: proxy.address for (name, target), proxy in links.items() if name == service.name}
     variables = {
         "postgres": (
@@ -222,7 +226,7 @@ async def _train_a_while(_request: object) -> None:
 
 
 async def _direct_client(stack: LocalStack) -> Client:
-    # Quiet: that Temporal is away now and then is what this is about.
+    # Without logs: outages of Temporal are intended here.
     telemetry = TelemetryConfig(
         logging=LoggingConfig(filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"))
     )

@@ -1,6 +1,6 @@
-"""The most telling faults, and whether the audit would see what it looks for.
+"""Selected faults, and tests that the audit detects each kind of finding.
 
-In full, with 100 random kills: `make test-faults`.
+The full matrix with 100 random kills is `make test-faults`.
 """
 
 import random
@@ -13,7 +13,7 @@ import pytest
 from tests.faults.audit import settle
 from tests.faults.cases import KILLS, Case
 from tests.faults.clients import Clients, remote_task, task
-from tests.faults.lost_answers import LOST_ANSWERS
+from tests.faults.lost_responses import LOST_RESPONSES
 from tests.faults.matrix import run_case
 from tests.faults.network import NETWORK
 from tests.faults.picture_cases import PICTURES
@@ -29,19 +29,19 @@ _TELLING = (
     "workflow-worker: after an end is committed",
     "inference-worker: during upload",
     "provider-worker: after accept, before its id is recorded",
-    "workflow-worker → postgres: cut again and again",
+    "workflow-worker → postgres: cut repeatedly",
     "all at once: power cut",
 )
 
 
-def _telling() -> list[Any]:
+def _selected() -> list[Any]:
     cases = {case.name: case for case in (*KILLS, *PROVIDER, *NETWORK)}
-    long = [pytest.param(case, marks=pytest.mark.long) for case in LOST_ANSWERS]
+    long = [pytest.param(case, marks=pytest.mark.long) for case in LOST_RESPONSES]
     return [*(cases[name] for name in _TELLING), *long]
 
 
-@pytest.mark.parametrize("case", _telling(), ids=lambda case: case.name)
-async def test_nothing_is_lost_or_doubled_or_left_behind(rig: Rig, case: Case) -> None:
+@pytest.mark.parametrize("case", _selected(), ids=lambda case: case.name)
+async def test_nothing_is_lost_duplicated_or_left_over(rig: Rig, case: Case) -> None:
     verdict = await rig.stack.guard(run_case(rig, case))
 
     assert verdict.complaints == []
@@ -50,7 +50,7 @@ async def test_nothing_is_lost_or_doubled_or_left_behind(rig: Rig, case: Case) -
 
 @pytest.mark.long
 @pytest.mark.parametrize("case", PICTURES, ids=lambda case: case.name)
-async def test_picture_is_the_old_or_the_new_one(rig: Rig, case: Case) -> None:
+async def test_path_has_the_old_or_the_new_picture(rig: Rig, case: Case) -> None:
     verdict = await rig.stack.guard(run_case(rig, case))
 
     assert verdict.complaints == []
@@ -63,7 +63,7 @@ async def test_random_kills_lose_nothing(rig: Rig) -> None:
     assert verdict.num_accepted > 0
 
 
-async def test_audit_sees_what_is_paid_twice(rig: Rig) -> None:
+async def test_audit_detects_double_payment(rig: Rig) -> None:
     clients = Clients(rig.api)
     work = remote_task()
     await clients.submit(work)
@@ -74,7 +74,7 @@ async def test_audit_sees_what_is_paid_twice(rig: Rig) -> None:
     assert f"2 submissions to the provider for the key {work.key}" in verdict.paid_twice
 
 
-async def test_audit_sees_what_has_no_record(rig: Rig) -> None:
+async def test_audit_detects_missing_records(rig: Rig) -> None:
     clients = Clients(rig.api)
     await clients.submit(task())
     assert (await settle(rig, clients)).is_good
@@ -86,11 +86,11 @@ async def test_audit_sees_what_has_no_record(rig: Rig) -> None:
     assert verdict.lost == [f"{forgotten} has no record"]
 
 
-async def test_audit_sees_a_second_end(rig: Rig) -> None:
+async def test_audit_detects_wrong_terminal_events(rig: Rig) -> None:
     clients = Clients(rig.api)
     task_id = await clients.submit(task())
     assert (await settle(rig, clients)).is_good
-    # The table's own unique index is in the way of a second terminal event; a lost one is not.
+    # A unique index prevents a second terminal event, so a missing one is tested.
     await rig.rows("UPDATE events SET is_terminal = false WHERE subject_id = $1", task_id)
 
     verdict = await settle(rig, clients, within_s=0)
@@ -98,7 +98,7 @@ async def test_audit_sees_a_second_end(rig: Rig) -> None:
     assert verdict.lost == [f"task {task_id} is COMPLETED with 0 terminal events"]
 
 
-async def test_audit_sees_what_runs_without_a_record(rig: Rig) -> None:
+async def test_audit_detects_runs_without_a_record(rig: Rig) -> None:
     name = f"task-{uuid.uuid4()}"
     handle = await rig.temporal.start_workflow("Task", id=name, task_queue="nobody")
 
@@ -111,10 +111,10 @@ async def test_audit_sees_what_runs_without_a_record(rig: Rig) -> None:
     finally:
         await handle.terminate()
 
-    assert verdict.standing_still == [f"{name} runs, its record has ended"]
+    assert verdict.stuck == [f"{name} runs, its record has ended"]
 
 
-async def test_audit_sees_what_is_made_twice(rig: Rig) -> None:
+async def test_audit_detects_duplicates(rig: Rig) -> None:
     clients = Clients(rig.api)
     work = task()
     await clients.submit(work)
@@ -123,4 +123,4 @@ async def test_audit_sees_what_is_made_twice(rig: Rig) -> None:
 
     verdict = await settle(rig, clients)
 
-    assert verdict.doubled == [f"2 records COMPLETED for the key {work.key}"]
+    assert verdict.duplicated == [f"2 records COMPLETED for the key {work.key}"]

@@ -1,4 +1,4 @@
-"""The proxy itself: each fault does what it says, and nothing else does anything."""
+"""The proxy: each fault has its effect and no other."""
 
 import asyncio
 import time
@@ -11,12 +11,12 @@ import pytest
 from tests.faults.proxy import NetworkFault, Proxy, Stall
 
 _PATIENCE_S = 0.3
-"""Longer than anything on loopback takes."""
+"""Longer than any delivery on loopback."""
 
 
 @dataclass
 class Echo:
-    """A server that answers what it hears, and remembers it."""
+    """A server that echoes and records its input."""
 
     heard: list[bytes] = field(default_factory=list)
     num_ended: int = 0
@@ -100,7 +100,7 @@ async def test_end_of_one_side_reaches_the_other(echo: tuple[Echo, Proxy]) -> No
     assert server.num_ended == 1
 
 
-async def test_latency_holds_each_piece_back_both_ways(echo: tuple[Echo, Proxy]) -> None:
+async def test_latency_delays_each_chunk_in_both_directions(echo: tuple[Echo, Proxy]) -> None:
     _, proxy = echo
     proxy.impose(NetworkFault(latency_s=0.1))
     async with line(proxy) as one:
@@ -114,7 +114,7 @@ async def test_latency_holds_each_piece_back_both_ways(echo: tuple[Echo, Proxy])
         assert time.monotonic() - begin < 0.2
 
 
-async def test_latency_holds_back_pieces_side_by_side(echo: tuple[Echo, Proxy]) -> None:
+async def test_latency_delays_chunks_concurrently(echo: tuple[Echo, Proxy]) -> None:
     server, proxy = echo
     async with line(proxy) as one:
         await one.ask()
@@ -128,7 +128,7 @@ async def test_latency_holds_back_pieces_side_by_side(echo: tuple[Echo, Proxy]) 
         assert 0.2 <= time.monotonic() - begin < 0.9
 
 
-async def test_bandwidth_bounds_what_passes(echo: tuple[Echo, Proxy]) -> None:
+async def test_bandwidth_is_limited(echo: tuple[Echo, Proxy]) -> None:
     server, proxy = echo
     proxy.impose(NetworkFault(bytes_per_s=2_000))
     async with line(proxy) as one:
@@ -139,7 +139,7 @@ async def test_bandwidth_bounds_what_passes(echo: tuple[Echo, Proxy]) -> None:
         assert time.monotonic() - begin >= 0.4
 
 
-async def test_connection_is_reset_after_so_many_bytes(echo: tuple[Echo, Proxy]) -> None:
+async def test_connection_is_reset_after_a_number_of_bytes(echo: tuple[Echo, Proxy]) -> None:
     server, proxy = echo
     proxy.impose(NetworkFault(reset_after_bytes=10))
     async with line(proxy) as one:
@@ -152,7 +152,7 @@ async def test_connection_is_reset_after_so_many_bytes(echo: tuple[Echo, Proxy])
     await until(lambda: server.num_ended == 1)
 
 
-async def test_half_open_connection_neither_answers_nor_ends(echo: tuple[Echo, Proxy]) -> None:
+async def test_half_open_connection_neither_responds_nor_ends(echo: tuple[Echo, Proxy]) -> None:
     server, proxy = echo
     async with line(proxy) as before:
         await before.ask()
@@ -164,18 +164,18 @@ async def test_half_open_connection_neither_answers_nor_ends(echo: tuple[Echo, P
             assert await during.is_silent()
         proxy.heal()
 
-        assert await before.is_silent()  # for good, though the network is well again
+        assert await before.is_silent()  # for good, although the fault has ended
         async with line(proxy) as after:
             assert await after.ask() == b"?"
     assert server.heard == [b"?", b"?"]
     await until(lambda: server.num_ended == 1)
     await asyncio.sleep(_PATIENCE_S)
-    assert server.num_ended == 1  # it has not heard that the frozen one's client is gone
+    assert server.num_ended == 1  # it has not seen the close of the frozen client
 
 
-async def test_deaf_connection_is_heard_and_gets_no_answer(echo: tuple[Echo, Proxy]) -> None:
+async def test_dropped_responses_do_not_stop_requests(echo: tuple[Echo, Proxy]) -> None:
     server, proxy = echo
-    proxy.impose(NetworkFault(is_deaf=True))
+    proxy.impose(NetworkFault(drops_responses=True))
     async with line(proxy) as one:
         one.writer.write(b"heard")
 
@@ -184,7 +184,7 @@ async def test_deaf_connection_is_heard_and_gets_no_answer(echo: tuple[Echo, Pro
     assert server.heard == [b"heard"]
 
 
-async def test_slow_close_holds_the_end_back(echo: tuple[Echo, Proxy]) -> None:
+async def test_slow_close_delays_the_end(echo: tuple[Echo, Proxy]) -> None:
     server, proxy = echo
     proxy.impose(NetworkFault(slow_close_s=0.3))
     async with line(proxy) as one:
@@ -196,7 +196,7 @@ async def test_slow_close_holds_the_end_back(echo: tuple[Echo, Proxy]) -> None:
         assert time.monotonic() - begin >= 0.3
 
 
-async def test_cut_resets_what_is_connected_and_nothing_later(echo: tuple[Echo, Proxy]) -> None:
+async def test_cut_resets_open_connections_only(echo: tuple[Echo, Proxy]) -> None:
     _, proxy = echo
     async with line(proxy) as one:
         await one.ask()
@@ -209,7 +209,7 @@ async def test_cut_resets_what_is_connected_and_nothing_later(echo: tuple[Echo, 
         assert await later.ask() == b"?"
 
 
-async def test_watched_bytes_are_noticed_over_a_chunk_boundary(echo: tuple[Echo, Proxy]) -> None:
+async def test_watched_bytes_are_found_across_chunks(echo: tuple[Echo, Proxy]) -> None:
     _, proxy = echo
     put = proxy.watch(b"PUT /")
     async with line(proxy) as one:
@@ -227,22 +227,22 @@ async def test_stall_holds_one_connection_at_its_point(
 ) -> None:
     server, proxy = echo
     proxy.impose(NetworkFault(stall=Stall(b"COMMIT", after=b"mine", is_forwarded=is_forwarded)))
-    async with line(proxy) as stranger, line(proxy) as mine:
-        assert await stranger.ask(b"COMMIT") == b"COMMIT"
+    async with line(proxy) as other, line(proxy) as mine:
+        assert await other.ask(b"COMMIT") == b"COMMIT"
         await mine.ask(b"mine")
         mine.writer.write(b"COMMIT")
         assert await mine.is_silent()
         assert proxy.stalled.is_set()
         mine.writer.write(b"more")
         assert await mine.is_silent()
-        assert await stranger.ask(b"mine COMMIT") == b"mine COMMIT"  # one is enough
+        assert await other.ask(b"mine COMMIT") == b"mine COMMIT"  # one is enough
 
-    await until(lambda: server.num_ended == 2)  # its end is heard, unlike a half-open one's
+    await until(lambda: server.num_ended == 2)  # its end is seen, unlike that of a half-open one
     assert server.heard.count(b"COMMIT") == 1 + is_forwarded
     assert b"more" not in server.heard
 
 
-async def test_server_that_is_away_is_a_reset(echo: tuple[Echo, Proxy]) -> None:
+async def test_missing_server_resets_the_connection(echo: tuple[Echo, Proxy]) -> None:
     async with Proxy("127.0.0.1:9") as proxy, line(proxy) as one:
         with pytest.raises(ConnectionResetError):
             await one.reader.read()

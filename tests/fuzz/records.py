@@ -1,9 +1,9 @@
-"""What the records say of errors once a run has ended, workers' own words included."""
+"""Internal texts in the records of a run, including those of workers' errors."""
 
 import httpx
 
 from local_stack.stack import LocalStack
-from tests.fuzz.verdict import unspeakable
+from tests.fuzz.report import leaked_internals
 
 _LISTS = (
     "/api/v1/tasks/?include_deleted=true&limit=1000",
@@ -14,8 +14,8 @@ _LISTS = (
 )
 
 
-async def unspeakable_records(stack: LocalStack) -> list[str]:
-    """Read every list to its end; return what is said there in Python's own words."""
+async def records_with_internals(stack: LocalStack) -> list[str]:
+    """Read every list to its end and return the internal texts in it."""
     headers = {"Authorization": f"Bearer {stack.api_key}"}
     found: list[str] = []
     async with httpx.AsyncClient(
@@ -25,7 +25,7 @@ async def unspeakable_records(stack: LocalStack) -> list[str]:
             url: str | None = first
             while url is not None:
                 page = (await api.get(url)).raise_for_status()
-                said = unspeakable(page.text)
-                found += [f"{url}: {said}"] if said else []
+                text = leaked_internals(page.text)
+                found += [f"{url}: {text}"] if text else []
                 url = page.links.get("next", {}).get("url")
     return found

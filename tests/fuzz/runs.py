@@ -1,6 +1,6 @@
-"""Runs schemathesis against a platform and judges what it saw.
+"""Runs of schemathesis against a platform, and their reports.
 
-In full, as `make fuzz-api`: `python -m tests.fuzz.runs`.
+The full run, as `make fuzz-api`: `python -m tests.fuzz.runs`.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from local_stack.stack import LocalStack
 from tests.contract.contract_check import load_contract
-from tests.fuzz.records import unspeakable_records
+from tests.fuzz.records import records_with_internals
+from tests.fuzz.report import FuzzReport, judge
 from tests.fuzz.target import open_target
-from tests.fuzz.verdict import Verdict, judge
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
@@ -36,17 +36,17 @@ BOUNDED = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What schemathesis says, and what its answers say."""
+    """The result of schemathesis, and the report of the responses."""
 
     exit_codes: tuple[int, ...]
-    """Of each run of schemathesis; 0: it found nothing."""
-    report: str
-    """All that it printed."""
-    verdict: Verdict
+    """One for each run of schemathesis; 0: no fault found."""
+    output: str
+    """The output of all runs."""
+    report: FuzzReport
 
     @property
     def is_clean(self) -> bool:
-        """Schemathesis found nothing."""
+        """True where schemathesis found no fault."""
         return not any(self.exit_codes)
 
 
@@ -54,21 +54,21 @@ async def fuzz(stack: LocalStack, runs: tuple[tuple[str, ...], ...], *, shows: b
     """Run schemathesis, once for each list of options.
 
     Args:
-        stack: what is fuzzed.
+        stack: the platform to fuzz.
         runs: options beside those in `schemathesis.toml`.
-        shows: lets it print to the terminal; then there is no report.
+        shows: print to the terminal; then `output` is empty.
     """
     with tempfile.TemporaryDirectory(prefix="sartiq-fuzz-") as folder:
         answers = Path(folder) / "answers.jsonl"
         answers.touch()
         results = [await _run(stack, options, answers, shows=shows) for options in runs]
-        verdict = judge(
+        report = judge(
             answers,
             (f"{o['method']} {o['path']}" for o in load_contract()["operations"]),
-            await unspeakable_records(stack),
+            await records_with_internals(stack),
         )
     codes = tuple(code for code, _ in results)
-    return Outcome(codes, "\n".join(printed for _, printed in results), verdict)
+    return Outcome(codes, "\n".join(printed for _, printed in results), report)
 
 
 async def _run(
@@ -87,7 +87,7 @@ async def _run(
         f"Authorization: Bearer {stack.api_key}",
         "--no-color",
         *options,
-        cwd=answers.parent,  # it leaves files where it runs
+        cwd=answers.parent,  # it writes files to its working directory
         env=os.environ
         | {
             "PYTHONPATH": str(_ROOT),
@@ -108,11 +108,11 @@ async def _run(
 
 
 async def main() -> int:
-    """The full run; 0: nothing was found."""
+    """Run everything; return 0 where there is no fault."""
     async with open_target() as stack:
         outcome = await stack.guard(fuzz(stack, FULL, shows=True))
-    is_good = outcome.is_clean and outcome.verdict.is_good
-    print(outcome.verdict)  # noqa: T201 — its output
+    is_good = outcome.is_clean and outcome.report.is_good
+    print(outcome.report)  # noqa: T201 — its output
     print("fuzz-api:", "passed" if is_good else f"FAILED (schemathesis: {outcome.exit_codes})")  # noqa: T201
     return 0 if is_good else 1
 

@@ -1,6 +1,6 @@
 """The platform that is fuzzed: real servers, the gateway and its workers as processes.
 
-The pictures' evaluator is played in this process; everything else is what runs in production.
+The evaluator of pictures is a fake in this process; everything else runs as in production.
 """
 
 import tempfile
@@ -18,14 +18,14 @@ from tests.fixtures.workflow_runs import activity_worker
 
 _OVERRIDES = {
     "SARTIQ_INFERENCE_ENGINE": "identity",
-    # Nobody waits here for work to stop: most cancelled tasks have not begun.
+    # Most cancelled tasks have not begun, so waiting for them to stop would be wasted.
     "SARTIQ_GATEWAY_CANCEL_WAIT_S": "0.2",
 }
 
 
 @asynccontextmanager
 async def open_target() -> AsyncIterator[LocalStack]:
-    """A platform of its own, empty, that does all kinds of work but training."""
+    """Start an empty platform that serves every kind of work except training."""
     with tempfile.TemporaryDirectory(prefix="sartiq-fuzz-") as folder:
         settings = LocalSettings(state_dir=Path(folder))
         async with LocalStack(settings, overrides=_OVERRIDES) as stack, _evaluator(stack):

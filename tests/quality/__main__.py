@@ -1,4 +1,4 @@
-"""Figures with goals, and every operation's pictures in docs/quality.md: `make quality`."""
+"""Figures with goals, and the pictures of every operation in docs/quality.md: `make quality`."""
 
 import sys
 from pathlib import Path
@@ -12,18 +12,18 @@ from tests.quality.figures import measure
 from tests.quality.pictures import save, show_all
 
 DOCS = Path(__file__).parents[2] / "docs"
-_HEAD = """# What the operations do to pictures
+_HEAD = """# Picture quality of the operations
 
 Written by `make quality`, which exits 1 where a figure misses its goal. Photographs: scikit-image's
-astronaut and coffee. All models are those that `make install` brings: swatch is trained on small
-pictures of garments, 64 × 64 pixels, so that its edits of photographs show how parts are cut,
-checked and put back, not what a large model makes of them.
+astronaut and coffee. All models are those that `make install` installs. swatch is trained on small
+pictures of garments, 64 × 64 pixels: its edits of photographs show how regions are cropped, checked
+and blended, not the quality of a large model.
 
 | figure | goal | value | verdict |
 |---|---|---|---|
 """
 _SECOND = """
-Each picture: before, after, and their difference × 4 where they are of one size.
+Each picture: before, after, and their difference × 4 where both have the same size.
 """
 
 
@@ -34,7 +34,7 @@ def _row(goal: Goal) -> str:
 
 
 def main() -> int:
-    """Measure, draw, write, judge."""
+    """Measure, draw, write the page, and return the exit status."""
     models = VisionModels(VisionSettings())
     goals = measure(models)
     page = _HEAD + "".join(map(_row, goals)) + _SECOND

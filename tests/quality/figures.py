@@ -1,4 +1,4 @@
-"""The figures: what each operation has to reach, measured."""
+"""The measured figures of each operation, and their goals."""
 
 import io
 import subprocess
@@ -35,18 +35,18 @@ from tests.bench.goals import Goal
 from tests.fakes.engine import PaintingEngine
 from tests.fakes.people import FakePeople
 from tests.fixtures.segmenters import ColourSegmenter
-from tests.quality.workshop import workshop
+from tests.quality.editors import open_editors
 
 CASES = 200
 SAND = (216, 200, 176)
 _NETWORK_TESTS = Path(__file__).parents[1] / "unit/inference_worker/checks/test_networks.py"
 _TILE_PX = 64
 _SHIFT_PASSES = 0.03
-"""LPIPS of a 1-pixel shift; a JPEG of quality 10 is several times as far away."""
+"""Limit for the LPIPS of a 1-pixel shift; that of a JPEG of quality 10 is several times larger."""
 
 
 class ShiftingEngine(PaintingEngine):
-    """Shifts the colour of each tile by up to 8 levels, and changes nothing else."""
+    """An engine that shifts the colour of each tile by up to 8 levels and changes nothing else."""
 
     def paint(self, image: Image.Image, edit: Edit) -> Image.Image:
         shift = np.random.default_rng(edit.seed).integers(-8, 9, 3)
@@ -54,15 +54,15 @@ class ShiftingEngine(PaintingEngine):
 
 
 def identity_refines() -> Goal:
-    """Random pictures, tile counts and feathers, both versions."""
+    """Measure refines of random pictures, tile counts and feathers with the identity editor."""
     rng = np.random.default_rng(0)
     worst = 0
-    with workshop(IdentityEngine(edit_side_px=_TILE_PX), FakePeople()) as rooms:
+    with open_editors(IdentityEngine(edit_side_px=_TILE_PX), FakePeople()) as editors:
         for case in range(CASES):
             width, height = rng.integers(16, 121, 2).tolist()
             base = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
             factor = float(rng.choice([1.0, 1.3, 2.0]))
-            refined = rooms.refine(
+            refined = editors.refine(
                 base,
                 {"upscale_factor": factor},
                 version=str(case % 2 + 1),
@@ -72,20 +72,20 @@ def identity_refines() -> Goal:
             plain = base.resize(refined.image.size, Image.Resampling.LANCZOS)
             off = np.abs(np.asarray(refined.image, int) - np.asarray(plain, int)).max()
             worst = max(worst, int(off))
-    name = f"identity editor, {CASES} random refines, farthest off"
+    name = f"identity editor, {CASES} random refines, largest deviation"
     return Goal(name, worst, 1, is_at_most=True, unit="levels")
 
 
 def seams(version: str) -> Goal:
-    """Gradient across the borders between cores over that elsewhere, on an even texture.
+    """Measure the gradient across the borders of tile cores over that elsewhere.
 
-    A faint one, in which a hard border of a few levels would stand out; not upscaled, since that
-    would make its own even and odd steps differ.
+    The texture is even and faint, so that a hard border of a few levels shows. It is not upscaled,
+    since upscaling makes the gradients of its even and odd columns differ.
     """
     noise = np.random.default_rng(1).normal(128, 3, (384, 384, 3))
     base = Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8))
-    with workshop(ShiftingEngine(edit_side_px=_TILE_PX), FakePeople()) as rooms:
-        refined = rooms.refine(
+    with open_editors(ShiftingEngine(edit_side_px=_TILE_PX), FakePeople()) as editors:
+        refined = editors.refine(
             base, {"upscale_factor": 1.0}, version=version, num_tiles=9, ssim_threshold=0
         ).image
     grid = lay_grid(refined.size, num_tiles=9, feather_px=32)
@@ -115,7 +115,7 @@ def _square(pixels: Any) -> Image.Image:
 
 
 def checks() -> list[Goal]:
-    """Whether distances rise as pictures get worse, a shift passes, and SSIM is scikit-image's."""
+    """Measure the metrics: order of distortions, a shift, and SSIM against scikit-image."""
     pictures = [_square(data.astronaut()), _square(data.coffee())]
     metrics = Metrics(None, DeviceKind.CPU)
     config = CheckedEdit(ssim_threshold=0, lpips_threshold=0.1, dists_threshold=0.1)
@@ -139,16 +139,16 @@ def checks() -> list[Goal]:
     failed = subprocess.run(pytest, check=False, capture_output=True).returncode
     return [
         Goal(
-            "LPIPS and DISTS: steps out of order, JPEG 90/50/10 < blur < noise < other",
+            "LPIPS and DISTS: distortions out of order, JPEG 90/50/10 < blur < noise < other",
             out_of_order,
             0,
             is_at_most=True,
             unit="",
         ),
-        Goal("LPIPS of a shift by a pixel", farthest, _SHIFT_PASSES, is_at_most=True, unit=""),
-        Goal("SSIM, off scikit-image's × 10⁶", 1e6 * ssim_off, 1, is_at_most=True, unit=""),
+        Goal("LPIPS of a shift by one pixel", farthest, _SHIFT_PASSES, is_at_most=True, unit=""),
+        Goal("SSIM, off scikit-image × 10⁶", 1e6 * ssim_off, 1, is_at_most=True, unit=""),
         Goal(
-            "LPIPS, DISTS within 1e-5 of their authors' code: exit of its tests",
+            "LPIPS, DISTS within 1e-5 of their authors' code: exit status of the tests",
             failed,
             0,
             is_at_most=True,
@@ -158,7 +158,7 @@ def checks() -> list[Goal]:
 
 
 def upscaler(models: Upscalers) -> Goal:
-    """Photographs made four times as small and large again: which way comes nearer to them."""
+    """Compare Real-ESRGAN with Lanczos on photographs that were reduced four times."""
     config = CheckedEdit(ssim_threshold=0, lpips_threshold=0.1)
     (lpips,) = Metrics(None, DeviceKind.CPU).chosen(config, side_px=512)
     worst = 0.0
@@ -168,7 +168,7 @@ def upscaler(models: Upscalers) -> Goal:
         ways = [models.open(kind).upscale(small, whole.size) for kind in UpscalerKind]
         plain, drawn = lpips.scores([np.asarray(whole)] * 2, [np.asarray(way) for way in ways])
         worst = max(worst, drawn / plain)
-    name = "Real-ESRGAN 4 ×, LPIPS to the original / Lanczos', worst of 3"
+    name = "Real-ESRGAN 4 ×, LPIPS to the original / that of Lanczos, worst of 3"
     return Goal(name, worst, 0.9, is_at_most=True)
 
 
@@ -177,10 +177,10 @@ def _falls(distances: Sequence[float]) -> int:
 
 
 def people(models: VisionModels) -> list[Goal]:
-    """Faces and cut-outs."""
+    """Measure faces and cut-outs."""
     astronaut, coffee = data.astronaut(), data.coffee()
-    with workshop(ShiftingEngine(edit_side_px=_TILE_PX), models) as rooms:
-        unchanged = rooms.mend_faces(Image.fromarray(coffee), FixConfig()).image
+    with open_editors(ShiftingEngine(edit_side_px=_TILE_PX), models) as editors:
+        unchanged = editors.enhance_faces(Image.fromarray(coffee), FixConfig()).image
     masks = [
         models.subjects_by(models.choose_subject_model(name)).subject_mask(astronaut)
         for name in (RembgModel.U2NETP, RembgModel.ISNET_GENERAL_USE)
@@ -189,17 +189,17 @@ def people(models: VisionModels) -> list[Goal]:
     overlap = float((first & second).sum() / (first | second).sum())
     differing = 100 * float((first != second).mean())
     found = len(models.faces.faces(astronaut))
-    mended = float(unchanged is not None)
+    changed = float(unchanged is not None)
     return [
         Goal("faces on the astronaut", found, 1, is_at_most=False, unit=""),
-        Goal("pictures of coffee that a face fixer changed", mended, 0, is_at_most=True, unit=""),
+        Goal("pictures of coffee that a face fixer changed", changed, 0, is_at_most=True, unit=""),
         Goal("IoU of u2netp and ISNet on the astronaut", overlap, 0.95, is_at_most=False, unit=""),
-        Goal("pixels that one of the two alone takes", differing, 0.1, is_at_most=False, unit="%"),
+        Goal("pixels in only one of both masks", differing, 0.1, is_at_most=False, unit="%"),
     ]
 
 
 def adjuster() -> list[Goal]:
-    """Random sizes, subjects and margins, mode scale."""
+    """Measure mode scale on random sizes, subjects and margins."""
     rng = np.random.default_rng(2)
     wrong_sizes, farthest = 0, 0.0
     adjusting = ImageAdjuster(ColourSegmenter, max_output_pixels=4_000_000)
@@ -229,12 +229,18 @@ def adjuster() -> list[Goal]:
             farthest = max(farthest, abs(before - wanted * target_height))
     return [
         Goal(f"image adjuster, wrong sizes of {CASES}", wrong_sizes, 0, is_at_most=True, unit=""),
-        Goal("image adjuster, margins off by", farthest, 1, is_at_most=True, unit="pixels"),
+        Goal(
+            "image adjuster, worst margin off by",
+            farthest,
+            1,
+            is_at_most=True,
+            unit="pixels",
+        ),
     ]
 
 
 def backgrounds(models: VisionModels) -> list[Goal]:
-    """The astronaut before another wall: what stays, and what the wall gets."""
+    """Measure lab_shift on the astronaut: the person stays, the wall takes the palette's colour."""
     base = Image.fromarray(data.astronaut())
     palette = Image.new("RGB", (32, 32), SAND)
     fixer = BackgroundFixer(models)
@@ -253,12 +259,12 @@ def backgrounds(models: VisionModels) -> list[Goal]:
     off = float(np.linalg.norm(everywhere[wall].mean(axis=0) - colour))
     return [
         Goal("lab_shift, the person's mean ΔE", moved, 0.5, is_at_most=True, unit=""),
-        Goal("lab_shift, the wall off the palette, ΔE", off, 2, is_at_most=True, unit=""),
+        Goal("lab_shift, wall to palette, ΔE", off, 2, is_at_most=True, unit=""),
     ]
 
 
 def measure(models: VisionModels) -> list[Goal]:
-    """All of them."""
+    """Measure every figure."""
     return [
         identity_refines(),
         seams("1"),

@@ -1,4 +1,4 @@
-"""Every operation on a picture: before, after and where they differ, as a page."""
+"""Pictures of every operation: before, after and their difference."""
 
 import threading
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from shared.contracts.fixing import FixConfig
 from shared.contracts.generation import GenerationInputs
 from shared.contracts.refinement import UpscalerKind
 from shared.settings import ModelSettings
-from tests.quality.workshop import Workshop, workshop
+from tests.quality.editors import PictureEditors, open_editors
 
 HEIGHT_PX = 256
 _AMPLIFIED = 4
@@ -37,13 +37,13 @@ _UNWATCHED: dict[str, Any] = {"on_step": lambda *_: None, "cancel": threading.Ev
 
 @dataclass(frozen=True)
 class Shown:
-    """One operation's picture.
+    """The pictures of one operation.
 
     Attributes:
-        name: of the operation, and of its file.
-        note: what was asked for.
-        before: none: it is made of nothing.
-        after: what came of it.
+        name: the operation and the stem of its file.
+        note: the request in words.
+        before: the input; None for a generation.
+        after: the output.
     """
 
     name: str
@@ -53,18 +53,18 @@ class Shown:
 
 
 def show_all(models: VisionModels) -> Iterator[Shown]:
-    """Every operation, with the installed models."""
+    """Run every operation with the installed models."""
     engine: Any = load_engine(InferenceSettings(), ModelSettings())
     dress = _generated(engine)
     yield Shown("generation", "GENERATION: “a red dress”, the packaged swatch", None, dress)
     yield _edited(engine, dress)
     astronaut = Image.fromarray(data.astronaut())
-    with workshop(engine, models) as rooms:
-        yield _refined(rooms, dress, "2", "-garment")
+    with open_editors(engine, models) as editors:
+        yield _refined(editors, dress, "2", "-garment")
         for version in ("1", "2"):
             small = astronaut.resize((192, 192), Image.Resampling.LANCZOS)
-            yield _refined(rooms, small, version, "")
-        yield from _edited_in_parts(rooms, astronaut)
+            yield _refined(editors, small, version, "")
+        yield from _edited_in_parts(editors, astronaut)
     yield _upscaled(astronaut)
     yield from _cut_and_moved(models, astronaut)
     yield from _adjusted(models, astronaut)
@@ -81,9 +81,9 @@ def _edited(engine: Any, dress: Image.Image) -> Shown:
     return Shown("editing", "EDITING: “make it blue”, the packaged editor", dress, blue)
 
 
-def _refined(rooms: Workshop, base: Image.Image, version: str, suffix: str) -> Shown:
+def _refined(editors: PictureEditors, base: Image.Image, version: str, suffix: str) -> Shown:
     inputs = {"upscale_factor": 2.0, "upscale_steps": 8}
-    refined = rooms.refine(base, inputs, version=version, max_retries=1)
+    refined = editors.refine(base, inputs, version=version, max_retries=1)
     plain = base.resize(refined.image.size, Image.Resampling.LANCZOS)
     note = f"REFINE, version {version}, 2 ×, nine tiles; before: Lanczos"
     return Shown(f"refine-v{version}{suffix}", note, plain, refined.image)
@@ -96,13 +96,13 @@ def _upscaled(astronaut: Image.Image) -> Shown:
     return Shown("upscaler", "Upscaling 4 ×: by Lanczos, by Real-ESRGAN", plain, drawn)
 
 
-def _edited_in_parts(rooms: Workshop, astronaut: Image.Image) -> Iterator[Shown]:
-    mended = rooms.mend_faces(astronaut, FixConfig(num_inference_steps=8)).image
-    assert mended is not None
-    yield Shown("face-enhancer", "FACE_ENHANCER", astronaut, mended)
+def _edited_in_parts(editors: PictureEditors, astronaut: Image.Image) -> Iterator[Shown]:
+    enhanced = editors.enhance_faces(astronaut, FixConfig(num_inference_steps=8)).image
+    assert enhanced is not None
+    yield Shown("face-enhancer", "FACE_ENHANCER", astronaut, enhanced)
     cloth = Image.new("RGB", (64, 64), "#b02030")
     detail = Detail("jacket", cloth)
-    fixed = rooms.mend_detail(astronaut, detail, FixConfig(num_inference_steps=8)).image
+    fixed = editors.enhance_detail(astronaut, detail, FixConfig(num_inference_steps=8)).image
     note = "DETAIL_ENHANCER: the jacket, after a plain red cloth"
     yield Shown("detail-enhancer", note, astronaut, fixed)
 
@@ -149,7 +149,7 @@ def _adjusted(models: VisionModels, astronaut: Image.Image) -> Iterator[Shown]:
 
 
 def _studio(cutout: Image.Image) -> Image.Image:
-    """The subject before a light wall that darkens downward."""
+    """Return the subject before a light wall that darkens downward."""
     width, height = cutout.size
     ramp = Image.linear_gradient("L").resize((width, height)).point(lambda level: 246 - level // 3)
     wall = Image.merge("RGB", (ramp, ramp.point(lambda level: level - 2), ramp))
@@ -168,7 +168,7 @@ def _on_squares(cutout: Image.Image, side: int = 16) -> Image.Image:
 
 
 def save(shown: Shown, folder: Path) -> Path:
-    """Write before, after and their difference × 4 side by side; without a before, after alone."""
+    """Write before, after and their difference × 4 side by side; `after` alone without a before."""
     pictures = [shown.after]
     if shown.before is not None:
         pictures.insert(0, shown.before)

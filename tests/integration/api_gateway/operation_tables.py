@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.fixtures.tenants import Estate
+from tests.fixtures.tenants import TenantRecords
 
 _METHODS = {"get", "post", "put", "patch", "delete", "head"}
 _TASKS, _WORKFLOWS = "/api/v1/tasks", "/api/v1/workflows"
@@ -134,15 +134,15 @@ class Operation:
     def name(self) -> tuple[str, str]:
         return self.method, self.path
 
-    def url(self, estate: Estate) -> str:
+    def url(self, owned: TenantRecords) -> str:
         """Return its URL for the objects of a tenant."""
         is_training = self.path.startswith(_TRAINING)
         return self.path.format(
-            task_id=estate.training_id if is_training else estate.task_id,
-            workflow_id=estate.workflow_id,
-            path=estate.image_path,
-            delivery_id=estate.delivery_id,
-            endpoint_id=estate.endpoint_id,
+            task_id=owned.training_id if is_training else owned.task_id,
+            workflow_id=owned.workflow_id,
+            path=owned.image_path,
+            delivery_id=owned.delivery_id,
+            endpoint_id=owned.endpoint_id,
         )
 
     @property

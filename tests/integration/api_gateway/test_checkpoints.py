@@ -4,9 +4,9 @@ import base64
 
 import httpx
 
-from tests.fixtures.crew import crew
 from tests.fixtures.gateway import ADMIN_KEY, Gateway
 from tests.fixtures.pictures import picture
+from tests.fixtures.workers import all_workers
 from tests.integration.api_gateway.test_provenance import TASKS, completed
 from tests.integration.api_gateway.test_tasks import REFINE
 
@@ -15,7 +15,7 @@ async def test_checkpoints_are_not_to_be_had_through_the_api(
     gateway: Gateway, tenant: httpx.AsyncClient
 ) -> None:
     base = base64.b64encode(picture()).decode()
-    async with crew(gateway):
+    async with all_workers(gateway):
         task = await completed(tenant, REFINE | {"base_image_url": base})
     folder = f"refines/{task['id']}/"
     kept = await gateway.resources.objects.list(f"{folder}tiles/")

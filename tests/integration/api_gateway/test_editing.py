@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from shared.settings import ModelSettings
-from tests.fixtures.crew import crew
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.pictures import picture
+from tests.fixtures.workers import all_workers
 from tests.fixtures.workflow_runs import until
 
 
@@ -41,7 +41,7 @@ REFERENCE = encoded(picture(colour="green"))
 
 @pytest.fixture
 async def working(gateway: Gateway) -> AsyncIterator[None]:
-    async with crew(gateway):
+    async with all_workers(gateway):
         yield
 
 

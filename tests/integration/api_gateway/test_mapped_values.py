@@ -10,7 +10,7 @@ from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.enums import TaskType
 from shared.contracts.task_types.table import TASK_TYPES
 from tests.fixtures.gateway import Gateway
-from tests.fuzz.verdict import unspeakable
+from tests.fuzz.report import leaked_internals
 from tests.integration.api_gateway.conftest import Staff
 from tests.integration.api_gateway.test_workflow_lifecycle import reached
 from tests.integration.api_gateway.test_workflows import GENERATE, workflow
@@ -45,7 +45,7 @@ def target(task_type: str, *links: tuple[str, ...], **config: Any) -> dict[str, 
 
 async def create(api: httpx.AsyncClient, *steps: dict[str, Any]) -> httpx.Response:
     answer = await api.post("/api/v1/workflows/?start=false", json=workflow(*steps))
-    assert unspeakable(answer.text) is None, answer.text
+    assert leaked_internals(answer.text) is None, answer.text
     return answer
 
 

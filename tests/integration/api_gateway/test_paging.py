@@ -14,7 +14,7 @@ from tests.fixtures.credentials import make_key
 from tests.fixtures.gateway import OTHER_TENANT_KEY, Gateway
 from tests.fixtures.rows import add
 from tests.fixtures.storage import IMAGES, save
-from tests.fixtures.tenants import found_estate
+from tests.fixtures.tenants import create_tenant_records
 from tests.integration.api_gateway.operation_tables import LISTS
 
 UNCOUNTED = {"/api/v1/webhooks/deliveries", "/api/v1/webhooks/endpoints"}
@@ -53,7 +53,7 @@ async def owner(gateway: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a tenant with several objects of each kind."""
     tenant = f"paged-{uuid.uuid4().hex}"
     for _ in range(NUM_ESTATES):
-        await found_estate(gateway.resources, "shop", tenant)
+        await create_tenant_records(gateway.resources, "shop", tenant)
     key = await make_key(gateway, origin_instance="shop", origin_tenant_id=tenant)
     async with gateway.client(key) as client:
         yield client

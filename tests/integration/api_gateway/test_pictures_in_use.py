@@ -18,10 +18,10 @@ from shared.db.repositories.scope import Scope
 from shared.errors import PlatformError
 from tests.fakes.broken_store import BrokenStore
 from tests.fakes.inference import Attempt
-from tests.fixtures.crew import crew
 from tests.fixtures.gateway import ADMIN_KEY, TENANT_KEY, Gateway
 from tests.fixtures.rows import task_row
 from tests.fixtures.storage import BLUE, RED, at, object_key, save
+from tests.fixtures.workers import all_workers
 from tests.fixtures.workflow_runs import until
 from tests.integration.api_gateway.conftest import Staff
 from tests.integration.api_gateway.test_tasks import GENERATION
@@ -103,7 +103,7 @@ async def test_real_worker_reads_a_saved_picture(
     gateway: Gateway, api: httpx.AsyncClient, folder: str
 ) -> None:
     await save(api, folder)
-    async with crew(gateway):
+    async with all_workers(gateway):
         created = await api.post(TASKS, json=GENERATION | picture_of(folder))
         task = await ended(api, created.json()["id"])
     assert (task["status"], task["reference_image_path"]) == ("COMPLETED", folder), task["errors"]

@@ -15,7 +15,6 @@ from skimage.data import astronaut
 
 from shared.contracts.capabilities import LORA_OBJECTS
 from shared.db.models.tables import Task
-from tests.fixtures.crew import cpu_worker, crew, workflow_worker
 from tests.fixtures.embedded import embedded_record
 from tests.fixtures.gateway import (
     ADMIN_KEY,
@@ -27,6 +26,7 @@ from tests.fixtures.lora_api import DELETE, upload
 from tests.fixtures.lora_files import lora_bytes
 from tests.fixtures.pictures import picture
 from tests.fixtures.rows import add, task_row
+from tests.fixtures.workers import all_workers, cpu_worker, workflow_worker
 from tests.fixtures.workflow_runs import until
 from tests.integration.api_gateway.test_tasks import GENERATION, REFINE
 
@@ -71,7 +71,7 @@ async def test_rerun_from_the_record_of_a_generation_gives_the_same_pixels(
     gateway: Gateway, tenant: httpx.AsyncClient, form: str
 ) -> None:
     config = {"num_images": 2, "output_format": form, "backend": {"id": 3}}
-    async with crew(gateway):
+    async with all_workers(gateway):
         task = await completed(tenant, GENERATION | {"config": config})
         record = await record_of(tenant, task)
         again = await completed(tenant, record["request"])
@@ -105,7 +105,7 @@ async def test_rerun_from_the_record_of_a_refinement_gives_the_same_pixels(
     options = {"num_tiles": 4, "lpips_threshold": 0.9}
     body = REFINE | {"base_image_url": base, "provider_config": options}
     body["config"] = {"upscaler": "real_esrgan"}
-    async with crew(gateway):
+    async with all_workers(gateway):
         task = await completed(tenant, body)
         record = await record_of(tenant, task)
         again = await record_of(tenant, await completed(tenant, record["request"]))
@@ -135,7 +135,7 @@ async def test_rerun_from_the_record_of_an_editing_gives_the_same_pixels(
         "config": {"output_format": "jpeg"},
         "origin_instance": "shop",
     }
-    async with crew(gateway):
+    async with all_workers(gateway):
         task = await completed(tenant, body)
         record = await record_of(tenant, task)
         again = await record_of(tenant, await completed(tenant, record["request"]))
@@ -196,7 +196,7 @@ async def test_rerun_from_the_record_of_what_no_model_generated_gives_the_same_p
 async def test_record_tells_what_ran_whatever_the_task_says_later(
     gateway: Gateway, tenant: httpx.AsyncClient
 ) -> None:
-    async with crew(gateway):
+    async with all_workers(gateway):
         task = await completed(tenant, GENERATION)
     before = await record_of(tenant, task)
     changes = {"config": {"num_images": 4}, "reference_image_strength": 7}
@@ -210,7 +210,7 @@ async def test_record_tells_what_ran_whatever_the_task_says_later(
 
 
 async def test_record_is_its_owners_alone(gateway: Gateway, tenant: httpx.AsyncClient) -> None:
-    async with crew(gateway):
+    async with all_workers(gateway):
         task = await completed(tenant, GENERATION)
     url = f"{TASKS}{task['id']}/provenance"
     for key in (OTHER_TENANT_KEY, OTHER_INSTANCE_KEY):

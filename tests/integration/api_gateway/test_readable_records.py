@@ -81,7 +81,7 @@ def stored(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 @dataclass
-class Estate:
+class RecordSet:
     """One record of each kind."""
 
     task: Task
@@ -115,13 +115,13 @@ class Estate:
         ]
 
 
-def estate(
+def record_set(
     task: dict[str, Any],
     step: dict[str, Any],
     flow: dict[str, Any],
     training: dict[str, Any],
     value: Any,
-) -> Estate:
+) -> RecordSet:
     row = task_row(status="COMPLETED", last_seq=1, provenance=PROVENANCE, **stored(task))
     workflow = workflow_row("a", status="COMPLETED", **stored(flow))
     for name, own in stored(step).items():
@@ -164,7 +164,7 @@ def estate(
         size_bytes=1,
         **stored({"target_modules": value}),
     )
-    return Estate(row, workflow, trained, lora, delivery)
+    return RecordSet(row, workflow, trained, lora, delivery)
 
 
 POISONED: list[tuple[TaskType, dict[str, Any]]] = [
@@ -212,7 +212,7 @@ async def test_every_record_can_be_read_listed_changed_and_removed(
     value: Any,
 ) -> None:
     sessions = gateway.resources.sessions
-    found = estate(task, step, flow, training, value)
+    found = record_set(task, step, flow, training, value)
     await add(sessions, *found.rows())
     try:
         for path in found.paths():
@@ -236,7 +236,9 @@ async def test_every_record_can_be_read_listed_changed_and_removed(
                 await session.execute(delete(type(row)).where(type(row).id == row.id))
 
 
-async def _assert_shown_as_it_is(gateway: Gateway, api: httpx.AsyncClient, found: Estate) -> None:
+async def _assert_shown_as_it_is(
+    gateway: Gateway, api: httpx.AsyncClient, found: RecordSet
+) -> None:
     """Compare with the database's value, which spells some numbers differently."""
     async with gateway.resources.sessions() as session:
         task = await session.get_one(Task, found.task.id)

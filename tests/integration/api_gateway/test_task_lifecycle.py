@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, select
 
 from shared.db.models.tables import Event, StoredObject, Task
-from tests.fixtures.crew import crew
 from tests.fixtures.gateway import TENANT_KEY, Gateway
+from tests.fixtures.workers import all_workers
 from tests.fixtures.workflow_runs import until
 from tests.integration.api_gateway.test_tasks import GENERATION, PNG, REFINE
 
@@ -62,7 +62,7 @@ EVERY_TYPE: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.fixture
 async def working(gateway: Gateway) -> AsyncIterator[None]:
-    async with crew(gateway):
+    async with all_workers(gateway):
         yield
 
 
@@ -168,7 +168,7 @@ async def test_waiting_task_is_cancelled_at_once_and_again_changes_nothing(
         events = list(await session.scalars(rows))
     assert [event.payload["status"] for event in events] == ["PENDING", "CANCELLED"]
     assert [event.is_terminal for event in events] == [False, True]
-    async with crew(gateway):
+    async with all_workers(gateway):
         handle = gateway.resources.temporal.get_workflow_handle(f"task-{task['id']}")
 
         async def is_closed() -> bool:
@@ -181,7 +181,7 @@ async def test_waiting_task_is_cancelled_at_once_and_again_changes_nothing(
 async def test_running_task_is_cancelled_once_its_worker_has_stopped(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
-    async with crew(gateway, step_s=0.2):
+    async with all_workers(gateway, step_s=0.2):
         task = await create(api, GENERATION | {"config": {"num_inference_steps": 200}})
 
         async def is_executing() -> bool:
@@ -253,7 +253,7 @@ async def test_cleaned_up_task_keeps_its_record_and_hides(
 async def test_running_task_is_cancelled_before_its_files_go(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
-    async with crew(gateway, step_s=0.2):
+    async with all_workers(gateway, step_s=0.2):
         task = await create(api, GENERATION | {"config": {"num_inference_steps": 200}})
         answer = await api.post(f"/api/v1/tasks/{task['id']}/cleanup")
         assert answer.status_code == 200, answer.text

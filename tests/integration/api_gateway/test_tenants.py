@@ -16,7 +16,7 @@ from tests.fixtures.gateway import (
     TENANT_KEY,
     Gateway,
 )
-from tests.fixtures.tenants import PICTURE, Estate, found_estate, inventory
+from tests.fixtures.tenants import PICTURE, TenantRecords, create_tenant_records, snapshot
 from tests.integration.api_gateway.operation_tables import (
     ADDRESSED,
     ADMIN,
@@ -38,12 +38,12 @@ STRANGERS = {"shop/other": OTHER_TENANT_KEY, "market/acme": OTHER_INSTANCE_KEY}
 
 
 @pytest.fixture(scope="module")
-async def estate(gateway: Gateway) -> AsyncIterator[Estate]:
+async def owned(gateway: Gateway) -> AsyncIterator[TenantRecords]:
     """The objects of shop/acme; unchanged at the end by all that other callers have tried."""
-    founded = await found_estate(gateway.resources, "shop", "acme")
-    before = await inventory(gateway.resources.sessions, founded)
+    founded = await create_tenant_records(gateway.resources, "shop", "acme")
+    before = await snapshot(gateway.resources.sessions, founded)
     yield founded
-    assert await inventory(gateway.resources.sessions, founded) == before
+    assert await snapshot(gateway.resources.sessions, founded) == before
     assert await gateway.resources.objects.get(founded.image_path) == PICTURE
 
 
@@ -87,14 +87,14 @@ def test_document_says_which_operations_need_a_credential(gateway: Gateway) -> N
 )
 @pytest.mark.parametrize("key", [None, "", "sk_unknown", ADMIN_KEY + "x", "eyJ.eyJ.eyJ"])
 async def test_stranger_without_a_valid_credential_is_401_everywhere(
-    gateway: Gateway, estate: Estate, key: str | None, content: bytes, content_type: str
+    gateway: Gateway, owned: TenantRecords, key: str | None, content: bytes, content_type: str
 ) -> None:
     answers = {}
     async with gateway.client(key) as client:
         for one in guarded(gateway):
             answer = await client.request(
                 one.method,
-                one.url(estate),
+                one.url(owned),
                 content=content,
                 headers={"Content-Type": content_type},
             )
@@ -105,99 +105,99 @@ async def test_stranger_without_a_valid_credential_is_401_everywhere(
     assert answers == {}
 
 
-async def test_key_without_scopes_is_403_everywhere(gateway: Gateway, estate: Estate) -> None:
+async def test_key_without_scopes_is_403_everywhere(gateway: Gateway, owned: TenantRecords) -> None:
     async with gateway.client(POWERLESS_KEY) as client:
         answers = {
-            one.name: (await client.request(one.method, one.url(estate))).status_code
+            one.name: (await client.request(one.method, one.url(owned))).status_code
             for one in guarded(gateway)
         }
     assert {name: code for name, code in answers.items() if code != 403} == {}
 
 
-async def test_administration_is_403_to_tenants(gateway: Gateway, estate: Estate) -> None:
+async def test_administration_is_403_to_tenants(gateway: Gateway, owned: TenantRecords) -> None:
     async with gateway.client(TENANT_KEY) as client:
         for one in served(gateway, ADMIN):
-            answer = await client.request(one.method, one.url(estate), json={})
+            answer = await client.request(one.method, one.url(owned), json={})
             assert (one.name, answer.status_code) == (one.name, 403)
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize("outsider", STRANGERS)
 async def test_what_belongs_to_others_is_404_whatever_is_asked(
-    gateway: Gateway, estate: Estate, stranger: str
+    gateway: Gateway, owned: TenantRecords, outsider: str
 ) -> None:
     wrong = {}
-    async with gateway.client(STRANGERS[stranger]) as client:
+    async with gateway.client(STRANGERS[outsider]) as client:
         for one in served(gateway, ADDRESSED):
-            answer = await client.request(one.method, one.url(estate), **ADDRESSED[one.name])
-            if answer.status_code != 404 or leaks(answer, estate, one):
+            answer = await client.request(one.method, one.url(owned), **ADDRESSED[one.name])
+            if answer.status_code != 404 or leaks(answer, owned, one):
                 wrong[one.name] = (answer.status_code, answer.text[:300])
     assert wrong == {}
 
 
-def leaks(answer: httpx.Response, estate: Estate, one: Operation) -> list[str]:
+def leaks(answer: httpx.Response, owned: TenantRecords, one: Operation) -> list[str]:
     """Return what a response reveals of the objects beyond what the request named."""
-    asked = one.url(estate)
-    return [trace for trace in estate.traces if trace in answer.text and trace not in asked]
+    asked = one.url(owned)
+    return [trace for trace in owned.traces if trace in answer.text and trace not in asked]
 
 
-async def test_owner_and_administrator_reach_it(gateway: Gateway, estate: Estate) -> None:
+async def test_owner_and_administrator_reach_it(gateway: Gateway, owned: TenantRecords) -> None:
     for key in (TENANT_KEY, ADMIN_KEY):
         async with gateway.client(key) as client:
             for one in served(gateway, ADDRESSED):
                 if one.method in {"GET", "HEAD"}:
-                    answer = await client.request(one.method, one.url(estate))
+                    answer = await client.request(one.method, one.url(owned))
                     assert (one.name, answer.status_code) == (one.name, 200)
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize("outsider", STRANGERS)
 async def test_lists_show_nothing_of_others(
-    gateway: Gateway, estate: Estate, stranger: str
+    gateway: Gateway, owned: TenantRecords, outsider: str
 ) -> None:
     filters = {
-        "origin_instance": estate.instance,
-        "origin_tenant_id": estate.tenant,
-        "workflow_id": str(estate.workflow_id),
-        "prefix": f"generations/{estate.task_id}/",
-        "search": estate.mark,
+        "origin_instance": owned.instance,
+        "origin_tenant_id": owned.tenant,
+        "workflow_id": str(owned.workflow_id),
+        "prefix": f"generations/{owned.task_id}/",
+        "search": owned.mark,
         "include_deleted": "true",
     }
-    async with gateway.client(STRANGERS[stranger]) as client:
+    async with gateway.client(STRANGERS[outsider]) as client:
         for one in served(gateway, LISTS, PLATFORM):
             asked = {name: filters[name] for name in one.query_names & set(filters)}
             for query in ({}, asked, *({name: value} for name, value in asked.items())):
-                answer = await client.request(one.method, one.url(estate), params=query)
-                shown = [trace for trace in estate.traces if trace in answer.text]
+                answer = await client.request(one.method, one.url(owned), params=query)
+                shown = [trace for trace in owned.traces if trace in answer.text]
                 assert (one.name, query, answer.status_code, shown) == (one.name, query, 200, [])
 
 
-async def test_lists_show_the_owner_its_own(gateway: Gateway, estate: Estate) -> None:
-    prefix = {"prefix": f"generations/{estate.task_id}/"}
+async def test_lists_show_the_owner_its_own(gateway: Gateway, owned: TenantRecords) -> None:
+    prefix = {"prefix": f"generations/{owned.task_id}/"}
     async with gateway.client(TENANT_KEY) as client:
         for one in served(gateway, LISTS):
             asked = prefix if "prefix" in one.query_names else {}
-            answer = await client.request(one.method, one.url(estate), params=asked)
-            is_shown = any(trace in answer.text for trace in estate.traces)
+            answer = await client.request(one.method, one.url(owned), params=asked)
+            is_shown = any(trace in answer.text for trace in owned.traces)
             assert (one.name, is_shown) == (one.name, True)
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
-async def test_statistics_do_not_move_with_others_work(gateway: Gateway, stranger: str) -> None:
-    async with gateway.client(STRANGERS[stranger]) as client:
+@pytest.mark.parametrize("outsider", STRANGERS)
+async def test_statistics_do_not_move_with_others_work(gateway: Gateway, outsider: str) -> None:
+    async with gateway.client(STRANGERS[outsider]) as client:
         for one in served(gateway, STATISTICS):
             for query in ({}, {"origin_instance": "shop"}):
                 before = (await client.get(one.path, params=query)).json()
-                await found_estate(gateway.resources, "shop", "third")
+                await create_tenant_records(gateway.resources, "shop", "third")
                 after = (await client.get(one.path, params=query)).json()
                 assert (one.name, after) == (one.name, before)
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize("outsider", STRANGERS)
 async def test_nothing_is_made_in_anothers_name(
-    gateway: Gateway, estate: Estate, stranger: str
+    gateway: Gateway, owned: TenantRecords, outsider: str
 ) -> None:
     before = await gateway.row_counts()
-    origin = {"origin_instance": estate.instance, "origin_tenant_id": estate.tenant}
-    async with gateway.client(STRANGERS[stranger]) as client:
+    origin = {"origin_instance": owned.instance, "origin_tenant_id": owned.tenant}
+    async with gateway.client(STRANGERS[outsider]) as client:
         for one in served(gateway, CREATES):
             body = CREATES[one.name]["json"] | origin
             answer = await client.request(one.method, one.path, json=body)
@@ -206,13 +206,13 @@ async def test_nothing_is_made_in_anothers_name(
     assert await gateway.row_counts() == before
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize("outsider", STRANGERS)
 async def test_keys_that_sign_anothers_events_are_kept_from_strangers(
-    gateway: Gateway, estate: Estate, stranger: str
+    gateway: Gateway, owned: TenantRecords, outsider: str
 ) -> None:
     before = await gateway.row_counts()
-    owner = {"origin_instance": estate.instance, "origin_tenant_id": estate.tenant}
-    async with gateway.client(STRANGERS[stranger]) as client:
+    owner = {"origin_instance": owned.instance, "origin_tenant_id": owned.tenant}
+    async with gateway.client(STRANGERS[outsider]) as client:
         for one in served(gateway, OWN_SECRETS):
             answer = await client.request(one.method, one.path, params=owner)
             assert (one.name, answer.status_code) == (one.name, 403), answer.text
@@ -220,17 +220,17 @@ async def test_keys_that_sign_anothers_events_are_kept_from_strangers(
     assert await gateway.row_counts() == before
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize("outsider", STRANGERS)
 async def test_pictures_of_others_are_not_overwritten(
-    gateway: Gateway, estate: Estate, stranger: str
+    gateway: Gateway, owned: TenantRecords, outsider: str
 ) -> None:
     picture = {"file": ("a.png", b"\x89PNG\r\n\x1a\n theirs", "image/png")}
-    async with gateway.client(STRANGERS[stranger]) as client:
+    async with gateway.client(STRANGERS[outsider]) as client:
         for one in served(gateway, OVERWRITES):
-            answer = await client.post(one.url(estate), files=picture)
+            answer = await client.post(one.url(owned), files=picture)
             # The path is refused before the response could reveal whether anything exists there.
-            free = estate.image_path.replace(estate.mark, "nothing-there")
+            free = owned.image_path.replace(owned.mark, "nothing-there")
             elsewhere = await client.post(f"{IMAGES}/{free}", files=picture)
             assert answer.status_code == elsewhere.status_code
             assert not answer.is_success
-    assert await gateway.resources.objects.get(estate.image_path) == PICTURE
+    assert await gateway.resources.objects.get(owned.image_path) == PICTURE

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.crew import crew, inference_worker, workflow_worker
 from tests.fixtures.gateway import Gateway
+from tests.fixtures.workers import all_workers, inference_worker, workflow_worker
 from tests.fixtures.workflow_runs import until
 from tests.integration.api_gateway.test_workflows import GENERATE, REFINE, workflow
 
@@ -62,7 +62,7 @@ async def test_workflow_waits_for_its_start(gateway: Gateway, api: httpx.AsyncCl
     assert (started.status_code, started.json()["status"]) == (200, "RUNNING")
     again = await api.post(path)
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
-    async with crew(gateway):
+    async with all_workers(gateway):
         done = await reached(api, created, "COMPLETED", "FAILED")
 
     assert done["status"] == "COMPLETED", done
@@ -71,7 +71,7 @@ async def test_workflow_waits_for_its_start(gateway: Gateway, api: httpx.AsyncCl
 
 
 async def test_cancel_ends_every_task(gateway: Gateway, api: httpx.AsyncClient) -> None:
-    async with crew(gateway, step_s=0.2):
+    async with all_workers(gateway, step_s=0.2):
         created = await create(api, SLOW, AFTER_SLOW)
         await step_runs(api, created, "slow")
         answer = await api.delete(f"/api/v1/workflows/{created['id']}")
@@ -102,7 +102,7 @@ async def test_cancelled_step_ends_its_workflow_and_no_other_task(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     other = GENERATE | {"id": "other"}
-    async with crew(gateway, step_s=0.1):
+    async with all_workers(gateway, step_s=0.1):
         created = await create(api, SLOW, AFTER_SLOW, other)
         await step_runs(api, created, "slow")
         task_id = next(s["task_id"] for s in created["steps"] if s["step_id"] == "slow")
@@ -117,7 +117,7 @@ async def test_pause_lets_running_steps_end_and_resume_goes_on(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
     slow = SLOW | {"config": SLOW["config"] | {"num_inference_steps": 40}}
-    async with crew(gateway, step_s=0.1):
+    async with all_workers(gateway, step_s=0.1):
         created = await create(api, slow, AFTER_SLOW)
         await step_runs(api, created, "slow")
         answer = await api.post(f"/api/v1/workflows/{created['id']}/pause")
@@ -149,7 +149,7 @@ async def test_failed_workflow_resumes_with_a_new_task_for_what_failed(
         mapping = REFINE["input_mappings"][0] | {"from_step": previous}
         fields = {"id": f"refine-{index}", "depends_on": [previous], "input_mappings": [mapping]}
         steps.append(broken | fields)
-    async with crew(gateway):
+    async with all_workers(gateway):
         created = await create(api, *steps)
         failed = await reached(api, created, "FAILED", "COMPLETED")
         assert failed["status"] == "FAILED", failed
@@ -186,7 +186,7 @@ async def test_names_change_and_nothing_else(gateway: Gateway, api: httpx.AsyncC
 async def test_clean_up_removes_files_and_hides_workflow_and_tasks(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
-    async with crew(gateway):
+    async with all_workers(gateway):
         created = await create(api, GENERATE, REFINE)
         done = await reached(api, created, "COMPLETED")
         answer = await api.post(f"/api/v1/workflows/{created['id']}/cleanup")
@@ -210,7 +210,7 @@ async def test_clean_up_removes_files_and_hides_workflow_and_tasks(
 
 
 async def test_clean_up_may_keep_the_files(gateway: Gateway, api: httpx.AsyncClient) -> None:
-    async with crew(gateway):
+    async with all_workers(gateway):
         created = await create(api, GENERATE)
         done = await reached(api, created, "COMPLETED")
     path = f"/api/v1/workflows/{created['id']}/cleanup?cleanup_tasks=false"

@@ -9,7 +9,7 @@ from temporalio.client import Client
 from shared.db.models.tables import Event, Task, Workflow
 from shared.db.models.trainings import Training
 from shared.db.session import Sessions
-from tests.fixtures.deliveries import PostOffice, open_post_office
+from tests.fixtures.deliveries import DeliveryHarness, open_delivery_harness
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.receiver import Receiver, receiving
@@ -23,8 +23,8 @@ async def deliveries_namespace(servers: Servers, sessions: Sessions) -> Client:
 
 
 @pytest.fixture
-async def office(gateway: Gateway, deliveries_namespace: Client) -> AsyncIterator[PostOffice]:
-    async with open_post_office(gateway, deliveries_namespace) as opened:
+async def harness(gateway: Gateway, deliveries_namespace: Client) -> AsyncIterator[DeliveryHarness]:
+    async with open_delivery_harness(gateway, deliveries_namespace) as opened:
         yield opened
 
 

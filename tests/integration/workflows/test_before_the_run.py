@@ -10,9 +10,9 @@ from temporalio.client import WorkflowExecutionStatus
 
 from shared.db.models.registry import SUBJECT_TABLES
 from tests.fakes.lost_starts import Fate, Starts
-from tests.fixtures.crew import crew, workflow_worker
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.rows import runnable_task
+from tests.fixtures.workers import all_workers, workflow_worker
 from tests.fixtures.workflow_runs import until
 from tests.integration.api_gateway.test_creation import KINDS
 from tests.integration.api_gateway.test_training import away
@@ -99,7 +99,7 @@ async def test_pause_before_the_start_arrived_lasts_until_the_resume(
     assert (await reconcile(gateway)).started == 0
     assert not await has_run(gateway, made["canvas_task_id"])
 
-    async with crew(gateway):
+    async with all_workers(gateway):
         resumed = await api.post(f"{WORKFLOWS}{made['id']}/resume")
         assert (resumed.status_code, resumed.json()["status"]) == (200, "RUNNING")
         assert (await reached(api, made, "COMPLETED", "FAILED"))["status"] == "COMPLETED"
@@ -202,6 +202,6 @@ async def test_run_of_a_paused_workflow_is_paused_by_the_reconciler_not_cancelle
     await until(is_listed)
     assert (await reconcile(gateway)).cancelled == 1
 
-    async with crew(gateway):
+    async with all_workers(gateway):
         await closes(gateway, made["canvas_task_id"], WorkflowExecutionStatus.COMPLETED)
     assert (await api.get(f"{WORKFLOWS}{made['id']}")).json()["status"] in {"PAUSED", "COMPLETED"}

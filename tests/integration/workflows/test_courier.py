@@ -18,7 +18,7 @@ from shared.db.repositories.webhook_secrets import sweep_secrets
 from shared.db.session import Sessions
 from shared.egress.guard import Exemptions, Guard
 from shared.webhooks.schedule import DELAYS_S
-from tests.fixtures.deliveries import LOOPBACK, PostOffice, SetClock
+from tests.fixtures.deliveries import LOOPBACK, DeliveryHarness, SetClock
 from tests.fixtures.receiver import Receiver, refuse
 from tests.fixtures.rows import add, task_row
 from workflows.activities.deliver import Courier
@@ -53,12 +53,12 @@ async def endpoint(sessions: Sessions, url: str) -> WebhookEndpoint:
 
 
 async def test_event_is_given_up_after_ten_attempts_and_the_next_one_goes_on(
-    office: PostOffice, receiver: Receiver, sessions: Sessions
+    harness: DeliveryHarness, receiver: Receiver, sessions: Sessions
 ) -> None:
     receiver.answer = refuse(500)
     subject_id = await task_with_events(sessions, receiver.url(), 2)
     clock = SetClock(datetime.now(UTC))
-    courier = office.courier(clock=clock)
+    courier = harness.courier(clock=clock)
     begun, waits = clock.now, list[float]()
     while (standing := await deliver(courier, subject_id)).failures < 10:
         assert standing.state == DeliveryState.WAITING
@@ -84,13 +84,13 @@ async def test_event_is_given_up_after_ten_attempts_and_the_next_one_goes_on(
 
 
 async def test_receiver_that_fails_for_five_days_is_disabled(
-    office: PostOffice, receiver: Receiver, sessions: Sessions
+    harness: DeliveryHarness, receiver: Receiver, sessions: Sessions
 ) -> None:
     receiver.answer = refuse(500)
     url = receiver.url(f"/{uuid.uuid4()}")
     subject_id = await task_with_events(sessions, url, 5)
     clock = SetClock(datetime.now(UTC))
-    courier, begun = office.courier(clock=clock), clock.now
+    courier, begun = harness.courier(clock=clock), clock.now
     while (standing := await deliver(courier, subject_id)).state == DeliveryState.WAITING:
         clock.now += timedelta(seconds=standing.wait_s)
 
@@ -124,13 +124,13 @@ async def broken(_host: str, _port: int) -> list[str]:
     ids=["asks to wait beyond all dates", "a look-alike that is down", "unforeseen"],
 )
 async def test_unexpected_error_counts_as_a_failed_attempt(
-    office: PostOffice, receiver: Receiver, sessions: Sessions, host: str, guard: Guard
+    harness: DeliveryHarness, receiver: Receiver, sessions: Sessions, host: str, guard: Guard
 ) -> None:
     receiver.answer = refuse(503, retry_after="Mon, 1 Jan 99999999999999999999 00:00:00 GMT")
     url = receiver.url(f"/{uuid.uuid4()}", host)
     subject_id = await task_with_events(sessions, url, 3)
     clock = SetClock(datetime.now(UTC))
-    courier, waits = office.courier(guard, clock=clock), list[float]()
+    courier, waits = harness.courier(guard, clock=clock), list[float]()
     while (standing := await deliver(courier, subject_id)).state == DeliveryState.WAITING:
         waits.append(standing.wait_s)
         assert standing.error
@@ -146,14 +146,14 @@ async def test_unexpected_error_counts_as_a_failed_attempt(
 
 
 async def test_undecryptable_keys_block_nothing_and_do_not_count_against_the_receiver(
-    office: PostOffice, receiver: Receiver, sessions: Sessions
+    harness: DeliveryHarness, receiver: Receiver, sessions: Sessions
 ) -> None:
     tenant = f"sealed-{uuid.uuid4()}"
     secret = WebhookSecret(origin_instance=tenant, sealed_secret="x", sealed_seed="x")
     await add(sessions, secret)
     subject_id = await task_with_events(sessions, receiver.url(), 2, origin_instance=tenant)
     clock = SetClock(datetime.now(UTC))
-    courier = office.courier(clock=clock)
+    courier = harness.courier(clock=clock)
     while (standing := await deliver(courier, subject_id)).state == DeliveryState.WAITING:
         clock.now += timedelta(seconds=standing.wait_s)
 
@@ -161,7 +161,7 @@ async def test_undecryptable_keys_block_nothing_and_do_not_count_against_the_rec
     first, second = await rows_of(sessions, subject_id)
     assert [(row.status, len(row.attempts)) for row in (first, second)] == [("failed", 10)] * 2
     assert "cannot be decrypted" in first.attempts[0]["error"]
-    async with office.client() as api:
+    async with harness.client() as api:
         query = {"origin_instance": tenant, "overlap_s": 0}
         rotated = await api.post("/api/v1/webhooks/secret/rotate", params=query)
         assert rotated.status_code == 200, rotated.text
@@ -173,12 +173,12 @@ async def test_undecryptable_keys_block_nothing_and_do_not_count_against_the_rec
 
 
 async def test_receiver_is_not_called_before_the_time_it_asks_for(
-    office: PostOffice, receiver: Receiver, sessions: Sessions
+    harness: DeliveryHarness, receiver: Receiver, sessions: Sessions
 ) -> None:
     receiver.answer = refuse(429, retry_after="1000")
     subject_id = await task_with_events(sessions, receiver.url(), 1)
     clock = SetClock(datetime.now(UTC))
-    courier = office.courier(clock=clock)
+    courier = harness.courier(clock=clock)
     for _ in range(2):
         standing = await deliver(courier, subject_id)
         assert standing.wait_s == pytest.approx(1000, abs=5)
@@ -186,20 +186,20 @@ async def test_receiver_is_not_called_before_the_time_it_asks_for(
 
 
 async def test_backlog_is_delivered_in_one_activity(
-    office: PostOffice, receiver: Receiver, sessions: Sessions
+    harness: DeliveryHarness, receiver: Receiver, sessions: Sessions
 ) -> None:
     subject_id = await task_with_events(sessions, receiver.url(), 20)
-    standing = await deliver(office.courier(), subject_id)
+    standing = await deliver(harness.courier(), subject_id)
     assert standing.state == DeliveryState.DRAINED
     assert [post.seq for post in receiver.posts] == list(range(1, 21))
 
 
 async def test_log_keeps_only_the_latest_attempts(
-    office: PostOffice, receiver: Receiver, sessions: Sessions
+    harness: DeliveryHarness, receiver: Receiver, sessions: Sessions
 ) -> None:
     subject_id = await task_with_events(sessions, receiver.url(), 1)
-    courier = office.courier()
-    async with office.client() as api:
+    courier = harness.courier()
+    async with harness.client() as api:
         for _ in range(52):
             await deliver(courier, subject_id)
             [row] = await rows_of(sessions, subject_id)

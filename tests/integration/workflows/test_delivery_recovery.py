@@ -14,7 +14,7 @@ from starlette.responses import Response
 from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 
 from shared.db.session import Sessions
-from tests.fixtures.deliveries import GENERATION, PostOffice
+from tests.fixtures.deliveries import GENERATION, DeliveryHarness
 from tests.fixtures.receiver import Post, Receiver, refuse
 from tests.fixtures.workflow_runs import kinds
 from workflows.activities.overdue_deliveries import start_overdue
@@ -23,35 +23,35 @@ pytestmark = pytest.mark.long
 
 
 async def test_delivery_with_a_lost_wake_up_is_found_and_started(
-    office: PostOffice, receiver: Receiver, sessions: Sessions
+    harness: DeliveryHarness, receiver: Receiver, sessions: Sessions
 ) -> None:
     """Create the state of a gateway that was killed between its commit and the wake-up."""
-    silent = office.gateway.client(guard=office.gateway.resources.guard, sessions=sessions)
+    silent = harness.gateway.client(guard=harness.gateway.resources.guard, sessions=sessions)
     async with silent as api:
         answer = await api.post("/api/v1/tasks/", json=GENERATION | {"webhook_url": receiver.url()})
     task_id = answer.json()["id"]
-    assert await office.run_status(task_id) is None
+    assert await harness.run_status(task_id) is None
 
-    await start_overdue(office.temporal, sessions, datetime.now(UTC) - timedelta(minutes=1))
-    assert await office.run_status(task_id) is None
-    await start_overdue(office.temporal, sessions, datetime.now(UTC))
-    assert await office.run_status(task_id) == WorkflowExecutionStatus.RUNNING
-    await start_overdue(office.temporal, sessions, datetime.now(UTC))
-    async with office.worker():
+    await start_overdue(harness.temporal, sessions, datetime.now(UTC) - timedelta(minutes=1))
+    assert await harness.run_status(task_id) is None
+    await start_overdue(harness.temporal, sessions, datetime.now(UTC))
+    assert await harness.run_status(task_id) == WorkflowExecutionStatus.RUNNING
+    await start_overdue(harness.temporal, sessions, datetime.now(UTC))
+    async with harness.worker():
         await receiver.until_status(task_id, "PENDING")
-        await office.until_run(task_id, WorkflowExecutionStatus.COMPLETED)
-    history = await office.temporal.get_workflow_handle(f"delivery-{task_id}").fetch_history()
+        await harness.until_run(task_id, WorkflowExecutionStatus.COMPLETED)
+    history = await harness.temporal.get_workflow_handle(f"delivery-{task_id}").fetch_history()
     assert _events_without_lost_tasks(history) == 13, kinds(history)  # with a signal of each pass
 
 
 async def test_wake_up_costs_one_event_of_a_delivery(
-    office: PostOffice, receiver: Receiver
+    harness: DeliveryHarness, receiver: Receiver
 ) -> None:
-    task_id = await office.create_task(receiver.url())
-    await office.until_run(task_id, WorkflowExecutionStatus.RUNNING)
-    async with office.worker():
-        await office.until_run(task_id, WorkflowExecutionStatus.COMPLETED)
-    history = await office.temporal.get_workflow_handle(f"delivery-{task_id}").fetch_history()
+    task_id = await harness.create_task(receiver.url())
+    await harness.until_run(task_id, WorkflowExecutionStatus.RUNNING)
+    async with harness.worker():
+        await harness.until_run(task_id, WorkflowExecutionStatus.COMPLETED)
+    history = await harness.temporal.get_workflow_handle(f"delivery-{task_id}").fetch_history()
     assert _events_without_lost_tasks(history) == 12, kinds(history)
 
 
@@ -61,9 +61,9 @@ def _events_without_lost_tasks(history: WorkflowHistory) -> int:
 
 
 @asynccontextmanager
-async def worker_process(office: PostOffice) -> AsyncIterator[asyncio.subprocess.Process]:
+async def worker_process(harness: DeliveryHarness) -> AsyncIterator[asyncio.subprocess.Process]:
     root = Path(__file__).parents[3]
-    environment = os.environ | office.gateway.stack.environment
+    environment = os.environ | harness.gateway.stack.environment
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -72,7 +72,7 @@ async def worker_process(office: PostOffice) -> AsyncIterator[asyncio.subprocess
         cwd=root,
         env=environment
         | {
-            "SARTIQ_TEMPORAL_NAMESPACE": office.temporal.namespace,
+            "SARTIQ_TEMPORAL_NAMESPACE": harness.temporal.namespace,
             "SARTIQ_EGRESS_ALLOWED_HOSTS": '["127.0.0.1"]',
         },
     )
@@ -85,9 +85,9 @@ async def worker_process(office: PostOffice) -> AsyncIterator[asyncio.subprocess
 
 
 async def test_worker_killed_between_response_and_record_delivers_again_under_the_same_id(
-    office: PostOffice, receiver: Receiver
+    harness: DeliveryHarness, receiver: Receiver
 ) -> None:
-    async with worker_process(office) as process:
+    async with worker_process(harness) as process:
 
         async def kill(_post: Post) -> Response:
             process.send_signal(signal.SIGKILL)
@@ -95,15 +95,15 @@ async def test_worker_killed_between_response_and_record_delivers_again_under_th
             return Response()
 
         receiver.answer = kill
-        task_id = await office.create_task(receiver.url())
+        task_id = await harness.create_task(receiver.url())
         await receiver.until(bool, timeout_s=60)
         await process.wait()
-    [logged] = await office.deliveries(subject_id=task_id)
+    [logged] = await harness.deliveries(subject_id=task_id)
     assert (logged["status"], logged["attempts"]) == ("pending", [])
     receiver.answer = refuse(204)
-    async with office.worker():
+    async with harness.worker():
         await receiver.until(lambda posts: len(posts) == 2, timeout_s=60)
-        [logged] = await office.until_logged(task_id, lambda log: log[0]["status"] == "delivered")
+        [logged] = await harness.until_logged(task_id, lambda log: log[0]["status"] == "delivered")
     first, again = receiver.posts
     assert (first.id, first.body) == (again.id, again.body)
     assert first.id == logged["webhook_id"]

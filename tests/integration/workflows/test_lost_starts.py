@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from tests.fakes.lost_starts import Fate, Starts
-from tests.fixtures.crew import crew
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.rows import add, runnable_task
+from tests.fixtures.workers import all_workers
 from tests.fixtures.workflow_runs import until
 from tests.integration.api_gateway.test_creation import KINDS
 from tests.integration.api_gateway.test_workflow_lifecycle import reached
@@ -50,7 +50,7 @@ async def test_each_key_and_each_request_without_one_is_one_subject_and_one_run(
     assert (await reconcile(gateway)).started == (6 if fate is Fate.LOST else 0)
 
     assert {await status_of(gateway, temporal_id) for temporal_id in items} == {RUNNING}
-    async with crew(gateway):
+    async with all_workers(gateway):
         for item in items.values():
 
             async def is_done(item: str = item) -> bool:
@@ -80,7 +80,7 @@ async def test_lost_start_and_lost_resume_of_a_workflow_are_repaired(
         resumed = await client.post(f"{path}/resume")
         assert (resumed.status_code, resumed.json()["status"]) == (200, "RUNNING")
         assert (await reconcile(gateway)).started == num_started
-    async with crew(gateway):
+    async with all_workers(gateway):
         assert (await reached(api, waiting, "COMPLETED", "FAILED"))["status"] == "COMPLETED"
 
 

@@ -13,10 +13,10 @@ from shared.contracts.enums import TrainingStatus
 from shared.contracts.reconciliation import Reconciled, ReconcileRequest
 from shared.db.models.tables import Task, Workflow
 from shared.db.models.trainings import Training
-from tests.fixtures.crew import crew, workflow_worker
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.rows import add, task_row
 from tests.fixtures.standing_runs import broken_worker, standing
+from tests.fixtures.workers import all_workers, workflow_worker
 from tests.fixtures.workflow_runs import generation, until
 from tests.integration.api_gateway.test_workflows import GENERATE, workflow
 from workflows.activities import reconcile as reconciliation
@@ -93,7 +93,7 @@ async def test_rows_without_runs_are_started(gateway: Gateway, api: httpx.AsyncC
     for temporal_id in runs:
         assert await status_of(gateway, temporal_id) == WorkflowExecutionStatus.RUNNING
     assert (await reconcile(gateway)).started == 0
-    async with crew(gateway):
+    async with all_workers(gateway):
         for temporal_id in runs:
             await until_status(gateway, temporal_id, WorkflowExecutionStatus.COMPLETED)
     done = (await api.get(f"/api/v1/tasks/{task.id}")).json()
@@ -105,7 +105,7 @@ async def test_start_after_the_reconcilers_start_succeeds(gateway: Gateway) -> N
     temporal = gateway.resources.temporal
     task = await add_task_without_run(gateway)
     await reconcile(gateway)
-    async with crew(gateway):
+    async with all_workers(gateway):
         await until_status(gateway, task.temporal_id, WorkflowExecutionStatus.COMPLETED)
 
         await start_task(temporal, task)
@@ -133,7 +133,7 @@ async def test_rows_whose_runs_were_terminated_end_as_failed(
         "FAILED",
         "its Temporal run was terminated",
     )
-    async with crew(gateway):
+    async with all_workers(gateway):
         resumed = await api.post(f"/api/v1/workflows/{created['id']}/resume")
         assert resumed.status_code == 200, resumed.text
 

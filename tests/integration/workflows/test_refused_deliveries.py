@@ -4,22 +4,22 @@ import uuid
 
 from shared.contracts.enums import TaskStatus
 from shared.egress.guard import Guard
-from tests.fixtures.deliveries import GENERATION, PostOffice
+from tests.fixtures.deliveries import GENERATION, DeliveryHarness
 from tests.fixtures.receiver import Receiver, refuse
 
 
 async def test_receiver_that_returns_410_is_disabled_until_it_is_enabled(
-    office: PostOffice, receiver: Receiver
+    harness: DeliveryHarness, receiver: Receiver
 ) -> None:
     receiver.answer = refuse(410)
     url = receiver.url(f"/{uuid.uuid4()}")
-    async with office.worker(), office.client() as api:
-        task_id = await office.create_task(url)
-        await office.until_logged(task_id, lambda log: log[0]["status"] == "disabled")
-        await office.finish(task_id, TaskStatus.CANCELLED)
-        another = await office.create_task(url)
+    async with harness.worker(), harness.client() as api:
+        task_id = await harness.create_task(url)
+        await harness.until_logged(task_id, lambda log: log[0]["status"] == "disabled")
+        await harness.finish(task_id, TaskStatus.CANCELLED)
+        another = await harness.create_task(url)
         for subject in (task_id, another):
-            log = await office.until_logged(
+            log = await harness.until_logged(
                 subject, lambda log: all(each["status"] == "disabled" for each in log)
             )
         assert len(receiver.posts) == 1
@@ -36,46 +36,46 @@ async def test_receiver_that_returns_410_is_disabled_until_it_is_enabled(
         assert enabled.json()["disabled_at"] is enabled.json()["failing_since"] is None
         assert (await api.post(replay)).status_code == 200
         await receiver.until_status(another, "PENDING")
-        await office.until_logged(another, lambda log: log[0]["status"] == "delivered")
+        await harness.until_logged(another, lambda log: log[0]["status"] == "delivered")
 
 
 async def test_replay_sends_the_same_event_under_the_same_id(
-    office: PostOffice, receiver: Receiver
+    harness: DeliveryHarness, receiver: Receiver
 ) -> None:
-    async with office.worker(), office.client() as api:
-        task_id = await office.create_task(receiver.url())
-        [logged] = await office.until_logged(task_id, lambda log: log[0]["status"] == "delivered")
+    async with harness.worker(), harness.client() as api:
+        task_id = await harness.create_task(receiver.url())
+        [logged] = await harness.until_logged(task_id, lambda log: log[0]["status"] == "delivered")
         path = f"/api/v1/webhooks/deliveries/{logged['id']}"
         replayed = await api.post(f"{path}/replay")
         assert (replayed.status_code, replayed.json()["status"]) == (200, "pending")
         first, again = await receiver.until(lambda posts: len(posts) == 2)
-        [logged] = await office.until_logged(task_id, lambda log: log[0]["status"] == "delivered")
+        [logged] = await harness.until_logged(task_id, lambda log: log[0]["status"] == "delivered")
         assert len(logged["attempts"]) == 2
         assert (first.id, first.body) == (again.id, again.body)
         detail = (await api.get(path)).json()
     assert detail["payload"] == first.event
-    again.verify((await office.secret_of())["secret"])
+    again.verify((await harness.secret_of())["secret"])
 
 
-async def test_pending_delivery_is_not_replayed(office: PostOffice) -> None:
-    task_id = await office.create_task("https://example.com/hook")
-    [logged] = await office.deliveries(subject_id=task_id)
-    async with office.client() as api:
+async def test_pending_delivery_is_not_replayed(harness: DeliveryHarness) -> None:
+    task_id = await harness.create_task("https://example.com/hook")
+    [logged] = await harness.deliveries(subject_id=task_id)
+    async with harness.client() as api:
         refused = await api.post(f"/api/v1/webhooks/deliveries/{logged['id']}/replay")
     assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
 
 
 async def test_name_of_a_private_address_is_not_called(
-    office: PostOffice, receiver: Receiver
+    harness: DeliveryHarness, receiver: Receiver
 ) -> None:
     async def resolve(_host: str, _port: int) -> list[str]:
         return ["127.0.0.1"]
 
     url = receiver.url(host="hooks.example.com")
-    async with office.worker(office.courier(Guard(resolve=resolve))):
-        task_id = await office.create_task(url)
-        await office.finish(task_id, TaskStatus.COMPLETED)
-        log = await office.until_logged(
+    async with harness.worker(harness.courier(Guard(resolve=resolve))):
+        task_id = await harness.create_task(url)
+        await harness.finish(task_id, TaskStatus.COMPLETED)
+        log = await harness.until_logged(
             task_id, lambda log: [each["status"] for each in log] == ["failed"] * 2
         )
     assert receiver.posts == []
@@ -84,8 +84,10 @@ async def test_name_of_a_private_address_is_not_called(
         assert "not public" in attempt["error"]
 
 
-async def test_private_address_is_refused_at_once(office: PostOffice, receiver: Receiver) -> None:
-    async with office.gateway.client(guard=Guard()) as api:
+async def test_private_address_is_refused_at_once(
+    harness: DeliveryHarness, receiver: Receiver
+) -> None:
+    async with harness.gateway.client(guard=Guard()) as api:
         refused = await api.post(
             "/api/v1/tasks/", json=GENERATION | {"webhook_url": receiver.url()}
         )

@@ -18,7 +18,7 @@ from shared.egress.names import NameResolver
 from shared.settings import DatabaseSettings, PictureLimits
 from shared.temporal.worker import WorkerSettings
 from tests.fakes.object_store import MemoryObjectStore
-from tests.fixtures.deliveries import PostOffice
+from tests.fixtures.deliveries import DeliveryHarness
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.pictures import picture
 from tests.fixtures.receiver import Post, Receiver, receiving
@@ -113,7 +113,7 @@ async def test_hanging_urls_delay_neither_other_tenants_pictures_nor_housekeepin
 
 
 async def test_hanging_receivers_delay_no_other_tenants_events(
-    office: PostOffice, receiver: Receiver
+    harness: DeliveryHarness, receiver: Receiver
 ) -> None:
     may_answer = asyncio.Event()
 
@@ -123,14 +123,14 @@ async def test_hanging_receivers_delay_no_other_tenants_events(
         return Response(status_code=204)
 
     receiver.answer = answer
-    courier = office.courier(places=_PLACES, timeout_s=30)
-    async with office.worker(courier):
+    courier = harness.courier(places=_PLACES, timeout_s=30)
+    async with harness.worker(courier):
         greedy = [
-            await office.create_task(receiver.url("/held"), origin_tenant_id="greedy")
+            await harness.create_task(receiver.url("/held"), origin_tenant_id="greedy")
             for _ in range(3 * _PLACES)
         ]
         await receiver.until(lambda posts: len(posts) == _PLACES // 2)
-        modest = await office.create_task(receiver.url("/hook"), origin_tenant_id="modest")
+        modest = await harness.create_task(receiver.url("/hook"), origin_tenant_id="modest")
         async with asyncio.timeout(_AT_ONCE_S):
             await receiver.until_status(modest, TaskStatus.PENDING)
         assert sum(post.path == "/held" for post in receiver.posts) == _PLACES // 2
@@ -138,4 +138,4 @@ async def test_hanging_receivers_delay_no_other_tenants_events(
         may_answer.set()
         await receiver.until(lambda posts: len(posts) > len(greedy))
         for task_id in greedy:
-            await office.until_logged(task_id, lambda log: log[0]["status"] == "delivered")
+            await harness.until_logged(task_id, lambda log: log[0]["status"] == "delivered")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.deliveries import PostOffice
+from tests.fixtures.deliveries import DeliveryHarness
 from tests.fixtures.receiver import Receiver
 
 STEPS = [
@@ -15,7 +15,7 @@ STEPS = [
 
 @pytest.mark.parametrize("is_suppressed", [True, False])
 async def test_steps_send_their_events_unless_suppressed(
-    office: PostOffice, receiver: Receiver, *, is_suppressed: bool
+    harness: DeliveryHarness, receiver: Receiver, *, is_suppressed: bool
 ) -> None:
     body = {
         "name": "one",
@@ -24,7 +24,7 @@ async def test_steps_send_their_events_unless_suppressed(
         "suppress_subtask_events": is_suppressed,
         "steps": STEPS,
     }
-    async with office.worker(), office.client() as api:
+    async with harness.worker(), harness.client() as api:
         created = await api.post("/api/v1/workflows/?start=false", json=body)
         workflow = created.json()
         cancelled = await api.delete(f"/api/v1/workflows/{workflow['id']}")
@@ -42,9 +42,9 @@ async def test_steps_send_their_events_unless_suppressed(
     assert told == {workflow["id"]} if is_suppressed else {workflow["id"], *tasks}
 
 
-async def test_steps_follow_a_changed_webhook_of_their_workflow(office: PostOffice) -> None:
+async def test_steps_follow_a_changed_webhook_of_their_workflow(harness: DeliveryHarness) -> None:
     created: dict[bool, Any] = {}
-    async with office.client() as api:
+    async with harness.client() as api:
         for is_suppressed in (True, False):
             body = {
                 "name": "one",
@@ -59,7 +59,7 @@ async def test_steps_follow_a_changed_webhook_of_their_workflow(office: PostOffi
             assert changed.status_code == 200
             assert (await api.delete(path)).status_code == 200
             task_id = answer.json()["steps"][0]["task_id"]
-            created[is_suppressed] = await office.deliveries(subject_id=task_id)
+            created[is_suppressed] = await harness.deliveries(subject_id=task_id)
     assert created[True] == []
     urls = [each["url"] for each in reversed(created[False])]
     assert urls == ["https://old.example.com/", "https://new.example.com/"]

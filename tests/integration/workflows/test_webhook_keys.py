@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 from standardwebhooks import WebhookVerificationError
 
-from tests.fixtures.deliveries import PostOffice
+from tests.fixtures.deliveries import DeliveryHarness
 from tests.fixtures.gateway import OTHER_TENANT_KEY, TENANT_KEY
 from tests.fixtures.receiver import Post, Receiver
 
 
 async def test_tenants_events_are_signed_with_its_own_keys(
-    office: PostOffice, receiver: Receiver
+    harness: DeliveryHarness, receiver: Receiver
 ) -> None:
-    async with office.worker(), office.client(TENANT_KEY) as acme:
-        task_id = await office.create_task(receiver.url(), origin_tenant_id="acme")
+    async with harness.worker(), harness.client(TENANT_KEY) as acme:
+        task_id = await harness.create_task(receiver.url(), origin_tenant_id="acme")
         [post] = await receiver.until_status(task_id, "PENDING")
         own = (await acme.get("/api/v1/webhooks/secret")).json()
-        async with office.client(OTHER_TENANT_KEY) as other:
+        async with harness.client(OTHER_TENANT_KEY) as other:
             theirs = (await other.get("/api/v1/webhooks/secret")).json()
             [logged] = (
                 await acme.get("/api/v1/webhooks/deliveries", params={"subject_id": task_id})
@@ -36,17 +36,17 @@ async def test_tenants_events_are_signed_with_its_own_keys(
 
 
 async def test_replaced_keys_also_sign_until_they_expire(
-    office: PostOffice, receiver: Receiver
+    harness: DeliveryHarness, receiver: Receiver
 ) -> None:
     owner = {"origin_instance": "shop", "origin_tenant_id": f"rotating-{uuid.uuid4()}"}
-    old = await office.secret_of(**owner)
-    assert old == await office.secret_of(**owner)
-    async with office.worker(), office.client() as api:
+    old = await harness.secret_of(**owner)
+    assert old == await harness.secret_of(**owner)
+    async with harness.worker(), harness.client() as api:
 
         async def event_after_rotation(**query: Any) -> tuple[Post, dict[str, Any]]:
             rotated = await api.post("/api/v1/webhooks/secret/rotate", params=owner | query)
             assert rotated.status_code == 200, rotated.text
-            task_id = await office.create_task(receiver.url(), **owner)
+            task_id = await harness.create_task(receiver.url(), **owner)
             return (await receiver.until_status(task_id, "PENDING"))[0], rotated.json()
 
         post, new = await event_after_rotation()
@@ -65,8 +65,10 @@ async def test_replaced_keys_also_sign_until_they_expire(
                 post.verify(keys["secret"])
 
 
-async def test_admin_without_an_instance_names_the_owner_of_the_keys(office: PostOffice) -> None:
-    async with office.client() as api:
+async def test_admin_without_an_instance_names_the_owner_of_the_keys(
+    harness: DeliveryHarness,
+) -> None:
+    async with harness.client() as api:
         refused = await api.get("/api/v1/webhooks/secret")
     assert refused.status_code == 422
     assert refused.json()["detail"][0]["loc"] == ["query", "origin_instance"]

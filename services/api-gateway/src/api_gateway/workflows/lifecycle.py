@@ -118,7 +118,9 @@ async def cancel_workflow(res: Resources, caller: Principal, workflow_id: UUID) 
         async with res.sessions.begin() as session:
             await write_pipeline_outcome(session, outcome)
         if is_running:
-            await _notify_run(res, workflow, terminate_run if stop is Stop.UNRESPONSIVE else cancel_run)
+            await _notify_run(
+                res, workflow, terminate_run if stop is Stop.UNRESPONSIVE else cancel_run
+            )
     return await _read(res, caller, workflow)
 
 

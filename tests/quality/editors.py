@@ -1,4 +1,4 @@
-"""Refiner and fixers over an engine, in memory, as the worker has them."""
+"""The refiner and the fixers over an engine, in memory, configured as in the worker."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,8 +27,8 @@ from tests.fakes.object_store import MemoryObjectStore
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """What edits pictures part by part."""
+class PictureEditors:
+    """The refiner and the two fixers."""
 
     refiner: TiledRefiner
     faces: FaceFixer
@@ -38,10 +38,10 @@ class Workshop:
         request = RefineInputs(base_image_url="-", **inputs)
         return asyncio.run(self.refiner.refine(base, request, TiledRefinerConfig(**config), _run()))
 
-    def mend_faces(self, base: Image.Image, options: FixConfig) -> FixedFaces:
+    def enhance_faces(self, base: Image.Image, options: FixConfig) -> FixedFaces:
         return asyncio.run(self.faces.fix(base, options, FaceFixerConfig(), seed=1, run=_run()))
 
-    def mend_detail(self, base: Image.Image, detail: Detail, options: FixConfig) -> FixedDetail:
+    def enhance_detail(self, base: Image.Image, detail: Detail, options: FixConfig) -> FixedDetail:
         config = GarmentFixerConfig(ssim_threshold=0)
         return asyncio.run(self.garments.fix(base, detail, options, config, seed=1, run=_run()))
 
@@ -51,14 +51,14 @@ def _run() -> Run:
 
 
 @contextmanager
-def workshop(engine: Any, people: PeopleModels) -> Iterator[Workshop]:
-    """One over an engine, for as long as it is needed."""
+def open_editors(engine: Any, people: PeopleModels) -> Iterator[PictureEditors]:
+    """Open the editors over an engine."""
     with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(1) as executor:
         cpu = CpuThreads(executor)
         shared: dict[str, Any] = {"metrics": Metrics(None, DeviceKind.CPU)}
         on_thread = EngineThread(engine, thread)
         edits = {"people": people, "editor": EditorKind.STRENGTH} | shared
-        yield Workshop(
+        yield PictureEditors(
             TiledRefiner(on_thread, cpu, max_output_pixels=2**26, **edits),
             FaceFixer(on_thread, cpu, **edits),
             GarmentFixer(on_thread, cpu, finder=DetailFinder(people), **shared),

@@ -1,4 +1,4 @@
-"""Every list with every filter, order and search, as the dashboard and clients ask."""
+"""Requests for every list with every filter, order and search."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,13 +21,13 @@ ORIGINS: tuple[dict[str, Any], ...] = (
 
 
 @dataclass(frozen=True)
-class Question:
-    """One request."""
+class ListRequest:
+    """One GET request."""
 
     path: str
     query: dict[str, Any] = field(default_factory=dict[str, Any])
-    is_tenants: bool = False
-    """Asked with a tenant's key."""
+    is_of_tenant: bool = False
+    """True: sent with a tenant's key."""
 
     @property
     def url(self) -> str:
@@ -35,11 +35,11 @@ class Question:
         return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
 
     def __str__(self) -> str:
-        return f"{self.url}{' as a tenant' if self.is_tenants else ''}"
+        return f"{self.url}{' as a tenant' if self.is_of_tenant else ''}"
 
 
-def lists() -> Iterator[Question]:
-    """First pages."""
+def lists() -> Iterator[ListRequest]:
+    """Yield a request for the first page of every list."""
     for path, statuses in (
         ("/api/v1/tasks/", TaskStatus),
         ("/api/v1/tasks/generation", TaskStatus),
@@ -49,10 +49,10 @@ def lists() -> Iterator[Question]:
         if path == "/api/v1/tasks/":
             own += [{"task_type": task_type} for task_type in TaskType]
         for query in own:
-            yield Question(path, query)
+            yield ListRequest(path, query)
         for query in ({}, {"status": "FAILED"}):
-            yield Question(path, query, is_tenants=True)
-        yield Question(path, {"include_deleted": "true"})
+            yield ListRequest(path, query, is_of_tenant=True)
+        yield ListRequest(path, {"include_deleted": "true"})
     own_filters = [{"task_type": task_type} for task_type in TaskType]
     own_filters += [{"provider_type": provider} for provider in ProviderType]
     yield from _monitored("tasks", TaskStatus, TaskSort, own_filters)
@@ -64,7 +64,7 @@ def lists() -> Iterator[Question]:
 
 def _monitored(
     what: str, statuses: Any, sorts: Any, own_filters: list[dict[str, Any]]
-) -> Iterator[Question]:
+) -> Iterator[ListRequest]:
     path = f"/api/v1/monitoring/{what}"
     now = datetime.now(UTC)
     after, before = (
@@ -85,24 +85,24 @@ def _monitored(
         {"page_size": 500},
     ]
     for query in ({}, *filters):
-        yield Question(path, query)
+        yield ListRequest(path, query)
     for sort in sorts:
         for order in ("asc", "desc"):
             sorting = {"sort_by": sort, "sort_order": order}
             for query in ({}, {"origin_tenant_id": "tenant-0"}, {"status": "FAILED"}, after[2]):
-                yield Question(path, {**sorting, **query})
-            yield Question(path, sorting, is_tenants=True)
+                yield ListRequest(path, {**sorting, **query})
+            yield ListRequest(path, sorting, is_of_tenant=True)
     for query in ({}, {"status": "FAILED"}, after[3], searches[0]):
-        yield Question(path, query, is_tenants=True)
+        yield ListRequest(path, query, is_of_tenant=True)
 
 
 _SPANS = tuple(timedelta(hours=hours) for hours in (1, 24, 7 * 24, 30 * 24, 80 * 24))
 
 
-def statistics() -> Iterator[Question]:
-    """Totals over everything."""
+def statistics() -> Iterator[ListRequest]:
+    """Yield a request for every total."""
     for path in ("/api/v1/monitoring/stats", "/api/v1/monitoring/workflows/stats"):
         for query in ({}, {"origin_instance": "api-prod"}, {"origin_zone": "eu-west"}):
-            yield Question(path, query)
-        yield Question(path, is_tenants=True)
-    yield Question("/api/v1/monitoring/queues")
+            yield ListRequest(path, query)
+        yield ListRequest(path, is_of_tenant=True)
+    yield ListRequest("/api/v1/monitoring/queues")

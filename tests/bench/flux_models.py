@@ -21,7 +21,7 @@ from inference_worker.settings import ProfileKind
 
 @dataclass(frozen=True)
 class Scale:
-    """The size of everything: the real one, or one that any machine computes."""
+    """The sizes of a benchmark: the real ones, or ones that any machine can compute."""
 
     side_px: int
     num_steps: int
@@ -79,9 +79,9 @@ class Bench:
     """Models of one architecture on one device, built anew for each figure.
 
     Args:
-        scale: how large everything is.
-        device: where it computes.
-        backend: what torch.compile compiles with.
+        scale: the sizes.
+        device: the device that computes.
+        backend: the backend of torch.compile.
     """
 
     def __init__(self, scale: Scale, device: torch.device, backend: str) -> None:
@@ -93,7 +93,7 @@ class Bench:
         self._vae: Any = self._build(AutoencoderKL, scale.vae)
 
     def plan(self, kind: ProfileKind) -> ExecutionPlan:
-        """The profile's plan as the worker resolves it; without fp8 where a GPU is missing."""
+        """Return the profile's plan as the worker resolves it, without fp8 on a CPU."""
         plan = replace(PROFILES[kind], compile_backend=self._backend)
         if plan.attention == FASTEST:
             plan = replace(plan, attention=fastest_attention(self._hardware, self.dtype))
@@ -102,7 +102,7 @@ class Bench:
     def pipeline(
         self, plan: ExecutionPlan | None, add_lora_slots: Callable[[Any], object] = lambda _: None
     ) -> Any:
-        """FluxPipeline over a transformer that is prepared by a plan; none: as it is."""
+        """Build a FluxPipeline whose transformer is prepared by a plan, or unprepared for None."""
         torch.compiler.reset()
         gc.collect()
         if self.device.type == "cuda":
@@ -121,16 +121,18 @@ class Bench:
         return pipeline
 
     def run(self, pipeline: Any, *, batch: int = 1, seed: int = 0) -> list[Any]:
-        """The pictures of one call."""
+        """Return the pictures of one call."""
         generator = torch.Generator("cpu").manual_seed(seed)
         config = self.scale.transformer
-        words = self._noise(generator, batch, self.scale.num_text_tokens, "joint_attention_dim")
-        gist = self._noise(generator, batch, None, "pooled_projection_dim")
+        prompt_embeds = self._noise(
+            generator, batch, self.scale.num_text_tokens, "joint_attention_dim"
+        )
+        pooled_prompt_embeds = self._noise(generator, batch, None, "pooled_projection_dim")
         assert config["guidance_embeds"]
         with torch.inference_mode():
             return pipeline(
-                prompt_embeds=words,
-                pooled_prompt_embeds=gist,
+                prompt_embeds=prompt_embeds,
+                pooled_prompt_embeds=pooled_prompt_embeds,
                 width=self.scale.side_px,
                 height=self.scale.side_px,
                 num_inference_steps=self.scale.num_steps,
@@ -139,11 +141,11 @@ class Bench:
             ).images
 
     def seconds(self, pipeline: Any, *, batch: int = 1) -> float:
-        """The median of some calls, after two that warm up."""
+        """Return the median seconds of a call, after two warm-up calls."""
         samples: list[float] = []
         for number in range(2 + self.scale.num_repeats):
             begun_s = time.perf_counter()
-            self.run(pipeline, batch=batch)  # ends with pixels on the host: nothing is under way
+            self.run(pipeline, batch=batch)  # ends with pixels on the host: no work is pending
             if number >= 2:
                 samples.append(time.perf_counter() - begun_s)
         return statistics.median(samples)
@@ -156,7 +158,7 @@ class Bench:
         return torch.randn(shape, generator=generator).to(self.device, self.dtype)
 
     def _build(self, model_class: Any, config: dict[str, Any]) -> Any:
-        """Random weights, made where they stay: from a configuration, without a file."""
+        """Build a model with random weights on its device, from a configuration alone."""
         torch.manual_seed(0)
         previous = torch.get_default_dtype()
         torch.set_default_dtype(self.dtype)

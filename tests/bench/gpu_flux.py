@@ -1,10 +1,10 @@
-"""How fast each profile runs FLUX.1-dev on a GPU, by random weights of its architecture.
+"""Speed of each profile on a GPU, with random weights of FLUX.1-dev's architecture.
 
-`make bench-gpu`, or `python benchmarks/gpu_flux.py` where torch and diffusers are: nothing is
-downloaded, nothing else of ours need be installed. What prepares the transformer is the worker's
-own `inference_worker.profiles`, from this checkout. 1024 × 1024 pixels, 28 steps, decoding
-included; text embeddings are random. Goals are for an H200. `--tiny` shows on any machine that it
-works, and claims nothing.
+`make bench-gpu`, or `python tests/bench/gpu_flux.py` where torch and diffusers are installed:
+nothing is downloaded, and nothing else of ours need be installed. The worker's own
+`inference_worker.profiles`, from this checkout, prepare the transformer. 1024 × 1024 pixels, 28
+steps, decoding included; text embeddings are random. Goals are for an H200. `--tiny` runs on any
+machine, to test the benchmark itself, and judges nothing.
 """
 
 import argparse
@@ -32,7 +32,7 @@ LPIPS_BUDGET = 0.1
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. Without a bound it is told, not judged; without a value it was not measured."""
+    """One figure. Without a bound it is not judged; without a value it was not measured."""
 
     name: str
     value: float | None
@@ -42,11 +42,11 @@ class Row:
 
     @property
     def is_missed(self) -> bool:
-        """Whether there is a goal, and it is not known to be met."""
+        """True where there is a goal and it is not known to be met."""
         return self.bound is not None and (self.value is None or self.value > self.bound)
 
     def cells(self, *, is_judged: bool) -> tuple[str, str, str, str]:
-        """Name, goal, value, verdict."""
+        """Return name, goal, value and verdict."""
         goal = "–" if self.bound is None else f"at most {self.bound:g} {self.unit}"
         value = "not measured" if self.value is None else f"{self.value:.4g} {self.unit}"
         verdict = "MISSED" if self.is_missed else "–" if self.bound is None else "met"
@@ -55,7 +55,7 @@ class Row:
 
 
 def measure_profiles(bench: Bench) -> list[Row]:
-    """One picture with each profile, and plain diffusers; four at once with the fastest."""
+    """Time one picture with plain diffusers and each profile, and four with the fastest."""
     rows = [Row("plain diffusers", bench.seconds(bench.pipeline(None)), "s")]
     bounds = {ProfileKind.BALANCED: 4.0, ProfileKind.FAST: 2.9}
     for kind in ProfileKind:
@@ -72,12 +72,12 @@ def measure_profiles(bench: Bench) -> list[Row]:
 
 
 def measure_cache(bench: Bench, pipeline: Any) -> list[Row]:
-    """The first-block cache at the largest threshold within the LPIPS budget.
+    """Time the first-block cache at the largest threshold within the LPIPS budget.
 
-    Against the same pipeline without it. Random weights paint noise: what LPIPS says of it holds
-    for no real picture, `python -m inference_worker.calibrate` measures those.
+    The baseline is the same pipeline without it. Random weights generate noise, whose LPIPS says
+    nothing about real pictures: `python -m inference_worker.calibrate` measures those.
     """
-    distance, why_not = _distance(bench.device)
+    distance, reason = _distance(bench.device)
     seeds = range(2)
     plain = [bench.run(pipeline, seed=seed)[0] for seed in seeds]
     best: tuple[float, float, float] | None = None
@@ -90,7 +90,7 @@ def measure_cache(bench: Bench, pipeline: Any) -> list[Row]:
                 break
             best = (threshold, bench.seconds(pipeline), worst)
     if best is None:
-        return [Row("fast, cached", None, "s", 2.2, why_not or "no threshold within the budget")]
+        return [Row("fast, cached", None, "s", 2.2, reason or "no threshold within the budget")]
     threshold, cached_s, worst = best
     note = f"threshold {threshold:g}; random weights"
     return [
@@ -107,8 +107,8 @@ def _distance(device: torch.device) -> tuple[Any, str]:
 
 
 def measure_loras(bench: Bench) -> list[Row]:
-    """Fast with four LoRAs in slots, and one hundred swaps of all four."""
-    names = ("fast, four LoRAs in slots", "a swap of four LoRAs", "recompiles over the swaps")
+    """Time the fast profile with four LoRAs in slots, and one hundred swaps of all four."""
+    names = ("fast, four LoRAs in slots", "swap of four LoRAs", "recompiles over the swaps")
     bounds = (3.5, 150.0, 0.0)
     units = ("s", "ms", "")
     try:
@@ -171,7 +171,7 @@ def _synchronize(device: torch.device) -> None:
 
 
 def describe(device: torch.device) -> str:
-    """The hardware and the versions of what computes."""
+    """Return the hardware and the versions of the libraries."""
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     found = [f"{where}, python {sys.version.split()[0]}, cuda {torch.version.cuda}"]
     for package in ("torch", "diffusers", "triton", "torchao", "flash_attn", "flash_attn_3"):
@@ -183,7 +183,7 @@ def describe(device: torch.device) -> str:
 
 
 def report(rows: list[Row], *, is_judged: bool) -> int:
-    """Print goal, value, verdict; the exit status."""
+    """Print goals, values and verdicts, and return the exit status."""
     table = [("figure", "goal", "value", "verdict")]
     table += [row.cells(is_judged=is_judged) for row in rows]
     widths = [max(len(line[column]) for line in table) for column in range(4)]
@@ -197,14 +197,14 @@ def report(rows: list[Row], *, is_judged: bool) -> int:
 
 
 def main() -> int:
-    """Everything in one run; 1 on a miss."""
+    """Run every measurement; return 1 on a miss."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiny", action="store_true", help="small shapes, on any machine")
-    parser.add_argument("--backend", default="inductor", help="what torch.compile compiles with")
+    parser.add_argument("--backend", default="inductor", help="backend of torch.compile")
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type != "cuda" and not options.tiny:
-        sys.stderr.write("no CUDA device: --tiny shows that the benchmark works, on any machine\n")
+        sys.stderr.write("no CUDA device; use --tiny to test the benchmark itself\n")
         return 2
     sys.stdout.write(f"{time.strftime('%Y-%m-%d')} {describe(device)}\n")
     bench = Bench(TINY if options.tiny else FULL, device, options.backend)

@@ -2,11 +2,11 @@
 
 `make bench-gpu-refine`. Random weights, nothing is downloaded: a folder in diffusers format is
 written to the temporary directory (24 GB), with the packaged model's tokenizers and encoders of one
-layer. The baseline is what tiled-upscale nodes do: for each tile of the same grid, crop, resize,
-diffusers' FluxImg2ImgPipeline, resize back, paste with a feathered mask. Ours is the whole
-refiner: tiles in batches, resizing, colour matching, judging and storing beside the model. Both
-edit nine tiles at 1024², 20 steps at strength 0.35. `--tiny` shows on any machine that it works,
-and claims nothing.
+layer. The baseline is the method of tiled-upscale nodes: for each tile of the same grid, crop,
+resize, diffusers' FluxImg2ImgPipeline, resize back, paste with a feathered mask. Ours is the whole
+refiner: tiles in batches, with resizing, colour matching, checks and storing beside the model. Both
+edit nine tiles at 1024², 20 steps at strength 0.35. `--tiny` runs on any machine, to test the
+benchmark itself, and judges nothing.
 """
 
 import argparse
@@ -61,8 +61,8 @@ CHECKED = PLAIN.model_copy(
 )
 
 
-class Nowhere:
-    """Implements `TileStore`: forgets."""
+class NullTileStore:
+    """A `TileStore` that stores nothing."""
 
     async def load(self, name: str) -> None: ...
 
@@ -70,7 +70,7 @@ class Nowhere:
 
 
 def write_model(scale: Scale, device: torch.device, folder: Path) -> None:
-    """A FluxPipeline's folder: the architecture whole, but for encoders of one layer."""
+    """Write a FluxPipeline's folder: the full architecture, with encoders of one layer."""
     model = Bench(scale, device, "eager").pipeline(None)
     packaged = Path(str(files("inference_worker.models") / "swatch"))
     clip_tokenizer: Any = AutoTokenizer.from_pretrained(packaged / "tokenizer")
@@ -106,13 +106,13 @@ def write_model(scale: Scale, device: torch.device, folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Serial:
-    """Tiles one after the other, as tiled-upscale nodes do it."""
+    """Tiles one after the other, as in tiled-upscale nodes."""
 
     pipeline: Any
     scale: Scale
 
     def refine(self, base: Image.Image) -> Image.Image:
-        """Upscale to twice the size, and repaint tile by tile."""
+        """Upscale to twice the size, and edit tile by tile."""
         size = (2 * base.width, 2 * base.height)
         canvas = base.resize(size, Image.Resampling.LANCZOS)
         side_px = self.scale.side_px
@@ -150,13 +150,13 @@ class Ours:
     refiner: TiledRefiner
 
     def refine(self, base: Image.Image, config: TiledRefinerConfig) -> Image.Image:
-        """One whole refinement."""
-        run = Run(Nowhere(), lambda _: None)
+        """Run one whole refinement."""
+        run = Run(NullTileStore(), lambda _: None)
         return asyncio.run(self.refiner.refine(base, INPUTS, config, run)).image
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The median of some rounds, after one that warms up."""
+    """Return the median seconds of a round, after one warm-up round."""
     samples: list[float] = []
     for number in range(1 + ROUNDS):
         begun_s = time.perf_counter()
@@ -167,13 +167,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def measure(folder: Path, scale: Scale, device: torch.device) -> list[tuple[str, float]]:
-    """Seconds of each way."""
+    """Return the seconds of each method."""
     noise = np.random.default_rng(0).integers(0, 256, (scale.side_px, scale.side_px, 3), np.uint8)
     base = Image.fromarray(noise).filter(ImageFilter.GaussianBlur(4))
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     serial = Serial(FluxImg2ImgPipeline.from_pretrained(folder, dtype=dtype).to(device), scale)
     serial.pipeline.set_progress_bar_config(disable=True)
-    rows = [("tiles in turn", seconds(lambda: serial.refine(base)))]
+    rows = [("tiles one by one", seconds(lambda: serial.refine(base)))]
     serial.pipeline.to("cpu")
     model = ModelSettings(max_px=scale.side_px)
     people = VisionModels(VisionSettings())
@@ -202,13 +202,13 @@ def measure(folder: Path, scale: Scale, device: torch.device) -> list[tuple[str,
 
 
 def main() -> int:
-    """Everything in one run."""
+    """Run every measurement."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiny", action="store_true", help="small shapes, on any machine")
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.type != "cuda" and not options.tiny:
-        sys.stderr.write("no CUDA device: --tiny shows that the benchmark works, on any machine\n")
+        sys.stderr.write("no CUDA device; use --tiny to test the benchmark itself\n")
         return 2
     scale = TINY if options.tiny else FULL
     with tempfile.TemporaryDirectory() as folder:

@@ -1,11 +1,11 @@
-"""What a fuzzing run is judged by."""
+"""The report of a fuzzing run."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.verdict import judge, unspeakable
+from tests.fuzz.report import judge, leaked_internals
 
 
 @pytest.mark.parametrize(
@@ -23,19 +23,19 @@ from tests.fuzz.verdict import judge, unspeakable
         "Incompatible keys: a, b,",
     ],
 )
-def test_answer_in_pythons_own_words_is_told_and_is_no_good(tmp_path: Path, said: str) -> None:
-    found = unspeakable(json.dumps({"detail": f"what is said: {said}"}))
+def test_internal_text_in_a_response_is_reported_as_a_fault(tmp_path: Path, said: str) -> None:
+    found = leaked_internals(json.dumps({"detail": f"the cause: {said}"}))
     line = {"operation": "GET /a", "is_own_method": True, "method": "GET", "url": "/a"}
     answers = tmp_path / "answers.jsonl"
-    answers.write_text(json.dumps(line | {"status": 200, "unspeakable": found}))
-    verdict = judge(answers, ["GET /a"])
-    assert not verdict.is_good
-    assert "what is said" in str(verdict)
+    answers.write_text(json.dumps(line | {"status": 200, "leaked_internals": found}))
+    report = judge(answers, ["GET /a"])
+    assert not report.is_good
+    assert "the cause" in str(report)
 
 
-def test_plain_answer_is_good(tmp_path: Path) -> None:
+def test_plain_response_is_good(tmp_path: Path) -> None:
     line = {"operation": "GET /a", "is_own_method": True, "method": "GET", "url": "/a"}
     answers = tmp_path / "answers.jsonl"
-    found = unspeakable(json.dumps({"detail": "x must be one of a, b"}))
-    answers.write_text(json.dumps(line | {"status": 200, "unspeakable": found}))
+    found = leaked_internals(json.dumps({"detail": "x must be one of a, b"}))
+    answers.write_text(json.dumps(line | {"status": 200, "leaked_internals": found}))
     assert judge(answers, ["GET /a"]).is_good

@@ -1,4 +1,4 @@
-"""Servers of strangers on loopback: those that serve, and those that hang on to whoever calls."""
+"""External hosts on loopback: some that respond, and some that hang."""
 
 import asyncio
 import contextlib
@@ -15,11 +15,11 @@ _SERVED = "pictures.example"
 
 
 @dataclass
-class Strangers:
-    """Pictures and receivers of webhooks.
+class ExternalHosts:
+    """Servers of pictures and receivers of webhooks.
 
-    `/picture/…` is a picture, `/hook/…` takes a webhook; `/drip/…` is a picture that comes a byte
-    a second, `/hang/…` takes a webhook and never says so, until all of them relent.
+    `/picture/…` returns a picture, `/hook/…` accepts a webhook. `/drip/…` sends a picture at one
+    byte a second, and `/hang/…` reads a webhook without a response, until `released` is set.
     """
 
     picture: bytes
@@ -27,23 +27,23 @@ class Strangers:
     nameserver: str = ""
     first_calls: dict[str, asyncio.Future[float]] = field(default_factory=dict)
     num_hanging: int = 0
-    relented: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def first_call(self, path: str) -> asyncio.Future[float]:
-        """The moment of a path's first call, by `time.perf_counter`."""
+        """Return a future of a path's first call, by `time.perf_counter`."""
         return self.first_calls.setdefault(path, asyncio.get_running_loop().create_future())
 
     def named(self, host: str, path: str) -> str:
-        """A URL by a host name that the name server knows at once."""
+        """Return a URL with a host name that resolves at once."""
         port = self.url.rpartition(":")[2]
         return f"http://{host}.{_SERVED}:{port}{path}"
 
     def silent(self, host: str) -> str:
-        """A URL whose name is never answered."""
+        """Return a URL with a host name that never resolves."""
         return f"http://{host}.{_SILENT}/picture.png"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, one request."""
+        """Serve one request on one connection."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await self._answer(reader, writer)
         writer.close()
@@ -57,7 +57,7 @@ class Strangers:
         if not call.done():
             call.set_result(time.perf_counter())
         kind = path.split("/")[1]
-        if kind in {"drip", "hang"} and not self.relented.is_set():
+        if kind in {"drip", "hang"} and not self.released.is_set():
             self.num_hanging += 1
             try:
                 await self._hang(writer, is_dripping=kind == "drip")
@@ -71,12 +71,12 @@ class Strangers:
     async def _hang(self, writer: asyncio.StreamWriter, *, is_dripping: bool) -> None:
         if is_dripping:
             writer.write(self._head(len(self.picture)))
-        while not self.relented.is_set() and not writer.transport.is_closing():
+        while not self.released.is_set() and not writer.transport.is_closing():
             if is_dripping:
                 writer.write(b"x")
                 await writer.drain()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.relented.wait(), _DRIP_S)
+                await asyncio.wait_for(self.released.wait(), _DRIP_S)
 
     def _head(self, length: int) -> bytes:
         fields = f"Content-Length: {length}\r\nContent-Type: image/png\r\nConnection: close"
@@ -84,17 +84,17 @@ class Strangers:
 
 
 @asynccontextmanager
-async def open_strangers(picture: bytes) -> AsyncIterator[Strangers]:
-    """Serve on loopback; at the end nobody is left hanging."""
-    strangers = Strangers(picture)
-    server = await asyncio.start_server(strangers.serve, "127.0.0.1", 0, backlog=1024)
+async def open_external_hosts(picture: bytes) -> AsyncIterator[ExternalHosts]:
+    """Serve on loopback, and release every hanging connection at the end."""
+    hosts = ExternalHosts(picture)
+    server = await asyncio.start_server(hosts.serve, "127.0.0.1", 0, backlog=1024)
     host, port = server.sockets[0].getsockname()
-    strangers.url = f"http://{host}:{port}"
+    hosts.url = f"http://{host}:{port}"
     names = {"*.example": ["127.0.0.1"]}
     async with name_server(names, silent=[_SILENT]) as nameserver:
-        strangers.nameserver = nameserver.address
+        hosts.nameserver = nameserver.address
         try:
-            yield strangers
+            yield hosts
         finally:
-            strangers.relented.set()
+            hosts.released.set()
             server.close()

@@ -1,4 +1,4 @@
-"""Temporal takes what it is asked to start, and its answers to the gateway are lost for a while."""
+"""Cases in which Temporal's responses to the gateway's starts are lost for a while."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from tests.faults.rig import Rig
 from tests.fixtures.pickles import saved, tensors
 
 _SHORT_S, _LONG_S = 14.0, 40.0
-"""One start is given up within either, and within the longer one its repeats are as well."""
+"""One start times out within either; within the longer one its repeats do as well."""
 
 
 def _tasks() -> list[Work]:
@@ -54,14 +54,14 @@ _KINDS: dict[str, Callable[[], Sequence[Work]]] = {
 def _lost(name: str, lost_s: float, *kinds: Callable[[], Sequence[Work]]) -> Case:
     async def sabotage(rig: Rig, clients: Clients) -> None:
         link = rig.link("gateway", "temporal")
-        link.impose(NetworkFault(is_deaf=True))
+        link.impose(NetworkFault(drops_responses=True))
         works = [work for kind in kinds for work in kind()]
         posting = asyncio.gather(*(_post(clients, work) for work in works))
         await asyncio.sleep(lost_s)
         link.heal()
         await posting
 
-    return Case("gateway → temporal", f"answers lost for {lost_s:.0f} s at {name}", sabotage)
+    return Case("gateway → temporal", f"responses lost for {lost_s:.0f} s at {name}", sabotage)
 
 
 async def _post(clients: Clients, work: Work) -> None:
@@ -69,7 +69,7 @@ async def _post(clients: Clients, work: Work) -> None:
     await (clients.submit(work) if has_record else clients.ask(work))
 
 
-LOST_ANSWERS: tuple[Case, ...] = (
+LOST_RESPONSES: tuple[Case, ...] = (
     *(_lost(f"the start of {name}", _SHORT_S, kind) for name, kind in _KINDS.items()),
     _lost("the start of each kind of run", _LONG_S, *_KINDS.values()),
 )

@@ -1,6 +1,6 @@
-"""What the fuzzed platform has before the first request: for each operation one that succeeds.
+"""The objects of the fuzzed platform, and for each operation a request that succeeds.
 
-Requests that change or end something have an object to themselves, in the state that they need.
+Requests that change or end an object have one of their own, in the state that they need.
 """
 
 import base64
@@ -18,13 +18,13 @@ _TIMEOUT_S = 90
 _POLL_S = 0.1
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED"}
 _NO_WORKER = {"provider_config": {"provider_type": "fal_standard", "fal_app_id": "fal-ai/flux/dev"}}
-"""Nothing polls fal's queue here: such work stays as it is."""
+"""No worker polls fal's queue here, so such work stays PENDING."""
 _GENERATION = {"task_type": "GENERATION", "prompt": "a red dress", "width": 64, "height": 64}
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a call of an operation takes."""
+    """The parameters and the body of a call."""
 
     path_parameters: dict[str, str] = field(default_factory=dict[str, str])
     query: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -33,16 +33,16 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Estate:
-    """Requests that succeed, and values for path parameters that stand for something."""
+class SeedData:
+    """Requests that succeed, and path parameters of existing objects."""
 
     requests: dict[str, Request]
     path_values: dict[str, list[str]]
-    """By name of the path parameter and, as trainings are named like tasks, of the resource."""
+    """By `resource.parameter`, since trainings and tasks share a parameter name."""
 
 
-class Founder:
-    """Makes things through the API."""
+class Seeder:
+    """A client that creates objects through the API."""
 
     def __init__(self, api: httpx.Client) -> None:
         self._api = api
@@ -53,7 +53,7 @@ class Founder:
         return answer.json()
 
     def ended(self, path: str) -> dict[str, Any]:
-        """Wait until it has ended."""
+        """Wait until a task or workflow has ended and return its record."""
         until = time.monotonic() + _TIMEOUT_S
         while time.monotonic() < until:
             found = self._api.get(path).raise_for_status().json()
@@ -63,7 +63,7 @@ class Founder:
         raise AssertionError(f"{path} has not ended in {_TIMEOUT_S} s")
 
     def task(self, **fields: Any) -> str:
-        """One that is waiting or running."""
+        """Create a task and return its id."""
         return self.post(
             "/api/v1/tasks/", json=_GENERATION | {"origin_instance": _ORIGIN} | fields
         )["id"]
@@ -75,7 +75,7 @@ class Founder:
         return task_id
 
     def tried_delivery(self) -> dict[str, Any]:
-        """The delivery of an event whose receiver has no address."""
+        """Return the attempted delivery of an event whose receiver has no address."""
         task_id = self.task(webhook_url="https://receiver.invalid/hook", **_NO_WORKER)
         until = time.monotonic() + _TIMEOUT_S
         while time.monotonic() < until:
@@ -85,10 +85,10 @@ class Founder:
             if found["attempts"]:
                 return found
             time.sleep(_POLL_S)
-        raise AssertionError(f"the event of {task_id} was not tried in {_TIMEOUT_S} s")
+        raise AssertionError(f"the event of {task_id} was not attempted in {_TIMEOUT_S} s")
 
     def endpoint(self) -> str:
-        """A receiver that has failed."""
+        """Return the id of a receiver that has failed."""
         self.tried_delivery()
         answer = self._api.get("/api/v1/webhooks/endpoints")
         return answer.raise_for_status().json()[0]["id"]
@@ -98,7 +98,7 @@ class Founder:
         return self.post("/api/v1/workflows/", json=body, params={"start": starts})["id"]
 
     def failed_workflow(self) -> str:
-        """Its last step's picture is too large for the worker."""
+        """Create a workflow whose last step's picture is too large, and wait for its failure."""
         created = self.workflow(_step("a"), _upscale("b", "a"), _upscale("c", "b"))
         ended = self.ended(f"/api/v1/workflows/{created}")
         assert ended["status"] == "FAILED", ended
@@ -121,39 +121,39 @@ class Founder:
         return self.post("/api/v1/lora/upload", files={"file": file})["partial_path"]
 
 
-def found_estate(api: httpx.Client) -> Estate:
-    """Make everything; takes some seconds."""
-    founder = Founder(api)
+def create_seed_data(api: httpx.Client) -> SeedData:
+    """Create all objects, which takes some seconds."""
+    seeder = Seeder(api)
     requests = (
-        _task_requests(founder)
-        | _workflow_requests(founder)
-        | _training_requests(founder)
-        | _storage_requests(founder)
-        | _webhook_requests(founder)
-        | _other_requests(founder)
+        _task_requests(seeder)
+        | _workflow_requests(seeder)
+        | _training_requests(seeder)
+        | _storage_requests(seeder)
+        | _webhook_requests(seeder)
+        | _other_requests(seeder)
     )
-    return Estate(
+    return SeedData(
         requests,
         {
-            "tasks.task_id": [founder.task(**_NO_WORKER), founder.done_task()],
-            "workflows.workflow_id": [founder.workflow(_step("a") | _NO_WORKER)],
-            "training.task_id": [founder.training()],
-            "webhooks.delivery_id": [founder.tried_delivery()["id"]],
-            "webhooks.endpoint_id": [founder.endpoint()],
-            "storage.path": [founder.image("shared"), founder.image("also-shared")],
+            "tasks.task_id": [seeder.task(**_NO_WORKER), seeder.done_task()],
+            "workflows.workflow_id": [seeder.workflow(_step("a") | _NO_WORKER)],
+            "training.task_id": [seeder.training()],
+            "webhooks.delivery_id": [seeder.tried_delivery()["id"]],
+            "webhooks.endpoint_id": [seeder.endpoint()],
+            "storage.path": [seeder.image("shared"), seeder.image("also-shared")],
         },
     )
 
 
-def _task_requests(founder: Founder) -> dict[str, Request]:
+def _task_requests(seeder: Seeder) -> dict[str, Request]:
     def done() -> Request:
-        return Request({"task_id": founder.done_task()})
+        return Request({"task_id": seeder.done_task()})
 
     def waiting() -> Request:
-        return Request({"task_id": founder.task(**_NO_WORKER)})
+        return Request({"task_id": seeder.task(**_NO_WORKER)})
 
     def changed() -> Request:
-        return Request({"task_id": founder.done_task()}, body={"priority": 3})
+        return Request({"task_id": seeder.done_task()}, body={"priority": 3})
 
     create = _GENERATION | {"origin_instance": _ORIGIN}
     return {
@@ -174,7 +174,7 @@ def _task_requests(founder: Founder) -> dict[str, Request]:
     }
 
 
-def _workflow_requests(founder: Founder) -> dict[str, Request]:
+def _workflow_requests(seeder: Seeder) -> dict[str, Request]:
     def of(workflow_id: str, body: Any = None) -> Request:
         return Request({"workflow_id": workflow_id}, body=body)
 
@@ -183,28 +183,28 @@ def _workflow_requests(founder: Founder) -> dict[str, Request]:
     return {
         "create_workflow": Request(body=create, query={"start": False}),
         "list_workflows": Request(query={"limit": 2}),
-        "get_workflow": of(founder.workflow()),
-        "update_workflow": of(founder.workflow(waiting), {"name": "renamed"}),
-        "cancel_workflow": of(founder.workflow(waiting)),
-        "start_workflow": of(founder.workflow(starts=False)),
-        "pause_workflow": of(founder.workflow(waiting)),
-        "resume_workflow": of(founder.failed_workflow()),
-        "cleanup_workflow": of(founder.workflow()),
-        "get_monitored_workflow": of(founder.workflow()),
+        "get_workflow": of(seeder.workflow()),
+        "update_workflow": of(seeder.workflow(waiting), {"name": "renamed"}),
+        "cancel_workflow": of(seeder.workflow(waiting)),
+        "start_workflow": of(seeder.workflow(starts=False)),
+        "pause_workflow": of(seeder.workflow(waiting)),
+        "resume_workflow": of(seeder.failed_workflow()),
+        "cleanup_workflow": of(seeder.workflow()),
+        "get_monitored_workflow": of(seeder.workflow()),
     }
 
 
-def _training_requests(founder: Founder) -> dict[str, Request]:
+def _training_requests(seeder: Seeder) -> dict[str, Request]:
     return {
-        "create_training_task": Request(body=founder.training_body()),
+        "create_training_task": Request(body=seeder.training_body()),
         "list_training_tasks": Request(),
-        "get_training_status": Request({"task_id": founder.training()}),
-        "cancel_training": Request({"task_id": founder.training()}),
+        "get_training_status": Request({"task_id": seeder.training()}),
+        "cancel_training": Request({"task_id": seeder.training()}),
     }
 
 
-def _webhook_requests(founder: Founder) -> dict[str, Request]:
-    delivery = {"delivery_id": founder.tried_delivery()["id"]}
+def _webhook_requests(seeder: Seeder) -> dict[str, Request]:
+    delivery = {"delivery_id": seeder.tried_delivery()["id"]}
     owner = {"origin_instance": _ORIGIN}
     return {
         "get_webhook_secret": Request(query=owner),
@@ -213,22 +213,22 @@ def _webhook_requests(founder: Founder) -> dict[str, Request]:
         "get_webhook_delivery": Request(delivery),
         "replay_webhook_delivery": Request(delivery),
         "list_webhook_endpoints": Request(),
-        "enable_webhook_endpoint": Request({"endpoint_id": founder.endpoint()}),
+        "enable_webhook_endpoint": Request({"endpoint_id": seeder.endpoint()}),
     }
 
 
-def _storage_requests(founder: Founder) -> dict[str, Request]:
-    read = {"path": founder.image("read")}
+def _storage_requests(seeder: Seeder) -> dict[str, Request]:
+    read = {"path": seeder.image("read")}
     return {
         "list_images": Request(query={"prefix": "uploads/"}),
         "get_image": Request(read),
         "check_image_exists": Request(read),
         "save_image": _form({"path": "uploads/saved.png"}, file=picture()),
-        "delete_image": Request({"path": founder.image("deleted")}),
+        "delete_image": Request({"path": seeder.image("deleted")}),
     }
 
 
-def _other_requests(founder: Founder) -> dict[str, Request]:
+def _other_requests(seeder: Seeder) -> dict[str, Request]:
     seen = {
         "image_data": base64.b64encode(picture()).decode(),
         "expected_framing": "full_body",
@@ -240,7 +240,7 @@ def _other_requests(founder: Founder) -> dict[str, Request]:
         "upload_lora": _form({}, file=lora_bytes(), entity_type="product"),
         "list_loras": Request(),
         "admin_upload_lora": _form({}, file=lora_bytes(), entity_type="faces"),
-        "admin_delete_lora": Request(body={"partial_path": founder.lora()}),
+        "admin_delete_lora": Request(body={"partial_path": seeder.lora()}),
         "list_monitored_tasks": Request(query={"sort_by": "created_at"}),
         "get_monitoring_stats": Request(),
         "list_monitored_workflows": Request(),

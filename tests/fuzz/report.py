@@ -1,4 +1,4 @@
-"""What a fuzzing run showed, from the answers that its hooks wrote down."""
+"""The report of a fuzzing run, from the responses that its hooks wrote down."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_UNSPEAKABLE = re.compile(
+_INTERNALS = re.compile(
     r" at 0x[0-9A-Fa-f]+"
     r"|pydantic\.dev"
     r"|<[A-Za-z_][\w.]*: (?:'|-?\d)"  # a member of an enum
@@ -16,18 +16,18 @@ _UNSPEAKABLE = re.compile(
     r"|Traceback \(most recent call last\)"
     r"|error parsing the body"
 )
-"""What only Python and its libraries say; no client reads it in an answer."""
+"""Texts of Python and its libraries, which no response may contain."""
 _MESSAGES = frozenset({"msg", "detail", "error", "error_message", "errors"})
-"""Where answers and records tell what went wrong."""
+"""The fields of responses and records that hold error messages."""
 _IN_THE_MIDDLE = (":", ",", ";", "(")
 
 
-def unspeakable(text: str) -> str | None:
-    """The first of it in an answer, with what stands around it; none where there is none.
+def leaked_internals(text: str) -> str | None:
+    """Return the first internal text of a response with its context, or None.
 
-    A message that ends in the middle counts as well.
+    A message that is cut off counts as well.
     """
-    found = _UNSPEAKABLE.search(text)
+    found = _INTERNALS.search(text)
     if found is not None:
         return text[max(0, found.start() - 60) : found.end() + 60]
     try:
@@ -53,52 +53,52 @@ def _is_cut_off(message: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What is wrong; nothing is where all are empty."""
+class FuzzReport:
+    """The faults of a run; it is good where all lists are empty."""
 
     server_errors: list[str]
-    unspeakable: list[str]
-    """Answers and records in Python's own words."""
+    leaked_internals: list[str]
+    """Internal texts in responses and records."""
     never_succeeded: list[str]
-    """Operations of the contract without an answer of 2xx."""
+    """Operations of the contract without a 2xx response."""
     statuses: dict[int, int]
-    """How many answers there were of each status."""
+    """The number of responses by status."""
 
     @property
     def is_good(self) -> bool:
-        return not (self.server_errors or self.unspeakable or self.never_succeeded)
+        return not (self.server_errors or self.leaked_internals or self.never_succeeded)
 
     def __str__(self) -> str:
         statuses = ", ".join(f"{count} × {status}" for status, count in self.statuses.items())
-        lines = [f"answers: {sum(self.statuses.values())} ({statuses})"]
+        lines = [f"responses: {sum(self.statuses.values())} ({statuses})"]
         lines += [f"server error: {error}" for error in self.server_errors]
-        lines += [f"Python's own words: {found}" for found in self.unspeakable]
-        lines += [f"never answered 2xx: {operation}" for operation in self.never_succeeded]
+        lines += [f"internal text: {found}" for found in self.leaked_internals]
+        lines += [f"never returned 2xx: {operation}" for operation in self.never_succeeded]
         return "\n".join(lines)
 
 
-def judge(answers: Path, contract: Iterable[str], in_records: Sequence[str] = ()) -> Verdict:
-    """Read the answers of a run.
+def judge(responses: Path, contract: Iterable[str], in_records: Sequence[str] = ()) -> FuzzReport:
+    """Read the responses of a run.
 
     Args:
-        answers: a JSON object a line, as `hooks.after_call` writes it.
+        responses: a JSON object a line, as `hooks.after_call` writes it.
         contract: the operations that must have succeeded, `GET /api/v1/tasks/`.
-        in_records: what is unspeakable in the records that the run has left.
+        in_records: internal texts in the records that the run has left.
     """
     statuses: Counter[int] = Counter()
     by_operation: dict[str, set[int]] = defaultdict(set)
     errors: list[str] = []
-    in_python = list(in_records)
-    for line in answers.read_text().splitlines():
+    internals = list(in_records)
+    for line in responses.read_text().splitlines():
         answer: dict[str, Any] = json.loads(line)
         status = answer["status"]
         statuses[status] += 1
-        # Other methods are tried on an operation's path as well.
+        # Schemathesis also sends other methods to an operation's path.
         if answer["is_own_method"]:
             by_operation[answer["operation"]].add(status)
         if status >= 500:
             errors.append(f"{status} {answer['method']} {answer['url']}")
-        if answer["unspeakable"]:
-            in_python.append(f"{answer['operation']}: {answer['unspeakable']}")
+        if answer["leaked_internals"]:
+            internals.append(f"{answer['operation']}: {answer['leaked_internals']}")
     never = [name for name in contract if not any(200 <= s < 300 for s in by_operation[name])]
-    return Verdict(errors, in_python, never, dict(sorted(statuses.items())))
+    return FuzzReport(errors, internals, never, dict(sorted(statuses.items())))

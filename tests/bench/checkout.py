@@ -1,8 +1,8 @@
-"""Puts this checkout's sources on the path, so that nothing of ours need be installed."""
+"""This checkout's sources, put on the import path: nothing of ours need be installed."""
 
 import sys
 from pathlib import Path
 
-_REPOSITORY = Path(__file__).resolve().parents[1]
+_REPOSITORY = Path(__file__).resolve().parents[2]
 for _source in ("services/inference-worker/src", "shared/src"):
     sys.path.append(str(_REPOSITORY / _source))
