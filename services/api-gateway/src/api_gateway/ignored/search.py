@@ -111,7 +111,8 @@ class Search:
     def _below(self, schema: Schema, name: str, sent: Json, place: Place) -> Iterator[IgnoredField]:
         value = sent[place[-1]]  # pyright: ignore[reportArgumentType] -- a name
         find_inner = self.rules.inner.get((schema, name))
-        inner = find_inner(sent) if find_inner and isinstance(value, dict) else None
+        is_object = isinstance(value, dict)
+        inner = find_inner(sent) if find_inner and is_object else None
         if inner is not None:
             yield from self.within(inner.schema, cast("Json", value), place, inner.keys)
             return
@@ -159,7 +160,7 @@ class Search:
         found = [_path((*place, "config"), key) for key in sorted(keys)]
         for name in schema.model_fields:
             nested = nested_schemas(schema, name)
-            tags = self.rules.tags_of(schema, name, sent) if nested.schemas else {}
+            tags: Json = self.rules.tags_of(schema, name, sent) if nested.schemas else {}
             inner = nested.fitting(tags) if nested.schemas else None
             found += [_path((*place, name), each) for each in (names_of(inner) if inner else ())]
         return found
