@@ -147,7 +147,7 @@ def test_crop_keeps_each_margin_by_a_smaller_frame(name: str) -> None:
 
 def test_crop_without_space_for_a_margin_names_the_margin() -> None:
     picture = picture_of((200, 300), (10, 10, 190, 290))
-    with pytest.raises(InvalidInputError, match=r"^margin_top: .*use pad, scale or auto"):
+    with pytest.raises(InvalidInputError, match=r"^margin_top: .*use mode pad, scale or auto"):
         adjusted(picture, mode="crop", margin_top=0.25)
 
 
