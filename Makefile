@@ -107,9 +107,10 @@ test-e2e: $(INSTALLED) $(GENERATOR) ## Tests of the whole platform as separate p
 	$(PYTEST) -m "not long" tests/e2e
 
 .PHONY: lint
-lint: $(INSTALLED) ## Style and likely bugs
+lint: $(INSTALLED) ## Style, likely bugs, and prose: docstrings and Markdown
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
+	$(BIN)/python infra/lint/prose.py
 
 .PHONY: format
 format: $(INSTALLED) ## Format the code, and fix what can be fixed mechanically
