@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.activities.inference import LocalInference, attempts
+from inference_worker.activities import attempts
+from inference_worker.activities.inference import LocalInference
 from inference_worker.lora.files import LoraFiles
 from inference_worker.upscaling.real_esrgan import RealEsrgan
 from inference_worker.upscaling.upscaler import LANCZOS
