@@ -93,9 +93,9 @@ async def test_custom_codec_is_used() -> None:
     [
         ((NEW, "short"), "", "SARTIQ_TEMPORAL_CODEC_KEYS: key 2 is not a Fernet key"),
         ((NEW,), "a:b", "SARTIQ_TEMPORAL_CODEC and SARTIQ_TEMPORAL_CODEC_KEYS exclude each other"),
-        ((), "nowhere:codec", "SARTIQ_TEMPORAL_CODEC must be module:attribute"),
-        ((), f"{__name__}:PROMPT", "SARTIQ_TEMPORAL_CODEC must be module:attribute"),
-        ((), "builtins:dict", "SARTIQ_TEMPORAL_CODEC: builtins:dict.. makes a dict"),
+        ((), "nowhere:codec", "SARTIQ_TEMPORAL_CODEC must be a callable, module:attribute"),
+        ((), f"{__name__}:PROMPT", "SARTIQ_TEMPORAL_CODEC must be a callable, module:attribute"),
+        ((), "builtins:dict", "SARTIQ_TEMPORAL_CODEC: builtins:dict.. returns dict"),
     ],
 )
 def test_wrong_setting_is_named(keys: tuple[str, ...], codec: str, reason: str) -> None:
