@@ -40,7 +40,7 @@ def test_one_key_of_the_algorithms_kind_is_enough(algorithm: str, fields: dict[s
         ("HS256", {"jwt_secret": "short"}, "32 bytes"),
         ("HS256", {"jwt_secret": SECRET, "jwt_issuer": ""}, "jwt_issuer"),
         ("HS256", {"jwt_secret": SECRET, "jwt_audience": ""}, "jwt_audience"),
-        ("HS256", {"jwt_secret": SECRET, "jwt_jwks_url": URL}, "jwt_secret alone"),
+        ("HS256", {"jwt_secret": SECRET, "jwt_jwks_url": URL}, "only jwt_secret"),
         ("RS256", {}, "either"),
         ("RS256", {"jwt_secret": SECRET}, "no secret"),
         ("RS256", {"jwt_public_key": public_pem(rsa_key()), "jwt_jwks_url": URL}, "either"),

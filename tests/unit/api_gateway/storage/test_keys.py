@@ -165,6 +165,6 @@ def test_other_folders_are_written() -> None:
 
 def test_what_goes_with_its_own_record_is_not_deleted_alone() -> None:
     for path in ("loras/sha256/a", "Trainings/a/b.png", "quarantine/saves/a"):
-        with pytest.raises(InvalidRequestError, match="its own record"):
+        with pytest.raises(InvalidRequestError, match="their own record"):
             check_deletable(path)
     check_deletable("generations/a/b.png")

@@ -109,7 +109,7 @@ class Search:
             yield from self._config(schema, sent.get("config"), (*place, "config"))
 
     def _below(self, schema: Schema, name: str, sent: Json, place: Place) -> Iterator[IgnoredField]:
-        value = sent[place[-1]]  # pyright: ignore[reportArgumentType] -- a name
+        value: object = sent[place[-1]]  # pyright: ignore[reportArgumentType] -- a name
         find_inner = self.rules.inner.get((schema, name))
         inner = find_inner(sent) if find_inner and isinstance(value, dict) else None
         if inner is not None:
@@ -159,8 +159,9 @@ class Search:
         found = [_path((*place, "config"), key) for key in sorted(keys)]
         for name in schema.model_fields:
             nested = nested_schemas(schema, name)
-            tags = self.rules.tags_of(schema, name, sent) if nested.schemas else {}
-            inner = nested.fitting(tags) if nested.schemas else None
+            if not nested.schemas:
+                continue
+            inner = nested.fitting(self.rules.tags_of(schema, name, sent))
             found += [_path((*place, name), each) for each in (names_of(inner) if inner else ())]
         return found
 
