@@ -111,9 +111,10 @@ class Search:
     def _below(self, schema: Schema, name: str, sent: Json, place: Place) -> Iterator[IgnoredField]:
         value: object = sent[place[-1]]  # pyright: ignore[reportArgumentType] -- a name
         find_inner = self.rules.inner.get((schema, name))
-        inner = find_inner(sent) if find_inner and isinstance(value, dict) else None
-        if inner is not None:
-            yield from self.within(inner.schema, cast("Json", value), place, inner.keys)
+        if find_inner is not None:
+            inner = find_inner(sent)
+            if inner is not None and isinstance(value, dict):
+                yield from self.within(inner.schema, cast("Json", value), place, inner.keys)
             return
         nested = nested_schemas(schema, name)
         if nested.schemas:
