@@ -95,9 +95,9 @@ async def test_no_path_is_redirected(api: httpx.AsyncClient) -> None:
         path = re.sub(r"{\w+}", str(uuid.uuid4()), operation.path)
         other = path[:-1] if path.endswith("/") else f"{path}/"
         method = operation.method if operation.method in {"GET", "HEAD"} else "OPTIONS"
-        served_path, misspelt = [await api.request(method, each) for each in (path, other)]
-        assert misspelt.status_code == served_path.status_code, other
-        assert not served_path.is_redirect
+        spelt, misspelt = [await api.request(method, each) for each in (path, other)]
+        assert misspelt.status_code == spelt.status_code, other
+        assert not spelt.is_redirect
     assert (await api.get("/api/v1/nothing/")).status_code == 404
 
 

@@ -109,7 +109,7 @@ class Search:
             yield from self._config(schema, sent.get("config"), (*place, "config"))
 
     def _below(self, schema: Schema, name: str, sent: Json, place: Place) -> Iterator[IgnoredField]:
-        value = sent[place[-1]]  # pyright: ignore[reportArgumentType] -- a name
+        value: object = sent[place[-1]]  # pyright: ignore[reportArgumentType] -- a name
         find_inner = self.rules.inner.get((schema, name))
         is_object = isinstance(value, dict)
         inner = find_inner(sent) if find_inner and is_object else None
