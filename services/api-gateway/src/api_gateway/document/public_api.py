@@ -11,7 +11,7 @@ from api_gateway.ignored.document import add_ignored_headers
 from api_gateway.paging import add_page_headers
 
 _DESCRIPTION = """\
-An open compute server for generative imaging.
+A compute server for generative imaging.
 
 A **task** is one unit of work: a generation, an edit, a refinement, a video. A **workflow** is a
 DAG of tasks, whose results become inputs. A **training** makes a LoRA. Each is created with one
