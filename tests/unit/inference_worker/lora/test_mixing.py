@@ -121,7 +121,7 @@ def test_layer_without_slots_is_named(
 ) -> None:
     lora = saved(diffusers_names(random_pairs(tiny.transformer, layer_names[:1])), tmp_path)
     adapters = _adapters(tiny, replace(_PLAN, layers=r".*\.proj_out"))
-    with pytest.raises(InvalidInputError, match=f"changes {layer_names[0]}, which this worker"):
+    with pytest.raises(InvalidInputError, match=f"changes {layer_names[0]}, for which this worker"):
         adapters.activate([lora])
 
 
