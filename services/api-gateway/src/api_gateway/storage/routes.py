@@ -86,7 +86,7 @@ async def check_image_exists(
 @router.post(
     "/images/{path:path}",
     status_code=201,
-    summary="SaveRequest Image",
+    summary="Save Image",
     operation_id="save_image",
     dependencies=[Created],
     openapi_extra=_FORM,
