@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+# There is no 0012: that migration was renumbered to 0011.
 revision: str = '0013'
 down_revision: str | None = '0011'
 branch_labels: Sequence[str] | None = None

@@ -88,7 +88,7 @@ async def claim(session: AsyncSession, request: CreateRequest | None) -> None:
 
 
 async def reserve_key(sessions: Sessions, request: CreateRequest | None) -> None:
-    """Claim the key for a request whose run keeps the result: `run_id` leads every repeat to it.
+    """Claim the key for a request whose run keeps the result; a repeat finds that run by `run_id`.
 
     Raises:
         Problem: 422, the key was used for another request.

@@ -1,6 +1,6 @@
 """The methods of each path, for 405 responses with a complete `Allow` header (RFC 9110).
 
-Starlette responds 405 for the first route with the path, and lists that route's method alone.
+Starlette responds 405 for the first route with the path, and lists only that route's method.
 It would also take a fixed path such as `/tasks/generation` for an ID of `/tasks/{task_id}` when
 only the latter has the method.
 """

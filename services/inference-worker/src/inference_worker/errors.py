@@ -1,4 +1,4 @@
-"""Errors of this worker beside the platform's own."""
+"""Errors of this worker, in addition to the platform's."""
 
 from shared.contracts.enums import ErrorCategory
 from shared.errors import PlatformError

@@ -1,4 +1,4 @@
-"""The adapter protocol. An adapter knows its provider's API, and nothing of Temporal."""
+"""The adapter protocol. An adapter knows its provider's API, but does not use Temporal."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field

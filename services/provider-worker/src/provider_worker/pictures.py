@@ -129,7 +129,10 @@ def _as_png(content: bytes, limits: PictureLimits) -> tuple[bytes, str]:
 
 
 def _refused(error: ImageRefusedError) -> PlatformError:
-    """Translate a refusal: above our limits it is ours, a damaged picture is the provider's."""
+    """Translate a refusal.
+
+    Exceeding our limits is our error; a damaged picture is the provider's.
+    """
     if isinstance(error, ImageTooLargeError | TooManyPixelsError):
         return UnusableResultError(f"its picture {error}")
     return _unusable(f"the provider's picture {error}")

@@ -189,7 +189,7 @@ class ImageEngine(Protocol):
 
         Args:
             images: RGB, of one size; the results have it too.
-            edits: one for each; they differ in their seeds alone.
+            edits: one for each; they differ only in their seeds.
             on_step: called after each step, on the calling thread.
             cancel: checked before each step.
 

@@ -98,7 +98,7 @@ def sha256_hex(content: bytes) -> str:
 
 
 def _load(image: ImageFile.ImageFile) -> Image.Image:
-    """Decode the pixels, and correct what Pillow forgets when it converts a PNG to 8 bits.
+    """Decode the pixels, and correct what Pillow omits when it converts a PNG to 8 bits.
 
     It does not convert the transparent colour, and opens 16-bit LA as RGBA.
     """

@@ -1,4 +1,4 @@
-"""Transparency around an edit: models edit the colours alone, and the result gets alpha back."""
+"""Transparency around an edit: models edit only the colours, and the result gets alpha back."""
 
 import numpy as np
 from PIL import Image

@@ -30,7 +30,7 @@ class DeliveryVerdict(StrEnum):
     FAILED = "failed"
     """A retry may succeed."""
     GONE = "gone"
-    """The receiver responded with 410 Gone: it wants no more events."""
+    """The receiver responded with 410 Gone: it must not get more events."""
     FORBIDDEN = "forbidden"
     """The URL is not allowed, for example a private address; there is no retry."""
     NOT_SENT = "not_sent"

@@ -131,7 +131,7 @@ async def test_wrong_digest_is_a_storage_error_that_names_the_field(
 
 async def test_missing_object_is_an_input_error(files: LoraFiles) -> None:
     choice = LoraChoice(field="product_model_path", object_key="loras/sha256/" + "0" * 64, weight=1)
-    with pytest.raises(InvalidInputError, match="product_model_path: its LoRA is gone"):
+    with pytest.raises(InvalidInputError, match="product_model_path: its LoRA no longer exists"):
         async with files.fetched([choice]):
             pass
     assert files.size_bytes == 0

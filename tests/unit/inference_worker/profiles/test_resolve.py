@@ -67,7 +67,7 @@ def test_steps_are_switched_one_by_one() -> None:
             "the package torchao",
             "SARTIQ_INFERENCE_FP8=false",
         ),
-        (_HOPPER, torch.float16, {"fp8": True}, "goes with bfloat16", "DTYPE=bfloat16"),
+        (_HOPPER, torch.float16, {"fp8": True}, "requires bfloat16", "DTYPE=bfloat16"),
         (_BARE_CPU, torch.float32, {"profile": "balanced"}, "g++", "PROFILE=quality"),
         (_BARE_HOPPER, torch.bfloat16, {"compile": True}, "triton", "COMPILE=false"),
         (_MPS, torch.bfloat16, {"profile": "balanced"}, "cuda and cpu", "COMPILE=false"),

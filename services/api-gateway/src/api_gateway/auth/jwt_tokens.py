@@ -30,7 +30,7 @@ class KeySource(Protocol):
 
 
 class FixedKey:
-    """One key from the settings, whatever key ID a token names."""
+    """One key from the settings, regardless of the key ID in a token."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key

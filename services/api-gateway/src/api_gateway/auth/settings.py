@@ -59,7 +59,7 @@ class AuthSettings(BaseSettings):
     jwks_cache_s: float = Field(default=600, gt=0)
     """Seconds after which keys are fetched again."""
     jwks_min_interval_s: float = Field(default=30, gt=0)
-    """Minimum seconds between two fetches, whatever key IDs tokens name."""
+    """Minimum seconds between two fetches, regardless of the key IDs in tokens."""
     jwks_stale_s: float = Field(default=24 * 3600, ge=0)
     """Seconds that cached keys remain valid while the issuer does not respond."""
     jwks_timeout_s: float = Field(default=3, gt=0)
@@ -109,7 +109,10 @@ def check_public_key(algorithm: JwtAlgorithm, key: object) -> None:
 
 
 def is_safe_url(url: str) -> bool:
-    """Return whether keys may be fetched from a URL: nobody on the way can replace them."""
+    """Return whether keys may be fetched from a URL: https, or http to a loopback address.
+
+    Such a connection cannot be tampered with.
+    """
     parts = urlsplit(url)
     if parts.username is not None or not parts.hostname:
         return False

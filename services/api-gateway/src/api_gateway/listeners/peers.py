@@ -27,7 +27,7 @@ class Peers:
 
     Args:
         max_connections: limit per address; none: no limit.
-        trusted: proxies, each of which stands for many clients; not counted.
+        trusted: proxies, each of which forwards many clients; not counted.
     """
 
     def __init__(self, max_connections: int | None, trusted: Hosts) -> None:

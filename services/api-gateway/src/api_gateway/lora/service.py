@@ -29,7 +29,7 @@ from shared.lora.names import split_path
 
 
 async def upload_lora(res: Resources, upload: Upload[ResponseT]) -> ResponseT:
-    """Store an uploaded file; nothing of a refused one is left.
+    """Store an uploaded file; a refused file is deleted completely.
 
     Raises:
         InvalidRequestError: the form or the file is at fault.

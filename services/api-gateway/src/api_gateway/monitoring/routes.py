@@ -120,8 +120,8 @@ async def get_monitored_workflow(
 async def get_queue_stats(res: Res, _caller: Caller) -> QueueStatsResponse:
     """Get queue depths, active task counts, wait times, and throughput.
 
-    All tenants share the queues: the figures are those of the platform for every caller. Workers
-    reserve no tasks: `reserved_tasks` is 0.
+    All tenants share the queues: every caller gets platform-wide figures. Workers reserve no tasks:
+    `reserved_tasks` is 0.
     """
     return await infrastructure.queue_stats(res)
 
@@ -130,7 +130,7 @@ async def get_queue_stats(res: Res, _caller: Caller) -> QueueStatsResponse:
 async def get_worker_stats(res: Res, _caller: Caller) -> WorkerStatsResponse:
     """Get worker utilization, capacity, and throughput, as of each worker's last heartbeat.
 
-    Workers serve all tenants: the figures are those of the platform for every caller.
+    Workers serve all tenants: every caller gets platform-wide figures.
     """
     return await infrastructure.worker_stats(res)
 
@@ -139,7 +139,7 @@ async def get_worker_stats(res: Res, _caller: Caller) -> WorkerStatsResponse:
 async def get_provider_standings(res: Res, _caller: Caller) -> ProviderStandingsResponse:
     """Get the state of each provider's circuit breaker.
 
-    Providers serve all tenants: their state is that of the platform for every caller.
+    Providers serve all tenants: every caller gets the platform-wide state.
     """
     return await infrastructure.provider_standings(res)
 

@@ -30,7 +30,7 @@ def draft_task(
     *,
     mapped: Iterable[str] = (),
 ) -> tuple[Task, list[Fault]]:
-    """Return a row for a request, in no session yet, and the faults of the request.
+    """Return a row, not added to a session yet, and the faults of the request.
 
     Args:
         body: the validated request.

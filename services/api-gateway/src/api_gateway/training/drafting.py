@@ -66,7 +66,7 @@ def training_origin(caller: Principal, body: TrainingTaskCreate) -> Origin:
 
 
 def draft_training(body: TrainingTaskCreate, origin: Origin) -> Training:
-    """Return a row for a request, in no session yet, and without its images."""
+    """Return a row for a request, not added to a session yet, without its images."""
     training_id, now = uuid.uuid4(), datetime.now(UTC)
     sent = {name: getattr(body, name) for name in _SENT}
     defaults = {name: TrainingTask.model_fields[name].default for name in _DEFAULTED}

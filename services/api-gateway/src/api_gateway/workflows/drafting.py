@@ -24,7 +24,7 @@ from shared.db.models.tables import Task, Workflow, WorkflowStep
 
 @dataclass
 class WorkflowDraft:
-    """The rows of a new workflow, in no session yet."""
+    """The rows of a new workflow, not added to a session yet."""
 
     workflow: Workflow
     tasks: dict[str, Task] = field(default_factory=dict[str, Task])
@@ -38,7 +38,7 @@ class WorkflowDraft:
 async def draft_workflow(
     res: Resources, caller: Principal, body: CreateWorkflow, *, start: bool
 ) -> WorkflowDraft:
-    """Return the rows for a request, in no session yet.
+    """Return the rows for a request, not added to a session yet.
 
     Raises:
         InvalidRequestError: names every step and field that is wrong.

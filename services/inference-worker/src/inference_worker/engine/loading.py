@@ -1,4 +1,4 @@
-"""Construction of the configured engine; imports torch for FLUX alone."""
+"""Construction of the configured engine; imports torch only for FLUX."""
 
 from importlib import resources
 from pathlib import Path

@@ -154,7 +154,7 @@ class LoraFiles:
                         await asyncio.to_thread(append, file, chunk)
                     await asyncio.to_thread(_flush, file)
         except ObjectNotFoundError as error:
-            message = f"{choice.field}: its LoRA is gone from storage; upload it again"
+            message = f"{choice.field}: its LoRA no longer exists in storage; upload it again"
             raise InvalidInputError(message) from error
         if received != expected or digest.hexdigest() != choice.sha256:
             raise StorageError(

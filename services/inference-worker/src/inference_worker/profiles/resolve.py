@@ -74,7 +74,7 @@ def _fp8_fault(plan: ExecutionPlan, hardware: Hardware, dtype: torch.dtype) -> s
     if not hardware.has_torchao:
         return f"fp8 needs the package torchao: install it, or set {_NO_FP8}"
     if dtype is not torch.bfloat16:
-        return f"fp8 goes with bfloat16: set SARTIQ_INFERENCE_DTYPE=bfloat16, or {_NO_FP8}"
+        return f"fp8 requires bfloat16: set SARTIQ_INFERENCE_DTYPE=bfloat16, or {_NO_FP8}"
     return ""
 
 

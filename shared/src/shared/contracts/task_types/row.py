@@ -20,7 +20,7 @@ class InputFields(RequestModel):
     """The inputs of one task type as in its create request, with pictures in any form.
 
     The gateway's create schema derives from it. Workers have message classes of their own, with
-    complete inputs and lenient towards older senders.
+    complete inputs, that accept messages of older senders.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)

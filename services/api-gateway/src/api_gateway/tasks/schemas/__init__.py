@@ -1,1 +1,1 @@
-"""Request and response schemas of the eleven task types."""
+"""Request and response schemas of the task types."""

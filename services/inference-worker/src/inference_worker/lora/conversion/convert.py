@@ -48,7 +48,7 @@ def convert(source: Path, target: Path, *, max_bytes: int) -> None:
     """Write the tensors of a pickle as safetensors, bit by bit.
 
     Raises:
-        RefusedError: the file holds anything else than tensors by name.
+        RefusedError: the file contains anything other than named tensors.
     """
     is_zip = check_container(source)
     tensors = _read_tensors(source, is_zip=is_zip)
@@ -80,7 +80,7 @@ def _read_tensors(source: Path, *, is_zip: bool) -> "dict[str, torch.Tensor]":
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             raise RefusedError(
                 f"holds {type(value).__name__} under {str(name)[:80]!a}; "
-                "it must hold tensors by name alone"
+                "it must contain only named tensors"
             )
     return cast("dict[str, torch.Tensor]", loaded)
 
