@@ -5,15 +5,8 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from api_gateway.events.schemas import (
-    BaseEvent,
-    InferenceStatusEvent,
-    PreprocessingStatusEvent,
-    TaskCreatedEvent,
-    TaskStatusEvent,
-    TrainingStatusEvent,
-    WorkflowStatusEvent,
-)
+from api_gateway.events.presentation import SCHEMAS
+from api_gateway.events.schemas import BaseEvent
 from api_gateway.lora.schemas import ADMIN_UPLOAD_BODY, UPLOAD_BODY
 from api_gateway.storage.schemas import SAVE_FORM, SaveImageForm
 from shared.contracts.enums import ProviderCapability, TransformType
@@ -21,12 +14,7 @@ from shared.contracts.enums import ProviderCapability, TransformType
 _REF_TEMPLATE = "#/components/schemas/{model}"
 _MODELS: tuple[type[BaseModel], ...] = (
     BaseEvent,
-    TaskCreatedEvent,
-    TaskStatusEvent,
-    InferenceStatusEvent,
-    PreprocessingStatusEvent,
-    TrainingStatusEvent,
-    WorkflowStatusEvent,
+    *SCHEMAS.values(),
     UPLOAD_BODY,
     ADMIN_UPLOAD_BODY,
 )
