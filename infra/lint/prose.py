@@ -18,7 +18,7 @@ MAX_CLAUSE_SHARE = 0.01
 MAX_COLUMNS = 100
 CLAUSE_WORDS = {"what", "how", "whether", "which", "where", "who", "why", "when", "that", "if"}
 
-MODELS = Path("services/inference-worker/src/inference_worker/models")
+MODELS = Path("shared/src/shared/flux/models")
 """Model cards are written by the training recipe, and part of a model's fingerprint: they are left
 as they are until the model is trained again."""
 

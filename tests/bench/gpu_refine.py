@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,7 @@ from inference_worker.vision.settings import VisionSettings
 from shared.contracts.checks import TileReport
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
 from shared.flux.kinds import DeviceKind
+from shared.flux.packaged import packaged_model
 from shared.settings import ModelSettings
 
 NUM_STEPS, STRENGTH, NUM_TILES, FEATHER_PX, BATCH = 20, 0.35, 9, 32, 4
@@ -72,7 +72,7 @@ class NullTileStore:
 def write_model(scale: Scale, device: torch.device, folder: Path) -> None:
     """Write a FluxPipeline's folder: the full architecture, with encoders of one layer."""
     model = Bench(scale, device, "eager").pipeline(None)
-    packaged = Path(str(files("inference_worker.models") / "swatch"))
+    packaged = packaged_model()
     clip_tokenizer: Any = AutoTokenizer.from_pretrained(packaged / "tokenizer")
     t5_tokenizer: Any = AutoTokenizer.from_pretrained(packaged / "tokenizer_2")
     width = scale.transformer["pooled_projection_dim"]

@@ -6,10 +6,14 @@ from datetime import UTC, datetime, timedelta
 from temporalio import activity
 
 from shared.contracts.attempts import StoredFile
-from shared.contracts.training import (
+from shared.contracts.datasets import (
     DatasetActivities,
+    FinishDataset,
+    FinishedDataset,
     PreparedDataset,
     PreprocessDataset,
+)
+from shared.contracts.training import (
     TrainedModel,
     TrainingActivities,
     TrainModel,
@@ -30,6 +34,7 @@ class FakeTraining(DatasetActivities, TrainingActivities):
     def __init__(self, act: Act = do_nothing) -> None:
         self.act = act
         self.datasets: list[PreprocessDataset] = []
+        self.finished: list[FinishDataset] = []
         self.loras: list[TrainModel] = []
         self.models: list[TrainModel] = []
 
@@ -47,6 +52,16 @@ class FakeTraining(DatasetActivities, TrainingActivities):
             dataset_path=path,
             processed_files_count=len(request.source_images),
             total_files_count=len(request.source_images),
+        )
+
+    @activity.defn(name="finish_dataset")
+    async def finish_dataset(self, request: FinishDataset) -> FinishedDataset:
+        self.finished.append(request)
+        return FinishedDataset(
+            started_at=STARTED_AT,
+            completed_at=STARTED_AT + timedelta(minutes=2),
+            executor_instance="fake-1",
+            executor_type="fake",
         )
 
     @activity.defn(name="train_lora")

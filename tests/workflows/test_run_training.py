@@ -9,6 +9,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
+from shared.contracts.datasets import PreprocessDataset
 from shared.contracts.enums import (
     ErrorCategory,
     TaskQueue,
@@ -18,11 +19,10 @@ from shared.contracts.enums import (
 )
 from shared.contracts.training import (
     Hyperparameters,
-    PreprocessDataset,
     TrainingOutcome,
     TrainModel,
-    Transform,
 )
+from shared.contracts.transforms import Transform
 from shared.errors import PlatformError
 from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.training import STARTED_AT

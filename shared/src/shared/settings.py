@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contracts.background_removal import RembgModel
+from shared.contracts.training import DEFAULT_BASE_MODEL, OperatorSettings, OptimizerKind
 from shared.egress.guard import Exemptions, Guard
 from shared.egress.names import NameResolver
 
@@ -147,6 +148,43 @@ class ModelSettings(BaseSettings):
     def max_references(self) -> int:
         """Maximal number of reference pictures of an EDITING."""
         return 3 if self.editor_source or not self.source else 0
+
+
+class TrainingSettings(BaseSettings):
+    """Trainings: base models, and hyperparameters that requests cannot set.
+
+    The gateway reads them when a training is created; a change applies to later trainings.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_TRAINING_", frozen=True)
+
+    base_models: dict[str, str] = {}
+    """Base models that requests may name, as JSON: the name in `base_model_path`, and a folder in
+    diffusers format or a Hugging Face model ID that the training workers open. The reference's
+    default, `black-forest-labs/FLUX.1-dev`, is always known: unless it is named here, it stands for
+    SARTIQ_MODEL_SOURCE, and without that for the packaged small model, swatch."""
+    batch_size: int = Field(default=1, ge=1, le=64)
+    """Items of a forward pass."""
+    gradient_accumulation: int = Field(default=1, ge=1, le=256)
+    """Forward passes of one step."""
+    optimizer: OptimizerKind = OptimizerKind.ADAMW8BIT
+    """The optimizer: adamw8bit (torch's AdamW where there is no CUDA), adamw or prodigy."""
+    save_every: int = Field(default=2000, ge=1)
+    """Steps between the saves that are kept."""
+    max_step_saves_to_keep: int = Field(default=4, ge=1, le=100)
+    """Saves that are kept; the oldest are deleted."""
+    sample_every: int = Field(default=250, ge=1)
+    """Steps between samples; they are also made before the first step and at the end."""
+    sample_steps: int = Field(default=25, ge=1, le=200)
+    """Denoise steps of a sample."""
+    further: OperatorSettings = OperatorSettings()
+    """Further hyperparameters, as JSON, by the names of `OperatorSettings`:
+    `{"seed": 1, "resolutions": [768, 1024], "held_out_share": 0}`."""
+
+    @property
+    def known_base_models(self) -> frozenset[str]:
+        """The names that requests may use."""
+        return frozenset({DEFAULT_BASE_MODEL, *self.base_models})
 
 
 DEFAULT_LORA_ROOT = "/data/models/loras"

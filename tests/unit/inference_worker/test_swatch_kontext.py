@@ -1,6 +1,5 @@
 """The packaged editor: a diffusers folder that shares swatch's parts and follows words."""
 
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -10,11 +9,11 @@ from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 from diffusers.pipelines.flux.pipeline_flux_kontext import FluxKontextPipeline
 from PIL import Image
 
-import inference_worker.models
+from shared.flux.packaged import packaged_model
 
 pytestmark = pytest.mark.models
 
-SWATCH = Path(inference_worker.models.__path__[0]) / "swatch"
+SWATCH = packaged_model()
 KONTEXT = SWATCH.with_name("swatch-kontext")
 SHARED_PARTS = ("vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
 SIZE = {"height": 64, "width": 64, "max_sequence_length": 64, "num_inference_steps": 8}

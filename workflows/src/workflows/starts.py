@@ -15,10 +15,12 @@ from temporalio.common import (
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from shared.contracts.datasets import Captioning
 from shared.contracts.enums import ProviderType, StepStatus, TaskQueue, TaskType
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.runs import Owner, PipelineRun, PipelineStep, StepMapping, TaskRun
-from shared.contracts.training import Captioning, Hyperparameters, TrainingRun, Transform
+from shared.contracts.training import Hyperparameters, TrainingRun
+from shared.contracts.transforms import Transform
 from shared.db.models.base import Origin
 from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.models.trainings import Training

@@ -20,12 +20,12 @@ from rich.table import Table
 
 from inference_worker.checks.perceptual import PerceptualMetric
 from inference_worker.checks.weights import load_lpips
-from inference_worker.engine.loading import packaged_model
 from inference_worker.engine.model_store import ModelStore, OpenedModel
 from inference_worker.profiles.transformer import set_cache_threshold
 from inference_worker.settings import InferenceSettings
 from shared.cancellation import NEVER
 from shared.flux.engine import ignore_step
+from shared.flux.packaged import packaged_model
 from shared.flux.pipeline.conditioning import Conditioning
 from shared.flux.pipeline.diffusers_functions import hide_progress_bars
 from shared.flux.pipeline.prepare import cpu_generator

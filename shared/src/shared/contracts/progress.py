@@ -7,11 +7,17 @@ from uuid import UUID
 
 from pydantic import Field
 
+from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import TrainingStatus
 from shared.contracts.message import Message
+from shared.contracts.training import TrainingMetrics
 
 MEMORY_EVERY = timedelta(seconds=30)
 """Maximal interval between a worker's memory reports."""
+
+
+LOG_MAX_CHARS = 16 * 1024
+"""Length of the end of a training's log, which its record shows."""
 
 
 class ProgressKind(StrEnum):
@@ -50,6 +56,11 @@ class TrainingProgress(Message):
     current_step: int = Field(default=0, ge=0)
     """Steps trained so far. Never decreases in the database, though a resumed attempt goes back."""
     eta_seconds: int | None = Field(default=None, ge=0)
+    logs: str | None = Field(default=None, max_length=LOG_MAX_CHARS)
+    """The end of the log."""
+    metrics: TrainingMetrics | None = None
+    files: list[StoredFile] = Field(default=[], max_length=1000)
+    """Files that were stored since the last report, so that clients can read them already."""
 
 
 class MemoryReport(Message):

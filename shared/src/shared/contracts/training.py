@@ -1,7 +1,8 @@
-"""Messages and activities of trainings: the run, preprocessing, training and the outcome."""
+"""Messages and activities of trainings: the run, training, and the outcome."""
 
 from abc import ABC, abstractmethod
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
@@ -9,17 +10,15 @@ from pydantic import Field
 from temporalio import activity
 
 from shared.contracts.attempts import AttemptResult, StoredFile
-from shared.contracts.enums import (
-    CaptioningStrategy,
-    EntityType,
-    ErrorCategory,
-    TrainingStatus,
-    TrainingType,
-    TransformType,
-)
+from shared.contracts.datasets import Captioning, PreparedDataset
+from shared.contracts.enums import EntityType, ErrorCategory, TrainingStatus, TrainingType
 from shared.contracts.message import Message
 from shared.contracts.runs import Owner
+from shared.contracts.transforms import Transform
 from shared.contracts.untrusted import ErrorText, clean_text
+
+DEFAULT_BASE_MODEL = "black-forest-labs/FLUX.1-dev"
+"""The base model of a request that names none."""
 
 LORA_FOLDERS: dict[EntityType, str] = {
     EntityType.SUBJECT: "identities",
@@ -32,61 +31,61 @@ ENDED = frozenset({TrainingStatus.COMPLETED, TrainingStatus.FAILED, TrainingStat
 """The terminal states of a training."""
 
 
-class Transform(Message):
-    """One preprocessing step of every source picture; steps run in the order given."""
+class OptimizerKind(StrEnum):
+    """Optimizers of trainings."""
 
-    type: TransformType
-    parameters: dict[str, Any] = {}
-    """Parameters of the transform, as in the request: `{"size": 1024}`."""
-
-
-class Captioning(Message):
-    """Captioning of a dataset's pictures."""
-
-    strategy: CaptioningStrategy = CaptioningStrategy.TRIGGER_ONLY
-    trigger_word: str
-    prompt: str | None = None
-    """Prompt for the captioning model; always set with the strategy custom_prompt."""
+    ADAMW8BIT = "adamw8bit"
+    """AdamW with moments in 8 bits, on CUDA; elsewhere torch's AdamW."""
+    ADAMW = "adamw"
+    PRODIGY = "prodigy"
 
 
-class PreprocessDataset(Message):
-    """A request to build a training's dataset from its source pictures."""
+class OperatorSettings(Message):
+    """Hyperparameters that operators set, and requests cannot."""
 
-    training_id: UUID
-    source_images: list[str]
-    """Object keys, and http(s) URLs that the worker fetches."""
-    transforms: list[Transform] = []
-    captioning: Captioning
-    owner: Owner
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Source of all randomness of a training, and the first seed of its samples."""
+    resolutions: list[int] = []
+    """Training resolutions R in pixels: a bucket has at most R² pixels. Empty: the model's own."""
+    held_out_share: float = Field(default=0.1, ge=0, le=0.5)
+    """Share of the pictures, from ten pictures on, that is only measured. 0: none."""
+    caption_dropout: float = Field(default=0.05, ge=0, le=1)
+    """Probability that an item is trained with an empty caption."""
+    ema_decay: float = Field(default=0.99, ge=0, lt=1)
+    """Decay of the averaged weights, which are the result. 0: no average."""
+    warmup_steps: int | None = Field(default=None, ge=0)
+    """Steps of the learning rate's linear warm-up. None: a tenth of the steps, at most 100."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    guidance_scale: float = Field(default=1.0, ge=0)
+    """Guidance in training, for models with guidance embeddings; 1 keeps their distillation."""
+    gradient_checkpointing: bool | None = None
+    """Recompute activations in the backward pass: less memory, more time. None: on CUDA."""
+    tensorboard: bool = False
+    """Also write TensorBoard event files."""
+    max_samples: int = Field(default=1000, ge=1)
+    """Sample pictures that are kept; the oldest but those of step 0 are deleted."""
 
 
-class PreparedDataset(AttemptResult):
-    """A prepared dataset. `files` pass through Temporal: list archives, not single pictures."""
-
-    dataset_path: str
-    """Key or prefix under `trainings/<id>/`."""
-    processed_files_count: int = Field(ge=0)
-    total_files_count: int = Field(ge=0)
-    completed_at: datetime
-
-
-class Hyperparameters(Message):
+class Hyperparameters(OperatorSettings):
     """Hyperparameters of a training, by their REST names."""
 
     rank: int = 16
-    """LoRA rank. Full trainings ignore it."""
+    """LoRA rank; alpha is the same. Full trainings ignore it."""
     steps: int = 1000
+    """Updates of the optimizer."""
     learning_rate: float = 0.0001
     batch_size: int = 1
     gradient_accumulation: int = 1
     optimizer: str = "adamw8bit"
     bypass_guidance_embedding: bool = False
+    """Train without the guidance embedding. No effect on models that have none."""
     save_every: int = 2000
-    """Steps between the checkpoints that are kept. Resume checkpoints are written in addition."""
+    """Steps between the saves that are kept. Resume states are written in addition."""
     max_step_saves_to_keep: int = 4
     sample_every: int = 250
     sample_steps: int = 25
     sample_prompts: list[str] = []
+    """`[trigger]` stands for the trigger word. Empty: one prompt, the trigger word."""
 
 
 class TrainModel(Message):
@@ -97,32 +96,74 @@ class TrainModel(Message):
     trigger_word: str
     base_model_path: str
     dataset_path: str
+    """Key of the dataset's manifest."""
     folder: str
-    """Folder of the LoRA store that the file is written to."""
+    """Folder of the LoRA store that the file is registered in."""
     hyperparameters: Hyperparameters
     owner: Owner
+    log: list[ErrorText] = []
+    """Lines of the training's log so far."""
+
+
+class TrainedLora(Message):
+    """A trained LoRA, stored as `loras/sha256/<digest>`, to be registered under a name."""
+
+    stem: str
+    """File name without suffix and version, safe for the LoRA store."""
+    sha256: str
+    size_bytes: int
+    rank: int
+    base_model: str | None
+    target_modules: list[str]
+    file_metadata: dict[str, str]
+    """Metadata in the safetensors header, as far as it is short."""
+
+
+class TrainingMetrics(Message):
+    """Figures of a running or ended training, as its record and events show them."""
+
+    loss: float | None = None
+    """Mean of the last 50 steps' losses."""
+    held_out_loss: float | None = None
+    """Loss of held-out pictures at fixed noise, of the averaged weights."""
+    best_step: int | None = None
+    """Step of the least held-out loss."""
+    learning_rate: float | None = None
+    it_per_s: float | None = None
+    """Steps a second: the median of the last 50."""
+    device: str | None = None
+    memory_bytes: int | None = None
+    """GPU memory reserved, or resident memory without a GPU."""
+    base_model: str | None = None
+    """Name of the base model that is trained on."""
+    optimizer_used: str | None = None
+    last_checkpoint_step: int | None = None
+    """Step of the newest stored resume state."""
+    sample_paths: list[str] = Field(default=[], max_length=100)
+    """The newest samples."""
+    contact_sheet_path: str | None = None
+    loss_curve_path: str | None = None
+    log_path: str | None = None
+    alarms: list[str] = []
+    """Warnings about the training's course: diverged, overfit, not learning."""
 
 
 class TrainedModel(AttemptResult):
-    """A trained model. `files` are the model, its kept checkpoints and its samples."""
+    """A trained model. `files` are the model, its kept saves, its samples, sheets and log."""
 
-    local_model_path: str
-    """Path of the trained file in the LoRA store, such as `product/sh0e.safetensors`."""
+    local_model_path: str | None = None
+    """Path of the trained file in the LoRA store, such as `product/sh0e.safetensors`; None where
+    `lora` is to be registered."""
+    lora: TrainedLora | None = None
     current_step: int = Field(ge=0)
     """Total of steps trained, including those of resumed attempts."""
-
-
-class DatasetActivities(ABC):
-    """Activities of the `preprocessing` task queue: idempotent, with heartbeats and retries."""
-
-    @activity.defn(name="preprocess_dataset")
-    @abstractmethod
-    async def preprocess_dataset(self, request: PreprocessDataset) -> PreparedDataset:
-        """Fetch, transform and caption the pictures, and store the dataset."""
+    metrics: TrainingMetrics = TrainingMetrics()
+    logs: str = ""
+    """The end of the log."""
 
 
 class TrainingActivities(ABC):
-    """Activities of the `training` task queue. A retry resumes at the last checkpoint."""
+    """Activities of the `training` task queue. A retry resumes at the last resume state."""
 
     @activity.defn(name="train_lora")
     @abstractmethod
@@ -166,15 +207,30 @@ class TrainingOutcome(Message):
     status: TrainingStatus
     owner: Owner
     local_model_path: str | None = None
+    lora: TrainedLora | None = None
+    """A LoRA to be registered; its path becomes the `local_model_path`."""
+    folder: str | None = None
+    """Folder of the LoRA store for `lora`."""
     current_step: int = 0
     files: list[StoredFile] = []
+    metrics: TrainingMetrics | None = None
+    logs: str | None = None
+    warnings: list[ErrorText] = []
     error: ErrorText | None = None
     error_category: ErrorCategory | None = None
     started_at: datetime | None = None
 
     def without_untrusted(self, note: str) -> Self:
         """Return a copy without untrusted data; a COMPLETED outcome becomes FAILED."""
-        own: dict[str, Any] = {"local_model_path": None, "files": [], "error": clean_text(note)}
+        own: dict[str, Any] = {
+            "local_model_path": None,
+            "lora": None,
+            "files": [],
+            "metrics": None,
+            "logs": None,
+            "warnings": [],
+            "error": clean_text(note),
+        }
         if self.status == TrainingStatus.COMPLETED:
             own |= {"status": TrainingStatus.FAILED, "error_category": ErrorCategory.INTERNAL}
         return self.model_copy(update=own)

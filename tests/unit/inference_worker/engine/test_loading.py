@@ -9,13 +9,14 @@ import torch
 from safetensors.torch import save_file
 
 from inference_worker.engine.identity_engine import IdentityEngine
-from inference_worker.engine.loading import load_engine, packaged_model
+from inference_worker.engine.loading import load_engine
 from inference_worker.engine.model_engine import ModelEngine
 from inference_worker.settings import EngineKind, InferenceSettings
 from shared.flux.device import choose_device, choose_dtype
 from shared.flux.errors import ModelLoadError
 from shared.flux.fingerprint import fingerprint
 from shared.flux.kinds import DeviceKind, DtypeKind
+from shared.flux.packaged import packaged_model
 from shared.settings import ModelSettings
 
 
@@ -62,7 +63,7 @@ def test_unknown_hub_id_names_the_setting(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_packaged_model_is_in_the_package() -> None:
-    assert packaged_model().parts[-3:] == ("inference_worker", "models", "swatch")
+    assert packaged_model().parts[-3:] == ("flux", "models", "swatch")
 
 
 def test_fingerprint_tells_weights_apart(tmp_path: Path) -> None:

@@ -6,13 +6,11 @@ from datetime import datetime
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
+from shared.contracts.datasets import DatasetActivities, PreparedDataset, PreprocessDataset
 from shared.contracts.enums import ErrorCategory, TaskQueue, TrainingStatus, TrainingType
 from shared.contracts.training import (
     ENDED,
-    DatasetActivities,
     DatasetRecord,
-    PreparedDataset,
-    PreprocessDataset,
     TrainedModel,
     TrainingActivities,
     TrainingOutcome,

@@ -1,11 +1,9 @@
 """Construction of the configured engine; imports torch only for FLUX."""
 
-from importlib import resources
-from pathlib import Path
-
 from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.settings import EngineKind, InferenceSettings
 from shared.flux.engine import ImageEngine
+from shared.flux.packaged import SWATCH_KONTEXT, packaged_model
 from shared.settings import ModelSettings
 
 
@@ -22,12 +20,7 @@ def load_engine(settings: InferenceSettings, model: ModelSettings) -> ImageEngin
 
     editor_source = model.editor_source
     if not model.source and not editor_source:
-        editor_source = str(packaged_model("swatch-kontext"))
+        editor_source = str(packaged_model(SWATCH_KONTEXT))
     return ModelEngine.load(
         model.source or str(packaged_model()), settings, model, editor_source=editor_source
     )
-
-
-def packaged_model(name: str = "swatch") -> Path:
-    """Return the folder of a small model that ships with this package."""
-    return Path(str(resources.files("inference_worker"))) / "models" / name

@@ -149,13 +149,11 @@ class SwatchConfig(BaseModel):
     """Folder of the files of the Debian package `dataset-fashion-mnist`."""
     work_dir: Path = Path(".sartiq/swatch")
     """Folder of resumable checkpoints, ignored by git."""
-    model_dir: Path = Path("services/inference-worker/src/inference_worker/models/swatch")
+    model_dir: Path = Path("shared/src/shared/flux/models/swatch")
     """The exported diffusers folder."""
     contact_sheet_path: Path = Path("docs/images/swatch.png")
     """The picture of colours and garments for the documentation."""
-    kontext_model_dir: Path = Path(
-        "services/inference-worker/src/inference_worker/models/swatch-kontext"
-    )
+    kontext_model_dir: Path = Path("shared/src/shared/flux/models/swatch-kontext")
     """The diffusers folder of the fourth stage."""
     kontext_sheet_path: Path = Path("docs/images/swatch-kontext.png")
     """The picture of bases, references and edits for the documentation."""

@@ -5,12 +5,12 @@ import pytest
 import torch
 from diffusers.pipelines.flux.pipeline_flux import FluxPipeline
 
-import inference_worker.models
+from shared.flux.packaged import packaged_model
 from training_worker.swatch.config import KontextConfig, StageConfig, SwatchConfig
 from training_worker.swatch.data import Split
 from training_worker.swatch.diffusers_calls import load_pipeline
 
-MODELS = Path(inference_worker.models.__path__[0])
+MODELS = packaged_model().parent
 
 
 @pytest.fixture(autouse=True)

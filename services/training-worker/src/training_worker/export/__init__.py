@@ -1,0 +1,1 @@
+"""The result: a LoRA file with metadata, read back and checked."""

@@ -1,0 +1,1 @@
+"""The training loop: configuration, randomness, loss, optimizers, averaged weights, steps."""

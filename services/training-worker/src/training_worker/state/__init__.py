@@ -1,0 +1,1 @@
+"""Resume states: written often, complete, read after any loss of the worker."""

@@ -1,0 +1,1 @@
+"""Side concerns of a run: samples, held-out loss, alarms, curves, log, progress."""
