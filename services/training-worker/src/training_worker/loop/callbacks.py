@@ -46,9 +46,7 @@ class Model(Protocol):
 
     @property
     def targets(self) -> Sequence[str]:
-        """Names of the transformer's layers that are trained, such as
-        `transformer_blocks.0.attn.to_q`.
-        """
+        """Names of the trained layers, such as `transformer_blocks.0.attn.to_q`."""
         ...
 
     @property
@@ -76,9 +74,7 @@ class Trainer(Protocol):
         ...
 
     def averaged_weights(self) -> Mapping[str, Tensor]:
-        """Return the averaged weights, by the names of `Model.parameters`; without an average the
-        trained ones.
-        """
+        """Return the averaged weights, named as in `Model.parameters`; without average the raw."""
         ...
 
     def measure(self, item: Item, sigma: float, noise: Tensor) -> float:
