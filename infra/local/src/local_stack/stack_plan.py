@@ -27,9 +27,14 @@ class Endpoints(BaseModel):
 
     def run_url(self, workflow_id: UUID) -> str:
         """Return the URL of a workflow's run in the Temporal UI."""
-        return (
-            f"{self.temporal_ui_url}/namespaces/{self.namespace}/workflows/workflow-{workflow_id}"
-        )
+        return self._ui_url(f"workflow-{workflow_id}")
+
+    def training_url(self, training_id: UUID) -> str:
+        """Return the URL of a training's run in the Temporal UI."""
+        return self._ui_url(f"training-{training_id}")
+
+    def _ui_url(self, temporal_id: str) -> str:
+        return f"{self.temporal_ui_url}/namespaces/{self.namespace}/workflows/{temporal_id}"
 
 
 @dataclass(frozen=True)
