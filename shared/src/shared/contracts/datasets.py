@@ -20,6 +20,7 @@ from shared.contracts.runs import Owner
 from shared.contracts.transforms import Transform
 from shared.contracts.untrusted import ErrorText
 
+_TRAINED_ON = {"name", "sha256", "bucket", "caption", "is_held_out"}
 CAPTION_MAX_CHARS = 500
 """Longest caption of a captioning model."""
 
@@ -107,11 +108,11 @@ class DatasetManifest(Message):
     skipped: list[SkippedImage] = []
     duplicates: list[DuplicateImage] = []
     digest: str = ""
-    """SHA-256 of the images' canonical JSON: equal digests train equally."""
+    """SHA-256 of all that is trained on, in canonical JSON: equal digests train equally."""
 
     def with_digest(self) -> "DatasetManifest":
-        """Return the manifest with the digest of its images."""
-        images = [image.model_dump(mode="json") for image in self.images]
+        """Return the manifest with the digest of its files, captions and held-out pictures."""
+        images = [image.model_dump(mode="json", include=_TRAINED_ON) for image in self.images]
         canonical = json.dumps(images, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         return self.model_copy(update={"digest": digest})
