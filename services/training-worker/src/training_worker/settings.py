@@ -22,14 +22,16 @@ class TrainerSettings(BaseSettings):
     device: DeviceKind = DeviceKind.AUTO
     """The device that computes; auto: cuda, else mps, else cpu."""
     dtype: DtypeKind = DtypeKind.AUTO
-    """Number format of the base model; auto: float32 on cpu, else bfloat16. The adapter is always
-    float32."""
+    """Number format of the frozen base model; auto: float32 on cpu, else bfloat16. The adapter is
+    always float32."""
     memory_bytes: int = Field(default=0, ge=0)
     """Memory of the model's parts; 0: 85 % of the card, or half of the machine's."""
     torch_threads: int = Field(default=0, ge=0)
     """CPU threads of torch; 0: torch chooses, one per core. On a CPU that other processes use too,
     1 is fastest."""
     cache_dir: Path = Path.home() / ".cache" / "sartiq" / "trainings"
-    """Folder of encoded pictures and captions; a retry on this machine finds them again."""
-    cache_bytes: int = Field(default=50 * _GIB, ge=1)
-    """Limit of that folder; the least recently used files are deleted."""
+    """Folder of encoded pictures and captions, which later trainings on them use again."""
+    cache_disk_bytes: int = Field(default=20 * _GIB, ge=0)
+    """Size of that folder; the least recently used files are deleted."""
+    cache_memory_bytes: int = Field(default=_GIB // 2, ge=0)
+    """Memory of encoded pictures and captions of the running training, on the device."""

@@ -8,10 +8,12 @@ class ModelLoadError(PlatformError):
 
     Args:
         message: the cause; the remedy is added.
+        remedy: None: the settings that choose a worker's models.
     """
 
-    def __init__(self, message: str) -> None:
-        super().__init__(f"{message}. {_HOW_TO_CHOOSE}")
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(f"{message}. {remedy or _HOW_TO_CHOOSE}")
+        self.cause = message
 
 
 _HOW_TO_CHOOSE = (

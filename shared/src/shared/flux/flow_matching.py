@@ -6,8 +6,13 @@ Transformers for High-Resolution Image Synthesis", 2024). For sampling, diffuser
 `FlowMatchEulerDiscreteScheduler` does the same.
 """
 
+import math
+
 import torch
 from torch import Tensor
+
+_FEWEST_TOKENS, _LEAST_MU = 256, 0.5
+_MOST_TOKENS, _GREATEST_MU = 4096, 1.15
 
 
 def shift_sigmas(sigmas: Tensor, shift: float) -> Tensor:
@@ -21,6 +26,24 @@ def shift_sigmas(sigmas: Tensor, shift: float) -> Tensor:
 def draw_sigmas(num: int, shift: float, generator: torch.Generator) -> Tensor:
     """Draw noise levels, [num], with the density at which the shifted schedule visits them."""
     return shift_sigmas(torch.rand(num, generator=generator), shift)
+
+
+def resolution_shift(num_tokens: int) -> float:
+    """Return the shift of noise levels for pictures of so many tokens: larger ones need more noise.
+
+    exp(mu) with mu linear in the number of tokens, as FLUX.1's `calculate_shift` has it: 1.65 for
+    256 tokens, 3.16 for 4096.
+    """
+    slope = (_GREATEST_MU - _LEAST_MU) / (_MOST_TOKENS - _FEWEST_TOKENS)
+    return math.exp(_LEAST_MU + slope * (num_tokens - _FEWEST_TOKENS))
+
+
+def draw_logit_normal_sigmas(num: int, shift: float, generator: torch.Generator) -> Tensor:
+    """Draw noise levels, [num], most of them in the middle of the path, then shifted.
+
+    Esser et al., section 3.1, with mean 0 and deviation 1: their best density for training.
+    """
+    return shift_sigmas(torch.sigmoid(torch.randn(num, generator=generator)), shift)
 
 
 def sigma_schedule(num_steps: int, shift: float) -> Tensor:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -68,6 +68,8 @@ class Trainer(Protocol):
     step: int
     """Number of finished steps."""
     optimizer_used: str
+    saved_step: int | None
+    """Step of the newest stored resume state; None: there is none."""
 
     def averaged(self) -> AbstractContextManager[None]:
         """Put the averaged weights into the model while the block runs."""
@@ -82,17 +84,31 @@ class Trainer(Protocol):
         ...
 
 
-class Callback(Protocol):
+class Callback:
     """A side concern of a run. It must not change weights nor consume shared randomness."""
+
+    state_key: str = ""
+    """Name of its state in resume states; empty: it has none."""
 
     def on_begin(self, trainer: Trainer) -> None:
         """Run before the first step of this attempt."""
-        ...
 
     def on_step(self, trainer: Trainer, result: StepResult) -> None:
         """Run after each step."""
-        ...
 
     def on_end(self, trainer: Trainer) -> None:
         """Run after the last step of the whole training."""
-        ...
+
+    def on_stop(self, trainer: Trainer, error: BaseException) -> None:
+        """Run when the training stops before its end.
+
+        Args:
+            trainer: the weights are those of its last whole step.
+            error: `Cancelled` after a request to stop; otherwise the failure.
+        """
+
+    def state(self) -> Any:
+        """Return what a resumed attempt needs to go on, as JSON values."""
+
+    def restore(self, state: Any) -> None:
+        """Take over the state of an earlier attempt, before `on_begin`."""

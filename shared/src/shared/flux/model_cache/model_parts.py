@@ -58,6 +58,12 @@ class FolderParts:
         """Return the part of a subfolder, loaded if need be."""
         return self._cache.get(self._parts[name])
 
+    def pin(self, name: str) -> nn.Module:
+        """Return a part that is never evicted: its module may be changed."""
+        module = self.load(name)
+        self._cache.pin(self.key(name))
+        return module
+
     def key(self, name: str) -> str:
         """Return a key that is equal for equal weights."""
         return self._parts[name].key

@@ -64,6 +64,7 @@ class PartCache:
         self._modules: OrderedDict[str, nn.Module] = OrderedDict()
         self._used_at: dict[str, float] = {}
         self._held: list[set[str]] = []
+        self._pinned: set[str] = set()
         self.num_loads = 0
         """The number of loads since the start."""
 
@@ -104,6 +105,11 @@ class PartCache:
         finally:
             self._held.pop()
 
+    def pin(self, key: str) -> None:
+        """Keep a loaded part for good: it was changed, and loading it again would not do."""
+        assert key in self._modules, key
+        self._pinned.add(key)
+
     def make_room(self, needed_bytes: int, name: str) -> None:
         """Evict parts until so much more fits into the budget.
 
@@ -114,7 +120,7 @@ class PartCache:
         Raises:
             ResourceError: parts in use leave too little.
         """
-        held = {key for keys in self._held for key in keys}
+        held = self._in_use
         idle = [key for key in self._modules if key not in held]
         budget_bytes = self._budget_bytes()
         while self.used_bytes + needed_bytes > budget_bytes:
@@ -131,9 +137,13 @@ class PartCache:
 
     def clear(self) -> None:
         """Evict every part that is not in use."""
-        held = {key for keys in self._held for key in keys}
+        held = self._in_use
         for key in [key for key in self._modules if key not in held]:
             self._evict(key)
+
+    @property
+    def _in_use(self) -> set[str]:
+        return self._pinned.union(*self._held)
 
     def _evict(self, key: str) -> None:
         del self._modules[key], self._used_at[key]

@@ -14,7 +14,8 @@ from shared.flux.pipeline.conditioning import PromptEmbeddings, text_ids
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_MAX_T5_TOKENS = 512
+MAX_T5_TOKENS = 512
+"""Longest prompt of FLUX.1 [dev]."""
 
 
 def tokenize(
@@ -77,7 +78,7 @@ class PromptEncoder:
     ) -> None:
         self._components = components
         stated = int(components.t5_tokenizer.model_max_length)
-        self._max_tokens = max_tokens or min(stated, _MAX_T5_TOKENS)
+        self._max_tokens = max_tokens or min(stated, MAX_T5_TOKENS)
         self._num_remembered = num_remembered
         self._remembered: OrderedDict[tuple[str, Hashable], _EncodedPrompt] = OrderedDict()
         self._lock = Lock()

@@ -75,7 +75,7 @@ def start_from_image(
     scheduler.set_begin_index(first)
     timesteps = scheduler.timesteps[first:]
     # The posterior is sampled before the noise: diffusers' order, and so its pixels.
-    clean = encode_sample(parts.vae, _pixels(parts, image), generator)
+    clean = encode_sample(parts.vae, picture_pixels(parts, image), generator)
     noise = _noise(parts, columns, rows, generator)
     latents = scheduler.scale_noise(clean, timesteps[:1], noise)
     inpaint = None
@@ -89,7 +89,7 @@ def encode_context(parts: FluxComponents, pictures: Sequence[Image.Image]) -> Co
     """Encode RGB pictures that the transformer attends to, in order."""
     for picture in pictures:
         _latent_size(parts, picture.size)
-    return Context.of([encode_mode(parts.vae, _pixels(parts, picture)) for picture in pictures])
+    return Context.of([encode_mode(parts.vae, picture_pixels(parts, picture)) for picture in pictures])
 
 
 def _latent_size(parts: FluxComponents, size: tuple[int, int]) -> tuple[int, int]:
@@ -120,7 +120,7 @@ def _noise(parts: FluxComponents, columns: int, rows: int, generator: torch.Gene
     return randn_tensor(shape, generator=generator, device=parts.device, dtype=parts.dtype)
 
 
-def _pixels(parts: FluxComponents, image: Image.Image) -> Tensor:
+def picture_pixels(parts: FluxComponents, image: Image.Image) -> Tensor:
     """Return a picture as [1, 3, H, W] in -1…1."""
     pixels = parts.image_processor.preprocess(image, height=image.height, width=image.width)
     return pixels.to(parts.device, parts.dtype)

@@ -1,0 +1,189 @@
+"""A training's whole state between two steps, as tensors and JSON, and back.
+
+Nothing random is part of it: all randomness is a function of seed and step (`loop.randomness`), and
+so are the learning rate and the order of the data.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import torch
+from torch import Tensor
+
+from shared.contracts.training import OptimizerKind
+from shared.errors import InvalidInputError
+from training_worker.loop.callbacks import Callback
+from training_worker.loop.trainer import Trainer
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_MODEL, _EMA = "model", "ema"
+_SCALARS = (bool, int, float, str, type(None))
+_SOURCES = {
+    "config": "the hyperparameters",
+    "dataset": "the dataset",
+    "base": "the base model",
+}
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training's state.
+
+    Attributes:
+        tensors: `model.*`, `ema.*`, and `exp_avg.*` and the like of the optimizer.
+        facts: everything else, as JSON values.
+    """
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+    @property
+    def step(self) -> int:
+        """Number of finished steps."""
+        return self.facts["step"]
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Return what decides the rounding of a step, beside the code."""
+    kind = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "torch": torch.__version__,
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "device": kind,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def capture(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> Snapshot:
+    """Return the state of a training between two steps. Its tensors are the training's own."""
+    values = trainer.config.values
+    states = {callback.state_key: callback.state() for callback in callbacks if callback.state_key}
+    facts = {
+        "version": 1,
+        "step": trainer.step,
+        "micro_batches_seen": trainer.step * values.gradient_accumulation,
+        "schedule": {"steps": values.steps, "warmup_steps": trainer.config.warmup_steps},
+        "optimizer_used": trainer.optimizer_used,
+        "optimizer": [_scalars(group) for group in trainer.optimizer.param_groups],
+        "optimizer_scalars": _scalar_states(trainer),
+        "digests": _digests(trainer),
+        "environment": environment(trainer.model.device),
+        "callbacks": trainer.callback_states | states,
+    }
+    return Snapshot(dict(_tensors(trainer)), facts)
+
+
+def restore(trainer: Trainer, snapshot: Snapshot) -> None:
+    """Put a training into a state that `capture` returned.
+
+    Raises:
+        InvalidInputError: it is the state of another training.
+        ResourceError: this worker lacks the optimizer that it was written with.
+    """
+    _check_sources(trainer, snapshot)
+    _copy(snapshot.tensors, _MODEL, trainer.model.parameters)
+    if trainer.average.is_on:
+        _copy(snapshot.tensors, _EMA, trainer.average.weights)
+    if trainer.optimizer_used != snapshot.facts["optimizer_used"]:
+        trainer.use_optimizer(OptimizerKind(snapshot.facts["optimizer_used"]))
+    _load_optimizer(trainer, snapshot)
+    trainer.step = trainer.saved_step = snapshot.step
+    trainer.callback_states = dict(snapshot.facts["callbacks"])
+    _report(snapshot, environment(trainer.model.device))
+
+
+def _digests(trainer: Trainer) -> dict[str, str]:
+    return {
+        "config": trainer.config.digest,
+        "dataset": trainer.dataset.digest,
+        "base": trainer.model.digest,
+    }
+
+
+def _check_sources(trainer: Trainer, snapshot: Snapshot) -> None:
+    own, stored = _digests(trainer), snapshot.facts["digests"]
+    changed = [words for name, words in _SOURCES.items() if own[name] != stored[name]]
+    if changed:
+        raise InvalidInputError(
+            f"the training cannot go on from step {snapshot.step}: {' and '.join(changed)} changed"
+            " since that state was written. Put back the former, or start a new training",
+            is_final=True,
+        )
+
+
+def _tensors(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
+    names = list(trainer.model.parameters)
+    for name, value in trainer.model.parameters.items():
+        yield f"{_MODEL}.{name}", value.detach()
+    if trainer.average.is_on:
+        for name, value in trainer.average.weights.items():
+            yield f"{_EMA}.{name}", value
+    for name, slots in zip(names, _slots(trainer), strict=True):
+        for slot, value in slots.items():
+            if isinstance(value, Tensor):
+                yield f"{slot}.{name}", value.detach()
+
+
+def _slots(trainer: Trainer) -> Iterator[Mapping[str, Any]]:
+    """Yield what the optimizer keeps for each parameter, in order; before its first step nothing.
+
+    The state that `state_dict` returns, not the live one: some optimizers convert theirs.
+    """
+    stored = trainer.optimizer.state_dict()["state"]
+    for index in range(len(trainer.model.parameters)):
+        yield stored.get(index, {})
+
+
+def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if isinstance(value, _SCALARS)}
+
+
+def _scalar_states(trainer: Trainer) -> dict[str, dict[str, Any]]:
+    names = trainer.model.parameters
+    found = {
+        name: _scalars(slots) for name, slots in zip(names, _slots(trainer), strict=True)
+    }
+    return {name: scalars for name, scalars in found.items() if scalars}
+
+
+@torch.no_grad()
+def _copy(tensors: Mapping[str, Tensor], kind: str, into: Mapping[str, Tensor]) -> None:
+    for name, value in into.items():
+        value.copy_(tensors[f"{kind}.{name}"])
+
+
+def _load_optimizer(trainer: Trainer, snapshot: Snapshot) -> None:
+    names = list(trainer.model.parameters)
+    slots: dict[int, dict[str, Any]] = {}
+    for index, name in enumerate(names):
+        scalars = snapshot.facts["optimizer_scalars"].get(name, {})
+        own = {**scalars, **_slots_of(snapshot.tensors, name)}
+        if own:
+            slots[index] = own
+    state = trainer.optimizer.state_dict()
+    groups = zip(state["param_groups"], snapshot.facts["optimizer"], strict=True)
+    state["param_groups"] = [{**fresh, **stored} for fresh, stored in groups]
+    trainer.optimizer.load_state_dict({**state, "state": slots})
+
+
+def _slots_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    suffix = f".{name}"
+    found = {key.removesuffix(suffix): value for key, value in tensors.items() if key.endswith(suffix)}
+    return {slot: value for slot, value in found.items() if slot not in {_MODEL, _EMA}}
+
+
+def _report(snapshot: Snapshot, here: Mapping[str, Any]) -> None:
+    stored = snapshot.facts["environment"]
+    differing = sorted(name for name in here if stored.get(name) != here[name])
+    if differing:
+        _log.warning(
+            "resumed_elsewhere",
+            step=snapshot.step,
+            consequence="same schedule, not bit-identical",
+            differing=", ".join(f"{name}: {stored.get(name)} → {here[name]}" for name in differing),
+        )
+    else:
+        _log.info("resumed", step=snapshot.step)
