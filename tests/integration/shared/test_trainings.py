@@ -18,11 +18,8 @@ from shared.db.models.evaluations import Evaluation
 from shared.db.models.tables import Event, StoredObject
 from shared.db.models.trainings import Training
 from shared.db.repositories.evaluations import write_evaluation
-from shared.db.repositories.trainings import (
-    write_dataset,
-    write_training_outcome,
-    write_training_progress,
-)
+from shared.db.repositories.training_progress import write_training_progress
+from shared.db.repositories.trainings import write_dataset, write_training_outcome
 from shared.db.session import Sessions
 
 OWNER = Owner(origin_instance="shop", origin_tenant_id="acme")
