@@ -25,7 +25,8 @@ from shared.telemetry.logs import set_up_logging
 from shared.temporal.client import connect
 from shared.temporal.identity import process_identity
 from shared.temporal.worker import WorkerSettings, run_until_stopped, worker_options
-from training_worker.activities.training import LocalTraining, Resources
+from training_worker.activities.training import LocalTraining
+from training_worker.resources import Resources
 from training_worker.settings import TrainerSettings
 
 _SERVICE = "training-worker"
