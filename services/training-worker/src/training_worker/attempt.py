@@ -5,7 +5,6 @@ Runs on a thread of its own, and reads and writes objects through the event loop
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,11 +103,9 @@ class _Attempt:
         self._config = LoopConfig(job.request.hyperparameters, job.request.trigger_word)
         self._objects = LoopObjects(job.resources.objects, job.loop)
         self._attempts = Attempts(self._objects, job.request.training_id)
-        self._states = ResumeStates(
-            self._objects, job.request.training_id, job.folder / "resume"
-        )
+        self._states = ResumeStates(self._objects, job.request.training_id, job.folder / "resume")
         self._uploads = Uploads()
-        self._saved_step: Callable[[], int | None] = lambda: None
+        self._trainer: Trainer | None = None
         self._watch = Watch.of(
             WatchSettings(
                 training_id=job.request.training_id,
@@ -117,10 +114,11 @@ class _Attempt:
                 scratch=job.folder,
                 report=job.resources.progress.report_training,
                 earlier_log=job.request.log,
-                checkpoint_step=lambda: self._saved_step(),
+                checkpoint_step=self._checkpoint_step,
                 cancel=cancel,
             )
         )
+        self._log = self._watch.sources.log
         self._snapshot: Snapshot | None = None
 
     @property
@@ -128,6 +126,9 @@ class _Attempt:
         """Width and height of samples: the greatest training resolution."""
         resolutions = self._config.values.resolutions
         return max(resolutions) if resolutions else self._job.resources.model.native_side_px
+
+    def _checkpoint_step(self) -> int | None:
+        return self._trainer.saved_step if self._trainer else None
 
     def begin(self) -> None:
         """Read the newest state, and count this attempt against it."""
@@ -143,21 +144,21 @@ class _Attempt:
         model = LoraModel(base, self._config.values)
         self._say_what_has_no_effect(base)
         dataset = encode_dataset(manifest, archive, base, self._cache(base))
-        trainer = Trainer(model, dataset, self._config, say=self._watch.sources.log.warning)
+        trainer = Trainer(model, dataset, self._config, say=self._log.warning)
         if self._snapshot is not None:
-            self._watch.sources.log.info(restore(trainer, self._snapshot))
-        self._saved_step = lambda: trainer.saved_step
+            self._log.info(restore(trainer, self._snapshot))
+        self._trainer = trainer
         result = ResultWriter(self._origin(manifest), self._objects, self._job.folder)
         with self._uploads:
             trainer.fit(self._callbacks(trainer, result), self._cancel)
         lora = result.store(trainer, prompt=self._request.trigger_word, side_px=self._side_px)
-        self._watch.sources.log.info(f"stored as {lora.stem}, SHA-256 {lora.sha256}")
+        self._log.info(f"stored as {lora.stem}, SHA-256 {lora.sha256}")
         self._store_log()
         return TrainingResult(
             lora=lora,
             step=trainer.step,
             metrics=self._watch.reports.metrics(trainer),
-            logs=self._watch.sources.log.end,
+            logs=self._log.end,
             files=self._watch.sources.files.stored,
             warnings=self._watch.sources.alarms.lines,
         )
@@ -165,12 +166,12 @@ class _Attempt:
     def withdraw(self) -> None:
         """Take back this attempt's count: it was told to stop."""
         self._attempts.withdraw()
-        self._watch.sources.log.info("stopped; a later attempt goes on from the last state")
+        self._log.info("stopped; a later attempt goes on from the last state")
         self._store_log()
 
     def fail(self, error: Exception) -> None:
         """Keep the cause for the log and for the last attempt's message."""
-        self._watch.sources.log.error(one_line(error))
+        self._log.error(one_line(error))
         self._store_log()
         if not isinstance(error, StorageError):
             self._attempts.failed(error)
@@ -201,7 +202,7 @@ class _Attempt:
     def _say_what_has_no_effect(self, base: BaseModel) -> None:
         bypasses = self._config.values.bypass_guidance_embedding
         if bypasses and not base.components.has_guidance_embeds:
-            self._watch.sources.log.warning(
+            self._log.warning(
                 f"bypass_guidance_embedding has no effect: {base.name} has no guidance embedding"
             )
 
@@ -237,7 +238,7 @@ class _Attempt:
         return [*watch.measuring, saves, saver, *watch.showing, _Shown(self._watch, self._job.show)]
 
     def _store_log(self) -> None:
-        self._watch.sources.log.store(self._watch.sources.files, self._watch.sources.log_path)
+        self._log.store(self._watch.sources.files, self._watch.sources.log_path)
 
 
 class _Shown(Callback):

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,7 +46,7 @@ class AveragedWeights:
     def update(self, num_updates: int) -> None:
         """Take in the parameters after an update of the optimizer, the first of which is 1."""
         if self.is_on:
-            average = get_ema_multi_avg_fn(decay_at(num_updates, self._decay))
+            average: Any = get_ema_multi_avg_fn(decay_at(num_updates, self._decay))
             average([*self._own.values()], [*self._parameters.values()], num_updates)
 
     @contextmanager

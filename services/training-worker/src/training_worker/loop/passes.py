@@ -9,6 +9,7 @@ from shared.contracts.training import Hyperparameters
 from shared.flux.pipeline.conditioning import PromptEmbeddings
 from training_worker.dataset.items import CachedDataset, Item
 from training_worker.dataset.order import BatchOrder
+from training_worker.loop.log_lines import Say
 from training_worker.loop.loss import batch_prompts, velocity_loss
 from training_worker.loop.memory import MemoryLevels
 from training_worker.loop.randomness import Draws, draw, step_seed
@@ -24,17 +25,18 @@ class Passes:
         model: with the weights to train.
         dataset: encoded.
         values: batch, accumulation, dropout, clipping and seed.
+        say: takes a line for the training's log.
     """
 
     def __init__(
-        self, model: TrainableModel, dataset: CachedDataset, values: Hyperparameters
+        self, model: TrainableModel, dataset: CachedDataset, values: Hyperparameters, say: Say
     ) -> None:
         self._model = model
         self._dataset = dataset
         self._values = values
         self._parameters = list(model.parameters.values())
         self._order = BatchOrder(dataset.items, values.batch_size, values.seed)
-        self._memory = MemoryLevels(model, values.batch_size)
+        self._memory = MemoryLevels(model, values.batch_size, say)
 
     def gradients(self, step: int) -> tuple[float, float]:
         """Leave a step's clipped gradients in the parameters.
@@ -53,8 +55,9 @@ class Passes:
         num = self._values.gradient_accumulation
         losses = [self._backward(step * num + micro) for micro in range(num)]
         norm = nn.utils.clip_grad_norm_(self._parameters, self._values.max_grad_norm)
-        loss, norm = torch.stack([torch.stack(losses).sum(), norm.float()]).tolist()
-        return loss, norm
+        # One transfer from the device, which waits for the step's work.
+        figures = torch.stack([torch.stack(losses).sum(), norm.float()]).cpu()
+        return figures[0].item(), figures[1].item()
 
     def _backward(self, position: int) -> Tensor:
         """Add the gradients of a micro-batch; return its share of the step's loss."""
@@ -84,8 +87,7 @@ class Passes:
         return draw(seed, shape, shift=shift, dropout=self._values.caption_dropout)
 
     def _prompts(self, items: Sequence[Item], draws: Draws) -> list[PromptEmbeddings]:
-        drops: list[bool] = draws.drops_caption.tolist()
         return [
             self._dataset.empty_prompt if is_dropped else item.prompt
-            for item, is_dropped in zip(items, drops, strict=True)
+            for item, is_dropped in zip(items, draws.drops_caption, strict=True)
         ]

@@ -59,7 +59,7 @@ class Attempts:
             )
         self._write(own.model_copy(update={"count": own.count + 1}))
 
-    def failed(self, error: BaseException) -> None:
+    def failed(self, error: Exception) -> None:
         """Record why this attempt failed."""
         self._write(self._own.model_copy(update={"last_error": one_line(error)}))
 
@@ -72,7 +72,7 @@ class Attempts:
         self._objects.write_json(self._key, count.model_dump_json())
 
     def _read(self) -> AttemptCount:
-        content = self._objects.read(self._key)
+        content = self._objects.get(self._key)
         if content is None:
             return AttemptCount()
         try:

@@ -21,7 +21,7 @@ class Moments:
     def first(self, name: str) -> datetime:
         """Return the time at which a moment was first asked for."""
         key = f"{self._folder}/{name}"
-        stored = self._objects.read(key)
+        stored = self._objects.get(key)
         if stored is not None:
             return datetime.fromisoformat(stored.decode())
         now = datetime.now(UTC)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 import torch
 from torch import Tensor
 
@@ -16,8 +15,6 @@ from shared.contracts.training import OptimizerKind
 from shared.errors import InvalidInputError
 from training_worker.loop.callbacks import Callback
 from training_worker.loop.trainer import Trainer
-
-_log = structlog.stdlib.get_logger(__name__)
 
 _MODEL, _EMA = "model", "ema"
 _SCALARS = (bool, int, float, str, type(None))
@@ -76,8 +73,11 @@ def capture(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> Snapshot:
     return Snapshot(dict(_tensors(trainer)), facts)
 
 
-def restore(trainer: Trainer, snapshot: Snapshot) -> None:
+def restore(trainer: Trainer, snapshot: Snapshot) -> str:
     """Put a training into a state that `capture` returned.
+
+    Returns:
+        A line for the training's log.
 
     Raises:
         InvalidInputError: it is the state of another training.
@@ -92,7 +92,7 @@ def restore(trainer: Trainer, snapshot: Snapshot) -> None:
     _load_optimizer(trainer, snapshot)
     trainer.step = trainer.saved_step = snapshot.step
     trainer.callback_states = dict(snapshot.facts["callbacks"])
-    _report(snapshot, environment(trainer.model.device))
+    return _resumed(snapshot, environment(trainer.model.device))
 
 
 def _digests(trainer: Trainer) -> dict[str, str]:
@@ -143,9 +143,7 @@ def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _scalar_states(trainer: Trainer) -> dict[str, dict[str, Any]]:
     names = trainer.model.parameters
-    found = {
-        name: _scalars(slots) for name, slots in zip(names, _slots(trainer), strict=True)
-    }
+    found = {name: _scalars(slots) for name, slots in zip(names, _slots(trainer), strict=True)}
     return {name: scalars for name, scalars in found.items() if scalars}
 
 
@@ -171,19 +169,21 @@ def _load_optimizer(trainer: Trainer, snapshot: Snapshot) -> None:
 
 def _slots_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     suffix = f".{name}"
-    found = {key.removesuffix(suffix): value for key, value in tensors.items() if key.endswith(suffix)}
+    found = {
+        key.removesuffix(suffix): value for key, value in tensors.items() if key.endswith(suffix)
+    }
     return {slot: value for slot, value in found.items() if slot not in {_MODEL, _EMA}}
 
 
-def _report(snapshot: Snapshot, here: Mapping[str, Any]) -> None:
+def _resumed(snapshot: Snapshot, here: Mapping[str, Any]) -> str:
+    """Return a sentence on a resume, and on how exact it is."""
     stored = snapshot.facts["environment"]
-    differing = sorted(name for name in here if stored.get(name) != here[name])
-    if differing:
-        _log.warning(
-            "resumed_elsewhere",
-            step=snapshot.step,
-            consequence="same schedule, not bit-identical",
-            differing=", ".join(f"{name}: {stored.get(name)} → {here[name]}" for name in differing),
-        )
-    else:
-        _log.info("resumed", step=snapshot.step)
+    differing = [
+        f"{name} {stored.get(name)}, here {here[name]}"
+        for name in sorted(here)
+        if stored.get(name) != here[name]
+    ]
+    exactness = (
+        f"same schedule, not bit-identical: {'; '.join(differing)}" if differing else "bit for bit"
+    )
+    return f"resumed from the state of step {snapshot.step}, {exactness}"
