@@ -6,12 +6,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import get_ident
-from typing import Any, cast
+from typing import Any
 
 import structlog
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -98,9 +98,9 @@ class TensorCache:
     def _read(self, key: str) -> Tensors | None:
         path = self._path(key)
         try:
-            opened = cast(Any, safe_open(path, framework="pt"))
+            opened: Any = safe_open(path, framework="pt")
             with opened as file:
-                metadata = file.metadata() or {}
+                metadata: dict[str, str] = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- no mapping
         except FileNotFoundError:
             return None

@@ -40,9 +40,8 @@ class BatchOrder:
 
     def _shuffled(self, epoch: int) -> list[list[int]]:
         generator = cpu_generator(_epoch_seed(self._seed, epoch))
-        order = torch.randperm(len(self._buckets), generator=generator).tolist()
-        batches = list(self._batches(order))
-        return [batches[place] for place in torch.randperm(len(batches), generator=generator)]
+        batches = list(self._batches(_permutation(len(self._buckets), generator)))
+        return [batches[place] for place in _permutation(len(batches), generator)]
 
     def _batches(self, order: Sequence[int]) -> Iterator[list[int]]:
         open_batches: dict[tuple[int, ...], list[int]] = {}
@@ -52,6 +51,10 @@ class BatchOrder:
             if len(batch) == self._batch_size:
                 yield open_batches.pop(self._buckets[index])
         yield from open_batches.values()
+
+
+def _permutation(num: int, generator: torch.Generator) -> list[int]:
+    return [int(place) for place in torch.randperm(num, generator=generator)]
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:

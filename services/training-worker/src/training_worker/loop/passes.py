@@ -53,8 +53,9 @@ class Passes:
         num = self._values.gradient_accumulation
         losses = [self._backward(step * num + micro) for micro in range(num)]
         norm = nn.utils.clip_grad_norm_(self._parameters, self._values.max_grad_norm)
-        loss, norm = torch.stack([torch.stack(losses).sum(), norm.float()]).tolist()
-        return loss, norm
+        # One transfer from the device, which waits for the step's work.
+        figures = torch.stack([torch.stack(losses).sum(), norm.float()]).cpu()
+        return figures[0].item(), figures[1].item()
 
     def _backward(self, position: int) -> Tensor:
         """Add the gradients of a micro-batch; return its share of the step's loss."""
@@ -84,8 +85,7 @@ class Passes:
         return draw(seed, shape, shift=shift, dropout=self._values.caption_dropout)
 
     def _prompts(self, items: Sequence[Item], draws: Draws) -> list[PromptEmbeddings]:
-        drops: list[bool] = draws.drops_caption.tolist()
         return [
             self._dataset.empty_prompt if is_dropped else item.prompt
-            for item, is_dropped in zip(items, drops, strict=True)
+            for item, is_dropped in zip(items, draws.drops_caption, strict=True)
         ]

@@ -37,7 +37,7 @@ class Adapter:
         config = LoraConfig(
             r=rank, lora_alpha=rank, target_modules=list(targets), init_lora_weights=False
         )
-        with torch.random.fork_rng():  # peft draws weights, which are replaced
+        with cast(Any, torch.random).fork_rng():  # peft draws weights, which are replaced
             inject_adapter_in_model(config, module, _ADAPTER)
         self.targets = tuple(targets)
         self._layers = {name: cast(Any, module.get_submodule(name)) for name in targets}
@@ -54,7 +54,9 @@ class Adapter:
         for name, layer in self._layers.items():
             for side in ("lora_A", "lora_B"):
                 linear: nn.Linear = getattr(layer, side)[_ADAPTER]
-                yield f"{name}.{side}.weight", linear.float().weight.requires_grad_()
+                weight = cast(nn.Parameter, linear.float().weight)
+                weight.requires_grad_()
+                yield f"{name}.{side}.weight", weight
 
     def _initialise(self, generator: torch.Generator) -> None:
         with torch.no_grad():

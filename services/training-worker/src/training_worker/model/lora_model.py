@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, cast
+from typing import Any
 
 import structlog
 import torch
@@ -96,7 +96,7 @@ class LoraModel:
         ids = position_ids(noised.shape[2], noised.shape[3]).to(self.device, self.dtype)
         with self._autocast(), self._bypass.active() if self._bypass else nullcontext():
             return predict_velocity(
-                cast(Any, self._transformer),
+                self._transformer,
                 pack(noised).to(self.dtype),
                 ids,
                 prompt,

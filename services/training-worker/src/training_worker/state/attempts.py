@@ -59,7 +59,7 @@ class Attempts:
             )
         self._write(own.model_copy(update={"count": own.count + 1}))
 
-    def failed(self, error: BaseException) -> None:
+    def failed(self, error: Exception) -> None:
         """Record why this attempt failed."""
         self._write(self._own.model_copy(update={"last_error": one_line(error)}))
 

@@ -28,7 +28,7 @@ class KeptSaves(Callback):
         metadata: returns a file's metadata.
     """
 
-    def __init__(  # noqa: PLR0913 -- the parts of a save
+    def __init__(
         self,
         objects: Objects,
         uploads: Uploads,
@@ -55,9 +55,7 @@ class KeptSaves(Callback):
         path = self._folder / f"{result.step}{_SUFFIX}"
         self._write(path, trainer.model, trainer.averaged_weights(), self._metadata(trainer))
         kept = values.max_step_saves_to_keep
-        self._uploads.submit(
-            f"save {result.step}", lambda: self._publish(path, kept), lambda: None
-        )
+        self._uploads.submit(f"save {result.step}", lambda: self._publish(path, kept), lambda: None)
 
     def _publish(self, path: Path, num_kept: int) -> None:
         if path.exists():  # a former try may have failed after the upload

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -93,13 +94,10 @@ class ResumeSaver(Callback):
             _log.warning("resume_state_not_written", step=self._trainer.step, error=str(error))
         else:
             self._written_step = state.step
-            self._uploads.submit(
-                "resume state", lambda: self._publish(state), lambda: state.path.unlink()
-            )
+            discard = partial(state.path.unlink, missing_ok=True)
+            self._uploads.submit("resume state", lambda: self._publish(state), discard)
         self._written_at = self._now()
-        self._interval_s = max(
-            self._least_interval_s, _WRITE_SHARE * (self._written_at - started)
-        )
+        self._interval_s = max(self._least_interval_s, _WRITE_SHARE * (self._written_at - started))
 
     def _publish(self, state: StateFile) -> None:
         self._states.publish(state)

@@ -143,9 +143,7 @@ def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _scalar_states(trainer: Trainer) -> dict[str, dict[str, Any]]:
     names = trainer.model.parameters
-    found = {
-        name: _scalars(slots) for name, slots in zip(names, _slots(trainer), strict=True)
-    }
+    found = {name: _scalars(slots) for name, slots in zip(names, _slots(trainer), strict=True)}
     return {name: scalars for name, scalars in found.items() if scalars}
 
 
@@ -171,7 +169,9 @@ def _load_optimizer(trainer: Trainer, snapshot: Snapshot) -> None:
 
 def _slots_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     suffix = f".{name}"
-    found = {key.removesuffix(suffix): value for key, value in tensors.items() if key.endswith(suffix)}
+    found = {
+        key.removesuffix(suffix): value for key, value in tensors.items() if key.endswith(suffix)
+    }
     return {slot: value for slot, value in found.items() if slot not in {_MODEL, _EMA}}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 
 from shared.contracts.error_text import one_line
 from shared.errors import ResourceError, StorageError

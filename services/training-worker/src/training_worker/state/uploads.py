@@ -69,9 +69,7 @@ class Uploads:
             self._changed.notify_all()
         self._thread.join()
 
-    def submit(
-        self, name: str, run: Callable[[], object], discard: Callable[[], object]
-    ) -> None:
+    def submit(self, name: str, run: Callable[[], object], discard: Callable[[], object]) -> None:
         """Queue an upload; it replaces one of the same name that has not succeeded yet.
 
         Args:

@@ -89,7 +89,9 @@ def encode_context(parts: FluxComponents, pictures: Sequence[Image.Image]) -> Co
     """Encode RGB pictures that the transformer attends to, in order."""
     for picture in pictures:
         _latent_size(parts, picture.size)
-    return Context.of([encode_mode(parts.vae, picture_pixels(parts, picture)) for picture in pictures])
+    return Context.of(
+        [encode_mode(parts.vae, picture_pixels(parts, picture)) for picture in pictures]
+    )
 
 
 def _latent_size(parts: FluxComponents, size: tuple[int, int]) -> tuple[int, int]:
