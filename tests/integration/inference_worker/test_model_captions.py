@@ -23,7 +23,7 @@ def picture(seed: int, size: tuple[int, int] = (96, 64)) -> Image.Image:
 async def prepared(datasets: Datasets) -> PreparedDataset:
     keys = [await datasets.put("no.png", b"no picture")]
     keys += [await datasets.put(f"{seed}.png", picture(seed)) for seed in range(2)]
-    keys.append(await datasets.put("large.png", picture(3, (2048, 1024))))
+    keys.append(await datasets.put("large.png", picture(3, (1200, 600))))
     return await datasets.prepare(*keys, strategy=CaptioningStrategy.LLM, transforms=[FLIP])
 
 
