@@ -38,7 +38,7 @@ async def test_small_pictures_are_stored_for_the_model(datasets: Datasets) -> No
         assert sha256_hex(content) in {file.sha256 for file in result.files}
         sizes.append(Image.open(io.BytesIO(content)).size)
     assert sizes == [(96, 64), (96, 64), (1024, 512)]
-    assert datasets.progress.trainings[-1].preprocessing_stage != "completed"
+    assert datasets.progress.trainings[-1].preprocessing_stage == "captioning"
 
 
 async def test_captions_enter_the_manifest(datasets: Datasets) -> None:

@@ -28,6 +28,7 @@ class Listener:
         self.memory: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.trainings: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.refusals = 0
+        self.refusal = "503 Service Unavailable"
         self.authorizations: list[str] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -39,7 +40,8 @@ class Listener:
             body = json.loads(await reader.readexactly(int(headers["content-length"])))
             if self.refusals and body["trainings"]:
                 self.refusals -= 1
-                writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+                answer = f"HTTP/1.1 {self.refusal}\r\nContent-Length: 0\r\n\r\n"
+                writer.write(answer.encode())
                 continue
             self.memory.put_nowait(body["memory"])
             for report in body["trainings"]:
@@ -186,6 +188,17 @@ async def test_report_of_a_training_is_sent_again_after_a_failure() -> None:
         told = await asyncio.wait_for(listener.trainings.get(), 5)
     assert [file["key"] for file in told["files"]] == ["1.png"]
     assert listener.refusals == 0
+
+
+async def test_report_that_the_gateway_refuses_is_not_sent_again() -> None:
+    async with listening() as (listener, url), reporting(url) as reporter:
+        listener.refusals, listener.refusal = 1, "422 Unprocessable Content"
+        reporter.report_training(trained(1))
+        while listener.refusals:
+            await asyncio.sleep(0.01)
+        reporter.report_training(trained(2))
+        told = await asyncio.wait_for(listener.trainings.get(), 5)
+    assert [file["key"] for file in told["files"]] == ["2.png"]
 
 
 async def test_reports_without_a_listener_are_dropped() -> None:

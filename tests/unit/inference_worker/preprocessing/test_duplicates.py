@@ -74,6 +74,15 @@ def test_grey_levels_alone_would_take_a_colourway_for_a_duplicate() -> None:
     assert not red.is_duplicate_of(green)
 
 
+def test_colours_alone_would_take_faint_structures_for_duplicates() -> None:
+    """Slopes to the right and to the left differ by two levels at most, but in all gradients."""
+    slope = np.tile(np.linspace(127, 129.9, 180).astype(np.uint8), (160, 1))
+    right = Image.fromarray(np.dstack([slope] * 3))
+    left = right.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    assert sign(right).colours != sign(left).colours
+    assert not are_same(right, left)
+
+
 @given(seed=SEEDS)
 def test_jpeg_and_half_size_are_duplicates_of_any_soft_picture(seed: int) -> None:
     picture = photo(seed)
