@@ -181,7 +181,6 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
         trainer, evaluator = FakeTraining(_train_a_while), FakeEvaluator()
         for worker in (
             activity_worker(temporal, TaskQueue.PROVIDER_LLM, evaluator.evaluate_image),
-            activity_worker(temporal, TaskQueue.PREPROCESSING, trainer.preprocess_dataset),
             activity_worker(temporal, TaskQueue.TRAINING, trainer.train_lora),
         ):
             await exits.enter_async_context(worker)
