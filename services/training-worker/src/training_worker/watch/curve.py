@@ -62,11 +62,16 @@ class LossCurve:
         self._store(trainer)
 
     def state(self) -> dict[str, Any]:
-        return {"series": self._series.state(), "recent": list(self._recent)}
+        return {
+            "series": self._series.state(),
+            "recent": list(self._recent),
+            "path": self.path,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._series.restore(state["series"])
         self._recent.extend(state["recent"])
+        self.path = state["path"]
 
     def _store(self, trainer: Trainer) -> None:
         """Store both files; the next time will do where the store fails."""
