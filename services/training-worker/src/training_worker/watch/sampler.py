@@ -110,7 +110,7 @@ class Sampler(Callback):
             for step, row in self._stored.items()
         }
         steps = self._sheet.steps if self._sheet else self._sheet_steps
-        return {"stored": stored, "sheet_steps": steps}
+        return {"stored": stored, "sheet_steps": steps, "sheet_path": self.sheet_path}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._stored = {
@@ -118,6 +118,7 @@ class Sampler(Callback):
             for step, row in state["stored"].items()
         }
         self._sheet_steps = list(state["sheet_steps"])
+        self.sheet_path = state["sheet_path"]
         for row in self._stored.values():
             for file in row.values():
                 self._outlets.files.add(file)
