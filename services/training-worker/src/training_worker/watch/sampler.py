@@ -43,7 +43,7 @@ class SamplerOutlets:
 
 
 class Sampler(Callback):
-    """samples at step 0, each `sample_every`, at the end.
+    """Samples at step 0, each `sample_every`, at the end.
 
     Prompt i has the run's seed + i at every step. Whatever fails is logged, once for each reason,
     and raised as an alarm; so do failures of the store.
