@@ -56,6 +56,7 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
     "gateway": ("postgres", "temporal", "s3"),
     "workflow-worker": ("postgres", "temporal", "s3"),
     "inference-worker": ("temporal", "s3", "gateway"),
+    "training-worker": ("temporal", "s3", "gateway"),
     "provider-worker": ("temporal", "s3", "gateway", "fal"),
 }
 """The servers that each service connects to."""
