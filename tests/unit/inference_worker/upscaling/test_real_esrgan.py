@@ -130,6 +130,7 @@ def test_cancellation_stops_before_the_next_tile(
     real_esrgan: RealEsrgan, face: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_TILE_PX", 12)
+
     class AfterOneTile:
         looks = 0
 
