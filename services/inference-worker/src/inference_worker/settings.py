@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contracts.refinement import UpscalerKind
+from shared.flux.guidance import DEFAULT_GUIDANCE_SCALE
 from shared.flux.kinds import DeviceKind, DtypeKind
 
 _GIB = 1024**3
@@ -91,7 +92,7 @@ class InferenceSettings(BaseSettings):
     `DISTS_pytorch` are not installed. Packaged networks replace missing ones."""
     max_text_tokens: int = Field(default=0, ge=0)
     """Longest prompt of the T5 encoder, in tokens; 0: the limit of the model's tokenizer."""
-    guidance_scale: float = Field(default=3.5, ge=0)
+    guidance_scale: float = Field(default=DEFAULT_GUIDANCE_SCALE, ge=0)
     """Default distilled guidance, for models with guidance embeddings."""
     true_cfg_scale: float = Field(default=2.0, gt=1)
     """Weight of a negative prompt: the step follows negative + scale × (positive − negative)."""

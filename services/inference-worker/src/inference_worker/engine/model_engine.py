@@ -22,6 +22,7 @@ from shared.flux.pipeline.conditioning import Conditioning
 from shared.flux.pipeline.diffusers_functions import hide_progress_bars
 from shared.flux.pipeline.prepare import cpu_generator
 from shared.flux.pipeline.start import Start, batch_starts
+from shared.flux.text_to_image import condition, finish
 from shared.settings import ModelSettings
 
 _GPU_BATCH = 4
@@ -302,10 +303,15 @@ class ModelEngine:
                     assert job.unchanged is not None
                     pictures.append(job.unchanged)
                     continue
-                latents = opened.model.denoise(
-                    begun, conditioning, on_step=on_image_step, cancel=cancel
+                picture = finish(
+                    opened.model,
+                    begun,
+                    conditioning,
+                    job.size,
+                    on_step=on_image_step,
+                    cancel=cancel,
                 )
-                pictures.append(opened.model.decode(latents, job.size))
+                pictures.append(picture)
         return pictures
 
     def _condition(
@@ -321,11 +327,13 @@ class ModelEngine:
                 f"config.negative_prompt: {opened.name} cannot follow one; leave it out"
             )
         scale = config.guidance_scale
-        return Conditioning(
-            positive=opened.model.embed(inputs.prompt, variant),
+        return condition(
+            opened.model,
+            inputs.prompt,
             guidance_scale=self._settings.guidance_scale if scale is None else scale,
-            negative=opened.model.embed(negative, variant) if negative else None,
+            negative=negative,
             true_cfg_scale=self._settings.true_cfg_scale,
+            variant=variant,
         )
 
     def _num_steps(self, opened: OpenedModel, config: GenerationConfig | EditingConfig) -> int:

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache, partial
-from importlib import metadata
 from typing import Any
 from uuid import UUID
 
 from PIL import Image
 
-from inference_worker.io.metadata import encode_output
 from inference_worker.io.picture_files import PictureFiles
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import OutputFormat
@@ -21,6 +19,8 @@ from shared.contracts.provenance import (
     Provenance,
 )
 from shared.flux.engine import EngineFacts
+from shared.pixels.metadata import encode_output
+from shared.software import software_versions
 
 _ENGINE_SOFTWARE = ("torch", "diffusers", "transformers", "peft", "ncnn")
 _PICTURE_SOFTWARE = ("numpy", "scipy", "scikit-image", "onnxruntime", "ai-edge-litert")
@@ -112,10 +112,4 @@ def computed_provenance(method: str, models: Sequence[ModelProvenance]) -> Prove
 
 @cache
 def _versions(software: tuple[str, ...]) -> dict[str, str]:
-    versions: dict[str, str] = {}
-    for name in ("sartiq-inference-worker", *software, "pillow"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # a worker need not have them all
-            continue
-    return versions
+    return software_versions(("sartiq-inference-worker", *software, "pillow"))

@@ -36,7 +36,7 @@ FLUX = Family(
     sampler=_SAMPLER,
     max_references=None,
     has_true_cfg=True,
-    open=FluxModel,
+    open=FluxModel.open,
 )
 
 FLUX_KONTEXT = Family(
@@ -48,5 +48,5 @@ FLUX_KONTEXT = Family(
     sampler=_SAMPLER,
     max_references=3,
     has_true_cfg=True,
-    open=FluxModel,
+    open=FluxModel.open,
 )

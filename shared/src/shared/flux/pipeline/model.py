@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from pathlib import Path
+from typing import Self
 
 import torch
 from PIL import Image
@@ -26,14 +27,18 @@ class FluxModel:
     """Implements `families.family.Model`.
 
     Args:
-        folder: the model in diffusers format.
-        parts: its weights.
+        components: tokenizers, scheduler and weights.
         max_text_tokens: longest prompt for T5; 0: what its tokenizer states, 512 at most.
     """
 
-    def __init__(self, folder: Path, parts: FolderParts, *, max_text_tokens: int) -> None:
-        self._components = FluxComponents(folder, parts)
-        self._encoder = PromptEncoder(self._components, max_tokens=max_text_tokens)
+    def __init__(self, components: FluxComponents, *, max_text_tokens: int = 0) -> None:
+        self._components = components
+        self._encoder = PromptEncoder(components, max_tokens=max_text_tokens)
+
+    @classmethod
+    def open(cls, folder: Path, parts: FolderParts, *, max_text_tokens: int) -> Self:
+        """Open the model of a folder in diffusers format over its weights."""
+        return cls(FluxComponents(folder, parts), max_text_tokens=max_text_tokens)
 
     @property
     def multiple_of(self) -> int:

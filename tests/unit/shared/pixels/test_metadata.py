@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from inference_worker.io.metadata import encode_output
 from shared.contracts.enums import OutputFormat
+from shared.pixels.metadata import encode_output
 from tests.examples import up_to
 from tests.fixtures.embedded import embedded_record
 
