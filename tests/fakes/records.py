@@ -88,6 +88,9 @@ class FakeRecords(RecordActivities):
     @activity.defn(name="finish_training")
     async def finish_training(self, outcome: TrainingOutcome) -> TrainingRecordState:
         await self._answer()
+        if outcome.lora is not None:
+            path = f"{outcome.folder}/{outcome.lora.stem}.safetensors"
+            outcome = outcome.model_copy(update={"local_model_path": path})
         return _standing(self.trainings.setdefault(outcome.training_id, outcome))
 
     @activity.defn(name="record_evaluation")

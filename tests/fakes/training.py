@@ -7,19 +7,35 @@ from temporalio import activity
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.datasets import (
+    MODEL_STRATEGIES,
+    CaptionActivities,
+    CaptionImage,
     DatasetActivities,
     FinishDataset,
     FinishedDataset,
+    ImageCaption,
     PreparedDataset,
     PreprocessDataset,
 )
 from shared.contracts.training import (
+    TrainedLora,
     TrainedModel,
     TrainingActivities,
+    TrainingMetrics,
     TrainModel,
 )
 
 Act = Callable[[PreprocessDataset | TrainModel], Awaitable[None]]
+
+LORA = TrainedLora(
+    stem="sh0e",
+    sha256="a" * 64,
+    size_bytes=1,
+    rank=16,
+    base_model="FLUX.1",
+    target_modules=["attn.to_q"],
+    file_metadata={"format": "pt"},
+)
 
 STARTED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -37,12 +53,15 @@ class FakeTraining(DatasetActivities, TrainingActivities):
         self.finished: list[FinishDataset] = []
         self.loras: list[TrainModel] = []
         self.models: list[TrainModel] = []
+        self.lora: TrainedLora | None = None
+        """The result of trainings; None: a path in the LoRA store."""
 
     @activity.defn(name="preprocess_dataset")
     async def preprocess_dataset(self, request: PreprocessDataset) -> PreparedDataset:
         self.datasets.append(request)
         await self.act(request)
         path = f"trainings/{request.training_id}/dataset.tar"
+        is_captioned = request.captioning.strategy in MODEL_STRATEGIES
         return PreparedDataset(
             started_at=STARTED_AT,
             completed_at=STARTED_AT + timedelta(minutes=1),
@@ -52,6 +71,12 @@ class FakeTraining(DatasetActivities, TrainingActivities):
             dataset_path=path,
             processed_files_count=len(request.source_images),
             total_files_count=len(request.source_images),
+            to_caption=[
+                f"trainings/{request.training_id}/dataset/{index:04}.jpg"
+                for index in range(len(request.source_images) if is_captioned else 0)
+            ],
+            warnings=list(request.fetch_faults.values()),
+            log=[f"{url} is left out" for url in request.fetch_faults],
         )
 
     @activity.defn(name="finish_dataset")
@@ -62,6 +87,7 @@ class FakeTraining(DatasetActivities, TrainingActivities):
             completed_at=STARTED_AT + timedelta(minutes=2),
             executor_instance="fake-1",
             executor_type="fake",
+            files=[_file(f"trainings/{request.training_id}/dataset/manifest.json")],
         )
 
     @activity.defn(name="train_lora")
@@ -81,9 +107,28 @@ class FakeTraining(DatasetActivities, TrainingActivities):
             executor_instance="fake-1",
             executor_type="fake",
             files=[_file(f"trainings/{request.training_id}/model.safetensors")],
-            local_model_path=f"{request.folder}/{request.trigger_word}.safetensors",
+            local_model_path=(
+                None if self.lora else f"{request.folder}/{request.trigger_word}.safetensors"
+            ),
+            lora=self.lora,
             current_step=request.hyperparameters.steps,
+            metrics=TrainingMetrics(loss=0.25, device="fake"),
+            logs="".join(f"{line}\n" for line in [*request.log, "trained"]),
+            warnings=["trained on nothing"],
         )
+
+
+class FakeCaptioner(CaptionActivities):
+    """A captioning model that a test controls: `reply` returns a caption, or fails by raising."""
+
+    def __init__(self) -> None:
+        self.requests: list[CaptionImage] = []
+        self.reply: Callable[[CaptionImage], str] = lambda request: f"a picture, {request.picture}"
+
+    @activity.defn(name="caption_image")
+    async def caption_image(self, request: CaptionImage) -> ImageCaption:
+        self.requests.append(request)
+        return ImageCaption(caption=self.reply(request))
 
 
 def _file(path: str) -> StoredFile:

@@ -77,7 +77,7 @@ def training() -> Work:
     key = uuid.uuid4().hex
     body = {
         "trigger_word": key,
-        "source_images": ["https://images.example.com/1.jpg"],
+        "source_images": [picture_text()],
         "steps": 10,
         "origin_instance": "faults",
     }

@@ -56,6 +56,7 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
     "gateway": ("postgres", "temporal", "s3"),
     "workflow-worker": ("postgres", "temporal", "s3"),
     "inference-worker": ("temporal", "s3", "gateway"),
+    "training-worker": ("temporal", "s3", "gateway"),
     "provider-worker": ("temporal", "s3", "gateway", "fal"),
 }
 """The servers that each service connects to."""
@@ -181,7 +182,6 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
         trainer, evaluator = FakeTraining(_train_a_while), FakeEvaluator()
         for worker in (
             activity_worker(temporal, TaskQueue.PROVIDER_LLM, evaluator.evaluate_image),
-            activity_worker(temporal, TaskQueue.PREPROCESSING, trainer.preprocess_dataset),
             activity_worker(temporal, TaskQueue.TRAINING, trainer.train_lora),
         ):
             await exits.enter_async_context(worker)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -19,17 +20,20 @@ from shared.contracts.enums import (
 )
 from shared.contracts.training import (
     Hyperparameters,
+    TrainingMetrics,
     TrainingOutcome,
     TrainModel,
 )
 from shared.contracts.transforms import Transform
 from shared.errors import PlatformError
 from shared.temporal.heartbeat import Heartbeat
-from tests.fakes.training import STARTED_AT
+from tests.fakes.training import LORA, STARTED_AT
 from tests.fixtures.workflow_runs import OWNER, Runs, kinds, training, until, until_event
 from workflows.definitions.run_training import RunTraining
+from workflows.policies import STAGE_RETRY
 
 LONG_S = 25.0
+URL = "https://example.com/b.png"
 
 Handle = WorkflowHandle[RunTraining, TrainingOutcome]
 Stage = type[PreprocessDataset] | type[TrainModel]
@@ -40,7 +44,12 @@ STAGES = [PreprocessDataset, TrainModel]
 async def staffed(runs: Runs) -> AsyncIterator[Runs]:
     """Workers on every queue of a training."""
     async with AsyncExitStack() as stack:
-        for worker in (runs.workflow_worker(), runs.dataset_worker(), runs.training_worker()):
+        for worker in (
+            runs.workflow_worker(),
+            runs.fetch_worker(),
+            runs.dataset_worker(),
+            runs.training_worker(),
+        ):
             await stack.enter_async_context(worker)
         yield runs
 
@@ -80,7 +89,9 @@ async def assert_cancelled(handle: Handle) -> None:
 async def test_training_goes_through_both_stages_and_is_recorded(staffed: Runs) -> None:
     run = training(
         transforms=[Transform(type=TransformType.RESIZE, parameters={"size": 512})],
-        hyperparameters=Hyperparameters(steps=7, rank=4, sample_prompts=["a sh0e"]),
+        hyperparameters=Hyperparameters(
+            steps=7, rank=4, sample_prompts=["a sh0e"], resolutions=[64], held_out_share=0.2
+        ),
     )
     handle = await staffed.start_training(run)
     outcome = await handle.result()
@@ -89,8 +100,11 @@ async def test_training_goes_through_both_stages_and_is_recorded(staffed: Runs) 
     assert preprocessing == PreprocessDataset(
         training_id=run.training_id,
         source_images=run.source_images,
+        fetched={URL: f"trainings/{run.training_id}/inputs/b.png"},
         transforms=run.transforms,
         captioning=run.captioning,
+        resolutions=[64],
+        held_out_share=0.2,
         owner=OWNER,
     )
     record = staffed.records.datasets[run.training_id]
@@ -106,6 +120,9 @@ async def test_training_goes_through_both_stages_and_is_recorded(staffed: Runs) 
         local_model_path="product/sh0e.safetensors",
         current_step=7,
         files=outcome.files,
+        metrics=TrainingMetrics(loss=0.25, device="fake"),
+        logs="trained\n",
+        warnings=["trained on nothing"],
         started_at=STARTED_AT,
     )
     assert [file.key for file in outcome.files] == [
@@ -151,7 +168,7 @@ async def test_final_failure_fails_the_run_and_the_record(staffed: Runs, stage: 
 
 async def test_training_of_a_worker_that_shuts_down_is_retried(runs: Runs) -> None:
     runs.training.act = busy = Busy(TrainModel)
-    async with runs.workflow_worker(), runs.dataset_worker():
+    async with runs.workflow_worker(), runs.fetch_worker(), runs.dataset_worker():
         async with runs.training_worker():
             handle = await runs.start_training(training())
             await busy.is_running.wait()
@@ -176,7 +193,7 @@ async def test_running_stage_is_cancelled(staffed: Runs, stage: Stage) -> None:
 
 async def test_queued_training_is_visible_and_cancelled(runs: Runs) -> None:
     async with runs.workflow_worker():
-        run = training()
+        run = training(source_images=["trainings/a.png"])
         handle = await runs.start_training(run)
         await until_event(handle, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
         assert not runs.records.calls
@@ -250,3 +267,53 @@ async def test_database_outage_delays_the_records_only(staffed: Runs) -> None:
     outcome = await (await staffed.start_training(run)).result()
     assert staffed.records.trainings[run.training_id] == outcome
     assert (len(staffed.training.datasets), len(staffed.training.loras)) == (1, 1)
+
+
+async def test_failures_of_a_training_are_retried_beyond_those_of_other_stages(
+    hurried: Runs,
+) -> None:
+    """The training worker itself ends a series of attempts without a newer state."""
+    count = (STAGE_RETRY.maximum_attempts or 0) + 2
+    hurried.training.act = fails(TrainModel, *[ErrorCategory.RESOURCE] * count)
+    async with hurried.dataset_worker(), hurried.training_worker():
+        run = training(source_images=["trainings/a.png"])
+        handle = await hurried.start_training(run, run_timeout=timedelta(hours=1))
+        outcome = await handle.result()
+    assert outcome.status == TrainingStatus.COMPLETED
+    assert len(hurried.training.loras) == count + 1
+
+
+async def test_trained_lora_is_recorded_with_its_folder_and_returned_with_its_path(
+    staffed: Runs,
+) -> None:
+    staffed.training.lora = LORA
+    run = training(folder="styles")
+    outcome = await (await staffed.start_training(run)).result()
+    assert (outcome.lora, outcome.folder) == (LORA, "styles")
+    assert outcome.local_model_path == "styles/sh0e.safetensors"
+
+
+async def test_details_show_both_stages_and_where_files_are(staffed: Runs) -> None:
+    staffed.training.lora = LORA
+    run = training(trigger_word="a `sh0e`\nb")
+    handle = await staffed.start_training(run)
+    await handle.result()
+    shown = (await handle.query("__temporal_workflow_metadata")).current_details
+    assert shown.splitlines() == [
+        "**LORA** `a 'sh0e' b` → `product`",
+        "",
+        "- preprocessing, queue `preprocessing`: done, 2 of 2 files",
+        "- training, queue `training`: done, 7 steps, loss 0.25: `product/sh0e.safetensors`",
+        f"- dataset, samples, contact sheet and log: `trainings/{run.training_id}/`",
+    ]
+
+
+async def test_saved_pictures_keep_their_paths_as_names(staffed: Runs) -> None:
+    run = training(
+        source_images=["shop/red_dress.png"],
+        picture_objects={"shop/red_dress.png": "saved_pictures/1f"},
+    )
+    await (await staffed.start_training(run)).result()
+    [request] = staffed.training.datasets
+    assert request.source_images == ["shop/red_dress.png"]
+    assert request.fetched == {"shop/red_dress.png": "saved_pictures/1f"}

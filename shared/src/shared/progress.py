@@ -5,6 +5,7 @@ by activity results.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -21,9 +22,11 @@ from shared.contracts.progress import (
     ProgressBatch,
     ProgressKind,
     TaskProgress,
+    TrainingProgress,
 )
 from shared.memory import resident_bytes
 from shared.settings import ProgressSettings
+from shared.training_reports import EVERY_S, TrainingReports
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -41,6 +44,14 @@ class ProgressSink(Protocol):
         self, task_id: UUID, attempt: int
     ) -> AbstractAsyncContextManager[Callable[[float], None]]:
         """Announce an attempt; yield the function that takes its progress, 0 to 1."""
+        ...
+
+
+class TrainingProgressSink(Protocol):
+    """The part of `ProgressReporter` that a training's activities use."""
+
+    def report_training(self, report: TrainingProgress) -> None:
+        """Send a report on a training soon; callable from any thread."""
         ...
 
 
@@ -75,7 +86,9 @@ class ProgressReporter:
         self._instance = executor_instance
         self._type = executor_type
         self._pending: dict[tuple[UUID, int], TaskProgress] = {}
+        self._trainings = TrainingReports()
         self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._client = (
             httpx.AsyncClient(
                 base_url=settings.url,
@@ -123,15 +136,40 @@ class ProgressReporter:
         )
         self._wake.set()
 
+    def report_training(self, report: TrainingProgress) -> None:
+        """Send a report on a training, or a newer one in its place; callable from any thread.
+
+        A training sends at most one report per second, but a new stage at once. Files of reports
+        that were replaced, or that could not be delivered, are part of the next one.
+        """
+        if self._client is None:
+            return
+        wait_s = self._trainings.add(report, time.monotonic())
+        if wait_s is not None and self._loop is not None:
+            # The loop is closed when the process ends.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake_in, wait_s)
+
+    def _wake_in(self, wait_s: float) -> None:
+        if wait_s:
+            asyncio.get_running_loop().call_later(wait_s, self._wake.set)
+        else:
+            self._wake.set()
+
     async def run(self) -> None:
         """Send reports until cancelled, one request at a time, each with the memory in use."""
         if self._client is None:
             return
+        self._loop = asyncio.get_running_loop()
         async with self._client as client:
             while True:
                 reports = list(self._pending.values())
                 self._pending.clear()
-                await self._deliver(client, ProgressBatch(reports=reports, memory=self._memory()))
+                trainings = self._trainings.take(time.monotonic())
+                await self._deliver(
+                    client,
+                    ProgressBatch(reports=reports, trainings=trainings, memory=self._memory()),
+                )
                 await asyncio.sleep(_POST_EVERY_S - _STARTED_AFTER_S)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), MEMORY_EVERY.total_seconds())
@@ -156,3 +194,12 @@ class ProgressReporter:
             response.raise_for_status()
         except httpx.HTTPError as error:
             _log.warning("progress_lost", reports=len(batch.reports), cause=repr(error))
+            if not _is_refused(error):
+                self._trainings.give_back(batch.trainings)
+                if batch.trainings:
+                    self._wake_in(EVERY_S)
+
+
+def _is_refused(error: httpx.HTTPError) -> bool:
+    """Return true if the same request would be refused again."""
+    return isinstance(error, httpx.HTTPStatusError) and error.response.is_client_error

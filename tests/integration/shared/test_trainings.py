@@ -18,11 +18,8 @@ from shared.db.models.evaluations import Evaluation
 from shared.db.models.tables import Event, StoredObject
 from shared.db.models.trainings import Training
 from shared.db.repositories.evaluations import write_evaluation
-from shared.db.repositories.trainings import (
-    write_dataset,
-    write_training_outcome,
-    write_training_progress,
-)
+from shared.db.repositories.training_progress import write_training_progress
+from shared.db.repositories.trainings import write_dataset, write_training_outcome
 from shared.db.session import Sessions
 
 OWNER = Owner(origin_instance="shop", origin_tenant_id="acme")
@@ -72,7 +69,7 @@ async def end(sessions: Sessions, training_id: uuid.UUID, status: TrainingStatus
         return await write_training_outcome(session, outcome)
 
 
-async def prepare(sessions: Sessions, training_id: uuid.UUID):
+async def prepare(sessions: Sessions, training_id: uuid.UUID, **fields: Any):
     path = f"trainings/{training_id}/dataset.tar"
     dataset = PreparedDataset(
         started_at=AT,
@@ -83,6 +80,7 @@ async def prepare(sessions: Sessions, training_id: uuid.UUID):
         dataset_path=path,
         processed_files_count=3,
         total_files_count=4,
+        **fields,
     )
     record = DatasetRecord(training_id=training_id, owner=OWNER, dataset=dataset)
     async with sessions.begin() as session:

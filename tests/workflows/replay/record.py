@@ -8,21 +8,31 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
+from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
-from shared.contracts.enums import ErrorCategory, MappingTransform
+from shared.contracts.datasets import CaptionImage, Captioning
+from shared.contracts.enums import (
+    CaptioningStrategy,
+    ErrorCategory,
+    MappingTransform,
+    TaskQueue,
+)
 from shared.contracts.runs import PipelineRun, StepMapping
 from shared.settings import TemporalSettings
 from shared.temporal.client import connect
 from tests.fakes.courier import waiting
 from tests.fakes.inference import Attempt
+from tests.fakes.training import LORA
 from tests.fixtures.workflow_runs import (
     Runs,
+    activity_worker,
     conversion,
     editing,
     evaluation,
@@ -38,6 +48,7 @@ from tests.workflows.test_pipeline_mapping import from_app
 from tests.workflows.test_remote_attempts import fal
 from workflows.definitions.deliver_events import DeliverEvents
 
+BY_A_MODEL = Captioning(strategy=CaptioningStrategy.LLM, trigger_word="sh0e")
 HISTORIES = Path(__file__).parent / "histories"
 
 
@@ -61,24 +72,40 @@ def value_out_of_bounds() -> PipelineRun:
     return pipeline(found, step("generate", "found", mappings=[link]))
 
 
+def caption_but_the_first(request: CaptionImage) -> str:
+    """Reply to all requests but those for the first picture."""
+    return "" if request.picture.endswith("0000.jpg") else "a shoe on a table"
+
+
 async def record(runs: Runs, asked: set[str]) -> None:
     """Record one history of each shape."""
-    shapes = {
-        "task": await runs.start_task(generation()),
-        "task-editing": await runs.start_task(editing()),
-        "pipeline": await runs.start_pipeline(
+    runs.training.lora = LORA
+    runs.captioner.reply = caption_but_the_first
+    starts = {
+        "task": runs.start_task(generation()),
+        "task-editing": runs.start_task(editing()),
+        "pipeline": runs.start_pipeline(
             pipeline(
                 step("generate"),
                 step("refine", "generate", run=refinement(), mappings=[picture_from("generate")]),
             )
         ),
-        "pipeline-pick": await runs.start_pipeline(pick_of_a_text()),
-        "pipeline-unchecked": await runs.start_pipeline(value_out_of_bounds()),
-        "training": await runs.start_training(training()),
-        "evaluation": await runs.start_evaluation(evaluation()),
-        "delivery": await runs.start_delivery(),
-        "conversion": await runs.start_conversion(conversion()),
-        "reconciliation": await runs.start_reconciliation(),
+        "pipeline-pick": runs.start_pipeline(pick_of_a_text()),
+        "pipeline-unchecked": runs.start_pipeline(value_out_of_bounds()),
+        # `training` was recorded when preprocessing fetched remote pictures itself.
+        "training-sources": runs.start_training(training()),
+        "training-captions": runs.start_training(training(captioning=BY_A_MODEL)),
+        "evaluation": runs.start_evaluation(evaluation()),
+        "delivery": runs.start_delivery(),
+        "conversion": runs.start_conversion(conversion()),
+        "reconciliation": runs.start_reconciliation(),
+    }
+    # Coroutines that are not awaited have not started anything.
+    unwanted = [starts.pop(name) for name in list(starts) if asked and name not in asked]
+    for start in unwanted:
+        start.close()
+    shapes: dict[str, WorkflowHandle[Any, Any]] = {
+        name: await start for name, start in starts.items()
     }
     for handle in shapes.values():
         await handle.result()
@@ -114,9 +141,15 @@ async def main() -> None:
             runs = Runs(await connect(settings, identity="recorder"))
             async with (
                 runs.working(),
+                runs.fetch_worker(),
                 runs.dataset_worker(),
                 runs.training_worker(),
-                runs.evaluation_worker(),
+                activity_worker(
+                    runs.client,
+                    TaskQueue.PROVIDER_LLM,
+                    runs.evaluator.evaluate_image,
+                    runs.captioner.caption_image,
+                ),
                 runs.provider_worker(),
                 runs.deliveries_worker(),
                 runs.conversion_worker(),

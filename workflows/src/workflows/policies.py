@@ -46,6 +46,25 @@ RETRY_AFTER_MAX_S = 3600.0
 FETCH_TIMEOUT = timedelta(minutes=5)
 """Limit of fetching all remote pictures of one task."""
 
+SOURCES_PER_FETCH = 20
+FETCHES_OF_A_TRAINING = 4
+"""A training's remote pictures: so many in one activity, and so many activities at once."""
+SOURCES_FETCH_TIMEOUT = timedelta(minutes=30)
+"""Limit of such an activity, each picture at its own limit and the wait for a place."""
+SOURCES_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=60),
+    maximum_attempts=8,
+)
+"""In the last attempt, two minutes after the first, a URL that still fails is left out."""
+
+CAPTION_TIMEOUT = timedelta(minutes=2)
+CAPTIONS_AT_ONCE = 8
+CAPTION_TRIES = 3
+"""Captions by a model: the limit of one, how many a training requests at once, and how often it
+asks for each."""
+
 CROWDED_FIRST_S = 5.0
 CROWDED_MAX_S = 60.0
 
@@ -100,8 +119,17 @@ STAGE_RETRY = RetryPolicy(
     maximum_interval=timedelta(seconds=60),
     maximum_attempts=MAX_LOST_WORKERS + 1,
 )
-"""Temporal retries the stages of a training: each attempt resumes from the last checkpoint. The
-error category decides which failures are final."""
+"""Temporal retries the preprocessing of a training: each attempt begins anew. The error category
+decides which failures are final."""
+
+TRAINING_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=60),
+    maximum_attempts=0,
+)
+"""Retries of a training without limit. The worker ends a series of attempts that leave no newer
+state by a final error."""
 
 EVALUATION_SCHEDULE_TO_START = timedelta(seconds=20)
 """Time that a picture waits for an evaluator; a client waits with it."""

@@ -19,7 +19,7 @@ from shared.contracts.datasets import Captioning
 from shared.contracts.enums import ProviderType, StepStatus, TaskQueue, TaskType
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.runs import Owner, PipelineRun, PipelineStep, StepMapping, TaskRun
-from shared.contracts.training import Hyperparameters, TrainingRun
+from shared.contracts.training import Hyperparameters, OperatorSettings, TrainingRun
 from shared.contracts.transforms import Transform
 from shared.db.models.base import Origin
 from shared.db.models.tables import Task, Workflow, WorkflowStep
@@ -115,10 +115,8 @@ def training_run(training: Training) -> TrainingRun:
         }
         | {
             "training_id": training.id,
-            "source_images": [
-                (training.picture_objects or {}).get(source, source)
-                for source in training.source_images
-            ],
+            "source_images": training.source_images,
+            "picture_objects": training.picture_objects or {},
             "transforms": [
                 Transform(type=each["type"], parameters={k: each[k] for k in each if k != "type"})
                 for each in training.preprocessing_transforms or []
@@ -130,7 +128,7 @@ def training_run(training: Training) -> TrainingRun:
                     "prompt": training.preprocessing_captioning_prompt,
                 }
             ),
-            "hyperparameters": Hyperparameters.model_validate(training, from_attributes=True),
+            "hyperparameters": _hyperparameters(training),
             "folder": training.training_folder,
             "owner": Owner(
                 origin_instance=training.origin_instance,
@@ -138,6 +136,13 @@ def training_run(training: Training) -> TrainingRun:
             ),
         }
     )
+
+
+def _hyperparameters(training: Training) -> Hyperparameters:
+    """Return the hyperparameters: the columns, and the further settings of operators."""
+    own = Hyperparameters.model_fields.keys() - OperatorSettings.model_fields.keys()
+    columns = {name: getattr(training, name) for name in own}
+    return Hyperparameters.model_validate((training.operator_settings or {}) | columns)
 
 
 async def start_task(client: Client, task: Task) -> None:

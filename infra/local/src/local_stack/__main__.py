@@ -1,6 +1,7 @@
 """Command line of the embedded stack: `python -m local_stack up | down | status | run | demo`."""
 
 import os
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,14 +9,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from local_stack.demo import Demo, Prepare
 from local_stack.demo import demo as run_demo
 from local_stack.errors import StackError
+from local_stack.every_task import EveryTask
 from local_stack.example import curl_commands
 from local_stack.foreground import run_in_foreground
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from local_stack.stack_file import StackFile, terminate
 from local_stack.stack_plan import Endpoints, running_plan
+from local_stack.training_demo import TrainingDemo
 
 app = typer.Typer(
     help="Sartiq Compute, complete, on this machine.",
@@ -30,7 +34,14 @@ class DemoTasks(StrEnum):
 
     EXAMPLE = "example"
     ALL = "all"
+    TRAINING = "training"
 
+
+DEMONSTRATIONS: dict[DemoTasks, Sequence[Prepare]] = {
+    DemoTasks.EXAMPLE: [Demo],
+    DemoTasks.ALL: [EveryTask, TrainingDemo],
+    DemoTasks.TRAINING: [TrainingDemo],
+}
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -96,7 +107,8 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out"),
     seed: Annotated[int, typer.Option(help="Seed of the generated picture.")] = 7,
     tasks: Annotated[
-        DemoTasks, typer.Option(help="The API reference's example, or one of every task type.")
+        DemoTasks,
+        typer.Option(help="The API reference's example, one of every task type, or a training."),
     ] = DemoTasks.EXAMPLE,
 ) -> None:
     """Generate pictures and save them; start a stack if none is running."""
@@ -105,7 +117,7 @@ def demo(
         console,
         out=out,
         seed=seed,
-        shows_every_task=tasks is DemoTasks.ALL,
+        demonstrations=DEMONSTRATIONS[tasks],
         on_ready=_report,
     )
     raise typer.Exit(run_in_foreground(command))

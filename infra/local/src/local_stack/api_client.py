@@ -8,7 +8,14 @@ import httpx
 from pydantic import BaseModel
 
 from local_stack.errors import StackError
-from shared.contracts.enums import TASK_ENDED, StepStatus, TaskStatus, WorkflowStatus
+from shared.contracts.enums import (
+    TASK_ENDED,
+    StepStatus,
+    TaskStatus,
+    TrainingStatus,
+    WorkflowStatus,
+)
+from shared.contracts.training import ENDED as TRAINING_ENDED
 
 _OVER = {WorkflowStatus.COMPLETED, WorkflowStatus.FAILED, WorkflowStatus.CANCELLED}
 
@@ -71,6 +78,29 @@ class Task(BaseModel):
         return self.result_image_paths or list(filter(None, [self.result_image_path]))
 
 
+class Training(BaseModel):
+    """A training of the API, with the fields that the demo uses."""
+
+    id: UUID
+    status: TrainingStatus
+    progress: float
+    current_step: int
+    total_steps: int
+    preprocessing_stage: str | None = None
+    local_model_path: str | None = None
+    error_message: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.status in TRAINING_ENDED
+
+    @property
+    def percent(self) -> float:
+        """Progress of the training itself, without preprocessing."""
+        return self.progress if self.status is not TrainingStatus.PREPROCESSING else 0
+
+
 class ApiClient:
     """HTTP client of the gateway, with one API key."""
 
@@ -116,6 +146,15 @@ class ApiClient:
     async def whole_task(self, task_id: UUID) -> Task:
         """GET /api/v1/tasks/{task_id}, with its results."""
         return Task.model_validate_json(await self._call("GET", f"/api/v1/tasks/{task_id}"))
+
+    async def create_training(self, body: str) -> Training:
+        """POST /api/v1/training/."""
+        return Training.model_validate_json(await self._call("POST", "/api/v1/training/", body))
+
+    async def training(self, training_id: UUID) -> Training:
+        """GET /api/v1/training/{training_id}."""
+        path = f"/api/v1/training/{training_id}"
+        return Training.model_validate_json(await self._call("GET", path))
 
     async def picture(self, path: str) -> bytes:
         """GET /api/v1/storage/images/{path}."""

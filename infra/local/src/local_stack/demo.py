@@ -1,6 +1,7 @@
 """The demo: an example workflow, or one task of every type. `python -m local_stack demo`."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -9,7 +10,6 @@ from rich.console import Console
 from local_stack.api_client import ApiClient, Step, Workflow, picture_path
 from local_stack.credentials import load_credentials
 from local_stack.errors import StackError
-from local_stack.every_task import EveryTask
 from local_stack.example import example_workflow
 from local_stack.progress_view import ProgressView
 from local_stack.settings import LocalSettings
@@ -30,13 +30,17 @@ class Demonstration(Protocol):
         ...
 
 
+Prepare = Callable[[Endpoints, str, Console], Demonstration]
+"""Prepares a demonstration for a stack's endpoints and API key."""
+
+
 async def demo(
     settings: LocalSettings,
     console: Console,
     *,
     out: Path,
     seed: int,
-    shows_every_task: bool,
+    demonstrations: Sequence[Prepare],
     on_ready: OnReady,
 ) -> None:
     """Run the demo on the running stack, or on a stack that is started for it and stopped after.
@@ -46,26 +50,23 @@ async def demo(
         console: prints the progress.
         out: folder for the pictures.
         seed: seed of generated pictures.
-        shows_every_task: run one task of every type; else the API reference's example workflow.
+        demonstrations: prepare what is shown, one after the other.
         on_ready: called for each process of a stack that is started.
 
     Raises:
         StackError: the stack, the workflow or a task failed.
     """
-
-    def prepare(endpoints: Endpoints, api_key: str) -> Demonstration:
-        kind = EveryTask if shows_every_task else Demo
-        return kind(endpoints, api_key, console)
-
     running = StackFile(settings.state_dir).running()
     if running is not None:
         if not running.is_ready:
             raise StackError("the stack is still starting; try again once it is ready")
         api_key = load_credentials(settings).api_key.get_secret_value()
-        await prepare(running.endpoints, api_key).run(out, seed)
+        for prepare in demonstrations:
+            await prepare(running.endpoints, api_key, console).run(out, seed)
         return
     async with LocalStack(settings, on_ready=on_ready) as stack:
-        await stack.guard(prepare(stack.endpoints, stack.api_key).run(out, seed))
+        for prepare in demonstrations:
+            await stack.guard(prepare(stack.endpoints, stack.api_key, console).run(out, seed))
         console.print("stopping the stack; to keep one running: python -m local_stack up")
 
 

@@ -27,9 +27,14 @@ class Endpoints(BaseModel):
 
     def run_url(self, workflow_id: UUID) -> str:
         """Return the URL of a workflow's run in the Temporal UI."""
-        return (
-            f"{self.temporal_ui_url}/namespaces/{self.namespace}/workflows/workflow-{workflow_id}"
-        )
+        return self._ui_url(f"workflow-{workflow_id}")
+
+    def training_url(self, training_id: UUID) -> str:
+        """Return the URL of a training's run in the Temporal UI."""
+        return self._ui_url(f"training-{training_id}")
+
+    def _ui_url(self, temporal_id: str) -> str:
+        return f"{self.temporal_ui_url}/namespaces/{self.namespace}/workflows/{temporal_id}"
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,9 @@ class StackPlan:
             "SARTIQ_GATEWAY_INTERNAL_TOKEN": progress_token,
             "SARTIQ_WEBHOOKS_ENCRYPTION_KEYS": encryption_key,
             "SARTIQ_INFERENCE_LORA_CACHE_DIR": str(self.folder("loras")),
+            "SARTIQ_TRAINER_CACHE_DIR": str(self.folder("training-cache")),
+            # Steps of the small model take eight times as long with two threads on busy cores.
+            "SARTIQ_TRAINER_TORCH_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
             # The workflow sandbox imports the definitions for each run; cached bytecode saves it
             # from compiling them each time.

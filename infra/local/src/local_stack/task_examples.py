@@ -54,7 +54,7 @@ class TaskExample:
     def body(self) -> dict[str, Any]:
         """The request body, with its pictures as data URLs."""
         encoded = {
-            name: [_data_url(one) for one in given] if isinstance(given, list) else _data_url(given)
+            name: [data_url(one) for one in given] if isinstance(given, list) else data_url(given)
             for name, given in self.pictures.items()
         }
         origin = {"task_type": self.task_type.value, "origin_instance": "local-demo"}
@@ -147,7 +147,8 @@ def _as_list(given: Image.Image | list[Image.Image]) -> list[Image.Image]:
     return given if isinstance(given, list) else [given]
 
 
-def _data_url(picture: Image.Image) -> str:
+def data_url(picture: Image.Image) -> str:
+    """Return a picture as a PNG in a data URL."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

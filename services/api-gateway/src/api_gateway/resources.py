@@ -44,6 +44,7 @@ from shared.settings import (
     PictureLimits,
     StorageSettings,
     TemporalSettings,
+    TrainingSettings,
     WebhookSettings,
 )
 from shared.storage.object_store import ObjectStore
@@ -61,6 +62,7 @@ class Resources:
 
     settings: GatewaySettings
     model: ModelSettings
+    training: TrainingSettings
     pictures: PictureLimits
     guard: Guard
     lora: LoraSettings
@@ -135,6 +137,7 @@ async def open_resources(settings: GatewaySettings) -> AsyncGenerator[Resources]
             yield Resources(
                 settings=settings,
                 model=ModelSettings(),
+                training=TrainingSettings(),
                 pictures=PictureLimits(),
                 guard=EgressSettings().guard,
                 lora=LoraSettings(),

@@ -18,6 +18,7 @@ from inference_worker.activities.fixers import LocalFixers
 from inference_worker.activities.inference import LocalInference
 from inference_worker.activities.lora_conversion import LoraConverter
 from inference_worker.activities.pictures import PictureActivities
+from inference_worker.activities.preprocessing import DatasetPreparer
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
@@ -113,6 +114,28 @@ def cpu_activities(
     )
 
 
+def preprocessing_activities(
+    resources: WorkerResources, model: ModelSettings, folder: Path | None = None
+) -> list[Callable[..., Any]]:
+    """Return the activities of the `preprocessing` queue.
+
+    Args:
+        resources: the process's shared objects.
+        model: the local model, whose native side is the default training resolution.
+        folder: for temporary files; None: the system's.
+    """
+    return _activities_of(
+        DatasetPreparer(
+            resources.models,
+            resources.files,
+            resources.reporter,
+            resources.executant,
+            native_px=model.native_side_px,
+            folder=folder,
+        )
+    )
+
+
 def _activities_of(*holders: object) -> list[Callable[..., Any]]:
     """Return every activity that the contracts of some objects declare."""
     return [
@@ -146,7 +169,8 @@ async def main() -> None:
     set_up_logging(LogSettings(), service=_SERVICE)
     settings, worker_settings = InferenceSettings(), WorkerSettings()
     executant = ExecutorIdentity(process_identity(_SERVICE), _SERVICE)
-    engine = load_engine(settings, ModelSettings())
+    model = ModelSettings()
+    engine = load_engine(settings, model)
     engine.warm_up()
     objects = S3ObjectStore(StorageSettings())
     loras = LoraFiles(objects, settings.lora_cache_dir, settings.lora_disk_bytes)
@@ -173,8 +197,16 @@ async def main() -> None:
         )
         check = OutputCheck(vision, resources.models)
         on_engine = engine_activities(resources, EngineThread(engine, engine_thread), loras, check)
-        workers = _build_workers(
-            client, worker_settings, settings, on_engine, cpu_activities(resources, folder)
+        on_cpu = cpu_activities(resources, folder)
+        workers = _build_workers(client, worker_settings, settings, on_engine, on_cpu)
+        workers.append(
+            build_worker(
+                client,
+                TaskQueue.PREPROCESSING,
+                preprocessing_activities(resources, model, folder),
+                worker_settings,
+                slots=settings.preprocessing_slots,
+            )
         )
         await run_until_stopped(workers, worker_settings, reporter.run())
     loras.close()
@@ -188,7 +220,7 @@ def _build_workers(
     on_engine: Sequence[Callable[..., Any]],
     on_cpu: Sequence[Callable[..., Any]],
 ) -> list[Worker]:
-    """Return one worker for each task queue."""
+    """Return the workers of tasks, one for each task queue."""
     # Two on one engine: the second fetches and stores its pictures while the first computes.
     engine_slots = 2 if settings.engine is EngineKind.FLUX else 8
     return [

@@ -5,8 +5,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
-from inference_worker.engine.in_thread import run_in_thread
 from shared.cancellation import CancelFlag
+from shared.in_thread import run_in_thread
 
 _T = TypeVar("_T")
 

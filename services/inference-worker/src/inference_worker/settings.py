@@ -104,6 +104,8 @@ class InferenceSettings(BaseSettings):
     """Largest refined picture, width × height; the default is 8192 × 8192."""
     cpu_threads: int = Field(default=2, ge=1)
     """Threads that resize, check and encode pictures while the engine computes."""
+    preprocessing_slots: int = Field(default=1, ge=1)
+    """Trainings whose pictures are preprocessed at once, on the same threads."""
     lora_cache_dir: Path = Path.home() / ".cache" / "sartiq" / "loras"
     """Folder of LoRA files; processes that share it use folders of their own within it."""
     lora_disk_bytes: int = Field(default=20 * _GIB, ge=1)

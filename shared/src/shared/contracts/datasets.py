@@ -20,6 +20,7 @@ from shared.contracts.runs import Owner
 from shared.contracts.transforms import Transform
 from shared.contracts.untrusted import ErrorText
 
+_TRAINED_ON = {"name", "sha256", "bucket", "caption", "is_held_out"}
 CAPTION_MAX_CHARS = 500
 """Longest caption of a captioning model."""
 
@@ -41,9 +42,9 @@ class PreprocessDataset(Message):
 
     training_id: UUID
     source_images: list[str]
-    """Object keys, and URLs whose object keys are in `fetched`."""
+    """Object keys, and URLs and paths whose object keys are in `fetched`."""
     fetched: dict[str, str] = {}
-    """Object keys of the URLs among the source images."""
+    """Object keys of the URLs and paths among the source images."""
     fetch_faults: dict[str, ErrorText] = {}
     """Reasons why URLs among the source images could not be fetched."""
     transforms: list[Transform] = []
@@ -107,11 +108,11 @@ class DatasetManifest(Message):
     skipped: list[SkippedImage] = []
     duplicates: list[DuplicateImage] = []
     digest: str = ""
-    """SHA-256 of the images' canonical JSON: equal digests train equally."""
+    """SHA-256 of all that is trained on, in canonical JSON: equal digests train equally."""
 
     def with_digest(self) -> "DatasetManifest":
-        """Return the manifest with the digest of its images."""
-        images = [image.model_dump(mode="json") for image in self.images]
+        """Return the manifest with the digest of its files, captions and held-out pictures."""
+        images = [image.model_dump(mode="json", include=_TRAINED_ON) for image in self.images]
         canonical = json.dumps(images, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         digest = hashlib.sha256(canonical.encode()).hexdigest()
         return self.model_copy(update={"digest": digest})

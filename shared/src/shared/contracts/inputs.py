@@ -11,16 +11,20 @@ from temporalio import activity
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import TaskType
 from shared.contracts.message import Message
+from shared.contracts.untrusted import ErrorText
 
 
 class FetchInputs(Message):
-    """The picture URLs of a task."""
+    """The picture URLs of a task or a training."""
 
     task_id: UUID
-    task_type: TaskType
+    task_type: TaskType | None
+    """None: `task_id` is a training's."""
     urls: list[str] = Field(max_length=1000)
     names: dict[str, str] = {}
     """The request field of each URL, such as `input_image_paths.1`; errors begin with it."""
+    is_partial: bool = False
+    """Report URLs that cannot be fetched as faults, instead of failing by the first."""
 
 
 class FetchedInputs(Message):
@@ -29,6 +33,8 @@ class FetchedInputs(Message):
     keys: dict[str, str]
     """Object key by URL."""
     files: list[StoredFile]
+    faults: dict[str, ErrorText] = {}
+    """Reasons why URLs could not be fetched, if the request is partial."""
 
 
 class LinkObjects(Message):

@@ -2,7 +2,7 @@
 
 import asyncio
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from temporalio import activity
 
@@ -19,6 +19,8 @@ class Heartbeat:
     """
 
     def __init__(self, every_s: float = 1.0) -> None:
+        self.details: tuple[Any, ...] = ()
+        """Progress that the next attempt finds in its `heartbeat_details`."""
         self._every_s = every_s
         self._task: asyncio.Task[None] | None = None
 
@@ -37,5 +39,5 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         while True:
-            activity.heartbeat()
+            activity.heartbeat(*self.details)
             await asyncio.sleep(self._every_s)

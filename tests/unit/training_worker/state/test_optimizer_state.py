@@ -70,8 +70,9 @@ def run(optimizer: Optimizer, values: list[Tensor], steps: range) -> None:
         of_kind(OptimizerKind.ADAMW),
         _Wrapping,
         of_kind(OptimizerKind.PRODIGY, "prodigyopt"),
+        of_kind(OptimizerKind.ADAMW8BIT, "bitsandbytes"),  # it computes on CPUs too
     ],
-    ids=["adamw", "wrapping", "prodigy"],
+    ids=["adamw", "wrapping", "prodigy", "adamw8bit"],
 )
 @pytest.mark.parametrize("stopped_after", [0, 1, 4])
 def test_a_restored_optimizer_goes_on(

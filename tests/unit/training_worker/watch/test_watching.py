@@ -119,6 +119,9 @@ def test_resume_keeps_curve_samples_and_checks(model: SmallModel, tmp_path: Path
 
     resumed, later = _watch(files, reports, tmp_path), _trainer(model)
     resumed.restore(state)
+    begun = resumed.reports.metrics(later)
+    assert begun.contact_sheet_path in files.objects
+    assert begun.loss_curve_path in files.objects
     later.step = 37
     later.run([*resumed.measuring, *resumed.showing])
 

@@ -1,13 +1,16 @@
-"""Fetching of a task's remote pictures into storage, and presigned links to objects."""
+"""Fetching of remote pictures into storage, for tasks and trainings, and presigned links."""
 
 import asyncio
 import hashlib
 from uuid import UUID
 
+from pydantic import TypeAdapter
 from temporalio import activity
 
 from shared.contracts.attempts import StoredFile
-from shared.contracts.enums import TaskType
+from shared.contracts.enums import ErrorCategory, TaskType
+from shared.contracts.failures import CONSEQUENCES
+from shared.contracts.folders import TRAININGS_FOLDER
 from shared.contracts.inputs import FetchedInputs, FetchInputs, InputActivities, LinkObjects
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.repositories.scope import Scope
@@ -28,6 +31,8 @@ _SLOTS_PER_PLACE = 8
 _PLACE_TIMEOUT_S = 60.0
 """A wait in the activity costs heartbeats only; a retry costs a timer and two workflow tasks."""
 _HEARTBEAT_S = 4.0
+_OUR_FAULTS = frozenset({ErrorCategory.STORAGE, ErrorCategory.INTERNAL})
+"""Categories of failures that say nothing about a URL: they are never its fault."""
 
 
 class InputFetcher(InputActivities):
@@ -60,11 +65,18 @@ class InputFetcher(InputActivities):
 
     @activity.defn(name="fetch_inputs")
     async def fetch_inputs(self, request: FetchInputs) -> FetchedInputs:
-        """Fetch every URL, check that the content is an image, and store it."""
+        """Fetch every URL, check that the content is an image, and store it.
+
+        A retried partial request does not fetch again what its earlier attempts have fetched.
+        """
+        heartbeat = Heartbeat(_HEARTBEAT_S)
+        heartbeat.details = tuple(activity.info().heartbeat_details)
         async with (
-            Heartbeat(_HEARTBEAT_S),
+            heartbeat,
             self._shares.place(tenant_of_activity(), max_wait_s=_PLACE_TIMEOUT_S),
         ):
+            if request.is_partial:
+                return await self._fetch_some(request, heartbeat)
             return await self._fetch_all(request)
 
     @activity.defn(name="link_objects")
@@ -90,13 +102,33 @@ class InputFetcher(InputActivities):
             except PlatformError as error:
                 error.args = (f"{request.names.get(url, 'a picture')}: {error}",)
                 raise
-        # Two URLs of the same picture give one object.
-        distinct = {file.key: file for file in files.values()}
-        return FetchedInputs(
-            keys={url: file.key for url, file in files.items()}, files=list(distinct.values())
-        )
+        return _fetched(files)
 
-    async def _fetch(self, url: str, task_id: UUID, task_type: TaskType) -> StoredFile:
+    async def _fetch_some(self, request: FetchInputs, heartbeat: Heartbeat) -> FetchedInputs:
+        """Fetch what can be fetched; a passing failure is raised at the end, to be retried."""
+        files = _kept(heartbeat)
+        faults: dict[str, str] = {}
+        passing: PlatformError | None = None
+        for url in request.urls:
+            if url in files:
+                continue
+            try:
+                files[url] = await self._fetch(url, request.task_id, request.task_type)
+            except PlatformError as error:
+                is_passing = CONSEQUENCES[error.category].is_retried
+                if is_passing and (error.category in _OUR_FAULTS or not _is_last_attempt()):
+                    error.args = (f"{request.names.get(url, 'a picture')}: {error}",)
+                    passing = error
+                else:
+                    faults[url] = str(error)
+            else:
+                _keep(heartbeat, files)
+        if passing is not None:
+            activity.heartbeat(*heartbeat.details)
+            raise passing
+        return _fetched(files).model_copy(update={"faults": faults})
+
+    async def _fetch(self, url: str, task_id: UUID, task_type: TaskType | None) -> StoredFile:
         fetched = await fetch(
             url,
             max_bytes=self._limits.max_bytes,
@@ -114,8 +146,7 @@ class InputFetcher(InputActivities):
         except ImageRefusedError as error:
             raise InvalidInputError(f"the file at the URL {error}") from error
         digest = hashlib.sha256(content).hexdigest()
-        folder = f"{TASK_TYPES[task_type].task_folder(task_id)}/inputs"
-        key = f"{folder}/{digest[:16]}.{admitted.extension}"
+        key = f"{_folder(task_id, task_type)}/inputs/{digest[:16]}.{admitted.extension}"
         await self._objects.put(key, content, admitted.content_type)
         return StoredFile(
             key=key,
@@ -123,3 +154,35 @@ class InputFetcher(InputActivities):
             content_type=admitted.content_type,
             sha256=digest,
         )
+
+
+def _folder(task_id: UUID, task_type: TaskType | None) -> str:
+    if task_type is None:
+        return f"{TRAININGS_FOLDER}/{task_id}"
+    return TASK_TYPES[task_type].task_folder(task_id)
+
+
+def _fetched(files: dict[str, StoredFile]) -> FetchedInputs:
+    # Two URLs of the same picture give one object.
+    distinct = {file.key: file for file in files.values()}
+    return FetchedInputs(
+        keys={url: file.key for url, file in files.items()}, files=list(distinct.values())
+    )
+
+
+def _keep(heartbeat: Heartbeat, files: dict[str, StoredFile]) -> None:
+    """Leave the files by URL to the next attempt."""
+    heartbeat.details = ({url: file.model_dump(mode="json") for url, file in files.items()},)
+
+
+def _kept(heartbeat: Heartbeat) -> dict[str, StoredFile]:
+    """Return the files that earlier attempts left, by URL."""
+    if not heartbeat.details:
+        return {}
+    return TypeAdapter(dict[str, StoredFile]).validate_python(heartbeat.details[0])
+
+
+def _is_last_attempt() -> bool:
+    info = activity.info()
+    attempts = info.retry_policy.maximum_attempts if info.retry_policy else 0
+    return bool(attempts) and info.attempt >= attempts

@@ -67,11 +67,11 @@ async def record_training(outcome: TrainingOutcome) -> TrainingOutcome:
     """Write the outcome of a training.
 
     Returns:
-        The outcome as it is in the records.
+        The outcome as it is in the records, with the path that a trained LoRA got there.
     """
     outcome, standing = await _end(RecordActivities.finish_training, outcome, outcome.status)
     if standing.status == outcome.status:
-        return outcome
+        return outcome.model_copy(update={"local_model_path": standing.local_model_path})
     return outcome.model_copy(update=dict(standing))
 
 

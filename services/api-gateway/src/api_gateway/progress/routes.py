@@ -9,7 +9,7 @@ from api_gateway.errors import Problem
 from api_gateway.resources import Res
 from shared.contracts.progress import ProgressBatch
 from shared.db.repositories.progress import write_progress
-from shared.db.repositories.trainings import write_training_progress
+from shared.db.repositories.training_progress import write_training_progress
 from shared.db.repositories.workers import write_memory
 
 router = APIRouter()

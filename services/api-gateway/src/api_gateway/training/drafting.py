@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,9 +11,10 @@ from api_gateway.auth.principal import Principal
 from api_gateway.errors import Fault
 from api_gateway.image_sources import Destination, picture_gone, resolve_source
 from api_gateway.resources import Resources
-from api_gateway.training.schemas import TrainingTask, TrainingTaskCreate
+from api_gateway.training.checks import is_served_model
+from api_gateway.training.schemas import TrainingTaskCreate
 from api_gateway.uploads import Upload
-from shared.contracts.enums import TrainingStatus
+from shared.contracts.enums import TaskPriority, TrainingStatus
 from shared.contracts.folders import TRAININGS_FOLDER
 from shared.contracts.pictures import is_remote
 from shared.contracts.training import LORA_FOLDERS
@@ -23,6 +25,9 @@ from shared.images.admission import ImageRefusedError
 
 _UNSTATED = "unknown"
 """The reference's name of an instance that the client has not named."""
+
+_FLUX_SIDE_PX = 1024
+"""Side that FLUX.1 was trained at, in pixels."""
 
 _SENT = (
     "training_type",
@@ -40,7 +45,7 @@ _SENT = (
     "preprocessing_captioning_strategy",
     "preprocessing_captioning_prompt",
 )
-_DEFAULTED = (
+_SET_BY_OPERATORS = (
     "batch_size",
     "gradient_accumulation",
     "optimizer",
@@ -48,9 +53,8 @@ _DEFAULTED = (
     "max_step_saves_to_keep",
     "sample_every",
     "sample_steps",
-    "priority",
 )
-"""Fields that a request cannot set; the reference's defaults are in the public schema."""
+"""Fields that a request cannot set, and operators can."""
 
 
 def training_origin(caller: Principal, body: TrainingTaskCreate) -> Origin:
@@ -65,11 +69,11 @@ def training_origin(caller: Principal, body: TrainingTaskCreate) -> Origin:
     return claim_origin(caller, Origin(named, body.origin_zone, body.origin_tenant_id, None))
 
 
-def draft_training(body: TrainingTaskCreate, origin: Origin) -> Training:
+def draft_training(body: TrainingTaskCreate, origin: Origin, res: Resources) -> Training:
     """Return a row for a request, not added to a session yet, without its images."""
     training_id, now = uuid.uuid4(), datetime.now(UTC)
     sent = {name: getattr(body, name) for name in _SENT}
-    defaults = {name: TrainingTask.model_fields[name].default for name in _DEFAULTED}
+    chosen = {name: getattr(res.training, name) for name in _SET_BY_OPERATORS}
     return Training(
         id=training_id,
         status=TrainingStatus.PENDING,
@@ -84,10 +88,22 @@ def draft_training(body: TrainingTaskCreate, origin: Origin) -> Training:
         last_seq=0,
         created_at=now,
         updated_at=now,
+        priority=TaskPriority.NORMAL,
+        operator_settings=_operator_settings(res, body.base_model_path),
         **vars(origin),
         **sent,
-        **defaults,
+        **chosen,
     )
+
+
+def _operator_settings(res: Resources, base_model: str | None) -> dict[str, Any]:
+    """Return the further hyperparameters, with the resolutions that the base model was made for."""
+    further = res.training.further
+    if not further.resolutions:
+        is_served = is_served_model(res, base_model)
+        side_px = res.model.native_side_px if is_served else _FLUX_SIDE_PX
+        further = further.model_copy(update={"resolutions": [side_px]})
+    return further.model_dump(mode="json")
 
 
 async def take_sources(

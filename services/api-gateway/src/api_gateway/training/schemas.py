@@ -34,12 +34,12 @@ from shared.contracts.enums import (
 )
 from shared.contracts.fields import OptionalPrompt, Text
 from shared.contracts.request_model import RequestModel, inconsistent
+from shared.contracts.training import DEFAULT_BASE_MODEL, TrainingMetrics
 
 _INSTANCE = "Identifier for the instance that created this task (e.g., 'production', 'staging')"
 _ZONE = "Environment identifier (e.g., 'eu', 'us')"
 _VERSION = "Version of the backend that created this task"
 _TENANT = "Optional tenant/organization identifier for multi-tenant setups"
-_BASE_MODEL = "black-forest-labs/FLUX.1-dev"
 
 
 def _known_transform(transform: JsonObject) -> JsonObject:
@@ -82,7 +82,7 @@ class TrainingTaskCreate(RequestModel):
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = 0.0001
     sample_prompts: SamplePrompts | None = Field(default=[])
     source_images: TrainingSources | None = Field(default=[])
-    base_model_path: Text | None = _BASE_MODEL
+    base_model_path: Text | None = DEFAULT_BASE_MODEL
     bypass_guidance_embedding: bool | None = False
     webhook_url: WebhookUrl | None = None
     origin_instance: OriginInstance | None = Field(default="unknown", description=_INSTANCE)
@@ -165,7 +165,7 @@ class TrainingTask(Recorded):
     gradient_accumulation: int = 1
     optimizer: str = "adamw8bit"
     bypass_guidance_embedding: bool = False
-    base_model_path: str = _BASE_MODEL
+    base_model_path: str = DEFAULT_BASE_MODEL
     local_model_path: str | None = None
     sample_every: int = 250
     sample_steps: int = 25
@@ -173,6 +173,9 @@ class TrainingTask(Recorded):
     started_at: datetime | None = None
     completed_at: datetime | None = None
     logs: str = ""
+    metrics: TrainingMetrics | None = Field(
+        default=None, description="Latest figures: losses, speed, saves, samples, alarms"
+    )
     error_message: str | None = None
     warnings: list[str] | None = Field(
         default=None, description="Parts of the request that were ignored or have no effect"

@@ -11,6 +11,7 @@ from api_gateway.creation.create import Creation, create
 from api_gateway.creation.run_size import check_run_size
 from api_gateway.errors import InvalidRequestError, not_found
 from api_gateway.resources import Resources
+from api_gateway.training.checks import base_model_warnings, find_faults
 from api_gateway.training.drafting import (
     add_training,
     draft_training,
@@ -46,17 +47,18 @@ async def create_training(
         warnings: ignored fields of the request, for the record.
 
     Raises:
-        InvalidRequestError: names every source that is not an image.
+        InvalidRequestError: names every source that is not an image, and each field that is not
+            served.
         Problem: 403, 413; 503, Temporal does not accept the run.
         RepeatedRequest: the request was completed before.
     """
     check_webhook(res, body.webhook_url)
     origin = training_origin(caller, body)
-    training = draft_training(body, origin)
+    training = draft_training(body, origin, res)
     uploads, faults = await take_sources(training, body, origin, res, caller)
-    if faults:
+    if faults := [*find_faults(res, body), *faults]:
         raise InvalidRequestError(faults)
-    training.warnings = list(warnings) or None
+    training.warnings = [*warnings, *base_model_warnings(res, body)] or None
     check_run_size(training_run(training))
     write = partial(_write, caller=caller, training=training, uploads=uploads)
     creation = Creation(training, uploads, write, partial(start_training, training=training))

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from PIL import Image
 
-from inference_worker.engine.in_thread import run_in_thread
 from shared.cancellation import CancelFlag
 from shared.contracts.editing import EditingInputs
 from shared.contracts.generation import GenerationInputs
 from shared.flux.engine import Edit, EngineFacts, ImageEngine, LoraUse, StepCallback
+from shared.in_thread import run_in_thread
 
 _T = TypeVar("_T")
 

@@ -29,7 +29,7 @@ class PictureFiles:
     def __init__(self, objects: ObjectStore, cpu: CpuThreads, *, max_pixels: int) -> None:
         self.objects = objects
         self.cpu = cpu
-        self._max_pixels = max_pixels
+        self.max_pixels = max_pixels
 
     async def read(
         self, field: str, key: str, decode: Decode = decode_image
@@ -47,9 +47,7 @@ class PictureFiles:
         """
         try:
             content = await self.objects.get(key)
-            return content, await self.cpu.run(
-                partial(decode, content, max_pixels=self._max_pixels)
-            )
+            return content, await self.cpu.run(partial(decode, content, max_pixels=self.max_pixels))
         except (InvalidInputError, ObjectNotFoundError) as error:
             raise type(error)(f"{field}: {error}") from error
 

@@ -4,14 +4,14 @@ import gc
 from collections.abc import Callable
 from typing import TypeVar
 
-import structlog
 import torch
 
 from shared.errors import ResourceError
+from training_worker.loop.log_lines import Say, say_nothing
 from training_worker.loop.trainable import TrainableModel
 
-_log = structlog.stdlib.get_logger(__name__)
 _T = TypeVar("_T")
+_STEPPED_DOWN = "memory ran out; from now on {}"
 _OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 
 
@@ -21,10 +21,12 @@ class MemoryLevels:
     Args:
         model: recomputes activations after a step down, unless it does already.
         batch_size: items of a pass at most.
+        say: takes a line for the training's log.
     """
 
-    def __init__(self, model: TrainableModel, batch_size: int) -> None:
+    def __init__(self, model: TrainableModel, batch_size: int, say: Say = say_nothing) -> None:
         self._model = model
+        self._say = say
         self._has_stepped_down = False
         self.items_per_pass = batch_size
         """Items of one forward pass; a batch of more is accumulated."""
@@ -54,11 +56,11 @@ class MemoryLevels:
         self._model.free_memory()
         if not self._model.uses_checkpointing:
             self._model.use_checkpointing()
-            _log.warning("memory_stepped_down", to="gradient checkpointing")
+            self._say(_STEPPED_DOWN.format("activations are recomputed"))
             return True
         if self.items_per_pass > 1:
             self.items_per_pass = 1
-            _log.warning("memory_stepped_down", to="single items, accumulated")
+            self._say(_STEPPED_DOWN.format("batches are accumulated item by item"))
             return True
         return False
 

@@ -9,6 +9,7 @@ from shared.contracts.training import Hyperparameters
 from shared.flux.pipeline.conditioning import PromptEmbeddings
 from training_worker.dataset.items import CachedDataset, Item
 from training_worker.dataset.order import BatchOrder
+from training_worker.loop.log_lines import Say
 from training_worker.loop.loss import batch_prompts, velocity_loss
 from training_worker.loop.memory import MemoryLevels
 from training_worker.loop.randomness import Draws, draw, seed_default_generator, step_seed
@@ -24,17 +25,18 @@ class Passes:
         model: with the weights to train.
         dataset: encoded.
         values: batch, accumulation, dropout, clipping and seed.
+        say: takes a line for the training's log.
     """
 
     def __init__(
-        self, model: TrainableModel, dataset: CachedDataset, values: Hyperparameters
+        self, model: TrainableModel, dataset: CachedDataset, values: Hyperparameters, say: Say
     ) -> None:
         self._model = model
         self._dataset = dataset
         self._values = values
         self._parameters = list(model.parameters.values())
         self._order = BatchOrder(dataset.items, values.batch_size, values.seed)
-        self._memory = MemoryLevels(model, values.batch_size)
+        self._memory = MemoryLevels(model, values.batch_size, say)
 
     def gradients(self, step: int) -> tuple[float, float]:
         """Leave a step's clipped gradients in the parameters.

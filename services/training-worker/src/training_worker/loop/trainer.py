@@ -18,6 +18,7 @@ from training_worker.dataset.items import CachedDataset, Item
 from training_worker.loop.average import AveragedWeights
 from training_worker.loop.callbacks import Callback, Model, StepResult
 from training_worker.loop.config import LoopConfig
+from training_worker.loop.log_lines import Say, say_nothing
 from training_worker.loop.loss import velocity_loss
 from training_worker.loop.optimizers import choose_optimizer, optimizer_for
 from training_worker.loop.passes import Passes
@@ -34,13 +35,21 @@ class Trainer:
         model: with the weights to train.
         dataset: encoded.
         config: hyperparameters.
+        say: takes a line for the training's log.
 
     Raises:
         InvalidInputError: the optimizer is unknown.
         ResourceError: its package is not installed.
     """
 
-    def __init__(self, model: TrainableModel, dataset: CachedDataset, config: LoopConfig) -> None:
+    def __init__(
+        self,
+        model: TrainableModel,
+        dataset: CachedDataset,
+        config: LoopConfig,
+        *,
+        say: Say = say_nothing,
+    ) -> None:
         self.model: Model = model
         self.dataset = dataset
         self.config = config
@@ -51,7 +60,7 @@ class Trainer:
         self.average = AveragedWeights(model.parameters, config.values.ema_decay)
         self.use_optimizer(optimizer_for(config.values.optimizer, model.device))
         self._trainable = model
-        self._passes = Passes(model, dataset, config.values)
+        self._passes = Passes(model, dataset, config.values, say)
 
     def use_optimizer(self, kind: OptimizerKind) -> None:
         """Start an optimizer anew: the one that a restored state was written with."""

@@ -72,7 +72,7 @@ class Attempts:
         self._objects.write_json(self._key, count.model_dump_json())
 
     def _read(self) -> AttemptCount:
-        content = self._objects.read(self._key)
+        content = self._objects.get(self._key)
         if content is None:
             return AttemptCount()
         try:

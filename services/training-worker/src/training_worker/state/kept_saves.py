@@ -1,17 +1,37 @@
 """The callback that keeps weights on the way: every `save_every` steps, and the last ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 from uuid import UUID
 
-from torch import Tensor
-
-from training_worker.loop.callbacks import Callback, Model, StepResult, Trainer
+from shared.contracts.attempts import StoredFile
+from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.state.objects import Objects
 from training_worker.state.uploads import Uploads
 
-WriteLora = Callable[[Path, Model, Mapping[str, Tensor], Mapping[str, str]], object]
-"""Writes a LoRA file: path, model, weights by their names in the model, metadata."""
+
+class SavedFile(Protocol):
+    """A LoRA file on the disk."""
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+
+WriteLora = Callable[[Path, Trainer], SavedFile]
+"""Writes a training's averaged weights as a LoRA file."""
+
+
+class FileList(Protocol):
+    """The list of the files that clients can read."""
+
+    def add(self, file: StoredFile) -> None: ...
+
+    def forget(self, key: str) -> None: ...
+
 
 _SUFFIX = ".safetensors"
 
@@ -25,8 +45,10 @@ class KeptSaves(Callback):
         training_id: of the training.
         folder: for files that are not uploaded yet.
         write: writes a file.
-        metadata: returns a file's metadata.
+        files: of the training.
     """
+
+    state_key = "saves"
 
     def __init__(
         self,
@@ -36,14 +58,15 @@ class KeptSaves(Callback):
         folder: Path,
         *,
         write: WriteLora,
-        metadata: Callable[[Trainer], Mapping[str, str]] = lambda _: {},
+        files: FileList,
     ) -> None:
         self._objects = objects
         self._uploads = uploads
         self._prefix = f"trainings/{training_id}/saves/"
         self._folder = folder
         self._write = write
-        self._metadata = metadata
+        self._files = files
+        self._kept: dict[str, StoredFile] = {}
 
     def on_begin(self, trainer: Trainer) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -53,17 +76,39 @@ class KeptSaves(Callback):
         if result.step % values.save_every != 0 and result.step != values.steps:
             return
         path = self._folder / f"{result.step}{_SUFFIX}"
-        self._write(path, trainer.model, trainer.averaged_weights(), self._metadata(trainer))
-        kept = values.max_step_saves_to_keep
-        self._uploads.submit(f"save {result.step}", lambda: self._publish(path, kept), lambda: None)
+        written = self._write(path, trainer)
+        file = StoredFile(
+            key=f"{self._prefix}{path.name}",
+            size_bytes=written.size_bytes,
+            content_type="application/octet-stream",
+            sha256=written.sha256,
+        )
+        num_kept = values.max_step_saves_to_keep
+        self._uploads.submit(
+            f"save {result.step}", lambda: self._publish(path, file, num_kept), lambda: None
+        )
 
-    def _publish(self, path: Path, num_kept: int) -> None:
+    def state(self) -> list[dict[str, Any]]:
+        return [file.model_dump(mode="json") for file in self._kept.values()]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        for each in state:
+            self._keep(StoredFile.model_validate(each))
+
+    def _publish(self, path: Path, file: StoredFile, num_kept: int) -> None:
         if path.exists():  # a former try may have failed after the upload
-            self._objects.upload(f"{self._prefix}{path.name}", path)
+            self._objects.upload(file.key, path)
             path.unlink()
+        self._keep(file)
         keys = sorted(self._objects.keys(self._prefix), key=_step_of)
         for key in keys[:-num_kept]:
             self._objects.delete(key)
+            self._kept.pop(key, None)
+            self._files.forget(key)
+
+    def _keep(self, file: StoredFile) -> None:
+        self._kept[file.key] = file
+        self._files.add(file)
 
 
 def _step_of(key: str) -> int:

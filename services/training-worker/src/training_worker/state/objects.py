@@ -1,10 +1,12 @@
 """The object store as the training's threads use it, which have no event loop."""
 
 import asyncio
+import hashlib
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from shared.contracts.attempts import StoredFile
 from shared.errors import ObjectNotFoundError
 from shared.storage.object_store import ObjectStore
 
@@ -16,8 +18,12 @@ _BINARY = "application/octet-stream"
 class Objects(Protocol):
     """Blocking access to objects. Every method raises `StorageError` if the store fails."""
 
-    def read(self, key: str) -> bytes | None:
+    def get(self, key: str) -> bytes | None:
         """Return an object's content; None: there is none."""
+        ...
+
+    def put(self, key: str, content: bytes, content_type: str) -> StoredFile:
+        """Write an object, replacing an existing one."""
         ...
 
     def write_json(self, key: str, content: str) -> None:
@@ -53,11 +59,20 @@ class LoopObjects:
         self._store = store
         self._loop = loop
 
-    def read(self, key: str) -> bytes | None:
+    def get(self, key: str) -> bytes | None:
         try:
             return self._wait(self._store.get(key))
         except ObjectNotFoundError:
             return None
+
+    def put(self, key: str, content: bytes, content_type: str) -> StoredFile:
+        self._wait(self._store.put(key, content, content_type))
+        return StoredFile(
+            key=key,
+            size_bytes=len(content),
+            content_type=content_type,
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
 
     def write_json(self, key: str, content: str) -> None:
         self._wait(self._store.put(key, content.encode(), _JSON))

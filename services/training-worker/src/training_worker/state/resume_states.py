@@ -100,7 +100,7 @@ class ResumeStates:
         return StoredState(**former.model_dump(exclude={"previous"}))
 
     def _pointer(self) -> Pointer | None:
-        content = self._objects.read(self._pointer_key)
+        content = self._objects.get(self._pointer_key)
         if content is None:
             return None
         try:

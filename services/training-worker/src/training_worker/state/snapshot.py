@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 import torch
 from torch import Tensor
 
@@ -22,8 +21,6 @@ from training_worker.state.optimizer_state import (
     slot_scalars,
     slot_tensors,
 )
-
-_log = structlog.stdlib.get_logger(__name__)
 
 _MODEL, _EMA = "model", "ema"
 _SOURCES = {
@@ -81,8 +78,11 @@ def capture(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> Snapshot:
     return Snapshot(dict(_tensors(trainer)), facts)
 
 
-def restore(trainer: Trainer, snapshot: Snapshot) -> None:
+def restore(trainer: Trainer, snapshot: Snapshot) -> str:
     """Put a training into a state that `capture` returned.
+
+    Returns:
+        A line for the training's log.
 
     Raises:
         InvalidInputError: it is the state of another training.
@@ -103,7 +103,7 @@ def restore(trainer: Trainer, snapshot: Snapshot) -> None:
     )
     trainer.step = trainer.saved_step = snapshot.step
     trainer.callback_states = dict(snapshot.facts["callbacks"])
-    _report(snapshot, environment(trainer.model.device))
+    return _resumed(snapshot, environment(trainer.model.device))
 
 
 def _digests(trainer: Trainer) -> dict[str, str]:
@@ -145,15 +145,15 @@ def _copy(tensors: Mapping[str, Tensor], kind: str, into: Mapping[str, Tensor]) 
         value.copy_(tensors[f"{kind}.{name}"])
 
 
-def _report(snapshot: Snapshot, here: Mapping[str, Any]) -> None:
+def _resumed(snapshot: Snapshot, here: Mapping[str, Any]) -> str:
+    """Return a sentence on a resume, and on how exact it is."""
     stored = snapshot.facts["environment"]
-    differing = sorted(name for name in here if stored.get(name) != here[name])
-    if differing:
-        _log.warning(
-            "resumed_elsewhere",
-            step=snapshot.step,
-            consequence="same schedule, not bit-identical",
-            differing=", ".join(f"{name}: {stored.get(name)} → {here[name]}" for name in differing),
-        )
-    else:
-        _log.info("resumed", step=snapshot.step)
+    differing = [
+        f"{name} {stored.get(name)}, here {here[name]}"
+        for name in sorted(here)
+        if stored.get(name) != here[name]
+    ]
+    exactness = (
+        f"same schedule, not bit-identical: {'; '.join(differing)}" if differing else "bit for bit"
+    )
+    return f"resumed from the state of step {snapshot.step}, {exactness}"

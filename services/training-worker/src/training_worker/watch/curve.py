@@ -10,7 +10,7 @@ from PIL import Image
 
 from shared.contracts.untrusted import clean_text
 from shared.errors import StorageError
-from training_worker.loop.callbacks import StepResult, Trainer
+from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.watch.cadence import is_sample_step
 from training_worker.watch.curve_drawing import Line, draw_curve
 from training_worker.watch.files import Files
@@ -21,8 +21,8 @@ from training_worker.watch.series import Series, smoothed
 _NUM_RECENT = 50
 
 
-class LossCurve:
-    """Implements `Callback` and `Restorable`: stores the curve as samples are made, and at the end.
+class LossCurve(Callback):
+    """The loss curve, stored as samples are made, and at the end.
 
     Args:
         files: of the training.
@@ -30,6 +30,8 @@ class LossCurve:
         held_out: the losses at fixed noise.
         log: of the training.
     """
+
+    state_key = "loss_curve"
 
     def __init__(self, files: Files, folder: str, held_out: HeldOutLoss, log: TrainingLog) -> None:
         self._files = files
@@ -62,11 +64,16 @@ class LossCurve:
         self._store(trainer)
 
     def state(self) -> dict[str, Any]:
-        return {"series": self._series.state(), "recent": list(self._recent)}
+        return {
+            "series": self._series.state(),
+            "recent": list(self._recent),
+            "path": self.path,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._series.restore(state["series"])
         self._recent.extend(state["recent"])
+        self.path = state["path"]
 
     def _store(self, trainer: Trainer) -> None:
         """Store both files; the next time will do where the store fails."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from statistics import median, median_low
 from typing import Any
 
-from training_worker.loop.callbacks import StepResult, Trainer
+from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.loop.config import LoopConfig
 from training_worker.watch.cadence import samples_left, saves_left
 
@@ -34,12 +34,14 @@ _LEFT: dict[Pause, Callable[[LoopConfig, int], int]] = {
 }
 
 
-class Pace:
-    """Implements `Callback` and `Restorable`.
+class Pace(Callback):
+    """The speed of steps, samples and saves, and the time that is left.
 
     Args:
         clock: returns seconds; only differences matter.
     """
+
+    state_key = "pace"
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -51,14 +51,19 @@ class FileList:
 
     def delete(self, key: str) -> None:
         self._files.delete(key)
-        self._stored.pop(key, None)
-        self._unreported.pop(key, None)
+        self.forget(key)
 
     def add(self, file: StoredFile) -> None:
         """List a file that something else stored."""
         self._stored[file.key] = self._unreported[file.key] = file
 
+    def forget(self, key: str) -> None:
+        """Take a file off the list that something else deleted."""
+        self._stored.pop(key, None)
+        self._unreported.pop(key, None)
+
     def take_unreported(self, most: int) -> list[StoredFile]:
         """Return files that were written since the last call, the oldest first."""
         keys = list(self._unreported)[:most]
-        return [self._unreported.pop(key) for key in keys]
+        found = [self._unreported.pop(key, None) for key in keys]
+        return [file for file in found if file is not None]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from training_worker.dataset.items import Item
-from training_worker.loop.callbacks import StepResult, Trainer
+from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.watch.alarms import Alarms
 from training_worker.watch.cadence import is_check_step
 from training_worker.watch.log import TrainingLog
@@ -31,13 +31,15 @@ class _Measured:
     is_held_out: bool
 
 
-class HeldOutLoss:
-    """Implements `Callback` and `Restorable`: measures, finds the best step, raises alarms.
+class HeldOutLoss(Callback):
+    """Measures the loss at fixed noise, finds the best step, and raises alarms.
 
     Args:
         log: of the training.
         alarms: of the training.
     """
+
+    state_key = "held_out"
 
     def __init__(self, log: TrainingLog, alarms: Alarms) -> None:
         self._log = log

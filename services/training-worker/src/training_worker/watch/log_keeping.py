@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from training_worker.loop.callbacks import StepResult, Trainer
+from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.watch.files import Files
 from training_worker.watch.log import TrainingLog
 
@@ -11,8 +11,8 @@ _LINE_EVERY_S = 10.0
 _STORE_EVERY_S = 30.0
 
 
-class LogKeeping:
-    """Implements `Callback`: writes a line of figures and stores the log, both at intervals.
+class LogKeeping(Callback):
+    """Writes a line of figures and stores the log, both at intervals.
 
     Args:
         log: of the training.
@@ -52,6 +52,10 @@ class LogKeeping:
 
     def on_end(self, trainer: Trainer) -> None:
         self._log.info(f"training ended after step {trainer.step}")
+        self._store()
+
+    def on_stop(self, trainer: Trainer, error: BaseException) -> None:
+        self._log.info(f"training stopped after step {trainer.step}")
         self._store()
 
     def _tell(self, trainer: Trainer, result: StepResult) -> None:

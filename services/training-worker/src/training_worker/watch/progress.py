@@ -11,7 +11,7 @@ from shared.contracts.progress import TrainingProgress
 from shared.contracts.training import TrainingMetrics
 from shared.flux.device import reserved_vram_bytes
 from shared.memory import resident_bytes
-from training_worker.loop.callbacks import StepResult, Trainer
+from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.watch.alarms import Alarms
 from training_worker.watch.curve import LossCurve
 from training_worker.watch.eta import Pace
@@ -52,8 +52,8 @@ class Sources:
     checkpoint_step: Callable[[], int | None]
 
 
-class ProgressReports:
-    """Implements `Callback`; the last one, so that it reports what the others have made.
+class ProgressReports(Callback):
+    """Reports; the last callback, so that it shows what the others have made.
 
     Args:
         training_id: the training.
@@ -87,6 +87,9 @@ class ProgressReports:
             self._send(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
+        self._send(trainer)
+
+    def on_stop(self, trainer: Trainer, error: BaseException) -> None:
         self._send(trainer)
 
     def metrics(self, trainer: Trainer) -> TrainingMetrics:

@@ -12,7 +12,7 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import OutputFormat
 from shared.contracts.error_text import one_line
 from shared.pixels.metadata import encode_output
-from training_worker.loop.callbacks import StepResult, Trainer
+from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.watch.alarms import Alarms
 from training_worker.watch.cadence import is_sample_step
 from training_worker.watch.eta import Pace, Pause
@@ -42,8 +42,8 @@ class SamplerOutlets:
     pace: Pace
 
 
-class Sampler:
-    """Implements `Callback` and `Restorable`: samples at step 0, each `sample_every`, at the end.
+class Sampler(Callback):
+    """Samples at step 0, each `sample_every`, at the end.
 
     Prompt i has the run's seed + i at every step. Whatever fails is logged, once for each reason,
     and raised as an alarm; so do failures of the store.
@@ -55,6 +55,8 @@ class Sampler:
         facts: added to the provenance in each file: the training's id.
         cancel: checked before each denoise step.
     """
+
+    state_key = "samples"
 
     def __init__(
         self,
@@ -108,7 +110,7 @@ class Sampler:
             for step, row in self._stored.items()
         }
         steps = self._sheet.steps if self._sheet else self._sheet_steps
-        return {"stored": stored, "sheet_steps": steps}
+        return {"stored": stored, "sheet_steps": steps, "sheet_path": self.sheet_path}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._stored = {
@@ -116,6 +118,7 @@ class Sampler:
             for step, row in state["stored"].items()
         }
         self._sheet_steps = list(state["sheet_steps"])
+        self.sheet_path = state["sheet_path"]
         for row in self._stored.values():
             for file in row.values():
                 self._outlets.files.add(file)

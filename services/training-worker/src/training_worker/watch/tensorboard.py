@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.contracts.error_text import one_line
 from shared.errors import StorageError
-from training_worker.loop.callbacks import StepResult, Trainer
+from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.watch.cadence import is_check_step
 from training_worker.watch.files import Files
 from training_worker.watch.held_out import HeldOutLoss
@@ -14,8 +14,8 @@ from training_worker.watch.log import TrainingLog
 _CONTENT_TYPE = "application/octet-stream"
 
 
-class TensorBoardFiles:
-    """Implements `Callback`: an event file an attempt, stored at each check and at the end.
+class TensorBoardFiles(Callback):
+    """An event file for each attempt, stored at each check and at the end.
 
     A file's key has the step that its attempt began at, and no name of the machine. TensorBoard
     reads all files of the folder, and forgets what a resumed attempt computes again.

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 from shared.cancellation import NEVER, CancelFlag
@@ -18,7 +18,6 @@ from training_worker.watch.held_out import HeldOutLoss
 from training_worker.watch.log import TrainingLog
 from training_worker.watch.log_keeping import LogKeeping
 from training_worker.watch.progress import ProgressReports, Sources
-from training_worker.watch.restorable import Restorable
 from training_worker.watch.sampler import Sampler, SamplerOutlets
 from training_worker.watch.tensorboard import TensorBoardFiles
 
@@ -57,14 +56,12 @@ class Watch:
     Attributes:
         measuring: callbacks that run before the step is saved: their state is part of the save.
         showing: callbacks that run after it: a step is saved before its samples are made.
-        parts: those whose state is saved, by name.
         sources: the parts that the record shows; `files` and `log` are for other rooms too.
         reports: makes progress reports, and the figures of the result.
     """
 
     measuring: Sequence[Callback]
     showing: Sequence[Callback]
-    parts: dict[str, Restorable]
     sources: Sources
     reports: ProgressReports
 
@@ -109,17 +106,6 @@ class Watch:
                 LogKeeping(log, files, log_key, settings.clock),
                 reports,
             ],
-            parts={"pace": pace, "held_out": held_out, "curve": curve, "sampler": sampler},
             sources=sources,
             reports=reports,
         )
-
-    def state(self) -> dict[str, Any]:
-        """Return the state of all parts as JSON."""
-        return {name: part.state() for name, part in self.parts.items()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state; a part that it lacks begins anew."""
-        for name, part in self.parts.items():
-            if name in state:
-                part.restore(state[name])

@@ -24,6 +24,7 @@ class Lora(Base, Timestamps):
         ),
         Index("ix_loras_newest", text("created_at DESC"), text("id DESC")),
         Index("ix_loras_sha256", "sha256"),
+        Index("ix_loras_training", "training_id", postgresql_where=text("training_id IS NOT NULL")),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
@@ -42,6 +43,7 @@ class Lora(Base, Timestamps):
     file_metadata: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Metadata in the safetensors header."""
     training_id: Mapped[uuid.UUID | None]
+    """The training whose result it is."""
     origin_instance: Mapped[str | None] = mapped_column(String(100))
     origin_tenant_id: Mapped[str | None] = mapped_column(String(100))
     deleted_at: Mapped[datetime | None]

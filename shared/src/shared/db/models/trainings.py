@@ -47,6 +47,8 @@ class Training(Base, Origin, Timestamps):
     sample_steps: Mapped[int] = mapped_column(default=25)
     sample_prompts: Mapped[list[str]] = mapped_column(default=list)
     bypass_guidance_embedding: Mapped[bool] = mapped_column(default=False)
+    operator_settings: Mapped[dict[str, Any] | None]
+    """Further hyperparameters, by the names of `OperatorSettings`. None: the defaults."""
     base_model_path: Mapped[str]
     local_model_path: Mapped[str | None]
     """Path of the trained file in the LoRA store."""
@@ -68,6 +70,8 @@ class Training(Base, Origin, Timestamps):
     eta_seconds: Mapped[int | None]
     priority: Mapped[int] = mapped_column(default=1)
     priority_changed_at: Mapped[datetime | None]
+    metrics: Mapped[dict[str, Any] | None]
+    """Latest figures of its run, by the names of `TrainingMetrics`."""
     logs: Mapped[str] = mapped_column(default="")
     error_message: Mapped[str | None]
     errors: Mapped[list[str]] = mapped_column(default=list)

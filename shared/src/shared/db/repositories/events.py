@@ -117,6 +117,8 @@ def _common(subject: Task | Workflow | Training, event_type: EventType) -> dict[
         metadata["origin_reference"] = reference
     if event_type == EventType.INFERENCE_STATUS_UPDATE and isinstance(subject, Task):
         metadata["progress"] = subject.progress  # the schema has no field for it
+    if isinstance(subject, Training):
+        metadata = (subject.metrics or {}) | metadata
     return {
         "event_type": event_type,
         "task_id": str(subject.id),

@@ -1,25 +1,20 @@
-"""Trainings: reading within a client's scope, progress and outcomes."""
+"""Trainings: reading within a client's scope, datasets and outcomes."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import TrainingStatus
-from shared.contracts.progress import TrainingProgress
-from shared.contracts.runs import Owner
 from shared.contracts.training import ENDED, DatasetRecord, TrainingOutcome, TrainingRecordState
-from shared.db.models.tables import StoredObject
 from shared.db.models.trainings import Training
 from shared.db.repositories.events import add_training_event
 from shared.db.repositories.scope import Scope
-
-_ORDER = {TrainingStatus.PENDING: 0, TrainingStatus.PREPROCESSING: 1, TrainingStatus.TRAINING: 2}
-"""The non-terminal states, in order."""
+from shared.db.repositories.trained_loras import register_lora
+from shared.db.repositories.training_files import write_training_files
+from shared.db.repositories.training_progress import write_logs, write_metrics
 
 
 async def find_training(
@@ -43,7 +38,7 @@ async def list_trainings(
 async def write_training_outcome(
     session: AsyncSession, outcome: TrainingOutcome
 ) -> TrainingRecordState:
-    """Write the outcome of a training: its row, owner rows of its files, and its event.
+    """Write the outcome of a training: its row, its LoRA, owner rows of its files, and its event.
 
     Returns:
         The state of the training. If it had already ended, that state is kept.
@@ -61,12 +56,26 @@ async def write_training_outcome(
         training.error_message = outcome.error
         training.errors = [*training.errors, outcome.error]
     if outcome.status == TrainingStatus.COMPLETED:
-        training.local_model_path = outcome.local_model_path
+        training.local_model_path = await _model_path(session, outcome)
         training.current_step = outcome.current_step
         training.progress = 100
+    if outcome.logs:
+        write_logs(training, outcome.logs)
+    if outcome.metrics is not None:
+        write_metrics(training, outcome.metrics)
+    _add_warnings(training, outcome.warnings)
     add_training_event(session, training)
-    await _write_owner_rows(session, outcome.owner, training.id, outcome.files)
+    await write_training_files(session, outcome.owner, training.id, outcome.files)
     return _record_state(training)
+
+
+async def _model_path(session: AsyncSession, outcome: TrainingOutcome) -> str | None:
+    """Return the path of the trained file in the LoRA store, where it is registered if need be."""
+    if outcome.lora is None or outcome.folder is None:
+        return outcome.local_model_path
+    return await register_lora(
+        session, outcome.training_id, outcome.owner, outcome.folder, outcome.lora
+    )
 
 
 async def write_dataset(session: AsyncSession, record: DatasetRecord) -> TrainingRecordState:
@@ -90,66 +99,18 @@ async def write_dataset(session: AsyncSession, record: DatasetRecord) -> Trainin
     training.total_files_count = dataset.total_files_count
     training.processed_dataset_path = dataset.dataset_path
     training.status = TrainingStatus.PREPROCESSING
+    if dataset.log:
+        write_logs(training, "".join(f"{line}\n" for line in dataset.log))
+    _add_warnings(training, dataset.warnings)
     add_training_event(session, training)
-    await _write_owner_rows(session, record.owner, training.id, dataset.files)
+    await write_training_files(session, record.owner, training.id, dataset.files)
     return _record_state(training)
 
 
-async def write_training_progress(session: AsyncSession, report: TrainingProgress) -> bool:
-    """Write a report of a running stage.
-
-    Returns:
-        False if nothing was written: the training has ended, is past that stage, or nothing is new.
-    """
-    training = await session.get(Training, report.training_id, with_for_update=True)
-    if training is None or training.status in ENDED:
-        return False
-    passed = _ORDER[report.stage] - _ORDER[TrainingStatus(training.status)]
-    if passed < 0:
-        return False
-    training.status = report.stage
-    training.started_at = training.started_at or report.at
-    has_moved = (
-        _move_preprocessing(training, report)
-        if report.stage == TrainingStatus.PREPROCESSING
-        else _move_training(training, report)
-    )
-    if passed == 0 and not has_moved:
-        return False
-    add_training_event(session, training)
-    return True
-
-
-def _move_preprocessing(training: Training, report: TrainingProgress) -> bool:
-    if training.preprocessing_completed_at is not None:
-        return False
-    before = _preprocessing(training)
-    training.preprocessing_started_at = training.preprocessing_started_at or report.at
-    training.preprocessing_stage = report.preprocessing_stage or training.preprocessing_stage
-    if report.total_files_count is not None:
-        training.total_files_count = report.total_files_count
-    if report.processed_files_count is not None:
-        known = training.processed_files_count or 0
-        training.processed_files_count = max(known, report.processed_files_count)
-    return _preprocessing(training) != before
-
-
-def _preprocessing(training: Training) -> tuple[object, ...]:
-    return (
-        training.preprocessing_stage,
-        training.processed_files_count,
-        training.total_files_count,
-    )
-
-
-def _move_training(training: Training, report: TrainingProgress) -> bool:
-    step = min(report.current_step, training.steps)
-    if step <= training.current_step:
-        return False
-    training.current_step = step
-    training.progress = 100 * step / training.steps
-    training.eta_seconds = report.eta_seconds
-    return True
+def _add_warnings(training: Training, warnings: Sequence[str]) -> None:
+    known = training.warnings or []
+    if new := [warning for warning in dict.fromkeys(warnings) if warning not in known]:
+        training.warnings = [*known, *new]
 
 
 def _record_state(training: Training) -> TrainingRecordState:
@@ -158,13 +119,3 @@ def _record_state(training: Training) -> TrainingRecordState:
         local_model_path=training.local_model_path,
         error=training.error_message,
     )
-
-
-async def _write_owner_rows(
-    session: AsyncSession, owner: Owner, training_id: UUID, files: Sequence[StoredFile]
-) -> None:
-    if not files:
-        return
-    owner_columns = owner.model_dump() | {"task_id": training_id}
-    rows = [file.model_dump() | owner_columns for file in files]
-    await session.execute(insert(StoredObject).values(rows).on_conflict_do_nothing())

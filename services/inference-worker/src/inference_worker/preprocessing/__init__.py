@@ -1,0 +1,1 @@
+"""Training pictures: checked, deduplicated, transformed, captioned, bucketed and packed."""

@@ -1,0 +1,1 @@
+"""The steps of preprocessing: one module for each kind of transform."""
