@@ -43,6 +43,8 @@ _WHY = """
 SELECT id, left(errors::text, 600) AS errors FROM tasks WHERE id = ANY($1) AND status = 'FAILED'
 UNION ALL
 SELECT id, left(errors::text, 600) FROM workflows WHERE id = ANY($1) AND status = 'FAILED'
+UNION ALL
+SELECT id, left(error_message, 600) FROM trainings WHERE id = ANY($1) AND status = 'FAILED'
 """
 
 _OPEN_ROWS = """
