@@ -30,17 +30,19 @@ async def _sources(platform: Platform, garments: list[Image.Image]) -> list[str]
     contents = [png(garment) for garment in garments]
     sources = [f"data:image/png;base64,{base64.b64encode(one).decode()}" for one in contents[:4]]
     paths: list[str] = []
-    for index, content in enumerate(contents[4:]):
+    for index, content in enumerate(contents[4:8]):
         saved = await platform.api.post(
             f"/api/v1/storage/images/garments/{index}.png",
             files={"file": (f"{index}.png", content, "image/png")},
         )
         assert saved.status_code == 201, saved.text
         paths.append(saved.json()["path"])
-    listed = await platform.objects.list("saved_pictures/")
-    keys = sorted(listed, key=lambda each: each.last_modified)[-4:]
-    urls = [platform.objects.presigned_url(each.key, expires_s=_PRESIGNED_S) for each in keys]
-    return [*sources, *paths[:4], *urls]
+    urls: list[str] = []
+    for index, content in enumerate(contents[8:]):
+        key = f"elsewhere/{index}.png"
+        await platform.objects.put(key, content, "image/png")
+        urls.append(platform.objects.presigned_url(key, expires_s=_PRESIGNED_S))
+    return [*sources, *paths, *urls]
 
 
 async def _generations(

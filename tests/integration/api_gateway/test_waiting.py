@@ -185,11 +185,17 @@ async def test_training_whose_stage_nobody_does_says_so(
 ) -> None:
     prepared = {"status": "PREPROCESSING", "preprocessing_completed_at": OLD}
     waiting = [runnable_training(created_at=OLD), runnable_training(created_at=OLD, **prepared)]
+    captioned = {
+        "status": "PREPROCESSING",
+        "preprocessing_stage": "captioning",
+        "preprocessing_captioning_strategy": "llm",
+    }
+    waiting.append(runnable_training(created_at=OLD, updated_at=OLD, **captioned))
     busy = runnable_training(created_at=OLD, status="PREPROCESSING")
     await add(gateway.resources.sessions, *waiting, busy)
 
     said = [(await api.get(f"{TRAININGS}{one.id}")).json()["waiting_for"] for one in waiting]
 
-    stages = ("preprocessing", "training")
+    stages = ("preprocessing", "training", "provider-llm")
     assert said == [f"a worker: none polls the task queue `{stage}`" for stage in stages]
     assert (await api.get(f"{TRAININGS}{busy.id}")).json()["waiting_for"] is None

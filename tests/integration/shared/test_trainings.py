@@ -69,7 +69,7 @@ async def end(sessions: Sessions, training_id: uuid.UUID, status: TrainingStatus
         return await write_training_outcome(session, outcome)
 
 
-async def prepare(sessions: Sessions, training_id: uuid.UUID):
+async def prepare(sessions: Sessions, training_id: uuid.UUID, **fields: Any):
     path = f"trainings/{training_id}/dataset.tar"
     dataset = PreparedDataset(
         started_at=AT,
@@ -80,6 +80,7 @@ async def prepare(sessions: Sessions, training_id: uuid.UUID):
         dataset_path=path,
         processed_files_count=3,
         total_files_count=4,
+        **fields,
     )
     record = DatasetRecord(training_id=training_id, owner=OWNER, dataset=dataset)
     async with sessions.begin() as session:

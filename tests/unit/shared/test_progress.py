@@ -5,11 +5,15 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import psutil
 from pydantic import SecretStr
 
+from shared.contracts.attempts import StoredFile
+from shared.contracts.enums import TrainingStatus
+from shared.contracts.progress import TrainingProgress
 from shared.progress import ProgressReporter
 from shared.settings import ProgressSettings
 
@@ -22,6 +26,9 @@ class Listener:
     def __init__(self) -> None:
         self.reports: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.memory: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.trainings: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.refusals = 0
+        self.refusal = "503 Service Unavailable"
         self.authorizations: list[str] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -31,7 +38,14 @@ class Listener:
             )
             self.authorizations.append(headers["authorization"])
             body = json.loads(await reader.readexactly(int(headers["content-length"])))
+            if self.refusals and body["trainings"]:
+                self.refusals -= 1
+                answer = f"HTTP/1.1 {self.refusal}\r\nContent-Length: 0\r\n\r\n"
+                writer.write(answer.encode())
+                continue
             self.memory.put_nowait(body["memory"])
+            for report in body["trainings"]:
+                self.trainings.put_nowait(report)
             for report in body["reports"]:
                 self.reports.put_nowait(report)
             writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -133,3 +147,60 @@ async def test_unreachable_listener_does_not_disturb_attempts() -> None:
         await asyncio.sleep(0.2)
     async with reporting("") as silent, silent.attempt(TASK, 1) as report:
         report(1)
+
+
+def trained(step: int) -> TrainingProgress:
+    """Return a report on a step that stored a sample."""
+    sample = StoredFile(key=f"{step}.png", size_bytes=1, content_type="image/png", sha256="0")
+    return TrainingProgress(
+        training_id=TASK,
+        stage=TrainingStatus.TRAINING,
+        at=datetime.now(UTC),
+        current_step=step,
+        files=[sample],
+    )
+
+
+async def test_report_of_a_training_from_a_thread_arrives() -> None:
+    async with listening() as (listener, url), reporting(url) as reporter:
+        await asyncio.wait_for(listener.memory.get(), 5)
+        await asyncio.to_thread(reporter.report_training, trained(3))
+        told = await asyncio.wait_for(listener.trainings.get(), 5)
+    assert (told["training_id"], told["current_step"]) == (str(TASK), 3)
+
+
+async def test_newest_of_many_reports_arrives_by_itself_with_the_files_of_all() -> None:
+    async with listening() as (listener, url), reporting(url) as reporter:
+        reporter.report_training(trained(1))
+        await asyncio.wait_for(listener.trainings.get(), 5)
+        for step in range(2, 10):
+            reporter.report_training(trained(step))
+        told = await asyncio.wait_for(listener.trainings.get(), 5)
+        assert listener.trainings.empty()
+    assert told["current_step"] == 9
+    assert [file["key"] for file in told["files"]] == [f"{step}.png" for step in range(2, 10)]
+
+
+async def test_report_of_a_training_is_sent_again_after_a_failure() -> None:
+    async with listening() as (listener, url), reporting(url) as reporter:
+        listener.refusals = 1
+        reporter.report_training(trained(1))
+        told = await asyncio.wait_for(listener.trainings.get(), 5)
+    assert [file["key"] for file in told["files"]] == ["1.png"]
+    assert listener.refusals == 0
+
+
+async def test_report_that_the_gateway_refuses_is_not_sent_again() -> None:
+    async with listening() as (listener, url), reporting(url) as reporter:
+        listener.refusals, listener.refusal = 1, "422 Unprocessable Content"
+        reporter.report_training(trained(1))
+        while listener.refusals:
+            await asyncio.sleep(0.01)
+        reporter.report_training(trained(2))
+        told = await asyncio.wait_for(listener.trainings.get(), 5)
+    assert [file["key"] for file in told["files"]] == ["2.png"]
+
+
+async def test_reports_without_a_listener_are_dropped() -> None:
+    async with reporting("") as silent:
+        silent.report_training(trained(1))

@@ -1,7 +1,6 @@
 """A small dataset, encoded once, on which the tests of this folder train."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch

@@ -251,4 +251,4 @@ _WORKFLOWS = {each.name: each for each in map(workflow._Definition.must_from_cla
 _ACTIVITIES = {each.name: each for each in _declared_activities()}
 _SEARCH_ATTRIBUTES = {
     key.name: key.value_type for key in vars(search).values() if isinstance(key, SearchAttributeKey)
-}
+} | {"TemporalChangeVersion": list[str]}  # the SDK's own: the patches of a run

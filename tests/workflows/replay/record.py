@@ -8,9 +8,11 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
+from temporalio.client import WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from local_stack.settings import LocalSettings
@@ -79,24 +81,31 @@ async def record(runs: Runs, asked: set[str]) -> None:
     """Record one history of each shape."""
     runs.training.lora = LORA
     runs.captioner.reply = caption_but_the_first
-    shapes = {
-        "task": await runs.start_task(generation()),
-        "task-editing": await runs.start_task(editing()),
-        "pipeline": await runs.start_pipeline(
+    starts = {
+        "task": runs.start_task(generation()),
+        "task-editing": runs.start_task(editing()),
+        "pipeline": runs.start_pipeline(
             pipeline(
                 step("generate"),
                 step("refine", "generate", run=refinement(), mappings=[picture_from("generate")]),
             )
         ),
-        "pipeline-pick": await runs.start_pipeline(pick_of_a_text()),
-        "pipeline-unchecked": await runs.start_pipeline(value_out_of_bounds()),
+        "pipeline-pick": runs.start_pipeline(pick_of_a_text()),
+        "pipeline-unchecked": runs.start_pipeline(value_out_of_bounds()),
         # `training` was recorded when preprocessing fetched remote pictures itself.
-        "training-sources": await runs.start_training(training()),
-        "training-captions": await runs.start_training(training(captioning=BY_A_MODEL)),
-        "evaluation": await runs.start_evaluation(evaluation()),
-        "delivery": await runs.start_delivery(),
-        "conversion": await runs.start_conversion(conversion()),
-        "reconciliation": await runs.start_reconciliation(),
+        "training-sources": runs.start_training(training()),
+        "training-captions": runs.start_training(training(captioning=BY_A_MODEL)),
+        "evaluation": runs.start_evaluation(evaluation()),
+        "delivery": runs.start_delivery(),
+        "conversion": runs.start_conversion(conversion()),
+        "reconciliation": runs.start_reconciliation(),
+    }
+    # Coroutines that are not awaited have not started anything.
+    unwanted = [starts.pop(name) for name in list(starts) if asked and name not in asked]
+    for start in unwanted:
+        start.close()
+    shapes: dict[str, WorkflowHandle[Any, Any]] = {
+        name: await start for name, start in starts.items()
     }
     for handle in shapes.values():
         await handle.result()

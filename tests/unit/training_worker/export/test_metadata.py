@@ -58,7 +58,7 @@ def test_entries_of_the_run() -> None:
 
 @pytest.mark.parametrize("trigger", ["zqx", "靴", "x" * 500, 'a "b"\n{}', "nul\0 and \ud800"])
 def test_records_keep_every_short_entry(tmp_path: Path, trigger: str) -> None:
-    origin = _origin(trigger, sample_prompts=["a long prompt " * 100])
+    origin = _origin(trigger, rank=2, sample_prompts=["a long prompt " * 100])
     weights = {
         f"{_NAME}.lora_A.weight": torch.ones(2, 4),
         f"{_NAME}.lora_B.weight": torch.ones(4, 2),

@@ -63,7 +63,7 @@ def _generated(engine: ModelEngine, written: WrittenFile, weight: float) -> Imag
 
 
 def _by_diffusers(path: Path) -> Image.Image:
-    pipeline = FluxPipeline.from_pretrained(packaged_model())
+    pipeline = FluxPipeline.from_pretrained(packaged_model(), dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.load_lora_weights(path)
     return pipeline(

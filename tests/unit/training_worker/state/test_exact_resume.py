@@ -106,9 +106,7 @@ def _resumed(dataset: CachedDataset, snapshot: Snapshot) -> str:
     return weights_digest(trainer)
 
 
-def test_the_snapshot_is_complete(
-    dataset: CachedDataset, stopped: Snapshot, unbroken: str
-) -> None:
+def test_the_snapshot_is_complete(dataset: CachedDataset, stopped: Snapshot, unbroken: str) -> None:
     assert _resumed(dataset, stopped) == unbroken
 
 

@@ -69,8 +69,10 @@ class InputFetcher(InputActivities):
 
         A retried partial request does not fetch again what its earlier attempts have fetched.
         """
+        heartbeat = Heartbeat(_HEARTBEAT_S)
+        heartbeat.details = tuple(activity.info().heartbeat_details)
         async with (
-            Heartbeat(_HEARTBEAT_S) as heartbeat,
+            heartbeat,
             self._shares.place(tenant_of_activity(), max_wait_s=_PLACE_TIMEOUT_S),
         ):
             if request.is_partial:
@@ -104,7 +106,7 @@ class InputFetcher(InputActivities):
 
     async def _fetch_some(self, request: FetchInputs, heartbeat: Heartbeat) -> FetchedInputs:
         """Fetch what can be fetched; a passing failure is raised at the end, to be retried."""
-        files = _known(heartbeat)
+        files = _kept(heartbeat)
         faults: dict[str, str] = {}
         passing: PlatformError | None = None
         for url in request.urls:
@@ -168,16 +170,15 @@ def _fetched(files: dict[str, StoredFile]) -> FetchedInputs:
     )
 
 
-def _known(heartbeat: Heartbeat) -> dict[str, StoredFile]:
-    """Return the files of earlier attempts, which left them in their heartbeats."""
-    heartbeat.details = tuple(activity.info().heartbeat_details)
-    if not heartbeat.details:
-        return {}
-    return TypeAdapter(dict[str, StoredFile]).validate_python(heartbeat.details[0])
-
-
 def _keep(heartbeat: Heartbeat, files: dict[str, StoredFile]) -> None:
+    """Leave the files by URL to the next attempt."""
     heartbeat.details = ({url: file.model_dump(mode="json") for url, file in files.items()},)
+
+
+def _kept(heartbeat: Heartbeat) -> dict[str, StoredFile]:
+    """Return the files that earlier attempts left, by URL."""
+    kept = heartbeat.details[0] if heartbeat.details else {}
+    return TypeAdapter(dict[str, StoredFile]).validate_python(kept)
 
 
 def _is_last_attempt() -> bool:

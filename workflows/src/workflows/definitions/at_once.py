@@ -27,7 +27,7 @@ async def call_at_once(calls: Sequence[Callable[[], Awaitable[_R]]], limit: int)
     workers = [asyncio.create_task(work()) for _ in range(min(limit, len(calls)))]
     try:
         await asyncio.gather(*workers)
-    except BaseException:
+    except (Exception, asyncio.CancelledError):
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)

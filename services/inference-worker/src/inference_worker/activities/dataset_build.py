@@ -1,7 +1,7 @@
 """One dataset, stage by stage; pictures lie on disk and are decoded one at a time."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -121,7 +121,10 @@ class DatasetBuild:
         self._reports.begin("bucketing")
         manifest = self._manifest(rendered, duplicates)
         stored = await self._store(manifest, rendered)
-        if not captioning:
+        if captioning:
+            # The captioning model comes next.
+            self._reports.begin("captioning")
+        else:
             self._reports.complete(len(rendered))
         return BuiltDataset(
             path=f"{self._prefix}/manifest.json",
@@ -180,6 +183,8 @@ class DatasetBuild:
         self._reports.begin("deduplicating")
         signatures = [picture.signature for picture in checked]
         found = await self._files.cpu.run(partial(find_duplicates, signatures))
+        for _ in checked:
+            self._reports.count()
         duplicates = [
             DuplicateImage(
                 index=checked[each.index].index,
@@ -247,7 +252,7 @@ class DatasetBuild:
         self, manifest: DatasetManifest, pictures: Sequence[RenderedPicture]
     ) -> list[StoredFile]:
         """Store archive, preview and manifest; the manifest last, as it names the archive."""
-        paths = [entry.path for picture in pictures for entry in picture.entries]
+        paths = self._counted_paths(pictures)
         archive = self._folder / "images.zip"
         await self._files.cpu.run_stoppable(lambda cancel: write_archive(archive, paths, cancel))
         stored = [await self._put_file(manifest.archive, archive, "application/zip")]
@@ -260,6 +265,11 @@ class DatasetBuild:
         key, content = f"{self._prefix}/manifest.json", manifest_json(manifest)
         stored.append(await self._files.put(key, content, "application/json"))
         return stored
+
+    def _counted_paths(self, pictures: Iterable[RenderedPicture]) -> Iterator[Path]:
+        for picture in pictures:
+            yield from (entry.path for entry in picture.entries)
+            self._reports.count()
 
     async def _put_file(self, key: str, path: Path, content_type: str) -> StoredFile:
         cpu = self._files.cpu

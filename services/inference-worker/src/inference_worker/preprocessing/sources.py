@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from shared.contracts.datasets import PreprocessDataset, SkippedImage
@@ -35,7 +34,7 @@ class Source:
     @property
     def label(self) -> str:
         """Its position and file name, for people; of a URL, no query, which may hold a secret."""
-        return f"image {self.index} ({clean_text(file_name(self.name), _LABEL_CHARS)})"
+        return f"image {self.index} ({clean_text(file_name(self.name) or 'a URL', _LABEL_CHARS)})"
 
     def skipped(self, reason: str) -> SkippedImage:
         """Return its entry among the skipped images."""
@@ -44,14 +43,15 @@ class Source:
 
 
 def file_name(source: str) -> str:
-    """Return the last part of a key or URL; a URL's is decoded."""
+    """Return the last part of a key or URL; a URL's is decoded, and may be empty."""
     if not is_remote(source):
-        return source.rpartition("/")[2] or source
+        return source.rpartition("/")[2]
     try:
         path = urlsplit(source).path
     except ValueError:
-        return "URL"
-    return unquote(PurePosixPath(path).name) or "URL"
+        return ""
+    # Object stores' URLs may encode the slashes of a key.
+    return unquote(path).rpartition("/")[2]
 
 
 def locate_sources(request: PreprocessDataset) -> list[Source]:

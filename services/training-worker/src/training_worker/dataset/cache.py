@@ -100,13 +100,13 @@ class TensorCache:
         try:
             opened: Any = safe_open(path, framework="pt")
             with opened as file:
-                digest = (file.metadata() or {}).get(_DIGEST)
+                metadata: dict[str, str] = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- no mapping
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError):
-            digest, tensors = None, {}
-        if digest != _digest(tensors):
+            metadata, tensors = {}, {}
+        if metadata.get(_DIGEST) != _digest(tensors):
             _log.warning("damaged_cache_file_is_encoded_again", file=path.name)
             return None
         os.utime(path)

@@ -2,11 +2,11 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import get_ema_multi_avg_fn
+from torch.optim.swa_utils import get_ema_multi_avg_fn  # pyright: ignore[reportUnknownVariableType]
 
 
 def decay_at(update: int, decay: float) -> float:
@@ -46,7 +46,7 @@ class AveragedWeights:
     def update(self, num_updates: int) -> None:
         """Take in the parameters after an update of the optimizer, the first of which is 1."""
         if self.is_on:
-            average: Any = get_ema_multi_avg_fn(decay_at(num_updates, self._decay))
+            average = cast(Any, get_ema_multi_avg_fn)(decay_at(num_updates, self._decay))
             average([*self._own.values()], [*self._parameters.values()], num_updates)
 
     @contextmanager

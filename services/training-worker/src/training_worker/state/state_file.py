@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -53,7 +54,8 @@ def write_state(snapshot: Snapshot, folder: Path) -> StateFile:
         _sync(folder)
         return StateFile(snapshot.step, path, file_digest(path), path.stat().st_size)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise ResourceError(f"the resume state cannot be written: {one_line(error)}") from error
 
 

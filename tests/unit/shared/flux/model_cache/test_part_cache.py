@@ -77,3 +77,14 @@ def test_shared_storage_counts_once() -> None:
     both = nn.Sequential(tied, nn.Linear(_SIDE, _SIDE, bias=False))
     both[1].weight = tied.weight
     assert module_bytes(both) == _BYTES
+
+
+def test_a_pinned_part_stays() -> None:
+    loads, cache = _Loads(), PartCache(lambda: 2 * _BYTES)
+    pinned = cache.get(loads.part("a"))
+    cache.pin("a")
+    for name in ("b", "c"):
+        cache.get(loads.part(name))
+    cache.clear()
+    assert cache.get(loads.part("a")) is pinned
+    assert loads.names == ["a", "b", "c"]

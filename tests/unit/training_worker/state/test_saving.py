@@ -1,0 +1,265 @@
+"""Saves of a running training: when they are due, and a store that fails."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.cancellation import Cancelled
+from shared.errors import InvalidInputError, StorageError
+from tests.fakes.broken_store import BrokenStore
+from tests.fakes.object_store import MemoryObjectStore
+from tests.fixtures.lora_training import TRAINING, Recorder, blocking, make_trainer
+from training_worker.dataset.items import CachedDataset
+from training_worker.loop.callbacks import Callback, StepResult
+from training_worker.loop.callbacks import Trainer as AnyTrainer
+from training_worker.loop.trainer import Trainer
+from training_worker.state.kept_saves import KeptSaves
+from training_worker.state.objects import LoopObjects
+from training_worker.state.resume_saver import ResumeSaver
+from training_worker.state.resume_states import ResumeStates
+from training_worker.state.state_file import read_state
+from training_worker.state.uploads import Uploads, doubling
+
+pytestmark = pytest.mark.models
+
+
+class _Clock:
+    """Time that passes by steps of the training."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class _Steps(Callback):
+    """Lets time pass at each step, and notes which state is on the disk or in the store.
+
+    It waits for uploads, so that what is seen does not depend on the threads' speed.
+    """
+
+    def __init__(self, clock: _Clock, uploads: Uploads, step_s: float) -> None:
+        self._clock, self._uploads, self._step_s = clock, uploads, step_s
+        self.saved: list[int | None] = []
+
+    def on_step(self, trainer: AnyTrainer, result: StepResult) -> None:
+        self._uploads.drain()
+        self.saved.append(trainer.saved_step)
+        self._clock.now_s += self._step_s
+
+
+@pytest.fixture
+def uploads() -> Iterator[Uploads]:
+    with Uploads(back_off=lambda _: 0.0) as uploads:
+        yield uploads
+
+
+def saver_of(
+    trainer: Trainer, objects: LoopObjects, uploads: Uploads, folder: Path, **options: Any
+) -> ResumeSaver:
+    return ResumeSaver(trainer, ResumeStates(objects, TRAINING, folder), uploads, **options)
+
+
+def test_states_are_saved_by_time_and_at_the_end(
+    dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
+) -> None:
+    trainer, clock = make_trainer(dataset, steps=6), _Clock()
+    steps = _Steps(clock, uploads, step_s=50)
+    trainer.fit([saver_of(trainer, objects, uploads, tmp_path, now=clock), steps])
+    # 120 s have passed before steps 4 (150 s).
+    assert steps.saved == [None, None, None, 4, 4, 4]
+    assert trainer.saved_step == 6
+
+
+def test_a_slow_write_is_repeated_seldom(
+    dataset: CachedDataset,
+    objects: LoopObjects,
+    uploads: Uploads,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trainer, clock = make_trainer(dataset, steps=6), _Clock()
+    from training_worker.state import resume_saver  # noqa: PLC0415
+
+    written: list[int] = []
+    write = resume_saver.write_state
+
+    def slow(snapshot: Any, folder: Path) -> Any:
+        clock.now_s += 10  # the next save is due after 200 s
+        written.append(snapshot.step)
+        return write(snapshot, folder)
+
+    monkeypatch.setattr(resume_saver, "write_state", slow)
+    steps = _Steps(clock, uploads, step_s=130)
+    trainer.fit([saver_of(trainer, objects, uploads, tmp_path, now=clock), steps])
+    assert written == [2, 4, 6]
+
+
+def test_states_are_saved_before_samples_and_on_request(
+    dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
+) -> None:
+    trainer, clock = make_trainer(dataset, steps=6, sample_every=2), _Clock()
+    saver = saver_of(trainer, objects, uploads, tmp_path, now=clock)
+    steps = _Steps(clock, uploads, step_s=0)
+    saver.request()
+    trainer.fit([saver, steps])
+    assert steps.saved == [1, 2, 2, 4, 4, 6]
+
+
+def test_a_stop_saves_the_last_step(
+    dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
+) -> None:
+    trainer, recorder = make_trainer(dataset), Recorder(stop_after=3)
+    with pytest.raises(Cancelled):
+        trainer.fit([recorder, saver_of(trainer, objects, uploads, tmp_path)], recorder.flag)
+    newest = ResumeStates(objects, TRAINING, tmp_path / "other").newest()
+    assert newest is not None
+    assert newest.step == trainer.saved_step == 3
+
+
+class _Failing(Callback):
+    def on_step(self, trainer: AnyTrainer, result: StepResult) -> None:
+        if result.step == 2:
+            raise InvalidInputError("diverged")
+
+
+def test_a_failure_saves_nothing(
+    dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
+) -> None:
+    trainer = make_trainer(dataset)
+    with pytest.raises(InvalidInputError):
+        trainer.fit([_Failing(), saver_of(trainer, objects, uploads, tmp_path)])
+    assert ResumeStates(objects, TRAINING, tmp_path).newest() is None
+
+
+class _Flaky(BrokenStore):
+    """A store whose uploads fail some times."""
+
+    def __init__(self, store: MemoryObjectStore, failures: int) -> None:
+        super().__init__(store)
+        self.failures = failures
+
+    async def put_file(self, key: str, path: Path, content_type: str) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StorageError("the store is full")
+        await self._store.put_file(key, path, content_type)
+
+
+def test_a_store_that_is_full_three_times_costs_nothing(
+    dataset: CachedDataset, store: MemoryObjectStore, uploads: Uploads, tmp_path: Path
+) -> None:
+    flaky: Any = _Flaky(store, 3)
+    with blocking(flaky) as objects:
+        trainer = make_trainer(dataset, steps=4)
+        trainer.fit([saver_of(trainer, objects, uploads, tmp_path / "a", interval_s=0)])
+        newest = ResumeStates(objects, TRAINING, tmp_path / "b").newest()
+    assert flaky.failures == 0
+    assert newest is not None
+    assert newest.step == 4
+
+
+def test_a_store_that_fails_for_half_an_hour_ends_the_training(
+    dataset: CachedDataset, store: MemoryObjectStore, tmp_path: Path
+) -> None:
+    clock = _Clock()
+
+    def wait(_: int) -> float:
+        clock.now_s += 600
+        return 0.0
+
+    broken: Any = BrokenStore(store, "put_file")
+    trainer = make_trainer(dataset, steps=2)
+    with (
+        blocking(broken) as objects,
+        Uploads(now=clock, back_off=wait) as uploads,
+        pytest.raises(StorageError, match="30 minutes"),
+    ):
+        trainer.fit([saver_of(trainer, objects, uploads, tmp_path)])
+    # The newest state is still on the disk.
+    assert read_state(tmp_path / "2.safetensors").step == 2
+
+
+def test_a_full_disk_does_not_end_the_training(
+    dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
+) -> None:
+    blocked = tmp_path / "no folder"
+    blocked.write_text("")
+    trainer = make_trainer(dataset, steps=2)
+    trainer.fit([saver_of(trainer, objects, uploads, blocked, interval_s=0)])
+    assert trainer.step == 2
+
+
+def test_a_newer_upload_replaces_one_that_waits() -> None:
+    done: list[str] = []
+    first = [StorageError("away"), None]
+
+    def flaky() -> None:
+        if error := first.pop(0):
+            uploads.submit("state", lambda: done.append("second"), lambda: None)
+            raise error
+        done.append("first")
+
+    with Uploads(back_off=lambda _: 0.0) as uploads:
+        uploads.submit("state", flaky, lambda: done.append("first is dropped"))
+        uploads.drain()
+    assert done == ["first is dropped", "second"]
+
+
+def test_an_error_that_is_not_the_stores_is_raised_at_once() -> None:
+    def fail() -> None:
+        raise ValueError("a fault of ours")
+
+    with Uploads() as uploads:
+        uploads.submit("state", fail, lambda: None)
+        with pytest.raises(ValueError, match="ours"):
+            uploads.drain()
+
+
+def test_the_wait_doubles_up_to_a_minute() -> None:
+    assert [doubling(failures) for failures in (1, 2, 3, 7, 20)] == [1, 2, 4, 60, 60]
+
+
+def _kept(objects: LoopObjects, uploads: Uploads, folder: Path) -> tuple[KeptSaves, list[Any]]:
+    calls: list[Any] = []
+
+    def write(path: Path, *given: Any) -> None:
+        calls.append(given)
+        path.write_text(path.name)
+
+    metadata: Callable[[AnyTrainer], dict[str, str]] = lambda trainer: {"step": str(trainer.step)}  # noqa: E731
+    saves = KeptSaves(objects, uploads, TRAINING, folder, write=write, metadata=metadata)
+    return saves, calls
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"steps": 5, "save_every": 2}, [2, 4, 5]),
+        ({"steps": 4, "save_every": 2}, [2, 4]),
+        ({"steps": 6, "save_every": 1, "max_step_saves_to_keep": 2}, [5, 6]),
+        ({"steps": 3}, [3]),
+    ],
+)
+def test_saves_are_kept_every_so_many_steps(
+    values: dict[str, int],
+    expected: list[int],
+    dataset: CachedDataset,
+    objects: LoopObjects,
+    uploads: Uploads,
+    tmp_path: Path,
+) -> None:
+    trainer = make_trainer(dataset, **values)
+    saves, calls = _kept(objects, uploads, tmp_path)
+    trainer.fit([saves])
+    uploads.drain()
+    keys = objects.keys(f"trainings/{TRAINING}/saves/")
+    assert sorted(int(Path(key).stem) for key in keys) == expected
+    assert list(tmp_path.iterdir()) == []
+    model, weights, metadata = calls[-1]
+    assert model is trainer.model
+    assert weights.keys() == trainer.model.parameters.keys()
+    assert metadata == {"step": str(trainer.step)}
