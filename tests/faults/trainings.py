@@ -7,17 +7,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from safetensors.numpy import load
-
 from shared.errors import ObjectNotFoundError
 from shared.storage.s3 import S3ObjectStore
 from tests.faults.clients import Clients, training
 from tests.faults.rig import Rig
 from tests.fixtures.gateway import storage_settings
+from tests.fixtures.state_digests import state_digest
 
 WORKER = "training-worker"
 _ENDS_WITHIN_S = 120
-_WEIGHTS = ("model.", "ema.")
 
 
 @asynccontextmanager
@@ -46,12 +44,7 @@ async def weights_digest(rig: Rig, training_id: UUID) -> str:
     async with stored(rig) as store:
         content = await store.get(newest["key"])
     assert hashlib.sha256(content).hexdigest() == newest["sha256"], "half-written: the last state"
-    digest = hashlib.sha256()
-    tensors = load(content)
-    for name in sorted(name for name in tensors if name.startswith(_WEIGHTS)):
-        digest.update(name.encode())
-        digest.update(tensors[name].tobytes())
-    return digest.hexdigest()
+    return state_digest(content)
 
 
 async def completed(rig: Rig, training_id: UUID) -> dict[str, Any]:
