@@ -306,3 +306,14 @@ async def test_details_show_both_stages_and_where_files_are(staffed: Runs) -> No
         "- training, queue `training`: done, 7 steps, loss 0.25: `product/sh0e.safetensors`",
         f"- dataset, samples, contact sheet and log: `trainings/{run.training_id}/`",
     ]
+
+
+async def test_saved_pictures_keep_their_paths_as_names(staffed: Runs) -> None:
+    run = training(
+        source_images=["shop/red_dress.png"],
+        picture_objects={"shop/red_dress.png": "saved_pictures/1f"},
+    )
+    await (await staffed.start_training(run)).result()
+    [request] = staffed.training.datasets
+    assert request.source_images == ["shop/red_dress.png"]
+    assert request.fetched == {"shop/red_dress.png": "saved_pictures/1f"}

@@ -70,11 +70,13 @@ async def test_what_a_create_ignores_is_said_in_its_header_and_on_its_record(
     assert answer.status_code == 201, answer.text
     assert answer.headers["Sartiq-Ignored"] == f'"{place}";nearest="{name}"'
     assert "Preference-Applied" not in answer.headers
-    (warning,) = answer.json()["warnings"]
+    warning, *others = answer.json()["warnings"]
+    # Trainings also say which model they are trained on here.
+    assert all(other.startswith("base_model_path: ") for other in others)
     assert place in warning
     assert f"`{name}`" in warning
     read = await admin.get(f"{url.partition('?')[0]}{answer.json()['id']}")
-    assert read.json()["warnings"] == [warning]
+    assert read.json()["warnings"] == [warning, *others]
     assert "Sartiq-Ignored" not in read.headers
 
 

@@ -1,6 +1,7 @@
 """A running training: cancellation, reports of workers, its end."""
 
 import asyncio
+import uuid
 from typing import Any
 
 import httpx
@@ -12,7 +13,8 @@ from shared.contracts.enums import EventType, TrainingStatus
 from shared.contracts.training import TrainModel
 from shared.db.models.tables import StoredObject
 from shared.temporal.heartbeat import Heartbeat
-from tests.fixtures.gateway import Gateway
+from tests.fakes.training import LORA
+from tests.fixtures.gateway import OTHER_TENANT_KEY, TENANT_KEY, Gateway
 from tests.fixtures.workflow_runs import until, until_event
 from tests.integration.api_gateway.conftest import Staff
 from tests.integration.api_gateway.test_training import (
@@ -24,6 +26,8 @@ from tests.integration.api_gateway.test_training import (
     events_of,
     set_status,
 )
+
+LORAS = "/api/v1/lora/?limit=1000"
 
 
 async def test_pending_training_is_cancelled_at_once_and_only_once(
@@ -125,6 +129,7 @@ async def ended(api: httpx.AsyncClient, training: dict[str, Any]) -> dict[str, A
 async def test_training_is_run_by_its_workers_and_recorded(staff: Staff) -> None:
     async with (
         staff.workflow_worker(),
+        staff.runs.fetch_worker(),
         staff.runs.dataset_worker(),
         staff.runs.training_worker(),
         staff.client() as api,
@@ -148,8 +153,65 @@ async def test_training_is_run_by_its_workers_and_recorded(staff: Staff) -> None
     assert (last.progress, last.local_model_path) == (100, "product/sh0e.safetensors")
     async with staff.gateway.resources.sessions() as session:
         model = await session.get(StoredObject, f"trainings/{training['id']}/model.safetensors")
-    assert model is not None
-    assert model.origin_instance == "x"
+        fetched = await session.get(StoredObject, f"trainings/{training['id']}/inputs/1.jpg")
+    for stored in (model, fetched):
+        assert stored is not None
+        assert (stored.origin_instance, str(stored.task_id)) == ("x", training["id"])
+    assert done["logs"] == "trained\n"
+    assert done["metrics"]["loss"] == 0.25
+    assert done["warnings"][-1] == "trained on nothing"
+    assert last.metadata is not None
+    assert (last.metadata["loss"], last.metadata["device"]) == (0.25, "fake")
+
+
+async def test_trained_lora_is_listed_for_its_tenant_alone(staff: Staff) -> None:
+    staff.runs.training.lora = LORA.model_copy(update={"stem": f"sh0e{uuid.uuid4().hex[:8]}"})
+    async with (
+        staff.workflow_worker(),
+        staff.runs.fetch_worker(),
+        staff.runs.dataset_worker(),
+        staff.runs.training_worker(),
+        staff.client(TENANT_KEY) as api,
+        staff.client(OTHER_TENANT_KEY) as other,
+    ):
+        training = await create(api, steps=20)
+        done = await ended(api, training)
+        path = done["local_model_path"]
+        assert path == f"product/{staff.runs.training.lora.stem}.safetensors"
+        generation = {
+            "task_type": "GENERATION",
+            "origin_instance": "shop",
+            "prompt": "sh0e",
+            "product_model_path": path,
+            "width": 64,
+            "height": 64,
+        }
+        answers = [await client.post("/api/v1/tasks/", json=generation) for client in (api, other)]
+        mine, foreign = [
+            {lora["partial_path"] for lora in (await client.get(LORAS)).json()["loras"]}
+            for client in (api, other)
+        ]
+    assert path in mine
+    assert path not in foreign
+    assert [answer.status_code for answer in answers] == [201, 422]
+    assert f"there is no LoRA {path!r}" in answers[1].text
+
+
+async def test_training_is_cancelled_while_its_pictures_are_fetched(staff: Staff) -> None:
+    is_running = asyncio.Event()
+
+    async def act(_request: Any) -> dict[str, str]:
+        is_running.set()
+        async with Heartbeat():
+            await asyncio.sleep(25)
+        return {}
+
+    staff.runs.fetcher.act = act
+    async with staff.workflow_worker(), staff.runs.fetch_worker(), staff.client() as api:
+        training = await create(api)
+        await is_running.wait()
+        answer = await api.post(f"{PATH}{training['id']}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (200, "CANCELLED")
 
 
 async def test_running_training_is_cancelled_once_its_worker_has_stopped(staff: Staff) -> None:
@@ -164,6 +226,7 @@ async def test_running_training_is_cancelled_once_its_worker_has_stopped(staff: 
     staff.runs.training.act = act
     async with (
         staff.workflow_worker(),
+        staff.runs.fetch_worker(),
         staff.runs.dataset_worker(),
         staff.runs.training_worker(),
         staff.client() as api,

@@ -117,6 +117,6 @@ def test_the_provider_worker_is_started_where_a_provider_has_credentials() -> No
     def started(environment: dict[str, str]) -> list[str]:
         return [service.name for service in SERVICES if service.is_wanted(environment)]
 
-    plain = ["gateway", "workflow-worker", "inference-worker"]
+    plain = ["gateway", "workflow-worker", "inference-worker", "training-worker"]
     assert started({}) == started({"SARTIQ_FAL_KEY": ""}) == plain
     assert started({"SARTIQ_FAL_KEY": "key"}) == [*plain, "provider-worker"]

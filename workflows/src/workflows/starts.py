@@ -115,10 +115,8 @@ def training_run(training: Training) -> TrainingRun:
         }
         | {
             "training_id": training.id,
-            "source_images": [
-                (training.picture_objects or {}).get(source, source)
-                for source in training.source_images
-            ],
+            "source_images": training.source_images,
+            "picture_objects": training.picture_objects or {},
             "transforms": [
                 Transform(type=each["type"], parameters={k: each[k] for k in each if k != "type"})
                 for each in training.preprocessing_transforms or []

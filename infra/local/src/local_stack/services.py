@@ -44,12 +44,7 @@ SERVICES = (
     Service("gateway", "api_gateway", Readiness.READYZ),
     Service("workflow-worker", "workflows.worker"),
     Service("inference-worker", "inference_worker"),
-    Service(
-        "training-worker",
-        "training_worker",
-        # Beside other processes on the same cores, one thread is faster than several.
-        environment={"SARTIQ_TRAINER_TORCH_THREADS": "1"},
-    ),
+    Service("training-worker", "training_worker"),
     Service("provider-worker", "provider_worker", needs_one_of=("SARTIQ_FAL_KEY",)),
 )
 """The services that `up` starts; the provider worker only with credentials of a provider."""

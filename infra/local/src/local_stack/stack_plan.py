@@ -103,6 +103,9 @@ class StackPlan:
             "SARTIQ_GATEWAY_INTERNAL_TOKEN": progress_token,
             "SARTIQ_WEBHOOKS_ENCRYPTION_KEYS": encryption_key,
             "SARTIQ_INFERENCE_LORA_CACHE_DIR": str(self.folder("loras")),
+            "SARTIQ_TRAINER_CACHE_DIR": str(self.folder("training-cache")),
+            # Steps of the small model take eight times as long with two threads on busy cores.
+            "SARTIQ_TRAINER_TORCH_THREADS": "1",
             "PYTHONUNBUFFERED": "1",
             # The workflow sandbox imports the definitions for each run; cached bytecode saves it
             # from compiling them each time.

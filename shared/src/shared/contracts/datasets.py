@@ -42,9 +42,9 @@ class PreprocessDataset(Message):
 
     training_id: UUID
     source_images: list[str]
-    """Object keys, and URLs whose object keys are in `fetched`."""
+    """Object keys, and URLs and paths whose object keys are in `fetched`."""
     fetched: dict[str, str] = {}
-    """Object keys of the URLs among the source images."""
+    """Object keys of the URLs and paths among the source images."""
     fetch_faults: dict[str, ErrorText] = {}
     """Reasons why URLs among the source images could not be fetched."""
     transforms: list[Transform] = []

@@ -185,6 +185,9 @@ class TrainingRun(Message):
     trigger_word: str
     base_model_path: str
     source_images: list[str]
+    """As in the request: paths and URLs; a picture that was sent along by its object key."""
+    picture_objects: dict[str, str] = {}
+    """Object keys of paths that differ from their key."""
     transforms: list[Transform] = []
     captioning: Captioning
     hyperparameters: Hyperparameters

@@ -100,7 +100,7 @@ def test_training_learns(dataset: CachedDataset) -> None:
         noise = torch.randn(item.latents.shape, generator=torch.Generator().manual_seed(0))
         return sum(trainer.measure(item, sigma, noise) for sigma in (0.3, 0.5, 0.7))
 
-    trainer = make_trainer(dataset, steps=40, learning_rate=3e-3, warmup_steps=2)
+    trainer = make_trainer(dataset, steps=25, learning_rate=3e-3, warmup_steps=2)
     before = fixed_loss(trainer)
     trainer.fit()
     assert fixed_loss(trainer) < 0.8 * before
@@ -308,3 +308,35 @@ def test_a_measurement_depends_on_level_and_noise_alone(plain: tuple[Trainer, Re
     assert trainer.measure(item, 0.5, -noise) != first
     grads = [value.grad for value in trainer.model.parameters.values()]
     assert all(grad is None or grad.isfinite().all() for grad in grads)
+
+
+def test_a_base_in_bfloat16_trains_a_float32_adapter(tmp_path: Path) -> None:
+    source = str(save_tiny_flux(tmp_path / "tiny"))
+    digests: set[str] = set()
+    for _ in range(2):
+        base = open_base(source, dtype=torch.bfloat16)
+        dataset = encoded(tmp_path, write_dataset(tmp_path, [(32, 32)]), base)
+        trainer = make_trainer(dataset, base, steps=2, caption_dropout=0)
+        before = copied(trainer.model.parameters)
+        trainer.fit()
+        name = "transformer_blocks.0.attn.to_q.lora_B.weight"
+        assert not torch.equal(before[name], trainer.model.parameters[name])
+        assert {value.dtype for value in trainer.model.parameters.values()} == {torch.float32}
+        digests.add(weights_digest(trainer))
+    assert len(digests) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="moments in 8 bits need CUDA")
+def test_the_default_optimizer_has_8_bits_on_cuda(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes", reason="bitsandbytes is not installed")
+    base = open_base(device=torch.device("cuda"), dtype=torch.bfloat16)
+    dataset = encoded(tmp_path, write_dataset(tmp_path, [(32, 32)]), base)
+    trainer = make_trainer(dataset, base, steps=2)
+    trainer.fit()
+    assert trainer.optimizer_used == "adamw8bit"
+
+
+def test_another_optimizer_is_recorded_off_cuda(plain: tuple[Trainer, Recorder]) -> None:
+    trainer, _ = plain
+    assert trainer.config.values.optimizer == "adamw8bit"
+    assert trainer.optimizer_used == "adamw"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from shared.contracts.training import Hyperparameters
-from shared.errors import InvalidInputError
+from shared.errors import InvalidInputError, ResourceError
 from shared.flux.errors import ModelLoadError
 from shared.flux.lora.targets import linear_layers
 from shared.flux.pipeline.conditioning import PromptEmbeddings, text_ids
@@ -192,3 +192,9 @@ def test_models_that_cannot_be_trained_are_refused(kind: str, tmp_path: Path) ->
         open_base(source, **options)
     assert "SARTIQ_TRAINING_BASE_MODELS" in str(raised.value)
     assert "SARTIQ_MODEL_SOURCE" not in str(raised.value)
+
+
+def test_a_model_over_the_memory_is_refused(tiny: Path) -> None:
+    base = open_base(str(tiny), memory_bytes=1000)
+    with pytest.raises(ResourceError, match="SARTIQ_TRAINER_MEMORY_BYTES"):
+        LoraModel(base, Hyperparameters(rank=4))

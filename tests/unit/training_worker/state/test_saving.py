@@ -1,12 +1,14 @@
 """Saves of a running training: when they are due, and a store that fails."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.cancellation import Cancelled
+from shared.contracts.attempts import StoredFile
 from shared.errors import InvalidInputError, StorageError
 from tests.fakes.broken_store import BrokenStore
 from tests.fakes.object_store import MemoryObjectStore
@@ -223,16 +225,38 @@ def test_the_wait_doubles_up_to_a_minute() -> None:
     assert [doubling(failures) for failures in (1, 2, 3, 7, 20)] == [1, 2, 4, 60, 60]
 
 
-def _kept(objects: LoopObjects, uploads: Uploads, folder: Path) -> tuple[KeptSaves, list[Any]]:
-    calls: list[Any] = []
+@dataclass(frozen=True)
+class Written:
+    sha256: str
+    size_bytes: int
 
-    def write(path: Path, *given: Any) -> None:
-        calls.append(given)
+
+class Listed:
+    """The training's list of files."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, StoredFile] = {}
+
+    def add(self, file: StoredFile) -> None:
+        self.files[file.key] = file
+
+    def forget(self, key: str) -> None:
+        self.files.pop(key, None)
+
+
+def _kept(
+    objects: LoopObjects, uploads: Uploads, folder: Path
+) -> tuple[KeptSaves, Listed, list[AnyTrainer]]:
+    calls: list[AnyTrainer] = []
+    listed = Listed()
+
+    def write(path: Path, trainer: AnyTrainer) -> Written:
+        calls.append(trainer)
         path.write_text(path.name)
+        return Written(path.stem, len(path.name))
 
-    metadata: Callable[[AnyTrainer], dict[str, str]] = lambda trainer: {"step": str(trainer.step)}  # noqa: E731
-    saves = KeptSaves(objects, uploads, TRAINING, folder, write=write, metadata=metadata)
-    return saves, calls
+    saves = KeptSaves(objects, uploads, TRAINING, folder, write=write, files=listed)
+    return saves, listed, calls
 
 
 @pytest.mark.parametrize(
@@ -253,13 +277,24 @@ def test_saves_are_kept_every_so_many_steps(
     tmp_path: Path,
 ) -> None:
     trainer = make_trainer(dataset, **values)
-    saves, calls = _kept(objects, uploads, tmp_path)
+    saves, listed, calls = _kept(objects, uploads, tmp_path)
     trainer.fit([saves])
     uploads.drain()
     keys = objects.keys(f"trainings/{TRAINING}/saves/")
     assert sorted(int(Path(key).stem) for key in keys) == expected
     assert list(tmp_path.iterdir()) == []
-    model, weights, metadata = calls[-1]
-    assert model is trainer.model
-    assert weights.keys() == trainer.model.parameters.keys()
-    assert metadata == {"step": str(trainer.step)}
+    assert {file.sha256 for file in listed.files.values()} == set(map(str, expected))
+    assert set(listed.files) == set(keys)
+    assert calls[-1] is trainer
+
+
+def test_kept_saves_are_listed_again_after_a_resume(
+    dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
+) -> None:
+    trainer = make_trainer(dataset, steps=2, save_every=1)
+    saves, listed, _ = _kept(objects, uploads, tmp_path)
+    trainer.fit([saves])
+    uploads.drain()
+    again, listed_again, _ = _kept(objects, uploads, tmp_path)
+    again.restore(saves.state())
+    assert listed_again.files == listed.files != {}

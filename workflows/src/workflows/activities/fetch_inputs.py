@@ -177,8 +177,9 @@ def _keep(heartbeat: Heartbeat, files: dict[str, StoredFile]) -> None:
 
 def _kept(heartbeat: Heartbeat) -> dict[str, StoredFile]:
     """Return the files that earlier attempts left, by URL."""
-    kept = heartbeat.details[0] if heartbeat.details else {}
-    return TypeAdapter(dict[str, StoredFile]).validate_python(kept)
+    if not heartbeat.details:
+        return {}
+    return TypeAdapter(dict[str, StoredFile]).validate_python(heartbeat.details[0])
 
 
 def _is_last_attempt() -> bool:

@@ -67,7 +67,7 @@ class DatasetPreparation:
             PreprocessDataset(
                 training_id=run.training_id,
                 source_images=run.source_images,
-                fetched=fetched.keys,
+                fetched=run.picture_objects | fetched.keys,
                 fetch_faults=fetched.faults,
                 transforms=run.transforms,
                 captioning=run.captioning,

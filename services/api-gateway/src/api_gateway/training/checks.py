@@ -1,6 +1,6 @@
 """Checks of a training request that its schema does not make: what this installation serves."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -8,18 +8,17 @@ from pydantic import ValidationError
 from api_gateway.errors import Fault
 from api_gateway.resources import Resources
 from api_gateway.training.schemas import TrainingTaskCreate
+from shared.contracts.background_removal import RembgModel
 from shared.contracts.datasets import MODEL_STRATEGIES
 from shared.contracts.enums import CaptioningStrategy, TrainingType, TransformType
 from shared.contracts.error_text import describe_fault
 from shared.contracts.training import DEFAULT_BASE_MODEL
-from shared.contracts.transforms import TRANSFORMS
-
-_TRANSFORMS = "preprocessing_transforms"
+from shared.contracts.transforms import TRANSFORMS, BackgroundRemoval
 
 
 def find_faults(res: Resources, body: TrainingTaskCreate) -> list[Fault]:
     """Return why a request cannot be served; empty if it can."""
-    faults = list(_transform_faults(body))
+    faults = list(_transform_faults(res, body))
     if body.training_type is TrainingType.FULL:
         message = "FULL is not served yet; send LORA, or leave it out"
         faults.append(Fault(("body", "training_type"), message))
@@ -50,16 +49,32 @@ def base_model_warnings(res: Resources, body: TrainingTaskCreate) -> list[str]:
     ]
 
 
-def _transform_faults(body: TrainingTaskCreate) -> Iterator[Fault]:
+def _transform_faults(res: Resources, body: TrainingTaskCreate) -> Iterator[Fault]:
     for index, transform in enumerate(body.preprocessing_transforms or []):
         kind = TransformType(transform["type"])
-        parameters = {name: value for name, value in transform.items() if name != "type"}
-        try:
-            TRANSFORMS[kind].model_validate(parameters)
-        except ValidationError as error:
-            for fault in error.errors(include_url=False):
-                place = ("body", _TRANSFORMS, index, *fault["loc"])
-                yield Fault(place, _described(kind, dict(fault)), fault["type"])
+        given = {name: value for name, value in transform.items() if name != "type"}
+        for parameter, message in _parameter_faults(kind, given, res.model.cutout_models):
+            place = ("body", "preprocessing_transforms", index, parameter)
+            yield Fault(place if parameter else place[:-1], message)
+
+
+def _parameter_faults(
+    kind: TransformType, given: Mapping[str, Any], cutout_models: Sequence[RembgModel]
+) -> list[tuple[str, str]]:
+    """Return the faults of a transform: the parameter, empty if it is not one, and the text."""
+    try:
+        parameters = TRANSFORMS[kind].model_validate(given)
+    except ValidationError as error:
+        told: dict[str, list[str]] = {}
+        for fault in error.errors(include_url=False):
+            # A parameter of several types has a fault for each.
+            name = str(fault["loc"][0]) if fault["loc"] else ""
+            told.setdefault(name, []).append(_described(kind, dict(fault)))
+        return [(name, ", or: ".join(faults)) for name, faults in told.items()]
+    if isinstance(parameters, BackgroundRemoval) and parameters.model not in {None, *cutout_models}:
+        message = f"this model is not installed here; use one of {', '.join(cutout_models)}"
+        return [("model", message)]
+    return []
 
 
 def _described(kind: TransformType, fault: Mapping[str, Any]) -> str:

@@ -76,7 +76,10 @@ def _open(source: str, device: torch.device, dtype: torch.dtype, memory_bytes: i
     def prepare(_key: str, _name: str, module: nn.Module) -> nn.Module:
         return module.to(device).requires_grad_(requires_grad=False)
 
-    cache = PartCache(lambda: memory_bytes or memory_budget_bytes(device))
+    cache = PartCache(
+        lambda: memory_bytes or memory_budget_bytes(device),
+        remedy="SARTIQ_TRAINER_MEMORY_BYTES sets the budget",
+    )
     parts = FolderParts(
         folder, family.family.part_classes, cache, device=device, dtype=dtype, prepare=prepare
     )

@@ -15,9 +15,14 @@ from shared.contracts.training import OptimizerKind
 from shared.errors import InvalidInputError
 from training_worker.loop.callbacks import Callback
 from training_worker.loop.trainer import Trainer
+from training_worker.state.optimizer_state import (
+    group_scalars,
+    load_optimizer,
+    slot_scalars,
+    slot_tensors,
+)
 
 _MODEL, _EMA = "model", "ema"
-_SCALARS = (bool, int, float, str, type(None))
 _SOURCES = {
     "config": "the hyperparameters",
     "dataset": "the dataset",
@@ -64,8 +69,8 @@ def capture(trainer: Trainer, callbacks: Sequence[Callback] = ()) -> Snapshot:
         "micro_batches_seen": trainer.step * values.gradient_accumulation,
         "schedule": {"steps": values.steps, "warmup_steps": trainer.config.warmup_steps},
         "optimizer_used": trainer.optimizer_used,
-        "optimizer": [_scalars(group) for group in trainer.optimizer.param_groups],
-        "optimizer_scalars": _scalar_states(trainer),
+        "optimizer_groups": group_scalars(trainer.optimizer),
+        "optimizer_scalars": slot_scalars(trainer.optimizer, list(trainer.model.parameters)),
         "digests": _digests(trainer),
         "environment": environment(trainer.model.device),
         "callbacks": trainer.callback_states | states,
@@ -89,7 +94,13 @@ def restore(trainer: Trainer, snapshot: Snapshot) -> str:
         _copy(snapshot.tensors, _EMA, trainer.average.weights)
     if trainer.optimizer_used != snapshot.facts["optimizer_used"]:
         trainer.use_optimizer(OptimizerKind(snapshot.facts["optimizer_used"]))
-    _load_optimizer(trainer, snapshot)
+    load_optimizer(
+        trainer.optimizer,
+        list(trainer.model.parameters),
+        _without_weights(snapshot.tensors),
+        snapshot.facts["optimizer_scalars"],
+        snapshot.facts["optimizer_groups"],
+    )
     trainer.step = trainer.saved_step = snapshot.step
     trainer.callback_states = dict(snapshot.facts["callbacks"])
     return _resumed(snapshot, environment(trainer.model.device))
@@ -115,64 +126,23 @@ def _check_sources(trainer: Trainer, snapshot: Snapshot) -> None:
 
 
 def _tensors(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
-    names = list(trainer.model.parameters)
     for name, value in trainer.model.parameters.items():
         yield f"{_MODEL}.{name}", value.detach()
     if trainer.average.is_on:
         for name, value in trainer.average.weights.items():
             yield f"{_EMA}.{name}", value
-    for name, slots in zip(names, _slots(trainer), strict=True):
-        for slot, value in slots.items():
-            if isinstance(value, Tensor):
-                yield f"{slot}.{name}", value.detach()
+    yield from slot_tensors(trainer.optimizer, list(trainer.model.parameters))
 
 
-def _slots(trainer: Trainer) -> Iterator[Mapping[str, Any]]:
-    """Yield what the optimizer keeps for each parameter, in order; before its first step nothing.
-
-    The state that `state_dict` returns, not the live one: some optimizers convert theirs.
-    """
-    stored = trainer.optimizer.state_dict()["state"]
-    for index in range(len(trainer.model.parameters)):
-        yield stored.get(index, {})
-
-
-def _scalars(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if isinstance(value, _SCALARS)}
-
-
-def _scalar_states(trainer: Trainer) -> dict[str, dict[str, Any]]:
-    names = trainer.model.parameters
-    found = {name: _scalars(slots) for name, slots in zip(names, _slots(trainer), strict=True)}
-    return {name: scalars for name, scalars in found.items() if scalars}
+def _without_weights(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    weights = (f"{_MODEL}.", f"{_EMA}.")
+    return {name: value for name, value in tensors.items() if not name.startswith(weights)}
 
 
 @torch.no_grad()
 def _copy(tensors: Mapping[str, Tensor], kind: str, into: Mapping[str, Tensor]) -> None:
     for name, value in into.items():
         value.copy_(tensors[f"{kind}.{name}"])
-
-
-def _load_optimizer(trainer: Trainer, snapshot: Snapshot) -> None:
-    names = list(trainer.model.parameters)
-    slots: dict[int, dict[str, Any]] = {}
-    for index, name in enumerate(names):
-        scalars = snapshot.facts["optimizer_scalars"].get(name, {})
-        own = {**scalars, **_slots_of(snapshot.tensors, name)}
-        if own:
-            slots[index] = own
-    state = trainer.optimizer.state_dict()
-    groups = zip(state["param_groups"], snapshot.facts["optimizer"], strict=True)
-    state["param_groups"] = [{**fresh, **stored} for fresh, stored in groups]
-    trainer.optimizer.load_state_dict({**state, "state": slots})
-
-
-def _slots_of(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    suffix = f".{name}"
-    found = {
-        key.removesuffix(suffix): value for key, value in tensors.items() if key.endswith(suffix)
-    }
-    return {slot: value for slot, value in found.items() if slot not in {_MODEL, _EMA}}
 
 
 def _resumed(snapshot: Snapshot, here: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from PIL import Image
 from shared.contracts.untrusted import clean_text
 from shared.errors import StorageError
 from training_worker.loop.callbacks import Callback, StepResult, Trainer
-from training_worker.watch.cadence import is_check_step
+from training_worker.watch.cadence import is_sample_step
 from training_worker.watch.curve_drawing import Line, draw_curve
 from training_worker.watch.files import Files
 from training_worker.watch.held_out import HeldOutLoss
@@ -22,7 +22,7 @@ _NUM_RECENT = 50
 
 
 class LossCurve(Callback):
-    """stores the curve at each check, and at the end.
+    """The loss curve, stored as samples are made, and at the end.
 
     Args:
         files: of the training.
@@ -54,18 +54,26 @@ class LossCurve(Callback):
     def on_step(self, trainer: Trainer, result: StepResult) -> None:
         self._series.add(result.step, result.loss)
         self._recent.append(result.loss)
-        if is_check_step(trainer.config, result.step) and result.step < trainer.config.values.steps:
+        if (
+            is_sample_step(trainer.config, result.step)
+            and result.step < trainer.config.values.steps
+        ):
             self._store(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
         self._store(trainer)
 
     def state(self) -> dict[str, Any]:
-        return {"series": self._series.state(), "recent": list(self._recent)}
+        return {
+            "series": self._series.state(),
+            "recent": list(self._recent),
+            "path": self.path,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         self._series.restore(state["series"])
         self._recent.extend(state["recent"])
+        self.path = state["path"]
 
     def _store(self, trainer: Trainer) -> None:
         """Store both files; the next time will do where the store fails."""
@@ -73,7 +81,7 @@ class LossCurve(Callback):
             encoded = json.dumps(self._as_json(), allow_nan=False).encode()
             self._files.put(self._json_key, encoded, "application/json")
             buffer = io.BytesIO()
-            self._drawn(trainer).save(buffer, "PNG", optimize=True)
+            self._drawn(trainer).save(buffer, "PNG")
             self.path = self._files.put(self._png_key, buffer.getvalue(), "image/png").key
         except StorageError as error:
             self._log.warning(f"the loss curve was not stored: {clean_text(str(error))}")

@@ -32,7 +32,7 @@ class _Measured:
 
 
 class HeldOutLoss(Callback):
-    """measures, finds the best step, raises alarms.
+    """Measures the loss at fixed noise, finds the best step, and raises alarms.
 
     Args:
         log: of the training.

@@ -12,7 +12,7 @@ _STORE_EVERY_S = 30.0
 
 
 class LogKeeping(Callback):
-    """writes a line of figures and stores the log, both at intervals.
+    """Writes a line of figures and stores the log, both at intervals.
 
     Args:
         log: of the training.

@@ -43,7 +43,7 @@ class SamplerOutlets:
 
 
 class Sampler(Callback):
-    """samples at step 0, each `sample_every`, at the end.
+    """Samples at step 0, each `sample_every`, at the end.
 
     Prompt i has the run's seed + i at every step. Whatever fails is logged, once for each reason,
     and raised as an alarm; so do failures of the store.
@@ -110,7 +110,7 @@ class Sampler(Callback):
             for step, row in self._stored.items()
         }
         steps = self._sheet.steps if self._sheet else self._sheet_steps
-        return {"stored": stored, "sheet_steps": steps}
+        return {"stored": stored, "sheet_steps": steps, "sheet_path": self.sheet_path}
 
     def restore(self, state: dict[str, Any]) -> None:
         self._stored = {
@@ -118,6 +118,7 @@ class Sampler(Callback):
             for step, row in state["stored"].items()
         }
         self._sheet_steps = list(state["sheet_steps"])
+        self.sheet_path = state["sheet_path"]
         for row in self._stored.values():
             for file in row.values():
                 self._outlets.files.add(file)

@@ -28,7 +28,7 @@ class Series:
         self._num_summed += 1
         if self._num_summed < self._stride:
             return
-        self._losses.append(self._sum / self._num_summed)
+        self._losses.append(float(f"{self._sum / self._num_summed:.6g}"))  # short in the state
         self._sum, self._num_summed = 0.0, 0
         if len(self._losses) >= self._max_points:
             pairs = zip(self._losses[::2], self._losses[1::2], strict=True)
@@ -50,7 +50,7 @@ class Series:
         """Return all of it as JSON."""
         return {
             "stride": self._stride,
-            "losses": [float(f"{loss:.6g}") for loss in self._losses],
+            "losses": self._losses,
             "last_step": self._last_step,
             "sum": self._sum,
             "num_summed": self._num_summed,

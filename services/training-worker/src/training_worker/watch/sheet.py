@@ -12,6 +12,7 @@ _GAP_PX = 8
 _LABEL_PX = 96
 _TITLE_PX = 28
 _FONT_PX = 14
+_MAX_TITLE_CHARS = 40
 _JPEG_QUALITY = 88
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -87,9 +88,10 @@ def _cell(picture: Image.Image) -> Image.Image:
 
 def _shortened(draw: ImageDraw.ImageDraw, font: Font, text: str) -> str:
     """Return the beginning of a text that fits over a column."""
-    text = " ".join(text.split())
-    if draw.textlength(text, font) <= _CELL_PX:
-        return text
-    while text and draw.textlength(f"{text}…", font) > _CELL_PX:
-        text = text[:-1]
-    return f"{text}…"
+    whole = " ".join(text[:1000].split())
+    if draw.textlength(whole, font) <= _CELL_PX:
+        return whole
+    short = whole[:_MAX_TITLE_CHARS]
+    while short and draw.textlength(f"{short}…", font) > _CELL_PX:
+        short = short[:-1]
+    return f"{short}…"

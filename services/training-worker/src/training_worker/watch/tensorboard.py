@@ -15,7 +15,7 @@ _CONTENT_TYPE = "application/octet-stream"
 
 
 class TensorBoardFiles(Callback):
-    """an event file an attempt, stored at each check and at the end.
+    """An event file for each attempt, stored at each check and at the end.
 
     A file's key has the step that its attempt began at, and no name of the machine. TensorBoard
     reads all files of the folder, and forgets what a resumed attempt computes again.

@@ -17,6 +17,10 @@ from shared.errors import ResourceError
 
 _log = structlog.stdlib.get_logger(__name__)
 _MIB = 1024 * 1024
+_REMEDY = (
+    "SARTIQ_INFERENCE_MEMORY_BYTES sets the budget, SARTIQ_INFERENCE_OFFLOAD=group keeps weights in"
+    " the machine's memory"
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class PartCache:
         free_attached: frees some attached memory that is not in use and was last used before a time
             (`time.monotonic`); returns False if there is none.
         on_evict: called with the key of an evicted part.
+        remedy: a sentence on what to do where a part does not fit.
     """
 
     def __init__(
@@ -56,7 +61,9 @@ class PartCache:
         attached_bytes: Callable[[], int] = lambda: 0,
         free_attached: Callable[[float], bool] = lambda _: False,
         on_evict: Callable[[str], object] = lambda _: None,
+        remedy: str = _REMEDY,
     ) -> None:
+        self._remedy = remedy
         self._budget_bytes = budget_bytes
         self._attached_bytes = attached_bytes
         self._free_attached = free_attached
@@ -129,9 +136,7 @@ class PartCache:
             if not idle:
                 raise ResourceError(
                     f"{name} needs {needed_bytes // _MIB} MiB; of the {budget_bytes // _MIB} MiB"
-                    f" for models {self.used_bytes // _MIB} are in use."
-                    " SARTIQ_INFERENCE_MEMORY_BYTES sets the budget, SARTIQ_INFERENCE_OFFLOAD=group"
-                    " keeps weights in the machine's memory"
+                    f" for models {self.used_bytes // _MIB} are in use. {self._remedy}"
                 )
             self._evict(idle.pop(0))
 
