@@ -27,6 +27,7 @@ async def _loras(attempts: TrainingAttempts) -> list[str]:
     return [found.key for found in await attempts.store.list("loras/sha256/")]
 
 
+@pytest.mark.long
 async def test_the_result_is_stored_once_however_often_it_is_made(
     attempts: TrainingAttempts,
 ) -> None:
@@ -53,16 +54,16 @@ async def _retried(attempts: TrainingAttempts) -> TrainingResult:
 @pytest.mark.parametrize(
     "part",
     [
-        "resume/2.safetensors",
+        pytest.param("resume/2.safetensors", marks=pytest.mark.long),
         "resume/latest.json",
-        "resume/attempts.json",
+        pytest.param("resume/attempts.json", marks=pytest.mark.long),
         "moments/",
-        "samples/2_0",
-        "contact_sheet",
-        "loss_curve",
-        "saves/",
-        "log.txt",
-        "loras/sha256/",
+        pytest.param("samples/2_0", marks=pytest.mark.long),
+        pytest.param("contact_sheet", marks=pytest.mark.long),
+        pytest.param("loss_curve", marks=pytest.mark.long),
+        pytest.param("saves/", marks=pytest.mark.long),
+        pytest.param("log.txt", marks=pytest.mark.long),
+        pytest.param("loras/sha256/", marks=pytest.mark.long),
     ],
 )
 async def test_store_that_refuses_three_writes_costs_no_training(
@@ -76,17 +77,6 @@ async def test_store_that_refuses_three_writes_costs_no_training(
     assert await attempts.weights() == unbroken
     assert f"loras/sha256/{result.lora.sha256}" in await _loras(attempts)
     assert {"0_0.png", "6_0.png"} <= set(await attempts.names("samples/"))
-
-
-async def test_attempts_that_the_store_ended_are_not_said_to_be_killed(
-    attempts: TrainingAttempts,
-) -> None:
-    attempts.objects = DisturbedStore(attempts.store, refused={"moments/": 9})
-    for _ in range(3):
-        with pytest.raises(StorageError):
-            await attempts.run()
-    with pytest.raises(ResourceError, match=r"3 attempts .* step 0.* no space left"):
-        await attempts.run()
 
 
 async def test_numbers_that_are_no_numbers_end_it_at_once(attempts: TrainingAttempts) -> None:
@@ -113,6 +103,7 @@ async def test_memory_that_runs_out_once_is_a_step_down(
     assert "memory ran out; from now on activations are recomputed" in await attempts.log()
 
 
+@pytest.mark.long
 async def test_memory_that_runs_out_each_time_ends_it_at_the_third_attempt(
     attempts: TrainingAttempts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,12 +206,13 @@ async def test_dataset_with_other_bytes(attempts: TrainingAttempts) -> None:
         await attempts.run()
 
 
+@pytest.mark.long
 async def test_one_picture_fills_no_batch_of_four(attempts: TrainingAttempts) -> None:
     await attempts.put_dataset([(32, 32)])
     assert (await attempts.run(batch_size=4)).step == 6
 
 
-@pytest.mark.parametrize("trigger", ["着物", "a/../b", "con", "ж" * 200])
+@pytest.mark.parametrize("trigger", ["着物", pytest.param("ж" * 200, marks=pytest.mark.long)])
 async def test_any_trigger_word_trains(attempts: TrainingAttempts, trigger: str) -> None:
     result = await attempts.run(trigger=trigger, steps=1)
     assert result.lora.stem == f"training-{attempts.training_id.hex[:8]}"
