@@ -143,7 +143,7 @@ class _Attempt:
         base = self._base_model()
         model = LoraModel(base, self._config.values)
         self._say_what_has_no_effect(base)
-        dataset = encode_dataset(manifest, archive, base, self._cache(base))
+        dataset = encode_dataset(manifest, archive, base, self._cache(base), cancel=self._cancel)
         trainer = Trainer(model, dataset, self._config, say=self._log.warning)
         if self._snapshot is not None:
             self._log.info(restore(trainer, self._snapshot))
@@ -170,10 +170,15 @@ class _Attempt:
         self._store_log()
 
     def fail(self, error: Exception) -> None:
-        """Keep the cause for the log and for the last attempt's message."""
+        """Keep the cause for the log and for the last attempt's message.
+
+        An attempt that the store has ended does not count: the next one may find it well.
+        """
         self._log.error(one_line(error))
         self._store_log()
-        if not isinstance(error, StorageError):
+        if isinstance(error, StorageError):
+            self._attempts.withdraw()
+        else:
             self._attempts.failed(error)
 
     def _dataset(self) -> tuple[DatasetManifest, Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from shared.cancellation import NEVER, CancelFlag, stop_if
 from shared.contracts.datasets import DatasetImage, DatasetManifest
 from shared.flux.pipeline.conditioning import PromptEmbeddings
 from training_worker.dataset.cache import TensorCache
@@ -50,6 +51,7 @@ def encode_dataset(
     base: BaseModel,
     cache: TensorCache,
     *,
+    cancel: CancelFlag = NEVER,
     on_item: Callable[[int, int], object] = lambda _done, _total: None,
 ) -> CachedDataset:
     """Encode what the cache does not have, captions first: encoders and VAE need not fit together.
@@ -59,9 +61,11 @@ def encode_dataset(
         archive: its pictures.
         base: the model that encodes.
         cache: holds the result.
+        cancel: checked before each picture and caption.
         on_item: called with the number of encoded items and of all.
 
     Raises:
+        Cancelled: the flag was set; what is encoded is kept.
         InvalidInputError: a picture is missing or damaged.
         ModelLoadError: an encoder cannot be loaded.
         ResourceError: an encoder does not fit into memory.
@@ -70,8 +74,10 @@ def encode_dataset(
     items = [EncodedItem(image, encoder, cache) for image in manifest.images]
     empty = encoded_prompt(encoder, cache, "")
     for item in items:
+        stop_if(cancel)
         _ = item.prompt
     for done, item in enumerate(items, start=1):
+        stop_if(cancel)
         _ = item.latents
         on_item(done, len(items))
     cache.trim(_keys(encoder, manifest))

@@ -20,6 +20,8 @@ from training_worker.state.uploads import Uploads
 _log = structlog.stdlib.get_logger(__name__)
 
 _LEAST_INTERVAL_S = 120.0
+_STOP_WITHOUT_STORE_S = 10.0
+"""Seconds that a stop waits for a store that fails; then the former state stands."""
 _WRITE_SHARE = 20
 """A write may take a twentieth of the time."""
 
@@ -67,7 +69,8 @@ class ResumeSaver(Callback):
 
     def on_step(self, trainer: protocol.Trainer, result: StepResult) -> None:
         self._uploads.check()
-        makes_samples = result.step % trainer.config.values.sample_every == 0
+        values = trainer.config.values
+        makes_samples = result.step % values.sample_every == 0 or result.step == values.steps
         is_due = self._now() - self._written_at >= self._interval_s
         if makes_samples or is_due or self._is_requested.is_set():
             self._is_requested.clear()
@@ -81,7 +84,7 @@ class ResumeSaver(Callback):
         if isinstance(error, Cancelled):
             self._save()
         if not isinstance(error, StorageError):
-            self._uploads.drain()
+            self._uploads.drain(_STOP_WITHOUT_STORE_S)
 
     def _save(self) -> None:
         """Write a state and queue its upload. A full disk is logged, and tried again later."""

@@ -125,7 +125,8 @@ class Sampler(Callback):
 
     def _sample_if_due(self, trainer: Trainer) -> None:
         step = trainer.step
-        if step in {*self._stored, self._tried_step} or not is_sample_step(trainer.config, step):
+        is_whole = len(self._stored.get(step, {})) == len(trainer.config.sample_prompts)
+        if is_whole or step == self._tried_step or not is_sample_step(trainer.config, step):
             return
         self._tried_step = step
         try:
