@@ -176,7 +176,7 @@ async def test_an_unstorable_attempt_log_is_recorded_bare(runs: Runs) -> None:
 
 async def test_an_unstorable_dataset_ends_its_training(runs: Runs) -> None:
     runs.records = Refusing("dataset")
-    run = training()
+    run = training(source_images=["trainings/a.png"])
     async with runs.working(), runs.dataset_worker(), asyncio.timeout(_SOON_S):
         await failure_of(await runs.start_training(run))
     outcome = runs.records.trainings[run.training_id]
