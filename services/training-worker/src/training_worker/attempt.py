@@ -17,7 +17,6 @@ from shared.contracts.error_text import one_line
 from shared.contracts.training import TrainedLora, TrainingMetrics, TrainModel
 from shared.errors import InvalidInputError, StorageError
 from shared.flux.device import choose_device, choose_dtype
-from training_worker.base_models import base_model_source
 from training_worker.dataset.cache import TensorCache
 from training_worker.dataset.encoded import encode_dataset
 from training_worker.dataset.files import read_manifest
@@ -27,6 +26,7 @@ from training_worker.loop.config import LoopConfig
 from training_worker.loop.trainer import Trainer
 from training_worker.model.base import BaseModel, open_base_model
 from training_worker.model.lora_model import LoraModel
+from training_worker.model.sources import base_model_source
 from training_worker.resources import Resources
 from training_worker.state.attempts import Attempts
 from training_worker.state.kept_saves import KeptSaves
