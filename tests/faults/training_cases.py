@@ -15,7 +15,7 @@ from tests.faults.training_kills import Kill, Moment, kill_trainer
 from tests.faults.trainings import WORKER, is_unbroken, newest_state
 
 _STEPS = 20
-_WITHIN_S = 60
+_WITHIN_S = 120
 _FROZEN_S = 14
 
 

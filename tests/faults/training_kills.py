@@ -10,7 +10,7 @@ from tests.faults.proxy import NetworkFault, Stall
 from tests.faults.rig import Rig
 from tests.faults.trainings import WORKER
 
-_WITHIN_S = 60
+_WITHIN_S = 120
 _SOME_STEPS_S = 0.15
 _GLANCE_S = 0.0005
 """Between two looks for a file that exists for milliseconds."""
@@ -63,26 +63,28 @@ def stall_of(kill: Kill, training_id: UUID) -> Stall | None:
 
 async def kill_trainer(rig: Rig, kill: Kill, training_id: UUID, luck: random.Random) -> None:
     """Kill the worker at the given point of a training that runs or will run; start another."""
-    link = rig.link(WORKER, "s3")
-    stall = stall_of(kill, training_id)
-    if stall is not None:
-        link.impose(NetworkFault(stall=stall))
-        await asyncio.wait_for(link.stalled.wait(), _WITHIN_S)
-    elif kill.moment is Moment.WRITE:
-        await _writes(rig, kill.step)
-    else:
-        sampled = link.watch(f"{training_id}/samples/{kill.step}_0.png".encode())
-        await asyncio.wait_for(sampled.wait(), _WITHIN_S)
-        await asyncio.sleep(luck.uniform(0, _SOME_STEPS_S))
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            await _reached(rig, kill, training_id, luck)
+    except TimeoutError:
+        raise AssertionError(f"not reached: {kill}") from None
     await rig.kill(WORKER)
-    link.heal()
+    rig.link(WORKER, "s3").heal()
     if kill.is_disk_lost:
         rig.trainer.empty()
     await rig.start(WORKER)
 
 
-async def _writes(rig: Rig, step: int) -> None:
-    """Wait until the state of a step is being written to the disk."""
-    async with asyncio.timeout(_WITHIN_S):
-        while not list(rig.trainer.scratch.glob(f"*/*/*/resume/{step}.safetensors.partial")):
+async def _reached(rig: Rig, kill: Kill, training_id: UUID, luck: random.Random) -> None:
+    """Wait until the worker is at the point of a kill."""
+    link = rig.link(WORKER, "s3")
+    stall = stall_of(kill, training_id)
+    if stall is not None:
+        link.impose(NetworkFault(stall=stall))
+        await link.stalled.wait()
+    elif kill.moment is Moment.WRITE:
+        while not list(rig.trainer.scratch.glob(f"*/*/*/resume/{kill.step}.safetensors.partial")):
             await asyncio.sleep(_GLANCE_S)
+    else:
+        await link.watch(f"{training_id}/samples/{kill.step}_0.png".encode()).wait()
+        await asyncio.sleep(luck.uniform(0, _SOME_STEPS_S))

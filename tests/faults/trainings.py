@@ -59,7 +59,10 @@ async def completed(rig: Rig, training_id: UUID) -> dict[str, Any]:
         record.update((await rig.api.get(f"/api/v1/training/{training_id}")).json())
         return record["status"] in {"COMPLETED", "FAILED", "CANCELLED"}
 
-    await rig.until(has_ended, timeout_s=_ENDS_WITHIN_S)
+    try:
+        await rig.until(has_ended, timeout_s=_ENDS_WITHIN_S)
+    except TimeoutError:
+        raise AssertionError(f"stuck: training {training_id}: {record}") from None
     assert record["status"] == "COMPLETED", f"{record['status']}: {record['error_message']}"
     return record
 

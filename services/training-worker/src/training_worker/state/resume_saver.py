@@ -68,7 +68,7 @@ class ResumeSaver(Callback):
         self._written_at = self._now()
 
     def on_step(self, trainer: protocol.Trainer, result: StepResult) -> None:
-        self._uploads.check()
+        self._naming_the_last_state(self._uploads.check)
         values = trainer.config.values
         makes_samples = result.step % values.sample_every == 0 or result.step == values.steps
         is_due = self._now() - self._written_at >= self._interval_s
@@ -78,13 +78,24 @@ class ResumeSaver(Callback):
 
     def on_end(self, trainer: protocol.Trainer) -> None:
         self._save()
-        self._uploads.drain()
+        self._naming_the_last_state(self._uploads.drain)
 
     def on_stop(self, trainer: protocol.Trainer, error: BaseException) -> None:
         if isinstance(error, Cancelled):
             self._save()
         if not isinstance(error, StorageError):
             self._uploads.drain(_STOP_WITHOUT_STORE_S)
+
+    def _naming_the_last_state(self, wait: Callable[[], None]) -> None:
+        """Add to a failure of the store which state a later training could begin with."""
+        try:
+            wait()
+        except StorageError as error:
+            step = self._trainer.saved_step
+            last = "none" if step is None else f"that of step {step}"
+            raise StorageError(
+                f"{error}. The last stored state is {last}", is_final=error.is_final
+            ) from error
 
     def _save(self) -> None:
         """Write a state and queue its upload. A full disk is logged, and tried again later."""

@@ -178,7 +178,6 @@ class Uploads:
         if failed_s < self._give_up_after_s:
             return None
         return StorageError(
-            f"the object store has failed for {failed_s / 60:.0f} minutes, and the newest state is"
-            f" on this worker's disk alone: {one_line(error)}",
+            f"the object store has failed for {failed_s / 60:.0f} minutes: {one_line(error)}",
             is_final=True,
         )
