@@ -16,6 +16,7 @@ from training_worker.state.resume_states import ResumeStates
 from training_worker.state.snapshot import capture
 from training_worker.state.state_file import StateFile, write_state
 from training_worker.state.uploads import Uploads
+from training_worker.watch.cadence import is_sample_step
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -67,7 +68,7 @@ class ResumeSaver(Callback):
 
     def on_step(self, trainer: protocol.Trainer, result: StepResult) -> None:
         self._uploads.check()
-        makes_samples = result.step % trainer.config.values.sample_every == 0
+        makes_samples = is_sample_step(trainer.config, result.step)
         is_due = self._now() - self._written_at >= self._interval_s
         if makes_samples or is_due or self._is_requested.is_set():
             self._is_requested.clear()
