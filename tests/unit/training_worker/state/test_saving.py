@@ -178,9 +178,10 @@ def test_a_store_that_fails_for_half_an_hour_ends_the_training(
     with (
         blocking(broken) as objects,
         Uploads(now=clock, back_off=wait) as uploads,
-        pytest.raises(StorageError, match="30 minutes"),
+        pytest.raises(StorageError, match="30 minutes") as raised,
     ):
         trainer.fit([saver_of(trainer, objects, uploads, tmp_path)])
+    assert raised.value.is_final
     # The newest state is still on the disk.
     assert read_state(tmp_path / "2.safetensors").step == 2
 

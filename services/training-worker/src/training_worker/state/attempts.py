@@ -38,7 +38,7 @@ class Attempts:
     def __init__(self, objects: Objects, training_id: UUID) -> None:
         self._objects = objects
         self._key = f"trainings/{training_id}/resume/attempts.json"
-        self._own = AttemptCount()
+        self._own: AttemptCount | None = None
 
     def begin(self, newest_step: int) -> None:
         """Count an attempt that begins with the newest state, or at step 0.
@@ -60,12 +60,14 @@ class Attempts:
         self._write(own.model_copy(update={"count": own.count + 1}))
 
     def failed(self, error: Exception) -> None:
-        """Record why this attempt failed."""
-        self._write(self._own.model_copy(update={"last_error": one_line(error)}))
+        """Record why this attempt failed, if it has begun."""
+        if self._own:
+            self._write(self._own.model_copy(update={"last_error": one_line(error)}))
 
     def withdraw(self) -> None:
-        """Take back the count of this attempt, which was cancelled or shut down."""
-        self._write(self._own.model_copy(update={"count": max(0, self._own.count - 1)}))
+        """Take back the count of this attempt: it was stopped, or the store failed."""
+        if self._own:
+            self._write(self._own.model_copy(update={"count": max(0, self._own.count - 1)}))
 
     def _write(self, count: AttemptCount) -> None:
         self._own = count

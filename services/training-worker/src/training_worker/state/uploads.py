@@ -164,5 +164,6 @@ class Uploads:
             return None
         return StorageError(
             f"the object store has failed for {failed_s / 60:.0f} minutes, and the newest state is"
-            f" on this worker's disk alone: {one_line(error)}"
+            f" on this worker's disk alone: {one_line(error)}",
+            is_final=True,
         )
