@@ -72,7 +72,7 @@ def test_states_are_saved_by_time_and_at_the_end(
     trainer, clock = make_trainer(dataset, steps=6), _Clock()
     steps = _Steps(clock, uploads, step_s=50)
     trainer.fit([saver_of(trainer, objects, uploads, tmp_path, now=clock), steps])
-    # 120 s have passed before steps 4 (150 s); the last step is saved before its samples.
+    # 120 s have passed before step 4 (150 s); after step 6 samples are made.
     assert steps.saved == [None, None, None, 4, 4, 6]
     assert trainer.saved_step == 6
 
@@ -104,12 +104,12 @@ def test_a_slow_write_is_repeated_seldom(
 def test_states_are_saved_before_samples_and_on_request(
     dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
 ) -> None:
-    trainer, clock = make_trainer(dataset, steps=6, sample_every=2), _Clock()
+    trainer, clock = make_trainer(dataset, steps=5, sample_every=2), _Clock()
     saver = saver_of(trainer, objects, uploads, tmp_path, now=clock)
     steps = _Steps(clock, uploads, step_s=0)
     saver.request()
     trainer.fit([saver, steps])
-    assert steps.saved == [1, 2, 2, 4, 4, 6]
+    assert steps.saved == [1, 2, 2, 4, 5]  # samples are also made at the end
 
 
 def test_a_stop_saves_the_last_step(
@@ -325,6 +325,20 @@ def test_saves_are_kept_every_so_many_steps(
     assert {file.sha256 for file in listed.files.values()} == set(map(str, expected))
     assert set(listed.files) == set(keys)
     assert calls[-1] is trainer
+
+
+def test_a_state_names_the_saves_that_are_uploaded_before_it(
+    dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
+) -> None:
+    states: list[Any] = []
+
+    class Capturing(Callback):
+        def on_step(self, trainer: AnyTrainer, result: StepResult) -> None:
+            states.append(saves.state())
+
+    saves, _, _ = _kept(objects, uploads, tmp_path)
+    make_trainer(dataset, steps=2, save_every=1).fit([saves, Capturing()])
+    assert [[Path(file["key"]).stem for file in state] for state in states] == [["1"], ["1", "2"]]
 
 
 def test_kept_saves_are_listed_again_after_a_resume(

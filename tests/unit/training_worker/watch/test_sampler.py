@@ -10,6 +10,7 @@ from PIL import Image, ImageChops
 
 from shared.cancellation import Cancelled
 from shared.contracts.training import Hyperparameters
+from shared.flux.errors import ModelLoadError
 from tests.fakes.files import MemoryFiles
 from tests.fixtures.embedded import embedded_record
 from tests.fixtures.small_trainer import SmallModel, SmallTrainer, UnusedModel
@@ -189,6 +190,18 @@ def test_oldest_samples_but_the_first_are_deleted(
     assert parts.sampler.paths == [f"{_FOLDER}/{name}.png" for name in kept]
     listed = {file.key for file in parts.list.stored}
     assert listed == {*parts.sampler.paths, f"{_FOLDER}/contact_sheet.jpg"}
+
+
+def test_a_model_that_cannot_be_loaded_is_told_without_its_folder(
+    painted: type[_PaintedMaker],
+) -> None:
+    painted.fails = lambda _: ModelLoadError("cannot load '/srv/models/vae'")
+    parts = _Parts()
+    SmallTrainer(UnusedModel(), _values()).run([parts.sampler])
+
+    (alarm,) = parts.alarms.lines
+    assert "base_model_path" in alarm
+    assert "/srv" not in alarm + parts.log.text
 
 
 def test_samples_are_of_averaged_weights(painted: type[_PaintedMaker]) -> None:

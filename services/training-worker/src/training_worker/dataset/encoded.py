@@ -1,6 +1,6 @@
 """A dataset whose pictures and captions are encoded once, before training begins."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,6 @@ def encode_dataset(
     cache: TensorCache,
     *,
     cancel: CancelFlag = NEVER,
-    on_item: Callable[[int, int], object] = lambda _done, _total: None,
 ) -> CachedDataset:
     """Encode what the cache does not have, captions first: encoders and VAE need not fit together.
 
@@ -61,25 +60,24 @@ def encode_dataset(
         archive: its pictures.
         base: the model that encodes.
         cache: holds the result.
-        cancel: checked before each picture and caption.
-        on_item: called with the number of encoded items and of all.
+        cancel: checked before each caption and picture.
 
     Raises:
-        Cancelled: the flag was set; what is encoded is kept.
+        Cancelled: the flag was set.
         InvalidInputError: a picture is missing or damaged.
         ModelLoadError: an encoder cannot be loaded.
         ResourceError: an encoder does not fit into memory.
     """
     encoder = DatasetEncoder(base, archive)
     items = [EncodedItem(image, encoder, cache) for image in manifest.images]
+    stop_if(cancel)
     empty = encoded_prompt(encoder, cache, "")
     for item in items:
         stop_if(cancel)
         _ = item.prompt
-    for done, item in enumerate(items, start=1):
+    for item in items:
         stop_if(cancel)
         _ = item.latents
-        on_item(done, len(items))
     cache.trim(_keys(encoder, manifest))
     return CachedDataset(
         items=[item for item in items if not item.image.is_held_out],

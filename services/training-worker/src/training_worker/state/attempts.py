@@ -39,7 +39,7 @@ class Attempts:
     def __init__(self, objects: Objects, training_id: UUID) -> None:
         self._objects = objects
         self._key = f"trainings/{training_id}/resume/attempts.json"
-        self._own = AttemptCount()
+        self._own: AttemptCount | None = None
 
     def begin(self, newest_step: int) -> None:
         """Count an attempt that begins with the newest state, or at step 0.
@@ -62,17 +62,18 @@ class Attempts:
 
     def failed(self, error: Exception) -> None:
         """Record why this attempt failed, if it has begun."""
-        self._amend(self._own.model_copy(update={"last_error": one_line(error)}))
+        self._amend(last_error=one_line(error))
 
     def withdraw(self) -> None:
         """Take back the count of this attempt: it was told to stop, or the store failed."""
-        self._amend(self._own.model_copy(update={"count": max(0, self._own.count - 1)}))
+        if self._own is not None:
+            self._amend(count=max(0, self._own.count - 1))
 
-    def _amend(self, count: AttemptCount) -> None:
-        """Write a count over that of this attempt. A store that fails keeps the former one."""
-        if self._own.count:
+    def _amend(self, **changes: object) -> None:
+        """Change the count of this attempt. A store that fails keeps the former one."""
+        if self._own is not None:
             with contextlib.suppress(StorageError):
-                self._write(count)
+                self._write(self._own.model_copy(update=changes))
 
     def _write(self, count: AttemptCount) -> None:
         self._own = count

@@ -10,6 +10,7 @@ import structlog
 from shared.cancellation import Cancelled
 from shared.errors import ResourceError, StorageError
 from training_worker.loop import callbacks as protocol
+from training_worker.loop.cadence import is_sample_step
 from training_worker.loop.callbacks import Callback, StepResult
 from training_worker.loop.trainer import Trainer
 from training_worker.state.resume_states import ResumeStates
@@ -69,8 +70,7 @@ class ResumeSaver(Callback):
 
     def on_step(self, trainer: protocol.Trainer, result: StepResult) -> None:
         self._naming_the_last_state(self._uploads.check)
-        values = trainer.config.values
-        makes_samples = result.step % values.sample_every == 0 or result.step == values.steps
+        makes_samples = is_sample_step(trainer.config, result.step)
         is_due = self._now() - self._written_at >= self._interval_s
         if makes_samples or is_due or self._is_requested.is_set():
             self._is_requested.clear()
