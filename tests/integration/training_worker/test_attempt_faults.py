@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from shared.cancellation import Cancelled
 from shared.contracts.failures import CONSEQUENCES
 from shared.errors import InvalidInputError, PlatformError, ResourceError, StorageError
-from shared.flux.errors import ModelLoadError
 from shared.flux.packaged import packaged_model
 from tests.fakes.disturbed_store import DisturbedStore
-from tests.fixtures.training_attempts import TrainingAttempts
+from tests.fixtures.training_attempts import TrainingAttempts, new_flag
 from training_worker.attempt import TrainingResult
 from training_worker.model.lora_model import LoraModel
 from training_worker.watch.sample_maker import SampleMaker
@@ -149,27 +149,32 @@ def own_base(tmp_path: Path) -> Path:
     return Path(shutil.copytree(packaged_model(), tmp_path / "mine"))
 
 
+async def _stop_after_a_state(attempts: TrainingAttempts, **values: Any) -> None:
+    """Run an attempt that is told to stop once the state of step 4 is stored."""
+    flag = new_flag()
+    attempts.objects = DisturbedStore(attempts.store, noticed={"samples/4_0": flag.set})
+    with pytest.raises(Cancelled):
+        await attempts.run(flag, **values)
+    attempts.objects = None
+
+
 async def test_base_model_that_changed_between_attempts_is_named(
     attempts: TrainingAttempts, own_base: Path
 ) -> None:
     attempts.base_models = {"mine": str(own_base)}
-    attempts.objects = DisturbedStore(attempts.store, refused={"loras/": 1})
-    with pytest.raises(StorageError):
-        await attempts.run(base="mine")
+    await _stop_after_a_state(attempts, base="mine")
     config = own_base / "transformer" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"_note": "another"}))
 
     with pytest.raises(InvalidInputError) as raised:
         await attempts.run(base="mine")
-    assert "cannot go on from step 6: the base model changed" in str(raised.value)
+    assert "cannot go on from step 4: the base model changed" in str(raised.value)
     assert raised.value.is_final
-    assert (await attempts.pointer())["step"] == 6
+    assert (await attempts.pointer())["step"] == 4
 
 
 async def test_other_hyperparameters_and_dataset_are_named(attempts: TrainingAttempts) -> None:
-    attempts.objects = DisturbedStore(attempts.store, refused={"loras/": 1})
-    with pytest.raises(StorageError):
-        await attempts.run()
+    await _stop_after_a_state(attempts)
     await attempts.put_dataset([(32, 32), (48, 32)])
     with pytest.raises(InvalidInputError, match="the hyperparameters and the dataset changed"):
         await attempts.run(seed=1)
@@ -181,8 +186,9 @@ async def test_base_model_that_this_worker_does_not_have(
     with pytest.raises(InvalidInputError, match=r"does not know 'theirs'; known are .*FLUX"):
         await attempts.run(base="theirs")
     attempts.base_models = {"theirs": str(tmp_path / "nowhere")}
-    with pytest.raises(ModelLoadError, match="base model"):
+    with pytest.raises(PlatformError, match="base_model_path: .*cannot load") as raised:
         await attempts.run(base="theirs")
+    assert str(tmp_path) not in str(raised.value)
 
 
 async def test_rank_above_the_smallest_layer(attempts: TrainingAttempts) -> None:
