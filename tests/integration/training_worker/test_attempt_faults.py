@@ -186,7 +186,7 @@ async def test_base_model_that_this_worker_does_not_have(
     with pytest.raises(InvalidInputError, match=r"does not know 'theirs'; known are .*FLUX"):
         await attempts.run(base="theirs")
     attempts.base_models = {"theirs": str(tmp_path / "nowhere")}
-    with pytest.raises(PlatformError, match="base_model_path: .*cannot load") as raised:
+    with pytest.raises(PlatformError, match=r"base_model_path: .*cannot load") as raised:
         await attempts.run(base="theirs")
     assert str(tmp_path) not in str(raised.value)
 
