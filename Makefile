@@ -130,7 +130,7 @@ fuzz-api: $(INSTALLED) ## Fuzz the running API by its document: some minutes
 	$(BIN)/python -m tests.fuzz.runs
 
 .PHONY: test-faults
-test-faults: $(INSTALLED) ## Kill every process and disturb every connection; some twenty minutes
+test-faults: $(INSTALLED) ## Kill every process and disturb every connection; forty minutes
 	$(BIN)/python -m tests.faults
 
 # --- measure it ---------------------------------------------------------------------------------
@@ -159,6 +159,10 @@ bench-hostile: $(INSTALLED) ## Effect of one tenant's hostile URLs, responses an
 bench-engine: $(INSTALLED) ## Our engine against diffusers' pipeline call, on the CPU
 	$(BIN)/python tests/bench/engine.py
 
+.PHONY: bench-training
+bench-training: $(INSTALLED) ## Our training loop against diffusers' script as a plain loop; caching; all around a step
+	$(BIN)/python tests/bench/training.py
+
 .PHONY: bench-refine
 bench-refine: $(INSTALLED) ## A whole REFINE against its tile edits, its memory; pictures of 24 megapixels
 	$(BIN)/python tests/bench/refine.py
@@ -174,6 +178,10 @@ bench-gpu: $(INSTALLED) ## The profiles on a GPU, random weights of the full FLU
 .PHONY: bench-gpu-refine
 bench-gpu-refine: $(INSTALLED) ## A REFINE to 2048² on a GPU against tiles one by one: make bench-gpu-refine ARGS="--tiny"
 	$(BIN)/python tests/bench/gpu_refine.py $(ARGS)
+
+.PHONY: bench-gpu-training
+bench-gpu-training: $(INSTALLED) ## LoRA training on a GPU, random weights of the full FLUX.1-dev: make bench-gpu-training ARGS="--tiny"
+	$(BIN)/python tests/bench/gpu_training.py $(ARGS)
 
 # --- write committed files ----------------------------------------------------------------------
 

@@ -75,6 +75,20 @@ FULL = Scale(1024, 28, 512, 5, _FULL_TRANSFORMER, _FULL_VAE)
 TINY = Scale(64, 4, 24, 2, _TINY_TRANSFORMER, _TINY_VAE)
 
 
+def random_model(
+    model_class: Any, config: dict[str, Any], device: torch.device, dtype: torch.dtype
+) -> Any:
+    """Build a model with random weights on its device, from a configuration alone."""
+    torch.manual_seed(0)
+    previous = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            return model_class(**config).eval()
+    finally:
+        torch.set_default_dtype(previous)
+
+
 class Bench:
     """Models of one architecture on one device, built anew for each figure.
 
@@ -90,7 +104,7 @@ class Bench:
         self.dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
         self._hardware = detect_hardware(device)
         self._backend = backend
-        self._vae: Any = self._build(AutoencoderKL, scale.vae)
+        self._vae: Any = random_model(AutoencoderKL, scale.vae, device, self.dtype)
 
     def plan(self, kind: ProfileKind) -> ExecutionPlan:
         """Return the profile's plan as the worker resolves it, without fp8 on a CPU."""
@@ -107,7 +121,9 @@ class Bench:
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        transformer: Any = self._build(FluxTransformer2DModel, self.scale.transformer)
+        transformer: Any = random_model(
+            FluxTransformer2DModel, self.scale.transformer, self.device, self.dtype
+        )
         vae = self._vae
         if plan is not None:
             prepare_part(
@@ -156,14 +172,3 @@ class Bench:
         middle = () if tokens is None else (tokens,)
         shape = (batch, *middle, self.scale.transformer[width])
         return torch.randn(shape, generator=generator).to(self.device, self.dtype)
-
-    def _build(self, model_class: Any, config: dict[str, Any]) -> Any:
-        """Build a model with random weights on its device, from a configuration alone."""
-        torch.manual_seed(0)
-        previous = torch.get_default_dtype()
-        torch.set_default_dtype(self.dtype)
-        try:
-            with torch.device(self.device):
-                return model_class(**config).eval()
-        finally:
-            torch.set_default_dtype(previous)

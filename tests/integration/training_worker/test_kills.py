@@ -78,7 +78,8 @@ class _Attempts:
 
     def run_and_kill(self, *options: str) -> None:
         """Run one that dies."""
-        assert self._run(*options).returncode == -signal.SIGKILL
+        done = self._run(*options)
+        assert done.returncode == -signal.SIGKILL, done.stderr
 
     def _run(self, *options: str) -> subprocess.CompletedProcess[str]:
         disk = self._disks / str(len(self.resumed_at))

@@ -5,7 +5,6 @@ Runs on a thread of its own, and reads and writes objects through the event loop
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from shared.contracts.error_text import one_line
 from shared.contracts.training import TrainedLora, TrainingMetrics, TrainModel
 from shared.errors import InvalidInputError, StorageError
 from shared.flux.device import choose_device, choose_dtype
-from training_worker.base_models import base_model_source
 from training_worker.dataset.cache import TensorCache
 from training_worker.dataset.encoded import encode_dataset
 from training_worker.dataset.files import read_manifest
@@ -30,6 +28,7 @@ from training_worker.loop.memory import collect_garbage
 from training_worker.loop.trainer import Trainer
 from training_worker.model.base import BaseModel, open_base_model
 from training_worker.model.lora_model import LoraModel
+from training_worker.model.sources import base_model_source
 from training_worker.resources import Resources
 from training_worker.state.attempts import Attempts
 from training_worker.state.kept_saves import KeptSaves
@@ -181,14 +180,16 @@ class _Attempt:
         self._store_log()
 
     def fail(self, error: Exception) -> None:
-        """Keep the cause for the log and for the last attempt's message."""
+        """Keep the cause for the log and for the last attempt's message.
+
+        An attempt that the store has ended does not count: the next one may find it well.
+        """
         self._log.error(one_line(error))
         self._store_log()
-        with suppress(StorageError):
-            if isinstance(error, StorageError):
-                self._attempts.withdraw()  # the training is not to blame
-            else:
-                self._attempts.failed(error)
+        if isinstance(error, StorageError):
+            self._attempts.withdraw()
+        else:
+            self._attempts.failed(error)
 
     def _dataset(self) -> tuple[DatasetManifest, Path]:
         folder = self._job.folder

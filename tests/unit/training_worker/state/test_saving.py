@@ -1,5 +1,6 @@
 """Saves of a running training: when they are due, and a store that fails."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +123,43 @@ def test_a_stop_saves_the_last_step(
     assert newest.step == trainer.saved_step == 3
 
 
+def test_a_stop_does_not_wait_for_a_store_that_is_away(
+    dataset: CachedDataset, store: MemoryObjectStore, tmp_path: Path
+) -> None:
+    clock, tries = _Clock(), 0
+
+    def wait(_: int) -> float:
+        nonlocal tries
+        tries += 1
+        clock.now_s += 6
+        return 0.0
+
+    broken: Any = BrokenStore(store, "put_file")
+    trainer, recorder = make_trainer(dataset), Recorder(stop_after=3)
+    with blocking(broken) as objects, Uploads(now=clock, back_off=wait) as uploads:
+        saver = saver_of(trainer, objects, uploads, tmp_path)
+        with pytest.raises(Cancelled):
+            trainer.fit([recorder, saver], recorder.flag)
+    assert tries == 2  # 10 s
+    assert read_state(tmp_path / "3.safetensors").step == 3
+
+
+def test_a_stop_ends_the_wait_before_the_next_try() -> None:
+    tried = threading.Event()
+    left = [StorageError("away")]
+
+    def flaky() -> None:
+        tried.set()
+        if left:
+            raise left.pop()
+
+    with Uploads(back_off=lambda _: 3600.0) as uploads:
+        uploads.submit("state", flaky, lambda: None)
+        assert tried.wait(20)
+        uploads.drain(10)
+    assert not left
+
+
 class _Failing(Callback):
     def on_step(self, trainer: AnyTrainer, result: StepResult) -> None:
         if result.step == 2:
@@ -178,7 +216,7 @@ def test_a_store_that_fails_for_half_an_hour_ends_the_training(
     with (
         blocking(broken) as objects,
         Uploads(now=clock, back_off=wait) as uploads,
-        pytest.raises(StorageError, match="30 minutes") as raised,
+        pytest.raises(StorageError, match=r"30 minutes: .*last stored state is none") as raised,
     ):
         trainer.fit([saver_of(trainer, objects, uploads, tmp_path)])
     assert raised.value.is_final

@@ -153,6 +153,23 @@ def test_cancelled_sample_is_no_failure(painted: type[_PaintedMaker]) -> None:
     assert not parts.sampler.state()["stored"]
 
 
+def test_samples_that_a_stop_cut_short_are_made_by_the_next_attempt(
+    painted: type[_PaintedMaker],
+) -> None:
+    values = _values(sample_prompts=["a", "b"])
+    stopped, resumed = _Parts(), _Parts()
+    painted.fails = lambda prompt: Cancelled("stopped") if prompt == "b" else None
+    trainer = SmallTrainer(UnusedModel(), values)
+    trainer.run([stopped.sampler], until=0)
+    assert stopped.names == ["0_0"]
+
+    painted.fails = lambda _: None
+    resumed.sampler.restore(json.loads(json.dumps(stopped.sampler.state())))
+    trainer.run([resumed.sampler], until=0)
+    assert resumed.sampler.paths == [f"{_FOLDER}/0_0.png", f"{_FOLDER}/0_1.png"]
+    assert resumed.sampler.state()["sheet_steps"] == [0]
+
+
 @pytest.mark.parametrize(
     ("most", "kept"),
     [

@@ -12,7 +12,7 @@ from training_worker.dataset.order import BatchOrder
 from training_worker.loop.log_lines import Say
 from training_worker.loop.loss import batch_prompts, velocity_loss
 from training_worker.loop.memory import MemoryLevels
-from training_worker.loop.randomness import Draws, draw, step_seed
+from training_worker.loop.randomness import Draws, draw, seed_default_generator, step_seed
 from training_worker.loop.trainable import TrainableModel
 
 _LATENTS_PER_TOKEN = 4
@@ -69,7 +69,7 @@ class Passes:
         shares: list[Tensor] = []
         for first in range(0, len(items), self._memory.items_per_pass):
             part = slice(first, first + self._memory.items_per_pass)
-            torch.manual_seed(seed)  # pyright: ignore[reportUnknownMemberType]
+            seed_default_generator(seed, self._model.device)
             loss = velocity_loss(
                 self._model,
                 torch.cat(latents[part]),

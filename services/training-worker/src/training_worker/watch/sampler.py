@@ -13,9 +13,9 @@ from shared.contracts.enums import OutputFormat
 from shared.contracts.error_text import one_line
 from shared.pixels.metadata import encode_output
 from training_worker.failures import client_error
+from training_worker.loop.cadence import is_sample_step
 from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.watch.alarms import Alarms
-from training_worker.watch.cadence import is_sample_step
 from training_worker.watch.eta import Pace, Pause
 from training_worker.watch.files import FileList
 from training_worker.watch.log import TrainingLog
@@ -126,7 +126,8 @@ class Sampler(Callback):
 
     def _sample_if_due(self, trainer: Trainer) -> None:
         step = trainer.step
-        if step in {*self._stored, self._tried_step} or not is_sample_step(trainer.config, step):
+        is_whole = len(self._stored.get(step, {})) == len(trainer.config.sample_prompts)
+        if is_whole or step == self._tried_step or not is_sample_step(trainer.config, step):
             return
         self._tried_step = step
         try:
