@@ -247,6 +247,7 @@ class _Attempt:
             folder / "saves",
             write=result.write,
             files=watch.sources.files,
+            best_step=lambda: watch.sources.held_out.best_step,
         )
         stateful = [*watch.measuring, saves, *watch.showing]
         saver = ResumeSaver(trainer, self._states, self._uploads, stateful)

@@ -284,7 +284,7 @@ class Listed:
 
 
 def _kept(
-    objects: LoopObjects, uploads: Uploads, folder: Path
+    objects: LoopObjects, uploads: Uploads, folder: Path, **options: Any
 ) -> tuple[KeptSaves, Listed, list[AnyTrainer]]:
     calls: list[AnyTrainer] = []
     listed = Listed()
@@ -294,7 +294,7 @@ def _kept(
         path.write_text(path.name)
         return Written(path.stem, len(path.name))
 
-    saves = KeptSaves(objects, uploads, TRAINING, folder, write=write, files=listed)
+    saves = KeptSaves(objects, uploads, TRAINING, folder, write=write, files=listed, **options)
     return saves, listed, calls
 
 
@@ -325,6 +325,21 @@ def test_saves_are_kept_every_so_many_steps(
     assert {file.sha256 for file in listed.files.values()} == set(map(str, expected))
     assert set(listed.files) == set(keys)
     assert calls[-1] is trainer
+
+
+def test_the_best_step_is_kept_beside_the_others(
+    dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
+) -> None:
+    best: list[int | None] = [None, 2, 2, 4, 4, 4]
+    trainer = make_trainer(dataset, save_every=1, max_step_saves_to_keep=1)
+    saves, listed, _ = _kept(objects, uploads, tmp_path, best_step=lambda: best[trainer.step - 1])
+    trainer.fit([saves])
+    uploads.drain()
+    prefix = f"trainings/{TRAINING}/saves"
+    assert objects.keys(prefix) == [f"{prefix}/6.safetensors", f"{prefix}/best.safetensors"]
+    assert set(listed.files) == set(objects.keys(prefix))
+    assert objects.get(f"{prefix}/best.safetensors") == b"best-4.safetensors"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_state_names_the_saves_that_are_uploaded_before_it(

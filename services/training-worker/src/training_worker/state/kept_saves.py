@@ -1,4 +1,4 @@
-"""The callback that keeps weights on the way: every `save_every` steps, and the last ones."""
+"""The callback that keeps weights: every `save_every` steps, the last ones and the best ones."""
 
 import threading
 from collections.abc import Callable
@@ -35,6 +35,7 @@ class FileList(Protocol):
 
 
 _SUFFIX = ".safetensors"
+_BEST = f"best{_SUFFIX}"
 
 
 class KeptSaves(Callback):
@@ -47,11 +48,12 @@ class KeptSaves(Callback):
         folder: for files that are not uploaded yet.
         write: writes a file.
         files: of the training.
+        best_step: returns the step of the least held-out loss so far; None: there is none.
     """
 
     state_key = "saves"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the store, its list and what is saved
         self,
         objects: Objects,
         uploads: Uploads,
@@ -60,6 +62,7 @@ class KeptSaves(Callback):
         *,
         write: WriteLora,
         files: FileList,
+        best_step: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._objects = objects
         self._uploads = uploads
@@ -67,6 +70,7 @@ class KeptSaves(Callback):
         self._folder = folder
         self._write = write
         self._files = files
+        self._best_step = best_step
         self._kept: dict[str, StoredFile] = {}
         """Saves that are stored or wait for their upload; used by two threads."""
         self._lock = threading.Lock()
@@ -75,22 +79,30 @@ class KeptSaves(Callback):
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def on_step(self, trainer: Trainer, result: StepResult) -> None:
-        values = trainer.config.values
-        if result.step % values.save_every != 0 and result.step != values.steps:
-            return
-        path = self._folder / f"{result.step}{_SUFFIX}"
+        values, step = trainer.config.values, result.step
+        if self._best_step() == step:
+            path = self._folder / f"best-{step}{_SUFFIX}"
+            self._save(trainer, path, f"{self._prefix}{_BEST}", values.max_step_saves_to_keep)
+        if step % values.save_every == 0 or step == values.steps:
+            path = self._folder / f"{step}{_SUFFIX}"
+            key = f"{self._prefix}{path.name}"
+            self._save(trainer, path, key, values.max_step_saves_to_keep)
+
+    def _save(self, trainer: Trainer, path: Path, key: str, num_kept: int) -> None:
+        """Write a file and queue its upload, in place of one that waits under the same key."""
         written = self._write(path, trainer)
         file = StoredFile(
-            key=f"{self._prefix}{path.name}",
+            key=key,
             size_bytes=written.size_bytes,
             content_type="application/octet-stream",
             sha256=written.sha256,
         )
         with self._lock:
-            self._kept[file.key] = file
-        num_kept = values.max_step_saves_to_keep
+            self._kept[key] = file
         self._uploads.submit(
-            f"save {result.step}", lambda: self._publish(path, file, num_kept), lambda: None
+            f"save {key}",
+            lambda: self._publish(path, file, num_kept),
+            lambda: path.unlink(missing_ok=True),
         )
 
     def state(self) -> list[dict[str, Any]]:
@@ -108,7 +120,8 @@ class KeptSaves(Callback):
             self._objects.upload(file.key, path)
             path.unlink()
         self._files.add(file)
-        keys = sorted(self._objects.keys(self._prefix), key=_step_of)
+        keys = [key for key in self._objects.keys(self._prefix) if not key.endswith(f"/{_BEST}")]
+        keys.sort(key=_step_of)
         for key in keys[:-num_kept]:
             self._objects.delete(key)
             with self._lock:
