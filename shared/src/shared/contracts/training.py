@@ -62,7 +62,7 @@ class OperatorSettings(Message):
     """Recompute activations in the backward pass: less memory, more time. None: on CUDA."""
     tensorboard: bool = False
     """Also write TensorBoard event files."""
-    max_samples: int = Field(default=1000, ge=1)
+    max_samples: int = Field(default=1000, ge=1, le=4000)
     """Sample pictures that are kept; the oldest but those of step 0 are deleted."""
 
 

@@ -366,3 +366,17 @@ def test_kept_saves_are_listed_again_after_a_resume(
     again, listed_again, _ = _kept(objects, uploads, tmp_path)
     again.restore(saves.state())
     assert listed_again.files == listed.files != {}
+
+
+def test_a_save_that_does_not_fit_on_the_disk_is_left_out(
+    dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
+) -> None:
+    def write(path: Path, trainer: AnyTrainer) -> Written:
+        raise OSError(28, "No space left on device")
+
+    listed = Listed()
+    saves = KeptSaves(objects, uploads, TRAINING, tmp_path, write=write, files=listed)
+    trainer = make_trainer(dataset, steps=2, save_every=1)
+    trainer.fit([saves])
+    uploads.drain()
+    assert (trainer.step, listed.files) == (2, {})

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
+import structlog
+
 from shared.contracts.attempts import StoredFile
+from shared.contracts.error_text import one_line
 from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.state.objects import Objects
 from training_worker.state.uploads import Uploads
@@ -33,6 +36,8 @@ class FileList(Protocol):
 
     def forget(self, key: str) -> None: ...
 
+
+_log = structlog.stdlib.get_logger(__name__)
 
 _SUFFIX = ".safetensors"
 _BEST = f"best{_SUFFIX}"
@@ -89,8 +94,15 @@ class KeptSaves(Callback):
             self._save(trainer, path, key, values.max_step_saves_to_keep)
 
     def _save(self, trainer: Trainer, path: Path, key: str, num_kept: int) -> None:
-        """Write a file and queue its upload, in place of one that waits under the same key."""
-        written = self._write(path, trainer)
+        """Write a file and queue its upload, in place of one that waits under the same key.
+
+        A full disk costs the save, not the training.
+        """
+        try:
+            written = self._write(path, trainer)
+        except OSError as error:
+            _log.warning("save_not_written", step=trainer.step, error=one_line(error))
+            return
         file = StoredFile(
             key=key,
             size_bytes=written.size_bytes,
