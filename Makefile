@@ -130,7 +130,7 @@ fuzz-api: $(INSTALLED) ## Fuzz the running API by its document: some minutes
 	$(BIN)/python -m tests.fuzz.runs
 
 .PHONY: test-faults
-test-faults: $(INSTALLED) ## Kill every process and disturb every connection; some twenty minutes
+test-faults: $(INSTALLED) ## Kill every process and disturb every connection; forty minutes
 	$(BIN)/python -m tests.faults
 
 # --- measure it ---------------------------------------------------------------------------------

@@ -13,6 +13,10 @@ from tests.scheduling import FilesTogether, rank
 _ADDRESS = "SARTIQ_TEST_SERVERS"
 _MINE = pytest.StashKey[SharedServers]()
 
+# Idle threads of torch and ncnn would spin at each barrier, on cores that other processes need.
+# The libraries read it when they are loaded, also in the platform's processes.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 # The duration of an example depends on the machine, not on the code.
 _ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", _ANY_MACHINE, max_examples=20)

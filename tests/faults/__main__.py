@@ -1,4 +1,4 @@
-"""The full fault matrix and 100 random kills: `make test-faults`, some twenty minutes.
+"""The full fault matrix, 20 trainings and 100 random kills: `make test-faults`, 40 minutes.
 
 `--only TEXT` runs the cases whose name contains the text; `--seed N` repeats random kills.
 """
@@ -18,6 +18,10 @@ from tests.faults.network import NETWORK
 from tests.faults.picture_cases import PICTURES
 from tests.faults.provider_cases import PROVIDER
 from tests.faults.random_kills import kill_at_random
+from tests.faults.training_cases import TRAININGS
+from tests.faults.training_rounds import kill_trainings
+
+_CASES = (*KILLS, *TRAININGS, *PICTURES, *PROVIDER, *NETWORK, *LOST_RESPONSES, *HOSTILE)
 
 console = Console(width=120)
 
@@ -27,6 +31,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="run the cases whose name contains this")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--kills", type=int, default=100, help="number of random kills")
+    parser.add_argument("--trainings", type=int, default=20, help="number of killed trainings")
     return parser.parse_args()
 
 
@@ -34,17 +39,14 @@ async def main() -> int:
     """Run everything; return 0 where the four columns are zero."""
     arguments = _arguments()
     rows: list[Row] = []
-    cases = [
-        case
-        for case in (*KILLS, *PICTURES, *PROVIDER, *NETWORK, *LOST_RESPONSES, *HOSTILE)
-        if arguments.only in case.name
-    ]
+    cases = [case for case in _CASES if arguments.only in case.name]
     async for row in run_all(cases):
         _tell(row)
         rows.append(row)
-    if arguments.kills:
-        console.print(f"random kills with --seed {arguments.seed}")
-        async for row in kill_at_random(arguments.seed, arguments.kills):
+    console.print(f"random kills with --seed {arguments.seed}")
+    trainings = kill_trainings(arguments.seed, arguments.trainings)
+    for rounds in (trainings, kill_at_random(arguments.seed, arguments.kills)):
+        async for row in rounds:
             _tell(row)
             rows.append(row)
     console.print(matrix(rows))

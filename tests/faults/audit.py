@@ -43,6 +43,8 @@ _WHY = """
 SELECT id, left(errors::text, 600) AS errors FROM tasks WHERE id = ANY($1) AND status = 'FAILED'
 UNION ALL
 SELECT id, left(errors::text, 600) FROM workflows WHERE id = ANY($1) AND status = 'FAILED'
+UNION ALL
+SELECT id, left(error_message, 600) FROM trainings WHERE id = ANY($1) AND status = 'FAILED'
 """
 
 _OPEN_ROWS = """
@@ -63,8 +65,11 @@ SELECT key, count(*) AS times FROM (
             WHERE status = 'COMPLETED' AND origin_reference = ANY($1)
   UNION ALL SELECT trigger_word FROM trainings
             WHERE status = 'COMPLETED' AND trigger_word = ANY($1)
+  -- The LoRA of a training has its name; there must not be two of one training either.
+  UNION ALL SELECT 'LoRA of training ' || training_id FROM loras
+            WHERE training_id = ANY($2)
   UNION ALL SELECT split_part(original_filename, '.', 1) FROM loras
-            WHERE split_part(original_filename, '.', 1) = ANY($1)
+            WHERE training_id IS NULL AND split_part(original_filename, '.', 1) = ANY($1)
 ) AS made GROUP BY key
 """
 
@@ -141,7 +146,7 @@ async def _judge(rig: Rig, clients: Clients) -> AuditResult:
     ends = await rig.rows(_ENDS, ids)
     statuses = {row["id"]: row["status"] for row in ends}
     still = [f"{_name(row)} is {row['status']}" for row in ends if row["status"] not in _ENDED]
-    made = await rig.rows(_MADE, [work.key for work in clients.asked])
+    made = await rig.rows(_MADE, [work.key for work in clients.asked], ids)
     why: dict[UUID, str] = {row["id"]: row["errors"] for row in await rig.rows(_WHY, ids)}
     times: dict[str, int] = {row["key"]: row["times"] for row in made}
     lost = [f"{missing} has no record" for missing in set(ids) - statuses.keys()]

@@ -8,12 +8,14 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 import httpx
 from PIL import Image
 
+from local_stack.drawn_garments import draw_dresses
 from tests.faults.rig import STEP_S
 
 _AGAIN_S = 0.2
@@ -72,16 +74,27 @@ def chain(num_steps: int, seconds: float = STEP_S) -> Work:
     return Work("/api/v1/workflows/", body, key)
 
 
-def training() -> Work:
-    """Return a LoRA training; its trigger word is its key."""
+def training(steps: int = 20) -> Work:
+    """Return a LoRA training; its trigger word is its key.
+
+    No caption has the trigger word, so all trainings of as many steps have the same weights.
+    """
     key = uuid.uuid4().hex
     body = {
         "trigger_word": key,
-        "source_images": [picture_text()],
-        "steps": 10,
+        "preprocessing_captioning_strategy": "none",
+        "source_images": dresses(),
+        "steps": steps,
+        "learning_rate": 0.003,
         "origin_instance": "faults",
     }
     return Work("/api/v1/training/", body, key)
+
+
+@cache
+def dresses() -> list[str]:
+    """Return six small PNGs as data URLs."""
+    return [_data_url(dress.resize((64, 64))) for dress in draw_dresses(6)]
 
 
 def remote_task() -> Work:
@@ -157,6 +170,12 @@ def picture() -> bytes:
     content = io.BytesIO()
     Image.linear_gradient("L").resize((64, 64)).save(content, "PNG")
     return content.getvalue()
+
+
+def _data_url(picture: Image.Image) -> str:
+    content = io.BytesIO()
+    picture.save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode()
 
 
 def picture_text() -> str:

@@ -13,7 +13,7 @@ from tests.faults.cases import Case
 from tests.faults.clients import Clients
 from tests.faults.rig import Rig, open_rig
 
-_CASE_TIMEOUT_S = 150
+_CASE_TIMEOUT_S = 300
 _REPAIRED_WITHIN_S = 10
 
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.faults.cases import Case
-from tests.faults.clients import Clients, chain, mixture, task
+from tests.faults.clients import Clients, Work, chain, mixture, task, training
 from tests.faults.proxy import NetworkFault
 from tests.faults.rig import LINKS, Link, Rig
 
@@ -18,12 +18,18 @@ _RESET = NetworkFault(reset_after_bytes=3_000)
 _HALF_OPEN = NetworkFault(is_half_open=True)
 
 
+def _works(*links: Link) -> list[Work]:
+    """Return work that uses the links: a training only where one is the training worker's."""
+    trainings = [training()] if any(service == "training-worker" for service, _ in links) else []
+    return [*mixture(), *trainings]
+
+
 async def _under(rig: Rig, clients: Clients, fault: NetworkFault, *links: Link) -> None:
     """Run and submit work before and during the fault."""
-    await clients.submit_all(mixture())
+    await clients.submit_all(_works(*links))
     for link in links:
         rig.links[link].impose(fault)
-    posting = asyncio.create_task(clients.submit_all(mixture()))
+    posting = asyncio.create_task(clients.submit_all(_works(*links)))
     await asyncio.sleep(_HALF_OPEN_FOR_S if fault.is_half_open else _FOR_S)
     for link in links:
         rig.links[link].heal()
@@ -40,8 +46,8 @@ def _imposed(name: str, fault: NetworkFault, *links: Link) -> Case:
 
 def _cut(link: Link) -> Case:
     async def sabotage(rig: Rig, clients: Clients) -> None:
-        await clients.submit_all(mixture())
-        posting = asyncio.create_task(clients.submit_all(mixture()))
+        await clients.submit_all(_works(link))
+        posting = asyncio.create_task(clients.submit_all(_works(link)))
         for _ in range(round(_FOR_S / _CUTS_EVERY_S)):
             rig.links[link].cut()
             await asyncio.sleep(_CUTS_EVERY_S)

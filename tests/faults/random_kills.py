@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from local_stack.services import SERVICES
 from tests.faults.audit import AuditResult, settle
 from tests.faults.cases import Case
-from tests.faults.clients import Clients, Work, chain, remote_task, task
+from tests.faults.clients import Clients, Work, chain, remote_task, task, training
 from tests.faults.matrix import Row
 from tests.faults.rig import SERVERS, Rig, open_rig
 
@@ -28,6 +28,8 @@ VICTIMS = (*SERVERS, *(service.name for service in SERVICES))
 
 async def kill_at_random(seed: int, num_kills: int) -> AsyncIterator[Row]:
     """Run rounds of kills on one platform, each audited."""
+    if not num_kills:
+        return
     chance = random.Random(seed)
     async with open_rig(is_proxied=False) as rig:
         for first in range(0, num_kills, KILLS_A_ROUND):
@@ -87,6 +89,8 @@ async def _client(clients: Clients, luck: random.Random, is_over: asyncio.Event)
 def _some_work(luck: random.Random) -> Work:
     seconds = luck.choice((0.02, 0.02, 0.02, 0.1, 0.5))
     kind = luck.random()
+    if kind < 0.02:
+        return training()
     if kind < 0.2:
         return chain(luck.randint(2, 4), seconds / 2)
     return remote_task() if kind < 0.4 else task(seconds)

@@ -1,6 +1,7 @@
 """A platform for fault tests: every process can be killed, every connection disturbed."""
 
 import asyncio
+import shutil
 import signal
 import tempfile
 import time
@@ -24,9 +25,7 @@ from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from local_stack.stack_plan import StackPlan
 from shared.contracts.enums import TaskQueue
-from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.evaluator import FakeEvaluator
-from tests.fakes.training import FakeTraining
 from tests.faults.proxy import Proxy
 from tests.fixtures.workflow_runs import activity_worker
 from tests.loopback.fal import LoopbackFal, open_fal
@@ -35,12 +34,15 @@ from tests.loopback.nameserver import NameServer, name_server
 SERVERS = ("postgres", "temporal", "seaweed")
 STEP_S = 0.02
 """Seconds of an engine step, so that a task's steps set its duration. There is one engine."""
-_TRAINING_STAGE_S = 1.0
+SAMPLE_EVERY = 10
+"""Steps between two samples of a training; its state is saved before each."""
 
 _OVERRIDES = {
     "SARTIQ_INFERENCE_ENGINE": "identity",
     "SARTIQ_INFERENCE_IDENTITY_STEP_S": str(STEP_S),
     "SARTIQ_MODEL_MAX_PX": "1024",
+    "SARTIQ_TRAINING_SAMPLE_EVERY": str(SAMPLE_EVERY),
+    "SARTIQ_TRAINING_SAMPLE_STEPS": "2",
     # Pictures and webhooks are served by this process.
     "SARTIQ_EGRESS_ALLOWED_HOSTS": '["127.0.0.1"]',
     # Shorter than the default of a minute.
@@ -66,6 +68,33 @@ LINKS: tuple[Link, ...] = tuple(
 )
 
 
+@dataclass(frozen=True)
+class TrainerDisk:
+    """The folders of the training worker."""
+
+    folder: Path
+
+    @property
+    def cache(self) -> Path:
+        """Encoded datasets."""
+        return self.folder / "cache"
+
+    @property
+    def scratch(self) -> Path:
+        """Temporary files, such as resume states before their upload."""
+        return self.folder / "tmp"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that make the worker use the folders."""
+        return {"SARTIQ_TRAINER_CACHE_DIR": str(self.cache), "TMPDIR": str(self.scratch)}
+
+    def empty(self) -> None:
+        """Delete everything, as if the next process ran on another machine."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.scratch.mkdir(parents=True)
+
+
 @dataclass
 class Rig:
     """A running platform, with direct connections to the servers behind the proxies."""
@@ -81,6 +110,9 @@ class Rig:
     """A name server that resolves every name below `example` to loopback."""
     evaluator: FakeEvaluator
     """A fake evaluator that is paid per picture."""
+    trainer: TrainerDisk
+    unbroken: dict[int, str] = field(default_factory=dict[int, str])
+    """Digests of the weights of trainings without faults, by their steps."""
     _started_at: float = field(default_factory=time.time)
 
     @property
@@ -159,7 +191,9 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
             addresses = _addresses(plan) | {"fal": fal.url.removeprefix("http://")}
             for link in LINKS:
                 links[link] = await exits.enter_async_context(Proxy(addresses[link[1]]))
-        services = tuple(_through(plan, service, links) for service in SERVICES)
+        trainer = TrainerDisk(settings.state_dir / "trainer")
+        trainer.empty()
+        services = tuple(_through(plan, service, links, trainer) for service in SERVICES)
         overrides = _OVERRIDES | {
             "SARTIQ_FAL_KEY": fal.key,
             "SARTIQ_FAL_BASE_URL": fal.url,
@@ -178,14 +212,11 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
             )
         )
         temporal = await _direct_client(stack)
-        # No service trains or evaluates yet: this process runs fake workers, which are not killed.
-        trainer, evaluator = FakeTraining(_train_a_while), FakeEvaluator()
-        for worker in (
-            activity_worker(temporal, TaskQueue.PROVIDER_LLM, evaluator.evaluate_image),
-            activity_worker(temporal, TaskQueue.TRAINING, trainer.train_lora),
-        ):
-            await exits.enter_async_context(worker)
-        yield Rig(stack, links, api, temporal, fal, names, evaluator)
+        # No service evaluates yet: this process runs a fake worker, which is not killed.
+        evaluator = FakeEvaluator()
+        worker = activity_worker(temporal, TaskQueue.PROVIDER_LLM, evaluator.evaluate_image)
+        await exits.enter_async_context(worker)
+        yield Rig(stack, links, api, temporal, fal, names, evaluator, trainer)
 
 
 def _addresses(plan: StackPlan) -> dict[str, str]:
@@ -197,7 +228,9 @@ def _addresses(plan: StackPlan) -> dict[str, str]:
     }
 
 
-def _through(plan: StackPlan, service: Service, links: Mapping[Link, Proxy]) -> Service:
+def _through(
+    plan: StackPlan, service: Service, links: Mapping[Link, Proxy], trainer: TrainerDisk
+) -> Service:
     """Return a service whose connections go through its proxies."""
     own = {target: proxy.address for (name, target), proxy in links.items() if name == service.name}
     variables = {
@@ -217,12 +250,8 @@ def _through(plan: StackPlan, service: Service, links: Mapping[Link, Proxy]) -> 
         for target, (variable, write) in variables.items()
         if target in own
     }
-    return replace(service, environment=environment)
-
-
-async def _train_a_while(_request: object) -> None:
-    async with Heartbeat():
-        await asyncio.sleep(_TRAINING_STAGE_S)
+    folders = trainer.environment if service.name == "training-worker" else {}
+    return replace(service, environment={**service.environment, **folders, **environment})
 
 
 async def _direct_client(stack: LocalStack) -> Client:

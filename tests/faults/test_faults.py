@@ -19,7 +19,10 @@ from tests.faults.network import NETWORK
 from tests.faults.picture_cases import PICTURES
 from tests.faults.provider_cases import PROVIDER
 from tests.faults.random_kills import kill_round
-from tests.faults.rig import Rig
+from tests.faults.rig import SAMPLE_EVERY, Rig
+from tests.faults.training_cases import TRAININGS
+from tests.faults.training_kills import Kill, Moment
+from tests.faults.training_rounds import killed_training, some_kills
 
 pytestmark = pytest.mark.long
 
@@ -28,6 +31,7 @@ _TELLING = (
     "workflow-worker: between steps",
     "workflow-worker: after an end is committed",
     "inference-worker: during upload",
+    "training-worker: before its result is stored",
     "provider-worker: after accept, before its id is recorded",
     "workflow-worker → postgres: cut repeatedly",
     "all at once: power cut",
@@ -35,7 +39,7 @@ _TELLING = (
 
 
 def _selected() -> list[Any]:
-    cases = {case.name: case for case in (*KILLS, *PROVIDER, *NETWORK)}
+    cases = {case.name: case for case in (*KILLS, *TRAININGS, *PROVIDER, *NETWORK)}
     long = [pytest.param(case, marks=pytest.mark.long) for case in LOST_RESPONSES]
     return [*(cases[name] for name in _TELLING), *long]
 
@@ -61,6 +65,27 @@ async def test_random_kills_lose_nothing(rig: Rig) -> None:
 
     assert verdict.complaints == []
     assert verdict.num_accepted > 0
+
+
+async def test_training_is_exact_after_three_kills_and_without_its_disk(rig: Rig) -> None:
+    kills = [
+        Kill(Moment.STEP, SAMPLE_EVERY, is_disk_lost=True),
+        Kill(Moment.WRITE, 3 * SAMPLE_EVERY),
+        Kill(Moment.SAMPLE, 5 * SAMPLE_EVERY, is_disk_lost=True),
+    ]
+    verdict = await rig.stack.guard(killed_training(rig, kills, random.Random(20_26)))
+
+    assert verdict.complaints == []
+    assert verdict.num_completed == 1
+
+
+def test_rounds_of_kills_are_drawn_from_their_seed() -> None:
+    rounds = [some_kills(random.Random(f"7 {number}")) for number in range(20)]
+    assert rounds == [some_kills(random.Random(f"7 {number}")) for number in range(20)]
+    kills = [kill for each in rounds for kill in each]
+    assert {kill.moment for kill in kills} == set(Moment)
+    assert {kill.is_disk_lost for kill in kills} == {True, False}
+    assert {len(each) for each in rounds} == {1, 2, 3}
 
 
 async def test_audit_detects_double_payment(rig: Rig) -> None:

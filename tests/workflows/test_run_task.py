@@ -1,6 +1,7 @@
 """Runs of single tasks on a real server: attempts, retries, lost workers, cancellation, records."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -218,7 +219,11 @@ async def test_retry_waits_as_long_as_the_provider_asked(working: Runs) -> None:
     assert timer.timer_started_event_attributes.start_to_fire_timeout.ToSeconds() == 2
 
 
-async def test_silent_worker_is_not_counted_as_a_retry(working: Runs) -> None:
+async def test_silent_worker_is_not_counted_as_a_retry(
+    working: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeout = timedelta(seconds=2)
+    monkeypatch.setattr("workflows.definitions.attempt.HEARTBEAT_TIMEOUT", timeout)
     is_over = asyncio.Event()
 
     async def act(attempt: Attempt) -> None:

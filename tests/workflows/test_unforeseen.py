@@ -176,7 +176,7 @@ async def test_an_unstorable_attempt_log_is_recorded_bare(runs: Runs) -> None:
 
 async def test_an_unstorable_dataset_ends_its_training(runs: Runs) -> None:
     runs.records = Refusing("dataset")
-    run = training()
+    run = training(source_images=["trainings/a.png"])
     async with runs.working(), runs.dataset_worker(), asyncio.timeout(_SOON_S):
         await failure_of(await runs.start_training(run))
     outcome = runs.records.trainings[run.training_id]
@@ -222,7 +222,8 @@ async def test_a_run_that_does_not_match_its_history_waits_for_the_rollback(
     run = generation()
     async with runs.inference_worker(), asyncio.timeout(60):
         async with runs.workflow_worker():
-            handle = await runs.start_task(run)
+            # A task of the closing worker times out before the next worker gets it.
+            handle = await runs.start_task(run, task_timeout=timedelta(seconds=1))
             await started.wait()
         async with Worker(
             runs.client,

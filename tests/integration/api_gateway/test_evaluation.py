@@ -185,7 +185,7 @@ async def test_unknown_provider_is_422_and_names_the_known(api: httpx.AsyncClien
 async def test_without_an_evaluator_the_answer_is_503(
     staff: Staff, records: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wait = "workflows.policies.EVALUATION_SCHEDULE_TO_START"
+    wait = "workflows.definitions.evaluate_image.EVALUATION_SCHEDULE_TO_START"
     monkeypatch.setattr(wait, timedelta(seconds=1))
     async with staff.workflow_worker(), staff.client() as client:
         answer = await client.post(PATH, json=PICTURE)

@@ -246,7 +246,8 @@ async def test_training_reads_the_object_and_holds_it(
 
         await until(has_ended)
     [dataset] = staff.runs.training.datasets
-    assert dataset.source_images == [content_key]
+    assert dataset.source_images == [folder]
+    assert dataset.fetched == {folder: content_key}
     assert (await shop.delete(at(folder))).status_code == 200
 
 

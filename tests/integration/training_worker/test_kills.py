@@ -103,6 +103,7 @@ def attempts(servers: Servers, folder: Path, tmp_path: Path) -> _Attempts:
     return _Attempts(servers, folder, tmp_path)
 
 
+@pytest.mark.long
 def test_killed_at_a_step(attempts: _Attempts, unbroken: str, servers: Servers) -> None:
     attempts.run_and_kill("--kill-at-step", "7")
     assert attempts.run_here(storage_settings(servers)) == unbroken

@@ -22,12 +22,12 @@ from local_stack.supervisor import Supervisor
 
 folder = Path(sys.argv[1])
 
-def sleeper(name, seconds):
+def sleeper(name):
     code = f'''
 import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), sys.exit()))
 print("{name} here", flush=True)
-time.sleep({seconds})
+time.sleep(60)
 '''
     log = folder / "logs" / f"{name}.log"
 
@@ -40,7 +40,7 @@ time.sleep({seconds})
 async def main():
     supervisor = Supervisor(folder / "logs", start_timeout_s=60)
     try:
-        await supervisor.start_together([sleeper("one", 60), sleeper("two", sys.argv[2])])
+        await supervisor.start_together([sleeper("one"), sleeper("two")])
         print("up", flush=True)
         raise await supervisor.first_death()
     finally:
@@ -52,11 +52,11 @@ sys.exit(run_in_foreground(main()))
 
 @contextlib.asynccontextmanager
 async def running(
-    tmp_path: Path, *, seconds: float
+    tmp_path: Path,
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, list[psutil.Process]]]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, str(tmp_path), str(seconds), stdout=pipe, stderr=pipe
+        sys.executable, "-c", PROGRAM, str(tmp_path), stdout=pipe, stderr=pipe
     )
     assert process.stdout is not None
     assert await asyncio.wait_for(process.stdout.readline(), 60) == b"up\n"
@@ -79,7 +79,7 @@ async def all_gone(family: list[psutil.Process]) -> bool:
 
 @pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_signal_stops_everything(tmp_path: Path, which: signal.Signals) -> None:
-    async with running(tmp_path, seconds=60) as (process, family):
+    async with running(tmp_path) as (process, family):
         begin = time.monotonic()
         process.send_signal(which)
         assert await process.wait() == 0
@@ -88,7 +88,7 @@ async def test_signal_stops_everything(tmp_path: Path, which: signal.Signals) ->
 
 
 async def test_second_ctrl_c_does_not_cut_the_stop_short(tmp_path: Path) -> None:
-    async with running(tmp_path, seconds=60) as (process, family):
+    async with running(tmp_path) as (process, family):
         for _ in range(5):
             process.send_signal(signal.SIGINT)
             await asyncio.sleep(0.01)
@@ -97,7 +97,9 @@ async def test_second_ctrl_c_does_not_cut_the_stop_short(tmp_path: Path) -> None
 
 
 async def test_death_of_a_child_stops_the_stack(tmp_path: Path) -> None:
-    async with running(tmp_path, seconds=5) as (process, family):
+    async with running(tmp_path) as (process, family):
+        [two] = [child for child in family if "two here" in child.cmdline()[-1]]
+        two.terminate()
         _, shown = await process.communicate()
         assert process.returncode == 1
         assert shown.decode().splitlines() == [
@@ -109,7 +111,7 @@ async def test_death_of_a_child_stops_the_stack(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's parent-death signal")
 async def test_children_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
-    async with running(tmp_path, seconds=60) as (process, family):
+    async with running(tmp_path) as (process, family):
         process.kill()
         await process.wait()
         assert await all_gone(family)

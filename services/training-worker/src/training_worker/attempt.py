@@ -21,8 +21,10 @@ from training_worker.dataset.cache import TensorCache
 from training_worker.dataset.encoded import encode_dataset
 from training_worker.dataset.files import read_manifest
 from training_worker.export.result import Origin, ResultWriter
+from training_worker.failures import client_error
 from training_worker.loop.callbacks import Callback
 from training_worker.loop.config import LoopConfig
+from training_worker.loop.memory import collect_garbage
 from training_worker.loop.trainer import Trainer
 from training_worker.model.base import BaseModel, open_base_model
 from training_worker.model.lora_model import LoraModel
@@ -77,8 +79,9 @@ def run_attempt(job: TrainingJob, cancel: CancelFlag) -> TrainingResult:
         Cancelled: the flag was set; the state of the last whole step is stored.
         InvalidInputError: the dataset, the base model or a hyperparameter cannot be used, or the
             training diverged.
-        ResourceError: memory ran out, or attempts get no further.
+        ResourceError: memory or the disk ran out, or attempts get no further.
         StorageError: the object store failed for too long.
+        PlatformError: the base model cannot be loaded.
     """
     attempt = _Attempt(job, cancel)
     try:
@@ -88,8 +91,11 @@ def run_attempt(job: TrainingJob, cancel: CancelFlag) -> TrainingResult:
         attempt.withdraw()
         raise
     except Exception as error:
-        attempt.fail(error)
-        raise
+        told = client_error(error)
+        attempt.fail(told)
+        if told is error:
+            raise
+        raise told from error
     return result
 
 
@@ -132,6 +138,7 @@ class _Attempt:
 
     def begin(self) -> None:
         """Read the newest state, and count this attempt against it."""
+        collect_garbage()  # the model of the last training, which this process may still hold
         if threads := self._job.resources.settings.torch_threads:
             torch.set_num_threads(threads)
         self._snapshot = self._states.newest()
@@ -143,15 +150,18 @@ class _Attempt:
         base = self._base_model()
         model = LoraModel(base, self._config.values)
         self._say_what_has_no_effect(base)
-        dataset = encode_dataset(manifest, archive, base, self._cache(base))
+        cache = self._cache(base)
+        dataset = encode_dataset(manifest, archive, base, cache, cancel=self._cancel)
         trainer = Trainer(model, dataset, self._config, say=self._log.warning)
         if self._snapshot is not None:
             self._log.info(restore(trainer, self._snapshot))
+            self._snapshot = None  # as large as the training's own state
         self._trainer = trainer
         result = ResultWriter(self._origin(manifest), self._objects, self._job.folder)
         with self._uploads:
             trainer.fit(self._callbacks(trainer, result), self._cancel)
-        lora = result.store(trainer, prompt=self._request.trigger_word, side_px=self._side_px)
+            prompt = self._request.trigger_word
+            lora = result.store(trainer, self._uploads, prompt=prompt, side_px=self._side_px)
         self._log.info(f"stored as {lora.stem}, SHA-256 {lora.sha256}")
         self._store_log()
         return TrainingResult(
@@ -170,10 +180,15 @@ class _Attempt:
         self._store_log()
 
     def fail(self, error: Exception) -> None:
-        """Keep the cause for the log and for the last attempt's message."""
+        """Keep the cause for the log and for the last attempt's message.
+
+        An attempt that the store has ended does not count: the next one may find it well.
+        """
         self._log.error(one_line(error))
         self._store_log()
-        if not isinstance(error, StorageError):
+        if isinstance(error, StorageError):
+            self._attempts.withdraw()
+        else:
             self._attempts.failed(error)
 
     def _dataset(self) -> tuple[DatasetManifest, Path]:

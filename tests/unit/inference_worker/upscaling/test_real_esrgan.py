@@ -38,29 +38,36 @@ def test_result_is_nearer_to_the_original_than_lanczos(
     assert drawn < 0.7 * plain
 
 
+@pytest.mark.parametrize("strip", [(0, 44, 110, 60), (54, 0, 70, 110)], ids=["across", "down"])
 def test_tiles_equal_the_whole_pictures_result(
-    real_esrgan: RealEsrgan, face: Image.Image, monkeypatch: pytest.MonkeyPatch
+    real_esrgan: RealEsrgan,
+    face: Image.Image,
+    monkeypatch: pytest.MonkeyPatch,
+    strip: tuple[int, int, int, int],
 ) -> None:
-    small = _small(face, (110, 90))
-    whole = np.asarray(real_esrgan.upscale(small, (440, 360)), int)
+    """Tiles of a strip: each lacks a part of the strip beyond its context."""
+    small = _small(face, (110, 110)).crop(strip)
+    size = (small.width * 4, small.height * 4)
+    whole = np.asarray(real_esrgan.upscale(small, size), int)
     monkeypatch.setattr(module, "_TILE_PX", 48)
-    tiled = np.asarray(real_esrgan.upscale(small, (440, 360)), int)
+    tiled = np.asarray(real_esrgan.upscale(small, size), int)
     off = np.abs(tiled - whole)
     assert 0 < off.mean() < 0.3
     assert (off > 2).mean() < 0.01
     border = 48 * 4
-    assert off[:, border - 4 : border + 4].mean() < 1
+    along = off if small.width > small.height else off.transpose(1, 0, 2)
+    assert along[:, border - 4 : border + 4].mean() < 1
 
 
 def test_tiles_with_full_context_equal_the_whole_picture(
     real_esrgan: RealEsrgan, face: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = _small(face, (41, 37))
-    whole = real_esrgan.upscale(small, (123, 111))
-    monkeypatch.setattr(module, "_TILE_PX", 16)
-    monkeypatch.setattr(module, "_TAIL_TILE_PX", 10)
+    small = _small(face, (22, 19))
+    whole = real_esrgan.upscale(small, (66, 57))
+    monkeypatch.setattr(module, "_TILE_PX", 8)
+    monkeypatch.setattr(module, "_TAIL_TILE_PX", 6)
     monkeypatch.setattr(module, "_CONTEXT_PX", 64)
-    tiled = real_esrgan.upscale(small, (123, 111))
+    tiled = real_esrgan.upscale(small, (66, 57))
     assert np.abs(np.asarray(tiled, int) - np.asarray(whole, int)).max() <= 1
 
 
@@ -120,8 +127,10 @@ def test_same_picture_gives_the_same_pixels_from_any_thread(
 
 
 def test_cancellation_stops_before_the_next_tile(
-    real_esrgan: RealEsrgan, face: Image.Image
+    real_esrgan: RealEsrgan, face: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "_TILE_PX", 12)
+
     class AfterOneTile:
         looks = 0
 
@@ -131,7 +140,7 @@ def test_cancellation_stops_before_the_next_tile(
 
     flag = AfterOneTile()
     with pytest.raises(Cancelled):
-        real_esrgan.upscale(face, (196, 196), cancel=flag)
+        real_esrgan.upscale(_small(face, (24, 24)), (48, 48), cancel=flag)
     assert flag.looks == 2
 
 
@@ -209,9 +218,9 @@ async def test_the_event_loop_stays_free_and_a_cancelled_run_stops_at_a_tile(
 def test_progress_rises_with_the_tiles(
     real_esrgan: RealEsrgan, face: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_TILE_PX", 12)
+    monkeypatch.setattr(module, "_TILE_PX", 4)
     fractions: list[float] = []
-    real_esrgan.upscale(_small(face, (48, 48)), (96, 96), on_progress=fractions.append)
+    real_esrgan.upscale(_small(face, (16, 16)), (32, 32), on_progress=fractions.append)
     assert fractions == sorted(set(fractions))
     assert (fractions[0], len(fractions)) == (0, 16)
     assert fractions[-1] < 1

@@ -89,3 +89,12 @@ def test_a_full_disk_costs_the_file_alone(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("training_worker.dataset.cache.save_file", fail)
     assert encoder.get(cache, "a")[0] == ord("a")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_writes_that_a_kill_cut_short_are_deleted(tmp_path: Path) -> None:
+    cut, current = tmp_path / "a.7-1.partial", tmp_path / "b.8-1.partial"
+    for path in (cut, current):
+        path.write_bytes(b"half")
+    os.utime(cut, (1, 1))
+    cache_in(tmp_path).trim()
+    assert list(tmp_path.iterdir()) == [current]

@@ -1,5 +1,6 @@
 """Encoded datasets: what the cache is keyed by, and the files that they are read from."""
 
+import threading
 import zipfile
 from pathlib import Path
 
@@ -7,11 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
+from shared.cancellation import Cancelled
 from shared.contracts.datasets import DatasetManifest
 from shared.errors import InvalidInputError
 from shared.flux.pipeline.autoencoder import decode_scaled
 from shared.flux.pipeline.encode import PromptEncoder
 from tests.fixtures.lora_training import encoded, open_base, write_dataset
+from training_worker.dataset.cache import TensorCache
+from training_worker.dataset.encoded import encode_dataset
 from training_worker.dataset.encoding import DatasetEncoder
 from training_worker.dataset.files import read_manifest, read_picture
 from training_worker.model.base import BaseModel
@@ -48,6 +52,16 @@ def test_a_second_training_loads_neither_encoders_nor_vae(tmp_path: Path) -> Non
     assert second.cache.num_loads == 0
     assert [item.image.index for item in dataset.items] == [0]
     assert [item.image.index for item in dataset.held_out] == [1]
+
+
+def test_encoding_stops_between_two_pictures(base: BaseModel, tmp_path: Path) -> None:
+    manifest = write_dataset(tmp_path, [(32, 32), (48, 32)])
+    cache = TensorCache(tmp_path / "cache", torch.device("cpu"), memory_bytes=0, disk_bytes=2**30)
+    flag = threading.Event()
+    flag.set()
+    with pytest.raises(Cancelled):
+        encode_dataset(manifest, tmp_path / "archive.zip", base, cache, cancel=flag)
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_keys_change_with_all_that_decides_the_tensors(base: BaseModel, tmp_path: Path) -> None:

@@ -4,9 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from shared.contracts.enums import EntityType
-from shared.lora.names import LoraFolder, split_filename
-from training_worker.export.names import file_stem, lora_folder
+from shared.lora.names import split_filename
+from training_worker.export.names import file_stem
 
 _ID = UUID("12345678-9abc-4def-8123-456789abcdef")
 
@@ -25,15 +24,3 @@ def test_other_words_become_the_id(trigger: str) -> None:
 
     assert stem == "training-12345678"
     assert split_filename(f"{stem}.safetensors", is_made_safe=False) == (stem, ".safetensors")
-
-
-@pytest.mark.parametrize(
-    ("entity", "folder"),
-    [
-        (EntityType.SUBJECT, LoraFolder.IDENTITIES),
-        (EntityType.PRODUCT, LoraFolder.PRODUCT),
-        (EntityType.STYLE, LoraFolder.STYLES),
-    ],
-)
-def test_folder_of_the_entity(entity: EntityType, folder: LoraFolder) -> None:
-    assert lora_folder(entity) is folder

@@ -63,3 +63,13 @@ def test_a_damaged_record_is_a_first_attempt(
         attempt(objects, 10)
     objects.write_json(f"trainings/{TRAINING}/resume/attempts.json", "{")
     attempt(objects, 10)
+
+
+def test_an_attempt_that_has_not_begun_is_not_recorded(objects: LoopObjects) -> None:
+    for _ in range(3):
+        attempt(objects, 10)
+    late = Attempts(objects, TRAINING)
+    late.withdraw()
+    late.failed(ValueError("before it began"))
+    with pytest.raises(ResourceError, match=r"step 10.*killed"):
+        attempt(objects, 10)

@@ -15,7 +15,7 @@ from training_worker.dataset.items import CachedDataset
 from training_worker.state.objects import LoopObjects
 from training_worker.state.resume_states import ResumeStates
 from training_worker.state.snapshot import Snapshot, capture, environment, restore
-from training_worker.state.state_file import read_state, write_state
+from training_worker.state.state_file import StateFile, file_digest, read_state, write_state
 
 pytestmark = pytest.mark.models
 
@@ -121,6 +121,25 @@ def test_a_state_of_the_same_step_replaces_itself(objects: LoopObjects, tmp_path
     states = publish(objects, tmp_path, 1, 2, 2)
     pointer = json.loads(objects.get(f"{states.prefix}latest.json") or b"")
     assert (pointer["step"], pointer["previous"]["step"]) == (2, 1)
+
+
+def test_a_damaged_state_is_not_kept_as_the_one_before(
+    objects: LoopObjects, store: MemoryObjectStore, tmp_path: Path
+) -> None:
+    publish(objects, tmp_path / "a", 10, 20)
+    damage(store, "20.safetensors", b"")
+    assert newest(objects, tmp_path / "b") == 10
+    publish(objects, tmp_path / "b", 15)
+    damage(store, "15.safetensors", b"")
+    assert newest(objects, tmp_path / "c") == 10
+
+
+def test_a_state_that_cannot_be_read_is_passed_over(objects: LoopObjects, tmp_path: Path) -> None:
+    states = publish(objects, tmp_path, 1)
+    path = tmp_path / "2.safetensors"
+    path.write_bytes(b"x" * 100)
+    states.publish(StateFile(2, path, file_digest(path), 100))
+    assert newest(objects, tmp_path / "other") == 1
 
 
 def test_a_state_on_this_machine_is_not_downloaded_again(

@@ -1,5 +1,6 @@
 """Saves of a running training: when they are due, and a store that fails."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +72,8 @@ def test_states_are_saved_by_time_and_at_the_end(
     trainer, clock = make_trainer(dataset, steps=6), _Clock()
     steps = _Steps(clock, uploads, step_s=50)
     trainer.fit([saver_of(trainer, objects, uploads, tmp_path, now=clock), steps])
-    # 120 s have passed before steps 4 (150 s).
-    assert steps.saved == [None, None, None, 4, 4, 4]
+    # 120 s have passed before step 4 (150 s); after step 6 samples are made.
+    assert steps.saved == [None, None, None, 4, 4, 6]
     assert trainer.saved_step == 6
 
 
@@ -103,12 +104,12 @@ def test_a_slow_write_is_repeated_seldom(
 def test_states_are_saved_before_samples_and_on_request(
     dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
 ) -> None:
-    trainer, clock = make_trainer(dataset, steps=6, sample_every=2), _Clock()
+    trainer, clock = make_trainer(dataset, steps=5, sample_every=2), _Clock()
     saver = saver_of(trainer, objects, uploads, tmp_path, now=clock)
     steps = _Steps(clock, uploads, step_s=0)
     saver.request()
     trainer.fit([saver, steps])
-    assert steps.saved == [1, 2, 2, 4, 4, 6]
+    assert steps.saved == [1, 2, 2, 4, 5]  # samples are also made at the end
 
 
 def test_a_stop_saves_the_last_step(
@@ -120,6 +121,43 @@ def test_a_stop_saves_the_last_step(
     newest = ResumeStates(objects, TRAINING, tmp_path / "other").newest()
     assert newest is not None
     assert newest.step == trainer.saved_step == 3
+
+
+def test_a_stop_does_not_wait_for_a_store_that_is_away(
+    dataset: CachedDataset, store: MemoryObjectStore, tmp_path: Path
+) -> None:
+    clock, tries = _Clock(), 0
+
+    def wait(_: int) -> float:
+        nonlocal tries
+        tries += 1
+        clock.now_s += 6
+        return 0.0
+
+    broken: Any = BrokenStore(store, "put_file")
+    trainer, recorder = make_trainer(dataset), Recorder(stop_after=3)
+    with blocking(broken) as objects, Uploads(now=clock, back_off=wait) as uploads:
+        saver = saver_of(trainer, objects, uploads, tmp_path)
+        with pytest.raises(Cancelled):
+            trainer.fit([recorder, saver], recorder.flag)
+    assert tries == 2  # 10 s
+    assert read_state(tmp_path / "3.safetensors").step == 3
+
+
+def test_a_stop_ends_the_wait_before_the_next_try() -> None:
+    tried = threading.Event()
+    left = [StorageError("away")]
+
+    def flaky() -> None:
+        tried.set()
+        if left:
+            raise left.pop()
+
+    with Uploads(back_off=lambda _: 3600.0) as uploads:
+        uploads.submit("state", flaky, lambda: None)
+        assert tried.wait(20)
+        uploads.drain(10)
+    assert not left
 
 
 class _Failing(Callback):
@@ -178,9 +216,10 @@ def test_a_store_that_fails_for_half_an_hour_ends_the_training(
     with (
         blocking(broken) as objects,
         Uploads(now=clock, back_off=wait) as uploads,
-        pytest.raises(StorageError, match="30 minutes"),
+        pytest.raises(StorageError, match=r"30 minutes: .*last stored state is none") as raised,
     ):
         trainer.fit([saver_of(trainer, objects, uploads, tmp_path)])
+    assert raised.value.is_final
     # The newest state is still on the disk.
     assert read_state(tmp_path / "2.safetensors").step == 2
 
@@ -286,6 +325,20 @@ def test_saves_are_kept_every_so_many_steps(
     assert {file.sha256 for file in listed.files.values()} == set(map(str, expected))
     assert set(listed.files) == set(keys)
     assert calls[-1] is trainer
+
+
+def test_a_state_names_the_saves_that_are_uploaded_before_it(
+    dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
+) -> None:
+    states: list[Any] = []
+
+    class Capturing(Callback):
+        def on_step(self, trainer: AnyTrainer, result: StepResult) -> None:
+            states.append(saves.state())
+
+    saves, _, _ = _kept(objects, uploads, tmp_path)
+    make_trainer(dataset, steps=2, save_every=1).fit([saves, Capturing()])
+    assert [[Path(file["key"]).stem for file in state] for state in states] == [["1"], ["1", "2"]]
 
 
 def test_kept_saves_are_listed_again_after_a_resume(

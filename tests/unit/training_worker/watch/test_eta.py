@@ -4,8 +4,8 @@ import pytest
 
 from shared.contracts.training import Hyperparameters
 from tests.fixtures.small_trainer import SmallTrainer, UnusedModel
+from training_worker.loop.cadence import is_check_step, is_sample_step, samples_left, saves_left
 from training_worker.loop.callbacks import StepResult
-from training_worker.watch.cadence import is_check_step, is_sample_step, samples_left, saves_left
 from training_worker.watch.eta import Pace, Pause
 
 _STEP_S = 0.1

@@ -10,6 +10,7 @@ from PIL import Image, ImageChops
 
 from shared.cancellation import Cancelled
 from shared.contracts.training import Hyperparameters
+from shared.flux.errors import ModelLoadError
 from tests.fakes.files import MemoryFiles
 from tests.fixtures.embedded import embedded_record
 from tests.fixtures.small_trainer import SmallModel, SmallTrainer, UnusedModel
@@ -152,6 +153,23 @@ def test_cancelled_sample_is_no_failure(painted: type[_PaintedMaker]) -> None:
     assert not parts.sampler.state()["stored"]
 
 
+def test_samples_that_a_stop_cut_short_are_made_by_the_next_attempt(
+    painted: type[_PaintedMaker],
+) -> None:
+    values = _values(sample_prompts=["a", "b"])
+    stopped, resumed = _Parts(), _Parts()
+    painted.fails = lambda prompt: Cancelled("stopped") if prompt == "b" else None
+    trainer = SmallTrainer(UnusedModel(), values)
+    trainer.run([stopped.sampler], until=0)
+    assert stopped.names == ["0_0"]
+
+    painted.fails = lambda _: None
+    resumed.sampler.restore(json.loads(json.dumps(stopped.sampler.state())))
+    trainer.run([resumed.sampler], until=0)
+    assert resumed.sampler.paths == [f"{_FOLDER}/0_0.png", f"{_FOLDER}/0_1.png"]
+    assert resumed.sampler.state()["sheet_steps"] == [0]
+
+
 @pytest.mark.parametrize(
     ("most", "kept"),
     [
@@ -172,6 +190,18 @@ def test_oldest_samples_but_the_first_are_deleted(
     assert parts.sampler.paths == [f"{_FOLDER}/{name}.png" for name in kept]
     listed = {file.key for file in parts.list.stored}
     assert listed == {*parts.sampler.paths, f"{_FOLDER}/contact_sheet.jpg"}
+
+
+def test_a_model_that_cannot_be_loaded_is_told_without_its_folder(
+    painted: type[_PaintedMaker],
+) -> None:
+    painted.fails = lambda _: ModelLoadError("cannot load '/srv/models/vae'")
+    parts = _Parts()
+    SmallTrainer(UnusedModel(), _values()).run([parts.sampler])
+
+    (alarm,) = parts.alarms.lines
+    assert "base_model_path" in alarm
+    assert "/srv" not in alarm + parts.log.text
 
 
 def test_samples_are_of_averaged_weights(painted: type[_PaintedMaker]) -> None:

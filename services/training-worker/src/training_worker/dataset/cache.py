@@ -1,7 +1,9 @@
 """Tensors encoded once: in memory within a budget, and on disk as safetensors files."""
 
+import contextlib
 import hashlib
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,7 +20,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 Tensors = Mapping[str, Tensor]
 
-_SUFFIX = ".safetensors"
+_SUFFIX, _PARTIAL = ".safetensors", ".partial"
+_CUT_AFTER_S = 3600
+"""Age of a partial file that nobody writes any more."""
 _DIGEST = "sha256"
 _MIB = 1024 * 1024
 
@@ -66,6 +70,7 @@ class TensorCache:
         Args:
             needed: keys whose files stay.
         """
+        self._delete_cut_writes()
         kept_names = {key + _SUFFIX for key in needed}
         files = sorted(self._files(), key=lambda entry: entry[1].st_mtime_ns)
         excess = sum(info.st_size for _, info in files) - self._disk_bytes
@@ -77,6 +82,13 @@ class TensorCache:
                 excess -= info.st_size
         if excess > 0:
             _log.warning("encoded_dataset_exceeds_its_disk_space", mib=excess // _MIB)
+
+    def _delete_cut_writes(self) -> None:
+        """Delete what killed processes left; another process may be writing its own."""
+        for path in self._folder.glob(f"*{_PARTIAL}"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _CUT_AFTER_S:
+                    path.unlink()
 
     def _files(self) -> Iterable[tuple[Path, os.stat_result]]:
         for path in self._folder.glob(f"*{_SUFFIX}"):
@@ -114,7 +126,7 @@ class TensorCache:
 
     def _write(self, key: str, tensors: Tensors) -> None:
         path = self._path(key)
-        partial = path.with_suffix(f".{os.getpid()}-{get_ident()}.partial")
+        partial = path.with_suffix(f".{os.getpid()}-{get_ident()}{_PARTIAL}")
         try:
             on_cpu = {name: tensor.cpu() for name, tensor in tensors.items()}
             save_file(on_cpu, partial, metadata={_DIGEST: _digest(on_cpu)})

@@ -1,11 +1,12 @@
 """A dataset whose pictures and captions are encoded once, before training begins."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
+from shared.cancellation import NEVER, CancelFlag, stop_if
 from shared.contracts.datasets import DatasetImage, DatasetManifest
 from shared.flux.pipeline.conditioning import PromptEmbeddings
 from training_worker.dataset.cache import TensorCache
@@ -50,7 +51,7 @@ def encode_dataset(
     base: BaseModel,
     cache: TensorCache,
     *,
-    on_item: Callable[[int, int], object] = lambda _done, _total: None,
+    cancel: CancelFlag = NEVER,
 ) -> CachedDataset:
     """Encode what the cache does not have, captions first: encoders and VAE need not fit together.
 
@@ -59,21 +60,24 @@ def encode_dataset(
         archive: its pictures.
         base: the model that encodes.
         cache: holds the result.
-        on_item: called with the number of encoded items and of all.
+        cancel: checked before each caption and picture.
 
     Raises:
+        Cancelled: the flag was set.
         InvalidInputError: a picture is missing or damaged.
         ModelLoadError: an encoder cannot be loaded.
         ResourceError: an encoder does not fit into memory.
     """
     encoder = DatasetEncoder(base, archive)
     items = [EncodedItem(image, encoder, cache) for image in manifest.images]
+    stop_if(cancel)
     empty = encoded_prompt(encoder, cache, "")
     for item in items:
+        stop_if(cancel)
         _ = item.prompt
-    for done, item in enumerate(items, start=1):
+    for item in items:
+        stop_if(cancel)
         _ = item.latents
-        on_item(done, len(items))
     cache.trim(_keys(encoder, manifest))
     return CachedDataset(
         items=[item for item in items if not item.image.is_held_out],

@@ -1,11 +1,9 @@
-"""The file name of a trained LoRA, and its folder in the LoRA store."""
+"""The file name of a trained LoRA."""
 
 from uuid import UUID
 
-from shared.contracts.enums import EntityType
-from shared.contracts.training import LORA_FOLDERS
 from shared.lora.errors import LoraNameError
-from shared.lora.names import STORED_SUFFIX, LoraFolder, split_filename
+from shared.lora.names import STORED_SUFFIX, split_filename
 
 _NUM_HEX = 8
 
@@ -21,8 +19,3 @@ def file_stem(trigger_word: str, training_id: UUID) -> str:
     except LoraNameError:
         return f"training-{training_id.hex[:_NUM_HEX]}"
     return stem
-
-
-def lora_folder(entity_type: EntityType) -> LoraFolder:
-    """Return the folder for LoRAs of a kind of entity."""
-    return LoraFolder(LORA_FOLDERS[entity_type])

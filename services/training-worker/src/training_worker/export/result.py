@@ -19,6 +19,7 @@ from training_worker.loop.callbacks import Trainer
 from training_worker.loop.config import LoopConfig
 from training_worker.state.moments import Moments
 from training_worker.state.objects import Objects
+from training_worker.state.uploads import Uploads
 
 _STARTED, _FINISHED = "started", "finished"
 
@@ -58,19 +59,22 @@ class ResultWriter:
         """Write a save on the way; its metadata ends with the training's start."""
         return self._write(path, trainer, trainer.averaged_weights(), self._started_at)
 
-    def store(self, trainer: Trainer, *, prompt: str, side_px: int) -> TrainedLora:
+    def store(
+        self, trainer: Trainer, uploads: Uploads, *, prompt: str, side_px: int
+    ) -> TrainedLora:
         """Write the result, check it, and store it by its digest.
 
         A later attempt writes the same bytes, and so the same object.
 
         Args:
             trainer: after its last step.
+            uploads: tries again where the store fails.
             prompt: of the pictures that the check compares.
             side_px: width and height of these pictures.
 
         Raises:
             ExportError: the file is not usable.
-            StorageError: the store failed.
+            StorageError: the store failed for too long.
         """
         path = self._folder / f"{self._stem}.safetensors"
         weights = trainer.averaged_weights()
@@ -83,7 +87,9 @@ class ResultWriter:
             side_px=side_px,
             rank=trainer.config.values.rank,
         )
-        self._objects.upload(f"{LORAS_FOLDER}/sha256/{written.sha256}", path)
+        key = f"{LORAS_FOLDER}/sha256/{written.sha256}"
+        uploads.submit("result", lambda: self._objects.upload(key, path), lambda: None)
+        uploads.drain()
         return TrainedLora(
             stem=self._stem,
             sha256=written.sha256,

@@ -11,8 +11,8 @@ from training_worker.loop.log_lines import Say, say_nothing
 from training_worker.loop.trainable import TrainableModel
 
 _T = TypeVar("_T")
-_STEPPED_DOWN = "memory ran out; from now on {}"
-_OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
+_STEPPED_DOWN = "memory ran out; {}"
+OUT_OF_MEMORY = (torch.OutOfMemoryError, MemoryError)
 
 
 class MemoryLevels:
@@ -35,38 +35,45 @@ class MemoryLevels:
         """Run passes that change no weights; where memory runs out, once more with less.
 
         Raises:
-            ResourceError: memory ran out again, or there is no way to take less.
+            ResourceError: memory ran out again.
         """
         try:
             return work()
-        except _OUT_OF_MEMORY as error:
-            if self._has_stepped_down or not self._step_down():
-                raise _exhausted(error) from error
+        except OUT_OF_MEMORY as error:
+            if self._has_stepped_down:
+                raise _exhausted() from error
+            self._step_down()
         # Only here are the failed pass's tensors gone, which its error's traceback held.
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        collect_garbage()
         try:
             return work()
-        except _OUT_OF_MEMORY as error:
-            raise _exhausted(error) from error
+        except OUT_OF_MEMORY as error:
+            raise _exhausted() from error
 
-    def _step_down(self) -> bool:
+    def _step_down(self) -> None:
+        """Evict the encoders and the VAE, and take less for each pass where that is possible."""
         self._has_stepped_down = True
         self._model.free_memory()
         if not self._model.uses_checkpointing:
             self._model.use_checkpointing()
-            self._say(_STEPPED_DOWN.format("activations are recomputed"))
-            return True
-        if self.items_per_pass > 1:
+            self._say(_STEPPED_DOWN.format("from now on activations are recomputed"))
+        elif self.items_per_pass > 1:
             self.items_per_pass = 1
-            self._say(_STEPPED_DOWN.format("batches are accumulated item by item"))
-            return True
-        return False
+            self._say(_STEPPED_DOWN.format("from now on batches are accumulated item by item"))
+        else:
+            self._say(_STEPPED_DOWN.format("the encoders have left it"))
 
 
-def _exhausted(error: BaseException) -> ResourceError:
+def collect_garbage() -> None:
+    """Free what nothing refers to any more: modules refer to themselves."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _exhausted() -> ResourceError:
     return ResourceError(
-        f"the device ran out of memory, also with less of it in use: {error}. Give a lower rank,"
-        " lower resolutions or a smaller batch, or a larger device"
+        "the device ran out of memory, also with less of it in use. Give a lower rank, lower"
+        " resolutions or a smaller batch, or a larger device",
+        is_final=True,
     )

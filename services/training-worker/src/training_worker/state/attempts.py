@@ -1,11 +1,12 @@
 """Attempts without progress: a training that fails at one place again and again is given up."""
 
+import contextlib
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.contracts.error_text import one_line
-from shared.errors import ResourceError
+from shared.errors import ResourceError, StorageError
 from training_worker.state.objects import Objects
 
 _MAX_ATTEMPTS = 3
@@ -38,7 +39,7 @@ class Attempts:
     def __init__(self, objects: Objects, training_id: UUID) -> None:
         self._objects = objects
         self._key = f"trainings/{training_id}/resume/attempts.json"
-        self._own = AttemptCount()
+        self._own: AttemptCount | None = None
 
     def begin(self, newest_step: int) -> None:
         """Count an attempt that begins with the newest state, or at step 0.
@@ -60,12 +61,19 @@ class Attempts:
         self._write(own.model_copy(update={"count": own.count + 1}))
 
     def failed(self, error: Exception) -> None:
-        """Record why this attempt failed."""
-        self._write(self._own.model_copy(update={"last_error": one_line(error)}))
+        """Record why this attempt failed, if it has begun."""
+        self._amend(last_error=one_line(error))
 
     def withdraw(self) -> None:
-        """Take back the count of this attempt, which was cancelled or shut down."""
-        self._write(self._own.model_copy(update={"count": max(0, self._own.count - 1)}))
+        """Take back the count of this attempt: it was told to stop, or the store failed."""
+        if self._own is not None:
+            self._amend(count=max(0, self._own.count - 1))
+
+    def _amend(self, **changes: object) -> None:
+        """Change the count of this attempt. A store that fails keeps the former one."""
+        if self._own is not None:
+            with contextlib.suppress(StorageError):
+                self._write(self._own.model_copy(update=changes))
 
     def _write(self, count: AttemptCount) -> None:
         self._own = count

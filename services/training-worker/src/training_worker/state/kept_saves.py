@@ -1,5 +1,6 @@
 """The callback that keeps weights on the way: every `save_every` steps, and the last ones."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -67,6 +68,8 @@ class KeptSaves(Callback):
         self._write = write
         self._files = files
         self._kept: dict[str, StoredFile] = {}
+        """Saves that are stored or wait for their upload; used by two threads."""
+        self._lock = threading.Lock()
 
     def on_begin(self, trainer: Trainer) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -83,32 +86,34 @@ class KeptSaves(Callback):
             content_type="application/octet-stream",
             sha256=written.sha256,
         )
+        with self._lock:
+            self._kept[file.key] = file
         num_kept = values.max_step_saves_to_keep
         self._uploads.submit(
             f"save {result.step}", lambda: self._publish(path, file, num_kept), lambda: None
         )
 
     def state(self) -> list[dict[str, Any]]:
-        return [file.model_dump(mode="json") for file in self._kept.values()]
+        """Return the saves, also those that wait: they are uploaded before this state is."""
+        with self._lock:
+            return [file.model_dump(mode="json") for file in self._kept.values()]
 
     def restore(self, state: list[dict[str, Any]]) -> None:
-        for each in state:
-            self._keep(StoredFile.model_validate(each))
+        for file in map(StoredFile.model_validate, state):
+            self._kept[file.key] = file
+            self._files.add(file)
 
     def _publish(self, path: Path, file: StoredFile, num_kept: int) -> None:
         if path.exists():  # a former try may have failed after the upload
             self._objects.upload(file.key, path)
             path.unlink()
-        self._keep(file)
+        self._files.add(file)
         keys = sorted(self._objects.keys(self._prefix), key=_step_of)
         for key in keys[:-num_kept]:
             self._objects.delete(key)
-            self._kept.pop(key, None)
+            with self._lock:
+                self._kept.pop(key, None)
             self._files.forget(key)
-
-    def _keep(self, file: StoredFile) -> None:
-        self._kept[file.key] = file
-        self._files.add(file)
 
 
 def _step_of(key: str) -> int:

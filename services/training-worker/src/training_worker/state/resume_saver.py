@@ -10,6 +10,7 @@ import structlog
 from shared.cancellation import Cancelled
 from shared.errors import ResourceError, StorageError
 from training_worker.loop import callbacks as protocol
+from training_worker.loop.cadence import is_sample_step
 from training_worker.loop.callbacks import Callback, StepResult
 from training_worker.loop.trainer import Trainer
 from training_worker.state.resume_states import ResumeStates
@@ -20,6 +21,8 @@ from training_worker.state.uploads import Uploads
 _log = structlog.stdlib.get_logger(__name__)
 
 _LEAST_INTERVAL_S = 120.0
+_STOP_WITHOUT_STORE_S = 10.0
+"""Seconds that a stop waits for a store that fails; then the former state stands."""
 _WRITE_SHARE = 20
 """A write may take a twentieth of the time."""
 
@@ -66,8 +69,8 @@ class ResumeSaver(Callback):
         self._written_at = self._now()
 
     def on_step(self, trainer: protocol.Trainer, result: StepResult) -> None:
-        self._uploads.check()
-        makes_samples = result.step % trainer.config.values.sample_every == 0
+        self._naming_the_last_state(self._uploads.check)
+        makes_samples = is_sample_step(trainer.config, result.step)
         is_due = self._now() - self._written_at >= self._interval_s
         if makes_samples or is_due or self._is_requested.is_set():
             self._is_requested.clear()
@@ -75,13 +78,24 @@ class ResumeSaver(Callback):
 
     def on_end(self, trainer: protocol.Trainer) -> None:
         self._save()
-        self._uploads.drain()
+        self._naming_the_last_state(self._uploads.drain)
 
     def on_stop(self, trainer: protocol.Trainer, error: BaseException) -> None:
         if isinstance(error, Cancelled):
             self._save()
         if not isinstance(error, StorageError):
-            self._uploads.drain()
+            self._uploads.drain(_STOP_WITHOUT_STORE_S)
+
+    def _naming_the_last_state(self, wait: Callable[[], None]) -> None:
+        """Add to a failure of the store which state a later training could begin with."""
+        try:
+            wait()
+        except StorageError as error:
+            step = self._trainer.saved_step
+            last = "none" if step is None else f"that of step {step}"
+            raise StorageError(
+                f"{error}. The last stored state is {last}", is_final=error.is_final
+            ) from error
 
     def _save(self) -> None:
         """Write a state and queue its upload. A full disk is logged, and tried again later."""

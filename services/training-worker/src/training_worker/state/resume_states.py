@@ -6,6 +6,8 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from shared.contracts.error_text import one_line
+from shared.errors import StorageError
 from training_worker.state.objects import Objects
 from training_worker.state.snapshot import Snapshot
 from training_worker.state.state_file import (
@@ -65,8 +67,8 @@ class ResumeStates:
         remove_partial_files(self.folder)
         pointer = self._pointer()
         for stored in (pointer, pointer.previous if pointer else None):
-            if stored is not None and (path := self._fetched(stored)):
-                return read_state(path)
+            if stored is not None and (snapshot := self._read(stored)):
+                return snapshot
         if pointer is not None:
             _log.warning("no_resume_state_is_whole", step=pointer.step)
         return None
@@ -92,10 +94,14 @@ class ResumeStates:
 
     @staticmethod
     def _before(former: Pointer | None, stored: StoredState) -> StoredState | None:
-        """Return the state before a new one; a state of the same step is replaced, not kept."""
+        """Return the state before a new one.
+
+        A former one of the same step is replaced. One of a later step is damaged: the attempt that
+        writes the new one began before it.
+        """
         if former is None:
             return None
-        if former.step == stored.step:
+        if former.step >= stored.step:
             return former.previous
         return StoredState(**former.model_dump(exclude={"previous"}))
 
@@ -107,6 +113,17 @@ class ResumeStates:
             return Pointer.model_validate_json(content)
         except ValidationError:
             _log.warning("resume_pointer_is_damaged", key=self._pointer_key)
+            return None
+
+    def _read(self, stored: StoredState) -> Snapshot | None:
+        """Return a state; None: it is not whole, or of a build that wrote it otherwise."""
+        path = self._fetched(stored)
+        if path is None:
+            return None
+        try:
+            return read_state(path)
+        except StorageError as error:
+            _log.warning("resume_state_is_unreadable", step=stored.step, error=one_line(error))
             return None
 
     def _fetched(self, stored: StoredState) -> Path | None:

@@ -16,6 +16,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _GIVE_UP_AFTER_S = 30 * 60
 _MAX_BACK_OFF_S = 60.0
+_HURRIED_BACK_OFF_S = 1.0
 
 
 def doubling(failures: int) -> float:
@@ -52,6 +53,7 @@ class Uploads:
         self._waiting: OrderedDict[str, _Upload] = OrderedDict()
         self._is_busy = False
         self._is_closed = False
+        self._is_hurried = False
         self._failure: Exception | None = None
         self._failing_since: float | None = None
         self._num_failures = 0
@@ -94,13 +96,21 @@ class Uploads:
             if self._failure is not None:
                 raise self._failure
 
-    def drain(self) -> None:
+    def drain(self, give_up_after_s: float | None = None) -> None:
         """Wait until every upload is done.
+
+        Args:
+            give_up_after_s: from now on, the seconds of failures in a row before it gives up, with
+                a second between tries; none: as before.
 
         Raises:
             StorageError: the store failed for too long.
         """
         with self._changed:
+            if give_up_after_s is not None:
+                self._give_up_after_s = give_up_after_s
+                self._is_hurried = True
+                self._changed.notify_all()
             self._changed.wait_for(
                 lambda: self._failure is not None or not (self._waiting or self._is_busy)
             )
@@ -151,10 +161,15 @@ class Uploads:
             self._rest(upload, error)
 
     def _rest(self, upload: _Upload, error: Exception) -> None:
+        was_hurried = self._is_hurried
         wait_s = self._back_off(self._num_failures)
+        if was_hurried:
+            wait_s = min(wait_s, _HURRIED_BACK_OFF_S)
         _log.warning("upload_failed", upload=upload.name, retry_in_s=wait_s, error=one_line(error))
         with self._changed:
-            self._changed.wait_for(lambda: self._is_closed, timeout=wait_s)
+            self._changed.wait_for(
+                lambda: self._is_closed or self._is_hurried != was_hurried, timeout=wait_s
+            )
 
     def _final(self, error: Exception, failed_s: float) -> Exception | None:
         """Return the failure that ends the training; None: the upload is tried again."""
@@ -163,6 +178,6 @@ class Uploads:
         if failed_s < self._give_up_after_s:
             return None
         return StorageError(
-            f"the object store has failed for {failed_s / 60:.0f} minutes, and the newest state is"
-            f" on this worker's disk alone: {one_line(error)}"
+            f"the object store has failed for {failed_s / 60:.0f} minutes: {one_line(error)}",
+            is_final=True,
         )

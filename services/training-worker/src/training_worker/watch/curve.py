@@ -10,8 +10,8 @@ from PIL import Image
 
 from shared.contracts.untrusted import clean_text
 from shared.errors import StorageError
+from training_worker.loop.cadence import is_sample_step
 from training_worker.loop.callbacks import Callback, StepResult, Trainer
-from training_worker.watch.cadence import is_sample_step
 from training_worker.watch.curve_drawing import Line, draw_curve
 from training_worker.watch.files import Files
 from training_worker.watch.held_out import HeldOutLoss

@@ -12,9 +12,9 @@ from enum import StrEnum
 from statistics import median, median_low
 from typing import Any
 
+from training_worker.loop.cadence import samples_left, saves_left
 from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.loop.config import LoopConfig
-from training_worker.watch.cadence import samples_left, saves_left
 
 _NUM_STEPS = 50
 _MIN_STEPS = 5

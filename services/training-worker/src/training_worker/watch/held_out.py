@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from training_worker.dataset.items import Item
+from training_worker.loop.cadence import is_check_step
 from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.watch.alarms import Alarms
-from training_worker.watch.cadence import is_check_step
 from training_worker.watch.log import TrainingLog
 from training_worker.watch.verdicts import SUBJECTS, Check, verdicts
 

@@ -12,9 +12,10 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import OutputFormat
 from shared.contracts.error_text import one_line
 from shared.pixels.metadata import encode_output
+from training_worker.failures import client_error
+from training_worker.loop.cadence import is_sample_step
 from training_worker.loop.callbacks import Callback, StepResult, Trainer
 from training_worker.watch.alarms import Alarms
-from training_worker.watch.cadence import is_sample_step
 from training_worker.watch.eta import Pace, Pause
 from training_worker.watch.files import FileList
 from training_worker.watch.log import TrainingLog
@@ -125,7 +126,8 @@ class Sampler(Callback):
 
     def _sample_if_due(self, trainer: Trainer) -> None:
         step = trainer.step
-        if step in {*self._stored, self._tried_step} or not is_sample_step(trainer.config, step):
+        is_whole = len(self._stored.get(step, {})) == len(trainer.config.sample_prompts)
+        if is_whole or step == self._tried_step or not is_sample_step(trainer.config, step):
             return
         self._tried_step = step
         try:
@@ -208,7 +210,10 @@ class Sampler(Callback):
                 del self._stored[step]
 
     def _complain(self, step: int, error: Exception) -> None:
-        reason = f"{type(error).__name__}: {one_line(error)}"
+        told = client_error(error)
+        reason = (
+            one_line(told) if told is not error else f"{type(error).__name__}: {one_line(error)}"
+        )
         self._outlets.alarms.set(_FAILED, f"samples fail: {reason}")
         if reason not in self._reasons:
             self._reasons.add(reason)

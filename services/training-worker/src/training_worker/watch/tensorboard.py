@@ -5,8 +5,8 @@ from typing import Any
 
 from shared.contracts.error_text import one_line
 from shared.errors import StorageError
+from training_worker.loop.cadence import is_check_step
 from training_worker.loop.callbacks import Callback, StepResult, Trainer
-from training_worker.watch.cadence import is_check_step
 from training_worker.watch.files import Files
 from training_worker.watch.held_out import HeldOutLoss
 from training_worker.watch.log import TrainingLog
