@@ -37,7 +37,7 @@ async def test_one_source_of_many_that_cannot_be_fetched_is_named(platform: Plat
     [skipped] = json.loads(content)["skipped"]
     assert (skipped["index"], skipped["source"]) == (6, url)
     assert "absent.png" in record["logs"]
-    assert "1 image is not used; the log names them." in record["warnings"]
+    assert "1 image was not used; the log names them." in record["warnings"]
     assert record["local_model_path"].startswith("product/training-")
 
 
