@@ -61,6 +61,7 @@ class FakeTraining(DatasetActivities, TrainingActivities):
         self.datasets.append(request)
         await self.act(request)
         path = f"trainings/{request.training_id}/dataset.tar"
+        failed = {request.source_images[at]: fault for at, fault in request.faults_at.items()}
         is_captioned = request.captioning.strategy in MODEL_STRATEGIES
         return PreparedDataset(
             started_at=STARTED_AT,
@@ -75,8 +76,8 @@ class FakeTraining(DatasetActivities, TrainingActivities):
                 f"trainings/{request.training_id}/dataset/{index:04}.jpg"
                 for index in range(len(request.source_images) if is_captioned else 0)
             ],
-            warnings=list(request.fetch_faults.values()),
-            log=[f"{url} is left out" for url in request.fetch_faults],
+            warnings=list(failed.values()),
+            log=[f"{url} is left out" for url in failed],
         )
 
     @activity.defn(name="finish_dataset")

@@ -8,6 +8,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
 
+from api_gateway.creation.run_size import check_run_size
 from shared.contracts.enums import ErrorCategory, TrainingStatus
 from shared.contracts.inputs import FetchInputs
 from shared.errors import PlatformError, StorageError, TenantLimitError
@@ -51,11 +52,12 @@ async def test_urls_are_fetched_in_parts_and_each_keeps_its_place(staffed: Runs)
 
     [asked] = staffed.training.datasets
     assert asked.source_images == sources
-    assert asked.fetched == {
-        url: f"trainings/{run.training_id}/inputs/{url.rpartition('/')[2]}" for url in remote
+    keys = {url: f"trainings/{run.training_id}/inputs/{url.rpartition('/')[2]}" for url in remote}
+    assert asked.fetched_at == {
+        index: keys[source] for index, source in enumerate(sources) if source != MINE
     }
     owned = {file.key for file in staffed.records.datasets[run.training_id].dataset.files}
-    assert owned == {*asked.fetched.values(), f"trainings/{run.training_id}/dataset.tar"}
+    assert owned == {*keys.values(), f"trainings/{run.training_id}/dataset.tar"}
 
 
 async def test_few_parts_are_fetched_at_once(staffed: Runs) -> None:
@@ -90,8 +92,8 @@ async def test_one_url_of_twenty_that_fails_is_reported_and_the_rest_is_trained_
     outcome = await (await staffed.start_training(run)).result()
     assert outcome.status == TrainingStatus.COMPLETED
     [asked] = staffed.training.datasets
-    assert asked.fetch_faults == {bad: "the server responded 404"}
-    assert set(asked.fetched) == set(good)
+    assert asked.faults_at == {0: "the server responded 404"}
+    assert set(asked.fetched_at) == set(range(1, 20))
     dataset = staffed.records.datasets[run.training_id].dataset
     assert dataset.warnings == ["the server responded 404"]
     [trained] = staffed.training.loras
@@ -186,3 +188,15 @@ async def test_running_fetches_are_cancelled_with_the_training(staffed: Runs) ->
     assert staffed.records.trainings[run.training_id].status == TrainingStatus.CANCELLED
     assert len(ended) == len(staffed.fetcher.requests)
     assert not staffed.training.datasets
+
+
+async def test_as_many_long_urls_as_a_request_may_have_fit_into_every_message(
+    staffed: Runs,
+) -> None:
+    remote = [f"https://pictures.example/{468 * '0'}/{index}.png" for index in range(2000)]
+    run = training(source_images=remote)
+    check_run_size(run)
+    outcome = await asyncio.wait_for((await staffed.start_training(run)).result(), 20)
+    assert outcome.status == TrainingStatus.COMPLETED
+    [asked] = staffed.training.datasets
+    assert len(asked.source_images) == 2000

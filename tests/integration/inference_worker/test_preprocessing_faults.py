@@ -83,3 +83,27 @@ async def test_cancelled_upload_stops_before_the_activity_ends(datasets: Dataset
     assert ended.is_set()
     assert list(datasets.folder.iterdir()) == []
     assert await datasets.store.list(f"{datasets.prefix}/dataset/") == []
+
+
+async def test_an_object_that_is_named_often_is_read_once(datasets: Datasets) -> None:
+    reads: list[str] = []
+
+    class Counting(DisturbedStore):
+        async def get(self, key: str) -> bytes:
+            reads.append(key)
+            return await self._store.get(key)
+
+    small = Image.linear_gradient("L").convert("RGB").resize((128, 128))
+    large = small.resize((256, 256))
+    first, larger = await datasets.put("a.png", small), await datasets.put("b.png", large)
+    broken = await datasets.put("c.png", b"no picture")
+    datasets.objects = Counting(datasets.store)  # type: ignore[assignment]
+    await datasets.prepare(*[first] * 20, broken, larger, broken)
+
+    assert sorted(reads) == sorted([first, larger, broken])
+    manifest = await datasets.manifest()
+    assert {image.index for image in manifest.images} == {21}
+    assert [(same.index, same.kept_index) for same in manifest.duplicates] == [
+        (index, 21) for index in range(20)
+    ]
+    assert [skipped.index for skipped in manifest.skipped] == [20, 22]

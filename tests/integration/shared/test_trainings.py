@@ -169,3 +169,16 @@ async def test_evaluation_is_recorded_once(sessions: Sessions) -> None:
     assert row is not None
     assert (row.provider, row.duration_ms, row.error) == ("ollama", 12.5, "no")
     assert (row.origin_instance, row.origin_tenant_id) == ("shop", "acme")
+
+
+async def test_the_log_of_a_failed_training_ends_with_the_cause(sessions: Sessions) -> None:
+    training_id = await add(sessions, logs="2026-01-02T03:04:05Z INFO begun\n")
+    error = "none of the source images can be used:\nimage 0"
+    outcome = TrainingOutcome(
+        training_id=training_id, status=TrainingStatus.FAILED, owner=OWNER, error=error
+    )
+    async with sessions.begin() as session:
+        await write_training_outcome(session, outcome)
+    begun, cause = (await read(sessions, training_id)).logs.splitlines()
+    assert begun.endswith("INFO begun")
+    assert cause.endswith("ERROR none of the source images can be used: image 0")

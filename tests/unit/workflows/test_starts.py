@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from shared.db.models.tables import Task, Workflow, WorkflowStep
-from workflows.starts import pipeline_run, start_pipeline
+from tests.fixtures.rows import runnable_training
+from workflows.starts import pipeline_run, start_pipeline, start_training
 
 
 def task() -> Task:
@@ -42,10 +43,10 @@ def test_a_completed_step_carries_only_the_results_that_later_steps_map() -> Non
 class Recorder:
     """A client that starts nothing."""
 
-    summary = ""
+    summary = details = ""
 
     async def start_workflow(self, *_args: Any, **options: Any) -> None:
-        self.summary = options["static_summary"]
+        self.summary, self.details = options["static_summary"], options["static_details"]
 
 
 @pytest.mark.parametrize(
@@ -76,3 +77,11 @@ async def test_arrows_join_the_steps_of_a_chain(
     await start_pipeline(client, workflow, {name: task() for name in dependencies})
 
     assert client.summary == summary
+
+
+async def test_a_trigger_word_stays_within_its_code_span() -> None:
+    client: Any = Recorder()
+
+    await start_training(client, runnable_training(trigger_word="a` **b**", steps=10))
+
+    assert "- PRODUCT `a' **b**` → `product`\n- 1 picture" in client.details

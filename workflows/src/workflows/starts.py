@@ -235,12 +235,13 @@ async def start_training(client: Client, training: Training) -> None:
         RunUnknownError: Temporal did not acknowledge it.
         RunRefusedError: Temporal refused it.
     """
+    trigger = _shorten(training.trigger_word, 100).replace("`", "'")
+    count = len(training.source_images)
     details = [
         f"**{training.training_type}** of `{training.base_model_path}`, {training.steps} steps",
         f"- training `{training.id}` of `{training.origin_instance}`",
-        f"- {training.entity_type} `{_shorten(training.trigger_word, 100)}`"
-        f" → `{training.training_folder}`",
-        f"- {len(training.source_images)} pictures",
+        f"- {training.entity_type} `{trigger}` → `{training.training_folder}`",
+        f"- {count} picture" + ("" if count == 1 else "s"),
     ]
     summary = f"{training.training_type} · {training.entity_type} · {training.trigger_word}"
     with _once():

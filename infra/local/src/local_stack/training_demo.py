@@ -120,7 +120,7 @@ async def _generate(api: ApiClient, body: str) -> Image.Image:
 
 def _state(training: Training) -> str:
     if training.status is TrainingStatus.PREPROCESSING:
-        return training.preprocessing_stage or training.status
+        return f"dataset: {training.preprocessing_stage or 'begun'}"
     if training.status is TrainingStatus.TRAINING:
         return f"step {training.current_step} of {training.total_steps}"
     return training.status

@@ -32,7 +32,9 @@ async def waits_for_workers(res: Resources, queues: Iterable[str]) -> dict[str, 
     """
     known = [TaskQueue(name) for name in queues if name in _QUEUES]
     return {
-        queue: f"a worker: none polls the task queue `{queue}`"
+        # A worker that trains, for hours, does not poll.
+        queue: f"a {'free ' if queue == TaskQueue.TRAINING else ''}worker: none polls the task"
+        f" queue `{queue}`"
         for queue in await res.queues.unpolled(known)
     }
 

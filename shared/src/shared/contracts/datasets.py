@@ -47,6 +47,10 @@ class PreprocessDataset(Message):
     """Object keys of the URLs and paths among the source images."""
     fetch_faults: dict[str, ErrorText] = {}
     """Reasons why URLs among the source images could not be fetched."""
+    fetched_at: dict[int, str] = {}
+    """Object keys of URLs, by position: 2000 long URLs fit into the message once, not twice."""
+    faults_at: dict[int, ErrorText] = {}
+    """Reasons why URLs could not be fetched, by position."""
     transforms: list[Transform] = []
     captioning: Captioning
     resolutions: list[int] = []

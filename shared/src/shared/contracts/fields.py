@@ -11,6 +11,11 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me", "Cn"})
 _FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Characters that are letters or symbols by category and still blank."""
 
+_BREAKS = frozenset({"Cc", "Zl", "Zp"})
+
+TRIGGER_PLACEHOLDER = "[trigger]"
+"""Stands for the trigger word in prompts and captions of a training."""
+
 _MAX_CHECKED_CHARS = 2**20
 """More than any run's input has."""
 
@@ -41,10 +46,25 @@ def _check_empty_or_not_blank(text: str) -> str:
     return text
 
 
+def _check_trigger_word(text: str) -> str:
+    if any(unicodedata.category(each) in _BREAKS for each in text):
+        raise ValueError("has a line break, tab or other control character; remove it")
+    if TRIGGER_PLACEHOLDER in text:
+        raise ValueError(f"contains {TRIGGER_PLACEHOLDER}, which stands for it; write the word")
+    return text
+
+
 Text = Annotated[str, StringConstraints(min_length=1)]
 Prompt = Annotated[str, StringConstraints(min_length=1), AfterValidator(_check_not_blank)]
 OptionalPrompt = Annotated[str, AfterValidator(_check_empty_or_not_blank)]
 """A prompt that may be omitted. An empty string counts as omitted."""
+TriggerWord = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(_check_not_blank),
+    AfterValidator(_check_trigger_word),
+]
+"""A training's word. It is short since it replaces each placeholder in up to 1 MiB of prompts."""
 ImageSource = Annotated[str, StringConstraints(min_length=1)]
 """Base64, data URL, remote URL or storage path."""
 ImageSources = Annotated[list[ImageSource], Field(max_length=100)]

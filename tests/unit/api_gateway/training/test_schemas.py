@@ -37,6 +37,10 @@ def test_default_lists_are_not_shared() -> None:
     ("field", "value"),
     [
         ("trigger_word", ""),
+        ("trigger_word", "\u3164 \u200b"),
+        ("trigger_word", "sh0e\nFAILED"),
+        ("trigger_word", "x" * 201),
+        ("trigger_word", "a [trigger]"),
         ("rank", 0),
         ("steps", 0),
         ("learning_rate", 0),
@@ -49,6 +53,11 @@ def test_default_lists_are_not_shared() -> None:
 def test_bounds(field: str, value: object) -> None:
     with pytest.raises(ValidationError, match=field):
         _read(**{field: value})
+
+
+@pytest.mark.parametrize("word", ["赤い服", "x" * 200, "a `b` **c**", "\N{FAMILY}\u200d\N{BOY}"])
+def test_trigger_words_have_any_letters(word: str) -> None:
+    assert _read(trigger_word=word).trigger_word == word
 
 
 @pytest.mark.parametrize("kind", list(TransformType))

@@ -1,6 +1,6 @@
 """The first stage of a training: fetch its pictures, preprocess and caption them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from temporalio import workflow
 
@@ -14,11 +14,14 @@ from shared.contracts.datasets import (
 from shared.contracts.enums import TaskQueue
 from shared.contracts.inputs import FetchedInputs
 from shared.contracts.training import TrainingRun
+from shared.contracts.untrusted import clean_text
 from workflows.definitions.training_captions import Captions, caption_pictures
 from workflows.definitions.training_sources import fetch_sources, remote_sources
 from workflows.policies import HEARTBEAT_TIMEOUT, PREPROCESSING_START_TO_CLOSE, STAGE_RETRY
 
 _FETCHES_FIRST = "trainings-fetch-their-sources"
+_FAULT_CHARS = 200
+"""Length of a reason in the manifest."""
 _WAIT = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 
 
@@ -67,8 +70,12 @@ class DatasetPreparation:
             PreprocessDataset(
                 training_id=run.training_id,
                 source_images=run.source_images,
-                fetched=run.picture_objects | fetched.keys,
-                fetch_faults=fetched.faults,
+                fetched=run.picture_objects,
+                fetched_at=_by_position(run, fetched.keys),
+                faults_at={
+                    index: clean_text(fault, _FAULT_CHARS)
+                    for index, fault in _by_position(run, fetched.faults).items()
+                },
                 transforms=run.transforms,
                 captioning=run.captioning,
                 resolutions=run.hyperparameters.resolutions,
@@ -80,7 +87,7 @@ class DatasetPreparation:
             heartbeat_timeout=HEARTBEAT_TIMEOUT,
             retry_policy=STAGE_RETRY,
             cancellation_type=_WAIT,
-            summary=f"{len(run.source_images)} pictures",
+            summary=f"{len(run.source_images)} picture" + ("s" if run.source_images[1:] else ""),
         )
 
     async def _caption(self, dataset: PreparedDataset) -> PreparedDataset:
@@ -115,6 +122,12 @@ class DatasetPreparation:
                 "log": [*dataset.log, *_log_lines(captions)],
             }
         )
+
+
+def _by_position(run: TrainingRun, values: Mapping[str, str]) -> dict[int, str]:
+    """Return values of source images by their positions."""
+    sources = enumerate(run.source_images)
+    return {index: values[source] for index, source in sources if source in values}
 
 
 def _warnings(captions: Captions) -> list[str]:

@@ -32,7 +32,7 @@ from shared.contracts.enums import (
     TrainingType,
     TransformType,
 )
-from shared.contracts.fields import OptionalPrompt, Text
+from shared.contracts.fields import OptionalPrompt, Text, TriggerWord
 from shared.contracts.request_model import RequestModel, inconsistent
 from shared.contracts.training import DEFAULT_BASE_MODEL, TrainingMetrics
 
@@ -45,9 +45,7 @@ _TENANT = "Optional tenant/organization identifier for multi-tenant setups"
 def _known_transform(transform: JsonObject) -> JsonObject:
     known = [kind.value for kind in TransformType]
     if transform.get("type") not in known:
-        raise ValueError(
-            f"type is {transform.get('type')!r}; a transform has a type, one of {', '.join(known)}"
-        )
+        raise ValueError(f"a transform has a type, one of {', '.join(known)}")
     return transform
 
 
@@ -76,7 +74,9 @@ class TrainingTaskCreate(RequestModel):
     training_type: TrainingType = TrainingType.LORA
     entity_type: EntityType = EntityType.PRODUCT
     entity_id: UUID | None = None
-    trigger_word: Text
+    trigger_word: TriggerWord = Field(
+        description="The word that stands for what is trained on; `[trigger]` in sample_prompts"
+    )
     rank: Annotated[int, Field(ge=1, le=1024)] | None = 16
     steps: Annotated[int, Field(ge=1, le=1_000_000)] | None = 1000
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = 0.0001

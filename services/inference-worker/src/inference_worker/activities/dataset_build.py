@@ -26,6 +26,7 @@ from inference_worker.preprocessing.progress import StageReports
 from inference_worker.preprocessing.rendering import CheckedPicture, RenderedPicture, Renderer
 from inference_worker.preprocessing.sources import (
     Source,
+    first_uses,
     locate_sources,
     name_all,
     require_enough,
@@ -94,6 +95,7 @@ class DatasetBuild:
         self._files = files
         self._reports = reports
         self._sources = locate_sources(request)
+        self._first_of = first_uses(self._sources)
         self._bad: list[SkippedImage] = []
         self._left_out: list[SkippedImage] = []
         self._folder = folder
@@ -140,6 +142,9 @@ class DatasetBuild:
         slots = asyncio.Semaphore(_DOWNLOADS)
 
         async def download(source: Source) -> Path | None:
+            if source.index in self._first_of:
+                self._reports.count()
+                return None
             if source.key is None:
                 self._bad.append(source.skipped(source.fault))
                 return None
@@ -174,6 +179,12 @@ class DatasetBuild:
                 )
             )
         ]
+        bad = {each.index: each.reason for each in self._bad}
+        self._bad += [
+            self._sources[index].skipped(bad[first])
+            for index, first in self._first_of.items()
+            if first in bad
+        ]
         require_enough(self._sources, self._bad)
         return checked
 
@@ -185,16 +196,17 @@ class DatasetBuild:
         found = await self._files.cpu.run(partial(find_duplicates, signatures))
         for _ in checked:
             self._reports.count()
-        duplicates = [
-            DuplicateImage(
-                index=checked[each.index].index,
-                source=self._sources[checked[each.index].index].name,
-                kept_index=checked[each.kept_index].index,
-            )
-            for each in found
+        kept = {checked[each.index].index: checked[each.kept_index].index for each in found}
+        distinct = [picture for picture in checked if picture.index not in kept]
+        # Repeats of a bad image are bad.
+        good = {picture.index for picture in checked}
+        for index, first in self._first_of.items():
+            if first in good:
+                kept[index] = kept.get(first, first)
+        return distinct, [
+            DuplicateImage(index=index, source=self._sources[index].name, kept_index=kept[index])
+            for index in sorted(kept)
         ]
-        dropped = {each.index for each in duplicates}
-        return [picture for picture in checked if picture.index not in dropped], duplicates
 
     async def _transform(self, pictures: Sequence[CheckedPicture]) -> list[RenderedPicture]:
         self._reports.begin("transforming")

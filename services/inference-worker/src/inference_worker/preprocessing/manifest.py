@@ -78,7 +78,7 @@ def warnings_of(manifest: DatasetManifest) -> list[str]:
     if manifest.skipped:
         found.append(f"{_images(len(manifest.skipped))} not used; the log names them.")
     if manifest.duplicates:
-        found.append(f"{_images(len(manifest.duplicates))} left out as duplicates.")
+        found.append(f"{_images(len(manifest.duplicates))} left out: other images show the same.")
     enlarged = _having(images, ENLARGED)
     if enlarged:
         found.append(

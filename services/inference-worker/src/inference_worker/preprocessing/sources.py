@@ -59,7 +59,18 @@ def locate_sources(request: PreprocessDataset) -> list[Source]:
     return [_locate(index, name, request) for index, name in enumerate(request.source_images)]
 
 
+def first_uses(sources: Sequence[Source]) -> dict[int, int]:
+    """Return, by the position of each repeated object, the position of its first use."""
+    firsts: dict[str, int] = {}
+    found = {each.index: firsts.setdefault(each.key, each.index) for each in sources if each.key}
+    return {index: first for index, first in found.items() if index != first}
+
+
 def _locate(index: int, name: str, request: PreprocessDataset) -> Source:
+    if index in request.faults_at:
+        return Source(index, name, None, request.faults_at[index])
+    if index in request.fetched_at:
+        return Source(index, name, request.fetched_at[index])
     if name in request.fetch_faults:
         return Source(index, name, None, request.fetch_faults[name])
     if name in request.fetched:

@@ -156,7 +156,8 @@ class Sampler(Callback):
         sheet.add(trainer.step, pictures)
         key = f"{self._folder}/contact_sheet.jpg"
         self.sheet_path = self._outlets.files.put(key, sheet.encode(), "image/jpeg").key
-        self._log.info(f"step {trainer.step}: {len(pictures)} samples")
+        samples = "1 sample" if len(pictures) == 1 else f"{len(pictures)} samples"
+        self._log.info(f"step {trainer.step}: {samples}")
         if len(pictures) == len(trainer.config.sample_prompts):
             self._outlets.alarms.clear(_FAILED)
         self._delete_oldest(trainer)

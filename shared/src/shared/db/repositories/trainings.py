@@ -61,12 +61,23 @@ async def write_training_outcome(
         training.progress = 100
     if outcome.logs:
         write_logs(training, outcome.logs)
+    elif outcome.error:
+        # A stage that fails has no result, and its last report may be lost.
+        _log_error(training, outcome.error)
     if outcome.metrics is not None:
         write_metrics(training, outcome.metrics)
     _add_warnings(training, outcome.warnings)
     add_training_event(session, training)
     await write_training_files(session, outcome.owner, training.id, outcome.files)
     return _record_state(training)
+
+
+def _log_error(training: Training, error: str) -> None:
+    text, logs = " ".join(error.split()), training.logs or ""
+    if text in logs:
+        return
+    at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    write_logs(training, f"{logs}{at} ERROR {text}\n")
 
 
 async def _model_path(session: AsyncSession, outcome: TrainingOutcome) -> str | None:
