@@ -13,7 +13,7 @@ from shared.contracts.progress import LOG_MAX_CHARS
 from shared.contracts.training import TrainingMetrics
 from shared.db.models.tables import Event, StoredObject
 from shared.db.session import Sessions
-from tests.integration.shared.test_trainings import add, read, report
+from tests.integration.shared.test_trainings import add, end, read, report
 
 TRAINING, PREPROCESSING = TrainingStatus.TRAINING, TrainingStatus.PREPROCESSING
 
@@ -163,3 +163,37 @@ async def test_log_of_each_stage_is_written(sessions: Sessions, stage: TrainingS
     training_id = await add(sessions)
     await report(sessions, training_id, stage, logs="x" * LOG_MAX_CHARS)
     assert len((await read(sessions, training_id)).logs) == LOG_MAX_CHARS
+
+
+@pytest.mark.parametrize("status", [TrainingStatus.CANCELLED, TrainingStatus.FAILED])
+async def test_what_a_worker_stores_after_the_end_can_be_read(
+    sessions: Sessions, status: TrainingStatus
+) -> None:
+    training_id = await add(sessions)
+    await report(sessions, training_id, TRAINING, files=[stored(training_id, "log.txt")])
+    await end(sessions, training_id, status)
+
+    newer = stored(training_id, "log.txt", "1", 2)
+    metrics = TrainingMetrics(last_checkpoint_step=7)
+    fields = {"logs": "stopped\n", "metrics": metrics, "files": [newer], "current_step": 9}
+    assert not await report(sessions, training_id, TRAINING, **fields)
+    row = await read(sessions, training_id)
+    assert (row.status, row.current_step, row.logs) == (status, 0, "stopped\n")
+    assert row.metrics == {"last_checkpoint_step": 7}
+    async with sessions() as session:
+        owned = await session.get(StoredObject, newer.key)
+    assert owned is not None
+    assert (owned.sha256, owned.size_bytes) == ("1", 2)
+
+
+async def test_the_outcome_of_a_completed_training_has_its_last_files(sessions: Sessions) -> None:
+    training_id = await add(sessions)
+    newest = stored(training_id, "log.txt", "1", 2)
+    await end(sessions, training_id, TrainingStatus.COMPLETED, files=[newest])
+    late = [stored(training_id, "log.txt")]
+    await report(sessions, training_id, TRAINING, files=late, logs="late")
+    async with sessions() as session:
+        owned = await session.get(StoredObject, newest.key)
+    assert owned is not None
+    assert owned.sha256 == "1"
+    assert (await read(sessions, training_id)).logs == ""

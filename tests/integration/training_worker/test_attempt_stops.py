@@ -30,6 +30,13 @@ async def test_while_it_trains(attempts: TrainingAttempts, unbroken: str) -> Non
 
     assert (await attempts.pointer())["step"] == 4
     assert await attempts.num_counted() == 0
+    last = attempts.progress.trainings[-1]
+    assert last.logs is not None
+    assert last.logs.endswith("stopped; the last state is kept\n")
+    assert last.metrics is not None
+    assert last.metrics.last_checkpoint_step == 4
+    [log] = [file for file in last.files if file.key.endswith("log.txt")]
+    assert log.size_bytes == len((await attempts.log()).encode())
     attempts.objects = None
     result = await attempts.run()
     assert result.step == 6

@@ -13,7 +13,9 @@ import torch
 from shared.cancellation import CancelFlag, Cancelled
 from shared.contracts.attempts import StoredFile
 from shared.contracts.datasets import DatasetManifest
+from shared.contracts.enums import TrainingStatus
 from shared.contracts.error_text import one_line
+from shared.contracts.progress import TrainingProgress
 from shared.contracts.training import TrainedLora, TrainingMetrics, TrainModel
 from shared.errors import InvalidInputError, StorageError
 from shared.flux.device import choose_device, choose_dtype
@@ -38,7 +40,11 @@ from training_worker.state.resume_saver import ResumeSaver
 from training_worker.state.resume_states import ResumeStates
 from training_worker.state.snapshot import Snapshot, restore
 from training_worker.state.uploads import Uploads
+from training_worker.watch.log import utc_now
 from training_worker.watch.watching import Watch, WatchSettings
+
+_MAX_FILES = 1000
+"""Files of one report."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +182,9 @@ class _Attempt:
     def withdraw(self) -> None:
         """Take back this attempt's count: it was told to stop."""
         self._attempts.withdraw()
-        self._log.info("stopped; a later attempt goes on from the last state")
+        self._log.info("stopped; the last state is kept")
         self._store_log()
+        self._report_log()
 
     def fail(self, error: Exception) -> None:
         """Keep the cause for the log and for the last attempt's message.
@@ -186,10 +193,25 @@ class _Attempt:
         """
         self._log.error(one_line(error))
         self._store_log()
+        self._report_log()
         if isinstance(error, StorageError):
             self._attempts.withdraw()
         else:
             self._attempts.failed(error)
+
+    def _report_log(self) -> None:
+        """Report the log, which was stored after the loop's last report."""
+        trainer = self._trainer
+        report = TrainingProgress(
+            training_id=self._request.training_id,
+            stage=TrainingStatus.TRAINING,
+            at=utc_now(),
+            current_step=trainer.step if trainer else 0,
+            logs=self._log.end,
+            metrics=self._watch.reports.metrics(trainer) if trainer else None,
+            files=self._watch.sources.files.take_unreported(_MAX_FILES),
+        )
+        self._job.resources.progress.report_training(report)
 
     def _dataset(self) -> tuple[DatasetManifest, Path]:
         folder = self._job.folder

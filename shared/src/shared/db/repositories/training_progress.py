@@ -47,7 +47,10 @@ async def write_training_progress(session: AsyncSession, report: TrainingProgres
         ended or is past that stage.
     """
     training = await session.get(Training, report.training_id, with_for_update=True)
-    if training is None or training.status in ENDED:
+    if training is None:
+        return False
+    if training.status in ENDED:
+        await _write_last_files(session, training, report)
         return False
     passed = _ORDER[report.stage] - _ORDER[TrainingStatus(training.status)]
     if passed < 0:
@@ -71,6 +74,22 @@ async def write_training_progress(session: AsyncSession, report: TrainingProgres
         return False
     add_training_event(session, training)
     return True
+
+
+async def _write_last_files(
+    session: AsyncSession, training: Training, report: TrainingProgress
+) -> None:
+    """Write what a worker stored after its training was cancelled or has failed: state and log.
+
+    The outcome of a completed one has its last files.
+    """
+    if training.status == TrainingStatus.COMPLETED or report.stage != TrainingStatus.TRAINING:
+        return
+    if report.logs:
+        write_logs(training, report.logs)
+    if report.metrics is not None:
+        write_metrics(training, report.metrics)
+    await write_training_files(session, owner_of(training), training.id, report.files)
 
 
 def write_logs(training: Training, logs: str) -> None:
