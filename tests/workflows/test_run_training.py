@@ -100,7 +100,7 @@ async def test_training_goes_through_both_stages_and_is_recorded(staffed: Runs) 
     assert preprocessing == PreprocessDataset(
         training_id=run.training_id,
         source_images=run.source_images,
-        fetched={URL: f"trainings/{run.training_id}/inputs/b.png"},
+        fetched_at={1: f"trainings/{run.training_id}/inputs/b.png"},
         transforms=run.transforms,
         captioning=run.captioning,
         resolutions=[64],
