@@ -41,6 +41,7 @@ async def test_one_source_of_many_that_cannot_be_fetched_is_named(platform: Plat
     assert record["local_model_path"].startswith("product/training-")
 
 
+@pytest.mark.long
 async def test_training_without_one_usable_source_fails_and_names_all(platform: Platform) -> None:
     urls = [_absent(platform, name) for name in ("absent.png", "着物.png")]
     created = await platform.post("/api/v1/training/", _request(*urls))

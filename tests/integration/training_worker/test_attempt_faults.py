@@ -57,7 +57,7 @@ async def _retried(attempts: TrainingAttempts) -> TrainingResult:
         pytest.param("resume/2.safetensors", marks=pytest.mark.long),
         "resume/latest.json",
         pytest.param("resume/attempts.json", marks=pytest.mark.long),
-        "moments/",
+        pytest.param("moments/", marks=pytest.mark.long),
         pytest.param("samples/2_0", marks=pytest.mark.long),
         pytest.param("contact_sheet", marks=pytest.mark.long),
         pytest.param("loss_curve", marks=pytest.mark.long),
@@ -94,6 +94,7 @@ async def test_numbers_that_are_no_numbers_end_it_at_once(attempts: TrainingAtte
     assert await _loras(attempts) == before
 
 
+@pytest.mark.long
 async def test_memory_that_runs_out_once_is_a_step_down(
     attempts: TrainingAttempts, unbroken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +132,7 @@ def _run_out_of_memory(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     monkeypatch.setattr(LoraModel, "predict", predict_or_not)
 
 
+@pytest.mark.long
 async def test_samples_that_fail_are_a_warning(
     attempts: TrainingAttempts, unbroken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +175,7 @@ async def test_base_model_that_changed_between_attempts_is_named(
     assert (await attempts.pointer())["step"] == 4
 
 
+@pytest.mark.long
 async def test_other_hyperparameters_and_dataset_are_named(attempts: TrainingAttempts) -> None:
     await _stop_after_a_state(attempts)
     await attempts.put_dataset([(32, 32), (48, 32)])

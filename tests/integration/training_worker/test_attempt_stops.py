@@ -10,6 +10,7 @@ from tests.fixtures.training_attempts import FlagWithFile, TrainingAttempts, new
 pytestmark = pytest.mark.models
 
 
+@pytest.mark.long
 async def test_while_pictures_are_encoded(attempts: TrainingAttempts, unbroken: str) -> None:
     with pytest.raises(Cancelled):
         await attempts.run(FlagWithFile(attempts.cache))
@@ -45,6 +46,7 @@ async def test_while_it_trains(attempts: TrainingAttempts, unbroken: str) -> Non
     assert "resumed from the state of step 4, bit for bit" in log
 
 
+@pytest.mark.long
 async def test_while_it_samples(attempts: TrainingAttempts) -> None:
     flag = new_flag()
     attempts.objects = DisturbedStore(attempts.store, noticed={"samples/2_0": flag.set})
@@ -61,6 +63,7 @@ async def test_while_it_samples(attempts: TrainingAttempts) -> None:
     assert {f"{step}_{number}.png" for step in (0, 2, 4, 6) for number in range(3)} <= made
 
 
+@pytest.mark.long
 async def test_while_the_store_is_away(attempts: TrainingAttempts, unbroken: str) -> None:
     """The former state stands; the store's failure does not hide that it was told to stop."""
     flag = new_flag()

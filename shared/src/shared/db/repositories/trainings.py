@@ -73,9 +73,12 @@ async def write_training_outcome(
 
 
 def _log_error(training: Training, error: str) -> None:
+    """End a training's log with the cause of its failure, unless its worker wrote it."""
     text, logs = " ".join(error.split()), training.logs or ""
     if text in logs:
         return
+    if logs and not logs.endswith("\n"):
+        logs += "\n"
     at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     write_logs(training, f"{logs}{at} ERROR {text}\n")
 
