@@ -12,9 +12,11 @@ import httpx
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
 
+from local_stack.drawn_garments import draw_dresses
 from local_stack.services import SERVICES
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
+from local_stack.task_examples import data_url
 from shared.storage.s3 import S3ObjectStore
 from tests.faults.clients import dresses
 from tests.faults.held_server import held_server
@@ -176,7 +178,12 @@ async def test_cancelled_while_a_picture_is_fetched(stopped: Platform) -> None:
 
 
 async def test_cancelled_while_pictures_are_prepared(stopped: Platform) -> None:
-    training_id = await _created(stopped, source_images=dresses() * 30)
+    training_id = await _created(
+        stopped,
+        source_images=[data_url(dress) for dress in draw_dresses(30)],
+        # Half a second for each picture.
+        preprocessing_transforms=[{"type": "background_removal"}],
+    )
     stages = {"validating", "deduplicating", "transforming", "captioning", "bucketing"}
     await _reaches(stopped, training_id, preprocessing_stage=lambda stage: stage in stages)
     record = await _cancel(stopped, training_id)
