@@ -110,18 +110,15 @@ def test_killed_at_a_step(attempts: _Attempts, unbroken: str, servers: Servers) 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("round_number", range(3))
-def test_killed_again_and_again(attempts: _Attempts, unbroken: str, round_number: int) -> None:
-    draws = random.Random(round_number)
-    first, second = sorted(draws.sample(range(2, _STEPS), 2))
-    attempts.run_and_kill("--kill-at-step", str(first))
-    attempts.run_and_kill("--kill-at-step", str(second))
+def test_killed_again_and_again(attempts: _Attempts, unbroken: str) -> None:
+    for step in sorted(random.Random(2026).sample(range(2, _STEPS), 3)):
+        attempts.run_and_kill("--kill-at-step", str(step))
     assert attempts.run() == unbroken
     assert attempts.resumed_at == sorted(attempts.resumed_at)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("sync", [1, 2, 5, 7])
+@pytest.mark.parametrize("sync", [1, 2])
 def test_killed_within_a_write(attempts: _Attempts, unbroken: str, sync: int) -> None:
     # Odd ones are of files, which then lack their final name; even ones of the folder.
     attempts.run_and_kill("--kill-at-sync", str(sync))
