@@ -148,7 +148,7 @@ async def test_missing_objects_and_unfetched_urls_are_bad(datasets: Datasets) ->
     good = await put_many(datasets, 15)
     away, failed = "https://images.example/a.png", "https://images.example/b.png"
     result = await datasets.prepare(
-        f"{datasets.prefix}/inputs/none.png", away, failed, *good, fetch_faults={failed: "404"}
+        f"{datasets.prefix}/inputs/none.png", away, failed, *good, faults_at={2: "404"}
     )
     reasons = [skipped.reason for skipped in (await datasets.manifest()).skipped]
     assert reasons == [

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -204,3 +205,4 @@ async def test_report_that_the_gateway_refuses_is_not_sent_again() -> None:
 async def test_reports_without_a_listener_are_dropped() -> None:
     async with reporting("") as silent:
         silent.report_training(trained(1))
+        assert silent._trainings.take(time.monotonic()) == []

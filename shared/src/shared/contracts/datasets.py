@@ -42,11 +42,9 @@ class PreprocessDataset(Message):
 
     training_id: UUID
     source_images: list[str]
-    """Object keys, and URLs and paths whose object keys are in `fetched`."""
+    """Object keys, paths whose object keys are in `fetched`, and URLs."""
     fetched: dict[str, str] = {}
-    """Object keys of the URLs and paths among the source images."""
-    fetch_faults: dict[str, ErrorText] = {}
-    """Reasons why URLs among the source images could not be fetched."""
+    """Object keys of the paths that differ from their key."""
     fetched_at: dict[int, str] = {}
     """Object keys of URLs, by position: 2000 long URLs fit into the message once, not twice."""
     faults_at: dict[int, ErrorText] = {}

@@ -34,7 +34,7 @@ def test_keys_and_fetched_urls_have_objects() -> None:
 
 
 def test_url_that_could_not_be_fetched_has_that_reason() -> None:
-    [source] = located(URL, fetch_faults={URL: "404 Not Found"})
+    [source] = located(URL, faults_at={0: "404 Not Found"})
     assert (source.key, source.fault) == (None, "404 Not Found")
 
 

@@ -1,5 +1,7 @@
 """Attempts without progress are counted, and given up after three."""
 
+import json
+
 import pytest
 
 from shared.errors import ResourceError
@@ -61,8 +63,10 @@ def test_a_damaged_record_is_a_first_attempt(
 ) -> None:
     for _ in range(3):
         attempt(objects, 10)
-    objects.write_json(f"trainings/{TRAINING}/resume/attempts.json", "{")
+    key = f"trainings/{TRAINING}/resume/attempts.json"
+    objects.write_json(key, "{")
     attempt(objects, 10)
+    assert json.loads(objects.get(key) or b"")["count"] == 1
 
 
 def test_an_attempt_that_has_not_begun_is_not_recorded(objects: LoopObjects) -> None:

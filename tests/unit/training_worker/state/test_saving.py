@@ -101,15 +101,14 @@ def test_a_slow_write_is_repeated_seldom(
     assert written == [2, 4, 6]
 
 
-def test_states_are_saved_before_samples_and_on_request(
+def test_states_are_saved_before_samples(
     dataset: CachedDataset, objects: LoopObjects, uploads: Uploads, tmp_path: Path
 ) -> None:
     trainer, clock = make_trainer(dataset, steps=5, sample_every=2), _Clock()
     saver = saver_of(trainer, objects, uploads, tmp_path, now=clock)
     steps = _Steps(clock, uploads, step_s=0)
-    saver.request()
     trainer.fit([saver, steps])
-    assert steps.saved == [1, 2, 2, 4, 5]  # samples are also made at the end
+    assert steps.saved == [None, 2, 2, 4, 5]  # samples are also made at the end
 
 
 def test_a_stop_saves_the_last_step(

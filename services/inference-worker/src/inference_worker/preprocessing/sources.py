@@ -71,8 +71,6 @@ def _locate(index: int, name: str, request: PreprocessDataset) -> Source:
         return Source(index, name, None, request.faults_at[index])
     if index in request.fetched_at:
         return Source(index, name, request.fetched_at[index])
-    if name in request.fetch_faults:
-        return Source(index, name, None, request.fetch_faults[name])
     if name in request.fetched:
         return Source(index, name, request.fetched[name])
     if is_remote(name):

@@ -1,6 +1,5 @@
 """The callback that saves resume states: by time, before samples, at a stop and at the end."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -58,11 +57,6 @@ class ResumeSaver(Callback):
         self._interval_s = interval_s
         self._written_at = now()
         self._written_step: int | None = None
-        self._is_requested = threading.Event()
-
-    def request(self) -> None:
-        """Save after the current step. May be called from any thread."""
-        self._is_requested.set()
 
     def on_begin(self, trainer: protocol.Trainer) -> None:
         self._written_step = trainer.saved_step
@@ -72,8 +66,7 @@ class ResumeSaver(Callback):
         self._naming_the_last_state(self._uploads.check)
         makes_samples = is_sample_step(trainer.config, result.step)
         is_due = self._now() - self._written_at >= self._interval_s
-        if makes_samples or is_due or self._is_requested.is_set():
-            self._is_requested.clear()
+        if makes_samples or is_due:
             self._save()
 
     def on_end(self, trainer: protocol.Trainer) -> None:

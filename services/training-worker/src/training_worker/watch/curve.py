@@ -48,9 +48,6 @@ class LossCurve(Callback):
         """Mean of the last 50 steps' losses; None before the first."""
         return sum(self._recent) / len(self._recent) if self._recent else None
 
-    def on_begin(self, trainer: Trainer) -> None:
-        """Do nothing: there is no loss yet."""
-
     def on_step(self, trainer: Trainer, result: StepResult) -> None:
         self._series.add(result.step, result.loss)
         self._recent.append(result.loss)

@@ -57,9 +57,6 @@ class Pace(Callback):
     def on_step(self, trainer: Trainer, result: StepResult) -> None:
         self._steps.append(result.seconds)
 
-    def on_end(self, trainer: Trainer) -> None:
-        """Do nothing: no time is left."""
-
     @contextmanager
     def measured(self, pause: Pause) -> Generator[None]:
         """Measure the time of the block as that of a sample step or a kept save."""

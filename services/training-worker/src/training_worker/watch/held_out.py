@@ -86,9 +86,6 @@ class HeldOutLoss(Callback):
     def on_step(self, trainer: Trainer, result: StepResult) -> None:
         self._check(trainer)
 
-    def on_end(self, trainer: Trainer) -> None:
-        """Do nothing: the last step is checked as a step."""
-
     def state(self) -> dict[str, Any]:
         return {"checks": [asdict(check) for check in self._checks]}
 
