@@ -6,7 +6,6 @@ One gateway process on its own stack; the baseline, a bare route, runs in a proc
 import asyncio
 import contextlib
 import random
-import socket
 import statistics
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from rich.console import Console
 from seeding import seed
 from uploads import MEBIBYTE, growth_mib, lora, picture
 
+from local_stack.ports import choose_ports
 from local_stack.services import SERVICES
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
@@ -212,9 +212,8 @@ async def _opened(stack: LocalStack) -> AsyncIterator[Bench]:
 
 @contextlib.asynccontextmanager
 async def _bare_route(stack: LocalStack) -> AsyncIterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    settings = LocalSettings(state_dir=stack.plan.settings.state_dir / "bare_route")
+    port = choose_ports(settings).gateway
     script = str(Path(__file__).with_name("bare_route.py"))
     process = await asyncio.create_subprocess_exec(
         sys.executable, script, _plain_url(stack), str(port)

@@ -14,7 +14,6 @@ import asyncio
 import base64
 import io
 import os
-import socket
 import statistics
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from inference_worker.vision.weights import ModelFile, Weights
+from local_stack.ports import choose_ports
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 
@@ -91,9 +91,8 @@ def our_cut(ours: Ours, content: bytes) -> Cut:
 @asynccontextmanager
 async def rembg_server(command: str, content: bytes) -> AsyncGenerator[Side]:
     """Start rembg's server, without its page, and warm it up with one picture."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="sartiq-bench-rembg-") as folder:
+        port = choose_ports(LocalSettings(state_dir=Path(folder, "ports"))).gateway
         Path(folder, "u2netp.onnx").symlink_to(Weights(None).file(ModelFile.U2NETP))
         server = await asyncio.create_subprocess_exec(
             *(command, "s", "--host", "127.0.0.1", "--port", str(port), "--no-ui"),

@@ -135,10 +135,11 @@ async def test_a_wrong_key_is_refused_and_not_shown(
 
 
 async def test_a_closed_port_was_certainly_not_reached(objects: MemoryObjectStore) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    async with fal_activities(url, objects) as activities:
-        error = await _refused(activities, generation_work())
+    with socket.socket() as bound:  # nobody else gets the port, and it accepts nothing
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        async with fal_activities(url, objects) as activities:
+            error = await _refused(activities, generation_work())
     assert not isinstance(error, SubmissionUnknownError)
     assert (error.category, error.is_final) == (Category.NETWORK, False)
     assert [request.status for request in error.service_requests] == [None]

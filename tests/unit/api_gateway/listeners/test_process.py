@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 
 import pytest
 from cryptography.fernet import Fernet
+
+from local_stack.ports import choose_ports
+from local_stack.settings import LocalSettings
 
 _LIMITS = {
     "SARTIQ_GATEWAY_MAX_HEAD_BYTES": "2048",
@@ -20,17 +22,10 @@ _STARTS_WITHIN_S = 60
 _GET = b"GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
 
 
-def _free_ports(number: int) -> list[int]:
-    with contextlib.ExitStack() as opened:
-        sockets = [
-            opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)
-        ]
-        return [one.getsockname()[1] for one in sockets]
-
-
 @pytest.fixture(scope="module")
-async def ports() -> AsyncIterator[list[int]]:
-    public, internal = _free_ports(2)
+async def ports(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[int]]:
+    chosen = choose_ports(LocalSettings(state_dir=tmp_path_factory.mktemp("listeners")))
+    public, internal = chosen.gateway, chosen.gateway_internal
     environment = os.environ | _LIMITS
     environment |= {
         "SARTIQ_GATEWAY_PORT": str(public),
@@ -44,11 +39,12 @@ async def ports() -> AsyncIterator[list[int]]:
         async with asyncio.timeout(_STARTS_WITHIN_S):
             for port in (public, internal):
                 while not await _received(port, _GET):
-                    assert process.returncode is None
+                    assert process.returncode is None, "the gateway ended at its start"
                     await asyncio.sleep(0.1)
         yield [public, internal]
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            process.terminate()
         await process.wait()
 
 
