@@ -1,7 +1,6 @@
 """Download of result pictures from a provider, stored as PNG."""
 
 import asyncio
-import base64
 import hashlib
 import io
 import struct
@@ -100,11 +99,6 @@ class PictureDownloader:
         finally:
             log.add(call)
         return fetched.content
-
-
-def data_url(content: bytes, content_type: str) -> str:
-    """Encode a picture as a data URL."""
-    return f"data:{content_type};base64,{base64.b64encode(content).decode()}"
 
 
 def _as_png(content: bytes, limits: PictureLimits) -> tuple[bytes, str]:
