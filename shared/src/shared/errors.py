@@ -75,13 +75,20 @@ class UnservedError(PlatformError):
     failure_type = UNSERVED
 
 
-class TenantLimitError(PlatformError):
-    """The tenant already uses its whole share of this process. The work is retried later."""
+class CrowdedError(PlatformError):
+    """This process has no place for the work now. It was not started, and is retried later."""
 
     failure_type = CROWDED
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_final=True)
+
+
+class TenantLimitError(CrowdedError):
+    """The tenant already uses its whole share of this process."""
+
     def __init__(self) -> None:
-        super().__init__("the tenant already uses its share of this worker", is_final=True)
+        super().__init__("the tenant already uses its share of this worker")
 
 
 class SubmissionUnknownError(PlatformError):

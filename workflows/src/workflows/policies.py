@@ -8,6 +8,7 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 
 from shared.contracts.enums import ErrorCategory
+from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """Time without a heartbeat after which a worker counts as lost."""
@@ -21,6 +22,22 @@ MAX_LOST_WORKERS = 10
 
 SUBMIT_TIMEOUT = timedelta(seconds=180)
 """Limit of submitting work to a provider, including its pictures."""
+
+SUBMIT_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=30),
+    maximum_attempts=MAX_LOST_WORKERS + 1,
+    non_retryable_error_types=[
+        *ErrorCategory,
+        SUBMISSION_UNKNOWN,
+        UNSERVED,
+        CROWDED,
+        "NotFoundError",  # of the SDK: the worker does not know the activity
+    ],
+)
+"""Retries of a submission whose worker was lost. The worker's mark in the object store shows whether
+the request was sent; it is never sent twice. `run_step` retries everything else."""
 
 AWAIT_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),

@@ -26,7 +26,7 @@ class Failure:
     is_unserved: bool = False
     """The worker does not support the task: the attempt was not tried at all."""
     is_crowded: bool = False
-    """The tenant was at its concurrency limit: the attempt was not started and is retried later."""
+    """The worker had no place for the work: the attempt was not started and is retried later."""
     is_final: bool = False
     """The work may have been accepted and charged: no retry and no fallback may follow."""
     retry_after_s: float | None = None
@@ -55,9 +55,9 @@ def read_error(error: Exception) -> Failure:
 def _timed_out(cause: TemporalTimeoutError, *, is_submission: bool) -> Failure:
     is_silent = cause.type == TimeoutType.HEARTBEAT
     if is_submission:
-        why = "the worker stopped sending heartbeats" if is_silent else "the time limit ran out"
+        why = "the workers stopped sending heartbeats" if is_silent else "the time limit ran out"
         return Failure(
-            f"{why} during the submission; the provider may have accepted the work, so it is not"
+            f"{why} during every submission; the provider may have accepted the work, so it is not"
             " submitted again",
             ErrorCategory.PROVIDER_ERROR,
             is_final=True,

@@ -25,7 +25,7 @@ from workflows.definitions.recording import record_account
 from workflows.policies import (
     AWAIT_RETRY,
     HEARTBEAT_TIMEOUT,
-    ONE_ATTEMPT,
+    SUBMIT_RETRY,
     SUBMIT_TIMEOUT,
     WITHDRAW_RETRY,
     WITHDRAW_TIMEOUT,
@@ -67,7 +67,7 @@ async def run_remote_attempt(
         task_queue=run.task_queue,
         start_to_close_timeout=SUBMIT_TIMEOUT,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
-        retry_policy=ONE_ATTEMPT,
+        retry_policy=SUBMIT_RETRY,
         cancellation_type=_WAIT,
         priority=priority,
         summary=f"{summary}: submit",

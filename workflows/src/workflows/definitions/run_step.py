@@ -84,6 +84,8 @@ class _Step:
         self.fetched: list[StoredFile] = []
         self.log = AttemptLog(run.task_id)
         self.recorded_wait: str | None = None
+        self.crowded = 0
+        """Tries that were not started because the worker had no place for them."""
 
     async def run_until_done(self) -> TaskOutcome:
         """Attempt, decide, wait, attempt again."""
@@ -172,6 +174,9 @@ class _Step:
             if failure.is_unserved and not is_cancelling():
                 await self._wait_for_a_supporting_worker()
                 continue
+            if failure.is_crowded and not is_cancelling():
+                await self._wait_for_its_turn()
+                continue
             self.log.note_failure(failure, self.run.provider_type)
             if is_cancelling():
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
@@ -236,6 +241,16 @@ class _Step:
         await self.worker_wait.wait(
             unserved_wait_s(self.log.unserved),
             f"no worker supports {self.run.task_type} yet",
+            is_untried=not (self.log.attempt or self.log.fallback_used or self.log.fetch_retries),
+        )
+
+    async def _wait_for_its_turn(self) -> None:
+        """Wait before the next try of work that its worker had no place for; it is no attempt."""
+        self.log.attempt -= 1
+        self.crowded += 1
+        await self.worker_wait.wait(
+            crowded_wait_s(self.crowded, workflow.random().random()),
+            f"{self.run.provider_type} takes no more work at the moment",
             is_untried=not (self.log.attempt or self.log.fallback_used or self.log.fetch_retries),
         )
 

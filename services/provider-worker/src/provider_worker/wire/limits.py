@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from shared.errors import TenantLimitError
+from shared.errors import CrowdedError
 
 
 class RateLimit:
@@ -32,13 +32,13 @@ class RateLimit:
         """Wait until a request may be sent.
 
         Raises:
-            TenantLimitError: the wait would be longer than `max_wait_s`; nothing was taken.
+            CrowdedError: the wait would be longer than `max_wait_s`; nothing was taken.
         """
         now = self._now()
         reserved = max(self._next, now - self._burst * self._interval_s) + self._interval_s
         wait_s = reserved - now
         if wait_s > max_wait_s:
-            raise TenantLimitError
+            raise CrowdedError(f"the rate limit of this worker permits it in {wait_s:.0f} s")
         self._next = reserved
         if wait_s > 0:
             await asyncio.sleep(wait_s)
