@@ -36,8 +36,8 @@ SUBMIT_RETRY = RetryPolicy(
         "NotFoundError",  # of the SDK: the worker does not know the activity
     ],
 )
-"""Retries of a submission whose worker was lost. The worker's mark in the object store shows whether
-the request was sent; it is never sent twice. `run_step` retries everything else."""
+"""Retries of a submission whose worker was lost. A mark in the object store shows whether the
+request was sent; it is never sent twice. `run_step` retries everything else."""
 
 AWAIT_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
