@@ -26,9 +26,9 @@ from workflows.policies import (
     AWAIT_RETRY,
     HEARTBEAT_TIMEOUT,
     ONE_ATTEMPT,
-    SUBMIT_TIMEOUT,
     WITHDRAW_RETRY,
     WITHDRAW_TIMEOUT,
+    submit_timeout,
 )
 
 _WAIT = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
@@ -65,7 +65,7 @@ async def run_remote_attempt(
         ProviderActivities.submit_work,
         work,
         task_queue=run.task_queue,
-        start_to_close_timeout=SUBMIT_TIMEOUT,
+        start_to_close_timeout=submit_timeout(run.provider_type, run.task_type),
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=ONE_ATTEMPT,
         cancellation_type=_WAIT,
