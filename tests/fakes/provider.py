@@ -6,11 +6,11 @@ from typing import Any
 from temporalio import activity
 
 from shared.contracts.enums import ProviderType
+from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.submissions import (
     ProviderActivities,
     RemoteResult,
     RemoteWork,
-    ServiceRequest,
     Submission,
     SubmittedWork,
     Withdrawal,
@@ -44,6 +44,7 @@ class FakeProvider(ProviderActivities):
         self.on_await: Act = do_nothing
         self.is_withdrawn = True
         self.results: dict[str, Any] = {"result_url": "https://fal.example/result.png"}
+        self.billed: list[BilledUnits] = []
         self.submitted: list[RemoteWork] = []
         self.awaited: list[SubmittedWork] = []
         self.withdrawn: list[SubmittedWork] = []
@@ -72,6 +73,7 @@ class FakeProvider(ProviderActivities):
             executor_type="fake",
             results=self.results,
             service_requests=[request("GET", "https://fal.example/status", work.attempt)],
+            billed=self.billed,
             resumes=tries - 1,
             resumed_at=STARTED_AT if tries > 1 else None,
         )

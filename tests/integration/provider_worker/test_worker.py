@@ -20,11 +20,11 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from provider_worker.__main__ import build_worker
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue
 from shared.contracts.failures import SUBMISSION_UNKNOWN, UNSERVED
+from shared.contracts.service_requests import ServiceRequest
 from shared.contracts.submissions import (
     ProviderActivities,
     RemoteResult,
     RemoteWork,
-    ServiceRequest,
     SubmittedWork,
 )
 from shared.storage.s3 import S3ObjectStore

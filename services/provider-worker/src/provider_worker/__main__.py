@@ -7,7 +7,6 @@ import sys
 
 import structlog
 import uvloop
-from shared.storage.conditional import honours_conditional_writes
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -26,6 +25,7 @@ from shared.settings import (
     StorageSettings,
     TemporalSettings,
 )
+from shared.storage.conditional_writes import honours_conditional_writes
 from shared.storage.s3 import S3ObjectStore
 from shared.telemetry.logs import set_up_logging
 from shared.temporal.client import connect

@@ -9,14 +9,13 @@ nothing was sent (docs/decisions/0039).
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import structlog
 from pydantic import ValidationError
 
 from shared.contracts.submissions import RemoteWork, Submission
 from shared.contracts.task_types.table import TASK_TYPES
-from shared.errors import ObjectNotFoundError, PlatformError, StorageError, SubmissionUnknownError
+from shared.errors import ObjectNotFoundError, PlatformError, SubmissionUnknownError
 from shared.storage.object_store import ObjectStore
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -68,23 +67,6 @@ class Marks:
         except ValidationError as error:
             raise _unknown("the stored response cannot be read") from error
 
-    async def claim(self, work: RemoteWork) -> bool:
-        """Create the mark; false if another try has created it.
-
-        Raises:
-            StorageError: the store does not respond, and the mark is not ours: nothing may be sent.
-        """
-        key, token = _key(work, "sent"), uuid4().hex.encode()
-        try:
-            if await self._objects.put_new(key, token, "text/plain"):
-                return True
-        except StorageError:
-            # The store may have written it before its response was lost.
-            if await self._objects.head(key) is None:
-                raise
-        # A repeated request of the S3 client finds the mark of the first.
-        return await self._objects.get(key) == token
-
     async def park(self, work: RemoteWork, submission: Submission) -> None:
         """Store the provider's acceptance. A failure is logged only: the activity returns it."""
         content = submission.model_dump_json().encode()
@@ -100,9 +82,10 @@ class Marks:
 
         Raises:
             SubmissionUnknownError: it is not known whether the provider accepted the work.
+            StorageError: the mark could not be written; nothing was sent.
             PlatformError: the provider did not accept the work.
         """
-        if not await self.claim(work):
+        if not await self._objects.put_new(_key(work, "sent"), b"", "text/plain"):
             submission = await self.parked(work)
             if submission is None:
                 raise _unknown("the mark of its submission was removed")

@@ -3,21 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from shared.contracts.enums import AnswerMode, ProviderType, TaskQueue, TaskType
 from shared.contracts.enums import ProviderCapability as Cap
-from shared.contracts.enums import ProviderType, TaskQueue, TaskType
 from shared.contracts.task_types.table import TASK_TYPES
 
 _UPSCALES = frozenset({Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_8X, Cap.UPSCALE_FLOAT})
 _MAGNIFIC = frozenset({Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_8X, Cap.UPSCALE_16X})
-_REMOTE = frozenset(
-    {
-        TaskQueue.PROVIDER_FAL,
-        TaskQueue.PROVIDER_VERTEX,
-        TaskQueue.PROVIDER_FASHN,
-        TaskQueue.PROVIDER_FREEPIK,
-        TaskQueue.PROVIDER_LLM,
-    }
-)
 _IMPLIED = {Cap.MULTI_LORA: Cap.LORA, Cap.MULTI_REFERENCE: Cap.REFERENCE_IMAGE}
 
 
@@ -28,21 +19,29 @@ class Provider:
     Attributes:
         queues: task queue by task type; its keys are the types served.
         capabilities: of the provider, including implied ones.
+        answers: the way in which it responds to a submission; none for our own workers.
     """
 
     queues: dict[TaskType, TaskQueue]
     capabilities: frozenset[Cap]
+    answers: AnswerMode | None = None
 
     @property
     def is_remote(self) -> bool:
         """True if its work is submitted to an outside service, which charges for it."""
-        return all(queue in _REMOTE for queue in self.queues.values())
+        return self.answers is not None
 
 
-def _row(queue: TaskQueue, types: Iterable[TaskType], capabilities: Iterable[Cap] = ()) -> Provider:
+def _row(
+    queue: TaskQueue,
+    types: Iterable[TaskType],
+    capabilities: Iterable[Cap] = (),
+    *,
+    answers: AnswerMode | None = None,
+) -> Provider:
     stated = frozenset(capabilities)
     implied = {_IMPLIED[capability] for capability in stated & _IMPLIED.keys()}
-    return Provider(dict.fromkeys(types, queue), stated | implied)
+    return Provider(dict.fromkeys(types, queue), stated | implied, answers)
 
 
 _LOCAL = Provider(
@@ -73,11 +72,13 @@ PROVIDERS: dict[ProviderType, Provider] = {
         TaskQueue.PROVIDER_VERTEX,
         [TaskType.REFINE],
         [Cap.OUTPUT_SIZE, Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_FLOAT],
+        answers=AnswerMode.AT_ONCE,
     ),
     ProviderType.VERTEX: _row(
         TaskQueue.PROVIDER_VERTEX,
         [TaskType.GENERATION, TaskType.EDITING, TaskType.LLM_INTERACTION],
         [Cap.MULTI_REFERENCE, Cap.ASPECT_RATIO, Cap.VISION, Cap.SEED],
+        answers=AnswerMode.AT_ONCE,
     ),
     ProviderType.FAL_STANDARD: _row(
         TaskQueue.PROVIDER_FAL,
@@ -97,21 +98,35 @@ PROVIDERS: dict[ProviderType, Provider] = {
             Cap.TEXT_TO_VIDEO,
             Cap.NEGATIVE_PROMPT,
         ],
+        answers=AnswerMode.QUEUED,
     ),
     ProviderType.FAL_SHOOTIFY_REFINER: _row(
         TaskQueue.PROVIDER_FAL,
         [TaskType.REFINE],
         [Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_FLOAT, Cap.FACE_DETAIL, Cap.SEED],
+        answers=AnswerMode.QUEUED,
     ),
-    ProviderType.FAL_GARMENT_FIXER: _row(TaskQueue.PROVIDER_FAL, [TaskType.DETAIL_ENHANCER]),
+    ProviderType.FAL_GARMENT_FIXER: _row(
+        TaskQueue.PROVIDER_FAL, [TaskType.DETAIL_ENHANCER], answers=AnswerMode.QUEUED
+    ),
     ProviderType.FASHN_STANDARD: _row(
-        TaskQueue.PROVIDER_FASHN, [TaskType.EDITING], [Cap.REFERENCE_IMAGE]
+        TaskQueue.PROVIDER_FASHN,
+        [TaskType.EDITING],
+        [Cap.REFERENCE_IMAGE],
+        answers=AnswerMode.QUEUED,
     ),
-    ProviderType.FREEPIK_MAGNIFIC: _row(TaskQueue.PROVIDER_FREEPIK, [TaskType.REFINE], _MAGNIFIC),
+    ProviderType.FREEPIK_MAGNIFIC: _row(
+        TaskQueue.PROVIDER_FREEPIK, [TaskType.REFINE], _MAGNIFIC, answers=AnswerMode.QUEUED
+    ),
     ProviderType.FREEPIK_MAGNIFIC_PRECISION: _row(
-        TaskQueue.PROVIDER_FREEPIK, [TaskType.REFINE], _MAGNIFIC
+        TaskQueue.PROVIDER_FREEPIK, [TaskType.REFINE], _MAGNIFIC, answers=AnswerMode.QUEUED
     ),
-    ProviderType.AI_CORE: _row(TaskQueue.PROVIDER_LLM, [TaskType.LLM_INTERACTION], [Cap.VISION]),
+    ProviderType.AI_CORE: _row(
+        TaskQueue.PROVIDER_LLM,
+        [TaskType.LLM_INTERACTION],
+        [Cap.VISION],
+        answers=AnswerMode.AT_ONCE,
+    ),
 }
 
 REQUEST_ID_FIELDS: dict[ProviderType, str] = {

@@ -1,13 +1,13 @@
 """Classification of failures: error category, lost worker, unsupported task, unknown submission."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED, WORKER_LOST
-from shared.contracts.submissions import ServiceRequest
+from shared.contracts.service_requests import CallReport
 from shared.contracts.untrusted import clean_text, describe_error
 
 _UNKNOWN_ACTIVITY = "NotFoundError"
@@ -30,7 +30,7 @@ class Failure:
     is_final: bool = False
     """The work may have been accepted and charged: no retry and no fallback may follow."""
     retry_after_s: float | None = None
-    service_requests: tuple[ServiceRequest, ...] = ()
+    calls: CallReport = field(default_factory=CallReport)
 
 
 def read_failure(error: ActivityError) -> Failure:
@@ -83,7 +83,7 @@ def _raised(cause: ApplicationError) -> Failure:
         ErrorCategory.PROVIDER_ERROR if is_unknown else _category(cause.type),
         is_final=is_unknown,
         retry_after_s=delay.total_seconds() if delay else None,
-        service_requests=tuple(map(ServiceRequest.model_validate, cause.details)),
+        calls=CallReport.from_details(cause.details),
     )
 
 

@@ -262,6 +262,7 @@ class _Step:
         await workflow.sleep(seconds, summary=f"after {failure.category}")
 
     def _completed(self, result: AttemptResult) -> TaskOutcome:
+        self.log.note_result(result)
         category = ErrorCategory.VALIDATION if result.faults else None
         if result.faults:
             self.log.note_faults(result.faults, self.run.provider_type)
