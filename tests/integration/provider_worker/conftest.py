@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from provider_worker.activities import RemoteProviders
-from provider_worker.fal import adapter as fal_adapter
+from provider_worker.wire import polling
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.remote_work import fal_activities
 from tests.loopback.fal import LoopbackFal, open_fal
@@ -13,7 +13,7 @@ from tests.loopback.fal import LoopbackFal, open_fal
 
 @pytest.fixture(autouse=True)
 def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fal_adapter, "_BACKOFF_S", 0.01)
+    monkeypatch.setattr(polling, "_BACKOFF_S", 0.01)
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from provider_worker.calls import CallLog
-from provider_worker.pictures import PictureDownloader, data_url
+from provider_worker.pictures import PictureDownloader
+from provider_worker.sources import data_url
 from shared.contracts.enums import ErrorCategory, ProviderType
 from shared.egress.guard import STRICT
 from shared.errors import PlatformError

@@ -28,17 +28,25 @@ class RateLimit:
         """Time of the next request if the bucket were empty: the theoretical arrival time of GCRA
         (ITU-T I.371)."""
 
-    async def turn(self, *, max_wait_s: float = float("inf")) -> None:
-        """Wait until a request may be sent.
+    def reserve(self, *, max_wait_s: float = float("inf")) -> float:
+        """Take the next turn and return the seconds until it.
 
         Raises:
             CrowdedError: the wait would be longer than `max_wait_s`; nothing was taken.
         """
         now = self._now()
         reserved = max(self._next, now - self._burst * self._interval_s) + self._interval_s
-        wait_s = reserved - now
+        wait_s = max(reserved - now, 0.0)
         if wait_s > max_wait_s:
             raise CrowdedError(f"the rate limit of this worker permits it in {wait_s:.0f} s")
         self._next = reserved
-        if wait_s > 0:
+        return wait_s
+
+    async def turn(self, *, max_wait_s: float = float("inf")) -> None:
+        """Wait until a request may be sent.
+
+        Raises:
+            CrowdedError: the wait would be longer than `max_wait_s`; nothing was taken.
+        """
+        if (wait_s := self.reserve(max_wait_s=max_wait_s)) > 0:
             await asyncio.sleep(wait_s)
