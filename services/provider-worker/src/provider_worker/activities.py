@@ -88,6 +88,8 @@ class RemoteProviders(ProviderActivities):
             files=result.files,
             results=result.results,
             service_requests=log.requests,
+            billed=result.billed,
+            provenance=result.provenance,
             resumes=resumes,
             resumed_at=resumed_at if resumes else None,
         )

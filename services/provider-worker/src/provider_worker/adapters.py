@@ -7,6 +7,8 @@ from typing import Any, Protocol, TypeAlias
 from provider_worker.calls import CallLog
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+from shared.contracts.provenance import Provenance
+from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import RemoteWork, SubmittedWork
 
 
@@ -20,10 +22,12 @@ class Accepted:
 
 @dataclass(frozen=True)
 class ProviderResult:
-    """The result of the work: result fields, and the stored files."""
+    """The result of the work: result fields, stored files, billed units and provenance."""
 
     results: dict[str, Any]
     files: list[StoredFile] = field(default_factory=list[StoredFile])
+    billed: list[BilledUnits] = field(default_factory=list[BilledUnits])
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True)
