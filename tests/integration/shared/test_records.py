@@ -16,6 +16,7 @@ from shared.contracts.runs import Owner, PipelineOutcome, TaskHistory, TaskOutco
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.db.models.registry import METADATA
 from shared.db.models.tables import Event, StoredObject, Task, Workflow, WorkflowStep
+from shared.db.models.webhooks import WebhookDelivery
 from shared.db.repositories.outcomes import (
     outcome_of,
     write_pipeline_outcome,
@@ -302,8 +303,11 @@ async def test_fallback_replaces_the_provider(sessions: Sessions) -> None:
         fallback_provider_type="local",
         fallback_provider_config={"provider_type": "local"},
         fallback_provider_capabilities=["OUTPUT_SIZE"],
+        webhook_url="https://shop.example/hook",
     )
     await add(sessions, task)
+    async with sessions.begin() as session:
+        await write_task_history(session, TaskHistory(task_id=task.id, attempt=1, errors=["a"]))
     account = TaskHistory(
         task_id=task.id, attempt=2, retry_count=1, errors=["a", "b"], fallback_used=True
     )
@@ -316,6 +320,15 @@ async def test_fallback_replaces_the_provider(sessions: Sessions) -> None:
     assert (row.provider_type, row.queue_name) == ("local", "inference")
     assert row.provider_config == {"provider_type": "local"}
     assert row.active_provider_capabilities == ["OUTPUT_SIZE"]
+    async with sessions() as session:
+        told = await session.scalars(
+            select(Event)
+            .join(WebhookDelivery, WebhookDelivery.event_id == Event.id)
+            .where(Event.subject_id == task.id)
+            .order_by(Event.seq)
+        )
+        providers = [(e.payload["provider_type"], e.payload["fallback_used"]) for e in told]
+    assert providers == [("fal_standard", False), ("local", True), ("local", True)]
 
 
 async def test_history_of_an_ended_task_changes_nothing(sessions: Sessions) -> None:

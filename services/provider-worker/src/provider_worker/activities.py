@@ -111,6 +111,8 @@ class RemoteProviders(ProviderActivities):
             billed=result.billed,
             provenance=result.provenance,
             service_requests=log.requests,
+            billed=result.billed,
+            provenance=result.provenance,
             resumes=resumes,
             resumed_at=resumed_at if resumes else None,
         )

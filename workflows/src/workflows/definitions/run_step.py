@@ -194,12 +194,14 @@ class _Step:
         """Run the next attempt; return the task's outcome, or the failure of the attempt."""
         self.log.attempt += 1
         nth = "" if self.log.attempt == 1 else f", attempt {self.log.attempt}"
+        switch = f" in place of {self.first_provider}" if self.log.fallback_used else ""
+        by = f", by {self.run.provider_type}{switch}" if switch else ""
         self.show(
-            f"{self.run.provider_type}{nth}: waits for a worker of the queue "
+            f"{self.run.provider_type}{switch}{nth}: waits for a worker of the queue "
             f"`{self.run.task_queue}`, or runs there"
         )
         try:
-            result = await run_attempt(self.run, self.log, f"{self.label}{nth}")
+            result = await run_attempt(self.run, self.log, f"{self.label}{nth}{by}")
         except RemoteFailureError as error:
             return error.failure
         except ActivityError as error:
