@@ -15,14 +15,21 @@ class RateLimit:
     Args:
         per_second: the sustained rate; 0: unlimited.
         burst: the size of the bucket.
+        within: a limit that counts these requests together with others.
         now: clock in seconds.
     """
 
     def __init__(
-        self, per_second: float, burst: int = 1, *, now: Callable[[], float] = time.monotonic
+        self,
+        per_second: float,
+        burst: int = 1,
+        *,
+        within: "RateLimit | None" = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._interval_s = 1 / per_second if per_second > 0 else 0.0
         self._burst = burst
+        self._within = within
         self._now = now
         self._next = -float("inf")
         """Time of the next request if the bucket were empty: the theoretical arrival time of GCRA
@@ -34,11 +41,23 @@ class RateLimit:
         Raises:
             CrowdedError: the wait would be longer than `max_wait_s`; nothing was taken.
         """
+        own_s = self.wait_s()
+        shared_s = self._within.wait_s() if self._within else 0.0
+        longer_s = max(own_s, shared_s)
+        if longer_s > max_wait_s:
+            raise CrowdedError(f"the rate limit of this worker permits it in {longer_s:.0f} s")
+        self.take(own_s)
+        if self._within:
+            self._within.take(shared_s)
+        if longer_s > 0:
+            await asyncio.sleep(longer_s)
+
+    def wait_s(self) -> float:
+        """Return the seconds until the next request may be sent, at most 0 if it may be now."""
         now = self._now()
-        reserved = max(self._next, now - self._burst * self._interval_s) + self._interval_s
-        wait_s = reserved - now
-        if wait_s > max_wait_s:
-            raise CrowdedError(f"the rate limit of this worker permits it in {wait_s:.0f} s")
-        self._next = reserved
-        if wait_s > 0:
-            await asyncio.sleep(wait_s)
+        earliest = now - self._burst * self._interval_s
+        return max(self._next, earliest) + self._interval_s - now
+
+    def take(self, wait_s: float) -> None:
+        """Take the place of the request that may be sent in so many seconds."""
+        self._next = self._now() + wait_s
