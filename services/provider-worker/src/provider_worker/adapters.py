@@ -6,9 +6,10 @@ from typing import Any, Protocol, TypeAlias
 
 from provider_worker.calls import CallLog
 from provider_worker.wire.limits import RateLimit
-from shared.contracts.attempts import BilledUnits, StoredFile
+from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ProviderType, TaskQueue, TaskType
 from shared.contracts.provenance import Provenance
+from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import RemoteWork, SubmittedWork
 
 

@@ -97,7 +97,7 @@ def measured(field: str, content: bytes, limits: PictureLimits) -> SourcePicture
 
 
 def decoded(content: bytes) -> Image.Image:
-    """Return a picture upright and without metadata.
+    """Return a picture upright, with 8 bits a channel.
 
     Raises:
         ImageRefusedError: it is damaged.
@@ -107,6 +107,8 @@ def decoded(content: bytes) -> Image.Image:
             turn = exif_transposition(image)
             image.load()
             upright = image.copy() if turn is None else image.transpose(turn)
+            if upright.mode.startswith("I"):  # 16 bits, which conversions would cut off
+                upright = upright.convert("I").point(lambda value: value / 256).convert("L")
     # Pillow's decoders raise any of these for malformed files.
     except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
         raise ImageRefusedError("cannot be read; it is damaged") from error

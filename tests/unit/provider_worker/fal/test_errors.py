@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from provider_worker.fal.errors import (
     poll_error,
-    redacted,
     result_error,
     submit_error,
     work_error,
 )
 from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import QueueStatus
+from provider_worker.wire.errors import redacted
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.untrusted import find_fault

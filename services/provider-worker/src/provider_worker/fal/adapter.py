@@ -53,14 +53,11 @@ class FalAdapter:
         self, settings: FalSettings, objects: ObjectStore, pictures: PictureDownloader
     ) -> None:
         key = settings.key.get_secret_value()
-        access = Access(
+        access = Access.of(
+            settings,
             name=_NAME,
-            origin=str(settings.base_url),
             auth={"Authorization": f"Key {key}"},
-            key=key,
             request_id_header="x-fal-request-id",
-            submit_timeout_s=settings.submit_timeout_s,
-            response_timeout_s=settings.answer_timeout_s,
         )
         self.submits = RateLimit(settings.submits_per_s, settings.submits_burst)
         requests = RateLimit(settings.requests_per_minute / 60, burst=10)

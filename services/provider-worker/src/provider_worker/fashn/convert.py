@@ -41,12 +41,12 @@ class _TryOnInputs(Message):
 
     prompt: str
     base_image: str
-    reference_images: list[str] = []
+    reference_images: list[str] = Field(default_factory=list[str])
     width: int = Field(ge=1)
     height: int = Field(ge=1)
     seed: int | None = None
     fal_app_id: str | None = None
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ def fitted(picture: SourcePicture, max_height: int) -> tuple[bytes, str, bool]:
         return picture.content, picture.content_type, False
     image = decoded(picture.content)
     mode = "RGBA" if image.has_transparency_data else "RGB"
+    # A colour profile describes the picture's own channels.
+    profile = image.info.get("icc_profile") if image.mode.startswith("RGB") else None
     image = image if image.mode == mode else image.convert(mode)
     width = max(1, round(image.width * max_height / image.height))
     scaled = image.resize((width, max_height), Image.Resampling.LANCZOS)
@@ -30,7 +32,7 @@ def fitted(picture: SourcePicture, max_height: int) -> tuple[bytes, str, bool]:
     scaled.info.clear()
     buffer = io.BytesIO()
     if mode == "RGBA":
-        scaled.save(buffer, "PNG", compress_level=3)
+        scaled.save(buffer, "PNG", compress_level=3, icc_profile=profile)
         return buffer.getvalue(), _PNG, True
-    scaled.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    scaled.save(buffer, "JPEG", quality=_JPEG_QUALITY, icc_profile=profile)
     return buffer.getvalue(), _JPEG, True

@@ -15,6 +15,4 @@ def billed_units(response: FashnResponse) -> list[BilledUnits]:
     amount = response.headers.get(_CREDITS_HEADER, "").strip()
     if not _AMOUNT.fullmatch(amount):
         return []
-    return [
-        BilledUnits(provider=ProviderType.FASHN_STANDARD, unit="credits", amount=float(amount))
-    ]
+    return [BilledUnits(provider=ProviderType.FASHN_STANDARD, unit="credits", amount=float(amount))]
