@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 
 class _MagnificMessage(BaseModel):
@@ -19,7 +19,9 @@ class Created(_MagnificMessage):
 class Upscaling(_MagnificMessage):
     """The status of submitted work, and its results once it is completed."""
 
-    status: Literal["CREATED", "IN_PROGRESS", "COMPLETED", "FAILED"]
+    status: Literal["CREATED", "IN_PROGRESS", "COMPLETED", "FAILED"] = Field(
+        validation_alias=AliasChoices("status", "task_status")
+    )
     generated: list[str] | None = None
 
     @property
