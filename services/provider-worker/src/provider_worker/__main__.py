@@ -12,8 +12,9 @@ from temporalio.worker import Worker
 
 from provider_worker.activities import RemoteProviders
 from provider_worker.adapters import Adapter
+from provider_worker.downloads import MediaLimits
 from provider_worker.fal.adapter import FalAdapter
-from provider_worker.pictures import PictureDownloader
+from provider_worker.media import MediaKeeper
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import TaskQueue
 from shared.progress import ExecutorIdentity, ProgressReporter
@@ -21,7 +22,6 @@ from shared.settings import (
     EgressSettings,
     LogSettings,
     MetricsSettings,
-    PictureLimits,
     ProgressSettings,
     StorageSettings,
     TemporalSettings,
@@ -56,8 +56,8 @@ def build_worker(
 def build_adapters(objects: ObjectStore, fal: FalSettings) -> list[Adapter]:
     """Build the adapters of the providers that have credentials."""
     egress = EgressSettings()
-    pictures = PictureDownloader(objects, egress.guard, PictureLimits(), places=egress.max_fetches)
-    return [FalAdapter(fal, objects, pictures)] if fal.is_configured else []
+    media = MediaKeeper(objects, egress.guard, MediaLimits(), places=egress.max_fetches)
+    return [FalAdapter(fal, objects, media)] if fal.is_configured else []
 
 
 async def main() -> int:

@@ -1,4 +1,4 @@
-"""A probe of conditional writes, on which paid submissions rely: S3 servers may ignore the header."""
+"""A probe of conditional writes, which paid submissions rely on and some S3 servers ignore."""
 
 from uuid import uuid4
 

@@ -16,7 +16,7 @@ from provider_worker.fal.response import FalResponse
 from provider_worker.fal.results import app_results, logged_progress, picture_urls
 from provider_worker.fal.urls import request_url, submit_url
 from provider_worker.fal.wire import CancelResponse, Queued, QueueStatus
-from provider_worker.pictures import PictureDownloader, data_url
+from provider_worker.media import MediaKeeper, data_url
 from provider_worker.settings import FalSettings
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskType
 from shared.contracts.failures import CONSEQUENCES
@@ -48,7 +48,7 @@ class FalAdapter:
     Args:
         settings: URL, key and timeouts.
         objects: source of input pictures and LoRAs.
-        pictures: downloads and stores result pictures.
+        media: stores results.
     """
 
     queue = TaskQueue.PROVIDER_FAL
@@ -59,12 +59,10 @@ class FalAdapter:
         }
     )
 
-    def __init__(
-        self, settings: FalSettings, objects: ObjectStore, pictures: PictureDownloader
-    ) -> None:
+    def __init__(self, settings: FalSettings, objects: ObjectStore, media: MediaKeeper) -> None:
         self._settings = settings
         self._objects = objects
-        self._pictures = pictures
+        self._media = media
         self._fal = FalQueue(settings)
 
     async def prepare(self, work: RemoteWork, log: CallLog) -> Send:
@@ -123,7 +121,7 @@ class FalAdapter:
     async def close(self) -> None:
         """Close connections."""
         await self._fal.close()
-        await self._pictures.close()
+        await self._media.close()
 
     async def _ended(
         self, work: SubmittedWork, log: CallLog, on_progress: Callable[[float], None]
@@ -186,7 +184,7 @@ class FalAdapter:
     async def _stored(self, work: SubmittedWork, urls: list[str], log: CallLog) -> ProviderResult:
         folder = TASK_TYPES[work.task_type].attempt_folder(work.task_id, work.attempt)
         files = [
-            await self._pictures.download(url, f"{folder}/image_{index}.png", log)
+            await self._media.picture(url, f"{folder}/image_{index}.png", log)
             for index, url in enumerate(urls)
         ]
         keys = [file.key for file in files]
