@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -94,22 +93,3 @@ def measured(field: str, content: bytes, limits: PictureLimits) -> SourcePicture
         if exif_transposition(image) in _SIDEWAYS:
             size = size[::-1]
     return SourcePicture(field, content, found.content_type, *size)
-
-
-def decoded(content: bytes) -> Image.Image:
-    """Return a picture upright, with 8 bits a channel.
-
-    Raises:
-        ImageRefusedError: it is damaged.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            turn = exif_transposition(image)
-            image.load()
-            upright = image.copy() if turn is None else image.transpose(turn)
-            if upright.mode.startswith("I"):  # 16 bits, which conversions would cut off
-                upright = upright.convert("I").point(lambda value: value / 256).convert("L")
-    # Pillow's decoders raise any of these for malformed files.
-    except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
-        raise ImageRefusedError("cannot be read; it is damaged") from error
-    return upright

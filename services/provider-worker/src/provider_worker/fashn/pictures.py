@@ -4,7 +4,8 @@ import io
 
 from PIL import Image
 
-from provider_worker.source_pictures import SourcePicture, decoded
+from provider_worker.png import upright
+from provider_worker.source_pictures import SourcePicture
 
 _JPEG_QUALITY = 95
 _JPEG, _PNG = "image/jpeg", "image/png"
@@ -21,7 +22,7 @@ def fitted(picture: SourcePicture, max_height: int) -> tuple[bytes, str, bool]:
     """
     if picture.height <= max_height:
         return picture.content, picture.content_type, False
-    image = decoded(picture.content)
+    image = upright(picture.content)
     mode = "RGBA" if image.has_transparency_data else "RGB"
     # A colour profile describes the picture's own channels.
     profile = image.info.get("icc_profile") if image.mode.startswith("RGB") else None
