@@ -327,6 +327,23 @@ class PictureLimits(BaseSettings):
     """Timeout of a download in seconds, including redirects."""
 
 
+class VideoLimits(BaseSettings):
+    """Limits of videos and other files that providers return; they pass through a disk."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_VIDEO_", frozen=True)
+
+    max_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
+    """Maximal size of one file in bytes."""
+    fetch_timeout_s: float = Field(default=600, gt=0)
+    """Timeout of a download in seconds, including redirects."""
+    max_fetches: int = Field(default=8, ge=1)
+    """Maximal number of concurrent downloads of a process. They need up to `max_bytes` on disk
+    each. A tenant gets at most half of them, less if there are more tenants."""
+    folder: Path | None = None
+    """Folder of files that are being downloaded; they have no names there. None: the system's
+    folder of temporary files."""
+
+
 class LogSettings(BaseSettings):
     """Logging of a process."""
 

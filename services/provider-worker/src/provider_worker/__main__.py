@@ -11,7 +11,8 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from provider_worker.activities import RemoteProviders
-from provider_worker.pictures import PictureDownloader
+from provider_worker.downloads import MediaLimits
+from provider_worker.media import MediaKeeper
 from provider_worker.registry import KEY_VARIABLES, Parts, build_adapters
 from provider_worker.submission import Marks
 from shared.contracts.enums import TaskQueue
@@ -20,7 +21,6 @@ from shared.settings import (
     EgressSettings,
     LogSettings,
     MetricsSettings,
-    PictureLimits,
     ProgressSettings,
     StorageSettings,
     TemporalSettings,
@@ -57,8 +57,9 @@ async def main() -> int:
     set_up_logging(LogSettings(), service=_SERVICE)
     objects = S3ObjectStore(StorageSettings())
     egress = EgressSettings()
-    pictures = PictureDownloader(objects, egress.guard, PictureLimits(), places=egress.max_fetches)
-    adapters = build_adapters(Parts(objects, pictures))
+    limits = MediaLimits()
+    media = MediaKeeper(objects, egress.guard, limits, places=egress.max_fetches)
+    adapters = build_adapters(Parts(objects, media, limits.pictures))
     if not adapters:
         _log.error("no_provider_has_credentials", set_one_of=KEY_VARIABLES)
         return 1
@@ -84,7 +85,7 @@ async def main() -> int:
     await run_until_stopped(workers, worker_settings, reporter.run())
     for adapter in adapters:
         await adapter.close()
-    await pictures.close()
+    await media.close()
     objects.close()
     return 0
 

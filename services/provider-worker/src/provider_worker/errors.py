@@ -31,3 +31,12 @@ class WorkCancelled(PlatformError):  # noqa: N818 — says what happened; it is 
     """The work was cancelled; the message has the provider's response to that."""
 
     category = ErrorCategory.CANCELLED
+
+
+class DamagedResultError(PlatformError):
+    """A result that is not what the provider says it is, or is gone; a retry returns the same."""
+
+    category = ErrorCategory.PROVIDER_ERROR
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_final=True)

@@ -68,6 +68,8 @@ class Provenance(Message):
     """Models of operations without a generative model, and the upscaler of a REFINE."""
     versions: dict[str, str] = {}
     """Versions of the software, by distribution."""
+    ignored: list[str] = []
+    """Fields of the request that have no place at a provider: `prompt`, `config.resolution`."""
     files: list[FileProvenance] = []
     ignored: list[str] = []
     """Request fields that the provider's service has no place for."""

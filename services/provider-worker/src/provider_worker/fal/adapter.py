@@ -12,7 +12,7 @@ from provider_worker.fal.response import FalResponse
 from provider_worker.fal.results import app_results, picture_urls
 from provider_worker.fal.urls import submit_url
 from provider_worker.fal.wire import Queued, QueueStatus
-from provider_worker.pictures import PictureDownloader
+from provider_worker.media import MediaKeeper
 from provider_worker.settings import FalSettings
 from provider_worker.sources import Sources
 from provider_worker.wire.http import Access, PaidHttp
@@ -38,7 +38,7 @@ class FalAdapter:
     Args:
         settings: URL, key, timeouts and limits.
         objects: source of input pictures and LoRAs.
-        pictures: downloads and stores result pictures.
+        media: stores results.
     """
 
     queue = TaskQueue.PROVIDER_FAL
@@ -49,24 +49,19 @@ class FalAdapter:
         }
     )
 
-    def __init__(
-        self, settings: FalSettings, objects: ObjectStore, pictures: PictureDownloader
-    ) -> None:
+    def __init__(self, settings: FalSettings, objects: ObjectStore, media: MediaKeeper) -> None:
         key = settings.key.get_secret_value()
-        access = Access(
+        access = Access.of(
+            settings,
             name=_NAME,
-            origin=str(settings.base_url),
             auth={"Authorization": f"Key {key}"},
-            key=key,
             request_id_header="x-fal-request-id",
-            submit_timeout_s=settings.submit_timeout_s,
-            response_timeout_s=settings.answer_timeout_s,
         )
         self.submits = RateLimit(settings.submits_per_s, settings.submits_burst)
         requests = RateLimit(settings.requests_per_minute / 60, burst=10)
         self._http = PaidHttp(access, FalResponse, requests=requests)
         self._pace = Pace(settings.poll_interval_s, _POLL_GROWTH, _POLL_SLOWEST)
-        self._pictures = pictures
+        self._media = media
         self._sources = Sources(
             objects, inline_max_bytes=settings.inline_max_bytes, presign_s=settings.presign_s
         )
@@ -135,7 +130,7 @@ class FalAdapter:
     async def _stored(self, work: SubmittedWork, urls: list[str], log: CallLog) -> ProviderResult:
         folder = TASK_TYPES[work.task_type].attempt_folder(work.task_id, work.attempt)
         files = [
-            await self._pictures.download(url, f"{folder}/image_{index}.png", log)
+            await self._media.picture(url, f"{folder}/image_{index}.png", log)
             for index, url in enumerate(urls)
         ]
         keys = [file.key for file in files]

@@ -7,10 +7,9 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 
 from provider_worker.fal.wire import ErrorDetail
-from provider_worker.wire.response import WireResponse
+from provider_worker.wire.response import LONGEST_MESSAGE, WireResponse
 
 _DETAILS: TypeAdapter[list[ErrorDetail]] = TypeAdapter(list[ErrorDetail])
-_LONGEST_MESSAGE = 500
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class FalResponse(WireResponse):
             )
         else:
             message = self.field("detail") or self.field("error") or self.field("message")
-        return message[:_LONGEST_MESSAGE]
+        return message[:LONGEST_MESSAGE]
 
     def parse(self) -> None:
         """Parse the body now; called in a thread, so that it does not block the event loop."""

@@ -14,6 +14,7 @@ import httpx
 
 from provider_worker.calls import Call, CallLog
 from provider_worker.errors import ResponseTooLargeError
+from provider_worker.settings import ProviderSettings
 from provider_worker.wire.limits import RateLimit
 from provider_worker.wire.once import Gate, one_request
 from provider_worker.wire.response import WireResponse
@@ -50,6 +51,26 @@ class Access:
     request_id_header: str = "x-request-id"
     submit_timeout_s: float = 30
     response_timeout_s: float = 15
+
+    @classmethod
+    def of(
+        cls,
+        settings: ProviderSettings,
+        *,
+        name: str,
+        auth: Mapping[str, str],
+        request_id_header: str = "x-request-id",
+    ) -> "Access":
+        """Return the access that settings give."""
+        return cls(
+            name=name,
+            origin=str(settings.base_url).rstrip("/"),
+            auth=auth,
+            key=settings.key.get_secret_value(),
+            request_id_header=request_id_header,
+            submit_timeout_s=settings.submit_timeout_s,
+            response_timeout_s=settings.answer_timeout_s,
+        )
 
 
 @dataclass(frozen=True)

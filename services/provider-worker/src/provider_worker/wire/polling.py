@@ -88,9 +88,10 @@ async def poll_until_done(
             raise _timed_out(name, limit_s) from error
         if ended is not None:
             return ended
-        if datetime.now(UTC) >= until:
+        left_s = (until - datetime.now(UTC)).total_seconds()
+        if left_s <= 0:
             raise _timed_out(name, limit_s)
-        await asyncio.sleep(interval_s)
+        await asyncio.sleep(min(interval_s, left_s))
         interval_s = pace.after(interval_s)
 
 

@@ -16,6 +16,7 @@ from shared.egress.retry_after import LONGEST_RETRY_AFTER_S, parse_retry_after
 
 _T = TypeVar("_T", bound=BaseModel)
 _MAX_COMMAS = 100_000
+LONGEST_MESSAGE = 500
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
 _MILLISECONDS = re.compile(r"\d{1,12}(\.\d{1,6})?", re.ASCII)
 
@@ -44,6 +45,12 @@ class WireResponse:
         if _MILLISECONDS.fullmatch(milliseconds):
             return min(float(milliseconds) / 1000, LONGEST_RETRY_AFTER_S)
         return parse_retry_after(self.headers.get("retry-after", ""), datetime.now(UTC))
+
+    @property
+    def message(self) -> str:
+        """Error message of the provider; empty if there is none."""
+        message = self.field("message") or self.field("detail") or self.field("error")
+        return message[:LONGEST_MESSAGE]
 
     def parse(self) -> None:
         """Parse the body now; called in a thread, so that it does not block the event loop."""

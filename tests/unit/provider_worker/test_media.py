@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from provider_worker.calls import CallLog
-from provider_worker.pictures import PictureDownloader
+from provider_worker.downloads import MediaLimits
+from provider_worker.media import MediaKeeper
 from provider_worker.sources import data_url
 from shared.contracts.enums import ErrorCategory, ProviderType
 from shared.egress.guard import STRICT
@@ -19,15 +20,15 @@ from tests.fixtures.pictures import picture
 _LOG = CallLog(ProviderType.FAL_STANDARD, 1)
 
 
-def _downloader(objects: MemoryObjectStore, **limits: int) -> PictureDownloader:
-    return PictureDownloader(objects, STRICT, PictureLimits(**limits))
+def _keeper(objects: MemoryObjectStore, **limits: int) -> MediaKeeper:
+    return MediaKeeper(objects, STRICT, MediaLimits(PictureLimits(**limits)))
 
 
 @pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGB"), ("JPEG", "RGB"), ("WEBP", "RGB")])
 async def test_pictures_of_every_kind_are_kept_as_png(kind: str, mode: str) -> None:
     objects = MemoryObjectStore()
     url = data_url(picture(kind), f"image/{kind.lower()}")
-    file = await _downloader(objects).download(url, "generations/a.png", _LOG)
+    file = await _keeper(objects).picture(url, "generations/a.png", _LOG)
     content, info = objects.objects["generations/a.png"]
     kept = Image.open(io.BytesIO(content))
     assert (kept.format, kept.mode, kept.size) == ("PNG", mode, (8, 8))
@@ -39,7 +40,7 @@ async def test_transparency_and_grey_are_kept_and_metadata_is_not() -> None:
     for mode in ("RGBA", "L"):
         buffer = io.BytesIO()
         Image.new(mode, (4, 4)).save(buffer, "PNG", dpi=(300, 300))
-        await _downloader(objects).download(data_url(buffer.getvalue(), "image/png"), mode, _LOG)
+        await _keeper(objects).picture(data_url(buffer.getvalue(), "image/png"), mode, _LOG)
         kept = Image.open(io.BytesIO(objects.objects[mode][0]))
         kept.load()
         assert (kept.mode, kept.info) == (mode, {})
@@ -53,7 +54,7 @@ async def test_pictures_are_rotated_by_exif_only(turned: str, size: tuple[int, i
     buffer = io.BytesIO()
     Image.new("RGB", (8, 4)).save(buffer, "JPEG", **{turned: {"exif": exif, "xmp": xmp}[turned]})
     objects = MemoryObjectStore()
-    await _downloader(objects).download(data_url(buffer.getvalue(), "image/jpeg"), "a", _LOG)
+    await _keeper(objects).picture(data_url(buffer.getvalue(), "image/jpeg"), "a", _LOG)
     assert Image.open(io.BytesIO(objects.objects["a"][0])).size == size
 
 
@@ -85,7 +86,7 @@ async def test_any_error_of_pillow_is_reported_as_damage(
     def fail(_picture: Image.Image) -> None:
         raise error
 
-    monkeypatch.setattr("provider_worker.pictures.exif_transposition", fail)
+    monkeypatch.setattr("provider_worker.png.exif_transposition", fail)
     url = data_url(picture("PNG"), "image/png")
     await _refuses(url, "it is damaged$", ErrorCategory.PROVIDER_ERROR)
 
@@ -109,6 +110,6 @@ async def test_pictures_above_our_limits_are_our_refusal_and_not_generated_again
 async def _refuses(url: str, told: str, category: ErrorCategory, **limits: int) -> None:
     objects = MemoryObjectStore()
     with pytest.raises(PlatformError, match=told) as caught:
-        await _downloader(objects, **limits).download(url, "generations/a.png", _LOG)
+        await _keeper(objects, **limits).picture(url, "generations/a.png", _LOG)
     assert (caught.value.category, caught.value.is_final) == (category, True)
     assert not objects.objects
