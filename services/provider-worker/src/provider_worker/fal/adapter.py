@@ -10,7 +10,8 @@ from provider_worker.adapters import Accepted, ProviderResult, Send, WithdrawalR
 from provider_worker.calls import CallLog
 from provider_worker.errors import ResponseTooLargeError, UnusableResultError
 from provider_worker.fal.client import FalQueue, FalRequest
-from provider_worker.fal.convert import FalCall, fal_call, needed_objects, read_options
+from provider_worker.fal.convert.call import FalCall, read_options
+from provider_worker.fal.convert.dispatch import fal_call, needed_objects
 from provider_worker.fal.errors import poll_error, result_error, submit_error, work_error
 from provider_worker.fal.response import FalResponse
 from provider_worker.fal.results import app_results, logged_progress, picture_urls

@@ -8,14 +8,29 @@ from shared.contracts.enums import ErrorCategory as Category
 from shared.errors import PlatformError, SubmissionUnknownError
 
 _BY_TYPE = {
+    "bad_request": Category.VALIDATION,
+    "client_cancelled": Category.PROVIDER_ERROR,
+    "client_disconnected": Category.PROVIDER_ERROR,
     "content_policy_violation": Category.CONTENT_POLICY,
     "downstream_service_error": Category.PROVIDER_ERROR,
     "downstream_service_unavailable": Category.PROVIDER_ERROR,
+    "internal_error": Category.PROVIDER_ERROR,
     "internal_server_error": Category.PROVIDER_ERROR,
     "no_media_generated": Category.PROVIDER_ERROR,
+    "runner_connection_error": Category.PROVIDER_ERROR,
+    "runner_connection_refused": Category.PROVIDER_ERROR,
+    "runner_connection_timeout": Category.PROVIDER_ERROR,
+    "runner_disconnected": Category.PROVIDER_ERROR,
+    "runner_incomplete_response": Category.PROVIDER_ERROR,
+    "runner_scheduling_failure": Category.PROVIDER_ERROR,
+    "runner_server_error": Category.PROVIDER_ERROR,
 }
 """Categories of fal's error types, for any status. A timeout within fal is a PROVIDER_ERROR, too:
 TIMEOUT means that our own limit was reached, while fal may still be working."""
+_NO_PROOF = frozenset({"internal_error"})
+"""Error types of a server error that do not prove that fal refused the work."""
+_TIMEOUT_TYPE, _BY_CALLER = "x-fal-request-timeout-type", "user"
+"""Header of the 504 of work that did not start within the time that the request allowed."""
 _BY_STATUS = {
     401: Category.AUTHENTICATION,
     402: Category.QUOTA_EXCEEDED,
@@ -52,11 +67,13 @@ def submit_error(response: FalResponse) -> PlatformError:
             f"fal returned {response.status} with an unreadable body; fal may have accepted the"
             " work, so it is not sent again"
         )
-    is_fals_refusal = response.status == 503 or "x-fal-error-type" in response.headers
     if response.status < 500:
         return _error(response, category_of(response))
+    stated = response.headers.get("x-fal-error-type", "")
+    is_fals_refusal = response.status == 503 or (stated and stated not in _NO_PROOF)
     if is_fals_refusal:
-        return _error(response, Category.PROVIDER_ERROR)
+        is_wrong = stated == "bad_request"
+        return _error(response, Category.VALIDATION if is_wrong else Category.PROVIDER_ERROR)
     return SubmissionUnknownError(
         f"{_described(response)}; fal may have accepted the work, so it is not sent again"
     )
@@ -87,10 +104,18 @@ def result_error(response: FalResponse) -> PlatformError:
     """
     if response.status == 404:
         return poll_error(response)
+    if is_start_timeout(response):
+        note = "the work did not start in time, and is not charged"
+        return _error(response, Category.TIMEOUT, is_final=True, note=note)
     is_proxy_error = response.status >= 500 and not response.is_from_fal
     if response.status in _PASSING or is_proxy_error or response.is_success:
         return poll_error(response)
     return _error(response, category_of(response), is_final=True)
+
+
+def is_start_timeout(response: FalResponse) -> bool:
+    """Return true if fal dropped work that did not start within the time the request allowed."""
+    return response.status == 504 and response.headers.get(_TIMEOUT_TYPE, "") == _BY_CALLER
 
 
 def work_error(status: QueueStatus) -> PlatformError:

@@ -50,7 +50,8 @@ def config_keys(app: FalApp) -> frozenset[str]:
         case UpscalerApp():
             return frozenset(app.config)
         case VideoApp():
-            return frozenset({"generate_audio", "aspect_ratio"})
+            has_key = {"generate_audio": app.audio, "aspect_ratio": app.ratios}
+            return frozenset(key for key, has in has_key.items() if has or not app.is_known)
 
 
 def known_fal_config_keys(task_type: TaskType) -> frozenset[str]:
