@@ -108,8 +108,6 @@ class RemoteProviders(ProviderActivities):
             executor_type=self._executant.executor_type,
             files=result.files,
             results=result.results,
-            billed=result.billed,
-            provenance=result.provenance,
             service_requests=log.requests,
             billed=result.billed,
             provenance=result.provenance,

@@ -28,6 +28,7 @@ class ReturnedPictures:
         provenance: of the pictures, less the files.
         seed: of the request. With several pictures it is not that of each, and is left out.
         billed: units that the provider charged; recorded even if the pictures cannot be stored.
+        size: width and height to which the pictures are resampled; none: they stay as they are.
     """
 
     name: str
@@ -35,6 +36,7 @@ class ReturnedPictures:
     provenance: Provenance
     seed: int | None = None
     billed: list[BilledUnits] = field(default_factory=list[BilledUnits])
+    size: tuple[int, int] | None = None
 
 
 async def store_pictures(
@@ -76,6 +78,6 @@ async def _stored(
         raise UnusableResultError(f"it has {count} pictures; at most {_MAX_PICTURES} are supported")
     folder = TASK_TYPES[work.task_type].attempt_folder(work.task_id, work.attempt)
     return [
-        await media.picture(url, f"{folder}/image_{index}.png", log)
+        await media.picture(url, f"{folder}/image_{index}.png", log, size=returned.size)
         for index, url in enumerate(returned.urls)
     ]

@@ -54,7 +54,10 @@ class Row(Generic[_S]):
         return self.adapter(settings, parts) if settings.is_configured else None
 
 
-_FAL = Row(FalSettings, lambda settings, parts: FalAdapter(settings, parts.objects, parts.media))
+_FAL = Row(
+    FalSettings,
+    lambda settings, parts: FalAdapter(settings, parts.objects, parts.media, parts.limits),
+)
 _FASHN = Row(
     FashnSettings,
     lambda settings, parts: FashnAdapter(settings, parts.objects, parts.media, parts.limits),

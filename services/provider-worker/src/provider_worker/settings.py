@@ -41,8 +41,14 @@ class FalSettings(ProviderSettings):
     base_url: AnyHttpUrl = AnyHttpUrl("https://queue.fal.run")
     poll_interval_s: float = Field(default=0.5, gt=0)
     """Initial interval of status polls of one request; it grows the longer the request takes."""
+    expiration_s: int = Field(default=24 * 3600, ge=3600)
+    """Time for which fal keeps result files, which are public until then. The worker copies them as
+    soon as the work has ended."""
     garment_fixer_app: str = ""
-    """The app that serves `fal_garment_fixer`. Empty: this worker does not serve it."""
+    """The app that serves `fal_garment_fixer`. Empty: its tasks wait for a worker that has one."""
+    shootify_fields: dict[str, str] = {}
+    """Fields of the app of `fal_shootify_refiner` by the names of our REST fields, as JSON, where
+    they differ; an empty name leaves the field out."""
 
 
 class FashnSettings(ProviderSettings):

@@ -1,10 +1,12 @@
 """The provider registry: the task types, queues and capabilities of each provider."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shared.contracts.enums import AnswerMode, ProviderType, TaskQueue, TaskType
 from shared.contracts.enums import ProviderCapability as Cap
+from shared.contracts.fal_apps.table import app_capabilities, has_apps, named_app
 from shared.contracts.task_types.table import TASK_TYPES
 
 _UPSCALES = frozenset({Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_8X, Cap.UPSCALE_FLOAT})
@@ -18,7 +20,8 @@ class Provider:
 
     Attributes:
         queues: task queue by task type; its keys are the types served.
-        capabilities: of the provider, including implied ones.
+        capabilities: of the provider over all its task types and apps, including implied ones.
+            A check of one task asks `capabilities_of`.
         answers: the way in which it responds to a submission; none for our own workers.
     """
 
@@ -136,3 +139,39 @@ REQUEST_ID_FIELDS: dict[ProviderType, str] = {
     ProviderType.FASHN_STANDARD: "fashn_task_id",
 }
 """The field of a provider's configuration in the API that returns the provider's id of the work."""
+
+
+def capabilities_of(
+    provider: ProviderType, task_type: TaskType, app_id: str | None = None
+) -> frozenset[Cap]:
+    """Return the capabilities of a provider for one task type.
+
+    Args:
+        provider: the provider.
+        task_type: the task's type.
+        app_id: the app that the request names, for fal. None: the default apps, of which the one
+            is used that fits the request.
+    """
+    stated = PROVIDERS[provider].capabilities
+    if provider is ProviderType.FREEPIK_MAGNIFIC_PRECISION:
+        return stated | {Cap.UPSCALE_FLOAT}  # any whole factor; its limits refuse others
+    if provider is not ProviderType.FAL_STANDARD or not has_apps(task_type):
+        return stated
+    return app_capabilities(task_type, app_id)
+
+
+def task_capabilities(
+    provider: ProviderType,
+    task_type: TaskType,
+    options: Mapping[str, Any],
+    fields: Mapping[str, Any],
+) -> frozenset[Cap]:
+    """Return the capabilities of a provider for one task.
+
+    Args:
+        provider: the provider.
+        task_type: the task's type.
+        options: the provider's configuration.
+        fields: the task's fields.
+    """
+    return capabilities_of(provider, task_type, named_app(options, fields))

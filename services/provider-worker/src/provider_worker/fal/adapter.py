@@ -1,28 +1,34 @@
 """The adapter for fal: submit, wait, store, withdraw."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 
 from provider_worker.adapters import Accepted, ProviderResult, Send, WithdrawalResult
 from provider_worker.calls import CallLog
 from provider_worker.errors import UnusableResultError
-from provider_worker.fal.convert import FalCall, fal_call, needed_objects, read_options
+from provider_worker.fal.convert.call import FalCall, NeededObjects
+from provider_worker.fal.convert.dispatch import CONVERSIONS, fal_call, needed_objects
 from provider_worker.fal.errors import submit_error, work_error
+from provider_worker.fal.order import handle_entry, order_of
 from provider_worker.fal.queue import QueuedRequest
 from provider_worker.fal.response import FalResponse
-from provider_worker.fal.results import app_results, picture_urls
+from provider_worker.fal.storing import FalResults
 from provider_worker.fal.urls import submit_url
 from provider_worker.fal.wire import Queued, QueueStatus
 from provider_worker.media import MediaKeeper
 from provider_worker.settings import FalSettings
+from provider_worker.source_pictures import PictureReader
 from provider_worker.sources import Sources
 from provider_worker.wire.http import Access, PaidHttp
 from provider_worker.wire.limits import RateLimit
 from provider_worker.wire.polling import Pace, poll_until_done, with_retries
-from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+from shared.contracts.enums import TaskQueue
+from shared.contracts.fal_apps.app import Media
 from shared.contracts.submissions import RemoteWork, SubmittedWork
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.contracts.untrusted import RESULT
 from shared.errors import PlatformError
+from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
 
 _NAME = "fal"
@@ -30,6 +36,7 @@ _POLL_GROWTH, _POLL_SLOWEST = 1.1, 10
 """The poll interval grows by this factor, up to ten times the initial interval."""
 _MAX_PICTURES_BYTES = 64 * 1024 * 1024
 """Limit of a response that contains the pictures themselves instead of their URLs."""
+_PICTURE_FIELD = "the picture"
 
 
 class FalAdapter:
@@ -39,57 +46,85 @@ class FalAdapter:
         settings: URL, key, timeouts and limits.
         objects: source of input pictures and LoRAs.
         media: stores results.
+        limits: limits of input pictures.
     """
 
     queue = TaskQueue.PROVIDER_FAL
-    serves = frozenset(
-        {
-            (ProviderType.FAL_STANDARD, TaskType.GENERATION),
-            (ProviderType.FAL_STANDARD, TaskType.EXPERIMENTAL_FAL),
-        }
-    )
 
-    def __init__(self, settings: FalSettings, objects: ObjectStore, media: MediaKeeper) -> None:
-        key = settings.key.get_secret_value()
+    def __init__(
+        self,
+        settings: FalSettings,
+        objects: ObjectStore,
+        media: MediaKeeper,
+        limits: PictureLimits,
+    ) -> None:
         access = Access.of(
             settings,
             name=_NAME,
-            auth={"Authorization": f"Key {key}"},
+            auth={"Authorization": f"Key {settings.key.get_secret_value()}"},
             request_id_header="x-fal-request-id",
         )
+        self.serves = frozenset(CONVERSIONS)
         self.submits = RateLimit(settings.submits_per_s, settings.submits_burst)
         requests = RateLimit(settings.requests_per_minute / 60, burst=10)
         self._http = PaidHttp(access, FalResponse, requests=requests)
+        self._settings = settings
         self._pace = Pace(settings.poll_interval_s, _POLL_GROWTH, _POLL_SLOWEST)
-        self._media = media
+        self._pictures = PictureReader(objects, limits)
         self._sources = Sources(
             objects, inline_max_bytes=settings.inline_max_bytes, presign_s=settings.presign_s
         )
+        self._results = FalResults(self._http, media)
 
     async def prepare(self, work: RemoteWork, log: CallLog) -> Send:
         """Build the request: pictures are sent inline or by URL, LoRAs by URL."""
         needed = needed_objects(work)
         urls = {key: await self._sources.picture_url(key) for key in needed.pictures}
         urls |= {key: self._sources.file_url(key) for key in needed.files}
-        call = fal_call(work, urls)
-        return lambda: self._submit(call, log)
+        call = fal_call(
+            work,
+            urls,
+            sizes=await self._sizes(needed),
+            garment_app=self._settings.garment_fixer_app,
+            shootify_names=self._settings.shootify_fields,
+        )
+        headers = self._headers(work)
+        return lambda: self._submit(call, headers, log)
 
-    async def _submit(self, call: FalCall, log: CallLog) -> Accepted:
+    async def _sizes(self, needed: NeededObjects) -> dict[str, tuple[int, int]]:
+        return {
+            key: await self._pictures.read(
+                _PICTURE_FIELD, key, lambda picture: (picture.width, picture.height)
+            )
+            for key in needed.sized
+        }
+
+    def _headers(self, work: RemoteWork) -> Mapping[str, str]:
+        limit_s = TASK_TYPES[work.task_type].start_to_close.total_seconds()
+        lifecycle = {"expiration_duration_seconds": self._settings.expiration_s}
+        return {
+            "x-app-fal-disable-fallback": "true",  # the record names the model that ran
+            "x-fal-object-lifecycle-preference": json.dumps(lifecycle),
+            "x-fal-request-timeout": f"{limit_s:.0f}",  # of the wait for its start
+        }
+
+    async def _submit(self, call: FalCall, headers: Mapping[str, str], log: CallLog) -> Accepted:
         url = submit_url(self._http.access.origin, call.app_id)
-        response = await self._http.submit(url, call.input, log)
+        response = await self._http.submit(url, call.input, log, headers)
         queued = response.read(Queued) if response.is_success else None
         if queued is None:
             raise submit_error(response)
+        urls = queued.model_dump(exclude={"request_id"})
         return Accepted(
             request_id=queued.request_id,
-            handle={"app": call.app_id, **queued.model_dump(exclude={"request_id"})},
+            handle={"app": call.app_id, **urls, **handle_entry(call)},
         )
 
     async def wait(
         self, work: SubmittedWork, log: CallLog, on_progress: Callable[[float], None]
     ) -> ProviderResult:
         """Poll until the request has ended, then read and store its result."""
-        request = QueuedRequest(self._http, work.submission, log)
+        request, order = QueuedRequest(self._http, work.submission, log), order_of(work)
 
         async def ended() -> QueueStatus | None:
             status, fraction = await request.status()
@@ -98,19 +133,8 @@ class FalAdapter:
             return status if status.is_done else None
 
         status = await poll_until_done(ended, work, pace=self._pace, name=_NAME)
-        response = await self._result(request, status, _max_bytes(work.task_type))
-        if work.task_type == TaskType.EXPERIMENTAL_FAL:
-            return ProviderResult(await self._http.in_thread(app_results, response))
-        urls = await self._http.in_thread(picture_urls, response, read_options(work))
-        return await self._stored(work, urls, log)
-
-    async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalResult:
-        """Cancel the request at fal. Work that has started may run on and be charged."""
-        return await QueuedRequest(self._http, work.submission, log).cancel()
-
-    async def close(self) -> None:
-        """Close connections."""
-        await self._http.close()
+        response = await self._result(request, status, _max_bytes(order.output))
+        return await self._results.store(work, order, response, log)
 
     async def _result(
         self, request: QueuedRequest, status: QueueStatus, max_bytes: int
@@ -127,16 +151,14 @@ class FalAdapter:
             raise work_error(status)
         return response
 
-    async def _stored(self, work: SubmittedWork, urls: list[str], log: CallLog) -> ProviderResult:
-        folder = TASK_TYPES[work.task_type].attempt_folder(work.task_id, work.attempt)
-        files = [
-            await self._media.picture(url, f"{folder}/image_{index}.png", log)
-            for index, url in enumerate(urls)
-        ]
-        keys = [file.key for file in files]
-        return ProviderResult({"result_image_path": keys[0], "result_image_paths": keys}, files)
+    async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalResult:
+        """Cancel the request at fal. Work that has started may run on and be charged."""
+        return await QueuedRequest(self._http, work.submission, log).cancel()
+
+    async def close(self) -> None:
+        """Close connections."""
+        await self._http.close()
 
 
-def _max_bytes(task_type: TaskType) -> int:
-    is_app = task_type == TaskType.EXPERIMENTAL_FAL
-    return (is_app and RESULT.max_bytes) or _MAX_PICTURES_BYTES
+def _max_bytes(output: Media) -> int:
+    return (output is Media.ANYTHING and RESULT.max_bytes) or _MAX_PICTURES_BYTES

@@ -9,14 +9,29 @@ from shared.contracts.enums import ErrorCategory as Category
 from shared.errors import PlatformError
 
 _BY_TYPE = {
+    "bad_request": Category.VALIDATION,
+    "client_cancelled": Category.PROVIDER_ERROR,
+    "client_disconnected": Category.PROVIDER_ERROR,
     "content_policy_violation": Category.CONTENT_POLICY,
     "downstream_service_error": Category.PROVIDER_ERROR,
     "downstream_service_unavailable": Category.PROVIDER_ERROR,
+    "internal_error": Category.PROVIDER_ERROR,
     "internal_server_error": Category.PROVIDER_ERROR,
     "no_media_generated": Category.PROVIDER_ERROR,
+    "runner_connection_error": Category.PROVIDER_ERROR,
+    "runner_connection_refused": Category.PROVIDER_ERROR,
+    "runner_connection_timeout": Category.PROVIDER_ERROR,
+    "runner_disconnected": Category.PROVIDER_ERROR,
+    "runner_incomplete_response": Category.PROVIDER_ERROR,
+    "runner_scheduling_failure": Category.PROVIDER_ERROR,
+    "runner_server_error": Category.PROVIDER_ERROR,
 }
 """Categories of fal's error types, for any status. A timeout within fal is a PROVIDER_ERROR, too:
 TIMEOUT means that our own limit was reached, while fal may still be working."""
+_NO_PROOF = frozenset({"internal_error"})
+"""Error types of a server error that do not prove that fal refused the work."""
+_TIMEOUT_TYPE, _BY_CALLER = "x-fal-request-timeout-type", "user"
+"""Header of the 504 of work that did not start within the time that the request allowed."""
 _OUT_OF_MONEY = re.compile(r"exhausted|balance|top.?up|quota|billing|credit", re.IGNORECASE)
 """fal locks an account without credit: a 403 that only the text distinguishes."""
 _LONGEST = 500
@@ -32,7 +47,8 @@ def category_of(response: FalResponse) -> Category:
 
 
 def _is_refusal(response: FalResponse) -> bool:
-    return response.status == 503 or "x-fal-error-type" in response.headers
+    stated = response.headers.get("x-fal-error-type", "")
+    return response.status == 503 or bool(stated and stated not in _NO_PROOF)
 
 
 _ERRORS = Errors("fal", category_of, _is_refusal)
@@ -47,10 +63,18 @@ def result_error(response: FalResponse) -> PlatformError:
     """
     if response.status == 404:
         return poll_error(response)
+    if is_start_timeout(response):
+        note = "the work did not start in time, and is not charged"
+        return _ERRORS.of(response, Category.TIMEOUT, is_final=True, note=note)
     is_proxy_error = response.status >= 500 and not response.is_from_fal
     if response.status in PASSING or is_proxy_error or response.is_success:
         return poll_error(response)
     return _ERRORS.of(response, category_of(response), is_final=True)
+
+
+def is_start_timeout(response: FalResponse) -> bool:
+    """Return true if fal dropped work that did not start within the time the request allowed."""
+    return response.status == 504 and response.headers.get(_TIMEOUT_TYPE, "") == _BY_CALLER
 
 
 def work_error(status: QueueStatus) -> PlatformError:

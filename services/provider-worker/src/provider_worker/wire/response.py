@@ -18,6 +18,7 @@ _T = TypeVar("_T", bound=BaseModel)
 _MAX_COMMAS = 100_000
 LONGEST_MESSAGE = 500
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
+_AMOUNT = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 _MILLISECONDS = re.compile(r"\d{1,12}(\.\d{1,6})?", re.ASCII)
 
 
@@ -51,6 +52,11 @@ class WireResponse:
         """Error message of the provider; empty if there is none."""
         message = self.field("message") or self.field("detail") or self.field("error")
         return message[:LONGEST_MESSAGE]
+
+    def amount(self, header: str) -> float | None:
+        """Return a header with a number of billed units; none if it has none."""
+        value = self.headers.get(header, "").strip()
+        return float(value) if _AMOUNT.fullmatch(value) else None
 
     def parse(self) -> None:
         """Parse the body now; called in a thread, so that it does not block the event loop."""
