@@ -8,7 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from api_gateway.app import create_app
 from tests.fixtures.gateway import Gateway
 from tests.integration.api_gateway.operation_tables import Operation, operations
 
@@ -47,7 +46,7 @@ _ID = str(uuid.uuid4())
 
 @pytest.fixture(scope="module")
 def found(gateway: Gateway) -> list[Operation]:
-    return list(operations(create_app(gateway.resources).openapi()))
+    return list(operations(gateway.openapi()))
 
 
 def url(operation: Operation) -> str:

@@ -162,9 +162,10 @@ _PERSON = base64.b64encode(_encoded(astronaut()[::2, ::2])).decode()
     ("body", "models"),
     [
         ({"task_type": "IMAGE_ADJUSTER", "input_image": _SHOWN, "aspect_ratio": 2}, []),
-        (
+        pytest.param(
             {"task_type": "BACKGROUND_FIX", "base_image": _PERSON, "palette_image": _PERSON},
             ["selfie_segmentation", "u2netp", "blazepose"],
+            marks=pytest.mark.long,
         ),
         (
             {"task_type": "BACKGROUND_REMOVE", "input_image_paths": [_SHOWN, _SHOWN]},

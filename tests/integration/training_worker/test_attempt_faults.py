@@ -155,6 +155,7 @@ async def _stop_after_a_state(attempts: TrainingAttempts, **values: Any) -> None
     attempts.objects = None
 
 
+@pytest.mark.long
 async def test_base_model_that_changed_between_attempts_is_named(
     attempts: TrainingAttempts, own_base: Path
 ) -> None:

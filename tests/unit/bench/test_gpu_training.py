@@ -23,6 +23,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.long
 @pytest.mark.models
 def test_every_case_runs_small_and_is_not_judged(
     bench: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -51,7 +51,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("is_json", ["true", "false"])
+@pytest.mark.parametrize("is_json", ["true", pytest.param("false", marks=pytest.mark.long)])
 async def test_no_credential_shows_in_logs_or_answers(gateway: Gateway, is_json: str) -> None:
     credentials = [TENANT_KEY, generate_key(), token(), token("x" * 40)]
     environment = {

@@ -109,6 +109,7 @@ def test_two_models_and_six_loras_in_turn_stay_within_the_budget(
     assert loaded == [loras[1].sha256]
 
 
+@pytest.mark.long
 def test_unused_loras_are_evicted_before_parts(tiny_flux_folder: Path, tmp_path: Path) -> None:
     roomy, cache = _engine(tiny_flux_folder, tiny_flux_folder, 10**9)
     _generate(roomy)

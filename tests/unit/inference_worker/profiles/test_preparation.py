@@ -60,6 +60,7 @@ def test_balanced_gives_the_pictures_of_quality(tiny_flux_folder: Path, plain: O
     torch.compiler.reset()
 
 
+@pytest.mark.long
 def test_fast_without_fp8_gives_nearly_the_pictures_of_quality(
     tiny_flux_folder: Path, plain: OpenedModel
 ) -> None:
@@ -78,7 +79,13 @@ def test_cached_runs_are_independent(tiny_flux_folder: Path) -> None:
     assert _difference(_picture(cached), alone) == 0
 
 
-@pytest.mark.parametrize("plan", [ExecutionPlan(), _FAST_ON_CPU], ids=["quality", "fast"])
+@pytest.mark.parametrize(
+    "plan",
+    [
+        pytest.param(ExecutionPlan(), id="quality"),
+        pytest.param(_FAST_ON_CPU, id="fast", marks=pytest.mark.long),
+    ],
+)
 def test_offloaded_weights_change_no_pixel(
     tiny_flux_folder: Path, photo: Image.Image, plan: ExecutionPlan
 ) -> None:
