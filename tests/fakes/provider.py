@@ -7,11 +7,11 @@ from temporalio import activity
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ProviderType
+from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.submissions import (
     ProviderActivities,
     RemoteResult,
     RemoteWork,
-    ServiceRequest,
     Submission,
     SubmittedWork,
     Withdrawal,
@@ -46,6 +46,7 @@ class FakeProvider(ProviderActivities):
         self.is_withdrawn = True
         self.results: dict[str, Any] = {"result_url": "https://fal.example/result.png"}
         self.files: list[StoredFile] = []
+        self.billed: list[BilledUnits] = []
         self.submitted: list[RemoteWork] = []
         self.awaited: list[SubmittedWork] = []
         self.withdrawn: list[SubmittedWork] = []
@@ -75,6 +76,7 @@ class FakeProvider(ProviderActivities):
             results=self.results,
             files=self.files,
             service_requests=[request("GET", "https://fal.example/status", work.attempt)],
+            billed=self.billed,
             resumes=tries - 1,
             resumed_at=STARTED_AT if tries > 1 else None,
         )

@@ -3,12 +3,12 @@
 import asyncio
 import random
 
+from provider_worker.sandbox.faults import Fault
 from tests.faults.cases import Case
 from tests.faults.clients import Clients, Work, app_chain, app_task, remote_task, task
 from tests.faults.proxy import NetworkFault
 from tests.faults.rig import Rig
 from tests.fixtures.hostile import hostile_body
-from tests.loopback.fal import Fault
 
 _LONG_POLLS = 8
 

@@ -110,6 +110,7 @@ async def test_run_shows_its_wait(runs: Runs) -> None:
         await handle.result()
 
 
+@pytest.mark.long
 async def test_many_wake_ups_during_an_outage_keep_the_history_bounded(
     runs: Runs,
 ) -> None:

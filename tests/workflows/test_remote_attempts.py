@@ -10,10 +10,12 @@ from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
 from shared.contracts.runs import TaskOutcome, TaskRun
+from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import RemoteWork
 from shared.errors import PlatformError, SubmissionUnknownError
 from shared.temporal.heartbeat import Heartbeat
-from tests.fixtures.workflow_runs import Runs, generation, kinds, until
+from tests.fakes.provider import request
+from tests.fixtures.workflow_runs import Runs, generation, kinds, refinement, until
 from tests.workflows.test_run_task import failure_of
 
 
@@ -43,6 +45,54 @@ async def test_result_and_calls_are_recorded(working: Runs) -> None:
     assert outcome.service_task_id == "request-1"
     assert [each.method for each in outcome.service_requests] == ["POST", "GET"]
     assert outcome.resumes == 0
+
+
+async def test_billed_units_of_every_attempt_are_recorded(hurried: Runs) -> None:
+    credit = BilledUnits(provider=ProviderType.FAL_STANDARD, unit="credits", amount=1.5)
+
+    async def fail(work: RemoteWork) -> None:
+        if work.attempt == 1:
+            raise PlatformError(
+                "a GPU died",
+                category=ErrorCategory.PROVIDER_ERROR,
+                is_final=True,
+                service_requests=[request("GET", "https://fal.example/result", 1)],
+                billed=[credit, credit],
+            )
+
+    hurried.provider.on_await = fail
+    hurried.provider.billed = [credit]
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(fal())).result()
+    assert [(each.attempt, each.amount) for each in outcome.billed] == [(1, 3), (2, 1.5)]
+    assert [each.method for each in outcome.service_requests] == ["POST", "GET", "POST", "GET"]
+
+
+async def test_units_billed_for_withdrawn_work_are_recorded(hurried: Runs) -> None:
+    async def dawdle(work: RemoteWork) -> None:
+        raise PlatformError(
+            "not done in time",
+            category=ErrorCategory.TIMEOUT,
+            is_final=True,
+            billed=[BilledUnits(provider=ProviderType.FAL_STANDARD, unit="seconds", amount=7)],
+        )
+
+    hurried.provider.on_await = dawdle
+    hurried.provider.is_withdrawn = False
+    async with hurried.provider_worker():
+        outcome = await ended(hurried, fal())
+    assert [(each.unit, each.amount) for each in outcome.billed] == [("seconds", 7)]
+
+
+async def test_calls_and_units_of_our_own_workers_are_recorded(working: Runs) -> None:
+    working.inference.service_requests = [request("POST", "https://vertex.example/edit", 1)]
+    working.inference.billed = [
+        BilledUnits(provider=ProviderType.VERTEX, unit="tokens", amount=1290)
+    ]
+    outcome = await (await working.start_task(refinement())).result()
+    assert [each.method for each in outcome.service_requests] == ["POST"]
+    assert [(each.attempt, each.amount) for each in outcome.billed] == [(1, 1290)]
+    assert not outcome.results.keys() & {"service_requests", "billed"}
 
 
 async def test_the_providers_id_is_recorded_before_the_wait(working: Runs) -> None:

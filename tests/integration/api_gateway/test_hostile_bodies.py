@@ -179,6 +179,7 @@ async def test_hostile_change_is_never_our_failure(api: httpx.AsyncClient, value
         "retry_count": 0,
         "progress": 1,
         "service_requests": [{"free": "x"}],
+        "billed": [{"provider": "vertex", "unit": "x", "amount": 1}],
         "fallback_provider_config": {"free": "x"},
         "origin_reference": "x",
         "fal_request_id": "x",

@@ -31,6 +31,7 @@ def summaries() -> list[str]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", PAGES)
 async def test_page_shows_every_operation_in_a_browser_without_a_network(
     url: str, page: str

@@ -76,16 +76,19 @@ def test_document_says_which_operations_need_a_credential(gateway: Gateway) -> N
     }
 
 
+_JSON = (b"{}", "application/json")
+
+
 @pytest.mark.parametrize(
-    ("content", "content_type"),
+    ("key", "content", "content_type"),
     [
-        (b"{}", "application/json"),
-        (b"{", "application/json"),
-        (b"--x", "multipart/form-data; boundary=x"),
-        (b"", "text/plain"),
+        *((key, *_JSON) for key in ("", "sk_unknown", ADMIN_KEY + "x", "eyJ.eyJ.eyJ")),
+        (None, *_JSON),
+        (None, b"{", "application/json"),
+        (None, b"--x", "multipart/form-data; boundary=x"),
+        (None, b"", "text/plain"),
     ],
 )
-@pytest.mark.parametrize("key", [None, "", "sk_unknown", ADMIN_KEY + "x", "eyJ.eyJ.eyJ"])
 async def test_stranger_without_a_valid_credential_is_401_everywhere(
     gateway: Gateway, owned: TenantRecords, key: str | None, content: bytes, content_type: str
 ) -> None:

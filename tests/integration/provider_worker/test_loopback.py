@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from local_stack.ports import is_free
+from tests.fixtures.sandbox import KEY
 from tests.fixtures.workflow_runs import until
-from tests.loopback.fal import KEY
 
 
 @asynccontextmanager

@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
+from provider_worker.sandbox.faults import Fault
 from tests.fixtures.fal_platform import create_task, ended, fal_platform
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.hostile import hostile_body, hostile_text
 from tests.fixtures.remote_work import longest_pause
-from tests.loopback.fal import LoopbackFal
-from tests.loopback.fal_ledger import Fault
+from tests.fixtures.sandbox import OpenSandbox
 
 _SEEDS = 20
 _WITHIN_S = 60
@@ -43,7 +43,7 @@ class Round:
     """The tasks and workflows of one seed."""
 
     api: httpx.AsyncClient
-    fal: LoopbackFal
+    fal: OpenSandbox
     chosen: random.Random
 
     def marker(self, fault: Fault | None = None) -> str:
@@ -146,7 +146,7 @@ def _picture_step(step_id: str, marker: str) -> dict[str, Any]:
 
 @pytest.mark.long
 async def test_every_run_ends_for_any_response_of_its_provider(
-    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
+    gateway: Gateway, api: httpx.AsyncClient, fal: OpenSandbox
 ) -> None:
     async with fal_platform(gateway, fal), longest_pause() as pause:
         for seed in range(_SEEDS):

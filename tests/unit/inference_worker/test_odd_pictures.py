@@ -246,6 +246,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("operation", ["adjust", "fix background", "remove"])
 def test_24_megapixels_take_bounded_memory(operation: str) -> None:
     """Runs in its own process; 24 megapixels are 69 MiB, and their mask is 92 MiB."""

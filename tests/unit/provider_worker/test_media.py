@@ -8,7 +8,8 @@ from PIL import Image
 
 from provider_worker.calls import CallLog
 from provider_worker.downloads import MediaLimits
-from provider_worker.media import MediaKeeper, data_url
+from provider_worker.media import MediaKeeper
+from provider_worker.sources import data_url
 from shared.contracts.enums import ErrorCategory, ProviderType
 from shared.egress.guard import STRICT
 from shared.errors import PlatformError

@@ -7,7 +7,10 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-from shared.contracts.enums import ErrorCategory
+from shared.contracts.enums import AnswerMode, ErrorCategory, ProviderType, TaskType
+from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED
+from shared.contracts.providers import PROVIDERS
+from shared.contracts.task_types.table import TASK_TYPES
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """Time without a heartbeat after which a worker counts as lost."""
@@ -20,7 +23,32 @@ MAX_LOST_WORKERS = 10
 """Attempts that may end with a lost worker before the task fails; they do not count as retries."""
 
 SUBMIT_TIMEOUT = timedelta(seconds=180)
-"""Limit of submitting work to a provider, including its pictures."""
+"""Limit of submitting work to a provider that queues it, including its pictures."""
+SUBMIT_AT_ONCE_SLACK = timedelta(seconds=60)
+
+
+def submit_timeout(provider: ProviderType, task_type: TaskType) -> timedelta:
+    """Return the limit of a submission; at a provider that responds at once, it does the work."""
+    if PROVIDERS[provider].answers is AnswerMode.AT_ONCE:
+        return TASK_TYPES[task_type].start_to_close + SUBMIT_AT_ONCE_SLACK
+    return SUBMIT_TIMEOUT
+
+
+SUBMIT_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=30),
+    maximum_attempts=MAX_LOST_WORKERS + 1,
+    non_retryable_error_types=[
+        *ErrorCategory,
+        SUBMISSION_UNKNOWN,
+        UNSERVED,
+        CROWDED,
+        "NotFoundError",  # of the SDK: the worker does not know the activity
+    ],
+)
+"""Retries of a submission whose worker was lost. A mark in the object store shows whether the
+request was sent; it is never sent twice. `run_step` retries everything else."""
 
 AWAIT_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),

@@ -40,12 +40,14 @@ class Service:
         return not self.needs_one_of or any(environment.get(name) for name in self.needs_one_of)
 
 
+PROVIDER_KEYS = ("SARTIQ_FAL_KEY", "SARTIQ_FASHN_KEY", "SARTIQ_MAGNIFIC_KEY")
+"""The environment variables with the keys of the outside providers."""
 SERVICES = (
     Service("gateway", "api_gateway", Readiness.READYZ),
     Service("workflow-worker", "workflows.worker"),
     Service("inference-worker", "inference_worker"),
     Service("training-worker", "training_worker"),
-    Service("provider-worker", "provider_worker", needs_one_of=("SARTIQ_FAL_KEY",)),
+    Service("provider-worker", "provider_worker", needs_one_of=PROVIDER_KEYS),
 )
 """The services that `up` starts; the provider worker only with credentials of a provider."""
 

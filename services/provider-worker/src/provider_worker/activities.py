@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from temporalio import activity
 
-from provider_worker.adapters import Adapter
+from provider_worker.adapters import Adapter, Send
 from provider_worker.calls import CallLog
 from provider_worker.errors import WorkCancelled
+from provider_worker.submission import Marks
 from shared.contracts.submissions import (
     ProviderActivities,
     RemoteResult,
@@ -23,37 +25,56 @@ from shared.progress import ExecutorIdentity, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 from shared.uninterrupted import uninterrupted
 
+_LONGEST_TURN_S = 60.0
+"""Longest wait for the provider's rate limit within one activity; then the work waits for its turn
+in its workflow."""
+
 
 class RemoteProviders(ProviderActivities):
     """The provider activities, for all providers that this worker has credentials for.
 
     Args:
         adapters: one for each provider.
+        marks: of paid submissions.
         progress: receives the start and the progress of attempts.
         executant: identity of this worker.
     """
 
     def __init__(
-        self, adapters: Sequence[Adapter], *, progress: ProgressSink, executant: ExecutorIdentity
+        self,
+        adapters: Sequence[Adapter],
+        *,
+        marks: Marks,
+        progress: ProgressSink,
+        executant: ExecutorIdentity,
     ) -> None:
         self._adapters = {served: adapter for adapter in adapters for served in adapter.serves}
+        self._marks = marks
         self._progress = progress
         self._executant = executant
 
     @activity.defn(name="submit_work")
     async def submit_work(self, work: RemoteWork) -> Submission:
-        """Submit the work. It is never retried once the request may have been sent.
+        """Submit the work at most once in each attempt, however often this activity runs.
 
         A cancellation stops it only before the request is sent. After that it waits for the
         response, because work whose response is lost is paid for and lost.
         """
         adapter = self._adapter(work)
         async with self._calls(work) as log, Heartbeat(), self._attempt(work):
+            if (submission := await self._marks.parked(work)) is not None:
+                return submission
             send = await adapter.prepare(work, log)
+            await adapter.submits.turn(max_wait_s=_LONGEST_TURN_S)
             if activity.is_cancelled() or activity.is_worker_shutdown():
                 raise asyncio.CancelledError
-            submitted_at = datetime.now(UTC)
-            accepted = await uninterrupted(send())
+            return await uninterrupted(
+                self._marks.submit(work, partial(self._submitted, send, log))
+            )
+
+    async def _submitted(self, send: Send, log: CallLog) -> Submission:
+        submitted_at = datetime.now(UTC)
+        accepted = await send()
         return Submission(
             request_id=accepted.request_id,
             handle=accepted.handle,
@@ -88,6 +109,8 @@ class RemoteProviders(ProviderActivities):
             files=result.files,
             results=result.results,
             service_requests=log.requests,
+            billed=result.billed,
+            provenance=result.provenance,
             resumes=resumes,
             resumed_at=resumed_at if resumes else None,
         )

@@ -1,7 +1,6 @@
 """Results of providers as objects of ours: pictures as PNG, videos and other files unchanged."""
 
 import asyncio
-import base64
 from typing import BinaryIO
 
 from provider_worker.calls import CallLog
@@ -114,11 +113,6 @@ class MediaKeeper:
             content_type=kind.content_type,
             sha256=received.sha256,
         )
-
-
-def data_url(content: bytes, content_type: str) -> str:
-    """Encode a picture as a data URL."""
-    return f"data:{content_type};base64,{base64.b64encode(content).decode()}"
 
 
 def _video_type(file: BinaryIO) -> FileType:

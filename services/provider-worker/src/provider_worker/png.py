@@ -30,25 +30,33 @@ def as_png(
         ImageRefusedError: it is no such picture, is damaged or exceeds the limits.
     """
     admit_image(content, max_bytes=limits.max_bytes, max_pixels=limits.max_pixels)
-    upright = _upright(content)
-    if upright.mode not in _LOSSLESS_MODES:
-        upright = upright.convert("RGBA" if upright.has_transparency_data else "RGB")
-    if size is not None and upright.size != size:
-        upright = upright.resize(size, Image.Resampling.LANCZOS)
+    image = upright(content)
+    if image.mode not in _LOSSLESS_MODES:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if size is not None and image.size != size:
+        image = image.resize(size, Image.Resampling.LANCZOS)
     # Pillow's encoders would write the metadata in `info`.
-    upright.info.clear()
+    image.info.clear()
     buffer = io.BytesIO()
-    upright.save(buffer, "PNG", compress_level=3)
+    image.save(buffer, "PNG", compress_level=3)
     png = buffer.getvalue()
     return png, hashlib.sha256(png).hexdigest()
 
 
-def _upright(content: bytes) -> Image.Image:
+def upright(content: bytes) -> Image.Image:
+    """Return a picture upright, with 8 bits a channel.
+
+    Raises:
+        ImageRefusedError: it is damaged.
+    """
     try:
         with Image.open(io.BytesIO(content)) as image:
             turn = exif_transposition(image)
             image.load()
-            return image.copy() if turn is None else image.transpose(turn)
+            turned = image.copy() if turn is None else image.transpose(turn)
     # Pillow's decoders raise any of these for malformed files.
     except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError, struct.error) as error:
         raise ImageRefusedError("cannot be read; it is damaged") from error
+    if turned.mode.startswith("I"):  # 16 bits, which Pillow's conversions would cut off
+        turned = turned.convert("I").point(lambda value: value / 256).convert("L")
+    return turned

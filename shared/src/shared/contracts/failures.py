@@ -53,8 +53,8 @@ UNSERVED = "UNSERVED"
 worker that can."""
 
 CROWDED = "CROWDED"
-"""Failure type of work that was not started because its tenant uses its whole share of the process.
-It is retried."""
+"""Failure type of work that was not started because the process has no place for it: its tenant
+uses its whole share, or the provider's rate limit is used up. It is retried, and is no attempt."""
 
 SUBMISSION_UNKNOWN = "SUBMISSION_UNKNOWN"
 """Failure type of a submission whose response was lost. The provider may have accepted it and may

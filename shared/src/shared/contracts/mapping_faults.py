@@ -16,7 +16,9 @@ from shared.contracts.local_limits import (
     side_fault,
     weight_fault,
 )
-from shared.contracts.providers import PROVIDERS
+from shared.contracts.providers import task_capabilities
+from shared.contracts.remote_limits.checks import remote_faults
+from shared.contracts.remote_limits.request import RemoteRequest
 from shared.contracts.runs import TaskRun
 from shared.contracts.task_types.table import TASK_TYPES
 
@@ -42,7 +44,8 @@ def mapping_faults(run: TaskRun, mapped: Collection[str]) -> Iterator[MappingFau
             if fault is not None:
                 yield MappingFault(rule.fields, fault)
     yield from _unmet_needs(run, mapped)
-    if ProviderType.LOCAL in _providers(run):
+    yield from _beyond_the_service(run, mapped)
+    if ProviderType.LOCAL in (provider for provider, _ in _providers(run)):
         yield from _beyond_the_model(run, mapped)
 
 
@@ -51,8 +54,10 @@ def _value(run: TaskRun, name: str) -> Any:
     return run.inputs.get(name, None if stated.is_required() else stated.default)
 
 
-def _providers(run: TaskRun) -> list[ProviderType]:
-    return [run.provider_type, *([run.fallback.provider_type] if run.fallback else [])]
+def _providers(run: TaskRun) -> list[tuple[ProviderType, dict[str, Any]]]:
+    """Return the providers that may do the task, each with its configuration."""
+    chosen = [run, *([run.fallback] if run.fallback else [])]
+    return [(each.provider_type, each.provider_config) for each in chosen]
 
 
 def _unmet_needs(run: TaskRun, mapped: Collection[str]) -> Iterator[MappingFault]:
@@ -60,10 +65,17 @@ def _unmet_needs(run: TaskRun, mapped: Collection[str]) -> Iterator[MappingFault
     for need in row.needs(run.inputs):
         if need.field in row.seeds and need.field not in mapped:
             continue  # The seed was drawn, not requested.
-        for provider in _providers(run):
-            if not need.any_of & PROVIDERS[provider].capabilities:
+        for provider, options in _providers(run):
+            if not need.any_of & task_capabilities(provider, run.task_type, options, run.inputs):
                 wanted = " or ".join(sorted(need.any_of))
                 yield MappingFault((need.field,), f"{provider} lacks the capability {wanted}")
+
+
+def _beyond_the_service(run: TaskRun, mapped: Collection[str]) -> Iterator[MappingFault]:
+    for provider, options in _providers(run):
+        for fault in remote_faults(provider, RemoteRequest(run.task_type, options, run.inputs)):
+            if fault.place[0] in mapped:
+                yield MappingFault(fault.place[:1], fault.message)
 
 
 def _beyond_the_model(run: TaskRun, mapped: Collection[str]) -> Iterator[MappingFault]:

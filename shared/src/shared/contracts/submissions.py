@@ -16,22 +16,8 @@ from temporalio import activity
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.message import Message
-from shared.contracts.untrusted import ErrorText, Label
-
-
-class ServiceRequest(Message):
-    """A call to an outside service, as recorded: without keys and pictures."""
-
-    provider: ProviderType
-    method: str
-    url: Label
-    """Without credentials and query."""
-    status: int | None = None
-    """HTTP status. None: there was no response."""
-    duration_ms: int = Field(ge=0)
-    provider_request_id: Label | None = None
-    attempt: int
-    at: datetime
+from shared.contracts.service_requests import ServiceRequest
+from shared.contracts.untrusted import ErrorText
 
 
 class RemoteWork(Message):
@@ -72,8 +58,6 @@ class RemoteResult(AttemptResult):
 
     results: dict[str, Any]
     """Result fields by their REST names."""
-    service_requests: list[ServiceRequest] = []
-    """The calls since the submission."""
     resumes: int = Field(default=0, ge=0)
     """Number of times that the wait was resumed, by another worker or after an outage."""
     resumed_at: datetime | None = None

@@ -198,7 +198,7 @@ def test_misplaced_field_is_told_its_place() -> None:
 
 def test_what_is_free_by_design_is_not_judged() -> None:
     bodies: list[Json] = [
-        {"task_type": "VIDEO_GENERATION", "config": {"my_own": 1}},
+        {"task_type": "LLM_INTERACTION", "config": {"my_own": 1}},
         {"task_type": "EXPERIMENTAL_FAL", "fal_parameters": {"promt": 1}},
         {
             "task_type": "GENERATION",

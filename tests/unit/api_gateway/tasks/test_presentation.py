@@ -23,6 +23,7 @@ def completed(**results: object) -> ExperimentalFalTaskPublic:
         results=results,
         errors=[],
         service_requests=[],
+        billed=[],
         priority=0,
         progress=100,
         retry_count=0,

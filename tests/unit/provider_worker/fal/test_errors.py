@@ -3,22 +3,22 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.provider_worker.fal.test_response import answer
 
 from provider_worker.fal.errors import (
     poll_error,
-    redacted,
     result_error,
     submit_error,
     work_error,
 )
 from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import QueueStatus
+from provider_worker.wire.errors import redacted
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.untrusted import find_fault
 from shared.errors import PlatformError, SubmissionUnknownError
 from tests.fixtures.hostile import bodies
-from tests.unit.provider_worker.fal.test_response import answer
 
 _LOCKED = {"detail": "User is locked. Reason: Exhausted balance. Top up your balance."}
 _FLAGGED = {"detail": [{"loc": ["body"], "msg": "flagged", "type": "content_policy_violation"}]}

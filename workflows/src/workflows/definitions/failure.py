@@ -1,13 +1,13 @@
 """Classification of failures: error category, lost worker, unsupported task, unknown submission."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED, WORKER_LOST
-from shared.contracts.submissions import ServiceRequest
+from shared.contracts.service_requests import CallReport
 from shared.contracts.untrusted import clean_text, describe_error
 
 _UNKNOWN_ACTIVITY = "NotFoundError"
@@ -26,11 +26,11 @@ class Failure:
     is_unserved: bool = False
     """The worker does not support the task: the attempt was not tried at all."""
     is_crowded: bool = False
-    """The tenant was at its concurrency limit: the attempt was not started and is retried later."""
+    """The worker had no place for the work: the attempt was not started and is retried later."""
     is_final: bool = False
     """The work may have been accepted and charged: no retry and no fallback may follow."""
     retry_after_s: float | None = None
-    service_requests: tuple[ServiceRequest, ...] = ()
+    calls: CallReport = field(default_factory=CallReport)
 
 
 def read_failure(error: ActivityError) -> Failure:
@@ -55,9 +55,9 @@ def read_error(error: Exception) -> Failure:
 def _timed_out(cause: TemporalTimeoutError, *, is_submission: bool) -> Failure:
     is_silent = cause.type == TimeoutType.HEARTBEAT
     if is_submission:
-        why = "the worker stopped sending heartbeats" if is_silent else "the time limit ran out"
+        why = "the workers stopped sending heartbeats" if is_silent else "the time limit ran out"
         return Failure(
-            f"{why} during the submission; the provider may have accepted the work, so it is not"
+            f"{why} during every submission; the provider may have accepted the work, so it is not"
             " submitted again",
             ErrorCategory.PROVIDER_ERROR,
             is_final=True,
@@ -83,7 +83,7 @@ def _raised(cause: ApplicationError) -> Failure:
         ErrorCategory.PROVIDER_ERROR if is_unknown else _category(cause.type),
         is_final=is_unknown,
         retry_after_s=delay.total_seconds() if delay else None,
-        service_requests=tuple(map(ServiceRequest.model_validate, cause.details)),
+        calls=CallReport.from_details(cause.details),
     )
 
 

@@ -25,10 +25,10 @@ from workflows.definitions.recording import record_account
 from workflows.policies import (
     AWAIT_RETRY,
     HEARTBEAT_TIMEOUT,
-    ONE_ATTEMPT,
-    SUBMIT_TIMEOUT,
+    SUBMIT_RETRY,
     WITHDRAW_RETRY,
     WITHDRAW_TIMEOUT,
+    submit_timeout,
 )
 
 _WAIT = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
@@ -65,9 +65,9 @@ async def run_remote_attempt(
         ProviderActivities.submit_work,
         work,
         task_queue=run.task_queue,
-        start_to_close_timeout=SUBMIT_TIMEOUT,
+        start_to_close_timeout=submit_timeout(run.provider_type, run.task_type),
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
-        retry_policy=ONE_ATTEMPT,
+        retry_policy=SUBMIT_RETRY,
         cancellation_type=_WAIT,
         priority=priority,
         summary=f"{summary}: submit",
@@ -90,7 +90,7 @@ async def _await(
     submitted: SubmittedWork, run: TaskRun, log: AttemptLog, summary: str
 ) -> RemoteResult:
     try:
-        result: RemoteResult = await workflow.execute_activity_method(
+        return await workflow.execute_activity_method(
             ProviderActivities.await_work,
             submitted,
             task_queue=run.task_queue,
@@ -103,8 +103,6 @@ async def _await(
         )
     except ActivityError as error:
         raise await _failed(error, submitted, run, log) from error
-    log.note_result(result)
-    return result
 
 
 async def _failed(
@@ -113,11 +111,11 @@ async def _failed(
     failure = read_failure(error)
     if failure.category == ErrorCategory.CANCELLED:  # the worker has withdrawn the work already
         return RemoteFailureError(failure)
+    if _has_ended(error, failure) and not is_cancelling():
+        return RemoteFailureError(failure)
+    log.note_requests(failure.calls.service_requests, failure.calls.billed)
     if is_cancelling():
         return await _withdrawn(submitted, run, log, "cancelled", ErrorCategory.CANCELLED)
-    if _has_ended(error, failure):
-        return RemoteFailureError(failure)
-    log.note_requests(failure.service_requests)
     return await _withdrawn(submitted, run, log, failure.message, failure.category)
 
 

@@ -43,6 +43,7 @@ _ADMIN_FIELDS = frozenset(
         "origin_tenant_id",
         "origin_reference",
         "service_task_id",
+        "billed",
         "fal_request_id",
         "result_image_path",
     }

@@ -15,19 +15,21 @@ from api_gateway.tasks.schemas.provider_choice import ProviderChoice
 from api_gateway.tasks.schemas.unions import SCHEMAS, create_schema_of
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
+from shared.contracts.remote_limits.checks import known_config_keys
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.repositories.events import IDS_IN_CONFIG
 
 
 @cache
 def engine_config(task_type: TaskType) -> frozenset[str]:
-    """Return the known keys of a task type's `config`; none if it is free."""
+    """Return the known keys of a task type's `config`, for any provider; none if it is free."""
     activity = TASK_TYPES[task_type].activity
-    if activity is None:
-        return frozenset()
-    inputs = next(iter(nested_schemas(activity.request, "inputs").schemas))
-    found = nested_schemas(inputs, "config").schemas if "config" in inputs.model_fields else ()
-    keys = {name for schema in found for name in schema.model_fields}
+    keys = set(known_config_keys(task_type))
+    if activity is not None:
+        inputs = next(iter(nested_schemas(activity.request, "inputs").schemas))
+        has_config = "config" in inputs.model_fields
+        found = nested_schemas(inputs, "config").schemas if has_config else ()
+        keys |= {name for schema in found for name in schema.model_fields}
     if task_type is TaskType.GENERATION:
         keys |= IDS_IN_CONFIG
     return frozenset(keys | {"fal_app_id"}) if keys else frozenset()

@@ -30,8 +30,8 @@ class TaskProvenance(Recorded):
     provider_type: ProviderType = Field(description="The provider used, which may be the fallback")
     request: JsonObject = Field(
         description="Produces the same pixels if it is posted to /api/v1/tasks/ and the same model "
-        "runs it: open fields are filled in, images are stored paths, and LoRAs are named by their "
-        "digest"
+        "runs it, as far as an outside provider repeats its results: open fields are filled in, "
+        "images are stored paths, and LoRAs are named by their digest"
     )
     lora_paths: dict[str, str] = Field(
         description="The LoRAs as the original request named them, by field"
@@ -58,7 +58,7 @@ async def get_provenance(res: Resources, caller: Principal, task_id: UUID) -> Ta
             404,
             "no_provenance",
             f"task {task_id} is {task.status} and has no provenance record; only tasks have one "
-            "for which our own workers produced an image different from the input",
+            "for which a worker or a provider produced an image different from the input",
         )
     try:
         record = ProvenanceRecord.model_validate(task.provenance)

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from provider_worker.errors import UnusableResultError
-from provider_worker.fal.convert import FalOptions
+from provider_worker.fal.convert.call import FalOptions
 from provider_worker.fal.response import FalResponse
-from provider_worker.fal.wire import LogLine, Pictures
-from shared.contracts.enums import ErrorCategory
+from provider_worker.fal.wire import LogLine, Pictures, SinglePicture, Video
+from shared.contracts.enums import ErrorCategory, ProviderType
 from shared.contracts.pictures import is_remote
+from shared.contracts.service_requests import BilledUnits
 from shared.contracts.untrusted import RESULT, UntrustedValueError, admit, cleaned
 from shared.errors import PlatformError
 
-_MAX_PICTURES = 64
+_MAX_FILES = 64
+_UNITS_HEADER = "x-fal-billable-units"
 _MEDIA = ("images", "image", "videos", "video", "audio", "files", "file")
 """Fields in which fal's apps return files, the most common first."""
 _PERCENT = re.compile(r"(\d{1,3})%\|")
@@ -22,7 +24,7 @@ _PERCENT = re.compile(r"(\d{1,3})%\|")
 
 
 def picture_urls(response: FalResponse, options: FalOptions) -> list[str]:
-    """Return the URLs of the pictures of a GENERATION.
+    """Return the URLs of the pictures in a response: of its `images`, or of its one `image`.
 
     Raises:
         UnusableResultError: the response cannot be read, or has too many pictures.
@@ -30,11 +32,13 @@ def picture_urls(response: FalResponse, options: FalOptions) -> list[str]:
     """
     _data(response)
     pictures = response.read(Pictures)
+    if pictures is None and (single := response.read(SinglePicture)):
+        pictures = Pictures(images=[single.image], has_nsfw_concepts=single.has_nsfw_concepts)
     if pictures is None:
         raise _final("fal's response contains no pictures", ErrorCategory.PROVIDER_ERROR)
-    if len(pictures.images) > _MAX_PICTURES:
+    if len(pictures.images) > _MAX_FILES:
         raise UnusableResultError(
-            f"it has {len(pictures.images)} pictures; at most {_MAX_PICTURES} are supported"
+            f"it has {len(pictures.images)} pictures; at most {_MAX_FILES} are supported"
         )
     flagged = pictures.has_nsfw_concepts or []
     is_checked = options.params.get("enable_safety_checker") is not False
@@ -44,6 +48,20 @@ def picture_urls(response: FalResponse, options: FalOptions) -> list[str]:
             ErrorCategory.CONTENT_POLICY,
         )
     return [picture.url for picture in pictures.images]
+
+
+def video_url(response: FalResponse) -> str:
+    """Return the URL of the video in a response.
+
+    Raises:
+        UnusableResultError: the response cannot be read.
+        PlatformError: there is no video.
+    """
+    _data(response)
+    video = response.read(Video)
+    if video is None:
+        raise _final("fal's response contains no video", ErrorCategory.PROVIDER_ERROR)
+    return video.video.url
 
 
 def app_results(response: FalResponse) -> dict[str, Any]:
@@ -65,12 +83,34 @@ def app_results(response: FalResponse) -> dict[str, Any]:
     return results
 
 
+def media_urls(results: Mapping[str, Any]) -> list[str]:
+    """Return the URL of every file in an app's response, in order and without duplicates.
+
+    Raises:
+        UnusableResultError: there are too many.
+    """
+    found: dict[str, None] = {}
+    for url in _urls([results], is_bare_taken=False):
+        found[url] = None
+        if len(found) > _MAX_FILES:
+            raise UnusableResultError(f"it has more than {_MAX_FILES} files")
+    return list(found)
+
+
 def first_url(results: Mapping[str, Any]) -> str | None:
     """Return the URL of the first picture, video or file in an app's response."""
     likely = [results[name] for name in _MEDIA if name in results]
     return next(_urls(likely, is_bare_taken=True), None) or next(
         _urls([results], is_bare_taken=False), None
     )
+
+
+def billed_units(response: FalResponse, provider: ProviderType, app_id: str) -> list[BilledUnits]:
+    """Return the units that fal charged, by a header of the result. Each app has its own unit."""
+    amount = response.amount(_UNITS_HEADER)
+    if amount is None:
+        return []
+    return [BilledUnits(provider=provider, unit=f"units of {app_id}", amount=amount)]
 
 
 def logged_progress(lines: Iterable[LogLine] | None) -> float | None:

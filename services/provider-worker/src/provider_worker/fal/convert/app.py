@@ -1,0 +1,48 @@
+"""EXPERIMENTAL_FAL: any app, with the client's parameters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from provider_worker.fal.convert.call import FalCall, NeededObjects, Sources, read, read_options
+from provider_worker.fal.urls import check_app_id
+from shared.contracts.fal_apps.app import Media
+from shared.contracts.message import Message
+from shared.contracts.submissions import RemoteWork
+
+
+class _Inputs(Message):
+    """Inputs of an EXPERIMENTAL_FAL: an app and its parameters, both chosen by the client."""
+
+    fal_app_id: str
+    fal_parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
+    fal_objects: list[str] = Field(default_factory=list[str])
+    """Strings in the parameters that are keys of objects the client may read."""
+
+
+def app_objects(work: RemoteWork) -> NeededObjects:
+    """Return the stored objects among the parameters of an app."""
+    return NeededObjects(pictures=frozenset(read(_Inputs, work.inputs).fal_objects))
+
+
+def app_call(work: RemoteWork, sources: Sources) -> FalCall:
+    """Convert an EXPERIMENTAL_FAL.
+
+    Raises:
+        InvalidInputError: its inputs are incomplete, or name no valid app.
+    """
+    inputs = read(_Inputs, work.inputs)
+    parameters = {**_replaced(inputs.fal_parameters, sources.urls), **read_options(work).params}
+    return FalCall(check_app_id(inputs.fal_app_id), parameters, Media.ANYTHING)
+
+
+def _replaced(value: Any, urls: Mapping[str, str]) -> Any:
+    """Return the data with object keys replaced by URLs, at any depth."""
+    if isinstance(value, str):
+        return urls.get(value, value)
+    if isinstance(value, list):
+        return [_replaced(item, urls) for item in value]  # pyright: ignore[reportUnknownVariableType] -- JSON
+    if isinstance(value, dict):
+        return {name: _replaced(item, urls) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType] -- JSON
+    return value
