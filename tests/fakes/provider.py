@@ -5,6 +5,7 @@ from typing import Any
 
 from temporalio import activity
 
+from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ProviderType
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.submissions import (
@@ -44,6 +45,7 @@ class FakeProvider(ProviderActivities):
         self.on_await: Act = do_nothing
         self.is_withdrawn = True
         self.results: dict[str, Any] = {"result_url": "https://fal.example/result.png"}
+        self.files: list[StoredFile] = []
         self.billed: list[BilledUnits] = []
         self.submitted: list[RemoteWork] = []
         self.awaited: list[SubmittedWork] = []
@@ -72,6 +74,7 @@ class FakeProvider(ProviderActivities):
             executor_instance="fake-1",
             executor_type="fake",
             results=self.results,
+            files=self.files,
             service_requests=[request("GET", "https://fal.example/status", work.attempt)],
             billed=self.billed,
             resumes=tries - 1,

@@ -113,3 +113,33 @@ async def _refuses(url: str, told: str, category: ErrorCategory, **limits: int) 
         await _keeper(objects, **limits).picture(url, "generations/a.png", _LOG)
     assert (caught.value.category, caught.value.is_final) == (category, True)
     assert not objects.objects
+
+
+async def test_content_is_stored_as_a_url_is() -> None:
+    objects = MemoryObjectStore()
+    file = await _keeper(objects).picture(picture("JPEG"), "generations/a.png", _LOG)
+    kept = Image.open(io.BytesIO(objects.objects["generations/a.png"][0]))
+    assert (kept.format, kept.size, file.content_type) == ("PNG", (8, 8), "image/png")
+    with pytest.raises(PlatformError, match="not a PNG") as caught:
+        await _keeper(objects).picture(b"no picture", "generations/b.png", _LOG)
+    assert (caught.value.category, caught.value.is_final) == (ErrorCategory.PROVIDER_ERROR, True)
+
+
+async def test_transparent_colours_do_not_shine_through_after_resampling() -> None:
+    objects = MemoryObjectStore()
+    source = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    source.paste((0, 0, 255, 255), (0, 0, 4, 8))
+    buffer = io.BytesIO()
+    source.save(buffer, "PNG")
+    await _keeper(objects).picture(buffer.getvalue(), "a", _LOG, size=(5, 5))
+    kept = Image.open(io.BytesIO(objects.objects["a"][0]))
+    assert kept.size == (5, 5)
+    shown = [kept.getpixel((x, 2)) for x in range(5)]
+    assert all(pixel[0] < 16 for pixel in shown if isinstance(pixel, tuple) and pixel[3])
+
+
+async def test_files_in_data_urls_are_stored_unchanged() -> None:
+    objects, content = MemoryObjectStore(), picture("PNG")
+    file = await _keeper(objects).any_file(data_url(content, "image/jpeg"), "a/file", _LOG)
+    assert (file.key, file.content_type) == ("a/file.png", "image/png")
+    assert objects.objects["a/file.png"][0] == content

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import structlog
 from pydantic import ValidationError
 
+from shared.contracts.submission_marks import ANSWER, SENT
 from shared.contracts.submissions import RemoteWork, Submission
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.errors import ObjectNotFoundError, PlatformError, SubmissionUnknownError
@@ -47,7 +48,7 @@ class Marks:
             StorageError: the store does not respond.
         """
         while True:
-            mark = await self._objects.head(_key(work, "sent"))
+            mark = await self._objects.head(_key(work, SENT))
             if mark is None:
                 return None
             if (submission := await self._answer(work)) is not None:
@@ -61,7 +62,7 @@ class Marks:
 
     async def _answer(self, work: RemoteWork) -> Submission | None:
         try:
-            return Submission.model_validate_json(await self._objects.get(_key(work, "answer")))
+            return Submission.model_validate_json(await self._objects.get(_key(work, ANSWER)))
         except ObjectNotFoundError:
             return None
         except ValidationError as error:
@@ -71,7 +72,7 @@ class Marks:
         """Store the provider's acceptance. A failure is logged only: the activity returns it."""
         content = submission.model_dump_json().encode()
         try:
-            await self._objects.put(_key(work, "answer"), content, _JSON)
+            await self._objects.put(_key(work, ANSWER), content, _JSON)
         except PlatformError as error:
             _log.warning("submission_not_parked", task_id=str(work.task_id), error=str(error))
 
@@ -85,7 +86,7 @@ class Marks:
             StorageError: the mark could not be written; nothing was sent.
             PlatformError: the provider did not accept the work.
         """
-        if not await self._objects.put_new(_key(work, "sent"), b"", "text/plain"):
+        if not await self._objects.put_new(_key(work, SENT), b"", "text/plain"):
             submission = await self.parked(work)
             if submission is None:
                 raise _unknown("the mark of its submission was removed")

@@ -1,0 +1,13 @@
+"""Objects in an attempt's folder that prevent a second payment; clients never see them. Pure."""
+
+SENT = "sent"
+"""Made before a paid request is sent: whoever makes it may send."""
+ANSWER = "answer"
+"""The provider's response to that request."""
+
+_MARKS = (f"/{SENT}", f"/{ANSWER}")
+
+
+def is_mark(key: str) -> bool:
+    """Return true if an object key is one of a mark; results have suffixes."""
+    return key.endswith(_MARKS)
