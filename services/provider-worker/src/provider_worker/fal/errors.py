@@ -27,8 +27,10 @@ _BY_TYPE = {
 }
 """Categories of fal's error types, for any status. A timeout within fal is a PROVIDER_ERROR, too:
 TIMEOUT means that our own limit was reached, while fal may still be working."""
-_NO_PROOF = frozenset({"internal_error"})
-"""Error types of a server error that do not prove that fal refused the work."""
+_NO_PROOF = frozenset({"client_cancelled", "client_disconnected", "internal_error"})
+"""Error types that do not prove that fal refused the work."""
+_DISCONNECTED = 499
+"""Status of a request whose client had gone, as fal saw it."""
 _TIMEOUT_TYPE, _BY_CALLER = "x-fal-request-timeout-type", "user"
 """Header of the 504 of work that did not start within the time that the request allowed."""
 _BY_STATUS = {
@@ -67,7 +69,9 @@ def submit_error(response: FalResponse) -> PlatformError:
             f"fal returned {response.status} with an unreadable body; fal may have accepted the"
             " work, so it is not sent again"
         )
-    if response.status < 500:
+    if is_start_timeout(response):
+        return _error(response, Category.TIMEOUT)
+    if response.status < 500 and response.status != _DISCONNECTED:
         return _error(response, category_of(response))
     stated = response.headers.get("x-fal-error-type", "")
     is_fals_refusal = response.status == 503 or (stated and stated not in _NO_PROOF)
