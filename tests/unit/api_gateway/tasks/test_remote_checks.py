@@ -114,6 +114,7 @@ def test_mapped_values_are_left_to_the_workflow() -> None:
     mapped = ("duration_seconds", "cfg_scale", "input_image_url")
     assert faults("VIDEO_GENERATION", mapped=mapped) == {}
     assert faults("REFINE", mapped=("upscale_factor",), **FAL) == {}
+    assert faults("GENERATION", mapped=("fal_app_id",), **FAL) == {}
     fashn = {"provider_type": "fashn_standard"}
     assert faults("EDITING", mapped=("reference_images",), **fashn) == {}
 

@@ -8,7 +8,12 @@ from shared.contracts.fal_apps.app import STEPS, FalApp, PictureApp, Takes, Upsc
 from shared.contracts.fal_apps.app_id import app_id_fault
 from shared.contracts.fal_apps.table import chosen_app, has_apps, known_apps
 from shared.contracts.options import Bounds, Choices, Flag, Option, Words
-from shared.contracts.remote_limits.request import PROVIDER_CONFIG, RemoteFault, RemoteRequest
+from shared.contracts.remote_limits.request import (
+    MAPPED,
+    PROVIDER_CONFIG,
+    RemoteFault,
+    RemoteRequest,
+)
 from shared.contracts.untrusted import Limits, UntrustedValueError, admit
 
 _APP, _PARAMS = "fal_app_id", "additional_static_params"
@@ -66,7 +71,9 @@ def _app_faults(request: RemoteRequest) -> Iterator[RemoteFault]:
     places = ((PROVIDER_CONFIG, request.options), ("", request.fields))
     for place, named in places:
         app_id = named.get(_APP)
-        if isinstance(app_id, str) and app_id and (fault := app_id_fault(app_id)):
+        if not isinstance(app_id, str) or app_id in {"", MAPPED}:
+            continue
+        if fault := app_id_fault(app_id):
             yield RemoteFault((place, _APP) if place else (_APP,), fault)
             return
 
