@@ -115,6 +115,7 @@ def test_what_a_service_cannot_do_is_told_with_what_it_can(
         (FAL, "GENERATION", {"additional_static_params": {"a": "x" * 60_000}}, {}),
         (FAL, "EDITING", {}, {"reference_images": ["a"] * 8, "config": {"strength": "free"}}),
         (FAL, "EDITING", {"fal_app_id": "acme/own"}, {"reference_images": ["a"] * 99}),
+        (FAL, "EDITING", {}, {"config": {"num_inference_steps": 99}}),
         (FAL, "REFINE", {}, {"upscale_factor": 4, "upscale_steps": 50}),
         (FAL, "REFINE", {"fal_app_id": "fal-ai/aura-sr"}, {"upscale_factor": 4.0}),
         (FAL, "REFINE", {}, {"upscale_factor": 9, "upscale_enabled": False}),
