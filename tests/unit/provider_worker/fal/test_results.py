@@ -7,11 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider_worker.fal.convert import FalOptions
+from provider_worker.fal.convert.call import FalOptions
 from provider_worker.fal.response import FalResponse
-from provider_worker.fal.results import app_results, first_url, logged_progress, picture_urls
+from provider_worker.fal.results import (
+    app_results,
+    first_url,
+    logged_progress,
+    media_urls,
+    picture_urls,
+    result_urls,
+)
 from provider_worker.fal.wire import LogLine
 from shared.contracts.enums import ErrorCategory
+from shared.contracts.fal_apps.app import Media
 from shared.contracts.untrusted import RESULT, admit
 from shared.errors import PlatformError
 from tests.fixtures.hostile import bodies
@@ -144,3 +152,41 @@ def test_progress_is_the_last_bar_that_was_logged() -> None:
     assert logged_progress([LogLine(message=line) for line in lines]) == 0.4
     assert logged_progress([LogLine(message="none")]) is None
     assert logged_progress(None) is None
+
+
+@pytest.mark.parametrize(
+    ("output", "body"),
+    [
+        (Media.IMAGE, {"image": {"url": "https://a/1"}, "seed": 7}),
+        (Media.IMAGE, {"images": [{"url": "https://a/1"}]}),
+        (Media.IMAGES, {"image": {"url": "https://a/1"}}),
+        (Media.VIDEO, {"video": {"url": "https://a/1"}, "image": {"url": "https://a/2"}}),
+    ],
+)
+def test_a_result_is_read_from_the_field_of_its_kind(output: Media, body: Any) -> None:
+    assert result_urls(_answer(body), output, _options()) == ["https://a/1"]
+
+
+@pytest.mark.parametrize("body", [{}, {"image": {"url": "https://a/1"}}, {"video": {}}, []])
+def test_a_response_without_a_video_is_final(body: Any) -> None:
+    with pytest.raises(PlatformError, match="no video") as caught:
+        result_urls(_answer(body), Media.VIDEO, _options())
+    assert (caught.value.category, caught.value.is_final) == (ErrorCategory.PROVIDER_ERROR, True)
+
+
+def test_a_single_picture_that_is_blacked_out_is_an_error() -> None:
+    body = {"image": {"url": "https://a/1"}, "has_nsfw_concepts": [True]}
+    with pytest.raises(PlatformError, match="blacked out"):
+        result_urls(_answer(body), Media.IMAGE, _options())
+
+
+def test_every_file_of_an_app_is_listed_once() -> None:
+    body = {
+        "image": {"url": "https://a/1"},
+        "layers": [{"mask": {"url": "https://a/2"}}, {"url": "https://a/1"}, {"url": "ftp://a"}],
+        "text": "https://a/3",
+    }
+    assert media_urls(body) == ["https://a/1", "https://a/2"]
+    assert media_urls({}) == []
+    with pytest.raises(PlatformError, match="more than 64 files"):
+        media_urls({"images": [{"url": f"https://a/{place}"} for place in range(65)]})

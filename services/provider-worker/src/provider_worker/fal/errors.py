@@ -28,8 +28,8 @@ _BY_TYPE = {
 }
 """Categories of fal's error types, for any status. A timeout within fal is a PROVIDER_ERROR, too:
 TIMEOUT means that our own limit was reached, while fal may still be working."""
-_NO_PROOF = frozenset({"internal_error"})
-"""Error types of a server error that do not prove that fal refused the work."""
+_NO_PROOF = frozenset({"client_cancelled", "client_disconnected", "internal_error"})
+"""Error types that do not prove that fal refused the work."""
 _TIMEOUT_TYPE, _BY_CALLER = "x-fal-request-timeout-type", "user"
 """Header of the 504 of work that did not start within the time that the request allowed."""
 _OUT_OF_MONEY = re.compile(r"exhausted|balance|top.?up|quota|billing|credit", re.IGNORECASE)
@@ -39,6 +39,8 @@ _LONGEST = 500
 
 def category_of(response: FalResponse) -> Category:
     """Return the category of an error response."""
+    if is_start_timeout(response):
+        return Category.TIMEOUT
     if response.error_type in _BY_TYPE:
         return _BY_TYPE[response.error_type]
     if response.status in (401, 403) and _OUT_OF_MONEY.search(response.message):
@@ -48,7 +50,8 @@ def category_of(response: FalResponse) -> Category:
 
 def _is_refusal(response: FalResponse) -> bool:
     stated = response.headers.get("x-fal-error-type", "")
-    return response.status == 503 or bool(stated and stated not in _NO_PROOF)
+    is_stated = bool(stated and stated not in _NO_PROOF)
+    return response.status == 503 or is_stated or is_start_timeout(response)
 
 
 _ERRORS = Errors("fal", category_of, _is_refusal)

@@ -16,6 +16,8 @@ _BY_STATUS = {
     408: Category.NETWORK,
     429: Category.RATE_LIMIT,
 }
+_DISCONNECTED = 499
+"""Status of a request whose client had gone, as the provider or its proxy saw it."""
 PASSING = frozenset({408, 429})
 """Statuses below 500 after which the same request may succeed."""
 _URL_QUERY = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]+", re.IGNORECASE)
@@ -55,7 +57,8 @@ class Errors(Generic[_R]):
                 f"{name} returned {response.status} with an unreadable body; {name} may have"
                 " accepted the work, so it is not sent again"
             )
-        if response.status < 500 or self._is_refusal(response):
+        is_known = response.status < 500 and response.status != _DISCONNECTED
+        if is_known or self._is_refusal(response):
             return self.of(response, self._category_of(response))
         return SubmissionUnknownError(
             f"{self._described(response)}; {name} may have accepted the work, so it is not sent"

@@ -33,13 +33,13 @@ def _kling() -> Iterator[VideoApp]:
         "v1.6/standard",
         "v1.6/pro",
         "v2/master",
-        "v2.1/standard",
-        "v2.1/pro",
         "v2.1/master",
-        "v2.5-turbo/standard",
         "v2.5-turbo/pro",
     ):
         yield from _pair(f"fal-ai/kling-video/{root}", older, _URL, _KLING_RATIOS)
+    for root in ("v2.1/standard", "v2.1/pro", "v2.5-turbo/standard"):  # not from text
+        app_id = f"fal-ai/kling-video/{root}/image-to-video"
+        yield replace(older, id=app_id, picture=_URL)
     sounding = replace(older, audio=_AUDIO)
     from_picture, from_text = _pair("fal-ai/kling-video/v2.6/pro", sounding, _START, _KLING_RATIOS)
     yield replace(from_picture, cfg_scale=None)
@@ -83,8 +83,7 @@ def _luma() -> Iterator[VideoApp]:
 
 def _seedance() -> Iterator[VideoApp]:
     first = VideoApp(id="", durations=tuple(range(2, 13)), ratios=_SEEDANCE_RATIOS)
-    for root in ("v1/lite", "v1/pro"):
-        yield from _pair(f"fal-ai/bytedance/seedance/{root}", first, _URL, _SEEDANCE_RATIOS[1:])
+    yield from _pair("fal-ai/bytedance/seedance/v1/pro", first, _URL, _SEEDANCE_RATIOS[1:])
     second = VideoApp(id="", durations=tuple(range(4, 16)), audio=_AUDIO, ratios=_SEEDANCE_RATIOS)
     for root in ("seedance-2.0", "seedance-2.0/fast", "seedance-2.0/mini"):
         yield from _pair(f"bytedance/{root}", second, _URL, _SEEDANCE_RATIOS)

@@ -8,12 +8,22 @@ from shared.contracts.fal_apps.app import STEPS, FalApp, PictureApp, Takes, Upsc
 from shared.contracts.fal_apps.app_id import app_id_fault
 from shared.contracts.fal_apps.table import chosen_app, has_apps, known_apps
 from shared.contracts.options import Bounds, Choices, Flag, Option, Words
-from shared.contracts.remote_limits.request import PROVIDER_CONFIG, RemoteFault, RemoteRequest
+from shared.contracts.remote_limits.request import (
+    MAPPED,
+    PROVIDER_CONFIG,
+    RemoteFault,
+    RemoteRequest,
+)
 from shared.contracts.untrusted import Limits, UntrustedValueError, admit
 
 _APP, _PARAMS = "fal_app_id", "additional_static_params"
 _LARGEST_PARAMS = Limits(max_bytes=64 * 1024, max_values=10_000)
-_GUIDANCE = Bounds(0, 30)
+_CONFIG: Mapping[Takes, Option] = {
+    Takes.STEPS: STEPS,
+    Takes.GUIDANCE: Bounds(0, 30),
+    Takes.NEGATIVE_PROMPT: Words(10_000),
+}
+"""Keys of `config` that picture apps take, beside `num_images`."""
 _MOST_IMAGES = 8
 """Limit of `num_images` in the API, for apps of which nothing is known."""
 _DEFAULT_CFG, _DEFAULT_DENOISE, _DEFAULT_STEPS = 0.5, 0.35, 20
@@ -46,7 +56,8 @@ def config_keys(app: FalApp) -> frozenset[str]:
     """Return the keys of `config` that an app takes."""
     match app:
         case PictureApp():
-            return frozenset(map(str, _PICTURE_KEYS & app.takes)) | app.config.keys()
+            general = app.takes & {Takes.NUM_IMAGES, *_CONFIG}
+            return frozenset(name.value for name in general) | app.config.keys()
         case UpscalerApp():
             return frozenset(app.config)
         case VideoApp():
@@ -59,14 +70,13 @@ def known_fal_config_keys(task_type: TaskType) -> frozenset[str]:
     return frozenset[str]().union(*map(config_keys, known_apps(task_type)))
 
 
-_PICTURE_KEYS = frozenset({Takes.NUM_IMAGES, Takes.STEPS, Takes.GUIDANCE, Takes.NEGATIVE_PROMPT})
-
-
 def _app_faults(request: RemoteRequest) -> Iterator[RemoteFault]:
     places = ((PROVIDER_CONFIG, request.options), ("", request.fields))
     for place, named in places:
         app_id = named.get(_APP)
-        if isinstance(app_id, str) and app_id and (fault := app_id_fault(app_id)):
+        if not isinstance(app_id, str) or app_id in {"", MAPPED}:
+            continue
+        if fault := app_id_fault(app_id):
             yield RemoteFault((place, _APP) if place else (_APP,), fault)
             return
 
@@ -80,13 +90,9 @@ def _params_faults(options: Mapping[str, Any]) -> Iterator[RemoteFault]:
 
 def _picture_faults(request: RemoteRequest, app: PictureApp) -> Iterator[RemoteFault]:
     most = _MOST_IMAGES if not app.is_known else app.max_images
-    known: dict[str, Option] = {
-        "num_images": Bounds(1, most if Takes.NUM_IMAGES in app.takes else 1, is_whole=True),
-        "num_inference_steps": STEPS,
-        "guidance_scale": _GUIDANCE,
-        "negative_prompt": Words(10_000),
-        **app.config,
-    }
+    images = Bounds(1, most if Takes.NUM_IMAGES in app.takes else 1, is_whole=True)
+    own = {name.value: option for name, option in _CONFIG.items() if name in app.takes}
+    known: dict[str, Option] = {"num_images": images, **own, **app.config}
     yield from request.check_config(known.items(), app.id)
     references = request.fields.get("reference_images")
     if app.is_known and isinstance(references, list):

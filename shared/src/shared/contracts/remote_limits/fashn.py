@@ -3,14 +3,19 @@
 from collections.abc import Iterator
 
 from shared.contracts.fashn_options import IMAGE_HEIGHTS, MODEL_NAME, OPTIONS, TRYON
-from shared.contracts.remote_limits.request import PROVIDER_CONFIG, RemoteFault, RemoteRequest
+from shared.contracts.remote_limits.request import (
+    MAPPED,
+    PROVIDER_CONFIG,
+    RemoteFault,
+    RemoteRequest,
+)
 
 
 def fashn_faults(request: RemoteRequest) -> Iterator[RemoteFault]:
     """Yield the faults of a request to FASHN."""
     references = request.fields.get("reference_images")
     count = len(references) if isinstance(references, list) else 0  # pyright: ignore[reportUnknownArgumentType] -- JSON
-    if references != "mapped" and count != 1:
+    if references != MAPPED and count != 1:
         message = f"has {count} images; a try-on takes exactly one: the garment"
         yield RemoteFault(("reference_images",), message)
     height = request.options.get("max_image_height")

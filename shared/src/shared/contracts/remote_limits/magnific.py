@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from shared.contracts.enums import ProviderType
 from shared.contracts.options import Bounds, Choices, Option
-from shared.contracts.remote_limits.request import RemoteFault, RemoteRequest
+from shared.contracts.remote_limits.request import MAPPED, RemoteFault, RemoteRequest
 
 FACTORS: Mapping[ProviderType, Option] = {
     ProviderType.FREEPIK_MAGNIFIC: Choices((2, 4, 8, 16)),
@@ -19,7 +19,7 @@ def magnific_faults(provider: ProviderType, request: RemoteRequest) -> Iterator[
         yield RemoteFault(("upscale_enabled",), message)
         return
     factor = request.fields.get("upscale_factor")
-    if factor == "mapped":
+    if factor == MAPPED:
         return
     if factor is None:
         yield RemoteFault(("upscale_factor",), f"{provider} needs it; sizes in pixels do not do")

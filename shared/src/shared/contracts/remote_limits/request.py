@@ -8,6 +8,8 @@ from shared.contracts.enums import TaskType
 from shared.contracts.options import Option
 
 PROVIDER_CONFIG = "provider_config"
+MAPPED = "mapped"
+"""Stands for a value that an earlier step of a workflow will give."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class RemoteRequest:
         task_type: the task's type.
         options: the provider's configuration.
         fields: the type's own fields, `config` included. A value that an earlier step of a
-            workflow will give is the text "mapped".
+            workflow will give is `MAPPED`.
     """
 
     task_type: TaskType

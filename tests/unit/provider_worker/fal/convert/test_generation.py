@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider_worker.fal.convert import NeededObjects, fal_call, needed_objects
+from provider_worker.fal.convert.call import NeededObjects
+from provider_worker.fal.convert.dispatch import fal_call, needed_objects
 from shared.contracts.submissions import RemoteWork
 from shared.errors import InvalidInputError
 from tests.fixtures.remote_work import app_work, generation_work
@@ -34,10 +35,13 @@ def test_a_generation_is_flux_with_its_sizes_and_seed() -> None:
     }
 
 
-def test_every_field_of_a_generation_reaches_fal() -> None:
+def test_every_field_of_a_generation_reaches_an_app_that_takes_it() -> None:
     config = {"guidance_scale": 2.5, "negative_prompt": "blurred", "num_images": 3}
-    order = fal_call(generation_work(config=config), {})
+    order = fal_call(generation_work(config=config, fal_app_id="acme/task"), {})
     assert order.input | config == order.input
+    flux = fal_call(generation_work(config=config), {})
+    assert "negative_prompt" not in flux.input
+    assert flux.ignored == ("config.negative_prompt",)
 
 
 def test_loras_go_by_url_with_their_weights() -> None:
@@ -66,7 +70,8 @@ def test_a_reference_is_the_start_of_an_image_to_image(influence: float, strengt
     work = generation_work(reference_image_url="uploads/a.png", reference_image_strength=influence)
     assert needed_objects(work) == NeededObjects(pictures=frozenset({"uploads/a.png"}))
     order = fal_call(work, {"uploads/a.png": "data:image/png;base64,AA"})
-    assert order.app_id == "fal-ai/flux/dev/image-to-image"
+    assert order.app_id == "fal-ai/flux-lora/image-to-image"
+    assert order.input["image_size"] == {"width": 40, "height": 24}
     assert order.input["image_url"] == "data:image/png;base64,AA"
     assert order.input["strength"] == strength
 
@@ -101,9 +106,24 @@ def test_only_listed_objects_become_urls_at_any_depth() -> None:
     assert order.input["layers"] == [{"of": "data:x"}, "uploads/b.png"]
 
 
-def test_parameters_of_the_client_override_static_ones() -> None:
+def test_static_parameters_override_those_of_the_client() -> None:
     work = _with_config(app_work(a=1), additional_static_params={"a": 2, "b": 3})
-    assert fal_call(work, {}).input | {"a": 1, "b": 3} == fal_call(work, {}).input
+    assert fal_call(work, {}).input | {"a": 2, "b": 3} == fal_call(work, {}).input
+
+
+@pytest.mark.parametrize(
+    ("inputs", "what"),
+    [
+        ({"reference_image_url": "uploads/a.png"}, "reference image"),
+        ({"lora_objects": {"style_model_path": _LORA}}, "LoRAs"),
+    ],
+)
+def test_a_named_app_is_not_replaced_by_one_that_can_do_it(
+    inputs: dict[str, Any], what: str
+) -> None:
+    work = _with_config(generation_work(**inputs), fal_app_id="fal-ai/flux/dev")
+    with pytest.raises(InvalidInputError, match=f"fal-ai/flux/dev takes no {what}"):
+        fal_call(work, {"uploads/a.png": "data:x", _LORA: "https://s3/a"})
 
 
 @pytest.mark.parametrize(
