@@ -66,7 +66,7 @@ def test_a_reference_is_the_start_of_an_image_to_image(influence: float, strengt
     work = generation_work(reference_image_url="uploads/a.png", reference_image_strength=influence)
     assert needed_objects(work) == NeededObjects(pictures=frozenset({"uploads/a.png"}))
     order = fal_call(work, {"uploads/a.png": "data:image/png;base64,AA"})
-    assert order.app_id == "fal-ai/flux/dev/image-to-image"
+    assert order.app_id == "fal-ai/flux-lora/image-to-image"
     assert order.input["image_url"] == "data:image/png;base64,AA"
     assert order.input["strength"] == strength
 

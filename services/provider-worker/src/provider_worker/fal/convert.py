@@ -17,7 +17,7 @@ from shared.errors import InvalidInputError
 
 _M = TypeVar("_M", bound=BaseModel)
 _FLUX, _FLUX_WITH_LORAS = "fal-ai/flux/dev", "fal-ai/flux-lora"
-_FROM_A_PICTURE = "/image-to-image"
+_FROM_A_PICTURE = f"{_FLUX_WITH_LORAS}/image-to-image"
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,8 @@ def _generation_call(work: RemoteWork, urls: Mapping[str, str]) -> FalCall:
         body["image_url"] = urls[reference]
         body["strength"] = round(1 - inputs.reference_image_strength / 100, 4)
     if app is None:
-        app = (_FLUX_WITH_LORAS if loras else _FLUX) + (_FROM_A_PICTURE if reference else "")
+        # The image-to-image app of plain flux has no image_size: it would lose width and height.
+        app = _FROM_A_PICTURE if reference else _FLUX_WITH_LORAS if loras else _FLUX
         body["output_format"] = "png"
     named = {name: value for name, value in body.items() if value is not None}
     # Parameters that the client set for fal override the general ones.
