@@ -21,7 +21,10 @@ _MAX: dict[str, Any] = {"model_image": _PICTURE, "product_image": _PICTURE}
 
 @pytest.fixture
 async def client(sandbox: OpenSandbox) -> AsyncIterator[fashn.AsyncFashn]:
-    async with fashn.AsyncFashn(api_key=sandbox.key, base_url=sandbox.url, max_retries=0) as opened:
+    http = httpx.AsyncClient(trust_env=False, verify=False)
+    async with fashn.AsyncFashn(
+        api_key=sandbox.key, base_url=sandbox.url, max_retries=0, http_client=http
+    ) as opened:
         yield opened
 
 
@@ -106,8 +109,17 @@ async def test_a_failed_prediction_names_its_reason(
     assert (status.status, status.error.name) == ("failed", name)
 
 
-async def test_an_unreadable_picture_fails_the_prediction(client: fashn.AsyncFashn) -> None:
-    status, _ = await _ended(client, model_image="AAAA", garment_image=_PICTURE)
+async def test_a_prediction_may_time_out(sandbox: OpenSandbox, client: fashn.AsyncFashn) -> None:
+    sandbox.play(Fault(on="work", error_type="time_out"))
+    status, _ = await _ended(client, **_V16)
+    assert status.status == "time_out"
+
+
+@pytest.mark.parametrize("image", ["AAAA", "data:image/png;base64,AAAA", _PICTURE[22:]])
+async def test_an_unreadable_picture_fails_the_prediction(
+    client: fashn.AsyncFashn, image: str
+) -> None:
+    status, _ = await _ended(client, model_image=image, garment_image=_PICTURE)
     assert (status.status, status.error.name) == ("failed", "ImageLoadError")
 
 

@@ -74,6 +74,7 @@ async def test_a_task_without_prompt_is_named_by_its_picture(
         (_CREATIVE, {"image": _image(160, 500)}, "image"),
         (_CREATIVE, {"image": "https://s3/a.png"}, "image"),
         (_CREATIVE, {"image": "no picture"}, "image"),
+        (_CREATIVE, {"image": f"data:image/png;base64,{_image(160, 160)}"}, "image"),
         (_CREATIVE, {}, "image"),
     ],
 )
@@ -109,6 +110,14 @@ async def test_a_ready_made_refusal(
     assert response.status_code == status
     assert {name for name in response.headers if "retry" in name} == ({header} - {None})
     assert not sandbox.ledger.entries
+
+
+async def test_precision_also_reads_a_url(magnific: httpx.AsyncClient) -> None:
+    states = await _task(magnific, _CREATIVE, image=_image(160, 200), scale_factor="2x")
+    (url,) = states[-1]["generated"]
+    again = await _task(magnific, _PRECISION, image=url, scale_factor=2)
+    content = (await magnific.get(again[-1]["generated"][0])).content
+    assert Image.open(io.BytesIO(content)).size == (640, 800)
 
 
 async def test_a_failed_task_is_told(sandbox: OpenSandbox, magnific: httpx.AsyncClient) -> None:
