@@ -61,20 +61,18 @@ class Studio:
 
     async def _made(self, order: Order) -> list[Medium]:
         try:
-            sources = [
-                await self._source(source, is_plain=order.is_plain) for source in order.sources
-            ]
+            sources = [await self._source(source, order) for source in order.sources]
         except BadPictureError:
             if not order.is_lenient:
                 raise
             sources = []
         return await asyncio.to_thread(_make, order, sources[0] if sources else None)
 
-    async def _source(self, source: str, *, is_plain: bool) -> Image.Image:
+    async def _source(self, source: str, order: Order) -> Image.Image:
         content: bytes | None = None
         if source.startswith(_URLS):
             content = await self._fetched(source)
-        elif is_plain or is_data_url(source):
+        elif order.is_plain or is_data_url(source):
             content = inline_content(source)
         if content is None:
             raise BadPictureError("the picture is neither a URL nor a data URL")
