@@ -1,4 +1,4 @@
-"""A fake fal, and the worker's activities in Temporal's activity environment."""
+"""The sandbox, and the worker's activities in Temporal's activity environment."""
 
 from collections.abc import AsyncIterator
 

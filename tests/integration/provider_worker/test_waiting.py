@@ -361,5 +361,5 @@ async def test_a_reference_reaches_fal_as_picture(
     work = await take(activities, generation_work(reference_image_url="uploads/a.png"))
     await wait_for(activities, work)
     (entry,) = fal.ledger.entries.values()
-    assert entry.app == "fal-ai/flux/dev/image-to-image"
+    assert entry.app == "fal-ai/flux-lora/image-to-image"
     assert entry.input["image_url"].startswith("data:image/png;base64,")

@@ -19,6 +19,7 @@ _SCHEMAS = read_table("fashn")
 _V16, _MAX = "tryon-v1.6", "tryon-max"
 _V16_SIZE = (864, 1296)
 _BODY = frozenset({"model_name", "inputs", "webhook_url"})
+_TIME_OUT = "time_out"
 _SIDES = {"1k": 1024, "2k": 2048, "4k": 4096}
 _CREDITS = {"1k": 1, "2k": 2, "4k": 4}
 
@@ -117,6 +118,8 @@ class Fashn(Wire):
         work = entry.work
         if replaced := work_response(work):
             return replaced
+        if work.error_type == _TIME_OUT:
+            return JSONResponse(_shown(entry, _TIME_OUT))
         if work.error or work.error_type:
             return _failed(entry, work.error_type or "PipelineError", work.error or "")
         try:

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from provider_worker.sandbox.faults import Canned, rate_limits
 from provider_worker.sandbox.ledger import Charge, Entry
-from provider_worker.sandbox.orders import Order, Size, inline_content, marker_of
+from provider_worker.sandbox.orders import Order, Size, inline_content, is_data_url, marker_of
 from provider_worker.sandbox.pictures import BadPictureError, size_of
 from provider_worker.sandbox.playing import BadBodyError, read_object, work_response
 from provider_worker.sandbox.schemas.tables import Problem, read_table
@@ -57,6 +57,7 @@ class Magnific(Wire):
             sources=(entry.input["image"],),
             prompt=entry.input.get("prompt", ""),
             factor=_factor(entry.input),
+            is_plain=True,
         )
 
     async def submit(self, request: Request) -> Response:
@@ -131,7 +132,7 @@ def _factor(given: Mapping[str, Any]) -> int:
 
 def _limits(app: str, given: Mapping[str, Any]) -> list[Problem]:
     """Return the limits that a picture in a request exceeds; one behind a URL is not read."""
-    content = inline_content(given["image"])
+    content = None if is_data_url(given["image"]) else inline_content(given["image"])
     if content is None:
         is_url = app == _PRECISION and given["image"].startswith(("http://", "https://"))
         return [] if is_url else [Problem(("image",), "The image is not base64", "invalid")]

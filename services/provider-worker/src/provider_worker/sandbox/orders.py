@@ -29,6 +29,7 @@ class Order:
         kind: PNG, JPEG or WEBP.
         video_s: seconds; none: pictures.
         is_lenient: a source that cannot be read counts as none.
+        is_plain: sources may be base64 without a data URL's head.
     """
 
     sources: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Order:
     kind: str = "PNG"
     video_s: float | None = None
     is_lenient: bool = False
+    is_plain: bool = False
 
     def size_of(self, source: Size | None) -> Size:
         """Return the size of the result for a source of this size."""
@@ -83,9 +85,14 @@ def picture_marker(source: str) -> str:
     return "picture:" + hashlib.sha256(content).hexdigest()[:16]
 
 
+def is_data_url(source: str) -> bool:
+    """Tell whether a source is a data URL."""
+    return source.startswith(_DATA)
+
+
 def inline_content(source: str) -> bytes | None:
     """Return the bytes of a data URL or of plain base64; none for URLs and anything else."""
-    text = source.partition(";base64,")[2] if source.startswith(_DATA) else source
+    text = source.partition(";base64,")[2] if is_data_url(source) else source
     try:
         return base64.b64decode(text, validate=True) if text else None
     except (binascii.Error, ValueError):

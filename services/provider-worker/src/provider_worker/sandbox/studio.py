@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import httpx
 from PIL import Image
 
-from provider_worker.sandbox.orders import Order, inline_content
+from provider_worker.sandbox.orders import Order, inline_content, is_data_url
 from provider_worker.sandbox.pictures import BadPictureError, decode, draw, encode
 from provider_worker.sandbox.video import pan
 
@@ -61,20 +61,21 @@ class Studio:
 
     async def _made(self, order: Order) -> list[Medium]:
         try:
-            sources = [await self._source(source) for source in order.sources]
+            sources = [await self._source(source, order) for source in order.sources]
         except BadPictureError:
             if not order.is_lenient:
                 raise
             sources = []
         return await asyncio.to_thread(_make, order, sources[0] if sources else None)
 
-    async def _source(self, source: str) -> Image.Image:
+    async def _source(self, source: str, order: Order) -> Image.Image:
+        content: bytes | None = None
         if source.startswith(_URLS):
             content = await self._fetched(source)
-        else:
+        elif order.is_plain or is_data_url(source):
             content = inline_content(source)
         if content is None:
-            raise BadPictureError("the picture is neither a URL nor base64")
+            raise BadPictureError("the picture is neither a URL nor a data URL")
         return await asyncio.to_thread(decode, content)
 
     async def _fetched(self, url: str) -> bytes:

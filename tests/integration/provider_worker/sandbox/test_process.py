@@ -1,6 +1,7 @@
-"""The fake fal as a separate process: accepted work survives it, and it fails on demand."""
+"""The sandbox as a process: accepted work survives it, and it fails on demand."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,9 +18,9 @@ from tests.fixtures.workflow_runs import until
 @asynccontextmanager
 async def _process(port: int, ledger: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Run a server; kill it, without a stop, at the end."""
-    options = ("--port", str(port), "--ledger", str(ledger))
-    command = (sys.executable, "-m", "tests.loopback.fal", *options)
-    server = await asyncio.create_subprocess_exec(*command)
+    chosen = {"SARTIQ_SANDBOX_PORT": str(port), "SARTIQ_SANDBOX_LEDGER": str(ledger)}
+    command = (sys.executable, "-m", "provider_worker.sandbox")
+    server = await asyncio.create_subprocess_exec(*command, env=os.environ | chosen)
     headers = {"Authorization": f"Key {KEY}"}
     url = f"http://127.0.0.1:{port}"
     async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False) as client:
@@ -52,6 +53,7 @@ async def test_accepted_and_cancelled_work_survives_the_server(tmp_path: Path) -
     async with _process(port, ledger) as client:
         shown = (await client.get("/_ledger")).json()
         assert shown["posts"] == shown["submits"] == {"a": 1, "b": 1}
+        assert [charge["marker"] for charge in shown["charges"]] == ["a", "b"]
         assert shown["cancels"] == [taken["request_id"]]
         assert [entry["is_cancelled"] for entry in shown["entries"]] == [True, False]
         status = (await client.get(taken["status_url"])).json()
