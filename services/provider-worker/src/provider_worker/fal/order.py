@@ -29,8 +29,8 @@ class Order(Message):
 
     app_id: str
     output: Media = Media.IMAGES
-    ignored: list[str] = []
-    target_size: tuple[int, int] | None = Field(default=None)
+    ignored: list[str] = Field(default_factory=list[str])
+    target_size: tuple[int, int] | None = None
     seed: int | None = None
 
     @property

@@ -105,9 +105,7 @@ def first_url(results: Mapping[str, Any]) -> str | None:
     )
 
 
-def billed_units(
-    response: FalResponse, provider: ProviderType, app_id: str
-) -> list[BilledUnits]:
+def billed_units(response: FalResponse, provider: ProviderType, app_id: str) -> list[BilledUnits]:
     """Return the units that fal charged, by a header of the result. Each app has its own unit."""
     amount = response.amount(_UNITS_HEADER)
     if amount is None:
