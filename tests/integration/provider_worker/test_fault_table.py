@@ -229,7 +229,7 @@ async def test_a_disturbed_poll_is_repeated(case: Case, fault: Fault) -> None:
         (Fault(on="status", status=429, headers={"Retry-After": "60"}), Category.RATE_LIMIT, False),
         (Fault(on="status", status=503, **_ALL), Category.NETWORK, False),
         (Fault(on="status", is_dropped=True, **_ALL), Category.NETWORK, False),
-        (Fault(on="status", pad_bytes=2**21, **_ALL), Category.INTERNAL, True),
+        (Fault(on="status", pad_bytes=2**21, **_ALL), Category.VALIDATION, True),
     ],
     ids=lambda value: str(value.status or "cut") if isinstance(value, Fault) else "",
 )

@@ -13,7 +13,7 @@ from provider_worker.sandbox.faults import Fault
 from provider_worker.sandbox.ledger import Entry
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.enums import ProviderType
-from shared.errors import InvalidInputError
+from shared.errors import InvalidInputError, PlatformError
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.pictures import picture
 from tests.fixtures.provider_adapters import (
@@ -32,6 +32,13 @@ _PRECISION = ProviderType.FREEPIK_MAGNIFIC_PRECISION
 @pytest.fixture(autouse=True)
 async def _inputs(objects: MemoryObjectStore) -> None:
     await store_inputs(objects)
+
+
+class _Reachable(MemoryObjectStore):
+    """Objects behind URLs of http."""
+
+    def presigned_url(self, key: str, *, expires_s: int) -> str:
+        return f"https://objects.test/{key}?expires_s={expires_s}"
 
 
 def _entry(sandbox: OpenSandbox) -> Entry:
@@ -92,16 +99,22 @@ async def test_the_flavor_is_a_setting(fal: OpenSandbox, objects: MemoryObjectSt
 
 @pytest.mark.parametrize(("provider", "is_inline"), [(_CREATIVE, True), (_PRECISION, False)])
 async def test_a_large_picture_goes_by_url_where_the_upscaler_takes_one(
-    fal: OpenSandbox, objects: MemoryObjectStore, provider: ProviderType, *, is_inline: bool
+    fal: OpenSandbox, provider: ProviderType, *, is_inline: bool
 ) -> None:
+    objects = _Reachable()
+    await store_inputs(objects)
     async with magnific_activities(fal, objects, inline_max_bytes=10, presign_s=60) as activities:
-        if is_inline:
-            await take(activities, refine_work(provider))
-            content = objects.objects[PERSON][0]
-            assert _entry(fal).input["image"] == base64.b64encode(content).decode()
-        else:  # the sandbox reads http(s) URLs only
-            with pytest.raises(Exception, match="The image is not base64"):
-                await take(activities, refine_work(provider))
+        await take(activities, refine_work(provider))
+    inline = base64.b64encode(objects.objects[PERSON][0]).decode()
+    by_url = f"https://objects.test/{PERSON}?expires_s=60"
+    assert _entry(fal).input["image"] == (inline if is_inline else by_url)
+
+
+async def test_a_refusal_names_the_field(fal: OpenSandbox, objects: MemoryObjectStore) -> None:
+    async with magnific_activities(fal, objects, flavor="vanilla") as activities:
+        with pytest.raises(PlatformError, match=r"did not validate\. flavor: .*sublime") as caught:
+            await take(activities, refine_work(_PRECISION))
+    assert caught.value.category is Category.VALIDATION
 
 
 @pytest.mark.parametrize(
