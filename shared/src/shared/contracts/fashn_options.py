@@ -20,7 +20,6 @@ OPTIONS: Mapping[str, Mapping[str, Option]] = {
     },
     TRYON_MAX: {
         "generation_mode": Choices(("balanced", "quality")),
-        "moderation_level": Choices(("conservative", "permissive", "none")),
         "resolution": Choices(("1k", "2k", "4k")),
         "num_images": Bounds(1, 4, is_whole=True),
     },

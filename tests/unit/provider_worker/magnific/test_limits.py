@@ -3,10 +3,14 @@ from collections.abc import Callable
 import pytest
 
 from provider_worker.magnific.limits import (
+    CREATIVE_FACTORS,
+    PRECISION_FACTORS,
     check_creative_output,
     check_input,
     check_precision_output,
 )
+from shared.contracts.enums import ProviderType
+from shared.contracts.remote_limits.magnific import FACTORS
 from shared.errors import InvalidInputError
 
 
@@ -61,3 +65,11 @@ def test_without_such_a_factor_a_smaller_picture_is_asked_for(
     with pytest.raises(InvalidInputError, match=told) as caught:
         check(*size, 2)
     assert "send a smaller one" in str(caught.value)
+
+
+def test_the_gateway_admits_the_same_factors() -> None:
+    for provider, factors in (
+        (ProviderType.FREEPIK_MAGNIFIC, CREATIVE_FACTORS),
+        (ProviderType.FREEPIK_MAGNIFIC_PRECISION, PRECISION_FACTORS),
+    ):
+        assert [n for n in range(40) if FACTORS[provider].fault(n) is None] == list(factors)

@@ -1,10 +1,11 @@
-"""One HTTP response of Magnific. Pure."""
+"""One HTTP response of Magnific, and the error that it reports. Pure."""
 
 from dataclasses import dataclass
 from typing import TypeVar
 
 from pydantic import BaseModel
 
+from provider_worker.magnific.wire import Refusal
 from provider_worker.wire.response import LONGEST_MESSAGE, WireResponse
 
 _T = TypeVar("_T", bound=BaseModel)
@@ -17,8 +18,11 @@ class MagnificResponse(WireResponse):
     @property
     def message(self) -> str:
         """Error message; empty if there is none."""
-        told = self.field("message") or self.field("problem", "message") or self.field("error")
-        return told[:LONGEST_MESSAGE]
+        refusal = self.read(Refusal)
+        if refusal is None:
+            return super().message
+        reasons = [f"{each.name}: {each.reason}" for each in refusal.invalid_params]
+        return " ".join(filter(None, (refusal.message, "; ".join(reasons))))[:LONGEST_MESSAGE]
 
     def unwrapped(self, model: type[_T]) -> _T | None:
         """Return the body, or the `data` in it, as a message; none if neither fits."""

@@ -16,6 +16,20 @@ class Created(_MagnificMessage):
     task_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,200}$")
 
 
+class Parameter(_MagnificMessage):
+    """A field that was refused."""
+
+    name: str = ""
+    reason: str = ""
+
+
+class Refusal(_MagnificMessage):
+    """The reasons of a refusal."""
+
+    message: str = ""
+    invalid_params: list[Parameter] = Field(default_factory=list[Parameter])
+
+
 class Upscaling(_MagnificMessage):
     """The status of submitted work, and its results once it is completed."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
+from provider_worker.errors import ResponseTooLargeError, UnusableResultError
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.submissions import SubmittedWork
@@ -73,6 +74,7 @@ async def poll_until_done(
         timeout_s: seconds from the submission; none: those of the work.
 
     Raises:
+        UnusableResultError: a status is too large.
         PlatformError: TIMEOUT and final if the work has not ended in time; else the error of a
             poll.
     """
@@ -82,6 +84,8 @@ async def poll_until_done(
     while True:
         try:
             ended = await with_retries(read)
+        except ResponseTooLargeError as error:
+            raise UnusableResultError(f"{error}, and is not read") from error
         except PlatformError as error:
             if error.is_final or datetime.now(UTC) < until:
                 raise
