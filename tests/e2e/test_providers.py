@@ -3,7 +3,6 @@
 import io
 import json
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,46 +10,14 @@ import av
 import pytest
 from PIL import Image
 
-from local_stack.sandbox import SHOOTIFY_APP
 from shared.contracts.enums import AnswerMode, ProviderType, TaskType
 from shared.contracts.providers import PROVIDERS
 from tests.fixtures.lora_files import lora_bytes
 from tests.fixtures.pictures import picture
+from tests.fixtures.provider_cases import BASE_SIZE, CASES, Inputs
 from tests.fixtures.provider_platform import ProviderPlatform, data_url, golden_body, received_body
 
-_BASE_SIZE = (320, 240)
 _IMAGES = "/api/v1/storage/images"
-_MP4 = "video/mp4"
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Pictures as data URLs, and stored files by path."""
-
-    base: str
-    reference: str
-    base_path: str
-    reference_path: str
-    lora: str
-
-
-@dataclass(frozen=True)
-class Case:
-    """A request, and what comes of it.
-
-    Attributes:
-        provider: the provider of the task.
-        golden: the committed request whose body the sandbox receives.
-        body: returns the request's other fields.
-        size: of the picture, or of the video's frames.
-        video_s: duration of the video; none: a picture.
-    """
-
-    provider: ProviderType
-    golden: str
-    body: Callable[[Inputs], dict[str, Any]]
-    size: tuple[int, int]
-    video_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,206 +30,10 @@ class Run:
     charges: list[dict[str, Any]]
 
 
-def _twice(size: tuple[int, int], factor: int = 2) -> tuple[int, int]:
-    return size[0] * factor, size[1] * factor
-
-
-_FAL, _FASHN = ProviderType.FAL_STANDARD, ProviderType.FASHN_STANDARD
-_SQUARE = {"width": 1024, "height": 1024, "seed": 1}
-_STEPS = {"num_inference_steps": 28, "guidance_scale": 3.5}
-_TALL = {"width": 960, "height": 1280, "seed": 1}
-_REFINED: dict[str, Any] = {
-    "task_type": "REFINE",
-    "upscale_factor": 2,
-    "upscale_prompt": "masterpiece",
-    "upscale_steps": 18,
-    "upscale_seed": 1,
-}
-_TRY_ON = {"provider_type": "fashn_standard", "poll_interval": 1}
-_APP = {
-    "provider_type": "fal_standard",
-    "fal_app_id": "acme/cutter",
-    "additional_static_params": {"scale": 2},
-}
-CASES = {
-    "generation with a LoRA": Case(
-        _FAL,
-        "fal/flux-lora",
-        lambda given: {
-            "task_type": "GENERATION",
-            "prompt": "a red dress",
-            **_SQUARE,
-            "config": _STEPS,
-            "subject_model_path": given.lora,
-        },
-        (1024, 1024),
-    ),
-    "generation from a picture": Case(
-        _FAL,
-        "fal/flux-lora-i2i",
-        lambda given: {
-            "task_type": "GENERATION",
-            "prompt": "a red dress",
-            **_SQUARE,
-            "reference_image_data": given.base,
-        },
-        (1024, 1024),
-    ),
-    "editing": Case(
-        _FAL,
-        "fal/kontext",
-        lambda given: {
-            "task_type": "EDITING",
-            "prompt": "replace the jacket",
-            **_TALL,
-            "base_image": given.base,
-            "config": {"safety_tolerance": "2"},
-        },
-        (880, 1184),
-    ),
-    "editing with a reference": Case(
-        _FAL,
-        "fal/kontext-multi",
-        lambda given: {
-            "task_type": "EDITING",
-            "prompt": "dress the first as the second",
-            **_TALL,
-            "base_image": given.base,
-            "reference_images": [given.reference],
-        },
-        (880, 1184),
-    ),
-    "refine": Case(
-        _FAL,
-        "fal/clarity",
-        lambda given: (
-            _REFINED
-            | {
-                "base_image_url": given.base,
-                "config": {"resemblance": 0.6, "guidance_scale": 4},
-            }
-        ),
-        _twice(_BASE_SIZE),
-    ),
-    "video from a picture": Case(
-        _FAL,
-        "fal/kling-v3-i2v",
-        lambda given: {
-            "task_type": "VIDEO_GENERATION",
-            "prompt": "she turns",
-            "negative_prompt": "blur",
-            "duration_seconds": 7,
-            "input_image_data": given.base,
-        },
-        (320, 240),
-        video_s=7,
-    ),
-    "video from text": Case(
-        _FAL,
-        "fal/kling-v3-t2v",
-        lambda _: {
-            "task_type": "VIDEO_GENERATION",
-            "prompt": "she turns",
-            "config": {"aspect_ratio": "9:16"},
-        },
-        (180, 320),
-        video_s=5,
-    ),
-    "any app": Case(
-        _FAL,
-        "fal/app",
-        lambda given: {
-            "task_type": "EXPERIMENTAL_FAL",
-            "fal_app_id": "acme/cutter",
-            "fal_parameters": {
-                "image_url": given.base_path,
-                "layers": [{"of": given.reference_path}, "uploads/b.png"],
-                "scale": 1,
-            },
-            "provider_config": _APP,
-        },
-        (64, 64),
-    ),
-    "Shootify refiner": Case(
-        ProviderType.FAL_SHOOTIFY_REFINER,
-        "fal/shootify",
-        lambda given: (
-            _REFINED
-            | {
-                "base_image_url": given.base,
-                "face_detail_enabled": True,
-                "face_detail_prompt": "sharp eyes",
-                "face_detail_seed": 2,
-                "provider_config": {
-                    "provider_type": "fal_shootify_refiner",
-                    "fal_app_id": SHOOTIFY_APP,
-                },
-            }
-        ),
-        _twice(_BASE_SIZE),
-    ),
-    "garment fixer": Case(
-        ProviderType.FAL_GARMENT_FIXER,
-        "fal/garment",
-        lambda given: {
-            "task_type": "DETAIL_ENHANCER",
-            "base_image": given.base,
-            "reference_image": given.reference,
-            "detail_label": "collar",
-        },
-        _BASE_SIZE,
-    ),
-    "try-on": Case(
-        _FASHN,
-        "fashn/run-tryon-v1.6",
-        lambda given: {
-            "task_type": "EDITING",
-            "prompt": "wear it",
-            "base_image": given.base,
-            "reference_images": [given.reference],
-            "provider_config": _TRY_ON,
-        },
-        (864, 1296),
-    ),
-    "try-on with a prompt": Case(
-        _FASHN,
-        "fashn/run-tryon-max",
-        lambda given: {
-            "task_type": "EDITING",
-            "prompt": "tuck in shirt",
-            "width": 1024,
-            "height": 1536,
-            "base_image": given.base,
-            "reference_images": [given.reference],
-            "config": {"model_name": "tryon-max"},
-            "provider_config": _TRY_ON,
-        },
-        (832, 1248),
-    ),
-    "creative upscaler": Case(
-        ProviderType.FREEPIK_MAGNIFIC,
-        "magnific/creative",
-        lambda given: {
-            "task_type": "REFINE",
-            "base_image_url": given.base,
-            "upscale_factor": 4,
-            "upscale_prompt": "studio light",
-        },
-        _twice(_BASE_SIZE, 4),
-    ),
-    "precision upscaler": Case(
-        ProviderType.FREEPIK_MAGNIFIC_PRECISION,
-        "magnific/precision",
-        lambda given: {"task_type": "REFINE", "base_image_url": given.base, "upscale_factor": 4},
-        _twice(_BASE_SIZE, 4),
-    ),
-}
-
-
 @pytest.fixture(scope="module")
 async def inputs(providers: ProviderPlatform) -> Inputs:
     api, mark = providers.platform.api, uuid.uuid4().hex
-    base, reference = picture(colour="tan", size=_BASE_SIZE), picture(size=(128, 128))
+    base, reference = picture(colour="tan", size=BASE_SIZE), picture(size=(128, 128))
     paths: dict[str, str] = {}
     for name, content in (("base", base), ("reference", reference)):
         paths[name] = f"e2e/{mark}/{name}.png"
@@ -337,7 +108,7 @@ async def test_task_completes_with_its_media_in_the_store(
         opened = Image.open(io.BytesIO(content))
         assert (opened.format, opened.mode, opened.size) == ("PNG", "RGB", case.size)
     else:
-        assert response.headers["content-type"] == _MP4
+        assert response.headers["content-type"] == "video/mp4"
         assert path.startswith("videos/")
         assert _facts_of(content) == (case.size, case.video_s)
 
@@ -345,7 +116,9 @@ async def test_task_completes_with_its_media_in_the_store(
 @pytest.mark.parametrize("name", CASES)
 def test_the_provider_received_the_committed_request(runs: dict[str, Run], name: str) -> None:
     run, expected = runs[name], golden_body(CASES[name].golden)
-    if CASES[name].provider is _FASHN:  # our API gives a seed to tasks that name none
+    if (
+        CASES[name].provider is ProviderType.FASHN_STANDARD
+    ):  # our API gives a seed to tasks that name none
         expected["inputs"]["seed"] = run.record["seed"] % 2**32
     assert received_body(run.entry) == expected
 
