@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowHandle
 
 from provider_worker.sandbox.faults import Fault
 from tests.fixtures.event_streams import StreamClient
@@ -43,12 +42,6 @@ def _marker() -> str:
     return f"a red dress {uuid.uuid4()}"
 
 
-async def _run_of(providers: ProviderPlatform, task: dict[str, Any]) -> WorkflowHandle[Any, Any]:
-    endpoints = providers.platform.stack.endpoints
-    client = await Client.connect(endpoints.temporal_address, namespace=endpoints.namespace)
-    return client.get_workflow_handle(f"task-{task['id']}")
-
-
 async def test_the_fallback_is_in_record_events_webhook_and_temporal_ui(
     providers: ProviderPlatform, receiver: Receiver
 ) -> None:
@@ -72,7 +65,7 @@ async def test_the_fallback_is_in_record_events_webhook_and_temporal_ui(
     assert posts[-1].event["fallback_used"] is True
     assert posts[-1].event["provider_type"] == last["provider_type"] == ended["provider_type"]
 
-    run = await _run_of(providers, task)
+    run = await providers.run_of(task)
     details = (await run.query("__temporal_workflow_metadata")).current_details
     assert "completed by local, attempt 2, after fal_standard failed" in details
     assert "GENERATION, attempt 2, by local in place of fal_standard" in await summaries(run)
