@@ -12,6 +12,7 @@ PACKAGES := shared workflows services/api-gateway services/inference-worker \
             services/training-worker services/provider-worker infra/local
 WEIGHTS := services/inference-worker/weights.txt
 ISNET := services/inference-worker/src/inference_worker/vision/install_isnet.py
+STAND_IN = $(if $(PROVIDERS),--providers $(PROVIDERS))
 INSTALLED := $(VENV)/.installed
 GENERATOR := $(VENV)/generator/.installed
 REMBG := $(VENV)/rembg/.installed
@@ -53,12 +54,12 @@ install: $(INSTALLED) ## Create the environment in .venv
 # --- see it run ---------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(INSTALLED) ## Start the stack, generate and refine a picture into ./out, stop; TASKS=all: every task
-	$(BIN)/python -m local_stack demo $(if $(TASKS),--tasks $(TASKS))
+demo: $(INSTALLED) ## Start the stack, generate and refine a picture into ./out, stop; TASKS=all: every task; PROVIDERS=sandbox: those of providers too
+	$(BIN)/python -m local_stack demo $(if $(TASKS),--tasks $(TASKS)) $(STAND_IN)
 
 .PHONY: up
-up: $(INSTALLED) ## Run the stack in the foreground, and print a request to paste
-	$(BIN)/python -m local_stack up
+up: $(INSTALLED) ## Run the stack in the foreground, and print a request to paste; PROVIDERS=sandbox
+	$(BIN)/python -m local_stack up $(STAND_IN)
 
 .PHONY: down
 down: $(INSTALLED) ## Stop a stack that runs in the background

@@ -226,7 +226,8 @@ class EgressSettings(BaseSettings):
 
     allowed_hosts: tuple[str, ...] = ()
     """Allowed host names, addresses and networks that are not public, as a JSON list:
-    `["127.0.0.1", "10.1.0.0/16"]`. For development and tests: every client can reach them."""
+    `["127.0.0.1", "10.1.0.0/16"]`; with a port, `["127.0.0.1:8700"]`, that one alone. For
+    development and tests: every client can reach them."""
     nameservers: tuple[str, ...] = ()
     """Name servers that resolve host names of clients' URLs, as a JSON list: `["10.0.0.53"]`, with
     `:port` if it is not 53. Empty: the system's."""

@@ -29,6 +29,7 @@ class TaskExample:
         provider: provider of the task.
         fields: other fields of the request.
         pictures: picture fields; a list for fields with several pictures.
+        place: where the work is done, beside the name on the sheet; empty: here.
     """
 
     task_type: TaskType
@@ -37,6 +38,7 @@ class TaskExample:
     pictures: dict[str, Image.Image | list[Image.Image]] = field(
         default_factory=dict[str, "Image.Image | list[Image.Image]"]
     )
+    place: str = ""
 
     @property
     def name(self) -> str:
@@ -44,6 +46,11 @@ class TaskExample:
         is_default = self.provider is TASK_TYPES[self.task_type].default_provider
         name = self.task_type.value.lower()
         return name if is_default else f"{name}_{self.provider.value}"
+
+    @property
+    def label(self) -> str:
+        """The name, and the place of the work."""
+        return f"{self.name} ({self.place})" if self.place else self.name
 
     @property
     def inputs(self) -> list[Image.Image]:
@@ -70,6 +77,11 @@ def generation(seed: int) -> TaskExample:
     return TaskExample(TaskType.GENERATION, ProviderType.LOCAL, fields)
 
 
+def portrait_of(side_px: int) -> Image.Image:
+    """Return a square photograph of a person."""
+    return Image.fromarray(_astronaut()).resize((side_px, side_px), Image.Resampling.BICUBIC)
+
+
 def others(generated: Image.Image, seed: int) -> list[TaskExample]:
     """Return all other examples.
 
@@ -77,7 +89,7 @@ def others(generated: Image.Image, seed: int) -> list[TaskExample]:
         generated: result of the first example.
         seed: seed of edits and refinements.
     """
-    portrait = Image.fromarray(_astronaut()).resize((_PORTRAIT_PX, _PORTRAIT_PX))
+    portrait = portrait_of(_PORTRAIT_PX)
     small = portrait.resize((_SMALL_PX, _SMALL_PX), Image.Resampling.LANCZOS)
     cloth, wall = (Image.new("RGB", (64, 64), colour) for colour in (_CLOTH, _WALL))
     upscale: dict[str, Any] = {"upscale_factor": 2, "upscale_steps": 8, "upscale_seed": seed}

@@ -58,7 +58,7 @@ def parse_url(url: str, guard: Guard) -> httpx.URL:
         raise ForbiddenUrlError(
             f"the port {port} is not allowed; use 80, 443 or one from 1024 to 65535"
         )
-    _check_host(host, guard)
+    _check_host(host, port_of(parsed), guard)
     return parsed
 
 
@@ -77,17 +77,17 @@ def _check_authority(authority: str) -> None:
         raise ForbiddenUrlError("the host contains a backslash or a space")
 
 
-def _check_host(host: str, guard: Guard) -> None:
+def _check_host(host: str, port: int, guard: Guard) -> None:
     if not host:
         raise ForbiddenUrlError("the URL has no host")
     address = _literal(host)
     if address is not None:
-        guard.check_address(address, host)
+        guard.check_address(address, host, port)
     elif host.endswith("."):
         raise ForbiddenUrlError("the host ends with a dot; remove it")
     elif not _NAME.fullmatch(host):
         raise ForbiddenUrlError("the host is not a valid DNS name")
-    elif host.lower() in guard.exemptions.hosts:
+    elif guard.exemptions.names(host, port):
         return
     elif host.lower() in _LOCAL_NAMES or host.lower().endswith(".localhost"):
         raise private_url(f"the host {host!r} is this machine")

@@ -90,7 +90,9 @@ class FalResults:
             await self._media.any_file(url, f"{_folder(work)}/file_{index}", log)
             for index, url in enumerate(urls)
         ]
-        stored = {"result_paths": [file.key for file in files]} if files else {}
+        # A field of this name in the app's response gives way: clients read it as paths of ours.
+        is_set = bool(files) or "result_paths" in results
+        stored = {"result_paths": [file.key for file in files]} if is_set else {}
         return self._result(work, order, response, results | stored, files)
 
     def _result(

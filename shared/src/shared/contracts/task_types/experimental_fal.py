@@ -28,6 +28,9 @@ class AppResults(Message):
     result_url: str | None = Field(
         default=None, description="URL of the first picture, video or file in the app's response"
     )
+    result_paths: list[str] | None = Field(
+        default=None, description="Paths of the stored copies of all files in the response"
+    )
 
 
 ROW = TaskTypeRow(
