@@ -46,7 +46,12 @@ def build_worker(
     return Worker(
         client,
         task_queue=queue,
-        activities=[activities.submit_work, activities.await_work, activities.withdraw_work],
+        activities=[
+            activities.submit_work,
+            activities.await_work,
+            activities.withdraw_work,
+            activities.recall_work,
+        ],
         max_concurrent_activities=settings.max_concurrent_activities or _SLOTS,
         **worker_options(settings),
     )
