@@ -132,7 +132,7 @@ async def test_unexpected_error_of_a_submission_is_unknown_and_hides_its_text(
         raise ValueError(f"cannot encode {SECRET}")
 
     with pytest.raises(SubmissionUnknownError, match="ValueError") as caught:
-        await Marks(objects).submit(generation_work(), break_down)
+        await Marks(objects, sending_s=0.1).submit(generation_work(), break_down)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
 

@@ -32,8 +32,8 @@ _MARKS_WITHIN_S = 10.0
 """A mark that takes longer is not followed by the request: others may have given up waiting."""
 _PARKS_WITHIN_S = 10.0
 """A response that takes longer to store is returned unstored, before the activity times out."""
-_LONGEST_REQUEST_S = 60.0
-_SENDING_S = _MARKS_WITHIN_S + _LONGEST_REQUEST_S + _PARKS_WITHIN_S
+SLACK_S = _MARKS_WITHIN_S + _PARKS_WITHIN_S
+"""Longest time from a mark to its response, less that of the request."""
 
 
 class Refusal(Message):
@@ -56,7 +56,7 @@ class Marks:
             which this worker finds the mark, since the store's clock may differ.
     """
 
-    def __init__(self, objects: ObjectStore, *, sending_s: float = _SENDING_S) -> None:
+    def __init__(self, objects: ObjectStore, *, sending_s: float) -> None:
         self._objects = objects
         self._sending_s = sending_s
 
