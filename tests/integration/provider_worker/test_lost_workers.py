@@ -1,6 +1,7 @@
 """Paid work after a lost worker, an outage of the store or a bug: neither lost nor paid twice."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.failures import WORKER_LOST
 from shared.contracts.submissions import RemoteWork, Submission, Withdrawal
 from shared.errors import PlatformError, StorageError, SubmissionUnknownError
+from shared.storage.object_store import ObjectInfo
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.remote_work import fal_activities, generation_work, marker_of, submission, take
 from tests.fixtures.sandbox import OpenSandbox
@@ -31,7 +33,7 @@ class Store(MemoryObjectStore):
         self.parks.set()
         self.error: Exception | None = None
 
-    async def head(self, key: str):
+    async def head(self, key: str) -> ObjectInfo | None:
         if self.is_away:
             raise StorageError("away")
         return await super().head(key)
@@ -41,12 +43,18 @@ class Store(MemoryObjectStore):
             raise StorageError("away")
         return await super().put_new(key, content, content_type)
 
-    async def put(self, key: str, *args, **kwargs) -> None:
+    async def put(
+        self,
+        key: str,
+        content: bytes,
+        content_type: str,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
         if key.endswith("/answer"):
             await self.parks.wait()
             if self.error:
                 raise self.error
-        await super().put(key, *args, **kwargs)
+        await super().put(key, content, content_type, metadata)
 
 
 @pytest.fixture
@@ -173,7 +181,7 @@ async def test_wait_for_another_worker_does_not_depend_on_the_stores_clock(
     key = f"generations/{work.task_id}/a1/sent"
     content, info = objects.objects[key]
     long_ago = datetime.now(UTC) - timedelta(hours=1)
-    objects.objects[key] = (content, type(info)(**vars(info) | {"last_modified": long_ago}))
+    objects.objects[key] = (content, replace(info, last_modified=long_ago))
     waiting = asyncio.create_task(marks.parked(work))
     await asyncio.sleep(0)
     answer = submission("r-9").model_dump_json().encode()

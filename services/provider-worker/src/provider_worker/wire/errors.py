@@ -55,7 +55,8 @@ class Errors(Generic[_R]):
                 f"{name} returned {response.status} with an unreadable body; {name} may have"
                 " accepted the work, so it is not sent again"
             )
-        if response.status < 500 or self._is_refusal(response):
+        is_refused = 400 <= response.status < 500 or self._is_refusal(response)
+        if is_refused:
             return self.of(response, self._category_of(response))
         return SubmissionUnknownError(
             f"{self._described(response)}; {name} may have accepted the work, so it is not sent"
