@@ -163,6 +163,10 @@ bench-api: $(INSTALLED) ## Latency of the API over a million tasks, memory of up
 bench-hostile: $(INSTALLED) ## Effect of one tenant's hostile URLs, responses and requests on another tenant
 	PYTHONPATH=. $(BIN)/python tests/bench/hostile.py $(ARGS)
 
+.PHONY: bench-providers
+bench-providers: $(INSTALLED) ## 500 tasks of 20 s at the providers' sandbox by one worker, 200 in flight: two minutes
+	PYTHONPATH=. $(BIN)/python tests/bench/providers.py $(ARGS)
+
 .PHONY: bench-engine
 bench-engine: $(INSTALLED) ## Our engine against diffusers' pipeline call, on the CPU
 	$(BIN)/python tests/bench/engine.py

@@ -50,6 +50,7 @@ class FakeProvider(ProviderActivities):
         self.submitted: list[RemoteWork] = []
         self.awaited: list[SubmittedWork] = []
         self.withdrawn: list[SubmittedWork] = []
+        self.recalled: list[RemoteWork] = []
 
     @activity.defn(name="submit_work")
     async def submit_work(self, work: RemoteWork) -> Submission:
@@ -86,3 +87,8 @@ class FakeProvider(ProviderActivities):
         self.withdrawn.append(work)
         said = "OK" if self.is_withdrawn else "ALREADY_COMPLETED"
         return Withdrawal(is_withdrawn=self.is_withdrawn, message=f"fal returned {said}")
+
+    @activity.defn(name="recall_work")
+    async def recall_work(self, work: RemoteWork) -> Withdrawal:
+        self.recalled.append(work)
+        return Withdrawal(is_withdrawn=True, message="nothing was sent")

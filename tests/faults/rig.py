@@ -49,6 +49,8 @@ _OVERRIDES = {
     "SARTIQ_RECONCILE_EVERY_S": "1",
     "SARTIQ_RECONCILE_GRACE_S": "2",
     "SARTIQ_RECONCILE_ABANDONED_AFTER_S": "5",
+    # A submission whose worker was lost is unknown 20 s after that, at the latest.
+    "SARTIQ_FAL_SUBMIT_TIMEOUT_S": "10",
 }
 
 Link = tuple[str, str]

@@ -137,23 +137,6 @@ async def test_a_submission_with_a_lost_response_is_not_sent_again(working: Runs
     assert outcome.errors == ["attempt 1: fal took the request and did not answer"]
 
 
-async def test_a_worker_lost_during_a_submission_is_not_retried(
-    hurried: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workflows.definitions.remote.HEARTBEAT_TIMEOUT", timedelta(seconds=1))
-    stop = asyncio.Event()
-
-    async def fall_silent(work: RemoteWork) -> None:
-        await stop.wait()  # no heartbeat: Temporal treats the worker as lost
-
-    hurried.provider.on_submit = fall_silent
-    async with hurried.provider_worker():
-        outcome = await ended(hurried, fal())
-        stop.set()
-    assert len(hurried.provider.submitted) == 1
-    assert "may have accepted the work" in outcome.errors[-1]
-
-
 async def test_a_refused_submission_is_retried(hurried: Runs) -> None:
     async def refuse(work: RemoteWork) -> None:
         if work.attempt == 1:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from temporalio.common import RetryPolicy
 
 from shared.contracts.enums import AnswerMode, ErrorCategory, ProviderType, TaskType
-from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.task_types.table import TASK_TYPES
 
@@ -34,21 +33,17 @@ def submit_timeout(provider: ProviderType, task_type: TaskType) -> timedelta:
     return SUBMIT_TIMEOUT
 
 
-SUBMIT_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1),
-    backoff_coefficient=2.0,
-    maximum_interval=timedelta(seconds=30),
-    maximum_attempts=MAX_LOST_WORKERS + 1,
-    non_retryable_error_types=[
-        *ErrorCategory,
-        SUBMISSION_UNKNOWN,
-        UNSERVED,
-        CROWDED,
-        "NotFoundError",  # of the SDK: the worker does not know the activity
-    ],
-)
-"""Retries of a submission whose worker was lost. A mark in the object store shows whether the
-request was sent; it is never sent twice. `run_step` retries everything else."""
+SUBMIT_REPEAT_MAX_S = 30.0
+
+
+def submit_repeat_s(lost: int) -> float:
+    """Return the seconds to wait before a submission is repeated.
+
+    Args:
+        lost: number of its workers that were lost.
+    """
+    return min(BACKOFF_COEFFICIENT ** (lost - 1), SUBMIT_REPEAT_MAX_S)
+
 
 AWAIT_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -62,6 +57,8 @@ WITHDRAW_TIMEOUT = timedelta(seconds=60)
 WITHDRAW_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=5)
 """Cancellation at the provider after the waiting activity could not do it; the timeout includes
 the wait for a worker."""
+RECALL_TIMEOUT = timedelta(seconds=180)
+"""The same after a submission was lost, including the wait for its response."""
 
 BACKOFF_INITIAL_S = 1.0
 BACKOFF_COEFFICIENT = 2.0

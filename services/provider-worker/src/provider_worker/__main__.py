@@ -14,7 +14,7 @@ from provider_worker.activities import RemoteProviders
 from provider_worker.downloads import MediaLimits
 from provider_worker.media import MediaKeeper
 from provider_worker.registry import KEY_VARIABLES, Parts, build_adapters
-from provider_worker.submission import Marks
+from provider_worker.submission import SLACK_S, Marks
 from shared.contracts.enums import TaskQueue
 from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import (
@@ -46,7 +46,12 @@ def build_worker(
     return Worker(
         client,
         task_queue=queue,
-        activities=[activities.submit_work, activities.await_work, activities.withdraw_work],
+        activities=[
+            activities.submit_work,
+            activities.await_work,
+            activities.withdraw_work,
+            activities.recall_work,
+        ],
         max_concurrent_activities=settings.max_concurrent_activities or _SLOTS,
         **worker_options(settings),
     )
@@ -74,7 +79,7 @@ async def main() -> int:
     client = await connect(TemporalSettings(), identity=identity, metrics=MetricsSettings())
     activities = RemoteProviders(
         adapters,
-        marks=Marks(objects),
+        marks=Marks(objects, sending_s=max(each.submit_timeout_s for each in adapters) + SLACK_S),
         progress=reporter,
         executant=ExecutorIdentity(executor_instance=identity, executor_type=_SERVICE),
     )

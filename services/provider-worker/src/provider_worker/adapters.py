@@ -68,6 +68,11 @@ class Adapter(Protocol):
         """Limit on the rate of its submissions."""
         ...
 
+    @property
+    def submit_timeout_s(self) -> float:
+        """Longest time of a paid request, in seconds; after it the outcome is unknown."""
+        ...
+
     async def prepare(self, work: RemoteWork, log: CallLog) -> Send:
         """Build the request and read its objects; nothing is sent yet."""
         ...

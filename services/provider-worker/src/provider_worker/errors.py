@@ -1,7 +1,8 @@
 """Errors of work at a provider, beyond the platform's general errors."""
 
 from shared.contracts.enums import ErrorCategory
-from shared.errors import PlatformError
+from shared.contracts.failures import WORKER_LOST
+from shared.errors import PlatformError, StorageError
 
 
 class ResponseTooLargeError(PlatformError):
@@ -40,3 +41,9 @@ class DamagedResultError(PlatformError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, is_final=True)
+
+
+class StillLostError(StorageError):
+    """The outcome of a lost worker's submission cannot be read yet; it is looked up again."""
+
+    failure_type = WORKER_LOST

@@ -1,7 +1,7 @@
 """Messages and activities of remote providers: work is submitted once and awaited repeatedly.
 
 Workflows are independent of the provider. Only the provider's adapter reads the `handle`, with
-which it finds its work again. A submission costs money, so it is never retried: if the response is
+which it finds its work again. A submission costs money, so it is sent once: if the response is
 lost, the task fails (`shared.contracts.failures.SUBMISSION_UNKNOWN`).
 """
 
@@ -30,6 +30,8 @@ class RemoteWork(Message):
     provider_config: dict[str, Any] = {}
     inputs: dict[str, Any]
     """The task type's request fields, with pictures and LoRAs as object keys."""
+    is_repeated: bool = False
+    """True if an earlier try to submit this attempt was lost with its worker."""
 
 
 class Submission(Message):
@@ -76,6 +78,8 @@ class Withdrawal(Message):
     message: ErrorText
     """The provider's response, for the record: `fal returned ALREADY_COMPLETED`."""
     service_requests: list[ServiceRequest] = []
+    submission: Submission | None = None
+    """The submission that `recall_work` found."""
 
 
 class ProviderActivities(ABC):
@@ -84,7 +88,7 @@ class ProviderActivities(ABC):
     @activity.defn(name="submit_work")
     @abstractmethod
     async def submit_work(self, work: RemoteWork) -> Submission:
-        """Submit the work. Never retried once the request may have been sent."""
+        """Submit the work. Repeated after a lost worker, and sent once all the same."""
 
     @activity.defn(name="await_work")
     @abstractmethod
@@ -98,3 +102,11 @@ class ProviderActivities(ABC):
     @abstractmethod
     async def withdraw_work(self, work: SubmittedWork) -> Withdrawal:
         """Cancel work at its provider that no `await_work` waits for."""
+
+    @activity.defn(name="recall_work")
+    @abstractmethod
+    async def recall_work(self, work: RemoteWork) -> Withdrawal:
+        """Cancel an attempt whose submission was lost with its worker.
+
+        Nothing is sent for it any more; what a lost worker has sent is cancelled at the provider.
+        """

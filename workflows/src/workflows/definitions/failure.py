@@ -33,6 +33,14 @@ class Failure:
     calls: CallReport = field(default_factory=CallReport)
 
 
+class RemoteFailureError(Exception):
+    """The attempt failed, or was cancelled, after it had been submitted or may have been."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 def read_failure(error: ActivityError) -> Failure:
     """Classify the failure of an activity; the category decides about retries."""
     cause = error.cause
@@ -55,9 +63,9 @@ def read_error(error: Exception) -> Failure:
 def _timed_out(cause: TemporalTimeoutError, *, is_submission: bool) -> Failure:
     is_silent = cause.type == TimeoutType.HEARTBEAT
     if is_submission:
-        why = "the workers stopped sending heartbeats" if is_silent else "the time limit ran out"
+        why = "the worker stopped sending heartbeats" if is_silent else "the time limit ran out"
         return Failure(
-            f"{why} during every submission; the provider may have accepted the work, so it is not"
+            f"{why} during the submission; the provider may have accepted the work, so it is not"
             " submitted again",
             ErrorCategory.PROVIDER_ERROR,
             is_final=True,

@@ -13,35 +13,20 @@ from shared.contracts.submissions import (
     ProviderActivities,
     RemoteResult,
     RemoteWork,
-    Submission,
     SubmittedWork,
     Withdrawal,
 )
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.uninterrupted import is_cancelling, uninterrupted
 from workflows.definitions.attempt_log import AttemptLog
-from workflows.definitions.failure import Failure, read_failure
+from workflows.definitions.failure import Failure, RemoteFailureError, read_failure
 from workflows.definitions.recording import record_account
-from workflows.policies import (
-    AWAIT_RETRY,
-    HEARTBEAT_TIMEOUT,
-    SUBMIT_RETRY,
-    WITHDRAW_RETRY,
-    WITHDRAW_TIMEOUT,
-    submit_timeout,
-)
+from workflows.definitions.submitting import submit
+from workflows.policies import AWAIT_RETRY, HEARTBEAT_TIMEOUT, WITHDRAW_RETRY, WITHDRAW_TIMEOUT
 
 _WAIT = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 _SLACK = timedelta(minutes=1)
 """Extra time, so that the worker ends a wait by itself before Temporal does."""
-
-
-class RemoteFailureError(Exception):
-    """The attempt failed, or was cancelled, after it had been submitted."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 async def run_remote_attempt(
@@ -61,17 +46,7 @@ async def run_remote_attempt(
         provider_config=run.provider_config,
         inputs=with_object_keys(run.task_type, run.inputs),
     )
-    submission: Submission = await workflow.execute_activity_method(
-        ProviderActivities.submit_work,
-        work,
-        task_queue=run.task_queue,
-        start_to_close_timeout=submit_timeout(run.provider_type, run.task_type),
-        heartbeat_timeout=HEARTBEAT_TIMEOUT,
-        retry_policy=SUBMIT_RETRY,
-        cancellation_type=_WAIT,
-        priority=priority,
-        summary=f"{summary}: submit",
-    )
+    submission = await submit(work, run, log, summary, priority)
     log.note_submission(submission)
     submitted = SubmittedWork(
         **dict(work),
@@ -134,7 +109,8 @@ def _has_ended(error: ActivityError, failure: Failure) -> bool:
     """
     cause = error.cause
     is_last_word = isinstance(cause, ApplicationError) and cause.non_retryable
-    return is_last_word and failure.category not in _ERRORS_OF_THE_WAIT
+    is_of_the_wait = failure.is_final or failure.category in _ERRORS_OF_THE_WAIT
+    return is_last_word and not is_of_the_wait
 
 
 async def _withdrawn(

@@ -18,11 +18,15 @@ from shared.contracts.untrusted import describe_error
 from shared.uninterrupted import is_cancelling
 from workflows.definitions.attempt import run_attempt
 from workflows.definitions.attempt_log import AttemptLog
-from workflows.definitions.failure import Failure, read_error, read_failure
+from workflows.definitions.failure import (
+    Failure,
+    RemoteFailureError,
+    read_error,
+    read_failure,
+)
 from workflows.definitions.fetching import fetch_remote_pictures
 from workflows.definitions.next_action import NextAction, is_retried, next_action
 from workflows.definitions.recording import admit_attempt, record_account, record_task
-from workflows.definitions.remote import RemoteFailureError
 from workflows.definitions.unexpected_errors import CONTROL_FLOW
 from workflows.definitions.worker_wait import WorkerWait
 from workflows.policies import (

@@ -65,6 +65,7 @@ class FalAdapter:
             request_id_header="x-fal-request-id",
         )
         self.serves = frozenset(CONVERSIONS)
+        self.submit_timeout_s = settings.submit_timeout_s
         self.submits = RateLimit(settings.submits_per_s, settings.submits_burst)
         requests = RateLimit(settings.requests_per_minute / 60, burst=10)
         self._http = PaidHttp(access, FalResponse, requests=requests)

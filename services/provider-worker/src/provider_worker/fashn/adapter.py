@@ -57,6 +57,7 @@ class FashnAdapter:
     ) -> None:
         key = settings.key.get_secret_value()
         access = Access.of(settings, name=_NAME, auth={"Authorization": f"Bearer {key}"})
+        self.submit_timeout_s = settings.submit_timeout_s
         self.submits = RateLimit(settings.submits_per_s, settings.submits_burst)
         requests = RateLimit(settings.requests_per_minute / 60, burst=10)
         self._http = PaidHttp(access, FashnResponse, requests=requests)

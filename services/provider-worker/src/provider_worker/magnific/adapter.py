@@ -62,6 +62,7 @@ class MagnificAdapter:
         auth = {settings.key_header: settings.key.get_secret_value()}
         # Evenly spaced: a burst would exceed the limit of a minute that begins with it.
         requests = RateLimit(settings.requests_per_minute / 60)
+        self.submit_timeout_s = settings.submit_timeout_s
         self.submits = RateLimit(settings.submits_per_s, settings.submits_burst, within=requests)
         access = Access.of(settings, name=_NAME, auth=auth)
         self._http = PaidHttp(access, MagnificResponse, requests=requests)

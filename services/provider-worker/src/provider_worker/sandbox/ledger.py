@@ -9,7 +9,17 @@ from typing import Any
 
 from provider_worker.sandbox.faults import Fault
 
-_SHOWN = ("request_id", "wire", "app", "marker", "key", "input", "headers", "is_cancelled")
+_SHOWN = (
+    "request_id",
+    "wire",
+    "app",
+    "marker",
+    "key",
+    "input",
+    "headers",
+    "taken_at",
+    "is_cancelled",
+)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Errors(Generic[_R]):
                 f"{name} returned {response.status} with an unreadable body; {name} may have"
                 " accepted the work, so it is not sent again"
             )
-        is_known = response.status < 500 and response.status != _DISCONNECTED
+        is_known = 400 <= response.status < 500 and response.status != _DISCONNECTED
         if is_known or self._is_refusal(response):
             return self.of(response, self._category_of(response))
         return SubmissionUnknownError(
@@ -70,17 +70,17 @@ class Errors(Generic[_R]):
 
         The provider has accepted the work and may be working on it. An error of its servers
         therefore counts as NETWORK and is retried. The wait ends only if the provider does not know
-        the request or refuses access.
+        the request or refuses it; then the work may go on, and is not submitted again unless the
+        provider confirms that it dropped it.
         """
-        if response.status == 404:
-            note = f"{self._name} does not know the request"
-            return self.of(response, Category.PROVIDER_ERROR, is_final=True, note=note)
         if response.status in PASSING or response.status >= 500 or response.is_success:
             is_limit = response.status == 429
             return self.of(response, Category.RATE_LIMIT if is_limit else Category.NETWORK)
         category = self._category_of(response)
-        is_ours = category is Category.VALIDATION
-        return self.of(response, Category.PROVIDER_ERROR if is_ours else category, is_final=True)
+        if category in (Category.AUTHENTICATION, Category.QUOTA_EXCEEDED):
+            return self.of(response, category, is_final=True)
+        note = f": {self._name} does not know the request" if response.status == 404 else ""
+        return SubmissionUnknownError(f"{self._described(response)}{note}", is_final=True)
 
     def of(
         self, response: _R, category: Category, *, is_final: bool = False, note: str = ""

@@ -145,10 +145,13 @@ class PaidHttp(Generic[_R]):
         timeout = httpx.Timeout(limit_s, connect=min(limit_s, _CONNECT_TIMEOUT_S))
         async with one_request(log, max_bytes=_MAX_RESPONSE_BYTES) as passage:
             try:
-                async with asyncio.timeout(limit_s):
-                    response = await self._submissions.post(
-                        url, json=body, headers=headers, timeout=timeout
-                    )
+                async with (
+                    asyncio.timeout(limit_s),
+                    self._submissions.stream(
+                        "POST", url, json=body, headers=headers, timeout=timeout
+                    ) as response,
+                ):
+                    content = await _content(response, _MAX_RESPONSE_BYTES)
             except (httpx.HTTPError, TimeoutError, ResponseTooLargeError) as error:
                 why = self._redacted(error)
                 if passage.has_left:
@@ -160,7 +163,7 @@ class PaidHttp(Generic[_R]):
                     f"{name} could not be reached ({why}); nothing was sent",
                     category=ErrorCategory.NETWORK,
                 ) from None
-        return await self._read(response, response.content)
+        return await self._read(response, content)
 
     async def ask(self, ask: Ask, log: CallLog) -> _R:
         """Send an idempotent request once, when the rate limit permits it.
