@@ -12,7 +12,7 @@ from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskS
 from shared.contracts.runs import TaskOutcome, TaskRun
 from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import RemoteWork
-from shared.errors import PlatformError, SubmissionUnknownError
+from shared.errors import PlatformError, SubmissionUnknownError, WorkDroppedError
 from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.provider import request
 from tests.fixtures.workflow_runs import Runs, generation, kinds, refinement, until
@@ -173,6 +173,19 @@ async def test_work_that_takes_too_long_is_withdrawn_before_another_try(hurried:
     assert [work.attempt for work in hurried.provider.withdrawn] == [1]
     assert outcome.attempt == 2
     assert outcome.errors == ["attempt 1: not done in time; fal returned OK"]
+
+
+async def test_work_that_the_provider_dropped_is_submitted_again(hurried: Runs) -> None:
+    async def drop(work: RemoteWork) -> None:
+        if work.attempt == 1:
+            raise WorkDroppedError("it did not start in time", is_final=True)
+
+    hurried.provider.on_await, hurried.provider.is_withdrawn = drop, False
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(fal())).result()
+    assert hurried.provider.withdrawn == []
+    assert (outcome.attempt, outcome.status) == (2, TaskStatus.COMPLETED)
+    assert outcome.errors == ["attempt 1: it did not start in time"]
 
 
 async def test_work_that_cannot_be_withdrawn_is_not_paid_for_twice(working: Runs) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED
+from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED, WORK_DROPPED
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.untrusted import clean_text
 
@@ -92,6 +92,13 @@ class TenantLimitError(CrowdedError):
 
     def __init__(self) -> None:
         super().__init__("the tenant already uses its share of this worker")
+
+
+class WorkDroppedError(PlatformError):
+    """The provider dropped work that did not start in time. The attempt is retried."""
+
+    category = ErrorCategory.TIMEOUT
+    failure_type = WORK_DROPPED
 
 
 class SubmissionUnknownError(PlatformError):

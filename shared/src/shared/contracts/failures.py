@@ -59,3 +59,7 @@ uses its whole share, or the provider's rate limit is used up. It is retried, an
 SUBMISSION_UNKNOWN = "SUBMISSION_UNKNOWN"
 """Failure type of a submission whose response was lost. The provider may have accepted it and may
 charge for it, so it is neither retried nor sent to the fallback: the task fails with this error."""
+
+WORK_DROPPED = "WORK_DROPPED"
+"""Failure type of accepted work that the provider dropped before it started, because the time that
+the request allowed was over: TIMEOUT, but nothing runs and nothing is charged, so it is retried."""

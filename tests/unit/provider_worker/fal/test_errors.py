@@ -17,7 +17,7 @@ from provider_worker.wire.errors import redacted
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.untrusted import find_fault
-from shared.errors import PlatformError, SubmissionUnknownError
+from shared.errors import PlatformError, SubmissionUnknownError, WorkDroppedError
 from tests.fixtures.hostile import bodies
 
 _LOCKED = {"detail": "User is locked. Reason: Exhausted balance. Top up your balance."}
@@ -85,6 +85,7 @@ def test_an_error_type_of_fal_tells_what_is_certain(
 def test_work_that_did_not_start_in_time_is_a_timeout_and_not_charged() -> None:
     dropped = answer(504, {"detail": "timed out"}, x_fal_request_timeout_type="user")
     error = result_error(dropped)
+    assert isinstance(error, WorkDroppedError)
     assert (error.category, error.is_final) == (Category.TIMEOUT, True)
     assert "not charged" in str(error)
     refused = submit_error(dropped)

@@ -6,7 +6,13 @@ from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED, WORKER_LOST
+from shared.contracts.failures import (
+    CROWDED,
+    SUBMISSION_UNKNOWN,
+    UNSERVED,
+    WORK_DROPPED,
+    WORKER_LOST,
+)
 from shared.contracts.service_requests import CallReport
 from shared.contracts.untrusted import clean_text, describe_error
 
@@ -76,6 +82,12 @@ def _timed_out(cause: TemporalTimeoutError, *, is_submission: bool) -> Failure:
     return Failure("the attempt exceeded its time limit", ErrorCategory.TIMEOUT)
 
 
+_NAMED = {
+    SUBMISSION_UNKNOWN: ErrorCategory.PROVIDER_ERROR,
+    WORK_DROPPED: ErrorCategory.TIMEOUT,
+}
+
+
 def _raised(cause: ApplicationError) -> Failure:
     message = clean_text(cause.message)
     if cause.type == WORKER_LOST:
@@ -88,7 +100,7 @@ def _raised(cause: ApplicationError) -> Failure:
     delay = cause.next_retry_delay
     return Failure(
         message,
-        ErrorCategory.PROVIDER_ERROR if is_unknown else _category(cause.type),
+        _NAMED.get(cause.type or "") or _category(cause.type),
         is_final=is_unknown,
         retry_after_s=delay.total_seconds() if delay else None,
         calls=CallReport.from_details(cause.details),

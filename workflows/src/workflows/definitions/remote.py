@@ -7,6 +7,7 @@ from temporalio.common import Priority
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from shared.contracts.enums import ErrorCategory
+from shared.contracts.failures import WORK_DROPPED
 from shared.contracts.picture_objects import with_object_keys
 from shared.contracts.runs import TaskRun
 from shared.contracts.submissions import (
@@ -108,9 +109,10 @@ def _has_ended(error: ActivityError, failure: Failure) -> bool:
     charge for another submission as well.
     """
     cause = error.cause
-    is_last_word = isinstance(cause, ApplicationError) and cause.non_retryable
+    if not isinstance(cause, ApplicationError) or not cause.non_retryable:
+        return False
     is_of_the_wait = failure.is_final or failure.category in _ERRORS_OF_THE_WAIT
-    return is_last_word and not is_of_the_wait
+    return cause.type == WORK_DROPPED or not is_of_the_wait
 
 
 async def _withdrawn(

@@ -6,7 +6,7 @@ from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import QueueStatus
 from provider_worker.wire.errors import PASSING, Errors, category_of_status, redacted
 from shared.contracts.enums import ErrorCategory as Category
-from shared.errors import PlatformError
+from shared.errors import PlatformError, WorkDroppedError
 
 _BY_TYPE = {
     "bad_request": Category.VALIDATION,
@@ -67,8 +67,9 @@ def result_error(response: FalResponse) -> PlatformError:
     if response.status == 404:
         return poll_error(response)
     if is_start_timeout(response):
-        note = "the work did not start in time, and is not charged"
-        return _ERRORS.of(response, Category.TIMEOUT, is_final=True, note=note)
+        return WorkDroppedError(
+            "fal dropped the work, which did not start in time; it is not charged", is_final=True
+        )
     is_proxy_error = response.status >= 500 and not response.is_from_fal
     if response.status in PASSING or is_proxy_error or response.is_success:
         return poll_error(response)
