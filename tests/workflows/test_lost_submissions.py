@@ -93,7 +93,11 @@ async def test_refusal_of_a_lost_workers_request_leads_to_another_attempt(hurrie
     assert outcome.attempt == 2
 
 
-async def test_no_other_attempt_follows_while_the_outcome_is_not_known(hurried: Runs) -> None:
+async def test_no_other_attempt_follows_while_the_outcome_is_not_known(
+    hurried: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows.definitions.submitting.submit_repeat_s", lambda _lost: 1)
+
     async def be_lost(work: RemoteWork) -> None:
         raise _lost()
 
