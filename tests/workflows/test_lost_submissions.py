@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
+from temporalio.api.enums.v1 import EventType
 from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
@@ -13,7 +14,7 @@ from shared.contracts.runs import TaskOutcome, TaskRun
 from shared.contracts.submissions import RemoteWork
 from shared.errors import PlatformError, SubmissionUnknownError
 from shared.temporal.heartbeat import Heartbeat
-from tests.fixtures.workflow_runs import Runs, generation, until
+from tests.fixtures.workflow_runs import Runs, generation, until, until_event
 from tests.workflows.test_run_task import failure_of
 from workflows.policies import MAX_LOST_WORKERS
 
@@ -183,3 +184,35 @@ async def test_work_that_the_provider_no_longer_knows_is_withdrawn_not_paid_for_
     assert outcome.errors == [
         "attempt 1: fal returned 404: it does not know it; fal returned ALREADY_COMPLETED"
     ]
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_cancellation_that_arrives_with_the_end_of_a_submission_hides_nothing(
+    runs: Runs, *, is_lost: bool
+) -> None:
+    submitting, may_end = asyncio.Event(), asyncio.Event()
+
+    async def wait(work: RemoteWork) -> None:
+        submitting.set()
+        async with Heartbeat(0.1):
+            await may_end.wait()
+        if is_lost:
+            raise _lost()
+
+    runs.provider.on_submit = wait
+    run = fal()
+    async with runs.provider_worker():
+        async with runs.workflow_worker():
+            handle = await runs.start_task(run)
+            await asyncio.wait_for(submitting.wait(), 10)
+        may_end.set()
+        ended = "FAILED" if is_lost else "COMPLETED"
+        await until_event(handle, EventType.Value(f"EVENT_TYPE_ACTIVITY_TASK_{ended}"))
+        await handle.cancel()
+        async with runs.workflow_worker():
+            await failure_of(handle)
+    outcome = runs.outcome(run.task_id)
+    assert outcome.status == TaskStatus.CANCELLED
+    assert len(runs.provider.recalled) == is_lost
+    assert len(runs.provider.withdrawn) == (not is_lost)
+    assert outcome.service_task_id == (None if is_lost else "request-1")

@@ -17,6 +17,7 @@ from shared.contracts.runs import TaskRun
 from shared.contracts.submissions import ProviderActivities, RemoteWork, Submission, Withdrawal
 from shared.uninterrupted import is_cancelling, uninterrupted
 from workflows.definitions.attempt_log import AttemptLog
+from workflows.definitions.completion import completed
 from workflows.definitions.failure import Failure, RemoteFailureError, read_failure
 from workflows.policies import (
     HEARTBEAT_TIMEOUT,
@@ -78,7 +79,7 @@ def _is_lost(error: ActivityError) -> bool:
 
 
 async def _try_once(work: RemoteWork, run: TaskRun, summary: str, priority: Priority) -> Submission:
-    return await workflow.execute_activity_method(
+    submitting = workflow.start_activity_method(
         ProviderActivities.submit_work,
         work,
         task_queue=run.task_queue,
@@ -89,6 +90,7 @@ async def _try_once(work: RemoteWork, run: TaskRun, summary: str, priority: Prio
         priority=priority,
         summary=f"{summary}: submit{', again' if work.is_repeated else ''}",
     )
+    return await completed(submitting)
 
 
 async def _recalled(work: RemoteWork, run: TaskRun, log: AttemptLog) -> RemoteFailureError:
