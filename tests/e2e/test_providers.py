@@ -13,7 +13,7 @@ from PIL import Image
 from shared.contracts.enums import AnswerMode, ProviderType, TaskType
 from shared.contracts.providers import PROVIDERS
 from tests.fixtures.lora_files import lora_bytes
-from tests.fixtures.pictures import picture
+from tests.fixtures.pictures import noise, picture
 from tests.fixtures.provider_cases import BASE_SIZE, CASES, Inputs
 from tests.fixtures.provider_platform import ProviderPlatform, data_url, golden_body, received_body
 
@@ -181,9 +181,35 @@ async def test_a_video_is_listed_as_one(providers: ProviderPlatform, runs: dict[
     assert (output["path"], output["media_type"]) == (record["result_video_path"], "video")
 
 
+async def test_a_large_picture_is_read_from_the_store_by_the_provider(
+    providers: ProviderPlatform,
+) -> None:
+    task = await providers.create(
+        task_type="DETAIL_ENHANCER",
+        provider_type="fal_garment_fixer",
+        base_image=data_url(noise(1200)),
+        reference_image=data_url(picture(size=(128, 128))),
+    )
+    ended = await providers.ended(task)
+    assert ended["status"] == "COMPLETED", ended
+    size, _ = await providers.platform.pixels(ended["result_image_path"])
+    assert size == (1200, 1200)
+    (given,) = [
+        entry["input"]
+        for entry in (await providers.ledger())["entries"]
+        if entry["request_id"] == ended["service_task_id"]
+    ]
+    s3 = providers.platform.stack.endpoints.s3_endpoint
+    assert given["image_url"].startswith(f"http://{s3}/")
+    assert "X-Amz-Signature" in given["image_url"]
+    assert given["reference_image_url"].startswith("data:image/png;base64,")
+    shown = json.dumps([ended, await providers.monitored(task)])
+    assert "X-Amz" not in shown
+
+
 def _facts_of(video: bytes) -> tuple[tuple[int, int], float]:
     """Return the size of a video's frames and its duration in seconds."""
-    with av.open(io.BytesIO(video)) as container:
+    with av.open(io.BytesIO(video), "r") as container:
         (stream,) = container.streams.video
         assert container.duration is not None
         return (stream.width, stream.height), container.duration / av.time_base

@@ -89,7 +89,8 @@ async def test_calls_and_units_of_our_own_workers_are_recorded(working: Runs) ->
     working.inference.billed = [
         BilledUnits(provider=ProviderType.VERTEX, unit="tokens", amount=1290)
     ]
-    outcome = await (await working.start_task(refinement())).result()
+    run = refinement(inputs={"base_image_url": "uploads/a.png", "upscale_seed": 3})
+    outcome = await (await working.start_task(run)).result()
     assert [each.method for each in outcome.service_requests] == ["POST"]
     assert [(each.attempt, each.amount) for each in outcome.billed] == [(1, 1290)]
     assert not outcome.results.keys() & {"service_requests", "billed"}

@@ -176,9 +176,9 @@ async def test_a_lost_response_is_unknown_and_nothing_is_sent_again(
 
 @_EACH
 async def test_a_late_response_is_unknown(wire: str, sandbox: OpenSandbox) -> None:
-    async with activities_of_each(sandbox, MemoryObjectStore(), submit_timeout_s=0.5) as built:
+    async with activities_of_each(sandbox, MemoryObjectStore(), submit_timeout_s=0.3) as built:
         case = Case(wire, sandbox, built)
-        case.play(Fault(on="submit", is_taken=True, delay_s=3))
+        case.play(Fault(on="submit", is_taken=True, delay_s=1))
         assert isinstance(await case.refusal(), SubmissionUnknownError)
 
 

@@ -11,6 +11,7 @@ from shared.contracts.submissions import RemoteWork, Submission
 from shared.errors import StorageError, SubmissionUnknownError
 from shared.settings import StorageSettings
 from shared.storage.s3 import S3ObjectStore
+from tests.fixtures.gateway import storage_settings
 from tests.fixtures.remote_work import fal_activities, generation_work, marker_of, submission
 from tests.fixtures.sandbox import OpenSandbox
 from tests.fixtures.servers import Servers
@@ -18,7 +19,7 @@ from tests.fixtures.servers import Servers
 
 @pytest.fixture
 def store(servers: Servers) -> S3ObjectStore:
-    return S3ObjectStore(servers.storage)
+    return S3ObjectStore(storage_settings(servers))
 
 
 def folder(work: RemoteWork) -> str:

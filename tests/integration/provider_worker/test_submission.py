@@ -197,8 +197,8 @@ async def test_nothing_is_sent_after_a_cancellation(
 @pytest.mark.parametrize(
     ("provider", "task_type"),
     [
-        (ProviderType.FAL_STANDARD, TaskType.VIDEO_GENERATION),
-        (ProviderType.FAL_GARMENT_FIXER, TaskType.DETAIL_ENHANCER),
+        (ProviderType.FAL_GARMENT_FIXER, TaskType.GENERATION),
+        (ProviderType.AI_CORE, TaskType.LLM_INTERACTION),
         (ProviderType.VERTEX, TaskType.GENERATION),
     ],
 )

@@ -15,6 +15,7 @@ from shared.contracts.enums import ErrorCategory as Category
 from shared.egress.guard import STRICT
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.pictures import picture
+from tests.fixtures.raw_server import listening, reply
 from tests.fixtures.remote_work import (
     RecordedProgress,
     app_work,
@@ -96,12 +97,19 @@ async def test_the_record_shows_the_calls_but_not_every_poll_and_never_the_key(
 async def test_an_apps_response_is_its_result(
     fal: OpenSandbox, activities: RemoteProviders, objects: MemoryObjectStore
 ) -> None:
-    answer = {"score": 0.5, "out": {"url": "https://fal.media/a.glb"}, "text": "a\0b"}
-    fal.play(Fault(on="work", body=answer))
-    result = await wait_for(activities, await take(activities, app_work()))
-    assert result.results == answer | {"result_url": "https://fal.media/a.glb", "text": "ab"}
-    assert result.files == []
-    assert not stored(objects)
+    async with listening() as host:
+        host.answers["/a"] = reply(b"any file")
+        url = host.url("/a")
+        answer = {"score": 0.5, "out": {"url": url}, "text": "a\0b"}
+        fal.play(Fault(on="work", body=answer))
+        work = await take(activities, app_work())
+        result = await wait_for(activities, work)
+    (file,) = result.files
+    paths = {"result_paths": [file.key]}
+    assert result.results == answer | {"result_url": url, "text": "ab"} | paths
+    assert file.key.startswith(f"experimental_fal/{work.task_id}/a1/")
+    assert stored(objects) == {file.key}
+    assert (await objects.get(file.key)) == b"any file"
 
 
 async def test_progress_is_what_the_app_logs(fal: OpenSandbox, objects: MemoryObjectStore) -> None:

@@ -35,6 +35,7 @@ def test_every_task_of_a_provider_that_queues_has_an_example_at_the_sandbox() ->
     }
     assert {(one.task_type, one.provider) for one in examples} == served
     assert all(one.label == f"{one.name} (sandbox)" for one in examples)
+    assert [one.name for one in examples if not one.inputs] == ["generation_fal_standard"]
     own = [generation(7), *others(Image.new("RGB", (64, 64), "red"), 7)]
     assert len({one.name for one in [*own, *examples]}) == len([*own, *examples])
 

@@ -10,12 +10,14 @@ from temporalio.testing import ActivityEnvironment
 from provider_worker.activities import RemoteProviders
 from provider_worker.adapters import Accepted, ProviderResult, Send, WithdrawalResult
 from provider_worker.calls import Call, CallLog
+from provider_worker.submission import Marks
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskType
 from shared.contracts.provenance import Provenance
 from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import RemoteWork, Submission, SubmittedWork
 from shared.errors import PlatformError
 from shared.progress import ExecutorIdentity
+from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.progress import RecordedProgress
 
 UNITS = BilledUnits(provider=ProviderType.FAL_STANDARD, unit="megapixels", amount=0.5)
@@ -67,7 +69,12 @@ class Studio:
 
 def activities(adapter: Studio) -> RemoteProviders:
     executant = ExecutorIdentity(executor_instance="worker-1", executor_type="provider-worker")
-    return RemoteProviders([adapter], progress=RecordedProgress(), executant=executant)
+    return RemoteProviders(
+        [adapter],
+        marks=Marks(MemoryObjectStore(), sending_s=60),
+        progress=RecordedProgress(),
+        executant=executant,
+    )
 
 
 async def test_result_has_units_and_provenance() -> None:

@@ -62,7 +62,7 @@ async def demo(
             raise StackError("the stack is still starting; try again once it is ready")
         if settings.providers and not running.endpoints.sandbox_url:
             raise StackError(
-                "the running stack has no sandbox; stop it, or start it with: "
+                "the running stack has no sandbox; stop it and start it with: "
                 "python -m local_stack up --providers sandbox"
             )
         api_key = load_credentials(settings).api_key.get_secret_value()

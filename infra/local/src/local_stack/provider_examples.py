@@ -50,10 +50,12 @@ def _at_fal(
             {"prompt": "she turns", "duration_seconds": 5},
             input_image_data=portrait,
         ),
-        _example(
+        TaskExample(
             TaskType.EXPERIMENTAL_FAL,
             _FAL,
             {"fal_app_id": "fal-ai/flux/dev/image-to-image", "fal_parameters": app},
+            place=NAME,
+            others=(small,),
         ),
         _example(
             TaskType.REFINE,

@@ -30,6 +30,7 @@ class TaskExample:
         fields: other fields of the request.
         pictures: picture fields; a list for fields with several pictures.
         place: where the work is done, beside the name on the sheet; empty: here.
+        others: input pictures within other fields.
     """
 
     task_type: TaskType
@@ -39,6 +40,7 @@ class TaskExample:
         default_factory=dict[str, "Image.Image | list[Image.Image]"]
     )
     place: str = ""
+    others: tuple[Image.Image, ...] = ()
 
     @property
     def name(self) -> str:
@@ -55,7 +57,8 @@ class TaskExample:
     @property
     def inputs(self) -> list[Image.Image]:
         """The input pictures."""
-        return [one for given in self.pictures.values() for one in _as_list(given)]
+        given = [one for given in self.pictures.values() for one in _as_list(given)]
+        return [*given, *self.others]
 
     @property
     def body(self) -> dict[str, Any]:

@@ -71,8 +71,6 @@ class Provenance(Message):
     ignored: list[str] = []
     """Fields of the request that have no place at a provider: `prompt`, `config.resolution`."""
     files: list[FileProvenance] = []
-    ignored: list[str] = []
-    """Request fields that the provider's service has no place for."""
 
 
 class ProvenanceRecord(Message):

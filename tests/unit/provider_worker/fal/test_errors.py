@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.provider_worker.fal.test_response import answer
 
 from provider_worker.fal.errors import (
     poll_error,
@@ -19,6 +18,7 @@ from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.untrusted import find_fault
 from shared.errors import PlatformError, SubmissionUnknownError, WorkDroppedError
 from tests.fixtures.hostile import bodies
+from tests.unit.provider_worker.wire.test_response import answer
 
 _LOCKED = {"detail": "User is locked. Reason: Exhausted balance. Top up your balance."}
 _FLAGGED = {"detail": [{"loc": ["body"], "msg": "flagged", "type": "content_policy_violation"}]}

@@ -15,7 +15,7 @@ from provider_worker.fal.results import (
     logged_progress,
     media_urls,
     picture_urls,
-    result_urls,
+    video_url,
 )
 from provider_worker.fal.wire import LogLine
 from shared.contracts.enums import ErrorCategory
@@ -164,20 +164,22 @@ def test_progress_is_the_last_bar_that_was_logged() -> None:
     ],
 )
 def test_a_result_is_read_from_the_field_of_its_kind(output: Media, body: Any) -> None:
-    assert result_urls(_answer(body), output, _options()) == ["https://a/1"]
+    answer = _answer(body)
+    found = [video_url(answer)] if output is Media.VIDEO else picture_urls(answer, _options())
+    assert found == ["https://a/1"]
 
 
 @pytest.mark.parametrize("body", [{}, {"image": {"url": "https://a/1"}}, {"video": {}}, []])
 def test_a_response_without_a_video_is_final(body: Any) -> None:
     with pytest.raises(PlatformError, match="no video") as caught:
-        result_urls(_answer(body), Media.VIDEO, _options())
+        video_url(_answer(body))
     assert (caught.value.category, caught.value.is_final) == (ErrorCategory.PROVIDER_ERROR, True)
 
 
 def test_a_single_picture_that_is_blacked_out_is_an_error() -> None:
     body = {"image": {"url": "https://a/1"}, "has_nsfw_concepts": [True]}
     with pytest.raises(PlatformError, match="blacked out"):
-        result_urls(_answer(body), Media.IMAGE, _options())
+        picture_urls(_answer(body), _options())
 
 
 def test_every_file_of_an_app_is_listed_once() -> None:

@@ -18,6 +18,7 @@ PLACES = {
     "services/provider-worker/src/provider_worker/fal/convert/dispatch.py": "fal's requests",
     "services/api-gateway/src/api_gateway/tasks/schemas/unions.py": "their schemas",
     "infra/local/src/local_stack/task_examples.py": "a request of each",
+    "infra/local/src/local_stack/provider_examples.py": "a request to each outside provider",
 }
 MANY = 3
 WORDS = {

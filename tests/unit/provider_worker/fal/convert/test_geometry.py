@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from provider_worker.fal.convert.geometry import least_factor, nearest_ratio
+from provider_worker.fal.convert.geometry import least_factor
+from provider_worker.ratios import nearest_ratio
 from shared.contracts.fal_apps.app import PictureApp, UpscalerApp
 from shared.contracts.fal_apps.pictures import EDITORS
 from shared.contracts.fal_apps.upscalers import UPSCALERS
