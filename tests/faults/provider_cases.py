@@ -89,7 +89,7 @@ def _at_acceptance(victim: str) -> Case:
 
 async def _during_upload(rig: Rig, clients: Clients) -> None:
     link = rig.link("provider-worker", "s3")
-    put = link.watch(b"PUT /")
+    put = link.watch(b"image_0.png")
     link.impose(NetworkFault(bytes_per_s=1_000))
     await clients.submit(remote_task())
     await asyncio.wait_for(put.wait(), 30)
