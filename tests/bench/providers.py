@@ -51,6 +51,9 @@ BODY = {
 _ENDED = """SELECT count(*) FILTER (WHERE status = 'COMPLETED') AS completed,
   count(*) FILTER (WHERE status IN ('FAILED', 'CANCELLED')) AS failed,
   extract(epoch FROM max(completed_at))::float8 AS last_s FROM tasks"""
+_LATENESS = """SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY took) AS p50,
+  percentile_cont(0.95) WITHIN GROUP (ORDER BY took) AS p95
+FROM (SELECT extract(epoch FROM completed_at - started_at)::float8 AS took FROM tasks) AS ended"""
 
 console = Console(width=120)
 
@@ -70,7 +73,7 @@ class Bench:
     stack: LocalStack
     sandbox: str
     http: httpx.AsyncClient
-    database: asyncpg.Connection[Any]
+    database: "asyncpg.Connection[Any]"
 
     async def run(self, number: int) -> tuple[list[Sample], float]:
         """Run tasks to their ends, and return samples and the epoch of the last end."""
@@ -121,6 +124,14 @@ async def measure(bench: Bench, number: int, work_s: float) -> list[Goal]:
         f"{seconds:.1f} s for an ideal of {ideal_s:g} s; all submitted after"
         f" {taken[-1] - taken[0]:.1f} s; at most {peak} in flight; {polls:g} polls a task (median)"
     )
+    late = await bench.database.fetchrow(_LATENESS)
+    assert late is not None
+    console.print(
+        f"from the end of the work to the record: p50 {late['p50'] - work_s:.1f} s, p95"
+        f" {late['p95'] - work_s:.1f} s"
+    )
+    quarters = [f"{taken[number * share // 4 - 1] - taken[0]:.0f}" for share in (1, 2, 3, 4)]
+    console.print(f"quarters of the submissions after {', '.join(quarters)} s")
     shown = ", ".join(f"{name} {s:.0f}" for name, s in used.items() if s >= 1)
     console.print(f"CPU seconds: {shown}")
     lowest, highest = (share * number for share in SHARE)

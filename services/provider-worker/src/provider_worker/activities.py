@@ -35,6 +35,9 @@ from shared.uninterrupted import uninterrupted
 _LONGEST_TURN_S = 60.0
 """Longest wait for the provider's rate limit within one activity; then the work waits for its turn
 in its workflow."""
+_WAITS_BEAT_EVERY_S = 2.0
+"""Seconds between the heartbeats of a wait, which delay a cancellation. Each is a write by
+Temporal's server, and hundreds of waits run at once."""
 _SENDS_WITHIN_S = 300.0
 """Longest time from the start of a submission to its request. A process that was suspended for
 longer sends nothing: the task may have ended since, and its mark may have been removed."""
@@ -129,7 +132,11 @@ class RemoteProviders(ProviderActivities):
         adapter = self._adapter(work)
         resumed_at = datetime.now(UTC)
         resumes = activity.info().attempt - 1
-        async with self._calls(work) as log, Heartbeat(), self._attempt(work) as report:
+        async with (
+            self._calls(work) as log,
+            Heartbeat(_WAITS_BEAT_EVERY_S),
+            self._attempt(work) as report,
+        ):
             try:
                 result = await adapter.wait(work, log, report)
             except asyncio.CancelledError:

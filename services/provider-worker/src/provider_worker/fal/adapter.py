@@ -32,7 +32,7 @@ from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
 
 _NAME = "fal"
-_POLL_GROWTH, _POLL_SLOWEST = 1.1, 10
+_POLL_GROWTH, _POLL_SLOWEST = 1.05, 10
 """The poll interval grows by this factor, up to ten times the initial interval."""
 _MAX_PICTURES_BYTES = 64 * 1024 * 1024
 """Limit of a response that contains the pictures themselves instead of their URLs."""

@@ -50,10 +50,10 @@ class QueuedRequest:
             response = await self._ask("GET", url)
         if not response.is_success:
             raise poll_error(response)
-        status = await self._http.in_thread(response.read, QueueStatus)
+        status = await self._http.parse(response, response.read, QueueStatus)
         if status is None:
             raise poll_error(response)
-        return status, await self._http.in_thread(logged_progress, status.logs)
+        return status, await self._http.parse(response, logged_progress, status.logs)
 
     async def result(self, max_bytes: int) -> FalResponse:
         """Read the result.

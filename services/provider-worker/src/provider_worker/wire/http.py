@@ -27,6 +27,8 @@ _R = TypeVar("_R", bound=WireResponse)
 _CONNECT_TIMEOUT_S = 5.0
 _MAX_RESPONSE_BYTES = 1024 * 1024
 _THREADS = 2
+_SMALL_BYTES = 16 * 1024
+"""A body up to this size is parsed at once: a thread costs more than parsing a status."""
 _HIDDEN = "(key)"
 
 
@@ -204,8 +206,18 @@ class PaidHttp(Generic[_R]):
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: read(*args, **kwargs))
 
+    async def parse(
+        self, response: _R, read: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """Run a function that reads a response: in a thread if the response is large."""
+        if len(response.content) <= _SMALL_BYTES:
+            return read(*args, **kwargs)
+        return await self.in_thread(read, *args, **kwargs)
+
     async def _read(self, response: httpx.Response, content: bytes | bytearray) -> _R:
         headers = {name.lower(): value for name, value in response.headers.items()}
+        if len(content) <= _SMALL_BYTES:
+            return self._parsed(response.status_code, headers, content)
         return await self.in_thread(self._parsed, response.status_code, headers, content)
 
     def _parsed(self, status: int, headers: Mapping[str, str], content: bytes | bytearray) -> _R:
