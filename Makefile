@@ -138,7 +138,7 @@ fuzz-api: $(INSTALLED) ## Fuzz the running API by its document: some minutes
 	$(BIN)/python -m tests.fuzz.runs
 
 .PHONY: test-faults
-test-faults: $(INSTALLED) ## Kill every process and disturb every connection; forty minutes
+test-faults: $(INSTALLED) ## Kill every process and disturb every connection; fifty minutes
 	$(BIN)/python -m tests.faults
 
 # --- measure it ---------------------------------------------------------------------------------

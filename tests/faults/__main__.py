@@ -1,4 +1,4 @@
-"""The full fault matrix, 20 trainings and 100 random kills: `make test-faults`, 40 minutes.
+"""The full fault matrix, 20 trainings and 100 random kills: `make test-faults`, 50 minutes.
 
 `--only TEXT` runs the cases whose name contains the text; `--seed N` repeats random kills.
 """

@@ -169,11 +169,14 @@ async def _race(rig: Rig, _clients: Clients) -> None:
         )
         for _ in range(_RACES)
     ]
+    winners: set[str] = set()
     for work, told in zip(works, await race(rig, works), strict=True):
         posts = rig.fal.ledger.posts[work.inputs["prompt"]]
         assert posts == 1, f"{posts} requests for one submission"
         assert len({each.request_id for each in told}) == 1, "not all were told the same id"
         assert len(told) == RACERS
+        winners.add(told[0].executor_instance)
+    assert len(winners) > 1, "one worker won every race: the others did not take part"
 
 
 SUBMISSIONS: tuple[Case, ...] = (
