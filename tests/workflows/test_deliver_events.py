@@ -100,14 +100,12 @@ async def test_run_shows_its_wait(runs: Runs) -> None:
     runs.courier.answers = [waiting(_LONG_S, failures=3)]
     async with runs.deliveries_worker():
         handle = await runs.start_delivery()
-
-        async def shows_it() -> bool:
-            shown = str(await handle.query("__temporal_workflow_metadata"))
-            return "attempt 4" in shown and "503" in shown
-
-        await until(shows_it)
+        await until_event(handle, EventType.EVENT_TYPE_TIMER_STARTED)
+        shown = str(await handle.query("__temporal_workflow_metadata"))
         await handle.signal(DeliverEvents.replay)
         await handle.result()
+    assert "attempt 4" in shown
+    assert "503" in shown
 
 
 @pytest.mark.long

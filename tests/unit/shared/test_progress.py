@@ -2,15 +2,17 @@
 
 import asyncio
 import json
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import psutil
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import TrainingStatus
@@ -67,22 +69,29 @@ async def reporting(url: str) -> AsyncIterator[ProgressReporter]:
     assert end is None or isinstance(end, asyncio.CancelledError), end
 
 
+def on_loopback() -> socket.socket:
+    """Bind a port. Until something listens on it, connections to it are refused."""
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    return bound
+
+
 @asynccontextmanager
-async def listening() -> AsyncIterator[tuple[Listener, str]]:
+async def listening(bound: socket.socket | None = None) -> AsyncIterator[tuple[Listener, str]]:
+    """Listen on a socket that is bound to a port of loopback, or on one of its own."""
     listener = Listener()
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.add(asyncio.current_task())  # type: ignore[arg-type]
         try:
-            await listener.serve(reader, writer)
-        except (asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass
+            with suppress(asyncio.IncompleteReadError):  # the reporter has closed the connection
+                await listener.serve(reader, writer)
         finally:
             writer.close()
             await asyncio.gather(writer.wait_closed(), return_exceptions=True)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, sock=bound or on_loopback())
     host, port = server.sockets[0].getsockname()
     yield listener, f"http://{host}:{port}"
     server.close()
@@ -143,11 +152,17 @@ async def test_memory_is_reported_at_start_and_with_every_report() -> None:
 
 
 async def test_unreachable_listener_does_not_disturb_attempts() -> None:
-    async with reporting("http://127.0.0.1:9") as reporter, reporter.attempt(TASK, 1) as report:
-        report(0.5)
-        await asyncio.sleep(0.2)
-    async with reporting("") as silent, silent.attempt(TASK, 1) as report:
-        report(1)
+    bound = on_loopback()
+    async with reporting(f"http://127.0.0.1:{bound.getsockname()[1]}") as reporter:
+        with capture_logs() as lines:
+            async with reporter.attempt(TASK, 1) as report, asyncio.timeout(5):
+                report(0.5)
+                while not any(line.get("reports") for line in lines):
+                    await asyncio.sleep(0.01)
+        async with listening(bound) as (listener, _), reporter.attempt(TASK, 2):
+            told = await asyncio.wait_for(listener.reports.get(), 5)
+    assert {line["event"] for line in lines} == {"progress_lost"}
+    assert (told["attempt"], told["kind"]) == (2, "started")
 
 
 def trained(step: int) -> TrainingProgress:
@@ -204,5 +219,8 @@ async def test_report_that_the_gateway_refuses_is_not_sent_again() -> None:
 
 async def test_reports_without_a_listener_are_dropped() -> None:
     async with reporting("") as silent:
+        async with silent.attempt(TASK, 1) as report:
+            report(1)
         silent.report_training(trained(1))
+        assert not silent._pending
         assert silent._trainings.take(time.monotonic()) == []

@@ -45,6 +45,8 @@ class PreprocessDataset(Message):
     """Object keys, paths whose object keys are in `fetched`, and URLs."""
     fetched: dict[str, str] = {}
     """Object keys of the paths that differ from their key."""
+    fetch_faults: dict[str, ErrorText] = {}
+    """Always empty: `faults_at` has the reasons. Recorded runs have the field."""
     fetched_at: dict[int, str] = {}
     """Object keys of URLs, by position: 2000 long URLs fit into the message once, not twice."""
     faults_at: dict[int, ErrorText] = {}

@@ -93,14 +93,15 @@ async def test_keys_are_fetched_once_and_used_again(issuer: Issuer) -> None:
 async def test_settings_choose_the_key_set(issuer: Issuer) -> None:
     tokens = TokenVerifier.from_settings(settings(JwtAlgorithm.RS256, jwt_jwks_url=issuer.url))
     assert tokens is not None
-    await tokens.verify(signed())
+    assert (await tokens.verify(signed())).scope.origin_tenant_id == "acme"
     await tokens.close()
 
 
 async def test_elliptic_keys_work_as_well(issuer: Issuer) -> None:
     issuer.publish(jwk(FIRST, "1"), jwk(ec_key(), "e"))
     async with verifier(issuer, JwtAlgorithm.ES256) as tokens:
-        await tokens.verify(signed(ec_key(), "e", "ES256"))
+        claims = await tokens.verify(signed(ec_key(), "e", "ES256"))
+    assert claims.scope.origin_tenant_id == "acme"
 
 
 async def test_new_key_is_found_without_waiting_for_the_cache(issuer: Issuer) -> None:
