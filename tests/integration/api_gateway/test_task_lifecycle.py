@@ -130,7 +130,7 @@ async def test_list_shows_newest_first_and_every_filter_narrows_it(
         for body, zone in (
             (GENERATION, "eu"),
             (GENERATION | {"origin_tenant_id": "t"}, "us"),
-            ({"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "x"}, "eu"),
+            ({"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "fal-ai/x"}, "eu"),
         )
     ]
     ids = [task["id"] for task in reversed(tasks)]
@@ -381,7 +381,7 @@ async def test_generation_fields_change_and_some_take_the_admin_scope(
 async def test_generation_routes_know_no_other_type(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
-    task = await create(api, {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "x"} | ORIGIN)
+    task = await create(api, {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "fal-ai/x"} | ORIGIN)
     path = f"/api/v1/tasks/generation/{task['id']}"
     for method, url in (("GET", path), ("PUT", path), ("POST", f"{path}/cancel")):
         assert (await api.request(method, url, json={})).status_code == 404

@@ -16,10 +16,18 @@ def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polling, "_BACKOFF_S", 0.01)
 
 
-@pytest.fixture
-async def fal() -> AsyncIterator[OpenSandbox]:
+@pytest.fixture(scope="package")
+async def shared_sandbox() -> AsyncIterator[OpenSandbox]:
+    """A sandbox for all tests of this package: its start and its end take longer than a test."""
     async with open_sandbox() as opened:
         yield opened
+
+
+@pytest.fixture
+def fal(shared_sandbox: OpenSandbox) -> OpenSandbox:
+    """The shared sandbox, without work and faults of the tests before."""
+    shared_sandbox.sandbox.reset()
+    return shared_sandbox
 
 
 @pytest.fixture

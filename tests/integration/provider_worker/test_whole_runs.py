@@ -36,6 +36,7 @@ _TRANSFORMS = (
     "to_url",
 )
 _FAL = {"provider_type": "fal_standard", "fal_app_id": "fal-ai/flux/dev"}
+_FAL_WITH_REFERENCE = _FAL | {"fal_app_id": "fal-ai/flux-lora/image-to-image"}
 
 
 @dataclass
@@ -97,7 +98,10 @@ class Round:
                 (
                     (_app_step(f"next_{number}", self.marker()), "fal_parameters.value"),
                     (_picture_step(f"next_{number}", self.marker()), "prompt"),
-                    (_picture_step(f"next_{number}", self.marker()), "reference_image_url"),
+                    (
+                        _picture_step(f"next_{number}", self.marker(), _FAL_WITH_REFERENCE),
+                        "reference_image_url",
+                    ),
                     (_picture_step(f"next_{number}", self.marker()), "width"),
                 )
             )
@@ -139,8 +143,10 @@ def _app_step(step_id: str, marker: str) -> dict[str, Any]:
     return {"id": step_id, "task_type": "EXPERIMENTAL_FAL", "config": config}
 
 
-def _picture_step(step_id: str, marker: str) -> dict[str, Any]:
-    config = {"prompt": marker, "width": 64, "height": 64, "provider_config": _FAL}
+def _picture_step(
+    step_id: str, marker: str, provider_config: dict[str, str] = _FAL
+) -> dict[str, Any]:
+    config = {"prompt": marker, "width": 64, "height": 64, "provider_config": provider_config}
     return {"id": step_id, "task_type": "GENERATION", "config": config | {"max_retries": 0}}
 
 

@@ -84,7 +84,7 @@ class Marks:
                 raise _unknown(
                     "the worker that submitted it was lost before it stored the response"
                 )
-            await asyncio.sleep(_LOOKS_EVERY_S)
+            await asyncio.sleep(min(_LOOKS_EVERY_S, max(0, ends_at - loop.time())))
 
     async def _answer(self, work: RemoteWork) -> Submission | None:
         try:

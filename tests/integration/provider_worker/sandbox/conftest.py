@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.fixtures.sandbox import OpenSandbox, open_sandbox
+from tests.fixtures.sandbox import OpenSandbox
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[OpenSandbox]:
-    async with open_sandbox() as opened:
-        yield opened
+def sandbox(fal: OpenSandbox) -> OpenSandbox:
+    """The sandbox, without work and faults of the tests before."""
+    return fal
 
 
 @pytest.fixture

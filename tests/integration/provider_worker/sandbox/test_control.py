@@ -1,6 +1,7 @@
 """Faults of every wire, duration of work, and the control routes."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -82,6 +83,20 @@ async def test_a_medium_is_disturbed_like_any_response(http: httpx.AsyncClient) 
     gone, padded, whole = [await http.get(url) for _ in range(3)]
     assert (gone.status_code, whole.status_code) == (410, 200)
     assert padded.content == whole.content + b"\0" * 1000
+
+
+async def test_a_cleared_ledger_is_empty_and_so_is_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.jsonl"
+    async with open_sandbox(ledger=file) as sandbox:
+        headers = {"authorization": f"Key {sandbox.key}"}
+        async with httpx.AsyncClient(base_url=sandbox.url, headers=headers) as http:
+            await _taken(http)
+            assert sandbox.ledger.submits
+            assert file.read_text()
+            assert (await http.delete("/_ledger")).status_code == 204
+        assert not sandbox.ledger.submits
+        assert not sandbox.ledger.posts
+    assert not file.read_text()
 
 
 async def test_planned_faults_are_removed_and_wrong_ones_refused(http: httpx.AsyncClient) -> None:

@@ -40,6 +40,7 @@ class Sandbox:
         self.app = Starlette(
             routes=[
                 Route("/_ledger", self._show_ledger),
+                Route("/_ledger", self._clear_ledger, methods=["DELETE"]),
                 Route("/_strays", self._show_strays),
                 Route("/_faults", self._take_faults, methods=["POST", "DELETE"]),
                 Route("/_media/{id}/{index:int}.{suffix}", self._medium),
@@ -57,12 +58,21 @@ class Sandbox:
         """Plan faults."""
         self.desk.faults.play(*faults)
 
+    def reset(self) -> None:
+        """Forget all work and all faults."""
+        self.ledger.clear()
+        self.desk.faults.clear()
+
     async def close(self) -> None:
         """Close connections."""
         await self.desk.studio.close()
 
     async def _show_ledger(self, _request: Request) -> Response:
         return JSONResponse(self.ledger.shown())
+
+    async def _clear_ledger(self, _request: Request) -> Response:
+        self.ledger.clear()
+        return Response(status_code=204)
 
     async def _show_strays(self, _request: Request) -> Response:
         return JSONResponse(self.ledger.strays)

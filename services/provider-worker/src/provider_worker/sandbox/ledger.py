@@ -101,6 +101,13 @@ class Ledger:
             if entry.wire == wire and key in (None, entry.key)
         )
 
+    def clear(self) -> None:
+        """Forget everything, also in the file."""
+        if self.file:
+            self.file.write_text("")
+        for noted in (self.posts, self.entries, self.cancels, self.strays, self.requests):
+            noted.clear()
+
     def count(self, method: str, path: str) -> None:
         """Count a request; ids of work are left out of its path."""
         parts = ("{id}" if part in self.entries else part for part in path.split("/"))
