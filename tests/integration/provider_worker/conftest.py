@@ -16,9 +16,9 @@ def _short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polling, "_BACKOFF_S", 0.01)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 async def shared_sandbox() -> AsyncIterator[OpenSandbox]:
-    """A sandbox for all tests of this package: its start and its end take longer than a test."""
+    """A sandbox for all tests of a file: its start and its end take longer than a test."""
     async with open_sandbox() as opened:
         yield opened
 
