@@ -177,6 +177,18 @@ async def test_failed_work_has_the_category_of_its_result(
     assert error.failure_type is None
 
 
+@pytest.mark.parametrize("told_by", [{"status": 422, "body": _DETAIL}, {"error": "x", "body": {}}])
+async def test_units_of_failed_work_are_recorded(
+    fal: OpenSandbox, activities: RemoteProviders, told_by: dict[str, Any]
+) -> None:
+    """fal charges for some refused inputs."""
+    fal.play(Fault(on="work", headers={"x-fal-billable-units": "2.5"}, **told_by))
+    error = await failure_of(activities, await take(activities, generation_work()))
+    assert [(unit.unit, unit.amount) for unit in error.billed] == [
+        ("units of fal-ai/flux/dev", 2.5)
+    ]
+
+
 @pytest.mark.parametrize(
     "raw", ['{"images": ', '{"images": [{"url": 7}]}', '{"images": "none"}', "{}"]
 )

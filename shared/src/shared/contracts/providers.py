@@ -115,7 +115,7 @@ PROVIDERS: dict[ProviderType, Provider] = {
     ProviderType.FASHN_STANDARD: _row(
         TaskQueue.PROVIDER_FASHN,
         [TaskType.EDITING],
-        [Cap.REFERENCE_IMAGE],
+        [Cap.REFERENCE_IMAGE, Cap.SEED],
         answers=AnswerMode.QUEUED,
     ),
     ProviderType.FREEPIK_MAGNIFIC: _row(

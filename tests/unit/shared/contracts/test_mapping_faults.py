@@ -21,8 +21,8 @@ def faults(provider: ProviderType, mapped: set[str], **inputs: Any) -> list[str]
 
 
 def test_drawn_seed_needs_no_capability() -> None:
-    assert faults(ProviderType.FASHN_STANDARD, {"prompt"}) == []
-    assert len(faults(ProviderType.FASHN_STANDARD, {"seed"})) == 1
+    assert faults(ProviderType.FREEPIK_MAGNIFIC, {"prompt"}) == []
+    assert len(faults(ProviderType.FREEPIK_MAGNIFIC, {"seed"})) == 1
 
 
 def test_sides_are_only_checked_for_the_local_model() -> None:

@@ -125,7 +125,7 @@ class FalAdapter:
         self, work: SubmittedWork, log: CallLog, on_progress: Callable[[float], None]
     ) -> ProviderResult:
         """Poll until the request has ended, then read and store its result."""
-        request, order = QueuedRequest(self._http, work.submission, log), order_of(work)
+        request, order = QueuedRequest(self._http, work, log), order_of(work)
 
         async def ended() -> QueueStatus | None:
             status, fraction = await request.status()
@@ -147,14 +147,14 @@ class FalAdapter:
             has_reason = error.is_final and not isinstance(error, UnusableResultError)
             if status.error is None or has_reason:
                 raise
-            raise work_error(status) from error
+            raise work_error(status, error.billed) from error
         if status.error is not None:
-            raise work_error(status)
+            raise work_error(status, request.billed(response))
         return response
 
     async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalResult:
         """Cancel the request at fal. Work that has started may run on and be charged."""
-        return await QueuedRequest(self._http, work.submission, log).cancel()
+        return await QueuedRequest(self._http, work, log).cancel()
 
     async def close(self) -> None:
         """Close connections."""

@@ -1,11 +1,13 @@
 """Translation of fal's errors by status, error type and kind of request. Pure functions."""
 
 import re
+from collections.abc import Sequence
 
 from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import QueueStatus
 from provider_worker.wire.errors import PASSING, Errors, category_of_status, redacted
 from shared.contracts.enums import ErrorCategory as Category
+from shared.contracts.service_requests import BilledUnits
 from shared.errors import PlatformError, WorkDroppedError
 
 _BY_TYPE = {
@@ -59,8 +61,10 @@ submit_error = _ERRORS.submission
 poll_error = _ERRORS.poll
 
 
-def result_error(response: FalResponse) -> PlatformError:
+def result_error(response: FalResponse, billed: Sequence[BilledUnits] = ()) -> PlatformError:
     """Translate an error response to a result request: the work has failed for good.
+
+    fal may have billed it, which it says in a header: it charges for some refused inputs (422).
 
     An error of a proxy and a request to come back later are treated as a failed status request.
     """
@@ -73,7 +77,9 @@ def result_error(response: FalResponse) -> PlatformError:
     is_proxy_error = response.status >= 500 and not response.is_from_fal
     if response.status in PASSING or is_proxy_error or response.is_success:
         return poll_error(response)
-    return _ERRORS.of(response, category_of(response), is_final=True)
+    error = _ERRORS.of(response, category_of(response), is_final=True)
+    error.billed = tuple(billed)
+    return error
 
 
 def is_start_timeout(response: FalResponse) -> bool:
@@ -81,7 +87,7 @@ def is_start_timeout(response: FalResponse) -> bool:
     return response.status == 504 and response.headers.get(_TIMEOUT_TYPE, "") == _BY_CALLER
 
 
-def work_error(status: QueueStatus) -> PlatformError:
+def work_error(status: QueueStatus, billed: Sequence[BilledUnits] = ()) -> PlatformError:
     """Translate the status of a request that failed, if its result gives no better reason."""
     category = _BY_TYPE.get(status.error_type or "", Category.PROVIDER_ERROR)
     reason = status.error if isinstance(status.error, str) else status.error_type
@@ -89,4 +95,5 @@ def work_error(status: QueueStatus) -> PlatformError:
         f"the work failed at fal: {redacted((reason or 'no reason given')[:_LONGEST])}",
         category=category,
         is_final=True,
+        billed=billed,
     )

@@ -5,11 +5,12 @@ from provider_worker.calls import CallLog
 from provider_worker.errors import ResponseTooLargeError, UnusableResultError
 from provider_worker.fal.errors import poll_error, result_error
 from provider_worker.fal.response import FalResponse
-from provider_worker.fal.results import logged_progress
+from provider_worker.fal.results import billed_units, logged_progress
 from provider_worker.fal.urls import request_url
 from provider_worker.fal.wire import CancelResponse, QueueStatus
 from provider_worker.wire.http import Ask, PaidHttp
-from shared.contracts.submissions import Submission
+from shared.contracts.service_requests import BilledUnits
+from shared.contracts.submissions import SubmittedWork
 
 _WITHDRAW_TIMEOUT_S = 5.0
 _WITHDRAWN = frozenset({"OK"})
@@ -24,13 +25,14 @@ class QueuedRequest:
 
     Args:
         http: connections to the queue.
-        submission: fal's id and URLs.
+        work: the submitted work, with fal's id and URLs.
         log: receives the requests about it.
     """
 
-    def __init__(self, http: PaidHttp[FalResponse], submission: Submission, log: CallLog) -> None:
+    def __init__(self, http: PaidHttp[FalResponse], work: SubmittedWork, log: CallLog) -> None:
         self._http = http
-        self._submission = submission
+        self._provider = work.provider_type
+        self._submission = work.submission
         self._log = log
         self._has_logs = True
 
@@ -60,7 +62,7 @@ class QueuedRequest:
 
         Raises:
             UnusableResultError: it is larger than `max_bytes`.
-            PlatformError: there is no result.
+            PlatformError: there is no result; fal may have billed units all the same.
         """
         request_id = self._submission.request_id
         ask = Ask("GET", self._url("response_url"), request_id, max_bytes=max_bytes)
@@ -71,8 +73,13 @@ class QueuedRequest:
                 f"{error}; let the app return URLs (sync_mode false)"
             ) from error
         if not response.is_success:
-            raise result_error(response)
+            raise result_error(response, self.billed(response))
         return response
+
+    def billed(self, response: FalResponse) -> list[BilledUnits]:
+        """Return the units that fal charged, by the response to the result request."""
+        app_id = str(self._submission.handle.get("app", ""))
+        return billed_units(response, self._provider, app_id)
 
     async def cancel(self) -> WithdrawalResult:
         """Cancel it. Work that has started may run on and be charged.
