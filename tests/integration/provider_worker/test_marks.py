@@ -26,14 +26,16 @@ def folder(work: RemoteWork) -> str:
     return f"generations/{work.task_id}/a{work.attempt}"
 
 
-async def _submit(fal: OpenSandbox, store: S3ObjectStore, work: RemoteWork) -> Submission:
-    async with fal_activities(fal, store) as activities:
+async def _submit(
+    fal: OpenSandbox, store: S3ObjectStore, work: RemoteWork, *, sending_s: float = 0.1
+) -> Submission:
+    async with fal_activities(fal, store, sending_s=sending_s) as activities:
         return await ActivityEnvironment().run(activities.submit_work, work)
 
 
 async def test_workers_that_race_submit_once(fal: OpenSandbox, store: S3ObjectStore) -> None:
     work = generation_work()
-    submissions = await asyncio.gather(*(_submit(fal, store, work) for _ in range(4)))
+    submissions = await asyncio.gather(*(_submit(fal, store, work, sending_s=30) for _ in range(4)))
     assert fal.ledger.posts == {marker_of(work): 1}
     assert len({each.request_id for each in submissions}) == 1
 

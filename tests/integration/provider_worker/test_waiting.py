@@ -312,6 +312,7 @@ async def test_pictures_at_private_addresses_are_not_fetched(
         error = await failure_of(activities, await take(activities, generation_work()))
     assert (error.category, error.is_final) == (Category.VALIDATION, True)
     assert "not public" in str(error)
+    assert "SARTIQ_" not in str(error)  # the URL is the provider's, not the client's
     assert elsewhere.heard == []
     assert not stored(objects)
 

@@ -14,7 +14,7 @@ from local_stack.demo import Demo, Prepare
 from local_stack.demo import demo as run_demo
 from local_stack.errors import StackError
 from local_stack.every_task import EveryTask
-from local_stack.example import curl_commands
+from local_stack.example import curl_commands, provider_command
 from local_stack.foreground import run_in_foreground
 from local_stack.settings import LocalSettings, Providers
 from local_stack.stack import LocalStack
@@ -145,6 +145,9 @@ async def _serve(settings: LocalSettings) -> None:
     async with LocalStack(settings, on_ready=_report) as stack:
         console.print(f"\n{_table(stack.endpoints)}\n")
         console.print(curl_commands(stack.endpoints.gateway_url, stack.api_key), markup=False)
+        if settings.providers is Providers.SANDBOX:
+            command = provider_command(stack.endpoints.gateway_url, stack.api_key)
+            console.print(f"\n{command}", markup=False)
         console.print(f"\nstate and logs in {settings.state_dir}; Ctrl-C stops everything")
         raise await stack.first_death()
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from provider_worker.calls import Call, CallLog
 from provider_worker.errors import DamagedResultError, UnusableResultError
 from shared.contracts.enums import ErrorCategory
-from shared.egress.errors import FetchError, ForbiddenUrlError, TooLargeError
+from shared.egress.errors import FetchError, ForbiddenUrlError, PrivateUrlError, TooLargeError
 from shared.egress.fetch import fetch, fetch_to_file
 from shared.egress.guard import Guard
 from shared.errors import ResourceError
@@ -147,6 +147,8 @@ def _logged(url: str, log: CallLog, what: str) -> Generator[None]:
     try:
         yield
         call.status = 200
+    except PrivateUrlError as error:
+        raise UnusableResultError(f"its {what} was not fetched: {error.reason}") from error
     except ForbiddenUrlError as error:
         raise UnusableResultError(f"its {what} was not fetched: {error}") from error
     except TooLargeError as error:

@@ -1,5 +1,6 @@
 """A task's stored pictures and files, as a provider reads them."""
 
+import asyncio
 import base64
 
 from shared.errors import ObjectNotFoundError
@@ -31,7 +32,8 @@ class Sources:
             raise ObjectNotFoundError(f"there is no object {key!r}")
         if info.size_bytes > self._inline_max_bytes:
             return self.file_url(key)
-        return data_url(await self._objects.get(key), info.content_type)
+        content = await self._objects.get(key)
+        return await asyncio.to_thread(data_url, content, info.content_type)
 
     async def content(self, key: str) -> bytes:
         """Return the bytes of a picture.

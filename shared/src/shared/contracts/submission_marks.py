@@ -1,4 +1,7 @@
-"""Objects in an attempt's folder that prevent a second payment; clients never see them. Pure."""
+"""Objects in an attempt's folder that prevent a second payment. Pure.
+
+Clients can neither list nor read nor remove them.
+"""
 
 SENT = "sent"
 """Made before a paid request is sent: whoever makes it may send."""

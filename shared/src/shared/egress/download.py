@@ -38,7 +38,7 @@ class Pace:
     head_s: float = 20.0
     """Timeout until the response headers are complete, including DNS and connection, in seconds."""
     num_bytes: int = 64 * 1024
-    """After that, this many bytes of the body, or the rest of it, must arrive …"""
+    """Bytes of the body, or the rest of it, that must arrive …"""
     within_s: float = 10.0
     """… within each period of this many seconds."""
 

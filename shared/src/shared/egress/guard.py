@@ -8,7 +8,7 @@ from typing import TypeAlias
 import structlog
 
 from shared.egress.addresses import Address, forbidden_reason
-from shared.egress.errors import FetchError, private_url
+from shared.egress.errors import FetchError, PrivateUrlError
 from shared.egress.names import NameResolver
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -86,8 +86,8 @@ class Guard:
             return
         _log.info("address_forbidden", host=host, address=str(address), reason=reason)
         if host == str(address):
-            raise private_url(f"the address {host} is not public: {reason}")
-        raise private_url(f"the host {host!r} has an address that is not public")
+            raise PrivateUrlError(f"the address {host} is not public: {reason}")
+        raise PrivateUrlError(f"the host {host!r} has an address that is not public")
 
     async def find_addresses(self, host: str, port: int) -> list[str]:
         """Return the addresses of a host, all of them checked.

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 import httpx
 
 from shared.egress.addresses import Address
-from shared.egress.errors import ForbiddenUrlError, private_url
+from shared.egress.errors import ForbiddenUrlError, PrivateUrlError
 from shared.egress.guard import STRICT, Guard
 
 MAX_URL_LENGTH = 8192
@@ -44,7 +44,7 @@ def parse_url(url: str, guard: Guard) -> httpx.URL:
         raise ForbiddenUrlError("the URL contains control characters")
     authority = _AUTHORITY.match(url)
     if authority is None:
-        raise ForbiddenUrlError("is not an absolute URL; write http://… or https://…")
+        raise ForbiddenUrlError("the URL is not absolute; write http://… or https://…")
     _check_authority(authority[1])
     try:
         parsed = httpx.URL(url)
@@ -90,7 +90,7 @@ def _check_host(host: str, port: int, guard: Guard) -> None:
     elif guard.exemptions.names(host, port):
         return
     elif host.lower() in _LOCAL_NAMES or host.lower().endswith(".localhost"):
-        raise private_url(f"the host {host!r} is this machine")
+        raise PrivateUrlError(f"the host {host!r} is this machine")
 
 
 def _literal(host: str) -> Address | None:

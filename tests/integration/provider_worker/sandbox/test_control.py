@@ -103,8 +103,18 @@ async def test_planned_faults_are_removed_and_wrong_ones_refused(http: httpx.Asy
     await _plan(http, {"on": "submit", "status": 500, "times": 0})
     assert (await http.delete("/_faults")).status_code == 204
     await _taken(http)
-    response = await http.post("/_faults", json=[{"on": "nowhere"}])
-    assert (response.status_code, response.json()[0]["loc"]) == (422, [0, "on"])
+    for field, value in {"on": "nowhere", "status": 99999, "times": -1, "bytes_per_s": 0}.items():
+        response = await http.post("/_faults", json=[{"on": "submit", field: value}])
+        assert (response.status_code, response.json()[0]["loc"]) == (422, [0, field])
+
+
+async def test_an_unknown_app_returns_a_limited_number_of_pictures(
+    http: httpx.AsyncClient,
+) -> None:
+    taken = await _taken(http, num_images=100_000)
+    for _ in range(2):
+        await http.get(taken["status_url"])
+    assert len((await http.get(taken["response_url"])).json()["images"]) == 16
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff"])

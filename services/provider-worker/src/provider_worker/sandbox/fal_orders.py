@@ -19,6 +19,7 @@ _MEGAPIXEL = 1024 * 1024
 _AREAS = {"1K": 1, "2K": 4, "4K": 16, "auto_2K": 4, "auto_4K": 16}
 _UNKNOWN_SIZE = (64, 64)
 _VIDEO_S = 5
+_MOST_PICTURES = 16
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -38,7 +39,7 @@ def fal_order(app: str, given: Mapping[str, Any], output: Sequence[str]) -> Orde
         sources=sources,
         prompt=prompt,
         seed=_integer(given.get("seed")),
-        count=_integer(given.get("num_images")) or 1,
+        count=_count(given),
         size=_size(given) or (None if output else _UNKNOWN_SIZE),
         area=_area(given),
         ratio=ratio_of(given.get("aspect_ratio") or given.get("resolution_mode")),
@@ -60,9 +61,14 @@ def charge_of(given: Mapping[str, Any], output: Sequence[str]) -> Charge:
     """Return what an input costs: seconds of video, or megapixels, one a picture at least."""
     if "video" in output:
         return Charge("seconds", _seconds(given.get("duration")))
-    count = _integer(given.get("num_images")) or 1
+    count = _count(given)
     width, height = _size(given) or (1, 1)
     return Charge("megapixels", count * max(1, math.ceil(width * height / _MEGAPIXEL)))
+
+
+def _count(given: Mapping[str, Any]) -> int:
+    """Return the number of pictures; apps without a published schema may be asked for any."""
+    return min(max(_integer(given.get("num_images")) or 1, 1), _MOST_PICTURES)
 
 
 def _seconds(duration: Any) -> float:

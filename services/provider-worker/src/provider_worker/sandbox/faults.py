@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Like = Literal[
     "rate_limit",
@@ -32,21 +32,21 @@ class Fault(BaseModel):
     on: On
     marker: str = ""
     wire: str | None = None
-    times: int = 1
+    times: int = Field(default=1, ge=0)
     """Number of times; 0: without end."""
     like: Like | None = None
-    delay_s: float = 0
+    delay_s: float = Field(default=0, ge=0)
     is_taken: bool = False
     is_dropped: bool = False
     is_cut: bool = False
-    pad_bytes: int = 0
-    bytes_per_s: int | None = None
-    status: int | None = None
+    pad_bytes: int = Field(default=0, ge=0)
+    bytes_per_s: int | None = Field(default=None, gt=0)
+    status: int | None = Field(default=None, ge=200, le=599)
     body: Any = None
     raw: str | None = None
     headers: dict[str, str] = {}
-    polls: int = 2
-    work_s: float = 0
+    polls: int = Field(default=2, ge=0)
+    work_s: float = Field(default=0, ge=0)
     error: str | None = None
     error_type: str | None = None
     logs: list[str] = []

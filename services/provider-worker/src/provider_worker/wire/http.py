@@ -5,6 +5,7 @@ repetitions may be charged (docs/decisions/0012).
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -144,13 +145,15 @@ class PaidHttp(Generic[_R]):
             SubmissionUnknownError: some of it was sent, and there was no complete response.
         """
         name, limit_s = self.access.name, self.access.submit_timeout_s
+        encoded = await self.in_thread(_encoded, body)  # pictures make it large
+        sent_headers = {"Content-Type": "application/json", **(headers or {})}
         timeout = httpx.Timeout(limit_s, connect=min(limit_s, _CONNECT_TIMEOUT_S))
         async with one_request(log, max_bytes=_MAX_RESPONSE_BYTES) as passage:
             try:
                 async with (
                     asyncio.timeout(limit_s),
                     self._submissions.stream(
-                        "POST", url, json=body, headers=headers, timeout=timeout
+                        "POST", url, content=encoded, headers=sent_headers, timeout=timeout
                     ) as response,
                 ):
                     content = await _content(response, _MAX_RESPONSE_BYTES)
@@ -235,6 +238,10 @@ class PaidHttp(Generic[_R]):
         await self._submissions.aclose()
         await self._asks.aclose()
         self._threads.shutdown(wait=False)
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 async def _content(response: httpx.Response, max_bytes: int) -> bytearray:

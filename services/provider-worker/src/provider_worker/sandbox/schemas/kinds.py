@@ -17,7 +17,7 @@ _OR_NULL, _REQUIRED, _ONE_OF = " or null", "required ", "one of "
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class ImageSize(_Part):

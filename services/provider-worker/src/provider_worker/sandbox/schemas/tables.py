@@ -77,4 +77,4 @@ def _model(app: str, row: Mapping[str, str]) -> type[BaseModel]:
     fields: dict[str, Any] = {
         name: field_of(spec) for name, spec in row.items() if name != "output"
     }
-    return create_model(app, __config__=ConfigDict(extra="forbid"), **fields)
+    return create_model(app, __config__=ConfigDict(extra="forbid", strict=True), **fields)
