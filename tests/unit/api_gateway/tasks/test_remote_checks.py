@@ -8,6 +8,8 @@ from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
 from api_gateway.tasks.drafting import draft_task
 from api_gateway.tasks.schemas.unions import SCHEMAS
+from api_gateway.workflows.schemas import CreateWorkflow
+from api_gateway.workflows.step_validation import validate_step
 from shared.contracts.enums import TaskType
 from shared.contracts.fal_apps.table import chosen_app
 from shared.db.models.tables import Task
@@ -136,6 +138,25 @@ def test_an_app_named_in_config_is_checked_for_the_shootify_refiner() -> None:
     shootify = {"provider_type": "fal_shootify_refiner"}
     assert faults("REFINE", **shootify, config={"fal_app_id": "acme/own"}) == {}
     assert ("provider_config", "fal_app_id") in faults("REFINE", **shootify)
+
+
+@pytest.mark.parametrize("config", [{"fal_app_id": "acme/a"}, {"config": {"fal_app_id": "acme/a"}}])
+@pytest.mark.parametrize("task_type", NEEDED)
+def test_an_app_named_in_the_config_of_a_step_is_used(
+    task_type: str, config: dict[str, Any]
+) -> None:
+    fields = NEEDED[task_type] | config
+    # REFINE and EDITING have another provider by default; the step's config names its provider.
+    choice = {"provider_config": FAL} if "fal_app_id" in config else {}
+    step = {"id": "a", "task_type": task_type, "config": fields, **choice}
+    body = CreateWorkflow.model_validate({"name": "a", "origin_instance": "shop", "steps": [step]})
+    origin = Origin("shop", None, None, None)
+    request, found = validate_step(body.steps[0], body, origin)
+    assert request is not None, found
+    task, found = draft_task(request, origin, ModelSettings())
+    assert found == []
+    run = task_run(task)
+    assert chosen_app(run.task_type, run.provider_config, run.inputs).id == "acme/a"
 
 
 @pytest.mark.parametrize("field", ["provider_config", "fallback_provider_config"])
