@@ -123,7 +123,7 @@ async def test_large_video_is_never_in_memory(
     ("content", "told", "category"),
     [
         (b"<!DOCTYPE html>", "neither an MP4 nor a WebM", ErrorCategory.PROVIDER_ERROR),
-        (picture("PNG"), "neither an MP4 nor a WebM", ErrorCategory.PROVIDER_ERROR),
+        (picture("PNG"), "it is image/png and no video", ErrorCategory.VALIDATION),
         (mp4(100)[:-50], "truncated", ErrorCategory.PROVIDER_ERROR),
         (mp4(1000), "more than 500 bytes", ErrorCategory.VALIDATION),
     ],

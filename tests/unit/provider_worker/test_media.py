@@ -16,6 +16,7 @@ from shared.errors import PlatformError
 from shared.settings import PictureLimits
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.pictures import picture
+from tests.fixtures.videos import mp4
 
 _LOG = CallLog(ProviderType.FAL_STANDARD, 1)
 
@@ -143,3 +144,9 @@ async def test_files_in_data_urls_are_stored_unchanged() -> None:
     file = await _keeper(objects).any_file(data_url(content, "image/jpeg"), "a/file", _LOG)
     assert (file.key, file.content_type) == ("a/file.png", "image/png")
     assert objects.objects["a/file.png"][0] == content
+
+
+async def test_a_video_in_place_of_a_picture_is_paid_for_once() -> None:
+    with pytest.raises(PlatformError, match="a video and no picture") as caught:
+        await _keeper(MemoryObjectStore()).picture(mp4(100), "generations/a.png", _LOG)
+    assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)

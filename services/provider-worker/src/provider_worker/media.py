@@ -1,11 +1,12 @@
 """Results of providers as objects of ours: pictures as PNG, videos and other files unchanged."""
 
 import asyncio
+from io import BytesIO
 from typing import BinaryIO
 
 from provider_worker.calls import CallLog
 from provider_worker.downloads import Downloads, MediaLimits, ReceivedFile, picture_error
-from provider_worker.errors import DamagedResultError
+from provider_worker.errors import DamagedResultError, UnusableResultError
 from provider_worker.file_types import MP4, FileType, is_whole_mp4, type_of
 from provider_worker.png import as_png
 from shared.contracts.attempts import StoredFile
@@ -59,6 +60,8 @@ class MediaKeeper:
             try:
                 png, digest = await asyncio.to_thread(as_png, source, self._limits.pictures, size)
             except ImageRefusedError as error:
+                if type_of(BytesIO(source)).is_video:
+                    raise UnusableResultError("it is a video and no picture") from error
                 raise picture_error(error) from error
             await self._objects.put(key, png, _PNG)
         return StoredFile(key=key, size_bytes=len(png), content_type=_PNG, sha256=digest)
@@ -119,9 +122,12 @@ def _video_type(file: BinaryIO) -> FileType:
     """Return the type of a video.
 
     Raises:
+        UnusableResultError: it is a picture or sound, which a retry would return again.
         DamagedResultError: it is no MP4 or WebM, or is truncated.
     """
     kind = type_of(file)
+    if kind.content_type.startswith(("image/", "audio/")):
+        raise UnusableResultError(f"it is {kind.content_type} and no video")
     if not kind.is_video:
         raise DamagedResultError("the provider's video is neither an MP4 nor a WebM")
     if kind is MP4 and not is_whole_mp4(file):

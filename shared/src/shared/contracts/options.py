@@ -1,7 +1,7 @@
 """Values that an option of a remote service may have. Pure."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Option(Protocol):
@@ -40,6 +40,12 @@ class Bounds:
                 return None
         kind = "whole number" if self.is_whole else "number"
         return f"must be a {kind} from {self.low:g} to {self.high:g}"
+
+
+def as_sent(option: Option, value: Any) -> Any:
+    """Return an admitted value as services take it: a whole number without a fraction of zero."""
+    is_whole = isinstance(option, Bounds) and option.is_whole
+    return int(value) if is_whole and isinstance(value, float) and value.is_integer() else value
 
 
 @dataclass(frozen=True)

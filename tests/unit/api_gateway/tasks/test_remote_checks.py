@@ -8,9 +8,13 @@ from api_gateway.auth.ownership import Origin
 from api_gateway.errors import Fault
 from api_gateway.tasks.drafting import draft_task
 from api_gateway.tasks.schemas.unions import SCHEMAS
+from api_gateway.workflows.schemas import CreateWorkflow
+from api_gateway.workflows.step_validation import validate_step
 from shared.contracts.enums import TaskType
+from shared.contracts.fal_apps.table import chosen_app
 from shared.db.models.tables import Task
 from shared.settings import ModelSettings
+from workflows.starts import task_run
 
 IMAGE = "https://images.example.com/a.jpg"
 NEEDED: dict[str, dict[str, Any]] = {
@@ -108,6 +112,61 @@ def test_a_fallback_is_checked_as_well() -> None:
     found = faults("GENERATION", fallback_provider_type="fal_standard", **NEGATIVE)
     assert "which 'config.negative_prompt' needs" in found["fallback_provider_type",]
     assert faults("REFINE", fallback_provider_type="fal_standard", upscale_factor=4) == {}
+
+
+@pytest.mark.parametrize(
+    ("task_type", "app_id"),
+    [
+        ("VIDEO_GENERATION", "fal-ai/veo3.1"),
+        ("GENERATION", "fal-ai/flux-lora"),
+        ("EDITING", "fal-ai/flux-2/edit"),
+        ("REFINE", "fal-ai/esrgan"),
+    ],
+)
+def test_an_app_named_in_config_is_the_one_that_is_checked(task_type: str, app_id: str) -> None:
+    config = {"fal_app_id": app_id}
+    durations = {"duration_seconds": 8} if task_type == "VIDEO_GENERATION" else {}
+    task, found = draft(task_type, **FAL, **durations, config=config)
+    assert (found, task.warnings) == ([], None)
+    assert chosen_app(TaskType(task_type), {}, task_run(task).inputs).id == app_id
+    assert app_id in str(faults(task_type, **FAL, config={"fal_app_id": f"{app_id}/requests"}))
+    other = faults(task_type, **FAL, config={"fal_app_id": "fal-ai/topaz/upscale/image"})
+    assert (("config", "fal_app_id") in other) == (task_type != "REFINE")
+
+
+def test_an_app_named_in_config_is_checked_for_the_shootify_refiner() -> None:
+    shootify = {"provider_type": "fal_shootify_refiner"}
+    assert faults("REFINE", **shootify, config={"fal_app_id": "acme/own"}) == {}
+    assert ("provider_config", "fal_app_id") in faults("REFINE", **shootify)
+
+
+@pytest.mark.parametrize("config", [{"fal_app_id": "acme/a"}, {"config": {"fal_app_id": "acme/a"}}])
+@pytest.mark.parametrize("task_type", NEEDED)
+def test_an_app_named_in_the_config_of_a_step_is_used(
+    task_type: str, config: dict[str, Any]
+) -> None:
+    fields = NEEDED[task_type] | config
+    # REFINE and EDITING have another provider by default; the step's config names its provider.
+    choice = {"provider_config": FAL} if "fal_app_id" in config else {}
+    step = {"id": "a", "task_type": task_type, "config": fields, **choice}
+    body = CreateWorkflow.model_validate({"name": "a", "origin_instance": "shop", "steps": [step]})
+    origin = Origin("shop", None, None, None)
+    request, found = validate_step(body.steps[0], body, origin)
+    assert request is not None, found
+    task, found = draft_task(request, origin, ModelSettings())
+    assert found == []
+    run = task_run(task)
+    assert chosen_app(run.task_type, run.provider_config, run.inputs).id == "acme/a"
+
+
+@pytest.mark.parametrize("field", ["provider_config", "fallback_provider_config"])
+def test_an_id_that_the_provider_gives_is_not_recorded(field: str) -> None:
+    fal = FAL | {"fal_app_id": "acme/own", "fal_request_id": "x"}
+    recorded = getattr(draft("GENERATION", **{field: fal})[0], field)
+    assert (recorded["fal_app_id"], recorded["fal_request_id"]) == ("acme/own", None)
+    fashn = {"provider_type": "fashn_standard", "fashn_task_id": "x"}
+    recorded = getattr(draft("EDITING", reference_images=[IMAGE], **{field: fashn})[0], field)
+    assert recorded["fashn_task_id"] is None
 
 
 def test_mapped_values_are_left_to_the_workflow() -> None:

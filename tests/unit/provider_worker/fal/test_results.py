@@ -19,6 +19,7 @@ from provider_worker.fal.results import (
 )
 from provider_worker.fal.wire import LogLine
 from shared.contracts.enums import ErrorCategory
+from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.fal_apps.app import Media
 from shared.contracts.untrusted import RESULT, admit
 from shared.errors import PlatformError
@@ -169,11 +170,31 @@ def test_a_result_is_read_from_the_field_of_its_kind(output: Media, body: Any) -
     assert found == ["https://a/1"]
 
 
-@pytest.mark.parametrize("body", [{}, {"image": {"url": "https://a/1"}}, {"video": {}}, []])
+@pytest.mark.parametrize("body", [{}, {"video": {}}, []])
 def test_a_response_without_a_video_is_final(body: Any) -> None:
     with pytest.raises(PlatformError, match="no video") as caught:
         video_url(_answer(body))
     assert (caught.value.category, caught.value.is_final) == (ErrorCategory.PROVIDER_ERROR, True)
+
+
+@pytest.mark.parametrize(
+    ("output", "body"),
+    [
+        (Media.VIDEO, _IMAGE),
+        (Media.VIDEO, {"image": {"url": "data:image/png;base64,AA=="}}),
+        (Media.VIDEO, {"audio": {"url": "https://a/1.mp3"}, "video": None}),
+        (Media.IMAGES, {"video": {"url": "https://a/1.mp4"}, "images": []}),
+        (Media.IMAGE, {"model_mesh": {"url": "https://a/1.glb"}}),
+    ],
+)
+def test_other_media_are_paid_for_once(output: Media, body: Any) -> None:
+    """Without a fallback, too: it would be paid for as well, and the app is the request's."""
+    answer = _answer(body)
+    with pytest.raises(PlatformError, match="name another fal_app_id") as caught:
+        _ = video_url(answer) if output is Media.VIDEO else picture_urls(answer, _options())
+    assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
+    consequence = CONSEQUENCES[caught.value.category]
+    assert (consequence.is_retried, consequence.falls_back) == (False, False)
 
 
 def test_a_single_picture_that_is_blacked_out_is_an_error() -> None:

@@ -65,6 +65,14 @@ def test_every_key_of_config_reaches_the_largest_model(name: str, value: Any) ->
     assert _inputs(config=largest).get(name) != value
 
 
+@pytest.mark.parametrize(
+    ("model", "name"), [("tryon-v1.6", "num_samples"), ("tryon-max", "num_images")]
+)
+def test_a_whole_number_is_sent_without_a_fraction(model: str, name: str) -> None:
+    sent = _inputs(config={"model_name": model, name: 2.0})[name]
+    assert (sent, type(sent)) == (2, int)
+
+
 def test_a_seed_is_reduced_to_32_bits() -> None:
     assert _inputs(seed=2**32 + 5)["seed"] == 5
     assert try_on(_work(seed=2**32 + 5)).seed == 5

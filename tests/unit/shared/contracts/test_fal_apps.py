@@ -11,7 +11,7 @@ from shared.contracts.fal_apps.app import PictureApp, VideoApp
 from shared.contracts.fal_apps.app_id import app_id_fault
 from shared.contracts.fal_apps.table import app_capabilities, chosen_app, known_apps
 from shared.contracts.fal_apps.videos import VIDEOS
-from shared.contracts.options import Bounds, Choices, Flag, Words
+from shared.contracts.options import Bounds, Choices, Flag, Words, as_sent
 from shared.contracts.providers import PROVIDERS, capabilities_of
 
 FAL = ProviderType.FAL_STANDARD
@@ -43,6 +43,13 @@ def test_apps_have_valid_ids_that_differ(task_type: TaskType) -> None:
             "fal-ai/kling-video/v3/standard/image-to-video",
         ),
         ("EDITING", {"fal_app_id": "acme/edit"}, "acme/edit"),
+        ("VIDEO_GENERATION", {"config": {"fal_app_id": "fal-ai/veo3.1"}}, "fal-ai/veo3.1"),
+        ("VIDEO_GENERATION", {"config": {"fal_app_id": "Fal-AI/VEO3.1"}}, "fal-ai/veo3.1"),
+        (
+            "EDITING",
+            {"fal_app_id": "acme/edit", "config": {"fal_app_id": "fal-ai/flux-2/edit"}},
+            "acme/edit",
+        ),
     ],
 )
 def test_default_app_fits_the_fields(task_type: str, fields: dict[str, Any], app_id: str) -> None:
@@ -111,10 +118,20 @@ def test_apps_with_ratios_have_a_field_for_them(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "app_id", ["x", "a b/c", "/a/b", "a/b/", "a//b", "a/..", "é/b", "a/" * 200]
-)
+    "app_id",
+    ["x", "a b/c", "/a/b", "a/b/", "a//b", "a/..", "é/b", "a/" * 200,
+     "a/b/requests/r/cancel", "a/b/Requests", "requests/a"],
+)  # fmt: skip
 def test_text_that_is_no_app_is_told(app_id: str) -> None:
     assert "write owner/app" in (app_id_fault(app_id) or "")
+
+
+@given(st.integers(1, 4).map(float) | st.floats(1, 4))
+def test_a_whole_number_is_sent_without_a_fraction(value: float) -> None:
+    sent = as_sent(Bounds(1, 4, is_whole=True), value)
+    assert sent == value
+    assert isinstance(sent, int) == value.is_integer()
+    assert as_sent(Bounds(1, 4), value) is value
 
 
 @given(st.floats() | st.integers() | st.text(max_size=3) | st.booleans() | st.none())

@@ -14,6 +14,7 @@ from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.checks import CheckRecord
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.provenance import Provenance, ProvenanceRecord
+from shared.contracts.providers import REQUEST_ID_FIELDS
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.tasks import find_task_with_provenance
@@ -101,10 +102,15 @@ def rerun_request(task: Task, record: ProvenanceRecord) -> dict[str, Any]:
 
 
 def _provider_config(task_type: TaskType, record: ProvenanceRecord) -> dict[str, Any]:
-    """Return the provider's configuration with the background-removal model that was used."""
+    """Return the provider's configuration with the background-removal model that was used.
+
+    Ids of work at the provider are left out: a request cannot set them.
+    """
+    ids = REQUEST_ID_FIELDS.values()
+    given = {name: value for name, value in record.provider_config.items() if name not in ids}
     if task_type != TaskType.BACKGROUND_REMOVE:
-        return record.provider_config
-    config: dict[str, Any] = {"provider_type": record.provider_type, **record.provider_config}
+        return given
+    config: dict[str, Any] = {"provider_type": record.provider_type, **given}
     for model in record.made.models:
         config["rembg_model"] = model.name
     return config

@@ -27,7 +27,7 @@ def picture_urls(response: FalResponse, options: FalOptions) -> list[str]:
     """Return the URLs of the pictures in a response: of its `images`, or of its one `image`.
 
     Raises:
-        UnusableResultError: the response cannot be read, or has too many pictures.
+        UnusableResultError: the response cannot be read, has too many pictures, or other media.
         PlatformError: there are no pictures, or fal's safety checker blacked out all of them.
     """
     _data(response)
@@ -35,7 +35,7 @@ def picture_urls(response: FalResponse, options: FalOptions) -> list[str]:
     if pictures is None and (single := response.read(SinglePicture)):
         pictures = Pictures(images=[single.image], has_nsfw_concepts=single.has_nsfw_concepts)
     if pictures is None:
-        raise _final("fal's response contains no pictures", ErrorCategory.PROVIDER_ERROR)
+        raise _absent(response, "pictures", ("images", "image"))
     if len(pictures.images) > _MAX_FILES:
         raise UnusableResultError(
             f"it has {len(pictures.images)} pictures; at most {_MAX_FILES} are supported"
@@ -54,13 +54,13 @@ def video_url(response: FalResponse) -> str:
     """Return the URL of the video in a response.
 
     Raises:
-        UnusableResultError: the response cannot be read.
+        UnusableResultError: the response cannot be read, or has other media.
         PlatformError: there is no video.
     """
     _data(response)
     video = response.read(Video)
     if video is None:
-        raise _final("fal's response contains no video", ErrorCategory.PROVIDER_ERROR)
+        raise _absent(response, "video", ("video",))
     return video.video.url
 
 
@@ -143,6 +143,24 @@ def _data(response: FalResponse) -> Any:
         return response.json()
     except ValueError as error:
         raise UnusableResultError(str(error)) from None
+
+
+def _absent(response: FalResponse, expected: str, fields: tuple[str, ...]) -> PlatformError:
+    """Return the error of a response without the media that the task is for.
+
+    An app for other media would return them again, and charge again.
+    """
+    data = _data(response)
+    if isinstance(data, dict):
+        found = cast("dict[str, Any]", data)
+        is_empty = any(found.get(name) for name in fields)
+        readable = (response.read(each) for each in (Pictures, SinglePicture, Video))
+        if not is_empty and (first_url(found) or any(readable)):
+            return UnusableResultError(
+                f"the app returned other media and no {expected}; name another fal_app_id"
+            )
+    message = f"fal's response contains no {expected}"
+    return _final(message, ErrorCategory.PROVIDER_ERROR)
 
 
 def _final(message: str, category: ErrorCategory) -> PlatformError:

@@ -9,6 +9,7 @@ from provider_worker.inputs import read_inputs
 from provider_worker.ratios import nearest_ratio
 from shared.contracts.fashn_options import MODEL_NAME, OPTIONS, TRYON, TRYON_MAX
 from shared.contracts.message import Message
+from shared.contracts.options import as_sent
 from shared.contracts.provenance import Provenance
 from shared.contracts.submissions import RemoteWork
 from shared.errors import InvalidInputError
@@ -104,6 +105,7 @@ def try_on(work: RemoteWork) -> TryOn:
     }
     for name, value in inputs.items():
         _check(name, known[name].fault(value))
+        inputs[name] = as_sent(known[name], value)
     if given.seed is not None:
         inputs["seed"] = given.seed % _SEEDS
     if model_name == TRYON_MAX:

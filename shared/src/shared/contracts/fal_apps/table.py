@@ -109,14 +109,26 @@ def known_apps(task_type: TaskType) -> tuple[FalApp, ...]:
     return tuple(_ROWS[task_type].apps.values()) if task_type in _ROWS else ()
 
 
+def task_types_of(app_id: str) -> tuple[TaskType, ...]:
+    """Return the task types that an app serves; none if it is not known."""
+    return tuple(task_type for task_type, row in _ROWS.items() if _known(row, app_id))
+
+
+def _known(row: _Row, app_id: str) -> FalApp | None:
+    """Return a known app; its id may be spelt in any case."""
+    return row.apps.get(app_id.lower())
+
+
 def named_app(options: Mapping[str, Any], fields: Mapping[str, Any]) -> str | None:
     """Return the app that a provider's configuration names, or else the request; or none.
 
     Args:
         options: the provider's configuration.
-        fields: the request's fields.
+        fields: the request's fields, `config` included, which may name it as well.
     """
-    for named in (options.get("fal_app_id"), fields.get("fal_app_id")):
+    config: object = fields.get("config")
+    for place in (options, fields, config):
+        named: object = place.get("fal_app_id") if isinstance(place, Mapping) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] -- JSON
         if isinstance(named, str) and named:
             return named
     return None
@@ -134,7 +146,7 @@ def chosen_app(
     """
     row = _ROWS[task_type]
     app_id = named_app(options, fields) or row.choose(fields)
-    return row.apps.get(app_id) or row.guess(app_id, fields)
+    return _known(row, app_id) or row.guess(app_id, fields)
 
 
 def app_capabilities(task_type: TaskType, app_id: str | None) -> frozenset[Cap]:
@@ -143,5 +155,5 @@ def app_capabilities(task_type: TaskType, app_id: str | None) -> frozenset[Cap]:
     if app_id is None:
         found = (row.capabilities(row.apps[each]) for each in row.defaults)
         return frozenset[Cap]().union(*found)
-    app = row.apps.get(app_id)
+    app = _known(row, app_id)
     return _EVERYTHING if app is None else row.capabilities(app)

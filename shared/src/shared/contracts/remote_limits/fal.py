@@ -6,7 +6,7 @@ from typing import Any
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.fal_apps.app import STEPS, FalApp, PictureApp, Takes, UpscalerApp, VideoApp
 from shared.contracts.fal_apps.app_id import app_id_fault
-from shared.contracts.fal_apps.table import chosen_app, has_apps, known_apps
+from shared.contracts.fal_apps.table import chosen_app, has_apps, known_apps, task_types_of
 from shared.contracts.options import Bounds, Choices, Flag, Option, Words
 from shared.contracts.remote_limits.request import (
     MAPPED,
@@ -32,9 +32,10 @@ _DEFAULT_CFG, _DEFAULT_DENOISE, _DEFAULT_STEPS = 0.5, 0.35, 20
 
 def fal_faults(provider: ProviderType, request: RemoteRequest) -> Iterator[RemoteFault]:
     """Yield the faults of a request to fal."""
-    yield from _app_faults(request)
+    app_faults = [*_app_faults(request)]
+    yield from app_faults
     yield from _params_faults(request.options)
-    if provider is not ProviderType.FAL_STANDARD or not has_apps(request.task_type):
+    if app_faults or provider is not ProviderType.FAL_STANDARD or not has_apps(request.task_type):
         return
     match chosen_app(request.task_type, request.options, request.fields):
         case PictureApp() as app:
@@ -71,14 +72,27 @@ def known_fal_config_keys(task_type: TaskType) -> frozenset[str]:
 
 
 def _app_faults(request: RemoteRequest) -> Iterator[RemoteFault]:
-    places = ((PROVIDER_CONFIG, request.options), ("", request.fields))
+    places = [((PROVIDER_CONFIG, _APP), request.options), ((_APP,), request.fields)]
+    if has_apps(request.task_type):
+        places.append((("config", _APP), request.config))
+    is_used = True  # the first that is named
     for place, named in places:
         app_id = named.get(_APP)
-        if not isinstance(app_id, str) or app_id in {"", MAPPED}:
+        if app_id is None or app_id == "":
             continue
-        if fault := app_id_fault(app_id):
-            yield RemoteFault((place, _APP) if place else (_APP,), fault)
+        if app_id != MAPPED and (fault := _app_fault(app_id, request.task_type, is_used=is_used)):
+            yield RemoteFault(place, fault)
             return
+        is_used = False
+
+
+def _app_fault(app_id: object, task_type: TaskType, *, is_used: bool) -> str | None:
+    if not isinstance(app_id, str):
+        return "must be a text: owner/app or owner/app/path"
+    serves = task_types_of(app_id) if has_apps(task_type) else ()
+    if is_used and serves and task_type not in serves:
+        return f"is {app_id}, which serves {', '.join(serves)} and not {task_type}; name another"
+    return app_id_fault(app_id)
 
 
 def _params_faults(options: Mapping[str, Any]) -> Iterator[RemoteFault]:

@@ -30,6 +30,20 @@ def test_an_unknown_editor_gets_conventional_names() -> None:
     assert "image_url" not in two
 
 
+@pytest.mark.parametrize("name", ["max_images", "num_images"])
+def test_a_whole_number_is_sent_without_a_fraction(name: str) -> None:
+    work = fal_work(EDITING, "fal-ai/bytedance/seedream/v4/edit", config={name: 2.0})
+    sent = fal_call(work, URLS).input[name]
+    assert (sent, type(sent)) == (2, int)
+
+
+def test_an_app_named_in_config_is_used() -> None:
+    work = fal_work(VIDEO, config={"fal_app_id": "fal-ai/veo3.1"})
+    work = work.model_copy(update={"inputs": work.inputs | {"input_image_url": None}})
+    work = work.model_copy(update={"inputs": work.inputs | {"duration_seconds": 8}})
+    assert fal_call(work, URLS).app_id == "fal-ai/veo3.1"
+
+
 def test_references_that_the_app_does_not_take_are_refused() -> None:
     work = fal_work(EDITING, "fal-ai/flux-pro/kontext", reference_images=[REFERENCE])
     assert needed_objects(work).pictures == {BASE, REFERENCE}

@@ -158,8 +158,11 @@ def _missing_fields(
     """
     faults: list[Fault] = []
     warnings: list[str] = []
-    if body.provider_config is None and not fields.get("fal_app_id"):
+    if body.provider_config is None:
+        is_app_named = named_app({}, fields) is not None
         for name in _NEEDED.get(provider, ()):
+            if name == "fal_app_id" and is_app_named:
+                continue
             fault = _missing("provider_config", name, task_type, provider)
             if body.provider_type is not None:
                 faults.append(fault)

@@ -9,11 +9,11 @@ from provider_worker.fal.convert.call import (
     NeededObjects,
     Sources,
     read,
-    read_options,
     stated,
 )
 from provider_worker.fal.urls import check_app_id
 from shared.contracts.fal_apps.app import Media
+from shared.contracts.fal_apps.table import named_app
 from shared.contracts.message import Message
 from shared.contracts.refinement import RefineInputs
 from shared.contracts.submissions import RemoteWork
@@ -73,8 +73,8 @@ def shootify_call(work: RemoteWork, sources: Sources) -> FalCall:
         InvalidInputError: its inputs are incomplete, or name no app.
     """
     inputs = read(_Refinement, work.inputs)
-    app_id = read_options(work).fal_app_id or work.inputs.get("fal_app_id")
-    if not isinstance(app_id, str):
+    app_id = named_app(work.provider_config, work.inputs)
+    if app_id is None:
         raise InvalidInputError("fal_app_id is missing: fal_shootify_refiner has no default app")
     fields = stated(inputs.model_dump(exclude={"config"}))
     fields |= {name: fields[name] % SEED_BOUND for name in _SEEDS}

@@ -7,6 +7,7 @@ from provider_worker.fal.convert.call import SEED_BOUND, stated
 from provider_worker.ratios import nearest_ratio
 from shared.contracts.fal_apps.app import PictureApp, Sizing, Takes
 from shared.contracts.generation import GenerationConfig
+from shared.contracts.options import as_sent
 
 
 class PictureConfig(GenerationConfig, extra="allow"):
@@ -37,7 +38,7 @@ def general_fields(app: PictureApp, seed: int, config: PictureConfig) -> dict[st
     own: Mapping[str, Any] = config.model_extra or {}
     return stated(
         {name.value: value for name, value in general.items() if name in app.takes}
-        | {name: own.get(name) for name in app.config}
+        | {name: as_sent(option, own.get(name)) for name, option in app.config.items()}
     )
 
 

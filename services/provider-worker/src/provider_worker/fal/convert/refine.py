@@ -17,6 +17,7 @@ from provider_worker.fal.urls import check_app_id
 from shared.contracts.fal_apps.app import UpscalerApp
 from shared.contracts.fal_apps.table import chosen_app
 from shared.contracts.message import Message
+from shared.contracts.options import as_sent
 from shared.contracts.refinement import RefineInputs
 from shared.contracts.submissions import RemoteWork
 from shared.errors import InvalidInputError
@@ -63,7 +64,7 @@ def refine_call(work: RemoteWork, sources: Sources) -> FalCall:
         app.factor: int(factor) if factor == int(factor) else factor,
         **{name: value for name, value in placed.items() if name is not None},
         **app.fixed,
-        **{name: own.get(name) for name in app.config},
+        **{name: as_sent(option, own.get(name)) for name, option in app.config.items()},
     }
     merged = {**stated(body), **options.params}
     return FalCall(check_app_id(app.id), merged, app.output, _ignored(app, inputs), target)
