@@ -92,7 +92,7 @@ async def test_no_step_keeps_a_picture(
     gateway: Gateway, api: httpx.AsyncClient, fal: OpenSandbox
 ) -> None:
     sent, markers = noise(6), [str(uuid.uuid4()) for _ in range(2)]
-    first, second = (
+    steps: list[dict[str, Any]] = [
         {
             "id": marker,
             "task_type": "EXPERIMENTAL_FAL",
@@ -102,8 +102,8 @@ async def test_no_step_keeps_a_picture(
             },
         }
         for marker in markers
-    )
-    second["input_mappings"] = [
+    ]
+    steps[1]["input_mappings"] = [
         {
             "from_step": markers[0],
             "from_field": "result_paths",
@@ -111,7 +111,7 @@ async def test_no_step_keeps_a_picture(
             "transform": "to_url",
         }
     ]
-    body = {"name": "cut", "origin_instance": "shop", "steps": [first, second]}
+    body = {"name": "cut", "origin_instance": "shop", "steps": steps}
     async with fal_platform(gateway, fal):
         answer = await api.post("/api/v1/workflows/", json=body)
         assert answer.status_code == 201, answer.text

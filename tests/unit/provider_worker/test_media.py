@@ -16,6 +16,7 @@ from shared.errors import PlatformError
 from shared.settings import PictureLimits
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.pictures import picture
+from tests.fixtures.videos import mp4
 
 _LOG = CallLog(ProviderType.FAL_STANDARD, 1)
 
@@ -143,3 +144,15 @@ async def test_files_in_data_urls_are_stored_unchanged() -> None:
     file = await _keeper(objects).any_file(data_url(content, "image/jpeg"), "a/file", _LOG)
     assert (file.key, file.content_type) == ("a/file.png", "image/png")
     assert objects.objects["a/file.png"][0] == content
+
+
+async def test_a_video_in_a_data_url_is_stored_unchanged() -> None:
+    objects, content = MemoryObjectStore(), mp4()
+    url = data_url(content, "video/mp4")
+    files = [await _keeper(objects).video(url, "a/video", _LOG)]
+    files.append(await _keeper(objects).any_file(url, "a/file", _LOG))
+    for file, key in zip(files, ("a/video.mp4", "a/file.mp4"), strict=True):
+        assert (file.key, file.content_type) == (key, "video/mp4")
+        assert objects.objects[key][0] == content
+    with pytest.raises(PlatformError, match="the provider's file is a data URL whose data is not"):
+        await _keeper(objects).any_file("data:image/png;base64,A!", "a/file", _LOG)

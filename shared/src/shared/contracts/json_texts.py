@@ -1,6 +1,6 @@
 """The texts in JSON data: found and replaced at any depth. Pure."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, cast
 
 from shared.contracts.untrusted import STORABLE
@@ -15,7 +15,7 @@ def texts_in(
     """Yield each text with its place, down to the maximal depth of storable data."""
     if isinstance(value, str):
         yield place, value
-    elif levels and isinstance(value, list | dict):
+    elif levels:
         for name, item in _members(value):
             yield from texts_in(item, (*place, name), levels - 1)
 
@@ -32,5 +32,7 @@ def replace_texts(value: Any, new: Callable[[str], Any], levels: int = STORABLE.
     return value
 
 
-def _members(value: list[Any] | dict[str, Any]) -> Iterator[tuple[str | int, Any]]:
-    yield from value.items() if isinstance(value, dict) else enumerate(value)
+def _members(value: Any) -> Iterable[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value).items()
+    return enumerate(cast("list[Any]", value)) if isinstance(value, list) else ()
