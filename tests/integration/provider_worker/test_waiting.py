@@ -1,6 +1,7 @@
 """Waiting for work at fal, and resuming the wait."""
 
 import asyncio
+import base64
 import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -256,7 +257,7 @@ async def test_an_unstorable_response_is_our_refusal(
     assert (error.category, error.is_final) == (Category.VALIDATION, True)
 
 
-async def test_an_endless_response_is_not_read_to_its_end(
+async def test_a_response_that_is_too_large_is_not_stored(
     fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", raw='{"text": "' + "x" * 2**23 + '"}'))
@@ -275,6 +276,24 @@ async def test_a_large_response_blocks_nobody(
     async with longest_pause() as pause:
         result = await wait_for(activities, work)
     assert len(result.results["out"]) == 30_001
+    assert pause.longest_s < 1
+
+
+async def test_large_files_inside_a_response_are_stored_and_block_nobody(
+    fal: OpenSandbox, activities: RemoteProviders, objects: MemoryObjectStore
+) -> None:
+    contents = [bytes([digit]) * 6_000_000 for digit in (1, 2)]
+    encoded = [base64.b64encode(content).decode() for content in contents]
+    urls = [f"data:audio/wav;base64,{letters}" for letters in encoded]
+    fal.play(Fault(on="work", body={"audio": {"url": urls[0]}, "parts": [urls[1], urls[0]]}))
+    work = await take(activities, app_work())
+    async with longest_pause() as pause:
+        result = await wait_for(activities, work)
+    paths = [f"experimental_fal/{work.task_id}/a1/file_{index}.bin" for index in range(2)]
+    assert sorted(result.results["result_paths"]) == paths
+    first, second = result.results["audio"]["url"], result.results["parts"][0]
+    assert [objects.objects[path][0] for path in (first, second)] == contents
+    assert result.results["parts"] == [second, first]
     assert pause.longest_s < 1
 
 

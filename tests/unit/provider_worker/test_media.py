@@ -150,3 +150,15 @@ async def test_a_video_in_place_of_a_picture_is_paid_for_once() -> None:
     with pytest.raises(PlatformError, match="a video and no picture") as caught:
         await _keeper(MemoryObjectStore()).picture(mp4(100), "generations/a.png", _LOG)
     assert (caught.value.category, caught.value.is_final) == (ErrorCategory.VALIDATION, True)
+
+
+async def test_a_video_in_a_data_url_is_stored_unchanged() -> None:
+    objects, content = MemoryObjectStore(), mp4()
+    url = data_url(content, "video/mp4")
+    files = [await _keeper(objects).video(url, "a/video", _LOG)]
+    files.append(await _keeper(objects).any_file(url, "a/file", _LOG))
+    for file, key in zip(files, ("a/video.mp4", "a/file.mp4"), strict=True):
+        assert (file.key, file.content_type) == (key, "video/mp4")
+        assert objects.objects[key][0] == content
+    with pytest.raises(PlatformError, match="the provider's file is a data URL whose data is not"):
+        await _keeper(objects).any_file("data:image/png;base64,A!", "a/file", _LOG)

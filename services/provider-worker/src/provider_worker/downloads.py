@@ -16,7 +16,7 @@ from shared.egress.fetch import fetch, fetch_to_file
 from shared.egress.guard import Guard
 from shared.errors import ResourceError
 from shared.images.admission import ImageRefusedError, ImageTooLargeError, TooManyPixelsError
-from shared.images.inline import decode_base64_image, is_data_url
+from shared.images.inline import decode_base64_file, decode_base64_image, is_data_url
 from shared.settings import PictureLimits, VideoLimits
 
 
@@ -68,7 +68,7 @@ class Downloads:
         """
         limits = self._limits.pictures
         if is_data_url(url):
-            return await _decoded(url, limits.max_bytes)
+            return await _decoded(url, limits.max_bytes, "picture")
         with _logged(url, log, "picture"):
             fetched = await fetch(
                 url,
@@ -95,7 +95,8 @@ class Downloads:
         limits = self._limits.files
         with _nameless_file(limits) as file:
             if is_data_url(url):
-                file.write(await _decoded(url, limits.max_bytes))
+                content = await _decoded(url, limits.max_bytes, what)
+                await asyncio.to_thread(file.write, content)
             else:
                 with _logged(url, log, what):
                     await fetch_to_file(
@@ -112,11 +113,13 @@ class Downloads:
         await self._guard.close()
 
 
-def picture_error(error: ImageRefusedError) -> UnusableResultError | DamagedResultError:
+def picture_error(
+    error: ImageRefusedError, what: str = "picture"
+) -> UnusableResultError | DamagedResultError:
     """Translate a refusal: exceeding our limits is our error, a damaged picture the provider's."""
     if isinstance(error, ImageTooLargeError | TooManyPixelsError):
-        return UnusableResultError(f"its picture {error}")
-    return DamagedResultError(f"the provider's picture {error}")
+        return UnusableResultError(f"its {what} {error}")
+    return DamagedResultError(f"the provider's {what} {error}")
 
 
 @contextmanager
@@ -133,11 +136,12 @@ def _nameless_file(limits: VideoLimits) -> Generator[ReceivedFile]:
         yield ReceivedFile(file)
 
 
-async def _decoded(url: str, max_bytes: int) -> bytes:
+async def _decoded(url: str, max_bytes: int, what: str) -> bytes:
+    decode = decode_base64_image if what == "picture" else decode_base64_file
     try:
-        return await asyncio.to_thread(decode_base64_image, url, max_bytes)
+        return await asyncio.to_thread(decode, url, max_bytes)
     except ImageRefusedError as error:
-        raise picture_error(error) from error
+        raise picture_error(error, what) from error
 
 
 @contextmanager

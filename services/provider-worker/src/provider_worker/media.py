@@ -70,7 +70,7 @@ class MediaKeeper:
         """Store a video unchanged, MP4 or WebM.
 
         Args:
-            url: of the video.
+            url: of the video, or a data URL.
             stem: key of the object without its suffix, `.mp4` or `.webm`.
             log: gets the request.
 
@@ -88,7 +88,7 @@ class MediaKeeper:
         """Store a file of any type unchanged.
 
         Args:
-            url: of the file, or a data URL of a picture.
+            url: of the file, or a data URL.
             stem: key of the object without its suffix, which the file's content decides.
             log: gets the request, if there is one.
 

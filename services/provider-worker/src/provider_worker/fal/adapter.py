@@ -23,10 +23,8 @@ from provider_worker.wire.http import Access, PaidHttp
 from provider_worker.wire.limits import RateLimit
 from provider_worker.wire.polling import Pace, poll_until_done, with_retries
 from shared.contracts.enums import TaskQueue
-from shared.contracts.fal_apps.app import Media
 from shared.contracts.submissions import RemoteWork, SubmittedWork
 from shared.contracts.task_types.table import TASK_TYPES
-from shared.contracts.untrusted import RESULT
 from shared.errors import PlatformError
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
@@ -34,8 +32,8 @@ from shared.storage.object_store import ObjectStore
 _NAME = "fal"
 _POLL_GROWTH, _POLL_SLOWEST = 1.05, 10
 """The poll interval grows by this factor, up to ten times the initial interval."""
-_MAX_PICTURES_BYTES = 64 * 1024 * 1024
-"""Limit of a response that contains the pictures themselves instead of their URLs."""
+_MAX_RESULT_BYTES = 64 * 1024 * 1024
+"""Limit of a result, which may contain the files themselves instead of their URLs."""
 _PICTURE_FIELD = "the picture"
 
 
@@ -134,14 +132,12 @@ class FalAdapter:
             return status if status.is_done else None
 
         status = await poll_until_done(ended, work, pace=self._pace, name=_NAME)
-        response = await self._result(request, status, _max_bytes(order.output))
+        response = await self._result(request, status)
         return await self._results.store(work, order, response, log)
 
-    async def _result(
-        self, request: QueuedRequest, status: QueueStatus, max_bytes: int
-    ) -> FalResponse:
+    async def _result(self, request: QueuedRequest, status: QueueStatus) -> FalResponse:
         try:
-            response = await with_retries(lambda: request.result(max_bytes))
+            response = await with_retries(lambda: request.result(_MAX_RESULT_BYTES))
         except PlatformError as error:
             # The result of a failed request has the best reason; the status is the second best.
             has_reason = error.is_final and not isinstance(error, UnusableResultError)
@@ -159,7 +155,3 @@ class FalAdapter:
     async def close(self) -> None:
         """Close connections."""
         await self._http.close()
-
-
-def _max_bytes(output: Media) -> int:
-    return (output is Media.ANYTHING and RESULT.max_bytes) or _MAX_PICTURES_BYTES

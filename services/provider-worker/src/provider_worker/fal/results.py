@@ -2,11 +2,12 @@
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from provider_worker.errors import UnusableResultError
 from provider_worker.fal.convert.call import FalOptions
+from provider_worker.fal.inline_files import InlineFiles
 from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import LogLine, Pictures, SinglePicture, Video
 from shared.contracts.enums import ErrorCategory, ProviderType
@@ -64,13 +65,21 @@ def video_url(response: FalResponse) -> str:
     return video.video.url
 
 
-def app_results(response: FalResponse) -> dict[str, Any]:
-    """Return the app's response, with its first file as `result_url` unless it sets one itself.
+def app_results(response: FalResponse, inline: InlineFiles) -> dict[str, Any]:
+    """Return the app's response, with its first URL as `result_url` unless it sets one itself.
+
+    Args:
+        response: of the app.
+        inline: gets the files that the response contains; their names replace them.
 
     Raises:
         UnusableResultError: the response cannot be stored.
     """
-    data = cleaned(_data(response))
+    data = inline.moved_out(_data(response))
+    # Cleaning takes long, and holds the GIL. Escapes may double what remains.
+    if len(response.content) - inline.num_characters > 2 * (RESULT.max_bytes or 0):
+        raise UnusableResultError(f"the app's response is larger than {RESULT.max_bytes} bytes")
+    data = cleaned(data)
     results = cast("dict[str, Any]", data) if isinstance(data, dict) else {"output": data}
     own = results.get("result_url")
     if not isinstance(own, str):
@@ -83,14 +92,18 @@ def app_results(response: FalResponse) -> dict[str, Any]:
     return results
 
 
-def media_urls(results: Mapping[str, Any]) -> list[str]:
+def media_urls(results: Mapping[str, Any], names: Container[str] = ()) -> list[str]:
     """Return the URL of every file in an app's response, in order and without duplicates.
+
+    Args:
+        results: the response.
+        names: texts that stand for a file as well.
 
     Raises:
         UnusableResultError: there are too many.
     """
     found: dict[str, None] = {}
-    for url in _urls([results], is_bare_taken=False):
+    for url in _urls([results], is_bare_taken=False, names=names):
         found[url] = None
         if len(found) > _MAX_FILES:
             raise UnusableResultError(f"it has more than {_MAX_FILES} files")
@@ -122,13 +135,16 @@ def logged_progress(lines: Iterable[LogLine] | None) -> float | None:
     return None
 
 
-def _urls(values: Iterable[Any], *, is_bare_taken: bool) -> Iterator[str]:
+def _urls(
+    values: Iterable[Any], *, is_bare_taken: bool, names: Container[str] = ()
+) -> Iterator[str]:
     """Yield the `url` of every object in fal's file format, breadth first; bare URLs optionally."""
     waiting = deque(values)
     while waiting:
         value = waiting.popleft()
-        if is_bare_taken and is_remote(value):
-            yield value
+        if isinstance(value, str):
+            if value in names or (is_bare_taken and is_remote(value)):
+                yield value
         elif isinstance(value, dict):
             item = cast("dict[str, Any]", value)
             if is_remote(item.get("url")):

@@ -5,6 +5,7 @@ from typing import Any
 from provider_worker.adapters import ProviderResult
 from provider_worker.calls import CallLog
 from provider_worker.fal.convert.call import read_options
+from provider_worker.fal.inline_files import InlineFiles, with_paths
 from provider_worker.fal.order import Order
 from provider_worker.fal.response import FalResponse
 from provider_worker.fal.results import (
@@ -84,12 +85,17 @@ class FalResults:
     async def _anything(
         self, work: SubmittedWork, order: Order, response: FalResponse, log: CallLog
     ) -> ProviderResult:
-        results = await self._http.in_thread(app_results, response)
-        urls = await self._http.in_thread(media_urls, results)
+        inline = InlineFiles(_folder(work))
+        results = await self._http.in_thread(app_results, response, inline)
+        sources = inline.sources
+        urls = await self._http.in_thread(media_urls, results, sources)
         files = [
-            await self._media.any_file(url, f"{_folder(work)}/file_{index}", log)
+            await self._media.any_file(sources.get(url, url), f"{_folder(work)}/file_{index}", log)
             for index, url in enumerate(urls)
         ]
+        if sources:
+            paths = {url: file.key for url, file in zip(urls, files, strict=True) if url in sources}
+            results = await self._http.in_thread(with_paths, results, paths)
         # A field of this name in the app's response gives way: clients read it as paths of ours.
         is_set = bool(files) or "result_paths" in results
         stored = {"result_paths": [file.key for file in files]} if is_set else {}

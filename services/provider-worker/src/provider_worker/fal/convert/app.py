@@ -1,6 +1,5 @@
 """EXPERIMENTAL_FAL: any app, with the client's parameters."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
@@ -8,6 +7,7 @@ from pydantic import Field
 from provider_worker.fal.convert.call import FalCall, NeededObjects, Sources, read, read_options
 from provider_worker.fal.urls import check_app_id
 from shared.contracts.fal_apps.app import Media
+from shared.contracts.json_texts import replace_texts
 from shared.contracts.message import Message
 from shared.contracts.submissions import RemoteWork
 
@@ -33,16 +33,6 @@ def app_call(work: RemoteWork, sources: Sources) -> FalCall:
         InvalidInputError: its inputs are incomplete, or name no valid app.
     """
     inputs = read(_Inputs, work.inputs)
-    parameters = {**_replaced(inputs.fal_parameters, sources.urls), **read_options(work).params}
+    sent = replace_texts(inputs.fal_parameters, lambda text: sources.urls.get(text, text))
+    parameters = {**sent, **read_options(work).params}
     return FalCall(check_app_id(inputs.fal_app_id), parameters, Media.ANYTHING)
-
-
-def _replaced(value: Any, urls: Mapping[str, str]) -> Any:
-    """Return the data with object keys replaced by URLs, at any depth."""
-    if isinstance(value, str):
-        return urls.get(value, value)
-    if isinstance(value, list):
-        return [_replaced(item, urls) for item in value]  # pyright: ignore[reportUnknownVariableType] -- JSON
-    if isinstance(value, dict):
-        return {name: _replaced(item, urls) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType] -- JSON
-    return value
