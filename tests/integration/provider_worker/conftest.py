@@ -24,9 +24,9 @@ async def shared_sandbox() -> AsyncIterator[OpenSandbox]:
 
 
 @pytest.fixture
-def fal(shared_sandbox: OpenSandbox) -> OpenSandbox:
+async def fal(shared_sandbox: OpenSandbox) -> OpenSandbox:
     """The shared sandbox, without work and faults of the tests before."""
-    shared_sandbox.sandbox.reset()
+    await shared_sandbox.sandbox.reset()
     return shared_sandbox
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic import Field
 
-from provider_worker.fal.convert.call import FalCall, NeededObjects, Sources, read, read_options
+from provider_worker.fal.convert.call import FalCall, NeededObjects, Sources, read_options
 from provider_worker.fal.urls import check_app_id
+from provider_worker.inputs import read_inputs
 from shared.contracts.fal_apps.app import Media
 from shared.contracts.json_texts import replace_texts
 from shared.contracts.message import Message
@@ -23,7 +24,7 @@ class _Inputs(Message):
 
 def app_objects(work: RemoteWork) -> NeededObjects:
     """Return the stored objects among the parameters of an app."""
-    return NeededObjects(pictures=frozenset(read(_Inputs, work.inputs).fal_objects))
+    return NeededObjects(pictures=frozenset(read_inputs(_Inputs, work.inputs).fal_objects))
 
 
 def app_call(work: RemoteWork, sources: Sources) -> FalCall:
@@ -32,7 +33,7 @@ def app_call(work: RemoteWork, sources: Sources) -> FalCall:
     Raises:
         InvalidInputError: its inputs are incomplete, or name no valid app.
     """
-    inputs = read(_Inputs, work.inputs)
+    inputs = read_inputs(_Inputs, work.inputs)
     sent = replace_texts(inputs.fal_parameters, lambda text: sources.urls.get(text, text))
     parameters = {**sent, **read_options(work).params}
     return FalCall(check_app_id(inputs.fal_app_id), parameters, Media.ANYTHING)

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from shared.contracts.error_text import describe_faults
+from provider_worker.inputs import read_inputs
 from shared.contracts.fal_apps.app import Media
 from shared.contracts.message import Message
 from shared.contracts.submissions import RemoteWork
-from shared.errors import InvalidInputError
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -84,20 +83,7 @@ class FalOptions(Message):
 
 def read_options(work: RemoteWork) -> FalOptions:
     """Return the task's provider configuration for fal."""
-    return read(FalOptions, work.provider_config)
-
-
-def read(model: type[_M], data: Mapping[str, Any]) -> _M:
-    """Return a task's inputs as a message.
-
-    Raises:
-        InvalidInputError: they are incomplete.
-    """
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        message = f"the inputs are incomplete: {describe_faults(error)}"
-        raise InvalidInputError(message) from None
+    return read_inputs(FalOptions, work.provider_config)
 
 
 def stated(fields: Mapping[str, Any]) -> dict[str, Any]:

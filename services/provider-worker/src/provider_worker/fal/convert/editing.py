@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from provider_worker.fal.convert.call import FalCall, NeededObjects, Sources, read, read_options
+from provider_worker.fal.convert.call import FalCall, NeededObjects, Sources, read_options
 from provider_worker.fal.convert.pictures import (
     PictureConfig,
     general_fields,
@@ -12,6 +12,7 @@ from provider_worker.fal.convert.pictures import (
     size_fields,
 )
 from provider_worker.fal.urls import check_app_id
+from provider_worker.inputs import read_inputs
 from shared.contracts.fal_apps.app import PictureApp
 from shared.contracts.fal_apps.table import chosen_app
 from shared.contracts.message import Message
@@ -33,7 +34,7 @@ class _Inputs(Message):
 
 def editing_objects(work: RemoteWork) -> NeededObjects:
     """Return the pictures of an EDITING."""
-    inputs = read(_Inputs, work.inputs)
+    inputs = read_inputs(_Inputs, work.inputs)
     return NeededObjects(pictures=frozenset({inputs.base_image, *inputs.reference_images}))
 
 
@@ -43,7 +44,7 @@ def editing_call(work: RemoteWork, sources: Sources) -> FalCall:
     Raises:
         InvalidInputError: its inputs are incomplete, or the app takes fewer references.
     """
-    inputs, options = read(_Inputs, work.inputs), read_options(work)
+    inputs, options = read_inputs(_Inputs, work.inputs), read_options(work)
     app = chosen_app(work.task_type, work.provider_config, work.inputs)
     assert isinstance(app, PictureApp)
     body: dict[str, Any] = {"prompt": inputs.prompt}

@@ -8,10 +8,10 @@ from provider_worker.fal.convert.call import (
     FalCall,
     NeededObjects,
     Sources,
-    read,
     stated,
 )
 from provider_worker.fal.urls import check_app_id
+from provider_worker.inputs import read_inputs
 from shared.contracts.fal_apps.app import Media
 from shared.contracts.fal_apps.table import named_app
 from shared.contracts.message import Message
@@ -39,7 +39,7 @@ class _Refinement(RefineInputs):
 
 def garment_objects(work: RemoteWork) -> NeededObjects:
     """Return the pictures of a DETAIL_ENHANCER."""
-    inputs = read(_Garment, work.inputs)
+    inputs = read_inputs(_Garment, work.inputs)
     return NeededObjects(pictures=frozenset({inputs.base_image, inputs.reference_image}))
 
 
@@ -52,7 +52,7 @@ def garment_call(work: RemoteWork, sources: Sources) -> FalCall:
     """
     if not sources.garment_app:
         raise UnservedError("fal_garment_fixer has no app; set SARTIQ_FAL_GARMENT_FIXER_APP")
-    inputs = read(_Garment, work.inputs)
+    inputs = read_inputs(_Garment, work.inputs)
     body = {
         "image_url": sources.urls[inputs.base_image],
         "reference_image_url": sources.urls[inputs.reference_image],
@@ -63,7 +63,7 @@ def garment_call(work: RemoteWork, sources: Sources) -> FalCall:
 
 def shootify_objects(work: RemoteWork) -> NeededObjects:
     """Return the picture of a REFINE."""
-    return NeededObjects(pictures=frozenset({read(_Refinement, work.inputs).base_image_url}))
+    return NeededObjects(pictures=frozenset({read_inputs(_Refinement, work.inputs).base_image_url}))
 
 
 def shootify_call(work: RemoteWork, sources: Sources) -> FalCall:
@@ -72,7 +72,7 @@ def shootify_call(work: RemoteWork, sources: Sources) -> FalCall:
     Raises:
         InvalidInputError: its inputs are incomplete, or name no app.
     """
-    inputs = read(_Refinement, work.inputs)
+    inputs = read_inputs(_Refinement, work.inputs)
     app_id = named_app(work.provider_config, work.inputs)
     if app_id is None:
         raise InvalidInputError("fal_app_id is missing: fal_shootify_refiner has no default app")

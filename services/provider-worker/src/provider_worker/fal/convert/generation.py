@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from provider_worker.fal.convert.call import FalCall, NeededObjects, Sources, read, read_options
+from provider_worker.fal.convert.call import FalCall, NeededObjects, Sources, read_options
 from provider_worker.fal.convert.pictures import (
     PictureConfig,
     general_fields,
@@ -10,6 +10,7 @@ from provider_worker.fal.convert.pictures import (
     size_fields,
 )
 from provider_worker.fal.urls import check_app_id
+from provider_worker.inputs import read_inputs
 from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.fal_apps.app import PictureApp, Takes
 from shared.contracts.fal_apps.table import chosen_app
@@ -26,7 +27,7 @@ class _Inputs(GenerationInputs):
 
 def generation_objects(work: RemoteWork) -> NeededObjects:
     """Return the stored objects that a GENERATION refers to."""
-    inputs = read(_Inputs, work.inputs)
+    inputs = read_inputs(_Inputs, work.inputs)
     unresolved = {name for name in LORA_FIELDS if work.inputs.get(name)} - set(inputs.lora_objects)
     if unresolved:
         raise InvalidInputError(f"{', '.join(sorted(unresolved))}: the LoRA is not in the store")
@@ -43,7 +44,7 @@ def generation_call(work: RemoteWork, sources: Sources) -> FalCall:
     Raises:
         InvalidInputError: its inputs are incomplete, or the app cannot do it.
     """
-    inputs, options = read(_Inputs, work.inputs), read_options(work)
+    inputs, options = read_inputs(_Inputs, work.inputs), read_options(work)
     app = chosen_app(work.task_type, work.provider_config, work.inputs)
     assert isinstance(app, PictureApp)
     reference, urls = inputs.reference_image_url, sources.urls

@@ -8,12 +8,12 @@ from provider_worker.fal.convert.call import (
     FalCall,
     NeededObjects,
     Sources,
-    read,
     read_options,
     stated,
 )
 from provider_worker.fal.convert.geometry import least_factor
 from provider_worker.fal.urls import check_app_id
+from provider_worker.inputs import read_inputs
 from shared.contracts.fal_apps.app import UpscalerApp
 from shared.contracts.fal_apps.table import chosen_app
 from shared.contracts.message import Message
@@ -38,7 +38,7 @@ class _Inputs(RefineInputs):
 
 def refine_objects(work: RemoteWork) -> NeededObjects:
     """Return the picture of a REFINE."""
-    pictures = frozenset({read(_Inputs, work.inputs).base_image_url})
+    pictures = frozenset({read_inputs(_Inputs, work.inputs).base_image_url})
     return NeededObjects(pictures=pictures, sized=pictures)
 
 
@@ -48,7 +48,7 @@ def refine_call(work: RemoteWork, sources: Sources) -> FalCall:
     Raises:
         InvalidInputError: its inputs are incomplete, or the app does not enlarge that much.
     """
-    inputs, options = read(_Inputs, work.inputs), read_options(work)
+    inputs, options = read_inputs(_Inputs, work.inputs), read_options(work)
     app = chosen_app(work.task_type, work.provider_config, work.inputs)
     assert isinstance(app, UpscalerApp)
     factor, target = _factor(app, inputs, sources)

@@ -6,11 +6,11 @@ from provider_worker.fal.convert.call import (
     FalCall,
     NeededObjects,
     Sources,
-    read,
     read_options,
     stated,
 )
 from provider_worker.fal.urls import check_app_id
+from provider_worker.inputs import read_inputs
 from shared.contracts.fal_apps.app import Spelling, VideoApp
 from shared.contracts.fal_apps.table import chosen_app
 from shared.contracts.message import Message
@@ -41,7 +41,7 @@ class _Inputs(Message):
 
 def video_objects(work: RemoteWork) -> NeededObjects:
     """Return the first picture of a VIDEO_GENERATION."""
-    picture = read(_Inputs, work.inputs).input_image_url
+    picture = read_inputs(_Inputs, work.inputs).input_image_url
     return NeededObjects(pictures=frozenset({picture} if picture else ()))
 
 
@@ -51,7 +51,7 @@ def video_call(work: RemoteWork, sources: Sources) -> FalCall:
     Raises:
         InvalidInputError: its inputs are incomplete, or the app cannot do it.
     """
-    inputs, options = read(_Inputs, work.inputs), read_options(work)
+    inputs, options = read_inputs(_Inputs, work.inputs), read_options(work)
     app = chosen_app(work.task_type, work.provider_config, work.inputs)
     assert isinstance(app, VideoApp)
     body: dict[str, Any] = {"prompt": inputs.prompt, **_picture(app, inputs, sources)}
