@@ -90,7 +90,11 @@ REFUSED: list[tuple[TaskRun, dict[str, Any], str]] = [
     (FREEPIK, {"upscale_factor": 3.0}, "freepik_magnific lacks the capability UPSCALE_FLOAT"),
     (FALLING_BACK, {"upscale_factor": 3.0}, "freepik_magnific lacks the capability"),
     (FILM, {"duration_seconds": 20}, ": must be one of 3, 4, 5"),
-    (FASHN, {"seed": 3}, "fashn_standard lacks the capability SEED"),
+    (
+        FASHN,
+        {"reference_images": ["a.png", "b.png"]},
+        "fashn_standard lacks the capability MULTI_REFERENCE",
+    ),
     (refinement(), {"face_detail_enabled": True}, "lacks the capability FACE_DETAIL"),
 ]
 
