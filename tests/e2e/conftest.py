@@ -14,6 +14,7 @@ from shared.settings import StorageSettings
 from shared.storage.s3 import S3ObjectStore
 from tests.fixtures.own_services import OwnServices
 from tests.fixtures.platform import Platform
+from tests.fixtures.provider_platform import ProviderPlatform
 from tests.fixtures.servers import Servers
 
 _OVERRIDES = {
@@ -34,6 +35,18 @@ async def platform(platform_servers: Servers) -> AsyncIterator[Platform]:
         services = OwnServices(platform_servers, Path(folder), _OVERRIDES)
         async with services as stack, _opened(stack) as opened:
             yield opened
+
+
+@pytest.fixture(scope="session")
+async def providers(platform: Platform) -> AsyncIterator[ProviderPlatform]:
+    """The shared platform with the providers' sandbox, which the first test in need starts."""
+    services = platform.stack
+    assert isinstance(services, OwnServices)
+    await services.start_sandbox()
+    async with httpx.AsyncClient(
+        base_url=services.sandbox_url, timeout=30, trust_env=False
+    ) as sandbox:
+        yield ProviderPlatform(platform, sandbox, services.sandbox_key)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Every task type that our own workers serve, by each of our own providers, through the API."""
+"""The demo of every task: those of our own workers, and those of providers at the sandbox."""
 
 import io
 from pathlib import Path
@@ -7,7 +7,9 @@ from PIL import Image
 from rich.console import Console
 
 from local_stack.every_task import EveryTask
-from tests.fixtures.platform import Platform
+from local_stack.frames import first_and_last
+from local_stack.settings import Providers
+from tests.fixtures.provider_platform import ProviderPlatform
 
 _SIZES = {
     "generation_0": ("RGB", (64, 64)),
@@ -21,17 +23,34 @@ _SIZES = {
     "background_fix_0": ("RGB", (512, 512)),
     "image_adjuster_0": ("RGB", (320, 400)),
 }
+_SIZES_AT_SANDBOX = {
+    "generation_fal_standard_0": ("RGB", (384, 512)),
+    "editing_fal_standard_0": ("RGB", (880, 1184)),
+    "refine_fal_standard_0": ("RGB", (384, 384)),
+    "experimental_fal_0": ("RGB", (192, 192)),
+    "refine_fal_shootify_refiner_0": ("RGB", (384, 384)),
+    "detail_enhancer_fal_garment_fixer_0": ("RGB", (384, 384)),
+    "editing_fashn_standard_0": ("RGB", (864, 1296)),
+    "refine_freepik_magnific_0": ("RGB", (384, 384)),
+    "refine_freepik_magnific_precision_0": ("RGB", (384, 384)),
+}
 
 
 async def test_demo_of_all_tasks_completes_them_and_draws_a_sheet(
-    platform: Platform, tmp_path: Path
+    providers: ProviderPlatform, tmp_path: Path
 ) -> None:
-    screen = Console(file=io.StringIO(), width=200)
-    stack = platform.stack
-    await EveryTask(stack.endpoints, stack.api_key, screen).run(tmp_path, seed=7)
+    text = io.StringIO()
+    screen = Console(file=text, width=200)
+    stack = providers.platform.stack
+    demo = EveryTask(stack.endpoints, stack.api_key, screen, providers=Providers.SANDBOX)
+    await demo.run(tmp_path, seed=7)
 
     pictures = {
         file.stem: Image.open(io.BytesIO(file.read_bytes())) for file in tmp_path.glob("*.png")
     }
-    assert pictures.pop("tasks").height > 8 * 160
-    assert {name: (one.mode, one.size) for name, one in pictures.items()} == _SIZES
+    assert pictures.pop("tasks").height > 18 * 160
+    sizes = {name: (one.mode, one.size) for name, one in pictures.items()}
+    assert sizes == _SIZES | _SIZES_AT_SANDBOX
+    video = (tmp_path / "video_generation.mp4").read_bytes()
+    assert [one.size for one in first_and_last(video)] == [(320, 320)] * 2
+    assert "video_generation (sandbox)" in text.getvalue()

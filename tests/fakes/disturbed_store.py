@@ -39,6 +39,13 @@ class DisturbedStore:
         await self._store.put(key, *arguments)
         self._notice(key)
 
+    async def put_new(self, key: str, *arguments: Any) -> bool:
+        """Write an object unless it exists."""
+        self._refuse(key)
+        is_created = await self._store.put_new(key, *arguments)
+        self._notice(key)
+        return is_created
+
     async def put_file(self, key: str, *arguments: Any) -> None:
         """Write an object from a file."""
         self._refuse(key)

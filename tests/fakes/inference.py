@@ -11,6 +11,7 @@ from shared.contracts.generation import GenerateImage
 from shared.contracts.inference import InferenceActivities
 from shared.contracts.provenance import Provenance
 from shared.contracts.refinement import RefineImage, RefineImageResult
+from shared.contracts.service_requests import BilledUnits, ServiceRequest
 
 Attempt = GenerateImage | EditImage | RefineImage
 Act = Callable[[Attempt], Awaitable[None]]
@@ -33,6 +34,8 @@ class FakeInference(InferenceActivities):
         self.act = act
         self.attempts: list[Attempt] = []
         self.provenance: Provenance | None = None
+        self.service_requests: list[ServiceRequest] = []
+        self.billed: list[BilledUnits] = []
 
     @activity.defn(name="generate_image")
     async def generate_image(self, request: GenerateImage) -> PictureResult:
@@ -67,6 +70,8 @@ class FakeInference(InferenceActivities):
             executor_instance="fake-1",
             executor_type="fake",
             files=[_file(path)],
+            service_requests=self.service_requests,
+            billed=self.billed,
             result_image_path=path,
         )
 

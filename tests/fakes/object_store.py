@@ -35,6 +35,12 @@ class MemoryObjectStore:
         )
         self.objects[key] = (content, info)
 
+    async def put_new(self, key: str, content: bytes, content_type: str) -> bool:
+        if key in self.objects:
+            return False
+        await self.put(key, content, content_type)
+        return True
+
     async def get(self, key: str) -> bytes:
         if key not in self.objects:
             raise ObjectNotFoundError(f"there is no object with the key {key!r}")

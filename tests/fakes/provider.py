@@ -5,12 +5,13 @@ from typing import Any
 
 from temporalio import activity
 
+from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ProviderType
+from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.submissions import (
     ProviderActivities,
     RemoteResult,
     RemoteWork,
-    ServiceRequest,
     Submission,
     SubmittedWork,
     Withdrawal,
@@ -44,9 +45,12 @@ class FakeProvider(ProviderActivities):
         self.on_await: Act = do_nothing
         self.is_withdrawn = True
         self.results: dict[str, Any] = {"result_url": "https://fal.example/result.png"}
+        self.files: list[StoredFile] = []
+        self.billed: list[BilledUnits] = []
         self.submitted: list[RemoteWork] = []
         self.awaited: list[SubmittedWork] = []
         self.withdrawn: list[SubmittedWork] = []
+        self.recalled: list[RemoteWork] = []
 
     @activity.defn(name="submit_work")
     async def submit_work(self, work: RemoteWork) -> Submission:
@@ -71,7 +75,9 @@ class FakeProvider(ProviderActivities):
             executor_instance="fake-1",
             executor_type="fake",
             results=self.results,
+            files=self.files,
             service_requests=[request("GET", "https://fal.example/status", work.attempt)],
+            billed=self.billed,
             resumes=tries - 1,
             resumed_at=STARTED_AT if tries > 1 else None,
         )
@@ -81,3 +87,8 @@ class FakeProvider(ProviderActivities):
         self.withdrawn.append(work)
         said = "OK" if self.is_withdrawn else "ALREADY_COMPLETED"
         return Withdrawal(is_withdrawn=self.is_withdrawn, message=f"fal returned {said}")
+
+    @activity.defn(name="recall_work")
+    async def recall_work(self, work: RemoteWork) -> Withdrawal:
+        self.recalled.append(work)
+        return Withdrawal(is_withdrawn=True, message="nothing was sent")

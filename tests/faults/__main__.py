@@ -1,4 +1,4 @@
-"""The full fault matrix, 20 trainings and 100 random kills: `make test-faults`, 40 minutes.
+"""The full fault matrix, 20 trainings and 100 random kills: `make test-faults`, 50 minutes.
 
 `--only TEXT` runs the cases whose name contains the text; `--seed N` repeats random kills.
 """
@@ -18,10 +18,14 @@ from tests.faults.network import NETWORK
 from tests.faults.picture_cases import PICTURES
 from tests.faults.provider_cases import PROVIDER
 from tests.faults.random_kills import kill_at_random
+from tests.faults.submission_cases import SUBMISSIONS
 from tests.faults.training_cases import TRAININGS
 from tests.faults.training_rounds import kill_trainings
 
-_CASES = (*KILLS, *TRAININGS, *PICTURES, *PROVIDER, *NETWORK, *LOST_RESPONSES, *HOSTILE)
+_CASES = (
+    *(*KILLS, *TRAININGS, *PICTURES, *PROVIDER, *SUBMISSIONS),
+    *(*NETWORK, *LOST_RESPONSES, *HOSTILE),
+)
 
 console = Console(width=120)
 

@@ -96,6 +96,8 @@ class AuditResult:
     """Keys with more than one record."""
     stuck: list[str] = field(default_factory=list)
     """Work that has not ended, or runs without an open record."""
+    note: str = ""
+    """The line of the case's own check."""
 
     @property
     def is_good(self) -> bool:

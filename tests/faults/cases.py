@@ -24,6 +24,11 @@ _AWAY_S = 1.0
 """Seconds between a kill and the restart, so that other processes notice."""
 
 Sabotage = Callable[[Rig, Clients], Awaitable[None]]
+Check = Callable[[Rig, Clients], Awaitable[str]]
+
+
+async def _nothing_more(_rig: Rig, _clients: Clients) -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Case:
     victim: str
     point: str
     sabotage: Sabotage
+    check: Check = _nothing_more
+    """Asserts more than the audit once everything has ended, and returns a line for the report."""
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.table import Table
@@ -38,7 +38,8 @@ async def run_case(rig: Rig, case: Case) -> AuditResult:
     clients = Clients(rig.api)
     async with asyncio.timeout(_CASE_TIMEOUT_S):
         await case.sabotage(rig, clients)
-        return await settle(rig, clients)
+        verdict = await settle(rig, clients)
+        return replace(verdict, note=await case.check(rig, clients))
 
 
 async def run_all(cases: Iterable[Case]) -> AsyncIterator[Row]:
@@ -93,7 +94,9 @@ def matrix(rows: Iterable[Row]) -> Table:
 
 
 def complain(console: Console, row: Row) -> None:
-    """Print all findings of a row."""
+    """Print all findings of a row, and what its own check counted."""
+    if row.verdict and row.verdict.note:
+        console.print(f"          {row.verdict.note}", highlight=False)
     for complaint in row.verdict.complaints if row.verdict else []:
         console.print(f"  {complaint}", style="red")
     if row.error:

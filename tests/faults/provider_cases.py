@@ -3,12 +3,12 @@
 import asyncio
 import random
 
+from provider_worker.sandbox.faults import Fault
 from tests.faults.cases import Case
 from tests.faults.clients import Clients, Work, app_chain, app_task, remote_task, task
 from tests.faults.proxy import NetworkFault
 from tests.faults.rig import Rig
 from tests.fixtures.hostile import hostile_body
-from tests.loopback.fal import Fault
 
 _LONG_POLLS = 8
 
@@ -89,7 +89,7 @@ def _at_acceptance(victim: str) -> Case:
 
 async def _during_upload(rig: Rig, clients: Clients) -> None:
     link = rig.link("provider-worker", "s3")
-    put = link.watch(b"PUT /")
+    put = link.watch(b"image_0.png")
     link.impose(NetworkFault(bytes_per_s=1_000))
     await clients.submit(remote_task())
     await asyncio.wait_for(put.wait(), 30)

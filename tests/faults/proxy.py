@@ -29,6 +29,8 @@ class Stall:
     """Bytes that must precede it on the same connection."""
     is_forwarded: bool = False
     """The point itself still reaches the server, whose response is then lost."""
+    is_every: bool = False
+    """Every connection that reaches the point stalls, not the first alone."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ class NetworkFault:
     drops_responses: bool = False
     """Requests arrive, responses do not."""
     stall: Stall | None = None
-    """The first connection that reaches this point stalls there; the others pass."""
+    """The first connection that reaches this point stalls there; the others pass, unless
+    `is_every`."""
 
 
 class Proxy:
@@ -62,6 +65,7 @@ class Proxy:
         self.fault = NetworkFault()
         self.stalled = asyncio.Event()
         """Set once a connection has stalled."""
+        self.num_stalled = 0
         self.well_since = time.time()
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
@@ -95,6 +99,7 @@ class Proxy:
         """Begin a fault."""
         self.fault = fault
         self.stalled.clear()
+        self.num_stalled = 0
         if fault.is_half_open:
             for connection in self._connections:
                 connection.is_frozen = True
@@ -264,13 +269,16 @@ class _Connection:
         stall = self._proxy.fault.stall
         if self._is_stalled:
             return b""
-        if stall is None or not self._has_come_after or self._proxy.stalled.is_set():
+        if stall is None or not self._has_come_after:
+            return chunk
+        if self._proxy.stalled.is_set() and not stall.is_every:
             return chunk
         before, found, _ = chunk.partition(stall.at)
         if not found:
             return chunk
         self._is_stalled = True
         self._proxy.stalled.set()
+        self._proxy.num_stalled += 1
         return chunk if stall.is_forwarded else before
 
 

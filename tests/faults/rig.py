@@ -27,8 +27,8 @@ from local_stack.stack_plan import StackPlan
 from shared.contracts.enums import TaskQueue
 from tests.fakes.evaluator import FakeEvaluator
 from tests.faults.proxy import Proxy
+from tests.fixtures.sandbox import OpenSandbox, open_sandbox
 from tests.fixtures.workflow_runs import activity_worker
-from tests.loopback.fal import LoopbackFal, open_fal
 from tests.loopback.nameserver import NameServer, name_server
 
 SERVERS = ("postgres", "temporal", "seaweed")
@@ -49,6 +49,8 @@ _OVERRIDES = {
     "SARTIQ_RECONCILE_EVERY_S": "1",
     "SARTIQ_RECONCILE_GRACE_S": "2",
     "SARTIQ_RECONCILE_ABANDONED_AFTER_S": "5",
+    # A submission whose worker was lost is unknown 20 s after that, at the latest.
+    "SARTIQ_FAL_SUBMIT_TIMEOUT_S": "10",
 }
 
 Link = tuple[str, str]
@@ -104,7 +106,7 @@ class Rig:
     """Empty without proxies."""
     api: httpx.AsyncClient
     temporal: Client
-    fal: LoopbackFal
+    fal: OpenSandbox
     """The provider, with a ledger; it is not killed."""
     names: NameServer
     """A name server that resolves every name below `example` to loopback."""
@@ -184,7 +186,7 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
         settings = LocalSettings(state_dir=Path(folder).resolve())
         # The ports are chosen before the stack starts, which uses the ones in its state file.
         plan = StackPlan(settings, load_credentials(settings), choose_ports(settings))
-        fal = await exits.enter_async_context(open_fal())
+        fal = await exits.enter_async_context(open_sandbox())
         names = await exits.enter_async_context(name_server({"*.example": ["127.0.0.1"]}))
         links: dict[Link, Proxy] = {}
         if is_proxied:

@@ -20,6 +20,7 @@ from tests.faults.picture_cases import PICTURES
 from tests.faults.provider_cases import PROVIDER
 from tests.faults.random_kills import kill_round
 from tests.faults.rig import SAMPLE_EVERY, Rig
+from tests.faults.submission_cases import SUBMISSIONS
 from tests.faults.training_cases import TRAININGS
 from tests.faults.training_kills import Kill, Moment
 from tests.faults.training_rounds import killed_training, some_kills
@@ -33,13 +34,14 @@ _TELLING = (
     "inference-worker: during upload",
     "training-worker: before its result is stored",
     "provider-worker: after accept, before its id is recorded",
+    "provider-worker: 45 submissions, after the stored response",
     "workflow-worker → postgres: cut repeatedly",
     "all at once: power cut",
 )
 
 
 def _selected() -> list[Any]:
-    cases = {case.name: case for case in (*KILLS, *TRAININGS, *PROVIDER, *NETWORK)}
+    cases = {case.name: case for case in (*KILLS, *TRAININGS, *PROVIDER, *SUBMISSIONS, *NETWORK)}
     long = [pytest.param(case, marks=pytest.mark.long) for case in LOST_RESPONSES]
     return [*(cases[name] for name in _TELLING), *long]
 

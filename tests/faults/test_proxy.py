@@ -242,6 +242,21 @@ async def test_stall_holds_one_connection_at_its_point(
     assert b"more" not in server.heard
 
 
+async def test_stall_holds_every_connection_at_its_point(echo: tuple[Echo, Proxy]) -> None:
+    server, proxy = echo
+    proxy.impose(NetworkFault(stall=Stall(b"POST", is_every=True)))
+    async with line(proxy) as one, line(proxy) as other:
+        for each in (one, other):
+            assert await each.ask(b"GET") == b"GET"
+            each.writer.write(b"POST")
+        await until(lambda: proxy.num_stalled == 2)
+        assert await one.is_silent()
+        assert await other.is_silent()
+    proxy.heal()
+    assert proxy.num_stalled == 0
+    assert b"POST" not in server.heard
+
+
 async def test_missing_server_resets_the_connection(echo: tuple[Echo, Proxy]) -> None:
     async with Proxy("127.0.0.1:9") as proxy, line(proxy) as one:
         with pytest.raises(ConnectionResetError):

@@ -1,14 +1,12 @@
 """A failed fetch is retried like an attempt: counted, recorded, bounded by max_retries."""
 
-import json
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import pytest
 from temporalio import activity
-from temporalio.api.enums.v1 import EventType
-from temporalio.client import WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from shared.contracts.attempts import StoredFile
@@ -18,7 +16,14 @@ from shared.contracts.inputs import FetchedInputs, FetchInputs
 from shared.contracts.runs import TaskOutcome, TaskRun
 from shared.errors import PlatformError
 from tests.fakes.inference import Attempt
-from tests.fixtures.workflow_runs import Runs, activity_worker, generation, pipeline, step
+from tests.fixtures.workflow_runs import (
+    Runs,
+    activity_worker,
+    generation,
+    pipeline,
+    step,
+    summaries,
+)
 
 _URL = "https://pictures.example/a.png"
 _DOWN = "reference_image_url: the server does not answer"
@@ -115,21 +120,12 @@ async def test_lost_worker_of_a_fetch_counts_as_no_retry(hurried: Runs) -> None:
     assert (done.status, done.attempt) == (TaskStatus.COMPLETED, 1)
 
 
-async def _summaries(handle: WorkflowHandle[Any, Any]) -> list[str]:
-    kinds = {EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED, EventType.EVENT_TYPE_MARKER_RECORDED}
-    return [
-        json.loads(event.user_metadata.summary.data)
-        for event in (await handle.fetch_history()).events
-        if event.event_type in kinds and event.user_metadata.summary.data
-    ]
-
-
 async def test_the_web_ui_names_the_step_of_each_activity(working: Runs) -> None:
     async with Fetcher().working(working):
         handle = await working.start_pipeline(pipeline(step("draw", run=_run())))
         await handle.result()
 
-    assert await _summaries(handle) == [
+    assert await summaries(handle) == [
         "draw: 1 remote picture",
         "draw",
         "draw: COMPLETED",

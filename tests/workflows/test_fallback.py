@@ -8,7 +8,7 @@ from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.runs import ProviderVerdict, TaskRun
 from shared.contracts.submissions import RemoteWork
 from shared.errors import PlatformError
-from tests.fixtures.workflow_runs import Runs, editing, generation
+from tests.fixtures.workflow_runs import Runs, editing, generation, summaries
 from tests.workflows.test_remote_attempts import ended
 
 LOCAL = {"provider_type": "local", "task_queue": "inference"}
@@ -104,6 +104,25 @@ async def test_a_breaker_that_opens_meanwhile_skips_the_retries(hurried: Runs) -
         outcome = await (await hurried.start_task(remote_generation(max_retries=5))).result()
     assert len(hurried.provider.submitted) == 1
     assert outcome.fallback_used
+
+
+async def test_the_web_ui_names_both_providers(hurried: Runs) -> None:
+    seen: list[str] = []
+
+    async def look(_: object) -> None:
+        shown = await hurried.handles[-1].query("__temporal_workflow_metadata")
+        seen.append(shown.current_details)
+
+    hurried.provider.on_submit = always(ErrorCategory.QUOTA_EXCEEDED)
+    hurried.inference.act = look
+    async with hurried.provider_worker():
+        handle = await hurried.start_task(remote_generation())
+        await handle.result()
+    [during] = seen
+    assert "local in place of fal_standard, attempt 2" in during
+    after = (await handle.query("__temporal_workflow_metadata")).current_details
+    assert "completed by local, attempt 2, after fal_standard failed" in after
+    assert "GENERATION, attempt 2, by local in place of fal_standard" in await summaries(handle)
 
 
 async def test_an_editing_falls_back_to_our_own_worker(hurried: Runs) -> None:

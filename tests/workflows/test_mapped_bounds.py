@@ -38,6 +38,11 @@ FALLING_BACK = refinement(
     fallback=Fallback(provider_type=ProviderType.FREEPIK_MAGNIFIC, task_queue="provider-freepik")
 )
 SMALL = generation(inputs={"prompt": "a", "seed": 1, "height": 64, MAX_SIDE_PX: 64})
+FILM = generation(
+    task_type=TaskType.VIDEO_GENERATION,
+    provider_type=ProviderType.FAL_STANDARD,
+    inputs={"prompt": "a"},
+)
 REFUSED: list[tuple[TaskRun, dict[str, Any], str]] = [
     (
         generation(),
@@ -84,7 +89,12 @@ REFUSED: list[tuple[TaskRun, dict[str, Any], str]] = [
     (adjustment(margin_top=0.5), {"margin_bottom": 0.5}, "must add up to less than 1"),
     (FREEPIK, {"upscale_factor": 3.0}, "freepik_magnific lacks the capability UPSCALE_FLOAT"),
     (FALLING_BACK, {"upscale_factor": 3.0}, "freepik_magnific lacks the capability"),
-    (FASHN, {"seed": 3}, "fashn_standard lacks the capability SEED"),
+    (FILM, {"duration_seconds": 20}, ": must be one of 3, 4, 5"),
+    (
+        FASHN,
+        {"reference_images": ["a.png", "b.png"]},
+        "fashn_standard lacks the capability MULTI_REFERENCE",
+    ),
     (refinement(), {"face_detail_enabled": True}, "lacks the capability FACE_DETAIL"),
 ]
 

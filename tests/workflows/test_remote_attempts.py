@@ -10,10 +10,12 @@ from temporalio.exceptions import ApplicationError
 
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
 from shared.contracts.runs import TaskOutcome, TaskRun
+from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import RemoteWork
-from shared.errors import PlatformError, SubmissionUnknownError
+from shared.errors import PlatformError, SubmissionUnknownError, WorkDroppedError
 from shared.temporal.heartbeat import Heartbeat
-from tests.fixtures.workflow_runs import Runs, generation, kinds, until
+from tests.fakes.provider import request
+from tests.fixtures.workflow_runs import Runs, generation, kinds, refinement, until
 from tests.workflows.test_run_task import failure_of
 
 
@@ -43,6 +45,55 @@ async def test_result_and_calls_are_recorded(working: Runs) -> None:
     assert outcome.service_task_id == "request-1"
     assert [each.method for each in outcome.service_requests] == ["POST", "GET"]
     assert outcome.resumes == 0
+
+
+async def test_billed_units_of_every_attempt_are_recorded(hurried: Runs) -> None:
+    credit = BilledUnits(provider=ProviderType.FAL_STANDARD, unit="credits", amount=1.5)
+
+    async def fail(work: RemoteWork) -> None:
+        if work.attempt == 1:
+            raise PlatformError(
+                "a GPU died",
+                category=ErrorCategory.PROVIDER_ERROR,
+                is_final=True,
+                service_requests=[request("GET", "https://fal.example/result", 1)],
+                billed=[credit, credit],
+            )
+
+    hurried.provider.on_await = fail
+    hurried.provider.billed = [credit]
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(fal())).result()
+    assert [(each.attempt, each.amount) for each in outcome.billed] == [(1, 3), (2, 1.5)]
+    assert [each.method for each in outcome.service_requests] == ["POST", "GET", "POST", "GET"]
+
+
+async def test_units_billed_for_withdrawn_work_are_recorded(hurried: Runs) -> None:
+    async def dawdle(work: RemoteWork) -> None:
+        raise PlatformError(
+            "not done in time",
+            category=ErrorCategory.TIMEOUT,
+            is_final=True,
+            billed=[BilledUnits(provider=ProviderType.FAL_STANDARD, unit="seconds", amount=7)],
+        )
+
+    hurried.provider.on_await = dawdle
+    hurried.provider.is_withdrawn = False
+    async with hurried.provider_worker():
+        outcome = await ended(hurried, fal())
+    assert [(each.unit, each.amount) for each in outcome.billed] == [("seconds", 7)]
+
+
+async def test_calls_and_units_of_our_own_workers_are_recorded(working: Runs) -> None:
+    working.inference.service_requests = [request("POST", "https://vertex.example/edit", 1)]
+    working.inference.billed = [
+        BilledUnits(provider=ProviderType.VERTEX, unit="tokens", amount=1290)
+    ]
+    run = refinement(inputs={"base_image_url": "uploads/a.png", "upscale_seed": 3})
+    outcome = await (await working.start_task(run)).result()
+    assert [each.method for each in outcome.service_requests] == ["POST"]
+    assert [(each.attempt, each.amount) for each in outcome.billed] == [(1, 1290)]
+    assert not outcome.results.keys() & {"service_requests", "billed"}
 
 
 async def test_the_providers_id_is_recorded_before_the_wait(working: Runs) -> None:
@@ -87,23 +138,6 @@ async def test_a_submission_with_a_lost_response_is_not_sent_again(working: Runs
     assert outcome.errors == ["attempt 1: fal took the request and did not answer"]
 
 
-async def test_a_worker_lost_during_a_submission_is_not_retried(
-    hurried: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workflows.definitions.remote.HEARTBEAT_TIMEOUT", timedelta(seconds=1))
-    stop = asyncio.Event()
-
-    async def fall_silent(work: RemoteWork) -> None:
-        await stop.wait()  # no heartbeat: Temporal treats the worker as lost
-
-    hurried.provider.on_submit = fall_silent
-    async with hurried.provider_worker():
-        outcome = await ended(hurried, fal())
-        stop.set()
-    assert len(hurried.provider.submitted) == 1
-    assert "may have accepted the work" in outcome.errors[-1]
-
-
 async def test_a_refused_submission_is_retried(hurried: Runs) -> None:
     async def refuse(work: RemoteWork) -> None:
         if work.attempt == 1:
@@ -140,6 +174,19 @@ async def test_work_that_takes_too_long_is_withdrawn_before_another_try(hurried:
     assert [work.attempt for work in hurried.provider.withdrawn] == [1]
     assert outcome.attempt == 2
     assert outcome.errors == ["attempt 1: not done in time; fal returned OK"]
+
+
+async def test_work_that_the_provider_dropped_is_submitted_again(hurried: Runs) -> None:
+    async def drop(work: RemoteWork) -> None:
+        if work.attempt == 1:
+            raise WorkDroppedError("it did not start in time", is_final=True)
+
+    hurried.provider.on_await, hurried.provider.is_withdrawn = drop, False
+    async with hurried.provider_worker():
+        outcome = await (await hurried.start_task(fal())).result()
+    assert hurried.provider.withdrawn == []
+    assert (outcome.attempt, outcome.status) == (2, TaskStatus.COMPLETED)
+    assert outcome.errors == ["attempt 1: it did not start in time"]
 
 
 async def test_work_that_cannot_be_withdrawn_is_not_paid_for_twice(working: Runs) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED
-from shared.contracts.submissions import ServiceRequest
+from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED, WORK_DROPPED
+from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.untrusted import clean_text
 
 
@@ -17,6 +17,7 @@ class PlatformError(Exception):
         retry_after_s: minimal delay before a retry, if the remote side asked for one.
         is_final: Temporal does not retry the activity. The task may still have another attempt.
         service_requests: the calls to outside services before the failure, for the record.
+        billed: the units that they billed all the same.
     """
 
     category = ErrorCategory.INTERNAL
@@ -31,12 +32,14 @@ class PlatformError(Exception):
         retry_after_s: float | None = None,
         is_final: bool = False,
         service_requests: Sequence[ServiceRequest] = (),
+        billed: Sequence[BilledUnits] = (),
     ) -> None:
         super().__init__(clean_text(message))
         self.category = category or type(self).category
         self.retry_after_s = retry_after_s
         self.is_final = is_final
         self.service_requests = tuple(service_requests)
+        self.billed = tuple(billed)
 
 
 class InvalidInputError(PlatformError):
@@ -75,13 +78,27 @@ class UnservedError(PlatformError):
     failure_type = UNSERVED
 
 
-class TenantLimitError(PlatformError):
-    """The tenant already uses its whole share of this process. The work is retried later."""
+class CrowdedError(PlatformError):
+    """This process has no place for the work now. It was not started, and is retried later."""
 
     failure_type = CROWDED
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_final=True)
+
+
+class TenantLimitError(CrowdedError):
+    """The tenant already uses its whole share of this process."""
+
     def __init__(self) -> None:
-        super().__init__("the tenant already uses its share of this worker", is_final=True)
+        super().__init__("the tenant already uses its share of this worker")
+
+
+class WorkDroppedError(PlatformError):
+    """The provider dropped work that did not start in time. The attempt is retried."""
+
+    category = ErrorCategory.TIMEOUT
+    failure_type = WORK_DROPPED
 
 
 class SubmissionUnknownError(PlatformError):

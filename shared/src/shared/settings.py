@@ -226,7 +226,8 @@ class EgressSettings(BaseSettings):
 
     allowed_hosts: tuple[str, ...] = ()
     """Allowed host names, addresses and networks that are not public, as a JSON list:
-    `["127.0.0.1", "10.1.0.0/16"]`. For development and tests: every client can reach them."""
+    `["127.0.0.1", "10.1.0.0/16"]`; with a port, `["127.0.0.1:8700"]`, that one alone. For
+    development and tests: every client can reach them."""
     nameservers: tuple[str, ...] = ()
     """Name servers that resolve host names of clients' URLs, as a JSON list: `["10.0.0.53"]`, with
     `:port` if it is not 53. Empty: the system's."""
@@ -325,6 +326,23 @@ class PictureLimits(BaseSettings):
     """Maximal number of pixels. The default is Pillow's own limit, and cannot be raised."""
     fetch_timeout_s: float = Field(default=60, gt=0)
     """Timeout of a download in seconds, including redirects."""
+
+
+class VideoLimits(BaseSettings):
+    """Limits of videos and other files that providers return; they pass through a disk."""
+
+    model_config = SettingsConfigDict(env_prefix="SARTIQ_VIDEO_", frozen=True)
+
+    max_bytes: int = Field(default=512 * 1024 * 1024, ge=1)
+    """Maximal size of one file in bytes."""
+    fetch_timeout_s: float = Field(default=600, gt=0)
+    """Timeout of a download in seconds, including redirects."""
+    max_fetches: int = Field(default=8, ge=1)
+    """Maximal number of concurrent downloads of a process. They need up to `max_bytes` on disk
+    each. A tenant gets at most half of them, less if there are more tenants."""
+    folder: Path | None = None
+    """Folder of files that are being downloaded; they have no names there. None: the system's
+    folder of temporary files."""
 
 
 class LogSettings(BaseSettings):

@@ -168,7 +168,7 @@ async def test_hostile_query_is_never_our_failure(
 
 @pytest.mark.parametrize("value", [SURROGATE, NUL, HUGE, *(f'"{date}"' for date in DATES)])
 async def test_hostile_change_is_never_our_failure(api: httpx.AsyncClient, value: str) -> None:
-    task = {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "x", "origin_instance": "x"}
+    task = {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "fal-ai/x", "origin_instance": "x"}
     generation = {"task_type": "GENERATION", "prompt": "x", "origin_instance": "x"}
     changed = {
         "errors": ["x"],
@@ -178,6 +178,7 @@ async def test_hostile_change_is_never_our_failure(api: httpx.AsyncClient, value
         "retry_count": 0,
         "progress": 1,
         "service_requests": [{"free": "x"}],
+        "billed": [{"provider": "vertex", "unit": "x", "amount": 1}],
         "fallback_provider_config": {"free": "x"},
         "origin_reference": "x",
         "fal_request_id": "x",

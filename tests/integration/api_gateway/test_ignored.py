@@ -110,6 +110,30 @@ async def test_strict_request_without_a_mistake_is_served(admin: httpx.AsyncClie
         assert answer.json()["warnings"] is None
 
 
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [(TASKS, "body.provider_config"), (f"{WORKFLOWS}?start=false", "body.steps.0.provider_config")],
+)
+async def test_an_id_that_the_provider_gives_is_ignored(
+    admin: httpx.AsyncClient, url: str, place: str
+) -> None:
+    app = {"provider_type": "fal_standard", "fal_app_id": "acme/own"}
+    given = {"provider_config": app | {"fal_request_id": "of-another"}}
+    body = GENERATION | given if url == TASKS else WORKFLOW | {"steps": [STEP | given]}
+
+    refused = await admin.post(url, json=body, headers=STRICT)
+    answer = await admin.post(url, json=body)
+
+    assert refused.status_code == 422
+    (fault,) = refused.json()["detail"]
+    assert ".".join(map(str, fault["loc"])) == f"{place}.fal_request_id"
+    assert answer.status_code == 201
+    assert answer.headers["Sartiq-Ignored"] == f'"{place}.fal_request_id"'
+    assert f"{place}.fal_request_id was ignored" in answer.json()["warnings"][0]
+    read = await admin.get(f"{url.partition('?')[0]}{answer.json()['id']}")
+    assert "of-another" not in read.text
+
+
 async def test_repeat_of_a_create_gets_its_warnings_again(admin: httpx.AsyncClient) -> None:
     key, body = {"Idempotency-Key": str(uuid.uuid4())}, GENERATION | {"widht": 64}
 

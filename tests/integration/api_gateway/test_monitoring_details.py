@@ -11,6 +11,7 @@ from tests.fixtures.gateway import TENANT_KEY, Gateway
 from tests.fixtures.rows import add, task_row, workflow_row
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
+BILLED = {"provider": "fal_standard", "unit": "credits", "amount": 1.5, "attempt": 1}
 PNG = b"\x89PNG\r\n\x1a\n bytes of a picture"
 
 
@@ -31,6 +32,7 @@ async def test_task_in_full_has_what_its_type_has(gateway: Gateway, api: httpx.A
         executor_instance="w@h:1",
         origin_reference="order 7",
         service_requests=[{"provider": "fal", "status": 200}],
+        billed=[BILLED],
         is_resumed=True,
         resume_attempt_count=2,
         last_resume_attempt=NOON,
@@ -52,6 +54,7 @@ async def test_task_in_full_has_what_its_type_has(gateway: Gateway, api: httpx.A
         "executor_instance": "w@h:1",
         "origin_reference": "order 7",
         "service_requests": [{"provider": "fal", "status": 200}],
+        "billed": [BILLED],
         "is_resumed": True,
         "resume_attempt_count": 2,
         "duration_ms": 1500,
@@ -61,7 +64,7 @@ async def test_task_in_full_has_what_its_type_has(gateway: Gateway, api: httpx.A
     assert (data["prompt"], data["width"]) == ("a red dress", 64)
     assert data["reference_image_path"] == "x/ref.png"
     assert data["result_image_path"] == "x/out.png"
-    assert not data.keys() & {"id", "status", "errors", "origin_instance", "task_type"}
+    assert not data.keys() & {"id", "status", "errors", "origin_instance", "task_type", "billed"}
 
 
 async def test_workflow_in_full_has_its_steps_in_order(

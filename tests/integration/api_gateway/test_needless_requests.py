@@ -134,10 +134,6 @@ async def test_step_that_changes_nothing_is_said_on_workflow_step_and_task(
 @pytest.mark.parametrize(
     ("body", "places"),
     [
-        (
-            _task("VIDEO_GENERATION", prompt="a", provider_type="fal_standard"),
-            ["provider_config.fal_app_id"],
-        ),
         (REFINE | {"upscale_factor": 2, "provider_type": "fal_shootify_refiner"},
          ["provider_config.fal_app_id"]),
         (

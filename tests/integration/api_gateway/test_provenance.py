@@ -14,6 +14,8 @@ from PIL import Image
 from skimage.data import astronaut
 
 from shared.contracts.capabilities import LORA_OBJECTS
+from shared.contracts.enums import ProviderType
+from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.db.models.tables import Task
 from tests.fixtures.embedded import embedded_record
 from tests.fixtures.gateway import (
@@ -208,6 +210,33 @@ async def test_record_tells_what_ran_whatever_the_task_says_later(
     assert await record_of(tenant, task) == before
     await tenant.post(f"{TASKS}{task['id']}/cleanup")
     assert await record_of(tenant, task) == before
+
+
+async def test_record_of_a_providers_work_names_the_provider_and_its_app(
+    gateway: Gateway, tenant: httpx.AsyncClient
+) -> None:
+    record = ProvenanceRecord(
+        provider_type=ProviderType.FASHN_STANDARD,
+        provider_config={"provider_type": "fashn_standard", "max_image_height": 1000},
+        inputs={"prompt": "in red", "base_image": "uploads/a.png", "width": 64},
+        made=Provenance(engine="fashn", model="tryon-v1.6", ignored=["prompt", "width"]),
+    )
+    row = task_row(
+        **OWNER,
+        task_type="EDITING",
+        status="COMPLETED",
+        provider_type="fashn_standard",
+        provenance=record.model_dump(mode="json"),
+    )
+    await add(gateway.resources.sessions, row)
+
+    shown = await record_of(tenant, {"id": row.id})
+
+    assert (shown["provider_type"], shown["made"]["engine"]) == ("fashn_standard", "fashn")
+    assert (shown["made"]["model"], shown["made"]["files"]) == ("tryon-v1.6", [])
+    assert shown["made"]["ignored"] == ["prompt", "width"]
+    assert shown["request"]["provider_config"] == record.provider_config
+    assert shown["request"]["base_image"] == "uploads/a.png"
 
 
 async def test_record_is_its_owners_alone(gateway: Gateway, tenant: httpx.AsyncClient) -> None:

@@ -51,6 +51,7 @@ TASK = st.sampled_from([*TaskType, *[TaskType.GENERATION] * 5]).flatmap(
             "config": JSON | JSON.map(lambda value: BACKEND_IDS | {"prompt_id": value}),
             "errors": JSON,
             "service_requests": JSON,
+            "billed": JSON,
             "provider_config": JSON,
         }
     )

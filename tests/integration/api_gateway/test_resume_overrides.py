@@ -188,6 +188,30 @@ async def test_same_picture_may_be_sent_along_again(
         await as_paused(gateway, paused)
 
 
+async def test_picture_inside_parameters_is_kept_for_the_step(
+    gateway: Gateway, api: httpx.AsyncClient
+) -> None:
+    app = {"id": "app", "task_type": "EXPERIMENTAL_FAL", "depends_on": ["draw"]}
+    created = await create(api, DRAW, app | {"config": {"fal_app_id": "a/b"}}, start="false")
+    await as_paused(gateway, created)
+    url = f"data:image/png;base64,{base64.b64encode(picture()).decode()}"
+    sent = {"fal_parameters": {"layers": [{"of": url}]}}
+    plan = (await resume(api, created, "?dry_run=true", app=sent)).json()
+    shown = plan["run"][0]["config"]["fal_parameters"]["layers"][0]["of"]
+    assert shown.startswith("sha256:")
+
+    resumed = await resume(api, created, app=sent)
+    assert resumed.status_code == 200, resumed.text
+    run = resumed.json()["canvas_task_id"]
+    await gateway.resources.temporal.get_workflow_handle(run).terminate()
+    kept = step_of(resumed.json(), "app")["config"]["fal_parameters"]
+    path = kept["layers"][0]["of"]
+    assert path.startswith(f"experimental_fal/{task_of(resumed.json(), 'app')}/inputs/")
+    task = (await api.get(f"/api/v1/tasks/{task_of(resumed.json(), 'app')}")).json()
+    assert task["fal_parameters"] == kept
+    assert (await api.get(f"{IMAGES}/{path}")).content == picture()
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"steps": {}}'])
 async def test_body_may_be_left_out(
     api: httpx.AsyncClient, paused: dict[str, Any], content: bytes

@@ -130,7 +130,7 @@ async def test_list_shows_newest_first_and_every_filter_narrows_it(
         for body, zone in (
             (GENERATION, "eu"),
             (GENERATION | {"origin_tenant_id": "t"}, "us"),
-            ({"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "x"}, "eu"),
+            ({"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "fal-ai/x"}, "eu"),
         )
     ]
     ids = [task["id"] for task in reversed(tasks)]
@@ -349,6 +349,7 @@ async def test_generation_fields_change_and_some_take_the_admin_scope(
     task = await create(tenant, GENERATION | {"origin_tenant_id": "acme"})
     path = f"/api/v1/tasks/generation/{task['id']}"
 
+    units = {"provider": "fal_standard", "unit": "credits", "amount": 1.5, "attempt": 1}
     plain = await tenant.put(path, json={"subject_lora_weight": 0.5, "progress": 12.5})
     assert plain.status_code == 200, plain.text
     assert (plain.json()["subject_lora_weight"], plain.json()["progress"]) == (0.5, 12.5)
@@ -357,12 +358,20 @@ async def test_generation_fields_change_and_some_take_the_admin_scope(
         ("created_at", "2026-01-01T00:00:00Z"),
         ("fal_request_id", "x"),
         ("result_image_path", "x"),
+        ("billed", [units]),
     ):
         refused = await tenant.put(path, json={field: value})
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
         assert field in refused.json()["detail"]
-    allowed = await api.put(path, json={"origin_reference": "x", "fal_request_id": "r-1"})
-    assert allowed.json() | {"origin_reference": "x", "fal_request_id": "r-1"} == allowed.json()
+    corrected: dict[str, Any] = {
+        "origin_reference": "x",
+        "fal_request_id": "r-1",
+        "billed": [units],
+    }
+    allowed = await api.put(path, json=corrected)
+    assert allowed.json() | corrected == allowed.json()
+    wrong = await api.put(path, json={"billed": [units | {"amount": -1}]})
+    assert wrong.json()["detail"][0]["loc"] == ["body", "billed", 0, "amount"]
     foreign = await tenant.put(path, json={"reference_image_path": "generations/none/x.png"})
     assert foreign.json()["detail"][0]["loc"] == ["body", "reference_image_path"]
     await tenant.aclose()
@@ -372,7 +381,7 @@ async def test_generation_fields_change_and_some_take_the_admin_scope(
 async def test_generation_routes_know_no_other_type(
     gateway: Gateway, api: httpx.AsyncClient
 ) -> None:
-    task = await create(api, {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "x"} | ORIGIN)
+    task = await create(api, {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "fal-ai/x"} | ORIGIN)
     path = f"/api/v1/tasks/generation/{task['id']}"
     for method, url in (("GET", path), ("PUT", path), ("POST", f"{path}/cancel")):
         assert (await api.request(method, url, json={})).status_code == 404

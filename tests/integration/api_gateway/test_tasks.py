@@ -102,6 +102,35 @@ REFUSED: list[tuple[dict[str, Any], list[Any]]] = [
         | {"provider_type": "fal_standard", "width": 1024, "fallback_provider_type": "local"},
         ["body", "width"],
     ),
+    (
+        GENERATION
+        | {"provider_type": "fal_standard", "width": 1024, "config": {"negative_prompt": "hats"}},
+        ["body", "config", "negative_prompt"],
+    ),
+    (
+        GENERATION
+        | {
+            "provider_type": "fal_standard",
+            "provider_config": {
+                "fal_app_id": "acme/a",
+                "additional_static_params": {"a": "x" * 65_536},
+            },
+        },
+        ["body", "provider_config", "additional_static_params"],
+    ),
+    (
+        GENERATION | {"provider_config": {"provider_type": "fal_standard", "fal_app_id": "flux"}},
+        ["body", "provider_config", "fal_app_id"],
+    ),
+    (
+        {
+            "task_type": "VIDEO_GENERATION",
+            "prompt": "a",
+            "origin_instance": "a",
+            "duration_seconds": 20,
+        },
+        ["body", "duration_seconds"],
+    ),
     (GENERATION | {"provider_type": "freepik_magnific"}, ["body", "provider_type"]),
     (GENERATION | {"queue_name": "training"}, ["body", "queue_name"]),
     (

@@ -5,22 +5,23 @@ import uuid
 import httpx
 import pytest
 
+from provider_worker.sandbox.faults import Fault
+from provider_worker.sandbox.ledger import Entry
 from tests.fixtures.fal_platform import create_task, ended, fal_platform
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.pictures import picture
 from tests.fixtures.remote_work import until_true
+from tests.fixtures.sandbox import KEY, OpenSandbox
 from tests.fixtures.storage import save
-from tests.loopback.fal import KEY, LoopbackFal
-from tests.loopback.fal_ledger import Entry, Fault
 
 
-def _entry(fal: LoopbackFal, marker: str) -> Entry:
+def _entry(fal: OpenSandbox, marker: str) -> Entry:
     (entry,) = [entry for entry in fal.ledger.entries.values() if entry.marker == marker]
     return entry
 
 
 async def test_a_generation_by_fal_is_stored_as_a_picture(
-    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
+    gateway: Gateway, api: httpx.AsyncClient, fal: OpenSandbox
 ) -> None:
     marker = f"a hat {uuid.uuid4()}"
     config = {"provider_type": "fal_standard", "fal_app_id": "fal-ai/flux/dev"}
@@ -38,7 +39,7 @@ async def test_a_generation_by_fal_is_stored_as_a_picture(
 
 
 async def test_an_app_reads_the_clients_picture_and_returns_a_url(
-    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
+    gateway: Gateway, api: httpx.AsyncClient, fal: OpenSandbox
 ) -> None:
     marker, path = str(uuid.uuid4()), f"shop/{uuid.uuid4()}.png"
     assert (await save(api, path, picture())).status_code == 201
@@ -56,7 +57,7 @@ async def test_an_app_reads_the_clients_picture_and_returns_a_url(
 
 
 async def test_a_lost_response_fails_the_task_and_is_paid_once_at_most(
-    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
+    gateway: Gateway, api: httpx.AsyncClient, fal: OpenSandbox
 ) -> None:
     marker = str(uuid.uuid4())
     fal.play(Fault(on="submit", marker=marker, is_taken=True, is_dropped=True))
@@ -78,7 +79,7 @@ async def test_a_lost_response_fails_the_task_and_is_paid_once_at_most(
     "raw", ["<html>", '{"text": "' + "x" * 2**20 + '"}'], ids=["html", "large"]
 )
 async def test_an_unusable_paid_result_is_not_submitted_again(
-    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal, raw: str
+    gateway: Gateway, api: httpx.AsyncClient, fal: OpenSandbox, raw: str
 ) -> None:
     marker = str(uuid.uuid4())
     fal.play(Fault(on="work", marker=marker, raw=raw, times=0))
@@ -96,7 +97,7 @@ async def test_an_unusable_paid_result_is_not_submitted_again(
 
 
 async def test_a_cancelled_task_is_withdrawn_at_fal(
-    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
+    gateway: Gateway, api: httpx.AsyncClient, fal: OpenSandbox
 ) -> None:
     marker = str(uuid.uuid4())
     fal.play(Fault(on="work", marker=marker, polls=0))

@@ -9,6 +9,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from provider_worker.activities import RemoteProviders
+from provider_worker.sandbox.faults import Fault
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.submissions import RemoteWork, Submission
@@ -27,8 +28,7 @@ from tests.fixtures.remote_work import (
     marker_of,
     until_true,
 )
-from tests.loopback.fal import KEY, LoopbackFal
-from tests.loopback.fal_ledger import Fault
+from tests.fixtures.sandbox import KEY, OpenSandbox
 
 _FLAGGED = {"detail": [{"loc": ["body"], "msg": "flagged", "type": "content_policy_violation"}]}
 
@@ -44,7 +44,7 @@ async def _refused(activities: RemoteProviders, work: RemoteWork) -> PlatformErr
 
 
 async def test_work_is_accepted_once_and_can_be_found_again(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     work = generation_work()
     submission = await _submit(activities, work)
@@ -76,7 +76,7 @@ async def test_work_is_accepted_once_and_can_be_found_again(
     ids=lambda fault: str(fault.model_dump(exclude_defaults=True, exclude={"on"})),
 )
 async def test_a_lost_response_is_unknown_and_nothing_is_sent_again(
-    fal: LoopbackFal, objects: MemoryObjectStore, fault: Fault
+    fal: OpenSandbox, objects: MemoryObjectStore, fault: Fault
 ) -> None:
     fal.play(fault)
     work = generation_work()
@@ -105,7 +105,7 @@ async def test_a_lost_response_is_unknown_and_nothing_is_sent_again(
     ],
 )  # fmt: skip
 async def test_a_refusal_has_its_category(
-    fal: LoopbackFal,
+    fal: OpenSandbox,
     activities: RemoteProviders,
     status: int,
     body: Any,
@@ -124,7 +124,7 @@ async def test_a_refusal_has_its_category(
 
 
 async def test_a_wrong_key_is_refused_and_not_shown(
-    fal: LoopbackFal, objects: MemoryObjectStore
+    fal: OpenSandbox, objects: MemoryObjectStore
 ) -> None:
     fal.play(Fault(on="submit", status=401, body={"detail": f"the key {KEY} is unknown"}))
     async with fal_activities(fal, objects) as activities:
@@ -146,7 +146,7 @@ async def test_a_closed_port_was_certainly_not_reached(objects: MemoryObjectStor
 
 
 async def test_a_failed_handshake_was_certainly_not_reached(
-    fal: LoopbackFal, objects: MemoryObjectStore
+    fal: OpenSandbox, objects: MemoryObjectStore
 ) -> None:
     async with fal_activities(fal.url.replace("http:", "https:"), objects) as activities:
         error = await _refused(activities, generation_work())
@@ -164,22 +164,22 @@ async def test_a_host_without_an_address_was_certainly_not_reached(
 
 @pytest.mark.parametrize("is_shutdown", [False, True])
 async def test_a_sent_request_is_finished_despite_a_cancellation(
-    fal: LoopbackFal, activities: RemoteProviders, *, is_shutdown: bool
+    fal: OpenSandbox, activities: RemoteProviders, *, is_shutdown: bool
 ) -> None:
     fal.play(Fault(on="submit", is_taken=True, delay_s=0.3))
-    env, work = ActivityEnvironment(), generation_work()
+    env, work = ActivityEnvironment(), generation_work(f"cancelled {is_shutdown}")
     task = asyncio.create_task(env.run(activities.submit_work, work))
     await until_true(lambda: fal.ledger.posts)
     if is_shutdown:
         env.worker_shutdown()
     env.cancel()
     submission = await task
-    assert [submission.request_id] == list(fal.ledger.entries)
+    assert submission.request_id == fal.entry(f"cancelled {is_shutdown}").request_id
 
 
 @pytest.mark.parametrize("is_shutdown", [False, True])
 async def test_nothing_is_sent_after_a_cancellation(
-    fal: LoopbackFal, activities: RemoteProviders, *, is_shutdown: bool
+    fal: OpenSandbox, activities: RemoteProviders, *, is_shutdown: bool
 ) -> None:
     env = ActivityEnvironment()
     if is_shutdown:
@@ -197,13 +197,13 @@ async def test_nothing_is_sent_after_a_cancellation(
 @pytest.mark.parametrize(
     ("provider", "task_type"),
     [
-        (ProviderType.FAL_STANDARD, TaskType.VIDEO_GENERATION),
-        (ProviderType.FAL_GARMENT_FIXER, TaskType.DETAIL_ENHANCER),
+        (ProviderType.FAL_GARMENT_FIXER, TaskType.GENERATION),
+        (ProviderType.AI_CORE, TaskType.LLM_INTERACTION),
         (ProviderType.VERTEX, TaskType.GENERATION),
     ],
 )
 async def test_work_without_an_adapter_waits_for_one(
-    fal: LoopbackFal, activities: RemoteProviders, provider: ProviderType, task_type: TaskType
+    fal: OpenSandbox, activities: RemoteProviders, provider: ProviderType, task_type: TaskType
 ) -> None:
     changed = {"provider_type": provider, "task_type": task_type}
     error = await _refused(activities, generation_work().model_copy(update=changed))
@@ -212,7 +212,7 @@ async def test_work_without_an_adapter_waits_for_one(
 
 
 async def test_small_pictures_are_sent_inline_and_large_ones_by_url(
-    fal: LoopbackFal, objects: MemoryObjectStore
+    fal: OpenSandbox, objects: MemoryObjectStore
 ) -> None:
     small, large = picture("JPEG"), picture(size=(400, 400))
     await objects.put("uploads/small.jpg", small, "image/jpeg")
@@ -232,14 +232,14 @@ async def test_small_pictures_are_sent_inline_and_large_ones_by_url(
 
 
 async def test_a_missing_picture_is_detected_before_anything_is_sent(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     error = await _refused(activities, generation_work(reference_image_url="uploads/gone.png"))
     assert isinstance(error, ObjectNotFoundError)
     assert not fal.ledger.posts
 
 
-async def test_loras_go_by_presigned_url(fal: LoopbackFal, activities: RemoteProviders) -> None:
+async def test_loras_go_by_presigned_url(fal: OpenSandbox, activities: RemoteProviders) -> None:
     key = "loras/sha256/" + "a" * 64
     await _submit(activities, generation_work(lora_objects={"subject_model_path": key}))
     (entry,) = fal.ledger.entries.values()

@@ -1,6 +1,7 @@
 """Waiting for work at fal, and resuming the wait."""
 
 import asyncio
+import base64
 import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -10,10 +11,12 @@ from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
 from provider_worker.activities import RemoteProviders
+from provider_worker.sandbox.faults import Fault
 from shared.contracts.enums import ErrorCategory as Category
 from shared.egress.guard import STRICT
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.pictures import picture
+from tests.fixtures.raw_server import listening, reply
 from tests.fixtures.remote_work import (
     RecordedProgress,
     app_work,
@@ -27,8 +30,7 @@ from tests.fixtures.remote_work import (
     take,
     wait_for,
 )
-from tests.loopback.fal import KEY, LoopbackFal
-from tests.loopback.fal_ledger import Fault
+from tests.fixtures.sandbox import KEY, OpenSandbox
 
 _FLAGGED = {"detail": [{"loc": ["body"], "msg": "flagged", "type": "content_policy_violation"}]}
 
@@ -55,8 +57,13 @@ async def elsewhere() -> AsyncIterator[Elsewhere]:
         yield stranger
 
 
+def stored(objects: MemoryObjectStore) -> set[str]:
+    """Return the keys of results: without the marks of submissions."""
+    return {key for key in objects.objects if not key.endswith(("/sent", "/answer"))}
+
+
 async def test_pictures_are_stored_as_png_under_their_attempt(
-    fal: LoopbackFal, activities: RemoteProviders, objects: MemoryObjectStore
+    fal: OpenSandbox, activities: RemoteProviders, objects: MemoryObjectStore
 ) -> None:
     fal.play(Fault(on="work", polls=5))
     work = await take(activities, generation_work(attempt=3, config={"num_images": 2}))
@@ -73,7 +80,7 @@ async def test_pictures_are_stored_as_png_under_their_attempt(
 
 
 async def test_the_record_shows_the_calls_but_not_every_poll_and_never_the_key(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", polls=12))
     work = await take(activities, generation_work())
@@ -83,23 +90,30 @@ async def test_the_record_shows_the_calls_but_not_every_poll_and_never_the_key(
         ("GET", f"{path}/status", 202),
         ("GET", f"{path}/status", 200),
         ("GET", path, 200),
-        ("GET", f"{fal.url}/_pictures/{work.submission.request_id}/0.png", 200),
+        ("GET", f"{fal.url}/_media/{work.submission.request_id}/0.png", 200),
     ]
     assert KEY not in result.model_dump_json()
 
 
 async def test_an_apps_response_is_its_result(
-    fal: LoopbackFal, activities: RemoteProviders, objects: MemoryObjectStore
+    fal: OpenSandbox, activities: RemoteProviders, objects: MemoryObjectStore
 ) -> None:
-    answer = {"score": 0.5, "out": {"url": "https://fal.media/a.glb"}, "text": "a\0b"}
-    fal.play(Fault(on="work", body=answer))
-    result = await wait_for(activities, await take(activities, app_work()))
-    assert result.results == answer | {"result_url": "https://fal.media/a.glb", "text": "ab"}
-    assert result.files == []
-    assert not objects.objects
+    async with listening() as host:
+        host.answers["/a"] = reply(b"any file")
+        url = host.url("/a")
+        answer = {"score": 0.5, "out": {"url": url}, "text": "a\0b"}
+        fal.play(Fault(on="work", body=answer))
+        work = await take(activities, app_work())
+        result = await wait_for(activities, work)
+    (file,) = result.files
+    paths = {"result_paths": [file.key]}
+    assert result.results == answer | {"result_url": url, "text": "ab"} | paths
+    assert file.key.startswith(f"experimental_fal/{work.task_id}/a1/")
+    assert stored(objects) == {file.key}
+    assert (await objects.get(file.key)) == b"any file"
 
 
-async def test_progress_is_what_the_app_logs(fal: LoopbackFal, objects: MemoryObjectStore) -> None:
+async def test_progress_is_what_the_app_logs(fal: OpenSandbox, objects: MemoryObjectStore) -> None:
     fal.play(Fault(on="work", polls=3, logs=["  0%|", " 40%|████"]))
     progress = RecordedProgress()
     async with fal_activities(fal, objects, progress=progress) as activities:
@@ -110,7 +124,7 @@ async def test_progress_is_what_the_app_logs(fal: LoopbackFal, objects: MemoryOb
 
 
 async def test_a_resumed_wait_is_reported_as_such(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     work = await take(activities, generation_work())
     env = ActivityEnvironment()
@@ -123,7 +137,7 @@ async def test_a_resumed_wait_is_reported_as_such(
 
 
 async def test_disturbances_are_retried_and_shown(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     work = await take(activities, generation_work())
     fal.play(
@@ -140,7 +154,7 @@ async def test_disturbances_are_retried_and_shown(
 
 
 async def test_a_longer_outage_is_left_to_temporal(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     work = await take(activities, generation_work())
     fal.play(Fault(on="status", status=503, times=0))
@@ -150,7 +164,7 @@ async def test_a_longer_outage_is_left_to_temporal(
 
 
 async def test_a_long_wait_that_fal_asks_for_is_left_to_temporal(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     work = await take(activities, generation_work())
     fal.play(Fault(on="status", status=429, headers={"Retry-After": "60"}))
@@ -160,7 +174,7 @@ async def test_a_long_wait_that_fal_asks_for_is_left_to_temporal(
     assert len(error.service_requests) == 1
 
 
-async def test_a_timeout_is_left_to_temporal(fal: LoopbackFal, objects: MemoryObjectStore) -> None:
+async def test_a_timeout_is_left_to_temporal(fal: OpenSandbox, objects: MemoryObjectStore) -> None:
     async with fal_activities(fal, objects, answer_timeout_s=0.1) as activities:
         fal.play(Fault(on="status", delay_s=1, times=0))
         work = await take(activities, generation_work())
@@ -169,7 +183,7 @@ async def test_a_timeout_is_left_to_temporal(fal: LoopbackFal, objects: MemoryOb
 
 
 async def test_work_that_takes_too_long_ends_the_wait(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", polls=0))
     work = await take(activities, generation_work())
@@ -179,7 +193,7 @@ async def test_work_that_takes_too_long_ends_the_wait(
 
 
 async def test_an_outage_does_not_make_the_wait_longer(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     work = await take(activities, generation_work())
     fal.play(Fault(on="status", status=503, times=0))
@@ -188,7 +202,7 @@ async def test_an_outage_does_not_make_the_wait_longer(
 
 
 async def test_work_that_was_done_between_two_waits_is_fetched_however_late(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", polls=1))
     work = await take(activities, generation_work())
@@ -224,7 +238,7 @@ async def test_work_that_was_done_between_two_waits_is_fetched_however_late(
     ],
 )
 async def test_failed_work_is_final(
-    fal: LoopbackFal, activities: RemoteProviders, fault: Fault, category: Category, told: str
+    fal: OpenSandbox, activities: RemoteProviders, fault: Fault, category: Category, told: str
 ) -> None:
     fal.play(fault)
     error = await failure_of(activities, await take(activities, generation_work()))
@@ -236,15 +250,15 @@ async def test_failed_work_is_final(
     "raw", ["<html>", '{"score": 1e999}', '{"out": [' + "0," * 400_000 + "0]}", "x" * 2**20]
 )
 async def test_an_unstorable_response_is_our_refusal(
-    fal: LoopbackFal, activities: RemoteProviders, raw: str
+    fal: OpenSandbox, activities: RemoteProviders, raw: str
 ) -> None:
     fal.play(Fault(on="work", raw=raw))
     error = await failure_of(activities, await take(activities, app_work()))
     assert (error.category, error.is_final) == (Category.VALIDATION, True)
 
 
-async def test_an_endless_response_is_not_read_to_its_end(
-    fal: LoopbackFal, activities: RemoteProviders
+async def test_a_response_that_is_too_large_is_not_stored(
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", raw='{"text": "' + "x" * 2**23 + '"}'))
     error = await failure_of(activities, await take(activities, app_work()))
@@ -253,7 +267,7 @@ async def test_an_endless_response_is_not_read_to_its_end(
 
 
 async def test_a_large_response_blocks_nobody(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     fal.play(
         Fault(on="work", raw='{"out": [' + "{}," * 30_000 + '{}], "text": "' + "x" * 900_000 + '"}')
@@ -265,8 +279,26 @@ async def test_a_large_response_blocks_nobody(
     assert pause.longest_s < 1
 
 
+async def test_large_files_inside_a_response_are_stored_and_block_nobody(
+    fal: OpenSandbox, activities: RemoteProviders, objects: MemoryObjectStore
+) -> None:
+    contents = [bytes([digit]) * 6_000_000 for digit in (1, 2)]
+    encoded = [base64.b64encode(content).decode() for content in contents]
+    urls = [f"data:audio/wav;base64,{letters}" for letters in encoded]
+    fal.play(Fault(on="work", body={"audio": {"url": urls[0]}, "parts": [urls[1], urls[0]]}))
+    work = await take(activities, app_work())
+    async with longest_pause() as pause:
+        result = await wait_for(activities, work)
+    paths = [f"experimental_fal/{work.task_id}/a1/file_{index}.bin" for index in range(2)]
+    assert sorted(result.results["result_paths"]) == paths
+    first, second = result.results["audio"]["url"], result.results["parts"][0]
+    assert [objects.objects[path][0] for path in (first, second)] == contents
+    assert result.results["parts"] == [second, first]
+    assert pause.longest_s < 1
+
+
 async def test_an_error_has_no_unstorable_characters(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", error="bro\0ken", status=500, raw='{"detail": "bro\\u0000ken"}'))
     error = await failure_of(activities, await take(activities, app_work()))
@@ -278,7 +310,7 @@ async def test_an_error_has_no_unstorable_characters(
 
 
 async def test_an_app_with_endless_logs_is_polled_without_logs(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", body={"answer": 42}, polls=6, logs=["x" * 2**20] * 2))
     result = await wait_for(activities, await take(activities, app_work()))
@@ -292,19 +324,20 @@ async def test_work_that_fal_does_not_know_is_final(activities: RemoteProviders)
 
 
 async def test_pictures_at_private_addresses_are_not_fetched(
-    fal: LoopbackFal, objects: MemoryObjectStore, elsewhere: Elsewhere
+    fal: OpenSandbox, objects: MemoryObjectStore, elsewhere: Elsewhere
 ) -> None:
     fal.play(Fault(on="work", body={"images": [{"url": f"{elsewhere.url}/secret.png"}]}))
     async with fal_activities(fal, objects, guard=STRICT) as activities:
         error = await failure_of(activities, await take(activities, generation_work()))
     assert (error.category, error.is_final) == (Category.VALIDATION, True)
     assert "not public" in str(error)
+    assert "SARTIQ_" not in str(error)  # the URL is the provider's, not the client's
     assert elsewhere.heard == []
-    assert not objects.objects
+    assert not stored(objects)
 
 
 async def test_the_key_goes_to_no_other_host(
-    fal: LoopbackFal, activities: RemoteProviders, elsewhere: Elsewhere
+    fal: OpenSandbox, activities: RemoteProviders, elsewhere: Elsewhere
 ) -> None:
     taken = await take(activities, generation_work())
     names = ("status_url", "response_url", "cancel_url")
@@ -319,7 +352,7 @@ async def test_the_key_goes_to_no_other_host(
 
 
 async def test_pictures_are_fetched_without_the_key(
-    fal: LoopbackFal, activities: RemoteProviders, elsewhere: Elsewhere
+    fal: OpenSandbox, activities: RemoteProviders, elsewhere: Elsewhere
 ) -> None:
     fal.play(Fault(on="work", body={"images": [{"url": f"{elsewhere.url}/a.png"}]}))
     error = await failure_of(activities, await take(activities, generation_work()))
@@ -329,32 +362,32 @@ async def test_pictures_are_fetched_without_the_key(
 
 
 async def test_a_repeated_wait_stores_the_same_objects(
-    fal: LoopbackFal, activities: RemoteProviders, objects: MemoryObjectStore
+    fal: OpenSandbox, activities: RemoteProviders, objects: MemoryObjectStore
 ) -> None:
     work = await take(activities, generation_work())
     first = await wait_for(activities, work)
     again = await wait_for(activities, work)
     assert again.files == first.files
-    assert len(objects.objects) == 1
+    assert len(stored(objects)) == 1
     assert fal.ledger.posts == {marker_of(work): 1}
 
 
 async def test_an_invalid_picture_is_final(
-    fal: LoopbackFal, activities: RemoteProviders, objects: MemoryObjectStore
+    fal: OpenSandbox, activities: RemoteProviders, objects: MemoryObjectStore
 ) -> None:
     fal.play(Fault(on="picture", status=200, body="no picture"), Fault(on="picture", status=404))
     for _ in range(2):
         error = await failure_of(activities, await take(activities, generation_work()))
         assert (error.category, error.is_final) == (Category.PROVIDER_ERROR, True)
-    assert not objects.objects
+    assert not stored(objects)
 
 
 async def test_a_reference_reaches_fal_as_picture(
-    fal: LoopbackFal, activities: RemoteProviders, objects: MemoryObjectStore
+    fal: OpenSandbox, activities: RemoteProviders, objects: MemoryObjectStore
 ) -> None:
     await objects.put("uploads/a.png", picture(), "image/png")
     work = await take(activities, generation_work(reference_image_url="uploads/a.png"))
     await wait_for(activities, work)
     (entry,) = fal.ledger.entries.values()
-    assert entry.app == "fal-ai/flux/dev/image-to-image"
+    assert entry.app == "fal-ai/flux-lora/image-to-image"
     assert entry.input["image_url"].startswith("data:image/png;base64,")

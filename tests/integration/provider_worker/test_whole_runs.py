@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 import pytest
 
+from provider_worker.sandbox.faults import Fault
 from tests.fixtures.fal_platform import create_task, ended, fal_platform
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.hostile import hostile_body, hostile_text
 from tests.fixtures.remote_work import longest_pause
-from tests.loopback.fal import LoopbackFal
-from tests.loopback.fal_ledger import Fault
+from tests.fixtures.sandbox import OpenSandbox
 
 _SEEDS = 20
 _WITHIN_S = 60
@@ -36,6 +36,7 @@ _TRANSFORMS = (
     "to_url",
 )
 _FAL = {"provider_type": "fal_standard", "fal_app_id": "fal-ai/flux/dev"}
+_FAL_WITH_REFERENCE = _FAL | {"fal_app_id": "fal-ai/flux-lora/image-to-image"}
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Round:
     """The tasks and workflows of one seed."""
 
     api: httpx.AsyncClient
-    fal: LoopbackFal
+    fal: OpenSandbox
     chosen: random.Random
 
     def marker(self, fault: Fault | None = None) -> str:
@@ -97,7 +98,10 @@ class Round:
                 (
                     (_app_step(f"next_{number}", self.marker()), "fal_parameters.value"),
                     (_picture_step(f"next_{number}", self.marker()), "prompt"),
-                    (_picture_step(f"next_{number}", self.marker()), "reference_image_url"),
+                    (
+                        _picture_step(f"next_{number}", self.marker(), _FAL_WITH_REFERENCE),
+                        "reference_image_url",
+                    ),
                     (_picture_step(f"next_{number}", self.marker()), "width"),
                 )
             )
@@ -139,14 +143,16 @@ def _app_step(step_id: str, marker: str) -> dict[str, Any]:
     return {"id": step_id, "task_type": "EXPERIMENTAL_FAL", "config": config}
 
 
-def _picture_step(step_id: str, marker: str) -> dict[str, Any]:
-    config = {"prompt": marker, "width": 64, "height": 64, "provider_config": _FAL}
+def _picture_step(
+    step_id: str, marker: str, provider_config: dict[str, str] = _FAL
+) -> dict[str, Any]:
+    config = {"prompt": marker, "width": 64, "height": 64, "provider_config": provider_config}
     return {"id": step_id, "task_type": "GENERATION", "config": config | {"max_retries": 0}}
 
 
 @pytest.mark.long
 async def test_every_run_ends_for_any_response_of_its_provider(
-    gateway: Gateway, api: httpx.AsyncClient, fal: LoopbackFal
+    gateway: Gateway, api: httpx.AsyncClient, fal: OpenSandbox
 ) -> None:
     async with fal_platform(gateway, fal), longest_pause() as pause:
         for seed in range(_SEEDS):

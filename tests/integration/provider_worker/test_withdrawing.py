@@ -7,11 +7,11 @@ from temporalio.testing import ActivityEnvironment
 
 from provider_worker.activities import RemoteProviders
 from provider_worker.errors import WorkCancelled
+from provider_worker.sandbox.faults import Fault
 from shared.contracts.enums import ErrorCategory as Category
 from shared.errors import PlatformError
 from tests.fixtures.remote_work import generation_work, submission, submitted, take, until_true
-from tests.loopback.fal import LoopbackFal
-from tests.loopback.fal_ledger import Fault
+from tests.fixtures.sandbox import OpenSandbox
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from tests.loopback.fal_ledger import Fault
     ],
 )
 async def test_a_cancellation_withdraws_the_work_and_reports_the_outcome(
-    fal: LoopbackFal, activities: RemoteProviders, fault: Fault | None, told: str
+    fal: OpenSandbox, activities: RemoteProviders, fault: Fault | None, told: str
 ) -> None:
     fal.play(Fault(on="work", polls=0), *([fault] if fault else []))
     work = await take(activities, generation_work())
@@ -43,7 +43,7 @@ async def test_a_cancellation_withdraws_the_work_and_reports_the_outcome(
 
 
 async def test_a_worker_that_stops_withdraws_nothing(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", polls=0))
     work = await take(activities, generation_work())
@@ -59,7 +59,7 @@ async def test_a_worker_that_stops_withdraws_nothing(
 
 
 async def test_withdrawing_reports_the_response_of_fal(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     fal.play(Fault(on="work", polls=0))
     work = await take(activities, generation_work())
@@ -74,7 +74,7 @@ async def test_withdrawing_reports_the_response_of_fal(
 
 
 async def test_a_withdrawal_without_a_response_is_retried_by_temporal(
-    fal: LoopbackFal, activities: RemoteProviders
+    fal: OpenSandbox, activities: RemoteProviders
 ) -> None:
     work = await take(activities, generation_work())
     fal.play(Fault(on="cancel", status=503))

@@ -18,13 +18,15 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from provider_worker.__main__ import build_worker
+from provider_worker.sandbox.faults import Fault
+from provider_worker.sandbox.ledger import Entry
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue
 from shared.contracts.failures import SUBMISSION_UNKNOWN, UNSERVED
+from shared.contracts.service_requests import ServiceRequest
 from shared.contracts.submissions import (
     ProviderActivities,
     RemoteResult,
     RemoteWork,
-    ServiceRequest,
     SubmittedWork,
 )
 from shared.storage.s3 import S3ObjectStore
@@ -32,9 +34,8 @@ from shared.temporal.worker import WorkerSettings
 from tests.fixtures.gateway import storage_settings
 from tests.fixtures.namespaces import open_namespace
 from tests.fixtures.remote_work import fal_activities, generation_work, marker_of, until_true
+from tests.fixtures.sandbox import KEY, OpenSandbox
 from tests.fixtures.servers import Servers
-from tests.loopback.fal import KEY, LoopbackFal
-from tests.loopback.fal_ledger import Entry, Fault
 
 _NAMESPACE = "provider-worker"
 _FLOW_QUEUE = "remote-work"
@@ -99,7 +100,7 @@ async def s3(servers: Servers) -> AsyncIterator[S3ObjectStore]:
 
 
 @asynccontextmanager
-async def _working(temporal: Client, fal: LoopbackFal, s3: S3ObjectStore) -> AsyncIterator[None]:
+async def _working(temporal: Client, fal: OpenSandbox, s3: S3ObjectStore) -> AsyncIterator[None]:
     async with fal_activities(fal, s3) as activities:
         settings = WorkerSettings(drain_timeout_s=0.2)
         async with build_worker(temporal, TaskQueue.PROVIDER_FAL, activities, settings):
@@ -125,7 +126,7 @@ async def _failure(run: Run) -> ApplicationError:
     return failed.cause
 
 
-async def _polled(fal: LoopbackFal, *, times: int = 1) -> Entry:
+async def _polled(fal: OpenSandbox, *, times: int = 1) -> Entry:
     """Return the accepted work, once it has been polled."""
     entries = fal.ledger.entries
     await until_true(lambda: any(entry.polls >= times for entry in entries.values()))
@@ -138,7 +139,7 @@ def _finish(entry: Entry) -> None:
 
 
 async def test_pictures_come_from_fal_into_our_storage(
-    temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
+    temporal: Client, fal: OpenSandbox, s3: S3ObjectStore
 ) -> None:
     work = generation_work()
     async with _working(temporal, fal, s3):
@@ -151,7 +152,7 @@ async def test_pictures_come_from_fal_into_our_storage(
 
 
 async def test_a_dropped_connection_is_an_unknown_outcome_after_one_post(
-    temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
+    temporal: Client, fal: OpenSandbox, s3: S3ObjectStore
 ) -> None:
     fal.play(Fault(on="submit", is_taken=True, is_dropped=True))
     work = generation_work()
@@ -164,7 +165,7 @@ async def test_a_dropped_connection_is_an_unknown_outcome_after_one_post(
 
 
 async def test_a_refusal_carries_its_category_and_retry_after(
-    temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
+    temporal: Client, fal: OpenSandbox, s3: S3ObjectStore
 ) -> None:
     fal.play(Fault(on="submit", status=429, headers={"Retry-After": "7"}))
     async with _working(temporal, fal, s3):
@@ -175,7 +176,7 @@ async def test_a_refusal_carries_its_category_and_retry_after(
 
 
 async def test_failed_work_ends_the_wait(
-    temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
+    temporal: Client, fal: OpenSandbox, s3: S3ObjectStore
 ) -> None:
     fal.play(Fault(on="work", status=500, body={"detail": "out of memory"}))
     async with _working(temporal, fal, s3):
@@ -185,7 +186,7 @@ async def test_failed_work_ends_the_wait(
 
 
 async def test_unsupported_work_is_reported_as_unserved(
-    temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
+    temporal: Client, fal: OpenSandbox, s3: S3ObjectStore
 ) -> None:
     work = generation_work().model_copy(update={"provider_type": ProviderType.FAL_GARMENT_FIXER})
     async with _working(temporal, fal, s3):
@@ -194,7 +195,7 @@ async def test_unsupported_work_is_reported_as_unserved(
 
 
 async def test_a_cancellation_reaches_fal(
-    temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
+    temporal: Client, fal: OpenSandbox, s3: S3ObjectStore
 ) -> None:
     fal.play(Fault(on="work", polls=0))
     async with _working(temporal, fal, s3):
@@ -210,7 +211,7 @@ async def test_a_cancellation_reaches_fal(
 
 
 async def test_a_submission_that_is_cancelled_while_sent_is_not_lost(
-    temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
+    temporal: Client, fal: OpenSandbox, s3: S3ObjectStore
 ) -> None:
     """The workflow receives fal's request id, and can withdraw the work."""
     fal.play(Fault(on="submit", is_taken=True, delay_s=2.5), Fault(on="work", polls=0))
@@ -226,7 +227,7 @@ async def test_a_submission_that_is_cancelled_while_sent_is_not_lost(
 
 
 async def test_a_wait_of_a_stopped_worker_is_resumed_by_the_next(
-    temporal: Client, fal: LoopbackFal, s3: S3ObjectStore
+    temporal: Client, fal: OpenSandbox, s3: S3ObjectStore
 ) -> None:
     fal.play(Fault(on="work", polls=0))
     work = generation_work()
@@ -246,7 +247,7 @@ async def test_a_wait_of_a_stopped_worker_is_resumed_by_the_next(
 
 @pytest.mark.long
 async def test_a_wait_of_a_killed_worker_is_resumed_by_the_next(
-    temporal: Client, fal: LoopbackFal, s3: S3ObjectStore, servers: Servers, tmp_path: Path
+    temporal: Client, fal: OpenSandbox, s3: S3ObjectStore, servers: Servers, tmp_path: Path
 ) -> None:
     fal.play(Fault(on="work", polls=0))
     work = generation_work()
@@ -288,7 +289,7 @@ async def _launched(environment: dict[str, str], folder: Path) -> asyncio.subpro
 
 
 @asynccontextmanager
-async def _process(servers: Servers, fal: LoopbackFal, folder: Path) -> AsyncIterator[Any]:
+async def _process(servers: Servers, fal: OpenSandbox, folder: Path) -> AsyncIterator[Any]:
     """Run a worker in a separate process, once it is ready."""
     ready = folder / f"{uuid.uuid4()}.ready"
     worker = await _launched(

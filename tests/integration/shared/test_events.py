@@ -94,6 +94,7 @@ async def test_task_has_events_of_creation_and_status(sessions: Sessions) -> Non
     )
     assert created.payload["entity_id"] == changed.payload["entity_id"] == reference
     assert changed.payload["progress"] == 40
+    assert (changed.payload["provider_type"], changed.payload["fallback_used"]) == ("local", False)
 
 
 async def test_reference_that_is_not_a_uuid_is_in_the_metadata(sessions: Sessions) -> None:

@@ -13,9 +13,10 @@ from shared.contracts.enums import ProviderType, StepStatus, TaskStatus, Workflo
 from shared.contracts.progress import ProgressKind, TaskProgress
 from shared.contracts.provenance import Provenance, ProvenanceRecord
 from shared.contracts.runs import Owner, PipelineOutcome, TaskHistory, TaskOutcome
-from shared.contracts.submissions import ServiceRequest
+from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.db.models.registry import METADATA
 from shared.db.models.tables import Event, StoredObject, Task, Workflow, WorkflowStep
+from shared.db.models.webhooks import WebhookDelivery
 from shared.db.repositories.outcomes import (
     outcome_of,
     write_pipeline_outcome,
@@ -264,6 +265,10 @@ def call(**fields: Any) -> ServiceRequest:
     )
 
 
+UNITS = BilledUnits(provider=ProviderType.FAL_STANDARD, unit="credits", amount=1.5, attempt=1)
+RECORDED_UNITS = {"provider": "fal_standard", "unit": "credits", "amount": 1.5, "attempt": 1}
+
+
 async def test_history_of_a_running_task_is_written(sessions: Sessions) -> None:
     task = new_task(status="EXECUTING", provider_type="fal_standard", queue_name="provider-fal")
     await add(sessions, task)
@@ -272,6 +277,7 @@ async def test_history_of_a_running_task_is_written(sessions: Sessions) -> None:
         attempt=1,
         service_task_id="req-1",
         service_requests=[call()],
+        billed=[UNITS],
         resumes=1,
         resumed_at=datetime.now(UTC),
     )
@@ -282,6 +288,7 @@ async def test_history_of_a_running_task_is_written(sessions: Sessions) -> None:
     assert row.service_task_id == "req-1"
     assert row.provider_config == {"provider_type": "fal_standard", "fal_request_id": "req-1"}
     assert [each["status"] for each in row.service_requests] == [200]
+    assert row.billed == [RECORDED_UNITS]
     assert (row.is_resumed, row.resume_attempt_count) == (True, 1)
     assert await events_of(sessions, task.id) == [(1, "EXECUTING", False)]
 
@@ -296,8 +303,11 @@ async def test_fallback_replaces_the_provider(sessions: Sessions) -> None:
         fallback_provider_type="local",
         fallback_provider_config={"provider_type": "local"},
         fallback_provider_capabilities=["OUTPUT_SIZE"],
+        webhook_url="https://shop.example/hook",
     )
     await add(sessions, task)
+    async with sessions.begin() as session:
+        await write_task_history(session, TaskHistory(task_id=task.id, attempt=1, errors=["a"]))
     account = TaskHistory(
         task_id=task.id, attempt=2, retry_count=1, errors=["a", "b"], fallback_used=True
     )
@@ -310,6 +320,15 @@ async def test_fallback_replaces_the_provider(sessions: Sessions) -> None:
     assert (row.provider_type, row.queue_name) == ("local", "inference")
     assert row.provider_config == {"provider_type": "local"}
     assert row.active_provider_capabilities == ["OUTPUT_SIZE"]
+    async with sessions() as session:
+        told = await session.scalars(
+            select(Event)
+            .join(WebhookDelivery, WebhookDelivery.event_id == Event.id)
+            .where(Event.subject_id == task.id)
+            .order_by(Event.seq)
+        )
+        providers = [(e.payload["provider_type"], e.payload["fallback_used"]) for e in told]
+    assert providers == [("fal_standard", False), ("local", True), ("local", True)]
 
 
 async def test_history_of_an_ended_task_changes_nothing(sessions: Sessions) -> None:
@@ -326,6 +345,7 @@ async def test_history_of_an_ended_task_changes_nothing(sessions: Sessions) -> N
 async def test_outcome_from_outside_keeps_the_history(sessions: Sessions) -> None:
     task = new_task(status="EXECUTING", attempt=2, errors=["a"], service_task_id="req-9")
     task.service_requests = [call().model_dump(mode="json")]
+    task.billed = [RECORDED_UNITS]
     await add(sessions, task)
     async with sessions.begin() as session:
         await write_task_outcome(session, outcome_of(task, TaskStatus.CANCELLED))
@@ -334,6 +354,7 @@ async def test_outcome_from_outside_keeps_the_history(sessions: Sessions) -> Non
     assert (row.status, row.error_category) == ("CANCELLED", "CANCELLED")
     assert (row.attempt, row.errors, row.service_task_id) == (2, ["a"], "req-9")
     assert len(row.service_requests) == 1
+    assert row.billed == [RECORDED_UNITS]
 
 
 async def test_submitted_task_is_not_pending(sessions: Sessions) -> None:
@@ -372,6 +393,7 @@ async def test_submission_is_recorded_for_a_task_cancelled_meanwhile(
         TaskStatus.CANCELLED,
         service_task_id="request-1",
         service_requests=[call()],
+        billed=[UNITS],
         errors=["attempt 1: cancelled; fal returned ALREADY_COMPLETED"],
     )
     async with sessions.begin() as session:
@@ -381,4 +403,5 @@ async def test_submission_is_recorded_for_a_task_cancelled_meanwhile(
     assert (row.status, row.error_category) == ("CANCELLED", "CANCELLED")
     assert (row.service_task_id, row.errors) == ("request-1", told.errors)
     assert len(row.service_requests) == 1
+    assert row.billed == [RECORDED_UNITS]
     assert await events_of(sessions, task.id) == [(1, "CANCELLED", True)]

@@ -1,20 +1,26 @@
 """The object store on a real S3 server, and its in-memory fake."""
 
+import asyncio
 import io
 import random
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from shared.contracts.folders import PROBES_FOLDER
 from shared.errors import ObjectNotFoundError, StorageError
 from shared.settings import StorageSettings
+from shared.storage.conditional_writes import honours_conditional_writes
 from shared.storage.object_store import ObjectStore
 from shared.storage.s3 import S3ObjectStore
+from tests.fakes.broken_store import BrokenStore
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.gateway import storage_settings
+from tests.fixtures.lost_response import losing_the_first_response
 from tests.fixtures.servers import Servers
 
 
@@ -103,6 +109,69 @@ async def test_file_is_written_from_its_position(store: ObjectStore, folder: str
     found = await store.head(f"{folder}/a")
     assert found is not None
     assert (found.content_type, found.metadata) == ("image/png", {"sha256": "abc"})
+
+
+async def test_conditional_write_creates_an_object_once(store: ObjectStore, folder: str) -> None:
+    assert await store.put_new(f"{folder}/a +ü", b"first", "application/json")
+    assert not await store.put_new(f"{folder}/a +ü", b"second", "text/plain")
+    found = await store.head(f"{folder}/a +ü")
+    assert found is not None
+    assert (await store.get(found.key), found.content_type) == (b"first", "application/json")
+    await store.delete(found.key)
+    assert await store.put_new(f"{folder}/a +ü", b"third", "text/plain")
+
+
+async def test_one_of_many_racing_writers_creates_an_object(servers: Servers, folder: str) -> None:
+    stores = [S3ObjectStore(storage_settings(servers)) for _ in range(8)]
+
+    async def race(key: str) -> list[bool]:
+        writes = [
+            store.put_new(key, str(place).encode(), "text/plain")
+            for place, store in enumerate(stores)
+        ]
+        return await asyncio.gather(*writes)
+
+    keys = [f"{folder}/{number}" for number in range(12)]
+    for key, are_created in zip(keys, await asyncio.gather(*map(race, keys)), strict=True):
+        assert are_created.count(True) == 1
+        assert await stores[0].get(key) == str(are_created.index(True)).encode()
+    for store in stores:
+        store.close()
+
+
+async def test_conditional_write_whose_response_was_lost_is_known_as_ones_own(
+    servers: Servers, s3: S3ObjectStore, folder: str
+) -> None:
+    settings = storage_settings(servers)
+    async with losing_the_first_response(settings.endpoint) as (endpoint, seen):
+        behind = S3ObjectStore(settings.model_copy(update={"endpoint": endpoint}))
+        assert await behind.put_new(f"{folder}/a", b"mine", "text/plain")
+        assert seen == ["PUT", "PUT", "HEAD"]
+        assert not await behind.put_new(f"{folder}/a", b"again", "text/plain")
+        behind.close()
+    assert await s3.get(f"{folder}/a") == b"mine"
+
+
+async def test_store_is_probed_for_conditional_writes(store: ObjectStore) -> None:
+    assert await honours_conditional_writes(store)
+    careless: Any = _Careless(store)
+    assert not await honours_conditional_writes(careless)
+    assert await store.list(f"{PROBES_FOLDER}/") == []
+
+
+async def test_outage_of_a_conditional_write_is_an_error() -> None:
+    away = S3ObjectStore(StorageSettings(endpoint="127.0.0.1:9"))
+    with pytest.raises(StorageError):
+        await away.put_new("a", b"", "text/plain")
+    away.close()
+
+
+class _Careless(BrokenStore):
+    """A store that ignores the condition."""
+
+    async def put_new(self, key: str, content: bytes, content_type: str) -> bool:
+        await self._store.put(key, content, content_type)
+        return True
 
 
 async def test_copy_keeps_type_and_metadata(store: ObjectStore, folder: str) -> None:

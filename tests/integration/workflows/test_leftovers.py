@@ -95,6 +95,58 @@ async def test_tiles_of_a_completed_task_are_swept(gateway: Gateway, task_type: 
     assert await left(gateway, task) == {"inputs/base.png", "a1/image.png"}
 
 
+SUBMITTED = {"a1/sent", "a1/answer", "a1/video.mp4", "inputs/input_image.png"}
+
+
+def submitted(minutes_ago: float, **fields: Any) -> Task:
+    """Create a task that an outside provider completed at once, unless the test says otherwise."""
+    plain = {"task_type": "VIDEO_GENERATION", "provider_type": "fal_standard", "attempt": 1}
+    return completed(minutes_ago, **plain | fields)
+
+
+@pytest.mark.parametrize(
+    ("task_type", "provider_type"),
+    [
+        ("VIDEO_GENERATION", "fal_standard"),
+        ("EXPERIMENTAL_FAL", "fal_standard"),
+        ("EDITING", "fashn_standard"),
+        ("REFINE", "freepik_magnific"),
+    ],
+)
+async def test_marks_of_a_paid_submission_are_swept_once_it_has_completed(
+    gateway: Gateway, task_type: str, provider_type: str
+) -> None:
+    task = submitted(15, task_type=task_type, provider_type=provider_type)
+    await store(gateway, task, SUBMITTED, "a1/video.mp4")
+    assert await sweep(gateway) == {"objects_swept": 2}
+    assert await left(gateway, task) == {"a1/video.mp4", "inputs/input_image.png"}
+
+
+async def test_marks_and_files_of_a_losing_attempt_are_swept_with_it(gateway: Gateway) -> None:
+    lost = {"a1/sent", "a1/answer", "a1/video.mp4"}
+    task = submitted(15, attempt=2, provider_type="local")  # the fallback completed it
+    await store(gateway, task, lost | {"a2/video.webm"}, "a2/video.webm")
+    assert await sweep(gateway) == {"objects_swept": 3}
+    assert await left(gateway, task) == {"a2/video.webm"}
+
+
+@pytest.mark.parametrize(
+    ("minutes_ago", "fields"),
+    [
+        pytest.param(15, {"status": "EXECUTING", "completed_at": None}, id="at work"),
+        pytest.param(15, {"status": "PENDING", "completed_at": None}, id="to be retried"),
+        pytest.param(15, {"status": "FAILED"}, id="proof of a failed submission"),
+        pytest.param(9, {}, id="a worker may still read them"),
+    ],
+)
+async def test_marks_are_kept_while_they_prevent_a_second_payment(
+    gateway: Gateway, minutes_ago: float, fields: dict[str, Any]
+) -> None:
+    task = await store(gateway, submitted(minutes_ago, **fields), SUBMITTED, "a1/video.mp4")
+    assert (await reconcile(gateway)).objects_swept == 0
+    assert await left(gateway, task) == SUBMITTED
+
+
 @pytest.mark.parametrize(
     ("minutes_ago", "fields"),
     [

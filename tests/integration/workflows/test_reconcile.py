@@ -25,7 +25,7 @@ from workflows.definitions.run_task import RunTask
 from workflows.schedule import SCHEDULE_ID, ReconcileSettings, ensure_schedule
 from workflows.starts import start_task
 
-QUEUED = {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "x", "origin_instance": "shop"}
+QUEUED = {"task_type": "EXPERIMENTAL_FAL", "fal_app_id": "fal-ai/x", "origin_instance": "shop"}
 
 
 async def reconcile(gateway: Gateway) -> Reconciled:

@@ -10,8 +10,10 @@ from threading import Thread
 import pytest
 from rich.console import Console
 
-from local_stack.demo import Demo
+from local_stack.demo import Demo, demo
 from local_stack.errors import StackError
+from local_stack.settings import LocalSettings, Providers
+from local_stack.stack_file import StackFile
 from local_stack.stack_plan import Endpoints
 
 WORKFLOW_ID = "94d4b8a5-5ae8-42f2-9932-442e49f3d82c"
@@ -98,17 +100,44 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[ScriptedGateway]:
         thread.join()
 
 
-def make_demo(server: ScriptedGateway, screen: Console) -> Demo:
-    endpoints = Endpoints(
-        gateway_url=f"http://127.0.0.1:{server.server_port}",
+def endpoints_of(gateway_port: int, sandbox_url: str | None = None) -> Endpoints:
+    return Endpoints(
+        gateway_url=f"http://127.0.0.1:{gateway_port}",
         gateway_internal_url="http://127.0.0.1:2",
         temporal_address="127.0.0.1:3",
         temporal_ui_url="http://127.0.0.1:4",
         postgres_url="postgresql://sartiq@127.0.0.1:5/sartiq",
         s3_endpoint="127.0.0.1:6",
         namespace="default",
+        sandbox_url=sandbox_url,
     )
-    return Demo(endpoints, KEY, screen)
+
+
+def make_demo(server: ScriptedGateway, screen: Console) -> Demo:
+    return Demo(endpoints_of(server.server_port), KEY, screen)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[StackFile]:
+    """The file of a stack that this process runs."""
+    file = StackFile(tmp_path)
+    file.claim()
+    yield file
+    file.release()
+
+
+class Noted:
+    """A demonstration that notes where it ran."""
+
+    def __init__(self) -> None:
+        self.ran_at: list[str | None] = []
+
+    def __call__(self, endpoints: Endpoints, _key: str, _console: Console) -> "Noted":
+        self.ran_at.append(endpoints.sandbox_url)
+        return self
+
+    async def run(self, out: Path, seed: int) -> None:
+        assert out.name == str(seed)
 
 
 def shown(screen: Console) -> str:
@@ -169,3 +198,21 @@ async def test_unreachable_gateway_is_a_readable_error(screen: Console, tmp_path
         demo = make_demo(server, screen)
     with pytest.raises(StackError, match="does not respond"):
         await demo.run(tmp_path, seed=7)
+
+
+async def test_tasks_of_providers_are_shown_where_the_running_stack_has_the_sandbox(
+    running: StackFile, screen: Console, tmp_path: Path
+) -> None:
+    settings, noted = LocalSettings(state_dir=tmp_path, providers=Providers.SANDBOX), Noted()
+
+    async def show() -> None:
+        options = {"demonstrations": [noted], "on_ready": lambda _name, _seconds: None}
+        await demo(settings, screen, out=tmp_path / "7", seed=7, **options)  # type: ignore[arg-type]
+
+    running.write(endpoints_of(1), {}, is_ready=True)
+    with pytest.raises(StackError, match="has no sandbox; stop it and start it with"):
+        await show()
+    assert noted.ran_at == []
+    running.write(endpoints_of(1, "http://127.0.0.1:8"), {}, is_ready=True)
+    await show()
+    assert noted.ran_at == ["http://127.0.0.1:8"]

@@ -3,7 +3,7 @@ import shlex
 
 import pytest
 
-from local_stack.example import curl_commands, example_workflow
+from local_stack.example import curl_commands, example_workflow, provider_command
 
 
 def test_refine_uses_the_result_of_generate() -> None:
@@ -29,3 +29,9 @@ def test_curl_command_can_be_pasted() -> None:
     assert "Authorization: Bearer sk_sartiq_x" in words
     assert "http://127.0.0.1:1/api/v1/workflows/" in words
     assert json.loads(words[words.index("-d") + 1]) == json.loads(example_workflow())
+
+
+def test_command_for_a_provider_can_be_pasted() -> None:
+    words = shlex.split(provider_command("http://127.0.0.1:1", "sk_sartiq_x").replace("\\\n", " "))
+    assert "Authorization: Bearer sk_sartiq_x" in words
+    assert json.loads(words[words.index("-d") + 1])["provider_type"] == "fal_standard"

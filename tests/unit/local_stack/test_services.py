@@ -6,9 +6,17 @@ import pytest
 
 from local_stack.credentials import Credentials
 from local_stack.ports import choose_ports
-from local_stack.services import SERVICES, Service, first_key, migrations, service_spec
+from local_stack.services import (
+    PROVIDER_KEYS,
+    SERVICES,
+    Service,
+    first_key,
+    migrations,
+    service_spec,
+)
 from local_stack.settings import LocalSettings
 from local_stack.stack_plan import StackPlan
+from provider_worker.registry import KEY_VARIABLES
 from shared.settings import DatabaseSettings, ProgressSettings, StorageSettings, TemporalSettings
 
 
@@ -119,4 +127,9 @@ def test_the_provider_worker_is_started_where_a_provider_has_credentials() -> No
 
     plain = ["gateway", "workflow-worker", "inference-worker", "training-worker"]
     assert started({}) == started({"SARTIQ_FAL_KEY": ""}) == plain
-    assert started({"SARTIQ_FAL_KEY": "key"}) == [*plain, "provider-worker"]
+    for name in PROVIDER_KEYS:
+        assert started({name: "key"}) == [*plain, "provider-worker"]
+
+
+def test_every_key_that_starts_the_provider_worker_gives_it_work() -> None:
+    assert PROVIDER_KEYS == KEY_VARIABLES

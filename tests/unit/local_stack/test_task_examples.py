@@ -1,9 +1,15 @@
 """The demo of all tasks: every type of our workers has an example and a row on the sheet."""
 
+from typing import cast
+
 from PIL import Image
 
 from local_stack.contact_sheet import SheetRow, draw_sheet
+from local_stack.frames import first_and_last
+from local_stack.provider_examples import provider_examples
 from local_stack.task_examples import generation, others
+from provider_worker.sandbox.video import pan
+from shared.contracts.enums import AnswerMode
 from shared.contracts.providers import PROVIDERS
 
 
@@ -19,6 +25,21 @@ def test_every_task_of_our_own_providers_has_an_example() -> None:
     assert len({one.name for one in examples}) == len(examples)
 
 
+def test_every_task_of_a_provider_that_queues_has_an_example_at_the_sandbox() -> None:
+    examples = provider_examples(7)
+    served = {
+        (task_type, kind)
+        for kind, provider in PROVIDERS.items()
+        if provider.answers is AnswerMode.QUEUED
+        for task_type in provider.queues
+    }
+    assert {(one.task_type, one.provider) for one in examples} == served
+    assert all(one.label == f"{one.name} (sandbox)" for one in examples)
+    assert [one.name for one in examples if not one.inputs] == ["generation_fal_standard"]
+    own = [generation(7), *others(Image.new("RGB", (64, 64), "red"), 7)]
+    assert len({one.name for one in [*own, *examples]}) == len([*own, *examples])
+
+
 def test_request_carries_its_pictures() -> None:
     removal = next(
         one for one in others(Image.new("RGB", (64, 64)), 7) if one.name == "background_remove"
@@ -26,6 +47,20 @@ def test_request_carries_its_pictures() -> None:
     pictures = removal.body["input_image_paths"]
     assert len(pictures) == len(removal.inputs) == 2
     assert all(one.startswith("data:image/png;base64,") for one in pictures)
+
+
+def test_a_video_is_shown_by_its_first_and_last_frame() -> None:
+    picture = Image.new("RGB", (160, 80), "red")
+    picture.paste("blue", (80, 0, 160, 80))
+    clip = pan(picture, seconds=2, ratio=None)
+    first, last = first_and_last(clip.content)
+    assert first.size == last.size == clip.size
+    middle = (clip.size[0] // 2, clip.size[1] // 2)
+    (red, _, no_blue), (no_red, _, blue) = (
+        cast("tuple[int, int, int]", frame.getpixel(middle)) for frame in (first, last)
+    )
+    assert min(red, blue) > 200
+    assert max(no_red, no_blue) < 60
 
 
 def test_sheet_shows_inputs_left_and_outputs_right_of_the_line() -> None:

@@ -121,6 +121,7 @@ def record(run: TaskRun, mapped: dict[str, Any]) -> Task:
         progress=100,
         retry_count=0,
         fallback_used=False,
+        billed=[],
         is_deleted=False,
         created_at=NOW,
         updated_at=NOW,

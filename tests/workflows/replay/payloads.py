@@ -22,7 +22,8 @@ from temporalio.common import SearchAttributeKey
 import shared.contracts
 from shared.contracts.picture_objects import PICTURE_OBJECTS
 from shared.contracts.runs import TaskRun
-from shared.contracts.submissions import RemoteWork, ServiceRequest
+from shared.contracts.service_requests import CallReport, ServiceRequest
+from shared.contracts.submissions import RemoteWork
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.temporal import search
 from workflows.worker import WORKFLOWS
@@ -116,7 +117,7 @@ class DeclaredTypes:
         """
         *_, last = path = recorded.path
         if path[-4:-1] == ("application_failure_info", "details", "payloads"):
-            return ServiceRequest
+            return ServiceRequest | CallReport
         if (
             path[-3:] == ("search_attributes", "indexed_fields", last)
             and last in _SEARCH_ATTRIBUTES

@@ -7,7 +7,9 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-from shared.contracts.enums import ErrorCategory
+from shared.contracts.enums import AnswerMode, ErrorCategory, ProviderType, TaskType
+from shared.contracts.providers import PROVIDERS
+from shared.contracts.task_types.table import TASK_TYPES
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """Time without a heartbeat after which a worker counts as lost."""
@@ -20,7 +22,28 @@ MAX_LOST_WORKERS = 10
 """Attempts that may end with a lost worker before the task fails; they do not count as retries."""
 
 SUBMIT_TIMEOUT = timedelta(seconds=180)
-"""Limit of submitting work to a provider, including its pictures."""
+"""Limit of submitting work to a provider that queues it, including its pictures."""
+SUBMIT_AT_ONCE_SLACK = timedelta(seconds=60)
+
+
+def submit_timeout(provider: ProviderType, task_type: TaskType) -> timedelta:
+    """Return the limit of a submission; at a provider that responds at once, it does the work."""
+    if PROVIDERS[provider].answers is AnswerMode.AT_ONCE:
+        return TASK_TYPES[task_type].start_to_close + SUBMIT_AT_ONCE_SLACK
+    return SUBMIT_TIMEOUT
+
+
+SUBMIT_REPEAT_MAX_S = 30.0
+
+
+def submit_repeat_s(lost: int) -> float:
+    """Return the seconds to wait before a submission is repeated.
+
+    Args:
+        lost: number of its workers that were lost.
+    """
+    return min(BACKOFF_COEFFICIENT ** (lost - 1), SUBMIT_REPEAT_MAX_S)
+
 
 AWAIT_RETRY = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -34,6 +57,8 @@ WITHDRAW_TIMEOUT = timedelta(seconds=60)
 WITHDRAW_RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=5)
 """Cancellation at the provider after the waiting activity could not do it; the timeout includes
 the wait for a worker."""
+RECALL_TIMEOUT = timedelta(seconds=180)
+"""The same after a submission was lost, including the wait for its response."""
 
 BACKOFF_INITIAL_S = 1.0
 BACKOFF_COEFFICIENT = 2.0

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,9 +14,9 @@ from local_stack.demo import Demo, Prepare
 from local_stack.demo import demo as run_demo
 from local_stack.errors import StackError
 from local_stack.every_task import EveryTask
-from local_stack.example import curl_commands
+from local_stack.example import curl_commands, provider_command
 from local_stack.foreground import run_in_foreground
-from local_stack.settings import LocalSettings
+from local_stack.settings import LocalSettings, Providers
 from local_stack.stack import LocalStack
 from local_stack.stack_file import StackFile, terminate
 from local_stack.stack_plan import Endpoints, running_plan
@@ -37,19 +38,20 @@ class DemoTasks(StrEnum):
     TRAINING = "training"
 
 
-DEMONSTRATIONS: dict[DemoTasks, Sequence[Prepare]] = {
-    DemoTasks.EXAMPLE: [Demo],
-    DemoTasks.ALL: [EveryTask, TrainingDemo],
-    DemoTasks.TRAINING: [TrainingDemo],
-}
+_STAND_IN = Annotated[
+    Providers | None,
+    typer.Option(
+        help="A stand-in for the outside providers: the sandbox, a server of this machine."
+    ),
+]
 
 console = Console(highlight=False, soft_wrap=True)
 
 
 @app.command()
-def up() -> None:
+def up(providers: _STAND_IN = None) -> None:
     """Start everything, show the endpoints, stop on Ctrl-C."""
-    raise typer.Exit(run_in_foreground(_serve(LocalSettings())))
+    raise typer.Exit(run_in_foreground(_serve(_settings(providers))))
 
 
 @app.command()
@@ -110,23 +112,42 @@ def demo(
         DemoTasks,
         typer.Option(help="The API reference's example, one of every task type, or a training."),
     ] = DemoTasks.EXAMPLE,
+    providers: _STAND_IN = None,
 ) -> None:
     """Generate pictures and save them; start a stack if none is running."""
+    settings = _settings(providers)
     command = run_demo(
-        LocalSettings(),
+        settings,
         console,
         out=out,
         seed=seed,
-        demonstrations=DEMONSTRATIONS[tasks],
+        demonstrations=demonstrations(tasks, settings.providers),
         on_ready=_report,
     )
     raise typer.Exit(run_in_foreground(command))
+
+
+def demonstrations(tasks: DemoTasks, providers: Providers | None) -> Sequence[Prepare]:
+    """Return what a demo shows."""
+    choices: dict[DemoTasks, Sequence[Prepare]] = {
+        DemoTasks.EXAMPLE: [Demo],
+        DemoTasks.ALL: [partial(EveryTask, providers=providers), TrainingDemo],
+        DemoTasks.TRAINING: [TrainingDemo],
+    }
+    return choices[tasks]
+
+
+def _settings(providers: Providers | None) -> LocalSettings:
+    return LocalSettings() if providers is None else LocalSettings(providers=providers)
 
 
 async def _serve(settings: LocalSettings) -> None:
     async with LocalStack(settings, on_ready=_report) as stack:
         console.print(f"\n{_table(stack.endpoints)}\n")
         console.print(curl_commands(stack.endpoints.gateway_url, stack.api_key), markup=False)
+        if settings.providers is Providers.SANDBOX:
+            command = provider_command(stack.endpoints.gateway_url, stack.api_key)
+            console.print(f"\n{command}", markup=False)
         console.print(f"\nstate and logs in {settings.state_dir}; Ctrl-C stops everything")
         raise await stack.first_death()
 
@@ -143,6 +164,8 @@ def _table(endpoints: Endpoints) -> str:
         "Postgres": endpoints.postgres_url,
         "S3": endpoints.s3_endpoint,
     }
+    if endpoints.sandbox_url:
+        rows["Sandbox"] = f"{endpoints.sandbox_url}/_ledger"
     return "\n".join(f"{name:<18}{where}" for name, where in rows.items())
 
 

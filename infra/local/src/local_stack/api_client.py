@@ -66,6 +66,9 @@ class Task(BaseModel):
     errors: list[str] | None = None
     result_image_path: str | None = None
     result_image_paths: list[str] | None = None
+    result_video_path: str | None = None
+    result_paths: list[str] | None = None
+    """Files of an app on fal."""
 
     @property
     def is_over(self) -> bool:
@@ -75,7 +78,8 @@ class Task(BaseModel):
     @property
     def pictures(self) -> list[str]:
         """Storage paths of the result pictures."""
-        return self.result_image_paths or list(filter(None, [self.result_image_path]))
+        several = self.result_image_paths or self.result_paths
+        return several or list(filter(None, [self.result_image_path]))
 
 
 class Training(BaseModel):

@@ -37,6 +37,7 @@ class Credentials(BaseModel):
     api_key: SecretStr = Field(default_factory=_api_key)
     progress_token: SecretStr = Field(default_factory=_token)
     webhook_encryption_key: SecretStr = Field(default_factory=_fernet_key)
+    sandbox_key: SecretStr = Field(default_factory=_token)
 
     @field_serializer("*", when_used="json")
     def _reveal(self, secret: SecretStr) -> str:

@@ -60,6 +60,11 @@ async def demo(
     if running is not None:
         if not running.is_ready:
             raise StackError("the stack is still starting; try again once it is ready")
+        if settings.providers and not running.endpoints.sandbox_url:
+            raise StackError(
+                "the running stack has no sandbox; stop it and start it with: "
+                "python -m local_stack up --providers sandbox"
+            )
         api_key = load_credentials(settings).api_key.get_secret_value()
         for prepare in demonstrations:
             await prepare(running.endpoints, api_key, console).run(out, seed)

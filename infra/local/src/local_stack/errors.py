@@ -20,7 +20,8 @@ class NotReadyError(StackError):
 
     def __init__(self, name: str, timeout_s: float, log_tail: str) -> None:
         super().__init__(
-            f"{name} was not ready within {timeout_s:g} s; the end of its log:\n{log_tail}"
+            f"{name} was not ready within {timeout_s:g} s; a slow or busy machine may need a longer"
+            f" SARTIQ_LOCAL_START_TIMEOUT_S. The end of its log:\n{log_tail or '(empty)'}"
         )
 
 

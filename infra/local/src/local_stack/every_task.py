@@ -8,9 +8,12 @@ from pathlib import Path
 from PIL import Image
 from rich.console import Console
 
-from local_stack.api_client import ApiClient
+from local_stack.api_client import ApiClient, Task
 from local_stack.contact_sheet import SheetRow, draw_sheet
 from local_stack.errors import StackError
+from local_stack.frames import first_and_last
+from local_stack.provider_examples import provider_examples
+from local_stack.settings import Providers
 from local_stack.stack_plan import Endpoints
 from local_stack.task_examples import TaskExample, generation, others
 from shared.contracts.enums import TaskStatus
@@ -25,12 +28,28 @@ _ABOUT_SWATCH = (
 
 
 class EveryTask:
-    """Demonstration of one task of every type."""
+    """Demonstration of one task of every type.
 
-    def __init__(self, endpoints: Endpoints, api_key: str, console: Console) -> None:
+    Args:
+        endpoints: addresses of the stack.
+        api_key: key of its API.
+        console: prints the progress.
+        providers: the stand-in for outside providers, whose tasks are shown as well; none: only
+            those of our own workers.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        api_key: str,
+        console: Console,
+        *,
+        providers: Providers | None = None,
+    ) -> None:
         self._endpoints = endpoints
         self._api_key = api_key
         self._console = console
+        self._providers = providers
 
     async def run(self, out: Path, seed: int) -> None:
         """Post all tasks, save their pictures and the contact sheet.
@@ -42,9 +61,11 @@ class EveryTask:
         async with ApiClient(self._endpoints.gateway_url, self._api_key) as api:
             first = generation(seed)
             row = await self._do(api, first, out)
+            examples = others(row.outputs[0], seed)
+            if self._providers is Providers.SANDBOX:
+                examples += provider_examples(seed)
             ended = await asyncio.gather(
-                *(self._do(api, example, out) for example in others(row.outputs[0], seed)),
-                return_exceptions=True,
+                *(self._do(api, example, out) for example in examples), return_exceptions=True
             )
         rows = [row, *(one for one in ended if isinstance(one, SheetRow))]
         await asyncio.to_thread(_save, draw_sheet(rows), out / _SHEET)
@@ -65,13 +86,27 @@ class EveryTask:
             task = await api.whole_task(task.id)
         if task.status is not TaskStatus.COMPLETED:
             raise StackError(f"{example.name} ended {task.status}: {'; '.join(task.errors or [])}")
+        outputs = await self._pictures(api, task, out / example.name)
+        result = f"{len(outputs)} picture(s)"
+        if task.result_video_path:
+            outputs = await self._video(api, task.result_video_path, out / f"{example.name}.mp4")
+            result = "a video"
+        self._console.print(f"{example.label:<46}{task.status}, {result}")
+        return SheetRow(example.label, example.inputs, outputs)
+
+    async def _pictures(self, api: ApiClient, task: Task, stem: Path) -> list[Image.Image]:
         outputs: list[Image.Image] = []
         for index, path in enumerate(task.pictures):
             picture = Image.open(io.BytesIO(await api.picture(path)))
-            await asyncio.to_thread(_save, picture, out / f"{example.name}_{index}.png")
+            await asyncio.to_thread(_save, picture, stem.with_name(f"{stem.name}_{index}.png"))
             outputs.append(picture)
-        self._console.print(f"{example.name:<34}{task.status}, {len(outputs)} picture(s)")
-        return SheetRow(example.name, example.inputs, outputs)
+        return outputs
+
+    async def _video(self, api: ApiClient, path: str, file: Path) -> list[Image.Image]:
+        content = await api.picture(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(file.write_bytes, content)
+        return await asyncio.to_thread(first_and_last, content)
 
 
 def _save(picture: Image.Image, file: Path) -> None:

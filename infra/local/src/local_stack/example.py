@@ -44,6 +44,22 @@ def example_workflow(*, seed: int | None = None) -> str:
     )
 
 
+def provider_command(gateway_url: str, api_key: str) -> str:
+    """Return a shell command that creates a picture at the sandbox of outside providers."""
+    body = {
+        "task_type": "GENERATION",
+        "provider_type": "fal_standard",
+        "prompt": "a red dress",
+        "width": 512,
+        "height": 768,
+        "origin_instance": "local-demo",
+    }
+    return (
+        f"curl -s -H \"Authorization: Bearer {api_key}\" -H 'Content-Type: application/json' \\\n"
+        f"  {gateway_url}/api/v1/tasks/ -d '{json.dumps(body)}'"
+    )
+
+
 def curl_commands(gateway_url: str, api_key: str) -> str:
     """Return shell commands that post the example and query its status."""
     header = f'-H "Authorization: Bearer {api_key}"'

@@ -22,8 +22,8 @@ _WITH_GRPC = frozenset({"s3", "master", "volume", "filer", "admin"})
 class Ports(BaseModel):
     """Port of each listener.
 
-    Settings can fix the first six. Those from `s3` on belong to SeaweedFS, which also uses the port
-    10000 above each for gRPC.
+    Settings can fix the first seven. Those from `s3` on belong to SeaweedFS, which also uses the
+    port 10000 above each for gRPC.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,6 +33,8 @@ class Ports(BaseModel):
     temporal: int
     temporal_ui: int
     postgres: int
+    sandbox: int = 0
+    """0: the file of an older release, which knew no sandbox."""
     s3: int
     master: int
     volume: int

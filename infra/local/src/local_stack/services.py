@@ -21,6 +21,8 @@ class Readiness(StrEnum):
     """The gateway's `/readyz` returns 200."""
     FILE = "file"
     """The service has written the file `SARTIQ_WORKER_READY_FILE`."""
+    SANDBOX = "sandbox"
+    """The sandbox's `/_strays` returns 200."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,20 @@ class Service:
     """Its own environment variables; they override those of all services."""
 
     def is_wanted(self, environment: Mapping[str, str]) -> bool:
-        """Return true if the service is started in an environment."""
-        return not self.needs_one_of or any(environment.get(name) for name in self.needs_one_of)
+        """Return true if the service is started in an environment, which its own overrides."""
+        known = {**environment, **self.environment}
+        return not self.needs_one_of or any(known.get(name) for name in self.needs_one_of)
 
 
+PROVIDER_WORKER = "provider-worker"
+PROVIDER_KEYS = ("SARTIQ_FAL_KEY", "SARTIQ_FASHN_KEY", "SARTIQ_MAGNIFIC_KEY")
+"""The environment variables with the keys of the outside providers."""
 SERVICES = (
     Service("gateway", "api_gateway", Readiness.READYZ),
     Service("workflow-worker", "workflows.worker"),
     Service("inference-worker", "inference_worker"),
     Service("training-worker", "training_worker"),
-    Service("provider-worker", "provider_worker", needs_one_of=("SARTIQ_FAL_KEY",)),
+    Service(PROVIDER_WORKER, "provider_worker", needs_one_of=PROVIDER_KEYS),
 )
 """The services that `up` starts; the provider worker only with credentials of a provider."""
 
@@ -87,8 +93,8 @@ def service_spec(plan: StackPlan, service: Service, overrides: Mapping[str, str]
         command=python_command("-m", service.module),
         cwd=plan.settings.state_dir,
     )
-    if service.readiness is Readiness.READYZ:
-        url = f"{plan.endpoints.gateway_url}/readyz"
+    if service.readiness is not Readiness.FILE:
+        url = _readiness_url(plan, service.readiness)
         return replace(spec, environment=environment, is_ready=partial(_is_success, url))
     ready_file = plan.folder("run") / f"{service.name}.ready"
     environment["SARTIQ_WORKER_READY_FILE"] = str(ready_file)
@@ -98,6 +104,12 @@ def service_spec(plan: StackPlan, service: Service, overrides: Mapping[str, str]
         clean_up=partial(_remove, ready_file),
         is_ready=partial(_exists, ready_file),
     )
+
+
+def _readiness_url(plan: StackPlan, readiness: Readiness) -> str:
+    if readiness is Readiness.SANDBOX:
+        return f"{plan.sandbox_url}/_strays"
+    return f"{plan.endpoints.gateway_url}/readyz"
 
 
 async def _is_success(url: str) -> bool:

@@ -4,6 +4,7 @@ Only this package reads them. The services read their own settings, which the st
 production deployment sets itself.
 """
 
+from enum import StrEnum
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -17,6 +18,13 @@ def default_state_dir() -> Path:
     return next(roots, here) / ".sartiq"
 
 
+class Providers(StrEnum):
+    """Stand-ins for the outside providers."""
+
+    SANDBOX = "sandbox"
+    """The sandbox: a server of the stack that speaks like them."""
+
+
 class LocalSettings(BaseSettings):
     """Settings of a stack on one machine."""
 
@@ -26,6 +34,9 @@ class LocalSettings(BaseSettings):
     """Folder of all state: data, credentials, logs. Other tools may have folders in it."""
     host: str = "127.0.0.1"
     """Address that every server binds."""
+    providers: Providers | None = None
+    """What stands in for the outside providers. None: nothing; the provider worker starts if a
+    provider has a key, and calls the provider itself."""
 
     gateway_port: int = Field(default=0, ge=0, le=65535)
     """The public API. 0 in any port field: the port of the last start if free, else a free one."""
@@ -37,6 +48,8 @@ class LocalSettings(BaseSettings):
     """Temporal's Web UI."""
     postgres_port: int = Field(default=0, ge=0, le=65535)
     """Postgres."""
+    sandbox_port: int = Field(default=0, ge=0, le=65535)
+    """The providers' sandbox."""
     s3_port: int = Field(default=0, ge=0, le=55535)
     """The S3 endpoint; the port 10000 above it is used as well."""
 
@@ -62,6 +75,8 @@ class LocalSettings(BaseSettings):
     """Token of workers at the gateway's internal listener."""
     webhook_encryption_key: SecretStr | None = None
     """Fernet key that encrypts the signing keys of webhooks."""
+    sandbox_key: SecretStr | None = None
+    """API key of every provider at the sandbox."""
 
     postgres_system_user: str = "embedded_postgres"
     """User that Postgres runs as if root starts the stack, since Postgres refuses to run as root;

@@ -1,7 +1,6 @@
 """The embedded stack as a context manager: `async with LocalStack(settings) as stack: ...`."""
 
 import asyncio
-import os
 import shutil
 import signal
 from collections.abc import Coroutine, Mapping
@@ -12,6 +11,7 @@ from local_stack.errors import ChildDiedError
 from local_stack.ports import choose_ports
 from local_stack.postgres import NAME as POSTGRES
 from local_stack.postgres import Postgres
+from local_stack.sandbox import wanted_services
 from local_stack.seaweed import NAME as SEAWEED
 from local_stack.seaweed import Seaweed
 from local_stack.services import SERVICES, Service, first_key, migrations, service_spec
@@ -54,8 +54,7 @@ class LocalStack:
         state_dir = settings.state_dir.resolve()
         self._settings = settings.model_copy(update={"state_dir": state_dir})
         self._overrides = dict(overrides or {})
-        environment = {**os.environ, **self._overrides}
-        self._services = tuple(service for service in services if service.is_wanted(environment))
+        self._services = services
         self._file = StackFile(state_dir)
         self._on_ready = on_ready
         self._is_ready = False
@@ -166,7 +165,8 @@ class LocalStack:
             await self.migrate()
             await supervisor.run(first_key(plan))
             await supervisor.start_together(
-                service_spec(plan, service, self._overrides) for service in self._services
+                service_spec(plan, service, self._overrides)
+                for service in wanted_services(plan, self._services, self._overrides)
             )
         self._is_ready = True
         self._note()

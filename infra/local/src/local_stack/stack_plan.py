@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from local_stack.credentials import Credentials, load_credentials
 from local_stack.errors import StackError
 from local_stack.ports import Ports, remembered_ports
-from local_stack.settings import LocalSettings
+from local_stack.settings import LocalSettings, Providers
 
 
 class Endpoints(BaseModel):
@@ -24,6 +24,8 @@ class Endpoints(BaseModel):
     postgres_url: str
     s3_endpoint: str
     namespace: str
+    sandbox_url: str | None = None
+    """The providers' sandbox; none if there is none."""
 
     def run_url(self, workflow_id: UUID) -> str:
         """Return the URL of a workflow's run in the Temporal UI."""
@@ -70,7 +72,18 @@ class StackPlan:
             postgres_url=f"postgresql://{self.settings.database_user}@{database}",
             s3_endpoint=self.address(self.ports.s3),
             namespace=self.settings.namespace,
+            sandbox_url=self.sandbox_url if self.has_sandbox else None,
         )
+
+    @property
+    def has_sandbox(self) -> bool:
+        """True if the sandbox stands in for the providers."""
+        return self.settings.providers is Providers.SANDBOX
+
+    @property
+    def sandbox_url(self) -> str:
+        """Origin of the providers' sandbox, if it runs."""
+        return f"http://{self.address(self.ports.sandbox)}"
 
     def database_url(self, database: str) -> str:
         """Return the SQLAlchemy URL of a database, including the password."""

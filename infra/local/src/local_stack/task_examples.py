@@ -29,6 +29,8 @@ class TaskExample:
         provider: provider of the task.
         fields: other fields of the request.
         pictures: picture fields; a list for fields with several pictures.
+        place: where the work is done, beside the name on the sheet; empty: here.
+        others: input pictures within other fields.
     """
 
     task_type: TaskType
@@ -37,6 +39,8 @@ class TaskExample:
     pictures: dict[str, Image.Image | list[Image.Image]] = field(
         default_factory=dict[str, "Image.Image | list[Image.Image]"]
     )
+    place: str = ""
+    others: tuple[Image.Image, ...] = ()
 
     @property
     def name(self) -> str:
@@ -46,9 +50,15 @@ class TaskExample:
         return name if is_default else f"{name}_{self.provider.value}"
 
     @property
+    def label(self) -> str:
+        """The name, and the place of the work."""
+        return f"{self.name} ({self.place})" if self.place else self.name
+
+    @property
     def inputs(self) -> list[Image.Image]:
         """The input pictures."""
-        return [one for given in self.pictures.values() for one in _as_list(given)]
+        given = [one for given in self.pictures.values() for one in _as_list(given)]
+        return [*given, *self.others]
 
     @property
     def body(self) -> dict[str, Any]:
@@ -70,6 +80,11 @@ def generation(seed: int) -> TaskExample:
     return TaskExample(TaskType.GENERATION, ProviderType.LOCAL, fields)
 
 
+def portrait_of(side_px: int) -> Image.Image:
+    """Return a square photograph of a person."""
+    return Image.fromarray(_astronaut()).resize((side_px, side_px), Image.Resampling.BICUBIC)
+
+
 def others(generated: Image.Image, seed: int) -> list[TaskExample]:
     """Return all other examples.
 
@@ -77,7 +92,7 @@ def others(generated: Image.Image, seed: int) -> list[TaskExample]:
         generated: result of the first example.
         seed: seed of edits and refinements.
     """
-    portrait = Image.fromarray(_astronaut()).resize((_PORTRAIT_PX, _PORTRAIT_PX))
+    portrait = portrait_of(_PORTRAIT_PX)
     small = portrait.resize((_SMALL_PX, _SMALL_PX), Image.Resampling.LANCZOS)
     cloth, wall = (Image.new("RGB", (64, 64), colour) for colour in (_CLOTH, _WALL))
     upscale: dict[str, Any] = {"upscale_factor": 2, "upscale_steps": 8, "upscale_seed": seed}

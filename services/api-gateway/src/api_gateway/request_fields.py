@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from shared.contracts.enums import ProviderCapability, TaskType
 from shared.contracts.error_text import describe_faults
 from shared.contracts.fields import ImageSource, Prompt
+from shared.contracts.service_requests import BilledUnits
 from shared.contracts.untrusted import find_fault
 
 JsonObject = dict[str, Any]
@@ -123,5 +124,6 @@ SamplePrompts = Annotated[list[Prompt], Field(max_length=100)]
 Capabilities = Annotated[list[Capability], Field(max_length=50)]
 ErrorTexts = Annotated[list[str], Field(max_length=100)]
 ServiceRequests = Annotated[list[JsonObject], Field(max_length=200)]
+BilledList = Annotated[list[BilledUnits], Field(max_length=100)]
 
 Priority = Annotated[int, Field(ge=-_INT32, lt=_INT32)]

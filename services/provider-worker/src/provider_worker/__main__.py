@@ -11,22 +11,21 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from provider_worker.activities import RemoteProviders
-from provider_worker.adapters import Adapter
-from provider_worker.fal.adapter import FalAdapter
-from provider_worker.pictures import PictureDownloader
-from provider_worker.settings import FalSettings
+from provider_worker.downloads import MediaLimits
+from provider_worker.media import MediaKeeper
+from provider_worker.registry import KEY_VARIABLES, Parts, build_adapters
+from provider_worker.submission import SLACK_S, Marks
 from shared.contracts.enums import TaskQueue
 from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import (
     EgressSettings,
     LogSettings,
     MetricsSettings,
-    PictureLimits,
     ProgressSettings,
     StorageSettings,
     TemporalSettings,
 )
-from shared.storage.object_store import ObjectStore
+from shared.storage.conditional_writes import honours_conditional_writes
 from shared.storage.s3 import S3ObjectStore
 from shared.telemetry.logs import set_up_logging
 from shared.temporal.client import connect
@@ -47,26 +46,30 @@ def build_worker(
     return Worker(
         client,
         task_queue=queue,
-        activities=[activities.submit_work, activities.await_work, activities.withdraw_work],
+        activities=[
+            activities.submit_work,
+            activities.await_work,
+            activities.withdraw_work,
+            activities.recall_work,
+        ],
         max_concurrent_activities=settings.max_concurrent_activities or _SLOTS,
         **worker_options(settings),
     )
-
-
-def build_adapters(objects: ObjectStore, fal: FalSettings) -> list[Adapter]:
-    """Build the adapters of the providers that have credentials."""
-    egress = EgressSettings()
-    pictures = PictureDownloader(objects, egress.guard, PictureLimits(), places=egress.max_fetches)
-    return [FalAdapter(fal, objects, pictures)] if fal.is_configured else []
 
 
 async def main() -> int:
     """Run until SIGTERM, and return the exit code: 1 if no provider has credentials."""
     set_up_logging(LogSettings(), service=_SERVICE)
     objects = S3ObjectStore(StorageSettings())
-    adapters = build_adapters(objects, FalSettings())
+    egress = EgressSettings()
+    limits = MediaLimits()
+    media = MediaKeeper(objects, egress.guard, limits, places=egress.max_fetches)
+    adapters = build_adapters(Parts(objects, media, limits.pictures))
     if not adapters:
-        _log.error("no_provider_has_credentials", set_one_of=["SARTIQ_FAL_KEY"])
+        _log.error("no_provider_has_credentials", set_one_of=KEY_VARIABLES)
+        return 1
+    if not await honours_conditional_writes(objects):
+        _log.error("store_ignores_conditional_writes", effect="paid work could be sent twice")
         return 1
     worker_settings = WorkerSettings()
     identity = process_identity(_SERVICE)
@@ -76,6 +79,7 @@ async def main() -> int:
     client = await connect(TemporalSettings(), identity=identity, metrics=MetricsSettings())
     activities = RemoteProviders(
         adapters,
+        marks=Marks(objects, sending_s=max(each.submit_timeout_s for each in adapters) + SLACK_S),
         progress=reporter,
         executant=ExecutorIdentity(executor_instance=identity, executor_type=_SERVICE),
     )
@@ -86,6 +90,7 @@ async def main() -> int:
     await run_until_stopped(workers, worker_settings, reporter.run())
     for adapter in adapters:
         await adapter.close()
+    await media.close()
     objects.close()
     return 0
 

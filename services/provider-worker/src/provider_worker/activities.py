@@ -1,15 +1,18 @@
 """The activities: dispatch to adapters, heartbeats, and no interruption of paid requests."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from temporalio import activity
 
-from provider_worker.adapters import Adapter
+from provider_worker.adapters import Accepted, Adapter, Send
 from provider_worker.calls import CallLog
-from provider_worker.errors import WorkCancelled
+from provider_worker.errors import StillLostError, WorkCancelled
+from provider_worker.submission import Marks
 from shared.contracts.submissions import (
     ProviderActivities,
     RemoteResult,
@@ -18,10 +21,26 @@ from shared.contracts.submissions import (
     SubmittedWork,
     Withdrawal,
 )
-from shared.errors import PlatformError, UnservedError
+from shared.errors import (
+    CrowdedError,
+    PlatformError,
+    StorageError,
+    SubmissionUnknownError,
+    UnservedError,
+)
 from shared.progress import ExecutorIdentity, ProgressSink
 from shared.temporal.heartbeat import Heartbeat
 from shared.uninterrupted import uninterrupted
+
+_LONGEST_TURN_S = 60.0
+"""Longest wait for the provider's rate limit within one activity; then the work waits for its turn
+in its workflow."""
+_WAITS_BEAT_EVERY_S = 2.0
+"""Seconds between the heartbeats of a wait, which delay a cancellation. Each is a write by
+Temporal's server, and hundreds of waits run at once."""
+_SENDS_WITHIN_S = 300.0
+"""Longest time from the start of a submission to its request. A process that was suspended for
+longer sends nothing: the task may have ended since, and its mark may have been removed."""
 
 
 class RemoteProviders(ProviderActivities):
@@ -29,31 +48,70 @@ class RemoteProviders(ProviderActivities):
 
     Args:
         adapters: one for each provider.
+        marks: of paid submissions.
         progress: receives the start and the progress of attempts.
         executant: identity of this worker.
     """
 
     def __init__(
-        self, adapters: Sequence[Adapter], *, progress: ProgressSink, executant: ExecutorIdentity
+        self,
+        adapters: Sequence[Adapter],
+        *,
+        marks: Marks,
+        progress: ProgressSink,
+        executant: ExecutorIdentity,
     ) -> None:
         self._adapters = {served: adapter for adapter in adapters for served in adapter.serves}
+        self._marks = marks
         self._progress = progress
         self._executant = executant
 
     @activity.defn(name="submit_work")
     async def submit_work(self, work: RemoteWork) -> Submission:
-        """Submit the work. It is never retried once the request may have been sent.
+        """Submit the work at most once in each attempt, however often this activity runs.
 
         A cancellation stops it only before the request is sent. After that it waits for the
         response, because work whose response is lost is paid for and lost.
         """
         adapter = self._adapter(work)
-        async with self._calls(work) as log, Heartbeat(), self._attempt(work):
-            send = await adapter.prepare(work, log)
+        begun_s = time.time()
+        async with (
+            self._calls(work) as log,
+            Heartbeat(),
+            self._attempt(work),
+            _conclusive(is_repeated=work.is_repeated),
+        ):
+            if (submission := await self._marks.parked(work)) is not None:
+                return submission
+            send = await self._prepared(adapter, work, log)
             if activity.is_cancelled() or activity.is_worker_shutdown():
                 raise asyncio.CancelledError
-            submitted_at = datetime.now(UTC)
-            accepted = await uninterrupted(send())
+            if time.time() - begun_s > _SENDS_WITHIN_S:
+                raise PlatformError("the submission came too late; nothing was sent")
+            return await uninterrupted(
+                self._marks.submit(work, partial(self._submitted, send, log))
+            )
+
+    async def _prepared(self, adapter: Adapter, work: RemoteWork, log: CallLog) -> Send:
+        """Return the request once the rate limit permits it.
+
+        If it cannot be built after a lost try, the error becomes the outcome of the attempt: the
+        lost worker, should it still be alive, then sends nothing either.
+        """
+        try:
+            send = await adapter.prepare(work, log)
+            await adapter.submits.turn(max_wait_s=_LONGEST_TURN_S)
+        except CrowdedError:
+            raise  # no attempt: it is tried again
+        except PlatformError as error:
+            if not work.is_repeated:
+                raise
+            return partial(_refuse, error)
+        return send
+
+    async def _submitted(self, send: Send, log: CallLog) -> Submission:
+        submitted_at = datetime.now(UTC)
+        accepted = await send()
         return Submission(
             request_id=accepted.request_id,
             handle=accepted.handle,
@@ -74,7 +132,11 @@ class RemoteProviders(ProviderActivities):
         adapter = self._adapter(work)
         resumed_at = datetime.now(UTC)
         resumes = activity.info().attempt - 1
-        async with self._calls(work) as log, Heartbeat(), self._attempt(work) as report:
+        async with (
+            self._calls(work) as log,
+            Heartbeat(_WAITS_BEAT_EVERY_S),
+            self._attempt(work) as report,
+        ):
             try:
                 result = await adapter.wait(work, log, report)
             except asyncio.CancelledError:
@@ -88,6 +150,8 @@ class RemoteProviders(ProviderActivities):
             files=result.files,
             results=result.results,
             service_requests=log.requests,
+            billed=result.billed,
+            provenance=result.provenance,
             resumes=resumes,
             resumed_at=resumed_at if resumes else None,
         )
@@ -102,6 +166,33 @@ class RemoteProviders(ProviderActivities):
             is_withdrawn=result.is_withdrawn,
             message=result.message,
             service_requests=log.requests,
+        )
+
+    @activity.defn(name="recall_work")
+    async def recall_work(self, work: RemoteWork) -> Withdrawal:
+        """Cancel an attempt whose submission was lost with its worker.
+
+        It takes the mark, so that nothing is sent any more. If the lost worker had taken it, it
+        waits for the response of its request, and cancels the work at the provider.
+        """
+        adapter = self._adapter(work)
+        nothing_sent = WorkCancelled("nothing was sent")
+        async with self._calls(work) as log, Heartbeat():
+            try:
+                submission = await self._marks.submit(work, partial(_never, nothing_sent))
+            except StorageError:
+                raise
+            except SubmissionUnknownError as error:
+                return Withdrawal(is_withdrawn=False, message=str(error))
+            except PlatformError as error:  # the provider had refused it
+                return Withdrawal(is_withdrawn=True, message=str(error))
+            found = SubmittedWork(**dict(work), submission=submission)
+            result = await uninterrupted(adapter.withdraw(found, log))
+        return Withdrawal(
+            is_withdrawn=result.is_withdrawn,
+            message=result.message,
+            service_requests=log.requests,
+            submission=submission,
         )
 
     def _adapter(self, work: RemoteWork) -> Adapter:
@@ -122,6 +213,25 @@ class RemoteProviders(ProviderActivities):
         except PlatformError as error:
             error.service_requests = tuple(log.requests)
             raise
+
+
+async def _refuse(error: PlatformError) -> Accepted:
+    raise error
+
+
+async def _never(error: PlatformError) -> Submission:
+    raise error
+
+
+@asynccontextmanager
+async def _conclusive(*, is_repeated: bool) -> AsyncGenerator[None]:
+    """Translate an outage of the object store, during which a lost try's outcome is not known."""
+    try:
+        yield
+    except StorageError as error:
+        if not is_repeated:
+            raise
+        raise StillLostError(str(error)) from error
 
 
 async def _withdrawn(adapter: Adapter, work: SubmittedWork, log: CallLog) -> WorkCancelled:

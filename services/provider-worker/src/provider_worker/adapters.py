@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from provider_worker.calls import CallLog
+from provider_worker.wire.limits import RateLimit
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+from shared.contracts.provenance import Provenance
+from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import RemoteWork, SubmittedWork
 
 
@@ -20,10 +23,19 @@ class Accepted:
 
 @dataclass(frozen=True)
 class ProviderResult:
-    """The result of the work: result fields, and the stored files."""
+    """The result of the work.
+
+    Attributes:
+        results: result fields by their REST names.
+        files: the stored files.
+        billed: units that the provider charged, as it reports them.
+        provenance: the model that ran, and request fields without a place at the provider.
+    """
 
     results: dict[str, Any]
     files: list[StoredFile] = field(default_factory=list[StoredFile])
+    billed: list[BilledUnits] = field(default_factory=list[BilledUnits])
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,16 @@ class Adapter(Protocol):
     @property
     def serves(self) -> frozenset[tuple[ProviderType, TaskType]]:
         """Provider and task types that it supports."""
+        ...
+
+    @property
+    def submits(self) -> RateLimit:
+        """Limit on the rate of its submissions."""
+        ...
+
+    @property
+    def submit_timeout_s(self) -> float:
+        """Longest time of a paid request, in seconds; after it the outcome is unknown."""
         ...
 
     async def prepare(self, work: RemoteWork, log: CallLog) -> Send:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import httpx
 
 from shared.contracts.enums import ProviderType
-from shared.contracts.submissions import ServiceRequest
+from shared.contracts.service_requests import ServiceRequest
 
 _MAX_ENTRIES = 50
 _FAILED_FROM = 300

@@ -1,7 +1,8 @@
 """Errors of work at a provider, beyond the platform's general errors."""
 
 from shared.contracts.enums import ErrorCategory
-from shared.errors import PlatformError
+from shared.contracts.failures import WORKER_LOST
+from shared.errors import PlatformError, StorageError
 
 
 class ResponseTooLargeError(PlatformError):
@@ -31,3 +32,18 @@ class WorkCancelled(PlatformError):  # noqa: N818 — says what happened; it is 
     """The work was cancelled; the message has the provider's response to that."""
 
     category = ErrorCategory.CANCELLED
+
+
+class DamagedResultError(PlatformError):
+    """A result that is not what the provider says it is, or is gone; a retry returns the same."""
+
+    category = ErrorCategory.PROVIDER_ERROR
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_final=True)
+
+
+class StillLostError(StorageError):
+    """The outcome of a lost worker's submission cannot be read yet; it is looked up again."""
+
+    failure_type = WORKER_LOST

@@ -9,6 +9,7 @@ from pydantic import Field
 from shared.contracts.enums import ProviderType
 from shared.contracts.message import Message
 from shared.contracts.provenance import Provenance
+from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.untrusted import ErrorText
 
 
@@ -44,6 +45,10 @@ class AttemptResult(Message):
     errors and keeps the results of the other items."""
     warnings: list[ErrorText] = []
     """Parts of the request that had less effect than expected, one sentence each."""
+    service_requests: list[ServiceRequest] = []
+    """Calls to outside services; of remote work those since the submission."""
+    billed: list[BilledUnits] = []
+    """Units that outside services billed for the attempt."""
 
     def fields(self) -> dict[str, Any]:
         """Return the result fields of the task, by their REST names."""

@@ -27,4 +27,5 @@ class Need:
     """The capabilities that one field needs: any one of them is enough."""
 
     field: str
+    """Name of the field; of a key in `config`, with a dot between."""
     any_of: frozenset[Cap]

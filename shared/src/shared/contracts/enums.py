@@ -116,6 +116,15 @@ class ProviderType(StrEnum):
     SARTIQ_ULTIMATE_GARMENT_FIXER = "sartiq_ultimate_garment_fixer"
 
 
+class AnswerMode(StrEnum):
+    """The way in which an outside provider responds to a submission."""
+
+    QUEUED = "QUEUED"
+    """At once with the id of the work, whose result is awaited."""
+    AT_ONCE = "AT_ONCE"
+    """With the result, after minutes."""
+
+
 class ProviderCapability(StrEnum):
     """Capabilities of providers. MULTI_x implies x."""
 

@@ -53,9 +53,13 @@ UNSERVED = "UNSERVED"
 worker that can."""
 
 CROWDED = "CROWDED"
-"""Failure type of work that was not started because its tenant uses its whole share of the process.
-It is retried."""
+"""Failure type of work that was not started because the process has no place for it: its tenant
+uses its whole share, or the provider's rate limit is used up. It is retried, and is no attempt."""
 
 SUBMISSION_UNKNOWN = "SUBMISSION_UNKNOWN"
 """Failure type of a submission whose response was lost. The provider may have accepted it and may
 charge for it, so it is neither retried nor sent to the fallback: the task fails with this error."""
+
+WORK_DROPPED = "WORK_DROPPED"
+"""Failure type of accepted work that the provider dropped before it started, because the time that
+the request allowed was over: TIMEOUT, but nothing runs and nothing is charged, so it is retried."""

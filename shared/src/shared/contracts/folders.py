@@ -12,14 +12,17 @@ QUARANTINE_FOLDER = "quarantine"
 """Uploaded pickles, which only the converter opens, and the files that it writes. They are removed
 when the request ends."""
 
+PROBES_FOLDER = "storage_probes"
+"""Objects with which a worker tests the store at its start."""
+
 LORAS_FOLDER = "loras"
 """LoRA files, by SHA-256."""
 
 TRAININGS_FOLDER = "trainings"
 """Pictures, datasets and models of trainings."""
 
-TEMPORARY_FOLDERS = frozenset({EVALUATIONS_FOLDER, QUARANTINE_FOLDER})
-"""Folders of requests in progress. Old objects in them were left behind by a crashed process."""
+TEMPORARY_FOLDERS = frozenset({EVALUATIONS_FOLDER, PROBES_FOLDER, QUARANTINE_FOLDER})
+"""Folders of work in progress. Old objects in them were left behind by a crashed process."""
 
 PLATFORM_FOLDERS = frozenset(
     {

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from shared.contracts.enums import TaskType
+from shared.contracts.json_texts import replace_texts
 from shared.contracts.pictures import FAL_OBJECTS, is_remote, replace_pictures
 from shared.contracts.task_types.table import TASK_TYPES
 
@@ -15,7 +16,8 @@ PICTURE_OBJECTS = "picture_objects"
 """Name of the input with the object key by path, for pictures whose key differs from their path.
 Only the gateway and the workflow worker write it."""
 
-_FAL_PARAMETERS = "fal_parameters"
+FAL_PARAMETERS = "fal_parameters"
+"""Name of the EXPERIMENTAL_FAL input whose texts may be paths of objects, at any depth."""
 
 
 def picture_paths(task_type: TaskType, inputs: Mapping[str, Any]) -> list[str]:
@@ -43,18 +45,10 @@ def with_object_keys(task_type: TaskType, inputs: Mapping[str, Any]) -> dict[str
         return read
     read |= replace_pictures(task_type, inputs, keys)
     if task_type == TaskType.EXPERIMENTAL_FAL:
-        names = (_FAL_PARAMETERS, FAL_OBJECTS)
-        read |= {name: _replaced(inputs[name], keys) for name in names if name in inputs}
+        names = (FAL_PARAMETERS, FAL_OBJECTS)
+        read |= {
+            name: replace_texts(inputs[name], lambda path: keys.get(path, path))
+            for name in names
+            if name in inputs
+        }
     return read
-
-
-def _replaced(value: Any, keys: Mapping[str, str]) -> Any:
-    """Return the data with paths replaced at any depth."""
-    if isinstance(value, str):
-        return keys.get(value, value)
-    if isinstance(value, list):
-        return [_replaced(item, keys) for item in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        members = cast("dict[str, Any]", value)
-        return {name: _replaced(item, keys) for name, item in members.items()}
-    return value

@@ -40,9 +40,11 @@ class Provenance(Message):
 
     engine: str
     """The engine: a model family such as `flux.1`, or `image_adjuster`, `background_fix` and
-    `background_remove`, which have neither a generative model nor a seed."""
+    `background_remove`, which have neither a generative model nor a seed. Of work by an outside
+    provider the provider's name, such as `fal`."""
     model: str
-    """Display name of the model; never a path. Empty if nothing was generated."""
+    """Display name of the model, or a provider's id of the model or app; never a path. Empty if
+    nothing was generated."""
     model_digest: str | None = None
     """Fingerprint of the model's files. Different weights have different fingerprints."""
     profile: str | None = None
@@ -66,6 +68,8 @@ class Provenance(Message):
     """Models of operations without a generative model, and the upscaler of a REFINE."""
     versions: dict[str, str] = {}
     """Versions of the software, by distribution."""
+    ignored: list[str] = []
+    """Fields of the request that have no place at a provider: `prompt`, `config.resolution`."""
     files: list[FileProvenance] = []
 
 

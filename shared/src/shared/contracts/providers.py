@@ -1,23 +1,16 @@
 """The provider registry: the task types, queues and capabilities of each provider."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from shared.contracts.enums import AnswerMode, ProviderType, TaskQueue, TaskType
 from shared.contracts.enums import ProviderCapability as Cap
-from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+from shared.contracts.fal_apps.table import app_capabilities, has_apps, named_app
 from shared.contracts.task_types.table import TASK_TYPES
 
 _UPSCALES = frozenset({Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_8X, Cap.UPSCALE_FLOAT})
 _MAGNIFIC = frozenset({Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_8X, Cap.UPSCALE_16X})
-_REMOTE = frozenset(
-    {
-        TaskQueue.PROVIDER_FAL,
-        TaskQueue.PROVIDER_VERTEX,
-        TaskQueue.PROVIDER_FASHN,
-        TaskQueue.PROVIDER_FREEPIK,
-        TaskQueue.PROVIDER_LLM,
-    }
-)
 _IMPLIED = {Cap.MULTI_LORA: Cap.LORA, Cap.MULTI_REFERENCE: Cap.REFERENCE_IMAGE}
 
 
@@ -27,22 +20,31 @@ class Provider:
 
     Attributes:
         queues: task queue by task type; its keys are the types served.
-        capabilities: of the provider, including implied ones.
+        capabilities: of the provider over all its task types and apps, including implied ones.
+            A check of one task asks `capabilities_of`.
+        answers: the way in which it responds to a submission; none for our own workers.
     """
 
     queues: dict[TaskType, TaskQueue]
     capabilities: frozenset[Cap]
+    answers: AnswerMode | None = None
 
     @property
     def is_remote(self) -> bool:
         """True if its work is submitted to an outside service, which charges for it."""
-        return all(queue in _REMOTE for queue in self.queues.values())
+        return self.answers is not None
 
 
-def _row(queue: TaskQueue, types: Iterable[TaskType], capabilities: Iterable[Cap] = ()) -> Provider:
+def _row(
+    queue: TaskQueue,
+    types: Iterable[TaskType],
+    capabilities: Iterable[Cap] = (),
+    *,
+    answers: AnswerMode | None = None,
+) -> Provider:
     stated = frozenset(capabilities)
     implied = {_IMPLIED[capability] for capability in stated & _IMPLIED.keys()}
-    return Provider(dict.fromkeys(types, queue), stated | implied)
+    return Provider(dict.fromkeys(types, queue), stated | implied, answers)
 
 
 _LOCAL = Provider(
@@ -73,11 +75,13 @@ PROVIDERS: dict[ProviderType, Provider] = {
         TaskQueue.PROVIDER_VERTEX,
         [TaskType.REFINE],
         [Cap.OUTPUT_SIZE, Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_FLOAT],
+        answers=AnswerMode.AT_ONCE,
     ),
     ProviderType.VERTEX: _row(
         TaskQueue.PROVIDER_VERTEX,
         [TaskType.GENERATION, TaskType.EDITING, TaskType.LLM_INTERACTION],
         [Cap.MULTI_REFERENCE, Cap.ASPECT_RATIO, Cap.VISION, Cap.SEED],
+        answers=AnswerMode.AT_ONCE,
     ),
     ProviderType.FAL_STANDARD: _row(
         TaskQueue.PROVIDER_FAL,
@@ -97,21 +101,35 @@ PROVIDERS: dict[ProviderType, Provider] = {
             Cap.TEXT_TO_VIDEO,
             Cap.NEGATIVE_PROMPT,
         ],
+        answers=AnswerMode.QUEUED,
     ),
     ProviderType.FAL_SHOOTIFY_REFINER: _row(
         TaskQueue.PROVIDER_FAL,
         [TaskType.REFINE],
         [Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_FLOAT, Cap.FACE_DETAIL, Cap.SEED],
+        answers=AnswerMode.QUEUED,
     ),
-    ProviderType.FAL_GARMENT_FIXER: _row(TaskQueue.PROVIDER_FAL, [TaskType.DETAIL_ENHANCER]),
+    ProviderType.FAL_GARMENT_FIXER: _row(
+        TaskQueue.PROVIDER_FAL, [TaskType.DETAIL_ENHANCER], answers=AnswerMode.QUEUED
+    ),
     ProviderType.FASHN_STANDARD: _row(
-        TaskQueue.PROVIDER_FASHN, [TaskType.EDITING], [Cap.REFERENCE_IMAGE]
+        TaskQueue.PROVIDER_FASHN,
+        [TaskType.EDITING],
+        [Cap.REFERENCE_IMAGE, Cap.SEED],
+        answers=AnswerMode.QUEUED,
     ),
-    ProviderType.FREEPIK_MAGNIFIC: _row(TaskQueue.PROVIDER_FREEPIK, [TaskType.REFINE], _MAGNIFIC),
+    ProviderType.FREEPIK_MAGNIFIC: _row(
+        TaskQueue.PROVIDER_FREEPIK, [TaskType.REFINE], _MAGNIFIC, answers=AnswerMode.QUEUED
+    ),
     ProviderType.FREEPIK_MAGNIFIC_PRECISION: _row(
-        TaskQueue.PROVIDER_FREEPIK, [TaskType.REFINE], _MAGNIFIC
+        TaskQueue.PROVIDER_FREEPIK, [TaskType.REFINE], _MAGNIFIC, answers=AnswerMode.QUEUED
     ),
-    ProviderType.AI_CORE: _row(TaskQueue.PROVIDER_LLM, [TaskType.LLM_INTERACTION], [Cap.VISION]),
+    ProviderType.AI_CORE: _row(
+        TaskQueue.PROVIDER_LLM,
+        [TaskType.LLM_INTERACTION],
+        [Cap.VISION],
+        answers=AnswerMode.AT_ONCE,
+    ),
 }
 
 REQUEST_ID_FIELDS: dict[ProviderType, str] = {
@@ -121,3 +139,39 @@ REQUEST_ID_FIELDS: dict[ProviderType, str] = {
     ProviderType.FASHN_STANDARD: "fashn_task_id",
 }
 """The field of a provider's configuration in the API that returns the provider's id of the work."""
+
+
+def capabilities_of(
+    provider: ProviderType, task_type: TaskType, app_id: str | None = None
+) -> frozenset[Cap]:
+    """Return the capabilities of a provider for one task type.
+
+    Args:
+        provider: the provider.
+        task_type: the task's type.
+        app_id: the app that the request names, for fal. None: the default apps, of which the one
+            is used that fits the request.
+    """
+    stated = PROVIDERS[provider].capabilities
+    if provider is ProviderType.FREEPIK_MAGNIFIC_PRECISION:
+        return stated | {Cap.UPSCALE_FLOAT}  # any whole factor; its limits refuse others
+    if provider is not ProviderType.FAL_STANDARD or not has_apps(task_type):
+        return stated
+    return app_capabilities(task_type, app_id)
+
+
+def task_capabilities(
+    provider: ProviderType,
+    task_type: TaskType,
+    options: Mapping[str, Any],
+    fields: Mapping[str, Any],
+) -> frozenset[Cap]:
+    """Return the capabilities of a provider for one task.
+
+    Args:
+        provider: the provider.
+        task_type: the task's type.
+        options: the provider's configuration.
+        fields: the task's fields.
+    """
+    return capabilities_of(provider, task_type, named_app(options, fields))

@@ -20,7 +20,7 @@ from shared.contracts.enums import (
 from shared.contracts.inputs import merged_inputs
 from shared.contracts.message import Message
 from shared.contracts.provenance import ProvenanceRecord
-from shared.contracts.submissions import ServiceRequest
+from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.untrusted import ErrorText, clean_text
 
 
@@ -77,7 +77,7 @@ class ProviderVerdict(Message):
 
 
 class TaskHistory(Message):
-    """The attempts of a task so far: counts, errors and calls to outside services."""
+    """The attempts of a task so far: counts, errors, and calls to outside services."""
 
     task_id: UUID
     attempt: int = 0
@@ -90,6 +90,8 @@ class TaskHistory(Message):
     """The provider's id of the work."""
     service_requests: list[ServiceRequest] = []
     """All calls to outside services."""
+    billed: list[BilledUnits] = []
+    """Units that outside services billed, by attempt."""
     resumes: int = 0
     """Number of times that the wait for a provider's work was resumed."""
     resumed_at: datetime | None = None
@@ -106,6 +108,7 @@ class TaskHistory(Message):
                 "errors": [clean_text(note)],
                 "service_task_id": service_task_id,
                 "service_requests": [],
+                "billed": [],
             }
         )
 

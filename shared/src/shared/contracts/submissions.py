@@ -1,7 +1,7 @@
 """Messages and activities of remote providers: work is submitted once and awaited repeatedly.
 
 Workflows are independent of the provider. Only the provider's adapter reads the `handle`, with
-which it finds its work again. A submission costs money, so it is never retried: if the response is
+which it finds its work again. A submission costs money, so it is sent once: if the response is
 lost, the task fails (`shared.contracts.failures.SUBMISSION_UNKNOWN`).
 """
 
@@ -16,22 +16,8 @@ from temporalio import activity
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.message import Message
-from shared.contracts.untrusted import ErrorText, Label
-
-
-class ServiceRequest(Message):
-    """A call to an outside service, as recorded: without keys and pictures."""
-
-    provider: ProviderType
-    method: str
-    url: Label
-    """Without credentials and query."""
-    status: int | None = None
-    """HTTP status. None: there was no response."""
-    duration_ms: int = Field(ge=0)
-    provider_request_id: Label | None = None
-    attempt: int
-    at: datetime
+from shared.contracts.service_requests import ServiceRequest
+from shared.contracts.untrusted import ErrorText
 
 
 class RemoteWork(Message):
@@ -44,6 +30,8 @@ class RemoteWork(Message):
     provider_config: dict[str, Any] = {}
     inputs: dict[str, Any]
     """The task type's request fields, with pictures and LoRAs as object keys."""
+    is_repeated: bool = False
+    """True if an earlier try to submit this attempt was lost with its worker."""
 
 
 class Submission(Message):
@@ -72,8 +60,6 @@ class RemoteResult(AttemptResult):
 
     results: dict[str, Any]
     """Result fields by their REST names."""
-    service_requests: list[ServiceRequest] = []
-    """The calls since the submission."""
     resumes: int = Field(default=0, ge=0)
     """Number of times that the wait was resumed, by another worker or after an outage."""
     resumed_at: datetime | None = None
@@ -92,6 +78,8 @@ class Withdrawal(Message):
     message: ErrorText
     """The provider's response, for the record: `fal returned ALREADY_COMPLETED`."""
     service_requests: list[ServiceRequest] = []
+    submission: Submission | None = None
+    """The submission that `recall_work` found."""
 
 
 class ProviderActivities(ABC):
@@ -100,7 +88,7 @@ class ProviderActivities(ABC):
     @activity.defn(name="submit_work")
     @abstractmethod
     async def submit_work(self, work: RemoteWork) -> Submission:
-        """Submit the work. Never retried once the request may have been sent."""
+        """Submit the work. Repeated after a lost worker, and sent once all the same."""
 
     @activity.defn(name="await_work")
     @abstractmethod
@@ -114,3 +102,11 @@ class ProviderActivities(ABC):
     @abstractmethod
     async def withdraw_work(self, work: SubmittedWork) -> Withdrawal:
         """Cancel work at its provider that no `await_work` waits for."""
+
+    @activity.defn(name="recall_work")
+    @abstractmethod
+    async def recall_work(self, work: RemoteWork) -> Withdrawal:
+        """Cancel an attempt whose submission was lost with its worker.
+
+        Nothing is sent for it any more; what a lost worker has sent is cancelled at the provider.
+        """

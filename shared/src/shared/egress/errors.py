@@ -8,10 +8,18 @@ class ForbiddenUrlError(InvalidInputError, ValueError):
     """A URL that may not be called; the message says why. A retry does not help."""
 
 
-def private_url(reason: str) -> ForbiddenUrlError:
-    """Return the error for a host that is not public; it names the setting that allows hosts."""
-    setting = "SARTIQ_EGRESS_ALLOWED_HOSTS"
-    return ForbiddenUrlError(f"{reason}; the operator of this server can allow it in {setting}")
+class PrivateUrlError(ForbiddenUrlError):
+    """A URL whose host is not public; the message names the setting that allows hosts.
+
+    Attributes:
+        reason: the message without the setting, for URLs that are not the client's own.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"{reason}; the operator of this server can allow it in SARTIQ_EGRESS_ALLOWED_HOSTS"
+        )
+        self.reason = reason
 
 
 class FetchError(PlatformError):

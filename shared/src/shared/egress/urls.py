@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 import httpx
 
 from shared.egress.addresses import Address
-from shared.egress.errors import ForbiddenUrlError, private_url
+from shared.egress.errors import ForbiddenUrlError, PrivateUrlError
 from shared.egress.guard import STRICT, Guard
 
 MAX_URL_LENGTH = 8192
@@ -44,7 +44,7 @@ def parse_url(url: str, guard: Guard) -> httpx.URL:
         raise ForbiddenUrlError("the URL contains control characters")
     authority = _AUTHORITY.match(url)
     if authority is None:
-        raise ForbiddenUrlError("is not an absolute URL; write http://… or https://…")
+        raise ForbiddenUrlError("the URL is not absolute; write http://… or https://…")
     _check_authority(authority[1])
     try:
         parsed = httpx.URL(url)
@@ -58,7 +58,7 @@ def parse_url(url: str, guard: Guard) -> httpx.URL:
         raise ForbiddenUrlError(
             f"the port {port} is not allowed; use 80, 443 or one from 1024 to 65535"
         )
-    _check_host(host, guard)
+    _check_host(host, port_of(parsed), guard)
     return parsed
 
 
@@ -77,20 +77,20 @@ def _check_authority(authority: str) -> None:
         raise ForbiddenUrlError("the host contains a backslash or a space")
 
 
-def _check_host(host: str, guard: Guard) -> None:
+def _check_host(host: str, port: int, guard: Guard) -> None:
     if not host:
         raise ForbiddenUrlError("the URL has no host")
     address = _literal(host)
     if address is not None:
-        guard.check_address(address, host)
+        guard.check_address(address, host, port)
     elif host.endswith("."):
         raise ForbiddenUrlError("the host ends with a dot; remove it")
     elif not _NAME.fullmatch(host):
         raise ForbiddenUrlError("the host is not a valid DNS name")
-    elif host.lower() in guard.exemptions.hosts:
+    elif guard.exemptions.names(host, port):
         return
     elif host.lower() in _LOCAL_NAMES or host.lower().endswith(".localhost"):
-        raise private_url(f"the host {host!r} is this machine")
+        raise PrivateUrlError(f"the host {host!r} is this machine")
 
 
 def _literal(host: str) -> Address | None:

@@ -22,6 +22,14 @@ _MAX_LINE_BREAK_CHARS = 1024
 """Allowance for escaped line breaks, in addition to an eighth of all other characters."""
 
 
+_BASE64_URL = re.compile(r"\s*data:[^,]*;\s*base64\s*,\s*[\w+/%-]", re.IGNORECASE | re.ASCII)
+
+
+def is_base64_url(value: str) -> bool:
+    """Return true for a data URL in base64; false for prose that begins with `data:`."""
+    return _BASE64_URL.match(value[:_MAX_DATA_URL_HEADER_CHARS]) is not None
+
+
 def is_data_url(value: str) -> bool:
     """Return true if a text begins like a data URL."""
     return value[: len(_BLANKS) + 5].lstrip(_BLANKS)[:5].lower() == "data:"
@@ -34,6 +42,17 @@ def decode_base64_image(value: str, max_bytes: int) -> bytes:
 
     Raises:
         ImageRefusedError: the text is neither, its media type is not an image, or it is too large.
+    """
+    if is_data_url(value):
+        _check_image_type(value[:_MAX_DATA_URL_HEADER_CHARS])
+    return decode_base64_file(value, max_bytes)
+
+
+def decode_base64_file(value: str, max_bytes: int) -> bytes:
+    """Decode like `decode_base64_image`, data URLs of any media type.
+
+    Raises:
+        ImageRefusedError: the text is neither base64 nor a data URL in base64, or it is too large.
     """
     named, start = "is neither the path of a stored picture nor base64 nor a data URL", 0
     if is_data_url(value):
@@ -121,14 +140,18 @@ def _unescaped(value: str, start: int) -> str:
     return "".join(pieces)
 
 
+def _check_image_type(header: str) -> None:
+    found = _DATA_URL.match(header)
+    named = found["type"].strip().lower() if found else ""
+    if named and not named.startswith("image/"):
+        raise ImageRefusedError(f"is a data URL of {named}; its type must be image/*")
+
+
 def _check_data_url(header: str) -> int:
-    """Return the start of the data in a data URL; raise unless it is an image in base64."""
+    """Return the start of the data in a data URL; raise unless it is in base64."""
     found = _DATA_URL.match(header)
     if found is None:
         raise ImageRefusedError("is not a data URL; write data:image/png;base64,…")
-    named = found["type"].strip().lower()
-    if named and not named.startswith("image/"):
-        raise ImageRefusedError(f"is a data URL of {named}; its type must be image/*")
     if "base64" not in {part.strip() for part in found["parameters"].lower().split(";")}:
         raise ImageRefusedError("is a data URL not in base64; write data:image/png;base64,…")
     return found.end()

@@ -42,6 +42,14 @@ class ObjectStore(Protocol):
         """Write an object, replacing an existing one."""
         ...
 
+    async def put_new(self, key: str, content: bytes, content_type: str) -> bool:
+        """Write an object only if there is none with the key, atomically.
+
+        Returns:
+            True if this call created the object; false if it existed, and is unchanged.
+        """
+        ...
+
     async def put_from(
         self,
         key: str,

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import urllib3
 from minio import Minio
@@ -24,8 +25,20 @@ from shared.storage.object_store import ObjectInfo, OpenObject
 _T = TypeVar("_T")
 _CHUNK_BYTES = 256 * 1024
 _MISSING = frozenset({"NoSuchKey", "NoSuchObject", "NotFound"})
+_EXISTS = "PreconditionFailed"
 _METADATA_PREFIX = "x-amz-meta-"
+_CREATOR = "created-by"
+"""Metadata of an object that was created conditionally: the call that did it."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class _Client(Minio):
+    """The minio client, with the write that its public methods lack."""
+
+    def put_if_absent(self, bucket: str, key: str, content: bytes, headers: dict[str, str]) -> None:
+        """Write an object unless there is one; raises `S3Error` `PreconditionFailed` then."""
+        # The method that `put_object` calls; it is the only one that takes headers.
+        self._put_object(bucket, key, content, {**headers, "If-None-Match": "*"})
 
 
 class S3ObjectStore:
@@ -45,8 +58,8 @@ class S3ObjectStore:
             retries=urllib3.Retry(total=2, backoff_factor=0.2, status_forcelist=[502, 503]),
         )
 
-        def client(endpoint: str, *, is_secure: bool) -> Minio:
-            return Minio(
+        def client(endpoint: str, *, is_secure: bool) -> _Client:
+            return _Client(
                 endpoint,
                 access_key=settings.access_key.get_secret_value(),
                 secret_key=settings.secret_key.get_secret_value(),
@@ -85,6 +98,27 @@ class S3ObjectStore:
                 metadata=headers,
             ),
         )
+
+    async def put_new(self, key: str, content: bytes, content_type: str) -> bool:
+        """Write an object only if there is none with the key, atomically.
+
+        Returns:
+            True if this call created the object; false if it existed, and is unchanged.
+        """
+        creator = str(uuid4())
+        headers = {"Content-Type": content_type, f"{_METADATA_PREFIX}{_CREATOR}": creator}
+        return await self._call(key, lambda: self._create(key, content, headers, creator))
+
+    def _create(self, key: str, content: bytes, headers: dict[str, str], creator: str) -> bool:
+        try:
+            self._client.put_if_absent(self._bucket, key, content, headers)
+        except S3Error as error:
+            if error.code != _EXISTS:
+                raise
+            # The pool repeats a request whose response was lost: the object may be this call's.
+            there = self._client.stat_object(self._bucket, key)
+            return _described(key, there.metadata or {}).metadata.get(_CREATOR) == creator
+        return True
 
     async def put_from(
         self,

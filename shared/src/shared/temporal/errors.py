@@ -11,6 +11,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.error_text import without_reprs
 from shared.contracts.failures import CONSEQUENCES, WORKER_LOST
+from shared.contracts.service_requests import CallReport
 from shared.contracts.untrusted import clean_text, describe_error, storable_cause
 from shared.errors import PlatformError
 
@@ -32,9 +33,12 @@ class _Translate(ActivityInboundInterceptor):
         except ApplicationError:
             raise
         except PlatformError as error:
+            calls = CallReport(
+                service_requests=list(error.service_requests), billed=list(error.billed)
+            )
             raise ApplicationError(
                 clean_text(without_reprs(str(error))),
-                *(request.model_dump(mode="json") for request in error.service_requests),
+                *calls.to_details(),
                 type=error.failure_type or error.category,
                 non_retryable=error.is_final or not CONSEQUENCES[error.category].is_retried,
                 next_retry_delay=(

@@ -32,6 +32,7 @@ from api_gateway.workflows.schemas import (
     WorkflowUpdate,
 )
 from shared.contracts.enums import TaskType
+from shared.contracts.fal_apps.table import has_apps
 
 Json = dict[str, Any]
 
@@ -81,7 +82,7 @@ def _places() -> list[tuple[tuple[type[BaseModel], ...], str, Callable[[str], Js
             found.append((_WORKFLOW, name, nested))
     for config in _CONFIGS:
         provider = config.model_fields["provider_type"].default
-        for name in names_of(config):
+        for name in names_of(config).keys() - TASK_RULES.set_here.get(config, frozenset()):
             for field in ("provider_config", "fallback_provider_config"):
                 chosen = lambda sent, field=field, provider=provider: {  # noqa: E731
                     "task_type": "REFINE",
@@ -196,9 +197,42 @@ def test_misplaced_field_is_told_its_place() -> None:
     assert "body.config.my_own" in found
 
 
+@pytest.mark.parametrize("fallback", [{}, {"fallback_provider_type": "fal_standard"}])
+def test_an_app_is_named_in_the_providers_configuration(fallback: Json) -> None:
+    body = {"task_type": "VIDEO_GENERATION", "fal_app_id": "fal-ai/veo3.1"}
+    assert _found(body | fallback) == {"body.fal_app_id": "body.provider_config.fal_app_id"}
+
+
+@pytest.mark.parametrize("kind", list(TaskType))
+def test_an_app_in_config_is_known_where_it_is_read(kind: TaskType) -> None:
+    is_known = not _found({"task_type": kind, "config": {"fal_app_id": "a/b"}})
+    assert is_known == (has_apps(kind) or not engine_config(kind))
+
+
+@pytest.mark.parametrize(
+    ("provider", "name"),
+    [
+        ("fal_standard", "fal_request_id"),
+        ("fal_shootify_refiner", "fal_request_id"),
+        ("fal_garment_fixer", "fal_request_id"),
+        ("fashn_standard", "fashn_task_id"),
+    ],
+)
+@pytest.mark.parametrize("field", ["provider_config", "fallback_provider_config"])
+def test_an_id_that_the_provider_gives_is_told(provider: str, name: str, field: str) -> None:
+    config = {"provider_type": provider, name: "x", "fal_app_id": "a/b"}
+    step = {"task_type": "REFINE", field: config}
+    found = [each.path for each in _search(_CREATES, step)]
+    assert f"body.{field}.{name}" in found
+    assert f"body.steps.0.{field}.{name}" in _found(_step(step), CreateWorkflow)
+    assert f"body.{field}.{name}" not in _found({**step, field: config | {name: None}}) or (
+        provider == "fal_garment_fixer"  # has no such field
+    )
+
+
 def test_what_is_free_by_design_is_not_judged() -> None:
     bodies: list[Json] = [
-        {"task_type": "VIDEO_GENERATION", "config": {"my_own": 1}},
+        {"task_type": "LLM_INTERACTION", "config": {"my_own": 1}},
         {"task_type": "EXPERIMENTAL_FAL", "fal_parameters": {"promt": 1}},
         {
             "task_type": "GENERATION",

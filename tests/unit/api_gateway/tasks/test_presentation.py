@@ -6,8 +6,16 @@ from datetime import UTC, datetime
 from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.experimental_fal import ExperimentalFalTaskPublic
 from shared.db.models.tables import Task
+from tests.fixtures.rows import task_row
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_an_app_that_config_names_is_shown() -> None:
+    task = task_row(task_type="GENERATION", config={"fal_app_id": "a/b"})
+    assert present_task(task).model_dump()["fal_app_id"] == "a/b"
+    unread = task_row(task_type="GENERATION", config={"fal_app_id": 5})
+    assert present_task(unread).model_dump()["fal_app_id"] is None
 
 
 def completed(**results: object) -> ExperimentalFalTaskPublic:
@@ -23,6 +31,7 @@ def completed(**results: object) -> ExperimentalFalTaskPublic:
         results=results,
         errors=[],
         service_requests=[],
+        billed=[],
         priority=0,
         progress=100,
         retry_count=0,

@@ -19,6 +19,14 @@ def _refined(config: dict[str, Any], upscaler: str | None) -> ProvenanceRecord:
     )
 
 
+def test_ids_at_the_provider_are_no_part_of_the_request() -> None:
+    config = {"provider_type": "fashn_standard", "fashn_task_id": "x", "poll_interval": 5}
+    record = _refined({}, None).model_copy(update={"provider_config": config})
+    task = task_row(task_type="REFINE", status="COMPLETED")
+    sent = {"provider_type": "fashn_standard", "poll_interval": 5}
+    assert rerun_request(task, record)["provider_config"] == sent
+
+
 @pytest.mark.parametrize(
     ("config", "upscaler", "expected"),
     [

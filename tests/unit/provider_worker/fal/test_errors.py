@@ -6,19 +6,19 @@ from hypothesis import strategies as st
 
 from provider_worker.fal.errors import (
     poll_error,
-    redacted,
     result_error,
     submit_error,
     work_error,
 )
 from provider_worker.fal.response import FalResponse
 from provider_worker.fal.wire import QueueStatus
+from provider_worker.wire.errors import redacted
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.untrusted import find_fault
-from shared.errors import PlatformError, SubmissionUnknownError
+from shared.errors import PlatformError, SubmissionUnknownError, WorkDroppedError
 from tests.fixtures.hostile import bodies
-from tests.unit.provider_worker.fal.test_response import answer
+from tests.unit.provider_worker.wire.test_response import answer
 
 _LOCKED = {"detail": "User is locked. Reason: Exhausted balance. Top up your balance."}
 _FLAGGED = {"detail": [{"loc": ["body"], "msg": "flagged", "type": "content_policy_violation"}]}
@@ -58,7 +58,44 @@ def test_an_error_type_of_fal_makes_a_server_error_certain() -> None:
     assert error.category is Category.PROVIDER_ERROR
 
 
-@pytest.mark.parametrize("status", [200, 202, 500, 502, 504, 520])
+@pytest.mark.parametrize(
+    ("status", "error_type", "category"),
+    [
+        (500, "runner_server_error", Category.PROVIDER_ERROR),
+        (502, "runner_incomplete_response", Category.PROVIDER_ERROR),
+        (503, "runner_connection_error", Category.PROVIDER_ERROR),
+        (503, "internal_error", Category.PROVIDER_ERROR),
+        (400, "bad_request", Category.VALIDATION),
+        (500, "bad_request", Category.VALIDATION),
+        (500, "internal_error", None),
+        (502, "internal_error", None),
+        (504, "internal_error", None),
+        (499, "client_disconnected", None),
+        (499, "client_cancelled", None),
+    ],
+)
+def test_an_error_type_of_fal_tells_what_is_certain(
+    status: int, error_type: str, category: Category | None
+) -> None:
+    error = submit_error(answer(status, {"detail": "x"}, x_fal_error_type=error_type))
+    assert isinstance(error, SubmissionUnknownError) == (category is None)
+    assert error.category is (category or Category.PROVIDER_ERROR)
+
+
+def test_work_that_did_not_start_in_time_is_a_timeout_and_not_charged() -> None:
+    dropped = answer(504, {"detail": "timed out"}, x_fal_request_timeout_type="user")
+    error = result_error(dropped)
+    assert isinstance(error, WorkDroppedError)
+    assert (error.category, error.is_final) == (Category.TIMEOUT, True)
+    assert "not charged" in str(error)
+    refused = submit_error(dropped)
+    assert not isinstance(refused, SubmissionUnknownError)
+    assert CONSEQUENCES[refused.category].is_retried
+    others = answer(504, {"detail": "timed out"}, x_fal_request_timeout_type="server")
+    assert result_error(others).category is Category.PROVIDER_ERROR
+
+
+@pytest.mark.parametrize("status", [200, 202, 499, 500, 502, 504, 520])
 def test_work_that_may_have_been_accepted_is_unknown(status: int) -> None:
     assert isinstance(submit_error(answer(status, {"hello": 1})), SubmissionUnknownError)
 

@@ -14,8 +14,11 @@ PLACES = {
     "shared/src/shared/contracts/enums.py": "their names",
     "shared/src/shared/contracts/task_types/table.py": "their rows",
     "shared/src/shared/contracts/providers.py": "what each outside provider serves",
+    "shared/src/shared/contracts/fal_apps/table.py": "the apps on fal of each",
+    "services/provider-worker/src/provider_worker/fal/convert/dispatch.py": "fal's requests",
     "services/api-gateway/src/api_gateway/tasks/schemas/unions.py": "their schemas",
     "infra/local/src/local_stack/task_examples.py": "a request of each",
+    "infra/local/src/local_stack/provider_examples.py": "a request to each outside provider",
 }
 MANY = 3
 WORDS = {

@@ -1,15 +1,20 @@
 """Downloads from real servers on loopback, with and without an exemption in the guard."""
 
 import asyncio
+import errno
+import io
+import os
 from collections.abc import AsyncIterator
 
 import pytest
 
 from shared.contracts.enums import ErrorCategory
-from shared.egress.errors import FetchError, ForbiddenUrlError
-from shared.egress.fetch import Fetched, Pace, fetch
+from shared.egress.download import Pace
+from shared.egress.errors import FetchError, ForbiddenUrlError, TooLargeError
+from shared.egress.fetch import Fetched, fetch, fetch_to_file
 from shared.egress.guard import STRICT, Exemptions, Guard
 from shared.egress.sending import OutboundRequest, send
+from shared.errors import ResourceError
 from tests.fixtures.raw_server import Server, listening, redirect, reply
 
 NO_NAME_HERE = "pictures.example"
@@ -368,3 +373,59 @@ async def test_post_goes_through_the_same_guard(server: Server) -> None:
     with pytest.raises(ForbiddenUrlError):
         async with send(request, STRICT):
             pass
+
+
+async def test_file_is_written_while_the_response_arrives(server: Server) -> None:
+    content = bytes(range(256)) * 4096 * 5
+    is_begun = asyncio.Event()
+    blocks: list[bytes] = []
+    loop = asyncio.get_running_loop()
+
+    class File:
+        def write(self, data: bytes) -> None:
+            blocks.append(data)
+            loop.call_soon_threadsafe(is_begun.set)
+
+    async def pausing(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(reply(content[: len(content) // 2], length=len(content)))
+        await is_begun.wait()
+        writer.write(content[len(content) // 2 :])
+        await writer.drain()
+
+    server.answers |= {"/": redirect("/film"), "/film": pausing}
+    source = await fetch_to_file(
+        server.url("/"), File(), max_bytes=len(content), timeout_s=20, guard=guard()
+    )
+    assert b"".join(blocks) == content
+    assert max(map(len, blocks)) < 2 * 1024 * 1024
+    assert source.final_url == server.url("/film")
+
+
+async def test_files_are_guarded_and_limited_as_content_is(server: Server) -> None:
+    server.answers |= {
+        "/private": redirect("http://169.254.169.254/"),
+        "/large": reply(b"x" * 101),
+        "/cut": reply(b"x" * 10, length=20),
+    }
+    cases = {
+        "/private": (ForbiddenUrlError, "not public"),
+        "/large": (TooLargeError, "more than 100 bytes"),
+        "/cut": (FetchError, "did not respond"),
+    }
+    for path, (kind, told) in cases.items():
+        file = io.BytesIO()
+        with pytest.raises(kind, match=told):
+            await fetch_to_file(server.url(path), file, max_bytes=100, timeout_s=20, guard=guard())
+        assert not file.getvalue()
+
+
+async def test_full_disk_is_told_from_a_broken_connection(server: Server) -> None:
+    class Full:
+        def write(self, _data: bytes) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    server.answers["/"] = reply(b"x" * 2_000_000)
+    with pytest.raises(ResourceError, match="cannot be written: No space left on device"):
+        await fetch_to_file(
+            server.url("/"), Full(), max_bytes=2_000_000, timeout_s=20, guard=guard()
+        )

@@ -201,6 +201,32 @@ def test_exempt_hosts_and_networks_pass_and_nothing_else() -> None:
             check_url(url, guard.guard)
 
 
+def test_an_exemption_with_a_port_is_for_that_port_alone() -> None:
+    hosts = ("127.0.0.1:8700", "[::1]:8700", "Images.internal:8700", "localhost:8700")
+    guard = EgressSettings(allowed_hosts=hosts).guard
+    for host in ("127.0.0.1", "[::1]", "localhost"):
+        check_url(f"http://{host}:8700/", guard)
+        for port in ("", ":8701", ":80"):
+            with pytest.raises(ForbiddenUrlError, match=r"not public|this machine"):
+                check_url(f"http://{host}{port}/", guard)
+    with pytest.raises(ForbiddenUrlError):
+        check_url("http://127.0.0.2:8700/", guard)
+
+
+async def test_a_name_is_exempt_on_its_port_alone_when_it_is_resolved() -> None:
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return ["10.0.0.7"]
+
+    guard = Guard(Exemptions.parse(["images.internal:8700"]), resolve)
+    assert await guard.find_addresses("Images.internal", 8700) == ["10.0.0.7"]
+    with pytest.raises(ForbiddenUrlError):
+        await guard.find_addresses("images.internal", 80)
+    by_address = Guard(Exemptions.parse(["10.0.0.7:8700"]), resolve)
+    assert await by_address.find_addresses("images.internal", 8700) == ["10.0.0.7"]
+    with pytest.raises(ForbiddenUrlError):
+        await by_address.find_addresses("images.internal", 8701)
+
+
 def test_exemption_that_is_no_network_is_refused_at_start() -> None:
     with pytest.raises(ValidationError):
         EgressSettings(allowed_hosts=("10.0.0.0/99",))

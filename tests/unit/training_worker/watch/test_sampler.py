@@ -87,7 +87,7 @@ def test_samples_are_made_with_provenance_and_a_sheet() -> None:
     assert (record["seed"], record["training_step"], record["training_id"]) == (4, 4, "a")
     assert (record["model"], record["model_digest"]) == (model.name, model.digest)
     assert (record["guidance"], record["steps"]) == (3.5, 2)
-    assert "red" not in json.dumps(record)
+    assert "dress" not in json.dumps(record)
     first, later = (
         Image.open(io.BytesIO(parts.files.objects[f"{_FOLDER}/{step}_0.png"])) for step in (0, 5)
     )

@@ -29,7 +29,9 @@ _CONCURRENCY = 5
 
 
 class LeftoverSweep:
-    """Removal of the objects of lost attempts and finished tiles, 10 minutes after completion.
+    """Removal of objects that are of no more use, 10 minutes after completion.
+
+    Those are the objects of lost attempts, finished tiles, and the marks of paid submissions.
 
     Objects with an owner row and the inputs of a task are kept. Tasks that are FAILED or CANCELLED
     keep all their objects until they are cleaned up or deleted.

@@ -1,17 +1,21 @@
-"""The attempts of a task: counters, errors and requests, as its record shows them."""
+"""The attempts of a task: counters, errors, requests and billed units, as in its record."""
 
+import sys
 from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+from shared.contracts.attempts import AttemptResult
 from shared.contracts.enums import ErrorCategory, ProviderType
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.runs import ProviderVerdict, TaskHistory
-from shared.contracts.submissions import RemoteResult, ServiceRequest, Submission
+from shared.contracts.service_requests import BilledUnits, ServiceRequest
+from shared.contracts.submissions import RemoteResult, Submission
 from workflows.definitions.failure import Failure
 
 _MOST_REQUESTS = 500
 """They are part of the run's result, and Temporal limits a payload to 2 MiB."""
+_MOST_BILLED = 100
 
 
 class AttemptLog:
@@ -30,6 +34,8 @@ class AttemptLog:
         self.fallback_used = False
         self.service_task_id: str | None = None
         self.service_requests: list[ServiceRequest] = []
+        self.billed: dict[tuple[int, ProviderType, str], float] = {}
+        """Amounts by attempt, provider and unit."""
         self.resumes = 0
         self.resumed_at: datetime | None = None
         self.verdict: ProviderVerdict | None = None
@@ -37,7 +43,7 @@ class AttemptLog:
     def note_failure(self, failure: Failure, provider: ProviderType) -> None:
         """Add the failure of the current attempt."""
         self.errors.append(f"attempt {self.attempt}: {failure.message}")
-        self.note_requests(failure.service_requests)
+        self.note_requests(failure.calls.service_requests, failure.calls.billed)
         if failure.is_worker_lost:
             self.lost_workers += 1
         else:
@@ -67,19 +73,34 @@ class AttemptLog:
         self.service_task_id = submission.request_id
         self.note_requests(submission.service_requests)
 
-    def note_result(self, result: RemoteResult) -> None:
-        """Add the requests and resumes of waiting for the provider."""
-        self.note_requests(result.service_requests)
-        self.resumes += result.resumes
-        self.resumed_at = result.resumed_at or self.resumed_at
+    def note_result(self, result: AttemptResult) -> None:
+        """Add the requests and billed units of an attempt, and the resumes of a wait."""
+        self.note_requests(result.service_requests, result.billed)
+        if isinstance(result, RemoteResult):
+            self.resumes += result.resumes
+            self.resumed_at = result.resumed_at or self.resumed_at
 
-    def note_requests(self, requests: Iterable[ServiceRequest]) -> None:
-        """Add requests to an outside service; beyond the limit, the oldest GETs are dropped."""
+    def note_requests(
+        self, requests: Iterable[ServiceRequest], billed: Iterable[BilledUnits] = ()
+    ) -> None:
+        """Add requests to outside services and the units that the current attempt was billed.
+
+        Beyond the limit, the oldest GETs are dropped.
+        """
+        self._note_billed(billed)
         self.service_requests += requests
         surplus = len(self.service_requests) - _MOST_REQUESTS
         gets = [each for each in self.service_requests if each.method == "GET"]
         for each in gets[: max(surplus, 0)]:
             self.service_requests.remove(each)
+
+    def _note_billed(self, billed: Iterable[BilledUnits]) -> None:
+        """Add units; an attempt has one sum for each provider and unit."""
+        for each in billed:
+            which = (self.attempt, each.provider, each.unit)
+            if which in self.billed or len(self.billed) < _MOST_BILLED:
+                total = self.billed.get(which, 0.0) + each.amount
+                self.billed[which] = min(total, sys.float_info.max)
 
     def note_cancellation(self, provider: ProviderType) -> None:
         """Add the cancellation of the current attempt, if there is one."""
@@ -111,6 +132,10 @@ class AttemptLog:
             fallback_used=self.fallback_used,
             service_task_id=self.service_task_id,
             service_requests=list(self.service_requests),
+            billed=[
+                BilledUnits(provider=provider, unit=unit, amount=amount, attempt=attempt)
+                for (attempt, provider, unit), amount in self.billed.items()
+            ],
             resumes=self.resumes,
             resumed_at=self.resumed_at,
             waiting_for=waiting_for,

@@ -1,13 +1,19 @@
 """Classification of failures: error category, lost worker, unsupported task, unknown submission."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.failures import CROWDED, SUBMISSION_UNKNOWN, UNSERVED, WORKER_LOST
-from shared.contracts.submissions import ServiceRequest
+from shared.contracts.failures import (
+    CROWDED,
+    SUBMISSION_UNKNOWN,
+    UNSERVED,
+    WORK_DROPPED,
+    WORKER_LOST,
+)
+from shared.contracts.service_requests import CallReport
 from shared.contracts.untrusted import clean_text, describe_error
 
 _UNKNOWN_ACTIVITY = "NotFoundError"
@@ -26,11 +32,19 @@ class Failure:
     is_unserved: bool = False
     """The worker does not support the task: the attempt was not tried at all."""
     is_crowded: bool = False
-    """The tenant was at its concurrency limit: the attempt was not started and is retried later."""
+    """The worker had no place for the work: the attempt was not started and is retried later."""
     is_final: bool = False
     """The work may have been accepted and charged: no retry and no fallback may follow."""
     retry_after_s: float | None = None
-    service_requests: tuple[ServiceRequest, ...] = ()
+    calls: CallReport = field(default_factory=CallReport)
+
+
+class RemoteFailureError(Exception):
+    """The attempt failed, or was cancelled, after it had been submitted or may have been."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 def read_failure(error: ActivityError) -> Failure:
@@ -68,6 +82,12 @@ def _timed_out(cause: TemporalTimeoutError, *, is_submission: bool) -> Failure:
     return Failure("the attempt exceeded its time limit", ErrorCategory.TIMEOUT)
 
 
+_NAMED = {
+    SUBMISSION_UNKNOWN: ErrorCategory.PROVIDER_ERROR,
+    WORK_DROPPED: ErrorCategory.TIMEOUT,
+}
+
+
 def _raised(cause: ApplicationError) -> Failure:
     message = clean_text(cause.message)
     if cause.type == WORKER_LOST:
@@ -80,10 +100,10 @@ def _raised(cause: ApplicationError) -> Failure:
     delay = cause.next_retry_delay
     return Failure(
         message,
-        ErrorCategory.PROVIDER_ERROR if is_unknown else _category(cause.type),
+        _NAMED.get(cause.type or "") or _category(cause.type),
         is_final=is_unknown,
         retry_after_s=delay.total_seconds() if delay else None,
-        service_requests=tuple(map(ServiceRequest.model_validate, cause.details)),
+        calls=CallReport.from_details(cause.details),
     )
 
 

@@ -1,6 +1,6 @@
 """Validation of mapped values by the types and bounds of their target inputs. Pure functions."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,8 +16,18 @@ from workflows.definitions.mapping import MappingError, describe_mapping
 _MOST_FAULTS = 10
 
 
-def fitted(step: PipelineStep, mapped: Mapping[str, Any]) -> dict[str, Any]:
+def fitted(
+    step: PipelineStep,
+    mapped: Mapping[str, Any],
+    checks_services: Callable[[], bool] = lambda: True,
+) -> dict[str, Any]:
     """Validate mapped values, and return them converted to the types of the step's inputs.
+
+    Args:
+        step: the step.
+        mapped: the values, by input.
+        checks_services: returns false in runs that began before the limits of remote services were
+            checked.
 
     Raises:
         MappingError: names each invalid mapping, its value and its input.
@@ -36,7 +46,7 @@ def fitted(step: PipelineStep, mapped: Mapping[str, Any]) -> dict[str, Any]:
             faults.append(f"{describe_mapping(mapping, value)}: {describe_faults(error)}")
     if not faults:
         run = step.run.with_inputs(values)
-        for misfit in mapping_faults(run, mapped):
+        for misfit in mapping_faults(run, mapped, checks_services):
             faults.append(f"{_describe_all(step, misfit.fields, values)}: {misfit.fault}")
     if faults:
         raise MappingError(clean_text("; ".join(faults[:_MOST_FAULTS])))

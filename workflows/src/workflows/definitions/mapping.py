@@ -82,9 +82,12 @@ def linked_keys(mappings: Sequence[StepMapping], results: Results, gate: Mapping
         if mapping.transform == MappingTransform.TO_URL:
             value = _given(mapping, results)
             gate.check(_name(mapping), value)
-            keys += _to_list(value)
-    if any(not isinstance(key, str) for key in keys):
-        raise MappingError("`to_url` needs the path of an object, or a list of paths")
+            keys += (named := _to_list(value))
+            if any(not isinstance(key, str) for key in named):
+                begin = describe_mapping(mapping, value)
+                raise MappingError(
+                    f"{begin}: `to_url` needs the path of an object, or a list of paths"
+                )
     return _distinct(keys)
 
 

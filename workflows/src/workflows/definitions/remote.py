@@ -7,41 +7,27 @@ from temporalio.common import Priority
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from shared.contracts.enums import ErrorCategory
+from shared.contracts.failures import WORK_DROPPED
 from shared.contracts.picture_objects import with_object_keys
 from shared.contracts.runs import TaskRun
 from shared.contracts.submissions import (
     ProviderActivities,
     RemoteResult,
     RemoteWork,
-    Submission,
     SubmittedWork,
     Withdrawal,
 )
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.uninterrupted import is_cancelling, uninterrupted
 from workflows.definitions.attempt_log import AttemptLog
-from workflows.definitions.failure import Failure, read_failure
+from workflows.definitions.failure import Failure, RemoteFailureError, read_failure
 from workflows.definitions.recording import record_account
-from workflows.policies import (
-    AWAIT_RETRY,
-    HEARTBEAT_TIMEOUT,
-    ONE_ATTEMPT,
-    SUBMIT_TIMEOUT,
-    WITHDRAW_RETRY,
-    WITHDRAW_TIMEOUT,
-)
+from workflows.definitions.submitting import submit
+from workflows.policies import AWAIT_RETRY, HEARTBEAT_TIMEOUT, WITHDRAW_RETRY, WITHDRAW_TIMEOUT
 
 _WAIT = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
 _SLACK = timedelta(minutes=1)
 """Extra time, so that the worker ends a wait by itself before Temporal does."""
-
-
-class RemoteFailureError(Exception):
-    """The attempt failed, or was cancelled, after it had been submitted."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 async def run_remote_attempt(
@@ -61,17 +47,7 @@ async def run_remote_attempt(
         provider_config=run.provider_config,
         inputs=with_object_keys(run.task_type, run.inputs),
     )
-    submission: Submission = await workflow.execute_activity_method(
-        ProviderActivities.submit_work,
-        work,
-        task_queue=run.task_queue,
-        start_to_close_timeout=SUBMIT_TIMEOUT,
-        heartbeat_timeout=HEARTBEAT_TIMEOUT,
-        retry_policy=ONE_ATTEMPT,
-        cancellation_type=_WAIT,
-        priority=priority,
-        summary=f"{summary}: submit",
-    )
+    submission = await submit(work, run, log, summary, priority)
     log.note_submission(submission)
     submitted = SubmittedWork(
         **dict(work),
@@ -90,7 +66,7 @@ async def _await(
     submitted: SubmittedWork, run: TaskRun, log: AttemptLog, summary: str
 ) -> RemoteResult:
     try:
-        result: RemoteResult = await workflow.execute_activity_method(
+        return await workflow.execute_activity_method(
             ProviderActivities.await_work,
             submitted,
             task_queue=run.task_queue,
@@ -103,8 +79,6 @@ async def _await(
         )
     except ActivityError as error:
         raise await _failed(error, submitted, run, log) from error
-    log.note_result(result)
-    return result
 
 
 async def _failed(
@@ -113,11 +87,11 @@ async def _failed(
     failure = read_failure(error)
     if failure.category == ErrorCategory.CANCELLED:  # the worker has withdrawn the work already
         return RemoteFailureError(failure)
+    if _has_ended(error, failure) and not is_cancelling():
+        return RemoteFailureError(failure)
+    log.note_requests(failure.calls.service_requests, failure.calls.billed)
     if is_cancelling():
         return await _withdrawn(submitted, run, log, "cancelled", ErrorCategory.CANCELLED)
-    if _has_ended(error, failure):
-        return RemoteFailureError(failure)
-    log.note_requests(failure.service_requests)
     return await _withdrawn(submitted, run, log, failure.message, failure.category)
 
 
@@ -135,8 +109,10 @@ def _has_ended(error: ActivityError, failure: Failure) -> bool:
     charge for another submission as well.
     """
     cause = error.cause
-    is_last_word = isinstance(cause, ApplicationError) and cause.non_retryable
-    return is_last_word and failure.category not in _ERRORS_OF_THE_WAIT
+    if not isinstance(cause, ApplicationError) or not cause.non_retryable:
+        return False
+    is_of_the_wait = failure.is_final or failure.category in _ERRORS_OF_THE_WAIT
+    return cause.type == WORK_DROPPED or not is_of_the_wait
 
 
 async def _withdrawn(

@@ -36,6 +36,8 @@ _GATED = "mapped-values-pass-a-gate"
 
 _VALIDATED = "mapped-values-are-validated"
 
+_LIMITED = "mapped-values-are-within-remote-limits"
+
 FIRST_OF_A_TEXT = "first-of-a-text"
 """Patch id of runs in which `first` of a text is the text; in older runs it is the first letter."""
 
@@ -250,7 +252,7 @@ class RunPipeline:
 def _fitted(step: PipelineStep, mapped: dict[str, Any]) -> dict[str, Any]:
     """Return validated values; unchanged ones in runs that started before the validation."""
     try:
-        taken = fitted(step, mapped)
+        taken = fitted(step, mapped, lambda: workflow.patched(_LIMITED))
     except MappingError:
         if workflow.patched(_VALIDATED):
             raise

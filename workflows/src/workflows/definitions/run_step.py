@@ -18,11 +18,15 @@ from shared.contracts.untrusted import describe_error
 from shared.uninterrupted import is_cancelling
 from workflows.definitions.attempt import run_attempt
 from workflows.definitions.attempt_log import AttemptLog
-from workflows.definitions.failure import Failure, read_error, read_failure
+from workflows.definitions.failure import (
+    Failure,
+    RemoteFailureError,
+    read_error,
+    read_failure,
+)
 from workflows.definitions.fetching import fetch_remote_pictures
 from workflows.definitions.next_action import NextAction, is_retried, next_action
 from workflows.definitions.recording import admit_attempt, record_account, record_task
-from workflows.definitions.remote import RemoteFailureError
 from workflows.definitions.unexpected_errors import CONTROL_FLOW
 from workflows.definitions.worker_wait import WorkerWait
 from workflows.policies import (
@@ -84,6 +88,8 @@ class _Step:
         self.fetched: list[StoredFile] = []
         self.log = AttemptLog(run.task_id)
         self.recorded_wait: str | None = None
+        self.crowded = 0
+        """Tries that were not started because the worker had no place for them."""
 
     async def run_until_done(self) -> TaskOutcome:
         """Attempt, decide, wait, attempt again."""
@@ -172,6 +178,9 @@ class _Step:
             if failure.is_unserved and not is_cancelling():
                 await self._wait_for_a_supporting_worker()
                 continue
+            if failure.is_crowded and not is_cancelling():
+                await self._wait_for_its_turn()
+                continue
             self.log.note_failure(failure, self.run.provider_type)
             if is_cancelling():
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
@@ -189,12 +198,14 @@ class _Step:
         """Run the next attempt; return the task's outcome, or the failure of the attempt."""
         self.log.attempt += 1
         nth = "" if self.log.attempt == 1 else f", attempt {self.log.attempt}"
+        switch = f" in place of {self.first_provider}" if self.log.fallback_used else ""
+        by = f", by {self.run.provider_type}{switch}" if switch else ""
         self.show(
-            f"{self.run.provider_type}{nth}: waits for a worker of the queue "
+            f"{self.run.provider_type}{switch}{nth}: waits for a worker of the queue "
             f"`{self.run.task_queue}`, or runs there"
         )
         try:
-            result = await run_attempt(self.run, self.log, f"{self.label}{nth}")
+            result = await run_attempt(self.run, self.log, f"{self.label}{nth}{by}")
         except RemoteFailureError as error:
             return error.failure
         except ActivityError as error:
@@ -239,6 +250,16 @@ class _Step:
             is_untried=not (self.log.attempt or self.log.fallback_used or self.log.fetch_retries),
         )
 
+    async def _wait_for_its_turn(self) -> None:
+        """Wait before the next try of work that its worker had no place for; it is no attempt."""
+        self.log.attempt -= 1
+        self.crowded += 1
+        await self.worker_wait.wait(
+            crowded_wait_s(self.crowded, workflow.random().random()),
+            f"{self.run.provider_type} takes no more work at the moment",
+            is_untried=not (self.log.attempt or self.log.fallback_used or self.log.fetch_retries),
+        )
+
     async def _wait(self, failure: Failure) -> None:
         if failure.is_worker_lost:
             return
@@ -247,6 +268,7 @@ class _Step:
         await workflow.sleep(seconds, summary=f"after {failure.category}")
 
     def _completed(self, result: AttemptResult) -> TaskOutcome:
+        self.log.note_result(result)
         category = ErrorCategory.VALIDATION if result.faults else None
         if result.faults:
             self.log.note_faults(result.faults, self.run.provider_type)

@@ -17,5 +17,8 @@ def check_run_size(run: BaseModel) -> None:
     """
     size = pydantic_data_converter.payload_converter.to_payload(run).ByteSize()
     if size > MAX_RUN_BYTES:
-        message = f"the request has {size} bytes of text in UTF-8; send at most {MAX_RUN_BYTES}"
+        message = (
+            f"the request has {size} bytes of text in UTF-8; send at most {MAX_RUN_BYTES}, and"
+            " pictures as data URLs or paths of stored pictures, which do not count"
+        )
         raise Problem(413, "too_large", message)

@@ -7,7 +7,13 @@ from pydantic import BaseModel, Field
 
 from api_gateway.recorded import LENIENT_CONFIG
 from api_gateway.request_fields import JsonObject
-from shared.contracts.enums import ErrorCategory, EventType, TaskStatus, WorkflowStatus
+from shared.contracts.enums import (
+    ErrorCategory,
+    EventType,
+    ProviderType,
+    TaskStatus,
+    WorkflowStatus,
+)
 
 
 class BaseEvent(BaseModel, frozen=True):
@@ -46,7 +52,16 @@ class TaskCreatedEvent(_OfAStep, frozen=True):
     total_steps: int = 0
 
 
-class TaskStatusEvent(_OfAStep, frozen=True):
+class _OfARun(_OfAStep, frozen=True):
+    """The fields of an event about a task that may have run."""
+
+    provider_type: ProviderType | None = Field(
+        default=None, description="Provider of the current attempt, or of the last one"
+    )
+    fallback_used: bool = Field(default=False, description="Whether that is the fallback provider")
+
+
+class TaskStatusEvent(_OfARun, frozen=True):
     """A task's status or progress changed."""
 
     event_type: EventType = EventType.TASK_STATUS_UPDATE
@@ -59,7 +74,7 @@ class TaskStatusEvent(_OfAStep, frozen=True):
     error_category: ErrorCategory | None = None
 
 
-class InferenceStatusEvent(_OfAStep, frozen=True):
+class InferenceStatusEvent(_OfARun, frozen=True):
     """A generation that a backend tracks by its own IDs changed."""
 
     event_type: EventType = EventType.INFERENCE_STATUS_UPDATE

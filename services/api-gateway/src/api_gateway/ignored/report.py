@@ -15,6 +15,7 @@ _LONGEST_PLACE = 120
 NO_FIELD = "there is no such field"
 NO_PARAMETER = "there is no such parameter"
 NO_KEY = "it is kept, but nothing reads this key"
+SET_HERE = "it is set once the work has its id; a given one attaches to nothing"
 FIXED = "it cannot be changed here"
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from api_gateway.fault_list import MAX_FAULTS
 from api_gateway.ignored.nearest_names import nearest
-from api_gateway.ignored.report import FIXED, NO_FIELD, NO_KEY, IgnoredField
+from api_gateway.ignored.report import FIXED, NO_FIELD, NO_KEY, SET_HERE, IgnoredField
 from api_gateway.ignored.schemas import NestedSchemas, Schema, names_of, nested_schemas
 
 Place = tuple[str | int, ...]
@@ -50,6 +50,8 @@ class SearchRules:
         default_factory=dict[tuple[Schema, str], Callable[[Json], InnerObject | None]]
     )
     """Finder of the schema of the object in a free field, given the object around it."""
+    set_here: Mapping[Schema, frozenset[str]] = field(default_factory=dict[Schema, frozenset[str]])
+    """Fields whose values the platform sets and a request cannot, by schema."""
     tags_of: Callable[[Schema, str, Json], Json] = _no_tags
     """Finder of the tags that the object around a field gives to the field's value."""
 
@@ -103,6 +105,9 @@ class Search:
                 is_fixed = name in fixed
                 found = IgnoredField((*place, name), why=FIXED) if is_fixed else None
                 yield found or self._unknown(name, place, known, below)
+        for name in sorted(self.rules.set_here.get(schema, frozenset[str]()) & sent.keys()):
+            if sent[name] is not None:
+                yield IgnoredField((*place, name), why=SET_HERE)
         for name in (name for name in sent if name in names):
             yield from self._below(schema, names[name], sent, (*place, name))
         if schema in self.rules.config_keys:
@@ -155,15 +160,20 @@ class Search:
         return frozenset()
 
     def _names_below(self, schema: Schema, sent: Json, place: Place) -> list[str]:
-        """Return the known names of an object's nested objects, each with its place."""
+        """Return the known names of an object's nested objects, each with its place.
+
+        A name that several have stands for the first; the free `config` comes after the others.
+        """
         keys = self.rules.config_keys.get(schema, frozenset[str]())
-        found = [_path((*place, "config"), key) for key in sorted(keys)]
+        found: dict[str, str] = {}
         for name in schema.model_fields:
             nested = nested_schemas(schema, name)
             tags: Json = self.rules.tags_of(schema, name, sent) if nested.schemas else {}
             inner = nested.fitting(tags) if nested.schemas else None
-            found += [_path((*place, name), each) for each in (names_of(inner) if inner else ())]
-        return found
+            for each in names_of(inner) if inner else ():
+                found.setdefault(each, _path((*place, name), each))
+        in_config = [_path((*place, "config"), key) for key in sorted(keys - found.keys())]
+        return [*in_config, *found.values()]
 
     @property
     def _is_naming(self) -> bool:

@@ -26,7 +26,8 @@ router = APIRouter(prefix="/api/v1/storage", tags=["Storage"], dependencies=[FIE
 
 ImagePath = Annotated[str, Depends(image_path)]
 Conditions = Annotated[ReadConditions, Header()]
-_BYTES = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_BYTES = {"image/*": _BINARY, "video/*": _BINARY, "application/octet-stream": _BINARY}
 _PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"content": _BYTES, "description": "The image"},
     206: {"content": _BYTES, "description": "The range that `Range` asks for"},
@@ -65,7 +66,10 @@ async def list_images(
     responses=_PICTURE,
 )
 async def get_image(caller: Caller, res: Res, path: ImagePath, asked: Conditions) -> Response:
-    """Get image by path, or a redirect to it. Its ETag is the SHA-256 of its bytes."""
+    """Get image, video or other result by path, or a redirect to it.
+
+    Its ETag is the SHA-256 of its bytes.
+    """
     return await service.read_image(res, caller, path, asked)
 
 

@@ -37,6 +37,12 @@ from shared.db.repositories.subjects import find_object
 from shared.errors import ObjectNotFoundError, StorageError
 from shared.storage.object_store import ObjectInfo
 
+_SHOWN = frozenset({"audio", "image", "video"})
+"""Types that a browser shows; it saves all others as files."""
+_POLICY = "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox"
+"""Whatever a browser makes of the bytes, it runs no script and has an origin of its own. The rest
+is for the pages in which it shows a picture or plays a video."""
+
 
 async def list_images(
     res: Resources, caller: Principal, paging: Paging, wanted: PicturesQuery
@@ -158,14 +164,18 @@ def _representation(row: StoredObject) -> Representation:
 
 
 def _headers(row: StoredObject) -> dict[str, str]:
-    return {
+    headers = {
         "ETag": f'"{row.sha256}"',
         "Last-Modified": format_datetime(row.created_at, usegmt=True),
         "Accept-Ranges": "bytes",
         # An image can be replaced, so caches must revalidate; mostly they get 304.
         "Cache-Control": "private, no-cache",
         "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": _POLICY,
     }
+    if row.content_type.partition("/")[0] not in _SHOWN:
+        headers["Content-Disposition"] = "attachment"
+    return headers
 
 
 async def _send(

@@ -18,6 +18,8 @@ from api_gateway.resources import Resources
 from api_gateway.tasks.cancellation import cancel_task, lock_task, release_run
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import EventType, TaskStatus, TaskType
+from shared.contracts.json_texts import texts_in
+from shared.contracts.picture_objects import FAL_PARAMETERS
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
@@ -25,6 +27,7 @@ from shared.db.repositories.events import add_task_event
 from shared.db.repositories.object_use import pin_pictures
 from shared.db.repositories.outcomes import outcome_of, write_task_outcome
 from shared.db.repositories.subjects import find_object
+from shared.images.inline import is_base64_url
 
 _NEXT: dict[str, frozenset[TaskStatus]] = {
     TaskStatus.PENDING: frozenset({TaskStatus.EXECUTING, TaskStatus.CANCELLED}),
@@ -43,6 +46,7 @@ _ADMIN_FIELDS = frozenset(
         "origin_tenant_id",
         "origin_reference",
         "service_task_id",
+        "billed",
         "fal_request_id",
         "result_image_path",
     }
@@ -126,7 +130,11 @@ def _check_next(task: Task, wanted: str) -> None:
 async def _check_pictures(
     session: AsyncSession, caller: Principal, task: Task, values: dict[str, Any]
 ) -> None:
-    """Refuse a path of a file that the caller may not see."""
+    """Refuse a path of a file that the caller may not see, and data URLs, which are not stored."""
+    for place, text in texts_in(values.get(FAL_PARAMETERS)):
+        if is_base64_url(text):
+            fault = Fault(("body", FAL_PARAMETERS, *place), "is a data URL; save the file first")
+            raise InvalidRequestError([fault])
     names = _picture_inputs(task).keys() | {"result_image_path"}
     for name in names & values.keys():
         path = values[name]

@@ -10,6 +10,7 @@ from api_gateway.errors import Fault
 from api_gateway.tasks.checks.local_model import check_cutout_models, check_local_request
 from api_gateway.tasks.checks.no_effect import no_effect_warnings
 from api_gateway.tasks.checks.providers import choose_provider
+from api_gateway.tasks.checks.remote import check_remote_request, unread_config_warnings
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
 from shared.contracts.local_limits import MAX_SIDE_PX, SIDES
@@ -60,9 +61,14 @@ def draft_task(
     task.queue_name = decision.queue
 
     faults = [*decision.faults, *check_cutout_models(body, model)]
+    faults += check_remote_request(task_type, decision.provider, body, given)
     if local is not None:
         faults += check_local_request(task_type, given, inputs, local)
-    task.warnings = [*decision.warnings, *no_effect_warnings(task_type, inputs, mapped)] or None
+    task.warnings = [
+        *decision.warnings,
+        *no_effect_warnings(task_type, inputs, mapped),
+        *unread_config_warnings(task_type, decision.provider, body, given),
+    ] or None
     return task, faults
 
 

@@ -15,22 +15,26 @@ from api_gateway.tasks.schemas.provider_choice import ProviderChoice
 from api_gateway.tasks.schemas.unions import SCHEMAS, create_schema_of
 from api_gateway.tasks.schemas.update import TaskPublicUpdateBase
 from shared.contracts.enums import TaskType
+from shared.contracts.fal_apps.table import has_apps
+from shared.contracts.providers import REQUEST_ID_FIELDS
+from shared.contracts.remote_limits.checks import known_config_keys
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.repositories.events import IDS_IN_CONFIG
 
 
 @cache
 def engine_config(task_type: TaskType) -> frozenset[str]:
-    """Return the known keys of a task type's `config`; none if it is free."""
+    """Return the known keys of a task type's `config`, for any provider; none if it is free."""
     activity = TASK_TYPES[task_type].activity
-    if activity is None:
-        return frozenset()
-    inputs = next(iter(nested_schemas(activity.request, "inputs").schemas))
-    found = nested_schemas(inputs, "config").schemas if "config" in inputs.model_fields else ()
-    keys = {name for schema in found for name in schema.model_fields}
+    keys = set(known_config_keys(task_type))
+    if activity is not None:
+        inputs = next(iter(nested_schemas(activity.request, "inputs").schemas))
+        has_config = "config" in inputs.model_fields
+        found = nested_schemas(inputs, "config").schemas if has_config else ()
+        keys |= {name for schema in found for name in schema.model_fields}
     if task_type is TaskType.GENERATION:
         keys |= IDS_IN_CONFIG
-    return frozenset(keys | {"fal_app_id"}) if keys else frozenset()
+    return frozenset(keys | {"fal_app_id"} if has_apps(task_type) else keys)
 
 
 def _provider_tags(schema: Schema, name: str, sent: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -55,6 +59,11 @@ RULES = SearchRules(
     },
     config_keys={
         schemas.create: engine_config(task_type) for task_type, schemas in SCHEMAS.items()
+    },
+    set_here={
+        schema: names
+        for schema in nested_schemas(ProviderChoice, "provider_config").schemas
+        if (names := frozenset(REQUEST_ID_FIELDS.values()) & schema.model_fields.keys())
     },
     tags_of=_provider_tags,
 )

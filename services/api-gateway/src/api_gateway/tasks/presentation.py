@@ -9,6 +9,7 @@ from api_gateway.recorded import from_record, members
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.schemas.unions import SCHEMAS
 from shared.contracts.enums import TaskType
+from shared.contracts.fal_apps.table import named_app
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.tasks import TaskRow
@@ -70,7 +71,9 @@ def present_task(task: Task | TaskRow) -> TaskPublicBase:
     fields["celery_task_id"] = task.temporal_id
     if task.workflow_id:
         fields["workflow_id"] = str(task.workflow_id)
-    fields["fal_app_id"] = inputs.get("fal_app_id") or provider_config.get("fal_app_id")
+    fields["fal_app_id"] = inputs.get("fal_app_id") or named_app(
+        provider_config, {"config": fields["config"]}
+    )
     fields["fal_request_id"] = provider_config.get("fal_request_id")
     references = inputs.get("reference_images")
     if presentation.task_type is TaskType.EDITING and references and isinstance(references, list):

@@ -14,6 +14,7 @@ from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.checks import CheckRecord
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.provenance import Provenance, ProvenanceRecord
+from shared.contracts.providers import REQUEST_ID_FIELDS
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.tasks import find_task_with_provenance
@@ -30,8 +31,8 @@ class TaskProvenance(Recorded):
     provider_type: ProviderType = Field(description="The provider used, which may be the fallback")
     request: JsonObject = Field(
         description="Produces the same pixels if it is posted to /api/v1/tasks/ and the same model "
-        "runs it: open fields are filled in, images are stored paths, and LoRAs are named by their "
-        "digest"
+        "runs it, as far as an outside provider repeats its results: open fields are filled in, "
+        "images are stored paths, and LoRAs are named by their digest"
     )
     lora_paths: dict[str, str] = Field(
         description="The LoRAs as the original request named them, by field"
@@ -58,7 +59,7 @@ async def get_provenance(res: Resources, caller: Principal, task_id: UUID) -> Ta
             404,
             "no_provenance",
             f"task {task_id} is {task.status} and has no provenance record; only tasks have one "
-            "for which our own workers produced an image different from the input",
+            "for which a worker or a provider produced an image different from the input",
         )
     try:
         record = ProvenanceRecord.model_validate(task.provenance)
@@ -101,10 +102,15 @@ def rerun_request(task: Task, record: ProvenanceRecord) -> dict[str, Any]:
 
 
 def _provider_config(task_type: TaskType, record: ProvenanceRecord) -> dict[str, Any]:
-    """Return the provider's configuration with the background-removal model that was used."""
+    """Return the provider's configuration with the background-removal model that was used.
+
+    Ids of work at the provider are left out: a request cannot set them.
+    """
+    ids = REQUEST_ID_FIELDS.values()
+    given = {name: value for name, value in record.provider_config.items() if name not in ids}
     if task_type != TaskType.BACKGROUND_REMOVE:
-        return record.provider_config
-    config: dict[str, Any] = {"provider_type": record.provider_type, **record.provider_config}
+        return given
+    config: dict[str, Any] = {"provider_type": record.provider_type, **given}
     for model in record.made.models:
         config["rembg_model"] = model.name
     return config

@@ -19,6 +19,7 @@ from api_gateway.tasks.presentation import present_task
 from api_gateway.tasks.schemas.public import TaskPublicBase
 from api_gateway.tasks.service import get_task
 from shared.contracts.enums import TASK_ENDED, TaskType
+from shared.contracts.submission_marks import is_mark
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.db.repositories.loose_objects import note_loose
@@ -60,7 +61,7 @@ async def clean_up_task(res: Resources, caller: Principal, task_id: UUID) -> Tas
     task = await _end_task(res, caller, task_id)
     paths = await files_of(res, task)
     await remove_files(res, [task], paths, mark_deleted)
-    return TaskCleanup(task_id=task.id, cleaned=True, deleted_paths=paths)
+    return TaskCleanup(task_id=task.id, cleaned=True, deleted_paths=shown_paths(paths))
 
 
 async def require_unused_files(
@@ -100,6 +101,11 @@ async def _require_ended_workflows(session: AsyncSession, tasks: Sequence[Task |
 async def files_of(res: Resources, task: Task) -> list[str]:
     """Return the keys of every object in a task's folder."""
     return [found.key for found in await res.objects.list(_folder(task))]
+
+
+def shown_paths(keys: Sequence[str]) -> list[str]:
+    """Return the keys that a client may know: all but the marks of paid submissions."""
+    return [key for key in keys if not is_mark(key)]
 
 
 async def remove_files(

@@ -18,6 +18,7 @@ from api_gateway.workflows.dag import check_dag, dependencies, final_step_id, to
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from api_gateway.workflows.step_validation import validate_step
 from shared.contracts.enums import StepStatus, WorkflowStatus
+from shared.contracts.picture_objects import FAL_PARAMETERS
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task, Workflow, WorkflowStep
 
@@ -149,5 +150,9 @@ def recorded_config(step: WorkflowStepDefinition, task: Task) -> dict[str, Any]:
     fields = TASK_TYPES[step.task_type].pictures
     names = {name for field in fields for name in (field.name, *field.aliases)}
     names |= SCHEMAS[step.task_type].create.replaced_fields.keys()
+    resolved = [field.name for field in fields]
+    if FAL_PARAMETERS in step.config:
+        names.add(FAL_PARAMETERS)
+        resolved.append(FAL_PARAMETERS)
     config = {name: value for name, value in step.config.items() if name not in names}
-    return config | {f.name: task.inputs[f.name] for f in fields if f.name in task.inputs}
+    return config | {name: task.inputs[name] for name in resolved if name in task.inputs}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import cast
 
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +22,7 @@ from api_gateway.workflows.reset import is_reused
 from api_gateway.workflows.resume_schemas import ResumeWorkflow, StepOverride
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from shared.contracts.enums import TaskType
+from shared.contracts.json_texts import replace_texts
 from shared.contracts.pictures import field_meant
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.contracts.untrusted import describe_error
@@ -54,7 +55,7 @@ class Overrides:
         """Return the configs with digests in place of images that are not stored yet."""
         digests = {upload.row.key: f"sha256:{upload.row.sha256}" for upload in self.uploads}
         return {
-            step_id: {name: _shown(value, digests) for name, value in override.config.items()}
+            step_id: replace_texts(override.config, lambda text: digests.get(text, text))
             for step_id, override in self.steps.items()
         }
 
@@ -285,9 +286,3 @@ def _copy_unchanged(task: Task, drafted: Task, config: JsonObject) -> None:
     is_seed_sent = "seed" in sent or "seed" in _parts(config)[1]
     if not is_seed_sent and "seed" in drafted.config and "seed" in task.config:
         drafted.config["seed"] = task.config["seed"]
-
-
-def _shown(value: Any, digests: Mapping[str, str]) -> Any:
-    if isinstance(value, list):
-        return [_shown(item, digests) for item in cast("list[Any]", value)]
-    return digests.get(value, value) if isinstance(value, str) else value

@@ -8,7 +8,7 @@ from api_gateway.auth.principal import Principal
 from api_gateway.errors import Problem, not_found
 from api_gateway.resources import Resources
 from api_gateway.tasks.cancellation import has_closed_run
-from api_gateway.tasks.removal import files_of, remove_files, require_unused_files
+from api_gateway.tasks.removal import files_of, remove_files, require_unused_files, shown_paths
 from api_gateway.workflows.lifecycle import cancel_workflow
 from api_gateway.workflows.presentation import present_workflow
 from api_gateway.workflows.schemas import (
@@ -68,9 +68,10 @@ async def _clean_up_tasks(
     """Delete the files of all tasks together; tasks whose files cannot be listed are skipped."""
     detail = WorkflowCleanupDetail(tasks_processed=len(tasks))
     listed: list[Task] = []
+    keys: list[str] = []
     for task in tasks:
         try:
-            detail.deleted_paths += await files_of(res, task)
+            keys += await files_of(res, task)
         except StorageError as error:
             detail.errors.append(
                 WorkflowCleanupError(
@@ -82,6 +83,7 @@ async def _clean_up_tasks(
             )
         else:
             listed.append(task)
-    await remove_files(res, listed, detail.deleted_paths, mark_deleted, workflow_id)
+    await remove_files(res, listed, keys, mark_deleted, workflow_id)
+    detail.deleted_paths = shown_paths(keys)
     detail.tasks_cleaned = len(listed)
     return detail

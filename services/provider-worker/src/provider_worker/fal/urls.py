@@ -1,14 +1,13 @@
 """URLs of requests to fal, and the check of URLs that fal returned. Pure functions."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
+from shared.contracts.fal_apps.app_id import app_id_fault
 from shared.errors import InvalidInputError
 
-_APP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*){1,7}")
 _NAMESPACES = frozenset({"workflows", "comfy"})
 """First parts of an app's id that precede its owner."""
 _SUFFIXES = {"status_url": "/status", "response_url": "", "cancel_url": "/cancel"}
@@ -20,8 +19,8 @@ def check_app_id(app_id: str) -> str:
     Raises:
         InvalidInputError: it is not.
     """
-    if len(app_id) > 300 or not _APP_ID.fullmatch(app_id):
-        raise InvalidInputError(f"fal_app_id {app_id[:300]!r} is not a fal app: write owner/app")
+    if fault := app_id_fault(app_id):
+        raise InvalidInputError(f"fal_app_id {fault}")
     return app_id
 
 

@@ -63,14 +63,27 @@ class ErrorDetail(_FalMessage):
     type: str = ""
 
 
-class Picture(_FalMessage):
-    """One generated picture."""
+class FalFile(_FalMessage):
+    """One generated file."""
 
     url: str
 
 
 class Pictures(_FalMessage):
-    """Response of the picture models."""
+    """Response of the apps that generate and edit pictures."""
 
-    images: list[Picture] = Field(min_length=1)
+    images: list[FalFile] = Field(min_length=1)
     has_nsfw_concepts: list[bool] | None = None
+
+
+class SinglePicture(_FalMessage):
+    """Response of the apps that enlarge one picture."""
+
+    image: FalFile
+    has_nsfw_concepts: list[bool] | None = None
+
+
+class Video(_FalMessage):
+    """Response of the video apps."""
+
+    video: FalFile

@@ -44,6 +44,9 @@ def _needs(fields: Mapping[str, Any]) -> list[Need]:
         needs.append(Need("reference_images", frozenset({needed})))
     if fields.get("seed") is not None:
         needs.append(Need("seed", frozenset({Cap.SEED})))
+    config: Mapping[str, Any] = fields.get("config") or {}
+    if isinstance(config.get("negative_prompt"), str) and config["negative_prompt"]:
+        needs.append(Need("config.negative_prompt", frozenset({Cap.NEGATIVE_PROMPT})))
     return needs
 
 

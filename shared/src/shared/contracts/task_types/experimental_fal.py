@@ -16,7 +16,9 @@ class ExperimentalFalFields(InputFields):
 
     fal_app_id: Text = Field(description="FAL app ID for task execution")
     fal_parameters: dict[str, Any] = Field(
-        default={}, description="Arbitrary parameters to pass to the FAL app"
+        default={},
+        description="Arbitrary parameters to pass to the FAL app. Stored pictures can be named by "
+        "path at any depth; data URLs of pictures are stored, and their paths recorded",
     )
 
 
@@ -26,7 +28,12 @@ class AppResults(Message):
     model_config = ConfigDict(extra="allow")
 
     result_url: str | None = Field(
-        default=None, description="URL of the first picture, video or file in the app's response"
+        default=None,
+        description="URL of the first picture, video or file in the app's response; null if the "
+        "response contains the files themselves, which `result_paths` names",
+    )
+    result_paths: list[str] | None = Field(
+        default=None, description="Paths of the stored copies of all files in the response"
     )
 
 

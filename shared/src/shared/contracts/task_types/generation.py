@@ -74,7 +74,7 @@ def _needs(fields: Mapping[str, Any]) -> list[Need]:
         needs.append(Need("seed", frozenset({Cap.SEED})))
     config: Mapping[str, Any] = fields.get("config") or {}
     if config.get("negative_prompt"):
-        needs.append(Need("config", frozenset({Cap.NEGATIVE_PROMPT})))
+        needs.append(Need("config.negative_prompt", frozenset({Cap.NEGATIVE_PROMPT})))
     return needs
 
 

@@ -46,10 +46,15 @@ class VideoResults(Message):
 
 
 def _needs(fields: Mapping[str, Any]) -> list[Need]:
-    for name in ("input_image_url", "input_image_data"):
-        if fields.get(name):
-            return [Need(name, frozenset({Cap.IMAGE_TO_VIDEO}))]
-    return [Need("prompt", frozenset({Cap.TEXT_TO_VIDEO}))]
+    pictures = [name for name in ("input_image_url", "input_image_data") if fields.get(name)]
+    needs = [
+        Need(pictures[0], frozenset({Cap.IMAGE_TO_VIDEO}))
+        if pictures
+        else Need("prompt", frozenset({Cap.TEXT_TO_VIDEO}))
+    ]
+    if fields.get("negative_prompt"):
+        needs.append(Need("negative_prompt", frozenset({Cap.NEGATIVE_PROMPT})))
+    return needs
 
 
 ROW = TaskTypeRow(

@@ -99,6 +99,8 @@ class Task(Base, Origin, ProviderChoice, Deletion, Timestamps):
         default=list, server_default="[]"
     )
     """All calls to outside services, without keys and pictures."""
+    billed: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default="[]")
+    """`BilledUnits` of all attempts."""
     is_resumed: Mapped[bool] = mapped_column(default=False, server_default="false")
     resume_attempt_count: Mapped[int] = mapped_column(default=0, server_default="0")
     last_resume_attempt: Mapped[datetime | None]

@@ -146,8 +146,12 @@ def _created(task: Task) -> dict[str, Any]:
     }
 
 
+def _provider(task: Task) -> dict[str, Any]:
+    return {"provider_type": task.provider_type, "fallback_used": task.fallback_used}
+
+
 def _status(task: Task) -> dict[str, Any]:
-    return {
+    return _provider(task) | {
         "task_type": task.task_type,
         "progress": task.progress,
         "started_at": _iso(task.started_at),
@@ -159,7 +163,8 @@ def _status(task: Task) -> dict[str, Any]:
 
 def _inference(task: Task, backend_ids: dict[str, str]) -> dict[str, Any]:
     prompt_id = _member(task.config, "prompt_id")
-    return backend_ids | {
+    ids = backend_ids | _provider(task)
+    return ids | {
         "prompt_id": prompt_id[:_MAX_ID_CHARS] if isinstance(prompt_id, str) else None,
         "result_image_path": _member(task.results, "result_image_path"),
         "refined_image_path": _member(task.results, "refined_image_path"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -22,6 +22,7 @@ from shared.contracts.enums import (
     WorkflowStatus,
 )
 from shared.contracts.inputs import merged_inputs
+from shared.contracts.message import Message
 from shared.contracts.providers import PROVIDERS, REQUEST_ID_FIELDS
 from shared.contracts.runs import (
     Owner,
@@ -31,7 +32,7 @@ from shared.contracts.runs import (
     TaskOutcome,
     TaskRecordState,
 )
-from shared.contracts.submissions import ServiceRequest
+from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.db.models.base import Origin
 from shared.db.models.tables import StoredObject, Task, Workflow, WorkflowStep
 from shared.db.repositories.breakers import count_verdict
@@ -42,6 +43,8 @@ from shared.db.repositories.starts import (
     read_states,
     show_progress,
 )
+
+_M = TypeVar("_M", bound=Message)
 
 _STEP_STATUS = {
     TaskStatus.COMPLETED: StepStatus.COMPLETED,
@@ -84,17 +87,23 @@ def outcome_of(
         error_category=category or (ErrorCategory.CANCELLED if is_cancelled else known),
         fallback_used=task.fallback_used,
         service_task_id=task.service_task_id,
-        service_requests=[each for each in map(_read, task.service_requests) if each is not None],
+        service_requests=_readable(ServiceRequest, task.service_requests),
+        billed=_readable(BilledUnits, task.billed),
         resumes=task.resume_attempt_count,
         resumed_at=task.last_resume_attempt,
         results=results or {},
     )
 
 
-def _read(recorded: dict[str, Any]) -> ServiceRequest | None:
-    """Return a recorded call; none if an administrator wrote something else there."""
+def _readable(message: type[_M], recorded: Sequence[dict[str, Any]]) -> list[_M]:
+    """Return recorded calls or units, without anything else that an administrator wrote there."""
+    read = (_read(message, each) for each in recorded)
+    return [each for each in read if each is not None]
+
+
+def _read(message: type[_M], recorded: dict[str, Any]) -> _M | None:
     try:
-        return ServiceRequest.model_validate(recorded)
+        return message.model_validate(recorded)
     except ValidationError:
         return None
 
@@ -169,9 +178,10 @@ def _write_history(task: Task, history: TaskHistory) -> None:
         _fall_back(task)
     if history.service_task_id != task.service_task_id:
         _name_work(task, history.service_task_id)
-    unreadable = [each for each in task.service_requests if _read(each) is None]
+    unreadable = [each for each in task.service_requests if _read(ServiceRequest, each) is None]
     reported = [each.model_dump(mode="json") for each in history.service_requests]
     task.service_requests = [*unreadable, *reported]
+    task.billed = [each.model_dump(mode="json") for each in history.billed]
     task.is_resumed = history.resumes > 0
     task.resume_attempt_count = history.resumes
     task.last_resume_attempt = history.resumed_at

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import undefer
 
 from shared.contracts.enums import StepStatus, TaskStatus, TaskType
+from shared.contracts.providers import PROVIDERS
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Event, StoredObject, Task, Workflow
 from shared.db.repositories.scope import Scope
@@ -34,6 +35,7 @@ TaskRow: TypeAlias = Row[Any]
 _SHOWN = tuple(column for column in Task.__table__.columns if column.name != "provenance")
 
 _TILED = [task_type for task_type, row in TASK_TYPES.items() if row.is_tiled]
+_REMOTE = [provider_type for provider_type, row in PROVIDERS.items() if row.is_remote]
 
 # Built once, since it is the most frequent statement (polling). An array works for any number.
 _ROWS_BY_ID = select(*_SHOWN).where(Task.id == any_(bindparam("task_ids", type_=ARRAY(Uuid))))
@@ -138,7 +140,8 @@ async def tasks_with_leftovers(
 ) -> dict[UUID, TaskType]:
     """Return tasks completed within a period whose folder may have objects that no row names.
 
-    Those are tasks with a lost attempt or with tiles, except deleted ones.
+    Those are tasks with a lost attempt, with tiles or with the marks of a paid submission, except
+    deleted ones.
 
     Returns:
         Their types by id, in order of completion.
@@ -149,7 +152,7 @@ async def tasks_with_leftovers(
         Task.completed_at < until,
         Task.status == TaskStatus.COMPLETED,
         Task.is_deleted.is_(False),
-        (Task.attempt > 1) | Task.task_type.in_(_TILED),
+        (Task.attempt > 1) | Task.task_type.in_(_TILED) | Task.provider_type.in_(_REMOTE),
     )
     # The reverse order of `ix_tasks_completed`.
     oldest_first = rows.order_by(Task.completed_at.asc().nulls_first(), Task.id)

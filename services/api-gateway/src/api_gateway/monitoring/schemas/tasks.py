@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from api_gateway.recorded import Recorded
 from api_gateway.request_fields import JsonObject
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
+from shared.contracts.service_requests import BilledUnits
 
 
 class TaskListItem(Recorded):
@@ -75,6 +76,9 @@ class TaskDetailResponse(Recorded):
     )
     service_requests: list[JsonObject] | None = Field(
         default=None, description="Log of external service requests made during task processing"
+    )
+    billed: list[BilledUnits] = Field(
+        default=[], description="Units that outside providers reported as billed, by attempt"
     )
     task_data: JsonObject = Field(
         default={},

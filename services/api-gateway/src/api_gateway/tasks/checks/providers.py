@@ -4,21 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
 from api_gateway.errors import Fault
 from api_gateway.tasks.schemas.create import CreateTaskBase
 from shared.contracts.capabilities import Need
 from shared.contracts.enums import OutputFormat, ProviderType, TaskQueue, TaskType
-from shared.contracts.providers import PROVIDERS
+from shared.contracts.fal_apps.table import named_app
+from shared.contracts.providers import PROVIDERS, task_capabilities
 from shared.contracts.task_types.table import TASK_TYPES
 
 _NEEDED: dict[ProviderType, tuple[str, ...]] = {
-    ProviderType.FAL_STANDARD: ("fal_app_id",),
     ProviderType.FAL_SHOOTIFY_REFINER: ("fal_app_id",),
     ProviderType.AI_CORE: ("ai_provider", "model"),
 }
-"""Required fields of a provider's configuration; its schema checks one that is given."""
-_HAS_DEFAULT_APP = frozenset({TaskType.GENERATION, TaskType.EXPERIMENTAL_FAL})
-"""Task types that fal_standard does without an app in its configuration."""
+"""Required fields of a provider's configuration; its schema checks one that is given. Each
+task type that fal_standard serves has a default app, or names one in its request."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,19 @@ def _check_provider(
     if task_type not in row.queues:
         return TaskQueue.INFERENCE, [_does_not_serve("provider_type", provider, task_type)]
     needs = TASK_TYPES[task_type].needs(fields)
-    faults = _check_fallback(task_type, body, needs)
-    for need in needs:
-        if not need.any_of & row.capabilities:
-            wanted = " or ".join(sorted(need.any_of))
-            faults.append(Fault((need.field,), f"{provider} lacks the capability {wanted}"))
+    faults = _check_fallback(task_type, body, fields, needs)
+    options = options_of(body.provider_config)
+    able = task_capabilities(provider, task_type, options, fields)
+    doer = _doer(provider, options, fields)
+    faults += [
+        Fault(tuple(need.field.split(".")), f"{doer} lacks the capability {_wanted(need)}")
+        for need in needs
+        if not need.any_of & able
+    ]
     faults += [
         Fault(("active_provider_capabilities",), f"{provider} lacks the capability {name}")
         for name in body.active_provider_capabilities or []
-        if name not in row.capabilities
+        if name not in row.capabilities | able
     ]
     config: Mapping[str, Any] = fields.get("config") or {}
     if (config.get("output_format") or OutputFormat.PNG) != OutputFormat.PNG:
@@ -73,25 +78,44 @@ def _check_provider(
     return queue, faults + queue_faults
 
 
-def _check_fallback(task_type: TaskType, body: CreateTaskBase, needs: list[Need]) -> list[Fault]:
+def options_of(config: BaseModel | None) -> dict[str, Any]:
+    """Return a provider's configuration as its worker gets it."""
+    return {} if config is None else config.model_dump(mode="json")
+
+
+def _wanted(need: Need) -> str:
+    return " or ".join(sorted(need.any_of))
+
+
+def _doer(provider: ProviderType, options: Mapping[str, Any], fields: Mapping[str, Any]) -> str:
+    """Return the name of a provider, with the app that the request names."""
+    app = named_app(options, fields) if provider is ProviderType.FAL_STANDARD else None
+    return f"{provider} with {app}" if app else provider
+
+
+def _check_fallback(
+    task_type: TaskType, body: CreateTaskBase, fields: Mapping[str, Any], needs: list[Need]
+) -> list[Fault]:
     fallback = body.fallback_provider_type
     if fallback is None:
         return []
     row = PROVIDERS[fallback]
     if task_type not in row.queues:
         return [_does_not_serve("fallback_provider_type", fallback, task_type)]
-    unmet = [need for need in needs if not need.any_of & row.capabilities]
+    options = options_of(body.fallback_provider_config)
+    able = task_capabilities(fallback, task_type, options, fields)
+    doer = _doer(fallback, options, fields)
     return [
         Fault(
             ("fallback_provider_type",),
-            f"{fallback} lacks the capability {' or '.join(sorted(need.any_of))}, which "
-            f"{need.field!r} needs",
+            f"{doer} lacks the capability {_wanted(need)}, which {need.field!r} needs",
         )
-        for need in unmet
+        for need in needs
+        if not need.any_of & able
     ] + [
         Fault(("fallback_provider_capabilities",), f"{fallback} lacks the capability {name}")
         for name in body.fallback_provider_capabilities or []
-        if name not in row.capabilities
+        if name not in row.capabilities | able
     ]
 
 
@@ -134,8 +158,11 @@ def _missing_fields(
     """
     faults: list[Fault] = []
     warnings: list[str] = []
-    if body.provider_config is None and not fields.get("fal_app_id"):
-        for name in _needed(task_type, provider):
+    if body.provider_config is None:
+        is_app_named = named_app({}, fields) is not None
+        for name in _NEEDED.get(provider, ()):
+            if name == "fal_app_id" and is_app_named:
+                continue
             fault = _missing("provider_config", name, task_type, provider)
             if body.provider_type is not None:
                 faults.append(fault)
@@ -145,15 +172,9 @@ def _missing_fields(
     if fallback is not None and body.fallback_provider_config is None:
         faults += [
             _missing("fallback_provider_config", name, task_type, fallback)
-            for name in _needed(task_type, fallback)
+            for name in _NEEDED.get(fallback, ())
         ]
     return faults, warnings
-
-
-def _needed(task_type: TaskType, provider: ProviderType) -> tuple[str, ...]:
-    if provider is ProviderType.FAL_STANDARD and task_type in _HAS_DEFAULT_APP:
-        return ()
-    return _NEEDED.get(provider, ())
 
 
 def _missing(config: str, name: str, task_type: TaskType, provider: ProviderType) -> Fault:

@@ -8,10 +8,12 @@ from api_gateway.image_sources import Destination, resolve_source
 from api_gateway.resources import Resources
 from api_gateway.uploads import Upload
 from shared.contracts.enums import TaskType
-from shared.contracts.picture_objects import PICTURE_OBJECTS
+from shared.contracts.json_texts import replace_texts, texts_in
+from shared.contracts.picture_objects import FAL_PARAMETERS, PICTURE_OBJECTS
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task
 from shared.images.admission import ImageRefusedError
+from shared.images.inline import is_base64_url
 
 _MAX_PICTURES = 100
 
@@ -30,6 +32,9 @@ async def resolve_pictures(
             value = task.inputs.pop(name, None)
             if value is not None:
                 task.inputs[field.name] = await resolver.resolve(name, value)
+    if FAL_PARAMETERS in task.inputs:
+        given = task.inputs[FAL_PARAMETERS]
+        task.inputs[FAL_PARAMETERS] = await resolver.resolve_inline(FAL_PARAMETERS, given)
     if resolver.elsewhere:
         task.inputs[PICTURE_OBJECTS] = resolver.elsewhere
     # An image that is given twice is one object.
@@ -60,6 +65,16 @@ class _Resolver:
             self.faults.append(Fault((name,), message))
             return values
         return [await self._resolve_one((name, i), item) for i, item in enumerate(values)]
+
+    async def resolve_inline(self, name: str, value: Any) -> Any:
+        """Replace the data URLs at any depth; all other texts stay."""
+        inline = [(place, text) for place, text in texts_in(value) if is_base64_url(text)]
+        if len(inline) > _MAX_PICTURES:
+            message = f"has {len(inline)} images; at most {_MAX_PICTURES} are allowed"
+            self.faults.append(Fault((name,), message))
+            return value
+        found = iter([await self._resolve_one((name, *place), text) for place, text in inline])
+        return replace_texts(value, lambda text: next(found) if is_base64_url(text) else text)
 
     async def _resolve_one(self, place: tuple[str | int, ...], value: str) -> str:
         try:

@@ -39,6 +39,9 @@ class ExperimentalFalTaskPublic(TaskPublicBase):
     fal_parameters: JsonObject = Field(default={}, description="Parameters passed to the FAL app")
     fal_request_id: str | None = Field(default=None, description="FAL request ID")
     result_url: str | None = Field(default=None, description="URL of the result from FAL")
+    result_paths: list[str] | None = Field(
+        default=None, description="Paths of the stored copies of all files in the app's response"
+    )
 
 
 class ExperimentalFalTaskPublicUpdate(TaskPublicUpdateBase):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field
 from typing_extensions import TypeAliasType
 
 from api_gateway.request_fields import JsonObject
@@ -17,12 +17,19 @@ from shared.contracts.enums import ProviderType
 from shared.contracts.fields import Fraction, OptionalPrompt, Text
 
 
+def _left_out(_given: str | None) -> None:
+    """Leave out an id that a client gives: it could be of another tenant's work."""
+
+
+_RequestId = Annotated[str | None, AfterValidator(_left_out)]
+
+
 class FalStandardConfig(ProviderConfigBase):
     """Any app on fal."""
 
     provider_type: Literal[ProviderType.FAL_STANDARD] = ProviderType.FAL_STANDARD
     fal_app_id: Text = Field(description="FAL application ID")
-    fal_request_id: str | None = Field(default=None, description="FAL request ID for tracking")
+    fal_request_id: _RequestId = Field(default=None, description="FAL request ID for tracking")
     additional_static_params: JsonObject | None = Field(
         default=None, description="Additional static parameters to pass directly to FAL API"
     )
@@ -33,7 +40,7 @@ class FalShootifyRefinerConfig(ProviderConfigBase):
 
     provider_type: Literal[ProviderType.FAL_SHOOTIFY_REFINER] = ProviderType.FAL_SHOOTIFY_REFINER
     fal_app_id: Text = Field(description="FAL application ID for refinement")
-    fal_request_id: str | None = Field(default=None, description="FAL request ID for tracking")
+    fal_request_id: _RequestId = Field(default=None, description="FAL request ID for tracking")
 
 
 class FalGarmentFixerConfig(ProviderConfigBase):
@@ -46,7 +53,7 @@ class FashnStandardConfig(ProviderConfigBase):
     """Virtual try-on at FASHN."""
 
     provider_type: Literal[ProviderType.FASHN_STANDARD] = ProviderType.FASHN_STANDARD
-    fashn_task_id: str | None = Field(
+    fashn_task_id: _RequestId = Field(
         default=None, description="FASHN task ID for polling and resumability"
     )
     max_image_height: int = Field(

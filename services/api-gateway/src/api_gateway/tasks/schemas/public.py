@@ -9,6 +9,7 @@ from pydantic import Field
 from api_gateway.recorded import Recorded
 from api_gateway.request_fields import JsonObject
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus
+from shared.contracts.service_requests import BilledUnits
 
 
 class TaskPublicBase(Recorded):
@@ -49,6 +50,9 @@ class TaskPublicBase(Recorded):
     progress: float = 0.0
     provider_config: Any | None = None
     fallback_used: bool = Field(default=False, description="Whether the fallback provider ran")
+    billed: list[BilledUnits] = Field(
+        default=[], description="Units that outside providers reported as billed, by attempt"
+    )
     is_deleted: bool = Field(default=False, description="Whether the task was cleaned up")
     deleted_at: datetime | None = None
 

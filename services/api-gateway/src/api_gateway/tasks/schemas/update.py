@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from api_gateway.request_fields import (
     AcceptedTaskType,
+    BilledList,
     Capabilities,
     ErrorTexts,
     JsonObject,
@@ -84,4 +85,7 @@ class TaskUpdateBase(TaskPublicUpdateBase):
     )
     service_requests: ServiceRequests | None = Field(
         default=None, description="External service request log for observability"
+    )
+    billed: BilledList | None = Field(
+        default=None, description="Units billed by outside providers; needs the scope `admin`"
     )

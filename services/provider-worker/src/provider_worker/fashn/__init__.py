@@ -1,0 +1,1 @@
+"""The adapter of FASHN: virtual try-on."""

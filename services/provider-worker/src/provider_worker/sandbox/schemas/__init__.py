@@ -1,0 +1,1 @@
+"""Published inputs of the providers' apps, as tables, and their check."""

@@ -1,0 +1,1 @@
+"""HTTP as every provider with a queue needs it: one paid POST, polling, limits, responses."""
