@@ -235,7 +235,9 @@ class Clients:
         if work.file is not None:
             sent = {"files": {"file": (f"{work.key}.pt", work.file)}}
         try:
-            answer = await self.api.post(work.path, headers=headers, **sent)
+            # Without a key it cannot be repeated, so that it is waited for on a busy machine, too.
+            timeout = httpx.USE_CLIENT_DEFAULT if work.is_keyed else httpx.Timeout(_PATIENCE_S)
+            answer = await self.api.post(work.path, headers=headers, timeout=timeout, **sent)
         except httpx.TransportError:
             return None
         self.answers[answer.status_code] += 1
