@@ -55,7 +55,7 @@ console = Console()
 
 @dataclass(frozen=True)
 class Workshop:
-    """What both sides train: one base model, one dataset."""
+    """The base model and the dataset that both sides train with."""
 
     base: BaseModel
     dataset: CachedDataset

@@ -97,9 +97,9 @@ class AuditResult:
     duplicated: list[str] = field(default_factory=list)
     """Keys with more than one record."""
     stuck: list[str] = field(default_factory=list)
+    """Work that has not ended, or runs without an open record."""
     is_training: bool = False
     """True if trainings have not ended yet, and all other work has."""
-    """Work that has not ended, or runs without an open record."""
     note: str = ""
     """The line of the case's own check."""
 

@@ -1,4 +1,4 @@
-"""If the response to a COMMIT is lost, its outcome is read back and reported."""
+"""A COMMIT whose response is lost: its outcome is read back and reported."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

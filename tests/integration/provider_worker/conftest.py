@@ -26,7 +26,7 @@ async def shared_sandbox() -> AsyncIterator[OpenSandbox]:
 @pytest.fixture
 async def fal(shared_sandbox: OpenSandbox) -> OpenSandbox:
     """The shared sandbox, without work and faults of the tests before."""
-    await shared_sandbox.sandbox.reset()
+    await shared_sandbox.reset()
     return shared_sandbox
 
 

@@ -145,6 +145,21 @@ async def test_a_closed_port_was_certainly_not_reached(objects: MemoryObjectStor
     assert [request.status for request in error.service_requests] == [None]
 
 
+@pytest.mark.parametrize("value", [float("nan"), "\ud800"])
+async def test_a_request_that_json_cannot_express_is_certainly_not_sent(
+    fal: OpenSandbox, activities: RemoteProviders, value: Any
+) -> None:
+    work = app_work(odd=value)
+    for _ in range(2):  # the refusal is parked as well
+        error = await _refused(activities, work)
+        assert not isinstance(error, SubmissionUnknownError)
+        assert (error.category, str(error).endswith("nothing was sent")) == (
+            Category.VALIDATION,
+            True,
+        )
+    assert not fal.ledger.posts
+
+
 async def test_a_failed_handshake_was_certainly_not_reached(
     fal: OpenSandbox, objects: MemoryObjectStore
 ) -> None:

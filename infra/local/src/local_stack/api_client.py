@@ -48,7 +48,7 @@ class Workflow(BaseModel):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen."""
+        """True if nothing more will happen."""
         return self.status in _OVER
 
 
@@ -72,7 +72,7 @@ class Task(BaseModel):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen."""
+        """True if nothing more will happen."""
         return self.status in TASK_ENDED
 
     @property
@@ -96,7 +96,7 @@ class Training(BaseModel):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will happen."""
+        """True if nothing more will happen."""
         return self.status in TRAINING_ENDED
 
     @property

@@ -46,7 +46,7 @@ def example_workflow(*, seed: int | None = None) -> str:
 
 def provider_command(gateway_url: str, api_key: str) -> str:
     """Return a shell command that creates a picture at the sandbox of outside providers."""
-    body = {
+    body: dict[str, object] = {
         "task_type": "GENERATION",
         "provider_type": "fal_standard",
         "prompt": "a red dress",
@@ -54,17 +54,20 @@ def provider_command(gateway_url: str, api_key: str) -> str:
         "height": 768,
         "origin_instance": "local-demo",
     }
-    return (
-        f"curl -s -H \"Authorization: Bearer {api_key}\" -H 'Content-Type: application/json' \\\n"
-        f"  {gateway_url}/api/v1/tasks/ -d '{json.dumps(body)}'"
-    )
+    return _posted(f"{gateway_url}/api/v1/tasks/", api_key, json.dumps(body))
 
 
 def curl_commands(gateway_url: str, api_key: str) -> str:
     """Return shell commands that post the example and query its status."""
-    header = f'-H "Authorization: Bearer {api_key}"'
-    return (
-        f"curl -s {header} -H 'Content-Type: application/json' \\\n"
-        f"  {gateway_url}/api/v1/workflows/ -d '{example_workflow()}'\n\n"
-        f"curl -s {header} {gateway_url}/api/v1/workflows/<id>"
-    )
+    workflows = f"{gateway_url}/api/v1/workflows/"
+    posted = _posted(workflows, api_key, example_workflow())
+    return f"{posted}\n\ncurl -s {_header(api_key)} {workflows}<id>"
+
+
+def _posted(url: str, api_key: str, body: str) -> str:
+    header = f"{_header(api_key)} -H 'Content-Type: application/json'"
+    return f"curl -s {header} \\\n  {url} -d '{body}'"
+
+
+def _header(api_key: str) -> str:
+    return f'-H "Authorization: Bearer {api_key}"'

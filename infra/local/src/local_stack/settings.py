@@ -35,7 +35,7 @@ class LocalSettings(BaseSettings):
     host: str = "127.0.0.1"
     """Address that every server binds."""
     providers: Providers | None = None
-    """What stands in for the outside providers. None: nothing; the provider worker starts if a
+    """Stand-in for the outside providers. None: none; the provider worker starts if a
     provider has a key, and calls the provider itself."""
 
     gateway_port: int = Field(default=0, ge=0, le=65535)

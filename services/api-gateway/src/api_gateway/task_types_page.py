@@ -36,7 +36,9 @@ def _lines(task_type: TaskType, row: TaskTypeRow) -> list[tuple[str, ...]]:
         for name, field in row.results.model_fields.items()
     ]
     if row.has_free_results:
-        fields.append(("any other", "JSON", "The app's own response, unchanged"))
+        fields.append(
+            ("any other", "JSON", "The app's own response, with paths in place of files inside it")
+        )
     names = [(task_type, f"`{row.default_provider}`"), *[("", "")] * (len(fields) - 1)]
     return [name + field for name, field in zip(names, fields, strict=True)]
 

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -68,7 +68,7 @@ class Downloads:
         """
         limits = self._limits.pictures
         if is_data_url(url):
-            return await _decoded(url, limits.max_bytes, "picture")
+            return await _decoded(decode_base64_image, url, limits.max_bytes, "picture")
         with _logged(url, log, "picture"):
             fetched = await fetch(
                 url,
@@ -95,7 +95,7 @@ class Downloads:
         limits = self._limits.files
         with _nameless_file(limits) as file:
             if is_data_url(url):
-                content = await _decoded(url, limits.max_bytes, what)
+                content = await _decoded(decode_base64_file, url, limits.max_bytes, what)
                 await asyncio.to_thread(file.write, content)
             else:
                 with _logged(url, log, what):
@@ -136,8 +136,9 @@ def _nameless_file(limits: VideoLimits) -> Generator[ReceivedFile]:
         yield ReceivedFile(file)
 
 
-async def _decoded(url: str, max_bytes: int, what: str) -> bytes:
-    decode = decode_base64_image if what == "picture" else decode_base64_file
+async def _decoded(
+    decode: Callable[[str, int], bytes], url: str, max_bytes: int, what: str
+) -> bytes:
     try:
         return await asyncio.to_thread(decode, url, max_bytes)
     except ImageRefusedError as error:

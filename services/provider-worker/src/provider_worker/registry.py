@@ -18,7 +18,7 @@ _S = TypeVar("_S", bound=ProviderSettings)
 
 @dataclass(frozen=True)
 class Parts:
-    """What every adapter is built from.
+    """Parts that every adapter is built from.
 
     Attributes:
         objects: the object store.

@@ -1,6 +1,6 @@
 """The texts in JSON data: found and replaced at any depth. Pure."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from shared.contracts.untrusted import STORABLE
@@ -30,6 +30,11 @@ def replace_texts(value: Any, new: Callable[[str], Any], levels: int = STORABLE.
         members = cast("dict[str, Any]", value).items()
         return {name: replace_texts(item, new, levels - 1) for name, item in members}
     return value
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Return a copy with other texts in place of those that are keys of `names`."""
+    return replace_texts(value, lambda text: names.get(text, text))
 
 
 def _members(value: Any) -> Iterable[tuple[str | int, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from shared.contracts.enums import TaskType
-from shared.contracts.json_texts import replace_texts
+from shared.contracts.json_texts import renamed
 from shared.contracts.pictures import FAL_OBJECTS, is_remote, replace_pictures
 from shared.contracts.task_types.table import TASK_TYPES
 
@@ -46,9 +46,5 @@ def with_object_keys(task_type: TaskType, inputs: Mapping[str, Any]) -> dict[str
     read |= replace_pictures(task_type, inputs, keys)
     if task_type == TaskType.EXPERIMENTAL_FAL:
         names = (FAL_PARAMETERS, FAL_OBJECTS)
-        read |= {
-            name: replace_texts(inputs[name], lambda path: keys.get(path, path))
-            for name in names
-            if name in inputs
-        }
+        read |= {name: renamed(inputs[name], keys) for name in names if name in inputs}
     return read

@@ -19,7 +19,7 @@ Resolver: TypeAlias = Callable[[str, int], Awaitable[list[str]]]
 
 @dataclass(frozen=True)
 class Exemptions:
-    """What may be called although it is not public. Default: nothing.
+    """Hosts that may be called although they are not public. Default: none.
 
     Attributes:
         hosts: host names, on any port.

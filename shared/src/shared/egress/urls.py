@@ -2,6 +2,7 @@
 
 import re
 import socket
+from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address
 
 import httpx
@@ -100,10 +101,8 @@ def _literal(host: str) -> Address | None:
             return IPv6Address(host)
         except ValueError as error:
             raise ForbiddenUrlError("the host is not a valid IPv6 address") from error
-    try:
+    with suppress(ValueError):  # a name, or another spelling of an address
         return IPv4Address(host)
-    except ValueError:
-        pass
     name = host.rstrip(".")
     if _NUMBER.fullmatch(name.rpartition(".")[2]) or _is_read_as_ipv4(name):
         raise ForbiddenUrlError("the host is a number; write an IPv4 address as four decimals")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,8 @@ class Issuer:
         return self.now
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        # The client may leave before its request or before the response is whole.
+        with closing(writer), suppress(ConnectionError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
             self.asked += 1
             if self.is_hanging:
@@ -48,10 +49,6 @@ class Issuer:
             head = f"HTTP/1.1 {self.status}\r\nConnection: close\r\n{self.headers}"
             writer.write(f"{head}Content-Length: {len(self.body)}\r\n\r\n".encode() + self.body)
             await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provider_worker.fal.convert.call import FalOptions
-from provider_worker.fal.inline_files import InlineFiles, with_paths
+from provider_worker.fal.inline_files import InlineFiles
 from provider_worker.fal.response import FalResponse
 from provider_worker.fal.results import (
     app_results,
@@ -22,6 +22,7 @@ from provider_worker.fal.wire import LogLine
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.fal_apps.app import Media
+from shared.contracts.json_texts import renamed
 from shared.contracts.untrusted import RESULT, admit
 from shared.errors import PlatformError
 from tests.fixtures.hostile import bodies
@@ -236,7 +237,7 @@ def test_files_inside_a_response_are_moved_out_and_become_paths() -> None:
     urls = media_urls(results, inline.sources)
     assert sorted(inline.sources.get(url, url) for url in urls) == sorted([one, two, "https://a/1"])
     paths = {name: f"{url[-4:]}.bin" for name, url in inline.sources.items()}
-    assert with_paths(results, paths) == {
+    assert renamed(results, paths) == {
         "images": [{"url": "AAAA.bin"}, {"url": "https://a/1"}],
         "copies": {"first": "AAAA.bin", "film": "BBBB.bin"},
         "texts": texts,

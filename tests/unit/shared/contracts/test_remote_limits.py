@@ -1,4 +1,4 @@
-"""What a remote service cannot do is refused by place, before anything is sent."""
+"""Requests that a remote service cannot serve are refused by place, before anything is sent."""
 
 import math
 from typing import Any

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -55,10 +55,13 @@ class _PaintedMaker:
     def __init__(self, _model: Any, *, side_px: int, num_steps: int) -> None:
         self._size = (side_px, side_px)
 
-    def prepare(self, prompts: Any) -> None:
-        pass
+        self._prepared: set[str] = set()
+
+    def prepare(self, prompts: Iterable[str]) -> None:
+        self._prepared.update(prompts)
 
     def make(self, prompt: str, seed: int, _cancel: Any) -> Image.Image:
+        assert prompt in self._prepared
         if error := type(self).fails(prompt):
             raise error
         return Image.new("RGB", self._size, (seed % 256, 0, 0))

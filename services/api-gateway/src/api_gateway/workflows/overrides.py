@@ -22,7 +22,7 @@ from api_gateway.workflows.reset import is_reused
 from api_gateway.workflows.resume_schemas import ResumeWorkflow, StepOverride
 from api_gateway.workflows.schemas import CreateWorkflow, WorkflowStepDefinition
 from shared.contracts.enums import TaskType
-from shared.contracts.json_texts import replace_texts
+from shared.contracts.json_texts import renamed
 from shared.contracts.pictures import field_meant
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.contracts.untrusted import describe_error
@@ -55,8 +55,7 @@ class Overrides:
         """Return the configs with digests in place of images that are not stored yet."""
         digests = {upload.row.key: f"sha256:{upload.row.sha256}" for upload in self.uploads}
         return {
-            step_id: replace_texts(override.config, lambda text: digests.get(text, text))
-            for step_id, override in self.steps.items()
+            step_id: renamed(override.config, digests) for step_id, override in self.steps.items()
         }
 
     async def without_stored(self, session: AsyncSession, scope: Scope) -> "Overrides":

@@ -1,6 +1,5 @@
 """Files inside an app's response, which are stored instead of recorded. Pure."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from shared.contracts.json_texts import replace_texts
@@ -35,8 +34,3 @@ class InlineFiles:
             return text
         self.num_characters += len(text)
         return self._names.setdefault(text, f"{self._stem}/inline_file_{len(self._names)}")
-
-
-def with_paths(results: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, Any]:
-    """Return results with the stored files' paths in place of their names."""
-    return replace_texts(results, lambda text: paths.get(text, text))

@@ -169,9 +169,9 @@ def _absent(response: FalResponse, expected: str, fields: tuple[str, ...]) -> Pl
     data = _data(response)
     if isinstance(data, dict):
         found = cast("dict[str, Any]", data)
-        is_empty = any(found.get(name) for name in fields)
+        has_own = any(found.get(name) for name in fields)
         readable = (response.read(each) for each in (Pictures, SinglePicture, Video))
-        if not is_empty and (first_url(found) or any(readable)):
+        if not has_own and (first_url(found) or any(readable)):
             return UnusableResultError(
                 f"the app returned other media and no {expected}; name another fal_app_id"
             )

@@ -5,7 +5,7 @@ from typing import Any
 from provider_worker.adapters import ProviderResult
 from provider_worker.calls import CallLog
 from provider_worker.fal.convert.call import read_options
-from provider_worker.fal.inline_files import InlineFiles, with_paths
+from provider_worker.fal.inline_files import InlineFiles
 from provider_worker.fal.order import Order
 from provider_worker.fal.response import FalResponse
 from provider_worker.fal.results import (
@@ -20,6 +20,7 @@ from provider_worker.picture_results import ReturnedPictures, store_pictures
 from provider_worker.wire.http import PaidHttp
 from shared.contracts.attempts import StoredFile
 from shared.contracts.fal_apps.app import Media
+from shared.contracts.json_texts import renamed
 from shared.contracts.provenance import FileProvenance
 from shared.contracts.submissions import SubmittedWork
 from shared.contracts.task_types.table import TASK_TYPES
@@ -95,7 +96,7 @@ class FalResults:
         ]
         if sources:
             paths = {url: file.key for url, file in zip(urls, files, strict=True) if url in sources}
-            results = await self._http.in_thread(with_paths, results, paths)
+            results = await self._http.in_thread(renamed, results, paths)
         # A field of this name in the app's response gives way: clients read it as paths of ours.
         is_set = bool(files) or "result_paths" in results
         stored = {"result_paths": [file.key for file in files]} if is_set else {}

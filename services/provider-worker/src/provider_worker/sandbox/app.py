@@ -1,6 +1,5 @@
 """The application: all providers on one port, their media, and the control routes."""
 
-import asyncio
 from collections.abc import Sequence
 
 from pydantic import TypeAdapter, ValidationError
@@ -38,8 +37,6 @@ class Sandbox:
         self.desk = Desk(settings, Ledger(settings.ledger))
         opened = [wire(self.desk) for wire in wires]
         self._wires = {wire.name: wire for wire in opened}
-        self._is_idle = asyncio.Event()
-        self._is_idle.set()
         self.app = Starlette(
             routes=[
                 Route("/_ledger", self._show_ledger),
@@ -49,7 +46,7 @@ class Sandbox:
                 Route("/_media/{id}/{index:int}.{suffix}", self._medium),
                 *(route for wire in opened for route in wire.routes()),
             ],
-            middleware=[Middleware(_Counted, ledger=self.desk.ledger, is_idle=self._is_idle)],
+            middleware=[Middleware(_Counted, ledger=self.desk.ledger)],
         )
 
     @property
@@ -60,12 +57,6 @@ class Sandbox:
     def play(self, *faults: Fault) -> None:
         """Plan faults."""
         self.desk.faults.play(*faults)
-
-    async def reset(self) -> None:
-        """Forget all work and all faults, once no request is under way: late ones would stay."""
-        await self._is_idle.wait()
-        self.ledger.clear()
-        self.desk.faults.clear()
 
     async def close(self) -> None:
         """Close connections."""
@@ -109,21 +100,12 @@ class Sandbox:
 
 
 class _Counted:
-    """Middleware that counts requests by method and path in the ledger, and those under way."""
+    """Middleware that counts requests by method and path in the ledger."""
 
-    def __init__(self, app: ASGIApp, ledger: Ledger, is_idle: asyncio.Event) -> None:
-        self._app, self._ledger, self._is_idle = app, ledger, is_idle
-        self._under_way = 0
+    def __init__(self, app: ASGIApp, ledger: Ledger) -> None:
+        self._app, self._ledger = app, ledger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        self._ledger.count(scope["method"], scope["path"])
-        self._under_way += 1
-        self._is_idle.clear()
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._is_idle.set()
+        if scope["type"] == "http":
+            self._ledger.count(scope["method"], scope["path"])
+        await self._app(scope, receive, send)

@@ -24,7 +24,7 @@ _SHOWN = (
 
 @dataclass(frozen=True)
 class Charge:
-    """What a provider bills for accepted work."""
+    """The units that a provider bills for accepted work."""
 
     unit: str
     amount: float

@@ -20,7 +20,7 @@ from provider_worker.wire.limits import RateLimit
 from provider_worker.wire.once import Gate, one_request
 from provider_worker.wire.response import WireResponse
 from shared.contracts.enums import ErrorCategory
-from shared.errors import PlatformError, SubmissionUnknownError
+from shared.errors import InvalidInputError, PlatformError, SubmissionUnknownError
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -141,22 +141,21 @@ class PaidHttp(Generic[_R]):
         """POST once.
 
         Raises:
+            InvalidInputError: JSON cannot express the request; nothing was sent.
             PlatformError: NETWORK, retryable: no byte of the request was sent.
             SubmissionUnknownError: some of it was sent, and there was no complete response.
         """
         name, limit_s = self.access.name, self.access.submit_timeout_s
-        encoded = await self.in_thread(_encoded, body)  # pictures make it large
         sent_headers = {"Content-Type": "application/json", **(headers or {})}
         timeout = httpx.Timeout(limit_s, connect=min(limit_s, _CONNECT_TIMEOUT_S))
         async with one_request(log, max_bytes=_MAX_RESPONSE_BYTES) as passage:
             try:
-                async with (
-                    asyncio.timeout(limit_s),
-                    self._submissions.stream(
+                async with asyncio.timeout(limit_s):
+                    encoded = await self.in_thread(_encoded, body)  # pictures make it large
+                    async with self._submissions.stream(
                         "POST", url, content=encoded, headers=sent_headers, timeout=timeout
-                    ) as response,
-                ):
-                    content = await _content(response, _MAX_RESPONSE_BYTES)
+                    ) as response:
+                        content = await _content(response, _MAX_RESPONSE_BYTES)
             except (httpx.HTTPError, TimeoutError, ResponseTooLargeError) as error:
                 why = self._redacted(error)
                 if passage.has_left:
@@ -241,7 +240,17 @@ class PaidHttp(Generic[_R]):
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """Return the body of a request.
+
+    Raises:
+        InvalidInputError: JSON cannot express it.
+    """
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError:
+        raise InvalidInputError(
+            "the request has a number or a character that JSON does not have; nothing was sent"
+        ) from None
 
 
 async def _content(response: httpx.Response, max_bytes: int) -> bytearray:

@@ -11,7 +11,7 @@ _MAX_WARMUP_STEPS = 100
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """What decides the weights of a training, beside its dataset and its base model.
+    """Values that decide the weights of a training, beside its dataset and its base model.
 
     Attributes:
         values: hyperparameters of the request and the operator.

@@ -16,12 +16,9 @@ from api_gateway.tasks.schemas.own_providers import (
 from shared.contracts.enums import ProviderType
 from shared.contracts.fields import Fraction, OptionalPrompt, Text
 
-
-def _left_out(_given: str | None) -> None:
-    """Leave out an id that a client gives: it could be of another tenant's work."""
-
-
-_RequestId = Annotated[str | None, AfterValidator(_left_out)]
+_RequestId = Annotated[str | None, AfterValidator(lambda _given: None)]
+"""Id of work at the provider. One that a client gives is left out: it could be of another tenant's
+work."""
 
 
 class FalStandardConfig(ProviderConfigBase):

@@ -8,7 +8,7 @@ from provider_worker.fal.convert.call import FalCall, NeededObjects, Sources, re
 from provider_worker.fal.urls import check_app_id
 from provider_worker.inputs import read_inputs
 from shared.contracts.fal_apps.app import Media
-from shared.contracts.json_texts import replace_texts
+from shared.contracts.json_texts import renamed
 from shared.contracts.message import Message
 from shared.contracts.submissions import RemoteWork
 
@@ -34,6 +34,6 @@ def app_call(work: RemoteWork, sources: Sources) -> FalCall:
         InvalidInputError: its inputs are incomplete, or name no valid app.
     """
     inputs = read_inputs(_Inputs, work.inputs)
-    sent = replace_texts(inputs.fal_parameters, lambda text: sources.urls.get(text, text))
+    sent = renamed(inputs.fal_parameters, sources.urls)
     parameters = {**sent, **read_options(work).params}
     return FalCall(check_app_id(inputs.fal_app_id), parameters, Media.ANYTHING)

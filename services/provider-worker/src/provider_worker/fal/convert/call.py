@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-from pydantic import BaseModel
+from typing import Any
 
 from provider_worker.inputs import read_inputs
 from shared.contracts.fal_apps.app import Media
 from shared.contracts.message import Message
 from shared.contracts.submissions import RemoteWork
-
-_M = TypeVar("_M", bound=BaseModel)
 
 SEED_BOUND = 2**32
 """Seeds go to fal modulo this number."""
