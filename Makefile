@@ -77,7 +77,7 @@ keys: $(INSTALLED) ## API keys of the running stack: make keys ARGS="create --na
 
 # lint, types and import contracts run beside the tests, which use two workers.
 .PHONY: test
-test: $(INSTALLED) $(GENERATOR) ## Everything but the long tests: lint, types, import contracts, tests; ten minutes
+test: $(INSTALLED) ## Everything but the long tests: lint, types, import contracts, tests; ten minutes
 	@$(MAKE) --no-print-directory -j4 lint types imports pytest
 
 .PHONY: test-long

@@ -198,6 +198,7 @@ async def test_key_is_one_conversion_though_its_acknowledgement_was_lost(
     assert await gateway.resources.objects.list(f"{QUARANTINE_FOLDER}/") == []
 
 
+@pytest.mark.long
 async def test_conversion_whose_result_is_gone_is_made_again_for_its_key(
     gateway: Gateway, temporal: Client, api: httpx.AsyncClient
 ) -> None:

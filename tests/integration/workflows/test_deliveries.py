@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import pytest
 from starlette.responses import Response
 from temporalio.client import WorkflowExecutionStatus
 
@@ -104,6 +105,7 @@ async def test_run_ends_before_its_receiver_responds(
     assert [post.seq for post in posts] == sorted(post.seq for post in posts)
 
 
+@pytest.mark.long
 async def test_receiver_that_was_down_for_the_length_of_a_run_gets_all_of_it_afterwards(
     harness: DeliveryHarness, receiver: Receiver
 ) -> None:

@@ -268,6 +268,7 @@ async def test_process_that_ends_is_not_held_up_by_streams(gateway: Gateway) -> 
     await opened.close()
 
 
+@pytest.mark.long
 async def test_stream_with_nothing_to_tell_shows_that_it_lives(
     streaming: Streaming, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ async def test_batch_gives_a_transparent_png_for_each_picture_in_order(
     assert progress.fractions == pytest.approx([1 / 3, 2 / 3, 1])
 
 
+@pytest.mark.long
 async def test_isnet_is_used_if_requested(
     objects: MemoryObjectStore, cpu: CpuThreads, models: VisionModels
 ) -> None:

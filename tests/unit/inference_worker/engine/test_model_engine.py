@@ -305,6 +305,7 @@ def test_running_out_of_memory_steps_down_and_tries_again(
     assert loaded.facts(_inputs()).plan != engine.facts(_inputs()).plan
 
 
+@pytest.mark.long
 def test_running_out_of_memory_twice_is_a_resource_error(
     tiny_flux_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,11 @@ class _Process:
         return self.num_used < self.num_slots
 
     @property
+    def is_full(self) -> bool:
+        """True if all its slots are in use; the first heartbeat may precede the slots."""
+        return 0 < self.num_slots <= self.num_used
+
+    @property
     def num_processed(self) -> int:
         return sum(poller.num_processed for poller in self.pollers)
 
@@ -104,7 +109,7 @@ async def worker_stats(res: Resources) -> WorkerStatsResponse:
         total_capacity=capacity,
         total_active=active,
         total_utilization_pct=_percent(active, capacity),
-        workers_at_capacity=sum(not process.has_capacity for process in processes),
+        workers_at_capacity=sum(process.is_full for process in processes),
         timestamp=datetime.now(UTC),
     )
 
