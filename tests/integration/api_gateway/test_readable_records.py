@@ -249,7 +249,8 @@ async def _assert_shown_as_it_is(
     known = TASK_TYPES[TaskType(task.task_type)].results.model_fields.keys() & results.keys()
     for name in known & shown.keys():
         is_read = isinstance(results[name], str) and not isinstance(shown[name], str)
-        assert shown[name] == results[name] or is_read, name
+        is_same_number = isinstance(shown[name], float) and shown[name] == float(results[name])
+        assert shown[name] == results[name] or is_read or is_same_number, name
     assert [shown[name] for name in ("config", "errors")] == [task.config, task.errors]
     [step] = (await api.get(f"/api/v1/workflows/{workflow.id}")).json()["steps"]
     columns = ("config", "result", "dependencies", "input_mappings")
