@@ -10,7 +10,7 @@ from temporalio.testing import ActivityEnvironment
 from provider_worker import submission as marks_module
 from provider_worker.activities import RemoteProviders
 from provider_worker.sandbox.faults import Fault
-from provider_worker.submission import Marks
+from provider_worker.submission import Marks, Sent
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.failures import WORKER_LOST
 from shared.contracts.submissions import RemoteWork, Submission, Withdrawal
@@ -136,7 +136,7 @@ async def test_nothing_is_sent_after_a_mark_that_took_too_long(
 async def test_unexpected_error_of_a_submission_is_unknown_and_hides_its_text(
     objects: Store,
 ) -> None:
-    async def break_down() -> Submission:
+    async def break_down() -> Sent:
         raise ValueError(f"cannot encode {SECRET}")
 
     with pytest.raises(SubmissionUnknownError, match="ValueError") as caught:
@@ -166,7 +166,7 @@ async def test_failed_preparation_after_a_lost_worker_stops_that_worker_too(
     assert error.category is Category.VALIDATION
     zombie = Marks(objects, sending_s=0.1)
 
-    async def send() -> Submission:
+    async def send() -> Sent:
         raise AssertionError("sent after another attempt may have been")
 
     with pytest.raises(PlatformError, match=r"gone\.png"):

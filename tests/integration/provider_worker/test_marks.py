@@ -6,7 +6,7 @@ import uuid
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from provider_worker.submission import Marks
+from provider_worker.submission import Marks, Sent
 from shared.contracts.submissions import RemoteWork, Submission
 from shared.errors import StorageError, SubmissionUnknownError
 from shared.settings import StorageSettings
@@ -76,12 +76,12 @@ async def test_response_of_a_worker_that_is_still_sending_is_awaited(store: S3Ob
     work, marks = generation_work(), Marks(store, sending_s=60)
     is_sending, may_end = asyncio.Event(), asyncio.Event()
 
-    async def send() -> Submission:
+    async def send() -> Sent:
         is_sending.set()
         await may_end.wait()
-        return submission("r-7")
+        return Sent(submission("r-7"))
 
-    async def never() -> Submission:
+    async def never() -> Sent:
         raise AssertionError("sent twice")
 
     sending = asyncio.create_task(marks.submit(work, send))

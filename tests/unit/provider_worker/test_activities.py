@@ -71,7 +71,7 @@ def activities(adapter: Studio) -> RemoteProviders:
     executant = ExecutorIdentity(executor_instance="worker-1", executor_type="provider-worker")
     return RemoteProviders(
         [adapter],
-        marks=Marks(MemoryObjectStore(), sending_s=60),
+        marks=lambda _: Marks(MemoryObjectStore(), sending_s=60),
         progress=RecordedProgress(),
         executant=executant,
     )

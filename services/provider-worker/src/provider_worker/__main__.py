@@ -4,6 +4,7 @@ It polls the task queues of the providers that it has credentials for.
 """
 
 import sys
+from functools import partial
 
 import structlog
 import uvloop
@@ -11,11 +12,13 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from provider_worker.activities import RemoteProviders
+from provider_worker.adapters import Adapter
 from provider_worker.downloads import MediaLimits
 from provider_worker.media import MediaKeeper
 from provider_worker.registry import KEY_VARIABLES, Parts, build_adapters
-from provider_worker.submission import SLACK_S, Marks
-from shared.contracts.enums import TaskQueue
+from provider_worker.submission import Marks, longest_submission_s
+from shared.contracts.enums import AnswerMode, TaskQueue
+from shared.contracts.providers import PROVIDERS
 from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import (
     EgressSettings,
@@ -26,6 +29,7 @@ from shared.settings import (
     TemporalSettings,
 )
 from shared.storage.conditional_writes import honours_conditional_writes
+from shared.storage.object_store import ObjectStore
 from shared.storage.s3 import S3ObjectStore
 from shared.telemetry.logs import set_up_logging
 from shared.temporal.client import connect
@@ -57,6 +61,13 @@ def build_worker(
     )
 
 
+def _marks_of(objects: ObjectStore, adapter: Adapter) -> Marks:
+    answers = {PROVIDERS[provider].answers for provider, _ in adapter.serves}
+    is_at_once = AnswerMode.AT_ONCE in answers
+    sending_s = longest_submission_s(adapter.submit_timeout_s, is_at_once=is_at_once)
+    return Marks(objects, sending_s=sending_s)
+
+
 async def main() -> int:
     """Run until SIGTERM, and return the exit code: 1 if no provider has credentials."""
     set_up_logging(LogSettings(), service=_SERVICE)
@@ -79,7 +90,7 @@ async def main() -> int:
     client = await connect(TemporalSettings(), identity=identity, metrics=MetricsSettings())
     activities = RemoteProviders(
         adapters,
-        marks=Marks(objects, sending_s=max(each.submit_timeout_s for each in adapters) + SLACK_S),
+        marks=partial(_marks_of, objects),
         progress=reporter,
         executant=ExecutorIdentity(executor_instance=identity, executor_type=_SERVICE),
     )

@@ -12,7 +12,7 @@ from temporalio import activity
 from provider_worker.adapters import Accepted, Adapter, Send
 from provider_worker.calls import CallLog
 from provider_worker.errors import StillLostError, WorkCancelled
-from provider_worker.submission import Marks
+from provider_worker.submission import Marks, Sent
 from shared.contracts.submissions import (
     ProviderActivities,
     RemoteResult,
@@ -48,7 +48,7 @@ class RemoteProviders(ProviderActivities):
 
     Args:
         adapters: one for each provider.
-        marks: of paid submissions.
+        marks: returns the marks of an adapter's submissions.
         progress: receives the start and the progress of attempts.
         executant: identity of this worker.
     """
@@ -57,7 +57,7 @@ class RemoteProviders(ProviderActivities):
         self,
         adapters: Sequence[Adapter],
         *,
-        marks: Marks,
+        marks: Callable[[Adapter], Marks],
         progress: ProgressSink,
         executant: ExecutorIdentity,
     ) -> None:
@@ -81,16 +81,15 @@ class RemoteProviders(ProviderActivities):
             self._attempt(work),
             _conclusive(is_repeated=work.is_repeated),
         ):
-            if (submission := await self._marks.parked(work)) is not None:
+            marks = self._marks(adapter)
+            if (submission := await marks.parked(work)) is not None:
                 return submission
             send = await self._prepared(adapter, work, log)
             if activity.is_cancelled() or activity.is_worker_shutdown():
                 raise asyncio.CancelledError
             if time.time() - begun_s > _SENDS_WITHIN_S:
                 raise PlatformError("the submission came too late; nothing was sent")
-            return await uninterrupted(
-                self._marks.submit(work, partial(self._submitted, send, log))
-            )
+            return await uninterrupted(marks.submit(work, partial(self._submitted, send, log)))
 
     async def _prepared(self, adapter: Adapter, work: RemoteWork, log: CallLog) -> Send:
         """Return the request once the rate limit permits it.
@@ -109,10 +108,10 @@ class RemoteProviders(ProviderActivities):
             return partial(_refuse, error)
         return send
 
-    async def _submitted(self, send: Send, log: CallLog) -> Submission:
+    async def _submitted(self, send: Send, log: CallLog) -> Sent:
         submitted_at = datetime.now(UTC)
         accepted = await send()
-        return Submission(
+        submission = Submission(
             request_id=accepted.request_id,
             handle=accepted.handle,
             submitted_at=submitted_at,
@@ -120,6 +119,7 @@ class RemoteProviders(ProviderActivities):
             executor_type=self._executant.executor_type,
             service_requests=log.requests,
         )
+        return Sent(submission, accepted.response)
 
     @activity.defn(name="await_work")
     async def await_work(self, work: SubmittedWork) -> RemoteResult:
@@ -179,7 +179,8 @@ class RemoteProviders(ProviderActivities):
         nothing_sent = WorkCancelled("nothing was sent")
         async with self._calls(work) as log, Heartbeat():
             try:
-                submission = await self._marks.submit(work, partial(_never, nothing_sent))
+                marks = self._marks(adapter)
+                submission = await marks.submit(work, partial(_never, nothing_sent))
             except StorageError:
                 raise
             except SubmissionUnknownError as error:
@@ -219,7 +220,7 @@ async def _refuse(error: PlatformError) -> Accepted:
     raise error
 
 
-async def _never(error: PlatformError) -> Submission:
+async def _never(error: PlatformError) -> Sent:
     raise error
 
 

@@ -15,10 +15,18 @@ from shared.contracts.submissions import RemoteWork, SubmittedWork
 
 @dataclass(frozen=True)
 class Accepted:
-    """A submission that the provider accepted."""
+    """A submission that the provider accepted.
+
+    Attributes:
+        request_id: the provider's id of the work.
+        handle: further data to find the work again.
+        response: the whole response of a provider that responds with the result; it is stored
+            before the submission counts as done, and `wait` reads it.
+    """
 
     request_id: str
-    handle: dict[str, Any]
+    handle: dict[str, Any] = field(default_factory=dict[str, Any])
+    response: bytes | None = None
 
 
 @dataclass(frozen=True)

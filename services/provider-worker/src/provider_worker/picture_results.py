@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from provider_worker.adapters import ProviderResult
 from provider_worker.calls import CallLog
 from provider_worker.errors import UnusableResultError
+from provider_worker.folders import attempt_folder
 from provider_worker.media import MediaKeeper
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.provenance import FileProvenance, Provenance
 from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import RemoteWork
-from shared.contracts.task_types.table import TASK_TYPES
 from shared.errors import PlatformError
 
 _MAX_PICTURES = 64
@@ -76,7 +76,7 @@ async def _stored(
         )
     if count > _MAX_PICTURES:
         raise UnusableResultError(f"it has {count} pictures; at most {_MAX_PICTURES} are supported")
-    folder = TASK_TYPES[work.task_type].attempt_folder(work.task_id, work.attempt)
+    folder = attempt_folder(work)
     return [
         await media.picture(url, f"{folder}/image_{index}.png", log, size=returned.size)
         for index, url in enumerate(returned.urls)

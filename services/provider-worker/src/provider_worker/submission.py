@@ -1,23 +1,26 @@
 """The marks of paid submissions: objects that make each attempt be submitted at most once.
 
 Before the request a worker creates `…/a{n}/sent`, which only one of several can do; after it, it
-writes the provider's response to `…/a{n}/answer`: the acceptance or the refusal. A repeated
-`submit_work` then finds a response, which it returns; or a mark without one, so that the outcome is
-unknown; or neither, so that nothing was sent (docs/decisions/0039).
+writes the provider's response to `…/a{n}/answer`: the acceptance or the refusal, as one line of
+JSON. If the response is the result itself, it follows that line, in one object, so that both are
+stored or neither. A repeated `submit_work` then finds a response, which it returns; or a mark
+without one, so that the outcome is unknown; or neither, so that nothing was sent
+(docs/decisions/0039, 0042).
 """
 
 import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
+from provider_worker.folders import attempt_folder
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.message import Message
 from shared.contracts.submission_marks import ANSWER, SENT
 from shared.contracts.submissions import RemoteWork, Submission
-from shared.contracts.task_types.table import TASK_TYPES
 from shared.errors import (
     ObjectNotFoundError,
     PlatformError,
@@ -32,9 +35,21 @@ _LOOKS_EVERY_S = 0.5
 _MARKS_WITHIN_S = 10.0
 """A mark that takes longer is not followed by the request: others may have given up waiting."""
 _PARKS_WITHIN_S = 10.0
-"""A response that takes longer to store is returned unstored, before the activity times out."""
-SLACK_S = _MARKS_WITHIN_S + _PARKS_WITHIN_S
-"""Longest time from a mark to its response, less that of the request."""
+"""An acceptance that takes longer to store is returned unstored, before the activity times out."""
+_STORES_WITHIN_S = 40.0
+"""A result that takes longer to store is lost."""
+_STORES_AGAIN_AFTER_S = 1.0
+_JSON_END = b"\n"
+
+
+def longest_submission_s(request_s: float, *, is_at_once: bool) -> float:
+    """Return the longest time from a mark to its response, in seconds.
+
+    Args:
+        request_s: the longest time of the request.
+        is_at_once: true if the response is the result.
+    """
+    return _MARKS_WITHIN_S + request_s + (_STORES_WITHIN_S if is_at_once else _PARKS_WITHIN_S)
 
 
 class Refusal(Message):
@@ -46,6 +61,19 @@ class Refusal(Message):
 
 
 _ANSWER: TypeAdapter[Submission | Refusal] = TypeAdapter(Submission | Refusal)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The outcome of a request that the provider accepted.
+
+    Attributes:
+        submission: the acceptance.
+        response: the whole response if it is the result itself.
+    """
+
+    submission: Submission
+    response: bytes | None = None
 
 
 class Marks:
@@ -88,7 +116,8 @@ class Marks:
 
     async def _answer(self, work: RemoteWork) -> Submission | None:
         try:
-            answer = _ANSWER.validate_json(await self._objects.get(_key(work, ANSWER)))
+            stored = await self._objects.get(_key(work, ANSWER))
+            answer = _ANSWER.validate_json(stored.partition(_JSON_END)[0])
         except ObjectNotFoundError:
             return None
         except ValidationError as error:
@@ -99,10 +128,8 @@ class Marks:
             answer.refusal, category=answer.category, retry_after_s=answer.retry_after_s
         )
 
-    async def submit(
-        self, work: RemoteWork, send: Callable[[], Awaitable[Submission]]
-    ) -> Submission:
-        """Send the request unless another try has sent it, and park the response.
+    async def submit(self, work: RemoteWork, send: Callable[[], Awaitable[Sent]]) -> Submission:
+        """Send the request unless another try has sent it, and store the response.
 
         Raises:
             SubmissionUnknownError: it is not known whether the provider accepted the work.
@@ -115,7 +142,7 @@ class Marks:
                 raise _unknown("the mark of its submission was removed")
             return submission
         try:
-            submission = await send()
+            sent = await send()
         except SubmissionUnknownError:
             raise
         except PlatformError as error:
@@ -128,8 +155,11 @@ class Marks:
             name, trace = type(error).__name__, traceback.format_tb(error.__traceback__)
             _log.error("submission_ended_unexpectedly", error=name, trace=trace)
             raise _unknown(f"{name} ended its submission unexpectedly") from None
-        await self._park(work, submission)
-        return submission
+        if sent.response is None:
+            await self._park(work, sent.submission)
+        else:
+            await self._store(work, sent.submission, sent.response)
+        return sent.submission
 
     async def _claimed(self, work: RemoteWork) -> bool:
         try:
@@ -150,9 +180,47 @@ class Marks:
         except Exception as error:  # noqa: BLE001 -- an error would lose paid work
             _log.warning("submission_not_parked", task_id=str(work.task_id), error=str(error))
 
+    async def _store(self, work: RemoteWork, submission: Submission, response: bytes) -> None:
+        """Store a result that is paid for, again and again while the store fails.
+
+        Raises:
+            SubmissionUnknownError: the store failed for 40 s.
+        """
+        content = submission.model_dump_json().encode() + _JSON_END + response
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + _STORES_WITHIN_S
+        while True:
+            try:
+                async with asyncio.timeout_at(ends_at):
+                    await self._objects.put(_key(work, ANSWER), content, "application/octet-stream")
+            except (StorageError, TimeoutError) as error:
+                _log.warning("response_not_stored", task_id=str(work.task_id), error=str(error))
+                if loop.time() + _STORES_AGAIN_AFTER_S >= ends_at:
+                    raise SubmissionUnknownError(
+                        "the work is done, but its result was lost: object storage did not take it"
+                        f" within {_STORES_WITHIN_S:g} s"
+                    ) from error
+            else:
+                return
+            await asyncio.sleep(_STORES_AGAIN_AFTER_S)
+
+
+async def stored_response(objects: ObjectStore, work: RemoteWork) -> bytes:
+    """Return the response that was stored with the submission of the work.
+
+    Raises:
+        ObjectNotFoundError: it was removed, or the provider's response was no result.
+        StorageError: the store does not respond.
+    """
+    stored = await objects.get(_key(work, ANSWER))
+    _, end, response = stored.partition(_JSON_END)
+    if not end:
+        raise ObjectNotFoundError("the submission was stored without a response")
+    return response
+
 
 def _key(work: RemoteWork, name: str) -> str:
-    return f"{TASK_TYPES[work.task_type].attempt_folder(work.task_id, work.attempt)}/{name}"
+    return f"{attempt_folder(work)}/{name}"
 
 
 def _unknown(why: str) -> SubmissionUnknownError:

@@ -30,6 +30,8 @@ class RemoteWork(Message):
     provider_config: dict[str, Any] = {}
     inputs: dict[str, Any]
     """The task type's request fields, with pictures and LoRAs as object keys."""
+    folder: str | None = None
+    """Folder of its attempts, if it is a part of another task. None: that of the task."""
     is_repeated: bool = False
     """True if an earlier try to submit this attempt was lost with its worker."""
 

@@ -15,6 +15,7 @@ from provider_worker.fal.results import (
     picture_urls,
     video_url,
 )
+from provider_worker.folders import attempt_folder
 from provider_worker.media import MediaKeeper
 from provider_worker.picture_results import ReturnedPictures, store_pictures
 from provider_worker.wire.http import PaidHttp
@@ -23,7 +24,6 @@ from shared.contracts.fal_apps.app import Media
 from shared.contracts.json_texts import renamed
 from shared.contracts.provenance import FileProvenance
 from shared.contracts.submissions import SubmittedWork
-from shared.contracts.task_types.table import TASK_TYPES
 from shared.errors import PlatformError
 
 _NAME = "fal"
@@ -79,19 +79,21 @@ class FalResults:
         self, work: SubmittedWork, order: Order, response: FalResponse, log: CallLog
     ) -> ProviderResult:
         url = await self._http.in_thread(video_url, response)
-        file = await self._media.video(url, f"{_folder(work)}/video", log)
+        file = await self._media.video(url, f"{attempt_folder(work)}/video", log)
         results = {"result_video_path": file.key}
         return self._result(work, order, response, results, [file])
 
     async def _anything(
         self, work: SubmittedWork, order: Order, response: FalResponse, log: CallLog
     ) -> ProviderResult:
-        inline = InlineFiles(_folder(work))
+        inline = InlineFiles(attempt_folder(work))
         results = await self._http.in_thread(app_results, response, inline)
         sources = inline.sources
         urls = await self._http.in_thread(media_urls, results, sources)
         files = [
-            await self._media.any_file(sources.get(url, url), f"{_folder(work)}/file_{index}", log)
+            await self._media.any_file(
+                sources.get(url, url), f"{attempt_folder(work)}/file_{index}", log
+            )
             for index, url in enumerate(urls)
         ]
         if sources:
@@ -118,7 +120,3 @@ class FalResults:
             billed_units(response, work.provider_type, order.app_id),
             order.provenance.model_copy(update={"files": listed}),
         )
-
-
-def _folder(work: SubmittedWork) -> str:
-    return TASK_TYPES[work.task_type].attempt_folder(work.task_id, work.attempt)

@@ -18,6 +18,7 @@ from provider_worker.fashn.pictures import fitted
 from provider_worker.fashn.response import FashnResponse
 from provider_worker.fashn.results import billed_units
 from provider_worker.fashn.wire import Prediction, Run
+from provider_worker.folders import attempt_folder
 from provider_worker.media import MediaKeeper
 from provider_worker.picture_results import ReturnedPictures, store_pictures
 from provider_worker.settings import FashnSettings
@@ -28,7 +29,6 @@ from provider_worker.wire.limits import RateLimit
 from provider_worker.wire.polling import Pace, poll_until_done
 from shared.contracts.enums import ProviderType, TaskQueue, TaskType
 from shared.contracts.submissions import RemoteWork, SubmittedWork
-from shared.contracts.task_types.table import TASK_TYPES
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
 
@@ -87,7 +87,7 @@ class FashnAdapter:
         if len(content) <= self._settings.inline_max_bytes:
             return data_url(content, content_type)
         if is_scaled:
-            folder = TASK_TYPES[work.task_type].attempt_folder(work.task_id, work.attempt)
+            folder = attempt_folder(work)
             key = f"{folder}/sent_{field}.{content_type.removeprefix('image/')}"
             await self._objects.put(key, content, content_type)
         return self._sources.file_url(key)

@@ -81,7 +81,7 @@ class Fal(Wire):
         )
         return await self.submitted(request, job)
 
-    def accepted(self, request: Request, entry: Entry) -> Response:
+    async def accepted(self, request: Request, entry: Entry) -> Response:
         """Return the id and the URLs."""
         url = f"{request.base_url}{_path(entry)}/requests/{entry.request_id}"
         body: dict[str, Any] = {

@@ -88,7 +88,7 @@ class Fashn(Wire):
         )
         return await self.submitted(request, job)
 
-    def accepted(self, request: Request, entry: Entry) -> Response:
+    async def accepted(self, request: Request, entry: Entry) -> Response:
         """Return the prediction's id."""
         return JSONResponse({"id": entry.request_id, "error": None})
 

@@ -80,7 +80,7 @@ class Magnific(Wire):
         )
         return await self.submitted(request, job)
 
-    def accepted(self, request: Request, entry: Entry) -> Response:
+    async def accepted(self, request: Request, entry: Entry) -> Response:
         """Return the task's id."""
         return self._shown(entry, "CREATED")
 

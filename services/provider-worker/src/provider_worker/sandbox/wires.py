@@ -16,13 +16,14 @@ from starlette.routing import Route
 from provider_worker.sandbox.faults import Canned, Fault, Faults, On
 from provider_worker.sandbox.ledger import Charge, Entry, Ledger
 from provider_worker.sandbox.orders import Order
-from provider_worker.sandbox.playing import played
+from provider_worker.sandbox.playing import played, work_response
 from provider_worker.sandbox.schemas.tables import Problem
 from provider_worker.sandbox.settings import SandboxSettings
 from provider_worker.sandbox.studio import Medium, Studio
 
 MARKER_HEADER = "x-sandbox-marker"
-_SECRET = ("authorization", "api-key", "cookie")
+_FAILED_FROM = 300
+_SECRET = ("authorization", "api-key", "goog-api", "cookie")
 
 
 @dataclass
@@ -79,7 +80,7 @@ class Wire(ABC):
         """Return the media that work asks for."""
 
     @abstractmethod
-    def accepted(self, request: Request, entry: Entry) -> Response:
+    async def accepted(self, request: Request, entry: Entry) -> Response:
         """Return the response to accepted work."""
 
     @abstractmethod
@@ -101,21 +102,28 @@ class Wire(ABC):
         self.desk.ledger.post(job.marker)
         fault = self.strike("submit", job.marker)
         if fault is None:
-            return self._decided(request, job)
+            return await self._decided(request, job)
         await asyncio.sleep(fault.delay_s)
         is_decided = fault.is_taken or not fault.is_played
-        return played(request, fault, self._decided(request, job) if is_decided else None)
+        return played(request, fault, await self._decided(request, job) if is_decided else None)
 
-    def _decided(self, request: Request, job: Job) -> Response:
+    async def _decided(self, request: Request, job: Job) -> Response:
         for problem in job.problems:
             if problem.is_stray:
                 where = {"wire": self.name, "app": job.app, "marker": job.marker}
                 self.desk.ledger.stray(**where, field=problem.field)
-        return self.refused(job.problems) if job.problems else self._taken(request, job)
+        if job.problems:
+            return self.refused(job.problems)
+        return await self.taken(request, self._entry(request, job))
 
-    def _taken(self, request: Request, job: Job) -> Response:
+    async def taken(self, request: Request, entry: Entry) -> Response:
+        """Note accepted work, which is charged from now on, and return the response."""
+        self.desk.ledger.take(entry)
+        return await self.accepted(request, entry)
+
+    def _entry(self, request: Request, job: Job) -> Entry:
         settings = self.desk.settings
-        entry = Entry(
+        return Entry(
             request_id=str(uuid.uuid4()),
             wire=self.name,
             app=job.app,
@@ -127,8 +135,6 @@ class Wire(ABC):
             work=self.strike("work", job.marker) or Fault(on="work", work_s=settings.work_s),
             taken_at=time.time(),
         )
-        self.desk.ledger.take(entry)
-        return self.accepted(request, entry)
 
     def entry(self, request_id: str) -> Entry | None:
         """Return accepted work of this provider."""
@@ -169,3 +175,15 @@ def _told(headers: Mapping[str, str]) -> dict[str, str]:
         for name, value in headers.items()
         if not any(secret in name for secret in _SECRET)
     }
+
+
+class AtOnceWire(Wire):
+    """A provider that responds with the result, and charges for a success alone."""
+
+    async def taken(self, request: Request, entry: Entry) -> Response:
+        """Do the work, note it if it succeeds, and return the result."""
+        await asyncio.sleep(entry.work.work_s)
+        response = work_response(entry.work) or await self.accepted(request, entry)
+        if response.status_code < _FAILED_FROM:
+            self.desk.ledger.take(entry)
+        return response

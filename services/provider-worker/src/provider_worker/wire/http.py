@@ -152,10 +152,9 @@ class PaidHttp(Generic[_R]):
             try:
                 async with asyncio.timeout(limit_s):
                     encoded = await self.in_thread(_encoded, body)  # pictures make it large
-                    async with self._submissions.stream(
-                        "POST", url, content=encoded, headers=sent_headers, timeout=timeout
-                    ) as response:
-                        content = await _content(response, _MAX_RESPONSE_BYTES)
+                    response = await self._submissions.post(
+                        url, content=encoded, headers=sent_headers, timeout=timeout
+                    )
             except (httpx.HTTPError, TimeoutError, ResponseTooLargeError) as error:
                 why = self._redacted(error)
                 if passage.has_left:
@@ -167,7 +166,7 @@ class PaidHttp(Generic[_R]):
                     f"{name} could not be reached ({why}); nothing was sent",
                     category=ErrorCategory.NETWORK,
                 ) from None
-        return await self._read(response, content)
+        return await self._read(response, response.content)
 
     async def ask(self, ask: Ask, log: CallLog) -> _R:
         """Send an idempotent request once, when the rate limit permits it.
