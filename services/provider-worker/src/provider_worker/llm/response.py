@@ -1,9 +1,13 @@
 """A response of a language model's vendor, whose formats differ in a few names. Pure."""
 
+import re
 from functools import cached_property
 from typing import Any, cast
 
 from provider_worker.wire.response import LONGEST_MESSAGE, WireResponse
+from shared.egress.retry_after import LONGEST_RETRY_AFTER_S
+
+_SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
 
 
 class ChatResponse(WireResponse):
@@ -26,6 +30,21 @@ class ChatResponse(WireResponse):
     def message(self) -> str:
         """Error message of the vendor; empty if there is none."""
         return (self.field("error", "message") or super().message)[:LONGEST_MESSAGE]
+
+    @property
+    def details(self) -> list[dict[str, Any]]:
+        """The details of an error of Gemini's; empty if there are none."""
+        details = self.error.get("details")
+        found = cast("list[Any]", details) if isinstance(details, list) else []
+        return [cast("dict[str, Any]", each) for each in found if isinstance(each, dict)]
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds to wait, by the header, or by `RetryInfo` in the details of Gemini's error."""
+        if (found := super().retry_after_s) is not None:
+            return found
+        delays = (_SECONDS.fullmatch(str(each.get("retryDelay"))) for each in self.details)
+        return next((min(float(each[1]), LONGEST_RETRY_AFTER_S) for each in delays if each), None)
 
     @property
     def reply_id(self) -> str:

@@ -20,7 +20,8 @@ Like = Literal[
     "unsafe_prompt",
     "wrong_schema",
     "broken_json",
-    "cut_off",
+    "max_tokens",
+    "empty",
     "overloaded",
 ]
 """A ready-made fault, which each provider expresses in its own way."""
