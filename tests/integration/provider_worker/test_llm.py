@@ -247,9 +247,8 @@ async def test_a_vendor_without_credentials_is_waited_for(
 
 @pytest.mark.parametrize("vendor", ["openai", "anthropic"])
 async def test_a_wrong_key_is_told_and_hidden(store: MemoryObjectStore, vendor: str) -> None:
-    async with open_sandbox(keys=["other"]) as sandbox:
-        async with llm_activities(sandbox, store) as llm:
-            error = await refusal(llm, interaction_work(vendor))
+    async with open_sandbox(keys=["other"]) as sandbox, llm_activities(sandbox, store) as llm:
+        error = await refusal(llm, interaction_work(vendor))
     assert error.category is Category.AUTHENTICATION
     assert KEY not in str(error)
 

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pydantic_ai.exceptions import AgentRunError, ModelRequestRejectedError, UserError
+from pydantic_ai.exceptions import ModelRequestRejectedError, UserError
 
 from provider_worker.adapters import Accepted
 from provider_worker.calls import CallLog
 from provider_worker.llm.chat import Chat, OutputSchema, Reply
 from provider_worker.llm.errors import NAMES, errors_of
-from provider_worker.llm.outcome import reply_of, unreadable
+from provider_worker.llm.outcome import is_unfinished, reply_of, unfinished, unreadable
 from provider_worker.llm.request import ask, ignored
 from provider_worker.llm.response import ChatResponse
 from provider_worker.llm.settings import LlmSettings
@@ -112,11 +112,13 @@ class Chats:
         """
         vendor, name = self._vendor(ai_provider), NAMES[ai_provider]
         model, seen = vendor.client.model(chat.model), replace(chat, pictures=())
+        if is_unfinished(response):
+            raise unfinished(name, chat)
         with replayed(received):
             try:
                 found = await ask(model, seen)
-            except (AgentRunError, ValueError) as error:
-                raise unreadable(name, response, error) from error
+            except Exception as error:
+                raise unreadable(name, error) from error
         try:
             return await asyncio.to_thread(
                 reply_of, name, chat, response, found, ignored(model, seen)

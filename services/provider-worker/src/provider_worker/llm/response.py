@@ -19,12 +19,16 @@ class ChatResponse(WireResponse):
 
         OpenAI, Anthropic, Gemini and Ollama all put it under `error`, as proxies do not.
         """
+        error = self._body.get("error")
+        return cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+
+    @property
+    def _body(self) -> dict[str, Any]:
         try:
             body = self.json()
         except ValueError:
             return {}
-        error = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
-        return cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+        return cast("dict[str, Any]", body) if isinstance(body, dict) else {}
 
     @property
     def message(self) -> str:
@@ -34,9 +38,12 @@ class ChatResponse(WireResponse):
     @property
     def details(self) -> list[dict[str, Any]]:
         """The details of an error of Gemini's; empty if there are none."""
-        details = self.error.get("details")
-        found = cast("list[Any]", details) if isinstance(details, list) else []
-        return [cast("dict[str, Any]", each) for each in found if isinstance(each, dict)]
+        return _objects(self.error.get("details"))
+
+    @property
+    def candidates(self) -> list[dict[str, Any]]:
+        """The candidates of a reply of Gemini's; empty if there are none."""
+        return _objects(self._body.get("candidates"))
 
     @property
     def retry_after_s(self) -> float | None:
@@ -51,3 +58,8 @@ class ChatResponse(WireResponse):
         """The vendor's id of the reply; of an id that is missing, that of the request."""
         found = self.field("id") or self.field("responseId")
         return found or self.headers.get("request-id") or self.headers.get("x-request-id", "")
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    found = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", each) for each in found if isinstance(each, dict)]
