@@ -54,6 +54,8 @@ def with_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     def settings(*given: Any) -> ModelSettings:
         return {**plain(*given), "max_retries": 3}
 
+    for client in ("openai", "anthropic"):
+        monkeypatch.setattr(f"{client}._base_client.INITIAL_RETRY_DELAY", 0.01)
     plain = request._settings
     monkeypatch.setattr(request, "_settings", settings)
     options = HttpRetryOptions(attempts=4, initial_delay=0.01, max_delay=0.01)

@@ -48,6 +48,8 @@ class Chats:
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
         self._vendors: Mapping[AiProvider, _Vendor] = dict(_opened(settings))
+        for vendor in self._vendors.values():
+            vendor.client.model("any")  # the first one reads tables, which takes a second
 
     @property
     def served(self) -> list[AiProvider]:
