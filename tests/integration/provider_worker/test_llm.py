@@ -236,6 +236,12 @@ async def test_a_late_response_is_unknown_and_final(
     assert posts(sandbox, work) == 1
 
 
+async def test_ollama_needs_no_key(sandbox: OpenSandbox, store: MemoryObjectStore) -> None:
+    async with llm_activities(sandbox, store, AiProvider.OLLAMA, ollama={"key": ""}) as llm:
+        result = await wait_for(llm, await take(llm, interaction_work("ollama")))
+    assert result.results["result_text"]
+
+
 async def test_a_vendor_without_credentials_is_waited_for(
     sandbox: OpenSandbox, store: MemoryObjectStore
 ) -> None:
@@ -253,7 +259,7 @@ async def test_a_wrong_key_is_told_and_hidden(store: MemoryObjectStore, vendor: 
     assert KEY not in str(error)
 
 
-@pytest.mark.parametrize("vendor", ["openai", "anthropic"])
+@EACH
 async def test_a_quoted_key_is_in_nothing_that_is_kept(
     sandbox: OpenSandbox, store: MemoryObjectStore, llm: RemoteProviders, vendor: str
 ) -> None:
