@@ -28,9 +28,12 @@ async def platform(
     """Run both workers in this process."""
     objects, temporal = gateway.resources.objects, gateway.resources.temporal
     settings = WorkerSettings(drain_timeout_s=0.2)
-    async with workflow_worker(gateway), llm_activities(sandbox, objects, *vendors) as built:
-        async with build_worker(temporal, TaskQueue.PROVIDER_LLM, built, settings):
-            yield
+    async with (
+        workflow_worker(gateway),
+        llm_activities(sandbox, objects, *vendors) as built,
+        build_worker(temporal, TaskQueue.PROVIDER_LLM, built, settings),
+    ):
+        yield
 
 
 def question(vendor: str, **more: Any) -> dict[str, Any]:
