@@ -99,7 +99,7 @@ async def test_responses(gpt: openai.AsyncOpenAI) -> None:
     [
         ("content_policy", ("completed", None, "refusal")),
         ("content_filter", ("incomplete", "content_filter", "output_text")),
-        ("max_tokens", ("incomplete", "max_output_tokens", "output_text")),
+        ("cut_off", ("incomplete", "max_output_tokens", "output_text")),
     ],
 )
 async def test_responses_end_in_other_ways(
@@ -227,13 +227,13 @@ async def test_anthropics_errors_have_their_types(
     assert (caught.value.status_code, body["error"]["type"]) == (status, kind)
 
 
-@pytest.mark.parametrize("like", ["content_policy", "max_tokens"])
+@pytest.mark.parametrize("like", ["content_policy", "cut_off"])
 async def test_messages_end_in_other_ways(
     sandbox: OpenSandbox, claude: anthropic.AsyncAnthropic, like: Any
 ) -> None:
     sandbox.play(Fault(on="work", like=like))
     reply = await claude.messages.create(**_messages())
-    assert reply.stop_reason == {"content_policy": "refusal", "max_tokens": "max_tokens"}[like]
+    assert reply.stop_reason == {"content_policy": "refusal", "cut_off": "max_tokens"}[like]
 
 
 @pytest.mark.parametrize("header", ["x-api-key", "authorization"])

@@ -20,7 +20,7 @@ Like = Literal[
     "unsafe_prompt",
     "wrong_schema",
     "broken_json",
-    "max_tokens",
+    "cut_off",
     "empty",
     "overloaded",
 ]
