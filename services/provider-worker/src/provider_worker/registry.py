@@ -7,13 +7,20 @@ from typing import Any, Generic, TypeVar
 from provider_worker.adapters import Adapter
 from provider_worker.fal.adapter import FalAdapter
 from provider_worker.fashn.adapter import FashnAdapter
+from provider_worker.google.adapter import VertexAdapter
 from provider_worker.magnific.adapter import MagnificAdapter
 from provider_worker.media import MediaKeeper
-from provider_worker.settings import FalSettings, FashnSettings, MagnificSettings, ProviderSettings
+from provider_worker.settings import (
+    FalSettings,
+    FashnSettings,
+    MagnificSettings,
+    SubmissionSettings,
+    VertexSettings,
+)
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
 
-_S = TypeVar("_S", bound=ProviderSettings)
+_S = TypeVar("_S", bound=SubmissionSettings)
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,11 @@ _MAGNIFIC = Row(
     MagnificSettings,
     lambda settings, parts: MagnificAdapter(settings, parts.objects, parts.media, parts.limits),
 )
-ROWS: Sequence[Row[Any]] = (_FAL, _FASHN, _MAGNIFIC)
+_VERTEX = Row(
+    VertexSettings,
+    lambda settings, parts: VertexAdapter(settings, parts.objects, parts.media, parts.limits),
+)
+ROWS: Sequence[Row[Any]] = (_FAL, _FASHN, _MAGNIFIC, _VERTEX)
 KEY_VARIABLES = tuple(row.key_variable for row in ROWS)
 """The variables of which a provider worker needs at least one."""
 

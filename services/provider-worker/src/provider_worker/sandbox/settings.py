@@ -26,6 +26,7 @@ class SandboxSettings(BaseSettings):
         "fal": 0.025,
         "fal/fal-ai/kling-video": 0.084,
         "fashn": 0.075,
+        "gemini": 0.00012,
         "magnific": 0.1,
     }
     """Price of one unit, by provider and app; the longest name that begins the app's applies."""
