@@ -20,6 +20,8 @@ _PACES = {
     "SARTIQ_FAL_GARMENT_FIXER_APP": GARMENT_APP,
 }
 """Settings of the provider worker that suit a server of this machine, unless they are set."""
+_NO_PROJECT = {"SARTIQ_VERTEX_PROJECT": "", "SARTIQ_VERTEX_IS_EXPRESS": "false"}
+"""The sandbox's key is one of the Gemini API."""
 
 
 def with_sandbox(
@@ -84,6 +86,7 @@ def _access(plan: StackPlan, environment: Mapping[str, str]) -> dict[str, str]:
     allowed = [*_allowed_hosts(environment), address]
     access = {name: environment.get(name, value) for name, value in _PACES.items()}
     access[_ALLOWED] = json.dumps(allowed)
+    access |= _NO_PROJECT
     for name in PROVIDER_KEYS:
         access[name] = _key(plan)
         access[f"{name.removesuffix('KEY')}BASE_URL"] = plan.sandbox_url

@@ -44,14 +44,21 @@ class Service:
 
 
 PROVIDER_WORKER = "provider-worker"
-PROVIDER_KEYS = ("SARTIQ_FAL_KEY", "SARTIQ_FASHN_KEY", "SARTIQ_MAGNIFIC_KEY")
+PROVIDER_KEYS = (
+    "SARTIQ_FAL_KEY",
+    "SARTIQ_FASHN_KEY",
+    "SARTIQ_MAGNIFIC_KEY",
+    "SARTIQ_VERTEX_KEY",
+)
 """The environment variables with the keys of the outside providers."""
+PROVIDER_CREDENTIALS = (*PROVIDER_KEYS, "SARTIQ_VERTEX_PROJECT")
+"""The environment variables of which one gives the provider worker work."""
 SERVICES = (
     Service("gateway", "api_gateway", Readiness.READYZ),
     Service("workflow-worker", "workflows.worker"),
     Service("inference-worker", "inference_worker"),
     Service("training-worker", "training_worker"),
-    Service(PROVIDER_WORKER, "provider_worker", needs_one_of=PROVIDER_KEYS),
+    Service(PROVIDER_WORKER, "provider_worker", needs_one_of=PROVIDER_CREDENTIALS),
 )
 """The services that `up` starts; the provider worker only with credentials of a provider."""
 

@@ -79,6 +79,8 @@ _VERTEX = Row(
 )
 ROWS: Sequence[Row[Any]] = (_FAL, _FASHN, _MAGNIFIC, _VERTEX)
 KEY_VARIABLES = tuple(row.key_variable for row in ROWS)
+"""The variables with the keys of the providers."""
+CREDENTIALS = (*KEY_VARIABLES, "SARTIQ_VERTEX_PROJECT")
 """The variables of which a provider worker needs at least one."""
 
 

@@ -27,7 +27,8 @@ from provider_worker.settings import VertexSettings
 from provider_worker.source_pictures import PictureReader
 from provider_worker.wire.at_once import AtOnce
 from provider_worker.wire.limits import RateLimit
-from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+from shared.contracts.enums import ProviderType, TaskQueue
+from shared.contracts.providers import PROVIDERS
 from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import RemoteWork, SubmittedWork
 from shared.errors import ObjectNotFoundError, PlatformError
@@ -50,8 +51,7 @@ class VertexAdapter:
 
     queue = TaskQueue.PROVIDER_VERTEX
     serves = frozenset(
-        (ProviderType.VERTEX, task_type)
-        for task_type in (TaskType.GENERATION, TaskType.EDITING, TaskType.LLM_INTERACTION)
+        (ProviderType.VERTEX, task_type) for task_type in PROVIDERS[ProviderType.VERTEX].queues
     )
 
     def __init__(
@@ -86,14 +86,14 @@ class VertexAdapter:
     async def prepare(self, work: RemoteWork, log: CallLog) -> Send:
         """Build the request, with pictures that fit into it, and fetch a token if it needs one."""
         wanted = gemini_work(work, self._defaults)
-        is_text = work.task_type is TaskType.LLM_INTERACTION
         settings = self._settings
+        has_picture = wanted.wants_picture
         request = GeminiRequest(
             model=wanted.model,
             prompt=wanted.prompt,
             pictures=await self._read(wanted),
             config=wanted.config,
-            timeout_s=settings.text_timeout_s if is_text else settings.submit_timeout_s,
+            timeout_s=settings.submit_timeout_s if has_picture else settings.text_timeout_s,
         )
         secret = await self._client.secret()
         return lambda: self._submit(request, secret, log)

@@ -21,6 +21,7 @@ from provider_worker.sandbox.gemini_pictures import (
 )
 from provider_worker.sandbox.gemini_requests import (
     image_size,
+    modalities,
     pictures_in,
     prompt_of,
     ratio,
@@ -130,7 +131,7 @@ class Gemini(AtOnceWire):
             sources=tuple(sources[:1]),
             prompt=prompt_of(entry.input),
             seed=seed_of(entry.input),
-            size=size[::-1] if entry.work.like == "wrong_ratio" else size,
+            size=(size[1], size[0]) if entry.work.like == "wrong_ratio" else size,
             is_plain=True,
         )
 
@@ -199,13 +200,11 @@ _RPC = "type.googleapis.com/google.rpc."
 
 def _limits(model: str, body: Mapping[str, Any]) -> list[Problem]:
     """Return the faults of a well-formed request that lie in the model."""
-    config = body.get("generationConfig")
-    config = config if isinstance(config, dict) else {}
     able = {"aspectRatio": ratios_of(model), "imageSize": sizes_of(model)}
     given = {"aspectRatio": ratio(body), "imageSize": image_size(body)}
     at = ("generationConfig", "imageConfig")
     if not is_image_model(model):
-        wants = "IMAGE" in (config.get("responseModalities") or [])
+        wants = "IMAGE" in modalities(body)
         where = ("generationConfig", "responseModalities")
         return [Problem(where, "the model makes no pictures", "value")] if wants else []
     return [
