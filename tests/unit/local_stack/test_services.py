@@ -7,7 +7,6 @@ import pytest
 from local_stack.credentials import Credentials
 from local_stack.ports import choose_ports
 from local_stack.services import (
-    PROVIDER_CREDENTIALS,
     PROVIDER_KEYS,
     SERVICES,
     Service,
@@ -17,7 +16,7 @@ from local_stack.services import (
 )
 from local_stack.settings import LocalSettings
 from local_stack.stack_plan import StackPlan
-from provider_worker.registry import CREDENTIALS, KEY_VARIABLES
+from provider_worker.registry import KEY_VARIABLES
 from shared.settings import DatabaseSettings, ProgressSettings, StorageSettings, TemporalSettings
 
 
@@ -128,10 +127,9 @@ def test_the_provider_worker_is_started_where_a_provider_has_credentials() -> No
 
     plain = ["gateway", "workflow-worker", "inference-worker", "training-worker"]
     assert started({}) == started({"SARTIQ_FAL_KEY": ""}) == plain
-    for name in PROVIDER_CREDENTIALS:
+    for name in PROVIDER_KEYS:
         assert started({name: "key"}) == [*plain, "provider-worker"]
 
 
 def test_every_key_that_starts_the_provider_worker_gives_it_work() -> None:
     assert PROVIDER_KEYS == KEY_VARIABLES
-    assert PROVIDER_CREDENTIALS == CREDENTIALS

@@ -86,11 +86,11 @@ def _access(plan: StackPlan, environment: Mapping[str, str]) -> dict[str, str]:
     allowed = [*_allowed_hosts(environment), address]
     access = {name: environment.get(name, value) for name, value in _PACES.items()}
     access[_ALLOWED] = json.dumps(allowed)
-    access |= _NO_PROJECT
     for name in PROVIDER_KEYS:
-        access[name] = _key(plan)
-        access[f"{name.removesuffix('KEY')}BASE_URL"] = plan.sandbox_url
-    return access
+        prefix = name.removesuffix("_KEY").removesuffix("_BASE_URL").removesuffix("_PROJECT")
+        access[f"{prefix}_KEY"] = _key(plan)
+        access[f"{prefix}_BASE_URL"] = plan.sandbox_url
+    return access | _NO_PROJECT
 
 
 def _allowed_hosts(environment: Mapping[str, str]) -> list[str]:

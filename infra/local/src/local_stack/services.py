@@ -49,16 +49,19 @@ PROVIDER_KEYS = (
     "SARTIQ_FASHN_KEY",
     "SARTIQ_MAGNIFIC_KEY",
     "SARTIQ_VERTEX_KEY",
+    "SARTIQ_VERTEX_PROJECT",
+    "SARTIQ_OPENAI_KEY",
+    "SARTIQ_ANTHROPIC_KEY",
+    "SARTIQ_GEMINI_KEY",
+    "SARTIQ_OLLAMA_BASE_URL",
 )
-"""The environment variables with the keys of the outside providers."""
-PROVIDER_CREDENTIALS = (*PROVIDER_KEYS, "SARTIQ_VERTEX_PROJECT")
-"""The environment variables of which one gives the provider worker work."""
+"""The environment variables of which one gives access to an outside provider."""
 SERVICES = (
     Service("gateway", "api_gateway", Readiness.READYZ),
     Service("workflow-worker", "workflows.worker"),
     Service("inference-worker", "inference_worker"),
     Service("training-worker", "training_worker"),
-    Service(PROVIDER_WORKER, "provider_worker", needs_one_of=PROVIDER_CREDENTIALS),
+    Service(PROVIDER_WORKER, "provider_worker", needs_one_of=PROVIDER_KEYS),
 )
 """The services that `up` starts; the provider worker only with credentials of a provider."""
 

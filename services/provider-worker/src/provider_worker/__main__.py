@@ -15,7 +15,7 @@ from provider_worker.activities import RemoteProviders
 from provider_worker.adapters import Adapter
 from provider_worker.downloads import MediaLimits
 from provider_worker.media import MediaKeeper
-from provider_worker.registry import CREDENTIALS, Parts, build_adapters
+from provider_worker.registry import KEY_VARIABLES, Parts, build_adapters
 from provider_worker.submission import Marks, longest_submission_s
 from shared.contracts.enums import AnswerMode, TaskQueue
 from shared.contracts.providers import PROVIDERS
@@ -77,7 +77,7 @@ async def main() -> int:
     media = MediaKeeper(objects, egress.guard, limits, places=egress.max_fetches)
     adapters = build_adapters(Parts(objects, media, limits.pictures))
     if not adapters:
-        _log.error("no_provider_has_credentials", set_one_of=CREDENTIALS)
+        _log.error("no_provider_has_credentials", set_one_of=KEY_VARIABLES)
         return 1
     if not await honours_conditional_writes(objects):
         _log.error("store_ignores_conditional_writes", effect="paid work could be sent twice")

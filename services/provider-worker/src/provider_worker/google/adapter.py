@@ -21,6 +21,7 @@ from provider_worker.google.results import (
 )
 from provider_worker.google.texts import text_results
 from provider_worker.google.wire import Generated
+from provider_worker.llm.pictures import scaled
 from provider_worker.media import MediaKeeper
 from provider_worker.picture_results import ReturnedPictures, store_pictures
 from provider_worker.settings import VertexSettings
@@ -104,6 +105,13 @@ class VertexAdapter:
         for (field, key), head in zip(wanted.pictures, heads, strict=True):
             if head is None:
                 raise ObjectNotFoundError(f"{field}: there is no object {key!r}")
+        if not wanted.wants_picture:
+            return tuple(
+                [
+                    await self._pictures.read(field, key, lambda each: scaled(each.content))
+                    for field, key in wanted.pictures
+                ]
+            )
         budget = int((self._settings.request_max_bytes - _LARGEST_TEXTS) / _BASE64)
         fit = partial(fitted, max_bytes=byte_limit([h.size_bytes for h in heads if h], budget))
         return tuple([await self._pictures.read(field, key, fit) for field, key in wanted.pictures])

@@ -26,6 +26,12 @@ Like = Literal[
     "continuation",
     "draft",
     "wrong_ratio",
+    "content_filter",
+    "unsafe_prompt",
+    "wrong_schema",
+    "broken_json",
+    "cut_off",
+    "overloaded",
 ]
 """A ready-made fault, which each provider expresses in its own way."""
 On = Literal["submit", "status", "result", "cancel", "picture", "media", "work"]

@@ -1,5 +1,6 @@
 """Gemini: `generateContent` of the Gemini API, of Vertex express and of a Vertex project."""
 
+import asyncio
 import base64
 import json
 import time
@@ -37,6 +38,7 @@ from provider_worker.sandbox.playing import BadBodyError, read_object
 from provider_worker.sandbox.schemas.gemini import GenerateContent
 from provider_worker.sandbox.schemas.tables import Problem, Schema
 from provider_worker.sandbox.studio import Medium
+from provider_worker.sandbox.texts import count_tokens, reply_text
 from provider_worker.sandbox.wires import AtOnceWire, Job
 
 _SCHEMA = Schema(GenerateContent, ())
@@ -139,14 +141,17 @@ class Gemini(AtOnceWire):
         """Return the picture or the text, and the numbers of tokens."""
         body = await read_object(request)
         sources = pictures_in(body)
-        asked = (len(prompt_of(body)) + 3) // 4 + _TOKENS_OF_PICTURE * len(sources)
+        asked = count_tokens(prompt_of(body)) + _TOKENS_OF_PICTURE * len(sources)
         try:
             if is_image_model(entry.app):
                 parts = await self._drawn(body, entry, sources)
                 told = tokens_of(entry.app, image_size(body))
             else:
-                parts = [{"text": _reply(body, sources)}]
-                told = (len(parts[0]["text"]) + 3) // 4
+                contents = [content for each in sources if (content := inline_content(each))]
+                text = await asyncio.to_thread(
+                    reply_text, prompt_of(body), contents, schema_of(body)
+                )
+                parts, told = [{"text": text}], count_tokens(text)
         except BadPictureError:
             return self.refused([Problem((), "Unable to process input image", "picture")])
         entry.charge = Charge("tokens", asked + told + _THOUGHTS, entry.charge.price)
@@ -212,13 +217,6 @@ def _limits(model: str, body: Mapping[str, Any]) -> list[Problem]:
         for name, value in given.items()
         if value is not None and value not in able[name]
     ]
-
-
-def _reply(body: Mapping[str, Any], sources: Sequence[str]) -> str:
-    schema = schema_of(body)
-    if schema is None:
-        return f"You said: {prompt_of(body)}"
-    return json.dumps(dict.fromkeys(schema.get("properties", {})))
 
 
 def _blob(medium: Medium) -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.fashn_options import OPTIONS
 from shared.contracts.providers import PROVIDERS
+from shared.contracts.remote_limits.ai_core import LLM_CONFIG_KEYS, ai_core_faults
 from shared.contracts.remote_limits.fal import fal_config_keys, fal_faults, known_fal_config_keys
 from shared.contracts.remote_limits.fashn import fashn_config_keys, fashn_faults
 from shared.contracts.remote_limits.magnific import magnific_faults
@@ -31,6 +32,8 @@ def remote_faults(provider: ProviderType, request: RemoteRequest) -> Iterator[Re
         yield from magnific_faults(provider, request)
     elif provider is ProviderType.VERTEX:
         yield from vertex_faults(request)
+    elif provider is ProviderType.AI_CORE:
+        yield from ai_core_faults(request)
 
 
 def remote_config_keys(provider: ProviderType, request: RemoteRequest) -> frozenset[str] | None:
@@ -43,6 +46,8 @@ def remote_config_keys(provider: ProviderType, request: RemoteRequest) -> frozen
         return vertex_config_keys(request.task_type)
     if provider in _FAL or provider in _MAGNIFIC:
         return frozenset()
+    if provider is ProviderType.AI_CORE:
+        return LLM_CONFIG_KEYS
     return None
 
 
