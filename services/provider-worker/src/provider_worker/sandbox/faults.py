@@ -16,6 +16,12 @@ Like = Literal[
     "concurrency",
     "out_of_credit",
     "content_policy",
+    "content_filter",
+    "unsafe_prompt",
+    "wrong_schema",
+    "broken_json",
+    "cut_off",
+    "overloaded",
     "retry_info",
     "quota_per_day",
     "no_image",
@@ -26,12 +32,6 @@ Like = Literal[
     "continuation",
     "draft",
     "wrong_ratio",
-    "content_filter",
-    "unsafe_prompt",
-    "wrong_schema",
-    "broken_json",
-    "cut_off",
-    "overloaded",
 ]
 """A ready-made fault, which each provider expresses in its own way."""
 On = Literal["submit", "status", "result", "cancel", "picture", "media", "work"]
