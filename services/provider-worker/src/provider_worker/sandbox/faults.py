@@ -26,7 +26,6 @@ Like = Literal[
     "quota_per_day",
     "no_image",
     "image_safety",
-    "max_tokens",
     "text_only",
     "empty",
     "continuation",

@@ -31,6 +31,12 @@ def seed_of(body: Mapping[str, Any]) -> int | None:
     return seed if isinstance(seed, int) else None
 
 
+def max_tokens(body: Mapping[str, Any]) -> int | None:
+    """Return the limit of the response's tokens."""
+    found = _object(body, "generationConfig").get("maxOutputTokens")
+    return found if isinstance(found, int) else None
+
+
 def modalities(body: Mapping[str, Any]) -> list[Any]:
     """Return the kinds of the response."""
     found = _object(body, "generationConfig").get("responseModalities")
