@@ -1,5 +1,6 @@
 """Google's official client drives the sandbox, by its three accesses."""
 
+import base64
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -188,6 +189,30 @@ async def test_each_access_takes_its_own_kind_of_key(
         )
     assert response.status_code == status
     assert word in response.text
+
+
+@pytest.mark.parametrize("name", ["mimeType", "mime_type"])
+async def test_a_picture_may_name_its_type_in_either_spelling(
+    sandbox: OpenSandbox, http: httpx.AsyncClient, name: str
+) -> None:
+    data = base64.urlsafe_b64encode(picture(size=(40, 60))).decode()
+    blob = {name: "image/png", "data": data}
+    body = {"contents": [{"parts": [{"text": "x"}, {"inlineData": blob}]}]}
+    path = f"/v1beta/models/{_FLASH}:generateContent"
+    response = await http.post(path, json=body, headers={"x-goog-api-key": sandbox.key})
+    assert response.status_code == 200
+    assert sandbox.ledger.strays == []
+
+
+async def test_a_picture_that_is_none_is_refused(
+    sandbox: OpenSandbox, http: httpx.AsyncClient
+) -> None:
+    blob = {"mimeType": "image/png", "data": "bm8gcGljdHVyZQ=="}
+    body = {"contents": [{"parts": [{"inlineData": blob}]}]}
+    path = f"/v1beta/models/{_PRO}:generateContent"
+    response = await http.post(path, json=body, headers={"x-goog-api-key": sandbox.key})
+    assert response.status_code == 400
+    assert sandbox.ledger.charged("gemini") == 0
 
 
 async def test_the_key_may_be_in_the_query(sandbox: OpenSandbox) -> None:
