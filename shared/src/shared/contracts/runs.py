@@ -24,7 +24,6 @@ from shared.contracts.provenance import ProvenanceRecord
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.untrusted import ErrorText, clean_text
 
-
 BreakerKey: TypeAlias = ProviderType | AiProvider
 """Owner of a circuit breaker: a provider, or the vendor of a language model."""
 

@@ -94,7 +94,7 @@ def _read(error: Exception) -> Failure:
     if isinstance(cause, ApplicationError) and cause.type == NO_EVALUATOR:
         raise _no_evaluator(cause.message) from error
     failure = read_error(error)
-    if failure.is_unserved:
+    if failure.is_unserved or failure.is_crowded:
         raise _no_evaluator(failure.message) from error
     return failure
 

@@ -35,9 +35,7 @@ class Admitted:
 
 
 @asynccontextmanager
-async def admitted(
-    sessions: Sessions, provider: EvaluationProvider
-) -> AsyncGenerator[Admitted]:
+async def admitted(sessions: Sessions, provider: EvaluationProvider) -> AsyncGenerator[Admitted]:
     """Ask the breakers of the named vendor, or of all vendors, for one evaluation.
 
     The evaluation is the probe of those that are half-open. A probe that it did not make is given
@@ -55,9 +53,7 @@ async def admitted(
         await uninterrupted(_give_up_probes(sessions, admissions))
 
 
-def decide(
-    provider: EvaluationProvider, admissions: Mapping[AiProvider, Admission]
-) -> Admitted:
+def decide(provider: EvaluationProvider, admissions: Mapping[AiProvider, Admission]) -> Admitted:
     """Return the vendors that may not be asked, and the refusal if none may. Pure."""
     skip = [vendor for vendor, each in admissions.items() if not each.is_admitted]
     if len(skip) < len(admissions):

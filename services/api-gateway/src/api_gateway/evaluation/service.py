@@ -98,9 +98,7 @@ async def _evaluated(
 
 
 def _failed(error: str, started_s: float) -> EvaluationResponse:
-    return EvaluationResponse(
-        success=False, error=error, evaluation_time_ms=_elapsed_ms(started_s)
-    )
+    return EvaluationResponse(success=False, error=error, evaluation_time_ms=_elapsed_ms(started_s))
 
 
 def _failure(failed: WorkflowFailureError, picture: Picture) -> str:

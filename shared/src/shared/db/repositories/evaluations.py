@@ -43,9 +43,7 @@ class EvaluationFigures:
 async def write_evaluation(session: AsyncSession, record: EvaluationRecord) -> None:
     """Write the outcome of an evaluation, and count it for the circuit breakers. Idempotent."""
     values = record.model_dump(exclude={"evaluation_id", "owner", "verdicts"})
-    row = insert(Evaluation).values(
-        id=record.evaluation_id, **values, **record.owner.model_dump()
-    )
+    row = insert(Evaluation).values(id=record.evaluation_id, **values, **record.owner.model_dump())
     written = row.on_conflict_do_nothing().returning(Evaluation.id)
     if await session.scalar(written) is not None:
         await count_verdicts(session, record.verdicts)
