@@ -100,7 +100,7 @@ class RemoteProviders(ProviderActivities):
         try:
             send = await adapter.prepare(work, log)
             await adapter.submits.turn(max_wait_s=_LONGEST_TURN_S)
-        except CrowdedError:
+        except (CrowdedError, UnservedError):
             raise  # no attempt: it is tried again
         except PlatformError as error:
             if not work.is_repeated:

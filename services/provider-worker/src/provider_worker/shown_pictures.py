@@ -2,7 +2,7 @@
 
 from provider_worker.llm.chat import Picture
 from provider_worker.llm.pictures import scaled
-from provider_worker.source_pictures import PictureReader
+from provider_worker.source_pictures import PictureReader, SourcePicture
 from shared.egress.errors import FetchError, ForbiddenUrlError
 from shared.egress.fetch import fetch
 from shared.egress.guard import Guard
@@ -40,7 +40,7 @@ class ShownPictures:
             ObjectNotFoundError: there is no such object.
             InvalidInputError: it is no picture, is damaged, or exceeds the limits.
         """
-        return await self._reader.read(field, key, scaled)
+        return await self._reader.read(field, key, _shown)
 
     async def fetched(self, field: str, url: str) -> Picture:
         """Return the picture behind a client's URL.
@@ -59,8 +59,8 @@ class ShownPictures:
                 )
             except (ForbiddenUrlError, FetchError) as error:
                 raise InvalidInputError(f"{field}: {error}") from error
-            return await self._reader.convert(field, found.content, scaled)
+            return await self._reader.convert(field, found.content, _shown)
 
-    async def close(self) -> None:
-        """Close connections."""
-        await self._guard.close()
+
+def _shown(picture: SourcePicture) -> Picture:
+    return scaled(picture.content)

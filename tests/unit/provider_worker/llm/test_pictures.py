@@ -5,15 +5,15 @@ import io
 import pytest
 from PIL import Image
 
-from provider_worker.llm.pictures import LONGEST_SIDE, scaled
-from provider_worker.source_pictures import measured
-from shared.settings import PictureLimits
+from provider_worker.llm.pictures import scaled
+
+LONGEST_SIDE = 1568
 
 
 def shown(image: Image.Image, suffix: str = "PNG", **options: object) -> Image.Image:
     buffer = io.BytesIO()
     image.save(buffer, suffix, **options)
-    content, kind = scaled(measured("picture", buffer.getvalue(), PictureLimits()))
+    content, kind = scaled(buffer.getvalue())
     assert kind == "image/jpeg"
     opened = Image.open(io.BytesIO(content))
     assert (opened.format, opened.mode) == ("JPEG", "RGB")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pydantic_ai.exceptions import AgentRunError
+from pydantic_ai.exceptions import AgentRunError, ModelRequestRejectedError, UserError
 
 from provider_worker.adapters import Accepted
 from provider_worker.calls import CallLog
@@ -23,8 +23,9 @@ from provider_worker.llm.vendors import (
 )
 from provider_worker.wire.at_once import AtOnce
 from provider_worker.wire.once import Received, replayed
-from shared.contracts.enums import AiProvider
-from shared.errors import UnservedError
+from shared.contracts.enums import AiProvider, ProviderType
+from shared.contracts.service_requests import BilledUnits
+from shared.errors import InvalidInputError, PlatformError, UnservedError
 
 __all__ = ["Chat", "Chats", "OutputSchema", "Reply"]
 
@@ -93,7 +94,11 @@ class Chats:
         vendor = self._vendor(ai_provider)
 
         async def call() -> object:
-            return await ask(vendor.client.model(chat.model), chat)
+            try:
+                return await ask(vendor.client.model(chat.model), chat)
+            except (ModelRequestRejectedError, UserError) as error:
+                # Of no consequence if a response has come.
+                raise InvalidInputError(f"the request cannot be made: {error}") from error
 
         at_once = vendor.at_once
         if timeout_s is not None:
@@ -123,7 +128,14 @@ class Chats:
                 found = await ask(model, seen)
             except (AgentRunError, ValueError) as error:
                 raise unreadable(name, response, error) from error
-        return await asyncio.to_thread(reply_of, name, chat, response, found, ignored(model, seen))
+        try:
+            return await asyncio.to_thread(
+                reply_of, name, chat, response, found, ignored(model, seen)
+            )
+        except PlatformError as error:
+            usage = found.usage
+            error.billed = tuple(billed_tokens(usage.input_tokens, usage.output_tokens))
+            raise
 
     async def ask(
         self, ai_provider: AiProvider, chat: Chat, log: CallLog, *, timeout_s: float | None = None
@@ -154,6 +166,15 @@ class Chats:
         if vendor is None:
             raise UnservedError(f"no worker here has credentials for {NAMES[ai_provider]} yet")
         return vendor
+
+
+def billed_tokens(input_tokens: int, output_tokens: int) -> list[BilledUnits]:
+    """Return the tokens that a vendor charged."""
+    amounts = {"input_tokens": input_tokens, "output_tokens": output_tokens}
+    return [
+        BilledUnits(provider=ProviderType.AI_CORE, unit=unit, amount=amount)
+        for unit, amount in amounts.items()
+    ]
 
 
 def _opened(settings: LlmSettings) -> list[tuple[AiProvider, _Vendor]]:

@@ -1,13 +1,12 @@
 """The reply in a vendor's response, or the reason that there is none. Pure."""
 
-import json
 from typing import Any
 
 from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 
 from provider_worker.llm.chat import Chat, Reply
 from provider_worker.llm.response import ChatResponse
-from provider_worker.llm.schema import mismatch
+from provider_worker.llm.schema import read_reply
 from provider_worker.wire.errors import redacted
 from shared.contracts.enums import ErrorCategory as Category
 from shared.errors import PlatformError
@@ -68,12 +67,9 @@ def unreadable(name: str, response: ChatResponse, error: Exception) -> PlatformE
 
 def _data(name: str, schema: Any, text: str) -> Any:
     try:
-        data = json.loads(text)
-    except ValueError:
-        raise _error(f"{name}'s reply is not JSON, as the schema asks: {_quoted(text)}") from None
-    if fault := mismatch(schema, data):
-        raise _error(f"{name}'s reply does not follow the schema: {fault}")
-    return data
+        return read_reply(schema, text)
+    except ValueError as error:
+        raise _error(f"{name}'s reply cannot be used: {error}; it begins {_quoted(text)}") from None
 
 
 def _refused(name: str, details: dict[str, Any], text: str) -> PlatformError:

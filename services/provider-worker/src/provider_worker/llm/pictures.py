@@ -1,4 +1,4 @@
-"""Pictures as language models are shown them: at most 1568 pixels long, JPEG. Pure functions."""
+"""Pictures as language models are shown them: small enough, upright, without metadata. Pure."""
 
 import io
 
@@ -6,31 +6,27 @@ from PIL import Image
 
 from provider_worker.llm.chat import Picture
 from provider_worker.png import upright
-from provider_worker.source_pictures import SourcePicture
 
-LONGEST_SIDE = 1568
-"""Vendors scale larger pictures down themselves, after they were sent."""
+_LONGEST_SIDE = 1568
+"""Pixels; the models scale larger pictures down themselves, and charge them in full."""
 _QUALITY = 90
-_WHITE = (255, 255, 255)
+_TYPE = "image/jpeg"
 
 
-def scaled(picture: SourcePicture) -> Picture:
-    """Return a picture as JPEG, scaled down if it is too large; transparent parts become white.
+def scaled(content: bytes) -> Picture:
+    """Return a picture as a JPEG of at most 1568 pixels a side; transparent parts become white.
 
     Raises:
         ImageRefusedError: it is damaged.
     """
-    image = upright(picture.content)
-    # A colour profile describes the picture's own channels.
-    profile = image.info.get("icc_profile") if image.mode.startswith("RGB") else None
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    image = upright(content)
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, (*_WHITE, 255))
+        ground = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(ground, image)
     image = image.convert("RGB")
-    # Pillow's encoders would write the metadata in `info`.
+    image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.LANCZOS)
     image.info.clear()
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_QUALITY, icc_profile=profile)
-    return buffer.getvalue(), "image/jpeg"
+    image.save(buffer, "JPEG", quality=_QUALITY)
+    return buffer.getvalue(), _TYPE

@@ -101,3 +101,10 @@ class LlmSettings(BaseSettings):
         """The longest timeout of the vendors that are served, in seconds."""
         vendors = (self.openai, self.anthropic, self.gemini, self.ollama)
         return max((each.timeout_s for each in vendors if each.is_configured), default=0)
+
+
+def vendor_variables() -> list[str]:
+    """Return the environment variables of which a worker needs one to serve a vendor."""
+    keyed = (OpenAiSettings, AnthropicSettings, GeminiSettings)
+    keys = [f"{each.model_config.get('env_prefix', '')}KEY" for each in keyed]
+    return [*keys, f"{OllamaSettings.model_config.get('env_prefix', '')}BASE_URL"]

@@ -16,6 +16,12 @@ Like = Literal[
     "concurrency",
     "out_of_credit",
     "content_policy",
+    "content_filter",
+    "unsafe_prompt",
+    "wrong_schema",
+    "broken_json",
+    "cut_off",
+    "overloaded",
 ]
 """A ready-made fault, which each provider expresses in its own way."""
 On = Literal["submit", "status", "result", "cancel", "picture", "media", "work"]

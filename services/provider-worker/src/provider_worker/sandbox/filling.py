@@ -1,11 +1,11 @@
 """Data that follows a JSON schema: deterministic, by types and enums. Pure."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-_DEPTH = 12
+_DEPTH = 6
 """Deepest nesting that is filled; beyond it, optional parts are left out and lists are empty."""
 _FORMATS = {
     "date-time": "2026-01-02T03:04:05Z",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.fashn_options import OPTIONS
+from shared.contracts.remote_limits.ai_core import LLM_CONFIG_KEYS, ai_core_faults
 from shared.contracts.remote_limits.fal import fal_config_keys, fal_faults, known_fal_config_keys
 from shared.contracts.remote_limits.fashn import fashn_config_keys, fashn_faults
 from shared.contracts.remote_limits.magnific import magnific_faults
@@ -27,6 +28,8 @@ def remote_faults(provider: ProviderType, request: RemoteRequest) -> Iterator[Re
         yield from fashn_faults(request)
     elif provider in _MAGNIFIC:
         yield from magnific_faults(provider, request)
+    elif provider is ProviderType.AI_CORE:
+        yield from ai_core_faults(request)
 
 
 def remote_config_keys(provider: ProviderType, request: RemoteRequest) -> frozenset[str] | None:
@@ -37,6 +40,8 @@ def remote_config_keys(provider: ProviderType, request: RemoteRequest) -> frozen
         return fashn_config_keys(request)
     if provider in _FAL or provider in _MAGNIFIC:
         return frozenset()
+    if provider is ProviderType.AI_CORE:
+        return LLM_CONFIG_KEYS
     return None
 
 
@@ -45,4 +50,6 @@ def known_config_keys(task_type: TaskType) -> frozenset[str]:
     found = known_fal_config_keys(task_type)
     if task_type is TaskType.EDITING:
         found |= {"model_name"}.union(*OPTIONS.values())
+    if task_type is TaskType.LLM_INTERACTION:
+        found |= LLM_CONFIG_KEYS
     return found
