@@ -92,7 +92,8 @@ async def main() -> int:
     objects = S3ObjectStore(StorageSettings())
     egress = EgressSettings()
     limits = MediaLimits()
-    media = MediaKeeper(objects, egress.guard, limits, places=egress.max_fetches)
+    guard = egress.guard
+    media = MediaKeeper(objects, guard, limits, places=egress.max_fetches)
     adapters = build_adapters(Parts(objects, media, limits.pictures))
     if not adapters:
         _log.error("no_provider_has_credentials", set_one_of=KEY_VARIABLES)
@@ -112,7 +113,7 @@ async def main() -> int:
         progress=reporter,
         executant=ExecutorIdentity(executor_instance=identity, executor_type=_SERVICE),
     )
-    pictures = ShownPictures(objects, egress.guard, limits.pictures, places=egress.max_fetches)
+    pictures = ShownPictures(objects, guard, limits.pictures, places=egress.max_fetches)
     workers = [
         build_worker(
             client,

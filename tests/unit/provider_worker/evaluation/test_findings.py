@@ -93,18 +93,18 @@ def test_what_is_unclear_is_null(said: dict[str, Any], expected: dict[str, Any])
     assert {name: findings[name] for name in expected} == expected
 
 
-@pytest.mark.parametrize(
-    ("anatomy", "issues", "expected"),
-    [
-        ("correct", [], (True, [])),
-        ("correct", ["other"], (False, ["other"])),
-        ("wrong", ["extra_fingers", "deformed_face"], (False, ["extra_fingers", "deformed_face"])),
-        ("wrong", ["other", "other"], (False, ["other"])),
-        ("wrong", [], (False, ["other"])),
-        ("not_visible", [], (None, None)),
-        ("not_visible", ["extra_limbs"], (None, None)),
-    ],
-)
+ANATOMIES: list[tuple[str, list[str], tuple[bool | None, list[str] | None]]] = [
+    ("correct", [], (True, [])),
+    ("correct", ["other"], (False, ["other"])),
+    ("wrong", ["extra_fingers", "other"], (False, ["extra_fingers", "other"])),
+    ("wrong", ["other", "other"], (False, ["other"])),
+    ("wrong", [], (False, ["other"])),
+    ("not_visible", [], (None, None)),
+    ("not_visible", ["extra_limbs"], (None, None)),
+]
+
+
+@pytest.mark.parametrize(("anatomy", "issues", "expected"), ANATOMIES)
 def test_anatomy(
     anatomy: str, issues: list[str], expected: tuple[bool | None, list[str] | None]
 ) -> None:
@@ -115,7 +115,7 @@ def test_anatomy(
 
 @given(st.sampled_from(CONFIDENCES), st.floats())
 def test_confidence_is_clipped_or_null(name: str, said: float) -> None:
-    told = getattr(found(**{name: said}), name)
+    told = getattr(found(with_descriptions=False, **{name: said}), name)
     assert told == (None if said != said else min(max(said, 0.0), 1.0))  # noqa: PLR0124 -- NaN
 
 

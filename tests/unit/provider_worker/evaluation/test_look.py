@@ -1,6 +1,6 @@
 """The schema of an evaluation's reply is what every vendor enforces."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -40,11 +40,11 @@ def test_schema_is_flat_without_unions_and_requires_every_field() -> None:
 def keys_of(value: Any) -> list[str]:
     """Return the names at every level of a schema, without those of its properties."""
     if isinstance(value, list):
-        return [name for part in value for name in keys_of(part)]
+        return [name for part in cast("list[Any]", value) for name in keys_of(part)]
     if not isinstance(value, dict):
         return []
-    found = [name for name in value if name != "properties"]
-    for name, part in value.items():
-        parts = list(part.values()) if name == "properties" else [part]
-        found += keys_of(parts)
+    schema = cast("dict[str, Any]", value)
+    found = [name for name in schema if name != "properties"]
+    for name, part in schema.items():
+        found += keys_of(list(part.values()) if name == "properties" else part)
     return found
