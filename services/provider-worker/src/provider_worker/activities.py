@@ -152,6 +152,7 @@ class RemoteProviders(ProviderActivities):
             service_requests=log.requests,
             billed=result.billed,
             provenance=result.provenance,
+            warnings=result.warnings,
             resumes=resumes,
             resumed_at=resumed_at if resumes else None,
         )

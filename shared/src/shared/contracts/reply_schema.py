@@ -1,7 +1,7 @@
 """Limits of the JSON schema that a language model's reply is asked to follow. Pure."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, cast
 
 from shared.contracts.untrusted import Limits, UntrustedValueError, admit
 
@@ -28,6 +28,11 @@ def schema_fault(schema: object) -> str | None:
     if schema.get("type") != "object":
         return 'must describe an object: "type": "object" at its top'
     return next(_part_faults(schema, schema, ""), None)
+
+
+def is_schema(schema: object) -> TypeGuard[Mapping[str, Any]]:
+    """Return true if a schema can be asked for."""
+    return schema_fault(schema) is None
 
 
 def anthropic_schema_fault(schema: Mapping[str, Any]) -> str | None:
@@ -60,25 +65,27 @@ def _part_faults(root: Mapping[str, Any], part: Any, place: str) -> Iterator[str
     if not _is_object(part):
         yield f"{where}a schema is an object, true or false"
         return
-    kind = part.get("type")
-    kinds: list[Any] = kind if isinstance(kind, list) else [] if kind is None else [kind]
-    if unknown := [each for each in kinds if not isinstance(each, str) or each not in _TYPES]:
-        yield f"{where}{unknown[0]!s} is no type; these are: {', '.join(sorted(_TYPES))}"
-    if "enum" in part and not (isinstance(part["enum"], list) and part["enum"]):
-        yield f"{where}enum must be a list with a value"
-    required = part.get("required", [])
-    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):  # pyright: ignore[reportUnknownVariableType] -- JSON
-        yield f"{where}required must be a list of names"
-    if "$ref" in part and _target(root, part["$ref"]) is None:
-        yield f"{where}$ref must refer to a part of the schema: #/$defs/Name"
-    for name in _LISTS:
-        if name in part and not (isinstance(part[name], list) and part[name]):
-            yield f"{where}{name} must be a list of schemas"
-    for name in _MAPS:
-        if name in part and not _is_object(part[name]):
-            yield f"{where}{name} must be an object of schemas"
+    yield from (f"{where}{fault}" for fault in _own_faults(root, part))
     for name, child in _children(part):
         yield from _part_faults(root, child, f"{place}/{name}" if place else name)
+
+
+def _own_faults(root: Mapping[str, Any], part: Mapping[str, Any]) -> Iterator[str]:
+    kind: Any = part.get("type", [])
+    kinds = cast("list[Any]", kind) if isinstance(kind, list) else [kind]
+    if unknown := [each for each in kinds if not isinstance(each, str) or each not in _TYPES]:
+        yield f"{unknown[0]!s} is no type; these are: {', '.join(sorted(_TYPES))}"
+    required: Any = part.get("required", [])
+    if not isinstance(required, list) or not all(isinstance(name, str) for name in required):  # pyright: ignore[reportUnknownVariableType] -- JSON
+        yield "required must be a list of names"
+    if "$ref" in part and _target(root, part["$ref"]) is None:
+        yield "$ref must refer to a part of the schema: #/$defs/Name"
+    for name in ("enum", *_LISTS):
+        if name in part and not (isinstance(part[name], list) and part[name]):
+            yield f"{name} must be a list that is not empty"
+    for name in _MAPS:
+        if name in part and not _is_object(part[name]):
+            yield f"{name} must be an object of schemas"
 
 
 def _children(part: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -89,7 +89,7 @@ def interaction(work: RemoteWork, max_tokens: int) -> Interaction:
 
 
 def named_schema(schema: Mapping[str, Any]) -> OutputSchema:
-    """Return a schema with its own title as its name, where vendors take it, and its description."""
+    """Return a schema with its title as its name, as far as vendors take it."""
     title, about = schema.get("title"), schema.get("description")
     name = "".join(each if _is_plain(each) else "_" for each in str(title))[:64] if title else ""
     description = about if isinstance(about, str) else None

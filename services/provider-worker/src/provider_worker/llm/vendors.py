@@ -7,14 +7,14 @@ import anthropic
 import httpx
 import httpx2
 import openai
-from google import genai
+from google.genai import Client as GeminiClient
 from google.genai.types import HttpOptions, HttpRetryOptions
 from pydantic_ai.models import Model
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.google import GoogleModel
 from pydantic_ai.models.ollama import OllamaModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
-from pydantic_ai.profiles import ModelProfile, merge_profile
+from pydantic_ai.profiles import merge_profile
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.google import GoogleProvider
@@ -65,7 +65,7 @@ def ollama_client(settings: OllamaSettings) -> Client:
         found = OllamaModel(name, provider=provider)
         # Ollama knows `max_tokens` alone.
         known = OpenAIModelProfile(openai_chat_supports_max_completion_tokens=False)
-        profile = merge_profile(ModelProfile(**found.profile), known)
+        profile = merge_profile(found.profile, known)
         return OllamaModel(name, provider=provider, profile=profile)
 
     return Client(model, transport)
@@ -94,7 +94,7 @@ def gemini_client(settings: GeminiSettings) -> Client:
         retry_options=HttpRetryOptions(attempts=1),
         timeout=round(settings.timeout_s * 1000),
     )
-    client = genai.Client(
+    client = GeminiClient(
         vertexai=False, api_key=settings.key.get_secret_value(), http_options=options
     )
     provider = GoogleProvider(client=client)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +15,7 @@ from provider_worker.sandbox.chats import (
     Question,
     bearer,
     body_of,
+    inner,
     respond,
     told,
 )
@@ -70,7 +71,8 @@ class Anthropic(ChatWire):
         pictures: list[str] = []
         for turn in body["messages"]:
             content = turn["content"]
-            parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            plain: list[dict[str, Any]] = [{"type": "text", "text": content}]
+            parts = plain if isinstance(content, str) else content
             for part in parts:
                 if part["type"] == "text":
                     prompts.append(part["text"])
@@ -78,10 +80,10 @@ class Anthropic(ChatWire):
                     pictures.append(part["source"]["data"])
         system = body.get("system") or ""
         rules = system if isinstance(system, str) else "\n".join(each["text"] for each in system)
-        tools = body.get("tools") or []
-        choice = (body.get("tool_choice") or {}).get("type")
+        tools: list[dict[str, Any]] = body.get("tools") or []
+        choice = inner(body, "tool_choice").get("type")
         is_tool = bool(tools) and choice in ("any", "tool")
-        form = (body.get("output_config") or {}).get("format") or {}
+        form = inner(body, "output_config", "format")
         return Question(
             model=body["model"],
             prompt="\n".join(prompts),
@@ -97,7 +99,7 @@ class Anthropic(ChatWire):
         message = _message(entry, question, answer)
         if entry.input.get("stream"):
             return Response("".join(_events(message)), media_type="text/event-stream")
-        return respond(message, **{"request-id": f"req_{entry.request_id}"})
+        return respond(message, headers={"request-id": f"req_{entry.request_id}"})
 
     def refused(self, problems: Sequence[Problem]) -> Response:
         """Return 400, and the faults in words."""
@@ -112,7 +114,7 @@ def _faults(body: dict[str, Any]) -> list[Problem]:
     found = problems(MessagesBody, body)
     if body.get("model") in _NO_TEMPERATURE and body.get("temperature") is not None:
         found.append(Problem(("temperature",), "is not supported by this model", "value_error"))
-    schema = ((body.get("output_config") or {}).get("format") or {}).get("schema")
+    schema = inner(body, "output_config", "format").get("schema")
     if not found and schema is not None:
         found += _schema_faults(schema)
     return found
@@ -141,12 +143,14 @@ def _schema_fault(message: str) -> Problem:
 
 def _objects(node: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(node, dict):
-        if isinstance(node.get("properties"), dict):  # pyright: ignore[reportUnknownMemberType] -- JSON
-            yield node  # pyright: ignore[reportUnknownVariableType]
-        for value in node.values():  # pyright: ignore[reportUnknownVariableType]
-            yield from _objects(value)
+        given = cast("dict[str, Any]", node)
+        if isinstance(given.get("properties"), dict):
+            yield given
+        for name, value in given.items():
+            if name != "$defs":
+                yield from _objects(value)
     elif isinstance(node, list):
-        for value in node:  # pyright: ignore[reportUnknownVariableType]
+        for value in cast("list[Any]", node):
             yield from _objects(value)
 
 
@@ -176,7 +180,7 @@ def _message(entry: Entry, question: Question, answer: Answer) -> dict[str, Any]
 
 
 def _events(message: Mapping[str, Any]) -> Iterator[str]:
-    start = {**message, "content": [], "stop_reason": None}
+    start: dict[str, Any] = {**message, "content": [], "stop_reason": None}
     yield _event("message_start", message=start)
     for index, block in enumerate(message["content"]):
         text = block.get("text", "")

@@ -6,7 +6,7 @@ import binascii
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -132,7 +132,15 @@ def told(problems: Sequence[Problem]) -> str:
     return "; ".join(f"{problem.field}: {problem.msg}".strip(": ") for problem in problems)
 
 
-def respond(body: Any, status: int = 200, **headers: str) -> Response:
+def inner(given: Mapping[str, Any], *path: str) -> dict[str, Any]:
+    """Return a nested object by the names on the way to it; empty if there is none."""
+    found: Any = given
+    for name in path:
+        found = cast("dict[str, Any]", found).get(name) if isinstance(found, Mapping) else None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def respond(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Return JSON."""
     return JSONResponse(body, status, headers=headers)
 
@@ -140,7 +148,8 @@ def respond(body: Any, status: int = 200, **headers: str) -> Response:
 def _answer(question: Question, entry: Entry) -> Answer:
     pictures = [_content(picture) for picture in question.pictures]
     sent = count_tokens(question.system + question.prompt) + _TOKENS_A_PICTURE * len(pictures)
-    text, kind = reply_text(question.prompt, pictures, question.schema), "stop"
+    text = reply_text(question.prompt, pictures, question.schema)
+    kind: Kind = "stop"
     most = question.max_tokens
     match entry.work.error_type:
         case "refusal":
@@ -156,7 +165,7 @@ def _answer(question: Question, entry: Entry) -> Answer:
         case _:
             if most is not None and count_tokens(text) > most:
                 text, kind = text.encode()[: most * 4].decode(errors="ignore"), "cut_off"
-    return Answer(text, kind, sent, count_tokens(text))  # pyright: ignore[reportArgumentType] -- a literal
+    return Answer(text, kind, sent, count_tokens(text))
 
 
 def _content(picture: str) -> bytes:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from provider_worker.sandbox.chats import Answer, Question
+from provider_worker.sandbox.chats import Answer, Question, inner
 from provider_worker.sandbox.ledger import Entry
 
 _FINISHES = {
@@ -31,16 +31,17 @@ def question_of(body: Mapping[str, Any]) -> Question:
     for message in body["messages"]:
         into = prompts if message["role"] in ("user", "assistant") else system
         content = message["content"]
-        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        plain: list[dict[str, Any]] = [{"type": "text", "text": content}]
+        parts = plain if isinstance(content, str) else content
         for part in parts:
             if part["type"] == "text":
                 into.append(part["text"])
             else:
                 pictures.append(part["image_url"]["url"])
-    form = (body.get("response_format") or {}).get("json_schema")
-    tools = body.get("tools") or []
+    form = inner(body, "response_format", "json_schema")
+    tools: list[dict[str, Any]] = body.get("tools") or []
     is_tool = bool(tools) and body.get("tool_choice") != "none"
-    schema = tools[0]["function"]["parameters"] if is_tool else (form or {}).get("schema")
+    schema = tools[0]["function"]["parameters"] if is_tool else form.get("schema")
     return Question(
         model=body["model"],
         prompt="\n".join(prompts),

@@ -22,6 +22,16 @@ Like = Literal[
     "broken_json",
     "cut_off",
     "overloaded",
+    "retry_info",
+    "quota_per_day",
+    "no_image",
+    "image_safety",
+    "max_tokens",
+    "text_only",
+    "empty",
+    "continuation",
+    "draft",
+    "wrong_ratio",
 ]
 """A ready-made fault, which each provider expresses in its own way."""
 On = Literal["submit", "status", "result", "cancel", "picture", "media", "work"]

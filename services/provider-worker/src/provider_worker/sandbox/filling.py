@@ -59,10 +59,10 @@ class Filler:
     def _typed(self, given: Mapping[str, Any], name: str, depth: int) -> Any:
         if "const" in given or given.get("enum"):
             return self.value(given, name, depth)
-        kind = given.get("type") or _implied(given)
+        kind: Any = given.get("type") or _implied(given)
         if isinstance(kind, list):
-            kinds = [word for word in cast("list[str]", kind) if word != "null"] or ["null"]
-            kind = kinds[0]
+            kinds = cast("list[str]", kind)
+            kind = next((word for word in kinds if word != "null"), "null")
         match kind:
             case "object":
                 found: Any = self._object(given, depth)
@@ -81,7 +81,7 @@ class Filler:
         return found
 
     def _object(self, given: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        required = set(given.get("required") or ())
+        required: set[str] = set(given.get("required") or ())
         properties: Mapping[str, Any] = given.get("properties") or {}
         wanted = {
             name: schema
@@ -133,7 +133,7 @@ class Filler:
         return text if most is None else text[: int(most)]
 
     def _resolved(self, schema: Any) -> Mapping[str, Any]:
-        given = cast("Mapping[str, Any]", schema) if isinstance(schema, Mapping) else {}
+        given = cast("Mapping[str, Any]", schema if isinstance(schema, Mapping) else {})
         return self._resolved(self._target(str(given["$ref"]))) if "$ref" in given else given
 
     def _target(self, ref: str) -> Any:

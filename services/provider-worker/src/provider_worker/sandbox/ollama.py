@@ -16,6 +16,7 @@ from provider_worker.sandbox.chats import (
     Question,
     bearer,
     body_of,
+    inner,
     respond,
     told,
 )
@@ -91,7 +92,7 @@ class Ollama(ChatWire):
             system="\n".join(rules),
             pictures=[picture for each in messages for picture in each.get("images") or ()],
             schema={"type": "object"} if form == "json" else form or None,
-            max_tokens=(body.get("options") or {}).get("num_predict"),
+            max_tokens=inner(body, "options").get("num_predict"),
         )
 
     def replied(self, app: str, entry: Entry, question: Question, answer: Answer) -> Response:

@@ -17,6 +17,7 @@ from provider_worker.sandbox.chats import (
     Question,
     bearer,
     body_of,
+    inner,
     respond,
     told,
 )
@@ -91,7 +92,7 @@ class OpenAi(ChatWire):
         """Return the reply."""
         reply = completion if app == _COMPLETIONS else _response
         headers = {"x-request-id": f"req_{entry.request_id}"}
-        return respond(reply(entry, question, answer), **headers)
+        return respond(reply(entry, question, answer), headers=headers)
 
     def refused(self, problems: Sequence[Problem]) -> Response:
         """Return 400, and the faults in words."""
@@ -112,8 +113,7 @@ def _faults(model: type[BaseModel], body: dict[str, Any] | None) -> list[Problem
         found = [Problem(("stream",), "the sandbox does not stream", "value_error")]
     if _REASONING.match(str(body.get("model"))) and body.get("temperature") is not None:
         found.append(Problem(("temperature",), "Unsupported parameter", "value_error"))
-    chat = (body.get("response_format") or {}).get("json_schema")
-    form: Mapping[str, Any] = chat or (body.get("text") or {}).get("format") or {}
+    form = inner(body, "response_format", "json_schema") or inner(body, "text", "format")
     if not found and form.get("strict") and not _is_strict(form["schema"]):
         message = "Invalid schema: 'additionalProperties' is required to be false, and 'required'"
         found.append(Problem(("schema",), message, "invalid_json_schema"))
@@ -144,7 +144,7 @@ def _question(body: Mapping[str, Any]) -> Question:
         prompt="\n".join(prompts),
         system=body.get("instructions") or "",
         pictures=pictures,
-        schema=((body.get("text") or {}).get("format") or {}).get("schema"),
+        schema=inner(body, "text", "format").get("schema"),
         max_tokens=body.get("max_output_tokens"),
     )
 

@@ -12,7 +12,7 @@ from shared.contracts.remote_limits.request import (
     RemoteFault,
     RemoteRequest,
 )
-from shared.contracts.reply_schema import anthropic_schema_fault, schema_fault
+from shared.contracts.reply_schema import anthropic_schema_fault, is_schema, schema_fault
 
 LLM_CONFIG_KEYS = frozenset({"output_schema"})
 """Keys of `config` that every provider of LLM_INTERACTION takes."""
@@ -31,8 +31,8 @@ def ai_core_faults(request: RemoteRequest) -> Iterator[RemoteFault]:
     yield from llm_faults(request)
     yield from _option_faults(request.options)
     schema = request.config.get("output_schema")
-    is_known = isinstance(schema, dict) and schema_fault(schema) is None  # pyright: ignore[reportUnknownArgumentType] -- JSON
-    if vendor == AiProvider.ANTHROPIC and is_known and (fault := anthropic_schema_fault(schema)):
+    is_anthropic = vendor == AiProvider.ANTHROPIC
+    if is_anthropic and is_schema(schema) and (fault := anthropic_schema_fault(schema)):
         yield RemoteFault(_SCHEMA, fault)
 
 
