@@ -86,10 +86,11 @@ def with_captions(
     """
     workers = [service for service in services if service.name == PROVIDER_WORKER]
     known = {**environment, **(workers[0].environment if workers else {})}
-    can_caption = bool(workers) and any(known.get(name) for name in _VENDOR_KEYS)
-    permission = {_CAN_CAPTION: environment.get(_CAN_CAPTION, str(can_caption).lower())}
+    can_caption = workers and any(known.get(name) for name in _VENDOR_KEYS)
+    if not can_caption or _CAN_CAPTION in environment:
+        return tuple(services)
     return tuple(
-        replace(service, environment={**permission, **service.environment})
+        replace(service, environment={**service.environment, _CAN_CAPTION: "true"})
         if service.name == _GATEWAY
         else service
         for service in services
