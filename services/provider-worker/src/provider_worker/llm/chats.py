@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pydantic_ai.exceptions import AgentRunError, ModelRequestRejectedError, UserError
+from pydantic_ai.exceptions import ModelRequestRejectedError, UserError
 
 from provider_worker.adapters import Accepted
 from provider_worker.calls import CallLog
 from provider_worker.llm.chat import Chat, OutputSchema, Reply
 from provider_worker.llm.errors import NAMES, errors_of
-from provider_worker.llm.outcome import reply_of, unreadable
+from provider_worker.llm.outcome import is_unfinished, reply_of, unfinished, unreadable
 from provider_worker.llm.request import ask, ignored
 from provider_worker.llm.response import ChatResponse
 from provider_worker.llm.settings import LlmSettings
@@ -48,6 +48,8 @@ class Chats:
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
         self._vendors: Mapping[AiProvider, _Vendor] = dict(_opened(settings))
+        for vendor in self._vendors.values():
+            vendor.client.model("any")  # the first one reads tables, which takes a second
 
     @property
     def served(self) -> list[AiProvider]:
@@ -123,11 +125,13 @@ class Chats:
         """
         vendor, name = self._vendor(ai_provider), NAMES[ai_provider]
         model, seen = vendor.client.model(chat.model), replace(chat, pictures=())
+        if is_unfinished(response):
+            raise unfinished(name, chat)
         with replayed(received):
             try:
                 found = await ask(model, seen)
-            except (AgentRunError, ValueError) as error:
-                raise unreadable(name, response, error) from error
+            except Exception as error:
+                raise unreadable(name, error) from error
         try:
             return await asyncio.to_thread(
                 reply_of, name, chat, response, found, ignored(model, seen)
