@@ -25,7 +25,7 @@ def find_faults(res: Resources, body: TrainingTaskCreate) -> list[Fault]:
     strategy = body.preprocessing_captioning_strategy
     if strategy in MODEL_STRATEGIES and not res.training.can_caption:
         others = ", ".join(each for each in CaptioningStrategy if each not in MODEL_STRATEGIES)
-        message = f"{strategy} needs a captioning model, which this server has not; send {others}"
+        message = f"{strategy} needs a captioning model, which is not served yet; send {others}"
         faults.append(Fault(("body", "preprocessing_captioning_strategy"), message))
     known = res.training.known_base_models
     if body.base_model_path not in known:
