@@ -68,6 +68,7 @@ async def test_first_vendor_with_a_key_captions_unless_the_settings_name_one(
     [
         (Fault(on="submit", like="rate_limit"), ErrorCategory.RATE_LIMIT, 0),
         (Fault(on="work", like="content_policy"), ErrorCategory.CONTENT_POLICY, 1),
+        (Fault(on="work", like="empty"), ErrorCategory.PROVIDER_ERROR, 1),
     ],
 )
 async def test_failure_is_told_and_sends_nothing_again(
