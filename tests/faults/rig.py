@@ -214,7 +214,7 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
             )
         )
         temporal = await _direct_client(stack)
-        # No service evaluates yet: this process runs a fake worker, which is not killed.
+        # The evaluator is a fake in this process, which is not killed.
         evaluator = FakeEvaluator()
         worker = activity_worker(temporal, TaskQueue.PROVIDER_LLM, evaluator.evaluate_image)
         await exits.enter_async_context(worker)
