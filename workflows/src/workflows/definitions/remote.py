@@ -46,6 +46,7 @@ async def run_remote_attempt(
         provider_type=run.provider_type,
         provider_config=run.provider_config,
         inputs=with_object_keys(run.task_type, run.inputs),
+        folder=run.folder,
     )
     submission = await submit(work, run, log, summary, priority)
     log.note_submission(submission)

@@ -113,9 +113,11 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
 
     Returns:
         The state of the task. If it had already ended, that state is kept and nothing is written.
+        Of a task without a record, an edit that is a part of another task, the verdict alone is.
     """
     task = await session.get(Task, outcome.task_id, with_for_update=True)
     if task is None:
+        await count_verdict(session, outcome.verdict)
         return TaskRecordState(status=outcome.status)
     if task.status not in TASK_OPEN:
         _add_late_history(task, outcome)
