@@ -10,7 +10,6 @@ from uuid import UUID
 from shared.contracts.enums import TaskType
 from shared.contracts.message import Message
 from shared.contracts.owners import Owner
-from shared.contracts.provenance import Provenance
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 
 EDIT_PICTURE = "EditPicture"
@@ -51,7 +50,6 @@ class EditedPicture(Message):
 
     key: str
     """Object key of the picture."""
-    provenance: Provenance | None = None
 
 
 class EditReport(Message):

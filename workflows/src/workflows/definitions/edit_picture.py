@@ -60,8 +60,7 @@ class EditPicture:
                 type=SUBMISSION_UNKNOWN if outcome.is_final else outcome.error_category,
                 non_retryable=True,
             )
-        provenance = outcome.provenance and outcome.provenance.made
-        return EditedPicture(key=outcome.results["result_image_path"], provenance=provenance)
+        return EditedPicture(key=outcome.results["result_image_path"])
 
 
 def _task_of(edit: PictureEdit) -> TaskRun:

@@ -191,9 +191,7 @@ class _Step:
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
             then = next_action(failure, self.log, self.run)
             if then is NextAction.END:
-                return self._ended(
-                    TaskStatus.FAILED, failure.category, is_final=failure.is_final
-                )
+                return self._ended(TaskStatus.FAILED, failure.category, is_final=failure.is_final)
             if then is NextAction.FALL_BACK:
                 self._fall_back()
             await record_account(self.log.written(failure.category), self.label)
