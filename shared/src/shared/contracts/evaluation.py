@@ -9,7 +9,7 @@ from temporalio import activity
 
 from shared.contracts.enums import AiProvider, AnatomyIssue, Framing, Gender, ViewAngle
 from shared.contracts.message import Message
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.contracts.untrusted import ErrorText, Prose, clean_text
 
 NO_EVALUATOR = "NO_EVALUATOR"

@@ -28,7 +28,7 @@ class TiledRefinerConfig(CheckedEdit):
 
 
 class NanoBananaConfig(Message):
-    """Provider configuration of `nano_banana_upscaler`: one tile, edited by Gemini's image model."""
+    """Provider configuration of `nano_banana_upscaler`: one tile, edited by Gemini."""
 
     default_prompt: str | None = None
     """Instruction if the request has no `upscale_prompt`. None: a generic one."""

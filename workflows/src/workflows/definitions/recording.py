@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 from temporalio import workflow
 
 from shared.contracts.enums import ProviderType
+from shared.contracts.owners import Owner
 from shared.contracts.records import Recordable, RecordActivities
 from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
-    Owner,
     OwnershipCheck,
     PinPictures,
     PipelineOutcome,

@@ -19,7 +19,7 @@ from api_gateway.idempotency import reserve_key, run_id
 from api_gateway.resources import Resources
 from shared.contracts.enums import AiProvider, BreakerState, ErrorCategory, TaskQueue
 from shared.contracts.evaluation import NO_EVALUATOR, EvaluationJob
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.db.repositories.evaluations import evaluation_figures
 from shared.db.repositories.idempotency import CreateRequest
 from shared.temporal.pollers import count_activity_pollers

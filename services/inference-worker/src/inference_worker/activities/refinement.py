@@ -14,7 +14,6 @@ from inference_worker.io.outputs import provenance_of
 from inference_worker.io.picture_files import PictureFiles
 from inference_worker.refinement.nano_banana import nano_banana
 from inference_worker.refinement.refiner import Refined, TiledRefiner
-from inference_worker.refinement.resolution import covering_side
 from inference_worker.settings import InferenceSettings
 from inference_worker.upscaling.upscaler import is_enlarged
 from inference_worker.upscaling.upscalers import Upscalers
@@ -76,10 +75,10 @@ class PictureRefiner(RefinerActivities):
     @activity.defn(name="refine_image")
     async def refine_image(self, request: RefineImage) -> RefineImageResult:
         """Refine one picture tile by tile and store it."""
-        inputs, options, choose_side = request.inputs, request.refiner, None
-        if request.provider_type is ProviderType.NANO_BANANA_UPSCALER:
+        inputs, options = request.inputs, request.refiner
+        is_nano_banana = request.provider_type is ProviderType.NANO_BANANA_UPSCALER
+        if is_nano_banana:
             inputs, options = nano_banana(request)
-            choose_side = covering_side
         kind = self._upscaler_kind(inputs)
         async with (
             self._upscalers.reserved(kind),
@@ -100,7 +99,12 @@ class PictureRefiner(RefinerActivities):
                 upscaler = await self._files.cpu.run(partial(self._upscalers.open, kind))
                 refiner = TiledRefiner(tiles.editors, self._files.cpu, **self._parts)
                 refined = await refiner.refine(
-                    base, inputs, options, tiles.run, upscaler, choose_side=choose_side
+                    base,
+                    inputs,
+                    options,
+                    tiles.run,
+                    upscaler,
+                    choose_side=tiles.editors.region_side if is_nano_banana else None,
                 )
             provenance = await self._provenance_of(refined, base, kind)
             outputs = await attempt.check_and_store(refined.image, provenance, refined.seed)

@@ -16,7 +16,7 @@ from inference_worker.io.picture_files import PictureFiles
 from inference_worker.refinement.edit_runs import EditRuns
 from inference_worker.refinement.editors import EditRequest, ImageEditor, TileTry
 from inference_worker.refinement.framing import frame_of
-from inference_worker.refinement.resolution import SideChoice, covering_side
+from inference_worker.refinement.resolution import SideChoice
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.gemini_images import canonical_size
 from shared.contracts.owners import Owner
@@ -63,6 +63,24 @@ class RemoteModel:
     @property
     def edit_batch(self) -> int:
         return 1
+
+    def covering_side(self, size: tuple[int, int], largest_px: int) -> int:
+        """Return the side of the smallest size at which a picture is not reduced.
+
+        Args:
+            size: width and height of the picture.
+            largest_px: the largest side.
+        """
+        for image_size, side_px in _SIDES_PX.items():
+            if side_px >= largest_px or self.scale(size, image_size) == 1:
+                return min(side_px, largest_px)
+        return largest_px
+
+    def scale(self, size: tuple[int, int], image_size: str) -> float:
+        """Return the factor by which a picture is reduced for an edit at a size, at most 1."""
+        frame = frame_of(size, self.name)
+        made = canonical_size(self.name, frame.ratio, image_size)
+        return min(1, *(ours / shown for ours, shown in zip(made, frame.size, strict=True)))
 
     @property
     def facts(self) -> EngineFacts:
@@ -129,7 +147,7 @@ class RemoteEditors:
 
     @property
     def region_side(self) -> SideChoice:
-        return covering_side
+        return self.model.covering_side
 
     @property
     def follows_references(self) -> bool:
@@ -167,8 +185,8 @@ class RemoteEditor:
         return self.editors.model.facts
 
     def shown_size(self, size: tuple[int, int], side_px: int) -> tuple[int, int]:
-        """Return the picture's own size: enlarging is the model's work."""
-        scale = min(side_px / max(size), 1)
+        """Return the picture's own size, if it is no larger than the model's pictures."""
+        scale = self.editors.model.scale(size, _image_size(side_px))
         width, height = (max(round(side * scale), 1) for side in size)
         return width, height
 

@@ -14,7 +14,6 @@ RESAMPLING = Image.Resampling.BICUBIC
 remain as several lines."""
 _STEPS = (4, 2)
 _LEAST_SIDE_PX = 64
-_LEAST_COVERING_PX = 1024
 
 
 def largest_side(_size: tuple[int, int], largest_px: int) -> int:
@@ -27,17 +26,6 @@ def fitting_side(size: tuple[int, int], largest_px: int) -> int:
     for step in _STEPS:
         side_px = max(largest_px // step, min(_LEAST_SIDE_PX, largest_px))
         if max(size) <= side_px:
-            return side_px
-    return largest_px
-
-
-def covering_side(size: tuple[int, int], largest_px: int) -> int:
-    """Return 1/4, 1/2 or all of the editor's largest side: the smallest not below 1024 that holds
-    the tile.
-    """
-    for step in _STEPS:
-        side_px = largest_px // step
-        if side_px >= _LEAST_COVERING_PX and max(size) <= side_px:
             return side_px
     return largest_px
 
