@@ -33,8 +33,8 @@ from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.engine.model_engine import ModelEngine
-from inference_worker.refinement.grid import Grid, lay_grid
 from inference_worker.refinement.editors import LocalEditors
+from inference_worker.refinement.grid import Grid, lay_grid
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.region_editing import Run
 from inference_worker.settings import InferenceSettings

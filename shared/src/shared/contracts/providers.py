@@ -141,9 +141,7 @@ REQUEST_ID_FIELDS: dict[ProviderType, str] = {
 """The field of a provider's configuration in the API that returns the provider's id of the work."""
 
 
-def task_queue(
-    provider: ProviderType, task_type: TaskType, config: Mapping[str, Any]
-) -> TaskQueue:
+def task_queue(provider: ProviderType, task_type: TaskType, config: Mapping[str, Any]) -> TaskQueue:
     """Return the queue of a task. Tiles that a provider's model edits need no place at a GPU.
 
     Args:

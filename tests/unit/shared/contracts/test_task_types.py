@@ -17,8 +17,8 @@ from inference_worker.__main__ import _activities_of
 from inference_worker.activities.background_removal import BackgroundRemover
 from inference_worker.activities.fixers import PictureFixers
 from inference_worker.activities.inference import LocalInference
-from inference_worker.activities.refinement import PictureRefiner
 from inference_worker.activities.pictures import PictureActivities
+from inference_worker.activities.refinement import PictureRefiner
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.task_types.row import TaskTypeRow
