@@ -44,8 +44,18 @@ class Service:
 
 
 PROVIDER_WORKER = "provider-worker"
-PROVIDER_KEYS = ("SARTIQ_FAL_KEY", "SARTIQ_FASHN_KEY", "SARTIQ_MAGNIFIC_KEY")
-"""The environment variables with the keys of the outside providers."""
+PROVIDER_KEYS = (
+    "SARTIQ_FAL_KEY",
+    "SARTIQ_FASHN_KEY",
+    "SARTIQ_MAGNIFIC_KEY",
+    "SARTIQ_VERTEX_KEY",
+    "SARTIQ_VERTEX_PROJECT",
+    "SARTIQ_OPENAI_KEY",
+    "SARTIQ_ANTHROPIC_KEY",
+    "SARTIQ_GEMINI_KEY",
+    "SARTIQ_OLLAMA_BASE_URL",
+)
+"""The environment variables of which one gives access to an outside provider."""
 SERVICES = (
     Service("gateway", "api_gateway", Readiness.READYZ),
     Service("workflow-worker", "workflows.worker"),

@@ -100,7 +100,7 @@ class RemoteProviders(ProviderActivities):
         try:
             send = await adapter.prepare(work, log)
             await adapter.submits.turn(max_wait_s=_LONGEST_TURN_S)
-        except CrowdedError:
+        except (CrowdedError, UnservedError):
             raise  # no attempt: it is tried again
         except PlatformError as error:
             if not work.is_repeated:
@@ -152,6 +152,7 @@ class RemoteProviders(ProviderActivities):
             service_requests=log.requests,
             billed=result.billed,
             provenance=result.provenance,
+            warnings=result.warnings,
             resumes=resumes,
             resumed_at=resumed_at if resumes else None,
         )

@@ -38,12 +38,14 @@ class ProviderResult:
         files: the stored files.
         billed: units that the provider charged, as it reports them.
         provenance: the model that ran, and request fields without a place at the provider.
+        warnings: parts of the request that had less effect than expected, one sentence each.
     """
 
     results: dict[str, Any]
     files: list[StoredFile] = field(default_factory=list[StoredFile])
     billed: list[BilledUnits] = field(default_factory=list[BilledUnits])
     provenance: Provenance | None = None
+    warnings: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True)

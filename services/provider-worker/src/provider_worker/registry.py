@@ -7,13 +7,22 @@ from typing import Any, Generic, TypeVar
 from provider_worker.adapters import Adapter
 from provider_worker.fal.adapter import FalAdapter
 from provider_worker.fashn.adapter import FashnAdapter
+from provider_worker.google.adapter import VertexAdapter
+from provider_worker.llm.adapter import AiCoreAdapter
+from provider_worker.llm.settings import LlmSettings, vendor_variables
 from provider_worker.magnific.adapter import MagnificAdapter
 from provider_worker.media import MediaKeeper
-from provider_worker.settings import FalSettings, FashnSettings, MagnificSettings, ProviderSettings
+from provider_worker.settings import (
+    FalSettings,
+    FashnSettings,
+    MagnificSettings,
+    SubmissionSettings,
+    VertexSettings,
+)
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
 
-_S = TypeVar("_S", bound=ProviderSettings)
+_S = TypeVar("_S", bound=SubmissionSettings | LlmSettings)
 
 
 @dataclass(frozen=True)
@@ -38,15 +47,17 @@ class Row(Generic[_S]):
     Attributes:
         settings: reads its credentials and limits from the environment.
         adapter: builds its adapter.
+        variables: the environment variables of which it needs one; none: that of its key.
     """
 
     settings: type[_S]
     adapter: Callable[[_S, Parts], Adapter]
+    variables: Sequence[str] = ()
 
     @property
-    def key_variable(self) -> str:
-        """The environment variable of its key."""
-        return f"{self.settings.model_config.get('env_prefix', '')}KEY"
+    def key_variables(self) -> Sequence[str]:
+        """The environment variables of which it needs one."""
+        return self.variables or [f"{self.settings.model_config.get('env_prefix', '')}KEY"]
 
     def build(self, parts: Parts) -> Adapter | None:
         """Build the adapter; none without credentials."""
@@ -66,8 +77,18 @@ _MAGNIFIC = Row(
     MagnificSettings,
     lambda settings, parts: MagnificAdapter(settings, parts.objects, parts.media, parts.limits),
 )
-ROWS: Sequence[Row[Any]] = (_FAL, _FASHN, _MAGNIFIC)
-KEY_VARIABLES = tuple(row.key_variable for row in ROWS)
+_VERTEX = Row(
+    VertexSettings,
+    lambda settings, parts: VertexAdapter(settings, parts.objects, parts.media, parts.limits),
+    variables=("SARTIQ_VERTEX_KEY", "SARTIQ_VERTEX_PROJECT"),
+)
+_AI_CORE = Row(
+    LlmSettings,
+    lambda settings, parts: AiCoreAdapter(settings, parts.objects, parts.limits),
+    variables=vendor_variables(),
+)
+ROWS: Sequence[Row[Any]] = (_FAL, _FASHN, _MAGNIFIC, _VERTEX, _AI_CORE)
+KEY_VARIABLES = tuple(name for row in ROWS for name in row.key_variables)
 """The variables of which a provider worker needs at least one."""
 
 

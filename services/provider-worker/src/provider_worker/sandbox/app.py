@@ -10,17 +10,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from provider_worker.sandbox.anthropic import Anthropic
 from provider_worker.sandbox.fal import Fal
 from provider_worker.sandbox.fashn import Fashn
 from provider_worker.sandbox.faults import Fault
+from provider_worker.sandbox.gemini import Gemini
 from provider_worker.sandbox.ledger import Ledger
 from provider_worker.sandbox.magnific import Magnific
+from provider_worker.sandbox.ollama import Ollama
+from provider_worker.sandbox.openai import OpenAi
 from provider_worker.sandbox.pictures import BadPictureError
 from provider_worker.sandbox.ranges import ranged
 from provider_worker.sandbox.settings import SandboxSettings
 from provider_worker.sandbox.wires import Desk, Wire
 
-WIRES: tuple[type[Wire], ...] = (Fashn, Magnific, Fal)
+WIRES: tuple[type[Wire], ...] = (Fashn, Magnific, Gemini, OpenAi, Anthropic, Ollama, Fal)
 """fal is the last: it takes any POST."""
 _FAULTS = TypeAdapter(list[Fault])
 

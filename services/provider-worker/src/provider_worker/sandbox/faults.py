@@ -16,6 +16,21 @@ Like = Literal[
     "concurrency",
     "out_of_credit",
     "content_policy",
+    "content_filter",
+    "unsafe_prompt",
+    "wrong_schema",
+    "broken_json",
+    "cut_off",
+    "overloaded",
+    "retry_info",
+    "quota_per_day",
+    "no_image",
+    "image_safety",
+    "text_only",
+    "empty",
+    "continuation",
+    "draft",
+    "wrong_ratio",
 ]
 """A ready-made fault, which each provider expresses in its own way."""
 On = Literal["submit", "status", "result", "cancel", "picture", "media", "work"]

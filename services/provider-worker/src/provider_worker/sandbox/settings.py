@@ -26,11 +26,16 @@ class SandboxSettings(BaseSettings):
         "fal": 0.025,
         "fal/fal-ai/kling-video": 0.084,
         "fashn": 0.075,
+        "gemini": 0.00012,
         "magnific": 0.1,
+        "openai": 0.00001,
+        "anthropic": 0.00001,
     }
     """Price of one unit, by provider and app; the longest name that begins the app's applies."""
     fashn_credits: int = 100_000
     """Credits of a FASHN account before anything is charged."""
+    ollama_models: list[str] = ["llava:latest", "qwen3-vl:latest", "gpt-oss:120b-cloud"]
+    """Models that Ollama has; others are not found."""
     magnific_is_flat: bool = False
     """Respond as the older API does: without `data`, with `task_status`."""
 

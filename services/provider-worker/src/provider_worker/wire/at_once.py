@@ -89,6 +89,10 @@ class AtOnce(Generic[_R]):
             stored = await stored_response(objects, work)
         except ObjectNotFoundError as error:
             raise DamagedResultError(f"{self.name}'s stored response is gone") from error
+        return await self.loaded(stored)
+
+    async def loaded(self, stored: bytes) -> tuple[_R, Received]:
+        """Return the response of an acceptance: parsed, and for `replayed`."""
         received = _loaded(stored)
         return await asyncio.to_thread(self._parsed, received), received
 

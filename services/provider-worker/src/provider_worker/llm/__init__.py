@@ -1,0 +1,1 @@
+"""Chats with language models at four vendors, and the adapter of LLM_INTERACTION."""

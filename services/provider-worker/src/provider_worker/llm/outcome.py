@@ -1,0 +1,91 @@
+"""The reply in a vendor's response, or the reason that there is none. Pure."""
+
+from typing import Any
+
+from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+
+from provider_worker.llm.chat import Chat, Reply
+from provider_worker.llm.response import ChatResponse
+from provider_worker.llm.schema import read_reply
+from provider_worker.wire.errors import redacted
+from shared.contracts.enums import ErrorCategory as Category
+from shared.errors import PlatformError
+
+_QUOTED = 200
+"""Longest quotation of a refusal."""
+
+
+def reply_of(
+    name: str, chat: Chat, response: ChatResponse, found: ModelResponse, ignored: list[str]
+) -> Reply:
+    """Return the reply.
+
+    Args:
+        name: of the vendor, in messages.
+        chat: the request.
+        response: the vendor's response.
+        found: the same, as pydantic-ai reads it.
+        ignored: fields of the chat that the model does not take.
+
+    Raises:
+        PlatformError: CONTENT_POLICY: the vendor or the model refused. VALIDATION: the reply was
+            cut off at the limit of tokens. PROVIDER_ERROR: there is none, or it does not follow the
+            schema.
+    """
+    text = "".join(part.content for part in found.parts if isinstance(part, TextPart))
+    details = found.provider_details or {}
+    if found.finish_reason == "content_filter":
+        raise _refused(name, details, text)
+    if found.finish_reason == "length":
+        raise _error(
+            f"{name}'s reply was cut off at max_tokens ({chat.max_tokens}): raise it, or ask for"
+            f" less; the reply begins {_quoted(text)}",
+            Category.VALIDATION,
+        )
+    if found.finish_reason == "error":
+        raise _error(f"{name} ended the reply with an error: {_why(details)}")
+    for part in found.parts:
+        if chat.schema is not None and isinstance(part, ToolCallPart):
+            text = part.args_as_json_str()
+    if not text.strip():
+        raise _error(f"{name}'s response contains no reply: {_why(details)}")
+    return Reply(
+        text=text,
+        json=None if chat.schema is None else _data(name, chat.schema.schema, text),
+        model=found.model_name or chat.model,
+        request_id=response.reply_id,
+        input_tokens=found.usage.input_tokens,
+        output_tokens=found.usage.output_tokens,
+        ignored=ignored,
+    )
+
+
+def unreadable(name: str, response: ChatResponse, error: Exception) -> PlatformError:
+    """Return the error of a response that the vendor's client cannot read."""
+    return _error(f"{name}'s response cannot be read: {redacted(str(error))[:_QUOTED]}")
+
+
+def _data(name: str, schema: Any, text: str) -> Any:
+    try:
+        return read_reply(schema, text)
+    except ValueError as error:
+        raise _error(f"{name}'s reply cannot be used: {error}; it begins {_quoted(text)}") from None
+
+
+def _refused(name: str, details: dict[str, Any], text: str) -> PlatformError:
+    told = details.get("refusal") or text or details.get("block_reason_message") or ""
+    reason = details.get("block_reason") or details.get("finish_reason") or "refusal"
+    quoted = f": {_quoted(str(told))}" if told else ""
+    return _error(f"{name} refused the request ({reason}){quoted}", Category.CONTENT_POLICY)
+
+
+def _why(details: dict[str, Any]) -> str:
+    return str(details.get("finish_reason") or "it gives no reason")
+
+
+def _quoted(text: str) -> str:
+    return repr(redacted(text)[:_QUOTED]) if text else "with nothing"
+
+
+def _error(message: str, category: Category = Category.PROVIDER_ERROR) -> PlatformError:
+    return PlatformError(message, category=category, is_final=True)
