@@ -71,7 +71,7 @@ def _task_of(edit: PictureEdit) -> TaskRun:
     """
     info = workflow.info()
     return TaskRun(
-        task_id=uuid.uuid5(edit.task_id, info.workflow_id),
+        task_id=uuid.uuid5(edit.task_id, info.run_id),
         task_type=TaskType.EDITING,
         provider_type=_PROVIDER,
         task_queue=PROVIDERS[_PROVIDER].queues[TaskType.EDITING],
