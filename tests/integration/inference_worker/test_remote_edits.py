@@ -218,6 +218,7 @@ async def test_cancelling_cancels_the_edits_and_tells_what_they_cost(stage: Stag
     outcome = stage.runs.outcome(run.task_id)
     assert outcome.status == TaskStatus.CANCELLED
     assert len(outcome.service_requests) == 4
+    assert sum(each.amount for each in outcome.billed) == stage.gemini.ledger.charged("gemini") > 0
     left = [
         each.id
         async for each in stage.runs.client.list_workflows("ExecutionStatus = 'Running'")
