@@ -152,8 +152,14 @@ class VertexAdapter:
         return replace(result, warnings=warnings)
 
     async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalResult:
-        """Return that the work is done."""
-        return self._at_once.withdrawal()
+        """Return that the work is done, and what it cost."""
+        withdrawal = self._at_once.withdrawal()
+        try:
+            response, _ = await self._at_once.result(self._objects, work)
+            generated = await asyncio.to_thread(read_generated, response)
+        except PlatformError:  # then the tokens are not known
+            return withdrawal
+        return replace(withdrawal, billed=billed_units(generated, work.provider_type))
 
     async def close(self) -> None:
         """Close connections."""
