@@ -19,8 +19,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # The duration of an example depends on the machine, not on the code.
 _ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("quick", _ANY_MACHINE, max_examples=20)
-settings.register_profile("thorough", _ANY_MACHINE, max_examples=200)
+# `make test` and CI try the same examples in each run; `make test-long` elsewhere tries new ones.
+settings.register_profile("quick", _ANY_MACHINE, max_examples=20, derandomize=True)
+settings.register_profile(
+    "thorough", _ANY_MACHINE, max_examples=200, derandomize="CI" in os.environ
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

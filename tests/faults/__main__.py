@@ -1,6 +1,7 @@
 """The full fault matrix, 20 trainings and 100 random kills: `make test-faults`, 50 minutes.
 
-`--only TEXT` runs the cases whose name contains the text; `--seed N` repeats random kills.
+`--only TEXT` runs the cases whose name contains the text, and no random kills or trainings unless
+their number is given; `--seed N` repeats random kills.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import sys
 
 from rich.console import Console
 
+from tests.faults.at_once_cases import AT_ONCE
 from tests.faults.cases import KILLS
 from tests.faults.hostile_cases import HOSTILE
 from tests.faults.lost_responses import LOST_RESPONSES
@@ -23,7 +25,7 @@ from tests.faults.training_cases import TRAININGS
 from tests.faults.training_rounds import kill_trainings
 
 _CASES = (
-    *(*KILLS, *TRAININGS, *PICTURES, *PROVIDER, *SUBMISSIONS),
+    *(*KILLS, *TRAININGS, *PICTURES, *PROVIDER, *SUBMISSIONS, *AT_ONCE),
     *(*NETWORK, *LOST_RESPONSES, *HOSTILE),
 )
 
@@ -34,9 +36,13 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--only", default="", help="run the cases whose name contains this")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
-    parser.add_argument("--kills", type=int, default=100, help="number of random kills")
-    parser.add_argument("--trainings", type=int, default=20, help="number of killed trainings")
-    return parser.parse_args()
+    parser.add_argument("--kills", type=int, help="number of random kills; 100")
+    parser.add_argument("--trainings", type=int, help="number of killed trainings; 20")
+    arguments = parser.parse_args()
+    for name, number in {"kills": 100, "trainings": 20}.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, 0 if arguments.only else number)
+    return arguments
 
 
 async def main() -> int:

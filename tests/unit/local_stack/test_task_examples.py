@@ -30,12 +30,14 @@ def test_every_task_of_a_provider_has_an_example_at_the_sandbox() -> None:
     served = {
         (task_type, kind)
         for kind, provider in PROVIDERS.items()
-        if provider.answers is AnswerMode.QUEUED or kind is ProviderType.AI_CORE
+        if provider.answers is AnswerMode.QUEUED
+        or kind in (ProviderType.VERTEX, ProviderType.AI_CORE)
         for task_type in provider.queues
     }
     assert {(one.task_type, one.provider) for one in examples} == served
     assert all(one.label == f"{one.name} (sandbox)" for one in examples)
-    assert [one.name for one in examples if not one.inputs] == ["generation_fal_standard"]
+    named = [one.name for one in examples if not one.inputs]
+    assert named == ["generation_fal_standard", "generation_vertex"]
     own = [generation(7), *others(Image.new("RGB", (64, 64), "red"), 7)]
     assert len({one.name for one in [*own, *examples]}) == len([*own, *examples])
 

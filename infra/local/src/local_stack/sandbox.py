@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from local_stack.errors import StackError
-from local_stack.services import PROVIDER_KEYS, PROVIDER_WORKER, Readiness, Service
+from local_stack.services import (
+    PROVIDER_KEYS,
+    PROVIDER_WORKER,
+    Readiness,
+    Service,
+    with_captions,
+)
 from local_stack.stack_plan import StackPlan
 
 NAME = "sandbox"
@@ -20,6 +26,8 @@ _PACES = {
     "SARTIQ_FAL_GARMENT_FIXER_APP": GARMENT_APP,
 }
 """Settings of the provider worker that suit a server of this machine, unless they are set."""
+_NO_PROJECT = {"SARTIQ_VERTEX_PROJECT": "", "SARTIQ_VERTEX_IS_EXPRESS": "false"}
+"""The sandbox's key is one of the Gemini API."""
 
 
 def with_sandbox(
@@ -62,7 +70,8 @@ def wanted_services(
     """
     environment = {**os.environ, **overrides}
     known = with_sandbox(services, plan, environment) if plan.has_sandbox else services
-    return tuple(service for service in known if service.is_wanted(environment))
+    wanted = tuple(service for service in known if service.is_wanted(environment))
+    return with_captions(wanted, environment)
 
 
 def _sandbox(plan: StackPlan) -> Service:
@@ -85,9 +94,10 @@ def _access(plan: StackPlan, environment: Mapping[str, str]) -> dict[str, str]:
     access = {name: environment.get(name, value) for name, value in _PACES.items()}
     access[_ALLOWED] = json.dumps(allowed)
     for name in PROVIDER_KEYS:
-        access[name] = _key(plan)
-        access[f"{name.removesuffix('KEY')}BASE_URL"] = plan.sandbox_url
-    return access
+        prefix = name.removesuffix("_KEY").removesuffix("_BASE_URL").removesuffix("_PROJECT")
+        access[f"{prefix}_KEY"] = _key(plan)
+        access[f"{prefix}_BASE_URL"] = plan.sandbox_url
+    return access | _NO_PROJECT
 
 
 def _allowed_hosts(environment: Mapping[str, str]) -> list[str]:

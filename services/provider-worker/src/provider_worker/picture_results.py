@@ -1,13 +1,13 @@
-"""Results of work that returns pictures by URL: stored files, result fields, provenance."""
+"""Results of work that returns pictures: stored files, result fields, provenance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from provider_worker.adapters import ProviderResult
 from provider_worker.calls import CallLog
 from provider_worker.errors import UnusableResultError
 from provider_worker.folders import attempt_folder
 from provider_worker.media import MediaKeeper
+from provider_worker.outcomes import ProviderResult
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.provenance import FileProvenance, Provenance
@@ -24,7 +24,7 @@ class ReturnedPictures:
 
     Attributes:
         name: of the provider, in messages.
-        urls: URLs or data URLs.
+        pictures: URLs, data URLs or contents.
         provenance: of the pictures, less the files.
         seed: of the request. With several pictures it is not that of each, and is left out.
         billed: units that the provider charged; recorded even if the pictures cannot be stored.
@@ -32,7 +32,7 @@ class ReturnedPictures:
     """
 
     name: str
-    urls: Sequence[str]
+    pictures: Sequence[str | bytes]
     provenance: Provenance
     seed: int | None = None
     billed: list[BilledUnits] = field(default_factory=list[BilledUnits])
@@ -67,7 +67,7 @@ async def store_pictures(
 async def _stored(
     media: MediaKeeper, work: RemoteWork, returned: ReturnedPictures, log: CallLog
 ) -> list[StoredFile]:
-    count = len(returned.urls)
+    count = len(returned.pictures)
     if not count:
         raise PlatformError(
             f"{returned.name}'s response contains no pictures",
@@ -78,6 +78,6 @@ async def _stored(
         raise UnusableResultError(f"it has {count} pictures; at most {_MAX_PICTURES} are supported")
     folder = attempt_folder(work)
     return [
-        await media.picture(url, f"{folder}/image_{index}.png", log, size=returned.size)
-        for index, url in enumerate(returned.urls)
+        await media.picture(source, f"{folder}/image_{index}.png", log, size=returned.size)
+        for index, source in enumerate(returned.pictures)
     ]

@@ -7,15 +7,22 @@ from typing import Any, Generic, TypeVar
 from provider_worker.adapters import Adapter
 from provider_worker.fal.adapter import FalAdapter
 from provider_worker.fashn.adapter import FashnAdapter
+from provider_worker.google.adapter import VertexAdapter
 from provider_worker.llm.adapter import AiCoreAdapter
 from provider_worker.llm.settings import LlmSettings, vendor_variables
 from provider_worker.magnific.adapter import MagnificAdapter
 from provider_worker.media import MediaKeeper
-from provider_worker.settings import FalSettings, FashnSettings, MagnificSettings, ProviderSettings
+from provider_worker.settings import (
+    FalSettings,
+    FashnSettings,
+    MagnificSettings,
+    SubmissionSettings,
+    VertexSettings,
+)
 from shared.settings import PictureLimits
 from shared.storage.object_store import ObjectStore
 
-_S = TypeVar("_S", bound=ProviderSettings | LlmSettings)
+_S = TypeVar("_S", bound=SubmissionSettings | LlmSettings)
 
 
 @dataclass(frozen=True)
@@ -70,12 +77,17 @@ _MAGNIFIC = Row(
     MagnificSettings,
     lambda settings, parts: MagnificAdapter(settings, parts.objects, parts.media, parts.limits),
 )
+_VERTEX = Row(
+    VertexSettings,
+    lambda settings, parts: VertexAdapter(settings, parts.objects, parts.media, parts.limits),
+    variables=("SARTIQ_VERTEX_KEY", "SARTIQ_VERTEX_PROJECT"),
+)
 _AI_CORE = Row(
     LlmSettings,
     lambda settings, parts: AiCoreAdapter(settings, parts.objects, parts.limits),
     variables=vendor_variables(),
 )
-ROWS: Sequence[Row[Any]] = (_FAL, _FASHN, _MAGNIFIC, _AI_CORE)
+ROWS: Sequence[Row[Any]] = (_FAL, _FASHN, _MAGNIFIC, _VERTEX, _AI_CORE)
 KEY_VARIABLES = tuple(name for row in ROWS for name in row.key_variables)
 """The variables of which a provider worker needs at least one."""
 

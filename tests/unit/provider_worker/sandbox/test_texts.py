@@ -95,6 +95,13 @@ def test_less_usual_schemas_are_followed(schema: dict[str, Any]) -> None:
     jsonschema_rs.validate(schema, json.loads(reply_text("x", [RED], schema)))
 
 
+def test_bounds_that_only_a_description_states_are_kept() -> None:
+    field = {"type": "integer", "description": "Sleeves. {minimum: 7, maximum: 8}"}
+    schema = {"type": "object", "properties": {"a": field}}
+    found = {json.loads(reply_text(f"{index}", [], schema))["a"] for index in range(20)}
+    assert found == {7, 8}
+
+
 def test_a_reply_tells_the_picture() -> None:
     blue = picture("PNG", "blue", (10, 10))
     assert reply_text("x", [RED]).startswith("A red picture (30x40).")

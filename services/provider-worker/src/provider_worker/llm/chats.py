@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from pydantic_ai.exceptions import ModelRequestRejectedError, UserError
 
-from provider_worker.adapters import Accepted
 from provider_worker.calls import CallLog
 from provider_worker.llm.chat import Chat, OutputSchema, Reply
 from provider_worker.llm.errors import NAMES, errors_of
@@ -21,6 +20,7 @@ from provider_worker.llm.vendors import (
     ollama_client,
     openai_client,
 )
+from provider_worker.outcomes import Accepted
 from provider_worker.wire.at_once import AtOnce
 from provider_worker.wire.once import Received, replayed
 from shared.contracts.enums import AiProvider, ProviderType
@@ -77,8 +77,16 @@ class Chats:
         """
         return self._vendor(ai_provider).at_once
 
-    async def send(self, ai_provider: AiProvider, chat: Chat, log: CallLog) -> Accepted:
+    async def send(
+        self, ai_provider: AiProvider, chat: Chat, log: CallLog, *, timeout_s: float | None = None
+    ) -> Accepted:
         """Send a chat, once, and return the whole response. It is paid for.
+
+        Args:
+            ai_provider: the vendor.
+            chat: the question.
+            log: receives the request.
+            timeout_s: limit of the request, below the vendor's own.
 
         Raises:
             UnservedError: the vendor has no credentials.
@@ -94,7 +102,10 @@ class Chats:
                 # Of no consequence if a response has come.
                 raise InvalidInputError(f"the request cannot be made: {error}") from error
 
-        return await vendor.at_once.send(call, log)
+        at_once = vendor.at_once
+        if timeout_s is not None:
+            at_once = replace(at_once, timeout_s=min(timeout_s, at_once.timeout_s))
+        return await at_once.send(call, log)
 
     async def read(
         self, ai_provider: AiProvider, chat: Chat, response: ChatResponse, received: Received
@@ -130,13 +141,21 @@ class Chats:
             error.billed = tuple(billed_tokens(usage.input_tokens, usage.output_tokens))
             raise
 
-    async def ask(self, ai_provider: AiProvider, chat: Chat, log: CallLog) -> Reply:
+    async def ask(
+        self, ai_provider: AiProvider, chat: Chat, log: CallLog, *, timeout_s: float | None = None
+    ) -> Reply:
         """Send a chat, once, and return the reply, without keeping the response.
+
+        Args:
+            ai_provider: the vendor.
+            chat: the question.
+            log: receives the request.
+            timeout_s: limit of the request, below the vendor's own.
 
         Raises:
             PlatformError: as from `send` and `read`.
         """
-        accepted = await self.send(ai_provider, chat, log)
+        accepted = await self.send(ai_provider, chat, log, timeout_s=timeout_s)
         assert accepted.response is not None
         response, received = await self.at_once(ai_provider).loaded(accepted.response)
         return await self.read(ai_provider, chat, response, received)

@@ -14,6 +14,7 @@ from provider_worker.sandbox.anthropic import Anthropic
 from provider_worker.sandbox.fal import Fal
 from provider_worker.sandbox.fashn import Fashn
 from provider_worker.sandbox.faults import Fault
+from provider_worker.sandbox.gemini import Gemini
 from provider_worker.sandbox.ledger import Ledger
 from provider_worker.sandbox.magnific import Magnific
 from provider_worker.sandbox.ollama import Ollama
@@ -23,7 +24,7 @@ from provider_worker.sandbox.ranges import ranged
 from provider_worker.sandbox.settings import SandboxSettings
 from provider_worker.sandbox.wires import Desk, Wire
 
-WIRES: tuple[type[Wire], ...] = (Fashn, Magnific, OpenAi, Anthropic, Ollama, Fal)
+WIRES: tuple[type[Wire], ...] = (Fashn, Magnific, Gemini, OpenAi, Anthropic, Ollama, Fal)
 """fal is the last: it takes any POST."""
 _FAULTS = TypeAdapter(list[Fault])
 

@@ -23,6 +23,15 @@ Like = Literal[
     "cut_off",
     "empty",
     "overloaded",
+    "retry_info",
+    "quota_per_day",
+    "no_image",
+    "image_safety",
+    "text_only",
+    "empty",
+    "continuation",
+    "draft",
+    "wrong_ratio",
 ]
 """A ready-made fault, which each provider expresses in its own way."""
 On = Literal["submit", "status", "result", "cancel", "picture", "media", "work"]

@@ -1,12 +1,14 @@
 """Data that follows a JSON schema: deterministic, by types and enums. Pure."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 _DEPTH = 6
 """Deepest nesting that is filled; beyond it, optional parts are left out and lists are empty."""
+_HINT = re.compile(r"\b((?:exclusiveM|m)(?:ini|axi)mum): (-?\d+(?:\.\d+)?)")
 _FORMATS = {
     "date-time": "2026-01-02T03:04:05Z",
     "date": "2026-01-02",
@@ -164,11 +166,18 @@ def _implied(given: Mapping[str, Any]) -> str:
     return "array" if "items" in given or "prefixItems" in given else "string"
 
 
+def _hinted(given: Mapping[str, Any]) -> dict[str, float]:
+    """Return the bounds that a description states, where a vendor's schemas cannot."""
+    found = _HINT.findall(str(given.get("description", "")))
+    return {name: float(number) for name, number in found}
+
+
 def _range(
     given: Mapping[str, Any], low: float, high: float, *, is_whole: bool = False
 ) -> tuple[float, float]:
     """Return the range of a number; a bound that is not stated is near the other."""
     span, step = high - low, 1 if is_whole else 1e-6
+    given = {**_hinted(given), **given}
     least = given.get("minimum")
     if (above := given.get("exclusiveMinimum")) is not None:
         least = max(above + step, above + step if least is None else least)

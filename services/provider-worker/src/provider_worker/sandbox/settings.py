@@ -26,6 +26,7 @@ class SandboxSettings(BaseSettings):
         "fal": 0.025,
         "fal/fal-ai/kling-video": 0.084,
         "fashn": 0.075,
+        "gemini": 0.00012,
         "magnific": 0.1,
         "openai": 0.00001,
         "anthropic": 0.00001,
