@@ -46,14 +46,14 @@ def question(vendor: str, **more: Any) -> dict[str, Any]:
     } | more
 
 
-async def test_questions_to_three_vendors_complete(
+async def test_questions_to_four_vendors_complete(
     gateway: Gateway, api: httpx.AsyncClient, fal: OpenSandbox
 ) -> None:
     path = f"shop/{uuid.uuid4()}.png"
     assert (await save(api, path, noise(5))).status_code == 201
     async with platform(gateway, fal):
-        for vendor in ("openai", "anthropic", "ollama"):
-            schema = {"output_schema": SCHEMA} if vendor != "ollama" else {}
+        for vendor in MODELS:
+            schema = {"output_schema": SCHEMA} if vendor is not AiProvider.OLLAMA else {}
             asked = question(vendor, input_images=[path], config=schema)
             task = await create_task(api, **asked)
             assert "output_schema" not in str(task.get("warnings")), task
@@ -88,7 +88,7 @@ async def test_a_refusal_is_final_and_quoted(
     async with platform(gateway, fal):
         done = await ended(api, (await create_task(api, **asked))["id"])
     assert (done["status"], done["error_category"]) == ("FAILED", "CONTENT_POLICY"), done
-    assert "can't help with that" in str(done["errors"])
+    assert "help with that" in done["errors"][0]
     assert fal.ledger.posts[asked["prompt"]] == 1
 
 
