@@ -171,8 +171,9 @@ class TrainingSettings(BaseSettings):
     default, `black-forest-labs/FLUX.1-dev`, is always known: unless it is named here, it stands for
     SARTIQ_MODEL_SOURCE, and without that for the packaged small model, swatch."""
     can_caption: bool = False
-    """A worker serves `caption_image`. Without one, requests for captions by a model are refused:
-    the strategies llm and custom_prompt."""
+    """A provider worker has the key of a language model's vendor, and so serves `caption_image`.
+    Without one, requests for captions by a model are refused: the strategies llm and custom_prompt.
+    The embedded stack sets it where there is such a key."""
     batch_size: int = Field(default=1, ge=1, le=64)
     """Items of a forward pass."""
     gradient_accumulation: int = Field(default=1, ge=1, le=256)

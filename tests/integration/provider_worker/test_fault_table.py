@@ -74,7 +74,7 @@ def case(wire: str, sandbox: OpenSandbox, providers: dict[str, RemoteProviders])
 async def test_success(case: Case) -> None:
     case.play(Fault(on="work", polls=1))
     result = await wait_for(case.activities, await take(case.activities, case.work))
-    assert len(result.files) == 1
+    assert len(result.files) == case.wire.num_files
     assert case.posts == 1
 
 

@@ -130,3 +130,40 @@ async def test_project_is_called_with_a_token_of_its_service_account(
     access = {"key": "", "project": "our-project", "credentials_file": file}
     await _check(fal, objects, "edit-vertex-project", _EDIT, access)
     assert fal.ledger.requests["POST /token"] == 1
+
+
+async def test_project_may_use_the_credentials_of_the_machine(
+    fal: OpenSandbox,
+    objects: MemoryObjectStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file = service_account(tmp_path, fal.url)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    await _check(fal, objects, "edit-vertex-project", _EDIT, {"key": "", "project": "our-project"})
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("edit-api-key", {}), ("edit-vertex-express", {"is_express": True})],
+)
+async def test_the_environment_of_googles_client_changes_nothing(
+    fal: OpenSandbox,
+    objects: MemoryObjectStore,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    settings: dict[str, Any],
+) -> None:
+    for variable, value in {
+        "GOOGLE_API_KEY": "another-key",
+        "GOOGLE_CLOUD_PROJECT": "another-project",
+        "GOOGLE_CLOUD_LOCATION": "europe-west4",
+        "GOOGLE_GENAI_USE_VERTEXAI": "true",
+        "GOOGLE_GENAI_HTTP_CLIENT": "httpx2",
+        "GOOGLE_GEMINI_BASE_URL": "http://127.0.0.1:9",
+        "GOOGLE_VERTEX_BASE_URL": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    await _check(fal, objects, name, _EDIT, settings)

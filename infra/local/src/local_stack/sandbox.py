@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from local_stack.errors import StackError
-from local_stack.services import PROVIDER_KEYS, PROVIDER_WORKER, Readiness, Service
+from local_stack.services import (
+    PROVIDER_KEYS,
+    PROVIDER_WORKER,
+    Readiness,
+    Service,
+    with_captions,
+)
 from local_stack.stack_plan import StackPlan
 
 NAME = "sandbox"
@@ -64,7 +70,8 @@ def wanted_services(
     """
     environment = {**os.environ, **overrides}
     known = with_sandbox(services, plan, environment) if plan.has_sandbox else services
-    return tuple(service for service in known if service.is_wanted(environment))
+    wanted = tuple(service for service in known if service.is_wanted(environment))
+    return with_captions(wanted, environment)
 
 
 def _sandbox(plan: StackPlan) -> Service:

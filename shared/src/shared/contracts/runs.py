@@ -1,13 +1,14 @@
 """Messages of workflow runs: tasks and pipelines, their outcomes, and their database activities."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 from uuid import UUID
 
 from pydantic import Field
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import (
+    AiProvider,
     BreakerState,
     ErrorCategory,
     MappingTransform,
@@ -23,6 +24,9 @@ from shared.contracts.owners import Owner
 from shared.contracts.provenance import ProvenanceRecord
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.untrusted import ErrorText, clean_text
+
+BreakerKey: TypeAlias = ProviderType | AiProvider
+"""Owner of a circuit breaker: a provider, or the vendor of a language model."""
 
 
 class Fallback(Message):
@@ -52,6 +56,14 @@ class TaskRun(Message):
     folder: str | None = None
     """Folder of the objects of its attempts, if it is a part of another task."""
 
+    @property
+    def breaker(self) -> BreakerKey:
+        """The owner of the circuit breaker for its attempts; of `ai_core` the vendor."""
+        vendor = self.provider_config.get("ai_provider")
+        if self.provider_type is ProviderType.AI_CORE and vendor in tuple(AiProvider):
+            return AiProvider(vendor)
+        return self.provider_type
+
     def with_inputs(self, inputs: dict[str, Any]) -> "TaskRun":
         """Return the task with some inputs replaced."""
         if not inputs:
@@ -67,7 +79,7 @@ class TaskRun(Message):
 class ProviderVerdict(Message):
     """The outcome of an attempt for the provider's circuit breaker."""
 
-    provider_type: ProviderType
+    provider_type: BreakerKey
     is_success: bool | None
     """None: the attempt has ended, and its outcome does not concern the provider."""
 
@@ -151,12 +163,14 @@ class Admission(Message):
     state: BreakerState
     is_admitted: bool
     """A half-open breaker admits one probe at a time."""
+    probing_since: datetime | None = None
+    """Start of the admitted probe; none: the breaker is closed, or did not admit it."""
 
 
 class AdmissionRequest(Message):
     """A request to the circuit breaker; sent only for tasks that have a fallback."""
 
-    provider_type: ProviderType
+    provider_type: BreakerKey
 
 
 class OwnershipCheck(Message):

@@ -186,7 +186,7 @@ class _Step:
             if failure.is_crowded and not is_cancelling():
                 await self._wait_for_its_turn()
                 continue
-            self.log.note_failure(failure, self.run.provider_type)
+            self.log.note_failure(failure, self.run.breaker)
             if is_cancelling():
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
             then = next_action(failure, self.log, self.run)
@@ -227,7 +227,7 @@ class _Step:
         """Switch to the fallback, if there is one and the provider's circuit breaker is open."""
         if self.run.fallback is None:
             return
-        provider = self.run.provider_type
+        provider = self.run.breaker
         admission = await admit_attempt(provider)
         if admission.is_admitted:
             return
@@ -276,9 +276,9 @@ class _Step:
         self.log.note_result(result)
         category = ErrorCategory.VALIDATION if result.faults else None
         if result.faults:
-            self.log.note_faults(result.faults, self.run.provider_type)
+            self.log.note_faults(result.faults, self.run.breaker)
         else:
-            self.log.note_success(self.run.provider_type)
+            self.log.note_success(self.run.breaker)
         return TaskOutcome(
             **dict(self.log.written(category)),
             status=TaskStatus.FAILED if category else TaskStatus.COMPLETED,
@@ -316,7 +316,7 @@ class _Step:
         self, status: TaskStatus, category: ErrorCategory, *, is_final: bool = False
     ) -> TaskOutcome:
         if status == TaskStatus.CANCELLED:
-            self.log.note_cancellation(self.run.provider_type)
+            self.log.note_cancellation(self.run.breaker)
         return TaskOutcome(
             **dict(self.log.written(category)),
             status=status,

@@ -21,6 +21,7 @@ Like = Literal[
     "wrong_schema",
     "broken_json",
     "cut_off",
+    "empty",
     "overloaded",
     "retry_info",
     "quota_per_day",

@@ -79,10 +79,10 @@ class Gemini(AtOnceWire):
 
     def has_key(self, request: Request) -> bool:
         """Tell whether a request has an accepted key; it may also be in the query."""
-        key = request.query_params.get("key") or self.key_of(request.headers)
-        is_project = "project" in request.path_params
-        is_token = "authorization" in request.headers
-        return key in self.desk.settings.keys and is_project == is_token
+        by_query, headers = request.query_params.get("key"), request.headers
+        is_token = not by_query and "x-goog-api-key" not in headers
+        key = by_query or self.key_of(headers)
+        return key in self.desk.settings.keys and is_token == ("project" in request.path_params)
 
     def canned(self) -> Mapping[str, Canned]:
         """Return the ready-made faults."""
