@@ -24,7 +24,14 @@ from shared.contracts.submissions import RemoteWork
 from shared.errors import ConsistencyError, PlatformError, SubmissionUnknownError
 from shared.temporal.heartbeat import Heartbeat
 from tests.fakes.inference import STARTED_AT
-from tests.fixtures.workflow_runs import Runs, activity_worker, edit, refinement
+from tests.fixtures.workflow_runs import (
+    Runs,
+    activity_worker,
+    edit,
+    pipeline,
+    refinement,
+    step,
+)
 from tests.workflows.test_run_task import failure_of
 from workflows.definitions.run_task import RunTask
 
@@ -67,6 +74,7 @@ class Tiles:
         asked = edit(
             request.task_id,
             name=f"tile {tile}, try 1",
+            parent_id=activity.info().workflow_id,
             folder=f"refines/{request.task_id}/edits/{tile}",
             seed=tile,
             max_retries=self.max_retries,
@@ -348,3 +356,13 @@ async def test_a_failed_edit_has_its_category_and_its_own_run_needs_no_open_task
     cause = await failure_of(await editing.start_edit(edit(nano_banana().task_id)))
     assert isinstance(cause, ApplicationError)
     assert cause.type == SUBMISSION_UNKNOWN
+
+
+async def test_a_step_of_a_pipeline_has_the_costs_of_its_own_edits(editing: Runs) -> None:
+    first, second = nano_banana(), nano_banana()
+    steps = [step("first", run=first), step("second", run=second)]
+    await (await editing.start_pipeline(pipeline(*steps))).result()
+    for run in (first, second):
+        outcome = editing.outcome(run.task_id)
+        assert [(each.attempt, each.amount) for each in outcome.billed] == [(1, 3 * 1290)]
+        assert [each.method for each in outcome.service_requests].count("POST") == 3

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import delete, update
 
 from shared.breaker import EVALUATION_PROBE_FOR, FAILURES_TO_OPEN, OPEN_FOR
-from shared.contracts.enums import AiProvider, BreakerState, ProviderType
+from shared.contracts.enums import AiProvider, BreakerState, ProviderType, TaskStatus
 from shared.contracts.evaluation import EvaluationProvider, EvaluationRecord
 from shared.contracts.owners import Owner
-from shared.contracts.runs import ProviderVerdict
+from shared.contracts.runs import ProviderVerdict, TaskOutcome
 from shared.db.models.breakers import ProviderBreaker
 from shared.db.repositories.breakers import (
     BREAKER_KEYS,
@@ -23,6 +23,7 @@ from shared.db.repositories.breakers import (
     release_probe,
 )
 from shared.db.repositories.evaluations import write_evaluation
+from shared.db.repositories.outcomes import write_task_outcome
 from shared.db.session import Sessions
 
 FAL = ProviderType.FAL_STANDARD
@@ -169,3 +170,16 @@ async def test_an_evaluation_that_is_recorded_twice_counts_once(sessions: Sessio
     async with sessions() as session:
         breakers = await all_breakers(session)
     assert (breakers[AiProvider.OPENAI].failures, breakers[AiProvider.GEMINI].failures) == (1, 0)
+
+
+async def test_an_edit_that_is_a_part_of_a_task_counts_without_a_record(sessions: Sessions) -> None:
+    outcome = TaskOutcome(
+        task_id=uuid.uuid4(),
+        status=TaskStatus.FAILED,
+        owner=Owner(origin_instance="tests"),
+        verdict=ProviderVerdict(provider_type=FAL, is_success=False),
+    )
+    for _ in range(FAILURES_TO_OPEN):
+        async with sessions.begin() as session:
+            await write_task_outcome(session, outcome)
+    assert await ask(sessions) == (BreakerState.OPEN, False)

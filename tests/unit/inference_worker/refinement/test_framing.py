@@ -20,6 +20,7 @@ def noise(width: int, height: int) -> Image.Image:
     return Image.fromarray(levels)
 
 
+@pytest.mark.property
 @settings(deadline=None)
 @given(SIDES, SIDES, MODELS)
 def test_a_padded_picture_is_cut_out_unchanged(width: int, height: int, model: str) -> None:
@@ -30,6 +31,7 @@ def test_a_padded_picture_is_cut_out_unchanged(width: int, height: int, model: s
     assert np.array_equal(frame.cut_out(padded), picture)
 
 
+@pytest.mark.property
 @settings(deadline=None)
 @given(SIDES, SIDES, MODELS, st.integers(1, 300), st.integers(1, 300))
 def test_a_result_of_any_size_comes_back_at_the_pictures_size(
@@ -39,6 +41,7 @@ def test_a_result_of_any_size_comes_back_at_the_pictures_size(
     assert frame.cut_out(noise(made_width, made_height)).size == (width, height)
 
 
+@pytest.mark.property
 @given(st.integers(1, 8192), st.integers(1, 8192), MODELS)
 def test_the_frame_has_the_models_shape_and_the_least_padding(
     width: int, height: int, model: str
@@ -72,6 +75,7 @@ def test_an_enlarged_result_is_the_picture_enlarged() -> None:
     assert np.asarray(frame.cut_out(enlarged))[4:-4].min() > 250
 
 
+@pytest.mark.property
 @settings(deadline=None)
 @given(st.integers(16, 6000), st.integers(16, 6000))
 def test_the_chosen_size_is_the_smallest_that_does_not_reduce_the_picture(
