@@ -17,6 +17,7 @@ from shared.contracts.enums import ErrorCategory as Category
 from shared.errors import PlatformError, SubmissionUnknownError
 from tests.fixtures.llm_activities import MODELS, SCHEMA, chats
 from tests.fixtures.raw_server import Answer, Server, listening, reply
+from tests.fixtures.sandbox import KEY
 
 OPENAI, GEMINI = AiProvider.OPENAI, AiProvider.GEMINI
 PATHS = {
@@ -123,7 +124,7 @@ async def test_the_request_has_the_vendors_key_and_no_compression(
     await failure(opened, vendor)
     (sent,) = server.requests
     assert "accept-encoding: identity" in sent.lower()
-    assert ("sandbox-key" in sent) == (vendor is not AiProvider.OLLAMA)
+    assert KEY in sent
 
 
 @EACH

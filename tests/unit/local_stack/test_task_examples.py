@@ -9,7 +9,7 @@ from local_stack.frames import first_and_last
 from local_stack.provider_examples import provider_examples
 from local_stack.task_examples import generation, others
 from provider_worker.sandbox.video import pan
-from shared.contracts.enums import AnswerMode
+from shared.contracts.enums import AnswerMode, ProviderType
 from shared.contracts.providers import PROVIDERS
 
 
@@ -25,17 +25,18 @@ def test_every_task_of_our_own_providers_has_an_example() -> None:
     assert len({one.name for one in examples}) == len(examples)
 
 
-def test_every_task_of_a_provider_that_queues_has_an_example_at_the_sandbox() -> None:
+def test_every_task_of_a_provider_has_an_example_at_the_sandbox() -> None:
     examples = provider_examples(7)
     served = {
         (task_type, kind)
         for kind, provider in PROVIDERS.items()
-        if provider.answers is AnswerMode.QUEUED
+        if provider.answers is AnswerMode.QUEUED or kind is ProviderType.VERTEX
         for task_type in provider.queues
     }
     assert {(one.task_type, one.provider) for one in examples} == served
     assert all(one.label == f"{one.name} (sandbox)" for one in examples)
-    assert [one.name for one in examples if not one.inputs] == ["generation_fal_standard"]
+    named = [one.name for one in examples if not one.inputs]
+    assert named == ["generation_fal_standard", "generation_vertex"]
     own = [generation(7), *others(Image.new("RGB", (64, 64), "red"), 7)]
     assert len({one.name for one in [*own, *examples]}) == len([*own, *examples])
 

@@ -67,6 +67,7 @@ class Task(BaseModel):
     result_image_path: str | None = None
     result_image_paths: list[str] | None = None
     result_video_path: str | None = None
+    result_text: str | None = None
     result_paths: list[str] | None = None
     """Files of an app on fal."""
 

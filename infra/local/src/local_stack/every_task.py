@@ -20,6 +20,7 @@ from shared.contracts.enums import TaskStatus
 from shared.settings import ModelSettings
 
 _POLL_S = 0.25
+_LONGEST_TEXT = 80
 _SHEET = "tasks.png"
 _ABOUT_SWATCH = (
     "the packaged model, swatch, was trained on small pictures of garments only and blurs"
@@ -91,8 +92,11 @@ class EveryTask:
         if task.result_video_path:
             outputs = await self._video(api, task.result_video_path, out / f"{example.name}.mp4")
             result = "a video"
+        if task.result_text:
+            result = f'"{task.result_text[:_LONGEST_TEXT]}"'
         self._console.print(f"{example.label:<46}{task.status}, {result}")
-        return SheetRow(example.label, example.inputs, outputs)
+        label = f"{example.label}: {result}" if task.result_text else example.label
+        return SheetRow(label, example.inputs, outputs)
 
     async def _pictures(self, api: ApiClient, task: Task, stem: Path) -> list[Image.Image]:
         outputs: list[Image.Image] = []

@@ -21,7 +21,11 @@ def provider_examples(seed: int) -> list[TaskExample]:
     """
     portrait, small = portrait_of(_PORTRAIT_PX), portrait_of(_SMALL_PX)
     cloth = Image.new("RGB", (128, 128), _CLOTH)
-    return [*_at_fal(portrait, small, cloth, seed), *_elsewhere(portrait, small, cloth)]
+    return [
+        *_at_fal(portrait, small, cloth, seed),
+        *_elsewhere(portrait, small, cloth),
+        *_at_google(portrait, cloth, seed),
+    ]
 
 
 def _at_fal(
@@ -89,6 +93,29 @@ def _elsewhere(portrait: Image.Image, small: Image.Image, cloth: Image.Image) ->
             ProviderType.FREEPIK_MAGNIFIC_PRECISION,
             upscale,
             base_image_url=small,
+        ),
+    ]
+
+
+def _at_google(portrait: Image.Image, cloth: Image.Image, seed: int) -> list[TaskExample]:
+    size = {"width": 896, "height": 1200, "seed": seed}
+    config = {"provider_config": {"provider_type": "vertex", "image_size": "1K"}}
+    return [
+        _example(
+            TaskType.GENERATION, ProviderType.VERTEX, {"prompt": "a red dress"} | size | config
+        ),
+        _example(
+            TaskType.EDITING,
+            ProviderType.VERTEX,
+            {"prompt": "dress her in the second picture's cloth"} | size | config,
+            base_image=portrait,
+            reference_images=[cloth],
+        ),
+        _example(
+            TaskType.LLM_INTERACTION,
+            ProviderType.VERTEX,
+            {"prompt": "What is she wearing?"},
+            input_images=[portrait],
         ),
     ]
 

@@ -9,9 +9,10 @@ from functools import partial
 
 from temporalio import activity
 
-from provider_worker.adapters import Accepted, Adapter, Send
+from provider_worker.adapters import Adapter, Send
 from provider_worker.calls import CallLog
 from provider_worker.errors import StillLostError, WorkCancelled
+from provider_worker.outcomes import Accepted
 from provider_worker.submission import Marks, Sent
 from shared.contracts.submissions import (
     ProviderActivities,
@@ -167,6 +168,7 @@ class RemoteProviders(ProviderActivities):
             is_withdrawn=result.is_withdrawn,
             message=result.message,
             service_requests=log.requests,
+            billed=result.billed,
         )
 
     @activity.defn(name="recall_work")
@@ -194,6 +196,7 @@ class RemoteProviders(ProviderActivities):
             is_withdrawn=result.is_withdrawn,
             message=result.message,
             service_requests=log.requests,
+            billed=result.billed,
             submission=submission,
         )
 
@@ -238,9 +241,12 @@ async def _conclusive(*, is_repeated: bool) -> AsyncGenerator[None]:
 
 async def _withdrawn(adapter: Adapter, work: SubmittedWork, log: CallLog) -> WorkCancelled:
     try:
-        return WorkCancelled((await adapter.withdraw(work, log)).message)
+        result = await adapter.withdraw(work, log)
     except PlatformError as error:
         return WorkCancelled(f"cancelled here, but not at the provider: {error}")
+    cancelled = WorkCancelled(result.message)
+    cancelled.billed = tuple(result.billed)
+    return cancelled
 
 
 def _is_cancel_requested() -> bool:

@@ -19,7 +19,8 @@ from shared.contracts.enums import (
 )
 from shared.contracts.failures import CONSEQUENCES
 from shared.contracts.message import Message
-from shared.contracts.runs import Owner, ProviderVerdict
+from shared.contracts.owners import Owner
+from shared.contracts.runs import ProviderVerdict
 from shared.contracts.service_requests import CallReport
 from shared.contracts.untrusted import ErrorText, Prose, clean_text
 

@@ -20,19 +20,13 @@ from shared.contracts.enums import (
 )
 from shared.contracts.inputs import merged_inputs
 from shared.contracts.message import Message
+from shared.contracts.owners import Owner
 from shared.contracts.provenance import ProvenanceRecord
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.untrusted import ErrorText, clean_text
 
 BreakerKey: TypeAlias = ProviderType | AiProvider
 """Owner of a circuit breaker: a provider, or the vendor of a language model."""
-
-
-class Owner(Message):
-    """The owner of a run: recorded with every object that the run writes, and its fairness key."""
-
-    origin_instance: str
-    origin_tenant_id: str | None = None
 
 
 class Fallback(Message):
@@ -59,6 +53,8 @@ class TaskRun(Message):
     priority: int | None = None
     """The step's own priority, as in the request. None: the run's priority."""
     owner: Owner
+    folder: str | None = None
+    """Folder of the objects of its attempts, if it is a part of another task."""
 
     @property
     def breaker(self) -> BreakerKey:
@@ -141,6 +137,9 @@ class TaskOutcome(TaskHistory):
     executor_type: str | None = None
     executor_instance: str | None = None
     started_at: datetime | None = None
+    is_final: bool = False
+    """True if an outside service may have done the work and charged for it: it must not be
+    submitted again."""
 
     def without_untrusted(self, note: str) -> Self:
         """Return a copy without untrusted data; a COMPLETED outcome becomes FAILED."""

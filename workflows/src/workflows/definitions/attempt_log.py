@@ -8,6 +8,7 @@ from uuid import UUID
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.enums import ErrorCategory, ProviderType
 from shared.contracts.failures import CONSEQUENCES
+from shared.contracts.remote_editing import EditReport
 from shared.contracts.runs import BreakerKey, ProviderVerdict, TaskHistory
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.submissions import RemoteResult, Submission
@@ -79,6 +80,12 @@ class AttemptLog:
         if isinstance(result, RemoteResult):
             self.resumes += result.resumes
             self.resumed_at = result.resumed_at or self.resumed_at
+
+    def note_edit(self, report: EditReport) -> None:
+        """Add the requests and billed units of an edit that is a part of the current attempt."""
+        attempt = {"attempt": self.attempt}
+        requests = [each.model_copy(update=attempt) for each in report.service_requests]
+        self.note_requests(requests, report.billed)
 
     def note_requests(
         self, requests: Iterable[ServiceRequest], billed: Iterable[BilledUnits] = ()

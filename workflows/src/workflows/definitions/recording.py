@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 
+from shared.contracts.owners import Owner
 from shared.contracts.records import Recordable, RecordActivities
 from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
     BreakerKey,
-    Owner,
     OwnershipCheck,
     PinPictures,
     PipelineOutcome,

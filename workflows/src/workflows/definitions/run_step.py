@@ -18,6 +18,7 @@ from shared.contracts.untrusted import describe_error
 from shared.uninterrupted import is_cancelling
 from workflows.definitions.attempt import run_attempt
 from workflows.definitions.attempt_log import AttemptLog
+from workflows.definitions.edit_reports import EditReports
 from workflows.definitions.failure import (
     Failure,
     RemoteFailureError,
@@ -46,6 +47,7 @@ async def run_step(
     mapped_inputs: dict[str, Any] | None = None,
     show: Callable[[str], None] = lambda _state: None,
     worker_wait: WorkerWait,
+    edit_reports: EditReports | None = None,
 ) -> TaskOutcome:
     """Attempt a task until it ends, and write its outcome into the records.
 
@@ -55,6 +57,7 @@ async def run_step(
         mapped_inputs: values that a pipeline maps into the task's inputs.
         show: receives the state of the task as text, for the Temporal UI.
         worker_wait: waits for workers that support the task.
+        edit_reports: receives the reports of edits that are parts of the task.
 
     Returns:
         The outcome as it is in the records; a failed or cancelled task raises no exception.
@@ -64,6 +67,8 @@ async def run_step(
         StepNotStartedError: the task was not tried, and its run starts no more steps.
     """
     step = _Step(run, label or run.task_type, mapped_inputs or {}, show, worker_wait)
+    if edit_reports is not None:
+        edit_reports.follow(step.log)
     outcome = await record_task(await step.run_until_done(), step.label)
     show(step.describe_end(outcome.status))
     return outcome
@@ -186,7 +191,7 @@ class _Step:
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
             then = next_action(failure, self.log, self.run)
             if then is NextAction.END:
-                return self._ended(TaskStatus.FAILED, failure.category)
+                return self._ended(TaskStatus.FAILED, failure.category, is_final=failure.is_final)
             if then is NextAction.FALL_BACK:
                 self._fall_back()
             await record_account(self.log.written(failure.category), self.label)
@@ -307,7 +312,9 @@ class _Step:
         self.log.errors.append(failure.message)
         return self._ended(TaskStatus.FAILED, failure.category)
 
-    def _ended(self, status: TaskStatus, category: ErrorCategory) -> TaskOutcome:
+    def _ended(
+        self, status: TaskStatus, category: ErrorCategory, *, is_final: bool = False
+    ) -> TaskOutcome:
         if status == TaskStatus.CANCELLED:
             self.log.note_cancellation(self.run.breaker)
         return TaskOutcome(
@@ -316,4 +323,5 @@ class _Step:
             owner=self.run.owner,
             mapped_inputs=self.resolved,
             files=self.fetched,
+            is_final=is_final,
         )

@@ -24,7 +24,7 @@ from shared.contracts.evaluation import (
     EvaluationJob,
     EvaluationProvider,
 )
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.db.repositories.breakers import all_breakers
 from shared.db.repositories.evaluations import evaluation_figures
 from shared.db.repositories.idempotency import CreateRequest

@@ -24,7 +24,7 @@ Kind = Literal["stop", "cut_off", "refusal", "content_filter"]
 ENDINGS: Mapping[str, Canned] = {
     "content_policy": Canned(error="I'm sorry, I can't help with that.", error_type="refusal"),
     "content_filter": Canned(error_type="content_filter"),
-    "max_tokens": Canned(error_type="cut_off"),
+    "cut_off": Canned(error_type="cut_off"),
     "empty": Canned(error_type="empty"),
     "wrong_schema": Canned(error_type="wrong_schema"),
     "broken_json": Canned(error_type="broken_json"),
