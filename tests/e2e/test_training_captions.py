@@ -83,7 +83,7 @@ async def test_an_empty_reply_is_a_counted_failure_of_that_picture_alone(
     )
     assert sorted(captions.values()).count("zqx") == 1
     assert sum("You asked: Describe only" in caption for caption in captions.values()) == 3
-    (warning,) = [each for each in record["warnings"] if "caption" in each]
-    assert f"1 of {len(sources)} pictures have the trigger word alone" in warning
+    (warning,) = [each for each in record["warnings"] if "trigger word alone" in each]
+    assert f"1 of {len(sources)} pictures" in warning
     sent = len((await providers.ledger())["entries"]) - len(before["entries"])
     assert sent == CAPTION_TRIES * len(sources)

@@ -67,7 +67,7 @@ async def test_captions_enter_the_manifest(datasets: Datasets) -> None:
 
 
 @pytest.mark.parametrize("reply", ["", " \n ", None])
-async def test_missing_caption_is_the_trigger_word_and_counted(
+async def test_missing_caption_is_the_trigger_word(
     datasets: Datasets, reply: str | None
 ) -> None:
     result = await prepared(datasets)
@@ -81,8 +81,8 @@ async def test_missing_caption_is_the_trigger_word_and_counted(
 
     captions = {image.index: image.caption for image in (await datasets.manifest()).images}
     assert captions == {1: "zqx, a dress", 2: "zqx", 3: "zqx, a dress"}
-    [warning] = finished.warnings
-    assert warning.startswith("1 of 3 images have the trigger word alone")
+    # The run that asked the model counts them, with the reason.
+    assert finished.warnings == []
 
 
 async def test_finishing_twice_gives_the_same_manifest(datasets: Datasets) -> None:

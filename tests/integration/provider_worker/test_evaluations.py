@@ -192,7 +192,7 @@ UNKNOWN = [
     Fault(on="submit", delay_s=3),
     Fault(on="work", like="wrong_schema"),
     Fault(on="work", like="broken_json"),
-    Fault(on="work", like="max_tokens"),
+    Fault(on="work", like="cut_off"),
 ]
 
 

@@ -92,26 +92,21 @@ class DatasetPreparer(DatasetActivities):
         started_at = datetime.now(UTC)
         async with Heartbeat():
             content = await self._files.objects.get(request.dataset_path)
-            manifest, failed = await self._files.cpu.run(partial(_finish, content, request))
+            manifest = await self._files.cpu.run(partial(_finish, content, request))
             stored = await self._files.put(
                 request.dataset_path, manifest_json(manifest), "application/json"
             )
         used = len({image.index for image in manifest.images})
         total = used + len(manifest.skipped) + len(manifest.duplicates)
         StageReports(self._progress, request.training_id, total).complete(used)
-        warning = (
-            f"{failed} of {used} images have the trigger word alone as caption, since the"
-            " captioning model gave none."
-        )
         return FinishedDataset(
             **vars(self._executant),
             started_at=started_at,
             completed_at=datetime.now(UTC),
             files=[stored],
-            warnings=[warning] if failed else [],
         )
 
 
-def _finish(content: bytes, request: FinishDataset) -> tuple[DatasetManifest, int]:
+def _finish(content: bytes, request: FinishDataset) -> DatasetManifest:
     manifest = DatasetManifest.model_validate_json(content)
     return with_captions(manifest, request.captions, request.training_id)

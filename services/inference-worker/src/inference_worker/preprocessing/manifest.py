@@ -99,11 +99,10 @@ def warnings_of(manifest: DatasetManifest) -> list[str]:
 
 def with_captions(
     manifest: DatasetManifest, captions: Mapping[str, str], training_id: object
-) -> tuple[DatasetManifest, int]:
+) -> DatasetManifest:
     """Return a manifest with a model's captions and its new digest.
 
-    Returns:
-        The manifest, and the number of pictures without a caption, which have the trigger word.
+    Pictures without a caption have the trigger word; the run that asked the model counts them.
     """
     trigger = first_caption(manifest.captioning, "")
     replies = {
@@ -116,8 +115,7 @@ def with_captions(
         image.model_copy(update={"caption": replies[image.index] or trigger})
         for image in manifest.images
     ]
-    failed = sum(reply is None for reply in replies.values())
-    return manifest.model_copy(update={"images": images}).with_digest(), failed
+    return manifest.model_copy(update={"images": images}).with_digest()
 
 
 def _having(images: Iterable[DatasetImage], word: str) -> int:
