@@ -12,6 +12,7 @@ from local_stack.sandbox import NAME, wanted_services
 from local_stack.services import PROVIDER_KEYS, PROVIDER_WORKER, SERVICES, Service
 from local_stack.settings import LocalSettings, Providers
 from local_stack.stack_plan import StackPlan
+from provider_worker.llm.settings import LlmSettings
 from provider_worker.registry import ROWS
 from provider_worker.sandbox.settings import SandboxSettings
 from shared.egress.errors import ForbiddenUrlError
@@ -50,15 +51,23 @@ def test_every_adapter_calls_the_sandbox_alone_whatever_keys_are_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = planned(tmp_path)
-    own = {"SARTIQ_FAL_KEY": "a real one", "SARTIQ_FAL_BASE_URL": "https://queue.fal.run"}
+    own = {
+        "SARTIQ_FAL_KEY": "a real one",
+        "SARTIQ_FAL_BASE_URL": "https://queue.fal.run",
+        "SARTIQ_VERTEX_PROJECT": "a-real-one",
+    }
     services = wanted_services(plan, SERVICES, own)
     assert [each.name for each in services] == [*PLAIN, PROVIDER_WORKER, NAME]
     for name, value in (own | dict(service(services, PROVIDER_WORKER).environment)).items():
         monkeypatch.setenv(name, value)
     for row in ROWS:
         settings = row.settings()
-        assert str(settings.base_url).rstrip("/") == plan.endpoints.sandbox_url
-        assert settings.key == plan.credentials.sandbox_key
+        is_llm = isinstance(settings, LlmSettings)
+        vendors = ("openai", "anthropic", "gemini", "ollama")
+        for access in [getattr(settings, name) for name in vendors] if is_llm else [settings]:
+            assert str(access.base_url).rstrip("/") == plan.endpoints.sandbox_url
+            assert access.key == plan.credentials.sandbox_key
+            assert getattr(access, "project", "") == ""
     guard = EgressSettings().guard
     check_url(f"{plan.sandbox_url}/_media/1/0.png", guard)
     with pytest.raises(ForbiddenUrlError):
@@ -79,7 +88,9 @@ def test_the_sandbox_accepts_the_key_and_keeps_its_ledger_in_the_state_folder(
 
 def test_other_services_neither_know_the_key_nor_may_call_it(tmp_path: Path) -> None:
     services = wanted_services(planned(tmp_path), SERVICES, {})
-    assert all(service(services, name).environment == {} for name in PLAIN)
+    others = {name: dict(service(services, name).environment) for name in PLAIN}
+    assert others.pop("gateway") == {"SARTIQ_TRAINING_CAN_CAPTION": "true"}
+    assert set(map(bool, others.values())) == {False}
 
 
 def test_hosts_that_are_allowed_stay_allowed(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from local_stack.errors import StackError
-from local_stack.services import PROVIDER_KEYS, PROVIDER_WORKER, Readiness, Service
+from local_stack.services import GATEWAY, PROVIDER_KEYS, PROVIDER_WORKER, Readiness, Service
 from local_stack.stack_plan import StackPlan
 
 NAME = "sandbox"
@@ -20,6 +20,10 @@ _PACES = {
     "SARTIQ_FAL_GARMENT_FIXER_APP": GARMENT_APP,
 }
 """Settings of the provider worker that suit a server of this machine, unless they are set."""
+_NO_PROJECT = {"SARTIQ_VERTEX_PROJECT": "", "SARTIQ_VERTEX_IS_EXPRESS": "false"}
+"""The sandbox's key is one of the Gemini API."""
+_CAPTIONS = {"SARTIQ_TRAINING_CAN_CAPTION": "true"}
+"""Settings of the gateway: the sandbox captions the pictures of trainings, too."""
 
 
 def with_sandbox(
@@ -38,12 +42,10 @@ def with_sandbox(
     given = tuple(services)
     if not any(service.name == PROVIDER_WORKER for service in given):
         return given
-    access = _access(plan, environment)
+    more = {PROVIDER_WORKER: _access(plan, environment), GATEWAY: _CAPTIONS}
     return (
         *(
-            replace(service, environment={**service.environment, **access})
-            if service.name == PROVIDER_WORKER
-            else service
+            replace(service, environment={**service.environment, **more.get(service.name, {})})
             for service in given
         ),
         _sandbox(plan),
@@ -85,9 +87,10 @@ def _access(plan: StackPlan, environment: Mapping[str, str]) -> dict[str, str]:
     access = {name: environment.get(name, value) for name, value in _PACES.items()}
     access[_ALLOWED] = json.dumps(allowed)
     for name in PROVIDER_KEYS:
-        access[name] = _key(plan)
-        access[f"{name.removesuffix('KEY')}BASE_URL"] = plan.sandbox_url
-    return access
+        prefix = name.removesuffix("_KEY").removesuffix("_BASE_URL").removesuffix("_PROJECT")
+        access[f"{prefix}_KEY"] = _key(plan)
+        access[f"{prefix}_BASE_URL"] = plan.sandbox_url
+    return access | _NO_PROJECT
 
 
 def _allowed_hosts(environment: Mapping[str, str]) -> list[str]:

@@ -43,11 +43,21 @@ class Service:
         return not self.needs_one_of or any(known.get(name) for name in self.needs_one_of)
 
 
-PROVIDER_WORKER = "provider-worker"
-PROVIDER_KEYS = ("SARTIQ_FAL_KEY", "SARTIQ_FASHN_KEY", "SARTIQ_MAGNIFIC_KEY")
-"""The environment variables with the keys of the outside providers."""
+GATEWAY, PROVIDER_WORKER = "gateway", "provider-worker"
+PROVIDER_KEYS = (
+    "SARTIQ_FAL_KEY",
+    "SARTIQ_FASHN_KEY",
+    "SARTIQ_MAGNIFIC_KEY",
+    "SARTIQ_VERTEX_KEY",
+    "SARTIQ_VERTEX_PROJECT",
+    "SARTIQ_OPENAI_KEY",
+    "SARTIQ_ANTHROPIC_KEY",
+    "SARTIQ_GEMINI_KEY",
+    "SARTIQ_OLLAMA_BASE_URL",
+)
+"""The environment variables of which one gives access to an outside provider."""
 SERVICES = (
-    Service("gateway", "api_gateway", Readiness.READYZ),
+    Service(GATEWAY, "api_gateway", Readiness.READYZ),
     Service("workflow-worker", "workflows.worker"),
     Service("inference-worker", "inference_worker"),
     Service("training-worker", "training_worker"),

@@ -77,14 +77,15 @@ _MAGNIFIC = Row(
     MagnificSettings,
     lambda settings, parts: MagnificAdapter(settings, parts.objects, parts.media, parts.limits),
 )
+_VERTEX = Row(
+    VertexSettings,
+    lambda settings, parts: VertexAdapter(settings, parts.objects, parts.media, parts.limits),
+    variables=("SARTIQ_VERTEX_KEY", "SARTIQ_VERTEX_PROJECT"),
+)
 _AI_CORE = Row(
     LlmSettings,
     lambda settings, parts: AiCoreAdapter(settings, parts.objects, parts.limits),
     variables=vendor_variables(),
-)
-_VERTEX = Row(
-    VertexSettings,
-    lambda settings, parts: VertexAdapter(settings, parts.objects, parts.media, parts.limits),
 )
 ROWS: Sequence[Row[Any]] = (_FAL, _FASHN, _MAGNIFIC, _VERTEX, _AI_CORE)
 KEY_VARIABLES = tuple(name for row in ROWS for name in row.key_variables)
