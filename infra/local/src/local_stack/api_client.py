@@ -69,6 +69,7 @@ class Task(BaseModel):
     result_video_path: str | None = None
     result_paths: list[str] | None = None
     """Files of an app on fal."""
+    result_text: str | None = None
 
     @property
     def is_over(self) -> bool:

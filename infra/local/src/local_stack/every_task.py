@@ -61,7 +61,8 @@ class EveryTask:
         async with ApiClient(self._endpoints.gateway_url, self._api_key) as api:
             first = generation(seed)
             row = await self._do(api, first, out)
-            examples = others(row.outputs[0], seed)
+            (generated,) = [one for one in row.outputs if isinstance(one, Image.Image)]
+            examples = others(generated, seed)
             if self._providers is Providers.SANDBOX:
                 examples += provider_examples(seed)
             ended = await asyncio.gather(
@@ -86,11 +87,14 @@ class EveryTask:
             task = await api.whole_task(task.id)
         if task.status is not TaskStatus.COMPLETED:
             raise StackError(f"{example.name} ended {task.status}: {'; '.join(task.errors or [])}")
-        outputs = await self._pictures(api, task, out / example.name)
-        result = f"{len(outputs)} picture(s)"
-        if task.result_video_path:
+        if task.result_text:
+            outputs, result = [task.result_text], "a text"
+        elif task.result_video_path:
             outputs = await self._video(api, task.result_video_path, out / f"{example.name}.mp4")
             result = "a video"
+        else:
+            outputs = await self._pictures(api, task, out / example.name)
+            result = f"{len(outputs)} picture(s)"
         self._console.print(f"{example.label:<46}{task.status}, {result}")
         return SheetRow(example.label, example.inputs, outputs)
 
