@@ -99,5 +99,7 @@ def _text_cell(text: str, width: int) -> Image.Image:
     if len(lines) > _TEXT_LINES:
         lines = [*lines[: _TEXT_LINES - 1], "…"]
     for number, line in enumerate(lines):
-        draw.text((_TEXT_INDENT_PX, _TEXT_INDENT_PX + number * _TEXT_LINE_PX), line, "#202020", font)
+        draw.text(
+            (_TEXT_INDENT_PX, _TEXT_INDENT_PX + number * _TEXT_LINE_PX), line, "#202020", font
+        )
     return cell
