@@ -12,7 +12,7 @@ _LABEL_PX = 18
 _SQUARE_PX = 10
 _MOST_ROWS = 12
 """Rows above each other; further rows begin a block to the right."""
-_TEXT_PX, _TEXT_LINE_PX, _TEXT_INDENT_PX = 11, 14, 8
+_TEXT_PX, _TEXT_LINE_PX, _TEXT_INDENT_PX = 13, 17, 8
 _TEXT_LINES = _CELL_PX // _TEXT_LINE_PX - 1
 
 Shown = Image.Image | str

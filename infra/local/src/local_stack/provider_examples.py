@@ -112,7 +112,7 @@ def _at_google(
     options = {"provider_type": "vertex", "image_size": "1K"}
     wanted = {"width": 384, "height": 512, "seed": seed, "provider_config": options}
     return [
-        _example(TaskType.GENERATION, _VERTEX, {"prompt": "a red dress", **wanted}),
+        _example(TaskType.GENERATION, _VERTEX, {"prompt": "a green coat", **wanted}),
         _example(
             TaskType.EDITING,
             _VERTEX,
