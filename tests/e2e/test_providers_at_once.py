@@ -9,9 +9,9 @@ import jsonschema_rs
 import numpy as np
 import pytest
 from PIL import Image
-from skimage.data import astronaut
 
 from inference_worker.checks.ssim import Ssim
+from local_stack.task_examples import portrait_of
 from shared.contracts.enums import AnswerMode, ProviderType
 from shared.contracts.providers import PROVIDERS
 from tests.fixtures.at_once_cases import AT_ONCE, BASE_SIZE, SCHEMA, Shown, served
@@ -34,7 +34,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def base() -> Image.Image:
-    return Image.fromarray(astronaut()).resize(BASE_SIZE)
+    return portrait_of(512).resize(BASE_SIZE)
 
 
 @pytest.fixture(scope="module")

@@ -50,9 +50,9 @@ async def test_every_task_of_the_readme_completes(
     vendors = {task["provider_config"].get("ai_provider") for task in ended}
     assert vendors == {*AiProvider, None}
     for task in ended:
-        requests = (await providers.monitored(task))["service_requests"] or []
-        is_paid = any(request["method"] == "POST" for request in requests)
-        assert is_paid == (task["provider_type"] != "local"), task
+        requests: list[dict[str, Any]] = (await providers.monitored(task))["service_requests"]
+        posts = [request for request in requests if request["method"] == "POST"]
+        assert bool(posts) == (task["provider_type"] != "local"), task
 
 
 async def test_the_evaluation_of_the_readme_succeeds(responses: list[dict[str, Any]]) -> None:
