@@ -50,7 +50,7 @@ async def test_every_task_of_the_readme_completes(
     vendors = {task["provider_config"].get("ai_provider") for task in ended}
     assert vendors == {*AiProvider, None}
     for task in ended:
-        requests: list[dict[str, Any]] = (await providers.monitored(task))["service_requests"]
+        requests: list[dict[str, Any]] = (await providers.monitored(task))["service_requests"] or []
         posts = [request for request in requests if request["method"] == "POST"]
         assert bool(posts) == (task["provider_type"] != "local"), task
 

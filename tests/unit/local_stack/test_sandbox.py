@@ -88,9 +88,19 @@ def test_the_sandbox_accepts_the_key_and_keeps_its_ledger_in_the_state_folder(
 
 def test_other_services_neither_know_the_key_nor_may_call_it(tmp_path: Path) -> None:
     services = wanted_services(planned(tmp_path), SERVICES, {})
-    others = {name: dict(service(services, name).environment) for name in PLAIN}
-    assert others.pop("gateway") == {"SARTIQ_TRAINING_CAN_CAPTION": "true"}
-    assert set(map(bool, others.values())) == {False}
+    assert service(services, "gateway").environment == {"SARTIQ_TRAINING_CAN_CAPTION": "true"}
+    assert all(service(services, name).environment == {} for name in PLAIN[1:])
+
+
+def test_gateway_permits_captions_where_a_vendor_of_language_models_has_a_key(
+    tmp_path: Path,
+) -> None:
+    plan, name = planned(tmp_path, None), "SARTIQ_TRAINING_CAN_CAPTION"
+    for key in ("SARTIQ_GEMINI_KEY", "SARTIQ_OLLAMA_BASE_URL"):
+        gateway = service(wanted_services(plan, SERVICES, {key: "x"}), "gateway")
+        assert gateway.environment == {name: "true"}
+    for own in ({"SARTIQ_FAL_KEY": "x"}, {"SARTIQ_GEMINI_KEY": "x", name: "false"}):
+        assert service(wanted_services(plan, SERVICES, own), "gateway").environment == {}
 
 
 def test_hosts_that_are_allowed_stay_allowed(tmp_path: Path) -> None:

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from local_stack.errors import StackError
-from local_stack.services import GATEWAY, PROVIDER_KEYS, PROVIDER_WORKER, Readiness, Service
+from local_stack.services import (
+    PROVIDER_KEYS,
+    PROVIDER_WORKER,
+    Readiness,
+    Service,
+    with_captions,
+)
 from local_stack.stack_plan import StackPlan
 
 NAME = "sandbox"
@@ -22,8 +28,6 @@ _PACES = {
 """Settings of the provider worker that suit a server of this machine, unless they are set."""
 _NO_PROJECT = {"SARTIQ_VERTEX_PROJECT": "", "SARTIQ_VERTEX_IS_EXPRESS": "false"}
 """The sandbox's key is one of the Gemini API."""
-_CAPTIONS = {"SARTIQ_TRAINING_CAN_CAPTION": "true"}
-"""Settings of the gateway: the sandbox captions the pictures of trainings, too."""
 
 
 def with_sandbox(
@@ -42,10 +46,12 @@ def with_sandbox(
     given = tuple(services)
     if not any(service.name == PROVIDER_WORKER for service in given):
         return given
-    more = {PROVIDER_WORKER: _access(plan, environment), GATEWAY: _CAPTIONS}
+    access = _access(plan, environment)
     return (
         *(
-            replace(service, environment={**service.environment, **more.get(service.name, {})})
+            replace(service, environment={**service.environment, **access})
+            if service.name == PROVIDER_WORKER
+            else service
             for service in given
         ),
         _sandbox(plan),
@@ -64,7 +70,8 @@ def wanted_services(
     """
     environment = {**os.environ, **overrides}
     known = with_sandbox(services, plan, environment) if plan.has_sandbox else services
-    return tuple(service for service in known if service.is_wanted(environment))
+    wanted = tuple(service for service in known if service.is_wanted(environment))
+    return with_captions(wanted, environment)
 
 
 def _sandbox(plan: StackPlan) -> Service:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
@@ -43,7 +43,7 @@ class Service:
         return not self.needs_one_of or any(known.get(name) for name in self.needs_one_of)
 
 
-GATEWAY, PROVIDER_WORKER = "gateway", "provider-worker"
+PROVIDER_WORKER = "provider-worker"
 PROVIDER_KEYS = (
     "SARTIQ_FAL_KEY",
     "SARTIQ_FASHN_KEY",
@@ -56,14 +56,45 @@ PROVIDER_KEYS = (
     "SARTIQ_OLLAMA_BASE_URL",
 )
 """The environment variables of which one gives access to an outside provider."""
+_VENDOR_KEYS = (
+    "SARTIQ_OPENAI_KEY",
+    "SARTIQ_ANTHROPIC_KEY",
+    "SARTIQ_GEMINI_KEY",
+    "SARTIQ_OLLAMA_BASE_URL",
+)
+"""Those of the vendors of language models, which also caption pictures."""
+_CAN_CAPTION = "SARTIQ_TRAINING_CAN_CAPTION"
+_GATEWAY = "gateway"
 SERVICES = (
-    Service(GATEWAY, "api_gateway", Readiness.READYZ),
+    Service(_GATEWAY, "api_gateway", Readiness.READYZ),
     Service("workflow-worker", "workflows.worker"),
     Service("inference-worker", "inference_worker"),
     Service("training-worker", "training_worker"),
     Service(PROVIDER_WORKER, "provider_worker", needs_one_of=PROVIDER_KEYS),
 )
 """The services that `up` starts; the provider worker only with credentials of a provider."""
+
+
+def with_captions(
+    services: Sequence[Service], environment: Mapping[str, str]
+) -> tuple[Service, ...]:
+    """Return the services; the gateway permits captions by a model if a vendor has a key.
+
+    Args:
+        services: the services that are started.
+        environment: of all of them; it may set the gateway's permission itself.
+    """
+    workers = [service for service in services if service.name == PROVIDER_WORKER]
+    known = {**environment, **(workers[0].environment if workers else {})}
+    can_caption = workers and any(known.get(name) for name in _VENDOR_KEYS)
+    if not can_caption or _CAN_CAPTION in environment:
+        return tuple(services)
+    return tuple(
+        replace(service, environment={**service.environment, _CAN_CAPTION: "true"})
+        if service.name == _GATEWAY
+        else service
+        for service in services
+    )
 
 
 def python_command(*arguments: str) -> tuple[str, ...]:
