@@ -34,14 +34,12 @@ from temporalio.testing import ActivityEnvironment
 from torch import nn
 
 from inference_worker.activities.inference import LocalInference
-from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.engine.loading import load_engine, packaged_model
 from inference_worker.io.picture_files import PictureFiles
 from inference_worker.lora.files import LoraFiles
 from inference_worker.settings import InferenceSettings
-from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
@@ -50,7 +48,6 @@ from local_stack.stack import LocalStack
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
 from shared.errors import PlatformError
 from shared.flux.engine import ImageEngine, LoraUse
-from shared.flux.kinds import DeviceKind
 from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import ModelSettings, ProgressSettings, StorageSettings
 from shared.storage.s3 import S3ObjectStore
@@ -182,12 +179,8 @@ async def time_overhead(engine: ImageEngine, objects: S3ObjectStore) -> Goal:
                 ProgressSettings(url=""), executor_instance="bench", executor_type="local"
             ),
             executant=executant,
-            settings=InferenceSettings(),
             loras=loras,
-            people=models,
-            metrics=Metrics(None, DeviceKind.CPU),
             check=OutputCheck(VisionSettings(), models),
-            upscalers=Upscalers(VisionSettings()),
         )
         with first_steps() as first:
             for number in range(REQUESTS + WARM_UP):

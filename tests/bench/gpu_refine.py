@@ -33,10 +33,11 @@ from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.engine.model_engine import ModelEngine
+from inference_worker.refinement.editors import LocalEditors
 from inference_worker.refinement.grid import Grid, lay_grid
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.region_editing import Run
-from inference_worker.settings import EditorKind, InferenceSettings
+from inference_worker.settings import InferenceSettings
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.checks import TileReport
@@ -187,11 +188,10 @@ def measure(folder: Path, scale: Scale, device: torch.device) -> list[tuple[str,
         with ThreadPoolExecutor(1) as turns, ThreadPoolExecutor(settings.cpu_threads) as cpu:
             ours = Ours(
                 TiledRefiner(
-                    EngineThread(engine, turns),
+                    LocalEditors(EngineThread(engine, turns)),
                     CpuThreads(cpu),
                     metrics=Metrics(None, settings.device),
                     people=people,
-                    editor=EditorKind.STRENGTH,
                     max_output_pixels=settings.max_output_pixels,
                 )
             )

@@ -13,12 +13,11 @@ import asyncio
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,14 +33,13 @@ from rich.console import Console
 from skimage.data import astronaut
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.activities.inference import LocalInference
+from inference_worker.activities.refinement import PictureRefiner
 from inference_worker.checks.metric import ConsistencyMetric, Pixels
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.engine.loading import load_engine
 from inference_worker.io.picture_files import PictureFiles
-from inference_worker.lora.files import LoraFiles
 from inference_worker.settings import InferenceSettings
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
@@ -127,7 +125,7 @@ class TimedMetrics(Metrics):
 class Bench:
     """The worker, and the stopwatches of its parts."""
 
-    worker: LocalInference
+    worker: PictureRefiner
     edits: Stopwatch
     checks: Stopwatch
 
@@ -157,13 +155,10 @@ def bench(base: Image.Image) -> Iterator[Bench]:
     with (
         ThreadPoolExecutor(1) as engine_thread,
         ThreadPoolExecutor(settings.cpu_threads) as cpu,
-        tempfile.TemporaryDirectory() as folder,
-        closing(LoraFiles(objects, Path(folder), 2**20)) as loras,
     ):
-        worker = LocalInference(
+        worker = PictureRefiner(
             engine=EngineThread(engine, engine_thread),
             files=PictureFiles(objects, CpuThreads(cpu), max_pixels=10**8),
-            loras=loras,
             progress=ProgressReporter(
                 ProgressSettings(url=""), executor_instance="bench", executor_type="local"
             ),

@@ -29,7 +29,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from shared.contracts.datasets import DatasetManifest
 from shared.contracts.enums import EntityType
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.contracts.training import DEFAULT_BASE_MODEL, Hyperparameters, TrainModel
 from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import ModelSettings, ProgressSettings, TrainingSettings

@@ -20,6 +20,8 @@ from tests.fixtures.servers import Servers
 _OVERRIDES = {
     # URLs of pictures may name this machine: presigned ones name its object store.
     "SARTIQ_EGRESS_ALLOWED_HOSTS": '["127.0.0.1"]',
+    # The provider worker is started later, by the first test that needs it.
+    "SARTIQ_TRAINING_CAN_CAPTION": "true",
 }
 
 

@@ -3,9 +3,18 @@
 from collections.abc import Awaitable, Callable
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
-from shared.contracts.enums import Framing, Gender, ViewAngle
-from shared.contracts.evaluation import EvaluationActivities, EvaluationFindings, EvaluationJob
+from shared.contracts.enums import AiProvider, ErrorCategory, Framing, Gender, ViewAngle
+from shared.contracts.evaluation import (
+    Evaluation,
+    EvaluationActivities,
+    EvaluationFindings,
+    EvaluationJob,
+    EvaluationTry,
+    FailedTries,
+)
+from shared.errors import PlatformError
 
 FINDINGS = EvaluationFindings(
     detected_framing=Framing.FULL_BODY,
@@ -30,14 +39,33 @@ async def see(job: EvaluationJob) -> EvaluationFindings:
     return FINDINGS
 
 
+def vendor_of(job: EvaluationJob) -> AiProvider:
+    """Return the vendor that the fake asks: with `auto`, the first one that is not skipped."""
+    return job.provider.vendor or next(each for each in AiProvider if each not in job.skip)
+
+
 class FakeEvaluator(EvaluationActivities):
-    """An evaluator that records every job; `act` returns the findings or raises."""
+    """An evaluator that records every job; `act` returns the findings or raises.
+
+    A PlatformError is that of the vendor; with VALIDATION, that of the picture.
+    """
 
     def __init__(self, act: Act = see) -> None:
         self.act = act
         self.jobs: list[EvaluationJob] = []
 
     @activity.defn(name="evaluate_image")
-    async def evaluate_image(self, job: EvaluationJob) -> EvaluationFindings:
+    async def evaluate_image(self, job: EvaluationJob) -> Evaluation:
         self.jobs.append(job)
-        return await self.act(job)
+        vendor = vendor_of(job)
+        try:
+            findings = await self.act(job)
+        except PlatformError as error:
+            if error.category is ErrorCategory.VALIDATION:
+                raise
+            failed = EvaluationTry(provider=vendor, category=error.category, error=str(error))
+            details = FailedTries(tries=[failed]).to_details()
+            raise ApplicationError(
+                str(error), *details, type=error.category, non_retryable=True
+            ) from error
+        return Evaluation(**dict(findings), tries=[EvaluationTry(provider=vendor)])

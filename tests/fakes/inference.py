@@ -8,7 +8,7 @@ from temporalio import activity
 from shared.contracts.attempts import PictureResult, StoredFile
 from shared.contracts.editing import EditImage
 from shared.contracts.generation import GenerateImage
-from shared.contracts.inference import InferenceActivities
+from shared.contracts.inference import InferenceActivities, RefinerActivities
 from shared.contracts.provenance import Provenance
 from shared.contracts.refinement import RefineImage, RefineImageResult
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
@@ -27,7 +27,7 @@ def result_path(attempt: Attempt) -> str:
     return f"fake/{attempt.task_id}/a{attempt.attempt}.png"
 
 
-class FakeInference(InferenceActivities):
+class FakeInference(InferenceActivities, RefinerActivities):
     """Inference activities that record every attempt; `act` fails it by raising."""
 
     def __init__(self, act: Act = do_nothing) -> None:

@@ -11,6 +11,7 @@ import sys
 
 from rich.console import Console
 
+from tests.faults.at_once_cases import AT_ONCE
 from tests.faults.cases import KILLS
 from tests.faults.hostile_cases import HOSTILE
 from tests.faults.lost_responses import LOST_RESPONSES
@@ -24,7 +25,7 @@ from tests.faults.training_cases import TRAININGS
 from tests.faults.training_rounds import kill_trainings
 
 _CASES = (
-    *(*KILLS, *TRAININGS, *PICTURES, *PROVIDER, *SUBMISSIONS),
+    *(*KILLS, *TRAININGS, *PICTURES, *PROVIDER, *SUBMISSIONS, *AT_ONCE),
     *(*NETWORK, *LOST_RESPONSES, *HOSTILE),
 )
 

@@ -21,6 +21,8 @@ from tests.faults.rig import STEP_S
 _AGAIN_S = 0.2
 _PATIENCE_S = 90
 _FAL = {"provider_type": "fal_standard", "fal_app_id": "fal-ai/flux/dev"}
+_REMOTE = ("fal_app_id", "'vertex'", "'ai_core'")
+"""Words by which the body of paid work is known."""
 _REPEATED = frozenset({409, 429, 500, 502, 503, 504})
 
 
@@ -40,7 +42,7 @@ class Work:
     @property
     def is_remote(self) -> bool:
         """True where an external provider does the work and is paid."""
-        return "fal_app_id" in str(self.body)
+        return any(name in str(self.body) for name in _REMOTE)
 
 
 def task(seconds: float = STEP_S, **fields: Any) -> Work:
@@ -101,6 +103,27 @@ def remote_task() -> Work:
     """Return a GENERATION by fal; its prompt is its key, which the ledger records."""
     work = task(provider_config=_FAL)
     return Work(work.path, work.body | {"prompt": work.key}, work.key)
+
+
+def vertex_task() -> Work:
+    """Return a GENERATION by Gemini, which responds with the picture; its prompt is its key."""
+    work = task(provider_config={"provider_type": "vertex", "image_size": "1K"})
+    return Work(work.path, work.body | {"prompt": work.key, "config": {}}, work.key)
+
+
+def chat_task(vendor: str, model: str) -> Work:
+    """Return an LLM_INTERACTION; its prompt is its key.
+
+    Args:
+        vendor: value of `ai_provider`.
+        model: one of its models.
+    """
+    key = uuid.uuid4().hex
+    chat = {"provider_type": "ai_core", "ai_provider": vendor, "model": model}
+    body = {"task_type": "LLM_INTERACTION", "prompt": key, "provider_config": chat}
+    return Work(
+        "/api/v1/tasks/", body | {"origin_instance": "faults", "origin_reference": key}, key
+    )
 
 
 def remote_workflow() -> Work:

@@ -37,6 +37,9 @@ STEP_S = 0.02
 SAMPLE_EVERY = 10
 """Steps between two samples of a training; its state is saved before each."""
 
+_VENDORS = ("OPENAI", "ANTHROPIC", "GEMINI", "OLLAMA")
+_PROVIDERS = ("FAL", "VERTEX", *_VENDORS)
+"""The providers that the sandbox stands in for."""
 _OVERRIDES = {
     "SARTIQ_INFERENCE_ENGINE": "identity",
     "SARTIQ_INFERENCE_IDENTITY_STEP_S": str(STEP_S),
@@ -49,8 +52,11 @@ _OVERRIDES = {
     "SARTIQ_RECONCILE_EVERY_S": "1",
     "SARTIQ_RECONCILE_GRACE_S": "2",
     "SARTIQ_RECONCILE_ABANDONED_AFTER_S": "5",
-    # A submission whose worker was lost is unknown 20 s after that, at the latest.
+    # A submission whose worker was lost is unknown that much earlier.
     "SARTIQ_FAL_SUBMIT_TIMEOUT_S": "10",
+    "SARTIQ_VERTEX_SUBMIT_TIMEOUT_S": "10",
+    "SARTIQ_VERTEX_TEXT_TIMEOUT_S": "10",
+    **{f"SARTIQ_{vendor}_TIMEOUT_S": "10" for vendor in _VENDORS},
 }
 
 Link = tuple[str, str]
@@ -64,6 +70,8 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
     "provider-worker": ("temporal", "s3", "gateway", "fal"),
 }
 """The servers that each service connects to."""
+
+_ORIGINS = tuple(f"SARTIQ_{provider}_BASE_URL" for provider in _PROVIDERS)
 
 LINKS: tuple[Link, ...] = tuple(
     (service.name, target) for service in SERVICES for target in _CALLS[service.name]
@@ -197,8 +205,8 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
         trainer.empty()
         services = tuple(_through(plan, service, links, trainer) for service in SERVICES)
         overrides = _OVERRIDES | {
-            "SARTIQ_FAL_KEY": fal.key,
-            "SARTIQ_FAL_BASE_URL": fal.url,
+            **{f"SARTIQ_{provider}_KEY": fal.key for provider in _PROVIDERS},
+            **dict.fromkeys(_ORIGINS, fal.url),
             "SARTIQ_EGRESS_NAMESERVERS": f'["{names.address}"]',
         }
         stack = await exits.enter_async_context(
@@ -214,7 +222,7 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
             )
         )
         temporal = await _direct_client(stack)
-        # No service evaluates yet: this process runs a fake worker, which is not killed.
+        # The evaluator is a fake in this process, which is not killed.
         evaluator = FakeEvaluator()
         worker = activity_worker(temporal, TaskQueue.PROVIDER_LLM, evaluator.evaluate_image)
         await exits.enter_async_context(worker)
@@ -237,20 +245,21 @@ def _through(
     own = {target: proxy.address for (name, target), proxy in links.items() if name == service.name}
     variables = {
         "postgres": (
-            "SARTIQ_DB_URL",
+            ("SARTIQ_DB_URL",),
             lambda address: plan.environment["SARTIQ_DB_URL"].replace(
                 plan.address(plan.ports.postgres), address
             ),
         ),
-        "temporal": ("SARTIQ_TEMPORAL_ADDRESS", str),
-        "s3": ("SARTIQ_S3_ENDPOINT", str),
-        "gateway": ("SARTIQ_PROGRESS_URL", "http://{}".format),
-        "fal": ("SARTIQ_FAL_BASE_URL", "http://{}".format),
+        "temporal": (("SARTIQ_TEMPORAL_ADDRESS",), str),
+        "s3": (("SARTIQ_S3_ENDPOINT",), str),
+        "gateway": (("SARTIQ_PROGRESS_URL",), "http://{}".format),
+        "fal": (_ORIGINS, "http://{}".format),
     }
     environment = {
         variable: str(write(own[target]))
-        for target, (variable, write) in variables.items()
+        for target, (names, write) in variables.items()
         if target in own
+        for variable in names
     }
     folders = trainer.environment if service.name == "training-worker" else {}
     return replace(service, environment={**service.environment, **folders, **environment})

@@ -5,127 +5,34 @@ used; of the rest, each task is submitted once by the next worker, or fails as u
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
-from provider_worker.sandbox.faults import Fault
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.submissions import RemoteWork
-from shared.storage.s3 import S3ObjectStore
 from tests.faults.cases import Case
-from tests.faults.clients import Clients, Work, remote_task
-from tests.faults.proxy import NetworkFault, Stall
+from tests.faults.clients import Clients, remote_task
+from tests.faults.interruptions import (
+    WORKER,
+    Interrupt,
+    after_the_answer,
+    after_the_mark,
+    after_the_request,
+    before_the_mark,
+    while_it_polls,
+)
 from tests.faults.racing_workers import RACERS, race
 from tests.faults.rig import Rig
-from tests.fixtures.gateway import storage_settings
 
 TASKS = 45
 """Submissions that each kill interrupts."""
 _RACES = 25
-_WORKER = "provider-worker"
-_S3_CALLS = 16
-"""Requests to the object store that a worker makes at the same time."""
-_SLOW_S = 5.0
-_LONG_POLLS = 8
 _UNKNOWN = "may have accepted the work"
-
-_Interrupt = Callable[[Rig, Clients, Sequence[Work]], Awaitable[None]]
 
 _SQL = """SELECT origin_reference AS key, status, service_task_id, errors::text AS errors
 FROM tasks WHERE origin_reference = ANY($1)"""
 
 
-async def _before_the_mark(rig: Rig, clients: Clients, works: Sequence[Work]) -> None:
-    """Withhold the conditional writes."""
-    link = rig.link(_WORKER, "s3")
-    link.impose(NetworkFault(stall=Stall(b"If-None-Match", is_every=True)))
-    await clients.submit_all(works)
-
-    async def are_marking() -> bool:
-        return link.num_stalled >= _S3_CALLS
-
-    await rig.until(are_marking)
-    await rig.kill(_WORKER)
-    link.heal()
-
-
-async def _after_the_mark(rig: Rig, clients: Clients, works: Sequence[Work]) -> None:
-    """Withhold the requests, each behind its mark."""
-    link = rig.link(_WORKER, "fal")
-    await _queued(rig, clients, works)
-    link.impose(NetworkFault(stall=Stall(b"POST /", is_every=True)))
-    await rig.start(_WORKER)
-
-    async def are_sending() -> bool:
-        return link.num_stalled == len(works)
-
-    await rig.until(are_sending)
-    await rig.kill(_WORKER)
-    link.heal()
-
-
-async def _after_the_request(rig: Rig, clients: Clients, works: Sequence[Work]) -> None:
-    """Withhold the responses of accepted work."""
-    link = rig.link(_WORKER, "fal")
-    await _queued(rig, clients, works)
-    link.impose(NetworkFault(drops_responses=True))
-    await rig.start(_WORKER)
-
-    async def are_accepted() -> bool:
-        return all(rig.fal.ledger.submits[work.key] for work in works)
-
-    await rig.until(are_accepted)
-    await rig.kill(_WORKER)
-    link.heal()
-
-
-async def _after_the_answer(rig: Rig, clients: Clients, works: Sequence[Work]) -> None:
-    """Cut the worker off from Temporal, and kill it once it has stored the responses."""
-    link = rig.link(_WORKER, "temporal")
-    await _queued(rig, clients, works)
-    rig.fal.play(*(Fault(on="submit", marker=w.key, delay_s=_SLOW_S, is_taken=True) for w in works))
-    await rig.start(_WORKER)
-
-    async def are_sent() -> bool:
-        return all(rig.fal.ledger.posts[work.key] for work in works)
-
-    await rig.until(are_sent)
-    assert not rig.fal.ledger.submits.keys() & {work.key for work in works}, "too slow"
-    link.impose(NetworkFault(is_half_open=True))
-    tasks = [clients.accepted[work.key] for work in works]
-    await rig.until(lambda: _are_parked(rig, [f"generations/{each}/a1/answer" for each in tasks]))
-    await rig.kill(_WORKER)
-    link.heal()
-
-
-async def _are_parked(rig: Rig, keys: Sequence[str]) -> bool:
-    store = S3ObjectStore(storage_settings(rig.stack))
-    try:
-        return all([await store.head(key) for key in keys])
-    finally:
-        store.close()
-
-
-async def _while_it_polls(rig: Rig, clients: Clients, works: Sequence[Work]) -> None:
-    rig.fal.play(*(Fault(on="work", marker=work.key, polls=_LONG_POLLS) for work in works))
-    await _queued(rig, clients, works)
-    await rig.start(_WORKER)
-
-    async def are_polled() -> bool:
-        polled = {entry.marker for entry in rig.fal.ledger.entries.values() if entry.polls}
-        return polled >= {work.key for work in works}
-
-    await rig.until(are_polled)
-    await rig.kill(_WORKER)
-
-
-async def _queued(rig: Rig, clients: Clients, works: Sequence[Work]) -> None:
-    """Create the tasks while no worker runs, so that the next one gets all of them at once."""
-    await rig.kill(_WORKER)
-    await clients.submit_all(works)
-
-
-def _killed(point: str, interrupt: _Interrupt, *, ends: str, charges: int) -> Case:
+def _killed(point: str, interrupt: Interrupt, *, ends: str, charges: int) -> Case:
     """Return a case.
 
     Args:
@@ -137,7 +44,7 @@ def _killed(point: str, interrupt: _Interrupt, *, ends: str, charges: int) -> Ca
 
     async def sabotage(rig: Rig, clients: Clients) -> None:
         await interrupt(rig, clients, [remote_task() for _ in range(TASKS)])
-        await rig.start(_WORKER)
+        await rig.start(WORKER)
 
     async def check(rig: Rig, clients: Clients) -> str:
         keys = [work.key for work in clients.asked]
@@ -155,7 +62,7 @@ def _killed(point: str, interrupt: _Interrupt, *, ends: str, charges: int) -> Ca
                 assert _UNKNOWN in row["errors"], f"not told as unknown: {row}"
         return note
 
-    return Case(_WORKER, f"{TASKS} submissions, {point}", sabotage, check)
+    return Case(WORKER, f"{TASKS} submissions, {point}", sabotage, check)
 
 
 async def _race(rig: Rig, _clients: Clients) -> None:
@@ -180,10 +87,10 @@ async def _race(rig: Rig, _clients: Clients) -> None:
 
 
 SUBMISSIONS: tuple[Case, ...] = (
-    _killed("before the mark", _before_the_mark, ends="COMPLETED", charges=1),
-    _killed("after the mark", _after_the_mark, ends="FAILED", charges=0),
-    _killed("after the request", _after_the_request, ends="FAILED", charges=1),
-    _killed("after the stored response", _after_the_answer, ends="COMPLETED", charges=1),
-    _killed("while it polls", _while_it_polls, ends="COMPLETED", charges=1),
-    Case(_WORKER, f"{RACERS} workers race for each of {_RACES} submissions", _race),
+    _killed("before the mark", before_the_mark, ends="COMPLETED", charges=1),
+    _killed("after the mark", after_the_mark, ends="FAILED", charges=0),
+    _killed("after the request", after_the_request, ends="FAILED", charges=1),
+    _killed("after the stored response", after_the_answer, ends="COMPLETED", charges=1),
+    _killed("while it polls", while_it_polls, ends="COMPLETED", charges=1),
+    Case(WORKER, f"{RACERS} workers race for each of {_RACES} submissions", _race),
 )

@@ -15,10 +15,10 @@ from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
 from inference_worker.fixing.garment_fixer import Detail, FixedDetail, GarmentFixer
+from inference_worker.refinement.editors import LocalEditors
 from inference_worker.refinement.refiner import Refined, TiledRefiner
 from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
-from inference_worker.settings import EditorKind
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.fixing import FaceFixerConfig, FixConfig, GarmentFixerConfig
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
@@ -56,10 +56,10 @@ def open_editors(engine: Any, people: PeopleModels) -> Iterator[PictureEditors]:
     with ThreadPoolExecutor(1) as thread, ThreadPoolExecutor(1) as executor:
         cpu = CpuThreads(executor)
         shared: dict[str, Any] = {"metrics": Metrics(None, DeviceKind.CPU)}
-        on_thread = EngineThread(engine, thread)
-        edits = {"people": people, "editor": EditorKind.STRENGTH} | shared
+        editors = LocalEditors(EngineThread(engine, thread))
+        edits = {"people": people} | shared
         yield PictureEditors(
-            TiledRefiner(on_thread, cpu, max_output_pixels=2**26, **edits),
-            FaceFixer(on_thread, cpu, **edits),
-            GarmentFixer(on_thread, cpu, finder=DetailFinder(people), **shared),
+            TiledRefiner(editors, cpu, max_output_pixels=2**26, **edits),
+            FaceFixer(editors, cpu, **edits),
+            GarmentFixer(editors, cpu, finder=DetailFinder(people), **shared),
         )

@@ -14,6 +14,7 @@ from inference_worker.background_removal.cut_out import cut_out
 from inference_worker.backgrounds.fixer import BackgroundFixer
 from inference_worker.engine.loading import load_engine
 from inference_worker.fixing.garment_fixer import Detail
+from inference_worker.refinement.editors import Reference
 from inference_worker.settings import InferenceSettings
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
@@ -101,7 +102,7 @@ def _edited_in_parts(editors: PictureEditors, astronaut: Image.Image) -> Iterato
     assert enhanced is not None
     yield Shown("face-enhancer", "FACE_ENHANCER", astronaut, enhanced)
     cloth = Image.new("RGB", (64, 64), "#b02030")
-    detail = Detail("jacket", cloth)
+    detail = Detail("jacket", Reference(cloth))
     fixed = editors.enhance_detail(astronaut, detail, FixConfig(num_inference_steps=8)).image
     note = "DETAIL_ENHANCER: the jacket, after a plain red cloth"
     yield Shown("detail-enhancer", note, astronaut, fixed)

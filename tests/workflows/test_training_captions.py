@@ -12,7 +12,7 @@ from temporalio.exceptions import CancelledError
 from shared.contracts.datasets import CAPTION_MAX_CHARS, CaptionImage, Captioning
 from shared.contracts.enums import CaptioningStrategy, ErrorCategory, TrainingStatus
 from shared.contracts.training import TrainingRun
-from shared.errors import PlatformError
+from shared.errors import PlatformError, SubmissionUnknownError
 from tests.fixtures.workflow_runs import OWNER, Runs, training
 from workflows.policies import CAPTION_TRIES
 
@@ -105,6 +105,17 @@ async def test_picture_without_a_caption_is_tried_again_then_left_out_and_counte
     assert warning.endswith(reason)
     [trained] = staffed.training.loras
     assert trained.log == [f"no caption of {key(run, 1)}: {reason}"]
+
+
+async def test_caption_whose_response_was_lost_is_not_asked_for_again(staffed: Runs) -> None:
+    def reply(request: CaptionImage) -> str:
+        raise SubmissionUnknownError("the response was lost")
+
+    staffed.captioner.reply = reply
+    await (await staffed.start_training(captioned(2))).result()
+    assert len(staffed.captioner.requests) == 2
+    [finished] = staffed.training.finished
+    assert finished.captions == {}
 
 
 async def test_caption_that_comes_at_the_second_try_is_used(staffed: Runs) -> None:

@@ -1,4 +1,4 @@
-"""State machine of a circuit breaker. Pure; the database stores one for each provider.
+"""State machine of a circuit breaker. Pure; the database stores one for each provider and vendor.
 
 Five consecutive failures open it. After 60 seconds it is half-open: one attempt at a time probes
 the provider; two successes close it, a failure opens it again. After M. Nygard, Release It!, 2nd
@@ -15,6 +15,8 @@ OPEN_FOR = timedelta(seconds=60)
 SUCCESSES_TO_CLOSE = 2
 PROBE_FOR = timedelta(minutes=30)
 """A probe whose outcome is never reported expires after the longest duration of an attempt."""
+EVALUATION_PROBE_FOR = timedelta(minutes=2)
+"""The same for the probe of an evaluation, which a client awaits."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,17 @@ class Breaker:
         is_over = now - self.opened_at >= OPEN_FOR
         return BreakerState.HALF_OPEN if is_over else BreakerState.OPEN
 
-    def admit(self, now: datetime) -> "Breaker | None":
-        """Return the breaker after admitting an attempt; none if it does not admit one."""
+    def admit(self, now: datetime, probe_for: timedelta = PROBE_FOR) -> "Breaker | None":
+        """Return the breaker after admitting an attempt; none if it does not admit one.
+
+        Args:
+            now: time of the request.
+            probe_for: time after which an earlier probe no longer counts.
+        """
         state = self.state(now)
         if state is BreakerState.CLOSED:
             return self
-        is_probed = self.probing_since is not None and now - self.probing_since < PROBE_FOR
+        is_probed = self.probing_since is not None and now - self.probing_since < probe_for
         if state is BreakerState.OPEN or is_probed:
             return None
         return replace(self, probing_since=now)

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.contracts.background_removal import RembgModel
+from shared.contracts.editors import EditorKind
 from shared.contracts.training import DEFAULT_BASE_MODEL, OperatorSettings, OptimizerKind
 from shared.egress.guard import Exemptions, Guard
 from shared.egress.names import NameResolver
@@ -110,7 +111,9 @@ class MetricsSettings(BaseSettings):
 class ModelSettings(BaseSettings):
     """The local FLUX model: the weights that workers load and the sizes that the gateway admits."""
 
-    model_config = SettingsConfigDict(env_prefix="SARTIQ_MODEL_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SARTIQ_MODEL_", frozen=True, populate_by_name=True
+    )
 
     source: str = ""
     """Folder in diffusers format, or Hugging Face model ID. Empty: the packaged small model,
@@ -125,6 +128,10 @@ class ModelSettings(BaseSettings):
     native side."""
     default_steps: int = Field(default=0, ge=0)
     """Denoise steps if the request has none. 0: 8 for swatch, otherwise the family's default."""
+    editor: EditorKind = Field(
+        default=EditorKind.STRENGTH, validation_alias="SARTIQ_INFERENCE_EDITOR"
+    )
+    """Editor of tiles, faces and details if a request names none; set it on every worker too."""
     cutout_models: tuple[RembgModel, ...] = (RembgModel.U2NETP, RembgModel.ISNET_GENERAL_USE)
     """Models for BACKGROUND_REMOVE that a request may choose, as a JSON list; their files must be
     on every worker. The default models are part of the installation."""
@@ -164,8 +171,9 @@ class TrainingSettings(BaseSettings):
     default, `black-forest-labs/FLUX.1-dev`, is always known: unless it is named here, it stands for
     SARTIQ_MODEL_SOURCE, and without that for the packaged small model, swatch."""
     can_caption: bool = False
-    """A worker serves `caption_image`. Without one, requests for captions by a model are refused:
-    the strategies llm and custom_prompt."""
+    """A provider worker has the key of a language model's vendor, and so serves `caption_image`.
+    Without one, requests for captions by a model are refused: the strategies llm and custom_prompt.
+    The embedded stack sets it where there is such a key."""
     batch_size: int = Field(default=1, ge=1, le=64)
     """Items of a forward pass."""
     gradient_accumulation: int = Field(default=1, ge=1, le=256)

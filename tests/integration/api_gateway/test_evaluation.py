@@ -9,15 +9,20 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from structlog.testing import capture_logs
 
+from shared.breaker import FAILURES_TO_OPEN, OPEN_FOR
 from shared.contracts.enums import AiProvider, ErrorCategory
-from shared.contracts.evaluation import EvaluationFindings, EvaluationJob
+from shared.contracts.evaluation import EvaluationFindings, EvaluationJob, EvaluationProvider
+from shared.contracts.runs import ProviderVerdict
+from shared.db.models.breakers import ProviderBreaker
 from shared.db.models.evaluations import Evaluation
+from shared.db.repositories.breakers import count_verdict
 from shared.errors import PlatformError
 from shared.settings import TemporalSettings
 from shared.temporal.client import connect
+from tests.fakes.evaluator import see
 from tests.fakes.lost_starts import Fate, Starts, with_starts
 from tests.fixtures.gateway import POWERLESS_KEY, TENANT_KEY, Gateway
 from tests.fixtures.namespaces import open_namespace
@@ -34,17 +39,23 @@ PICTURE = EXPECTED | {"image_data": base64.b64encode(PNG).decode()}
 
 
 @pytest.fixture
-async def records(gateway: Gateway) -> Any:
-    """The evaluations of one test."""
+async def records(gateway: Gateway) -> AsyncIterator[Any]:
+    """The evaluations of one test, before which every breaker is closed."""
     sessions = gateway.resources.sessions
-    async with sessions.begin() as session:
-        await session.execute(delete(Evaluation))
+
+    async def forget() -> None:
+        async with sessions.begin() as session:
+            await session.execute(delete(Evaluation))
+            await session.execute(delete(ProviderBreaker))
+
+    await forget()
 
     async def rows() -> list[Evaluation]:
         async with sessions() as session:
             return list(await session.scalars(select(Evaluation).order_by(Evaluation.created_at)))
 
-    return rows
+    yield rows
+    await forget()
 
 
 @pytest.fixture
@@ -91,7 +102,7 @@ async def test_picture_is_evaluated_and_removed(
     assert body["confidence_summary"] == 0.75
     assert body["evaluation_time_ms"] > 0
     [job] = staff.runs.evaluator.jobs
-    assert (job.provider, job.custom_instructions) == (AiProvider.ANTHROPIC, "look")
+    assert (job.provider, job.custom_instructions) == (EvaluationProvider.ANTHROPIC, "look")
     assert (job.expected_gender, job.include_descriptions) == ("FEMALE", True)
     assert seen == [PNG]
     assert await staff.gateway.resources.objects.list("evaluations/") == []
@@ -106,7 +117,7 @@ async def test_address_is_the_evaluators_to_fetch(
     answer = await evaluating.post(PATH, json=EXPECTED | {"image_url": url})
     assert answer.json()["matches_expected"] is True
     [job] = staff.runs.evaluator.jobs
-    assert (job.image_url, job.image_path, job.provider) == (url, None, AiProvider.GEMINI)
+    assert (job.image_url, job.image_path, job.provider) == (url, None, EvaluationProvider.AUTO)
 
 
 async def test_failure_of_the_evaluator_is_an_answer(
@@ -150,6 +161,7 @@ REFUSED: list[tuple[dict[str, Any], list[Any]]] = [
     (PICTURE | {"image_url": "https://example.com/a.png"}, ["body"]),
     (PICTURE | {"expected_framing": "feet"}, ["body", "expected_framing"]),
     (PICTURE | {"custom_instructions": "a\x00b"}, ["body"]),
+    (PICTURE | {"custom_instructions": "a" * 4001}, ["body", "custom_instructions"]),
     (EXPECTED | {"image_data": "no picture"}, ["body", "image_data"]),
     (EXPECTED | {"image_data": "https://example.com/a.png"}, ["body", "image_data"]),
     (
@@ -191,7 +203,7 @@ async def test_without_an_evaluator_the_answer_is_503(
         answer = await client.post(PATH, json=PICTURE)
     assert (answer.status_code, answer.json()["code"]) == (503, "no_evaluator")
     assert answer.headers["retry-after"]
-    assert "no evaluator is running" in answer.json()["detail"]
+    assert "no evaluator was available in time" in answer.json()["detail"]
     assert await records() == []
     assert await staff.gateway.resources.objects.list("evaluations/") == []
 
@@ -319,10 +331,11 @@ async def test_health_tells_what_the_records_say(
         await until(is_polled)
         await _add(gateway, AiProvider.OPENAI, successes=3, failures=1, duration_ms=500)
         await _add(gateway, AiProvider.OLLAMA, successes=0, failures=5, duration_ms=1000)
+        await _open(gateway, AiProvider.OLLAMA)
         both = (await client.get(HEALTH)).json()
         openai = (await client.get(HEALTH, params={"provider": "openai"})).json()
         ollama = (await client.get(HEALTH, params={"provider": "ollama"})).json()
-    assert both["total_evaluations"] == 9
+    assert (both["total_evaluations"], both["circuit_breaker_state"]) == (9, "closed")
     assert openai == {
         "is_healthy": True,
         "health_score": 0.75,
@@ -352,6 +365,116 @@ async def _add(
             )
         await session.flush()
         assert await session.scalar(select(func.count()).select_from(Evaluation))
+
+
+async def _open(gateway: Gateway, *vendors: AiProvider, is_over: bool = False) -> None:
+    """Open the breakers of vendors; `is_over`: so long ago that they are half-open."""
+    async with gateway.resources.sessions.begin() as session:
+        for vendor in vendors:
+            for _ in range(FAILURES_TO_OPEN):
+                failed = ProviderVerdict(provider_type=vendor, is_success=False)
+                await count_verdict(session, failed)
+        if is_over:
+            opened_at = datetime.now(UTC) - OPEN_FOR
+            await session.execute(update(ProviderBreaker).values(opened_at=opened_at))
+
+
+async def test_five_failures_open_the_breaker_and_the_post_respects_it(
+    staff: Staff, evaluating: httpx.AsyncClient, records: Any
+) -> None:
+    staff.runs.evaluator.act = raises(ErrorCategory.PROVIDER_ERROR)
+    path = PATH + "?provider=openai"
+    for _ in range(FAILURES_TO_OPEN):
+        assert (await evaluating.post(path, json=PICTURE)).json()["error"] == "the model gave up"
+    refused = (await evaluating.post(path, json=PICTURE)).json()
+    assert refused["success"] is False
+    assert "the circuit breaker of openai is open" in refused["error"]
+    assert len(staff.runs.evaluator.jobs) == len(await records()) == FAILURES_TO_OPEN
+    for params in ({}, {"provider": "openai"}):
+        health = (await evaluating.get(HEALTH, params=params)).json()
+        assert (health["is_healthy"], health["circuit_breaker_state"]) == (False, "open")
+    standings = (await evaluating.get("/api/v1/monitoring/providers")).json()["providers"]
+    (openai,) = [one for one in standings if one["provider_type"] == "openai"]
+    assert (openai["breaker"], openai["failures"]) == ("open", FAILURES_TO_OPEN)
+
+    staff.runs.evaluator.act = see
+    assert (await evaluating.post(PATH + "?provider=auto", json=PICTURE)).json()["success"]
+    assert staff.runs.evaluator.jobs[-1].skip == [AiProvider.OPENAI]
+    assert [row.provider for row in await records()][-1] != "openai"
+    health = (await evaluating.get(HEALTH)).json()
+    assert (health["is_healthy"], health["circuit_breaker_state"]) == (True, "closed")
+
+
+@pytest.mark.parametrize("category", [ErrorCategory.CONTENT_POLICY, ErrorCategory.INTERNAL])
+async def test_what_is_not_the_vendors_fault_counts_for_no_breaker(
+    staff: Staff, evaluating: httpx.AsyncClient, records: Any, category: ErrorCategory
+) -> None:
+    staff.runs.evaluator.act = raises(category)
+    for _ in range(FAILURES_TO_OPEN + 1):
+        answer = await evaluating.post(PATH + "?provider=openai", json=PICTURE)
+        assert (answer.json()["success"], answer.json()["error"]) == (False, "the model gave up")
+    assert len(await records()) == FAILURES_TO_OPEN + 1
+
+
+async def test_auto_without_an_available_vendor_asks_nobody(
+    staff: Staff, evaluating: httpx.AsyncClient, gateway: Gateway, records: Any
+) -> None:
+    await _open(gateway, *AiProvider)
+    answer = (await evaluating.post(PATH, json=PICTURE)).json()
+    assert (answer["success"], staff.runs.evaluator.jobs) == (False, [])
+    assert "the circuit breakers of all providers are open" in answer["error"]
+    assert await records() == []
+
+
+async def test_one_request_at_a_time_probes_a_vendor(
+    staff: Staff, evaluating: httpx.AsyncClient, gateway: Gateway, records: Any
+) -> None:
+    await _open(gateway, AiProvider.GEMINI, is_over=True)
+    looks, may_end = asyncio.Event(), asyncio.Event()
+
+    async def act(job: EvaluationJob) -> EvaluationFindings:
+        looks.set()
+        await may_end.wait()
+        return await see(job)
+
+    staff.runs.evaluator.act = act
+    path = PATH + "?provider=gemini"
+    probe = asyncio.create_task(evaluating.post(path, json=PICTURE))
+    await asyncio.wait_for(looks.wait(), 20)
+    others = [(await evaluating.post(path, json=PICTURE)).json() for _ in range(2)]
+    assert ["another request probes gemini" in other["error"] for other in others] == [True] * 2
+    assert len(staff.runs.evaluator.jobs) == 1
+    may_end.set()
+    assert (await probe).json()["success"] is True
+    assert (await evaluating.post(path, json=PICTURE)).json()["success"] is True  # the second probe
+    health = (await evaluating.get(HEALTH, params={"provider": "gemini"})).json()
+    assert health["circuit_breaker_state"] == "closed"
+
+
+async def test_a_probe_that_asked_nobody_leaves_its_place(
+    staff: Staff, evaluating: httpx.AsyncClient, gateway: Gateway, records: Any
+) -> None:
+    await _open(gateway, AiProvider.OPENAI, AiProvider.OLLAMA, is_over=True)
+    staff.runs.evaluator.act = raises(ErrorCategory.VALIDATION)
+    assert (await evaluating.post(PATH, json=PICTURE)).status_code == 422
+    staff.runs.evaluator.act = see
+    assert (await evaluating.post(PATH, json=PICTURE)).json()["success"]  # asks openai alone
+    answer = await evaluating.post(PATH + "?provider=ollama", json=PICTURE)
+    assert answer.json()["success"], answer.json()
+    assert [job.skip for job in staff.runs.evaluator.jobs] == [[], [], []]
+
+
+async def test_result_of_a_key_is_returned_though_the_breaker_has_opened(
+    staff: Staff, evaluating: httpx.AsyncClient, gateway: Gateway, records: Any
+) -> None:
+    key, path = {"Idempotency-Key": uuid.uuid4().hex}, PATH + "?provider=gemini"
+    first = (await evaluating.post(path, json=PICTURE, headers=key)).json()
+    await _open(gateway, AiProvider.GEMINI)
+    again = (await evaluating.post(path, json=PICTURE, headers=key)).json()
+    assert again | {"evaluation_time_ms": 0} == first | {"evaluation_time_ms": 0}
+    new = {"Idempotency-Key": uuid.uuid4().hex}
+    assert "is open" in (await evaluating.post(path, json=PICTURE, headers=new)).json()["error"]
+    assert len(staff.runs.evaluator.jobs) == 1
 
 
 async def test_key_without_the_scope_is_403(gateway: Gateway) -> None:

@@ -10,7 +10,8 @@ import httpx
 from pydantic import SecretStr
 
 from shared.contracts.enums import TaskStatus
-from shared.contracts.runs import Owner, TaskOutcome
+from shared.contracts.owners import Owner
+from shared.contracts.runs import TaskOutcome
 from shared.db.repositories.outcomes import write_task_outcome
 from shared.db.session import create_engine, create_sessions
 from shared.settings import DatabaseSettings, TemporalSettings

@@ -26,7 +26,7 @@ from shared.contracts.datasets import (
     PreprocessDataset,
 )
 from shared.contracts.enums import CaptioningStrategy
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.progress import ExecutorIdentity
 from shared.storage.object_store import ObjectStore
 from shared.storage.s3 import S3ObjectStore

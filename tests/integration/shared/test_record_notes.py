@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import select
 
 from shared.contracts.enums import TaskStatus
+from shared.contracts.owners import Owner
 from shared.contracts.progress import ProgressKind, TaskProgress
-from shared.contracts.runs import Owner, TaskHistory, TaskOutcome
+from shared.contracts.runs import TaskHistory, TaskOutcome
 from shared.db.models.tables import Event, Task, WorkflowStep
 from shared.db.repositories.outcomes import write_task_history, write_task_outcome
 from shared.db.repositories.progress import write_progress

@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ProviderType, StepStatus, TaskStatus, WorkflowStatus
+from shared.contracts.owners import Owner
 from shared.contracts.progress import ProgressKind, TaskProgress
 from shared.contracts.provenance import Provenance, ProvenanceRecord
-from shared.contracts.runs import Owner, PipelineOutcome, TaskHistory, TaskOutcome
+from shared.contracts.runs import PipelineOutcome, TaskHistory, TaskOutcome
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.db.models.registry import METADATA
 from shared.db.models.tables import Event, StoredObject, Task, Workflow, WorkflowStep

@@ -11,8 +11,8 @@ from shared.contracts.attempts import StoredFile
 from shared.contracts.datasets import PreparedDataset
 from shared.contracts.enums import AiProvider, TrainingStatus
 from shared.contracts.evaluation import EvaluationRecord
+from shared.contracts.owners import Owner
 from shared.contracts.progress import TrainingProgress
-from shared.contracts.runs import Owner
 from shared.contracts.training import DatasetRecord, TrainingOutcome
 from shared.db.models.evaluations import Evaluation
 from shared.db.models.tables import Event, StoredObject

@@ -11,7 +11,8 @@ from temporalio.testing import ActivityEnvironment
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskStatus, TrainingStatus
-from shared.contracts.runs import Owner, OwnershipCheck, TaskHistory, TaskOutcome
+from shared.contracts.owners import Owner
+from shared.contracts.runs import OwnershipCheck, TaskHistory, TaskOutcome
 from shared.contracts.training import TrainingOutcome
 from shared.db.models.tables import Event, Task
 from shared.db.models.trainings import Training

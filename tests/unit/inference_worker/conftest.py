@@ -1,8 +1,9 @@
 """Threads, pictures, activities and a tiny model for the inference worker's tests."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from inference_worker.activities.inference import LocalInference
+from inference_worker.activities.refinement import PictureRefiner
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
@@ -22,12 +24,25 @@ from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.models import VisionModels
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.settings import VisionSettings
+from shared.contracts.attempts import PictureResult
+from shared.contracts.editing import EditImage
+from shared.contracts.generation import GenerateImage
+from shared.contracts.refinement import RefineImage, RefineImageResult
 from shared.flux.kinds import DeviceKind
 from shared.progress import ExecutorIdentity
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fakes.people import FakePeople
 from tests.fakes.progress import RecordedProgress
 from tests.fixtures.pictures import noisy_photo
+
+
+@dataclass(frozen=True)
+class Inference:
+    """The activities of one model."""
+
+    generate_image: Callable[[GenerateImage], Awaitable[PictureResult]]
+    edit_image: Callable[[EditImage], Awaitable[PictureResult]]
+    refine_image: Callable[[RefineImage], Awaitable[RefineImageResult]]
 
 
 @pytest.fixture(scope="session")
@@ -91,21 +106,25 @@ def build(
         engine: IdentityEngine | None = None,
         nsfw_threshold: float = 0,
         **settings: Any,
-    ) -> LocalInference:
+    ) -> Inference:
         vision = VisionSettings(nsfw_threshold=nsfw_threshold)
         engine = engine or IdentityEngine(edit_side_px=64, step_s=step_s)
         worker_settings = InferenceSettings(**settings)
-        return LocalInference(
-            engine=EngineThread(engine, engine_executor),
-            files=PictureFiles(objects, cpu, max_pixels=worker_settings.max_input_pixels),
-            loras=loras,
-            progress=progress,
-            executant=ExecutorIdentity("inference-worker@test:1", "local"),
+        shared: dict[str, Any] = {
+            "engine": EngineThread(engine, engine_executor),
+            "files": PictureFiles(objects, cpu, max_pixels=worker_settings.max_input_pixels),
+            "progress": progress,
+            "executant": ExecutorIdentity("inference-worker@test:1", "local"),
+            "check": OutputCheck(vision, VisionModels(vision)),
+        }
+        local = LocalInference(**shared, loras=loras)
+        refiner = PictureRefiner(
+            **shared,
             settings=worker_settings,
             people=FakePeople(),
             metrics=Metrics(None, DeviceKind.CPU),
-            check=OutputCheck(vision, VisionModels(vision)),
             upscalers=Upscalers(vision),
         )
+        return Inference(local.generate_image, local.edit_image, refiner.refine_image)
 
     return build

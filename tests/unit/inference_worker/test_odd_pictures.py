@@ -15,7 +15,7 @@ from skimage.data import astronaut
 from temporalio.testing import ActivityEnvironment
 
 from inference_worker.activities.background_removal import BackgroundRemover
-from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.fixers import PictureFixers
 from inference_worker.activities.pictures import PictureActivities
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
@@ -115,7 +115,7 @@ def operations(
         "executant": ExecutorIdentity("inference-worker@test:1", "local"),
     }
     pictures = PictureActivities(models, **common, max_output_pixels=10**7)
-    fixers = LocalFixers(
+    fixers = PictureFixers(
         engine=EngineThread(IdentityEngine(edit_side_px=64), engine_executor),
         settings=InferenceSettings(),
         people=models,

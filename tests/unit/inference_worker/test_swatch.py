@@ -11,10 +11,11 @@ from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.engine.loading import load_engine
+from inference_worker.refinement.editors import LocalEditors
 from inference_worker.refinement.refiner import TiledRefiner
 from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
-from inference_worker.settings import EditorKind, InferenceSettings
+from inference_worker.settings import InferenceSettings
 from shared.contracts.generation import GenerationInputs
 from shared.contracts.refinement import RefineInputs, TiledRefinerConfig
 from shared.flux.engine import ImageEngine
@@ -52,11 +53,10 @@ async def test_refined_tiles_pass_and_are_read_again(
 ) -> None:
     base = _draw(swatch, "a red dress")
     refiner = TiledRefiner(
-        EngineThread(swatch, engine_executor),
+        LocalEditors(EngineThread(swatch, engine_executor)),
         cpu,
         metrics=Metrics(None, DeviceKind.CPU),
         people=FakePeople(),
-        editor=EditorKind.STRENGTH,
         max_output_pixels=10**6,
     )
     objects = MemoryObjectStore()

@@ -18,7 +18,7 @@ from skimage.data import astronaut
 from temporalio.testing import ActivityEnvironment
 
 from inference_worker.activities.background_removal import BackgroundRemover
-from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.fixers import PictureFixers
 from inference_worker.activities.pictures import PictureActivities
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
@@ -112,7 +112,7 @@ def operate(
     }
     models = _WholePictureModels(VisionSettings())
     pictures = PictureActivities(models, **common, max_output_pixels=10**6)
-    fixers = LocalFixers(
+    fixers = PictureFixers(
         engine=EngineThread(MendingEngine(noise=20), engine_executor),
         settings=InferenceSettings(),
         people=FakePeople([_PART], {BodyRegion.UPPER_BODY: _PART}, person=_PART),

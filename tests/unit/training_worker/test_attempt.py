@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from shared.contracts.enums import EntityType
+from shared.contracts.owners import Owner
 from shared.contracts.progress import TrainingProgress
-from shared.contracts.runs import Owner
 from shared.contracts.training import Hyperparameters, TrainModel
 from shared.errors import PlatformError, StorageError
 from shared.settings import ModelSettings, TrainingSettings

@@ -21,7 +21,8 @@ from api_gateway.workflows.schemas import FieldMapping, WorkflowStepDefinition
 from shared.contracts.capabilities import LORA_FIELDS
 from shared.contracts.enums import MappingTransform, TaskType
 from shared.contracts.inputs import merged_inputs
-from shared.contracts.runs import Owner, StepMapping, TaskRun
+from shared.contracts.owners import Owner
+from shared.contracts.runs import StepMapping, TaskRun
 from shared.contracts.task_types.shapes import Kind, result_shape
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task

@@ -31,6 +31,7 @@ from workflows.worker import WORKFLOWS
 _Path = tuple[str, ...]
 
 _ATTRIBUTES = "_event_attributes"
+_EXTERNAL_SIGNAL = f"signal_external_workflow_execution_initiated{_ATTRIBUTES}"
 
 UNTYPED = {
     ("core_local_activity", "data"): "the SDK's own: which local activity ended, and when",
@@ -104,6 +105,7 @@ class DeclaredTypes:
             (f"workflow_execution_completed{_ATTRIBUTES}", "result"): self._workflow_result,
             (f"workflow_execution_continued_as_new{_ATTRIBUTES}", "input"): _new_run_argument,
             (f"workflow_execution_signaled{_ATTRIBUTES}", "input"): self._signal_argument,
+            (_EXTERNAL_SIGNAL, "input"): _external_signal_argument,
             (f"activity_task_scheduled{_ATTRIBUTES}", "input"): _activity_argument,
             (f"activity_task_completed{_ATTRIBUTES}", "result"): self._activity_result,
             (f"marker_recorded{_ATTRIBUTES}", "details", "result"): _local_activity_result,
@@ -154,6 +156,13 @@ def _text(_: HistoryEvent, __: str) -> object:
 def _new_run_argument(event: HistoryEvent, index: str) -> object:
     new_run = event.workflow_execution_continued_as_new_event_attributes
     return _workflow(new_run.workflow_type.name).arg_types[int(index)]
+
+
+def _external_signal_argument(event: HistoryEvent, index: str) -> object:
+    name = event.signal_external_workflow_execution_initiated_event_attributes.signal_name
+    types = [each.signals[name].arg_types for each in _WORKFLOWS.values() if name in each.signals]
+    assert all(each == types[0] for each in types)
+    return types[0][int(index)]
 
 
 def _activity_argument(event: HistoryEvent, index: str) -> object:

@@ -7,6 +7,7 @@ import asyncio
 import re
 import sys
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tests.fixtures.workflow_runs import (
     Runs,
     activity_worker,
     conversion,
+    edit,
     editing,
     evaluation,
     generation,
@@ -117,6 +119,9 @@ async def record(runs: Runs, asked: set[str]) -> None:
     await shapes["task-retried"].result()
     shapes["task-remote"] = await runs.start_task(fal())
     await shapes["task-remote"].result()
+    runs.provider.results = {"result_image_path": "editings/a.png"}
+    shapes["edit"] = await runs.start_edit(edit(uuid.uuid4()))
+    await shapes["edit"].result()
     runs.provider.on_submit = always(ErrorCategory.NETWORK)
     shapes["task-fallback"] = await runs.start_task(remote_generation())
     await shapes["task-fallback"].result()
@@ -151,6 +156,7 @@ async def main() -> None:
                     runs.captioner.caption_image,
                 ),
                 runs.provider_worker(),
+                runs.provider_worker(TaskQueue.PROVIDER_VERTEX),
                 runs.deliveries_worker(),
                 runs.conversion_worker(),
             ):

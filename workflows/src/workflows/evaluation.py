@@ -1,8 +1,11 @@
 """The gateway's way to an evaluation: one run per job, awaited by a client."""
 
+from uuid import UUID
+
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
 
 from shared.contracts.evaluation import NO_EVALUATOR, EvaluationFindings, EvaluationJob
 from shared.temporal import search
@@ -15,6 +18,23 @@ _INTERACTIVE = 2
 """Priority of work that a client awaits with an open connection."""
 
 _Handle = WorkflowHandle[EvaluateImage, EvaluationFindings]
+
+
+async def find_evaluation(client: Client, evaluation_id: UUID) -> EvaluationFindings | None:
+    """Return the result of an evaluation that has been started; none if there is none.
+
+    Raises:
+        WorkflowFailureError: the evaluation failed.
+        RunUnknownError: Temporal did not respond.
+    """
+    handle = client.get_workflow_handle_for(EvaluateImage.run, _run_id(evaluation_id))
+    with translated_start_errors():
+        try:
+            return await handle.result()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            return None
 
 
 async def evaluate(client: Client, job: EvaluationJob) -> EvaluationFindings:
@@ -44,7 +64,7 @@ def evaluator_failed(failure: WorkflowFailureError) -> bool:
 
 
 async def _start(client: Client, job: EvaluationJob, reuse: WorkflowIDReusePolicy) -> _Handle:
-    run_id = f"evaluation-{job.evaluation_id}"
+    run_id = _run_id(job.evaluation_id)
     try:
         with translated_start_errors():
             return await client.start_workflow(
@@ -60,6 +80,10 @@ async def _start(client: Client, job: EvaluationJob, reuse: WorkflowIDReusePolic
             )
     except WorkflowAlreadyStartedError:  # and has closed
         return client.get_workflow_handle_for(EvaluateImage.run, run_id)
+
+
+def _run_id(evaluation_id: UUID) -> str:
+    return f"evaluation-{evaluation_id}"
 
 
 async def _result(handle: _Handle) -> EvaluationFindings:

@@ -17,8 +17,9 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from shared.contracts.datasets import Captioning
 from shared.contracts.enums import ProviderType, StepStatus, TaskQueue, TaskType
-from shared.contracts.providers import PROVIDERS
-from shared.contracts.runs import Owner, PipelineRun, PipelineStep, StepMapping, TaskRun
+from shared.contracts.owners import Owner
+from shared.contracts.providers import task_queue
+from shared.contracts.runs import PipelineRun, PipelineStep, StepMapping, TaskRun
 from shared.contracts.training import Hyperparameters, OperatorSettings, TrainingRun
 from shared.contracts.transforms import Transform
 from shared.db.models.base import Origin
@@ -68,7 +69,7 @@ def _fallback(task: Task) -> dict[str, Any] | None:
     provider, task_type = ProviderType(task.fallback_provider_type), TaskType(task.task_type)
     return {
         "provider_type": provider,
-        "task_queue": PROVIDERS[provider].queues[task_type],
+        "task_queue": task_queue(provider, task_type, task.config),
         "provider_config": task.fallback_provider_config or {},
     }
 

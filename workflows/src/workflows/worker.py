@@ -38,6 +38,7 @@ from workflows.activities.reconcile import Reconciler
 from workflows.activities.records import Records
 from workflows.definitions.convert_lora import ConvertLora
 from workflows.definitions.deliver_events import DeliverEvents
+from workflows.definitions.edit_picture import EditPicture
 from workflows.definitions.evaluate_image import EvaluateImage
 from workflows.definitions.reconcile import Reconcile
 from workflows.definitions.run_pipeline import RunPipeline
@@ -50,6 +51,7 @@ WORKFLOWS = (
     RunTask,
     RunPipeline,
     RunTraining,
+    EditPicture,
     EvaluateImage,
     ConvertLora,
     Reconcile,

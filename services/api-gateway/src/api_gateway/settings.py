@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.contracts.enums import AiProvider
+from shared.contracts.evaluation import EvaluationProvider
 
 
 class GatewaySettings(BaseSettings):
@@ -26,7 +26,7 @@ class GatewaySettings(BaseSettings):
     """Bearer token of workers on the internal listener; empty: every request is refused."""
     answers_create_with_200: bool = False
     """Respond to creates with 200 instead of 201, for clients that require it."""
-    evaluation_provider: AiProvider = AiProvider.GEMINI
+    evaluation_provider: EvaluationProvider = EvaluationProvider.AUTO
     """Provider that evaluates images if a request names none."""
     key_cache_s: float = Field(default=5, ge=0)
     """Seconds that a valid API key is cached; a revoked key works no longer than this."""

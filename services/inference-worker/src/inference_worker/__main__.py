@@ -11,14 +11,16 @@ from typing import Any
 
 import uvloop
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from inference_worker.activities.background_removal import BackgroundRemover
-from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.fixers import PictureFixers
 from inference_worker.activities.inference import LocalInference
 from inference_worker.activities.lora_conversion import LoraConverter
 from inference_worker.activities.pictures import PictureActivities
 from inference_worker.activities.preprocessing import DatasetPreparer
+from inference_worker.activities.refinement import PictureRefiner
+from inference_worker.activities.slots import ComputingLimit
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
@@ -35,6 +37,7 @@ from shared.flux.device import reserved_vram_bytes
 from shared.own_folder import own_folder
 from shared.progress import ExecutorIdentity, ProgressReporter
 from shared.settings import (
+    FairnessSettings,
     LogSettings,
     MetricsSettings,
     ModelSettings,
@@ -50,6 +53,8 @@ from shared.temporal.worker import WorkerSettings, run_until_stopped, worker_opt
 
 _SERVICE = "inference-worker"
 _CPU_SLOTS = 2
+TILED_ACTIVITIES = frozenset({"refine_image", "enhance_faces", "enhance_details"})
+"""Activities of the `inference-cpu` queue that mostly wait for a provider."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,7 @@ class WorkerResources:
         models: find people and subjects in pictures.
         metrics: compare edits with their sources.
         upscalers: enlarge pictures before they are refined.
+        check: decides which pictures of a generative model may be stored as outputs.
     """
 
     settings: InferenceSettings
@@ -73,12 +79,28 @@ class WorkerResources:
     models: VisionModels
     metrics: Metrics
     upscalers: Upscalers
+    check: OutputCheck
 
 
 def engine_activities(
-    resources: WorkerResources, engine: EngineThread, loras: LoraFiles, check: OutputCheck
+    resources: WorkerResources, engine: EngineThread, loras: LoraFiles
 ) -> list[Callable[..., Any]]:
     """Return the activities of the `inference` queue, which need the model."""
+    local = LocalInference(
+        engine=engine,
+        files=resources.files,
+        loras=loras,
+        progress=resources.reporter,
+        executant=resources.executant,
+        check=resources.check,
+    )
+    return [*_activities_of(local), *_tiled_activities(resources, engine)]
+
+
+def _tiled_activities(
+    resources: WorkerResources, engine: EngineThread | None
+) -> list[Callable[..., Any]]:
+    """Return the activities that edit tiles; without an engine, by a provider's model alone."""
     shared: dict[str, Any] = {
         "engine": engine,
         "files": resources.files,
@@ -87,11 +109,10 @@ def engine_activities(
         "settings": resources.settings,
         "people": resources.models,
         "metrics": resources.metrics,
-        "check": check,
+        "check": resources.check,
     }
     return _activities_of(
-        LocalInference(**shared, loras=loras, upscalers=resources.upscalers),
-        LocalFixers(**shared),
+        PictureRefiner(**shared, upscalers=resources.upscalers), PictureFixers(**shared)
     )
 
 
@@ -100,6 +121,8 @@ def cpu_activities(
 ) -> list[Callable[..., Any]]:
     """Return the activities of the `inference-cpu` queue, which need no model of the engine.
 
+    Those that edit tiles let a provider's model do it.
+
     Args:
         resources: the process's shared objects.
         folder: for temporary files; None: the system's.
@@ -107,11 +130,12 @@ def cpu_activities(
     models, files = resources.models, resources.files
     reporting = (resources.reporter, resources.executant)
     max_output_pixels = resources.settings.max_output_pixels
-    return _activities_of(
+    computing = _activities_of(
         LoraConverter(files.objects, folder),
         PictureActivities(models, files, *reporting, max_output_pixels=max_output_pixels),
         BackgroundRemover(models, files, *reporting),
     )
+    return [*computing, *_tiled_activities(resources, engine=None)]
 
 
 def preprocessing_activities(
@@ -153,14 +177,17 @@ def build_worker(
     settings: WorkerSettings,
     *,
     slots: int,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
     """Return a worker of activities alone, `slots` at a time."""
+    options = worker_options(settings)
+    options["interceptors"] = [*options["interceptors"], *interceptors]
     return Worker(
         client,
         task_queue=queue,
         activities=activities,
         max_concurrent_activities=slots,
-        **worker_options(settings),
+        **options,
     )
 
 
@@ -178,7 +205,10 @@ async def main() -> None:
         ProgressSettings(), **vars(executant), vram_bytes=reserved_vram_bytes
     )
     client = await connect(
-        TemporalSettings(), identity=executant.executor_instance, metrics=MetricsSettings()
+        TemporalSettings(),
+        identity=executant.executor_instance,
+        fairness=FairnessSettings(),  # of the edits that it starts
+        metrics=MetricsSettings(),
     )
     vision = VisionSettings()
     with (
@@ -186,17 +216,18 @@ async def main() -> None:
         ThreadPoolExecutor(settings.cpu_threads, thread_name_prefix="cpu") as cpu,
         own_folder(f"sartiq-{_SERVICE}") as folder,
     ):
+        models = VisionModels(vision)
         resources = WorkerResources(
             settings,
             PictureFiles(objects, CpuThreads(cpu), max_pixels=settings.max_input_pixels),
             reporter,
             executant,
-            VisionModels(vision),
+            models,
             Metrics(settings.metrics_dir, settings.device),
             Upscalers(vision),
+            OutputCheck(vision, models),
         )
-        check = OutputCheck(vision, resources.models)
-        on_engine = engine_activities(resources, EngineThread(engine, engine_thread), loras, check)
+        on_engine = engine_activities(resources, EngineThread(engine, engine_thread), loras)
         on_cpu = cpu_activities(resources, folder)
         workers = _build_workers(client, worker_settings, settings, on_engine, on_cpu)
         workers.append(
@@ -231,7 +262,14 @@ def _build_workers(
             worker_settings,
             slots=worker_settings.max_concurrent_activities or engine_slots,
         ),
-        build_worker(client, TaskQueue.INFERENCE_CPU, on_cpu, worker_settings, slots=_CPU_SLOTS),
+        build_worker(
+            client,
+            TaskQueue.INFERENCE_CPU,
+            on_cpu,
+            worker_settings,
+            slots=_CPU_SLOTS + settings.remote_slots,
+            interceptors=[ComputingLimit(_CPU_SLOTS, waiting=TILED_ACTIVITIES)],
+        ),
     ]
 
 

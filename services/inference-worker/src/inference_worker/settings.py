@@ -2,10 +2,13 @@
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.contracts.editors import EditorKind
+from shared.contracts.gemini_images import DEFAULT_IMAGE_MODEL, image_size_fault, image_sizes
 from shared.contracts.refinement import UpscalerKind
 from shared.flux.guidance import DEFAULT_GUIDANCE_SCALE
 from shared.flux.kinds import DeviceKind, DtypeKind
@@ -33,13 +36,6 @@ class OffloadKind(StrEnum):
 
     NONE = "none"
     GROUP = "group"
-
-
-class EditorKind(StrEnum):
-    """The way in which the model edits tiles and faces."""
-
-    STRENGTH = "strength"
-    INSTRUCT = "instruct"
 
 
 class InferenceSettings(BaseSettings):
@@ -80,9 +76,17 @@ class InferenceSettings(BaseSettings):
     edit_batch: int = Field(default=0, ge=0, le=16)
     """Tiles of one size that the model edits in one run; 0: four on a GPU, one on a CPU."""
     editor: EditorKind = EditorKind.STRENGTH
-    """Editing of tiles and faces: `strength`, image to image; `instruct`, by the instruction model
-    where there is one. Garments' details are edited by instruction wherever there is a model that
-    takes references."""
+    """Default editor of tiles, faces and details: `strength`, image to image; `instruct`, by the
+    instruction model where there is one; `vertex`, by Gemini's image model, for pay. Without
+    `vertex`, details are edited by instruction wherever there is a model that takes references. The
+    gateway reads it too: it sends tasks with the editor `vertex` to the queue `inference-cpu`."""
+    remote_model: str = Field(default=DEFAULT_IMAGE_MODEL, pattern=r"^[A-Za-z0-9._-]{1,100}$")
+    """Gemini's image model, for the editor `vertex`."""
+    remote_size: str = ""
+    """Largest size at which it edits: 1K, 2K or 4K; empty: the largest of the model."""
+    remote_slots: int = Field(default=8, ge=1)
+    """Tasks with the editor `vertex` at once, beside those of the queue `inference-cpu` that
+    compute: they mostly wait."""
     upscaler: UpscalerKind = UpscalerKind.LANCZOS
     """Default upscaler of REFINE: `lanczos`, or `real_esrgan`, a network that adds finer detail,
     but takes minutes for a large picture."""
@@ -118,7 +122,19 @@ class InferenceSettings(BaseSettings):
     lora_target_rank: int = Field(default=32, ge=1, le=512)
     """Greatest rank of a LoRA on a compiled model, and the size of each slot."""
 
+    @model_validator(mode="after")
+    def _check_remote_size(self) -> Self:
+        if self.remote_size and (fault := image_size_fault(self.remote_model, self.remote_size)):
+            raise ValueError(f"SARTIQ_INFERENCE_REMOTE_SIZE: {fault} for {self.remote_model}")
+        return self
+
     @property
-    def edit_traits(self) -> list[str]:
-        """The settings beside the model's own that change an edited tile."""
-        return [self.editor.value, str(self.metrics_dir or "")]
+    def largest_remote_size(self) -> str:
+        """The largest size at which the editor `vertex` edits."""
+        return self.remote_size or image_sizes(self.remote_model)[-1]
+
+    def edit_traits(self, editor: EditorKind) -> list[str]:
+        """Return the settings beside the model's own that change an edited tile."""
+        remote = [self.remote_model, self.largest_remote_size]
+        is_remote = editor is EditorKind.VERTEX
+        return [editor.value, str(self.metrics_dir or ""), *(remote if is_remote else [])]

@@ -4,7 +4,9 @@ It polls the task queues of the providers that it has credentials for.
 """
 
 import sys
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import structlog
 import uvloop
@@ -16,7 +18,9 @@ from provider_worker.adapters import Adapter
 from provider_worker.downloads import MediaLimits
 from provider_worker.media import MediaKeeper
 from provider_worker.registry import KEY_VARIABLES, Parts, build_adapters
+from provider_worker.shown_pictures import ShownPictures
 from provider_worker.submission import Marks, longest_submission_s
+from provider_worker.vision import vision_activities
 from shared.contracts.enums import AnswerMode, TaskQueue
 from shared.contracts.providers import PROVIDERS
 from shared.progress import ExecutorIdentity, ProgressReporter
@@ -44,9 +48,22 @@ _SLOTS = 200
 
 
 def build_worker(
-    client: Client, queue: TaskQueue, activities: RemoteProviders, settings: WorkerSettings
+    client: Client,
+    queue: TaskQueue,
+    activities: RemoteProviders,
+    settings: WorkerSettings,
+    *,
+    others: Sequence[Callable[..., Any]] = (),
 ) -> Worker:
-    """Build the worker of one provider's queue."""
+    """Build the worker of one provider's queue.
+
+    Args:
+        client: Temporal.
+        queue: the provider's.
+        activities: of tasks.
+        settings: slots, drain timeout and version.
+        others: further activities of this queue.
+    """
     return Worker(
         client,
         task_queue=queue,
@@ -55,6 +72,7 @@ def build_worker(
             activities.await_work,
             activities.withdraw_work,
             activities.recall_work,
+            *others,
         ],
         max_concurrent_activities=settings.max_concurrent_activities or _SLOTS,
         **worker_options(settings),
@@ -74,7 +92,8 @@ async def main() -> int:
     objects = S3ObjectStore(StorageSettings())
     egress = EgressSettings()
     limits = MediaLimits()
-    media = MediaKeeper(objects, egress.guard, limits, places=egress.max_fetches)
+    guard = egress.guard
+    media = MediaKeeper(objects, guard, limits, places=egress.max_fetches)
     adapters = build_adapters(Parts(objects, media, limits.pictures))
     if not adapters:
         _log.error("no_provider_has_credentials", set_one_of=KEY_VARIABLES)
@@ -94,8 +113,15 @@ async def main() -> int:
         progress=reporter,
         executant=ExecutorIdentity(executor_instance=identity, executor_type=_SERVICE),
     )
+    pictures = ShownPictures(objects, guard, limits.pictures, places=egress.max_fetches)
     workers = [
-        build_worker(client, queue, activities, worker_settings)
+        build_worker(
+            client,
+            queue,
+            activities,
+            worker_settings,
+            others=vision_activities(adapters, pictures) if queue is TaskQueue.PROVIDER_LLM else (),
+        )
         for queue in sorted({adapter.queue for adapter in adapters})
     ]
     await run_until_stopped(workers, worker_settings, reporter.run())

@@ -167,6 +167,7 @@ class RemoteProviders(ProviderActivities):
             is_withdrawn=result.is_withdrawn,
             message=result.message,
             service_requests=log.requests,
+            billed=result.billed,
         )
 
     @activity.defn(name="recall_work")
@@ -194,6 +195,7 @@ class RemoteProviders(ProviderActivities):
             is_withdrawn=result.is_withdrawn,
             message=result.message,
             service_requests=log.requests,
+            billed=result.billed,
             submission=submission,
         )
 
@@ -238,9 +240,12 @@ async def _conclusive(*, is_repeated: bool) -> AsyncGenerator[None]:
 
 async def _withdrawn(adapter: Adapter, work: SubmittedWork, log: CallLog) -> WorkCancelled:
     try:
-        return WorkCancelled((await adapter.withdraw(work, log)).message)
+        result = await adapter.withdraw(work, log)
     except PlatformError as error:
         return WorkCancelled(f"cancelled here, but not at the provider: {error}")
+    cancelled = WorkCancelled(result.message)
+    cancelled.billed = tuple(result.billed)
+    return cancelled
 
 
 def _is_cancel_requested() -> bool:

@@ -50,10 +50,17 @@ class ProviderResult:
 
 @dataclass(frozen=True)
 class WithdrawalResult:
-    """The outcome of a cancellation at the provider."""
+    """The outcome of a cancellation at the provider.
+
+    Attributes:
+        is_withdrawn: true if the provider confirmed it.
+        message: its response, for the record.
+        billed: units that it charged all the same, as far as it reports them.
+    """
 
     is_withdrawn: bool
     message: str
+    billed: list[BilledUnits] = field(default_factory=list[BilledUnits])
 
 
 Send: TypeAlias = Callable[[], Coroutine[Any, Any, Accepted]]

@@ -100,7 +100,9 @@ class VertexSettings(SubmissionSettings):
     machine's Application Default Credentials.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SARTIQ_VERTEX_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="SARTIQ_VERTEX_", frozen=True, hide_input_in_errors=True
+    )
 
     is_express: bool = False
     """The key is one of Vertex AI express, and not one of the Gemini API."""

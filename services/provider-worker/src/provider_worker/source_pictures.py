@@ -74,6 +74,17 @@ class PictureReader:
             content = await self._objects.get(key)
             return await asyncio.to_thread(self._converted, field, content, convert)
 
+    async def convert(
+        self, field: str, content: bytes, convert: Callable[[SourcePicture], _T]
+    ) -> _T:
+        """Return a picture that was read elsewhere, converted in the same way.
+
+        Raises:
+            InvalidInputError: it is no picture, is damaged, or exceeds the limits.
+        """
+        async with self._places:
+            return await asyncio.to_thread(self._converted, field, content, convert)
+
     def _converted(self, field: str, content: bytes, convert: Callable[[SourcePicture], _T]) -> _T:
         try:
             return convert(measured(field, content, self._limits))

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from shared.contracts.enums import ProviderType
 from shared.contracts.message import Message
+from shared.contracts.owners import Owner
 from shared.contracts.provenance import Provenance
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.untrusted import ErrorText
@@ -20,6 +21,7 @@ class AttemptRequest(Message):
     attempt: int
     provider_type: ProviderType | None = None
     provider_config: dict[str, Any] = {}
+    owner: Owner | None = None
 
 
 class StoredFile(Message):

@@ -16,7 +16,7 @@ from temporalio import activity
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.enums import CaptioningStrategy
 from shared.contracts.message import Message
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.contracts.transforms import Transform
 from shared.contracts.untrusted import ErrorText
 

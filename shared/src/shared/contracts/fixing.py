@@ -12,6 +12,7 @@ from shared.contracts.attempts import (
     PictureResults,
 )
 from shared.contracts.checks import CheckedEdit, MetricWeights, TileReport
+from shared.contracts.editors import EditorKind
 from shared.contracts.message import Message
 
 
@@ -25,6 +26,9 @@ class FixConfig(Message):
     num_inference_steps: int = Field(default=20, ge=1, le=200)
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     """Drawn when the task is created, if the request has none. None counts as 0."""
+    editor: EditorKind | None = None
+    """Editor of faces and details. None: from the worker's settings. Without the remote editor,
+    details are edited by instruction wherever there is a model that takes references."""
 
 
 class FaceFixerConfig(CheckedEdit):
@@ -130,7 +134,7 @@ class EnhanceDetailsResult(PictureResult):
 
 
 class FixerActivities(ABC):
-    """Activities of the `inference` task queue: they need the generative model."""
+    """The fixers' activities, of the queues `inference` and `inference-cpu`."""
 
     @activity.defn(name="enhance_faces")
     @abstractmethod

@@ -30,7 +30,10 @@ _TALL_OF_2_5: dict[str, Size] = {
 
 
 def _with_wide(tall: dict[str, Size], widest: Size) -> dict[str, Size]:
-    wide = {":".join(reversed(name.split(":"))): size[::-1] for name, size in tall.items()}
+    wide = {
+        ":".join(reversed(name.split(":"))): (height, width)
+        for name, (width, height) in tall.items()
+    }
     return tall | wide | {"21:9": widest}
 
 

@@ -1,4 +1,4 @@
-"""Activities of the inference worker that need the generative model."""
+"""Activities of the inference worker: generation, editing, refinement."""
 
 from abc import ABC, abstractmethod
 
@@ -22,6 +22,10 @@ class InferenceActivities(ABC):
     @abstractmethod
     async def edit_image(self, request: EditImage) -> PictureResult:
         """Edit one picture by a prompt, and store the result."""
+
+
+class RefinerActivities(ABC):
+    """The refiner's activity, of the queues `inference` and `inference-cpu`."""
 
     @activity.defn(name="refine_image")
     @abstractmethod

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.contracts.editors import EditorKind
 from shared.contracts.enums import AnswerMode, ProviderType, TaskQueue, TaskType
 from shared.contracts.enums import ProviderCapability as Cap
 from shared.contracts.fal_apps.table import app_capabilities, has_apps, named_app
@@ -72,10 +73,9 @@ PROVIDERS: dict[ProviderType, Provider] = {
         TaskQueue.INFERENCE, [TaskType.DETAIL_ENHANCER]
     ),
     ProviderType.NANO_BANANA_UPSCALER: _row(
-        TaskQueue.PROVIDER_VERTEX,
+        TaskQueue.INFERENCE_CPU,  # our refiner, whose tile is edited by runs of `vertex`
         [TaskType.REFINE],
         [Cap.OUTPUT_SIZE, Cap.UPSCALE_2X, Cap.UPSCALE_4X, Cap.UPSCALE_FLOAT],
-        answers=AnswerMode.AT_ONCE,
     ),
     ProviderType.VERTEX: _row(
         TaskQueue.PROVIDER_VERTEX,
@@ -139,6 +139,21 @@ REQUEST_ID_FIELDS: dict[ProviderType, str] = {
     ProviderType.FASHN_STANDARD: "fashn_task_id",
 }
 """The field of a provider's configuration in the API that returns the provider's id of the work."""
+
+
+def task_queue(provider: ProviderType, task_type: TaskType, config: Mapping[str, Any]) -> TaskQueue:
+    """Return the queue of a task. Tiles that a provider's model edits need no place at a GPU.
+
+    Args:
+        provider: the provider, which serves the type.
+        task_type: the task's type.
+        config: the task's `config`.
+    """
+    queue = PROVIDERS[provider].queues[task_type]
+    is_edited_remotely = config.get("editor") == EditorKind.VERTEX
+    if TASK_TYPES[task_type].is_tiled and queue is TaskQueue.INFERENCE and is_edited_remotely:
+        return TaskQueue.INFERENCE_CPU
+    return queue
 
 
 def capabilities_of(

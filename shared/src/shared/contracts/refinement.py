@@ -7,6 +7,7 @@ from pydantic import Field
 
 from shared.contracts.attempts import AttemptRequest, AttemptResult
 from shared.contracts.checks import CheckedEdit, MetricWeights, TileReport
+from shared.contracts.editors import EditorKind
 from shared.contracts.message import Message
 
 
@@ -26,6 +27,25 @@ class TiledRefinerConfig(CheckedEdit):
     save_debug_tiles: bool = False
 
 
+class NanoBananaConfig(Message):
+    """Provider configuration of `nano_banana_upscaler`: one tile, edited by Gemini."""
+
+    default_prompt: str | None = None
+    """Instruction if the request has no `upscale_prompt`. None: a generic one."""
+    max_retries: int = Field(default=3, ge=0, le=10)
+    ssim_threshold: float = Field(default=0.6, ge=0, le=1)
+
+    @property
+    def refiner(self) -> TiledRefinerConfig:
+        """The same as a configuration of the tiled refiner."""
+        return TiledRefinerConfig(
+            num_tiles=1,
+            feather_px=0,
+            max_retries=self.max_retries,
+            ssim_threshold=self.ssim_threshold,
+        )
+
+
 class UpscalerKind(StrEnum):
     """Methods of enlarging a picture before its tiles are edited."""
 
@@ -40,6 +60,8 @@ class RefineConfig(Message):
     """Fail the attempt if a tile never passes its checks, instead of keeping its best try."""
     upscaler: UpscalerKind | None = None
     """Method of enlarging the picture. None: from the worker's settings."""
+    editor: EditorKind | None = None
+    """Editor of tiles and faces. None: from the worker's settings."""
 
 
 class RefineInputs(Message):

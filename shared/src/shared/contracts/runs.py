@@ -1,13 +1,14 @@
 """Messages of workflow runs: tasks and pipelines, their outcomes, and their database activities."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 from uuid import UUID
 
 from pydantic import Field
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import (
+    AiProvider,
     BreakerState,
     ErrorCategory,
     MappingTransform,
@@ -19,16 +20,13 @@ from shared.contracts.enums import (
 )
 from shared.contracts.inputs import merged_inputs
 from shared.contracts.message import Message
+from shared.contracts.owners import Owner
 from shared.contracts.provenance import ProvenanceRecord
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.untrusted import ErrorText, clean_text
 
-
-class Owner(Message):
-    """The owner of a run: recorded with every object that the run writes, and its fairness key."""
-
-    origin_instance: str
-    origin_tenant_id: str | None = None
+BreakerKey: TypeAlias = ProviderType | AiProvider
+"""Owner of a circuit breaker: a provider, or the vendor of a language model."""
 
 
 class Fallback(Message):
@@ -55,6 +53,16 @@ class TaskRun(Message):
     priority: int | None = None
     """The step's own priority, as in the request. None: the run's priority."""
     owner: Owner
+    folder: str | None = None
+    """Folder of the objects of its attempts, if it is a part of another task."""
+
+    @property
+    def breaker(self) -> BreakerKey:
+        """The owner of the circuit breaker for its attempts; of `ai_core` the vendor."""
+        vendor = self.provider_config.get("ai_provider")
+        if self.provider_type is ProviderType.AI_CORE and vendor in tuple(AiProvider):
+            return AiProvider(vendor)
+        return self.provider_type
 
     def with_inputs(self, inputs: dict[str, Any]) -> "TaskRun":
         """Return the task with some inputs replaced."""
@@ -71,7 +79,7 @@ class TaskRun(Message):
 class ProviderVerdict(Message):
     """The outcome of an attempt for the provider's circuit breaker."""
 
-    provider_type: ProviderType
+    provider_type: BreakerKey
     is_success: bool | None
     """None: the attempt has ended, and its outcome does not concern the provider."""
 
@@ -129,6 +137,9 @@ class TaskOutcome(TaskHistory):
     executor_type: str | None = None
     executor_instance: str | None = None
     started_at: datetime | None = None
+    is_final: bool = False
+    """True if an outside service may have done the work and charged for it: it must not be
+    submitted again."""
 
     def without_untrusted(self, note: str) -> Self:
         """Return a copy without untrusted data; a COMPLETED outcome becomes FAILED."""
@@ -152,12 +163,14 @@ class Admission(Message):
     state: BreakerState
     is_admitted: bool
     """A half-open breaker admits one probe at a time."""
+    probing_since: datetime | None = None
+    """Start of the admitted probe; none: the breaker is closed, or did not admit it."""
 
 
 class AdmissionRequest(Message):
     """A request to the circuit breaker; sent only for tasks that have a fallback."""
 
-    provider_type: ProviderType
+    provider_type: BreakerKey
 
 
 class OwnershipCheck(Message):

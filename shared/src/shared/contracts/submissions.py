@@ -16,7 +16,7 @@ from temporalio import activity
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.message import Message
-from shared.contracts.service_requests import ServiceRequest
+from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.untrusted import ErrorText
 
 
@@ -80,6 +80,8 @@ class Withdrawal(Message):
     message: ErrorText
     """The provider's response, for the record: `fal returned ALREADY_COMPLETED`."""
     service_requests: list[ServiceRequest] = []
+    billed: list[BilledUnits] = []
+    """Units that the provider billed all the same."""
     submission: Submission | None = None
     """The submission that `recall_work` found."""
 

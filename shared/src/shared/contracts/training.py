@@ -13,7 +13,7 @@ from shared.contracts.attempts import AttemptResult, StoredFile
 from shared.contracts.datasets import Captioning, PreparedDataset
 from shared.contracts.enums import EntityType, ErrorCategory, TrainingStatus, TrainingType
 from shared.contracts.message import Message
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.contracts.transforms import Transform
 from shared.contracts.untrusted import ErrorText, clean_text
 

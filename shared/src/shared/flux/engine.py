@@ -61,6 +61,8 @@ class LoraUse:
 class EngineFacts:
     """The engine's part of a provenance record, under the record's field names.
 
+    Of a remote editor, those are none that do not apply.
+
     Attributes:
         engine: the model's family.
         model: the model's own name; never a path.
@@ -78,13 +80,13 @@ class EngineFacts:
 
     engine: str
     model: str
-    model_digest: str
-    profile: str
-    plan: str
-    device: str
+    model_digest: str | None
+    profile: str | None
+    plan: str | None
+    device: str | None
     dtype: str | None
     sampler: str | None
-    steps: int
+    steps: int | None
     guidance: float | None
     settings: dict[str, float] = field(default_factory=dict[str, float])
     warnings: list[str] = field(default_factory=list[str])

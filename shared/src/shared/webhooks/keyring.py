@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.db.models.webhooks import WebhookSecret
 from shared.db.repositories.webhook_secrets import (
     add_secret,

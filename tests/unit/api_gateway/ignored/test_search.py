@@ -232,7 +232,6 @@ def test_an_id_that_the_provider_gives_is_told(provider: str, name: str, field: 
 
 def test_what_is_free_by_design_is_not_judged() -> None:
     bodies: list[Json] = [
-        {"task_type": "LLM_INTERACTION", "config": {"my_own": 1}},
         {"task_type": "EXPERIMENTAL_FAL", "fal_parameters": {"promt": 1}},
         {
             "task_type": "GENERATION",
@@ -244,7 +243,12 @@ def test_what_is_free_by_design_is_not_judged() -> None:
         },
     ]
 
-    assert [_found(body) for body in bodies] == [{}, {}, {}]
+    assert [_found(body) for body in bodies] == [{}, {}]
+
+
+def test_misspelled_schema_of_a_reply_is_told() -> None:
+    body = {"task_type": "LLM_INTERACTION", "config": {"output_shema": {}}}
+    assert _found(body).keys() == {"body.config.output_shema"}
     assert _found({"config": {"promt": 1}}, CreateWorkflow) == {}
     transforms = {"preprocessing_transforms": [{"type": "resize", "sise": 1}]}
     assert _found(transforms, TrainingTaskCreate) == {}

@@ -113,10 +113,8 @@ def test_other_keys_of_a_config_are_kept(strength: float) -> None:
     assert task.config == config
 
 
-@pytest.mark.parametrize(("config", "key"), CONFIGS)
-def test_what_another_provider_does_is_not_the_models_matter(
-    config: dict[str, Any], key: str
-) -> None:
+@pytest.mark.parametrize("config", [config for config, key in CONFIGS if key != "num_images"])
+def test_what_another_provider_does_is_not_the_models_matter(config: dict[str, Any]) -> None:
     elsewhere = {"provider_type": "vertex", "config": config, "reference_images": [IMAGE] * 5}
     task, faults = draft(WITHOUT_EDITOR, **elsewhere)
 

@@ -185,7 +185,7 @@ def test_mapped_values_are_left_to_the_workflow() -> None:
         ({"provider_type": "fashn_standard", "reference_images": [IMAGE]},
          ["config.strength was ignored: fashn_standard"]),
         (_app("fal-ai/bytedance/seedream/v4/edit"), ["config.strength was ignored"]),
-        ({"provider_type": "vertex"}, []),
+        ({"provider_type": "vertex"}, ["config.strength was ignored: vertex does not take it"]),
     ],
 )  # fmt: skip
 def test_keys_that_do_not_reach_the_app_are_told(fields: dict[str, Any], told: list[str]) -> None:

@@ -17,7 +17,11 @@ STEP = WorkflowStep(step_id="a", task_type="GENERATION", **CHOICE)
 
 def tried(**fields: Any) -> Task:
     task = CHOICE | {"task_type": "GENERATION", "step_id": "a", "origin_instance": "shop"}
-    return Task(**task | {"provider_type": "fal_standard", "queue_name": "provider-fal"} | fields)
+    return Task(
+        **task
+        | {"provider_type": "fal_standard", "queue_name": "provider-fal", "config": {}}
+        | fields
+    )
 
 
 def test_a_task_that_fell_back_is_given_to_its_first_provider_again() -> None:

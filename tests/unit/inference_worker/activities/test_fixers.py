@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from temporalio.testing import ActivityEnvironment
 
-from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.fixers import PictureFixers
 from inference_worker.checks.metrics import Metrics
 from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
@@ -54,7 +54,7 @@ class Bench:
             person=Box(0.2, 0, 0.8, 1),
             regions={BodyRegion.UPPER_BODY: Box(0.1, 0.2, 0.9, 0.6)},
         )
-        self.activities = LocalFixers(
+        self.activities = PictureFixers(
             engine=EngineThread(self.engine, executor),
             files=PictureFiles(self.objects, cpu, max_pixels=10**7),
             progress=RecordedProgress(),
@@ -97,7 +97,7 @@ async def _upload(objects: MemoryObjectStore, photo: Image.Image) -> bytes:
 
 def test_activities_are_the_contracts() -> None:
     for method in ("enhance_faces", "enhance_details"):
-        ours, theirs = getattr(LocalFixers, method), getattr(FixerActivities, method)
+        ours, theirs = getattr(PictureFixers, method), getattr(FixerActivities, method)
         name = "__temporal_activity_definition"
         assert getattr(ours, name).name == getattr(theirs, name).name == method
 

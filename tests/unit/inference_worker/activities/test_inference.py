@@ -14,13 +14,14 @@ from temporalio.testing import ActivityEnvironment
 
 from inference_worker.activities import attempts
 from inference_worker.activities.inference import LocalInference
+from inference_worker.activities.refinement import PictureRefiner
 from inference_worker.lora.files import LoraFiles
 from inference_worker.upscaling.real_esrgan import RealEsrgan
 from inference_worker.upscaling.upscaler import LANCZOS
 from inference_worker.upscaling.upscalers import Upscalers
 from inference_worker.vision.settings import VisionSettings
 from shared.contracts.generation import GenerateImage, GenerationConfig, GenerationInputs
-from shared.contracts.inference import InferenceActivities
+from shared.contracts.inference import InferenceActivities, RefinerActivities
 from shared.contracts.refinement import (
     RefineConfig,
     RefineImage,
@@ -63,8 +64,10 @@ def _names(worker: Any, method: str) -> str:
 
 
 def test_activities_are_the_contracts() -> None:
-    for method in ("generate_image", "edit_image", "refine_image"):
+    for method in ("generate_image", "edit_image"):
         assert _names(LocalInference, method) == _names(InferenceActivities, method) == method
+    refine = "refine_image"
+    assert _names(PictureRefiner, refine) == _names(RefinerActivities, refine) == refine
 
 
 async def test_loras_are_fetched_before_the_engine_is_asked(

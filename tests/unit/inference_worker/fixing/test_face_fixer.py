@@ -12,10 +12,11 @@ from inference_worker.cpu_threads import CpuThreads
 from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.fixing.face_fixer import FaceFixer, FixedFaces
+from inference_worker.refinement.editors import LocalEditors
 from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
-from inference_worker.settings import EditorKind
 from inference_worker.vision.protocols import Box
+from shared.contracts.editors import EditorKind
 from shared.contracts.fixing import FaceFixerConfig, FixConfig
 from shared.errors import ConsistencyError
 from shared.flux.engine import Edit
@@ -40,11 +41,10 @@ class Bench:
         self.people = FakePeople(face_boxes=[_FACE])
         self.objects = MemoryObjectStore()
         self._fixer = FaceFixer(
-            EngineThread(engine, executor),
+            LocalEditors(EngineThread(engine, executor), editor),
             cpu,
             metrics=Metrics(None, DeviceKind.CPU),
             people=self.people,
-            editor=editor,
         )
 
     async def fix(

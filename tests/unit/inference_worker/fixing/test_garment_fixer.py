@@ -13,6 +13,7 @@ from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.engine.identity_engine import IdentityEngine
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.fixing.garment_fixer import Detail, FixedDetail, GarmentFixer
+from inference_worker.refinement.editors import LocalEditors, Reference
 from inference_worker.refinement.region_editing import Run
 from inference_worker.refinement.tiles import S3TileStore
 from inference_worker.vision.protocols import BodyRegion, Box
@@ -40,7 +41,7 @@ class Bench:
             },
         )
         self._fixer = GarmentFixer(
-            EngineThread(engine, executor),
+            LocalEditors(EngineThread(engine, executor)),
             cpu,
             metrics=Metrics(None, DeviceKind.CPU),
             finder=DetailFinder(self.people),
@@ -57,7 +58,7 @@ class Bench:
         store = S3TileStore(MemoryObjectStore(), "detail_enhancers/1", "digest")
         return await self._fixer.fix(
             base,
-            Detail(label, _REFERENCE),
+            Detail(label, Reference(_REFERENCE)),
             chosen,
             GarmentFixerConfig(**config),
             seed=1,

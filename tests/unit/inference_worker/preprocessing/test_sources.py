@@ -7,7 +7,7 @@ import pytest
 
 from inference_worker.preprocessing.sources import Source, locate_sources, require_enough
 from shared.contracts.datasets import Captioning, PreprocessDataset, SkippedImage
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.errors import InvalidInputError
 
 URL = "https://images.example/red%20dress.jpg?signature=secret"

@@ -5,7 +5,8 @@ from typing import Any
 
 from shared.contracts.enums import ProviderType, TaskQueue, TaskType
 from shared.contracts.mapping_faults import mapping_faults
-from shared.contracts.runs import Owner, TaskRun
+from shared.contracts.owners import Owner
+from shared.contracts.runs import TaskRun
 
 
 def faults(provider: ProviderType, mapped: set[str], **inputs: Any) -> list[str]:

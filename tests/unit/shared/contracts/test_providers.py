@@ -6,7 +6,7 @@ from shared.contracts.enums import AnswerMode, ProviderType
 from shared.contracts.providers import PROVIDERS, Provider
 
 ROWS = pytest.mark.parametrize(("name", "provider"), list(PROVIDERS.items()))
-AT_ONCE = {ProviderType.VERTEX, ProviderType.AI_CORE, ProviderType.NANO_BANANA_UPSCALER}
+AT_ONCE = {ProviderType.VERTEX, ProviderType.AI_CORE}
 
 
 def test_every_provider_has_a_row() -> None:

@@ -14,6 +14,7 @@ from shared.contracts.remote_limits.checks import (
 from shared.contracts.remote_limits.request import RemoteRequest
 
 FAL, FASHN = "fal_standard", "fashn_standard"
+VERTEX = "vertex"
 CREATIVE, PRECISE = "freepik_magnific", "freepik_magnific_precision"
 KLING = {"fal_app_id": "fal-ai/kling-video/v3/standard/text-to-video"}
 VEO = {"fal_app_id": "fal-ai/veo3.1"}
@@ -108,6 +109,18 @@ REFUSED: list[tuple[str, str, dict[str, Any], dict[str, Any], str, str]] = [
      "upscale_enabled", "always enlarges"),
     (PRECISE, "REFINE", {}, {"upscale_factor": 2.5}, "upscale_factor", "whole number from 2"),
     (PRECISE, "REFINE", {}, {"upscale_factor": 1}, "upscale_factor", "whole number from 2"),
+    (VERTEX, "EDITING", {"model": "../gemini"}, {}, "provider_config.model", "letters, digits"),
+    (VERTEX, "LLM_INTERACTION", {"model": ""}, {}, "provider_config.model", "letters, digits"),
+    (VERTEX, "EDITING", {"model": "gemini-2.5-flash-image", "image_size": "2K"}, {},
+     "provider_config.image_size", "one of 1K for gemini-2.5-flash-image"),
+    (VERTEX, "GENERATION", {"model": "gemini-3.1-flash-lite-image", "image_size": "4K"}, {},
+     "provider_config.image_size", "one of 1K"),
+    (VERTEX, "EDITING", {}, {"config": {"num_images": 2}}, "config.num_images",
+     "from 1 to 1 for gemini-3-pro-image"),
+    (VERTEX, "LLM_INTERACTION", {}, {"config": {"output_schema": ["object"]}},
+     "config.output_schema", "JSON schema"),
+    (VERTEX, "LLM_INTERACTION", {}, {"config": {"output_schema": {"a": "x" * 33_000}}},
+     "config.output_schema", "32768 bytes"),
 ]  # fmt: skip
 
 
@@ -151,7 +164,11 @@ def test_what_a_service_cannot_do_is_told_with_what_it_can(
         (CREATIVE, "REFINE", {}, {"upscale_factor": 16.0}),
         (CREATIVE, "REFINE", {}, {"upscale_factor": "mapped"}),
         (PRECISE, "REFINE", {}, {"upscale_factor": 3.0}),
-        ("vertex", "EDITING", {}, {"config": {"num_images": 99}}),
+        (VERTEX, "EDITING", {}, {"config": {"num_images": 1, "seed": 5}}),
+        (VERTEX, "EDITING", {"model": "gemini-2.5-flash-image", "image_size": "1K"}, {}),
+        (VERTEX, "GENERATION", {"model": "gemini-3-pro-image", "image_size": "4K"}, {}),
+        (VERTEX, "LLM_INTERACTION", {}, {"config": {"output_schema": {"type": "object"}}}),
+        (VERTEX, "LLM_INTERACTION", {"image_size": "4K"}, {"config": {"output_schema": "mapped"}}),
         ("local", "EDITING", {}, {"config": {"num_images": 99}}),
     ],
 )
@@ -170,7 +187,9 @@ def test_what_a_service_can_do_is_admitted(
         (FAL, "VIDEO_GENERATION", {"fal_app_id": "a/b"}, {"generate_audio", "aspect_ratio"}),
         (FAL, "EXPERIMENTAL_FAL", {}, None),
         (CREATIVE, "REFINE", {}, set()),
-        ("vertex", "EDITING", {}, None),
+        (VERTEX, "EDITING", {}, {"num_images"}),
+        (VERTEX, "LLM_INTERACTION", {}, {"output_schema"}),
+        ("local", "EDITING", {}, None),
     ],
 )
 def test_keys_that_reach_a_service(

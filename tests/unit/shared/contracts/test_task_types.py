@@ -15,9 +15,10 @@ from api_gateway.tasks.schemas.create import CreateTaskBase
 from api_gateway.tasks.schemas.unions import SCHEMAS
 from inference_worker.__main__ import _activities_of
 from inference_worker.activities.background_removal import BackgroundRemover
-from inference_worker.activities.fixers import LocalFixers
+from inference_worker.activities.fixers import PictureFixers
 from inference_worker.activities.inference import LocalInference
 from inference_worker.activities.pictures import PictureActivities
+from inference_worker.activities.refinement import PictureRefiner
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.providers import PROVIDERS
 from shared.contracts.task_types.row import TaskTypeRow
@@ -100,7 +101,7 @@ def test_activity_has_the_rows_message_and_results(row: TaskTypeRow) -> None:
 
 
 def test_our_worker_has_the_activity_of_every_row() -> None:
-    holders = (LocalInference, LocalFixers, PictureActivities, BackgroundRemover)
+    holders = (LocalInference, PictureRefiner, PictureFixers, PictureActivities, BackgroundRemover)
     served = {method.__name__ for method in _activities_of(*map(object.__new__, holders))}
     assert served == {row.activity.method.__name__ for row in TASK_TYPES.values() if row.activity}
 

@@ -17,7 +17,7 @@ from shared.contracts.deliveries import (
     DeliveryState,
     DeliveryStatus,
 )
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.db.models.webhooks import WebhookDelivery
 from shared.db.repositories.deliveries import (
     disable_pending,

@@ -23,6 +23,7 @@ def _request(run: TaskRun, attempt: int, own: OwnActivity) -> Message:
         "attempt": attempt,
         "provider_type": run.provider_type,
         "provider_config": run.provider_config,
+        "owner": run.owner,
         "inputs": with_object_keys(run.task_type, run.inputs),
     }
     if own.config_as:

@@ -8,7 +8,8 @@ from uuid import UUID
 from shared.contracts.attempts import AttemptResult
 from shared.contracts.enums import ErrorCategory, ProviderType
 from shared.contracts.failures import CONSEQUENCES
-from shared.contracts.runs import ProviderVerdict, TaskHistory
+from shared.contracts.remote_editing import EditReport
+from shared.contracts.runs import BreakerKey, ProviderVerdict, TaskHistory
 from shared.contracts.service_requests import BilledUnits, ServiceRequest
 from shared.contracts.submissions import RemoteResult, Submission
 from workflows.definitions.failure import Failure
@@ -40,7 +41,7 @@ class AttemptLog:
         self.resumed_at: datetime | None = None
         self.verdict: ProviderVerdict | None = None
 
-    def note_failure(self, failure: Failure, provider: ProviderType) -> None:
+    def note_failure(self, failure: Failure, provider: BreakerKey) -> None:
         """Add the failure of the current attempt."""
         self.errors.append(f"attempt {self.attempt}: {failure.message}")
         self.note_requests(failure.calls.service_requests, failure.calls.billed)
@@ -59,11 +60,11 @@ class AttemptLog:
         else:
             self.retries += 1
 
-    def note_success(self, provider: ProviderType) -> None:
+    def note_success(self, provider: BreakerKey) -> None:
         """Add the success of the current attempt."""
         self.verdict = ProviderVerdict(provider_type=provider, is_success=True)
 
-    def note_faults(self, faults: Iterable[str], provider: ProviderType) -> None:
+    def note_faults(self, faults: Iterable[str], provider: BreakerKey) -> None:
         """Add the parts of a batch that failed because of the request, not of the provider."""
         self.errors += [f"attempt {self.attempt}: {fault}" for fault in faults]
         self.verdict = ProviderVerdict(provider_type=provider, is_success=None)
@@ -79,6 +80,12 @@ class AttemptLog:
         if isinstance(result, RemoteResult):
             self.resumes += result.resumes
             self.resumed_at = result.resumed_at or self.resumed_at
+
+    def note_edit(self, report: EditReport) -> None:
+        """Add the requests and billed units of an edit that is a part of the current attempt."""
+        attempt = {"attempt": self.attempt}
+        requests = [each.model_copy(update=attempt) for each in report.service_requests]
+        self.note_requests(requests, report.billed)
 
     def note_requests(
         self, requests: Iterable[ServiceRequest], billed: Iterable[BilledUnits] = ()
@@ -102,7 +109,7 @@ class AttemptLog:
                 total = self.billed.get(which, 0.0) + each.amount
                 self.billed[which] = min(total, sys.float_info.max)
 
-    def note_cancellation(self, provider: ProviderType) -> None:
+    def note_cancellation(self, provider: BreakerKey) -> None:
         """Add the cancellation of the current attempt, if there is one."""
         if self.attempt:
             self.verdict = ProviderVerdict(provider_type=provider, is_success=None)

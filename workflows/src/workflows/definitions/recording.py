@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 
-from shared.contracts.enums import ProviderType
+from shared.contracts.owners import Owner
 from shared.contracts.records import Recordable, RecordActivities
 from shared.contracts.runs import (
     Admission,
     AdmissionRequest,
-    Owner,
+    BreakerKey,
     OwnershipCheck,
     PinPictures,
     PipelineOutcome,
@@ -96,7 +96,7 @@ async def pin_pictures(run: TaskRun, paths: Sequence[str]) -> dict[str, str]:
     return await _record(RecordActivities.pin_pictures, request, f"{len(paths)} paths")
 
 
-async def admit_attempt(provider: ProviderType) -> Admission:
+async def admit_attempt(provider: BreakerKey) -> Admission:
     """Ask the circuit breaker of a provider for admission."""
     return await _record(
         RecordActivities.admit_attempt, AdmissionRequest(provider_type=provider), provider

@@ -46,6 +46,7 @@ async def run_remote_attempt(
         provider_type=run.provider_type,
         provider_config=run.provider_config,
         inputs=with_object_keys(run.task_type, run.inputs),
+        folder=run.folder,
     )
     submission = await submit(work, run, log, summary, priority)
     log.note_submission(submission)
@@ -125,7 +126,7 @@ async def _withdrawn(
     """Cancel the work at the provider; a retry may follow only if the provider confirms it."""
     try:
         withdrawal = await uninterrupted(_withdraw(submitted, run))
-        log.note_requests(withdrawal.service_requests)
+        log.note_requests(withdrawal.service_requests, withdrawal.billed)
         is_final, message = not withdrawal.is_withdrawn, withdrawal.message
     except ActivityError as error:
         is_final, message = True, f"the work could not be withdrawn: {read_failure(error).message}"

@@ -8,9 +8,11 @@ from temporalio.exceptions import ApplicationError, is_cancelled_exception
 
 from shared.contracts.enums import ErrorCategory, TaskStatus, WorkflowStatus
 from shared.contracts.picture_objects import PICTURE_OBJECTS
+from shared.contracts.remote_editing import EDIT_ENDED, EditReport
 from shared.contracts.runs import PipelineOutcome, PipelineRun, PipelineStep, TaskOutcome
 from shared.contracts.untrusted import clean_text
 from shared.uninterrupted import uninterrupted
+from workflows.definitions.edit_reports import EditReports
 from workflows.definitions.failure import Failure, read_error
 from workflows.definitions.fetching import link_objects
 from workflows.definitions.fitting import fitted
@@ -60,6 +62,7 @@ class RunPipeline:
         """State of each step, as text for the Temporal UI."""
         self._gate = MappingGate(lambda: workflow.patched(_GATED))
         self._worker_wait = WorkerWait(lambda: len(self._running), lambda: self._is_stopping)
+        self._edit_reports = EditReports()
         self._is_cancelled = False
         self._is_paused = False
 
@@ -121,6 +124,11 @@ class RunPipeline:
         """Start no more steps, and end once the running ones have ended; it can be resumed."""
         self._is_paused = True
 
+    @workflow.signal(name=EDIT_ENDED)
+    def edit_ended(self, report: EditReport) -> None:
+        """Record the calls and billed units of an edit that is a part of a step."""
+        self._edit_reports.note(report)
+
     @property
     def _is_stopping(self) -> bool:
         return bool(self._errors) or self._is_cancelled or self._is_paused
@@ -155,6 +163,7 @@ class RunPipeline:
                 mapped_inputs=mapped,
                 show=show,
                 worker_wait=self._worker_wait,
+                edit_reports=self._edit_reports,
             )
         except StepNotStartedError:
             return None

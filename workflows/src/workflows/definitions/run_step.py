@@ -18,6 +18,7 @@ from shared.contracts.untrusted import describe_error
 from shared.uninterrupted import is_cancelling
 from workflows.definitions.attempt import run_attempt
 from workflows.definitions.attempt_log import AttemptLog
+from workflows.definitions.edit_reports import EditReports
 from workflows.definitions.failure import (
     Failure,
     RemoteFailureError,
@@ -46,6 +47,7 @@ async def run_step(
     mapped_inputs: dict[str, Any] | None = None,
     show: Callable[[str], None] = lambda _state: None,
     worker_wait: WorkerWait,
+    edit_reports: EditReports | None = None,
 ) -> TaskOutcome:
     """Attempt a task until it ends, and write its outcome into the records.
 
@@ -55,6 +57,7 @@ async def run_step(
         mapped_inputs: values that a pipeline maps into the task's inputs.
         show: receives the state of the task as text, for the Temporal UI.
         worker_wait: waits for workers that support the task.
+        edit_reports: receives the reports of edits that are parts of the task.
 
     Returns:
         The outcome as it is in the records; a failed or cancelled task raises no exception.
@@ -64,6 +67,8 @@ async def run_step(
         StepNotStartedError: the task was not tried, and its run starts no more steps.
     """
     step = _Step(run, label or run.task_type, mapped_inputs or {}, show, worker_wait)
+    if edit_reports is not None:
+        edit_reports.follow(step.log)
     outcome = await record_task(await step.run_until_done(), step.label)
     show(step.describe_end(outcome.status))
     return outcome
@@ -181,12 +186,12 @@ class _Step:
             if failure.is_crowded and not is_cancelling():
                 await self._wait_for_its_turn()
                 continue
-            self.log.note_failure(failure, self.run.provider_type)
+            self.log.note_failure(failure, self.run.breaker)
             if is_cancelling():
                 return self._ended(TaskStatus.CANCELLED, ErrorCategory.CANCELLED)
             then = next_action(failure, self.log, self.run)
             if then is NextAction.END:
-                return self._ended(TaskStatus.FAILED, failure.category)
+                return self._ended(TaskStatus.FAILED, failure.category, is_final=failure.is_final)
             if then is NextAction.FALL_BACK:
                 self._fall_back()
             await record_account(self.log.written(failure.category), self.label)
@@ -222,7 +227,7 @@ class _Step:
         """Switch to the fallback, if there is one and the provider's circuit breaker is open."""
         if self.run.fallback is None:
             return
-        provider = self.run.provider_type
+        provider = self.run.breaker
         admission = await admit_attempt(provider)
         if admission.is_admitted:
             return
@@ -271,9 +276,9 @@ class _Step:
         self.log.note_result(result)
         category = ErrorCategory.VALIDATION if result.faults else None
         if result.faults:
-            self.log.note_faults(result.faults, self.run.provider_type)
+            self.log.note_faults(result.faults, self.run.breaker)
         else:
-            self.log.note_success(self.run.provider_type)
+            self.log.note_success(self.run.breaker)
         return TaskOutcome(
             **dict(self.log.written(category)),
             status=TaskStatus.FAILED if category else TaskStatus.COMPLETED,
@@ -307,13 +312,16 @@ class _Step:
         self.log.errors.append(failure.message)
         return self._ended(TaskStatus.FAILED, failure.category)
 
-    def _ended(self, status: TaskStatus, category: ErrorCategory) -> TaskOutcome:
+    def _ended(
+        self, status: TaskStatus, category: ErrorCategory, *, is_final: bool = False
+    ) -> TaskOutcome:
         if status == TaskStatus.CANCELLED:
-            self.log.note_cancellation(self.run.provider_type)
+            self.log.note_cancellation(self.run.breaker)
         return TaskOutcome(
             **dict(self.log.written(category)),
             status=status,
             owner=self.run.owner,
             mapped_inputs=self.resolved,
             files=self.fetched,
+            is_final=is_final,
         )

@@ -105,7 +105,7 @@ async def _recalled(work: RemoteWork, run: TaskRun, log: AttemptLog) -> RemoteFa
     else:
         if withdrawal.submission is not None:
             log.note_submission(withdrawal.submission)
-        log.note_requests(withdrawal.service_requests)
+        log.note_requests(withdrawal.service_requests, withdrawal.billed)
         message = withdrawal.message
     failure = Failure(f"cancelled; {message}", ErrorCategory.CANCELLED, is_final=True)
     return RemoteFailureError(failure)

@@ -21,6 +21,7 @@ from workflows.policies import (
     backoff_s,
 )
 
+_UNKNOWN_IS_FINAL = "captions-that-may-be-charged-are-final"
 _TRIGGER = "[trigger]"
 _INSTRUCTION = f"""\
 Write the caption of this picture for training an image model. The picture shows {_TRIGGER}: use \
@@ -84,7 +85,8 @@ async def _caption(run: TrainingRun, key: str, summary: str) -> str:
     """Return the caption of one picture, in one line.
 
     Raises:
-        _NoCaptionError: each try failed, or was answered without a text.
+        _NoCaptionError: each try failed, or was answered without a text; or the response to one
+            was lost, which may be charged and is not repeated.
     """
     reason, retry_after_s = "", None
     for tries in range(CAPTION_TRIES):
@@ -110,6 +112,8 @@ async def _caption(run: TrainingRun, key: str, summary: str) -> str:
                 raise
             failure = read_failure(error)
             reason, retry_after_s = failure.message, failure.retry_after_s
+            if failure.is_final and workflow.patched(_UNKNOWN_IS_FINAL):
+                break
             continue
         if text := _shortened(" ".join(reply.caption.split())):
             return text

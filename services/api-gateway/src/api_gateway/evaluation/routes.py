@@ -11,6 +11,7 @@ from api_gateway.idempotency import Repeatable
 from api_gateway.ignored.dependency import FIELD_CHECK
 from api_gateway.resources import Res
 from shared.contracts.enums import AiProvider
+from shared.contracts.evaluation import EvaluationProvider
 
 router = APIRouter(prefix="/api/v1/evaluation", tags=["evaluation"], dependencies=[FIELD_CHECK])
 
@@ -22,14 +23,20 @@ async def evaluate_image(
     caller: Caller,
     repeatable: Repeatable,
     provider: Annotated[
-        AiProvider | None,
-        Query(description="Provider of the model; default: the one in the gateway's settings"),
+        EvaluationProvider | None,
+        Query(
+            description="Provider of the model; `auto`: the first one that is available; default: "
+            "the one in the gateway's settings, `auto` unless they name one"
+        ),
     ] = None,
 ) -> EvaluationResponse:
     """Evaluate an image for comprehensive shot analysis.
 
-    Shot type, human presence, anatomy, gender and, if asked for, descriptions. An error of the
-    evaluator is returned as `success: false`; without a running evaluator the status is 503.
+    Shot type, human presence, anatomy, gender and, if asked for, descriptions. The model is not
+    told what is expected. An error of the evaluator is returned as `success: false`; so is a
+    provider whose circuit breaker is open, which is not asked. With `auto`, another provider is
+    asked if it is certain that the first one charged nothing. Without a running evaluator, or one
+    with access to the provider, the status is 503.
     """
     return await service.evaluate_image(res, caller, request, provider, repeatable)
 

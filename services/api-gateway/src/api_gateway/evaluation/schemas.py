@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from api_gateway.request_fields import refuse_unstorable
 from shared.contracts.enums import AnatomyIssue, Framing, Gender, ViewAngle
+from shared.contracts.evaluation import CUSTOM_INSTRUCTIONS_MAX_CHARS
 from shared.contracts.fields import Fraction, OptionalPrompt
 from shared.contracts.request_model import RequestModel, inconsistent
 
@@ -36,7 +37,9 @@ class EvaluationRequest(RequestModel):
         default=Gender.FEMALE, description="Expected gender for the image"
     )
     custom_instructions: OptionalPrompt | None = Field(
-        default=None, description="Custom instructions for the evaluation"
+        default=None,
+        description="Custom instructions for the evaluation",
+        max_length=CUSTOM_INSTRUCTIONS_MAX_CHARS,
     )
     include_descriptions: bool = Field(
         default=False, description="Include garment and subject descriptions"

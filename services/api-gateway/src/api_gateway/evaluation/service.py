@@ -11,19 +11,25 @@ from api_gateway.auth.ownership import Origin
 from api_gateway.auth.principal import Principal
 from api_gateway.creation.run_size import check_run_size
 from api_gateway.errors import Fault, InvalidRequestError, Problem, unavailable
-from api_gateway.evaluation.breaker import breaker_state
+from api_gateway.evaluation.admission import Admitted, admitted, joint_state
 from api_gateway.evaluation.pictures import Picture, stored, take_picture
 from api_gateway.evaluation.presentation import present_findings
 from api_gateway.evaluation.schemas import EvaluationRequest, EvaluationResponse, HealthStatus
 from api_gateway.idempotency import reserve_key, run_id
 from api_gateway.resources import Resources
 from shared.contracts.enums import AiProvider, BreakerState, ErrorCategory, TaskQueue
-from shared.contracts.evaluation import NO_EVALUATOR, EvaluationJob
-from shared.contracts.runs import Owner
+from shared.contracts.evaluation import (
+    NO_EVALUATOR,
+    EvaluationFindings,
+    EvaluationJob,
+    EvaluationProvider,
+)
+from shared.contracts.owners import Owner
+from shared.db.repositories.breakers import all_breakers
 from shared.db.repositories.evaluations import evaluation_figures
 from shared.db.repositories.idempotency import CreateRequest
 from shared.temporal.pollers import count_activity_pollers
-from workflows.evaluation import evaluate
+from workflows.evaluation import evaluate, find_evaluation
 
 _POLLED_WITHIN = timedelta(seconds=70)
 """Longer than a poll without a task, which lasts a minute."""
@@ -34,13 +40,14 @@ async def evaluate_image(
     res: Resources,
     caller: Principal,
     request: EvaluationRequest,
-    provider: AiProvider | None,
+    provider: EvaluationProvider | None,
     repeatable: CreateRequest | None,
 ) -> EvaluationResponse:
     """Have an image evaluated, and wait for the result.
 
     Returns:
-        The findings; or, if the evaluator itself failed, its error with `success` false.
+        The findings; or, if the evaluator itself failed or its circuit breaker is open, the error
+        with `success` false.
 
     Raises:
         InvalidRequestError: the image cannot be evaluated.
@@ -65,14 +72,33 @@ async def evaluate_image(
     )
     check_run_size(job)
     await reserve_key(res.sessions, repeatable)
-    async with stored(res, picture, is_repeatable=repeatable is not None):
-        try:
-            findings = await evaluate(res.temporal, job)
-        except WorkflowFailureError as failed:
-            error = _failure(failed, picture)
-            elapsed_ms = _elapsed_ms(started_s)
-            return EvaluationResponse(success=False, error=error, evaluation_time_ms=elapsed_ms)
+    try:
+        async with admitted(res.sessions, job.provider) as admission:
+            findings = await _evaluated(res, job, picture, admission, repeatable)
+    except WorkflowFailureError as failed:
+        return _failed(_failure(failed, picture), started_s)
+    if findings is None:
+        return _failed(admission.refusal or "", started_s)
     return present_findings(request, findings, elapsed_ms=_elapsed_ms(started_s))
+
+
+async def _evaluated(
+    res: Resources,
+    job: EvaluationJob,
+    picture: Picture,
+    admission: Admitted,
+    repeatable: CreateRequest | None,
+) -> EvaluationFindings | None:
+    """Return the findings; none if no vendor may be asked, and none was for the same key."""
+    is_repeatable = repeatable is not None
+    if admission.refusal is not None:
+        return await find_evaluation(res.temporal, job.evaluation_id) if is_repeatable else None
+    async with stored(res, picture, is_repeatable=is_repeatable):
+        return await evaluate(res.temporal, job.model_copy(update={"skip": admission.skip}))
+
+
+def _failed(error: str, started_s: float) -> EvaluationResponse:
+    return EvaluationResponse(success=False, error=error, evaluation_time_ms=_elapsed_ms(started_s))
 
 
 def _failure(failed: WorkflowFailureError, picture: Picture) -> str:
@@ -85,7 +111,8 @@ def _failure(failed: WorkflowFailureError, picture: Picture) -> str:
         raise Problem(
             503,
             "no_evaluator",
-            f"no evaluator is running: no worker polls `{TaskQueue.PROVIDER_LLM}`; try again later",
+            f"no evaluator is running on the queue `{TaskQueue.PROVIDER_LLM}`: {cause.message}; "
+            "try again later",
             headers={"Retry-After": str(_RETRY_AFTER_S)},
         ) from failed
     if cause.type == ErrorCategory.VALIDATION:
@@ -112,7 +139,11 @@ async def evaluator_health(res: Resources, provider: AiProvider | None) -> Healt
         raise unavailable("Temporal") from error
     async with res.sessions() as session:
         figures = await evaluation_figures(session, provider)
-    breaker = breaker_state(figures.newest, datetime.now(UTC))
+        breakers = await all_breakers(session)
+    vendors = [provider] if provider else {each.provider for each in figures.newest}
+    breaker = joint_state(
+        [each for key, each in breakers.items() if key in vendors], datetime.now(UTC)
+    )
     is_healthy = pollers > 0 and breaker != BreakerState.OPEN
     recent = [attempt.is_success for attempt in figures.newest]
     return HealthStatus(

@@ -2,7 +2,7 @@
 
 import secrets
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from api_gateway.auth.ownership import Origin
@@ -12,8 +12,10 @@ from api_gateway.tasks.checks.no_effect import no_effect_warnings
 from api_gateway.tasks.checks.providers import choose_provider
 from api_gateway.tasks.checks.remote import check_remote_request, unread_config_warnings
 from api_gateway.tasks.schemas.create import CreateTaskBase
+from shared.contracts.editors import EditorKind
 from shared.contracts.enums import ProviderType, TaskStatus, TaskType
 from shared.contracts.local_limits import MAX_SIDE_PX, SIDES
+from shared.contracts.providers import PROVIDERS, task_queue
 from shared.contracts.task_types.row import TaskTypeRow
 from shared.contracts.task_types.shapes import Kind, input_shape
 from shared.contracts.task_types.table import TASK_TYPES
@@ -59,6 +61,10 @@ def draft_task(
     task = _row(body, origin, config=config, inputs=inputs)
     task.task_type, task.provider_type = task_type, decision.provider
     task.queue_name = decision.queue
+    if _is_edited_remotely(row, decision.provider, config, mapped, model):
+        config["editor"] = EditorKind.VERTEX
+        if body.queue_name is None:
+            task.queue_name = task_queue(decision.provider, task_type, config)
 
     faults = [*decision.faults, *check_cutout_models(body, model)]
     faults += check_remote_request(task_type, decision.provider, body, given)
@@ -105,6 +111,19 @@ def _row(
         last_seq=0,
         **vars(origin),
     )
+
+
+def _is_edited_remotely(
+    row: TaskTypeRow,
+    provider: ProviderType,
+    config: Mapping[str, Any],
+    mapped: frozenset[str],
+    model: ModelSettings,
+) -> bool:
+    """Return true if a provider's model edits the tiles by the settings, not by the request."""
+    is_open = config.get("editor") is None and "editor" not in mapped
+    is_ours = row.is_tiled and not PROVIDERS[provider].is_remote
+    return is_open and is_ours and model.editor is EditorKind.VERTEX
 
 
 _SEEDED_BY_CONFIG = frozenset(

@@ -22,7 +22,7 @@ from api_gateway.webhooks.schemas import (
     WebhookSecretPublic,
 )
 from shared.contracts.deliveries import DeliveryStatus
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.db.repositories.deliveries import (
     DeliveryFilters,
     find_delivery,

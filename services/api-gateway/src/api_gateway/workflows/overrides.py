@@ -97,6 +97,7 @@ class Overrides:
         task.warnings = step.warnings = override.draft.warnings
         task.id = override.draft.id
         task.inputs, task.config = override.draft.inputs, override.draft.config
+        task.queue_name = override.draft.queue_name  # the config's editor decides it too
         return True
 
 

@@ -24,7 +24,7 @@ from shared.contracts.enums import (
     TaskStatus,
     TaskType,
 )
-from shared.contracts.providers import PROVIDERS
+from shared.contracts.providers import task_queue
 from shared.contracts.task_types.table import TASK_TYPES
 from shared.db.models.tables import Task, Workflow, WorkflowStep
 from shared.db.repositories.events import add_task_event
@@ -144,7 +144,7 @@ def renewed(task: Task, step: WorkflowStep) -> Task:
         task_type = TaskType(step.task_type)
         named = (step.provider_config or {}).get("provider_type")
         provider = ProviderType(named) if named else TASK_TYPES[task_type].default_provider
-        queue = PROVIDERS[provider].queues[task_type]
+        queue = task_queue(provider, task_type, task.config)
     return Task(
         id=uuid.uuid4(),
         status=TaskStatus.PENDING,

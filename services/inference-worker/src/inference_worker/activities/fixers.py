@@ -14,6 +14,7 @@ from inference_worker.fixing.face_fixer import FaceFixer
 from inference_worker.fixing.garment_fixer import Detail, GarmentFixer
 from inference_worker.io.outputs import provenance_of
 from inference_worker.io.picture_files import PictureFiles
+from inference_worker.refinement.editors import Reference
 from inference_worker.settings import InferenceSettings
 from inference_worker.vision.output_check import OutputCheck
 from inference_worker.vision.people import PeopleModels
@@ -30,15 +31,15 @@ from shared.pixels.images import decode_cutout
 from shared.progress import ExecutorIdentity, ProgressSink
 
 
-class LocalFixers(FixerActivities):
-    """The fixers on this worker's model.
+class PictureFixers(FixerActivities):
+    """The fixers by this worker's model, or by a provider's.
 
     Args:
-        engine: the model on its thread.
+        engine: the local model on its thread; None: this queue has the remote editor alone.
         files: loads and stores pictures.
         progress: receives the start and the progress of attempts.
         executant: this worker.
-        settings: how the model edits.
+        settings: how regions are edited.
         people: models that find people.
         metrics: compare edits with their sources.
         check: decides which pictures may be stored as outputs.
@@ -47,7 +48,7 @@ class LocalFixers(FixerActivities):
     def __init__(  # noqa: PLR0913 — what a process has, each by its name
         self,
         *,
-        engine: EngineThread,
+        engine: EngineThread | None,
         files: PictureFiles,
         progress: ProgressSink,
         executant: ExecutorIdentity,
@@ -58,13 +59,9 @@ class LocalFixers(FixerActivities):
     ) -> None:
         self._files = files
         self._attempts = AttemptRunner(files, progress, executant, check)
-        self._tile_runs = TileRuns(engine.engine, settings.edit_traits)
-        self._faces = FaceFixer(
-            engine, files.cpu, metrics=metrics, people=people, editor=settings.editor
-        )
-        self._garments = GarmentFixer(
-            engine, files.cpu, metrics=metrics, finder=DetailFinder(people)
-        )
+        self._tile_runs = TileRuns(engine, settings)
+        self._metrics = metrics
+        self._people = people
 
     @activity.defn(name="enhance_faces")
     async def enhance_faces(self, request: EnhanceFaces) -> EnhanceFacesResult:
@@ -73,15 +70,18 @@ class LocalFixers(FixerActivities):
         async with self._attempts.attempt(face_enhancer.ROW, request) as attempt:
             content, base = await self._files.read("input_image", inputs.input_image, decode_cutout)
             debug = attempt.debug_folder("debug")
-            run = await self._tile_runs.start(
+            seed = inputs.config.seed or 0
+            async with self._tile_runs.open(
                 attempt,
                 [content],
                 inputs,
                 options,
                 debug=debug if options.save_debug_images else None,
-            )
-            seed = inputs.config.seed or 0
-            fixed = await self._faces.fix(base, inputs.config, options, seed=seed, run=run)
+            ) as tiles:
+                fixer = FaceFixer(
+                    tiles.editors, self._files.cpu, metrics=self._metrics, people=self._people
+                )
+                fixed = await fixer.fix(base, inputs.config, options, seed=seed, run=tiles.run)
             provenance = None
             if fixed.image is None:
                 picture = await self._files.store_copy(f"{attempt.folder}/image", content)
@@ -109,18 +109,24 @@ class LocalFixers(FixerActivities):
             content, base = await self._files.read("base_image", inputs.base_image, decode_cutout)
             shown, reference = await self._files.read("reference_image", inputs.reference_image)
             debug = attempt.debug_folder("debug")
-            run = await self._tile_runs.start(
+            seed = inputs.config.seed or 0
+            detail = Detail(inputs.detail_label, Reference(reference, inputs.reference_image))
+            async with self._tile_runs.open(
                 attempt,
                 [content, shown],
                 inputs,
                 options,
                 debug=debug if options.save_debug_images else None,
-            )
-            seed = inputs.config.seed or 0
-            detail = Detail(inputs.detail_label, reference)
-            fixed = await self._garments.fix(
-                base, detail, inputs.config, options, seed=seed, run=run
-            )
+            ) as tiles:
+                fixer = GarmentFixer(
+                    tiles.editors,
+                    self._files.cpu,
+                    metrics=self._metrics,
+                    finder=DetailFinder(self._people),
+                )
+                fixed = await fixer.fix(
+                    base, detail, inputs.config, options, seed=seed, run=tiles.run
+                )
             outputs = await attempt.check_and_store(fixed.image, provenance_of(fixed.facts), seed)
         return EnhanceDetailsResult(
             **attempt.result_fields([*outputs.files, *debug.stored], outputs.provenance),

@@ -7,15 +7,12 @@ from PIL import Image
 
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.refinement.colour import match_lab
-from inference_worker.refinement.editors import EditRequest, choose_editor
+from inference_worker.refinement.editors import Editors, EditRequest
 from inference_worker.refinement.patches import expanded
 from inference_worker.refinement.refiner import FACE_INSTRUCTION, FACE_PROMPT
 from inference_worker.refinement.region_editing import RegionEditor, Run, face_regions, paste_faces
-from inference_worker.refinement.resolution import largest_side
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
-from inference_worker.settings import EditorKind
 from inference_worker.vision.people import PeopleModels
 from shared.contracts.checks import MetricWeights, TileReport
 from shared.contracts.fixing import FaceFixerConfig, FixConfig
@@ -37,27 +34,24 @@ class FaceFixer:
     """Repair of faces: detect, enlarge the boxes, edit, match colours, check, paste.
 
     Args:
-        engine: the model.
+        editors: edit the faces.
         cpu: threads for all work outside the model.
         metrics: check the edits.
         people: detects the faces.
-        editor: the kind of editor to use.
     """
 
     def __init__(
         self,
-        engine: EngineThread,
+        editors: Editors,
         cpu: CpuThreads,
         *,
         metrics: Metrics,
         people: PeopleModels,
-        editor: EditorKind,
     ) -> None:
-        self._engine = engine
+        self._editors = editors
         self._cpu = cpu
         self._metrics = metrics
         self._people = people
-        self._editor = editor
         self._regions = RegionEditor(cpu)
 
     async def fix(
@@ -94,10 +88,10 @@ class FaceFixer:
             num_steps=options.num_inference_steps,
         )
         return EditPlan(
-            editor=choose_editor(self._engine, self._editor, request),
-            choose_side=largest_side,
+            editor=self._editors.open(request),
+            choose_side=self._editors.region_side,
             match_colours=match_lab,
-            metrics=self._metrics.chosen(config, side_px=self._engine.engine.edit_side_px),
+            metrics=self._metrics.chosen(config, side_px=self._editors.checked_px),
             max_tries=config.max_retries + 1,
             seed=seed,
         )

@@ -9,21 +9,13 @@ from PIL import Image
 from inference_worker.checks.metric import Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.fixing.detail_finder import DetailFinder
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import has_colour, keep_colours, relight
-from inference_worker.refinement.editors import (
-    EditRequest,
-    ImageEditor,
-    InstructionEditor,
-    StrengthEditor,
-    follows_instructions,
-)
+from inference_worker.refinement.editors import Editors, EditRequest, ImageEditor, Reference
 from inference_worker.refinement.grid import Grid, split_longer_side
 from inference_worker.refinement.patches import PixelBox, expanded, paste
 from inference_worker.refinement.region_editing import EditRegion, RegionEditor, Run
-from inference_worker.refinement.resolution import largest_side
 from inference_worker.refinement.tile_editor import EditPlan, TileEditor
 from inference_worker.vision.protocols import Box
 from shared.contracts.checks import MetricWeights, TileReport
@@ -50,11 +42,11 @@ class Detail:
 
     Attributes:
         label: name of the detail; None: the whole garment.
-        reference: RGB picture of the real detail.
+        reference: picture of the real detail.
     """
 
     label: str | None
-    reference: Image.Image
+    reference: Reference
 
 
 class GarmentFixer:
@@ -64,25 +56,20 @@ class GarmentFixer:
     has colour, the result is kept grey.
 
     Args:
-        engine: the model.
+        editors: edit the detail.
         cpu: threads for all work outside the model.
         metrics: check the edits.
         finder: finds the detail.
     """
 
     def __init__(
-        self, engine: EngineThread, cpu: CpuThreads, *, metrics: Metrics, finder: DetailFinder
+        self, editors: Editors, cpu: CpuThreads, *, metrics: Metrics, finder: DetailFinder
     ) -> None:
-        self._engine = engine
+        self._editors = editors
         self._cpu = cpu
         self._metrics = metrics
         self._finder = finder
         self._regions = RegionEditor(cpu)
-
-    @property
-    def follows_references(self) -> bool:
-        """True if the worker has a model that uses the reference."""
-        return follows_instructions(self._engine, num_references=1)
 
     async def fix(
         self,
@@ -122,7 +109,7 @@ class GarmentFixer:
             [tile.report for tile in edited],
             weights_of(plan.metrics),
             plan.editor.facts,
-            follows_reference=self.follows_references,
+            follows_reference=self._editors.follows_references,
         )
 
     def _find(self, base: Image.Image, label: str | None) -> Box:
@@ -138,13 +125,13 @@ class GarmentFixer:
         seed: int,
     ) -> EditPlan:
         pictures = [picture]
-        if self.follows_references:
-            pictures.append(np.asarray(detail.reference))
+        if self._editors.follows_references:
+            pictures.append(np.asarray(detail.reference.picture))
         return EditPlan(
             editor=self._editor(detail, options),
-            choose_side=largest_side,
+            choose_side=self._editors.region_side,
             match_colours=keep_colours if any(map(has_colour, pictures)) else relight,
-            metrics=self._metrics.chosen(config, side_px=self._engine.engine.edit_side_px),
+            metrics=self._metrics.chosen(config, side_px=self._editors.checked_px),
             max_tries=config.max_retries + 1,
             seed=seed,
         )
@@ -156,10 +143,9 @@ class GarmentFixer:
             instruction=f"Make the {name} look as in the reference picture; change nothing else",
             strength=options.denoise,
             num_steps=options.num_inference_steps,
+            references=[detail.reference],
         )
-        if self.follows_references:
-            return InstructionEditor(self._engine, request, [detail.reference])
-        return StrengthEditor(self._engine, request)
+        return self._editors.open(request)
 
 
 def _split(box: PixelBox, config: GarmentFixerConfig) -> Grid:

@@ -1,56 +1,59 @@
 """Editors of picture regions: the local model, by strength (image to image) or by instruction.
 
-Other editors, such as a provider's, can implement the same protocol.
+`remote_editor` has the editor that is a provider's model.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from PIL import Image
 
 from inference_worker.engine.engine_thread import EngineThread
-from inference_worker.settings import EditorKind
+from inference_worker.refinement.resolution import SideChoice, edit_size, largest_side
 from shared.contracts.editing import EditingConfig, EditingInputs
+from shared.contracts.editors import EditorKind
 from shared.contracts.refinement import RefineInputs
 from shared.flux.engine import Edit, EngineFacts, StepCallback
 
+_PIPELINE_DEPTH = 3
+"""Batches in flight: one before the engine, one in it, one after it.
 
-class ImageEditor(Protocol):
-    """Editor of pictures, with one prompt for all."""
+More would fill memory, and keep other tasks of this worker waiting for the engine.
+"""
 
-    @property
-    def side_px(self) -> int:
-        """Largest longer side of a picture given to `edit`, in pixels."""
-        ...
 
-    @property
-    def multiple_of(self) -> int:
-        """Divisor of both sides of a picture given to `edit`."""
-        ...
+@dataclass(frozen=True)
+class TileTry:
+    """One try at editing a tile.
 
-    @property
-    def batch(self) -> int:
-        """Preferred number of pictures per call."""
-        ...
+    Attributes:
+        index: the tile's number within its picture.
+        number: 1 for the first try.
+        seed: of this try of this tile.
+        picture_seed: of the whole picture, from which `seed` is derived.
+        side_px: the resolution to edit at, as the longer side in pixels.
+    """
 
-    @property
-    def facts(self) -> EngineFacts:
-        """Facts about the editor, for the record."""
-        ...
+    index: int
+    number: int
+    seed: int
+    picture_seed: int
+    side_px: int
 
-    async def edit(
-        self, pictures: Sequence[Image.Image], seeds: Sequence[int], on_step: StepCallback
-    ) -> list[Image.Image]:
-        """Edit RGB pictures of one size, and return pictures of that size.
 
-        Args:
-            pictures: `batch` of them, or fewer.
-            seeds: one per picture.
-            on_step: called after each denoise step, counted over all pictures.
-        """
-        ...
+@dataclass(frozen=True)
+class Reference:
+    """A picture that an edit follows.
+
+    Attributes:
+        picture: RGB.
+        key: of its object.
+    """
+
+    picture: Image.Image
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,87 @@ class EditRequest:
         instruction: the change to make, for editors that follow instructions.
         strength: strength for the other editors, 0 to 1.
         num_steps: denoise steps of the whole schedule.
+        references: for editors that follow them.
     """
 
     prompt: str
     instruction: str
     strength: float
     num_steps: int
+    references: Sequence[Reference] = field(default=())
+
+
+class ImageEditor(Protocol):
+    """Editor of pictures, with one prompt for all."""
+
+    @property
+    def side_px(self) -> int:
+        """Largest longer side at which it edits, in pixels."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """Preferred number of pictures per call."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Largest number of calls at once."""
+        ...
+
+    @property
+    def facts(self) -> EngineFacts:
+        """Facts about the editor, for the record."""
+        ...
+
+    def shown_size(self, size: tuple[int, int], side_px: int) -> tuple[int, int]:
+        """Return the size at which `edit` takes a picture.
+
+        Args:
+            size: width and height of the picture.
+            side_px: the resolution to edit at.
+        """
+        ...
+
+    async def edit(
+        self, pictures: Sequence[Image.Image], tries: Sequence[TileTry], on_step: StepCallback
+    ) -> list[Image.Image]:
+        """Edit RGB pictures of one size, and return pictures of that size.
+
+        Args:
+            pictures: `batch` of them, or fewer.
+            tries: one per picture.
+            on_step: called after each denoise step, counted over all pictures.
+        """
+        ...
+
+
+class Editors(Protocol):
+    """The editors that one task may use."""
+
+    @property
+    def side_px(self) -> int:
+        """Largest longer side at which they edit, in pixels."""
+        ...
+
+    @property
+    def checked_px(self) -> int:
+        """Longer side at which networks compare an edit with its source."""
+        ...
+
+    @property
+    def region_side(self) -> SideChoice:
+        """Resolution of single faces and details."""
+        ...
+
+    @property
+    def follows_references(self) -> bool:
+        """True if an edit can follow a reference picture."""
+        ...
+
+    def open(self, request: EditRequest) -> ImageEditor:
+        """Return an editor; it follows the request's references if that is possible."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -82,8 +160,11 @@ class _EngineEditor:
         return self.engine.engine.edit_side_px
 
     @property
-    def multiple_of(self) -> int:
-        return self.engine.engine.multiple_of
+    def in_flight(self) -> int:
+        return _PIPELINE_DEPTH
+
+    def shown_size(self, size: tuple[int, int], side_px: int) -> tuple[int, int]:
+        return edit_size(size, longer_px=side_px, multiple_of=self.engine.engine.multiple_of)
 
 
 @dataclass(frozen=True)
@@ -105,7 +186,7 @@ class StrengthEditor(_EngineEditor):
         return self.engine.engine.edit_batch
 
     async def edit(
-        self, pictures: Sequence[Image.Image], seeds: Sequence[int], on_step: StepCallback
+        self, pictures: Sequence[Image.Image], tries: Sequence[TileTry], on_step: StepCallback
     ) -> list[Image.Image]:
         request = self.request
         edits = [
@@ -113,9 +194,9 @@ class StrengthEditor(_EngineEditor):
                 request.prompt,
                 strength=request.strength,
                 num_steps=request.num_steps,
-                seed=seed,
+                seed=each.seed,
             )
-            for seed in seeds
+            for each in tries
         ]
         if len(pictures) == self.batch:
             return await self.engine.edit(pictures, edits, on_step)
@@ -132,8 +213,6 @@ class StrengthEditor(_EngineEditor):
 class InstructionEditor(_EngineEditor):
     """`ImageEditor` by a model that follows instructions and uses references."""
 
-    references: Sequence[Image.Image] = ()
-
     @property
     def facts(self) -> EngineFacts:
         return self.engine.engine.facts(self._inputs((self.side_px, self.side_px), seed=0))
@@ -143,18 +222,19 @@ class InstructionEditor(_EngineEditor):
         return 1
 
     async def edit(
-        self, pictures: Sequence[Image.Image], seeds: Sequence[int], on_step: StepCallback
+        self, pictures: Sequence[Image.Image], tries: Sequence[TileTry], on_step: StepCallback
     ) -> list[Image.Image]:
         return [
-            await self._edit(picture, seed, callback)
-            for picture, seed, callback in zip(
-                pictures, seeds, _in_turn(on_step, len(pictures)), strict=True
+            await self._edit(picture, each.seed, callback)
+            for picture, each, callback in zip(
+                pictures, tries, _in_turn(on_step, len(pictures)), strict=True
             )
         ]
 
     async def _edit(self, picture: Image.Image, seed: int, on_step: StepCallback) -> Image.Image:
         inputs = self._inputs(picture.size, seed)
-        result = await self.engine.instruct(inputs, picture, self.references, on_step)
+        references = [reference.picture for reference in self.request.references]
+        result = await self.engine.instruct(inputs, picture, references, on_step)
         (edited,) = result.pictures
         return edited
 
@@ -178,14 +258,39 @@ def _in_turn(on_step: StepCallback, num_pictures: int) -> list[StepCallback]:
     return [partial(report, index) for index in range(num_pictures)]
 
 
-def follows_instructions(engine: EngineThread, num_references: int = 0) -> bool:
-    """Return whether the worker has an instruction model that takes that many references."""
-    most = engine.engine.max_references
-    return most is not None and most >= num_references
+@dataclass(frozen=True)
+class LocalEditors:
+    """`Editors` on this worker's model.
 
+    Attributes:
+        engine: the model.
+        kind: `INSTRUCT` prefers the instruction model, if there is one. Edits that follow a
+            reference always do.
+    """
 
-def choose_editor(engine: EngineThread, kind: EditorKind, request: EditRequest) -> ImageEditor:
-    """Return the editor of the settings; by strength if there is no instruction model."""
-    if kind is EditorKind.INSTRUCT and follows_instructions(engine):
-        return InstructionEditor(engine, request)
-    return StrengthEditor(engine, request)
+    engine: EngineThread
+    kind: EditorKind = EditorKind.STRENGTH
+
+    @property
+    def side_px(self) -> int:
+        return self.engine.engine.edit_side_px
+
+    @property
+    def checked_px(self) -> int:
+        return self.side_px
+
+    @property
+    def region_side(self) -> SideChoice:
+        return largest_side
+
+    @property
+    def follows_references(self) -> bool:
+        return bool(self.engine.engine.max_references)
+
+    def open(self, request: EditRequest) -> ImageEditor:
+        if request.references:
+            is_instructed = self.follows_references
+        else:
+            has_model = self.engine.engine.max_references is not None
+            is_instructed = has_model and self.kind is EditorKind.INSTRUCT
+        return (InstructionEditor if is_instructed else StrengthEditor)(self.engine, request)

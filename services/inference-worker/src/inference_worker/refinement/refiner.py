@@ -10,7 +10,6 @@ from PIL import Image
 from inference_worker.checks.metric import Pixels
 from inference_worker.checks.metrics import Metrics, weights_of
 from inference_worker.cpu_threads import CpuThreads
-from inference_worker.engine.engine_thread import EngineThread
 from inference_worker.refinement.blend import blend
 from inference_worker.refinement.colour import (
     has_colour,
@@ -18,7 +17,7 @@ from inference_worker.refinement.colour import (
     match_lab,
     relight,
 )
-from inference_worker.refinement.editors import EditRequest, choose_editor
+from inference_worker.refinement.editors import Editors, EditRequest
 from inference_worker.refinement.grid import Grid, lay_grid
 from inference_worker.refinement.patches import expanded
 from inference_worker.refinement.region_editing import (
@@ -28,10 +27,9 @@ from inference_worker.refinement.region_editing import (
     face_regions,
     paste_faces,
 )
-from inference_worker.refinement.resolution import fitting_side, largest_side
+from inference_worker.refinement.resolution import SideChoice, fitting_side, largest_side
 from inference_worker.refinement.target_size import target_size
 from inference_worker.refinement.tile_editor import EditedTile, EditPlan, TileEditor
-from inference_worker.settings import EditorKind
 from inference_worker.upscaling.upscaler import LANCZOS, Upscaler
 from inference_worker.vision.people import PeopleModels
 from shared.cancellation import CancelFlag
@@ -92,29 +90,26 @@ class TiledRefiner:
     same bytes as an uninterrupted one.
 
     Args:
-        engine: the model; it edits one batch while others are resized, checked and stored.
+        editors: edit one batch while others are resized, checked and stored.
         cpu: threads for all work outside the model.
         metrics: check the edits.
         people: detects faces, if they are edited separately.
-        editor: the kind of editor to use.
         max_output_pixels: largest result, width × height.
     """
 
     def __init__(
         self,
-        engine: EngineThread,
+        editors: Editors,
         cpu: CpuThreads,
         *,
         metrics: Metrics,
         people: PeopleModels,
-        editor: EditorKind,
         max_output_pixels: int,
     ) -> None:
-        self._engine = engine
+        self._editors = editors
         self._cpu = cpu
         self._metrics = metrics
         self._people = people
-        self._editor = editor
         self._max_output_pixels = max_output_pixels
         self._regions = RegionEditor(cpu)
 
@@ -125,6 +120,8 @@ class TiledRefiner:
         config: TiledRefinerConfig,
         run: Run,
         upscaler: Upscaler = LANCZOS,
+        *,
+        choose_side: SideChoice | None = None,
     ) -> Refined:
         """Refine one picture.
 
@@ -134,6 +131,7 @@ class TiledRefiner:
             config: its provider config.
             run: the context of the task.
             upscaler: enlarges the picture before its tiles are edited.
+            choose_side: resolution of the tiles; None: by the refiner's version.
 
         Raises:
             InvalidInputError: the request cannot be met; the message names the field.
@@ -141,7 +139,7 @@ class TiledRefiner:
         """
         _check(inputs)
         size = target_size(base.size, inputs, max_pixels=self._max_output_pixels)
-        plans = await self._cpu.run(partial(self._plan, inputs, config))
+        plans = await self._cpu.run(partial(self._plan, inputs, config, choose_side))
         upscaled = await self._upscale(base, size, upscaler, run)
         if upscaler is not LANCZOS:
             run = replace(run, on_progress=partial(_report_rest, run.on_progress))
@@ -199,7 +197,9 @@ class TiledRefiner:
 
         return await self._cpu.run_stoppable(upscale)
 
-    def _plan(self, inputs: RefineInputs, config: TiledRefinerConfig) -> _Plans:
+    def _plan(
+        self, inputs: RefineInputs, config: TiledRefinerConfig, choose_side: SideChoice | None
+    ) -> _Plans:
         """Plan the edits: version 1 edits faces like tiles; face detail has its own parameters."""
         is_first = config.version == "1"
         tile_request = EditRequest(
@@ -209,10 +209,10 @@ class TiledRefiner:
             num_steps=inputs.upscale_steps,
         )
         tiles = EditPlan(
-            editor=choose_editor(self._engine, self._editor, tile_request),
-            choose_side=fitting_side if is_first else largest_side,
+            editor=self._editors.open(tile_request),
+            choose_side=choose_side or (fitting_side if is_first else largest_side),
             match_colours=match_lab if is_first else match_histograms,
-            metrics=self._metrics.chosen(config, side_px=self._engine.engine.edit_side_px),
+            metrics=self._metrics.chosen(config, side_px=self._editors.checked_px),
             max_tries=config.max_retries + 1,
             seed=inputs.upscale_seed,
         )
@@ -223,7 +223,7 @@ class TiledRefiner:
                 strength=inputs.face_detail_denoise,
                 num_steps=inputs.face_detail_steps,
             )
-            editor = choose_editor(self._engine, self._editor, face_request)
+            editor = self._editors.open(face_request)
             faces = replace(tiles, editor=editor, seed=inputs.face_detail_seed)
             # Without an upscale, its prompt and strength do not apply.
             return _Plans(tiles if inputs.upscale_enabled else None, faces)

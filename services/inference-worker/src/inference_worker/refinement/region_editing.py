@@ -21,12 +21,6 @@ from shared.errors import ConsistencyError
 from shared.flux.engine import StepCallback
 from shared.pixels.images import encode_png
 
-_PIPELINE_DEPTH = 3
-"""Batches in flight: one before the engine, one in it, one after it.
-
-More would fill memory, and keep other tasks of this worker waiting for the engine.
-"""
-
 
 class DebugSink(Protocol):
     """Store of intermediate pictures for the client."""
@@ -102,7 +96,8 @@ class RegionEditor:
         most_regions = run.max_workers or max(len(regions), 1)
         batches = _batches(regions, most_regions)
         gate = asyncio.Semaphore(max(most_regions // max(map(len, batches), default=1), 1))
-        pipeline = asyncio.Semaphore(_PIPELINE_DEPTH)
+        depths = {region.editor.plan.editor.in_flight for region in regions}
+        pipeline = asyncio.Semaphore(min(depths, default=1))
 
         async def edit_batch(places: range) -> list[EditedTile]:
             def on_step(done: int, steps: int) -> None:

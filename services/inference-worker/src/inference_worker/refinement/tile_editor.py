@@ -11,8 +11,8 @@ from PIL import Image
 from inference_worker.checks.metric import ConsistencyMetric, Pixels, worst_margin
 from inference_worker.cpu_threads import CpuThreads, gather
 from inference_worker.refinement.colour import ColourMatch
-from inference_worker.refinement.editors import ImageEditor
-from inference_worker.refinement.resolution import RESAMPLING, SideChoice, apply_change, edit_size
+from inference_worker.refinement.editors import ImageEditor, TileTry
+from inference_worker.refinement.resolution import RESAMPLING, SideChoice, apply_change
 from shared.cancellation import CancelFlag, stop_if
 from shared.contracts.checks import Scores, TileReport
 from shared.flux.engine import StepCallback
@@ -64,6 +64,7 @@ class _Tile:
     index: int
     source: Pixels
     shown: Image.Image
+    side_px: int
     tries: list[Scores] = field(default_factory=list[Scores])
     best: _Try = field(init=False)
 
@@ -106,8 +107,8 @@ class TileEditor:
         tiles = await gather(map(self._prepare, indices, sources))
         waiting = tiles
         for attempt in range(self.plan.max_tries):
-            seeds = [tile_seed(self.plan.seed, tile.index, attempt) for tile in waiting]
-            edited = await self.plan.editor.edit([tile.shown for tile in waiting], seeds, on_step)
+            tries = [self._try(tile, attempt) for tile in waiting]
+            edited = await self.plan.editor.edit([tile.shown for tile in waiting], tries, on_step)
             changed = await gather(map(self._apply, waiting, edited))
             await self._cpu.run_stoppable(partial(self._score, waiting, changed))
             waiting = [tile for tile in waiting if tile.best.margin < 0]
@@ -116,14 +117,24 @@ class TileEditor:
         return [tile.result() for tile in tiles]
 
     async def _prepare(self, index: int, source: Pixels) -> _Tile:
-        return _Tile(index, source, await self._cpu.run(partial(self._resize, source)))
+        height, width = source.shape[:2]
+        side_px = self.plan.choose_side((width, height), self.plan.editor.side_px)
+        shown = await self._cpu.run(partial(self._resize, source, side_px))
+        return _Tile(index, source, shown, side_px)
 
-    def _resize(self, source: Pixels) -> Image.Image:
+    def _resize(self, source: Pixels, side_px: int) -> Image.Image:
         tile = Image.fromarray(source)
-        editor = self.plan.editor
-        longer_px = self.plan.choose_side(tile.size, editor.side_px)
-        size = edit_size(tile.size, longer_px=longer_px, multiple_of=editor.multiple_of)
+        size = self.plan.editor.shown_size(tile.size, side_px)
         return tile if size == tile.size else tile.resize(size, RESAMPLING)
+
+    def _try(self, tile: _Tile, attempt: int) -> TileTry:
+        return TileTry(
+            index=tile.index,
+            number=attempt + 1,
+            seed=tile_seed(self.plan.seed, tile.index, attempt),
+            picture_seed=self.plan.seed,
+            side_px=tile.side_px,
+        )
 
     async def _apply(self, tile: _Tile, edited: Image.Image) -> Pixels:
         def apply() -> Pixels:

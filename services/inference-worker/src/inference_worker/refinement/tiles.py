@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from shared.contracts.checks import CheckedEdit, TileReport
 from shared.contracts.message import Message
 from shared.errors import ObjectNotFoundError
-from shared.flux.engine import ImageEngine
 from shared.storage.object_store import ObjectStore
 
 _RECIPE = 4
@@ -20,6 +19,30 @@ _PICTURES = ("base_image_url", "base_image", "reference_image", "input_image")
 _SAME_PIXELS: Any = {**dict.fromkeys(_PICTURES, True), "config": {"strict_checks": True}}
 """Inputs that do not affect a tile; pictures enter the digest by their bytes."""
 _SAME_PIXELS_CONFIG = {"max_workers", "save_debug_tiles", "save_debug_images"}
+
+
+class EditModel(Protocol):
+    """The model that edits tiles, as far as it affects their pixels."""
+
+    @property
+    def model_id(self) -> str:
+        """The model's identity, with its settings."""
+        ...
+
+    @property
+    def edit_side_px(self) -> int:
+        """The longer side of edited pictures, in pixels."""
+        ...
+
+    @property
+    def multiple_of(self) -> int:
+        """The divisor of both sides of edited pictures, in pixels."""
+        ...
+
+    @property
+    def edit_batch(self) -> int:
+        """Number of pictures that are edited in one run."""
+        ...
 
 
 class TileStore(Protocol):
@@ -75,7 +98,7 @@ def tile_digest(
     inputs: Message,
     config: CheckedEdit,
     *,
-    engine: ImageEngine,
+    engine: EditModel,
     traits: Sequence[str] = (),
 ) -> str:
     """Return the digest of everything that affects a tile's pixels.

@@ -21,13 +21,15 @@ from provider_worker.google.results import (
 )
 from provider_worker.google.texts import text_results
 from provider_worker.google.wire import Generated
+from provider_worker.llm.pictures import scaled
 from provider_worker.media import MediaKeeper
 from provider_worker.picture_results import ReturnedPictures, store_pictures
 from provider_worker.settings import VertexSettings
 from provider_worker.source_pictures import PictureReader
 from provider_worker.wire.at_once import AtOnce
 from provider_worker.wire.limits import RateLimit
-from shared.contracts.enums import ProviderType, TaskQueue, TaskType
+from shared.contracts.enums import ProviderType, TaskQueue
+from shared.contracts.providers import PROVIDERS
 from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import RemoteWork, SubmittedWork
 from shared.errors import ObjectNotFoundError, PlatformError
@@ -50,8 +52,7 @@ class VertexAdapter:
 
     queue = TaskQueue.PROVIDER_VERTEX
     serves = frozenset(
-        (ProviderType.VERTEX, task_type)
-        for task_type in (TaskType.GENERATION, TaskType.EDITING, TaskType.LLM_INTERACTION)
+        (ProviderType.VERTEX, task_type) for task_type in PROVIDERS[ProviderType.VERTEX].queues
     )
 
     def __init__(
@@ -86,14 +87,14 @@ class VertexAdapter:
     async def prepare(self, work: RemoteWork, log: CallLog) -> Send:
         """Build the request, with pictures that fit into it, and fetch a token if it needs one."""
         wanted = gemini_work(work, self._defaults)
-        is_text = work.task_type is TaskType.LLM_INTERACTION
         settings = self._settings
+        has_picture = wanted.wants_picture
         request = GeminiRequest(
             model=wanted.model,
             prompt=wanted.prompt,
             pictures=await self._read(wanted),
             config=wanted.config,
-            timeout_s=settings.text_timeout_s if is_text else settings.submit_timeout_s,
+            timeout_s=settings.submit_timeout_s if has_picture else settings.text_timeout_s,
         )
         secret = await self._client.secret()
         return lambda: self._submit(request, secret, log)
@@ -104,6 +105,13 @@ class VertexAdapter:
         for (field, key), head in zip(wanted.pictures, heads, strict=True):
             if head is None:
                 raise ObjectNotFoundError(f"{field}: there is no object {key!r}")
+        if not wanted.wants_picture:
+            return tuple(
+                [
+                    await self._pictures.read(field, key, lambda each: scaled(each.content))
+                    for field, key in wanted.pictures
+                ]
+            )
         budget = int((self._settings.request_max_bytes - _LARGEST_TEXTS) / _BASE64)
         fit = partial(fitted, max_bytes=byte_limit([h.size_bytes for h in heads if h], budget))
         return tuple([await self._pictures.read(field, key, fit) for field, key in wanted.pictures])
@@ -144,8 +152,14 @@ class VertexAdapter:
         return replace(result, warnings=warnings)
 
     async def withdraw(self, work: SubmittedWork, log: CallLog) -> WithdrawalResult:
-        """Return that the work is done."""
-        return self._at_once.withdrawal()
+        """Return that the work is done, and what it cost."""
+        withdrawal = self._at_once.withdrawal()
+        try:
+            response, _ = await self._at_once.result(self._objects, work)
+            generated = await asyncio.to_thread(read_generated, response)
+        except PlatformError:  # then the tokens are not known
+            return withdrawal
+        return replace(withdrawal, billed=billed_units(generated, work.provider_type))
 
     async def close(self) -> None:
         """Close connections."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from google import genai
 from google.genai import types
+from google.genai.client import Client
 from google.oauth2.credentials import Credentials
 
 from provider_worker.google.tokens import Tokens
@@ -49,7 +49,7 @@ class GeminiClient:
         self._http = httpx.AsyncClient(transport=Gate(), trust_env=False)
         self._credentials = Credentials(token=None) if settings.project else None  # type: ignore[no-untyped-call]
         is_vertex = bool(settings.project) or settings.is_express
-        self._client = genai.Client(
+        self._client = Client(
             vertexai=is_vertex,
             api_key=None if settings.project else self._key,
             credentials=self._credentials,

@@ -99,7 +99,7 @@ def _lack(candidate: Candidate, *, wants_picture: bool) -> tuple[str, Category] 
     if candidate.pictures if wants_picture else has_words:
         return None
     if has_words:
-        quote = _quote(candidate.text)
+        quote = quoted(candidate.text)
         return f"returned words and no picture: {quote}", Category.CONTENT_POLICY
     wanted = "neither a picture nor words" if wants_picture else "no text"
     return f"returned {wanted}", Category.PROVIDER_ERROR
@@ -111,9 +111,10 @@ def _reason(candidate: Candidate) -> str:
 
 
 def _told(name: str, message: str | None) -> str:
-    quote = _quote(message or "")
+    quote = quoted(message or "")
     return f"{name[:60]}: {quote}" if quote else name[:60]
 
 
-def _quote(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a model's words for an error message: at most 200 characters."""
     return redacted(" ".join(text.split()))[:_LONGEST_QUOTE]

@@ -13,6 +13,7 @@ _JPEG_QUALITY = 95
 _JPEG, _PNG = "image/jpeg", "image/png"
 _SMALLEST = 256
 _MARGIN = 0.9
+_LEAST_FACTOR = 0.25
 
 
 def byte_limit(sizes: Sequence[int], budget: int) -> int:
@@ -50,7 +51,7 @@ def fitted(picture: SourcePicture, max_bytes: int) -> tuple[bytes, str]:
         content = _encoded(image, profile)
         if len(content) <= max_bytes or max(image.size) <= _SMALLEST:
             return content, _PNG if mode == "RGBA" else _JPEG
-        factor = _MARGIN * math.sqrt(max_bytes / len(content))
+        factor = max(_LEAST_FACTOR, _MARGIN * math.sqrt(max_bytes / len(content)))
         width, height = (max(1, round(side * factor)) for side in image.size)
         image = image.resize((width, height), Image.Resampling.LANCZOS)
 

@@ -1,25 +1,33 @@
 """The result of a text request. Pure."""
 
+from typing import Any
+
 from provider_worker.adapters import ProviderResult
 from provider_worker.errors import UnusableResultError
 from provider_worker.google.convert import GeminiWork
+from provider_worker.google.errors import NAME, quoted
 from provider_worker.google.wire import Generated
+from provider_worker.llm.schema import read_reply
+from shared.contracts.enums import ErrorCategory
 from shared.contracts.service_requests import BilledUnits
 from shared.contracts.untrusted import RESULT, UntrustedValueError, admit
+from shared.errors import PlatformError
 
 
 def text_results(
     generated: Generated, work: GeminiWork, billed: list[BilledUnits]
 ) -> ProviderResult:
-    """Return the text of a response, and its token counts.
+    """Return the text of a response, its data if a schema was requested, and its token counts.
 
     Raises:
+        PlatformError: the data does not follow the schema.
         UnusableResultError: the text exceeds our limits.
     """
     text = generated.candidates[0].text if generated.candidates else ""
     usage = generated.usage_metadata
-    results = {
+    results: dict[str, Any] = {
         "result_text": text,
+        "result_json": None if work.schema is None else _data(work.schema, text, billed),
         "input_tokens": usage.input_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,
     }
@@ -30,3 +38,15 @@ def text_results(
         error.billed = tuple(billed)
         raise error from fault
     return ProviderResult(results, billed=billed, provenance=work.provenance)
+
+
+def _data(schema: dict[str, Any], text: str, billed: list[BilledUnits]) -> Any:
+    try:
+        return read_reply(schema, text)
+    except ValueError as error:
+        raise PlatformError(
+            f"{NAME}'s reply cannot be used: {error}; it begins with {quoted(text)}",
+            category=ErrorCategory.PROVIDER_ERROR,
+            is_final=True,
+            billed=billed,
+        ) from None

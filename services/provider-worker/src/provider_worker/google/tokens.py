@@ -67,8 +67,10 @@ class Tokens:
             return service_account.Credentials.from_service_account_file(  # pyright: ignore[reportUnknownMemberType] -- untyped
                 str(self._file), scopes=_SCOPES
             )
-        found, _ = google.auth.default(scopes=_SCOPES, request=self._request)  # pyright: ignore[reportUnknownMemberType] -- untyped
-        return found
+        found: tuple[Any, str | None] = google.auth.default(  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType] -- untyped
+            scopes=_SCOPES, request=self._request
+        )
+        return found[0]
 
 
 def _failed(error: Exception) -> PlatformError:

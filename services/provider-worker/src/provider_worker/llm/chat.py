@@ -32,7 +32,8 @@ class Chat:
         prompt: the user's text.
         max_tokens: limit of the reply's tokens, at least 1.
         instructions: the system prompt.
-        pictures: shown after the prompt, as they are (`pictures.scaled` makes them small enough).
+        notes: further texts of the user, each in a block of its own after the prompt.
+        pictures: shown after the texts, as they are (`pictures.scaled` makes them small enough).
         schema: of the reply; none: the reply is text.
         temperature: 0 to 2; none: the model's default.
     """
@@ -41,6 +42,7 @@ class Chat:
     prompt: str
     max_tokens: int
     instructions: str | None = None
+    notes: Sequence[str] = ()
     pictures: Sequence[Picture] = ()
     schema: OutputSchema | None = None
     temperature: float | None = None

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pydantic_ai.exceptions import AgentRunError, ModelRequestRejectedError, UserError
+from pydantic_ai.exceptions import ModelRequestRejectedError, UserError
 
 from provider_worker.adapters import Accepted
 from provider_worker.calls import CallLog
 from provider_worker.llm.chat import Chat, OutputSchema, Reply
 from provider_worker.llm.errors import NAMES, errors_of
-from provider_worker.llm.outcome import reply_of, unreadable
+from provider_worker.llm.outcome import is_unfinished, reply_of, unfinished, unreadable
 from provider_worker.llm.request import ask, ignored
 from provider_worker.llm.response import ChatResponse
 from provider_worker.llm.settings import LlmSettings
@@ -48,6 +48,8 @@ class Chats:
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
         self._vendors: Mapping[AiProvider, _Vendor] = dict(_opened(settings))
+        for vendor in self._vendors.values():
+            vendor.client.model("any")  # the first one reads tables, which takes a second
 
     @property
     def served(self) -> list[AiProvider]:
@@ -75,8 +77,16 @@ class Chats:
         """
         return self._vendor(ai_provider).at_once
 
-    async def send(self, ai_provider: AiProvider, chat: Chat, log: CallLog) -> Accepted:
+    async def send(
+        self, ai_provider: AiProvider, chat: Chat, log: CallLog, *, timeout_s: float | None = None
+    ) -> Accepted:
         """Send a chat, once, and return the whole response. It is paid for.
+
+        Args:
+            ai_provider: the vendor.
+            chat: the question.
+            log: receives the request.
+            timeout_s: limit of the request, below the vendor's own.
 
         Raises:
             UnservedError: the vendor has no credentials.
@@ -92,7 +102,10 @@ class Chats:
                 # Of no consequence if a response has come.
                 raise InvalidInputError(f"the request cannot be made: {error}") from error
 
-        return await vendor.at_once.send(call, log)
+        at_once = vendor.at_once
+        if timeout_s is not None:
+            at_once = replace(at_once, timeout_s=min(timeout_s, at_once.timeout_s))
+        return await at_once.send(call, log)
 
     async def read(
         self, ai_provider: AiProvider, chat: Chat, response: ChatResponse, received: Received
@@ -112,11 +125,13 @@ class Chats:
         """
         vendor, name = self._vendor(ai_provider), NAMES[ai_provider]
         model, seen = vendor.client.model(chat.model), replace(chat, pictures=())
+        if is_unfinished(response):
+            raise unfinished(name, chat)
         with replayed(received):
             try:
                 found = await ask(model, seen)
-            except (AgentRunError, ValueError) as error:
-                raise unreadable(name, response, error) from error
+            except Exception as error:
+                raise unreadable(name, error) from error
         try:
             return await asyncio.to_thread(
                 reply_of, name, chat, response, found, ignored(model, seen)
@@ -126,13 +141,21 @@ class Chats:
             error.billed = tuple(billed_tokens(usage.input_tokens, usage.output_tokens))
             raise
 
-    async def ask(self, ai_provider: AiProvider, chat: Chat, log: CallLog) -> Reply:
+    async def ask(
+        self, ai_provider: AiProvider, chat: Chat, log: CallLog, *, timeout_s: float | None = None
+    ) -> Reply:
         """Send a chat, once, and return the reply, without keeping the response.
+
+        Args:
+            ai_provider: the vendor.
+            chat: the question.
+            log: receives the request.
+            timeout_s: limit of the request, below the vendor's own.
 
         Raises:
             PlatformError: as from `send` and `read`.
         """
-        accepted = await self.send(ai_provider, chat, log)
+        accepted = await self.send(ai_provider, chat, log, timeout_s=timeout_s)
         assert accepted.response is not None
         response, received = await self.at_once(ai_provider).loaded(accepted.response)
         return await self.read(ai_provider, chat, response, received)

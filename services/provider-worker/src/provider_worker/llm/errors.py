@@ -1,7 +1,6 @@
 """Translation of the vendors' errors, and of replies that are none, by certainty. Pure."""
 
 from collections.abc import Mapping
-from typing import Any, cast
 
 from provider_worker.llm.response import ChatResponse
 from provider_worker.wire.errors import Errors, category_of_status
@@ -71,21 +70,14 @@ def _anthropic(response: ChatResponse) -> Category:
 
 
 def _gemini(response: ChatResponse) -> Category:
-    details = _details(response)
-    for detail in details:
+    for detail in response.details:
         if found := _GEMINI.get(str(detail.get("reason"))):
             return found
     if response.error.get("status") == "FAILED_PRECONDITION":  # billing, or the region
         return Category.QUOTA_EXCEEDED
-    if response.status == 429 and _A_DAY in str(details):
+    if response.status == 429 and _A_DAY in str(response.details):
         return Category.QUOTA_EXCEEDED
     return category_of_status(response.status)
-
-
-def _details(response: ChatResponse) -> list[dict[str, Any]]:
-    details = response.error.get("details")
-    found = cast("list[Any]", details) if isinstance(details, list) else []
-    return [cast("dict[str, Any]", each) for each in found if isinstance(each, dict)]
 
 
 def _has_type(response: ChatResponse) -> bool:

@@ -13,6 +13,10 @@ from shared.errors import PlatformError
 
 _QUOTED = 200
 """Longest quotation of a refusal."""
+_POLICIES = frozenset({"IMAGE_RECITATION", "JAILBREAK"})
+"""Gemini's refusals that pydantic-ai does not know. Other reasons that it does not know are errors:
+an unfinished reply is none."""
+_CONTINUATION = "CONTINUATION"
 
 
 def reply_of(
@@ -34,7 +38,8 @@ def reply_of(
     """
     text = "".join(part.content for part in found.parts if isinstance(part, TextPart))
     details = found.provider_details or {}
-    if found.finish_reason == "content_filter":
+    reason = details.get("finish_reason")
+    if found.finish_reason == "content_filter" or reason in _POLICIES:
         raise _refused(name, details, text)
     if found.finish_reason == "length":
         raise _error(
@@ -42,7 +47,7 @@ def reply_of(
             f" less; the reply begins {_quoted(text)}",
             Category.VALIDATION,
         )
-    if found.finish_reason == "error":
+    if found.finish_reason == "error" or (found.finish_reason is None and reason):
         raise _error(f"{name} ended the reply with an error: {_why(details)}")
     for part in found.parts:
         if chat.schema is not None and isinstance(part, ToolCallPart):
@@ -60,9 +65,24 @@ def reply_of(
     )
 
 
-def unreadable(name: str, response: ChatResponse, error: Exception) -> PlatformError:
+def is_unfinished(response: ChatResponse) -> bool:
+    """Return true if Gemini would go on in another request, which its client would send."""
+    return any(each.get("finishReason") == _CONTINUATION for each in response.candidates)
+
+
+def unfinished(name: str, chat: Chat) -> PlatformError:
+    """Return the error of a reply that needs another request."""
+    return _error(
+        f"{name}'s reply is longer than one request returns (max_tokens is {chat.max_tokens}): ask"
+        " for less",
+        Category.VALIDATION,
+    )
+
+
+def unreadable(name: str, error: Exception) -> PlatformError:
     """Return the error of a response that the vendor's client cannot read."""
-    return _error(f"{name}'s response cannot be read: {redacted(str(error))[:_QUOTED]}")
+    told = f"{type(error).__name__}: {redacted(str(error))[:_QUOTED]}"
+    return _error(f"{name}'s response cannot be read ({told})")
 
 
 def _data(name: str, schema: Any, text: str) -> Any:

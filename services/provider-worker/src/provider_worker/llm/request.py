@@ -18,7 +18,8 @@ _TOOL = "final_result"
 async def ask(model: Model, chat: Chat) -> ModelResponse:
     """Send a chat by the vendor's client, once, and return the response as pydantic-ai reads it."""
     pictures = [BinaryContent(content, media_type=kind) for content, kind in chat.pictures]
-    prompt = UserPromptPart([chat.prompt, *pictures] if pictures else chat.prompt)
+    blocks = [chat.prompt, *chat.notes, *pictures]
+    prompt = UserPromptPart(blocks if len(blocks) > 1 else chat.prompt)
     return await direct.model_request(
         model,
         [ModelRequest([prompt], instructions=chat.instructions)],

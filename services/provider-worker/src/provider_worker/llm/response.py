@@ -1,9 +1,13 @@
 """A response of a language model's vendor, whose formats differ in a few names. Pure."""
 
+import re
 from functools import cached_property
 from typing import Any, cast
 
 from provider_worker.wire.response import LONGEST_MESSAGE, WireResponse
+from shared.egress.retry_after import LONGEST_RETRY_AFTER_S
+
+_SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
 
 
 class ChatResponse(WireResponse):
@@ -15,12 +19,16 @@ class ChatResponse(WireResponse):
 
         OpenAI, Anthropic, Gemini and Ollama all put it under `error`, as proxies do not.
         """
+        error = self._body.get("error")
+        return cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+
+    @property
+    def _body(self) -> dict[str, Any]:
         try:
             body = self.json()
         except ValueError:
             return {}
-        error = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
-        return cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+        return cast("dict[str, Any]", body) if isinstance(body, dict) else {}
 
     @property
     def message(self) -> str:
@@ -28,7 +36,30 @@ class ChatResponse(WireResponse):
         return (self.field("error", "message") or super().message)[:LONGEST_MESSAGE]
 
     @property
+    def details(self) -> list[dict[str, Any]]:
+        """The details of an error of Gemini's; empty if there are none."""
+        return _objects(self.error.get("details"))
+
+    @property
+    def candidates(self) -> list[dict[str, Any]]:
+        """The candidates of a reply of Gemini's; empty if there are none."""
+        return _objects(self._body.get("candidates"))
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Seconds to wait, by the header, or by `RetryInfo` in the details of Gemini's error."""
+        if (found := super().retry_after_s) is not None:
+            return found
+        delays = (_SECONDS.fullmatch(str(each.get("retryDelay"))) for each in self.details)
+        return next((min(float(each[1]), LONGEST_RETRY_AFTER_S) for each in delays if each), None)
+
+    @property
     def reply_id(self) -> str:
         """The vendor's id of the reply; of an id that is missing, that of the request."""
         found = self.field("id") or self.field("responseId")
         return found or self.headers.get("request-id") or self.headers.get("x-request-id", "")
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    found = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("dict[str, Any]", each) for each in found if isinstance(each, dict)]

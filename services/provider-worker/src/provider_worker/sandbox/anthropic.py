@@ -56,6 +56,7 @@ class Anthropic(ChatWire):
         return {
             **ENDINGS,
             **rate_limits(limit),
+            "concurrency": Canned(429, limit),
             "out_of_credit": Canned(400, credit),
             "overloaded": Canned(529, _failure("overloaded_error", "Overloaded")),
         }

@@ -25,6 +25,7 @@ ENDINGS: Mapping[str, Canned] = {
     "content_policy": Canned(error="I'm sorry, I can't help with that.", error_type="refusal"),
     "content_filter": Canned(error_type="content_filter"),
     "cut_off": Canned(error_type="cut_off"),
+    "empty": Canned(error_type="empty"),
     "wrong_schema": Canned(error_type="wrong_schema"),
     "broken_json": Canned(error_type="broken_json"),
 }
@@ -158,6 +159,8 @@ def _answer(question: Question, entry: Entry) -> Answer:
             text, kind = "", "content_filter"
         case "wrong_schema":
             text = '{"unexpected": true}'
+        case "empty":
+            text = ""
         case "broken_json":
             text = text[: len(text) // 2]
         case "cut_off":

@@ -1,7 +1,7 @@
 """Gemini: `generateContent` of the Gemini API, of Vertex express and of a Vertex project."""
 
+import asyncio
 import base64
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from provider_worker.sandbox.faults import RETRY_S, Canned, rate_limits
+from provider_worker.sandbox.faults import Canned
+from provider_worker.sandbox.gemini_messages import (
+    THOUGHTS,
+    TOKENS_OF_REFUSAL,
+    canned,
+    claim_of,
+    error,
+    invalid,
+    unauthorized,
+    usage,
+)
 from provider_worker.sandbox.gemini_pictures import (
     is_image_model,
     ratios_of,
@@ -21,6 +31,8 @@ from provider_worker.sandbox.gemini_pictures import (
 )
 from provider_worker.sandbox.gemini_requests import (
     image_size,
+    max_tokens,
+    modalities,
     pictures_in,
     prompt_of,
     ratio,
@@ -36,6 +48,7 @@ from provider_worker.sandbox.playing import BadBodyError, read_object
 from provider_worker.sandbox.schemas.gemini import GenerateContent
 from provider_worker.sandbox.schemas.tables import Problem, Schema
 from provider_worker.sandbox.studio import Medium
+from provider_worker.sandbox.texts import count_tokens, reply_text
 from provider_worker.sandbox.wires import AtOnceWire, Job
 
 _SCHEMA = Schema(GenerateContent, ())
@@ -44,8 +57,6 @@ _PROJECT = "/v1beta1/projects/{project}/locations/{location}/publishers/google/"
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 _DRAFT_SIZE = (64, 64)
 _TOKENS_OF_PICTURE = 560
-_THOUGHTS = 96
-_REFUSAL = "I'm unable to create this picture, since it shows a real person."
 
 
 class Gemini(AtOnceWire):
@@ -68,45 +79,23 @@ class Gemini(AtOnceWire):
 
     def has_key(self, request: Request) -> bool:
         """Tell whether a request has an accepted key; it may also be in the query."""
-        key = request.query_params.get("key") or self.key_of(request.headers)
-        is_project = "project" in request.path_params
-        is_token = "authorization" in request.headers
-        return key in self.desk.settings.keys and is_project == is_token
+        by_query, headers = request.query_params.get("key"), request.headers
+        is_token = not by_query and "x-goog-api-key" not in headers
+        key = by_query or self.key_of(headers)
+        return key in self.desk.settings.keys and is_token == ("project" in request.path_params)
 
     def canned(self) -> Mapping[str, Canned]:
         """Return the ready-made faults."""
-        minute, day = _quota("PerMinute"), _quota("PerDay")
-        wait = {"@type": f"{_RPC}RetryInfo", "retryDelay": f"{RETRY_S}s"}
-        capacity = {"@type": f"{_RPC}ErrorInfo", "reason": "MODEL_CAPACITY_EXHAUSTED"}
-        exhausted = "RESOURCE_EXHAUSTED"
-        told = "You exceeded your current quota"
-        return {
-            **rate_limits(_error(429, exhausted, told, minute)),
-            "retry_info": Canned(429, _error(429, exhausted, told, minute, wait)),
-            "quota_per_day": Canned(429, _error(429, exhausted, told, day, wait)),
-            "concurrency": Canned(429, _error(429, exhausted, "No capacity", capacity)),
-            "out_of_credit": Canned(402, _error(402, exhausted, "Your credits are depleted")),
-            "content_policy": Canned(
-                200, _refused({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}})
-            ),
-            "no_image": Canned(200, _ended("NO_IMAGE")),
-            "image_safety": Canned(200, _ended("IMAGE_SAFETY", finishMessage="Unsafe picture")),
-            "max_tokens": Canned(200, _ended("MAX_TOKENS", "The dress is")),
-            "text_only": Canned(200, _ended("STOP", _REFUSAL)),
-            "empty": Canned(200, _refused({"candidates": [{"finishReason": "STOP"}]})),
-            "continuation": Canned(
-                200, _ended("CONTINUATION", "The", continuationToken="dG9rZW4=")
-            ),
-        }
+        return canned()
 
     async def generate(self, request: Request) -> Response:
         """Generate a picture or a text."""
         if not self.has_key(request):
-            return _unauthorized(request)
+            return unauthorized(is_project="project" in request.path_params)
         model: str = request.path_params["model"]
         if not model.startswith("gemini-"):
             message = f"models/{model} is not found for API version v1beta"
-            return JSONResponse(_error(404, "NOT_FOUND", message), 404)
+            return JSONResponse(error(404, "NOT_FOUND", message), 404)
         try:
             body = await read_object(request)
         except BadBodyError:
@@ -115,7 +104,7 @@ class Gemini(AtOnceWire):
             app=model,
             marker=prompt_of(body),
             input=shown_input(body),
-            charge=Charge("tokens", 0),
+            charge=Charge("tokens", TOKENS_OF_REFUSAL),
             problems=[*_SCHEMA.problems(body), *_limits(model, body)],
         )
         return await self.submitted(request, job)
@@ -130,7 +119,7 @@ class Gemini(AtOnceWire):
             sources=tuple(sources[:1]),
             prompt=prompt_of(entry.input),
             seed=seed_of(entry.input),
-            size=size[::-1] if entry.work.like == "wrong_ratio" else size,
+            size=(size[1], size[0]) if entry.work.like == "wrong_ratio" else size,
             is_plain=True,
         )
 
@@ -138,22 +127,26 @@ class Gemini(AtOnceWire):
         """Return the picture or the text, and the numbers of tokens."""
         body = await read_object(request)
         sources = pictures_in(body)
-        asked = (len(prompt_of(body)) + 3) // 4 + _TOKENS_OF_PICTURE * len(sources)
+        asked = count_tokens(prompt_of(body)) + _TOKENS_OF_PICTURE * len(sources)
+        reason = "STOP"
         try:
-            if is_image_model(entry.app):
+            if is_image_model(entry.app) and modalities(body) != ["TEXT"]:
                 parts = await self._drawn(body, entry, sources)
                 told = tokens_of(entry.app, image_size(body))
             else:
-                parts = [{"text": _reply(body, sources)}]
-                told = (len(parts[0]["text"]) + 3) // 4
+                text = await asyncio.to_thread(_reply, body, sources)
+                most = max_tokens(body)
+                if most is not None and count_tokens(text) > most:
+                    reason, text = "MAX_TOKENS", text[: 4 * most]
+                parts, told = [{"text": text}], count_tokens(text)
         except BadPictureError:
             return self.refused([Problem((), "Unable to process input image", "picture")])
-        entry.charge = Charge("tokens", asked + told + _THOUGHTS, entry.charge.price)
-        candidate = {"content": {"parts": parts, "role": "model"}, "finishReason": "STOP"}
+        entry.charge = Charge("tokens", asked + told + THOUGHTS, entry.charge.price)
+        candidate = {"content": {"parts": parts, "role": "model"}, "finishReason": reason}
         return JSONResponse(
             {
                 "candidates": [candidate | {"index": 0}],
-                "usageMetadata": _usage(asked, told, _THOUGHTS),
+                "usageMetadata": usage(asked, told),
                 "modelVersion": entry.app,
                 "responseId": entry.request_id,
             }
@@ -179,33 +172,25 @@ class Gemini(AtOnceWire):
 
     def refused(self, problems: Sequence[Problem]) -> Response:
         """Return 400, and the faults by field."""
-        violations = [{"field": each.field, "description": _told(each)} for each in problems]
-        detail = {"@type": f"{_RPC}BadRequest", "fieldViolations": violations}
-        message = "; ".join(each["description"] for each in violations)
-        return JSONResponse(_error(400, "INVALID_ARGUMENT", message, detail), 400)
+        return invalid(problems)
 
     async def token(self, request: Request) -> Response:
         """Return an access token for a service account's signed claim, which is not verified."""
         form = parse_qs((await request.body()).decode(errors="replace"))
-        claim = _claim(form.get("assertion", [""])[0])
+        claim = claim_of(form.get("assertion", [""])[0])
         if form.get("grant_type") != [_GRANT] or claim.get("exp", 0) < time.time():
             return JSONResponse({"error": "invalid_grant", "error_description": "Bad claim"}, 400)
         token = {"access_token": self.desk.settings.keys[0], "token_type": "Bearer"}
         return JSONResponse(token | {"expires_in": 3599})
 
 
-_RPC = "type.googleapis.com/google.rpc."
-
-
 def _limits(model: str, body: Mapping[str, Any]) -> list[Problem]:
     """Return the faults of a well-formed request that lie in the model."""
-    config = body.get("generationConfig")
-    config = config if isinstance(config, dict) else {}
     able = {"aspectRatio": ratios_of(model), "imageSize": sizes_of(model)}
     given = {"aspectRatio": ratio(body), "imageSize": image_size(body)}
     at = ("generationConfig", "imageConfig")
     if not is_image_model(model):
-        wants = "IMAGE" in (config.get("responseModalities") or [])
+        wants = "IMAGE" in modalities(body)
         where = ("generationConfig", "responseModalities")
         return [Problem(where, "the model makes no pictures", "value")] if wants else []
     return [
@@ -216,68 +201,10 @@ def _limits(model: str, body: Mapping[str, Any]) -> list[Problem]:
 
 
 def _reply(body: Mapping[str, Any], sources: Sequence[str]) -> str:
-    schema = schema_of(body)
-    if schema is None:
-        return f"You said: {prompt_of(body)}"
-    return json.dumps(dict.fromkeys(schema.get("properties", {})))
+    contents = [content for each in sources if (content := inline_content(each))]
+    return reply_text(prompt_of(body), contents, schema_of(body))
 
 
 def _blob(medium: Medium) -> dict[str, str]:
     data = base64.b64encode(medium.content).decode()
     return {"mimeType": medium.content_type, "data": data}
-
-
-def _ended(reason: str, text: str = "", **more: Any) -> dict[str, Any]:
-    candidate: dict[str, Any] = {"finishReason": reason, "index": 0}
-    if text:
-        candidate["content"] = {"parts": [{"text": text}], "role": "model"}
-    token = {name: more.pop(name) for name in ("continuationToken",) if name in more}
-    return _refused({"candidates": [candidate | more], **token})
-
-
-def _refused(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {"usageMetadata": _usage(300, 0, 40), "responseId": "sandbox-refusal", **body}
-
-
-def _usage(asked: int, told: int, thought: int) -> dict[str, int]:
-    return {
-        "promptTokenCount": asked,
-        "candidatesTokenCount": told,
-        "thoughtsTokenCount": thought,
-        "totalTokenCount": asked + told + thought,
-    }
-
-
-def _quota(period: str) -> dict[str, Any]:
-    quota = f"GenerateRequests{period}PerProjectPerModel"
-    return {"@type": f"{_RPC}QuotaFailure", "violations": [{"quotaId": quota}]}
-
-
-def _told(problem: Problem) -> str:
-    if problem.is_stray:
-        return f'Unknown name "{problem.field}": Cannot find field.'
-    return f"{problem.field}: {problem.msg}".strip(": ")
-
-
-def _error(code: int, status: str, message: str, *details: Mapping[str, Any]) -> dict[str, Any]:
-    found = {"details": list(details)} if details else {}
-    return {"error": {"code": code, "message": message, "status": status, **found}}
-
-
-def _unauthorized(request: Request) -> Response:
-    if "project" in request.path_params:
-        message = "Request had invalid authentication credentials."
-        return JSONResponse(_error(401, "UNAUTHENTICATED", message), 401)
-    invalid = {"@type": f"{_RPC}ErrorInfo", "reason": "API_KEY_INVALID"}
-    message = "API key not valid. Please pass a valid API key."
-    return JSONResponse(_error(400, "INVALID_ARGUMENT", message, invalid), 400)
-
-
-def _claim(assertion: str) -> dict[str, Any]:
-    """Return the claim of a JSON web token; empty if it is none."""
-    parts = assertion.split(".")
-    try:
-        claim = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
-    except (IndexError, ValueError):
-        return {}
-    return claim if isinstance(claim, dict) else {}  # pyright: ignore[reportUnknownVariableType] -- JSON

@@ -31,6 +31,18 @@ def seed_of(body: Mapping[str, Any]) -> int | None:
     return seed if isinstance(seed, int) else None
 
 
+def max_tokens(body: Mapping[str, Any]) -> int | None:
+    """Return the limit of the response's tokens."""
+    found = _object(body, "generationConfig").get("maxOutputTokens")
+    return found if isinstance(found, int) else None
+
+
+def modalities(body: Mapping[str, Any]) -> list[Any]:
+    """Return the kinds of the response."""
+    found = _object(body, "generationConfig").get("responseModalities")
+    return cast("list[Any]", found) if isinstance(found, list) else []
+
+
 def ratio(body: Mapping[str, Any]) -> str | None:
     """Return the aspect ratio."""
     return _word(_object(body, "generationConfig", "imageConfig").get("aspectRatio"))
@@ -41,7 +53,7 @@ def image_size(body: Mapping[str, Any]) -> str | None:
     return _word(_object(body, "generationConfig", "imageConfig").get("imageSize"))
 
 
-def schema_of(body: Mapping[str, Any]) -> dict[str, Any] | None:
+def schema_of(body: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the JSON schema of the response."""
     config = _object(body, "generationConfig")
     return _object(config, "responseJsonSchema") or _object(config, "responseSchema") or None
@@ -58,10 +70,11 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
             yield cast("dict[str, Any]", each)
 
 
-def _object(value: Any, *path: str) -> dict[str, Any]:
+def _object(within: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
     for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        value: Any = within.get(name)
+        within = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    return within
 
 
 def _word(value: Any) -> str | None:

@@ -54,8 +54,15 @@ class Ollama(ChatWire):
     def canned(self) -> Mapping[str, Canned]:
         """Return the ready-made faults."""
         busy = failure(503, "server busy, please try again.  maximum pending requests exceeded")
-        limits = rate_limits(failure(429, "you have reached your hourly usage limit"))
-        return {**ENDINGS, **limits, "overloaded": Canned(503, busy)}
+        limit = failure(429, "too many concurrent requests")
+        unpaid = failure(402, "you have reached your weekly usage limit, upgrade for higher limits")
+        return {
+            **ENDINGS,
+            **rate_limits(limit),
+            "concurrency": Canned(429, limit),
+            "out_of_credit": Canned(402, unpaid),
+            "overloaded": Canned(503, busy),
+        }
 
     async def chat(self, request: Request) -> Response:
         """Answer Ollama's own chat."""

@@ -67,6 +67,7 @@ class OpenAi(ChatWire):
         return {
             **ENDINGS,
             **rate_limits(limit),
+            "concurrency": Canned(429, limit),
             "out_of_credit": Canned(429, quota),
             "overloaded": Canned(503, busy),
             "unsafe_prompt": Canned(400, unsafe),

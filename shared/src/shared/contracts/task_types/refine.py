@@ -11,7 +11,7 @@ from shared.contracts.capabilities import Need
 from shared.contracts.enums import ProviderCapability as Cap
 from shared.contracts.enums import ProviderType, TaskQueue
 from shared.contracts.fields import Fraction, ImageSource, OptionalPrompt, Pixels, Seed, Steps
-from shared.contracts.inference import InferenceActivities
+from shared.contracts.inference import RefinerActivities
 from shared.contracts.refinement import RefineImage
 from shared.contracts.task_types.row import InputFields, OwnActivity, PictureField, TaskTypeRow
 from shared.contracts.task_types.rules import Rule, size_is_whole
@@ -95,7 +95,7 @@ ROW = TaskTypeRow(
     start_to_close=timedelta(minutes=30),
     default_provider=ProviderType.SARTIQ_ULTIMATE_REFINER,
     pictures=(PictureField("base_image_url", "base_image_path"),),
-    activity=OwnActivity(InferenceActivities.refine_image, RefineImage, config_as="refiner"),
+    activity=OwnActivity(RefinerActivities.refine_image, RefineImage, config_as="refiner"),
     local_queue=TaskQueue.INFERENCE,
     is_tiled=True,
     seeds=("upscale_seed", "face_detail_seed"),

@@ -23,9 +23,9 @@ from shared.contracts.enums import (
 )
 from shared.contracts.inputs import merged_inputs
 from shared.contracts.message import Message
-from shared.contracts.providers import PROVIDERS, REQUEST_ID_FIELDS
+from shared.contracts.owners import Owner
+from shared.contracts.providers import REQUEST_ID_FIELDS, task_queue
 from shared.contracts.runs import (
-    Owner,
     PipelineOutcome,
     PipelineRecordState,
     TaskHistory,
@@ -113,9 +113,11 @@ async def write_task_outcome(session: AsyncSession, outcome: TaskOutcome) -> Tas
 
     Returns:
         The state of the task. If it had already ended, that state is kept and nothing is written.
+        Of a task without a record, an edit that is a part of another task, the verdict alone is.
     """
     task = await session.get(Task, outcome.task_id, with_for_update=True)
     if task is None:
+        await count_verdict(session, outcome.verdict)
         return TaskRecordState(status=outcome.status)
     if task.status not in TASK_OPEN:
         _add_late_history(task, outcome)
@@ -195,7 +197,7 @@ def _fall_back(task: Task) -> None:
     task.provider_type = provider
     task.provider_config = task.fallback_provider_config
     task.active_provider_capabilities = task.fallback_provider_capabilities
-    task.queue_name = PROVIDERS[provider].queues[TaskType(task.task_type)]
+    task.queue_name = task_queue(provider, TaskType(task.task_type), task.config)
 
 
 def _name_work(task: Task, service_task_id: str | None) -> None:

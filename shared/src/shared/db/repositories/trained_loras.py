@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.folders import LORAS_FOLDER
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.contracts.training import TrainedLora
 from shared.db.models.loras import Lora
 from shared.db.repositories.loose_objects import forget_loose

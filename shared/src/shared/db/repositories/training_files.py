@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.contracts.attempts import StoredFile
 from shared.contracts.folders import TRAININGS_FOLDER
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.db.models.tables import StoredObject
 
 _REWRITTEN = ("size_bytes", "sha256", "content_type")

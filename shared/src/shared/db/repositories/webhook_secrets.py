@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.elements import ColumnElement
 
-from shared.contracts.runs import Owner
+from shared.contracts.owners import Owner
 from shared.db.models.webhooks import WebhookSecret
 
 

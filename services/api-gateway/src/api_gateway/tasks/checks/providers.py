@@ -11,7 +11,7 @@ from api_gateway.tasks.schemas.create import CreateTaskBase
 from shared.contracts.capabilities import Need
 from shared.contracts.enums import OutputFormat, ProviderType, TaskQueue, TaskType
 from shared.contracts.fal_apps.table import named_app
-from shared.contracts.providers import PROVIDERS, task_capabilities
+from shared.contracts.providers import PROVIDERS, task_capabilities, task_queue
 from shared.contracts.task_types.table import TASK_TYPES
 
 _NEEDED: dict[ProviderType, tuple[str, ...]] = {
@@ -74,7 +74,8 @@ def _check_provider(
     config: Mapping[str, Any] = fields.get("config") or {}
     if (config.get("output_format") or OutputFormat.PNG) != OutputFormat.PNG:
         faults += _check_output_format(provider, body.fallback_provider_type)
-    queue, queue_faults = _check_queue(task_type, row.queues[task_type], body.queue_name)
+    usual = task_queue(provider, task_type, config)
+    queue, queue_faults = _check_queue(task_type, usual, body.queue_name)
     return queue, faults + queue_faults
 
 
@@ -141,6 +142,9 @@ def _check_queue(
     if asked is None:
         return default, []
     able = {row.queues[task_type] for row in PROVIDERS.values() if task_type in row.queues}
+    if TASK_TYPES[task_type].is_tiled:  # that queue's workers have the remote editor alone
+        able.discard(TaskQueue.INFERENCE_CPU)
+    able.add(default)
     if asked in able:
         return TaskQueue(asked), []
     names = ", ".join(sorted(able))

@@ -33,7 +33,7 @@ class CreateDetailEnhancerTask(DetailEnhancerFields, CreateTaskBase):
     config: Annotated[JsonObject, AfterValidator(readable_as(FixConfig))] | None = Field(
         default=None,
         description="Flexible configuration storage; known keys are strict_checks, denoise, "
-        "num_inference_steps and seed",
+        "num_inference_steps, seed and editor (strength, instruct or vertex)",
     )
 
 

@@ -1,8 +1,8 @@
 """Configurations of the external providers, and the union of all by `provider_type`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field
+from pydantic import AfterValidator, ConfigDict, Discriminator, Field, model_validator
 from typing_extensions import TypeAliasType
 
 from api_gateway.request_fields import JsonObject
@@ -15,6 +15,7 @@ from api_gateway.tasks.schemas.own_providers import (
 )
 from shared.contracts.enums import ProviderType
 from shared.contracts.fields import Fraction, OptionalPrompt, Text
+from shared.contracts.gemini_images import image_sizes
 
 _RequestId = Annotated[str | None, AfterValidator(lambda _given: None)]
 """Id of work at the provider. One that a client gives is left out: it could be of another tenant's
@@ -150,6 +151,14 @@ class VertexConfig(ProviderConfigBase):
     top_p: Fraction = Field(
         default=0.95, description="Top-p (nucleus) sampling threshold (0.0-1.0)."
     )
+
+    @model_validator(mode="after")
+    def _fit_the_default_size(self) -> Self:
+        """Take the model's largest size where it lacks the default, and the client named none."""
+        if self.model and "image_size" not in self.model_fields_set:
+            sizes = image_sizes(self.model)
+            self.image_size = self.image_size if self.image_size in sizes else "1K"
+        return self
 
 
 class AiCoreProviderConfig(ProviderConfigBase):

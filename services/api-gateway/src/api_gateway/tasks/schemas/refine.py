@@ -31,8 +31,8 @@ class CreateRefineTask(RefineFields, CreateTaskBase):
     task_type: Literal[TaskType.REFINE] = TaskType.REFINE
     config: Annotated[JsonObject, AfterValidator(readable_as(RefineConfig))] | None = Field(
         default=None,
-        description="Flexible configuration storage; known keys are strict_checks and upscaler "
-        "(lanczos or real_esrgan)",
+        description="Flexible configuration storage; known keys are strict_checks, upscaler "
+        "(lanczos or real_esrgan) and editor (strength, instruct or vertex)",
     )
 
 

@@ -1,0 +1,1 @@
+"""Evaluation of pictures by a vision language model."""
