@@ -75,7 +75,6 @@ def test_every_provider_that_responds_at_once_is_shown_with_every_task_that_it_s
         (provider, task_type)
         for provider, row in PROVIDERS.items()
         if row.answers is AnswerMode.AT_ONCE
-        and provider is not ProviderType.NANO_BANANA_UPSCALER  # its edits are those of a refinement
         for task_type in row.queues
     }
 

@@ -12,6 +12,17 @@ _FACE_PX, _PORTRAIT_PX, _SMALL_PX = 512, 384, 192
 _CLOTH = "#b02030"
 _QUESTION = "Describe the picture in one sentence."
 _FAL, _VERTEX = ProviderType.FAL_STANDARD, ProviderType.VERTEX
+_LOOK = {
+    "type": "object",
+    "properties": {
+        "garment": {"type": "string"},
+        "colour": {"type": "string"},
+        "sleeves": {"enum": ["none", "short", "long"]},
+        "number_of_people": {"type": "integer", "minimum": 1, "maximum": 3},
+    },
+    "required": ["garment", "colour", "sleeves", "number_of_people"],
+    "additionalProperties": False,
+}
 _MODELS = {
     AiProvider.OPENAI: "gpt-4.1",
     AiProvider.ANTHROPIC: "claude-sonnet-4-6",
@@ -141,7 +152,8 @@ def _by_language_models(portrait: Image.Image) -> list[TaskExample]:
             TaskType.LLM_INTERACTION,
             ProviderType.AI_CORE,
             {
-                "prompt": _QUESTION,
+                "prompt": "What is worn?",
+                "config": {"output_schema": _LOOK},
                 "provider_config": {
                     "provider_type": "ai_core",
                     "ai_provider": vendor.value,
