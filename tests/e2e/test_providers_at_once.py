@@ -12,7 +12,7 @@ from PIL import Image
 
 from inference_worker.checks.ssim import Ssim
 from local_stack.task_examples import portrait_of
-from shared.contracts.enums import AnswerMode, ProviderType
+from shared.contracts.enums import AnswerMode
 from shared.contracts.providers import PROVIDERS
 from tests.fixtures.at_once_cases import AT_ONCE, BASE_SIZE, SCHEMA, Shown, served
 from tests.fixtures.pictures import picture
