@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from temporalio.testing import ActivityEnvironment
 
 from provider_worker.sandbox.faults import Fault
 from provider_worker.sandbox.orders import picture_marker
@@ -243,6 +244,20 @@ async def test_the_result_is_converted_again_by_the_next_worker(
         assert result.files[0].sha256 == digests[-1]
     assert digests[0] == digests[1]
     assert fal.ledger.posts == {work.inputs["prompt"]: 1}
+
+
+async def test_withdrawn_work_is_charged_and_tells_its_tokens(
+    fal: OpenSandbox, objects: MemoryObjectStore
+) -> None:
+    async with vertex_activities(fal, objects) as activities:
+        work = await take(activities, gemini_work(provider_config=_SMALL))
+        found = await ActivityEnvironment().run(activities.withdraw_work, work)
+        objects.objects.pop(f"editings/{work.task_id}/a1/answer")
+        unknown = await ActivityEnvironment().run(activities.withdraw_work, work)
+    assert (found.is_withdrawn, unknown.is_withdrawn) == (False, False)
+    assert "done and charged" in found.message
+    assert sum(unit.amount for unit in found.billed) == fal.ledger.charged("gemini")
+    assert unknown.billed == []
 
 
 async def test_the_result_whose_response_is_gone_is_a_failure(

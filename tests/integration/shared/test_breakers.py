@@ -11,7 +11,8 @@ from sqlalchemy import delete, update
 from shared.breaker import EVALUATION_PROBE_FOR, FAILURES_TO_OPEN, OPEN_FOR
 from shared.contracts.enums import AiProvider, BreakerState, ProviderType
 from shared.contracts.evaluation import EvaluationProvider, EvaluationRecord
-from shared.contracts.runs import Owner, ProviderVerdict
+from shared.contracts.owners import Owner
+from shared.contracts.runs import ProviderVerdict
 from shared.db.models.breakers import ProviderBreaker
 from shared.db.repositories.breakers import (
     BREAKER_KEYS,

@@ -8,8 +8,9 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from provider_worker.activities import RemoteProviders
-from provider_worker.adapters import Accepted, ProviderResult, Send, WithdrawalResult
+from provider_worker.adapters import Send
 from provider_worker.calls import Call, CallLog
+from provider_worker.outcomes import Accepted, ProviderResult, WithdrawalResult
 from provider_worker.submission import Marks
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskType
 from shared.contracts.provenance import Provenance

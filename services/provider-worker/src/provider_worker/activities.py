@@ -9,9 +9,10 @@ from functools import partial
 
 from temporalio import activity
 
-from provider_worker.adapters import Accepted, Adapter, Send
+from provider_worker.adapters import Adapter, Send
 from provider_worker.calls import CallLog
 from provider_worker.errors import StillLostError, WorkCancelled
+from provider_worker.outcomes import Accepted
 from provider_worker.submission import Marks, Sent
 from shared.contracts.submissions import (
     ProviderActivities,

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from provider_worker.adapters import ProviderResult
 from provider_worker.calls import CallLog
 from provider_worker.errors import UnusableResultError
 from provider_worker.folders import attempt_folder
 from provider_worker.media import MediaKeeper
+from provider_worker.outcomes import ProviderResult
 from shared.contracts.attempts import StoredFile
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.provenance import FileProvenance, Provenance

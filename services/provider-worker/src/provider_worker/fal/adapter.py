@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 
-from provider_worker.adapters import Accepted, ProviderResult, Send, WithdrawalResult
+from provider_worker.adapters import Send
 from provider_worker.calls import CallLog
 from provider_worker.errors import UnusableResultError
 from provider_worker.fal.convert.call import FalCall, NeededObjects
@@ -16,6 +16,7 @@ from provider_worker.fal.storing import FalResults
 from provider_worker.fal.urls import submit_url
 from provider_worker.fal.wire import Queued, QueueStatus
 from provider_worker.media import MediaKeeper
+from provider_worker.outcomes import Accepted, ProviderResult, WithdrawalResult
 from provider_worker.settings import FalSettings
 from provider_worker.source_pictures import PictureReader
 from provider_worker.sources import Sources

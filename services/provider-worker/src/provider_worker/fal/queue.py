@@ -1,6 +1,5 @@
 """Requests about submitted work in fal's queue: status, result, cancellation."""
 
-from provider_worker.adapters import WithdrawalResult
 from provider_worker.calls import CallLog
 from provider_worker.errors import ResponseTooLargeError, UnusableResultError
 from provider_worker.fal.errors import poll_error, result_error
@@ -8,6 +7,7 @@ from provider_worker.fal.response import FalResponse
 from provider_worker.fal.results import billed_units, logged_progress
 from provider_worker.fal.urls import request_url
 from provider_worker.fal.wire import CancelResponse, QueueStatus
+from provider_worker.outcomes import WithdrawalResult
 from provider_worker.wire.http import Ask, PaidHttp
 from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import SubmittedWork

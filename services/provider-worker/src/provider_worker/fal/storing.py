@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from provider_worker.adapters import ProviderResult
 from provider_worker.calls import CallLog
 from provider_worker.fal.convert.call import read_options
 from provider_worker.fal.inline_files import InlineFiles
@@ -17,6 +16,7 @@ from provider_worker.fal.results import (
 )
 from provider_worker.folders import attempt_folder
 from provider_worker.media import MediaKeeper
+from provider_worker.outcomes import ProviderResult
 from provider_worker.picture_results import ReturnedPictures, store_pictures
 from provider_worker.wire.http import PaidHttp
 from shared.contracts.attempts import StoredFile

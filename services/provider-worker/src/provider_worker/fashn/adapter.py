@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from provider_worker.adapters import Accepted, ProviderResult, Send, WithdrawalResult
+from provider_worker.adapters import Send
 from provider_worker.calls import CallLog
 from provider_worker.fashn.convert import (
     BASE_FIELD,
@@ -20,6 +20,7 @@ from provider_worker.fashn.results import billed_units
 from provider_worker.fashn.wire import Prediction, Run
 from provider_worker.folders import attempt_folder
 from provider_worker.media import MediaKeeper
+from provider_worker.outcomes import Accepted, ProviderResult, WithdrawalResult
 from provider_worker.picture_results import ReturnedPictures, store_pictures
 from provider_worker.settings import FashnSettings
 from provider_worker.source_pictures import PictureReader

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from provider_worker.adapters import Accepted, ProviderResult, Send, WithdrawalResult
+from provider_worker.adapters import Send
 from provider_worker.calls import CallLog
 from provider_worker.google.client import GeminiClient, GeminiRequest
 from provider_worker.google.convert import Defaults, GeminiWork, gemini_work
@@ -23,6 +23,7 @@ from provider_worker.google.texts import text_results
 from provider_worker.google.wire import Generated
 from provider_worker.llm.pictures import scaled
 from provider_worker.media import MediaKeeper
+from provider_worker.outcomes import Accepted, ProviderResult, WithdrawalResult
 from provider_worker.picture_results import ReturnedPictures, store_pictures
 from provider_worker.settings import VertexSettings
 from provider_worker.source_pictures import PictureReader

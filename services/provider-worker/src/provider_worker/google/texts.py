@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from provider_worker.adapters import ProviderResult
 from provider_worker.errors import UnusableResultError
 from provider_worker.google.convert import GeminiWork
 from provider_worker.google.errors import NAME, quoted
 from provider_worker.google.wire import Generated
 from provider_worker.llm.schema import read_reply
+from provider_worker.outcomes import ProviderResult
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.service_requests import BilledUnits
 from shared.contracts.untrusted import RESULT, UntrustedValueError, admit

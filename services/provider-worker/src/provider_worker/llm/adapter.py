@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from provider_worker.adapters import Accepted, ProviderResult, Send, WithdrawalResult
+from provider_worker.adapters import Send
 from provider_worker.calls import CallLog
 from provider_worker.llm.chat import Picture, Reply
 from provider_worker.llm.chats import Chats, billed_tokens
 from provider_worker.llm.convert import PICTURES_FIELD, Interaction, interaction
 from provider_worker.llm.pictures import scaled
 from provider_worker.llm.settings import LlmSettings
+from provider_worker.outcomes import Accepted, ProviderResult, WithdrawalResult
 from provider_worker.source_pictures import PictureReader
 from provider_worker.wire.limits import RateLimit
 from shared.contracts.enums import ProviderType, TaskQueue, TaskType

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from pydantic_ai.exceptions import ModelRequestRejectedError, UserError
 
-from provider_worker.adapters import Accepted
 from provider_worker.calls import CallLog
 from provider_worker.llm.chat import Chat, OutputSchema, Reply
 from provider_worker.llm.errors import NAMES, errors_of
@@ -21,6 +20,7 @@ from provider_worker.llm.vendors import (
     ollama_client,
     openai_client,
 )
+from provider_worker.outcomes import Accepted
 from provider_worker.wire.at_once import AtOnce
 from provider_worker.wire.once import Received, replayed
 from shared.contracts.enums import AiProvider, ProviderType

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from provider_worker.adapters import Accepted, ProviderResult, Send, WithdrawalResult
+from provider_worker.adapters import Send
 from provider_worker.calls import CallLog
 from provider_worker.magnific.convert import (
     PICTURE_FIELD,
@@ -16,6 +16,7 @@ from provider_worker.magnific.errors import poll_error, submit_error, work_error
 from provider_worker.magnific.response import MagnificResponse
 from provider_worker.magnific.wire import Created, Upscaling
 from provider_worker.media import MediaKeeper
+from provider_worker.outcomes import Accepted, ProviderResult, WithdrawalResult
 from provider_worker.picture_results import ReturnedPictures, store_pictures
 from provider_worker.settings import MagnificSettings
 from provider_worker.source_pictures import PictureReader, SourcePicture

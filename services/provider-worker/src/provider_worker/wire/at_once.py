@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from provider_worker.adapters import Accepted, WithdrawalResult
 from provider_worker.calls import CallLog
 from provider_worker.errors import DamagedResultError
+from provider_worker.outcomes import Accepted, WithdrawalResult
 from provider_worker.submission import stored_response
 from provider_worker.wire.errors import Errors
 from provider_worker.wire.once import Passage, Received, SentTwiceError, one_request
