@@ -1,6 +1,7 @@
 """The audit after a fault: accepted work has ended, once, and nothing is left over."""
 
 import asyncio
+import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ WITHIN_S = 60.0
 _PATIENCE = 3
 """Trainings take that many times as long as other work on a busy machine."""
 _POLL_S = 0.25
-_KINDS = ("Task", "Pipeline", "Training", "Evaluation", "LoraConversion")
+_KINDS = ("Task", "Pipeline", "Training", "Evaluation", "LoraConversion", "EditPicture")
 _ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _AWAY = (OSError, RPCError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -193,11 +194,21 @@ async def _judge(rig: Rig, clients: Clients) -> AuditResult:
 
 
 def _paid(rig: Rig, clients: Clients) -> Counter[str]:
-    """Return the number of paid submissions by key."""
-    keys = {work.key for work in clients.asked}
-    evaluated = (job.custom_instructions for job in rig.evaluator.jobs)
-    paid = rig.fal.ledger.submits + Counter(key for key in evaluated if key)
-    return Counter({key: times for key, times in paid.items() if key in keys})
+    """Return how often the same submission was paid for, by key."""
+    paid: Counter[str] = Counter()
+    for (marker, _), times in same_requests(rig).items():
+        for work in clients.asked:
+            if work.key in marker:
+                paid[work.key] = max(paid[work.key], times)
+    return paid
+
+
+def same_requests(rig: Rig) -> Counter[tuple[str, str]]:
+    """Return the number of charges by marker and input, which differs from tile to tile."""
+    return Counter(
+        (entry.marker, json.dumps(entry.input, sort_keys=True))
+        for entry in rig.fal.ledger.entries.values()
+    )
 
 
 def _slowest_s(rig: Rig, clients: Clients, ends: Sequence[asyncpg.Record]) -> float:

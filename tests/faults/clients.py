@@ -18,6 +18,8 @@ from PIL import Image
 from local_stack.drawn_garments import draw_dresses
 from tests.faults.rig import STEP_S
 
+TILES = 9
+"""Tiles of a refinement by an outside provider."""
 _AGAIN_S = 0.2
 _PATIENCE_S = 90
 _FAL = {"provider_type": "fal_standard", "fal_app_id": "fal-ai/flux/dev"}
@@ -126,6 +128,22 @@ def chat_task(vendor: str, model: str) -> Work:
     )
 
 
+def remote_refinement() -> Work:
+    """Return a REFINE in nine tiles, each edited by Gemini; its prompt is its key."""
+    key = uuid.uuid4().hex
+    body = {
+        "task_type": "REFINE",
+        "base_image_data": picture_text(192),
+        "upscale_factor": 2,
+        "upscale_prompt": key,
+        "config": {"editor": "vertex"},
+        "provider_config": {"provider_type": "sartiq_ultimate_refiner", "num_tiles": TILES},
+        "origin_instance": "faults",
+        "origin_reference": key,
+    }
+    return Work("/api/v1/tasks/", body, key)
+
+
 def remote_workflow() -> Work:
     """Return a workflow with one step, by fal."""
     work = chain(1)
@@ -136,7 +154,7 @@ def remote_workflow() -> Work:
 
 
 def evaluation() -> Work:
-    """Return an evaluation; its instructions are its key, which the evaluator records."""
+    """Return an evaluation; its instructions are its key, which the ledger records."""
     key = uuid.uuid4().hex
     body = {
         "image_data": picture_text(),
@@ -188,10 +206,10 @@ def mixture() -> list[Work]:
     ]
 
 
-def picture() -> bytes:
+def picture(side_px: int = 64) -> bytes:
     """Return a small PNG."""
     content = io.BytesIO()
-    Image.linear_gradient("L").resize((64, 64)).save(content, "PNG")
+    Image.linear_gradient("L").resize((side_px, side_px)).save(content, "PNG")
     return content.getvalue()
 
 
@@ -201,9 +219,9 @@ def _data_url(picture: Image.Image) -> str:
     return base64.b64encode(content.getvalue()).decode()
 
 
-def picture_text() -> str:
-    """Return a small PNG as a data URL."""
-    return base64.b64encode(picture()).decode()
+def picture_text(side_px: int = 64) -> str:
+    """Return a small PNG in base64."""
+    return base64.b64encode(picture(side_px)).decode()
 
 
 def _generation(seconds: float) -> dict[str, Any]:

@@ -24,11 +24,8 @@ from local_stack.services import SERVICES, Service
 from local_stack.settings import LocalSettings
 from local_stack.stack import LocalStack
 from local_stack.stack_plan import StackPlan
-from shared.contracts.enums import TaskQueue
-from tests.fakes.evaluator import FakeEvaluator
 from tests.faults.proxy import Proxy
 from tests.fixtures.sandbox import OpenSandbox, open_sandbox
-from tests.fixtures.workflow_runs import activity_worker
 from tests.loopback.nameserver import NameServer, name_server
 
 SERVERS = ("postgres", "temporal", "seaweed")
@@ -56,6 +53,7 @@ _OVERRIDES = {
     "SARTIQ_FAL_SUBMIT_TIMEOUT_S": "10",
     "SARTIQ_VERTEX_SUBMIT_TIMEOUT_S": "10",
     "SARTIQ_VERTEX_TEXT_TIMEOUT_S": "10",
+    "SARTIQ_INFERENCE_REMOTE_SIZE": "1K",
     **{f"SARTIQ_{vendor}_TIMEOUT_S": "10" for vendor in _VENDORS},
 }
 
@@ -115,11 +113,9 @@ class Rig:
     api: httpx.AsyncClient
     temporal: Client
     fal: OpenSandbox
-    """The provider, with a ledger; it is not killed."""
+    """The providers, with a ledger; they are not killed."""
     names: NameServer
     """A name server that resolves every name below `example` to loopback."""
-    evaluator: FakeEvaluator
-    """A fake evaluator that is paid per picture."""
     trainer: TrainerDisk
     unbroken: dict[int, str] = field(default_factory=dict[int, str])
     """Digests of the weights of trainings without faults, by their steps."""
@@ -222,11 +218,7 @@ async def open_rig(*, is_proxied: bool = True) -> AsyncIterator[Rig]:
             )
         )
         temporal = await _direct_client(stack)
-        # The evaluator is a fake in this process, which is not killed.
-        evaluator = FakeEvaluator()
-        worker = activity_worker(temporal, TaskQueue.PROVIDER_LLM, evaluator.evaluate_image)
-        await exits.enter_async_context(worker)
-        yield Rig(stack, links, api, temporal, fal, names, evaluator, trainer)
+        yield Rig(stack, links, api, temporal, fal, names, trainer)
 
 
 def _addresses(plan: StackPlan) -> dict[str, str]:

@@ -9,11 +9,13 @@ from google.genai.types import HttpRetryOptions
 from pydantic_ai.settings import ModelSettings
 
 from provider_worker.calls import CallLog
+from provider_worker.errors import UnusableResultError
 from provider_worker.llm import request, vendors
 from provider_worker.llm.chat import Chat, OutputSchema, Reply
 from provider_worker.llm.chats import Chats
 from shared.contracts.enums import AiProvider, ProviderType
 from shared.contracts.enums import ErrorCategory as Category
+from shared.contracts.untrusted import find_fault
 from shared.errors import PlatformError, SubmissionUnknownError
 from tests.fixtures.llm_activities import MODELS, SCHEMA, chats
 from tests.fixtures.raw_server import Answer, Server, listening, reply
@@ -175,6 +177,20 @@ async def test_geminis_reply_follows_a_schema(server: Server, opened: Chats) -> 
     data = {"colour": "red", "kind": "coat", "sleeves": 2}
     server.answers[PATHS[GEMINI]] = gemini("STOP", {"text": json.dumps(data)})
     assert (await ask(opened, GEMINI, schema=OutputSchema(SCHEMA))).json == data
+
+
+async def test_a_hostile_reply_can_be_stored(server: Server, opened: Chats) -> None:
+    server.answers[PATHS[GEMINI]] = gemini("STOP", {"text": "a\x00b\ud800"})
+    found = await ask(opened, GEMINI)
+    assert find_fault(found.text) is None
+    assert found.text.startswith("a")
+
+
+async def test_a_huge_reply_is_not_stored_and_charged(server: Server, opened: Chats) -> None:
+    server.answers[PATHS[GEMINI]] = gemini("STOP", {"text": "a" * 2**21})
+    error = await failure(opened, GEMINI)
+    assert isinstance(error, UnusableResultError)
+    assert [unit.amount for unit in error.billed] == [11, 8]
 
 
 @pytest.mark.filterwarnings("ignore:.* is not a valid FinishReason")

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from provider_worker.downloads import MediaLimits
+from provider_worker.llm.chats import Chats
+from provider_worker.llm.settings import LlmSettings
 from provider_worker.media import MediaKeeper
 from provider_worker.registry import KEY_VARIABLES, ROWS, Parts, build_adapters
 from provider_worker.settings import VertexSettings
-from shared.contracts.enums import TaskQueue
+from shared.contracts.enums import AiProvider, TaskQueue
 from shared.egress.guard import STRICT
 from tests.fakes.object_store import MemoryObjectStore
 
@@ -29,6 +31,9 @@ def test_without_credentials_there_is_no_adapter() -> None:
         ("SARTIQ_FASHN_KEY", TaskQueue.PROVIDER_FASHN),
         ("SARTIQ_MAGNIFIC_KEY", TaskQueue.PROVIDER_FREEPIK),
         ("SARTIQ_VERTEX_KEY", TaskQueue.PROVIDER_VERTEX),
+        ("SARTIQ_OPENAI_KEY", TaskQueue.PROVIDER_LLM),
+        ("SARTIQ_ANTHROPIC_KEY", TaskQueue.PROVIDER_LLM),
+        ("SARTIQ_GEMINI_KEY", TaskQueue.PROVIDER_LLM),
     ],
 )
 async def test_a_key_is_enough(
@@ -68,3 +73,27 @@ async def test_a_project_on_vertex_needs_no_key(monkeypatch: pytest.MonkeyPatch)
 )
 def test_the_origin_of_gemini_follows_from_its_access(access: dict[str, Any], origin: str) -> None:
     assert VertexSettings.model_validate(access).origin == origin
+
+
+async def test_ollama_needs_an_address_and_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SARTIQ_OLLAMA_KEY", "secret-key")
+    assert build_adapters(parts()) == []
+    monkeypatch.delenv("SARTIQ_OLLAMA_KEY")
+    monkeypatch.setenv("SARTIQ_OLLAMA_BASE_URL", "http://127.0.0.1:11434")
+    assert "SARTIQ_OLLAMA_BASE_URL" in KEY_VARIABLES
+    (adapter,) = build_adapters(parts())
+    assert adapter.queue == TaskQueue.PROVIDER_LLM
+    await adapter.close()
+
+
+async def test_only_vendors_with_credentials_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SARTIQ_OPENAI_KEY", "secret-key")
+    monkeypatch.setenv("SARTIQ_OPENAI_TIMEOUT_S", "7")
+    settings = LlmSettings()
+    chats = Chats(settings)
+    assert chats.served == [AiProvider.OPENAI]
+    assert chats.serves(AiProvider.OPENAI)
+    assert not chats.serves(AiProvider.OLLAMA)
+    assert chats.default_model(AiProvider.OPENAI) == "gpt-4.1"
+    assert settings.longest_timeout_s == 7
+    await chats.close()

@@ -4,13 +4,16 @@ from typing import Any
 
 from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 
+from provider_worker.errors import UnusableResultError
 from provider_worker.llm.chat import Chat, Reply
 from provider_worker.llm.response import ChatResponse
 from provider_worker.llm.schema import read_reply
 from provider_worker.wire.errors import redacted
 from shared.contracts.enums import ErrorCategory as Category
+from shared.contracts.untrusted import RESULT, clean_text, cleaned, find_fault
 from shared.errors import PlatformError
 
+_LONGEST_NAME = 200
 _QUOTED = 200
 """Longest quotation of a refusal."""
 _POLICIES = frozenset({"IMAGE_RECITATION", "JAILBREAK"})
@@ -35,6 +38,7 @@ def reply_of(
         PlatformError: CONTENT_POLICY: the vendor or the model refused. VALIDATION: the reply was
             cut off at the limit of tokens. PROVIDER_ERROR: there is none, or it does not follow the
             schema.
+        UnusableResultError: it exceeds our limits.
     """
     text = "".join(part.content for part in found.parts if isinstance(part, TextPart))
     details = found.provider_details or {}
@@ -54,10 +58,14 @@ def reply_of(
             text = part.args_as_json_str()
     if not text.strip():
         raise _error(f"{name}'s response contains no reply: {_why(details)}")
+    data = None if chat.schema is None else _data(name, chat.schema.schema, text)
+    text = cleaned(text)
+    if fault := find_fault(text, RESULT):
+        raise UnusableResultError(f"its text {fault}")
     return Reply(
         text=text,
-        json=None if chat.schema is None else _data(name, chat.schema.schema, text),
-        model=found.model_name or chat.model,
+        json=data,
+        model=clean_text(found.model_name or chat.model, _LONGEST_NAME),
         request_id=response.reply_id,
         input_tokens=found.usage.input_tokens,
         output_tokens=found.usage.output_tokens,
@@ -104,7 +112,7 @@ def _why(details: dict[str, Any]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return repr(redacted(text)[:_QUOTED]) if text else "with nothing"
+    return f'"{redacted(" ".join(text.split()))[:_QUOTED]}"' if text else "with nothing"
 
 
 def _error(message: str, category: Category = Category.PROVIDER_ERROR) -> PlatformError:

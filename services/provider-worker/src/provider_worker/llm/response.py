@@ -5,8 +5,10 @@ from functools import cached_property
 from typing import Any, cast
 
 from provider_worker.wire.response import LONGEST_MESSAGE, WireResponse
+from shared.contracts.untrusted import clean_text
 from shared.egress.retry_after import LONGEST_RETRY_AFTER_S
 
+_LONGEST_ID = 200
 _SECONDS = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
 
 
@@ -57,7 +59,8 @@ class ChatResponse(WireResponse):
     def reply_id(self) -> str:
         """The vendor's id of the reply; of an id that is missing, that of the request."""
         found = self.field("id") or self.field("responseId")
-        return found or self.headers.get("request-id") or self.headers.get("x-request-id", "")
+        found = found or self.headers.get("request-id") or self.headers.get("x-request-id", "")
+        return clean_text(found, _LONGEST_ID)
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
