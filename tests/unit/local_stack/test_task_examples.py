@@ -9,10 +9,7 @@ from local_stack.frames import first_and_last
 from local_stack.provider_examples import provider_examples
 from local_stack.task_examples import generation, others
 from provider_worker.sandbox.video import pan
-<<<<<<< HEAD
 from shared.contracts.enums import AiProvider, ProviderType
-=======
->>>>>>> models
 from shared.contracts.providers import PROVIDERS
 
 _WITH_REMOTE_EDITOR = {
@@ -40,11 +37,7 @@ def test_every_task_of_an_outside_provider_has_an_example_at_the_sandbox() -> No
     served = {
         (task_type, kind)
         for kind, provider in PROVIDERS.items()
-<<<<<<< HEAD
         if provider.is_remote or kind in _WITH_REMOTE_EDITOR
-=======
-        if provider.answers is not None
->>>>>>> models
         for task_type in provider.queues
     }
     assert {(one.task_type, one.provider) for one in examples} == served

@@ -99,9 +99,6 @@ def _at_fal(
 
 def _elsewhere(portrait: Image.Image, small: Image.Image, cloth: Image.Image) -> list[TaskExample]:
     upscale = {"upscale_factor": 2}
-    words = {"type": "string"}
-    garment = {"type": "object", "properties": {"garment": words, "colour": words}}
-    openai = {"provider_type": "ai_core", "ai_provider": "openai", "model": "gpt-4.1"}
     return [
         _example(
             TaskType.EDITING,
@@ -116,16 +113,6 @@ def _elsewhere(portrait: Image.Image, small: Image.Image, cloth: Image.Image) ->
             ProviderType.FREEPIK_MAGNIFIC_PRECISION,
             upscale,
             base_image_url=small,
-        ),
-        _example(
-            TaskType.LLM_INTERACTION,
-            ProviderType.AI_CORE,
-            {
-                "prompt": "What does she wear?",
-                "provider_config": openai,
-                "config": {"output_schema": garment},
-            },
-            input_images=[portrait],
         ),
     ]
 
