@@ -120,9 +120,13 @@ class Evaluation(BaseModel):
 
     @property
     def text(self) -> str:
-        """The findings, one a line; the model's "unclear" is left out."""
+        """The findings, one a line; those that the model left open are left out."""
         found = self.model_dump(exclude_none=True, exclude={"success", "error"})
-        return "\n".join(f"{name}: {value}" for name, value in found.items())
+        rounded = {
+            name: round(value, 2) if isinstance(value, float) else value
+            for name, value in found.items()
+        }
+        return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in rounded.items())
 
 
 class ApiClient:
