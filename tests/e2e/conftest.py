@@ -22,6 +22,8 @@ _OVERRIDES = {
     "SARTIQ_EGRESS_ALLOWED_HOSTS": '["127.0.0.1"]',
     # The provider worker is started later, by the first test that needs it.
     "SARTIQ_TRAINING_CAN_CAPTION": "true",
+    # A tile of 4K takes the sandbox seconds.
+    "SARTIQ_INFERENCE_REMOTE_SIZE": "1K",
 }
 
 

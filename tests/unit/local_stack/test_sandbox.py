@@ -88,8 +88,12 @@ def test_the_sandbox_accepts_the_key_and_keeps_its_ledger_in_the_state_folder(
 
 def test_other_services_neither_know_the_key_nor_may_call_it(tmp_path: Path) -> None:
     services = wanted_services(planned(tmp_path), SERVICES, {})
-    assert service(services, "gateway").environment == {"SARTIQ_TRAINING_CAN_CAPTION": "true"}
-    assert all(service(services, name).environment == {} for name in PLAIN[1:])
+    assert {name: dict(service(services, name).environment) for name in PLAIN} == {
+        "gateway": {"SARTIQ_TRAINING_CAN_CAPTION": "true"},
+        "workflow-worker": {},
+        "inference-worker": {"SARTIQ_INFERENCE_REMOTE_SIZE": "1K"},
+        "training-worker": {},
+    }
 
 
 def test_gateway_permits_captions_where_a_vendor_of_language_models_has_a_key(
@@ -119,8 +123,10 @@ def test_a_list_of_hosts_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_paces_that_are_set_win(tmp_path: Path) -> None:
-    chosen = {"SARTIQ_MAGNIFIC_POLL_INTERVAL_S": "5"}
-    worker = service(wanted_services(planned(tmp_path), SERVICES, chosen), PROVIDER_WORKER)
+    chosen = {"SARTIQ_MAGNIFIC_POLL_INTERVAL_S": "5", "SARTIQ_INFERENCE_REMOTE_SIZE": "4K"}
+    services = wanted_services(planned(tmp_path), SERVICES, chosen)
+    assert service(services, "inference-worker").environment["SARTIQ_INFERENCE_REMOTE_SIZE"] == "4K"
+    worker = service(services, PROVIDER_WORKER)
     assert worker.environment["SARTIQ_MAGNIFIC_POLL_INTERVAL_S"] == "5"
     assert float(worker.environment["SARTIQ_FAL_POLL_INTERVAL_S"]) < 0.5
 

@@ -67,9 +67,9 @@ class Task(BaseModel):
     result_image_path: str | None = None
     result_image_paths: list[str] | None = None
     result_video_path: str | None = None
-    result_text: str | None = None
     result_paths: list[str] | None = None
     """Files of an app on fal."""
+    result_text: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -104,6 +104,29 @@ class Training(BaseModel):
     def percent(self) -> float:
         """Progress of the training itself, without preprocessing."""
         return self.progress if self.status is not TrainingStatus.PREPROCESSING else 0
+
+
+class Evaluation(BaseModel):
+    """Evaluation of a picture, with the fields that the demo uses."""
+
+    success: bool
+    error: str | None = None
+    detected_framing: str | None = None
+    detected_view_angle: str | None = None
+    number_of_people: int | None = None
+    anatomy_correct: bool | None = None
+    garment_description: str | None = None
+    confidence_summary: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The findings, one a line; those that the model left open are left out."""
+        found = self.model_dump(exclude_none=True, exclude={"success", "error"})
+        rounded = {
+            name: round(value, 2) if isinstance(value, float) else value
+            for name, value in found.items()
+        }
+        return "\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in rounded.items())
 
 
 class ApiClient:
@@ -151,6 +174,11 @@ class ApiClient:
     async def whole_task(self, task_id: UUID) -> Task:
         """GET /api/v1/tasks/{task_id}, with its results."""
         return Task.model_validate_json(await self._call("GET", f"/api/v1/tasks/{task_id}"))
+
+    async def evaluate(self, vendor: str, body: str) -> Evaluation:
+        """POST /api/v1/evaluation/, at one vendor of language models."""
+        path = f"/api/v1/evaluation/?provider={vendor}"
+        return Evaluation.model_validate_json(await self._call("POST", path, body))
 
     async def create_training(self, body: str) -> Training:
         """POST /api/v1/training/."""

@@ -1,14 +1,22 @@
 """A contact sheet with the inputs and outputs of several tasks."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 _CELL_PX = 160
 _GAP_PX = 12
 _LABEL_PX = 18
 _SQUARE_PX = 10
+_MOST_ROWS = 12
+"""Rows above each other; further rows begin a block to the right."""
+_TEXT_PX, _TEXT_LINE_PX, _TEXT_INDENT_PX = 13, 17, 8
+_TEXT_LINES = _CELL_PX // _TEXT_LINE_PX - 1
+
+Shown = Image.Image | str
+"""A picture, or a text that is drawn in its place."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +25,15 @@ class SheetRow:
 
     name: str
     inputs: Sequence[Image.Image]
-    outputs: Sequence[Image.Image]
+    outputs: Sequence[Shown]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Sizes of a block of rows, in pixels: its left half, and the whole."""
+
+    middle: int
+    width: int
 
 
 def draw_sheet(rows: Sequence[SheetRow]) -> Image.Image:
@@ -25,22 +41,37 @@ def draw_sheet(rows: Sequence[SheetRow]) -> Image.Image:
 
     Transparent pixels show a chequerboard.
     """
-    most_inputs = max(len(row.inputs) for row in rows)
-    most_outputs = max(len(row.outputs) for row in rows)
     step, line_px = _CELL_PX + _GAP_PX, _LABEL_PX + _CELL_PX + _GAP_PX
-    middle = most_inputs * step + _GAP_PX
-    size = (middle + _GAP_PX + most_outputs * step, len(rows) * line_px + _GAP_PX)
+    middle = max(len(row.inputs) for row in rows) * step + _GAP_PX
+    block = _Block(middle, middle + _GAP_PX + step * max(len(row.outputs) for row in rows))
+    blocks = -(-len(rows) // _MOST_ROWS)
+    high = -(-len(rows) // blocks)
+    size = (blocks * block.width, high * line_px + _GAP_PX)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    draw.line((middle, 0, middle, size[1]), "#c0c0c0")
+    for number in range(blocks):
+        left = number * block.width
+        draw.line((left + middle, 0, left + middle, size[1]), "#c0c0c0")
+        if number:
+            draw.line((left, 0, left, size[1]), "#404040")
     for number, row in enumerate(rows):
-        top = _GAP_PX + number * line_px
-        draw.text((_GAP_PX, top), row.name, "black")
-        for start, pictures in ((_GAP_PX, row.inputs), (middle + _GAP_PX, row.outputs)):
-            for place, picture in enumerate(pictures):
-                cell = _cell(picture)
-                sheet.paste(cell, (start + place * step, top + _LABEL_PX))
+        left, top = number // high * block.width, _GAP_PX + number % high * line_px
+        _draw_row(sheet, row, (left, top), block)
     return sheet
+
+
+def _draw_row(sheet: Image.Image, row: SheetRow, at: tuple[int, int], block: _Block) -> None:
+    left, top = at
+    ImageDraw.Draw(sheet).text((left + _GAP_PX, top), row.name, "black")
+    right = left + block.middle
+    for start, shown in ((left, row.inputs), (right, row.outputs)):
+        for place, one in enumerate(shown):
+            at_left = start + _GAP_PX + place * (_CELL_PX + _GAP_PX)
+            if isinstance(one, str):
+                width = block.width - (at_left - left) - _GAP_PX
+                sheet.paste(_text_cell(one, width), (at_left, top + _LABEL_PX))
+            else:
+                sheet.paste(_cell(one), (at_left, top + _LABEL_PX))
 
 
 def _cell(picture: Image.Image) -> Image.Image:
@@ -55,4 +86,20 @@ def _cell(picture: Image.Image) -> Image.Image:
         for left in range(top % (2 * _SQUARE_PX), size[0], 2 * _SQUARE_PX):
             draw.rectangle((left, top, left + _SQUARE_PX - 1, top + _SQUARE_PX - 1), "#d0d0d0")
     cell.paste(scaled, mask=scaled.getchannel("A"))
+    return cell
+
+
+def _text_cell(text: str, width: int) -> Image.Image:
+    """Draw a text as high as a cell; what does not fit is left out."""
+    font = ImageFont.load_default(_TEXT_PX)
+    cell = Image.new("RGB", (width, _CELL_PX), "#f4f4f0")
+    draw = ImageDraw.Draw(cell)
+    letters = round((width - 2 * _TEXT_INDENT_PX) / (draw.textlength("e" * 100, font) / 100))
+    lines = [each for line in text.splitlines() for each in textwrap.wrap(line, letters)]
+    if len(lines) > _TEXT_LINES:
+        lines = [*lines[: _TEXT_LINES - 1], "…"]
+    for number, line in enumerate(lines):
+        draw.text(
+            (_TEXT_INDENT_PX, _TEXT_INDENT_PX + number * _TEXT_LINE_PX), line, "#202020", font
+        )
     return cell

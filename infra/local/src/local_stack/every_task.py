@@ -13,15 +13,16 @@ from local_stack.contact_sheet import SheetRow, draw_sheet
 from local_stack.errors import StackError
 from local_stack.frames import first_and_last
 from local_stack.provider_examples import provider_examples
+from local_stack.sandbox import NAME
 from local_stack.settings import Providers
 from local_stack.stack_plan import Endpoints
-from local_stack.task_examples import TaskExample, generation, others
-from shared.contracts.enums import TaskStatus
+from local_stack.task_examples import TaskExample, data_url, generation, others, portrait_of
+from shared.contracts.enums import AiProvider, TaskStatus
 from shared.settings import ModelSettings
 
 _POLL_S = 0.25
-_LONGEST_TEXT = 80
 _SHEET = "tasks.png"
+_EVALUATED_PX = 384
 _ABOUT_SWATCH = (
     "the packaged model, swatch, was trained on small pictures of garments only and blurs"
     " photographs; set SARTIQ_MODEL_SOURCE to a larger FLUX model"
@@ -62,12 +63,13 @@ class EveryTask:
         async with ApiClient(self._endpoints.gateway_url, self._api_key) as api:
             first = generation(seed)
             row = await self._do(api, first, out)
-            examples = others(row.outputs[0], seed)
+            (generated,) = [one for one in row.outputs if isinstance(one, Image.Image)]
+            examples = others(generated, seed)
+            rows_of = [self._do(api, example, out) for example in examples]
             if self._providers is Providers.SANDBOX:
-                examples += provider_examples(seed)
-            ended = await asyncio.gather(
-                *(self._do(api, example, out) for example in examples), return_exceptions=True
-            )
+                rows_of += [self._do(api, example, out) for example in provider_examples(seed)]
+                rows_of += [self._evaluate(api, vendor) for vendor in AiProvider]
+            ended = await asyncio.gather(*rows_of, return_exceptions=True)
         rows = [row, *(one for one in ended if isinstance(one, SheetRow))]
         await asyncio.to_thread(_save, draw_sheet(rows), out / _SHEET)
         self._console.print(f"all of them   {out / _SHEET}")
@@ -87,16 +89,30 @@ class EveryTask:
             task = await api.whole_task(task.id)
         if task.status is not TaskStatus.COMPLETED:
             raise StackError(f"{example.name} ended {task.status}: {'; '.join(task.errors or [])}")
-        outputs = await self._pictures(api, task, out / example.name)
-        result = f"{len(outputs)} picture(s)"
-        if task.result_video_path:
+        if task.result_text:
+            outputs, result = [task.result_text], "a text"
+        elif task.result_video_path:
             outputs = await self._video(api, task.result_video_path, out / f"{example.name}.mp4")
             result = "a video"
-        if task.result_text:
-            result = f'"{task.result_text[:_LONGEST_TEXT]}"'
+        else:
+            outputs = await self._pictures(api, task, out / example.name)
+            result = f"{len(outputs)} picture(s)"
         self._console.print(f"{example.label:<46}{task.status}, {result}")
-        label = f"{example.label}: {result}" if task.result_text else example.label
-        return SheetRow(label, example.inputs, outputs)
+        return SheetRow(example.label, example.inputs, outputs)
+
+    async def _evaluate(self, api: ApiClient, vendor: AiProvider) -> SheetRow:
+        label, picture = f"evaluation_{vendor} ({NAME})", portrait_of(_EVALUATED_PX)
+        body = {
+            "image_data": data_url(picture),
+            "expected_framing": "upper_body",
+            "expected_view_angle": "front",
+            "include_descriptions": True,
+        }
+        found = await api.evaluate(vendor, json.dumps(body))
+        if not found.success:
+            raise StackError(f"{label} failed: {found.error}")
+        self._console.print(f"{label:<46}COMPLETED, a text")
+        return SheetRow(label, [picture], [found.text])
 
     async def _pictures(self, api: ApiClient, task: Task, stem: Path) -> list[Image.Image]:
         outputs: list[Image.Image] = []

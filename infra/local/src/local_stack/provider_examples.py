@@ -1,4 +1,4 @@
-"""Example requests for every task that outside providers do, by the providers' sandbox."""
+"""Example requests for every task that outside providers do, or have a part in."""
 
 from typing import Any
 
@@ -6,11 +6,29 @@ from PIL import Image
 
 from local_stack.sandbox import NAME, SHOOTIFY_APP
 from local_stack.task_examples import TaskExample, data_url, portrait_of
-from shared.contracts.enums import ProviderType, TaskType
+from shared.contracts.enums import AiProvider, ProviderType, TaskType
 
-_PORTRAIT_PX, _SMALL_PX = 384, 192
+_FACE_PX, _PORTRAIT_PX, _SMALL_PX = 512, 384, 192
 _CLOTH = "#b02030"
-_FAL = ProviderType.FAL_STANDARD
+_QUESTION = "Describe the picture in one sentence."
+_FAL, _VERTEX = ProviderType.FAL_STANDARD, ProviderType.VERTEX
+_LOOK = {
+    "type": "object",
+    "properties": {
+        "garment": {"type": "string"},
+        "colour": {"type": "string"},
+        "sleeves": {"enum": ["none", "short", "long"]},
+        "number_of_people": {"type": "integer", "minimum": 1, "maximum": 3},
+    },
+    "required": ["garment", "colour", "sleeves", "number_of_people"],
+    "additionalProperties": False,
+}
+_MODELS = {
+    AiProvider.OPENAI: "gpt-4.1",
+    AiProvider.ANTHROPIC: "claude-sonnet-4-6",
+    AiProvider.GEMINI: "gemini-3.1-pro-preview",
+    AiProvider.OLLAMA: "llava",
+}
 
 
 def provider_examples(seed: int) -> list[TaskExample]:
@@ -24,7 +42,9 @@ def provider_examples(seed: int) -> list[TaskExample]:
     return [
         *_at_fal(portrait, small, cloth, seed),
         *_elsewhere(portrait, small, cloth),
-        *_at_google(portrait, cloth, seed),
+        *_at_google(portrait, small, cloth, seed),
+        *_by_language_models(portrait),
+        *_with_remote_editor(small, cloth, seed),
     ]
 
 
@@ -79,9 +99,6 @@ def _at_fal(
 
 def _elsewhere(portrait: Image.Image, small: Image.Image, cloth: Image.Image) -> list[TaskExample]:
     upscale = {"upscale_factor": 2}
-    words = {"type": "string"}
-    garment = {"type": "object", "properties": {"garment": words, "colour": words}}
-    openai = {"provider_type": "ai_core", "ai_provider": "openai", "model": "gpt-4.1"}
     return [
         _example(
             TaskType.EDITING,
@@ -97,38 +114,84 @@ def _elsewhere(portrait: Image.Image, small: Image.Image, cloth: Image.Image) ->
             upscale,
             base_image_url=small,
         ),
-        _example(
-            TaskType.LLM_INTERACTION,
-            ProviderType.AI_CORE,
-            {
-                "prompt": "What does she wear?",
-                "provider_config": openai,
-                "config": {"output_schema": garment},
-            },
-            input_images=[portrait],
-        ),
     ]
 
 
-def _at_google(portrait: Image.Image, cloth: Image.Image, seed: int) -> list[TaskExample]:
-    size = {"width": 896, "height": 1200, "seed": seed}
-    config = {"provider_config": {"provider_type": "vertex", "image_size": "1K"}}
+def _at_google(
+    portrait: Image.Image, small: Image.Image, cloth: Image.Image, seed: int
+) -> list[TaskExample]:
+    options = {"provider_type": "vertex", "image_size": "1K"}
+    wanted = {"width": 384, "height": 512, "seed": seed, "provider_config": options}
     return [
-        _example(
-            TaskType.GENERATION, ProviderType.VERTEX, {"prompt": "a red dress"} | size | config
-        ),
+        _example(TaskType.GENERATION, _VERTEX, {"prompt": "a green coat", **wanted}),
         _example(
             TaskType.EDITING,
-            ProviderType.VERTEX,
-            {"prompt": "dress her in the second picture's cloth"} | size | config,
+            _VERTEX,
+            {"prompt": "make it blue", **wanted},
             base_image=portrait,
             reference_images=[cloth],
         ),
         _example(
             TaskType.LLM_INTERACTION,
-            ProviderType.VERTEX,
-            {"prompt": "What is she wearing?"},
+            _VERTEX,
+            {"prompt": _QUESTION},
             input_images=[portrait],
+        ),
+        _example(
+            TaskType.REFINE,
+            ProviderType.NANO_BANANA_UPSCALER,
+            {"upscale_factor": 2, "upscale_seed": seed},
+            base_image_url=small,
+        ),
+    ]
+
+
+def _by_language_models(portrait: Image.Image) -> list[TaskExample]:
+    return [
+        _example(
+            TaskType.LLM_INTERACTION,
+            ProviderType.AI_CORE,
+            {
+                "prompt": "What is worn?",
+                "config": {"output_schema": _LOOK},
+                "provider_config": {
+                    "provider_type": "ai_core",
+                    "ai_provider": vendor.value,
+                    "model": model,
+                },
+            },
+            variant=vendor.value,
+            input_images=[portrait],
+        )
+        for vendor, model in _MODELS.items()
+    ]
+
+
+def _with_remote_editor(small: Image.Image, cloth: Image.Image, seed: int) -> list[TaskExample]:
+    """Return examples of our own refiner and fixers, whose tiles and details Gemini edits."""
+    portrait, editor = portrait_of(_FACE_PX), {"config": {"editor": "vertex"}}
+    return [
+        _example(
+            TaskType.REFINE,
+            ProviderType.SARTIQ_ULTIMATE_REFINER,
+            {"upscale_factor": 2, "upscale_seed": seed, **editor},
+            variant=_VERTEX.value,
+            base_image_url=small,
+        ),
+        _example(
+            TaskType.FACE_ENHANCER,
+            ProviderType.SARTIQ_ULTIMATE_FACE_FIXER,
+            editor,
+            variant=_VERTEX.value,
+            input_image=portrait,
+        ),
+        _example(
+            TaskType.DETAIL_ENHANCER,
+            ProviderType.SARTIQ_ULTIMATE_GARMENT_FIXER,
+            {"detail_label": "jacket", **editor},
+            variant=_VERTEX.value,
+            base_image=portrait,
+            reference_image=cloth,
         ),
     ]
 
@@ -137,6 +200,8 @@ def _example(
     task_type: TaskType,
     provider: ProviderType,
     fields: dict[str, Any],
+    *,
+    variant: str = "",
     **pictures: Image.Image | list[Image.Image],
 ) -> TaskExample:
-    return TaskExample(task_type, provider, fields, pictures, place=NAME)
+    return TaskExample(task_type, provider, fields, pictures, place=NAME, variant=variant)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from local_stack.errors import StackError
 from local_stack.services import (
+    INFERENCE_WORKER,
     PROVIDER_KEYS,
     PROVIDER_WORKER,
     Readiness,
@@ -26,6 +27,8 @@ _PACES = {
     "SARTIQ_FAL_GARMENT_FIXER_APP": GARMENT_APP,
 }
 """Settings of the provider worker that suit a server of this machine, unless they are set."""
+_REMOTE_SIZE = "SARTIQ_INFERENCE_REMOTE_SIZE", "1K"
+"""Setting of the inference worker, unless it is set: a tile of 4K takes the sandbox seconds."""
 _NO_PROJECT = {"SARTIQ_VERTEX_PROJECT": "", "SARTIQ_VERTEX_IS_EXPRESS": "false"}
 """The sandbox's key is one of the Gemini API."""
 
@@ -46,12 +49,14 @@ def with_sandbox(
     given = tuple(services)
     if not any(service.name == PROVIDER_WORKER for service in given):
         return given
-    access = _access(plan, environment)
+    name, value = _REMOTE_SIZE
+    added = {
+        PROVIDER_WORKER: _access(plan, environment),
+        INFERENCE_WORKER: {name: environment.get(name, value)},
+    }
     return (
         *(
-            replace(service, environment={**service.environment, **access})
-            if service.name == PROVIDER_WORKER
-            else service
+            replace(service, environment={**service.environment, **added.get(service.name, {})})
             for service in given
         ),
         _sandbox(plan),

@@ -43,7 +43,7 @@ class Service:
         return not self.needs_one_of or any(known.get(name) for name in self.needs_one_of)
 
 
-PROVIDER_WORKER = "provider-worker"
+INFERENCE_WORKER, PROVIDER_WORKER = "inference-worker", "provider-worker"
 PROVIDER_KEYS = (
     "SARTIQ_FAL_KEY",
     "SARTIQ_FASHN_KEY",
@@ -68,7 +68,7 @@ _GATEWAY = "gateway"
 SERVICES = (
     Service(_GATEWAY, "api_gateway", Readiness.READYZ),
     Service("workflow-worker", "workflows.worker"),
-    Service("inference-worker", "inference_worker"),
+    Service(INFERENCE_WORKER, "inference_worker"),
     Service("training-worker", "training_worker"),
     Service(PROVIDER_WORKER, "provider_worker", needs_one_of=PROVIDER_KEYS),
 )

@@ -31,6 +31,7 @@ class TaskExample:
         pictures: picture fields; a list for fields with several pictures.
         place: where the work is done, beside the name on the sheet; empty: here.
         others: input pictures within other fields.
+        variant: distinguishes examples of one type and provider.
     """
 
     task_type: TaskType
@@ -41,13 +42,14 @@ class TaskExample:
     )
     place: str = ""
     others: tuple[Image.Image, ...] = ()
+    variant: str = ""
 
     @property
     def name(self) -> str:
         """Unique name of the example, usable as a file name."""
         is_default = self.provider is TASK_TYPES[self.task_type].default_provider
-        name = self.task_type.value.lower()
-        return name if is_default else f"{name}_{self.provider.value}"
+        provider = "" if is_default else self.provider.value
+        return "_".join(filter(None, (self.task_type.value.lower(), provider, self.variant)))
 
     @property
     def label(self) -> str:

@@ -27,11 +27,13 @@ class Filler:
         root: the schema.
         colour: a word for its texts.
         seed: varies the choices.
+        people: for fields that count people.
     """
 
     root: Mapping[str, Any]
     colour: str
     seed: int
+    people: int = 0
 
     def value(self, schema: Any, name: str = "", depth: int = 0) -> Any:
         """Return data for a part of the schema; `name`: of the field that it is for."""
@@ -113,6 +115,8 @@ class Filler:
 
     def _integer(self, given: Mapping[str, Any], name: str) -> int:
         low, high = _range(given, 0, 3, is_whole=True)
+        if "people" in name and low <= self.people <= high:
+            return self.people
         step = int(given.get("multipleOf") or 1)
         first = -(-int(low) // step) * step
         count = (int(high) - first) // step + 1

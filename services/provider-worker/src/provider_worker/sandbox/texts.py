@@ -13,6 +13,8 @@ from provider_worker.sandbox.filling import Filler
 from provider_worker.sandbox.pictures import BadPictureError
 
 _BYTES_A_TOKEN = 4
+_PLAIN = 0.1
+"""Detail up to which a picture shows nobody."""
 _COLOURS: Mapping[str, tuple[int, int, int]] = {
     "black": (0, 0, 0),
     "white": (255, 255, 255),
@@ -91,7 +93,8 @@ def reply_text(
 
 def filled(schema: Mapping[str, Any], found: Seen) -> Any:
     """Return data that follows a JSON schema, by its types and enums, from the statistics."""
-    return Filler(schema, found.colour, found.seed).value(schema, "", 0)
+    people = 1 if found.detail > _PLAIN else 0
+    return Filler(schema, found.colour, found.seed, people).value(schema, "", 0)
 
 
 def count_tokens(content: bytes | str) -> int:
