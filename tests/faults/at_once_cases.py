@@ -37,6 +37,8 @@ _REFINEMENTS = 5
 EDITS = _REFINEMENTS * TILES
 """Tile edits that each kill interrupts."""
 _SLOW_S = 3.0
+_UNKNOWN_WITHIN_S = 120
+"""A lost call counts as unknown once its worker would have stored the response: 60 s here."""
 _UNKNOWN = "not sent again"
 _SQL = """SELECT origin_reference AS key, status, service_task_id, errors::text AS errors
 FROM tasks WHERE origin_reference = ANY($1)"""
@@ -77,7 +79,8 @@ def _killed(point: str, interrupt: Interrupt, *, ends: str, charges: int) -> Cas
                 assert _UNKNOWN in row["errors"], f"not told as unknown: {row}"
         return note
 
-    return Case(WORKER, f"{TASKS} calls at once, {point}", sabotage, check)
+    name = f"{TASKS} calls at once, {point}"
+    return Case(WORKER, name, sabotage, check, within_s=_UNKNOWN_WITHIN_S)
 
 
 async def _edits_under_way(rig: Rig, clients: Clients, *, are_taken: bool) -> list[Work]:
@@ -150,7 +153,9 @@ def _edits_killed(victim: str, point: str, *, ends: str) -> Case:
         "inference-worker": _inference_worker_while_edits_run,
         WORKER: _provider_worker_after_requests,
     }[victim]
-    return Case(victim, f"{EDITS} tile edits at once, {point}", sabotage, check)
+    name = f"{EDITS} tile edits at once, {point}"
+    # The first unknown edit ends its task, which then waits for the end of the others.
+    return Case(victim, name, sabotage, check, within_s=2 * _UNKNOWN_WITHIN_S)
 
 
 AT_ONCE: tuple[Case, ...] = (

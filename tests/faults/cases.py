@@ -40,6 +40,8 @@ class Case:
     sabotage: Sabotage
     check: Check = _nothing_more
     """Asserts more than the audit once everything has ended, and returns a line for the report."""
+    within_s: float = 60
+    """Time in which all work ends after the fault."""
 
     @property
     def name(self) -> str:

@@ -133,7 +133,7 @@ def remote_refinement() -> Work:
     key = uuid.uuid4().hex
     body = {
         "task_type": "REFINE",
-        "base_image_data": picture_text(192),
+        "base_image_url": f"data:image/png;base64,{picture_text(192)}",
         "upscale_factor": 2,
         "upscale_prompt": key,
         "config": {"editor": "vertex"},
@@ -207,9 +207,11 @@ def mixture() -> list[Work]:
 
 
 def picture(side_px: int = 64) -> bytes:
-    """Return a small PNG."""
+    """Return a small PNG, no part of which is like another."""
     content = io.BytesIO()
-    Image.linear_gradient("L").resize((side_px, side_px)).save(content, "PNG")
+    down = Image.linear_gradient("L").resize((side_px, side_px))
+    across = down.transpose(Image.Transpose.ROTATE_90)
+    Image.merge("RGB", (down, across, down)).save(content, "PNG")
     return content.getvalue()
 
 

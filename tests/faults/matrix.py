@@ -38,7 +38,7 @@ async def run_case(rig: Rig, case: Case) -> AuditResult:
     clients = Clients(rig.api)
     async with asyncio.timeout(_CASE_TIMEOUT_S):
         await case.sabotage(rig, clients)
-        verdict = await settle(rig, clients)
+        verdict = await settle(rig, clients, within_s=case.within_s)
         return replace(verdict, note=await case.check(rig, clients))
 
 
