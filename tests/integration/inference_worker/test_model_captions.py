@@ -67,9 +67,7 @@ async def test_captions_enter_the_manifest(datasets: Datasets) -> None:
 
 
 @pytest.mark.parametrize("reply", ["", " \n ", None])
-async def test_missing_caption_is_the_trigger_word(
-    datasets: Datasets, reply: str | None
-) -> None:
+async def test_missing_caption_is_the_trigger_word(datasets: Datasets, reply: str | None) -> None:
     result = await prepared(datasets)
     captions = dict.fromkeys(result.to_caption, "a dress")
     if reply is None:
