@@ -2,8 +2,10 @@
 
 import asyncio
 import io
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
+import asyncpg
 import pytest
 from PIL import Image
 from skimage.data import astronaut as astronaut_pixels
@@ -84,6 +86,19 @@ async def test_auto_asks_the_next_vendor_after_a_refusal_and_none_after_a_lost_r
     assert entry["wire"] == "gemini"
 
 
+@pytest.fixture
+async def _closed_afterwards(providers: ProviderPlatform) -> AsyncIterator[None]:
+    """Close the breaker after the test: other files use the same platform."""
+    yield
+    url = providers.platform.stack.environment["SARTIQ_DB_URL"].replace("+asyncpg", "")
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("DELETE FROM provider_breakers WHERE provider_type = 'anthropic'")
+    finally:
+        await connection.close()
+
+
+@pytest.mark.usefixtures("_closed_afterwards")
 async def test_five_failures_open_the_breaker_of_the_vendor(
     providers: ProviderPlatform, picture: str
 ) -> None:
