@@ -15,12 +15,12 @@ from tests.faults.cases import Case
 from tests.faults.clients import TILES, Clients, Work, chat_task, remote_refinement, vertex_task
 from tests.faults.interruptions import (
     WORKER,
-    Interrupt,
     after_the_answer,
     after_the_mark,
     after_the_request,
     before_the_mark,
 )
+from tests.faults.killed_submissions import RECORDS, killed_case
 from tests.faults.proxy import NetworkFault
 from tests.faults.rig import Rig
 
@@ -39,48 +39,12 @@ EDITS = _REFINEMENTS * TILES
 _SLOW_S = 3.0
 _UNKNOWN_WITHIN_S = 120
 """A lost call counts as unknown once its worker would have stored the response: 60 s here."""
-_UNKNOWN = "not sent again"
-_SQL = """SELECT origin_reference AS key, status, service_task_id, errors::text AS errors
-FROM tasks WHERE origin_reference = ANY($1)"""
 
 
 def _works() -> list[Work]:
     """Return pictures by Gemini, and chats with each vendor in turn."""
     chats = islice(cycle(_MODELS.items()), _CHATS)
     return [*(vertex_task() for _ in range(_PICTURES)), *(chat_task(*each) for each in chats)]
-
-
-def _killed(point: str, interrupt: Interrupt, *, ends: str, charges: int) -> Case:
-    """Return a case.
-
-    Args:
-        point: its name.
-        interrupt: brings all calls to the point and kills the worker.
-        ends: status in which every task ends; FAILED: as unknown.
-        charges: charges of each task.
-    """
-
-    async def sabotage(rig: Rig, clients: Clients) -> None:
-        await interrupt(rig, clients, _works())
-        await rig.start(WORKER)
-
-    async def check(rig: Rig, clients: Clients) -> str:
-        keys = [work.key for work in clients.asked]
-        rows = await rig.rows(_SQL, keys)
-        ended = Counter(row["status"] for row in rows)
-        charged = Counter(rig.fal.ledger.submits[key] for key in keys)
-        note = f"{len(keys)} interrupted: {dict(ended)}; tasks by charges: {dict(charged)}"
-        assert ended == {ends: TASKS}, note
-        assert charged == {charges: TASKS}, note
-        for row in rows:
-            if ends == "COMPLETED":
-                assert row["service_task_id"], f"without the provider's id: {row}"
-            else:
-                assert _UNKNOWN in row["errors"], f"not told as unknown: {row}"
-        return note
-
-    name = f"{TASKS} calls at once, {point}"
-    return Case(WORKER, name, sabotage, check, within_s=_UNKNOWN_WITHIN_S)
 
 
 async def _edits_under_way(rig: Rig, clients: Clients, *, are_taken: bool) -> list[Work]:
@@ -136,7 +100,7 @@ def _edits_killed(victim: str, point: str, *, ends: str) -> Case:
 
     async def check(rig: Rig, clients: Clients) -> str:
         keys = [work.key for work in clients.asked]
-        rows = await rig.rows(_SQL, keys)
+        rows = await rig.rows(RECORDS, keys)
         ended = Counter(row["status"] for row in rows)
         edits = {
             request: times
@@ -158,11 +122,24 @@ def _edits_killed(victim: str, point: str, *, ends: str) -> Case:
     return Case(victim, name, sabotage, check, within_s=2 * _UNKNOWN_WITHIN_S)
 
 
+_POINTS = (
+    ("before the mark", before_the_mark, "COMPLETED", 1),
+    ("after the mark", after_the_mark, "FAILED", 0),
+    ("after the request", after_the_request, "FAILED", 1),
+    ("after the stored response", after_the_answer, "COMPLETED", 1),
+)
 AT_ONCE: tuple[Case, ...] = (
-    _killed("before the mark", before_the_mark, ends="COMPLETED", charges=1),
-    _killed("after the mark", after_the_mark, ends="FAILED", charges=0),
-    _killed("after the request", after_the_request, ends="FAILED", charges=1),
-    _killed("after the stored response", after_the_answer, ends="COMPLETED", charges=1),
+    *(
+        killed_case(
+            f"{TASKS} calls at once, {point}",
+            interrupt,
+            _works,
+            ends=ends,
+            charges=charges,
+            within_s=_UNKNOWN_WITHIN_S,
+        )
+        for point, interrupt, ends, charges in _POINTS
+    ),
     _edits_killed("inference-worker", "while they are sent", ends="COMPLETED"),
     _edits_killed(WORKER, "after their requests", ends="FAILED"),
 )

@@ -4,65 +4,31 @@ The ledger of the provider has at most one charge for each task. What a lost wor
 used; of the rest, each task is submitted once by the next worker, or fails as unknown.
 """
 
-from collections import Counter
 from uuid import uuid4
 
 from shared.contracts.enums import ProviderType, TaskType
 from shared.contracts.submissions import RemoteWork
 from tests.faults.cases import Case
-from tests.faults.clients import Clients, remote_task
+from tests.faults.clients import Clients, Work, remote_task
 from tests.faults.interruptions import (
     WORKER,
-    Interrupt,
     after_the_answer,
     after_the_mark,
     after_the_request,
     before_the_mark,
     while_it_polls,
 )
+from tests.faults.killed_submissions import killed_case
 from tests.faults.racing_workers import RACERS, race
 from tests.faults.rig import Rig
 
 TASKS = 45
 """Submissions that each kill interrupts."""
 _RACES = 25
-_UNKNOWN = "may have accepted the work"
-
-_SQL = """SELECT origin_reference AS key, status, service_task_id, errors::text AS errors
-FROM tasks WHERE origin_reference = ANY($1)"""
 
 
-def _killed(point: str, interrupt: Interrupt, *, ends: str, charges: int) -> Case:
-    """Return a case.
-
-    Args:
-        point: its name.
-        interrupt: brings all submissions to the point and kills the worker.
-        ends: status in which every task ends; FAILED: as unknown.
-        charges: charges of each task.
-    """
-
-    async def sabotage(rig: Rig, clients: Clients) -> None:
-        await interrupt(rig, clients, [remote_task() for _ in range(TASKS)])
-        await rig.start(WORKER)
-
-    async def check(rig: Rig, clients: Clients) -> str:
-        keys = [work.key for work in clients.asked]
-        rows = await rig.rows(_SQL, keys)
-        ids = {entry.marker: entry.request_id for entry in rig.fal.ledger.entries.values()}
-        ended = Counter(row["status"] for row in rows)
-        charged = Counter(rig.fal.ledger.submits[key] for key in keys)
-        note = f"{len(keys)} interrupted: {dict(ended)}; tasks by charges: {dict(charged)}"
-        assert ended == {ends: TASKS}, note
-        assert charged == {charges: TASKS}, note
-        for row in rows:
-            if ends == "COMPLETED":
-                assert row["service_task_id"] == ids[row["key"]], f"not the first request: {row}"
-            else:
-                assert _UNKNOWN in row["errors"], f"not told as unknown: {row}"
-        return note
-
-    return Case(WORKER, f"{TASKS} submissions, {point}", sabotage, check)
+def _works() -> list[Work]:
+    return [remote_task() for _ in range(TASKS)]
 
 
 async def _race(rig: Rig, _clients: Clients) -> None:
@@ -86,11 +52,17 @@ async def _race(rig: Rig, _clients: Clients) -> None:
     assert len(winners) > 1, "one worker won every race: the others did not take part"
 
 
+_POINTS = (
+    ("before the mark", before_the_mark, "COMPLETED", 1),
+    ("after the mark", after_the_mark, "FAILED", 0),
+    ("after the request", after_the_request, "FAILED", 1),
+    ("after the stored response", after_the_answer, "COMPLETED", 1),
+    ("while it polls", while_it_polls, "COMPLETED", 1),
+)
 SUBMISSIONS: tuple[Case, ...] = (
-    _killed("before the mark", before_the_mark, ends="COMPLETED", charges=1),
-    _killed("after the mark", after_the_mark, ends="FAILED", charges=0),
-    _killed("after the request", after_the_request, ends="FAILED", charges=1),
-    _killed("after the stored response", after_the_answer, ends="COMPLETED", charges=1),
-    _killed("while it polls", while_it_polls, ends="COMPLETED", charges=1),
+    *(
+        killed_case(f"{TASKS} submissions, {point}", interrupt, _works, ends=ends, charges=charges)
+        for point, interrupt, ends, charges in _POINTS
+    ),
     Case(WORKER, f"{RACERS} workers race for each of {_RACES} submissions", _race),
 )
