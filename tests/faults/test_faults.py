@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.at_once_cases import AT_ONCE
 from tests.faults.audit import settle
 from tests.faults.cases import KILLS, Case
 from tests.faults.clients import Clients, remote_task, task
@@ -35,13 +36,18 @@ _TELLING = (
     "training-worker: before its result is stored",
     "provider-worker: after accept, before its id is recorded",
     "provider-worker: 45 submissions, after the stored response",
+    "provider-worker: 45 calls at once, after the stored response",
+    "inference-worker: 45 tile edits at once, while they are sent",
     "workflow-worker → postgres: cut repeatedly",
     "all at once: power cut",
 )
 
 
 def _selected() -> list[Any]:
-    cases = {case.name: case for case in (*KILLS, *TRAININGS, *PROVIDER, *SUBMISSIONS, *NETWORK)}
+    cases = {
+        case.name: case
+        for case in (*KILLS, *TRAININGS, *PROVIDER, *SUBMISSIONS, *AT_ONCE, *NETWORK)
+    }
     long = [pytest.param(case, marks=pytest.mark.long) for case in LOST_RESPONSES]
     return [*(cases[name] for name in _TELLING), *long]
 
