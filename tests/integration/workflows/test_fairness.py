@@ -123,9 +123,11 @@ async def test_pipelines_of_one_tenant_do_not_crowd_out_another(shop: Shop) -> N
     async with shop.worker(slots=4):
         await shop.until_done("b", 5)
 
-    # Four run at a time, and those of one round end in any order.
+    # Four run at a time, and those of one round are counted in any order.
     assert last_of("urgent", shop.order) <= 4
-    assert last_of("b", [name for name in shop.order if name != "urgent"]) <= 12
+    # The tenants take turns, so that the fifth of "b" is the tenth at the latest, and three others
+    # that run beside it may end first.
+    assert last_of("b", [name for name in shop.order if name != "urgent"]) <= 13
 
 
 async def test_weights_share_a_queue(shop: Shop) -> None:
