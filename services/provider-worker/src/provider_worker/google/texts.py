@@ -1,5 +1,6 @@
 """The result of a text request. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from provider_worker.errors import UnusableResultError
@@ -40,7 +41,7 @@ def text_results(
     return ProviderResult(results, billed=billed, provenance=work.provenance)
 
 
-def _data(schema: dict[str, Any], text: str, billed: list[BilledUnits]) -> Any:
+def _data(schema: Mapping[str, Any], text: str, billed: list[BilledUnits]) -> Any:
     try:
         return read_reply(schema, text)
     except ValueError as error:
