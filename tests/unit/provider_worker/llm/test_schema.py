@@ -76,7 +76,10 @@ def test_data_that_cannot_be_stored_follows_no_schema(data: str) -> None:
 def test_a_schema_that_means_nothing_is_told_in_one_line() -> None:
     with pytest.raises(InvalidInputError) as refused:
         output_schema({"output_schema": object_of(a={"pattern": "("})})
-    assert str(refused.value) == 'config.output_schema properties/a/pattern: "(" is not a "regex"'
+    told = (
+        'config.output_schema is no valid JSON schema: properties/a/pattern: "(" is not a "regex"'
+    )
+    assert str(refused.value) == told
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def _fault(schema: Mapping[str, Any]) -> str | None:
         _validator(schema)
     except jsonschema_rs.ValidationError as error:
         place = "/".join(str(part) for part in error.instance_path)
-        return f"{place or 'its top'}: {error.message}"[:_LONGEST]
+        return f"is no valid JSON schema: {place or 'its top'}: {error.message}"[:_LONGEST]
     except (ValueError, jsonschema_rs.ReferencingError):
         return "is no valid JSON schema"
     return None
