@@ -1,5 +1,6 @@
 """Training activities that a test controls."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -120,15 +121,19 @@ class FakeTraining(DatasetActivities, TrainingActivities):
 
 
 class FakeCaptioner(CaptionActivities):
-    """A captioning model that a test controls: `reply` returns a caption, or fails by raising."""
+    """A captioning model that a test controls: `reply` returns a caption, or fails by raising; with
+    `hangs`, it does neither."""
 
     def __init__(self) -> None:
         self.requests: list[CaptionImage] = []
         self.reply: Callable[[CaptionImage], str] = lambda request: f"a picture, {request.picture}"
+        self.hangs = False
 
     @activity.defn(name="caption_image")
     async def caption_image(self, request: CaptionImage) -> ImageCaption:
         self.requests.append(request)
+        if self.hangs:
+            await asyncio.Event().wait()
         return ImageCaption(caption=self.reply(request))
 
 

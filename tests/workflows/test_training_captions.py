@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -116,6 +117,19 @@ async def test_caption_whose_response_was_lost_is_not_asked_for_again(staffed: R
     assert len(staffed.captioner.requests) == 2
     [finished] = staffed.training.finished
     assert finished.captions == {}
+
+
+async def test_caption_whose_worker_was_lost_is_not_asked_for_again(
+    staffed: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = timedelta(seconds=0.5)
+    monkeypatch.setattr("workflows.definitions.training_captions.CAPTION_TIMEOUT", limit)
+    staffed.captioner.hangs = True
+    run = captioned(1)
+    await (await staffed.start_training(run)).result()
+    assert len(staffed.captioner.requests) == 1
+    [trained] = staffed.training.loras
+    assert trained.log == [f"no caption of {key(run, 0)}: the attempt exceeded its time limit"]
 
 
 async def test_caption_that_comes_at_the_second_try_is_used(staffed: Runs) -> None:

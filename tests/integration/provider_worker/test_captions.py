@@ -1,5 +1,6 @@
 """Captions of training pictures through the vendors' clients, at the sandbox."""
 
+import asyncio
 import uuid
 
 import pytest
@@ -12,6 +13,7 @@ from shared.contracts.enums import AiProvider, ErrorCategory
 from shared.errors import PlatformError, SubmissionUnknownError
 from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.pictures import picture
+from tests.fixtures.remote_work import until_true
 from tests.fixtures.sandbox import OpenSandbox
 from tests.fixtures.vision import Vision, open_vision
 from tests.fixtures.workflow_runs import OWNER
@@ -92,4 +94,22 @@ async def test_lost_response_is_unknown(fal: OpenSandbox, objects: MemoryObjectS
     async with open_vision(objects, {AiProvider.ANTHROPIC: fal.url}) as vision:
         with pytest.raises(SubmissionUnknownError):
             await caption(vision)
+    assert fal.ledger.posts.total() == 1
+
+
+async def test_worker_that_shuts_down_waits_for_the_response(
+    fal: OpenSandbox, objects: MemoryObjectStore
+) -> None:
+    fal.play(Fault(on="work", delay_s=0.5))
+    env = ActivityEnvironment()
+    request = CaptionImage(
+        training_id=uuid.uuid4(), picture=KEY, instruction="Describe sh0e.", owner=OWNER
+    )
+    async with open_vision(objects, {AiProvider.OPENAI: fal.url}) as vision:
+        captioning = asyncio.ensure_future(env.run(vision.captions.caption_image, request))
+        await until_true(lambda: fal.ledger.posts)
+        env.worker_shutdown()
+        env.cancel()
+        reply = await captioning
+    assert "You asked: Describe sh0e." in reply.caption
     assert fal.ledger.posts.total() == 1

@@ -1,5 +1,6 @@
 """Evaluations through the vendors' clients, at the sandbox: replies, refusals, the next vendor."""
 
+import asyncio
 import base64
 import io
 import json
@@ -26,6 +27,7 @@ from tests.fakes.object_store import MemoryObjectStore
 from tests.fixtures.sandbox import OpenSandbox
 from tests.fixtures.vision import Vision, open_vision, shown_body
 from tests.fixtures.workflow_runs import evaluation
+from tests.fixtures.remote_work import until_true
 
 OPENAI, ANTHROPIC, OLLAMA = AiProvider.OPENAI, AiProvider.ANTHROPIC, AiProvider.OLLAMA
 VENDORS = list(AiProvider)
@@ -255,3 +257,16 @@ async def test_unusable_pictures_are_invalid_and_nobody_is_asked(
         with pytest.raises(InvalidInputError, match=why):
             await evaluated(vision, job().model_copy(update={"image_path": None, "image_url": url}))
     assert not fal.ledger.posts
+
+
+async def test_a_worker_that_shuts_down_waits_for_the_findings(
+    fal: OpenSandbox, vision: Vision
+) -> None:
+    fal.play(Fault(on="work", delay_s=0.5))
+    env = ActivityEnvironment()
+    evaluating = asyncio.ensure_future(env.run(vision.evaluation.evaluate_image, job()))
+    await until_true(lambda: fal.ledger.posts)
+    env.worker_shutdown()
+    env.cancel()
+    found = await evaluating
+    assert [each.category for each in found.tries] == [None]

@@ -1,6 +1,7 @@
 """Each vendor's client sends one POST a chat, with its retries on and off, and reads it again."""
 
 import json
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -244,3 +245,24 @@ async def test_openais_failed_response_is_told(server: Server, opened: Chats) ->
     error = await failure(opened, OPENAI)
     assert (error.category, error.is_final) == (Category.PROVIDER_ERROR, True)
     assert len(server.requests) == 1
+
+
+@EACH
+async def test_the_blanks_around_a_key_are_no_part_of_it(
+    server: Server, vendor: AiProvider
+) -> None:
+    server.answers[PATHS[vendor]] = reply(b"{}", status="401 Unauthorized")
+    async with chats(server.url(""), **{vendor.value: {"key": " sk-secret\n"}}) as built:
+        assert (await failure(built, vendor)).category is Category.AUTHENTICATION
+    assert "sk-secret\r\n" in server.requests[0]
+
+
+@EACH
+@pytest.mark.parametrize("key", ["sk-secret\n1", "sk-secret\u200b1"])
+async def test_a_key_that_is_no_header_is_told_nobody(
+    server: Server, vendor: AiProvider, key: str
+) -> None:
+    server.answers[PATHS[vendor]] = reply(b"{}", status="401 Unauthorized")
+    async with chats(server.url(""), **{vendor.value: {"key": key}}) as built:
+        error = await failure(built, vendor)
+    assert "sk-secret" not in "".join(traceback.format_exception(error))

@@ -268,7 +268,11 @@ def _build_workers(
             on_cpu,
             worker_settings,
             slots=_CPU_SLOTS + settings.remote_slots,
-            interceptors=[ComputingLimit(_CPU_SLOTS, waiting=TILED_ACTIVITIES)],
+            interceptors=[
+                ComputingLimit(
+                    _CPU_SLOTS, waiting=TILED_ACTIVITIES, most_waiting=settings.remote_slots
+                )
+            ],
         ),
     ]
 

@@ -84,9 +84,9 @@ class InferenceSettings(BaseSettings):
     """Gemini's image model, for the editor `vertex`."""
     remote_size: str = ""
     """Largest size at which it edits: 1K, 2K or 4K; empty: the largest of the model."""
-    remote_slots: int = Field(default=8, ge=1)
+    remote_slots: int = Field(default=16, ge=2)
     """Tasks with the editor `vertex` at once, beside those of the queue `inference-cpu` that
-    compute: they mostly wait."""
+    compute: they mostly wait. One tenant has at most half of them."""
     upscaler: UpscalerKind = UpscalerKind.LANCZOS
     """Default upscaler of REFINE: `lanczos`, or `real_esrgan`, a network that adds finer detail,
     but takes minutes for a large picture."""

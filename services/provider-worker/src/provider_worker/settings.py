@@ -1,15 +1,20 @@
 """Settings of the providers. The queue of a provider without credentials is not polled."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AnyHttpUrl, Field, SecretStr, model_validator
+from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ApiKey = Annotated[SecretStr, AfterValidator(lambda key: SecretStr(key.get_secret_value().strip()))]
+"""An API key. The line break at the end of a file of secrets is no part of it: no header takes it.
+"""
 
 
 class SubmissionSettings(BaseSettings):
     """Credentials of a provider, and limits of its submissions."""
 
-    key: SecretStr = SecretStr("")
+    key: ApiKey = SecretStr("")
     """API key; if empty, this worker does no work for the provider."""
     submits_per_s: float = Field(default=20, ge=0)
     """Submissions per second of this process, on average. 0: unlimited."""

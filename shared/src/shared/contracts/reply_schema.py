@@ -9,15 +9,35 @@ _LIMITS = Limits(max_bytes=32 * 1024, max_values=5_000, max_depth=40)
 _TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 _DEFINITIONS = ("$defs", "definitions")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
-_MAPS = ("properties", "patternProperties", *_DEFINITIONS)
-_SINGLES = ("items", "additionalProperties", "not", "contains", "propertyNames")
+_MAPS = ("properties", "patternProperties", "dependentSchemas", *_DEFINITIONS)
+_SINGLES = (
+    "items",
+    "additionalItems",
+    "unevaluatedItems",
+    "additionalProperties",
+    "unevaluatedProperties",
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "contentSchema",
+    "propertyNames",
+)
+_APART = ("properties/", "prefixItems/")
+"""Parts of which each concerns another part of a reply."""
+_OTHER_REFERENCES = ("$dynamicRef", "$recursiveRef", "dependencies")
+_NEW_ROOTS = ("$id", "id")
 _MOST_OPTIONAL, _MOST_UNIONS = 24, 16
+_MOST_PARTS = 5_000
+_MOST_STEPS = 50
 
 
 def schema_fault(schema: object) -> str | None:
     """Return why a schema cannot be asked for, or none.
 
-    It is an object's schema of at most 32 KiB, whose references stay within it.
+    It is an object's schema of at most 32 KiB. Its references stay within it, and the time to check
+    a reply does not grow exponentially with their number or with the reply's depth.
     """
     if not _is_object(schema):
         return "must be a JSON schema: an object"
@@ -27,7 +47,7 @@ def schema_fault(schema: object) -> str | None:
         return str(error)
     if schema.get("type") != "object":
         return 'must describe an object: "type": "object" at its top'
-    return next(_part_faults(schema, schema, ""), None)
+    return next(_part_faults(schema, schema, ""), None) or _expansion_fault(schema)
 
 
 def is_schema(schema: object) -> TypeGuard[Mapping[str, Any]]:
@@ -54,7 +74,8 @@ def anthropic_schema_fault(schema: Mapping[str, Any]) -> str | None:
         return f"has {optional} optional fields; anthropic takes at most {_MOST_OPTIONAL}"
     if unions > _MOST_UNIONS:
         return f"has {unions} fields with several types; anthropic takes at most {_MOST_UNIONS}"
-    return "refers to itself, which anthropic does not take" if _is_recursive(schema) else None
+    is_recursive = _Expansion(schema).recursions() > 0
+    return "refers to itself, which anthropic does not take" if is_recursive else None
 
 
 def _part_faults(root: Mapping[str, Any], part: Any, place: str) -> Iterator[str]:
@@ -80,6 +101,9 @@ def _own_faults(root: Mapping[str, Any], part: Mapping[str, Any]) -> Iterator[st
         yield "required must be a list of names"
     if "$ref" in part and _target(root, part["$ref"]) is None:
         yield "$ref must refer to a part of the schema: #/$defs/Name"
+    yield from (f"{name} is not supported" for name in _OTHER_REFERENCES if name in part)
+    if part is not root:
+        yield from (f"{name} is supported at the top alone" for name in _NEW_ROOTS if name in part)
     for name in ("enum", *_LISTS):
         if name in part and not (isinstance(part[name], list) and part[name]):
             yield f"{name} must be a list that is not empty"
@@ -111,26 +135,61 @@ def _inline(part: Any) -> Iterator[Mapping[str, Any]]:
             yield from _inline(child)
 
 
-def _is_recursive(root: Mapping[str, Any]) -> bool:
-    done: set[str] = set()
+class _ExpansionError(Exception):
+    """A schema that is too large once its references are followed."""
 
-    def turns_back(part: Any, path: tuple[str, ...]) -> bool:
+
+class _Expansion:
+    """A schema whose references are followed, as a check of a reply does it.
+
+    Args:
+        root: the schema.
+    """
+
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root = root
+        self._num_parts = 0
+
+    def recursions(self) -> int:
+        """Return how often the schema refers back to itself for one part of a reply.
+
+        With more than once, the time to check a reply grows exponentially with its depth.
+
+        Raises:
+            _ExpansionError: it has too many parts.
+        """
+        return self._recursions(self._root, ("#",))
+
+    def _recursions(self, part: Any, path: tuple[str, ...]) -> int:
         if not _is_object(part):
-            return False
-        ref = part.get("$ref")
-        if isinstance(ref, str) and ref not in done:
-            if ref in path:
-                return True
-            if turns_back(_target(root, ref), (*path, ref)):
-                return True
-            done.add(ref)
-        return any(
-            turns_back(child, path)
-            for name, child in _children(part)
-            if not (part is root and name.startswith(_DEFINITIONS))
-        )
+            return 0
+        self._num_parts += 1
+        if self._num_parts > _MOST_PARTS:
+            raise _ExpansionError(f"has more than {_MOST_PARTS} parts with its references followed")
+        count = apart = 0
+        if isinstance(ref := part.get("$ref"), str):
+            count += self._followed(ref, path)
+        for name, child in _children(part):
+            if name.startswith(_APART):
+                apart = max(apart, self._recursions(child, path))
+            elif not name.startswith(_DEFINITIONS):
+                count += self._recursions(child, path)
+        return count + apart
 
-    return turns_back(root, ("#",))
+    def _followed(self, ref: str, path: tuple[str, ...]) -> int:
+        if ref in path:
+            return 1
+        if len(path) > _MOST_STEPS:
+            raise _ExpansionError(f"has references of references of more than {_MOST_STEPS} steps")
+        return self._recursions(_target(self._root, ref), (*path, ref))
+
+
+def _expansion_fault(schema: Mapping[str, Any]) -> str | None:
+    try:
+        recursions = _Expansion(schema).recursions()
+    except _ExpansionError as error:
+        return str(error)
+    return "refers to itself more than once for the same value" if recursions > 1 else None
 
 
 def _target(root: Mapping[str, Any], ref: object) -> Any:

@@ -4,12 +4,15 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from temporalio import activity
+from temporalio.common import Priority
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from inference_worker.__main__ import TILED_ACTIVITIES
 from inference_worker.activities.slots import ComputingLimit
+from shared.errors import CrowdedError
 
 
 class _Counting(ActivityInboundInterceptor):
@@ -26,7 +29,9 @@ class _Counting(ActivityInboundInterceptor):
 
 async def test_only_so_many_compute_at_a_time() -> None:
     counting = _Counting()
-    limited = ComputingLimit(2, waiting=TILED_ACTIVITIES).intercept_activity(counting)
+    limited = ComputingLimit(2, waiting=TILED_ACTIVITIES, most_waiting=4).intercept_activity(
+        counting
+    )
 
     async def execute() -> None:
         await limited.execute_activity(ExecuteActivityInput(None, (), None, {}))  # type: ignore[arg-type]
@@ -51,3 +56,32 @@ async def test_only_so_many_compute_at_a_time() -> None:
     counting.go_on.set()
     await asyncio.gather(*tasks)
     assert counting.running.count("adjust_image") == 4
+
+
+async def test_those_that_wait_for_a_provider_leave_slots_to_the_others() -> None:
+    counting = _Counting()
+    limit = ComputingLimit(2, waiting=TILED_ACTIVITIES, most_waiting=4)
+    limited = limit.intercept_activity(counting)
+
+    async def execute() -> None:
+        await limited.execute_activity(ExecuteActivityInput(None, (), None, {}))  # type: ignore[arg-type]
+
+    def start(tenant: str) -> asyncio.Task[None]:
+        environment = ActivityEnvironment()
+        environment.info = replace(
+            environment.info,
+            activity_type="refine_image",
+            priority=Priority(fairness_key=tenant),
+        )
+        return asyncio.create_task(environment.run(execute))
+
+    ones = [start("one") for _ in range(20)]
+    for each in ones[2:]:
+        with pytest.raises(CrowdedError):
+            await each
+    other = start("other")
+    while len(counting.running) < 3:
+        await asyncio.sleep(0)
+    counting.go_on.set()
+    await asyncio.gather(*ones[:2], other)
+    await start("one")

@@ -6,6 +6,7 @@ from functools import partial
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, is_cancelled_exception
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from shared.contracts.datasets import CAPTION_MAX_CHARS, CaptionActivities, CaptionImage
 from shared.contracts.enums import CaptioningStrategy, TaskQueue
@@ -86,7 +87,7 @@ async def _caption(run: TrainingRun, key: str, summary: str) -> str:
 
     Raises:
         _NoCaptionError: each try failed, or was answered without a text; or the response to one
-            was lost, which may be charged and is not repeated.
+            was lost, perhaps with its worker, which may be charged and is not repeated.
     """
     reason, retry_after_s = "", None
     for tries in range(CAPTION_TRIES):
@@ -112,7 +113,8 @@ async def _caption(run: TrainingRun, key: str, summary: str) -> str:
                 raise
             failure = read_failure(error)
             reason, retry_after_s = failure.message, failure.retry_after_s
-            if failure.is_final and workflow.patched(_UNKNOWN_IS_FINAL):
+            is_unknown = failure.is_final or isinstance(error.cause, TemporalTimeoutError)
+            if is_unknown and workflow.patched(_UNKNOWN_IS_FINAL):
                 break
             continue
         if text := _shortened(" ".join(reply.caption.split())):

@@ -27,7 +27,8 @@ from shared.contracts.service_requests import ServiceRequest
 from shared.errors import PlatformError, SubmissionUnknownError
 
 _BUDGET_S = 70.0
-"""Longest time of all requests of one evaluation; the run allows 90 s with the picture's."""
+"""Longest time of all requests of one evaluation, and of the wait for the rate limit before them;
+the run allows 90 s with the picture's."""
 _LEAST_S = 10.0
 """Time that is left below which no further vendor is asked."""
 _LONGEST_TURN_S = 10.0
@@ -116,8 +117,8 @@ class Evaluator:
         calls: list[ServiceRequest] = []
         failure: PlatformError | None = None
         vendors = self.vendors_for(job)
-        await self._submits.turn(max_wait_s=_LONGEST_TURN_S)  # further vendors are rarely asked
         ends_s = time.monotonic() + _BUDGET_S
+        await self._submits.turn(max_wait_s=_LONGEST_TURN_S)  # further vendors are rarely asked
         for vendor in vendors:
             left_s = ends_s - time.monotonic()
             if tries and left_s < _LEAST_S:

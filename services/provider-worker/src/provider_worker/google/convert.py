@@ -1,12 +1,13 @@
 """Conversion of a task to a request for content. Pure; pictures are given as object keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import Field
 
 from provider_worker.inputs import read_inputs
+from provider_worker.llm.schema import output_schema
 from shared.contracts.enums import TaskType
 from shared.contracts.gemini_images import (
     default_image_size,
@@ -98,7 +99,7 @@ class GeminiWork:
     config: dict[str, Any]
     wants_picture: bool
     ratio: str | None = None
-    schema: dict[str, Any] | None = None
+    schema: Mapping[str, Any] | None = None
     seed: int | None = None
     ignored: list[str] = field(default_factory=list[str])
 
@@ -171,9 +172,9 @@ def _text_work(work: RemoteWork, options: GeminiOptions, defaults: Defaults) -> 
     given = read_inputs(_TextInputs, work.inputs)
     config = _general(options, given.system_prompt or options.system_instructions, defaults)
     config["max_output_tokens"] = defaults.max_output_tokens
-    schema = given.config.get("output_schema")
+    schema = output_schema(given.config)
     if schema is not None:
-        config |= {"response_mime_type": "application/json", "response_json_schema": schema}
+        config |= {"response_mime_type": "application/json", "response_json_schema": dict(schema)}
     return GeminiWork(
         model=_model(options, defaults.text_model),
         prompt=given.prompt,

@@ -1,16 +1,16 @@
 """The result of a text request. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from provider_worker.errors import UnusableResultError
 from provider_worker.google.convert import GeminiWork
 from provider_worker.google.errors import NAME, quoted
 from provider_worker.google.wire import Generated
+from provider_worker.llm.results import reply_results
 from provider_worker.llm.schema import read_reply
 from provider_worker.outcomes import ProviderResult
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.service_requests import BilledUnits
-from shared.contracts.untrusted import RESULT, UntrustedValueError, admit
 from shared.errors import PlatformError
 
 
@@ -25,22 +25,17 @@ def text_results(
     """
     text = generated.candidates[0].text if generated.candidates else ""
     usage = generated.usage_metadata
-    results: dict[str, Any] = {
-        "result_text": text,
-        "result_json": None if work.schema is None else _data(work.schema, text, billed),
-        "input_tokens": usage.input_tokens if usage else None,
-        "output_tokens": usage.output_tokens if usage else None,
-    }
-    try:
-        admit(results, RESULT)
-    except UntrustedValueError as fault:
-        error = UnusableResultError(str(fault))
-        error.billed = tuple(billed)
-        raise error from fault
+    results = reply_results(
+        text,
+        None if work.schema is None else _data(work.schema, text, billed),
+        input_tokens=usage.input_tokens if usage else None,
+        output_tokens=usage.output_tokens if usage else None,
+        billed=billed,
+    )
     return ProviderResult(results, billed=billed, provenance=work.provenance)
 
 
-def _data(schema: dict[str, Any], text: str, billed: list[BilledUnits]) -> Any:
+def _data(schema: Mapping[str, Any], text: str, billed: list[BilledUnits]) -> Any:
     try:
         return read_reply(schema, text)
     except ValueError as error:

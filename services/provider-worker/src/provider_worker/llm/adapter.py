@@ -10,6 +10,7 @@ from provider_worker.llm.chat import Picture, Reply
 from provider_worker.llm.chats import Chats, billed_tokens
 from provider_worker.llm.convert import PICTURES_FIELD, Interaction, interaction
 from provider_worker.llm.pictures import scaled
+from provider_worker.llm.results import reply_results
 from provider_worker.llm.settings import LlmSettings
 from provider_worker.outcomes import Accepted, ProviderResult, WithdrawalResult
 from provider_worker.source_pictures import PictureReader
@@ -64,16 +65,16 @@ class AiCoreAdapter:
         at_once = self.chats.at_once(wanted.vendor)
         response, received = await at_once.result(self._objects, work)
         reply = await self.chats.read(wanted.vendor, wanted.chat, response, received)
-        return ProviderResult(
-            results={
-                "result_text": reply.text,
-                "result_json": reply.json,
-                "input_tokens": reply.input_tokens,
-                "output_tokens": reply.output_tokens,
-            },
-            billed=billed_tokens(reply.input_tokens, reply.output_tokens),
-            provenance=_provenance(wanted, reply),
+        billed = billed_tokens(reply.input_tokens, reply.output_tokens)
+        results = await asyncio.to_thread(
+            reply_results,
+            reply.text,
+            reply.json,
+            input_tokens=reply.input_tokens,
+            output_tokens=reply.output_tokens,
+            billed=billed,
         )
+        return ProviderResult(results, billed=billed, provenance=_provenance(wanted, reply))
 
     def _interaction(self, work: RemoteWork) -> Interaction:
         return interaction(work, self._settings.max_tokens)

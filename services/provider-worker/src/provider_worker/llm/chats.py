@@ -26,6 +26,7 @@ from provider_worker.wire.once import Received, replayed
 from shared.contracts.enums import AiProvider, ProviderType
 from shared.contracts.service_requests import BilledUnits
 from shared.errors import InvalidInputError, PlatformError, UnservedError
+from shared.uninterrupted import uninterrupted
 
 __all__ = ["Chat", "Chats", "OutputSchema", "Reply"]
 
@@ -146,6 +147,8 @@ class Chats:
     ) -> Reply:
         """Send a chat, once, and return the reply, without keeping the response.
 
+        A cancellation waits for the response, because a reply that is lost is paid for and lost.
+
         Args:
             ai_provider: the vendor.
             chat: the question.
@@ -155,7 +158,7 @@ class Chats:
         Raises:
             PlatformError: as from `send` and `read`.
         """
-        accepted = await self.send(ai_provider, chat, log, timeout_s=timeout_s)
+        accepted = await uninterrupted(self.send(ai_provider, chat, log, timeout_s=timeout_s))
         assert accepted.response is not None
         response, received = await self.at_once(ai_provider).loaded(accepted.response)
         return await self.read(ai_provider, chat, response, received)

@@ -34,13 +34,13 @@ def mismatch(schema: Mapping[str, Any], data: object) -> str | None:
 
     Data that cannot be stored as a result differs from every schema.
     """
-    for error in jsonschema_rs.validator_for(dict(schema)).iter_errors(data):
-        place = "/".join(str(part) for part in error.instance_path)
-        return f"{place or 'the reply'}: {error.message}"[:_LONGEST]
     try:
         admit(data, RESULT)
     except UntrustedValueError as error:
-        return f"it {error}"
+        return f"it cannot be stored: {error}"
+    for error in _validator(schema).iter_errors(data):
+        place = "/".join(str(part) for part in error.instance_path)
+        return f"{place or 'the reply'}: {error.message}"[:_LONGEST]
     return None
 
 
@@ -61,7 +61,15 @@ def read_reply(schema: Mapping[str, Any], text: str) -> Any:
 
 def _fault(schema: Mapping[str, Any]) -> str | None:
     try:
-        jsonschema_rs.validator_for(dict(schema))
-    except (ValueError, jsonschema_rs.ReferencingError) as error:
-        return f"is no valid JSON schema: {error}"[:_LONGEST]
+        _validator(schema)
+    except jsonschema_rs.ValidationError as error:
+        place = "/".join(str(part) for part in error.instance_path)
+        return f"is no valid JSON schema: {place or 'its top'}: {error.message}"[:_LONGEST]
+    except (ValueError, jsonschema_rs.ReferencingError):
+        return "is no valid JSON schema"
     return None
+
+
+def _validator(schema: Mapping[str, Any]) -> jsonschema_rs.Validator:
+    """Return the validator of a schema. By default it would fetch what a schema refers to."""
+    return jsonschema_rs.validator_for(dict(schema), offline=True)

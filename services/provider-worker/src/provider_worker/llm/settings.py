@@ -5,11 +5,13 @@ from typing import Literal
 from pydantic import AnyHttpUrl, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from provider_worker.settings import ApiKey
+
 
 class ChatSettings(BaseSettings):
     """Access to a vendor."""
 
-    key: SecretStr = SecretStr("")
+    key: ApiKey = SecretStr("")
     """API key; if empty, the vendor is not served."""
     base_url: AnyHttpUrl | None = None
     """Origin of the API. The key is sent to this origin and to no other."""

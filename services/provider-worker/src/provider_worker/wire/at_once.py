@@ -71,7 +71,7 @@ class AtOnce(Generic[_R]):
             except Exception as caught:  # noqa: BLE001 -- any client's; the response decides
                 error = caught
         if passage.received is None:
-            raise self._lost(passage, error) from error
+            raise self._lost(passage, error) from None  # its causes may quote the key
         received = await asyncio.to_thread(self._without_key, passage.received)
         response = await asyncio.to_thread(self._parsed, received)
         if not response.is_success or not _is_object(response):
@@ -104,7 +104,8 @@ class AtOnce(Generic[_R]):
     def _lost(self, passage: Passage, error: Exception | None) -> PlatformError:
         name = self.name
         why = f"{type(error).__name__} {error}".strip() if error else "no request was sent"
-        why = why.replace(self.key, _HIDDEN.decode()) if self.key else why
+        for key in filter(None, (self.key, repr(self.key)[1:-1])):  # it may be quoted by its repr
+            why = why.replace(key, _HIDDEN.decode())
         if passage.has_left:
             return SubmissionUnknownError(
                 f"{name}'s response was lost ({why}); {name} may have done the work, so it is not"
