@@ -24,10 +24,10 @@ from shared.contracts.evaluation import (
 )
 from shared.errors import InvalidInputError, PlatformError
 from tests.fakes.object_store import MemoryObjectStore
+from tests.fixtures.remote_work import until_true
 from tests.fixtures.sandbox import OpenSandbox
 from tests.fixtures.vision import Vision, open_vision, shown_body
 from tests.fixtures.workflow_runs import evaluation
-from tests.fixtures.remote_work import until_true
 
 OPENAI, ANTHROPIC, OLLAMA = AiProvider.OPENAI, AiProvider.ANTHROPIC, AiProvider.OLLAMA
 VENDORS = list(AiProvider)
