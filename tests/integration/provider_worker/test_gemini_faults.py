@@ -11,6 +11,7 @@ from provider_worker.activities import RemoteProviders
 from provider_worker.sandbox.faults import RETRY_S, Fault
 from shared.contracts.enums import ErrorCategory as Category
 from shared.contracts.enums import TaskType
+from shared.contracts.failures import REPLY_UNFIT
 from shared.contracts.submissions import RemoteWork
 from shared.errors import PlatformError, SubmissionUnknownError
 from tests.fakes.object_store import MemoryObjectStore
@@ -82,6 +83,7 @@ async def test_a_response_without_a_usable_text_is_a_failure(
     given = gemini_work(TaskType.LLM_INTERACTION, config={"output_schema": schema})
     error = await failure_of(activities, await take(activities, given))
     assert (error.category, error.is_final) == (category, True)
+    assert (error.failure_type == REPLY_UNFIT) == (category is Category.PROVIDER_ERROR)
     assert told in str(error)
     assert error.billed
 

@@ -14,6 +14,7 @@ from provider_worker.sandbox.app import WIRES
 from provider_worker.sandbox.faults import Fault
 from shared.contracts.enums import AiProvider
 from shared.contracts.enums import ErrorCategory as Category
+from shared.contracts.failures import REPLY_UNFIT
 from shared.contracts.submissions import RemoteWork
 from shared.errors import InvalidInputError, PlatformError, SubmissionUnknownError, UnservedError
 from tests.fakes.object_store import MemoryObjectStore
@@ -158,6 +159,7 @@ async def test_a_reply_that_is_none_is_told_and_charged(
     play(sandbox, work, Fault(on="work", like=like))
     error = await failure_of(llm, await take(llm, work))
     assert (error.category, error.is_final) == (category, True)
+    assert (error.failure_type == REPLY_UNFIT) == (category is Category.PROVIDER_ERROR)
     assert told in str(error)
     assert [unit.unit for unit in error.billed] == ["input_tokens", "output_tokens"]
     assert posts(sandbox, work) == 1

@@ -3,10 +3,15 @@
 import math
 import uuid
 
-from shared.contracts.enums import ErrorCategory, ProviderType
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from shared.contracts.enums import AiProvider, ErrorCategory, ProviderType
+from shared.contracts.failures import REPLY_UNFIT
+from shared.contracts.runs import ProviderVerdict
 from shared.contracts.service_requests import BilledUnits, CallReport
 from workflows.definitions.attempt_log import AttemptLog
-from workflows.definitions.failure import Failure
+from workflows.definitions.failure import Failure, read_error
 
 FAL, VERTEX = ProviderType.FAL_STANDARD, ProviderType.VERTEX
 
@@ -48,3 +53,16 @@ def test_sum_of_absurd_amounts_is_finite() -> None:
     log = AttemptLog(uuid.uuid4())
     log.note_requests([], [units(FAL, "credits", 1e308)] * 3)
     assert math.isfinite(log.written().billed[0].amount)
+
+
+@pytest.mark.parametrize(
+    ("failure_type", "is_success"), [(REPLY_UNFIT, None), ("PROVIDER_ERROR", False)]
+)
+def test_reply_that_the_client_made_impossible_is_not_the_providers_fault(
+    *, failure_type: str, is_success: bool | None
+) -> None:
+    failure = read_error(ApplicationError("it does not follow the schema", type=failure_type))
+    assert failure.category is ErrorCategory.PROVIDER_ERROR
+    log = AttemptLog(uuid.uuid4())
+    log.note_failure(failure, AiProvider.OPENAI)
+    assert log.verdict == ProviderVerdict(provider_type=AiProvider.OPENAI, is_success=is_success)

@@ -1,7 +1,10 @@
 """Errors of work at a provider, beyond the platform's general errors."""
 
+from collections.abc import Sequence
+
 from shared.contracts.enums import ErrorCategory
-from shared.contracts.failures import WORKER_LOST
+from shared.contracts.failures import REPLY_UNFIT, WORKER_LOST
+from shared.contracts.service_requests import BilledUnits
 from shared.errors import PlatformError, StorageError
 
 
@@ -26,6 +29,23 @@ class UnusableResultError(PlatformError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"the work is done, but its result cannot be used: {why}", is_final=True)
+
+
+class UnfitReplyError(PlatformError):
+    """A reply, paid for, that is not what the client asked for; the next attempt asks again.
+
+    It does not count against the provider.
+
+    Args:
+        message: the difference.
+        billed: the units that it cost.
+    """
+
+    category = ErrorCategory.PROVIDER_ERROR
+    failure_type = REPLY_UNFIT
+
+    def __init__(self, message: str, *, billed: Sequence[BilledUnits] = ()) -> None:
+        super().__init__(message, is_final=True, billed=billed)
 
 
 class WorkCancelled(PlatformError):  # noqa: N818 — says what happened; it is no fault

@@ -60,6 +60,11 @@ SUBMISSION_UNKNOWN = "SUBMISSION_UNKNOWN"
 """Failure type of a submission whose response was lost. The provider may have accepted it and may
 charge for it, so it is neither retried nor sent to the fallback: the task fails with this error."""
 
+REPLY_UNFIT = "REPLY_UNFIT"
+"""Failure type of a model's reply that is not what the client asked for: PROVIDER_ERROR, and
+retried, but not counted against the provider. A client could ask for what no model replies, and so
+open the circuit breaker for all others."""
+
 WORK_DROPPED = "WORK_DROPPED"
 """Failure type of accepted work that the provider dropped before it started, because the time that
 the request allowed was over: TIMEOUT, but nothing runs and nothing is charged, so it is retried."""

@@ -117,3 +117,13 @@ def test_what_gemini_cannot_do_is_refused(
 ) -> None:
     with pytest.raises(InvalidInputError, match=told):
         converted(options=options, **inputs)
+
+
+@pytest.mark.parametrize(
+    "schema", ["x", {"type": "object", "if": {"$ref": "https://example.com/schema.json"}}]
+)
+def test_a_schema_that_no_reply_can_be_checked_by_is_refused_before_it_is_paid_for(
+    schema: Any,
+) -> None:
+    with pytest.raises(InvalidInputError, match=r"config\.output_schema"):
+        converted(TaskType.LLM_INTERACTION, config={"output_schema": schema})

@@ -50,6 +50,7 @@ class AttemptLog:
         else:
             self.retries += 1
         counts = CONSEQUENCES[failure.category].counts_against_provider
+        counts = counts and not failure.is_of_request
         self.verdict = ProviderVerdict(provider_type=provider, is_success=False if counts else None)
 
     def note_failed_fetch(self, failure: Failure) -> None:

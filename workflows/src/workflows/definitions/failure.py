@@ -8,6 +8,7 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 from shared.contracts.enums import ErrorCategory
 from shared.contracts.failures import (
     CROWDED,
+    REPLY_UNFIT,
     SUBMISSION_UNKNOWN,
     UNSERVED,
     WORK_DROPPED,
@@ -35,6 +36,8 @@ class Failure:
     """The worker had no place for the work: the attempt was not started and is retried later."""
     is_final: bool = False
     """The work may have been accepted and charged: no retry and no fallback may follow."""
+    is_of_request: bool = False
+    """The request is the cause, whatever the category: it does not count against the provider."""
     retry_after_s: float | None = None
     calls: CallReport = field(default_factory=CallReport)
 
@@ -83,6 +86,7 @@ def _timed_out(cause: TemporalTimeoutError, *, is_submission: bool) -> Failure:
 
 
 _NAMED = {
+    REPLY_UNFIT: ErrorCategory.PROVIDER_ERROR,
     SUBMISSION_UNKNOWN: ErrorCategory.PROVIDER_ERROR,
     WORK_DROPPED: ErrorCategory.TIMEOUT,
 }
@@ -102,6 +106,7 @@ def _raised(cause: ApplicationError) -> Failure:
         message,
         _NAMED.get(cause.type or "") or _category(cause.type),
         is_final=is_unknown,
+        is_of_request=cause.type == REPLY_UNFIT,
         retry_after_s=delay.total_seconds() if delay else None,
         calls=CallReport.from_details(cause.details),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from provider_worker.errors import UnfitReplyError
 from provider_worker.google.response import GeminiResponse
 from provider_worker.google.wire import Candidate, Generated
 from provider_worker.wire.errors import Errors, category_of_status, redacted
@@ -72,7 +73,15 @@ def refusal(
     if found is None:
         return None
     why, category = found
+    if category is Category.PROVIDER_ERROR and _is_complete(generated):
+        return UnfitReplyError(f"{NAME} {why}", billed=billed)
     return PlatformError(f"{NAME} {why}", category=category, is_final=True, billed=billed)
+
+
+def _is_complete(generated: Generated) -> bool:
+    """Return true if the model regards its response as complete."""
+    candidates = generated.candidates
+    return candidates is not None and any(each.finish_reason == STOP for each in candidates[:1])
 
 
 def _fault(generated: Generated, *, wants_picture: bool) -> tuple[str, Category] | None:

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+from provider_worker.errors import UnfitReplyError
 from provider_worker.google.convert import GeminiWork
 from provider_worker.google.errors import NAME, quoted
 from provider_worker.google.wire import Generated
 from provider_worker.llm.results import reply_results
 from provider_worker.llm.schema import read_reply
 from provider_worker.outcomes import ProviderResult
-from shared.contracts.enums import ErrorCategory
 from shared.contracts.service_requests import BilledUnits
-from shared.errors import PlatformError
 
 
 def text_results(
@@ -39,9 +38,6 @@ def _data(schema: Mapping[str, Any], text: str, billed: list[BilledUnits]) -> An
     try:
         return read_reply(schema, text)
     except ValueError as error:
-        raise PlatformError(
-            f"{NAME}'s reply cannot be used: {error}; it begins with {quoted(text)}",
-            category=ErrorCategory.PROVIDER_ERROR,
-            is_final=True,
-            billed=billed,
+        raise UnfitReplyError(
+            f"{NAME}'s reply cannot be used: {error}; it begins with {quoted(text)}", billed=billed
         ) from None

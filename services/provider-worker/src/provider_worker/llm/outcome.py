@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 
-from provider_worker.errors import UnusableResultError
+from provider_worker.errors import UnfitReplyError, UnusableResultError
 from provider_worker.llm.chat import Chat, Reply
 from provider_worker.llm.response import ChatResponse
 from provider_worker.llm.schema import read_reply
@@ -57,7 +57,7 @@ def reply_of(
         if chat.schema is not None and isinstance(part, ToolCallPart):
             text = part.args_as_json_str()
     if not text.strip():
-        raise _error(f"{name}'s response contains no reply: {_why(details)}")
+        raise UnfitReplyError(f"{name}'s response contains no reply: {_why(details)}")
     data = None if chat.schema is None else _data(name, chat.schema.schema, text)
     text = cleaned(text)
     if fault := find_fault(text, RESULT):
@@ -97,7 +97,8 @@ def _data(name: str, schema: Any, text: str) -> Any:
     try:
         return read_reply(schema, text)
     except ValueError as error:
-        raise _error(f"{name}'s reply cannot be used: {error}; it begins {_quoted(text)}") from None
+        why = f"{name}'s reply cannot be used: {error}; it begins {_quoted(text)}"
+        raise UnfitReplyError(why) from None
 
 
 def _refused(name: str, details: dict[str, Any], text: str) -> PlatformError:
