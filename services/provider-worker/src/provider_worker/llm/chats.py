@@ -163,7 +163,12 @@ class Chats:
         Raises:
             PlatformError: as from `send` and `read`.
         """
-        accepted = await uninterrupted(self.send(ai_provider, chat, log, timeout_s=timeout_s))
+        return await uninterrupted(self._asked(ai_provider, chat, log, timeout_s))
+
+    async def _asked(
+        self, ai_provider: AiProvider, chat: Chat, log: CallLog, timeout_s: float | None
+    ) -> Reply:
+        accepted = await self.send(ai_provider, chat, log, timeout_s=timeout_s)
         assert accepted.response is not None
         response, received = await self.at_once(ai_provider).loaded(accepted.response)
         return await self.read(ai_provider, chat, response, received)
