@@ -100,7 +100,7 @@ async def test_lost_response_is_unknown(fal: OpenSandbox, objects: MemoryObjectS
 async def test_worker_that_shuts_down_waits_for_the_response(
     fal: OpenSandbox, objects: MemoryObjectStore
 ) -> None:
-    fal.play(Fault(on="work", delay_s=0.5))
+    fal.play(Fault(on="work", work_s=0.3))
     env = ActivityEnvironment()
     request = CaptionImage(
         training_id=uuid.uuid4(), picture=KEY, instruction="Describe sh0e.", owner=OWNER

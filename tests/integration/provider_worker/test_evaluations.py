@@ -262,7 +262,7 @@ async def test_unusable_pictures_are_invalid_and_nobody_is_asked(
 async def test_a_worker_that_shuts_down_waits_for_the_findings(
     fal: OpenSandbox, vision: Vision
 ) -> None:
-    fal.play(Fault(on="work", delay_s=0.5))
+    fal.play(Fault(on="work", work_s=0.3))
     env = ActivityEnvironment()
     evaluating = asyncio.ensure_future(env.run(vision.evaluation.evaluate_image, job()))
     await until_true(lambda: fal.ledger.posts)

@@ -266,3 +266,23 @@ async def test_a_key_that_is_no_header_is_told_nobody(
     async with chats(server.url(""), **{vendor.value: {"key": key}}) as built:
         error = await failure(built, vendor)
     assert "sk-secret" not in "".join(traceback.format_exception(error))
+
+
+ODD = [
+    {},
+    {"content": 5, "output": 5, "choices": 5, "candidates": 5},
+    {"content": [{"type": "text", "text": None}], "usage": {"input_tokens": 1, "output_tokens": 1}},
+    {"candidates": [{"content": {"parts": [{"inlineData": {"data": "@@"}}]}}]},
+]
+
+
+@EACH
+@pytest.mark.parametrize("body", ODD)
+async def test_a_response_of_another_form_is_told_in_our_words(
+    server: Server, opened: Chats, vendor: AiProvider, body: Any
+) -> None:
+    server.answers[PATHS[vendor]] = reply(json.dumps(body).encode())
+    error = await failure(opened, vendor)
+    assert (error.category, error.is_final) == (Category.PROVIDER_ERROR, True)
+    assert "cannot be read: it does not" in str(error) or "contains no reply: it" in str(error)
+    assert error.__cause__ is None

@@ -1,9 +1,11 @@
 """Chats with the vendors' models: sent once through the gate, read from the stored response."""
 
 import asyncio
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import structlog
 from pydantic_ai.exceptions import ModelRequestRejectedError, UserError
 
 from provider_worker.calls import CallLog
@@ -30,6 +32,7 @@ from shared.uninterrupted import uninterrupted
 
 __all__ = ["Chat", "Chats", "OutputSchema", "Reply"]
 
+_log = structlog.stdlib.get_logger(__name__)
 _LARGEST_RESPONSE = 16 * 1024 * 1024
 
 
@@ -131,8 +134,8 @@ class Chats:
         with replayed(received):
             try:
                 found = await ask(model, seen)
-            except Exception as error:
-                raise unreadable(name, error) from error
+            except Exception as error:  # noqa: BLE001 -- any client's
+                raise _unreadable(name, error) from None  # its text quotes the response
         try:
             return await asyncio.to_thread(
                 reply_of, name, chat, response, found, ignored(model, seen)
@@ -141,6 +144,8 @@ class Chats:
             usage = found.usage
             error.billed = tuple(billed_tokens(usage.input_tokens, usage.output_tokens))
             raise
+        except Exception as error:  # noqa: BLE001 -- the clients check no types
+            raise _unreadable(name, error) from None
 
     async def ask(
         self, ai_provider: AiProvider, chat: Chat, log: CallLog, *, timeout_s: float | None = None
@@ -158,7 +163,12 @@ class Chats:
         Raises:
             PlatformError: as from `send` and `read`.
         """
-        accepted = await uninterrupted(self.send(ai_provider, chat, log, timeout_s=timeout_s))
+        return await uninterrupted(self._asked(ai_provider, chat, log, timeout_s))
+
+    async def _asked(
+        self, ai_provider: AiProvider, chat: Chat, log: CallLog, timeout_s: float | None
+    ) -> Reply:
+        accepted = await self.send(ai_provider, chat, log, timeout_s=timeout_s)
         assert accepted.response is not None
         response, received = await self.at_once(ai_provider).loaded(accepted.response)
         return await self.read(ai_provider, chat, response, received)
@@ -182,6 +192,12 @@ def billed_tokens(input_tokens: int, output_tokens: int) -> list[BilledUnits]:
         BilledUnits(provider=ProviderType.AI_CORE, unit=unit, amount=amount)
         for unit, amount in amounts.items()
     ]
+
+
+def _unreadable(name: str, error: Exception) -> PlatformError:
+    trace = traceback.format_tb(error.__traceback__)
+    _log.warning("response_not_readable", vendor=name, error=type(error).__name__, trace=trace)
+    return unreadable(name)
 
 
 def _opened(settings: LlmSettings) -> list[tuple[AiProvider, _Vendor]]:

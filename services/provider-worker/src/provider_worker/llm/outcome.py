@@ -87,10 +87,9 @@ def unfinished(name: str, chat: Chat) -> PlatformError:
     )
 
 
-def unreadable(name: str, error: Exception) -> PlatformError:
+def unreadable(name: str) -> PlatformError:
     """Return the error of a response that the vendor's client cannot read."""
-    told = f"{type(error).__name__}: {redacted(str(error))[:_QUOTED]}"
-    return _error(f"{name}'s response cannot be read ({told})")
+    return _error(f"{name}'s response cannot be read: it does not have the form of its API")
 
 
 def _data(name: str, schema: Any, text: str) -> Any:
