@@ -52,7 +52,8 @@ def _option_faults(options: Mapping[str, Any]) -> Iterator[RemoteFault]:
     vendor, model = options.get("ai_provider"), options.get("model")
     pattern = _GEMINI_MODEL if vendor == AiProvider.GEMINI else _MODEL
     if model is not None and not pattern.fullmatch(str(model)):
-        message = f"is no name of a model of {vendor}: letters, digits and . _ - alone"
+        marks = ". _ -" if pattern is _GEMINI_MODEL else ". _ - : / @"
+        message = f"is no name of a model of {vendor}: letters and digits first, then also {marks}"
         yield RemoteFault((PROVIDER_CONFIG, "model"), message)
     heat = options.get("temperature")
     is_hot = isinstance(heat, int | float) and heat > _MOST_ANTHROPIC_HEAT
