@@ -14,7 +14,8 @@ from tests.fixtures.gateway import storage_settings
 WORKER = "provider-worker"
 _S3_CALLS = 16
 """Requests to the object store that a worker makes at the same time."""
-_SLOW_S = 5.0
+_SLOW_S = 8.0
+"""Longer than a busy worker takes to send all of them, and shorter than their timeout, 10 s."""
 _LONG_POLLS = 8
 
 Interrupt = Callable[[Rig, Clients, Sequence[Work]], Awaitable[None]]

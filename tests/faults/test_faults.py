@@ -36,7 +36,6 @@ _TELLING = (
     "training-worker: before its result is stored",
     "provider-worker: after accept, before its id is recorded",
     "provider-worker: 45 submissions, after the stored response",
-    "provider-worker: 45 calls at once, after the stored response",
     "inference-worker: 45 tile edits at once, while they are sent",
     "workflow-worker → postgres: cut repeatedly",
     "all at once: power cut",
