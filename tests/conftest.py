@@ -70,5 +70,5 @@ async def servers(worker_id: str) -> Servers:
 
 @pytest.fixture(scope="session")
 async def platform_servers(worker_id: str) -> Servers:
-    """The same for a platform, whose workers would otherwise take the runs of other tests."""
+    """Servers for a platform, whose workers would otherwise take the runs of other tests."""
     return await SharedServers.of_address(os.environ[_ADDRESS]).own(f"{worker_id}-platform")

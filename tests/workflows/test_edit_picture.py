@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus, WorkflowHandle
-from temporalio.common import Priority
+from temporalio.common import Priority, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
@@ -17,7 +18,7 @@ from inference_worker.refinement.edit_runs import TemporalEditRuns
 from shared.contracts.enums import ErrorCategory, ProviderType, TaskQueue, TaskStatus, TaskType
 from shared.contracts.failures import SUBMISSION_UNKNOWN
 from shared.contracts.refinement import RefineImage, RefineImageResult
-from shared.contracts.remote_editing import EditedPicture
+from shared.contracts.remote_editing import EditedPicture, PictureEdit
 from shared.contracts.runs import TaskOutcome, TaskRun
 from shared.contracts.service_requests import BilledUnits
 from shared.contracts.submissions import RemoteWork
@@ -240,6 +241,33 @@ async def test_a_failed_edit_starts_anew_with_the_tasks_retry(editing: Runs, til
     folders = {work.folder for work in editing.provider.submitted}
     assert len(folders) == 4, "marks of the failed run do not end the next one"
     assert sum(each.amount for each in outcome.billed) == 3 * 1290
+
+
+class Overtaken(TemporalEditRuns):
+    """Runs of a worker that another one overtakes when both start a failed edit anew."""
+
+    async def _start(
+        self, edit_id: str, edit: PictureEdit, reuse: WorkflowIDReusePolicy
+    ) -> WorkflowHandle[Any, EditedPicture]:
+        if reuse is WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY:
+            await TemporalEditRuns(self.client, self.priority).result(edit_id, edit)
+        return await super()._start(edit_id, edit, reuse)
+
+
+async def test_an_edit_that_another_worker_has_completed_meanwhile_is_joined(
+    editing: Runs,
+) -> None:
+    async def fail_once(_work: RemoteWork) -> None:
+        if len(editing.provider.submitted) == 1:
+            raise PlatformError("no picture", category=ErrorCategory.PROVIDER_ERROR)
+
+    editing.provider.on_submit = fail_once
+    asked = edit(uuid4(), max_retries=0)
+    name = edit_id(asked.task_id, 0)
+    with pytest.raises(PlatformError, match="no picture"):
+        await TemporalEditRuns(editing.client, Priority()).result(name, asked)
+    assert (await Overtaken(editing.client, Priority()).result(name, asked)).key == "edited.png"
+    assert len(editing.provider.submitted) == 2
 
 
 async def test_the_next_worker_joins_the_edits_of_a_lost_one(working: Runs, tiles: Tiles) -> None:

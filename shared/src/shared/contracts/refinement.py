@@ -37,7 +37,7 @@ class NanoBananaConfig(Message):
 
     @property
     def refiner(self) -> TiledRefinerConfig:
-        """The same as a configuration of the tiled refiner."""
+        """Configuration of the tiled refiner with the same effect."""
         return TiledRefinerConfig(
             num_tiles=1,
             feather_px=0,

@@ -29,7 +29,7 @@ def test_values_are_those_of_the_api(field: str, values: set[str]) -> None:
 
 def test_schema_is_flat_without_unions_and_requires_every_field() -> None:
     schema = look_schema()
-    assert (schema.name, schema.description) == ("Look", "What one fashion photograph shows.")
+    assert (schema.name, schema.description) == ("Look", "The contents of one fashion photograph.")
     assert schema.schema["required"] == list(Look.model_fields)
     assert schema.schema["additionalProperties"] is False
     assert not {"anyOf", "oneOf", "allOf", "$ref", "$defs", "title", "minimum", "maximum"} & set(

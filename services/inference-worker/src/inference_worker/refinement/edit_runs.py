@@ -6,7 +6,7 @@ returned here: its run reports it to the run of the task.
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
@@ -94,7 +94,10 @@ class TemporalEditRuns:
                 if isinstance(error, SubmissionUnknownError):
                     raise error from failure
             reuse = WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY
-            handle = await self._start(edit_id, edit, reuse)
+            try:
+                handle = await self._start(edit_id, edit, reuse)
+            except WorkflowAlreadyStartedError:  # by another worker, and it has completed
+                handle = self._handle(edit_id)
         try:
             return await handle.result()
         except WorkflowFailureError as failure:
@@ -148,12 +151,11 @@ class TemporalEditRuns:
     async def _end_others(self, error: Exception) -> None:
         try:
             if _is_retried(error):
-                async with asyncio.timeout(_OTHERS_END_WITHIN_S):
-                    await self._end(is_cancelled=False)
+                with suppress(TimeoutError):  # the next attempt joins them
+                    async with asyncio.timeout(_OTHERS_END_WITHIN_S):
+                        await self._end(is_cancelled=False)
             else:
                 await self._end(is_cancelled=True)
-        except TimeoutError:
-            pass
         except asyncio.CancelledError:
             if _is_cancel_requested():
                 await uninterrupted(self._end(is_cancelled=True))

@@ -15,7 +15,7 @@ _TEXT = Field(description="empty unless asked for")
 
 
 class Look(BaseModel):
-    """What one fashion photograph shows."""
+    """The contents of one fashion photograph."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -115,7 +115,7 @@ class Gate(httpx.AsyncBaseTransport):
 
 
 class Gate2(httpx2.AsyncBaseTransport):
-    """The same for clients that use httpx2.
+    """`Gate` for clients that use httpx2.
 
     Args:
         request_id_header: response header with the provider's id of the request.
